@@ -1,0 +1,174 @@
+//! Where in S3 the files go: the bucket and the path in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    field_error::{FieldErrorCode, Invalid},
+    text_type::text_type,
+};
+
+/// The name of a general purpose bucket.
+///
+/// Rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>. Names that S3 reserves for
+/// other things (access point aliases, directory buckets, table buckets, object Lambda) are refused too, as are ARNs:
+/// each would send the files elsewhere than to a bucket of that name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BucketName(String);
+
+impl BucketName {
+    const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+    const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+    /// # Errors
+    /// `BUCKET_NAME_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let invalid = |rule| Err(Invalid::new(FieldErrorCode::BucketNameInvalid, rule));
+        if text.starts_with("arn:") {
+            return invalid("Give the bucket's name, not its ARN.");
+        }
+        if Self::RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            || Self::RESERVED_SUFFIXES.iter().any(|suffix| text.ends_with(suffix))
+        {
+            return invalid(
+                "Give the name of a general purpose bucket: access point aliases, directory buckets, table buckets and \
+                 names that S3 reserves can't take an export.",
+            );
+        }
+        let is_alphanumeric =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let shaped = (3..=63).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'))
+            && is_alphanumeric(text.bytes().next())
+            && is_alphanumeric(text.bytes().next_back())
+            && !text.contains("..")
+            && text.parse::<std::net::Ipv4Addr>().is_err();
+        if shaped {
+            Ok(Self(text.to_owned()))
+        } else {
+            invalid(
+                "A bucket's name has 3 to 63 lower-case letters, digits, '.' or '-', starts and ends with a letter or a \
+                 digit, has no '..' and is no IP address.",
+            )
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The path under which everything is written, without a slash at either end. Root is the absence of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BucketPath(String);
+
+/// Characters; leaves room for the rest of a key within S3's 1,024 bytes.
+pub const MAX_BUCKET_PATH_LENGTH: usize = 256;
+
+impl BucketPath {
+    /// S3's safe characters but `*` (it is a wildcard in a policy), and `=` for Hive-style partitions.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+    ///
+    /// # Errors
+    /// `BUCKET_PATH_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!_.'()/=-".contains(&byte);
+        let segments_are_names = text.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        if text.len() <= MAX_BUCKET_PATH_LENGTH && text.bytes().all(allowed) && segments_are_names {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                FieldErrorCode::BucketPathInvalid,
+                "A bucket path has at most 256 of A-Z a-z 0-9 ! _ . ' ( ) / = -, no '/' at either end, no '//', and no \
+                 segment '.' or '..'; leave it out to write to the bucket's root.",
+            ))
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+text_type!(BucketName, 0);
+text_type!(BucketPath, 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_s3() {
+        let long = "a".repeat(63);
+        for good in
+            ["abc", "my-bucket", "my.bucket.1", "1bucket", "a-b", long.as_str(), "logs-111122223333-eu-west-1-an"]
+        {
+            assert!(BucketName::parse(good).is_ok(), "{good:?}");
+        }
+        let too_long = "a".repeat(64);
+        for bad in [
+            "",
+            "ab",
+            "My-bucket",
+            "my_bucket",
+            "-bucket",
+            "bucket-",
+            ".bucket",
+            "bucket.",
+            "my..bucket",
+            "192.168.5.4",
+            "xn--bucket",
+            "sthree-bucket",
+            "sthree-configurator",
+            "amzn-s3-demo-x",
+            "bucket-s3alias",
+            "bucket--ol-s3",
+            "bucket.mrap",
+            "bucket--usw2-az1--x-s3",
+            "bucket--table-s3",
+            "arn:aws:s3:::bucket",
+            "arn:aws:s3:us-east-1:123456789012:accesspoint/x",
+            "bucket/path",
+            "bucket name",
+            too_long.as_str(),
+            "bücket",
+        ] {
+            assert!(BucketName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bucket_paths_can_only_descend() {
+        let longest = "a".repeat(256);
+        for good in ["a", "audit/logs", "team=security/it's(new)!", "a.b/..c", longest.as_str()] {
+            assert!(BucketPath::parse(good).is_ok(), "{good:?}");
+        }
+        let too_long = "a".repeat(257);
+        for bad in [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/./b",
+            "a/../b",
+            "../a",
+            "a*",
+            "a b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "ä",
+            "a\n",
+            "a%2f",
+            too_long.as_str(),
+        ] {
+            assert!(BucketPath::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Parsing what a customer typed into what we can work with: all fields at once, all errors at once.
+
+use super::{
+    Destination, ServiceIdentity,
+    access_key::{AccessKeyId, SecretAccessKey},
+    arn::{AccountId, KmsKeyArn, RoleArn},
+    bucket::{BucketName, BucketPath},
+    field_error::{FieldError, FieldErrorCode, Invalid},
+    region::Region,
+};
+use crate::{interval::ExportInterval, time::Timestamp};
+
+/// The fields that both kinds of configuration have, as typed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RawSettings<'a> {
+    pub interval: &'a str,
+    pub bucket_name: &'a str,
+    pub bucket_path: Option<&'a str>,
+    pub region: &'a str,
+    pub kms_key_arn: Option<&'a str>,
+    pub expected_bucket_owner: Option<&'a str>,
+    pub start_from: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// The same, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub interval: ExportInterval,
+    pub destination: Destination,
+    pub start_from: StartFrom,
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Which events the first export begins with, by the time of their receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// Those received after the configuration was made.
+    Now,
+    /// The oldest that we still hold.
+    Earliest,
+    At(Timestamp),
+}
+
+impl StartFrom {
+    /// # Errors
+    /// `START_FROM_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "now" => Ok(Self::Now),
+            "earliest" => Ok(Self::Earliest),
+            time => Timestamp::parse(time).map(Self::At).map_err(|_| {
+                Invalid::new(
+                    FieldErrorCode::StartFromInvalid,
+                    "Give \"now\", \"earliest\", or a time as in RFC 3339, for example 2026-01-31T00:00:00Z.",
+                )
+            }),
+        }
+    }
+
+    /// The receipt time that it stands for, for a configuration made `now`.
+    #[must_use]
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now => now,
+            Self::Earliest => Timestamp::EPOCH,
+            Self::At(time) => time,
+        }
+    }
+}
+
+/// Makes creating safe to repeat: the same key gives the same configuration. 1 to 128 printable ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// # Errors
+    /// `IDEMPOTENCY_KEY_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                FieldErrorCode::IdempotencyKeyInvalid,
+                "An idempotency key has 1 to 128 printable ASCII characters without spaces; a UUID is a good one.",
+            ))
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Collects errors while every field is parsed.
+#[derive(Debug, Default)]
+struct Fields {
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    fn required<T>(&mut self, field: &'static str, text: &str, parse: fn(&str) -> Result<T, Invalid>) -> Option<T> {
+        if text.is_empty() {
+            let message = format!("Give a value for {field}.");
+            self.errors.push(FieldError { field, code: FieldErrorCode::Required, message });
+            return None;
+        }
+        parse(text).map_err(|invalid| self.errors.push(invalid.at(field))).ok()
+    }
+
+    fn optional<T>(
+        &mut self,
+        field: &'static str,
+        text: Option<&str>,
+        parse: fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        parse(text?).map_err(|invalid| self.errors.push(invalid.at(field))).ok()
+    }
+
+    fn refuse(&mut self, field: &'static str, code: FieldErrorCode, message: String) {
+        self.errors.push(FieldError { field, code, message });
+    }
+
+    fn settings(&mut self, raw: &RawSettings<'_>, service: &ServiceIdentity) -> Option<Settings> {
+        let interval = self.required("interval", raw.interval, parse_interval);
+        let bucket_name = self.required("bucketName", raw.bucket_name, BucketName::parse);
+        // An empty path is how a form says "no path".
+        let bucket_path =
+            self.optional("bucketPath", raw.bucket_path.filter(|path| !path.is_empty()), BucketPath::parse);
+        let region = self.required("region", raw.region, Region::parse);
+        let kms_key_arn = self.optional("kmsKeyArn", raw.kms_key_arn, KmsKeyArn::parse);
+        let expected_bucket_owner = self.optional("expectedBucketOwner", raw.expected_bucket_owner, AccountId::parse);
+        let start_from = self.optional("startFrom", raw.start_from, StartFrom::parse);
+        let idempotency_key = self.optional("idempotencyKey", raw.idempotency_key, IdempotencyKey::parse);
+
+        if let Some(region) = &region {
+            if region.partition() != service.partition {
+                self.refuse(
+                    "region",
+                    FieldErrorCode::RegionPartitionMismatch,
+                    format!(
+                        "The region lies in the partition {}, this service in {}: choose a bucket in {}.",
+                        region.partition(),
+                        service.partition,
+                        service.partition
+                    ),
+                );
+            }
+            if kms_key_arn.as_ref().is_some_and(|key| key.region() != region || key.partition() != region.partition()) {
+                self.refuse(
+                    "kmsKeyArn",
+                    FieldErrorCode::KmsKeyRegionMismatch,
+                    format!("S3 encrypts with keys of the bucket's own region: give a key in {region}."),
+                );
+            }
+        }
+        Some(Settings {
+            interval: interval?,
+            destination: Destination {
+                bucket_name: bucket_name?,
+                bucket_path,
+                region: region?,
+                kms_key_arn,
+                expected_bucket_owner,
+            },
+            start_from: start_from.unwrap_or(StartFrom::Now),
+            idempotency_key,
+        })
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Vec<FieldError>> {
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(self.errors),
+        }
+    }
+}
+
+/// # Errors
+/// Every field that has to change.
+pub fn parse_assumed_role(
+    settings: &RawSettings<'_>,
+    role_arn: &str,
+    service: &ServiceIdentity,
+) -> Result<(Settings, RoleArn), Vec<FieldError>> {
+    let mut fields = Fields::default();
+    let settings = fields.settings(settings, service);
+    let role_arn = fields.required("roleArn", role_arn, RoleArn::parse);
+    if let Some(role) = &role_arn {
+        if role.partition() != service.partition {
+            fields.refuse(
+                "roleArn",
+                FieldErrorCode::RolePartitionMismatch,
+                format!(
+                    "The role lies in the partition {}, this service in {}: roles can't be assumed across partitions.",
+                    role.partition(),
+                    service.partition
+                ),
+            );
+        }
+        if role.account() == &service.account {
+            fields.refuse(
+                "roleArn",
+                FieldErrorCode::RoleInServiceAccount,
+                "The role lies in the account of this service: give a role in your own account.".to_owned(),
+            );
+        }
+    }
+    fields.finish(settings.zip(role_arn))
+}
+
+/// # Errors
+/// Every field that has to change.
+pub fn parse_access_key(
+    settings: &RawSettings<'_>,
+    access_key_id: &str,
+    secret_access_key: &str,
+    service: &ServiceIdentity,
+) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
+    let mut fields = Fields::default();
+    let settings = fields.settings(settings, service);
+    let access_key_id = fields.required("accessKeyId", access_key_id, AccessKeyId::parse);
+    let secret = fields.required("secretAccessKey", secret_access_key, SecretAccessKey::parse);
+    let all = settings.zip(access_key_id).zip(secret).map(|((settings, id), secret)| (settings, id, secret));
+    fields.finish(all)
+}
+
+fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
+    ExportInterval::parse(text).ok_or(Invalid::new(
+        FieldErrorCode::IntervalInvalid,
+        "Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS and EVERY_24_HOURS.",
+    ))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::configuration::region::Partition;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    fn service() -> ServiceIdentity {
+        ServiceIdentity {
+            account: AccountId::parse("111111111111").unwrap(),
+            partition: Partition::Commercial,
+            region: Region::parse("us-east-1").unwrap(),
+        }
+    }
+
+    fn valid() -> RawSettings<'static> {
+        RawSettings {
+            interval: "EVERY_24_HOURS",
+            bucket_name: "acme-audit",
+            region: "eu-west-1",
+            ..RawSettings::default()
+        }
+    }
+
+    fn codes(errors: &[FieldError]) -> Vec<(&'static str, &'static str)> {
+        errors.iter().map(|error| (error.field, error.code.name())).collect()
+    }
+
+    #[test]
+    fn all_errors_come_at_once() {
+        let raw = RawSettings {
+            interval: "EVERY_3_HOURS",
+            bucket_name: "Bad_Bucket",
+            bucket_path: Some("/a"),
+            region: "",
+            kms_key_arn: Some("alias/key"),
+            expected_bucket_owner: Some("1"),
+            start_from: Some("yesterday"),
+            idempotency_key: Some(""),
+        };
+        let errors = parse_access_key(&raw, "AKIA", "short", &service()).unwrap_err();
+        assert_eq!(
+            codes(&errors),
+            [
+                ("interval", "INTERVAL_INVALID"),
+                ("bucketName", "BUCKET_NAME_INVALID"),
+                ("bucketPath", "BUCKET_PATH_INVALID"),
+                ("region", "REQUIRED"),
+                ("kmsKeyArn", "KMS_KEY_ARN_INVALID"),
+                ("expectedBucketOwner", "ACCOUNT_ID_INVALID"),
+                ("startFrom", "START_FROM_INVALID"),
+                ("idempotencyKey", "IDEMPOTENCY_KEY_INVALID"),
+                ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
+                ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_role_lies_in_the_customers_account_and_our_partition() {
+        let parse = |role| parse_assumed_role(&valid(), role, &service());
+        assert!(parse("arn:aws:iam::222222222222:role/export").is_ok());
+        let errors = parse("arn:aws-cn:iam::222222222222:role/export").unwrap_err();
+        assert_eq!(codes(&errors), [("roleArn", "ROLE_PARTITION_MISMATCH")]);
+        let errors = parse("arn:aws:iam::111111111111:role/export").unwrap_err();
+        assert_eq!(codes(&errors), [("roleArn", "ROLE_IN_SERVICE_ACCOUNT")]);
+    }
+
+    #[test]
+    fn bucket_and_key_share_region_and_partition() {
+        let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let raw = RawSettings { kms_key_arn: Some(key), ..valid() };
+        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap_err();
+        assert_eq!(codes(&errors), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
+        let raw = RawSettings { region: "cn-north-1", ..valid() };
+        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap_err();
+        assert_eq!(codes(&errors), [("region", "REGION_PARTITION_MISMATCH")]);
+    }
+
+    #[test]
+    fn defaults_are_the_root_of_the_bucket_from_now_on() {
+        let raw = RawSettings { bucket_path: Some(""), ..valid() };
+        let (settings, ..) = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap();
+        assert_eq!((settings.start_from, settings.destination.bucket_path), (StartFrom::Now, None));
+    }
+
+    #[test]
+    fn no_message_repeats_a_secret() {
+        let errors = parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service()).unwrap_err();
+        assert!(errors.iter().all(|error| !error.message.contains(SECRET) && !error.message.contains("private")));
+    }
+}

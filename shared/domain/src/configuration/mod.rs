@@ -1,0 +1,127 @@
+//! An export configuration: what a customer asked for, and what became of it.
+
+pub mod access_key;
+pub mod arn;
+pub mod bucket;
+pub mod field_error;
+pub mod input;
+pub mod region;
+mod text_type;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    access_key::{AccessKeyId, SealedSecret},
+    arn::{AccountId, KmsKeyArn, RoleArn},
+    bucket::{BucketName, BucketPath},
+    region::{Partition, Region},
+};
+use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
+
+/// The identity of an export configuration, and the external ID under which its role is assumed. Minted by us, never
+/// used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConfigurationId(uuid::Uuid);
+
+impl ConfigurationId {
+    #[must_use]
+    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// `None` if `text` is no UUID in the form in which we print them: one id, one spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::parse_str(text).ok().map(Self).filter(|id| id.to_string() == text)
+    }
+
+    /// The same id as bytes; the dispatcher's shards are told by it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for ConfigurationId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(formatter)
+    }
+}
+
+/// What names a configuration everywhere: no store is ever asked by the id alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationKey {
+    pub tenant_id: TenantId,
+    pub configuration_id: ConfigurationId,
+}
+
+impl fmt::Display for ConfigurationKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}#{}", self.tenant_id, self.configuration_id)
+    }
+}
+
+/// Where the files go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    pub bucket_name: BucketName,
+    pub bucket_path: Option<BucketPath>,
+    pub region: Region,
+    /// The key that the bucket encrypts with by default; narrows the session policy to it.
+    pub kms_key_arn: Option<KmsKeyArn>,
+    /// Sent with every write. Without it: the account of the role, or of the access key.
+    pub expected_bucket_owner: Option<AccountId>,
+}
+
+impl Destination {
+    /// The key of `name` under the bucket path.
+    #[must_use]
+    pub fn key_of(&self, name: &str) -> String {
+        match &self.bucket_path {
+            Some(path) => format!("{path}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// How the export proves to the customer's account who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// A role of the customer's that trusts us under the configuration's id as its external ID.
+    AssumedRole { role_arn: RoleArn },
+    /// An IAM user of the customer's.
+    AccessKey { access_key_id: AccessKeyId, secret: SealedSecret },
+}
+
+/// One customer's wish to have its audit log exported, and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportConfiguration {
+    pub key: ConfigurationKey,
+    /// 1 when created, one more with each change that a person makes. Outcomes of tests and runs don't count: they
+    /// are stored only if the version is still the one that they were made with.
+    pub version: u64,
+    pub interval: ExportInterval,
+    pub enabled: bool,
+    pub destination: Destination,
+    pub authentication: Authentication,
+    /// The receipt time of the first event to export.
+    pub start_from: Timestamp,
+    pub connection: Connection,
+    pub created_by: String,
+    pub created_at: Timestamp,
+    pub updated_by: String,
+    pub updated_at: Timestamp,
+}
+
+/// The account that this service runs in: customers' trust policies name it, and no customer's role may lie in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceIdentity {
+    pub account: AccountId,
+    pub partition: Partition,
+    pub region: Region,
+}

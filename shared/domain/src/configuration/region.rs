@@ -1,0 +1,190 @@
+//! AWS regions and the partitions they lie in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    field_error::{FieldErrorCode, Invalid},
+    text_type::text_type,
+};
+
+/// The longest region name that we take; AWS's longest today has 15 characters.
+const MAX_REGION_LENGTH: usize = 32;
+
+/// A name of the shape of an AWS region. Parsed before it can become part of a host name.
+///
+/// Whether AWS has such a region is AWS's to say: its list grows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Region(String);
+
+impl Region {
+    /// `xx-words-N`: two to four letters, one or more words of lower-case letters, one or two digits.
+    ///
+    /// # Errors
+    /// `REGION_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+        let shaped = match parts.as_slice() {
+            [area, words @ .., number] => {
+                (2..=4).contains(&area.len())
+                    && is_word(area)
+                    && !words.is_empty()
+                    && words.iter().all(is_word)
+                    && (1..=2).contains(&number.len())
+                    && number.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if shaped && text.len() <= MAX_REGION_LENGTH {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                FieldErrorCode::RegionInvalid,
+                "Give the bucket's AWS region by its code, for example eu-west-1.",
+            ))
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that AWS's region codes imply.
+    /// Source: <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        let prefixes = [
+            ("cn-", Partition::China),
+            ("us-gov-", Partition::UsGov),
+            ("us-isob-", Partition::IsoB),
+            ("us-isof-", Partition::IsoF),
+            ("us-iso-", Partition::Iso),
+            ("eu-isoe-", Partition::IsoE),
+            ("eusc-", Partition::EuropeanSovereignCloud),
+        ];
+        prefixes
+            .into_iter()
+            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .map_or(Partition::Commercial, |(_, partition)| partition)
+    }
+}
+
+text_type!(Region, 0);
+
+/// A group of regions that share accounts and ARNs. Nothing can be assumed across partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Partition {
+    Commercial,
+    China,
+    UsGov,
+    Iso,
+    IsoB,
+    IsoE,
+    IsoF,
+    EuropeanSovereignCloud,
+}
+
+impl Partition {
+    pub const ALL: [Self; 8] = [
+        Self::Commercial,
+        Self::China,
+        Self::UsGov,
+        Self::Iso,
+        Self::IsoB,
+        Self::IsoE,
+        Self::IsoF,
+        Self::EuropeanSovereignCloud,
+    ];
+
+    /// The second field of an ARN.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commercial => "aws",
+            Self::China => "aws-cn",
+            Self::UsGov => "aws-us-gov",
+            Self::Iso => "aws-iso",
+            Self::IsoB => "aws-iso-b",
+            Self::IsoE => "aws-iso-e",
+            Self::IsoF => "aws-iso-f",
+            Self::EuropeanSovereignCloud => "aws-eusc",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|partition| partition.as_str() == text)
+    }
+
+    /// The last labels of the partition's endpoints, as in `s3.eu-west-1.amazonaws.com`.
+    #[must_use]
+    pub fn domain_suffix(self) -> &'static str {
+        match self {
+            Self::Commercial | Self::UsGov => "amazonaws.com",
+            Self::China => "amazonaws.com.cn",
+            Self::Iso => "c2s.ic.gov",
+            Self::IsoB => "sc2s.sgov.gov",
+            Self::IsoE => "cloud.adc-e.uk",
+            Self::IsoF => "csp.hci.ic.gov",
+            Self::EuropeanSovereignCloud => "amazonaws.eu",
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_can_never_smuggle_a_host_name() {
+        for bad in [
+            "",
+            "eu",
+            "eu-west",
+            "eu-west-",
+            "-west-1",
+            "EU-west-1",
+            "eu-west-1.evil.com",
+            "eu-west-1/",
+            "eu-west-1#",
+            "eu-west-1@x",
+            "eu--1",
+            "eu-west-100",
+            "us-east-1a",
+            "x-west-1",
+            "localhost",
+            "eu-west-1\n",
+        ] {
+            assert!(Region::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn partitions_follow_the_code() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("ap-southeast-2", "aws"),
+            ("mx-central-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(Region::parse(region).unwrap().partition().as_str(), partition, "{region}");
+        }
+    }
+}

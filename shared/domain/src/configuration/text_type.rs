@@ -1,0 +1,27 @@
+//! The conversions that every type made from a text has, so that serde reads it through its parser.
+
+macro_rules! text_type {
+    ($name:ident, $field:tt) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.$field)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::configuration::field_error::Invalid;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.$field
+            }
+        }
+    };
+}
+
+pub(super) use text_type;

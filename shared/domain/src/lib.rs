@@ -1,0 +1,16 @@
+//! The rules of the audit-log export service, as types and pure functions.
+//!
+//! Nothing in here knows AWS, reads a clock or draws a random number: whoever calls passes those in. A value of one of
+//! these types is valid by construction; the text it came from was parsed once, at the edge.
+
+pub mod block;
+pub mod configuration;
+pub mod connection;
+pub mod event;
+pub mod export_run;
+pub mod gzip;
+pub mod interval;
+pub mod object_key;
+pub mod policy;
+pub mod tenant;
+pub mod time;

@@ -1,0 +1,75 @@
+//! The names of the objects that we write into a customer's bucket.
+
+use crate::{
+    block::BlockId,
+    configuration::{ConfigurationId, Destination},
+};
+
+/// The object that a connection test writes. The name is the product's.
+const MARKER_NAME: &str = ".immuta.export.log";
+
+/// `<bucketPath>/.immuta.export.log`.
+#[must_use]
+pub fn marker(destination: &Destination) -> String {
+    destination.key_of(MARKER_NAME)
+}
+
+/// `<bucketPath>/<configuration id>`: everything that an export writes lies under it.
+#[must_use]
+pub fn export_prefix(destination: &Destination, configuration_id: ConfigurationId) -> String {
+    destination.key_of(&configuration_id.to_string())
+}
+
+/// `<bucketPath>/<configuration id>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by the
+/// UTC time of its receipt and its id: `20261122T001500123Z_01K…`. Names sort like the blocks they hold.
+#[must_use]
+pub fn data_object(
+    destination: &Destination,
+    configuration_id: ConfigurationId,
+    first_block: BlockId,
+    last_block: BlockId,
+) -> String {
+    let prefix = export_prefix(destination, configuration_id);
+    let date = first_block.timestamp().utc_date();
+    format!("{prefix}/date={date}/{}-{}.ndjson.gz", block_name(first_block), block_name(last_block))
+}
+
+fn block_name(block: BlockId) -> String {
+    let time: String =
+        block.timestamp().to_string().chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect();
+    format!("{time}_{block}")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::{
+        configuration::{
+            bucket::{BucketName, BucketPath},
+            region::Region,
+        },
+        time::Timestamp,
+    };
+
+    #[test]
+    fn names_are_readable_and_partitioned_by_day() {
+        let destination = Destination {
+            bucket_name: BucketName::parse("acme").unwrap(),
+            bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
+            region: Region::parse("us-east-1").unwrap(),
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+        };
+        let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
+        let block = |time: &str| BlockId::from_parts(Timestamp::parse(time).unwrap(), 7);
+        assert_eq!(marker(&destination), "audit/logs/.immuta.export.log");
+        assert_eq!(
+            data_object(&destination, id, block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z")),
+            "audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/date=2026-11-21/\
+             20261121T230000001Z_01KAM1G8010000000000000007-20261121T235959999Z_01KAM4Y4DZ0000000000000007.ndjson.gz"
+        );
+        let at_root = Destination { bucket_path: None, ..destination };
+        assert_eq!(marker(&at_root), ".immuta.export.log");
+    }
+}

@@ -1,0 +1,127 @@
+//! Testing a connection: may we write to the bucket, and may nobody else through us?
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{
+    configuration::{ConfigurationKey, ExportConfiguration},
+    connection::{Connection, ConnectionFailure},
+    object_key,
+    time::Timestamp,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ports::{Clock, ConfigurationStore, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith, WriteCondition},
+    upload::{Upload, UploadShape, upload},
+};
+
+/// How long a role that can't be assumed is tried again: IAM's changes take a while to arrive everywhere.
+pub const ASSUME_ROLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The wait between two tries.
+const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
+
+/// How old a successful test may be before a run repeats it: a trust policy can be opened at any time.
+pub const TEST_VALIDITY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Tests connections and stores what came out.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionTest<'a, S, N, K> {
+    pub configurations: &'a S,
+    pub connector: &'a N,
+    pub clock: &'a K,
+}
+
+impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> {
+    /// Tests the configuration's connection and stores the outcome. `None`: there is no such configuration.
+    ///
+    /// # Errors
+    /// Transient and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
+    pub async fn run(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
+        match self.configurations.load(key).await? {
+            Some(configuration) => self.run_loaded(&configuration).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same for a configuration that was read already.
+    ///
+    /// # Errors
+    /// As [`ConnectionTest::run`].
+    pub async fn run_loaded(&self, configuration: &ExportConfiguration) -> Result<Connection, PortError> {
+        let outcome = self.check(configuration).await;
+        let connection = connection_after(outcome, configuration, self.clock.now())?;
+        self.configurations.store_connection(&configuration.key, configuration.version, &connection).await?;
+        Ok(connection)
+    }
+
+    /// Tries everything that an export needs, and stores nothing.
+    ///
+    /// # Errors
+    /// The first thing that failed.
+    pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
+        let sink = self.connect_patiently(configuration).await?;
+        // Only now: before the role can be assumed at all, a refusal says nothing.
+        for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
+            if self.connector.probe(configuration, with).await? == Some(ProbeAnswer::Granted) {
+                let detail = format!("assumed the role with {with:?}");
+                return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
+            }
+        }
+        let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
+        let marker = Upload {
+            key: &object_key::marker(&configuration.destination),
+            sha256: Sha256::digest(&bytes).into(),
+            // In one part, so that what a large export needs of the bucket's key is missed now.
+            shape: UploadShape::Multipart { part_size: bytes.len() },
+            condition: WriteCondition::None,
+            bytes,
+        };
+        upload(&sink, self.clock, &marker).await.map(|_| ())
+    }
+
+    async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<N::Sink, PortError> {
+        let give_up_at = self.clock.now().saturating_add(ASSUME_ROLE_PATIENCE);
+        loop {
+            let answer = self.connector.connect(configuration, &configuration.destination).await;
+            match answer {
+                Err(error)
+                    if error.kind == ErrorKind::Customer(ConnectionFailure::RoleNotAssumable)
+                        && self.clock.now().saturating_add(ASSUME_ROLE_WAIT) <= give_up_at =>
+                {
+                    self.clock.sleep(ASSUME_ROLE_WAIT).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// The state of the connection after something was tried with it.
+///
+/// # Errors
+/// `outcome`'s, where it isn't the customer's.
+pub(crate) fn connection_after(
+    outcome: Result<(), PortError>,
+    configuration: &ExportConfiguration,
+    now: Timestamp,
+) -> Result<Connection, PortError> {
+    match outcome {
+        Ok(()) => Ok(Connection::Success { checked_at: now }),
+        Err(PortError { kind: ErrorKind::Customer(failure), operation, detail }) => {
+            let key = &configuration.key;
+            tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
+                code = %failure.code(), operation, detail, "the customer's side refused the connection");
+            Ok(Connection::Failed { checked_at: now, error: failure.explain(&configuration.destination) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn marker_text(configuration: &ExportConfiguration, now: Timestamp) -> String {
+    format!(
+        "The audit log export {} can write to this bucket. Last tested at {now}.\n",
+        configuration.key.configuration_id
+    )
+}

@@ -1,0 +1,322 @@
+//! What the engine needs of the world, and the three kinds of error that the world may answer with.
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, Shard, StoredBlock},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    connection::{Connection, ConnectionFailure},
+    export_run::{BlockRange, RunRecord, RunRequest, RunState, Window},
+    interval::ExportInterval,
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+/// A call to a port that did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {kind}: {detail}")]
+pub struct PortError {
+    pub kind: ErrorKind,
+    /// What was tried, for the log.
+    pub operation: &'static str,
+    /// Whatever helps an operator. It never reaches a customer and never holds a secret.
+    pub detail: String,
+}
+
+/// Who has to do something about an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    /// The customer. Trying again by ourselves can't help.
+    #[error("customer: {0}")]
+    Customer(ConnectionFailure),
+    /// Nobody: throttling, time-outs, 5xx. The message goes back to the queue.
+    #[error("transient")]
+    Transient,
+    /// Nobody: another run holds the lease now, and this one must stop.
+    #[error("fenced out")]
+    Fenced,
+    /// Us.
+    #[error("internal")]
+    Internal,
+}
+
+impl PortError {
+    #[must_use]
+    pub fn internal(operation: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Internal, operation, detail: detail.into() }
+    }
+
+    #[must_use]
+    pub fn transient(operation: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Transient, operation, detail: detail.into() }
+    }
+
+    #[must_use]
+    pub fn customer(operation: &'static str, failure: ConnectionFailure, detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Customer(failure), operation, detail: detail.into() }
+    }
+
+    #[must_use]
+    pub fn fenced(operation: &'static str) -> Self {
+        Self { kind: ErrorKind::Fenced, operation, detail: "another run holds the lease".to_owned() }
+    }
+}
+
+/// The time, and waiting for it.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// The configurations, as a run and a connection test see them.
+pub trait ConfigurationStore: Send + Sync {
+    fn load(
+        &self,
+        key: &ConfigurationKey,
+    ) -> impl Future<Output = Result<Option<ExportConfiguration>, PortError>> + Send;
+
+    /// Stores the outcome of a test or run, unless a person has changed the configuration since `version`: then nothing
+    /// happens, because the outcome speaks of what is no more.
+    fn store_connection(
+        &self,
+        key: &ConfigurationKey,
+        version: u64,
+        connection: &Connection,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The enabled configurations of an interval, in pages.
+pub trait EnabledConfigurations: Send + Sync {
+    /// Position in one shard of the index.
+    type Position: Send;
+
+    /// How many shards there are; each is paged through.
+    fn shards(&self) -> u8;
+
+    fn page(
+        &self,
+        interval: ExportInterval,
+        shard: u8,
+        after: Option<Self::Position>,
+    ) -> impl Future<Output = Result<(Vec<ConfigurationKey>, Option<Self::Position>), PortError>> + Send;
+}
+
+/// The queue from which runs are started.
+pub trait RunQueue: Send + Sync {
+    /// Sends all or fails; a failure may have sent some.
+    fn send(&self, requests: &[RunRequest]) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The right to move one configuration's export on. Every write made with it fails as [`ErrorKind::Fenced`] once a newer
+/// lease was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub key: ConfigurationKey,
+    pub fencing_token: u64,
+}
+
+/// What became of asking for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    Granted {
+        lease: Lease,
+        state: RunState,
+    },
+    /// Somebody else is at work, under this token.
+    Held {
+        fencing_token: u64,
+    },
+}
+
+/// What is about to be written to the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub object_key: String,
+    /// SHA-256 of the stored bytes.
+    pub sha256: [u8; 32],
+}
+
+/// Whether an intent was new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntentAnswer {
+    New,
+    /// An earlier attempt meant to write the same key; its bytes must have been the same.
+    Known(Intent),
+}
+
+/// What a run leaves behind when it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseAnswer {
+    Released,
+    /// While the lease was held, somebody asked for an export through this time. The lease is still held.
+    Rerun {
+        through: Timestamp,
+    },
+}
+
+/// The state of exports: cursor, lease, window, intents, history. Every write is conditional on the lease.
+pub trait RunStore: Send + Sync {
+    /// Takes the lease until `expires_at` if nobody holds it at `now`; makes the state from `initial` if there is none.
+    fn acquire_lease(
+        &self,
+        key: &ConfigurationKey,
+        initial: &RunState,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<LeaseAnswer, PortError>> + Send;
+
+    /// Asks the holder of the lease to export through `through` before it lets go. `false`: that holder has let go.
+    fn note_rerun(
+        &self,
+        key: &ConfigurationKey,
+        holder: u64,
+        through: Timestamp,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+
+    /// Stores a window, its plan and how far it got, and prolongs the lease.
+    fn store_window(
+        &self,
+        lease: &Lease,
+        window: &Window,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Stores an intent unless its key has one, and prolongs the lease.
+    fn store_intent(
+        &self,
+        lease: &Lease,
+        intent: &Intent,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<IntentAnswer, PortError>> + Send;
+
+    /// Moves the cursor to the window's end, drops the window and writes the history: all or nothing.
+    fn complete_window(
+        &self,
+        lease: &Lease,
+        record: &RunRecord,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Lets go of the lease, unless a rerun beyond `exported_through` was asked for.
+    fn release(
+        &self,
+        lease: &Lease,
+        exported_through: Timestamp,
+    ) -> impl Future<Output = Result<ReleaseAnswer, PortError>> + Send;
+}
+
+/// Some blocks of one shard, in order.
+#[derive(Clone, Debug, Default)]
+pub struct BlockPage {
+    pub blocks: Vec<StoredBlock>,
+    /// Where the next page starts; `None`: this was the last.
+    pub next: Option<BlockId>,
+}
+
+/// The events of a tenant, as blocks. Reads are strongly consistent.
+pub trait BlockSource: Send + Sync {
+    fn page(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        range: BlockRange,
+    ) -> impl Future<Output = Result<BlockPage, PortError>> + Send;
+}
+
+/// A connection to the customer's bucket.
+pub trait ObjectSink: Send + Sync {
+    fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
+
+    fn create_multipart_upload(&self, key: &str) -> impl Future<Output = Result<UploadId, PortError>> + Send;
+
+    fn upload_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<UploadedPart, PortError>> + Send;
+
+    fn complete_multipart_upload(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        parts: &[UploadedPart],
+        condition: WriteCondition,
+    ) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
+}
+
+/// An object that is written with one request.
+#[derive(Clone, Debug)]
+pub struct PutObject<'a> {
+    pub key: &'a str,
+    pub bytes: Bytes,
+    pub sha256: [u8; 32],
+    pub condition: WriteCondition,
+}
+
+/// Whether a write may replace what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteCondition {
+    /// `If-None-Match: *`.
+    Absent,
+    /// Only the marker, which says nothing but that it could be written.
+    None,
+}
+
+/// What S3 said to a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteAnswer {
+    Written,
+    /// 412: the key exists.
+    Exists,
+    /// 409 (another conditional write is under way) or a lost upload: nothing is known, upload afresh.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadId(pub String);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedPart {
+    pub number: u16,
+    pub entity_tag: String,
+    /// SHA-256 of the part, as base 64.
+    pub sha256: String,
+}
+
+/// What STS said to an attempt to take a role that we should not be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeAnswer {
+    /// `AccessDenied`, and nothing else, is a refusal.
+    Refused,
+    Granted,
+}
+
+/// The external ID that a probe sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeWith {
+    NoExternalId,
+    AnotherExternalId,
+}
+
+/// Becoming somebody who may write to the customer's bucket.
+pub trait Connector: Send + Sync {
+    type Sink: ObjectSink;
+
+    /// Assumes the role or decrypts the access key, for writes to `destination`.
+    fn connect(
+        &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> impl Future<Output = Result<Self::Sink, PortError>> + Send;
+
+    /// Tries to assume the configuration's role as somebody else's request would. `None`: it has no role.
+    fn probe(
+        &self,
+        configuration: &ExportConfiguration,
+        with: ProbeWith,
+    ) -> impl Future<Output = Result<Option<ProbeAnswer>, PortError>> + Send;
+}

@@ -1,0 +1,113 @@
+//! Writing one object, at once or in parts: the one piece of code by which anything reaches a customer's bucket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+
+use crate::ports::{Clock, ObjectSink, PortError, PutObject, WriteAnswer, WriteCondition};
+
+/// How often an upload is begun afresh after S3 lost it, before the run gives up for now.
+const MAX_UPLOADS: u32 = 4;
+
+/// The wait before the second upload; doubled with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// An object, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Upload<'a> {
+    pub key: &'a str,
+    pub bytes: Bytes,
+    /// Of all bytes.
+    pub sha256: [u8; 32],
+    pub shape: UploadShape,
+    pub condition: WriteCondition,
+}
+
+/// In how many requests an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadShape {
+    Single,
+    /// Parts of so many bytes each; the last may be shorter.
+    Multipart {
+        part_size: usize,
+    },
+}
+
+impl UploadShape {
+    /// Parts are only for what doesn't fit into one.
+    #[must_use]
+    pub fn for_length(length: usize, part_size: usize) -> Self {
+        if length <= part_size { Self::Single } else { Self::Multipart { part_size } }
+    }
+}
+
+/// Whether the object was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploaded {
+    Written,
+    Existed,
+}
+
+/// Writes the object, or finds it there.
+///
+/// # Errors
+/// Whatever the sink answers; transient if S3 lost every upload.
+pub async fn upload(sink: &impl ObjectSink, clock: &impl Clock, object: &Upload<'_>) -> Result<Uploaded, PortError> {
+    let mut wait = FIRST_WAIT;
+    for attempt in 1..=MAX_UPLOADS {
+        match upload_once(sink, object).await? {
+            WriteAnswer::Written => return Ok(Uploaded::Written),
+            WriteAnswer::Exists => return Ok(Uploaded::Existed),
+            WriteAnswer::Lost if attempt < MAX_UPLOADS => {
+                clock.sleep(wait).await;
+                wait *= 2;
+            }
+            WriteAnswer::Lost => {}
+        }
+    }
+    Err(PortError::transient("upload", format!("S3 lost {MAX_UPLOADS} uploads of {}", object.key)))
+}
+
+async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<WriteAnswer, PortError> {
+    let Upload { key, bytes, sha256, shape, condition } = object;
+    match *shape {
+        UploadShape::Single => {
+            sink.put_object(PutObject { key, bytes: bytes.clone(), sha256: *sha256, condition: *condition }).await
+        }
+        UploadShape::Multipart { part_size } => {
+            let upload = sink.create_multipart_upload(key).await?;
+            let parts = (1_u16..)
+                .zip(part_ranges(bytes.len(), part_size))
+                .map(|(number, range)| sink.upload_part(key, &upload, number, bytes.slice(range)));
+            // All at once: an object is bounded, and its bytes are in memory already.
+            let parts = try_join_all(parts).await?;
+            sink.complete_multipart_upload(key, &upload, &parts, *condition).await
+        }
+    }
+}
+
+fn part_ranges(length: usize, part_size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let part_size = part_size.max(1);
+    (0..length).step_by(part_size).map(move |start| start..(start + part_size).min(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_object_once() {
+        for (length, part_size, expected) in
+            [(10, 5, vec![0..5, 5..10]), (11, 5, vec![0..5, 5..10, 10..11]), (3, 5, vec![0..3])]
+        {
+            assert_eq!(part_ranges(length, part_size).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn one_part_is_put_at_once() {
+        assert_eq!(UploadShape::for_length(5, 5), UploadShape::Single);
+        assert_eq!(UploadShape::for_length(6, 5), UploadShape::Multipart { part_size: 5 });
+    }
+}
