@@ -1,0 +1,11 @@
+//! What every function needs around its own work: settings from the environment, logs, the caller's token, error bodies
+//! and the configuration of AWS clients.
+
+pub mod aws_configuration;
+pub mod environment;
+pub mod http_error;
+pub mod logging;
+mod start;
+pub mod token;
+
+pub use start::start;

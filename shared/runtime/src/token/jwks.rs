@@ -1,0 +1,183 @@
+//! The issuer's key set, fetched and cached.
+
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
+use tokio::sync::Mutex;
+
+use super::clock::Clock;
+use super::jwk::{KeySet, KeySetError, VerificationKey};
+
+/// Bounds of fetching and caching keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JwksLimits {
+    /// The time of one fetch, from name resolution to the last byte.
+    pub timeout: Duration,
+    /// The longest key set, in bytes.
+    pub max_length_bytes: usize,
+    /// The age from which keys are fetched again before use.
+    pub max_age: Duration,
+    /// The age from which keys aren't used, even if no newer ones can be had. Counted, as `max_age`, from the last fetch
+    /// that succeeded.
+    pub max_stale_age: Duration,
+    /// The least time between two fetches, whatever came of the first.
+    pub cooldown: Duration,
+}
+
+impl JwksLimits {
+    /// The limits in service: 2 s, 64 KiB, 10 min, 1 h, 30 s.
+    pub const DEFAULT: Self = Self {
+        timeout: Duration::from_secs(2),
+        max_length_bytes: 64 * 1024,
+        max_age: Duration::from_mins(10),
+        max_stale_age: Duration::from_hours(1),
+        cooldown: Duration::from_secs(30),
+    };
+}
+
+impl Default for JwksLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why there is no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoKey {
+    /// The issuer hasn't published a key of this ID.
+    Unknown,
+    /// What the issuer has published isn't known.
+    Unavailable,
+}
+
+/// Keys from an address, kept for a while.
+///
+/// At most one fetch runs at a time; those who need its result wait for it.
+#[derive(Debug)]
+pub(super) struct RemoteKeys {
+    address: Url,
+    client: Client,
+    limits: JwksLimits,
+    clock: Arc<dyn Clock>,
+    state: RwLock<State>,
+    /// Held by the one who fetches.
+    fetching: Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// The keys and when they were fetched.
+    keys: Option<(KeySet, SystemTime)>,
+    attempted_at: Option<SystemTime>,
+    attempt_failed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error("the request failed")]
+    Request(#[source] reqwest::Error),
+    #[error("status {0} instead of 200")]
+    Status(StatusCode),
+    #[error("longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the document can't be used")]
+    Document(#[source] KeySetError),
+}
+
+impl RemoteKeys {
+    pub(super) fn new(address: Url, limits: JwksLimits, clock: Arc<dyn Clock>) -> reqwest::Result<Self> {
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .timeout(limits.timeout)
+            // The settings allow another scheme in development only.
+            .https_only(address.scheme() == "https")
+            // A connection doesn't live from one fetch to the next, least of all through a frozen function.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self { address, client, limits, clock, state: RwLock::default(), fetching: Mutex::default() })
+    }
+
+    /// The key of this ID, fetched anew if it is unknown or the keys have aged.
+    pub(super) async fn get(&self, key_id: &str) -> Result<Arc<VerificationKey>, NoKey> {
+        if let Some(key) = self.fresh_key(key_id) {
+            return Ok(key);
+        }
+        let fetching = self.fetching.lock().await;
+        // Another one may have fetched while this one waited.
+        if let Some(key) = self.fresh_key(key_id) {
+            return Ok(key);
+        }
+        if self.may_fetch() {
+            self.refresh().await;
+        }
+        drop(fetching);
+        self.stale_key(key_id)
+    }
+
+    fn fresh_key(&self, key_id: &str) -> Option<Arc<VerificationKey>> {
+        self.read(|state| match &state.keys {
+            Some((keys, fetched_at)) if self.is_younger(*fetched_at, self.limits.max_age) => keys.get(key_id),
+            _ => None,
+        })
+    }
+
+    fn stale_key(&self, key_id: &str) -> Result<Arc<VerificationKey>, NoKey> {
+        self.read(|state| match &state.keys {
+            Some((keys, fetched_at)) if self.is_younger(*fetched_at, self.limits.max_stale_age) => {
+                // After a failure, an unknown key may be one that the issuer has just begun to use.
+                let absent = if state.attempt_failed { NoKey::Unavailable } else { NoKey::Unknown };
+                keys.get(key_id).ok_or(absent)
+            }
+            _ => Err(NoKey::Unavailable),
+        })
+    }
+
+    fn may_fetch(&self) -> bool {
+        self.read(|state| state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown)))
+    }
+
+    async fn refresh(&self) {
+        let now = self.clock.now();
+        // Noted first: a fetch that is dropped halfway counts as one that failed.
+        self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
+        match self.fetch().await {
+            Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched"),
+        }
+    }
+
+    async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let mut response = self.client.get(self.address.clone()).send().await.map_err(FetchError::Request)?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status()));
+        }
+        let mut document = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(FetchError::Request)? {
+            if document.len() + chunk.len() > self.limits.max_length_bytes {
+                return Err(FetchError::TooLong(self.limits.max_length_bytes));
+            }
+            document.extend_from_slice(&chunk);
+        }
+        KeySet::parse(&document).map_err(FetchError::Document)
+    }
+
+    /// Whether less than `age` has passed since `instant`. A clock that was set back makes things old, not new.
+    fn is_younger(&self, instant: SystemTime, age: Duration) -> bool {
+        self.clock.now().duration_since(instant).is_ok_and(|passed| passed < age)
+    }
+
+    // Nothing that could panic runs under the lock, so that a poisoned one holds nothing half-done.
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
