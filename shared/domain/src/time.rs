@@ -18,8 +18,8 @@ pub struct InvalidTimestamp;
 impl Timestamp {
     pub const EPOCH: Self = Self(0);
 
-    /// 9999-12-30T22:00:00.999Z, the last time that can be written in every offset of RFC 3339; a ULID reaches further.
-    pub const MAX: Self = Self(253_402_207_200_999);
+    /// 9999-12-30T22:00:00.000Z, the last time that can be written in every offset of RFC 3339; a ULID reaches further.
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// `None` after the year 9999.
     #[must_use]
@@ -119,7 +119,7 @@ mod tests {
         let later = Timestamp::from_millis(earlier.as_millis() + 1).unwrap();
         assert_eq!(earlier.to_string(), "2026-11-22T00:00:00.000Z");
         assert!(earlier.to_string() < later.to_string());
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.000Z");
         assert_eq!(later.utc_date(), "2026-11-22");
     }
 
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_day_is_floored_to_its_midnight() {
         let last_millisecond = Timestamp::parse("2026-11-22T23:59:59.999Z").unwrap();
-        let day = Duration::from_secs(24 * 3_600);
+        let day = Duration::from_hours(24);
         assert_eq!(last_millisecond.floor_to(day).to_string(), "2026-11-22T00:00:00.000Z");
     }
 }

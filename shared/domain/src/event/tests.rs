@@ -1,0 +1,224 @@
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const TIME: &str = "2026-01-31T23:59:59Z";
+
+fn tenant() -> TenantId {
+    TenantId::parse("acme").unwrap()
+}
+
+fn parse(body: &str, form: BodyForm) -> Result<Vec<String>, RejectedEvents> {
+    let batch = EventBatch::parse(tenant(), body.as_bytes(), form)?;
+    let stamp = batch.stamp(Timestamp::EPOCH);
+    Ok(batch.iter().map(|(line, _)| format!("{}{stamp}", std::str::from_utf8(line).unwrap())).collect())
+}
+
+fn fault(body: &str, form: BodyForm) -> (&'static str, Option<usize>, Option<usize>) {
+    let rejected = parse(body, form).unwrap_err();
+    (rejected.reason.code(), rejected.event_index, rejected.line)
+}
+
+fn event(fields: &str) -> String {
+    format!(r#"{{"id":"1","eventTimestamp":"{TIME}"{fields}}}"#)
+}
+
+#[test]
+fn fields_stay_byte_for_byte_and_in_order() {
+    let body = r#" [ { "z" : 1.50e+07 , "id":"a\u0062", "n":[ 1 , {"x" : " kept  \" ] } " } ],
+        "big":123456789012345678901234567890, "tenantId":"other" ,"receivedTimestamp": {"a":1},
+        "eventTimestamp":"2026-01-31T23:59:59.5+01:00","half":"\ud800","e":{},"z":2 } ] "#;
+    let expected = concat!(
+        r#"{"z":1.50e+07,"id":"a\u0062","n":[1,{"x":" kept  \" ] } "}],"big":123456789012345678901234567890,"#,
+        r#""eventTimestamp":"2026-01-31T23:59:59.5+01:00","half":"\ud800","e":{},"z":2,"#,
+        r#""tenantId":"acme","receivedTimestamp":"1970-01-01T00:00:00.000Z"}"#,
+        "\n"
+    );
+    assert_eq!(parse(body, BodyForm::Array).unwrap(), [expected]);
+}
+
+#[test]
+fn the_service_fields_replace_those_sent_wherever_they_stood() {
+    for body in [
+        format!(r#"[{{"tenantId":"evil","id":"1","eventTimestamp":"{TIME}"}}]"#),
+        format!(r#"[{{"id":"1","\u0074enantId":"evil","eventTimestamp":"{TIME}"}}]"#),
+        format!(r#"[{{"receivedTimestamp":null,"tenantId":["evil"],"id":"1","eventTimestamp":"{TIME}"}}]"#),
+    ] {
+        let lines = parse(&body, BodyForm::Array).unwrap();
+        let value: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(
+            value,
+            json!({"id": "1", "eventTimestamp": TIME, "tenantId": "acme", "receivedTimestamp": "1970-01-01T00:00:00.000Z"})
+        );
+        assert!(!lines[0].contains("evil"));
+    }
+}
+
+#[test]
+fn lines_may_be_blank_end_with_carriage_returns_and_start_with_a_byte_order_mark() {
+    let body = format!("\u{feff}\r\n{}\r\n\n   \n{}", event(""), event(r#","a":1"#));
+    assert_eq!(parse(&body, BodyForm::Lines).unwrap().len(), 2);
+    assert_eq!(parse(&body, BodyForm::Any).unwrap().len(), 2);
+}
+
+#[test]
+fn a_message_may_be_one_object_over_several_lines() {
+    let body = format!("{{\n  \"id\": \"1\",\n  \"eventTimestamp\": \"{TIME}\"\n}}\n");
+    assert_eq!(parse(&body, BodyForm::Any).unwrap().len(), 1);
+    assert_eq!(fault(&body, BodyForm::Lines), ("JSON_INVALID", Some(0), Some(1)));
+    assert_eq!(fault("{\n \"id\": 7\n}", BodyForm::Any), ("EVENT_ID_INVALID", Some(0), None));
+    assert_eq!(fault("{\"id\n", BodyForm::Any), ("JSON_INVALID", Some(0), Some(1)));
+    assert_eq!(parse(&format!("[{}]", event("")), BodyForm::Any).unwrap().len(), 1);
+}
+
+#[test]
+fn every_fault_has_its_code_and_names_the_event() {
+    let good = event("");
+    let cases = [
+        (String::new(), ("BODY_EMPTY", None, None)),
+        (" \n\t".to_owned(), ("BODY_EMPTY", None, None)),
+        ("[]".to_owned(), ("BODY_EMPTY", None, None)),
+        (good.clone(), ("BODY_NOT_AN_ARRAY", None, None)),
+        ("7".to_owned(), ("BODY_NOT_AN_ARRAY", None, None)),
+        ("id=7".to_owned(), ("JSON_INVALID", None, None)),
+        (format!("{good}\n{good}"), ("BODY_NOT_AN_ARRAY", None, None)),
+        (format!("[{good},7]"), ("EVENT_NOT_AN_OBJECT", Some(1), None)),
+        (format!("[{good},[{good}]]"), ("EVENT_NOT_AN_OBJECT", Some(1), None)),
+        (format!("[{good},null,{good}]"), ("EVENT_NOT_AN_OBJECT", Some(1), None)),
+        (format!("[{good},\"x\"]"), ("EVENT_NOT_AN_OBJECT", Some(1), None)),
+        (format!("[{good}"), ("JSON_INVALID", Some(1), None)),
+        (format!("[{good},]"), ("JSON_INVALID", Some(1), None)),
+        (format!("[{good}] x"), ("JSON_INVALID", Some(1), None)),
+        (format!("[{good}{good}]"), ("JSON_INVALID", Some(1), None)),
+        (format!("[{}]", event(",\"a\":01")), ("JSON_INVALID", Some(0), None)),
+        (format!("[{}]", event(",\"a\":NaN")), ("JSON_INVALID", Some(0), None)),
+        (format!("[{}]", event(",\"a\":\"\u{1}\"")), ("JSON_INVALID", Some(0), None)),
+        (format!("[{}]", event(",\"a\":'x'")), ("JSON_INVALID", Some(0), None)),
+        (format!("[{}]", event(",a:1")), ("JSON_INVALID", Some(0), None)),
+        (format!(r#"[{good},{{"eventTimestamp":"{TIME}"}}]"#), ("EVENT_ID_MISSING", Some(1), None)),
+        ("[{}]".to_owned(), ("EVENT_ID_MISSING", Some(0), None)),
+        (format!(r#"[{{"id":"","eventTimestamp":"{TIME}"}}]"#), ("EVENT_ID_INVALID", Some(0), None)),
+        (format!(r#"[{{"id":7,"eventTimestamp":"{TIME}"}}]"#), ("EVENT_ID_INVALID", Some(0), None)),
+        (format!(r#"[{{"id":null,"eventTimestamp":"{TIME}"}}]"#), ("EVENT_ID_INVALID", Some(0), None)),
+        (format!(r#"[{{"id":"{}","eventTimestamp":"{TIME}"}}]"#, "é".repeat(129)), ("EVENT_ID_INVALID", Some(0), None)),
+        (r#"[{"id":"1"}]"#.to_owned(), ("EVENT_TIMESTAMP_MISSING", Some(0), None)),
+        (r#"[{"id":"1","eventTimestamp":1700000000}]"#.to_owned(), ("EVENT_TIMESTAMP_INVALID", Some(0), None)),
+        (r#"[{"id":"1","eventTimestamp":"now"}]"#.to_owned(), ("EVENT_TIMESTAMP_INVALID", Some(0), None)),
+        (format!("[{}]", event(",\"id\":\"2\"")), ("EVENT_FIELD_DUPLICATED", Some(0), None)),
+        (format!("[{}]", event(",\"i\\u0064\":\"2\"")), ("EVENT_FIELD_DUPLICATED", Some(0), None)),
+        (format!("[{}]", event(",\"tenantId\":1,\"tenantId\":2")), ("EVENT_FIELD_DUPLICATED", Some(0), None)),
+        (
+            format!("[{}]", event(",\"a\":").replace('}', "") + &"[".repeat(128) + &"]".repeat(128) + "}"),
+            ("EVENT_NESTED_TOO_DEEPLY", Some(0), None),
+        ),
+        (format!("[{}]", vec![good.as_str(); MAX_EVENTS_PER_BODY + 1].join(",")), ("TOO_MANY_EVENTS", None, None)),
+        (format!("[{good}]{}", " ".repeat(MAX_BODY_LENGTH)), ("BODY_TOO_LARGE", None, None)),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(fault(&body, BodyForm::Array), expected, "{}", body.chars().take(80).collect::<String>());
+    }
+    assert_eq!(fault(&format!("\n{good}\n\n[{good}]"), BodyForm::Lines), ("EVENT_NOT_AN_OBJECT", Some(1), Some(4)));
+    assert_eq!(fault(&format!("{good}{good}\n"), BodyForm::Lines), ("JSON_INVALID", Some(1), Some(1)));
+    assert_eq!(fault(&format!("{good}\n{{\"id\":"), BodyForm::Lines), ("JSON_INVALID", Some(1), Some(2)));
+    assert_eq!(fault(" \n", BodyForm::Lines), ("BODY_EMPTY", None, None));
+    let not_utf_8 = EventBatch::parse(tenant(), b"[\xFF]", BodyForm::Array).unwrap_err();
+    assert_eq!(not_utf_8.reason.code(), "JSON_INVALID");
+}
+
+#[test]
+fn the_deepest_and_the_longest_event_that_fit_are_taken() {
+    let deep = event(",\"a\":").replace('}', "") + &"[".repeat(127) + &"]".repeat(127) + "}";
+    assert_eq!(parse(&deep, BodyForm::Lines).unwrap().len(), 1);
+
+    let overhead = parse(&event(",\"a\":\"\""), BodyForm::Lines).unwrap()[0].len();
+    let longest = event(&format!(",\"a\":\"{}\"", "x".repeat(MAX_EVENT_LENGTH - overhead)));
+    assert_eq!(parse(&longest, BodyForm::Lines).unwrap()[0].len(), MAX_EVENT_LENGTH);
+    let too_long = event(&format!(",\"a\":\"{}\"", "x".repeat(MAX_EVENT_LENGTH - overhead + 1)));
+    assert_eq!(fault(&too_long, BodyForm::Lines), ("EVENT_TOO_LARGE", Some(0), Some(1)));
+    // White space between tokens doesn't count.
+    assert!(parse(&longest.replace(',', " , "), BodyForm::Lines).is_ok());
+}
+
+#[test]
+fn times_are_those_of_rfc_3339() {
+    for good in [
+        "2026-01-31T23:59:59Z",
+        "2026-01-31t23:59:59z",
+        "2026-01-31T23:59:59.123456789Z",
+        "2026-01-31T23:59:59+14:00",
+        "2026-01-31T23:59:60Z",
+        "2024-02-29T00:00:00-00:00",
+    ] {
+        assert!(parse_rfc_3339(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "2026-01-31",
+        "2026-01-31T23:59Z",
+        "2026-01-31T23:59:59",
+        "2026-01-31 23:59:59Z",
+        "20260131T235959Z",
+        "2026-01-31T23:59:59.Z",
+        "2026-01-31T23:59:59,5Z",
+        "2026-01-31T23:59:59+0100",
+        "2026-01-31T23:59:59Z[UTC]",
+        "2026-02-30T00:00:00Z",
+        "2026-01-31T24:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "+002026-01-31T23:59:59Z",
+        "２026-01-31T23:59:59Z",
+    ] {
+        assert!(parse_rfc_3339(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn no_event_data_is_printed() {
+    let batch = EventBatch::parse(tenant(), event(",\"a\":\"private\"").as_bytes(), BodyForm::Any).unwrap();
+    assert!(!format!("{batch:?}").contains("private"));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 32, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map("[^\u{0}]{0,6}", inner, 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_event_is_stored_as_one_line_with_the_same_meaning(
+        payload in any_json(), id in ".{1,40}", millis in 0..4_000_000_000_000_u64, pretty: bool,
+    ) {
+        let timestamp = Timestamp::from_millis(millis).unwrap();
+        let mut value = json!({"id": id, "eventTimestamp": timestamp.to_string(), "payload": payload});
+        let body = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let lines = parse(&format!("[{body}]"), BodyForm::Array).unwrap();
+        prop_assert_eq!(lines[0].matches('\n').count(), 1);
+        prop_assert!(lines[0].ends_with("}\n"), "the line is not ended");
+        value["tenantId"] = json!("acme");
+        value["receivedTimestamp"] = json!(Timestamp::EPOCH.to_string());
+        let stored: Value = serde_json::from_str(&lines[0]).unwrap();
+        prop_assert_eq!(stored.to_string(), serde_json::from_str::<Value>(&value.to_string()).unwrap().to_string());
+    }
+
+    #[test]
+    fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200), jsonish in r#"[\[\]{}",:\\ \n0-9a-ed-itu.-]{0,60}"#) {
+        for form in [BodyForm::Array, BodyForm::Lines, BodyForm::Any] {
+            let _ = EventBatch::parse(tenant(), &body, form);
+            let _ = EventBatch::parse(tenant(), jsonish.as_bytes(), form);
+        }
+    }
+}
