@@ -1,0 +1,28 @@
+//! One module per group of commands; a group's module has its subcommands, each with its arguments and its `run`.
+
+mod events;
+mod token;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a key pair for a development stack, and sign tokens with it
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+
+    /// Generate audit events, and send them to the service
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+}
+
+impl Command {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Token(command) => command.run(),
+            Self::Events(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Tokens for development stacks: a production stack trusts the keys of an identity provider instead.
+
+mod key_pair;
+mod keygen;
+mod sign;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    Keygen(keygen::KeygenArguments),
+    Sign(sign::SignArguments),
+}
+
+impl TokenCommand {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Keygen(arguments) => keygen::run(&arguments),
+            Self::Sign(arguments) => sign::run(&arguments),
+        }
+    }
+}

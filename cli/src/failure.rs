@@ -1,0 +1,54 @@
+//! How a command can fail, and which exit code tells a script so. The codes are documented in `--help`.
+
+use std::{io, path::PathBuf};
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+
+    #[error("{} exists already; --force replaces it, and tokens signed with the old key are then refused", .0.display())]
+    WouldOverwrite(PathBuf),
+
+    #[error("{}: {reason}", path.display())]
+    InvalidFile { path: PathBuf, reason: String },
+
+    #[error("standard output: {0}")]
+    StandardOutput(io::Error),
+
+    #[error("{what}: {reason}")]
+    InvalidArgument { what: &'static str, reason: String },
+
+    #[error("the cryptographic library failed: {0}")]
+    Cryptography(String),
+
+    #[error("the service could not be used: {0}")]
+    Unavailable(String),
+
+    #[error("the service refused {what}: {reason}")]
+    Refused { what: String, reason: String },
+
+    #[error("the service refused the token: {0}")]
+    TokenRefused(String),
+}
+
+impl Failure {
+    /// As `--help` lists them.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unavailable(_) | Self::Cryptography(_) => 1,
+            Self::InvalidArgument { .. } => 2,
+            Self::Refused { .. } => 3,
+            Self::TokenRefused(_) => 4,
+            Self::File { .. } | Self::WouldOverwrite(_) | Self::InvalidFile { .. } | Self::StandardOutput(_) => 5,
+        }
+    }
+
+    /// For `map_err` after an operation on `path`.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}

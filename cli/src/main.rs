@@ -1,0 +1,73 @@
+//! `audit-export`: the command line of the audit-log export service. This file only reads the arguments and turns the
+//! outcome into an exit code; the commands live in `commands/`.
+
+mod commands;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Command;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the service could not be reached, or answered with faults of its own until the attempts ran out
+  2  wrong arguments
+  3  the service refused what was sent: correct it before you send it again
+  4  the service refused the token (401 or 403)
+  5  a local file could not be read or written";
+
+/// Send audit events to the audit-log export service, and make the tokens that local stacks accept.
+#[derive(Debug, Parser)]
+#[command(name = "audit-export", version, propagate_version = true, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::report_failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    /// What a user reads is part of the interface: a change shows up in review as a change of the snapshot.
+    #[test]
+    fn help() {
+        for path in [
+            &[][..],
+            &["token"],
+            &["token", "keygen"],
+            &["token", "sign"],
+            &["events"],
+            &["events", "generate"],
+            &["events", "send"],
+        ] {
+            let mut command = Arguments::command().term_width(100);
+            command.build();
+            let mut command =
+                path.iter().fold(command, |command, name| command.find_subcommand(name).cloned().unwrap_or_default());
+            let name = std::iter::once("help").chain(path.iter().copied()).collect::<Vec<_>>().join("_");
+            insta::assert_snapshot!(name, command.render_long_help());
+        }
+    }
+}
