@@ -1,0 +1,44 @@
+# Everything is installed into .tools/, built into target/ and .aws-sam/, and run from .local/.
+# PORT=4566 is where the local stack listens; another is chosen if it is taken.
+SHELL := /bin/sh
+PYTHON := .tools/tools/bin/python
+CLI := $(abspath target/$(if $(filter arm64 aarch64,$(shell uname -m)),aarch64,x86_64)-unknown-linux-gnu/release/audit-export)
+LOCAL := $(or $(AUDIT_EXPORT_LOCAL_DIRECTORY),.local)
+
+TENANT ?= acme
+PERMISSIONS ?= AUDIT,AUDIT_WRITE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down token test lint fmt lock tools
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: up ## Plays two customers from ingest to the files in their buckets, on a local stack
+	@AUDIT_EXPORT_CLI=$(CLI) $(PYTHON) infra/local/demo.py
+
+up: tools ## Builds and deploys a local stack and leaves it running; .local/stack.json describes it
+	@$(PYTHON) infra/local/up.py
+
+down: tools ## Stops the local stack
+	@$(PYTHON) infra/local/down.py
+
+token: ## Prints a token for the local stack: make token TENANT=acme PERMISSIONS=AUDIT,AUDIT_WRITE
+	@test -x $(CLI) || { echo "make token: run 'make up' first" >&2; exit 1; }
+	@$(CLI) token sign --directory $(LOCAL)/token --tenant '$(TENANT)' --permissions '$(PERMISSIONS)'
+
+test: tools ## Formatting, lints, unit tests, and end-to-end tests on a stack of their own
+	@$(PYTHON) infra/local/checks.py test
+
+lint: tools ## Formatting and lints of Rust, Python and the template
+	@$(PYTHON) infra/local/checks.py lint
+
+fmt: tools ## Formats Rust and Python
+	@cargo fmt --all
+	@.tools/tools/bin/ruff format --quiet infra tests
+
+lock: tools ## Locks the newest tools that infra/local/*.in permit
+	@infra/local/lock.sh
+
+tools:
+	@infra/local/bootstrap.sh

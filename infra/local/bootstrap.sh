@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs the tools of tools.txt and emulator.txt into .tools/. Needs python3 (3.11 or newer) and, for building, Rust.
+# Does nothing when the lock files are those it installed from last.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+tools=$(cd "$here/../.." && pwd)/.tools
+stamp=$tools/stamp
+wanted=$(cat "$here/tools.txt" "$here/emulator.txt" | cksum)
+
+if [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
+    exit 0
+fi
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "bootstrap: python3 is older than 3.11" >&2
+    exit 1
+}
+mkdir -p "$tools"
+
+# uv takes its own settings; where it has none it follows pip's, so that a mirror needs to be named only once.
+pip_setting() { python3 -m pip config get "$1" 2>/dev/null || true; }
+index=${PIP_INDEX_URL:-$(pip_setting global.index-url)}
+extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting global.extra-index-url)}
+[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
+[ -z "$extra" ] || export UV_INDEX="${UV_INDEX:-$extra}"
+
+for environment in tools emulator; do
+    echo "bootstrap: installing $environment into .tools/$environment"
+    [ -x "$tools/$environment/bin/python" ] || python3 -m venv "$tools/$environment"
+    if [ "$environment" = tools ] && [ ! -x "$tools/tools/bin/uv" ]; then
+        "$tools/tools/bin/pip" install --quiet --disable-pip-version-check "$(grep -o '^uv==[^ ]*' "$here/tools.txt")"
+    fi
+    "$tools/tools/bin/uv" pip sync --quiet --require-hashes --python "$tools/$environment/bin/python" "$here/$environment.txt"
+done
+echo "$wanted" > "$stamp"

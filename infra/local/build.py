@@ -1,0 +1,31 @@
+"""Builds the functions through the SAM CLI, and the command line `audit-export` from the same compiled crates."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from settings import ARCHITECTURE, CLI, ROOT, TOOLS, tool_environment
+
+
+def build() -> None:
+    if shutil.which("cargo") is None:
+        raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
+    # cargo-lambda puts the target's binaries where the functions' are, so every crate compiles once.
+    architecture = ["--arm64"] if ARCHITECTURE == "arm64" else []
+    print("Building the command line: the first build compiles every dependency, which takes minutes.", flush=True)
+    _run("cargo", "lambda", "build", "--release", *architecture, "--bin", CLI.name)
+    print("Building the functions.", flush=True)
+    _run(
+        TOOLS / "sam", "build", "--beta-features", "--parameter-overrides", f"Architecture={ARCHITECTURE}",
+    )  # fmt: skip
+
+
+def _run(*command: object) -> None:
+    outcome = subprocess.run([str(part) for part in command], cwd=ROOT, env=tool_environment(), check=False)
+    if outcome.returncode != 0:
+        raise SystemExit(f"{command[0]} failed with exit status {outcome.returncode}.")
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,127 @@
+"""Deploys the built stack to the running emulator, and describes it in stack.json."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import boto3
+
+from emulator import LOG
+from repairs import repair
+from settings import (
+    ARCHITECTURE,
+    CLI,
+    LOCAL,
+    REGION,
+    ROOT,
+    SERVICE_ACCOUNT,
+    STACK_FILE,
+    STACK_NAME,
+    STAGE,
+    TOKEN_AUDIENCE,
+    TOKEN_DIRECTORY,
+    TOKEN_ISSUER,
+    TOOLS,
+    aws_environment,
+    tool_environment,
+)
+
+DEPLOY_LOG = LOCAL / "deploy.log"
+
+
+def deploy(endpoint: str) -> dict:
+    """Returns what it wrote into stack.json."""
+    started = time.monotonic()
+    print(f"Deploying {STACK_NAME} to {endpoint}.", flush=True)
+    _run_sam(endpoint)
+    session = boto3.Session(SERVICE_ACCOUNT, "local", region_name=REGION)
+    stacks = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=STACK_NAME)
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]}
+    repair(session, endpoint, outputs)
+    description = _describe(endpoint, outputs)
+    STACK_FILE.write_text(json.dumps(description, indent=2) + "\n")
+    print(f"Deployed in {time.monotonic() - started:.0f} s.", flush=True)
+    return description
+
+
+def _run_sam(endpoint: str) -> None:
+    # A file, because a JSON Web Key Set does not survive the quoting of --parameter-overrides. JSON is YAML.
+    parameters = LOCAL / "parameters.yaml"
+    parameters.write_text(json.dumps(_parameters(), indent=2))
+    command = [
+        TOOLS / "sam", "deploy",
+        "--stack-name", STACK_NAME,
+        "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM",
+        "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        "--no-progressbar",
+        "--parameter-overrides", f"file://{parameters}",
+    ]  # fmt: skip
+    with DEPLOY_LOG.open("wb") as log:
+        outcome = subprocess.run(
+            command, cwd=ROOT, env=aws_environment(endpoint), stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    if outcome.returncode != 0:
+        print(DEPLOY_LOG.read_text())
+        raise SystemExit(f"sam deploy failed; see {DEPLOY_LOG}")
+
+
+def _parameters() -> dict[str, object]:
+    return {
+        "Architecture": ARCHITECTURE,
+        "DeploymentMode": "development",
+        "DevelopmentJwks": _development_jwks(),
+        "DevelopmentScheduleExpression": "cron(* * * * ? *)",
+        "DevelopmentSlotSeconds": 60,
+        "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
+        "Introspection": "enabled",
+        "LogLevel": "DEBUG",
+        "SettleSeconds": 3,
+        "TokenAudience": TOKEN_AUDIENCE,
+        "TokenIssuer": TOKEN_ISSUER,
+        "TokenJwksUrl": "",
+    }
+
+
+def _development_jwks() -> str:
+    """The public half of this stack's own key pair, made once."""
+    jwks = TOKEN_DIRECTORY / "jwks.json"
+    if not jwks.exists():
+        subprocess.run(
+            [CLI, "token", "keygen", "--directory", TOKEN_DIRECTORY],
+            env=tool_environment(), stdout=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+    return json.dumps(json.loads(jwks.read_text()), separators=(",", ":"))
+
+
+def _describe(endpoint: str, outputs: dict[str, str]) -> dict:
+    return {
+        "endpoint": endpoint,
+        "region": REGION,
+        "serviceAccountId": SERVICE_ACCOUNT,
+        "apiUrl": f"{endpoint}/restapis/{outputs['RestApiId']}/{STAGE}/_user_request_",
+        "stackName": STACK_NAME,
+        "functions": {
+            "api": outputs["ApiFunction"],
+            "ingest": outputs["IngestFunction"],
+            "exporter": outputs["ExporterFunction"],
+            "verifier": outputs["VerifierFunction"],
+        },
+        "queues": {
+            "events": outputs["EventsQueueUrl"],
+            "eventsDeadLetter": outputs["EventsDeadLetterQueueUrl"],
+            "runs": outputs["RunsQueueUrl"],
+            "runsDeadLetter": outputs["RunsDeadLetterQueueUrl"],
+            "schedulesDeadLetter": outputs["SchedulesDeadLetterQueueUrl"],
+        },
+        "tables": {
+            "events": outputs["EventsTable"],
+            "configurations": outputs["ConfigurationsTable"],
+            "runs": outputs["RunsTable"],
+        },
+        "secretKeyArn": outputs["SecretKeyArn"],
+        "logs": str(LOG),
+    }

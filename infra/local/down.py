@@ -1,0 +1,10 @@
+"""`make down`: ends the local stack's own processes."""
+
+from __future__ import annotations
+
+import emulator
+from settings import STACK_FILE
+
+if __name__ == "__main__":
+    print("Stopped." if emulator.stop() else "Nothing was running.")
+    STACK_FILE.unlink(missing_ok=True)

@@ -1,0 +1,122 @@
+"""Starts and stops MiniStack, with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from settings import EMULATOR_PYTHON, LOCAL, REGION, SERVICE_ACCOUNT
+
+DEFAULT_PORT = 4566
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+RECORD = LOCAL / "emulator.json"
+LOG = LOCAL / "emulator.log"
+
+
+def start() -> str:
+    """Makes sure that the emulator runs; returns its endpoint."""
+    record = _running()
+    if record is None:
+        record = _launch(_free_port(int(os.environ.get("PORT") or DEFAULT_PORT)))
+    return f"http://127.0.0.1:{record['port']}"
+
+
+def stop() -> bool:
+    """Ends the emulator that `start` started, with the functions it runs; says whether there was one."""
+    record = _running()
+    if record is not None:
+        # The emulator leads a process group of its own.
+        _signal_group(record["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _running() is not None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        _signal_group(record["pid"], signal.SIGKILL)
+    RECORD.unlink(missing_ok=True)
+    return record is not None
+
+
+def _launch(port: int) -> dict:
+    directory = LOCAL / "emulator"
+    directory.mkdir(parents=True, exist_ok=True)
+    # The functions inherit this environment: it holds nothing of the user's.
+    environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ} | {
+        "AUTH": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_ACCOUNT_ID": SERVICE_ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "TMPDIR": str(directory),
+    }
+    with LOG.open("wb") as log:
+        process = subprocess.Popen(
+            [EMULATOR_PYTHON, "-m", "ministack"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    record = {"pid": process.pid, "port": port, "started": _start_time(process.pid)}
+    RECORD.write_text(json.dumps(record))
+    deadline = time.monotonic() + START_SECONDS
+    while not _healthy(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            stop()
+            raise SystemExit(f"The emulator did not start; see {LOG}")
+        time.sleep(0.1)
+    return record
+
+
+def _running() -> dict | None:
+    """The record of the emulator, if that very process still runs: a process id alone may be another's by now."""
+    try:
+        record = json.loads(RECORD.read_text())
+    except FileNotFoundError:
+        return None
+    started = _start_time(record["pid"])
+    return record if started and started == record["started"] else None
+
+
+def _start_time(pid: int) -> str:
+    """When the process started; empty if there is none, or if it has ended and only waits to be reaped."""
+    status = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state, _, started = status.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started.strip()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_localstack/health", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or one that the system picks if that is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+                return listener.getsockname()[1]
+            except OSError:
+                print(f"Port {wanted} is taken; choosing another.")
+    raise SystemExit("There is no free port.")

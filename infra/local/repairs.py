@@ -1,0 +1,54 @@
+"""Repairs what MiniStack 1.5.33 makes of the deployed template; none of it is needed on AWS.
+
+Each function says what is wrong, and takes away no more than that. Idempotent: run after every deploy.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+
+from settings import STAGE, STACK_NAME
+
+
+def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=endpoint)
+
+    _gateway_responses(client("cloudformation"), client("apigateway"), outputs["RestApiId"])
+    _concurrency(client("lambda"))
+    _key_policy(client("kms"), outputs["SecretKeyArn"])
+
+
+def _gateway_responses(cloudformation: Any, api_gateway: Any, api_id: str) -> None:
+    """The import of an OpenAPI body drops its gateway responses."""
+    template = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    if isinstance(template, str):
+        template = json.loads(template)
+    body = template["Resources"]["HttpApi"]["Properties"]["Body"]
+    for kind, response in body["x-amazon-apigateway-gateway-responses"].items():
+        status = {"statusCode": str(response["statusCode"])} if "statusCode" in response else {}
+        api_gateway.put_gateway_response(
+            restApiId=api_id, responseType=kind, responseTemplates=response["responseTemplates"], **status
+        )
+    api_gateway.create_deployment(restApiId=api_id, stageName=STAGE)
+
+
+def _concurrency(functions: Any) -> None:
+    """A number given as a parameter stays text, and the poller of every queue stops at the first such mapping."""
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        concurrency = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if concurrency is not None:
+            functions.update_event_source_mapping(
+                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(concurrency)}
+            )
+
+
+def _key_policy(keys: Any, key_arn: str) -> None:
+    """It does not know kms:EncryptionContext condition keys, so statements that require one never apply."""
+    policy = json.loads(keys.get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"])
+    for statement in policy["Statement"]:
+        statement.pop("Condition", None)
+    keys.put_key_policy(KeyId=key_arn, PolicyName="default", Policy=json.dumps(policy))

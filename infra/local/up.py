@@ -1,0 +1,19 @@
+"""`make up`: builds, starts the emulator, deploys."""
+
+from __future__ import annotations
+
+import emulator
+from build import build
+from deploy import deploy
+from settings import LOCAL, STACK_FILE
+
+
+def up() -> None:
+    LOCAL.mkdir(parents=True, exist_ok=True)
+    build()
+    description = deploy(emulator.start())
+    print(f"Running at {description['apiUrl']}; described in {STACK_FILE}. `make down` ends it.")
+
+
+if __name__ == "__main__":
+    up()
