@@ -16,6 +16,8 @@ from settings import EMULATOR_PYTHON, LOCAL, REGION, SERVICE_ACCOUNT
 DEFAULT_PORT = 4566
 START_SECONDS = 30
 STOP_SECONDS = 10
+# ps reckons from the time since boot, so a corrected clock moves what it says.
+START_TIME_TOLERANCE_SECONDS = 5
 
 RECORD = LOCAL / "emulator.json"
 LOG = LOCAL / "emulator.log"
@@ -52,6 +54,9 @@ def _launch(port: int) -> dict:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
+        # Listeners on further ports that nothing here uses.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "MINISTACK_ACCOUNT_ID": SERVICE_ACCOUNT,
         "MINISTACK_REGION": REGION,
         "TMPDIR": str(directory),
@@ -84,14 +89,22 @@ def _running() -> dict | None:
     except FileNotFoundError:
         return None
     started = _start_time(record["pid"])
-    return record if started and started == record["started"] else None
+    same = started is not None and abs(started - record["started"]) <= START_TIME_TOLERANCE_SECONDS
+    return record if same else None
 
 
-def _start_time(pid: int) -> str:
-    """When the process started; empty if there is none, or if it has ended and only waits to be reaped."""
-    status = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = status.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else started.strip()
+def _start_time(pid: int) -> float | None:
+    """When the process started; None if there is none, or if it has ended and only waits to be reaped."""
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    state, _, started = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        .stdout.strip()
+        .partition(" ")
+    )
+    if not started or state.startswith("Z"):
+        return None
+    return time.mktime(time.strptime(started.strip(), "%a %b %d %H:%M:%S %Y"))
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

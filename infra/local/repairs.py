@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from settings import STAGE, STACK_NAME
+from settings import STACK_NAME, STAGE
 
 
 def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:

@@ -1,0 +1,284 @@
+"""Rules of this project's own for template.yaml, beyond those of `sam validate --lint`.
+
+Each is a promise of docs/SECURITY.md or an AWS rule that the linter doesn't know.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunction"}
+FOURTEEN_DAYS = 1_209_600
+API_GATEWAY_TIMEOUT_SECONDS = 29
+
+# What each role may do, in full: a new permission has to be written here as well.
+PERMITTED = {
+    "ApiRole": {
+        ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
+        ("dynamodb:GetItem", "ExportConfigurationsTable"),
+        ("dynamodb:PutItem", "ExportConfigurationsTable"),
+        ("dynamodb:Query", "ExportConfigurationsTable"),
+        ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
+        ("lambda:InvokeFunction", "VerifierFunction"),
+        ("logs:CreateLogStream", "ApiLogGroup"),
+        ("logs:PutLogEvents", "ApiLogGroup"),
+        ("sqs:SendMessage", "RunsQueue"),
+    },
+    "IngestRole": {
+        ("dynamodb:PutItem", "AuditEventsTable"),
+        ("logs:CreateLogStream", "IngestLogGroup"),
+        ("logs:PutLogEvents", "IngestLogGroup"),
+        ("sqs:DeleteMessage", "EventsQueue"),
+        ("sqs:GetQueueAttributes", "EventsQueue"),
+        ("sqs:ReceiveMessage", "EventsQueue"),
+    },
+    "VerifierRole": {
+        ("dynamodb:GetItem", "ExportConfigurationsTable"),
+        ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
+        ("logs:CreateLogStream", "VerifierLogGroup"),
+        ("logs:PutLogEvents", "VerifierLogGroup"),
+        ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
+    },
+    "ExporterRole": {
+        ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
+        ("dynamodb:DeleteItem", "ExportRunsTable"),
+        ("dynamodb:GetItem", "ExportConfigurationsTable"),
+        ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "ExportRunsTable"),
+        ("dynamodb:Query", "AuditEventsTable"),
+        ("dynamodb:Query", "ExportRunsTable"),
+        ("dynamodb:Query", "${ExportConfigurationsTable.Arn}/index/enabledByInterval"),
+        ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
+        ("dynamodb:UpdateItem", "ExportRunsTable"),
+        ("logs:CreateLogStream", "ExporterLogGroup"),
+        ("logs:PutLogEvents", "ExporterLogGroup"),
+        ("sqs:DeleteMessage", "RunsQueue"),
+        ("sqs:GetQueueAttributes", "RunsQueue"),
+        ("sqs:ReceiveMessage", "RunsQueue"),
+        ("sqs:SendMessage", "RunsQueue"),
+        ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
+        ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
+    },
+    "ScheduleRole": {
+        ("lambda:InvokeFunction", "ExporterFunction"),
+        ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
+    },
+}
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """Properties by logical ID."""
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def target(reference: Any) -> str:
+    """The logical ID or the pattern that a resource element names."""
+    if isinstance(reference, str):
+        return reference
+    ((function, argument),) = reference.items()
+    if function == "Fn::GetAtt":
+        return (argument if isinstance(argument, str) else ".".join(argument)).removesuffix(".Arn")
+    return argument
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    inline = RESOURCES[role]["Properties"]["Policies"]
+    attached = [p for p in of_type("AWS::IAM::Policy").values() if {"Ref": role} in p["Roles"]]
+    return [statement for policy in [*inline, *attached] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def every_action(value: Any) -> list[str]:
+    """All values of `Action` anywhere below."""
+    if isinstance(value, list):
+        return [action for item in value for action in every_action(item)]
+    if not isinstance(value, dict):
+        return []
+    own = as_list(value["Action"]) if "Action" in value else []
+    return own + [action for item in value.values() for action in every_action(item)]
+
+
+@pytest.mark.parametrize("role", PERMITTED)
+def test_role_is_permitted_exactly_this(role: str) -> None:
+    permitted = {
+        (action, target(resource))
+        for statement in statements(role)
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    assert permitted == PERMITTED[role]
+
+
+def test_no_action_has_a_wildcard() -> None:
+    actions = every_action(RESOURCES)
+    assert len(actions) > 50
+    assert [action for action in actions if "*" in action] == []
+
+
+def test_every_role_is_known_and_under_the_fixed_path() -> None:
+    roles = of_type("AWS::IAM::Role")
+    assert set(roles) == {*PERMITTED, "ApiGatewayLogRole"}
+    assert {role["Path"] for role in roles.values()} == {"/audit-export/"}
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    functions = of_type("AWS::Serverless::Function")
+    assert set(functions) == FUNCTIONS
+    assert len({target(function["Role"]) for function in functions.values()}) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("role", ["VerifierRole", "ExporterRole"])
+def test_roles_of_the_own_account_can_not_be_assumed(role: str) -> None:
+    (denied,) = [statement for statement in statements(role) if statement["Effect"] == "Deny"]
+    assert denied["Action"] == "sts:AssumeRole"
+    assert target(denied["Resource"]) == "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*"
+    assert "Condition" not in denied
+
+
+def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
+    policy = {s["Sid"]: s for s in RESOURCES["SecretKey"]["Properties"]["KeyPolicy"]["Statement"]}
+    administration, encrypts, decrypts = (
+        policy.pop(sid) for sid in ("Administration", "ApiEncrypts", "VerifierAndExporterDecrypt")
+    )
+    assert policy == {}
+    cryptographic = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"}
+    assert not cryptographic & set(administration["Action"])
+    assert (encrypts["Action"], [target(p) for p in as_list(encrypts["Principal"]["AWS"])]) == (
+        "kms:Encrypt",
+        ["ApiRole"],
+    )
+    assert (decrypts["Action"], [target(p) for p in decrypts["Principal"]["AWS"]]) == (
+        "kms:Decrypt",
+        ["VerifierRole", "ExporterRole"],
+    )
+    for statement in (encrypts, decrypts):
+        assert statement["Condition"] == {
+            "Null": {
+                "kms:EncryptionContext:tenantId": "false",
+                "kms:EncryptionContext:configurationId": "false",
+            },
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["tenantId", "configurationId"]},
+        }
+
+
+def test_what_holds_data_outlives_the_stack() -> None:
+    kinds = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
+    keepers = [resource for resource in RESOURCES.values() if resource["Type"] in kinds]
+    assert len(keepers) == 3 + 1 + 5
+    for resource in keepers:
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+@pytest.mark.parametrize("table", ["AuditEventsTable", "ExportConfigurationsTable", "ExportRunsTable"])
+def test_table_is_on_demand_recoverable_and_expires_items(table: str) -> None:
+    properties = RESOURCES[table]["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("queue", "dead_letters", "function"),
+    [
+        ("EventsQueue", "EventsDeadLetterQueue", "IngestFunction"),
+        ("RunsQueue", "RunsDeadLetterQueue", "ExporterFunction"),
+    ],
+)
+def test_queue_waits_for_its_function_and_keeps_what_fails(queue: str, dead_letters: str, function: str) -> None:
+    (event,) = [e for e in RESOURCES[function]["Properties"]["Events"].values() if e["Type"] == "SQS"]
+    properties = RESOURCES[queue]["Properties"]
+    batching = event["Properties"].get("MaximumBatchingWindowInSeconds", 0)
+    assert properties["VisibilityTimeout"] >= 6 * RESOURCES[function]["Properties"]["Timeout"] + batching
+    assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert target(properties["RedrivePolicy"]["deadLetterTargetArn"]) == dead_letters
+
+
+def test_runs_go_one_by_one_and_no_more_than_asked() -> None:
+    event = RESOURCES["ExporterFunction"]["Properties"]["Events"]["Runs"]["Properties"]
+    assert event["BatchSize"] == 1
+    assert event["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrentRuns"}}
+
+
+@pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))
+def test_queue_is_encrypted_and_keeps_messages_for_14_days(queue: str) -> None:
+    properties = RESOURCES[queue]["Properties"]
+    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_functions_answer_before_api_gateway_gives_up() -> None:
+    timeout = {name: RESOURCES[name]["Properties"]["Timeout"] for name in FUNCTIONS}
+    assert timeout["VerifierFunction"] < timeout["ApiFunction"] < API_GATEWAY_TIMEOUT_SECONDS
+    assert timeout["IngestFunction"] < API_GATEWAY_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize(("hours", "cron_hours"), [(2, "0/2"), (4, "0/4"), (6, "0/6"), (12, "0/12"), (24, "0")])
+def test_schedule_fires_after_each_boundary(hours: int, cron_hours: str) -> None:
+    properties = RESOURCES[f"Every{hours}HoursSchedule"]["Properties"]
+    development, real = properties["ScheduleExpression"]["Fn::If"][1:]
+    assert development == {"Ref": "DevelopmentScheduleExpression"}
+    expression, variables = real["Fn::Sub"]
+    assert expression == f"cron(${{Minute}} {cron_hours} * * ? *)"
+    assert variables == {"Minute": {"Fn::FindInMap": ["SettleMinute", {"Ref": "SettleSeconds"}, "Minute"]}}
+    assert properties["ScheduleExpressionTimezone"] == "UTC"
+    assert properties["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert f'"EVERY_{hours}_HOURS"' in properties["Target"]["Input"]
+    assert "<aws.scheduler.scheduled-time>" in properties["Target"]["Input"]
+    assert target(properties["Target"]["DeadLetterConfig"]["Arn"]) == "SchedulesDeadLetterQueue"
+    assert properties["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_a_schedule_fires_exactly_when_its_slot_has_settled() -> None:
+    minutes = {int(s): int(entry["Minute"]) for s, entry in TEMPLATE["Mappings"]["SettleMinute"].items()}
+    assert set(minutes) == {int(value) for value in TEMPLATE["Parameters"]["SettleSeconds"]["AllowedValues"]}
+    assert {seconds: minute for seconds, minute in minutes.items() if seconds >= 1200} == {
+        1200: 20,
+        1500: 25,
+        1800: 30,
+        2700: 45,
+    }
+
+
+def test_access_logs_hold_no_body_header_or_query() -> None:
+    log_format = RESOURCES["HttpApi"]["Properties"]["AccessLogSetting"]["Format"]
+    for forbidden in ("header", "querystring", "body", "authorizer", "$context.path", "input"):
+        assert forbidden not in log_format.lower()
+    (method,) = RESOURCES["HttpApi"]["Properties"]["MethodSettings"]
+    assert method["DataTraceEnabled"] is False
+    assert method["LoggingLevel"] == "OFF"
+
+
+def test_api_gateway_answers_in_our_shape() -> None:
+    responses = RESOURCES["HttpApi"]["Properties"]["GatewayResponses"]
+    status = {kind: response.get("StatusCode") for kind, response in responses.items()}
+    wanted = {"REQUEST_TOO_LARGE": 413, "UNSUPPORTED_MEDIA_TYPE": 415, "THROTTLED": 429, "INTEGRATION_TIMEOUT": 504}
+    assert wanted.items() <= status.items()
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(responses)
+    for response in responses.values():
+        (body,) = response["ResponseTemplates"].values()
+        assert body.startswith('{"errors":[{"message":"')
+        assert '"extensions":{"code":"' in body
+
+
+def test_every_parameter_is_described_and_bounded() -> None:
+    bounds = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue", "MaxLength"}
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter.get("Description"), name
+        assert bounds & set(parameter) or parameter["Type"] == "CommaDelimitedList", name
+
+
+def test_production_refuses_every_development_setting() -> None:
+    rule = TEMPLATE["Rules"]["ProductionRefusesDevelopmentSettings"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "DeploymentMode"}, "production"]}
+    refused = {assertion["AssertDescription"].split()[0] for assertion in rule["Assertions"]}
+    assert {name for name in TEMPLATE["Parameters"] if name.startswith("Development")} <= refused
