@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -19,9 +18,7 @@ import requests
 from botocore.client import BaseClient
 from botocore.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
-STACK_FILE = ROOT / ".local" / "stack.json"
-TOKEN_DIRECTORY = ROOT / ".local" / "token"
+from settings import STACK_FILE
 
 MARKER = ".immuta.export.log"
 REQUEST_TIMEOUT_SECONDS = 60
@@ -80,7 +77,9 @@ class Stack:
     def events_url(self) -> str:
         return f"{self.api_url}/api/audit/events"
 
-    def client(self, service: str, credentials: Credentials | str | None = None, region: str | None = None) -> BaseClient:
+    def client(
+        self, service: str, credentials: Credentials | str | None = None, region: str | None = None
+    ) -> BaseClient:
         """A client of the emulator: as the service's account, another account's root, or with an access key."""
         if credentials is None:
             credentials = self.account
@@ -277,7 +276,12 @@ class CustomerAccount:
         return f"arn:aws:iam::{self.account}:role/{name}"
 
     def create_role(
-        self, name: str, external_id: str | None, *, policy: dict[str, Any] | None = None, trust: dict[str, Any] | None = None
+        self,
+        name: str,
+        external_id: str | None,
+        *,
+        policy: dict[str, Any] | None = None,
+        trust: dict[str, Any] | None = None,
     ) -> str:
         iam = self.client("iam")
         document = trust or self.trust_policy(external_id)

@@ -3,13 +3,15 @@
 use std::io::{self, BufRead, Read, Write};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use domain::event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-/// The service takes 3.5 MiB of events in one request; this leaves room.
+/// Below what the service takes in one request.
 pub const MAX_BATCH_LENGTH_BYTES: usize = 3 * 1_024 * 1_024;
-/// The service takes 256 KiB for one event; a line feed may follow.
-pub const MAX_LINE_LENGTH_BYTES: usize = 256 * 1_024 + 1;
+const _: () = assert!(MAX_BATCH_LENGTH_BYTES < MAX_BODY_LENGTH);
+/// What the service takes for one event, and a line feed.
+const MAX_LINE_LENGTH_BYTES: usize = MAX_EVENT_LENGTH + 1;
 
 /// One request's worth of events.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args};
+use domain::event::MAX_EVENTS_PER_BODY;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::Rng;
@@ -35,7 +36,7 @@ const MAX_ATTEMPTS: u32 = 8;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const MAX_CONCURRENCY: u64 = 64;
-const MAX_EVENTS_PER_BATCH: u64 = 20_000;
+const MAX_EVENTS_PER_BATCH: u64 = MAX_EVENTS_PER_BODY as u64;
 /// An answer of the service is short; what stands between may answer with a page.
 const MAX_ANSWER_LENGTH_CHARACTERS: usize = 300;
 /// A larger token fits into no header that API Gateway accepts.
