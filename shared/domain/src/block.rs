@@ -39,6 +39,10 @@ pub const INGEST_WRITE_BOUND: Duration = Duration::from_secs(20);
 /// documented for most services, fifteen are the most that any allows).
 pub const SIGNATURE_LIFETIME: Duration = Duration::from_mins(15);
 
+/// How long an item stays after its retention has ended. An export's window never reaches back beyond the retention, so
+/// that `DynamoDB`'s deletion of expired items can't change what a retry reads.
+pub const EXPIRY_GRACE: Duration = Duration::from_hours(14 * 24);
+
 /// One of the [`SHARDS`] partitions of a tenant's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard(u8);

@@ -1,0 +1,364 @@
+//! Writes blocks. All of a request, or nothing of it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
+    primitives::Blob,
+    types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef},
+        orchestrator::HttpResponse,
+        result::SdkError,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{
+    config_bag::ConfigBag, error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use domain::{
+    block::{INGEST_WRITE_BOUND, Shard, StoredBlock},
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+use super::item::{
+    self, ACCEPTED, BLOCK_ID, BODY_HASH, CRC32C, EXPIRES_AT, Item, MAX_ATTRIBUTES_LENGTH, PARTITION, RAW_LENGTH,
+};
+use crate::error::{Fault, describe};
+
+/// The longest that one write may take, its retries included. Well within [`INGEST_WRITE_BOUND`], which also has to hold
+/// the compression before it.
+pub const WRITE_OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that one attempt may take.
+pub const WRITE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Attempts of one write, the first included. A repeat is safe: blocks are written only where there are none.
+pub const MAX_WRITE_ATTEMPTS: u32 = 3;
+
+/// How long an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_hours(24);
+
+/// The most items of one transaction.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
+pub const MAX_TRANSACTION_ITEMS: usize = 100;
+
+/// The most bytes of all items of one transaction; the same source says 4 MB.
+pub const MAX_TRANSACTION_LENGTH: usize = 4_000_000;
+
+/// Under this a block's partition can't be: shards are numbers.
+const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
+
+const IS_ABSENT: &str = "attribute_not_exists(#partition)";
+
+/// Time to live deletes late, so that an expired record counts as absent.
+const IS_ABSENT_OR_EXPIRED: &str = "attribute_not_exists(#partition) OR #expiresAt < :now";
+
+/// What is remembered of a request with an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// SHA-256 of the key, in hexadecimal.
+    pub key_hash: String,
+    /// SHA-256 of the decompressed body.
+    pub body_hash: [u8; 32],
+    /// How many events the request was answered to have accepted.
+    pub accepted: u64,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    Written,
+    /// The same body was accepted before under the same `Idempotency-Key`; nothing was written now.
+    AlreadyAccepted {
+        accepted: u64,
+    },
+}
+
+/// Why nothing can be said to have been written. After a time-out the blocks may be there all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    #[error("the Idempotency-Key was used for another body")]
+    KeyReused,
+    #[error("the blocks don't fit into one transaction")]
+    TooLarge,
+    #[error("more than the write bound has passed since the blocks were stamped")]
+    TooSlow,
+    #[error("busy or unreachable: {0}")]
+    TryAgain(String),
+    #[error("refused: {0}")]
+    Internal(String),
+}
+
+/// Puts blocks, and nothing else: it never reads.
+#[derive(Clone)]
+pub struct EventWriter {
+    client: Client,
+    table: String,
+    retention: Duration,
+}
+
+impl fmt::Debug for EventWriter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EventWriter").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl EventWriter {
+    /// A writer with a client of its own: without clock-skew correction, so that no request is signed with another time
+    /// than this machine's, and with the time-outs above.
+    #[must_use]
+    pub fn new(shared: &SdkConfig, table: String, retention: Duration) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(WRITE_OPERATION_TIMEOUT)
+            .operation_attempt_timeout(WRITE_ATTEMPT_TIMEOUT)
+            .build();
+        let configuration = aws_sdk_dynamodb::config::Builder::from(shared)
+            .disable_clock_skew_correction(true)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_WRITE_ATTEMPTS))
+            .build();
+        Self { client: Client::from_conf(configuration), table, retention }
+    }
+
+    /// Writes the blocks of one request, stamped with one time, and its idempotency record if it has one.
+    ///
+    /// # Errors
+    /// [`WriteError`]; then none of the blocks was written, or, after [`WriteError::TryAgain`], all may have been.
+    pub async fn write(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        blocks: &[StoredBlock],
+        idempotency: Option<&IdempotencyRecord>,
+    ) -> Result<WriteOutcome, WriteError> {
+        match (blocks, idempotency) {
+            ([], _) => Err(WriteError::Internal("a write without blocks".to_owned())),
+            ([block], None) => self.put(tenant, shard, block).await,
+            (blocks, idempotency) => self.put_all(tenant, shard, blocks, idempotency).await,
+        }
+    }
+
+    async fn put(&self, tenant: &TenantId, shard: Shard, block: &StoredBlock) -> Result<WriteOutcome, WriteError> {
+        let guard = StampGuard::new(block.id.timestamp());
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item::of_block(tenant, shard, block, self.retention)))
+            .condition_expression(IS_ABSENT)
+            .expression_attribute_names("#partition", PARTITION)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .interceptor(guard.clone())
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(WriteOutcome::Written) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failure)) => {
+                written_before(failure.item(), block).map(|()| WriteOutcome::Written)
+            }
+            _ => Err(guard.classify(&error)),
+        }
+    }
+
+    async fn put_all(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        blocks: &[StoredBlock],
+        idempotency: Option<&IdempotencyRecord>,
+    ) -> Result<WriteOutcome, WriteError> {
+        let length: usize = blocks.iter().map(|block| block.deflate.len() + MAX_ATTRIBUTES_LENGTH).sum();
+        let items = blocks.len() + usize::from(idempotency.is_some());
+        let Some(first) = blocks
+            .first()
+            .filter(|_| items <= MAX_TRANSACTION_ITEMS && length + MAX_ATTRIBUTES_LENGTH <= MAX_TRANSACTION_LENGTH)
+        else {
+            return Err(WriteError::TooLarge);
+        };
+        let stamp = first.id.timestamp();
+
+        let mut puts = Vec::with_capacity(items);
+        for block in blocks {
+            let item = item::of_block(tenant, shard, block, self.retention);
+            puts.push(self.conditional_put(item, IS_ABSENT, None)?);
+        }
+        if let Some(record) = idempotency {
+            let item = item_of_record(tenant, record, stamp);
+            puts.push(self.conditional_put(item, IS_ABSENT_OR_EXPIRED, Some(stamp))?);
+        }
+
+        let guard = StampGuard::new(stamp);
+        let answer = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(puts))
+            // Makes attempts after a lost answer count as one.
+            .client_request_token(first.id.to_string())
+            .customize()
+            .interceptor(guard.clone())
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(WriteOutcome::Written) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancellation)) => {
+                sort_cancellation(cancellation.cancellation_reasons(), blocks, idempotency)
+            }
+            _ => Err(guard.classify(&error)),
+        }
+    }
+
+    fn conditional_put(
+        &self,
+        item: Item,
+        condition: &str,
+        now: Option<Timestamp>,
+    ) -> Result<TransactWriteItem, WriteError> {
+        let mut put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .expression_attribute_names("#partition", PARTITION)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(now) = now {
+            put = put
+                .expression_attribute_names("#expiresAt", EXPIRES_AT)
+                .expression_attribute_values(":now", item::number(now.as_seconds()));
+        }
+        let put = put.build().map_err(|error| WriteError::Internal(error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+fn item_of_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestamp) -> Item {
+    item::item([
+        (PARTITION, AttributeValue::S(format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"))),
+        (BLOCK_ID, AttributeValue::S(record.key_hash.clone())),
+        (BODY_HASH, AttributeValue::B(Blob::new(record.body_hash))),
+        (ACCEPTED, item::number(record.accepted)),
+        (EXPIRES_AT, item::number(stamp.saturating_add(IDEMPOTENCY_LIFETIME).as_seconds())),
+    ])
+}
+
+/// An item is there under a block's ID: is it this block, from an attempt whose answer was lost?
+fn written_before(existing: Option<&Item>, block: &StoredBlock) -> Result<(), WriteError> {
+    let is_same = existing.is_some_and(|existing| {
+        item::unsigned(existing, CRC32C) == Ok(block.crc32c)
+            && item::unsigned(existing, RAW_LENGTH) == Ok(block.raw_length)
+    });
+    // Another block: two requests drew the same ID. The next attempt draws another one.
+    if is_same { Ok(()) } else { Err(WriteError::TryAgain("another block has the same ID".to_owned())) }
+}
+
+/// Reasons come in the order of the transaction's items: the blocks, then the record.
+fn sort_cancellation(
+    reasons: &[CancellationReason],
+    blocks: &[StoredBlock],
+    idempotency: Option<&IdempotencyRecord>,
+) -> Result<WriteOutcome, WriteError> {
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
+    if let (Some(record), Some(reason)) = (idempotency, reasons.get(blocks.len()))
+        && is_condition(reason)
+    {
+        return sort_record(reason.item(), record);
+    }
+    if let Some(code) = codes.iter().find(|code| !matches!(**code, "None" | "ConditionalCheckFailed")) {
+        let detail = format!("transaction cancelled: {code}");
+        return Err(match *code {
+            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => WriteError::TryAgain(detail),
+            _ => WriteError::Internal(detail),
+        });
+    }
+    let mut failed = reasons.iter().zip(blocks).filter(|(reason, _)| is_condition(reason)).peekable();
+    if failed.peek().is_none() {
+        return Err(WriteError::Internal("transaction cancelled without a reason".to_owned()));
+    }
+    failed.try_for_each(|(reason, block)| written_before(reason.item(), block)).map(|()| WriteOutcome::Written)
+}
+
+fn is_condition(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+fn sort_record(existing: Option<&Item>, record: &IdempotencyRecord) -> Result<WriteOutcome, WriteError> {
+    let existing = existing.ok_or_else(|| WriteError::Internal("no idempotency record in the answer".to_owned()))?;
+    match existing.get(BODY_HASH) {
+        Some(AttributeValue::B(hash)) if hash.as_ref() == record.body_hash => {
+            let accepted =
+                item::unsigned(existing, ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))?;
+            Ok(WriteOutcome::AlreadyAccepted { accepted })
+        }
+        _ => Err(WriteError::KeyReused),
+    }
+}
+
+/// Lets no request out that was signed later than [`INGEST_WRITE_BOUND`] after the blocks were stamped: a function may be
+/// frozen between the two. From its signature on, AWS bounds how long a request can still take effect.
+#[derive(Clone, Debug)]
+struct StampGuard {
+    stamp: Timestamp,
+    /// Set when a request was held back. The SDK's error would tell that only by its text.
+    held_back: Arc<AtomicBool>,
+}
+
+impl StampGuard {
+    fn new(stamp: Timestamp) -> Self {
+        Self { stamp, held_back: Arc::new(AtomicBool::new(false)) }
+    }
+
+    fn classify<E>(&self, error: &SdkError<E, HttpResponse>) -> WriteError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if self.held_back.load(Ordering::Acquire) {
+            WriteError::TooSlow
+        } else if Fault::of(error).is_transient() {
+            WriteError::TryAgain(describe(error))
+        } else {
+            WriteError::Internal(describe(error))
+        }
+    }
+}
+
+impl Intercept for StampGuard {
+    fn name(&self) -> &'static str {
+        "StampGuard"
+    }
+
+    fn read_after_signing(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        components: &RuntimeComponents,
+        _configuration: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let now = components
+            .time_source()
+            .and_then(|source| source.now().duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since_epoch| u64::try_from(since_epoch.as_millis()).ok())
+            .and_then(Timestamp::from_millis)
+            .ok_or("there is no clock")?;
+        if now.saturating_since(self.stamp) < INGEST_WRITE_BOUND {
+            Ok(())
+        } else {
+            self.held_back.store(true, Ordering::Release);
+            Err("too long since the blocks were stamped".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
