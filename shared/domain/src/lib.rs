@@ -14,3 +14,4 @@ pub mod object_key;
 pub mod policy;
 pub mod tenant;
 pub mod time;
+pub mod verification;

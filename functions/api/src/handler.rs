@@ -1,0 +1,166 @@
+//! HTTP around GraphQL: who may, and what is a request at all.
+
+use std::{fmt, time::Duration};
+
+use async_graphql::{Request as GraphQlRequest, Variables};
+use lambda_http::{
+    Body, Request, RequestExt, Response,
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    },
+};
+use runtime::{
+    http_error::ErrorBody,
+    token::{AccessError, Caller, Permission, TokenVerifier, authorization_header},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tracing::Instrument;
+
+use crate::schema::{ApiSchema, errors::ApiError};
+
+/// Bytes of a request's body. A configuration has less than 4 KiB.
+pub const MAX_BODY_LENGTH: usize = 64 * 1024;
+
+/// How long a request may take: the function has 27 s.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
+
+/// Answers requests.
+pub struct Handler {
+    pub tokens: TokenVerifier,
+    pub schema: ApiSchema,
+}
+
+/// A request as in <https://graphql.github.io/graphql-over-http/draft/#sec-Request>.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Operation {
+    query: String,
+    #[serde(default)]
+    variables: Option<Map<String, Value>>,
+    #[serde(default)]
+    operation_name: Option<String>,
+}
+
+impl Handler {
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+        let span = tracing::info_span!("request", requestId = request_id, tenant = tracing::field::Empty);
+        self.answer(&request).instrument(span).await.unwrap_or_else(ErrorBody::into_response)
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Response<Body>, ErrorBody> {
+        if request.method() != Method::POST {
+            let mut response: Response<Body> = method_not_allowed().into_response();
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return Ok(response);
+        }
+        let caller = self.authenticate(request.headers()).await?;
+        tracing::Span::current().record("tenant", caller.tenant.as_str());
+        if !is_json(request.headers()) {
+            return Err(ErrorBody::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "Send the request as application/json.",
+            ));
+        }
+        let operation = parse_body(request.body().as_ref())?;
+        Ok(json_response(&self.execute(operation, caller).await))
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
+        self.tokens.verify(authorization_header(headers), Permission::Audit).await
+    }
+
+    async fn execute(&self, operation: Operation, caller: Caller) -> async_graphql::Response {
+        let mut request = GraphQlRequest::new(operation.query)
+            .variables(Variables::from_json(Value::Object(operation.variables.unwrap_or_default())));
+        request.operation_name = operation.operation_name;
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.schema.execute(request, caller)).await {
+            Ok(response) => {
+                log(&response);
+                response
+            }
+            Err(_) => {
+                tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
+                self.schema.refuse(ApiError::TryAgain)
+            }
+        }
+    }
+}
+
+/// One line for each request that was run: what came out, nothing of what went in.
+fn log(response: &async_graphql::Response) {
+    let codes: Vec<String> = response
+        .errors
+        .iter()
+        .filter_map(|error| {
+            error.source::<ApiError>().map_or(Some("GRAPHQL_VALIDATION_FAILED"), |known| Some(known.code()))
+        })
+        .map(ToOwned::to_owned)
+        .collect();
+    tracing::info!(errors = %Codes(&codes), "answered");
+}
+
+struct Codes<'a>(&'a [String]);
+
+impl fmt::Display for Codes<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(","))
+    }
+}
+
+fn method_not_allowed() -> ErrorBody {
+    ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Send a POST request.")
+}
+
+/// `application/json`, alone or with UTF-8 as its charset.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| {
+            let parameter = parameter.to_ascii_lowercase();
+            matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"")
+        })
+}
+
+fn parse_body(body: &[u8]) -> Result<Operation, ErrorBody> {
+    let bad_request = |message| ErrorBody::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
+    if body.len() > MAX_BODY_LENGTH {
+        return Err(ErrorBody::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "PAYLOAD_TOO_LARGE",
+            format!("A request may have {MAX_BODY_LENGTH} bytes."),
+        ));
+    }
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(bad_request("Send one operation per request: batches are not taken."));
+    }
+    // The parser's own message may quote a value.
+    serde_json::from_slice(body).map_err(|_| {
+        bad_request("Send a JSON object with the text `query`, and optionally `variables` and `operationName`.")
+    })
+}
+
+fn json_response(response: &async_graphql::Response) -> Response<Body> {
+    match serde_json::to_string(response) {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            let internal = ApiError::Internal;
+            ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, internal.code(), internal.to_string()).into_response()
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The GraphQL API over export configurations.
+
+mod handler;
+mod schema;
+mod service;
+mod settings;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws::{
+    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault,
+    verifier_client::VerifierClient,
+};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use domain::{configuration::ConfigurationId, time::Timestamp};
+use lambda_http::{Error, Request, run, service_fn};
+use runtime::token::TokenVerifier;
+
+use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
+
+/// How long one call to DynamoDB, KMS or SQS may take with its retries. Three of them and a connection test, which sets its
+/// own time-out, fit into a request.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long one attempt of such a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let settings = runtime::start(Settings::read)?;
+    let handler = Arc::new(build(settings).await?);
+    run(service_fn(move |request: Request| {
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Error>(handler.handle(request).await) }
+    }))
+    .await
+}
+
+async fn build(settings: Settings) -> Result<Handler, Error> {
+    let configuration = runtime::aws_configuration::aws_configuration().await;
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    let configuration = configuration.into_builder().timeout_config(timeouts).build();
+
+    let service = Service {
+        configurations: ConfigurationTable::new(
+            aws_sdk_dynamodb::Client::new(&configuration),
+            settings.configurations_table,
+        ),
+        secrets: SecretVault::new(aws_sdk_kms::Client::new(&configuration), settings.secret_key_arn),
+        verifier: VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function),
+        run_queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url),
+        identity: settings.identity,
+        settle: settings.settle,
+        clock: Box::new(now),
+        new_id: Box::new(|| ConfigurationId::from_uuid(uuid::Uuid::new_v4())),
+    };
+    Ok(Handler {
+        tokens: TokenVerifier::new(settings.token)?,
+        schema: ApiSchema::new(Arc::new(service), settings.introspection),
+    })
+}
+
+/// The machine's clock. Before 1970 it would be wrong anyhow.
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).ok().and_then(Timestamp::from_millis).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,185 @@
+//! What a caller is told when something isn't done: a stable code and a sentence, never a detail of ours.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
+
+use async_graphql::{Pos, Response, ServerError, Value};
+use domain::configuration::field_error::FieldError;
+use export::ports::{ErrorKind, PortError};
+use serde_json::json;
+
+/// The most errors that an answer tells; a document can be wrong in thousands of places.
+pub const MAX_ERRORS: usize = 20;
+
+/// Bytes of a name that an error may repeat. A secret access key has 40: whoever puts it where a name belongs must not
+/// find it in an answer, and so neither in a log on the way.
+const MAX_ECHOED_NAME_LENGTH: usize = 39;
+
+/// Why an operation was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    #[error("The document is not valid GraphQL.")]
+    ParseFailed,
+    /// The document doesn't fit the schema, or exceeds a bound. The text holds nothing of the caller's values.
+    #[error("{0}")]
+    ValidationFailed(String),
+    #[error(
+        "Only one connection test fits into a request: send testExportConfiguration and \
+             createS3AccessKeyExportConfiguration one at a time."
+    )]
+    TooManyVerifications,
+    #[error("The input is not valid: see extensions.fields for each field that has to change.")]
+    InvalidInput(Vec<FieldError>),
+    #[error("There is no such export configuration.")]
+    NotFound,
+    #[error("The idempotency key was used for another request, or its configuration was deleted. Give a new key.")]
+    IdempotencyKeyReused,
+    #[error("No more than {limit} export configurations are possible. Delete one first.")]
+    LimitExceeded { limit: u16 },
+    #[error("The export configuration is disabled. Enable it first.")]
+    ConfigurationDisabled,
+    #[error("The service is busy. The request may have taken effect: look first, then try again.")]
+    TryAgain,
+    #[error("The service failed. Our operators know of it.")]
+    Internal,
+}
+
+impl ApiError {
+    /// The stable name that callers may rely on.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ParseFailed => "GRAPHQL_PARSE_FAILED",
+            Self::ValidationFailed(_) => "GRAPHQL_VALIDATION_FAILED",
+            Self::TooManyVerifications => "TOO_MANY_VERIFICATIONS",
+            Self::InvalidInput(_) => "INVALID_INPUT",
+            Self::NotFound => "NOT_FOUND",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::LimitExceeded { .. } => "LIMIT_EXCEEDED",
+            Self::ConfigurationDisabled => "CONFIGURATION_DISABLED",
+            Self::TryAgain => "TRY_AGAIN",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// As an error of the whole request.
+    #[must_use]
+    pub fn into_response(self, locations: Vec<Pos>) -> Response {
+        let mut error = ServerError::new(self.to_string(), None);
+        error.locations = locations;
+        error.source = Some(Arc::new(self));
+        Response::from_errors(vec![error])
+    }
+}
+
+impl From<PortError> for ApiError {
+    /// The detail goes to the log and no further.
+    fn from(error: PortError) -> Self {
+        let PortError { kind, operation, detail } = error;
+        match kind {
+            ErrorKind::Transient => {
+                tracing::warn!(operation, detail, "a dependency is busy");
+                Self::TryAgain
+            }
+            // No adapter that this function calls speaks for the customer's account, or holds a lease.
+            ErrorKind::Internal | ErrorKind::Customer(_) | ErrorKind::Fenced => {
+                tracing::error!(operation, detail, kind = %kind, "an operation failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// Gives every error of an answer its code, and takes out of it whatever a caller has written as a value.
+pub fn finish(mut response: Response, sdl: &impl Fn() -> String) -> Response {
+    response.errors.truncate(MAX_ERRORS);
+    for error in &mut response.errors {
+        let known = match error.source::<ApiError>() {
+            Some(known) => known.clone(),
+            None => ApiError::ValidationFailed(without_values(&error.message, &|| vocabulary(sdl))),
+        };
+        error.message = known.to_string();
+        let extensions = error.extensions.insert(async_graphql::ErrorExtensionValues::default());
+        extensions.set("code", known.code());
+        if let ApiError::InvalidInput(fields) = &known {
+            extensions.set("fields", fields_of(fields));
+        }
+    }
+    response
+}
+
+fn fields_of(errors: &[FieldError]) -> Value {
+    let fields: Vec<_> = errors
+        .iter()
+        .map(|error| json!({ "field": error.field, "code": error.code.name(), "message": error.message }))
+        .collect();
+    Value::from_json(fields.into()).unwrap_or_default()
+}
+
+/// Names of the schema, which may be repeated however long they are.
+fn vocabulary(sdl: &impl Fn() -> String) -> &'static HashSet<String> {
+    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let is_part_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        sdl().split(|character| !is_part_of_name(character)).map(ToOwned::to_owned).collect()
+    })
+}
+
+/// Messages of the library that hold nothing but names, each in quotes.
+const NAMING_MESSAGES: [&str; 16] = [
+    "Directive \"",
+    "Duplicate directive \"",
+    "Field \"",
+    "Fields \"",
+    "Fragment ",
+    "Invalid default value for argument",
+    "Invalid value for argument \"",
+    "Operation name required",
+    "Query is ",
+    "The recursion depth",
+    "There can only be one ",
+    "Unknown argument \"",
+    "Unknown directive \"",
+    "Unknown field \"",
+    "Unknown fragment: \"",
+    "Unknown type \"",
+];
+const VARIABLE_MESSAGE: &str = "Variable \"";
+
+/// What of these messages follows is a value.
+const BEFORE_A_VALUE: [(&str, &str); 3] = [
+    (" does not contain the value \"", " does not contain the value that was given."),
+    (", found ", ", found something else."),
+    ("Failed to parse ", "A value doesn't fit its type."),
+];
+
+fn without_values(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {
+    for (before, replacement) in BEFORE_A_VALUE {
+        if let Some((kept, _)) = message.split_once(before) {
+            return format!("{}{replacement}", without_long_names(kept, vocabulary));
+        }
+    }
+    let is_known = NAMING_MESSAGES.iter().any(|start| message.starts_with(start));
+    if is_known || message.starts_with(VARIABLE_MESSAGE) {
+        without_long_names(message, vocabulary)
+    } else {
+        "The request doesn't fit the schema.".to_owned()
+    }
+}
+
+fn without_long_names(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {
+    let is_part_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    message
+        .split_inclusive(|character| !is_part_of_name(character))
+        .map(|piece| {
+            let name = piece.trim_end_matches(|character| !is_part_of_name(character));
+            if name.len() <= MAX_ECHOED_NAME_LENGTH || vocabulary().contains(name) {
+                piece.to_owned()
+            } else {
+                piece.replacen(name, "…", 1)
+            }
+        })
+        .collect()
+}

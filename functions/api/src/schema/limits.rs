@@ -1,0 +1,273 @@
+//! Bounds on a document, checked before anything that would walk it once for every way through its fragments.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
+
+use super::errors::ApiError;
+
+/// Brackets of any kind within each other, before the document is parsed: the parser goes down by recursion.
+pub const MAX_NESTING: usize = 64;
+
+/// Operations of one document.
+pub const MAX_OPERATIONS: usize = 10;
+
+/// Fragments of one document.
+pub const MAX_FRAGMENTS: usize = 32;
+
+/// Fields, with those of each fragment counted wherever it is spread. The common introspection query has 150.
+pub const MAX_FIELDS: usize = 400;
+
+/// Aliases, counted like fields.
+pub const MAX_ALIASES: usize = 30;
+
+/// Fields within each other. The common introspection query has 14.
+pub const MAX_DEPTH: usize = 15;
+
+/// Fields of the query or mutation itself; each may call AWS.
+pub const MAX_ROOT_FIELDS: usize = 10;
+
+/// Directives of one field.
+pub const MAX_DIRECTIVES: usize = 5;
+
+/// Mutations that wait for a connection test. Mutations run one after the other, and only one test fits into the time that
+/// API Gateway gives a request.
+pub const MAX_VERIFICATIONS: usize = 1;
+
+const VERIFYING_MUTATIONS: [&str; 2] = ["createS3AccessKeyExportConfiguration", "testExportConfiguration"];
+
+/// # Errors
+/// `GRAPHQL_VALIDATION_FAILED`.
+pub fn check_nesting(document: &str) -> Result<(), ApiError> {
+    if nesting(document) > MAX_NESTING { Err(too_large("brackets within each other", MAX_NESTING)) } else { Ok(()) }
+}
+
+/// # Errors
+/// `GRAPHQL_VALIDATION_FAILED` or `TOO_MANY_VERIFICATIONS`.
+pub fn check(document: &ExecutableDocument) -> Result<(), ApiError> {
+    let within =
+        |what: &str, size: usize, limit: usize| if size > limit { Err(too_large(what, limit)) } else { Ok(()) };
+    within("operations", document.operations.iter().count(), MAX_OPERATIONS)?;
+    within("fragments", document.fragments.len(), MAX_FRAGMENTS)?;
+
+    let mut measure = Measure { document, fragments: HashMap::new() };
+    let mut total = Size::default();
+    for (_, operation) in document.operations.iter() {
+        let size = measure.selection_set(&operation.node.selection_set.node)?;
+        if size.direct_verifications > MAX_VERIFICATIONS {
+            return Err(ApiError::TooManyVerifications);
+        }
+        within("fields at the root", size.direct_fields, MAX_ROOT_FIELDS)?;
+        total = total.beside(size);
+    }
+    // Fragments that nothing spreads are validated all the same.
+    for fragment in document.fragments.values() {
+        measure.selection_set(&fragment.node.selection_set.node).map(|size| total = total.beside(size))?;
+    }
+    within("fields within each other", total.depth, MAX_DEPTH)?;
+    within("aliases", total.aliases, MAX_ALIASES)?;
+    within("fields", total.fields, MAX_FIELDS)
+}
+
+fn too_large(what: &str, limit: usize) -> ApiError {
+    ApiError::ValidationFailed(format!("The document is too large: it may have {limit} {what}."))
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    fields: usize,
+    aliases: usize,
+    depth: usize,
+    /// Not within another field.
+    direct_fields: usize,
+    direct_verifications: usize,
+}
+
+impl Size {
+    fn beside(self, other: Self) -> Self {
+        Self {
+            fields: self.fields.saturating_add(other.fields),
+            aliases: self.aliases.saturating_add(other.aliases),
+            depth: self.depth.max(other.depth),
+            direct_fields: self.direct_fields.saturating_add(other.direct_fields),
+            direct_verifications: self.direct_verifications.saturating_add(other.direct_verifications),
+        }
+    }
+}
+
+/// Each fragment is measured once, however often it is spread.
+struct Measure<'a> {
+    document: &'a ExecutableDocument,
+    /// `None`: being measured.
+    fragments: HashMap<&'a str, Option<Size>>,
+}
+
+impl<'a> Measure<'a> {
+    fn selection_set(&mut self, set: &'a SelectionSet) -> Result<Size, ApiError> {
+        let mut total = Size::default();
+        for selection in &set.items {
+            let size = match &selection.node {
+                Selection::Field(field) => {
+                    let inner = self.selection_set(&field.node.selection_set.node)?;
+                    Size {
+                        fields: inner.fields.saturating_add(1),
+                        aliases: inner.aliases.saturating_add(usize::from(field.node.alias.is_some())),
+                        depth: inner.depth.saturating_add(1),
+                        direct_fields: 1,
+                        direct_verifications: usize::from(VERIFYING_MUTATIONS.contains(&field.node.name.node.as_str())),
+                    }
+                }
+                Selection::InlineFragment(fragment) => self.selection_set(&fragment.node.selection_set.node)?,
+                Selection::FragmentSpread(spread) => {
+                    match self.document.fragments.get_key_value(&spread.node.fragment_name.node) {
+                        Some((name, fragment)) => self.fragment(name, &fragment.node)?,
+                        // Told by validation.
+                        None => Size::default(),
+                    }
+                }
+            };
+            total = total.beside(size);
+        }
+        Ok(total)
+    }
+
+    fn fragment(&mut self, name: &'a str, fragment: &'a FragmentDefinition) -> Result<Size, ApiError> {
+        match self.fragments.get(name) {
+            Some(Some(size)) => return Ok(*size),
+            Some(None) => return Err(ApiError::ValidationFailed("A fragment spreads itself.".to_owned())),
+            None => {}
+        }
+        self.fragments.insert(name, None);
+        let size = self.selection_set(&fragment.selection_set.node)?;
+        self.fragments.insert(name, Some(size));
+        Ok(size)
+    }
+}
+
+/// How deep brackets go in each other, outside of strings and comments.
+fn nesting(document: &str) -> usize {
+    let mut rest = document.as_bytes();
+    let (mut depth, mut deepest) = (0_usize, 0_usize);
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match first {
+            b'{' | b'[' | b'(' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+            b'#' => rest = behind_line(rest),
+            b'"' => {
+                rest = match behind.strip_prefix(b"\"\"") {
+                    Some(block) => behind_block_string(block),
+                    None => behind_string(behind),
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn behind_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
+    text.get(end..).unwrap_or_default()
+}
+
+fn behind_string(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = match text {
+            [b'\\', _, behind @ ..] => behind,
+            [b'"' | b'\n' | b'\r', behind @ ..] => return behind,
+            [_, behind @ ..] => behind,
+            [] => return &[],
+        }
+    }
+}
+
+fn behind_block_string(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = match text {
+            [b'\\', b'"', b'"', b'"', behind @ ..] => behind,
+            [b'"', b'"', b'"', behind @ ..] => return behind,
+            [_, behind @ ..] => behind,
+            [] => return &[],
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    fn code(document: &str) -> Option<&'static str> {
+        check_nesting(document).and_then(|()| check(&parse_query(document).unwrap())).err().map(|error| error.code())
+    }
+
+    #[test]
+    fn brackets_in_texts_and_comments_do_not_count() {
+        assert_eq!(nesting("{a(b:[{c:1}])}"), 4);
+        assert_eq!(nesting("# {{{{\n{a(b:\"{{{\\\"{{\")}"), 2);
+        assert_eq!(nesting("{a(b:\"\"\"{{{\\\"\"\"{{\"\"\")}"), 2);
+        assert_eq!(nesting("{a(b:\"\")c(d:\"}}}\"){e}}"), 2);
+        assert_eq!(nesting(&"{".repeat(60_000)), 60_000);
+        assert_eq!(nesting("\"unterminated {{"), 0);
+    }
+
+    #[test]
+    fn deep_documents_are_refused_before_they_are_parsed() {
+        for opening in ["{a", "{a(b:[", "{a(b:{c:", "query($a:["] {
+            let document = opening.repeat(10_000);
+            assert_eq!(check_nesting(&document).unwrap_err().code(), "GRAPHQL_VALIDATION_FAILED");
+        }
+    }
+
+    #[test]
+    fn fragments_that_multiply_are_counted_without_walking_every_way() {
+        use std::fmt::Write;
+
+        let mut document = "{...f0}".to_owned();
+        for index in 0..30 {
+            write!(document, "fragment f{index} on Q{{...f{0} ...f{0}}}", index + 1).unwrap();
+        }
+        document.push_str("fragment f30 on Q{a}");
+        assert_eq!(code(&document), Some("GRAPHQL_VALIDATION_FAILED"));
+        assert_eq!(code("{...a} fragment a on Q{...b} fragment b on Q{...a}"), Some("GRAPHQL_VALIDATION_FAILED"));
+    }
+
+    #[test]
+    fn every_bound_is_kept() {
+        let aliases: String = (0..=MAX_ALIASES).map(|index| format!("a{index}:b ")).collect();
+        let operations: String = (0..=MAX_OPERATIONS).map(|index| format!("query q{index}{{a}}")).collect();
+        let fragments: String = (0..=MAX_FRAGMENTS).map(|index| format!("fragment f{index} on Q{{a}}")).collect();
+        for too_large in [
+            format!("{{a{{{aliases}}}}}"),
+            format!("{{a{{{}}}}}", "b ".repeat(MAX_FIELDS)),
+            format!("{{{}}}", "a ".repeat(MAX_ROOT_FIELDS + 1)),
+            format!("{{{}b{}}}", "a{".repeat(MAX_DEPTH), "}".repeat(MAX_DEPTH)),
+            operations,
+            format!("{{a}}{fragments}"),
+        ] {
+            assert_eq!(code(&too_large), Some("GRAPHQL_VALIDATION_FAILED"), "{too_large}");
+        }
+        assert_eq!(code(&format!("{{{}b{}}}", "a{".repeat(MAX_DEPTH - 1), "}".repeat(MAX_DEPTH - 1))), None);
+        assert_eq!(code(&format!("{{{}}}", "a ".repeat(MAX_ROOT_FIELDS))), None);
+    }
+
+    #[test]
+    fn one_connection_test_fits_into_a_request() {
+        let test = |alias: &str| format!("{alias}: testExportConfiguration(id: 1) {{ id }}");
+        assert_eq!(code(&format!("mutation {{ {} }}", test("a"))), None);
+        let create = "createS3AccessKeyExportConfiguration(data: {}) { id }";
+        for many in [
+            format!("mutation {{ {} {} }}", test("a"), test("b")),
+            format!("mutation {{ {} {create} }}", test("a")),
+            format!("mutation {{ ...f }} fragment f on Mutation {{ {create} ... on Mutation {{ {} }} }}", test("a")),
+        ] {
+            assert_eq!(code(&many), Some("TOO_MANY_VERIFICATIONS"), "{many}");
+        }
+    }
+}

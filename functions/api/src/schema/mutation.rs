@@ -1,0 +1,72 @@
+//! What can be changed.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use super::{
+    context,
+    inputs::{CreateS3AccessKeyExportConfigurationInput, CreateS3AssumedRoleExportConfigurationInput},
+    types::ExportConfiguration,
+};
+
+/// Everything is of the tenant that the token names.
+pub struct Mutation;
+
+// Fields that can fail are nullable: a failed one must not take from the answer what the one before it has done.
+#[Object]
+impl Mutation {
+    /// Creates an enabled export with an access key, and tests its connection at once. A test that fails is told by
+    /// `connectionStatus` and undoes nothing.
+    async fn create_s3_access_key_export_configuration(
+        &self,
+        context: &Context<'_>,
+        data: CreateS3AccessKeyExportConfigurationInput,
+    ) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        let created = service
+            .create_with_access_key(caller, &data.settings(), &data.access_key_id, &data.secret_access_key)
+            .await?;
+        Ok(Some(created.into()))
+    }
+
+    /// Creates an enabled export with a role, which need not exist yet: the answer's `externalId` is needed for its trust
+    /// policy. Test the connection when the role is there.
+    async fn create_s3_assumed_role_export_configuration(
+        &self,
+        context: &Context<'_>,
+        data: CreateS3AssumedRoleExportConfigurationInput,
+    ) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.create_with_role(caller, &data.settings(), &data.role_arn).await?.into()))
+    }
+
+    /// Tests the connection: writes a marker object to the bucket, and, with a role, sees that nobody else can make us
+    /// assume it. The answer has the outcome.
+    async fn test_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.test(caller, &id).await?.into()))
+    }
+
+    /// Exports from now on, beginning where the last export ended.
+    async fn enable_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.set_enabled(caller, &id, true).await?.into()))
+    }
+
+    /// Stops exporting. Events are kept until their retention ends.
+    async fn disable_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.set_enabled(caller, &id, false).await?.into()))
+    }
+
+    /// Deletes an export for good, and answers with what it was. What is in the bucket stays there.
+    async fn delete_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.delete(caller, &id).await?.into()))
+    }
+
+    /// Exports now what has been received, without waiting for the next time. The answer doesn't wait for the export.
+    async fn run_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.run(caller, &id).await?.into()))
+    }
+}

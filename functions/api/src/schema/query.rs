@@ -1,0 +1,34 @@
+//! What can be asked.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use super::{
+    context,
+    types::{ExportConfiguration, ExportServiceIdentity},
+};
+
+/// Everything is of the tenant that the token names.
+pub struct Query;
+
+// Fields that can fail are nullable, so that a failure takes nothing else of the answer away.
+#[Object]
+impl Query {
+    /// All export configurations, the oldest first.
+    async fn get_all_export_configurations(&self, context: &Context<'_>) -> Result<Option<Vec<ExportConfiguration>>> {
+        let (service, caller) = context::of(context)?;
+        let configurations = service.list(caller).await?;
+        Ok(Some(configurations.into_iter().map(Into::into).collect()))
+    }
+
+    /// One export configuration; `NOT_FOUND` if there is none with this id.
+    async fn get_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
+        let (service, caller) = context::of(context)?;
+        Ok(Some(service.get(caller, &id).await?.into()))
+    }
+
+    /// Who this service is to AWS: needed to write the trust policy of a role.
+    async fn export_service_identity(&self, context: &Context<'_>) -> Result<Option<ExportServiceIdentity>> {
+        let (service, _) = context::of(context)?;
+        Ok(Some(service.identity().into()))
+    }
+}

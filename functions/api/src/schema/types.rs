@@ -1,0 +1,174 @@
+//! What the API answers with. No type in here has room for a secret.
+
+use async_graphql::{Enum, ID, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use domain::{
+    configuration::{self, Authentication, Destination, ServiceIdentity},
+    connection, interval,
+    time::Timestamp,
+};
+
+/// A time as in RFC 3339, in UTC with three decimals, for example 2026-01-31T00:00:00.000Z.
+#[derive(Clone, Copy, Debug)]
+pub struct DateTime(Timestamp);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => {
+                Timestamp::parse(text).map(Self).map_err(|_| InputValueError::custom("not a time as in RFC 3339"))
+            }
+            _ => Err(InputValueError::custom("not a text")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// How often a configuration exports. Each export ends at a UTC boundary: one of 24 hours is a calendar day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "interval::ExportInterval")]
+#[expect(clippy::enum_variant_names, reason = "the names are the API's")]
+pub enum ExportInterval {
+    #[graphql(name = "EVERY_2_HOURS")]
+    Every2Hours,
+    #[graphql(name = "EVERY_4_HOURS")]
+    Every4Hours,
+    #[graphql(name = "EVERY_6_HOURS")]
+    Every6Hours,
+    #[graphql(name = "EVERY_12_HOURS")]
+    Every12Hours,
+    #[graphql(name = "EVERY_24_HOURS")]
+    Every24Hours,
+}
+
+/// What the last connection test or export said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "connection::ConnectionStatus")]
+pub enum ConnectionStatus {
+    /// Not tested since the last change of role, key, bucket or region.
+    Pending,
+    /// The bucket can be written to.
+    Success,
+    /// It can't: see `connectionError`.
+    Failed,
+}
+
+/// Why the bucket can't be written to.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ConnectionError {
+    /// Stable, for example `WRITE_DENIED`.
+    code: String,
+    /// What to change.
+    message: String,
+}
+
+/// Where the files go, and as whom they are written. The secret access key is never shown.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct S3EndpointConfiguration {
+    bucket_name: String,
+    /// Without it, files are written to the bucket's root.
+    bucket_path: Option<String>,
+    region: String,
+    /// The role that is assumed, if not an access key is used.
+    role_arn: Option<String>,
+    /// The access key that is used, if no role is assumed.
+    access_key_id: Option<String>,
+    /// The KMS key that the bucket encrypts with.
+    kms_key_arn: Option<String>,
+    /// The account that the bucket has to belong to. Without it: the account of the role or access key.
+    expected_bucket_owner: Option<String>,
+}
+
+/// An export of the audit log into a bucket.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ExportConfiguration {
+    id: ID,
+    /// The external ID that the trust policy of the role has to require: the configuration's id.
+    external_id: String,
+    /// One more with each change that a person makes.
+    version: u64,
+    interval: ExportInterval,
+    enabled: bool,
+    connection_status: ConnectionStatus,
+    /// When the status was found.
+    connection_checked_at: Option<DateTime>,
+    connection_error: Option<ConnectionError>,
+    endpoint_configuration: S3EndpointConfiguration,
+    /// Events received from then on are exported.
+    start_from: DateTime,
+    /// The subject of the token that created it.
+    created_by: String,
+    created_at: DateTime,
+    /// The subject of the token that last changed it.
+    updated_by: String,
+    updated_at: DateTime,
+}
+
+impl From<configuration::ExportConfiguration> for ExportConfiguration {
+    fn from(configuration: configuration::ExportConfiguration) -> Self {
+        let id = configuration.key.configuration_id.to_string();
+        let connection = &configuration.connection;
+        Self {
+            external_id: id.clone(),
+            id: ID(id),
+            version: configuration.version,
+            interval: configuration.interval.into(),
+            enabled: configuration.enabled,
+            connection_status: connection.status().into(),
+            connection_checked_at: connection.checked_at().map(DateTime),
+            connection_error: connection
+                .error()
+                .map(|error| ConnectionError { code: error.code.to_string(), message: error.message.clone() }),
+            endpoint_configuration: S3EndpointConfiguration::of(
+                configuration.destination,
+                configuration.authentication,
+            ),
+            start_from: DateTime(configuration.start_from),
+            created_by: configuration.created_by,
+            created_at: DateTime(configuration.created_at),
+            updated_by: configuration.updated_by,
+            updated_at: DateTime(configuration.updated_at),
+        }
+    }
+}
+
+impl S3EndpointConfiguration {
+    fn of(destination: Destination, authentication: Authentication) -> Self {
+        let (role_arn, access_key_id) = match authentication {
+            Authentication::AssumedRole { role_arn } => (Some(role_arn.into()), None),
+            Authentication::AccessKey { access_key_id, secret: _ } => (None, Some(access_key_id.into())),
+        };
+        Self {
+            bucket_name: destination.bucket_name.into(),
+            bucket_path: destination.bucket_path.map(Into::into),
+            region: destination.region.into(),
+            role_arn,
+            access_key_id,
+            kms_key_arn: destination.kms_key_arn.map(|arn| arn.to_string()),
+            expected_bucket_owner: destination.expected_bucket_owner.map(Into::into),
+        }
+    }
+}
+
+/// Who this service is to AWS: what the trust policy of a role has to name.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ExportServiceIdentity {
+    /// The account, 12 digits.
+    account: String,
+    /// For example `aws` or `aws-us-gov`.
+    partition: String,
+    region: String,
+}
+
+impl From<&ServiceIdentity> for ExportServiceIdentity {
+    fn from(identity: &ServiceIdentity) -> Self {
+        Self {
+            account: identity.account.to_string(),
+            partition: identity.partition.to_string(),
+            region: identity.region.to_string(),
+        }
+    }
+}
