@@ -15,7 +15,7 @@ mod verifier;
 
 pub use authorization::{MAX_TOKEN_LENGTH_BYTES, authorization_header};
 pub use claims::{Caller, MAX_SUBJECT_LENGTH, Permission};
-pub use clock::{Clock, SystemClock};
+pub use clock::Clock;
 pub use jwk::{KeySet, KeySetError, MAX_KEYS, MIN_RSA_MODULUS_BITS};
 pub use jwks::JwksLimits;
 pub use settings::{KeySource, TokenSettings};
