@@ -26,10 +26,6 @@ pub const PART_SIZE: u64 = 8 * 1024 * 1024;
 /// How long a lease holds unless it is renewed.
 pub const LEASE_DURATION: Duration = Duration::from_secs(90);
 
-/// How long a block outlives its retention in the table, so that a window that was fixed before a retention floor passed
-/// can still be read the same way by every retry.
-pub const DELETION_GRACE: Duration = Duration::from_secs(14 * 24 * 3_600);
-
 /// What is sent to the run queue: "export this configuration through that time".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,7 +77,7 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
-    /// Inclusive: the cursor when the window was fixed.
+    /// Inclusive: what was exported through when the window was fixed.
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
@@ -93,28 +89,28 @@ pub struct Window {
 }
 
 impl Window {
-    /// The first block id that the next read may give, and the first that it may not.
+    /// The blocks that are not in the bucket yet.
     #[must_use]
     pub fn remaining(&self) -> BlockRange {
-        let start = match self.checkpoint.last_block {
+        let first = match self.checkpoint.last_block {
             Some(block) => block.next(),
             None => BlockId::lowest_at(self.from.max(self.retention_floor)),
         };
-        BlockRange { start, end: BlockId::lowest_at(self.to) }
+        BlockRange { first, last: BlockId::highest_before(self.to) }
     }
 }
 
-/// Block ids from `start` to before `end`.
+/// Block ids from `first` to `last`, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockRange {
-    pub start: BlockId,
-    pub end: BlockId,
+    pub first: BlockId,
+    pub last: BlockId,
 }
 
 impl BlockRange {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.start >= self.end
+        self.first > self.last
     }
 }
 
@@ -134,7 +130,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunState {
     /// Everything received before it is in the bucket.
-    pub cursor: Timestamp,
+    pub exported_through: Timestamp,
     /// Rises with each lease; a write under an older one is refused.
     pub fencing_token: u64,
     /// When the lease ends by itself; `None`: nobody holds it.
@@ -147,7 +143,7 @@ impl RunState {
     /// The state before the first run.
     #[must_use]
     pub fn initial(configuration: &ExportConfiguration) -> Self {
-        Self { cursor: configuration.start_from, fencing_token: 0, lease_expires_at: None, window: None }
+        Self { exported_through: configuration.start_from, fencing_token: 0, lease_expires_at: None, window: None }
     }
 
     #[must_use]
@@ -167,8 +163,8 @@ impl RunState {
         if self.window.is_some() {
             return self.window.clone();
         }
-        (self.cursor < through).then(|| Window {
-            from: self.cursor,
+        (self.exported_through < through).then(|| Window {
+            from: self.exported_through,
             to: through,
             retention_floor,
             started_at: now,

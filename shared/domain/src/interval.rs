@@ -8,8 +8,6 @@ use crate::time::Timestamp;
 
 /// The time between two exports of one configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(clippy::enum_variant_names, reason = "the names are the API's")]
 pub enum ExportInterval {
     #[serde(rename = "EVERY_2_HOURS")]
     Every2Hours,
@@ -53,7 +51,7 @@ impl ExportInterval {
             Self::Every12Hours => 12,
             Self::Every24Hours => 24,
         };
-        Duration::from_secs(hours * 3_600)
+        Duration::from_hours(hours)
     }
 }
 

@@ -37,18 +37,16 @@ pub fn deny_all_session_policy() -> String {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
 fn use_of_key(destination: &Destination) -> Value {
     let actions = ["kms:GenerateDataKey", "kms:Decrypt"];
-    match &destination.kms_key_arn {
-        Some(key) => json!({ "Effect": "Allow", "Action": actions, "Resource": key.as_str() }),
-        None => {
-            let service = format!("s3.{}.{}", destination.region, destination.region.partition().domain_suffix());
-            json!({
-                "Effect": "Allow",
-                "Action": actions,
-                "Resource": "*",
-                "Condition": { "StringEquals": { "kms:ViaService": service } },
-            })
-        }
+    if let Some(key) = &destination.kms_key_arn {
+        return json!({ "Effect": "Allow", "Action": actions, "Resource": key.as_str() });
     }
+    let service = format!("s3.{}.{}", destination.region, destination.region.partition().domain_suffix());
+    json!({
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": "*",
+        "Condition": { "StringEquals": { "kms:ViaService": service } },
+    })
 }
 
 fn document(statements: &[Value]) -> String {

@@ -23,7 +23,7 @@ pub const ASSUME_ROLE_PATIENCE: Duration = Duration::from_secs(10);
 const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
 
 /// How old a successful test may be before a run repeats it: a trust policy can be opened at any time.
-pub const TEST_VALIDITY: Duration = Duration::from_secs(24 * 3_600);
+pub const TEST_VALIDITY: Duration = Duration::from_hours(24);
 
 /// Tests connections and stores what came out.
 #[derive(Clone, Copy, Debug)]

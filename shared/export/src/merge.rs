@@ -18,7 +18,7 @@ use crate::ports::{BlockPage, BlockSource, PortError};
 pub(crate) struct BlockMerge<'a, S> {
     source: &'a S,
     tenant: &'a TenantId,
-    end: BlockId,
+    last: BlockId,
     shards: Vec<ShardReader>,
     /// The first block of every shard that has one at hand.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
@@ -33,10 +33,10 @@ struct ShardReader {
 
 impl<'a, S: BlockSource> BlockMerge<'a, S> {
     pub(crate) fn new(source: &'a S, tenant: &'a TenantId, range: BlockRange) -> Self {
-        let start = (!range.is_empty()).then_some(range.start);
+        let first = (!range.is_empty()).then_some(range.first);
         let shards =
-            Shard::ALL.into_iter().map(|shard| ShardReader { shard, blocks: VecDeque::new(), next: start }).collect();
-        Self { source, tenant, end: range.end, shards, heads: BinaryHeap::new() }
+            Shard::ALL.into_iter().map(|shard| ShardReader { shard, blocks: VecDeque::new(), next: first }).collect();
+        Self { source, tenant, last: range.last, shards, heads: BinaryHeap::new() }
     }
 
     /// The next block, left in place.
@@ -64,12 +64,12 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         loop {
             let reads = self.shards.iter().enumerate().filter(|(_, shard)| shard.blocks.is_empty()).filter_map(
                 |(index, shard)| {
-                    let range = BlockRange { start: shard.next?, end: self.end };
+                    let range = BlockRange { first: shard.next?, last: self.last };
                     let page = self.source.page(self.tenant, shard.shard, range);
-                    Some(async move { page.await.map(|page| (index, page)) })
+                    Some(async move { Ok::<_, PortError>((index, page.await?)) })
                 },
             );
-            let pages = try_join_all(reads).await?;
+            let pages: Vec<(usize, BlockPage)> = try_join_all(reads).await?;
             if pages.is_empty() {
                 return Ok(());
             }

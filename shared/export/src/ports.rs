@@ -117,12 +117,21 @@ pub struct Lease {
     pub fencing_token: u64,
 }
 
+/// Asking for a lease.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseRequest<'a> {
+    /// Who asks: one invocation. Asking again, after an answer was lost, is granted again.
+    pub holder: &'a str,
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
+}
+
 /// What became of asking for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseAnswer {
     Granted {
         lease: Lease,
-        state: RunState,
+        state: Box<RunState>,
     },
     /// Somebody else is at work, under this token.
     Held {
@@ -156,15 +165,14 @@ pub enum ReleaseAnswer {
     },
 }
 
-/// The state of exports: cursor, lease, window, intents, history. Every write is conditional on the lease.
+/// The state of exports: how far they got, lease, window, intents, history. Every write is conditional on the lease.
 pub trait RunStore: Send + Sync {
-    /// Takes the lease until `expires_at` if nobody holds it at `now`; makes the state from `initial` if there is none.
+    /// Takes the lease if nobody else holds it; makes the state from `initial` if there is none.
     fn acquire_lease(
         &self,
         key: &ConfigurationKey,
         initial: &RunState,
-        now: Timestamp,
-        expires_at: Timestamp,
+        request: &LeaseRequest<'_>,
     ) -> impl Future<Output = Result<LeaseAnswer, PortError>> + Send;
 
     /// Asks the holder of the lease to export through `through` before it lets go. `false`: that holder has let go.
@@ -191,7 +199,7 @@ pub trait RunStore: Send + Sync {
         expires_at: Timestamp,
     ) -> impl Future<Output = Result<IntentAnswer, PortError>> + Send;
 
-    /// Moves the cursor to the window's end, drops the window and writes the history: all or nothing.
+    /// Moves `exported_through` to the window's end, drops the window and writes the history: all or nothing.
     fn complete_window(
         &self,
         lease: &Lease,
@@ -237,7 +245,7 @@ pub trait ObjectSink: Send + Sync {
         upload: &UploadId,
         number: u16,
         bytes: Bytes,
-    ) -> impl Future<Output = Result<UploadedPart, PortError>> + Send;
+    ) -> impl Future<Output = Result<PartAnswer, PortError>> + Send;
 
     fn complete_multipart_upload(
         &self,
@@ -278,6 +286,14 @@ pub enum WriteAnswer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadId(pub String);
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartAnswer {
+    Uploaded(UploadedPart),
+    /// S3 knows no such upload, or no longer.
+    Lost,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {

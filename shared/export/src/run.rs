@@ -15,7 +15,7 @@ use crate::{
     object::{DataObject, assemble_next},
     ports::{
         BlockSource, Clock, ConfigurationStore, Connector, ErrorKind, Intent, IntentAnswer, Lease, LeaseAnswer,
-        ObjectSink, PortError, ReleaseAnswer, RunStore, WriteCondition,
+        LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunStore, WriteCondition,
     },
     upload::{Upload, UploadShape, Uploaded, upload},
 };
@@ -35,6 +35,8 @@ pub struct ExportEngine<'a, S, R, B, N, K> {
     pub connector: &'a N,
     pub clock: &'a K,
     pub settings: EngineSettings,
+    /// Who runs it: one invocation of the exporter.
+    pub holder: &'a str,
 }
 
 /// What the operator chose.
@@ -100,8 +102,9 @@ where
         let key = &configuration.key;
         let initial = RunState::initial(configuration);
         for _ in 0..MAX_LEASE_REQUESTS {
-            match self.runs.acquire_lease(key, &initial, self.clock.now(), self.lease_end()).await? {
-                LeaseAnswer::Granted { lease, state } => return Ok(Some((lease, state))),
+            let request = LeaseRequest { holder: self.holder, now: self.clock.now(), expires_at: self.lease_end() };
+            match self.runs.acquire_lease(key, &initial, &request).await? {
+                LeaseAnswer::Granted { lease, state } => return Ok(Some((lease, *state))),
                 LeaseAnswer::Held { fencing_token } => {
                     if self.runs.note_rerun(key, fencing_token, through).await? {
                         return Ok(None);
@@ -125,8 +128,8 @@ where
             if let Err(error) = outcome {
                 return self.stop_at(lease, &state, configuration, error).await;
             }
-            match self.runs.release(lease, state.cursor).await? {
-                ReleaseAnswer::Rerun { through: asked } if asked > state.cursor => through = asked,
+            match self.runs.release(lease, state.exported_through).await? {
+                ReleaseAnswer::Rerun { through: asked } if asked > state.exported_through => through = asked,
                 ReleaseAnswer::Rerun { .. } | ReleaseAnswer::Released if records.is_empty() => {
                     return Ok(RunOutcome::UpToDate);
                 }
@@ -155,7 +158,7 @@ where
         // Whoever asked meanwhile would meet the same error: the next slot asks again.
         self.runs.release(lease, Timestamp::MAX).await?;
         let connection = connection?;
-        tracing::info!(exported_through = %state.cursor, "the run stopped");
+        tracing::info!(exported_through = %state.exported_through, "the run stopped");
         self.configurations.store_connection(&lease.key, configuration.version, &connection).await?;
         Ok(RunOutcome::Refused(connection))
     }
@@ -181,7 +184,7 @@ where
             }
             let record = self.export_window(lease, window, configuration).await?;
             self.runs.complete_window(lease, &record, self.lease_end()).await?;
-            state.cursor = record.to;
+            state.exported_through = record.to;
             state.window = None;
             records.push(record);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::try_join_all;
 
-use crate::ports::{Clock, ObjectSink, PortError, PutObject, WriteAnswer, WriteCondition};
+use crate::ports::{Clock, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer, WriteCondition};
 
 /// How often an upload is begun afresh after S3 lost it, before the run gives up for now.
 const MAX_UPLOADS: u32 = 4;
@@ -81,8 +81,14 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<Writ
                 .zip(part_ranges(bytes.len(), part_size))
                 .map(|(number, range)| sink.upload_part(key, &upload, number, bytes.slice(range)));
             // All at once: an object is bounded, and its bytes are in memory already.
-            let parts = try_join_all(parts).await?;
-            sink.complete_multipart_upload(key, &upload, &parts, *condition).await
+            let mut uploaded = Vec::new();
+            for part in try_join_all(parts).await? {
+                match part {
+                    PartAnswer::Uploaded(part) => uploaded.push(part),
+                    PartAnswer::Lost => return Ok(WriteAnswer::Lost),
+                }
+            }
+            sink.complete_multipart_upload(key, &upload, &uploaded, *condition).await
         }
     }
 }

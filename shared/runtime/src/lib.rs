@@ -2,6 +2,7 @@
 //! and the configuration of AWS clients.
 
 pub mod aws_configuration;
+pub mod clock;
 pub mod environment;
 pub mod http_error;
 pub mod logging;

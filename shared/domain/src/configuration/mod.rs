@@ -38,6 +38,11 @@ impl ConfigurationId {
         uuid::Uuid::parse_str(text).ok().map(Self).filter(|id| id.to_string() == text)
     }
 
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+
     /// The same id as bytes; the dispatcher's shards are told by it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

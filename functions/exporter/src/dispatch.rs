@@ -1,0 +1,96 @@
+//! A schedule's firing, and the slot that it stands for.
+
+use domain::{
+    interval::{ExportInterval, slot_boundary},
+    time::Timestamp,
+};
+use export::{dispatch, ports::Clock};
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::{handler::Exporter, settings::Settings};
+
+/// What EventBridge Scheduler replaces by the time of the firing. An emulator may leave it as it is.
+/// Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>.
+const UNSUBSTITUTED: &str = "<aws.scheduler.scheduled-time>";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DispatchRequest {
+    interval: ExportInterval,
+    scheduled_time: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DispatchAnswer {
+    interval: ExportInterval,
+    through: Timestamp,
+    dispatched: u64,
+}
+
+impl Exporter {
+    pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchAnswer, Error> {
+        let interval = request.interval;
+        let through = slot(request, &self.settings, self.clock.now())?;
+        let dispatched = dispatch::dispatch(&self.configurations, &self.queue, interval, through)
+            .await
+            .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
+        tracing::info!(%interval, %through, dispatched, "the slot was dispatched");
+        Ok(DispatchAnswer { interval, through, dispatched })
+    }
+}
+
+/// The end of the slot that the firing stands for. It comes from the scheduled time, so that a late or repeated firing
+/// means the same slot; only in development may the clock stand in for an emulator that doesn't tell.
+fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Result<Timestamp, Error> {
+    let scheduled_at = match request.scheduled_time.as_str() {
+        UNSUBSTITUTED if settings.mode.is_development() => now,
+        time => Timestamp::parse(time).map_err(|error| format!("scheduledTime: {error}"))?,
+    };
+    Ok(slot_boundary(scheduled_at, settings.engine.settle, settings.slot_length(request.interval)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::time::Duration;
+
+    use export::run::EngineSettings;
+    use runtime::environment::DeploymentMode;
+
+    use super::*;
+
+    fn settings(mode: DeploymentMode) -> Settings {
+        Settings {
+            events_table: String::new(),
+            configurations_table: String::new(),
+            runs_table: String::new(),
+            run_queue_url: String::new(),
+            secret_key_arn: String::new(),
+            mode,
+            engine: EngineSettings { settle: Duration::from_mins(20), retention: Duration::from_hours(24) },
+            slot_length: None,
+        }
+    }
+
+    fn request(scheduled_time: &str) -> DispatchRequest {
+        DispatchRequest { interval: ExportInterval::Every6Hours, scheduled_time: scheduled_time.to_owned() }
+    }
+
+    #[test]
+    fn the_slot_comes_from_the_scheduled_time() {
+        let late = Timestamp::parse("2026-11-22T09:00:00Z").unwrap();
+        let slot = slot(&request("2026-11-22T06:20:00Z"), &settings(DeploymentMode::Production), late).unwrap();
+        assert_eq!(slot.to_string(), "2026-11-22T06:00:00.000Z");
+    }
+
+    #[test]
+    fn the_clock_stands_in_in_development_only() {
+        let now = Timestamp::parse("2026-11-22T06:21:00Z").unwrap();
+        let request = request(UNSUBSTITUTED);
+        assert!(slot(&request, &settings(DeploymentMode::Production), now).is_err());
+        let slot = slot(&request, &settings(DeploymentMode::Development), now).unwrap();
+        assert_eq!(slot.to_string(), "2026-11-22T06:00:00.000Z");
+    }
+}

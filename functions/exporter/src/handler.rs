@@ -1,0 +1,69 @@
+//! What an invocation asks for: the dispatch of a slot, or runs.
+
+use aws::{
+    configurations::ConfigurationTable, connector::AwsConnector, events::reader::EventTableReader,
+    run_queue::RunQueueClient, runs::RunTable,
+};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use lambda_runtime::{Error, LambdaEvent};
+use runtime::clock::SystemClock;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dispatch::{DispatchAnswer, DispatchRequest},
+    settings::Settings,
+};
+
+/// The exporter with everything it works on.
+pub(crate) struct Exporter {
+    pub(crate) configurations: ConfigurationTable,
+    pub(crate) runs: RunTable,
+    pub(crate) blocks: EventTableReader,
+    pub(crate) queue: RunQueueClient,
+    pub(crate) connector: AwsConnector,
+    pub(crate) clock: SystemClock,
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum ExporterEvent {
+    /// From a schedule.
+    Dispatch { dispatch: DispatchRequest },
+    /// From the run queue.
+    Runs(SqsEvent),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ExporterAnswer {
+    Dispatched(DispatchAnswer),
+    Runs(SqsBatchResponse),
+}
+
+impl Exporter {
+    pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterAnswer, Error> {
+        match event.payload {
+            ExporterEvent::Dispatch { dispatch } => Ok(ExporterAnswer::Dispatched(self.dispatch(&dispatch).await?)),
+            ExporterEvent::Runs(batch) => {
+                Ok(ExporterAnswer::Runs(self.run_batch(batch, &event.context.request_id).await))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_of_the_payload_tells_who_calls() {
+        let dispatch = r#"{"dispatch":{"interval":"EVERY_2_HOURS","scheduledTime":"2026-11-22T02:20:00Z"}}"#;
+        assert!(matches!(serde_json::from_str(dispatch).unwrap(), ExporterEvent::Dispatch { .. }));
+        let runs =
+            r#"{"Records":[{"messageId":"1","receiptHandle":"r","body":"{}","attributes":{},"messageAttributes":{}}]}"#;
+        assert!(matches!(serde_json::from_str(runs).unwrap(), ExporterEvent::Runs(event) if event.records.len() == 1));
+        assert!(serde_json::from_str::<ExporterEvent>("{}").is_err());
+    }
+}

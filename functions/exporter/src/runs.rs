@@ -1,0 +1,117 @@
+//! Messages of the run queue: one run each, and each fails for itself.
+
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::export_run::RunRequest;
+use export::{
+    ports::{ErrorKind, PortError},
+    run::{ExportEngine, RunOutcome},
+};
+
+use crate::handler::Exporter;
+
+/// The wait before a run is tried for the second time; doubled with each further one.
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(20);
+
+/// The longest wait between two tries.
+const MAX_RETRY_DELAY: Duration = Duration::from_mins(15);
+
+impl Exporter {
+    pub(crate) async fn run_batch(&self, batch: SqsEvent, holder: &str) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for message in batch.records {
+            if self.run_message(&message, holder).await.is_err() {
+                response.add_failure(message.message_id.unwrap_or_default());
+            }
+        }
+        response
+    }
+
+    async fn run_message(&self, message: &SqsMessage, holder: &str) -> Result<(), PortError> {
+        let request = parse(message).inspect_err(|error| tracing::error!(%error, "the message asks for no run"))?;
+        let engine = ExportEngine {
+            configurations: &self.configurations,
+            runs: &self.runs,
+            blocks: &self.blocks,
+            connector: &self.connector,
+            clock: &self.clock,
+            settings: self.settings.engine,
+            holder,
+        };
+        let outcome = Box::pin(engine.run(&request)).await;
+        log(&request, &outcome);
+        if outcome.is_err() {
+            self.retry_later(message).await;
+        }
+        outcome.map(|_| ())
+    }
+
+    /// Without this the message would stay hidden for the queue's whole visibility time-out.
+    async fn retry_later(&self, message: &SqsMessage) {
+        let Some(receipt_handle) = &message.receipt_handle else { return };
+        let tries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+        let delay = retry_delay(tries, rand::random_range(0.5..1.0));
+        if let Err(error) = self.queue.retry_after(receipt_handle, delay).await {
+            tracing::warn!(%error, "the retry waits for the visibility time-out");
+        }
+    }
+}
+
+/// Exponential, with jitter: a share of the delay between a half and the whole.
+fn retry_delay(tries: u32, share: f64) -> Duration {
+    let doubled = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
+    doubled.min(MAX_RETRY_DELAY).mul_f64(share)
+}
+
+fn parse(message: &SqsMessage) -> Result<RunRequest, PortError> {
+    let body = message.body.as_deref().unwrap_or_default();
+    serde_json::from_str(body).map_err(|error| PortError::internal("read run request", error.to_string()))
+}
+
+fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
+    let tenant_id = &request.key.tenant_id;
+    let configuration_id = &request.key.configuration_id;
+    let through = &request.through;
+    match outcome {
+        Ok(RunOutcome::Exported(records)) => {
+            for record in records {
+                let delivered = record.delivered;
+                tracing::info!(%tenant_id, %configuration_id, from = %record.from, to = %record.to,
+                    objects = delivered.objects, blocks = delivered.blocks, events = delivered.events,
+                    raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes, "a window was exported");
+            }
+        }
+        Ok(RunOutcome::UpToDate) => {
+            tracing::info!(%tenant_id, %configuration_id, %through, "nothing was left to export");
+        }
+        Ok(RunOutcome::LeftToAnother) => {
+            tracing::info!(%tenant_id, %configuration_id, %through, "another run was asked to go on");
+        }
+        Ok(RunOutcome::NotWanted) => {
+            tracing::info!(%tenant_id, %configuration_id, %through, "the configuration is disabled or deleted");
+        }
+        Ok(RunOutcome::Refused(connection)) => {
+            let code = connection.error().map(|error| error.code.name());
+            tracing::warn!(%tenant_id, %configuration_id, %through, code, "the customer has to change something");
+        }
+        Err(error) if error.kind == ErrorKind::Internal => {
+            tracing::error!(%tenant_id, %configuration_id, %through, %error, "the run failed");
+        }
+        Err(error) => {
+            tracing::warn!(%tenant_id, %configuration_id, %through, %error, "the run will be tried again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_their_bound() {
+        let whole = |tries| retry_delay(tries, 1.0).as_secs();
+        assert_eq!([whole(0), whole(1), whole(2), whole(3), whole(100)], [20, 20, 40, 80, 900]);
+        assert_eq!(retry_delay(1, 0.5).as_secs(), 10);
+    }
+}

@@ -1,0 +1,24 @@
+//! The verifier: tests one configuration's connection to its bucket and stores what came out.
+
+mod handler;
+mod settings;
+
+use aws::{configurations::ConfigurationTable, connector::AwsConnector, secrets::SecretVault};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
+
+use crate::{handler::Verifier, settings::Settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let settings = runtime::start(Settings::read)?;
+    let aws = aws_configuration().await;
+    let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), settings.secret_key_arn);
+    let verifier = Verifier {
+        configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),
+        connector: AwsConnector::new(aws, vault),
+        clock: SystemClock,
+    };
+    let verifier = &verifier;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| verifier.handle(event.payload))).await
+}

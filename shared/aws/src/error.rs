@@ -1,0 +1,100 @@
+//! The one place where errors of the AWS SDK become ours.
+
+use aws_smithy_runtime_api::{
+    client::{orchestrator::HttpResponse, result::SdkError},
+    http::StatusCode,
+};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use export::ports::PortError;
+
+/// Codes of services that are busy, whatever their HTTP status.
+/// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>.
+const TRANSIENT_CODES: &[&str] = &[
+    "BandwidthLimitExceeded",
+    "InternalServerError",
+    "ItemCollectionSizeLimitExceededException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+];
+
+/// What an answer of AWS says about its cause, the same for every service.
+#[derive(Clone, Debug)]
+pub struct Fault<'a> {
+    /// The service's error code, such as `AccessDenied`; `None`: there was no answer, or one without a code.
+    pub code: Option<&'a str>,
+    pub status: Option<u16>,
+    pub reached: Reached,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It was never sent.
+    Nowhere,
+    /// No connection could be made: nothing listens under that name, or there is no such name.
+    NoConnection,
+    /// Sent, and no answer came in time.
+    NoAnswer,
+    Service,
+}
+
+impl<'a> Fault<'a> {
+    pub fn of<E: ProvideErrorMetadata>(error: &'a SdkError<E, HttpResponse>) -> Self {
+        let status = error.raw_response().map(|response| StatusCode::as_u16(response.status()));
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let reached = match error {
+            SdkError::ConstructionFailure(_) => Reached::Nowhere,
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_user() => Reached::NoConnection,
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => Reached::NoAnswer,
+            _ => Reached::Service,
+        };
+        Self { code, status, reached }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let is_busy = self.code.is_some_and(|code| TRANSIENT_CODES.contains(&code));
+        let is_server_side = self.status.is_some_and(|status| status >= 500 || status == 429);
+        is_busy || is_server_side || matches!(self.reached, Reached::NoConnection | Reached::NoAnswer)
+    }
+}
+
+/// An error of one of our own resources: transient, or internal. Customers' resources are classified where they are used.
+pub fn port_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let detail = describe(error);
+    if Fault::of(error).is_transient() {
+        PortError::transient(operation, detail)
+    } else {
+        PortError::internal(operation, detail)
+    }
+}
+
+/// For the log.
+pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error.as_service_error() {
+        Some(service) => {
+            format!("{}: {}", service.code().unwrap_or("no code"), service.message().unwrap_or("no message"))
+        }
+        None => DisplayErrorContext(error).to_string(),
+    }
+}

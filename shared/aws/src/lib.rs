@@ -1,0 +1,11 @@
+//! The AWS side of the engine's ports, and the one place where errors of the SDK become ours.
+
+pub mod configurations;
+pub mod connector;
+pub mod error;
+pub mod events;
+pub mod object_sink;
+pub mod run_queue;
+pub mod runs;
+pub mod secrets;
+pub mod verifier_client;

@@ -1,0 +1,294 @@
+//! A customer's bucket, as S3 shows it to us.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::{
+    Client,
+    config::{Region as SdkRegion, timeout::TimeoutConfig},
+    primitives::ByteStream,
+    types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::{
+    configuration::{Destination, arn::AccountId, region::Region},
+    connection::ConnectionFailure,
+};
+use export::ports::{
+    ErrorKind, ObjectSink, PartAnswer, PortError, PutObject, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Fault, Reached, describe};
+
+/// One request to S3, from its first byte to the answer. A part has 8 MiB.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Making a connection to S3.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// `If-None-Match: *`: only if there is no such object. Source:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
+const ANY_OBJECT: &str = "*";
+
+/// Writes into one bucket, with credentials of the customer's.
+#[derive(Clone, Debug)]
+pub struct S3ObjectSink {
+    client: Client,
+    bucket: String,
+    expected_bucket_owner: AccountId,
+}
+
+impl S3ObjectSink {
+    #[must_use]
+    pub fn new(
+        base: &SdkConfig,
+        credentials: Credentials,
+        destination: &Destination,
+        expected_bucket_owner: AccountId,
+    ) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(REQUEST_TIMEOUT)
+            .build();
+        let configuration = aws_sdk_s3::config::Builder::from(base)
+            .region(SdkRegion::new(destination.region.as_str().to_owned()))
+            .credentials_provider(credentials)
+            .timeout_config(timeouts)
+            .build();
+        Self {
+            client: Client::from_conf(configuration),
+            bucket: destination.bucket_name.as_str().to_owned(),
+            expected_bucket_owner,
+        }
+    }
+}
+
+impl ObjectSink for S3ObjectSink {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(object.key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_if_none_match(if_none_match(object.condition))
+            .checksum_sha256(STANDARD.encode(object.sha256))
+            .body(ByteStream::from(object.bytes))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(WriteAnswer::Written),
+            Err(error) => write_answer("s3:PutObject", &error),
+        }
+    }
+
+    async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
+        let operation = "s3:CreateMultipartUpload";
+        let answer = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .checksum_type(ChecksumType::Composite)
+            .send()
+            .await
+            .map_err(|error| customer_error(operation, &error))?;
+        let id = answer.upload_id.ok_or_else(|| PortError::internal(operation, "S3 gave no upload id"))?;
+        Ok(UploadId(id))
+    }
+
+    async fn upload_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> Result<PartAnswer, PortError> {
+        let operation = "s3:UploadPart";
+        let sha256 = STANDARD.encode(Sha256::digest(&bytes));
+        let answer = self
+            .client
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .upload_id(&upload.0)
+            .part_number(i32::from(number))
+            .checksum_sha256(&sha256)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await;
+        match answer {
+            Ok(part) => {
+                let entity_tag = part.e_tag.ok_or_else(|| PortError::internal(operation, "S3 gave no entity tag"))?;
+                Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag, sha256 }))
+            }
+            Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(PartAnswer::Lost),
+            Err(error) => Err(customer_error(operation, &error)),
+        }
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        parts: &[UploadedPart],
+        condition: WriteCondition,
+    ) -> Result<WriteAnswer, PortError> {
+        let parts = parts.iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(i32::from(part.number))
+                .e_tag(&part.entity_tag)
+                .checksum_sha256(&part.sha256)
+                .build()
+        });
+        let answer = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .upload_id(&upload.0)
+            .set_if_none_match(if_none_match(condition))
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(WriteAnswer::Written),
+            Err(error) => write_answer("s3:CompleteMultipartUpload", &error),
+        }
+    }
+}
+
+fn if_none_match(condition: WriteCondition) -> Option<String> {
+    (condition == WriteCondition::Absent).then(|| ANY_OBJECT.to_owned())
+}
+
+fn write_answer<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Result<WriteAnswer, PortError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match Fault::of(error).code {
+        Some("PreconditionFailed") => Ok(WriteAnswer::Exists),
+        Some("ConditionalRequestConflict" | "NoSuchUpload" | "OperationAborted") => Ok(WriteAnswer::Lost),
+        _ => Err(customer_error(operation, error)),
+    }
+}
+
+/// Sorts what S3 says of somebody else's bucket.
+/// Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+fn customer_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let fault = Fault::of(error);
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+    let bucket_region = || {
+        let header = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+        header.or_else(|| quoted_region(message)).and_then(|region| Region::parse(region).ok())
+    };
+    let kind = match (fault.code, fault.status) {
+        (Some("NoSuchBucket"), _) => ErrorKind::Customer(ConnectionFailure::BucketNotFound),
+        (
+            Some(
+                "PermanentRedirect"
+                | "TemporaryRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException",
+            ),
+            _,
+        )
+        | (None, Some(301 | 307)) => {
+            ErrorKind::Customer(ConnectionFailure::BucketInAnotherRegion { actual: bucket_region() })
+        }
+        (Some("InvalidAccessKeyId"), _) => ErrorKind::Customer(ConnectionFailure::AccessKeyUnknown),
+        (Some("SignatureDoesNotMatch"), _) => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
+        // The session ended while the run went on: a new run takes a new one.
+        (Some("ExpiredToken" | "RequestTimeTooSkewed"), _) => ErrorKind::Transient,
+        (Some(code), _) if code.starts_with("KMS.") => ErrorKind::Customer(ConnectionFailure::KmsKeyUnusable),
+        (Some("AccessDenied"), _) if message.contains("kms:") => ErrorKind::Customer(ConnectionFailure::KmsDenied),
+        (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidBucketOwnerAWSAccountID"), _)
+        | (None, Some(403)) => ErrorKind::Customer(ConnectionFailure::WriteDenied),
+        _ if fault.reached == Reached::NoConnection => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
+        _ if fault.is_transient() => ErrorKind::Transient,
+        _ => ErrorKind::Internal,
+    };
+    PortError { kind, operation, detail: describe(error) }
+}
+
+/// `…; expecting 'eu-west-1'` is how S3 names the region in the text of `AuthorizationHeaderMalformed`.
+fn quoted_region(message: &str) -> Option<&str> {
+    message.split_once("expecting '")?.1.split('\'').next()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use aws_sdk_s3::operation::put_object::PutObjectError;
+    use aws_smithy_runtime_api::http::{Response, StatusCode};
+    use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+
+    use super::*;
+
+    fn answer(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorKind {
+        let metadata = ErrorMetadata::builder().code(code).message(message).build();
+        let mut response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+        if let Some(region) = region {
+            response.headers_mut().insert("x-amz-bucket-region", region.to_owned());
+        }
+        customer_error("test", &SdkError::service_error(PutObjectError::generic(metadata), response)).kind
+    }
+
+    /// What the emulator does not enforce, in the words in which AWS says it.
+    #[test]
+    fn every_refusal_of_s3_has_its_own_failure() {
+        let customer = ErrorKind::Customer;
+        let table = [
+            (404, "NoSuchBucket", "", customer(ConnectionFailure::BucketNotFound)),
+            (403, "AccessDenied", "Access Denied", customer(ConnectionFailure::WriteDenied)),
+            (
+                403,
+                "AccessDenied",
+                "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: kms:GenerateDataKey on resource: \
+                 arn:aws:kms:eu-west-1:1:key/k because no identity-based policy allows the kms:GenerateDataKey action",
+                customer(ConnectionFailure::KmsDenied),
+            ),
+            (
+                403,
+                "AccessDenied",
+                "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: kms:Decrypt on the resource \
+                 associated with this ciphertext because the resource does not exist in this Region",
+                customer(ConnectionFailure::KmsDenied),
+            ),
+            (400, "KMS.DisabledException", "", customer(ConnectionFailure::KmsKeyUnusable)),
+            (400, "KMS.NotFoundException", "", customer(ConnectionFailure::KmsKeyUnusable)),
+            (400, "KMS.KMSInvalidStateException", "", customer(ConnectionFailure::KmsKeyUnusable)),
+            (403, "InvalidAccessKeyId", "", customer(ConnectionFailure::AccessKeyUnknown)),
+            (403, "SignatureDoesNotMatch", "", customer(ConnectionFailure::SecretAccessKeyWrong)),
+            (503, "SlowDown", "", ErrorKind::Transient),
+            (500, "InternalError", "", ErrorKind::Transient),
+            (400, "ExpiredToken", "", ErrorKind::Transient),
+            (400, "BadDigest", "", ErrorKind::Internal),
+        ];
+        for (status, code, message, kind) in table {
+            assert_eq!(answer(status, code, message, None), kind, "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_buckets_region_is_taken_from_header_or_text() {
+        let elsewhere = |region| ErrorKind::Customer(ConnectionFailure::BucketInAnotherRegion { actual: region });
+        let ireland = Region::parse("eu-west-1").ok();
+        assert_eq!(answer(301, "PermanentRedirect", "", Some("eu-west-1")), elsewhere(ireland.clone()));
+        let text = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+        assert_eq!(answer(400, "AuthorizationHeaderMalformed", text, None), elsewhere(ireland));
+        assert_eq!(answer(301, "PermanentRedirect", "", Some("evil.example/")), elsewhere(None));
+    }
+}
