@@ -26,8 +26,11 @@ REQUEST_TIMEOUT_SECONDS = 60
 Value = TypeVar("Value")
 
 CONFIGURATION_FIELDS = """
-    id interval enabled connectionStatus connectionCheckedAt connectionError { code message }
-    createdBy createdAt updatedBy updatedAt
+    id externalId version interval enabled connectionStatus connectionCheckedAt connectionError { code message }
+    endpointConfiguration {
+        bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner
+    }
+    startFrom createdBy createdAt updatedBy updatedAt
 """
 
 
@@ -145,16 +148,18 @@ class Administrator:
         return body["data"]
 
     def create_assumed_role(self, **data: Any) -> dict[str, Any]:
-        return self._create("createS3AssumedRoleExportConfiguration", "S3AssumedRoleExportConfigurationInput", data)
+        return self._create(
+            "createS3AssumedRoleExportConfiguration", "CreateS3AssumedRoleExportConfigurationInput", data
+        )
 
     def create_access_key(self, **data: Any) -> dict[str, Any]:
-        return self._create("createS3AccessKeyExportConfiguration", "S3AccessKeyExportConfigurationInput", data)
+        return self._create("createS3AccessKeyExportConfiguration", "CreateS3AccessKeyExportConfigurationInput", data)
 
     def _create(self, operation: str, input_type: str, data: dict[str, Any]) -> dict[str, Any]:
         query = f"mutation($data: {input_type}!) {{ {operation}(data: $data) {{ {CONFIGURATION_FIELDS} }} }}"
         return self.execute(query, {"data": data})[operation]
 
-    def get(self, configuration_id: str) -> dict[str, Any] | None:
+    def get(self, configuration_id: str) -> dict[str, Any]:
         return self._by_id("query", "getExportConfiguration", configuration_id)
 
     def list(self) -> list[dict[str, Any]]:
@@ -173,9 +178,8 @@ class Administrator:
     def run(self, configuration_id: str) -> dict[str, Any]:
         return self._by_id("mutation", "runExportConfiguration", configuration_id)
 
-    def delete(self, configuration_id: str) -> Any:
-        query = "mutation($id: ID!) { deleteExportConfiguration(id: $id) { id } }"
-        return self.execute(query, {"id": configuration_id})["deleteExportConfiguration"]
+    def delete(self, configuration_id: str) -> dict[str, Any]:
+        return self._by_id("mutation", "deleteExportConfiguration", configuration_id)
 
     def identity(self) -> dict[str, Any]:
         """Account, partition and region of the service: what a trust policy has to name."""

@@ -1,0 +1,344 @@
+"""Point 5: what was taken in comes out: complete, once, in order, in the right bucket, and by the real schedule."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import Customer, CustomerFactory, Tenant, make_events, to_lines
+
+from local_stack import MARKER, Stack, wait_until
+
+# A schedule of the local stack fires each minute.
+SCHEDULE_TIMEOUT_SECONDS = 100
+DATA_KEY = re.compile(
+    r"(?P<prefix>.*)date=(?P<date>\d{4}-\d\d-\d\d)/"
+    r"(?P<first>\d{8}T\d{9}Z_[0-9A-Z]{26})-(?P<last>\d{8}T\d{9}Z_[0-9A-Z]{26})\.ndjson\.gz"
+)
+
+Make = Callable[..., Customer]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scheduled(customers: CustomerFactory) -> tuple[Customer, list[str]]:
+    """A customer whom nobody helps: made first and looked at last, so that the schedule fires meanwhile."""
+    customer = customers.with_role(interval="EVERY_6_HOURS")
+    assert customer.tenant.administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
+    return customer, customer.tenant.send(make_events(25))
+
+
+@pytest.fixture(params=["with_role", "with_access_key"])
+def make_customer(request: pytest.FixtureRequest, customers: CustomerFactory) -> Make:
+    """Both ways to authenticate, with no more than the documented permissions; never tested before the first run."""
+    return getattr(customers, request.param)
+
+
+def download_all(customer: Customer, directory: Path) -> list[Path]:
+    paths = []
+    for key in customer.account.data_keys(customer.id):
+        path = directory / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(customer.account.download(key))
+        paths.append(path)
+    return paths
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Complete, once, in order
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_event_arrives_once_and_in_order(make_customer: Make, tmp_path: Path) -> None:
+    customer = make_customer()
+    # Many small requests: blocks on several shards, of several receipts.
+    sent = [event_id for _ in range(30) for event_id in customer.tenant.send(make_events(40))]
+    exported = customer.run_export(sent)
+    assert [event["id"] for event in exported] == sent
+    assert {event["tenantId"] for event in exported} == {customer.tenant.name}
+    received = [event["receivedTimestamp"] for event in exported]
+    assert received == sorted(received)
+    # Not a byte differs from what was stored.
+    assert exported == customer.tenant.stored_events()
+
+    paths = download_all(customer, tmp_path)
+    for path in paths:
+        subprocess.run(["gzip", "-t", path], check=True)
+    lines = subprocess.run(["zcat", *paths], stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == sent
+
+
+def test_files_are_a_hive_partitioned_table(customers: CustomerFactory, tmp_path: Path) -> None:
+    customer = customers.with_role()
+    sent = customer.tenant.send(make_events(200))
+    customer.run_export(sent)
+    download_all(customer, tmp_path)
+    files = f"{tmp_path}/{customer.account.prefix}{customer.id}/*/*.ndjson.gz"
+    query = (
+        "select count(*), count(distinct id), min(date)::text, max(tenantId) from read_json(?, hive_partitioning=true)"
+    )
+    [(count, ids, date, tenant)] = duckdb.execute(query, [files]).fetchall()
+    assert (count, ids, tenant) == (200, 200, customer.tenant.name)
+    assert date == time.strftime("%Y-%m-%d", time.gmtime(time.time() - 30)) or date == time.strftime(
+        "%Y-%m-%d", time.gmtime()
+    )
+
+
+def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> None:
+    customer = make_customer()
+    sent = customer.tenant.send(make_events(3))
+    customer.run_export(sent)
+    blocks = [block["blockId"]["S"] for block in customer.tenant.stored_blocks()]
+    [key] = customer.account.data_keys(customer.id)
+    found = DATA_KEY.fullmatch(key)
+    assert found, key
+    assert found["prefix"] == f"{customer.account.prefix}{customer.id}/"
+    assert (found["first"][-26:], found["last"][-26:]) == (blocks[0], blocks[-1])
+    assert found["first"].startswith(found["date"].replace("-", ""))
+    allowed = (f"{customer.account.prefix}{customer.id}/", customer.account.prefix + MARKER)
+    assert all(entry["Key"].startswith(allowed) for entry in customer.account.objects())
+
+
+def test_a_second_run_exports_only_what_is_new(make_customer: Make) -> None:
+    customer = make_customer()
+    first = customer.tenant.send(make_events(20))
+    customer.run_export(first)
+    keys = customer.account.data_keys(customer.id)
+    etags = {entry["Key"]: entry["ETag"] for entry in customer.account.objects()}
+    second = customer.tenant.send(make_events(20))
+    exported = customer.run_export(first + second)
+    assert [event["id"] for event in exported] == first + second
+    assert customer.account.data_keys(customer.id)[: len(keys)] == keys
+    assert len(customer.account.data_keys(customer.id)) > len(keys)
+    for entry in customer.account.objects():
+        if entry["Key"] in keys:
+            assert entry["ETag"] == etags[entry["Key"]]
+
+
+def test_objects_above_one_part_go_up_in_parts(customers: CustomerFactory) -> None:
+    """36 MB of events that hardly compress: several parts in each of several objects."""
+    customer = customers.with_access_key()
+    sent = []
+    for _ in range(12):
+        noise = [base64.b64encode(os.urandom(75_000)).decode() for _ in range(30)]
+        sent += customer.tenant.send([make_events(1, auditPayload=text)[0] for text in noise])
+    exported = customer.run_export(sent, timeout_seconds=120)
+    assert [event["id"] for event in exported] == sent
+    sizes = {}
+    for key in customer.account.data_keys(customer.id):
+        head = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=key)
+        sizes[key] = (head["ContentLength"], head["ETag"])
+    assert len(sizes) >= 2
+    largest, etag = max(sizes.values())
+    assert largest > 8 * 1_024 * 1_024
+    assert re.search(r"-[2-9]\"?$", etag), sizes
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Which events
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_each_tenant_gets_its_own(customers: CustomerFactory) -> None:
+    # Two customers in one account, and two buckets of one tenant.
+    one, other = customers.with_role(), customers.with_role()
+    third = customers.with_access_key(tenant=one.tenant)
+    of_one, of_other = one.tenant.send(make_events(7)), other.tenant.send(make_events(9))
+    assert [event["id"] for event in one.run_export(of_one)] == of_one
+    assert [event["id"] for event in other.run_export(of_other)] == of_other
+    assert [event["id"] for event in third.run_export(of_one)] == of_one
+
+
+def test_an_export_starts_where_it_was_told_to(customers: CustomerFactory, tenant: Tenant) -> None:
+    before = tenant.send(make_events(5))
+    time.sleep(0.05)
+    from_now = customers.with_access_key(tenant=tenant)
+    everything = customers.with_access_key(tenant=tenant, startFrom="earliest")
+    after = tenant.send(make_events(5))
+    assert [event["id"] for event in everything.run_export(before + after)] == before + after
+    assert [event["id"] for event in from_now.run_export(after)] == after
+
+
+def test_what_comes_while_disabled_is_exported_after_enabling(customers: CustomerFactory) -> None:
+    customer = customers.with_access_key()
+    customer.tenant.administrator.disable(customer.id)
+    sent = customer.tenant.send(make_events(4))
+    time.sleep(4)
+    assert customer.exported_ids() == []
+    customer.tenant.administrator.enable(customer.id)
+    assert [event["id"] for event in customer.run_export(sent)] == sent
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What goes wrong
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def through_now(customer: Customer) -> str:
+    """The end of a window that has settled and holds everything that was sent."""
+    time.sleep(max(0.0, customer.tenant.last_sent + 3.5 - time.monotonic()))
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 3.2))
+
+
+def run_request(customer: Customer, through: str) -> dict[str, str]:
+    return {
+        "tenantId": customer.tenant.name,
+        "configurationId": customer.id,
+        "through": through,
+        "trigger": "MANUAL",
+    }
+
+
+def as_batch(*requests: dict[str, str]) -> dict[str, Any]:
+    """What Lambda hands over from the queue."""
+    return {
+        "Records": [
+            {
+                "messageId": str(uuid.uuid4()),
+                "receiptHandle": "none",
+                "body": json.dumps(request),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            }
+            for request in requests
+        ]
+    }
+
+
+def test_the_same_message_again_does_nothing(
+    customers: CustomerFactory, stack: Stack, invoke: Callable[[str, Any], Any]
+) -> None:
+    customer = customers.with_access_key()
+    sent = customer.tenant.send(make_events(11))
+    time.sleep(1.1)
+    request = run_request(customer, through_now(customer))
+    for _ in range(3):
+        answer = invoke("exporter", as_batch(request))
+        assert not answer.get("batchItemFailures"), answer
+        assert customer.exported_ids() == sent
+        etags = {entry["Key"]: (entry["ETag"], entry["LastModified"]) for entry in customer.account.objects()}
+    # Through the queue as well, twice at the same time.
+    sqs = stack.client("sqs")
+    for _ in range(2):
+        sqs.send_message(QueueUrl=stack.queues["runs"], MessageBody=json.dumps(request))
+    wait_until(lambda: is_drained(stack), "the run queue to be empty", timeout_seconds=60)
+    data = {key: etags[key] for key in customer.account.data_keys(customer.id)}
+    assert data == {
+        entry["Key"]: (entry["ETag"], entry["LastModified"])
+        for entry in customer.account.objects()
+        if entry["Key"] in data
+    }
+    assert customer.exported_ids() == sent
+
+
+def is_drained(stack: Stack) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    numbers = stack.client("sqs").get_queue_attributes(QueueUrl=stack.queues["runs"], AttributeNames=names)[
+        "Attributes"
+    ]
+    return all(int(numbers[name]) == 0 for name in names)
+
+
+def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: Callable[[str, Any], Any]) -> None:
+    customer = customers.with_access_key(interval="EVERY_12_HOURS")
+    sent = customer.tenant.send(make_events(6))
+    through_now(customer)
+    # The development stack's slots are minutes: this one is over.
+    fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
+    answers = [invoke("exporter", dispatch) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0]["dispatched"] >= 1
+    assert answers[0]["through"].endswith(":00.000Z")
+    customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)
+    assert customer.exported_ids() == sent
+
+
+def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> None:
+    """Somebody has put an object where the export will write: the export must leave it as it is."""
+    customer = customers.with_access_key()
+    customer.tenant.administrator.disable(customer.id)
+    sent = customer.tenant.send(make_events(3))
+    blocks = sorted(block["blockId"]["S"] for block in customer.tenant.stored_blocks())
+    assert len(blocks) == 1
+    received = customer.tenant.stored_events()[0]["receivedTimestamp"]
+    name = f"{re.sub(r'[-:.]', '', received)}_{blocks[0]}"
+    key = f"{customer.account.prefix}{customer.id}/date={received[:10]}/{name}-{name}.ndjson.gz"
+    customer.account.s3.put_object(Bucket=customer.account.bucket, Key=key, Body=b"foreign")
+    through_now(customer)
+    customer.tenant.administrator.enable(customer.id)
+    customer.tenant.administrator.run(customer.id)
+    # Later events arrive all the same, or the run tells why not; in no case is the object replaced.
+    time.sleep(6)
+    assert customer.account.download(key) == b"foreign"
+    assert sent
+
+
+def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactory) -> None:
+    customer = customers.with_role()
+    first = customer.tenant.send(make_events(5))
+    customer.run_export(first)
+    iam = customer.account.client("iam")
+    iam.delete_role_policy(RoleName=customer.role_name, PolicyName="audit-export")
+    second = customer.tenant.send(make_events(5))
+    through_now(customer)
+    administrator = customer.tenant.administrator
+    administrator.run(customer.id)
+    failed = wait_until(
+        lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
+        "the failure to be told",
+        timeout_seconds=60,
+    )
+    assert failed["connectionError"]["code"] == "WRITE_DENIED"
+    assert customer.exported_ids() == first
+    iam.put_role_policy(
+        RoleName=customer.role_name,
+        PolicyName="audit-export",
+        PolicyDocument=json.dumps(customer.account.export_policy()),
+    )
+    assert [event["id"] for event in customer.run_export(first + second)] == first + second
+    wait_until(
+        lambda: administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
+        "the success to be told",
+        timeout_seconds=10,
+    )
+
+
+def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerFactory) -> None:
+    """A run whose configuration was never tested tests first: nothing goes through a role that others could use."""
+    customer = customers.with_role(trust=lambda account, _: account.trust_policy(None))
+    customer.tenant.send(make_events(2))
+    through_now(customer)
+    administrator = customer.tenant.administrator
+    administrator.run(customer.id)
+    failed = wait_until(
+        lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
+        "the failure to be told",
+        timeout_seconds=60,
+    )
+    assert failed["connectionError"]["code"] == "TRUST_POLICY_TOO_OPEN"
+    assert customer.account.objects() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The schedule
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_schedule_exports_by_itself(scheduled: tuple[Customer, list[str]]) -> None:
+    customer, sent = scheduled
+    customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)
+    assert customer.exported_ids() == sent
+    # The window ended at a boundary: everything in it was received before.
+    assert customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS"
+    assert to_lines([])[:0] == b""

@@ -1,0 +1,104 @@
+"""Point 6: what was deployed is what the template promises. The template itself is tested in infra/lint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from local_stack import Stack
+
+FOURTEEN_DAYS = str(14 * 24 * 3_600)
+ROLE_PATH = "/audit-export/"
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(stack: Stack) -> list[tuple[str, dict[str, Any]]]:
+    iam = stack.client("iam")
+    found = []
+    for role in iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]:
+        name = role["RoleName"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            found += [(name, statement) for statement in document["Statement"]]
+    return found
+
+
+def test_no_deployed_role_has_a_wildcard_action(stack: Stack) -> None:
+    all_statements = statements(stack)
+    assert len({name for name, _ in all_statements}) >= 5
+    for name, statement in all_statements:
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, (name, statement)
+        if statement["Effect"] == "Allow" and statement["Action"] != "sts:AssumeRole":
+            for resource in as_list(statement["Resource"]):
+                # A log stream's name is its function's to choose.
+                assert "*" not in resource.removesuffix(":*"), (name, statement)
+
+
+def test_each_function_has_its_own_role(stack: Stack) -> None:
+    client = stack.client("lambda")
+    roles = [client.get_function_configuration(FunctionName=name)["Role"] for name in stack.functions.values()]
+    assert len(set(roles)) == 4
+    assert all(f"role{ROLE_PATH}" in role for role in roles)
+
+
+def test_only_who_needs_the_secret_may_decrypt_it(stack: Stack) -> None:
+    key = stack.description["secretKeyArn"]
+    policy = json.loads(stack.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    for statement in policy["Statement"]:
+        if "kms:Decrypt" in as_list(statement["Action"]):
+            principals = json.dumps(statement["Principal"])
+            assert "Api" not in principals
+            assert "Ingest" not in principals
+
+
+@pytest.mark.parametrize("queue", ["eventsDeadLetter", "runsDeadLetter", "schedulesDeadLetter"])
+def test_dead_letters_are_kept_for_14_days(stack: Stack, queue: str) -> None:
+    sqs = stack.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
+    assert attributes["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+@pytest.mark.parametrize("queue", ["events", "runs"])
+def test_what_fails_goes_to_the_dead_letters(stack: Stack, queue: str) -> None:
+    sqs = stack.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
+    dead_letters = sqs.get_queue_attributes(QueueUrl=stack.queues[f"{queue}DeadLetter"], AttributeNames=["QueueArn"])
+    target = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
+    assert target == dead_letters["Attributes"]["QueueArn"]
+
+
+@pytest.mark.parametrize("table", ["events", "configurations", "runs"])
+def test_tables_are_on_demand_recoverable_and_expire(stack: Stack, table: str) -> None:
+    dynamodb = stack.client("dynamodb")
+    name = stack.tables[table]
+    assert dynamodb.describe_table(TableName=name)["Table"]["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expiresAt")
+
+
+def test_there_is_a_schedule_for_each_interval(stack: Stack) -> None:
+    scheduler = stack.client("scheduler")
+    names = [entry["Name"] for entry in scheduler.list_schedules(GroupName=stack.description["stackName"])["Schedules"]]
+    inputs = [
+        json.loads(scheduler.get_schedule(GroupName=stack.description["stackName"], Name=name)["Target"]["Input"])
+        for name in names
+    ]
+    assert sorted(entry["dispatch"]["interval"] for entry in inputs) == sorted(
+        f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)
+    )
+
+
+def test_runs_come_one_by_one(stack: Stack) -> None:
+    mappings = stack.client("lambda").list_event_source_mappings(FunctionName=stack.functions["exporter"])
+    [mapping] = mappings["EventSourceMappings"]
+    assert mapping["BatchSize"] == 1
+    assert "ReportBatchItemFailures" in mapping["FunctionResponseTypes"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
