@@ -2,7 +2,7 @@
 # PORT=4566 is where the local stack listens; another is chosen if it is taken.
 SHELL := /bin/sh
 PYTHON := .tools/tools/bin/python
-CLI := $(abspath target/$(if $(filter arm64 aarch64,$(shell uname -m)),aarch64,x86_64)-unknown-linux-gnu/release/audit-export)
+CLI := $(abspath target/lambda/audit-export/bootstrap)
 LOCAL := $(or $(AUDIT_EXPORT_LOCAL_DIRECTORY),.local)
 
 TENANT ?= acme

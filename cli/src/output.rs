@@ -17,7 +17,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Prints the fields of `result`, a flat structure, in their order.
+/// Prints the fields of `result`, a flat structure.
 pub fn print_result(result: &impl Serialize, format: OutputFormat) -> Result<(), Failure> {
     print_line(&render(result, format).map_err(|error| Failure::StandardOutput(error.into()))?)
 }

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from settings import ARCHITECTURE, CLI, ROOT, TOOLS, tool_environment
+from settings import ARCHITECTURE, CLI_BINARY, ROOT, TOOLS, tool_environment
 
 
 def build() -> None:
     if shutil.which("cargo") is None:
         raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
-    # cargo-lambda puts the target's binaries where the functions' are, so every crate compiles once.
+    # By cargo-lambda too, for the same target and flags, so that every crate compiles once.
     architecture = ["--arm64"] if ARCHITECTURE == "arm64" else []
     print("Building the command line: the first build compiles every dependency, which takes minutes.", flush=True)
-    _run("cargo", "lambda", "build", "--release", *architecture, "--bin", CLI.name)
+    _run("cargo", "lambda", "build", "--release", *architecture, "--bin", CLI_BINARY)
     print("Building the functions.", flush=True)
     _run(
         TOOLS / "sam", "build", "--beta-features", "--parameter-overrides", f"Architecture={ARCHITECTURE}",

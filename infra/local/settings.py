@@ -27,7 +27,9 @@ TOKEN_AUDIENCE = "audit-export"
 
 _ARM = platform.machine() in ("arm64", "aarch64")
 ARCHITECTURE = "arm64" if _ARM else "x86_64"
-CLI = ROOT / "target" / f"{'aarch64' if _ARM else 'x86_64'}-unknown-linux-gnu" / "release" / "audit-export"
+# Where cargo-lambda moves the program that it builds with the functions.
+CLI_BINARY = "audit-export"
+CLI = ROOT / "target" / "lambda" / CLI_BINARY / "bootstrap"
 
 
 def tool_environment() -> dict[str, str]:
