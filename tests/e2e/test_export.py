@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import Customer, CustomerFactory, Tenant, make_events, to_lines
+from conftest import Customer, CustomerFactory, Tenant, make_events
 
 from local_stack import MARKER, Stack, wait_until
 
@@ -88,9 +88,7 @@ def test_files_are_a_hive_partitioned_table(customers: CustomerFactory, tmp_path
     )
     [(count, ids, date, tenant)] = duckdb.execute(query, [files]).fetchall()
     assert (count, ids, tenant) == (200, 200, customer.tenant.name)
-    assert date == time.strftime("%Y-%m-%d", time.gmtime(time.time() - 30)) or date == time.strftime(
-        "%Y-%m-%d", time.gmtime()
-    )
+    assert date == customer.exported()[0]["receivedTimestamp"][:10]
 
 
 def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> None:
@@ -268,7 +266,7 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     """Somebody has put an object where the export will write: the export must leave it as it is."""
     customer = customers.with_access_key()
     customer.tenant.administrator.disable(customer.id)
-    sent = customer.tenant.send(make_events(3))
+    customer.tenant.send(make_events(3))
     blocks = sorted(block["blockId"]["S"] for block in customer.tenant.stored_blocks())
     assert len(blocks) == 1
     received = customer.tenant.stored_events()[0]["receivedTimestamp"]
@@ -278,10 +276,8 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     through_now(customer)
     customer.tenant.administrator.enable(customer.id)
     customer.tenant.administrator.run(customer.id)
-    # Later events arrive all the same, or the run tells why not; in no case is the object replaced.
     time.sleep(6)
     assert customer.account.download(key) == b"foreign"
-    assert sent
 
 
 def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactory) -> None:
@@ -339,6 +335,4 @@ def test_the_schedule_exports_by_itself(scheduled: tuple[Customer, list[str]]) -
     customer, sent = scheduled
     customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)
     assert customer.exported_ids() == sent
-    # The window ended at a boundary: everything in it was received before.
     assert customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS"
-    assert to_lines([])[:0] == b""
