@@ -3,6 +3,7 @@
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, Destination},
+    time::Timestamp,
 };
 
 /// The object that a connection test writes. The name is the product's.
@@ -35,21 +36,21 @@ pub fn data_object(
 }
 
 fn block_name(block: BlockId) -> String {
-    let time: String =
-        block.timestamp().to_string().chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect();
-    format!("{time}_{block}")
+    format!("{}_{block}", compact_time(block.timestamp()))
+}
+
+/// `20261122T001500123Z`: a time that can stand in a name.
+pub(crate) fn compact_time(time: Timestamp) -> String {
+    time.to_string().chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect()
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::{
-        configuration::{
-            bucket::{BucketName, BucketPath},
-            region::Region,
-        },
-        time::Timestamp,
+    use crate::configuration::{
+        bucket::{BucketName, BucketPath},
+        region::Region,
     };
 
     #[test]
@@ -67,7 +68,7 @@ mod tests {
         assert_eq!(
             data_object(&destination, id, block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z")),
             "audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/date=2026-11-21/\
-             20261121T230000001Z_01KAM1G8010000000000000007-20261121T235959999Z_01KAM4Y4DZ0000000000000007.ndjson.gz"
+             20261121T230000001Z_01M805D1C10000000000000007-20261121T235959999Z_01M808TWZZ0000000000000007.ndjson.gz"
         );
         let at_root = Destination { bucket_path: None, ..destination };
         assert_eq!(marker(&at_root), ".immuta.export.log");
