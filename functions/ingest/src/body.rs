@@ -1,0 +1,162 @@
+//! From a request's body to events.
+
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
+
+use domain::event::{BodyForm, MAX_BODY_LENGTH, Rejection};
+use flate2::bufread::MultiGzDecoder;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use runtime::http_error::ErrorBody;
+
+/// The first bytes of gzip (RFC 1952, 2.3.1). No JSON text starts like this.
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+
+/// A body that can't be read as far as its events.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(
+        "Send events as application/json (an array) or application/x-ndjson (one event a line), in UTF-8; the Content-Type header must say which."
+    )]
+    ContentTypeUnsupported,
+    #[error("The gzip data is broken or cut off; compress the body again.")]
+    GzipInvalid,
+    #[error("{}", Rejection::BodyTooLarge)]
+    TooLarge,
+}
+
+impl From<BodyError> for ErrorBody {
+    fn from(error: BodyError) -> Self {
+        let (status, code) = match error {
+            BodyError::ContentTypeUnsupported => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "CONTENT_TYPE_UNSUPPORTED"),
+            BodyError::GzipInvalid => (StatusCode::BAD_REQUEST, "GZIP_INVALID"),
+            BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::BodyTooLarge.code()),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// How the events follow each other, by the `Content-Type` header. Parameters may follow; a charset must be UTF-8.
+pub(crate) fn form(headers: &HeaderMap) -> Result<BodyForm, BodyError> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(BodyError::ContentTypeUnsupported);
+    };
+    let text = value.to_str().map_err(|_| BodyError::ContentTypeUnsupported)?;
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let form = match parts.next().as_deref() {
+        Some("application/json") => BodyForm::Array,
+        Some("application/x-ndjson") => BodyForm::Lines,
+        _ => return Err(BodyError::ContentTypeUnsupported),
+    };
+    let is_utf_8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+        _ => true,
+    });
+    if is_utf_8 { Ok(form) } else { Err(BodyError::ContentTypeUnsupported) }
+}
+
+/// The body as the producer wrote it. Whether it is gzip is told by its first bytes alone: API Gateway may unpack a body
+/// and leave the header that says it were packed.
+pub(crate) fn decompressed(body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
+    if !body.starts_with(&GZIP_MAGIC) {
+        return if body.len() > MAX_BODY_LENGTH { Err(BodyError::TooLarge) } else { Ok(Cow::Borrowed(body)) };
+    }
+    let mut raw = Vec::with_capacity(capacity(body));
+    // One byte more than allowed, so that too long a body shows.
+    let limit = u64::try_from(MAX_BODY_LENGTH + 1).unwrap_or(u64::MAX);
+    let outcome: io::Result<usize> = MultiGzDecoder::new(body).take(limit).read_to_end(&mut raw);
+    if raw.len() > MAX_BODY_LENGTH {
+        return Err(BodyError::TooLarge);
+    }
+    outcome.map_err(|_| BodyError::GzipInvalid)?;
+    Ok(Cow::Owned(raw))
+}
+
+/// The length that the last member claims, which most often is that of the body.
+fn capacity(gzip: &[u8]) -> usize {
+    let claimed = gzip.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+    usize::try_from(claimed).unwrap_or(MAX_BODY_LENGTH).min(MAX_BODY_LENGTH) + 1
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn gzip(raw: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(raw).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn gzip_is_told_by_its_first_bytes() {
+        assert_eq!(*decompressed(b"[]").unwrap(), *b"[]");
+        assert_eq!(*decompressed(&gzip(b"[]")).unwrap(), *b"[]");
+        assert_eq!(*decompressed(&gzip(b"")).unwrap(), *b"");
+        let members = [gzip(b"{}\n"), gzip(b""), gzip(b"{}\n")].concat();
+        assert_eq!(*decompressed(&members).unwrap(), *b"{}\n{}\n");
+    }
+
+    #[test]
+    fn broken_gzip_is_told() {
+        let good = gzip(b"[{\"id\":\"1\"}]");
+        for end in 2..good.len() {
+            assert_eq!(decompressed(&good[..end]), Err(BodyError::GzipInvalid), "cut at {end}");
+        }
+        let mut wrong_checksum = good.clone();
+        let position = wrong_checksum.len() - 5;
+        wrong_checksum[position] ^= 1;
+        let more_behind_it = [&good[..], b"x"].concat();
+        let second_is_cut = [&good[..], &good[..good.len() - 1]].concat();
+        for bad in [wrong_checksum, more_behind_it, second_is_cut] {
+            assert_eq!(decompressed(&bad), Err(BodyError::GzipInvalid));
+        }
+    }
+
+    #[test]
+    fn the_bound_counts_decompressed_bytes() {
+        let longest = vec![b' '; MAX_BODY_LENGTH];
+        assert_eq!(decompressed(&longest).unwrap().len(), MAX_BODY_LENGTH);
+        assert_eq!(decompressed(&gzip(&longest)).unwrap().len(), MAX_BODY_LENGTH);
+        let too_long = vec![b' '; MAX_BODY_LENGTH + 1];
+        assert_eq!(decompressed(&too_long), Err(BodyError::TooLarge));
+        assert_eq!(decompressed(&gzip(&too_long)), Err(BodyError::TooLarge));
+        // A bomb: Ten times what fits, from many small members that each would.
+        let bomb = gzip(&vec![b' '; MAX_BODY_LENGTH / 2]).repeat(20);
+        assert_eq!(decompressed(&bomb), Err(BodyError::TooLarge));
+        // The claimed length reserves no more than the bound.
+        let mut liar = gzip(b"[]");
+        let end = liar.len();
+        liar[end - 4..].fill(0xFF);
+        assert_eq!(decompressed(&liar), Err(BodyError::GzipInvalid));
+    }
+
+    #[test]
+    fn the_content_type_says_the_form() {
+        let form_of = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_TYPE, HeaderValue::from_str(value).unwrap());
+            }
+            form(&headers)
+        };
+        for json in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\" ; v=1"]
+        {
+            assert_eq!(form_of(&[json]), Ok(BodyForm::Array), "{json}");
+        }
+        assert_eq!(form_of(&["application/x-ndjson"]), Ok(BodyForm::Lines));
+        for bad in ["text/plain", "application/jsonp", "application/json; charset=latin1", "", "json", "*/*"] {
+            assert_eq!(form_of(&[bad]), Err(BodyError::ContentTypeUnsupported), "{bad}");
+        }
+        assert_eq!(form_of(&[]), Err(BodyError::ContentTypeUnsupported));
+        assert_eq!(form_of(&["application/json"; 2]), Err(BodyError::ContentTypeUnsupported));
+    }
+}

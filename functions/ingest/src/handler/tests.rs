@@ -1,0 +1,418 @@
+//! Recorded payloads through the whole function; only the table is a fake, in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    num::NonZeroU8,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws::events::writer::{IdempotencyRecord, WriteError, WriteOutcome};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::{
+    block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock},
+    event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
+    tenant::TenantId,
+};
+use flate2::{Compression, write::GzEncoder};
+use lambda_runtime::Context;
+use runtime::environment::{DeploymentMode, Environment};
+use runtime::token::TokenSettings;
+use serde_json::{Value, json};
+
+use super::*;
+
+const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
+const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base64-gzip-lines.json");
+const BASE64_UNPACKED_LINES: &str = include_str!("../../../../tests/events/http-base64-unpacked-lines.json");
+const WITHOUT_PERMISSION: &str = include_str!("../../../../tests/events/http-without-permission.json");
+const QUEUE_BATCH: &str = include_str!("../../../../tests/events/queue-batch.json");
+const JWKS: &str = include_str!("../../../../tests/events/jwks.json");
+
+/// Far from any test's end.
+const DEADLINE: Timestamp = Timestamp::MAX;
+
+/// Keeps blocks as the table would.
+#[derive(Default)]
+struct MemoryStore {
+    blocks: Mutex<BTreeMap<(TenantId, BlockId), (Shard, StoredBlock)>>,
+    records: Mutex<BTreeMap<(TenantId, String), IdempotencyRecord>>,
+    /// Answers these first, in turn.
+    failures: Mutex<Vec<WriteError>>,
+    writes: AtomicU64,
+    /// How long a write takes.
+    delay: Mutex<Duration>,
+    clock: TestHost,
+}
+
+impl BlockStore for MemoryStore {
+    async fn write(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        blocks: &[StoredBlock],
+        idempotency: Option<&IdempotencyRecord>,
+    ) -> Result<WriteOutcome, WriteError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.clock.pass(*self.delay.lock().unwrap());
+        if let Some(error) = self.failures.lock().unwrap().pop() {
+            return Err(error);
+        }
+        if let Some(record) = idempotency {
+            let mut records = self.records.lock().unwrap();
+            match records.get(&(tenant.clone(), record.key_hash.clone())) {
+                Some(known) if known.body_hash == record.body_hash => {
+                    return Ok(WriteOutcome::AlreadyAccepted { accepted: known.accepted });
+                }
+                Some(_) => return Err(WriteError::KeyReused),
+                None => records.insert((tenant.clone(), record.key_hash.clone()), record.clone()),
+            };
+        }
+        for block in blocks {
+            let key = (tenant.clone(), block.id);
+            assert!(self.blocks.lock().unwrap().insert(key, (shard, block.clone())).is_none(), "a block twice");
+        }
+        Ok(WriteOutcome::Written)
+    }
+}
+
+/// A clock that goes only when told to, and chance that counts.
+#[derive(Clone, Default)]
+struct TestHost {
+    millis: std::sync::Arc<AtomicU64>,
+    drawn: std::sync::Arc<AtomicU64>,
+}
+
+impl TestHost {
+    fn pass(&self, duration: Duration) {
+        self.millis.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Host for TestHost {
+    fn now(&self) -> Timestamp {
+        let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+        start.saturating_add(Duration::from_millis(self.millis.load(Ordering::Relaxed)))
+    }
+
+    fn random(&self) -> u128 {
+        let drawn = u128::from(self.drawn.fetch_add(1, Ordering::Relaxed));
+        drawn << 96 | drawn << 32
+    }
+}
+
+type TestIngest = Ingest<MemoryStore, TestHost>;
+
+fn ingest() -> TestIngest {
+    let mut environment = Environment::from_map([
+        ("TOKEN_ISSUER", "https://issuer.example"),
+        ("TOKEN_AUDIENCE", "audit-export"),
+        ("TOKEN_DEVELOPMENT_JWKS", JWKS),
+    ]);
+    let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Development);
+    let host = TestHost::default();
+    Ingest {
+        verifier: TokenVerifier::new(environment.finish(settings).unwrap()).unwrap(),
+        intake: Intake {
+            store: MemoryStore { clock: host.clone(), ..MemoryStore::default() },
+            host,
+            write_shards: NonZeroU8::new(4).unwrap(),
+        },
+    }
+}
+
+/// What Lambda would get for a payload, as JSON.
+async fn invoke(ingest: &TestIngest, payload: &str, deadline: Timestamp) -> Value {
+    let mut context = Context::default();
+    context.deadline = deadline.as_millis();
+    let payload = serde_json::from_str(payload).unwrap();
+    serde_json::to_value(ingest.handle(LambdaEvent { payload, context }).await.unwrap()).unwrap()
+}
+
+/// Status and body of an HTTP answer.
+async fn post(ingest: &TestIngest, payload: &str) -> (u64, Value) {
+    let answer = invoke(ingest, payload, DEADLINE).await;
+    assert_eq!(answer["headers"]["content-type"], "application/json");
+    assert_eq!(answer["isBase64Encoded"], false);
+    (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+}
+
+/// The recorded request with another body and content type.
+fn with_body(body: &[u8], content_type: &str) -> String {
+    let mut payload: Value = serde_json::from_str(PLAIN_ARRAY).unwrap();
+    payload["body"] = STANDARD.encode(body).into();
+    payload["isBase64Encoded"] = true.into();
+    payload["multiValueHeaders"]["Content-Type"] = json!([content_type]);
+    payload.to_string()
+}
+
+fn with_header(payload: &str, name: &str, values: &Value) -> String {
+    let mut payload: Value = serde_json::from_str(payload).unwrap();
+    let headers = payload["multiValueHeaders"].as_object_mut().unwrap();
+    if values.is_null() {
+        headers.remove(name);
+    } else {
+        headers.insert(name.to_owned(), values.clone());
+    }
+    payload.to_string()
+}
+
+fn gzip(raw: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(raw).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// All stored events of a tenant, in the order of an export. Verifies every block.
+fn stored(ingest: &TestIngest, tenant: &str) -> Vec<Value> {
+    let tenant = TenantId::parse(tenant).unwrap();
+    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let mut events = Vec::new();
+    for ((owner, _), (_, block)) in blocks.iter() {
+        assert_eq!(block.verify(owner), Ok(()));
+        if *owner == tenant {
+            let raw = block.inflate().unwrap();
+            events.extend(std::str::from_utf8(&raw).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()));
+        }
+    }
+    events
+}
+
+fn event(fields: &str) -> String {
+    format!(r#"{{"id":"1","eventTimestamp":"2026-11-22T09:59:59Z"{fields}}}"#)
+}
+
+#[tokio::test]
+async fn recorded_requests_are_accepted_in_every_form() {
+    for (payload, count) in [(PLAIN_ARRAY, 3), (BASE64_GZIP_LINES, 5), (BASE64_UNPACKED_LINES, 5)] {
+        let ingest = ingest();
+        assert_eq!(post(&ingest, payload).await, (202, json!({"accepted": count})));
+        let events = stored(&ingest, "acme");
+        assert_eq!(events.len(), count);
+        assert_eq!(events[0]["tenantId"], "acme");
+        assert_eq!(events[0]["receivedTimestamp"], "2026-11-22T10:00:00.000Z");
+        assert_eq!(events[0]["actor"]["name"], "Zoë Ångström");
+    }
+    let ingest = ingest();
+    post(&ingest, PLAIN_ARRAY).await;
+    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let raw = blocks.values().next().unwrap().1.inflate().unwrap();
+    let text = String::from_utf8(raw).unwrap();
+    assert!(text.contains("\"durationSeconds\":1.50,\"rows\":9007199254740993"), "numbers stay as they were sent");
+}
+
+#[tokio::test]
+async fn who_may_is_decided_before_the_body_is_looked_at() {
+    let unreadable = with_body(&[0x1F, 0x8B, 0xFF], "nonsense");
+    let other_scheme = json!(["Basic YTpi"]);
+    let tampered = {
+        let payload: Value = serde_json::from_str(PLAIN_ARRAY).unwrap();
+        let token = payload["headers"]["Authorization"].as_str().unwrap().to_owned();
+        json!([format!("{}A", &token[..token.len() - 1])])
+    };
+    let twice = {
+        let payload: Value = serde_json::from_str(PLAIN_ARRAY).unwrap();
+        json!([payload["headers"]["Authorization"], payload["headers"]["Authorization"]])
+    };
+    let ingest = ingest();
+    for values in [Value::Null, other_scheme, tampered, twice] {
+        let payload = with_header(&unreadable, "Authorization", &values);
+        let answer = invoke(&ingest, &payload, DEADLINE).await;
+        assert_eq!(answer["statusCode"], 401, "{values}");
+        assert_eq!(answer["headers"]["www-authenticate"], "Bearer");
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["errors"][0]["extensions"], json!({"code": "UNAUTHENTICATED"}));
+    }
+    let (status, body) = post(&ingest, WITHOUT_PERMISSION).await;
+    assert_eq!((status, &body["errors"][0]["extensions"]["code"]), (403, &json!("FORBIDDEN")));
+    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn bad_input_is_told_with_code_and_event_and_nothing_is_stored() {
+    let good = event("");
+    let long = event(&format!(",\"a\":\"{}\"", "x".repeat(MAX_EVENT_LENGTH)));
+    let many = format!("[{}]", vec![good.as_str(); MAX_EVENTS_PER_BODY + 1].join(","));
+    let bomb = gzip(&vec![b' '; 2 * MAX_BODY_LENGTH]);
+    let cut = gzip(good.as_bytes());
+    let cases: Vec<(Vec<u8>, &str, u64, Value)> = vec![
+        (vec![], "application/json", 400, json!({"code": "BODY_EMPTY"})),
+        (b"[]".to_vec(), "application/json", 400, json!({"code": "BODY_EMPTY"})),
+        (b"\n \n".to_vec(), "application/x-ndjson", 400, json!({"code": "BODY_EMPTY"})),
+        (good.clone().into(), "application/json", 400, json!({"code": "BODY_NOT_AN_ARRAY"})),
+        (
+            format!("[{good},{{\"eventTimestamp\":\"2026-11-22T09:59:59Z\"}}]").into(),
+            "application/json",
+            400,
+            json!({"code": "EVENT_ID_MISSING", "eventIndex": 1}),
+        ),
+        (
+            format!("{good}\n\n{{\"id\":\"2\"}}\n").into(),
+            "application/x-ndjson",
+            400,
+            json!({"code": "EVENT_TIMESTAMP_MISSING", "eventIndex": 1, "line": 3}),
+        ),
+        (
+            format!("[{good},[]]").into(),
+            "application/json",
+            400,
+            json!({"code": "EVENT_NOT_AN_OBJECT", "eventIndex": 1}),
+        ),
+        (format!("[{good},").into(), "application/json", 400, json!({"code": "JSON_INVALID", "eventIndex": 1})),
+        (vec![b'[', 0xFF, b']'], "application/json", 400, json!({"code": "JSON_INVALID"})),
+        (
+            format!("[{good},{long}]").into(),
+            "application/json",
+            413,
+            json!({"code": "EVENT_TOO_LARGE", "eventIndex": 1}),
+        ),
+        (many.into(), "application/json", 413, json!({"code": "TOO_MANY_EVENTS"})),
+        (vec![b' '; MAX_BODY_LENGTH + 1], "application/json", 413, json!({"code": "BODY_TOO_LARGE"})),
+        (bomb, "application/json", 413, json!({"code": "BODY_TOO_LARGE"})),
+        (cut[..cut.len() - 3].to_vec(), "application/json", 400, json!({"code": "GZIP_INVALID"})),
+        (good.clone().into(), "text/plain", 415, json!({"code": "CONTENT_TYPE_UNSUPPORTED"})),
+    ];
+    let ingest = ingest();
+    for (body, content_type, status, extensions) in cases {
+        let (answered, answer) = post(&ingest, &with_body(&body, content_type)).await;
+        assert_eq!((answered, &answer["errors"][0]["extensions"]), (status, &extensions));
+        assert!(answer["errors"][0]["message"].as_str().unwrap().ends_with('.'), "{answer}");
+    }
+    let (status, answer) = post(&ingest, &with_header(PLAIN_ARRAY, "Idempotency-Key", &json!(["a b"]))).await;
+    assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (400, &json!("IDEMPOTENCY_KEY_INVALID")));
+    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn only_post_sends_events() {
+    let answer = invoke(&ingest(), &PLAIN_ARRAY.replacen("\"POST\"", "\"PUT\"", 1), DEADLINE).await;
+    assert_eq!((&answer["statusCode"], &answer["headers"]["allow"]), (&json!(405), &json!("POST")));
+}
+
+#[tokio::test]
+async fn a_key_makes_a_request_safe_to_repeat() {
+    let ingest = ingest();
+    for _ in 0..2 {
+        assert_eq!(post(&ingest, BASE64_GZIP_LINES).await, (202, json!({"accepted": 5})));
+    }
+    // The same events, packed in another way.
+    let key = json!(["nightly-2026-11-22-0001"]);
+    let unpacked = with_header(BASE64_UNPACKED_LINES, "Idempotency-Key", &key);
+    assert_eq!(post(&ingest, &unpacked).await, (202, json!({"accepted": 5})));
+    assert_eq!(stored(&ingest, "acme").len(), 5);
+
+    let (status, answer) = post(&ingest, &with_header(PLAIN_ARRAY, "Idempotency-Key", &key)).await;
+    assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (409, &json!("IDEMPOTENCY_KEY_REUSED")));
+    assert_eq!(stored(&ingest, "acme").len(), 5);
+}
+
+#[tokio::test]
+async fn a_write_that_took_too_long_is_no_success() {
+    let ingest = ingest();
+    let just_in_time = INGEST_WRITE_BOUND.checked_sub(Duration::from_millis(1)).unwrap();
+    *ingest.intake.store.delay.lock().unwrap() = just_in_time;
+    assert_eq!(post(&ingest, PLAIN_ARRAY).await.0, 202);
+    *ingest.intake.store.delay.lock().unwrap() = INGEST_WRITE_BOUND;
+    let answer = invoke(&ingest, PLAIN_ARRAY, DEADLINE).await;
+    assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
+    assert!(answer["body"].as_str().unwrap().contains("\"WRITE_TOO_SLOW\""));
+    // The queue's messages come back.
+    let answer = invoke(&ingest, QUEUE_BATCH, DEADLINE).await;
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_failed_write_says_whose_turn_it_is_and_no_more() {
+    for (error, status, code) in [
+        (WriteError::TryAgain("hidden".to_owned()), 503, "TRY_AGAIN"),
+        (WriteError::Internal("hidden".to_owned()), 500, "INTERNAL"),
+        (WriteError::TooSlow, 503, "WRITE_TOO_SLOW"),
+        (WriteError::TooLarge, 413, "BODY_TOO_LARGE"),
+    ] {
+        let ingest = ingest();
+        ingest.intake.store.failures.lock().unwrap().push(error);
+        let (answered, answer) = post(&ingest, PLAIN_ARRAY).await;
+        assert_eq!((answered, &answer["errors"][0]["extensions"]), (status, &json!({"code": code})));
+        assert!(!answer.to_string().contains("hidden"));
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_batch_stores_the_good_messages_and_names_the_bad() {
+    let ingest = ingest();
+    let answer = invoke(&ingest, QUEUE_BATCH, DEADLINE).await;
+    let failed: BTreeSet<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap())
+        .collect();
+    let batch: Value = serde_json::from_str(QUEUE_BATCH).unwrap();
+    let expected: BTreeSet<&str> =
+        (4..10).map(|index| batch["Records"][index]["messageId"].as_str().unwrap()).collect();
+    assert_eq!(failed, expected);
+
+    let requests = |tenant: &str| -> Vec<String> {
+        stored(&ingest, tenant).iter().map(|event| event["requestId"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(requests("acme"), ["r-10", "r-11", "r-12", "r-15"]);
+    assert_eq!(requests("globex"), ["r-13", "r-14"]);
+    // One tenant's messages share a block.
+    assert_eq!(ingest.intake.store.blocks.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_failed_write_returns_only_the_messages_it_held() {
+    let ingest = ingest();
+    ingest.intake.store.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+    let answer = invoke(&ingest, QUEUE_BATCH, DEADLINE).await;
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 6 + 3, "those of the tenant written first");
+    assert!(stored(&ingest, "acme").is_empty());
+    assert_eq!(stored(&ingest, "globex").len(), 2);
+}
+
+#[tokio::test]
+async fn no_write_is_begun_that_could_outlive_the_invocation() {
+    let ingest = ingest();
+    let deadline = ingest.intake.host.now().saturating_add(Duration::from_secs(10));
+    let answer = invoke(&ingest, QUEUE_BATCH, deadline).await;
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 10);
+    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn more_than_a_transaction_holds_becomes_several_writes() {
+    let ingest = ingest();
+    let body = event(&format!(",\"a\":\"{}\"", "x".repeat(250_000)));
+    let records: Vec<Value> = (0..20)
+        .map(|number| {
+            json!({
+                "messageId": number.to_string(),
+                "body": body,
+                "messageAttributes": {"tenantId": {"stringValue": "acme", "dataType": "String"}},
+            })
+        })
+        .collect();
+    let answer = invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 2);
+    assert_eq!(stored(&ingest, "acme").len(), 20);
+}
+
+#[tokio::test]
+async fn writes_are_spread_over_the_shards_that_are_written_to() {
+    let ingest = ingest();
+    for _ in 0..40 {
+        ingest.intake.host.pass(Duration::from_millis(1));
+        assert_eq!(post(&ingest, PLAIN_ARRAY).await.0, 202);
+    }
+    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let shards: BTreeSet<u8> = blocks.values().map(|(shard, _)| shard.number()).collect();
+    assert_eq!(shards, BTreeSet::from([0, 1, 2, 3]));
+}

@@ -1,0 +1,77 @@
+//! The `Idempotency-Key` of a request.
+
+use aws::events::writer::IdempotencyRecord;
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+const HEADER: &str = "idempotency-key";
+
+/// The most characters of a key.
+pub(crate) const MAX_KEY_LENGTH: usize = 255;
+
+/// What a producer names a request by, so that repeating it stores nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey(String);
+
+/// A header that is no [`IdempotencyKey`], or several of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Send at most one Idempotency-Key, of 1 to {MAX_KEY_LENGTH} visible ASCII characters.")]
+pub(crate) struct InvalidIdempotencyKey;
+
+impl IdempotencyKey {
+    /// The request's key, if it has one.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, InvalidIdempotencyKey> {
+        let mut values = headers.get_all(HEADER).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => {
+                let text = value.to_str().map_err(|_| InvalidIdempotencyKey)?;
+                let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+                let has_length = (1..=MAX_KEY_LENGTH).contains(&text.len());
+                if is_visible && has_length { Ok(Some(Self(text.to_owned()))) } else { Err(InvalidIdempotencyKey) }
+            }
+            (Some(_), Some(_)) => Err(InvalidIdempotencyKey),
+        }
+    }
+
+    /// What is remembered under the key. `body` is decompressed: compressing the same events again may give other bytes.
+    pub(crate) fn record(&self, body: &[u8], accepted: u64) -> IdempotencyRecord {
+        let key_hash = Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect();
+        IdempotencyRecord { key_hash, body_hash: Sha256::digest(body).into(), accepted }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn of(values: &[&[u8]]) -> Result<Option<IdempotencyKey>, InvalidIdempotencyKey> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
+        }
+        IdempotencyKey::of(&headers)
+    }
+
+    #[test]
+    fn one_visible_key_is_taken() {
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&[b"a-1"]), Ok(Some(IdempotencyKey("a-1".to_owned()))));
+        assert!(of(&[&[b'k'; MAX_KEY_LENGTH]]).is_ok());
+        let too_long = [b'k'; MAX_KEY_LENGTH + 1];
+        for bad in [&[b"".as_slice()][..], &[b"a b"], &[b"\xE9"], &[&too_long], &[b"a", b"a"]] {
+            assert_eq!(of(bad), Err(InvalidIdempotencyKey));
+        }
+    }
+
+    #[test]
+    fn the_record_holds_hashes_only() {
+        let record = of(&[b"key"]).unwrap().unwrap().record(b"body", 3);
+        assert_eq!(record.key_hash, "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683");
+        assert_eq!(record.body_hash, <[u8; 32]>::from(Sha256::digest(b"body")));
+        assert_eq!(record.accepted, 3);
+    }
+}

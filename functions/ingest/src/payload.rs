@@ -1,0 +1,152 @@
+//! What Lambda hands over: a request of the REST API, or messages of the queue.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use serde::{Deserialize, Serialize};
+
+/// A payload, told by its shape and read in one pass: bodies are large.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "AnyPayload")]
+pub(crate) enum Payload {
+    Http(Request),
+    Queue(Vec<SqsMessage>),
+}
+
+/// The parts of API Gateway's proxy request that are of use here.
+/// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    pub(crate) is_base64: bool,
+}
+
+/// A payload that is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload is neither a proxy request of API Gateway nor a batch of SQS messages")]
+pub(crate) struct UnknownPayload;
+
+/// Every field that either shape has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnyPayload {
+    #[serde(rename = "Records")]
+    records: Option<Vec<SqsMessage>>,
+    http_method: Option<String>,
+    headers: Option<HashMap<String, String>>,
+    multi_value_headers: Option<HashMap<String, Vec<String>>>,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: Option<bool>,
+}
+
+impl TryFrom<AnyPayload> for Payload {
+    type Error = UnknownPayload;
+
+    fn try_from(payload: AnyPayload) -> Result<Self, Self::Error> {
+        match (payload.records, payload.http_method) {
+            (Some(messages), None) => Ok(Self::Queue(messages)),
+            (None, Some(method)) => Ok(Self::Http(Request {
+                method: method.parse().map_err(|_| UnknownPayload)?,
+                headers: headers(payload.multi_value_headers, payload.headers),
+                body: payload.body.unwrap_or_default(),
+                is_base64: payload.is_base64_encoded.unwrap_or_default(),
+            })),
+            _ => Err(UnknownPayload),
+        }
+    }
+}
+
+/// The headers with all their values if API Gateway tells them. One that HTTP doesn't allow can't have come over HTTP.
+fn headers(
+    multi_value: Option<HashMap<String, Vec<String>>>,
+    single_value: Option<HashMap<String, String>>,
+) -> HeaderMap {
+    let pairs: Vec<(String, String)> = match multi_value.filter(|headers| !headers.is_empty()) {
+        Some(headers) => headers
+            .into_iter()
+            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
+            .collect(),
+        None => single_value.unwrap_or_default().into_iter().collect(),
+    };
+    let mut map = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+/// What Lambda is answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    Http(ProxyResponse),
+    Queue(SqsBatchResponse),
+}
+
+/// API Gateway's proxy response. The same source.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProxyResponse {
+    pub(crate) status_code: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
+    pub(crate) is_base64_encoded: bool,
+}
+
+impl From<Response<String>> for ProxyResponse {
+    fn from(response: Response<String>) -> Self {
+        let (head, body) = response.into_parts();
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
+        Self { status_code: head.status.as_u16(), headers, body, is_base64_encoded: false }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+mod tests {
+    use http::header::AUTHORIZATION;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request(payload: Value) -> Request {
+        match serde_json::from_value(payload).unwrap() {
+            Payload::Http(request) => request,
+            Payload::Queue(_) => panic!("a batch"),
+        }
+    }
+
+    #[test]
+    fn the_shape_tells_request_and_batch_apart() {
+        let batch = json!({"Records": [{"messageId": "1", "body": "{}"}]});
+        assert!(matches!(serde_json::from_value(batch).unwrap(), Payload::Queue(messages) if messages.len() == 1));
+        let request = request(json!({"httpMethod": "POST", "headers": null, "multiValueHeaders": null, "body": null}));
+        assert_eq!((request.method, request.body.as_str(), request.is_base64), (Method::POST, "", false));
+        for neither in [json!({}), json!({"Records": [], "httpMethod": "POST"}), json!({"detail": {}}), json!([])] {
+            assert!(serde_json::from_value::<Payload>(neither).is_err());
+        }
+    }
+
+    #[test]
+    fn headers_keep_all_their_values() {
+        let several = request(json!({
+            "httpMethod": "POST",
+            "headers": {"authorization": "b"},
+            "multiValueHeaders": {"Authorization": ["a", "b"], "bad name": ["x"], "bad-value": ["\n"]},
+        }));
+        assert_eq!(several.headers.get_all(AUTHORIZATION).iter().count(), 2);
+        assert_eq!(several.headers.len(), 2);
+        let one = request(json!({"httpMethod": "POST", "headers": {"AUTHORIZATION": "a"}}));
+        assert_eq!(one.headers[AUTHORIZATION], "a");
+    }
+}

@@ -1,0 +1,31 @@
+//! What ingest is told by its environment.
+
+use std::{num::NonZeroU8, time::Duration};
+
+use domain::block::SHARDS;
+use runtime::{environment::Environment, token::TokenSettings};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) events_table: String,
+    pub(crate) retention: Duration,
+    /// How many of a tenant's shards are written to.
+    pub(crate) write_shards: NonZeroU8,
+    pub(crate) token: TokenSettings,
+}
+
+impl Settings {
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let mode = environment.deployment_mode();
+        let events_table = environment.text("EVENTS_TABLE");
+        let retention_days = environment.integer("RETENTION_DAYS", 1..=3_650_u64);
+        let write_shards = environment.integer("WRITE_SHARDS", 1..=SHARDS);
+        let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
+        Some(Self {
+            events_table: events_table?,
+            retention: Duration::from_hours(24 * retention_days?),
+            write_shards: write_shards.and_then(NonZeroU8::new)?,
+            token: token?,
+        })
+    }
+}
