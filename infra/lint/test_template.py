@@ -58,6 +58,7 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("logs:CreateLogStream", "ExporterLogGroup"),
         ("logs:PutLogEvents", "ExporterLogGroup"),
+        ("sqs:ChangeMessageVisibility", "RunsQueue"),
         ("sqs:DeleteMessage", "RunsQueue"),
         ("sqs:GetQueueAttributes", "RunsQueue"),
         ("sqs:ReceiveMessage", "RunsQueue"),
