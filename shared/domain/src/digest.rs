@@ -24,6 +24,9 @@ pub const MAX_DIGEST_OBJECTS: u64 = 500;
 /// KMS gives and that `openssl dgst -verify` reads.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 
+/// Where the digests lie, below an export's prefix.
+pub const DIGEST_FOLDER: &str = "_digests/";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Digest {
@@ -155,8 +158,13 @@ impl Digest {
 /// names that begin with an underscore.
 #[must_use]
 pub fn digest_key(destination: &Destination, key: &ConfigurationKey, sequence: u64, to: Timestamp) -> String {
-    let prefix = object_key::export_prefix(destination, key.configuration_id);
-    format!("{prefix}/_digests/{sequence:010}_{}.json", object_key::compact_time(to))
+    format!("{}/{}", object_key::export_prefix(destination, key.configuration_id), digest_name(sequence, to))
+}
+
+/// What follows the export's prefix in [`digest_key`].
+#[must_use]
+pub fn digest_name(sequence: u64, to: Timestamp) -> String {
+    format!("{DIGEST_FOLDER}{sequence:010}_{}.json", object_key::compact_time(to))
 }
 
 /// 32 bytes, written as 64 hexadecimal digits.

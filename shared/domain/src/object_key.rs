@@ -30,9 +30,14 @@ pub fn data_object(
     first_block: BlockId,
     last_block: BlockId,
 ) -> String {
-    let prefix = export_prefix(destination, configuration_id);
+    format!("{}/{}", export_prefix(destination, configuration_id), data_object_name(first_block, last_block))
+}
+
+/// What follows the export's prefix in [`data_object`].
+#[must_use]
+pub fn data_object_name(first_block: BlockId, last_block: BlockId) -> String {
     let date = first_block.timestamp().utc_date();
-    format!("{prefix}/date={date}/{}-{}.ndjson.gz", block_name(first_block), block_name(last_block))
+    format!("date={date}/{}-{}.ndjson.gz", block_name(first_block), block_name(last_block))
 }
 
 fn block_name(block: BlockId) -> String {
