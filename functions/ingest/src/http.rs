@@ -53,7 +53,7 @@ async fn accept<S: BlockStore, H: Host>(
 
     let received = received_body(request)?;
     let body = body::decompressed(&received)?;
-    let events = EventBatch::parse(caller.tenant, &body, form).map_err(rejected)?;
+    let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
     let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
     let record = key.map(|key| key.record(&body, accepted));
     Ok(intake.accept(&events, record.as_ref()).await?)
@@ -71,7 +71,7 @@ fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
     })
 }
 
-fn rejected(rejected: RejectedEvents) -> ErrorBody {
+fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
     let status = if rejected.reason.is_about_size() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
     let mut error = ErrorBody::new(status, rejected.reason.code(), rejected.reason.to_string());
     if let Some(index) = rejected.event_index {

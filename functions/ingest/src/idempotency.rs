@@ -36,9 +36,16 @@ impl IdempotencyKey {
 
     /// What is remembered under the key. `body` is decompressed: compressing the same events again may give other bytes.
     pub(crate) fn record(&self, body: &[u8], accepted: u64) -> IdempotencyRecord {
-        let key_hash = Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect();
-        IdempotencyRecord { key_hash, body_hash: Sha256::digest(body).into(), accepted }
+        IdempotencyRecord {
+            key_hash: hexadecimal(&Sha256::digest(&self.0)),
+            body_hash: Sha256::digest(body).into(),
+            accepted,
+        }
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
