@@ -68,6 +68,7 @@ mod tests {
             runs_table: String::new(),
             run_queue_url: String::new(),
             secret_key_arn: String::new(),
+            signing_key_arn: String::new(),
             mode,
             engine: EngineSettings { settle: Duration::from_mins(20), retention: Duration::from_hours(24) },
             slot_length: None,

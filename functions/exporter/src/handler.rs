@@ -1,8 +1,8 @@
 //! What an invocation asks for: the dispatch of a slot, or runs.
 
 use aws::{
-    configurations::ConfigurationTable, connector::AwsConnector, events::reader::EventTableReader,
-    run_queue::RunQueueClient, runs::RunTable,
+    configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
+    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent};
@@ -21,6 +21,7 @@ pub(crate) struct Exporter {
     pub(crate) blocks: EventTableReader,
     pub(crate) queue: RunQueueClient,
     pub(crate) connector: AwsConnector,
+    pub(crate) signer: KmsDigestSigner,
     pub(crate) clock: SystemClock,
     pub(crate) settings: Settings,
 }
@@ -45,9 +46,7 @@ impl Exporter {
     pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterAnswer, Error> {
         match event.payload {
             ExporterEvent::Dispatch { dispatch } => Ok(ExporterAnswer::Dispatched(self.dispatch(&dispatch).await?)),
-            ExporterEvent::Runs(batch) => {
-                Ok(ExporterAnswer::Runs(self.run_batch(batch, &event.context.request_id).await))
-            }
+            ExporterEvent::Runs(batch) => Ok(ExporterAnswer::Runs(self.run_batch(batch, &event.context).await)),
         }
     }
 }

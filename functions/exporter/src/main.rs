@@ -6,8 +6,8 @@ mod runs;
 mod settings;
 
 use aws::{
-    configurations::ConfigurationTable, connector::AwsConnector, events::reader::EventTableReader,
-    run_queue::RunQueueClient, runs::RunTable, secrets::SecretVault,
+    configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
+    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable, secrets::SecretVault,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
@@ -19,12 +19,14 @@ async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
     let aws = aws_configuration().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-    let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), settings.secret_key_arn.clone());
+    let kms = aws_sdk_kms::Client::new(&aws);
+    let vault = SecretVault::new(kms.clone(), settings.secret_key_arn.clone());
     let exporter = Exporter {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
         blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
         queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), settings.run_queue_url.clone()),
+        signer: KmsDigestSigner::new(kms, settings.signing_key_arn.clone()),
         connector: AwsConnector::new(aws, vault),
         clock: SystemClock,
         settings,

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::export_run::RunRequest;
+use domain::{
+    export_run::{RunRecord, RunRequest},
+    time::Timestamp,
+};
 use export::{
-    ports::{ErrorKind, PortError},
+    CORRUPT_BLOCK,
+    ports::{ErrorKind, PortError, RunQueue},
     run::{ExportEngine, RunOutcome},
 };
+use lambda_runtime::Context;
 
 use crate::handler::Exporter;
 
@@ -17,34 +22,43 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_secs(20);
 /// The longest wait between two tries.
 const MAX_RETRY_DELAY: Duration = Duration::from_mins(15);
 
+/// The time that is left for the last object of a slice: more than S3 takes for one of 16 MiB, retries included.
+const DEADLINE_MARGIN: Duration = Duration::from_mins(3);
+
 impl Exporter {
-    pub(crate) async fn run_batch(&self, batch: SqsEvent, holder: &str) -> SqsBatchResponse {
+    pub(crate) async fn run_batch(&self, batch: SqsEvent, invocation: &Context) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
         for message in batch.records {
-            if self.run_message(&message, holder).await.is_err() {
+            if self.run_message(&message, invocation).await.is_err() {
                 response.add_failure(message.message_id.unwrap_or_default());
             }
         }
         response
     }
 
-    async fn run_message(&self, message: &SqsMessage, holder: &str) -> Result<(), PortError> {
+    async fn run_message(&self, message: &SqsMessage, invocation: &Context) -> Result<(), PortError> {
         let request = parse(message).inspect_err(|error| tracing::error!(%error, "the message asks for no run"))?;
         let engine = ExportEngine {
             configurations: &self.configurations,
             runs: &self.runs,
             blocks: &self.blocks,
             connector: &self.connector,
+            signer: &self.signer,
             clock: &self.clock,
             settings: self.settings.engine,
-            holder,
+            holder: &invocation.request_id,
+            deadline: deadline(invocation),
         };
         let outcome = Box::pin(engine.run(&request)).await;
         log(&request, &outcome);
+        let outcome = match outcome {
+            Ok(RunOutcome::Paused { next, .. }) => self.queue.send(&[next]).await,
+            outcome => outcome.map(|_| ()),
+        };
         if outcome.is_err() {
             self.retry_later(message).await;
         }
-        outcome.map(|_| ())
+        outcome
     }
 
     /// Without this the message would stay hidden for the queue's whole visibility time-out.
@@ -64,6 +78,11 @@ fn retry_delay(tries: u32, share: f64) -> Duration {
     doubled.min(MAX_RETRY_DELAY).mul_f64(share)
 }
 
+/// When the run has to be over: early enough for the object on its way to arrive.
+fn deadline(invocation: &Context) -> Timestamp {
+    Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
+}
+
 fn parse(message: &SqsMessage) -> Result<RunRequest, PortError> {
     let body = message.body.as_deref().unwrap_or_default();
     serde_json::from_str(body).map_err(|error| PortError::internal("read run request", error.to_string()))
@@ -74,16 +93,13 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
     let configuration_id = &request.key.configuration_id;
     let through = &request.through;
     match outcome {
-        Ok(RunOutcome::Exported(records)) => {
-            for record in records {
-                let delivered = record.delivered;
-                tracing::info!(%tenant_id, %configuration_id, from = %record.from, to = %record.to,
-                    objects = delivered.objects, blocks = delivered.blocks, events = delivered.events,
-                    raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes, "a window was exported");
-            }
+        Ok(RunOutcome::Exported(windows)) => {
+            log_windows(request, windows);
+            tracing::info!(%tenant_id, %configuration_id, %through, "all is exported");
         }
-        Ok(RunOutcome::UpToDate) => {
-            tracing::info!(%tenant_id, %configuration_id, %through, "nothing was left to export");
+        Ok(RunOutcome::Paused { windows, next }) => {
+            log_windows(request, windows);
+            tracing::info!(%tenant_id, %configuration_id, through = %next.through, "the run goes on in another slice");
         }
         Ok(RunOutcome::LeftToAnother) => {
             tracing::info!(%tenant_id, %configuration_id, %through, "another run was asked to go on");
@@ -96,10 +112,25 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
             tracing::warn!(%tenant_id, %configuration_id, %through, code, "the customer has to change something");
         }
         Err(error) if error.kind == ErrorKind::Internal => {
-            tracing::error!(%tenant_id, %configuration_id, %through, %error, "the run failed");
+            let alarm = if error.operation == CORRUPT_BLOCK { "CORRUPT_BLOCK" } else { "RUN_FAILED" };
+            tracing::error!(%tenant_id, %configuration_id, %through, %error, alarm, "the run failed");
         }
         Err(error) => {
             tracing::warn!(%tenant_id, %configuration_id, %through, %error, "the run will be tried again");
+        }
+    }
+}
+
+fn log_windows(request: &RunRequest, windows: &[RunRecord]) {
+    let tenant_id = &request.key.tenant_id;
+    let configuration_id = &request.key.configuration_id;
+    for RunRecord { sequence, from, to, gap, delivered, .. } in windows {
+        tracing::info!(%tenant_id, %configuration_id, sequence, %from, %to, objects = delivered.objects,
+            blocks = delivered.blocks, events = delivered.events, raw_bytes = delivered.raw_bytes,
+            stored_bytes = delivered.stored_bytes, "a window was exported");
+        if let Some(gap) = gap {
+            tracing::error!(%tenant_id, %configuration_id, sequence, from = %gap.from, to = %gap.to,
+                alarm = "RETENTION_GAP", "events were past their retention before they could be exported");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::interval::ExportInterval;
+use domain::{export_run::MIN_SETTLE, interval::ExportInterval};
 use export::run::EngineSettings;
 use runtime::environment::{DeploymentMode, Environment};
 
@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) runs_table: String,
     pub(crate) run_queue_url: String,
     pub(crate) secret_key_arn: String,
+    pub(crate) signing_key_arn: String,
     pub(crate) mode: DeploymentMode,
     pub(crate) engine: EngineSettings,
     /// In development: the length of every slot, whatever the interval.
@@ -29,11 +30,17 @@ impl Settings {
         let runs_table = environment.text("RUNS_TABLE");
         let run_queue_url = environment.text("RUN_QUEUE_URL");
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
+        let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let settle = environment.integer("SETTLE_SECONDS", 1..=7_200_u64);
         let retention = environment.integer("RETENTION_DAYS", 1..=3_650_u64);
         let slot_seconds = environment.integer_or("DEVELOPMENT_SLOT_SECONDS", 0..=SECONDS_PER_DAY, 0);
         if mode == Some(DeploymentMode::Production) && slot_seconds.is_some_and(|seconds| seconds > 0) {
             environment.note("DEVELOPMENT_SLOT_SECONDS", "is for development only");
+        }
+        let settles_too_soon = settle.is_some_and(|seconds| Duration::from_secs(seconds) < MIN_SETTLE);
+        if mode == Some(DeploymentMode::Production) && settles_too_soon {
+            environment
+                .note("SETTLE_SECONDS", format!("must be at least {} outside of development", MIN_SETTLE.as_secs()));
         }
         Some(Self {
             events_table: events_table?,
@@ -41,6 +48,7 @@ impl Settings {
             runs_table: runs_table?,
             run_queue_url: run_queue_url?,
             secret_key_arn: secret_key_arn?,
+            signing_key_arn: signing_key_arn?,
             mode: mode?,
             engine: EngineSettings {
                 settle: Duration::from_secs(settle?),
@@ -68,6 +76,7 @@ mod tests {
             ("RUNS_TABLE", "runs"),
             ("RUN_QUEUE_URL", "http://127.0.0.1/queue"),
             ("SECRET_KEY_ARN", "arn"),
+            ("SIGNING_KEY_ARN", "arn"),
             ("SETTLE_SECONDS", "1200"),
             ("RETENTION_DAYS", "90"),
             ("DEVELOPMENT_SLOT_SECONDS", slot_seconds),
@@ -81,8 +90,8 @@ mod tests {
         assert!(production.finish(settings).is_err());
         let mut development = environment("development", "60");
         let settings = Settings::read(&mut development).unwrap();
-        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_secs(60));
+        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_mins(1));
         let settings = Settings::read(&mut environment("production", "0")).unwrap();
-        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_secs(86_400));
+        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_hours(24));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod configurations;
 pub mod connector;
+pub mod digest_signer;
 pub mod error;
 pub mod events;
 pub mod object_sink;

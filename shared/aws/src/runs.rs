@@ -1,28 +1,48 @@
-//! The state of exports in DynamoDB: one item for cursor, lease and window, one for each intent and each finished run.
+//! The state of exports in DynamoDB. Items of one configuration share a partition: `state` (cursor, lease, open window),
+//! an `intent#…` for each object of a window, a `digest#…` for each window that was sealed, a `job#…` for each that was
+//! exported.
 
-use std::{collections::HashMap, time::Duration};
+mod item;
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    operation::{
+        transact_write_items::TransactWriteItemsError,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
     types::{
-        AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-        error::ConditionalCheckFailedException,
+        AttributeValue, ConditionCheck, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        Update, error::ConditionalCheckFailedException,
     },
 };
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::operation::BuildError;
 use domain::{
+    block::BlockId,
     configuration::ConfigurationKey,
-    export_run::{RunRecord, RunState, Window},
+    digest::{DigestObject, MAX_DIGEST_OBJECTS},
+    export_run::{RunState, Window},
     time::Timestamp,
 };
-use export::ports::{Intent, IntentAnswer, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore};
-use serde::Serialize;
+use export::ports::{
+    Completion, IntentAnswer, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore, SealedDigest,
+};
 
+use self::item::{Item, attribute, json, key, number, text};
 use crate::error::port_error;
 
 /// How long an intent is kept: longer than a window can stay open while its bucket can't be reached.
 const INTENT_LIFETIME: Duration = Duration::from_hours(400 * 24);
+
+/// Pages of intents that are read of one window: [`MAX_DIGEST_OBJECTS`] and a few that were never carried out, of at
+/// most 2 KB each, fill less than two pages of 1 MB.
+const MAX_INTENT_PAGES: usize = 4;
+const _: () = assert!(MAX_DIGEST_OBJECTS <= 1_000, "the intents of a window would fill more pages");
+
+const HELD_BY_US: &str = "fencingToken = :token";
+const LET_GO: &str = "REMOVE leaseExpiresAt, leaseHolder";
 
 /// The table `ExportRuns`.
 #[derive(Clone, Debug)]
@@ -31,108 +51,89 @@ pub struct RunTable {
     table: String,
 }
 
-type Item = HashMap<String, AttributeValue>;
-
-mod attribute {
-    pub(super) const RUN: &str = "run";
-    pub(super) const ITEM: &str = "item";
-    pub(super) const EXPORTED_THROUGH: &str = "exportedThrough";
-    pub(super) const FENCING_TOKEN: &str = "fencingToken";
-    pub(super) const LEASE_EXPIRES_AT: &str = "leaseExpiresAt";
-    pub(super) const OPEN_WINDOW: &str = "openWindow";
-    pub(super) const RERUN_THROUGH: &str = "rerunThrough";
-    pub(super) const SHA256: &str = "sha256";
-    pub(super) const RECORD: &str = "record";
-    pub(super) const EXPIRES_AT: &str = "expiresAt";
-}
-
-const STATE: &str = "state";
-const HELD_BY_US: &str = "fencingToken = :token";
-
 impl RunTable {
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    fn key(configuration: &ConfigurationKey, item: &str) -> Item {
-        HashMap::from([
-            (attribute::RUN.to_owned(), AttributeValue::S(configuration.to_string())),
-            (attribute::ITEM.to_owned(), AttributeValue::S(item.to_owned())),
-        ])
-    }
-
     /// An update of the state that only the holder of the lease can make.
-    fn fenced_update(
-        &self,
-        lease: &Lease,
-        expression: &str,
-        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
-    ) -> Result<TransactWriteItem, PortError> {
-        let update = Update::builder()
+    fn fenced_update(&self, lease: &Lease, expression: &str) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
             .table_name(&self.table)
-            .set_key(Some(Self::key(&lease.key, STATE)))
+            .set_key(Some(key(&lease.key, item::STATE)))
             .update_expression(expression)
             .condition_expression(HELD_BY_US)
-            .expression_attribute_values(":token", number(lease.fencing_token));
-        let update = values
-            .into_iter()
-            .fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
-            .build()
-            .map_err(|error| PortError::internal("dynamodb:UpdateItem", error.to_string()))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .expression_attribute_values(":token", number(lease.fencing_token))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    fn put(
+    /// Refuses the transaction that it is part of to whoever doesn't hold the lease.
+    fn fence(&self, lease: &Lease) -> Result<TransactWriteItem, BuildError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&lease.key, item::STATE)))
+            .condition_expression(HELD_BY_US)
+            .expression_attribute_values(":token", number(lease.fencing_token))
+            .build()?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// A write that finds nothing, or what an earlier attempt wrote.
+    fn put_once<const N: usize>(
         &self,
         configuration: &ConfigurationKey,
-        item: &str,
-        attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
-        condition: Option<&str>,
-    ) -> Result<TransactWriteItem, PortError> {
-        let mut whole = Self::key(configuration, item);
-        whole.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        name: &str,
+        attributes: [(&str, AttributeValue); N],
+    ) -> Result<TransactWriteItem, BuildError> {
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(whole))
-            .set_condition_expression(condition.map(str::to_owned))
-            .set_return_values_on_condition_check_failure(Some(ReturnValuesOnConditionCheckFailure::AllOld))
-            .build()
-            .map_err(|error| PortError::internal("dynamodb:PutItem", error.to_string()))?;
+            .set_item(Some(item::with_attributes(key(configuration, name), attributes)))
+            .condition_expression("attribute_not_exists(#run)")
+            .expression_attribute_names("#run", attribute::RUN)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    async fn transact(
+    async fn transact<const N: usize>(
         &self,
         operation: &'static str,
-        items: Vec<TransactWriteItem>,
-    ) -> Result<Result<(), Vec<RefusedItem>>, PortError> {
+        items: [Result<TransactWriteItem, BuildError>; N],
+    ) -> Result<Transaction, PortError> {
+        let items = items.into_iter().collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|error| PortError::internal(operation, error.to_string()))?;
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
-            Ok(_) => Ok(Ok(())),
-            Err(error) => refused_items(&error).map(Err).ok_or_else(|| port_error(operation, &error)),
+            Ok(_) => Ok(Transaction::Done),
+            Err(error) => refusal(&error).ok_or_else(|| port_error(operation, &error)),
         }
     }
 }
 
-/// An item of a transaction whose condition did not hold, and what is there instead.
-struct RefusedItem {
-    index: usize,
-    found: Item,
+/// What became of a transaction whose first item is the fence.
+enum Transaction {
+    Done,
+    /// The lease is somebody else's.
+    Fenced,
+    /// The second item was there already.
+    Found(Item),
 }
 
 /// `None`: the transaction failed for another reason than its conditions.
-fn refused_items(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<Vec<RefusedItem>> {
+fn refusal(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<Transaction> {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error.as_service_error()? else {
         return None;
     };
-    let refused: Vec<RefusedItem> = cancelled
+    let mut refused = cancelled
         .cancellation_reasons()
         .iter()
         .enumerate()
-        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
-        .map(|(index, reason)| RefusedItem { index, found: reason.item().cloned().unwrap_or_default() })
-        .collect();
-    (!refused.is_empty()).then_some(refused)
+        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+    match refused.next()? {
+        (0, _) => Some(Transaction::Fenced),
+        (_, reason) => Some(Transaction::Found(reason.item().cloned().unwrap_or_default())),
+    }
 }
 
 /// The item that made the condition of an update fail; `None`: it failed for another reason.
@@ -145,10 +146,18 @@ fn refused_update(error: &SdkError<UpdateItemError, HttpResponse>) -> Option<Ite
     }
 }
 
+async fn send_fenced(operation: &'static str, update: UpdateItemFluentBuilder) -> Result<(), PortError> {
+    match update.send().await {
+        Ok(_) => Ok(()),
+        Err(error) if refused_update(&error).is_some() => Err(PortError::fenced(operation)),
+        Err(error) => Err(port_error(operation, &error)),
+    }
+}
+
 impl RunStore for RunTable {
     async fn acquire_lease(
         &self,
-        key: &ConfigurationKey,
+        configuration: &ConfigurationKey,
         initial: &RunState,
         request: &LeaseRequest<'_>,
     ) -> Result<LeaseAnswer, PortError> {
@@ -156,52 +165,63 @@ impl RunStore for RunTable {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(Self::key(key, STATE)))
+            .set_key(Some(key(configuration, item::STATE)))
             .update_expression(
-                "SET exportedThrough = if_not_exists(exportedThrough, :start), \
+                "SET nextBlock = if_not_exists(nextBlock, :next_block), \
+                 nextSequence = if_not_exists(nextSequence, :next_sequence), \
                  fencingToken = if_not_exists(fencingToken, :zero) + :one, \
                  leaseExpiresAt = :expires_at, leaseHolder = :holder",
             )
             .condition_expression(
                 "attribute_not_exists(leaseExpiresAt) OR leaseExpiresAt <= :now OR leaseHolder = :holder",
             )
-            .expression_attribute_values(":start", text(initial.exported_through))
+            .expression_attribute_values(":next_block", text(&initial.cursor))
+            .expression_attribute_values(":next_sequence", number(initial.next_sequence))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":now", number(request.now.as_millis()))
             .expression_attribute_values(":expires_at", number(request.expires_at.as_millis()))
-            .expression_attribute_values(":holder", AttributeValue::S(request.holder.to_owned()))
+            .expression_attribute_values(":holder", text(request.holder))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match answer {
             Ok(answer) => {
-                let state = read_state(&answer.attributes.unwrap_or_default())?;
-                let lease = Lease { key: key.clone(), fencing_token: state.fencing_token };
+                let state = item::read_state(&answer.attributes.unwrap_or_default())?;
+                let lease = Lease { key: configuration.clone(), fencing_token: state.fencing_token };
                 Ok(LeaseAnswer::Granted { lease, state: Box::new(state) })
             }
             Err(error) => match refused_update(&error) {
-                Some(found) => Ok(LeaseAnswer::Held { fencing_token: read_number(&found, attribute::FENCING_TOKEN)? }),
+                Some(found) => {
+                    Ok(LeaseAnswer::Held { fencing_token: item::read_number(&found, attribute::FENCING_TOKEN)? })
+                }
                 None => Err(port_error("dynamodb:UpdateItem (acquire lease)", &error)),
             },
         }
     }
 
-    async fn note_rerun(&self, key: &ConfigurationKey, holder: u64, through: Timestamp) -> Result<bool, PortError> {
+    async fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> Result<(), PortError> {
+        let update = self
+            .fenced_update(lease, "SET leaseExpiresAt = :expires_at")
+            .expression_attribute_values(":expires_at", number(expires_at.as_millis()));
+        send_fenced("dynamodb:UpdateItem (renew lease)", update).await
+    }
+
+    async fn note_rerun(
+        &self,
+        configuration: &ConfigurationKey,
+        holder: u64,
+        through: Timestamp,
+    ) -> Result<bool, PortError> {
+        let lease = Lease { key: configuration.clone(), fencing_token: holder };
         let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(key, STATE)))
-            .update_expression("SET rerunThrough = :through")
+            .fenced_update(&lease, "SET rerunThrough = :through")
             .condition_expression(format!(
                 "{HELD_BY_US} AND attribute_exists(leaseExpiresAt) \
                  AND (attribute_not_exists(rerunThrough) OR rerunThrough < :through)"
             ))
-            .expression_attribute_values(":token", number(holder))
-            .expression_attribute_values(":through", text(through))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_values(":through", text(&through))
             .send()
             .await;
         match answer {
@@ -210,161 +230,169 @@ impl RunStore for RunTable {
                 let found =
                     refused_update(&error).ok_or_else(|| port_error("dynamodb:UpdateItem (note rerun)", &error))?;
                 let is_held_by_same = found.contains_key(attribute::LEASE_EXPIRES_AT)
-                    && read_number(&found, attribute::FENCING_TOKEN)? == holder;
-                let is_noted_already = read_optional_time(&found, attribute::RERUN_THROUGH)? >= Some(through);
+                    && item::read_number(&found, attribute::FENCING_TOKEN)? == holder;
+                let is_noted_already = item::read_optional_time(&found, attribute::RERUN_THROUGH)? >= Some(through);
                 Ok(is_held_by_same && is_noted_already)
             }
         }
     }
 
-    async fn store_window(&self, lease: &Lease, window: &Window, expires_at: Timestamp) -> Result<(), PortError> {
+    async fn store_window(&self, lease: &Lease, window: Option<&Window>) -> Result<(), PortError> {
         let operation = "dynamodb:UpdateItem (store window)";
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(&lease.key, STATE)))
-            .update_expression("SET openWindow = :window, leaseExpiresAt = :expires_at")
-            .condition_expression(HELD_BY_US)
-            .expression_attribute_values(":token", number(lease.fencing_token))
-            .expression_attribute_values(":window", json(operation, window)?)
-            .expression_attribute_values(":expires_at", number(expires_at.as_millis()))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if refused_update(&error).is_some() => Err(PortError::fenced(operation)),
-            Err(error) => Err(port_error(operation, &error)),
-        }
+        let update = match window {
+            Some(window) => self
+                .fenced_update(lease, "SET openWindow = :window")
+                .expression_attribute_values(":window", json(operation, window)?),
+            None => self.fenced_update(lease, "REMOVE openWindow"),
+        };
+        send_fenced(operation, update).await
     }
 
     async fn store_intent(
         &self,
         lease: &Lease,
-        intent: &Intent,
-        expires_at: Timestamp,
+        window: BlockId,
+        object: &DigestObject,
     ) -> Result<IntentAnswer, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
-        let prolong = self.fenced_update(
-            lease,
-            "SET leaseExpiresAt = :expires_at",
-            [(":expires_at", number(expires_at.as_millis()))],
-        )?;
-        let put = self.put(
+        let expires_at = window.timestamp().saturating_add(INTENT_LIFETIME);
+        let put = self.put_once(
             &lease.key,
-            &format!("intent#{}", intent.object_key),
+            &item::intent_name(window, object.first_block),
             [
-                (attribute::SHA256, AttributeValue::B(intent.sha256.to_vec().into())),
-                (attribute::EXPIRES_AT, number(expires_at.saturating_add(INTENT_LIFETIME).as_seconds())),
+                (attribute::DIGEST_OBJECT, json(operation, object)?),
+                (attribute::EXPIRES_AT, number(expires_at.as_seconds())),
             ],
-            Some("attribute_not_exists(sha256)"),
-        )?;
-        match self.transact(operation, vec![prolong, put]).await? {
-            Ok(()) => Ok(IntentAnswer::New),
-            Err(refused) => match refused.as_slice() {
-                [RefusedItem { index: 1, found }] => {
-                    let sha256 = found.get(attribute::SHA256).and_then(|value| value.as_b().ok());
-                    let sha256 = sha256.and_then(|bytes| bytes.as_ref().try_into().ok());
-                    let sha256 = sha256.ok_or_else(|| corrupt(attribute::SHA256))?;
-                    Ok(IntentAnswer::Known(Intent { object_key: intent.object_key.clone(), sha256 }))
-                }
-                _ => Err(PortError::fenced(operation)),
-            },
+        );
+        match self.transact(operation, [self.fence(lease), put]).await? {
+            Transaction::Done => Ok(IntentAnswer::New),
+            Transaction::Fenced => Err(PortError::fenced(operation)),
+            Transaction::Found(found) => {
+                let known = item::read_json(&found, attribute::DIGEST_OBJECT)?;
+                Ok(IntentAnswer::Known(Box::new(known)))
+            }
         }
     }
 
-    async fn complete_window(&self, lease: &Lease, record: &RunRecord, expires_at: Timestamp) -> Result<(), PortError> {
-        let operation = "dynamodb:TransactWriteItems (complete window)";
-        let update = self.fenced_update(
-            lease,
-            "SET exportedThrough = :through, leaseExpiresAt = :expires_at REMOVE openWindow",
-            [(":through", text(record.to)), (":expires_at", number(expires_at.as_millis()))],
-        )?;
-        let history = self.put(
+    async fn intents(&self, lease: &Lease, window: BlockId) -> Result<Vec<DigestObject>, PortError> {
+        let operation = "dynamodb:Query (intents)";
+        let mut objects = Vec::new();
+        let mut start = None;
+        for _ in 0..MAX_INTENT_PAGES {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("#run = :run AND begins_with(#item, :prefix)")
+                .expression_attribute_names("#run", attribute::RUN)
+                .expression_attribute_names("#item", attribute::ITEM)
+                .expression_attribute_values(":run", text(&lease.key))
+                .expression_attribute_values(":prefix", text(&item::intent_prefix(window)))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| port_error(operation, &error))?;
+            for found in page.items.iter().flatten() {
+                objects.push(item::read_json(found, attribute::DIGEST_OBJECT)?);
+            }
+            if page.last_evaluated_key.is_none() {
+                return Ok(objects);
+            }
+            start = page.last_evaluated_key;
+        }
+        Err(PortError::internal(operation, format!("more than {MAX_INTENT_PAGES} pages")))
+    }
+
+    async fn store_digest(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        digest: &SealedDigest,
+    ) -> Result<SealedDigest, PortError> {
+        let operation = "dynamodb:TransactWriteItems (store digest)";
+        let put = self.put_once(
             &lease.key,
-            &format!("job#{}#{}", record.to, record.from),
+            &item::digest_name(sequence),
+            [
+                (attribute::END_BLOCK, text(&digest.end_block)),
+                (attribute::DIGEST, AttributeValue::B(digest.bytes.to_vec().into())),
+                (attribute::SIGNATURE, AttributeValue::B(digest.signature.to_vec().into())),
+            ],
+        );
+        match self.transact(operation, [self.fence(lease), put]).await? {
+            Transaction::Done => Ok(digest.clone()),
+            Transaction::Fenced => Err(PortError::fenced(operation)),
+            Transaction::Found(found) => item::read_digest(found),
+        }
+    }
+
+    async fn digest(&self, lease: &Lease, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&lease.key, &item::digest_name(sequence))))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| port_error("dynamodb:GetItem (digest)", &error))?;
+        answer.item.map(item::read_digest).transpose()
+    }
+
+    async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {
+        let operation = "dynamodb:TransactWriteItems (complete window)";
+        let Completion { cursor, head, record } = completion;
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&lease.key, item::STATE)))
+            .update_expression(
+                "SET nextBlock = :next_block, nextSequence = :next_sequence, chainHead = :head REMOVE openWindow",
+            )
+            .condition_expression(HELD_BY_US)
+            .expression_attribute_values(":token", number(lease.fencing_token))
+            .expression_attribute_values(":next_block", text(cursor))
+            .expression_attribute_values(":next_sequence", number(record.sequence + 1))
+            .expression_attribute_values(":head", json(operation, head)?)
+            .build()
+            .map(|update| TransactWriteItem::builder().update(update).build());
+        let job = self.put_once(
+            &lease.key,
+            &item::job_name(record.sequence),
             [(attribute::RECORD, json(operation, record)?)],
-            None,
-        )?;
-        match self.transact(operation, vec![update, history]).await? {
-            Ok(()) => Ok(()),
-            Err(_) => Err(PortError::fenced(operation)),
+        );
+        match self.transact(operation, [update, job]).await? {
+            // Found: the answer to an earlier try was lost. Under our own lease nobody else can have completed it.
+            Transaction::Done | Transaction::Found(_) => Ok(()),
+            Transaction::Fenced => Err(PortError::fenced(operation)),
         }
     }
 
     async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
         let operation = "dynamodb:UpdateItem (release lease)";
         let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(&lease.key, STATE)))
-            .update_expression("REMOVE leaseExpiresAt, leaseHolder, rerunThrough")
+            .fenced_update(lease, &format!("{LET_GO}, rerunThrough"))
             .condition_expression(format!(
                 "{HELD_BY_US} AND (attribute_not_exists(rerunThrough) OR rerunThrough <= :through)"
             ))
-            .expression_attribute_values(":token", number(lease.fencing_token))
-            .expression_attribute_values(":through", text(exported_through))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_values(":through", text(&exported_through))
             .send()
             .await;
         match answer {
             Ok(_) => Ok(ReleaseAnswer::Released),
             Err(error) => {
                 let found = refused_update(&error).ok_or_else(|| port_error(operation, &error))?;
-                if read_number(&found, attribute::FENCING_TOKEN)? != lease.fencing_token {
+                if item::read_number(&found, attribute::FENCING_TOKEN)? != lease.fencing_token {
                     return Err(PortError::fenced(operation));
                 }
-                let through = read_optional_time(&found, attribute::RERUN_THROUGH)?;
-                through.map(|through| ReleaseAnswer::Rerun { through }).ok_or_else(|| corrupt(attribute::RERUN_THROUGH))
+                let through = item::read_optional_time(&found, attribute::RERUN_THROUGH)?;
+                let through = through.ok_or_else(|| item::corrupt(attribute::RERUN_THROUGH))?;
+                Ok(ReleaseAnswer::Rerun { through })
             }
         }
     }
-}
 
-fn text(value: Timestamp) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn json(operation: &'static str, value: &impl Serialize) -> Result<AttributeValue, PortError> {
-    serde_json::to_string(value)
-        .map(AttributeValue::S)
-        .map_err(|error| PortError::internal(operation, error.to_string()))
-}
-
-fn read_state(item: &Item) -> Result<RunState, PortError> {
-    Ok(RunState {
-        exported_through: read_optional_time(item, attribute::EXPORTED_THROUGH)?
-            .ok_or_else(|| corrupt(attribute::EXPORTED_THROUGH))?,
-        fencing_token: read_number(item, attribute::FENCING_TOKEN)?,
-        lease_expires_at: Timestamp::from_millis(read_number(item, attribute::LEASE_EXPIRES_AT)?),
-        window: read_optional(item, attribute::OPEN_WINDOW, |text| serde_json::from_str(text).ok())?,
-    })
-}
-
-fn read_number(item: &Item, name: &'static str) -> Result<u64, PortError> {
-    let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| corrupt(name))
-}
-
-fn read_optional_time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, PortError> {
-    read_optional(item, name, |text| Timestamp::parse(text).ok())
-}
-
-fn read_optional<T>(
-    item: &Item,
-    name: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, PortError> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let parsed = value.as_s().ok().and_then(|text| parse(text));
-    parsed.map(Some).ok_or_else(|| corrupt(name))
-}
-
-fn corrupt(name: &'static str) -> PortError {
-    PortError::internal("read run state", format!("attribute {name} is missing or has no valid value"))
+    async fn hand_over(&self, lease: &Lease) -> Result<(), PortError> {
+        send_fenced("dynamodb:UpdateItem (hand over lease)", self.fenced_update(lease, LET_GO)).await
+    }
 }

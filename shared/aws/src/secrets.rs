@@ -72,3 +72,89 @@ impl SecretVault {
             .ok_or_else(|| PortError::internal(operation, "what was sealed is no secret access key"))
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::HashMap;
+
+    use aws_sdk_kms::{
+        operation::{
+            decrypt::{DecryptError, DecryptOutput},
+            encrypt::EncryptOutput,
+        },
+        types::error::InvalidCiphertextException,
+    };
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use domain::{configuration::ConfigurationId, tenant::TenantId};
+    use export::ports::ErrorKind;
+
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const KEY_ARN: &str = "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+
+    fn key() -> ConfigurationKey {
+        ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::parse(ID).unwrap(),
+        }
+    }
+
+    fn vault(rule: &Rule) -> SecretVault {
+        SecretVault::new(mock_client!(aws_sdk_kms, RuleMode::MatchAny, [rule]), KEY_ARN.to_owned())
+    }
+
+    fn is_exactly_ours(context: Option<&HashMap<String, String>>) -> bool {
+        let ours =
+            HashMap::from([("tenantId".to_owned(), "acme".to_owned()), ("configurationId".to_owned(), ID.to_owned())]);
+        context == Some(&ours)
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_bound_to_tenant_and_configuration() {
+        let secret = SecretAccessKey::parse(SECRET).unwrap();
+        let encrypt = mock!(Client::encrypt)
+            .match_requests(|request| {
+                request.key_id() == Some(KEY_ARN)
+                    && request.plaintext().is_some_and(|blob| blob.as_ref() == SECRET.as_bytes())
+                    && is_exactly_ours(request.encryption_context())
+                    && !format!("{request:?}").contains(SECRET)
+            })
+            .then_output(|| EncryptOutput::builder().ciphertext_blob(Blob::new("sealed")).build());
+        let sealed = vault(&encrypt).seal(&key(), &secret).await.unwrap();
+        assert_eq!(sealed.ciphertext(), b"sealed");
+
+        let decrypt = mock!(Client::decrypt)
+            .match_requests(|request| {
+                request.key_id() == Some(KEY_ARN)
+                    && request.ciphertext_blob().is_some_and(|blob| blob.as_ref() == b"sealed")
+                    && is_exactly_ours(request.encryption_context())
+            })
+            .then_output(|| DecryptOutput::builder().plaintext(Blob::new(SECRET)).build());
+        let opened = vault(&decrypt).open(&key(), &sealed).await.unwrap();
+        assert_eq!(opened.expose(), SECRET);
+    }
+
+    #[tokio::test]
+    async fn failures_are_ours_or_pass() {
+        let secret = SecretAccessKey::parse(SECRET).unwrap();
+        let sealed = SealedSecret::from_ciphertext(b"sealed".to_vec());
+
+        let busy = mock!(Client::encrypt).then_http_response(|| {
+            let body = r#"{"__type":"KMSInternalException"}"#;
+            aws_smithy_runtime_api::http::Response::new(500.try_into().unwrap(), body.into())
+        });
+        assert_eq!(vault(&busy).seal(&key(), &secret).await.unwrap_err().kind, ErrorKind::Transient);
+        let foreign = mock!(Client::decrypt)
+            .then_error(|| DecryptError::InvalidCiphertextException(InvalidCiphertextException::builder().build()));
+        assert_eq!(vault(&foreign).open(&key(), &sealed).await.unwrap_err().kind, ErrorKind::Internal);
+
+        let no_secret = mock!(Client::decrypt)
+            .then_output(|| DecryptOutput::builder().plaintext(Blob::new("not forty letters but private")).build());
+        let error = vault(&no_secret).open(&key(), &sealed).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Internal);
+        assert!(!error.to_string().contains("private"));
+    }
+}

@@ -87,3 +87,119 @@ fn describe_failure(kind: &str, payload: &[u8]) -> String {
     let field = |name: &str| payload[name].as_str().unwrap_or("unknown").to_owned();
     format!("the verifier failed ({kind}): {}: {}", field("errorType"), field("errorMessage"))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use aws_sdk_lambda::{config::retry::RetryMode, operation::invoke::InvokeOutput};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use domain::{
+        configuration::ConfigurationId,
+        connection::{ConnectionErrorCode, ConnectionStatus},
+        tenant::TenantId,
+    };
+    use export::ports::ErrorKind;
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+
+    fn key() -> ConfigurationKey {
+        ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::parse(ID).unwrap(),
+        }
+    }
+
+    /// A client that would repeat what fails.
+    fn persistent_client(rule: &Rule) -> Client {
+        mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [rule], |configuration| configuration
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1))))
+    }
+
+    fn verifier(rule: &Rule) -> VerifierClient {
+        VerifierClient::new(&persistent_client(rule), "verifier".to_owned())
+    }
+
+    fn answering(payload: &Value) -> Rule {
+        let payload = payload.to_string();
+        mock!(Client::invoke)
+            .then_output(move || InvokeOutput::builder().status_code(200).payload(Blob::new(payload.as_str())).build())
+    }
+
+    #[tokio::test]
+    async fn the_verifier_is_told_tenant_and_configuration_and_nothing_else() {
+        let rule = mock!(Client::invoke)
+            .match_requests(|request| {
+                let payload: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
+                request.function_name() == Some("verifier")
+                    && request.invocation_type() == Some(&InvocationType::RequestResponse)
+                    && payload == json!({"tenantId": "acme", "configurationId": ID})
+            })
+            .then_output(|| InvokeOutput::builder().payload(Blob::new("null")).build());
+        assert_eq!(verifier(&rule).verify(&key()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn outcomes_are_understood() {
+        let at = "2026-11-22T00:00:00.000Z";
+        let success = json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": null});
+        let connection = verifier(&answering(&success)).verify(&key()).await.unwrap().unwrap();
+        assert_eq!(connection.status(), ConnectionStatus::Success);
+
+        let error = json!({"code": "WRITE_DENIED", "message": "Allow it."});
+        let failed = json!({"connectionStatus": "FAILED", "connectionCheckedAt": at, "connectionError": error});
+        let connection = verifier(&answering(&failed)).verify(&key()).await.unwrap().unwrap();
+        assert_eq!(connection.error().unwrap().code, ConnectionErrorCode::WriteDenied);
+
+        for nonsense in [json!({}), json!("SUCCESS"), json!({"connectionStatus": "PENDING", "connectionCheckedAt": at})]
+        {
+            let error = verifier(&answering(&nonsense)).verify(&key()).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_that_failed_says_nothing_of_the_customer() {
+        let rule = mock!(Client::invoke).then_output(|| {
+            let payload = json!({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}).to_string();
+            InvokeOutput::builder().function_error("Unhandled").payload(Blob::new(payload)).build()
+        });
+        let error = verifier(&rule).verify(&key()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
+        assert_eq!(error.detail, "the verifier failed (Unhandled): Sandbox.Timedout: Task timed out");
+    }
+
+    #[tokio::test]
+    async fn an_invocation_is_never_repeated() {
+        let failing = || {
+            mock!(Client::invoke)
+                .sequence()
+                .http_response(|| HttpResponse::new(StatusCode::try_from(500).unwrap(), "{}".into()))
+                .repeatedly()
+                .build()
+        };
+        let rule = failing();
+        assert_eq!(verifier(&rule).verify(&key()).await.unwrap_err().kind, ErrorKind::Transient);
+        assert_eq!(rule.num_calls(), 1);
+
+        let rule = failing();
+        let answer = persistent_client(&rule).invoke().function_name("verifier").send().await;
+        assert!(answer.is_err());
+        assert_eq!(rule.num_calls(), 3, "the client that it was made from repeats");
+    }
+
+    #[test]
+    fn an_invocation_ends_before_its_caller_does() {
+        let verifier = verifier(&answering(&Value::Null));
+        let configuration = verifier.client.config();
+        let timeouts = configuration.timeout_config().unwrap();
+        assert_eq!(timeouts.operation_timeout(), Some(INVOCATION_TIMEOUT));
+        assert_eq!(timeouts.operation_attempt_timeout(), None);
+        assert_eq!(configuration.retry_config().unwrap().max_attempts(), 1);
+        assert_eq!(configuration.retry_config().unwrap().mode(), RetryMode::Standard);
+        assert!((Duration::from_secs(22)..Duration::from_secs(25)).contains(&INVOCATION_TIMEOUT));
+    }
+}

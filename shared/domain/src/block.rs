@@ -4,7 +4,7 @@
 //! full flush and has no final block. Such streams can be put one behind the other and stay one valid stream, which is
 //! what [`crate::gzip`] does.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -124,22 +124,16 @@ impl BlockId {
         Self(Ulid::from_parts(timestamp.as_millis(), 0))
     }
 
-    /// The highest ID of the millisecond before `timestamp`: the inclusive end of a range that excludes `timestamp`.
-    #[must_use]
-    pub fn highest_before(timestamp: Timestamp) -> Self {
-        Self(Ulid(Self::lowest_at(timestamp).0.0.saturating_sub(1)))
-    }
-
-    /// All IDs of blocks stamped at `from` or later and before `to`.
-    #[must_use]
-    pub fn range(from: Timestamp, to: Timestamp) -> RangeInclusive<Self> {
-        Self::lowest_at(from)..=Self::highest_before(to)
-    }
-
     /// The ID right after this one, for the next block of the same request.
     #[must_use]
     pub fn next(self) -> Self {
         Self(Ulid(self.0.0.saturating_add(1)))
+    }
+
+    /// The ID right before this one: the inclusive end of a range that excludes this.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(Ulid(self.0.0.saturating_sub(1)))
     }
 
     /// The server's stamp.

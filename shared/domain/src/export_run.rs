@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    block::BlockId,
+    block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    digest::{DigestReference, Gap, GapReason, MAX_DIGEST_OBJECTS},
     gzip,
     time::Timestamp,
 };
@@ -25,6 +26,20 @@ pub const PART_SIZE: u64 = 8 * 1024 * 1024;
 
 /// How long a lease holds unless it is renewed.
 pub const LEASE_DURATION: Duration = Duration::from_secs(90);
+
+/// How often the holder of a lease renews it: two renewals in a row may fail before the lease ends.
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// How long one run may work for one configuration before it lets the others in the queue have their turn.
+pub const SLICE: Duration = Duration::from_mins(2);
+
+/// By how much the clocks of two functions may differ. AWS keeps Lambda's within milliseconds of UTC; this is far more.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
+
+/// The least time after which nothing can appear any more among the blocks of an earlier time: ingest signs a write
+/// within [`INGEST_WRITE_BOUND`] of its stamp, and AWS refuses a request that was signed longer than
+/// [`SIGNATURE_LIFETIME`] ago. docs/SEMANTICS.md has the argument.
+pub const MIN_SETTLE: Duration = INGEST_WRITE_BOUND.saturating_add(SIGNATURE_LIFETIME).saturating_add(MAX_CLOCK_SKEW);
 
 /// What is sent to the run queue: "export this configuration through that time".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,16 +88,18 @@ impl Plan {
     }
 }
 
-/// The blocks of one run: those received in `from..to`, but none from before the retention floor.
+/// The blocks of one run, and how far it got: those from `from` to before `to`, but none from within the gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
-    /// Inclusive: what was exported through when the window was fixed.
-    pub from: Timestamp,
-    /// Exclusive.
-    pub to: Timestamp,
-    /// Blocks received before it are past their retention, whether they were deleted yet or not.
-    pub retention_floor: Timestamp,
+    /// The sequence of the digest that will tell of it.
+    pub sequence: u64,
+    /// The cursor when the window was fixed.
+    pub from: BlockId,
+    /// The first block id after it.
+    pub to: BlockId,
+    /// What was past its retention when the window was fixed, whether it was deleted yet or not: no retry reads it.
+    pub gap: Option<Gap>,
     pub started_at: Timestamp,
     pub plan: Plan,
     pub checkpoint: Checkpoint,
@@ -92,25 +109,38 @@ impl Window {
     /// The blocks that are not in the bucket yet.
     #[must_use]
     pub fn remaining(&self) -> BlockRange {
+        let after_gap = self.gap.map(|gap| BlockId::lowest_at(gap.to));
         let first = match self.checkpoint.last_block {
             Some(block) => block.next(),
-            None => BlockId::lowest_at(self.from.max(self.retention_floor)),
+            None => after_gap.map_or(self.from, |block| block.max(self.from)),
         };
-        BlockRange { first, last: BlockId::highest_before(self.to) }
+        BlockRange { first, end: self.to }
+    }
+
+    /// Whether its digest can't tell of more objects.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.checkpoint.objects >= MAX_DIGEST_OBJECTS
+    }
+
+    /// Where the window ends if it has to end with what is delivered. `None`: nothing is.
+    #[must_use]
+    pub fn delivered_end(&self) -> Option<BlockId> {
+        self.checkpoint.last_block.map(BlockId::next)
     }
 }
 
-/// Block ids from `first` to `last`, both inclusive.
+/// Block ids from `first` to before `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockRange {
     pub first: BlockId,
-    pub last: BlockId,
+    pub end: BlockId,
 }
 
 impl BlockRange {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first > self.last
+        self.first >= self.end
     }
 }
 
@@ -129,29 +159,44 @@ pub struct Checkpoint {
 /// The state of a configuration's export between and during runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunState {
-    /// Everything received before it is in the bucket.
-    pub exported_through: Timestamp,
+    /// The first block id that is not exported: everything before it is in the bucket and in a digest.
+    pub cursor: BlockId,
+    /// The sequence of the next digest.
+    pub next_sequence: u64,
+    /// The newest digest.
+    pub head: Option<DigestReference>,
     /// Rises with each lease; a write under an older one is refused.
     pub fencing_token: u64,
-    /// When the lease ends by itself; `None`: nobody holds it.
-    pub lease_expires_at: Option<Timestamp>,
     /// The window that is being exported.
     pub window: Option<Window>,
+    /// Through when somebody else asked the holder of the lease to export.
+    pub rerun_through: Option<Timestamp>,
 }
 
 impl RunState {
-    /// The state before the first run.
+    /// The state before the first run. "Earliest" is the oldest that is still held, which is no gap.
     #[must_use]
-    pub fn initial(configuration: &ExportConfiguration) -> Self {
-        Self { exported_through: configuration.start_from, fencing_token: 0, lease_expires_at: None, window: None }
+    pub fn initial(configuration: &ExportConfiguration, retention_floor: Timestamp) -> Self {
+        let start =
+            if configuration.start_from == Timestamp::EPOCH { retention_floor } else { configuration.start_from };
+        Self {
+            cursor: BlockId::lowest_at(start),
+            next_sequence: 0,
+            head: None,
+            fencing_token: 0,
+            window: None,
+            rerun_through: None,
+        }
     }
 
+    /// Everything received before it is exported.
     #[must_use]
-    pub fn is_leased(&self, now: Timestamp) -> bool {
-        self.lease_expires_at.is_some_and(|expires_at| now < expires_at)
+    pub fn exported_through(&self) -> Timestamp {
+        self.cursor.timestamp()
     }
 
-    /// The window that a run to `through` exports: the one that was begun, else a new one. `None`: nothing is left to do.
+    /// The window that a run through `through` exports: the one that was begun, else a new one. `None`: nothing is left
+    /// to do.
     #[must_use]
     pub fn window_through(
         &self,
@@ -163,10 +208,17 @@ impl RunState {
         if self.window.is_some() {
             return self.window.clone();
         }
-        (self.exported_through < through).then(|| Window {
-            from: self.exported_through,
-            to: through,
-            retention_floor,
+        let to = BlockId::lowest_at(through);
+        let exported_through = self.exported_through();
+        (self.cursor < to).then(|| Window {
+            sequence: self.next_sequence,
+            from: self.cursor,
+            to,
+            gap: (exported_through < retention_floor).then(|| Gap {
+                from: exported_through,
+                to: retention_floor.min(through),
+                reason: GapReason::RetentionEnded,
+            }),
             started_at: now,
             plan: Plan::for_destination(destination.clone()),
             checkpoint: Checkpoint::default(),
@@ -174,13 +226,78 @@ impl RunState {
     }
 }
 
-/// A finished run, as the history of a configuration keeps it.
+/// A finished window, as the history of a configuration keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
+    pub sequence: u64,
     pub from: Timestamp,
     pub to: Timestamp,
+    pub gap: Option<Gap>,
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub delivered: Checkpoint,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::configuration::{bucket::BucketName, region::Region};
+
+    fn destination() -> Destination {
+        Destination {
+            bucket_name: BucketName::parse("acme").unwrap(),
+            bucket_path: None,
+            region: Region::parse("us-east-1").unwrap(),
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+        }
+    }
+
+    fn at(time: &str) -> Timestamp {
+        Timestamp::parse(time).unwrap()
+    }
+
+    fn state(cursor: &str) -> RunState {
+        let cursor = BlockId::lowest_at(at(cursor));
+        RunState { cursor, next_sequence: 3, head: None, fencing_token: 1, window: None, rerun_through: None }
+    }
+
+    fn window(state: &RunState, through: &str, floor: &str) -> Option<Window> {
+        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), &destination())
+    }
+
+    #[test]
+    fn the_settling_time_outlasts_every_late_write() {
+        assert_eq!(MIN_SETTLE, Duration::from_secs(20 + 15 * 60 + 60));
+    }
+
+    #[test]
+    fn what_was_exported_is_not_exported_again() {
+        let state = state("2026-11-22T00:00:00Z");
+        assert_eq!(window(&state, "2026-11-22T00:00:00Z", "1970-01-01T00:00:00Z"), None);
+        let window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z").unwrap();
+        assert_eq!((window.from, window.gap), (state.cursor, None));
+        assert_eq!(window.remaining().end, BlockId::lowest_at(at("2026-11-22T02:00:00Z")));
+    }
+
+    #[test]
+    fn what_is_past_its_retention_is_a_gap_and_is_not_read() {
+        let state = state("2026-11-01T00:00:00Z");
+        let partly = window(&state, "2026-11-22T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
+        assert_eq!(partly.gap.unwrap().to, at("2026-11-10T00:00:00Z"));
+        assert_eq!(partly.remaining().first, BlockId::lowest_at(at("2026-11-10T00:00:00Z")));
+        let wholly = window(&state, "2026-11-05T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
+        assert_eq!(wholly.gap.unwrap().to, at("2026-11-05T00:00:00Z"));
+        assert!(wholly.remaining().is_empty());
+    }
+
+    #[test]
+    fn a_window_that_was_begun_is_ended_first() {
+        let mut state = state("2026-11-22T00:00:00Z");
+        state.window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z");
+        let later = window(&state, "2026-11-22T04:00:00Z", "2026-11-22T03:00:00Z");
+        assert_eq!(later, state.window);
+    }
 }

@@ -74,6 +74,12 @@ impl Timestamp {
         Self(self.0 - self.0 % step)
     }
 
+    /// The number of the UTC day since 1970-01-01.
+    #[must_use]
+    pub fn utc_day(self) -> u64 {
+        self.as_seconds() / 86_400
+    }
+
     /// The UTC day as `YYYY-MM-DD`.
     #[must_use]
     pub fn utc_date(self) -> String {

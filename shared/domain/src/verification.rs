@@ -18,6 +18,7 @@ pub enum VerifierResponse {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are the API's")]
 struct VerifierFields {
     connection_status: ConnectionStatus,
     connection_checked_at: Timestamp,

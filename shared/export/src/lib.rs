@@ -9,4 +9,7 @@ mod merge;
 mod object;
 pub mod ports;
 pub mod run;
+mod seal;
 pub mod upload;
+
+pub use object::CORRUPT_BLOCK;

@@ -18,7 +18,7 @@ use crate::ports::{BlockPage, BlockSource, PortError};
 pub(crate) struct BlockMerge<'a, S> {
     source: &'a S,
     tenant: &'a TenantId,
-    last: BlockId,
+    end: BlockId,
     shards: Vec<ShardReader>,
     /// The first block of every shard that has one at hand.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
@@ -36,7 +36,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         let first = (!range.is_empty()).then_some(range.first);
         let shards =
             Shard::ALL.into_iter().map(|shard| ShardReader { shard, blocks: VecDeque::new(), next: first }).collect();
-        Self { source, tenant, last: range.last, shards, heads: BinaryHeap::new() }
+        Self { source, tenant, end: range.end, shards, heads: BinaryHeap::new() }
     }
 
     /// The next block, left in place.
@@ -64,7 +64,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         loop {
             let reads = self.shards.iter().enumerate().filter(|(_, shard)| shard.blocks.is_empty()).filter_map(
                 |(index, shard)| {
-                    let range = BlockRange { first: shard.next?, last: self.last };
+                    let range = BlockRange { first: shard.next?, end: self.end };
                     let page = self.source.page(self.tenant, shard.shard, range);
                     Some(async move { Ok::<_, PortError>((index, page.await?)) })
                 },

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use domain::{
     block::StoredBlock,
     configuration::ConfigurationKey,
+    digest::{DigestObject, Hex32},
     export_run::{Checkpoint, Plan},
     gzip::ObjectEncoder,
     object_key,
@@ -19,9 +20,9 @@ use crate::{
 /// An object of the export, complete in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct DataObject {
-    pub(crate) key: String,
+    /// What the digest will say of it.
+    pub(crate) description: DigestObject,
     pub(crate) bytes: Bytes,
-    pub(crate) sha256: [u8; 32],
     /// What the window's checkpoint becomes once this is in the bucket.
     pub(crate) checkpoint: Checkpoint,
 }
@@ -35,37 +36,55 @@ pub(crate) async fn assemble_next(
     plan: &Plan,
     delivered: Checkpoint,
 ) -> Result<Option<DataObject>, PortError> {
-    let Some(first) = blocks.peek().await?.map(|block| block.id) else { return Ok(None) };
-    let day = first.timestamp().utc_date();
-    let mut last = first;
+    let Some(first) = blocks.peek().await? else { return Ok(None) };
+    let first_block = first.id;
+    let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
+    let mut last_block = first_block;
+    let day = first_block.timestamp().utc_day();
     let mut encoder = ObjectEncoder::new();
     while let Some(next) = blocks.peek().await?.map(|block| block.id) {
         let is_full = encoder.stored_length() as u64 >= plan.target_stored_length
             || encoder.raw_length() >= plan.target_raw_length;
-        if is_full || next.timestamp().utc_date() != day {
+        if is_full || next.timestamp().utc_day() != day {
             break;
         }
         let Some(block) = blocks.next().await? else { break };
         check(&block, &key.tenant_id)?;
-        last = block.id;
+        last_block = block.id;
+        oldest_event = oldest_event.min(block.oldest_event);
+        newest_event = newest_event.max(block.newest_event);
         encoder.push(&block);
     }
     let object = encoder.finish();
-    Ok(Some(DataObject {
-        key: object_key::data_object(&plan.destination, key.configuration_id, first, last),
-        sha256: Sha256::digest(&object.bytes).into(),
-        checkpoint: Checkpoint {
-            last_block: Some(last),
-            objects: delivered.objects + 1,
-            blocks: delivered.blocks + u64::from(object.block_count),
-            events: delivered.events + object.event_count,
-            raw_bytes: delivered.raw_bytes + object.raw_length,
-            stored_bytes: delivered.stored_bytes + object.bytes.len() as u64,
-        },
-        bytes: object.bytes,
-    }))
+    let description = DigestObject {
+        bucket: plan.destination.bucket_name.clone(),
+        key: object_key::data_object(&plan.destination, key.configuration_id, first_block, last_block),
+        sha256: Hex32(Sha256::digest(&object.bytes).into()),
+        stored_length: object.bytes.len() as u64,
+        crc32: object.crc32,
+        raw_length: object.raw_length,
+        events: object.event_count,
+        first_block,
+        last_block,
+        oldest_event,
+        newest_event,
+    };
+    let checkpoint = Checkpoint {
+        last_block: Some(last_block),
+        objects: delivered.objects + 1,
+        blocks: delivered.blocks + u64::from(object.block_count),
+        events: delivered.events + description.events,
+        raw_bytes: delivered.raw_bytes + description.raw_length,
+        stored_bytes: delivered.stored_bytes + description.stored_length,
+    };
+    Ok(Some(DataObject { description, bytes: object.bytes, checkpoint }))
 }
 
+/// A block that is corrupt, or that another tenant's key or another id was put on, stops the run before anything of it
+/// is written.
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
-    block.verify(tenant).map_err(|corrupt| PortError::internal("verify block", format!("{}: {corrupt}", block.id)))
+    block.verify(tenant).map_err(|corrupt| PortError::internal(CORRUPT_BLOCK, format!("{}: {corrupt}", block.id)))
 }
+
+/// The operation that a corrupt block makes fail; alarms look for it.
+pub const CORRUPT_BLOCK: &str = "verify block";

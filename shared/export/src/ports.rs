@@ -7,6 +7,7 @@ use domain::{
     block::{BlockId, Shard, StoredBlock},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
     connection::{Connection, ConnectionFailure},
+    digest::{DigestObject, DigestReference, Hex32},
     export_run::{BlockRange, RunRecord, RunRequest, RunState, Window},
     interval::ExportInterval,
     tenant::TenantId,
@@ -85,6 +86,23 @@ pub trait ConfigurationStore: Send + Sync {
         version: u64,
         connection: &Connection,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Notes how a run ended, unless a later run was noted already or the configuration is gone.
+    fn store_run(
+        &self,
+        key: &ConfigurationKey,
+        report: &RunReport,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// How a run ended, as the configuration tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    pub ended_at: Timestamp,
+    /// Everything received before it is in the bucket.
+    pub exported_through: Timestamp,
+    /// Ends a row of failures, or makes it longer.
+    pub succeeded: bool,
 }
 
 /// The enabled configurations of an interval, in pages.
@@ -139,20 +157,12 @@ pub enum LeaseAnswer {
     },
 }
 
-/// What is about to be written to the bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    pub object_key: String,
-    /// SHA-256 of the stored bytes.
-    pub sha256: [u8; 32],
-}
-
 /// Whether an intent was new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntentAnswer {
     New,
     /// An earlier attempt meant to write the same key; its bytes must have been the same.
-    Known(Intent),
+    Known(Box<DigestObject>),
 }
 
 /// What a run leaves behind when it stops.
@@ -165,7 +175,26 @@ pub enum ReleaseAnswer {
     },
 }
 
-/// The state of exports: how far they got, lease, window, intents, history. Every write is conditional on the lease.
+/// A digest and its signature, fixed before either is put into the bucket: every attempt puts the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedDigest {
+    /// Where its window ends, exclusive.
+    pub end_block: BlockId,
+    pub bytes: Bytes,
+    /// ASN.1 DER.
+    pub signature: Bytes,
+}
+
+/// What the state becomes when a window is in the bucket and in a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    pub cursor: BlockId,
+    pub head: DigestReference,
+    pub record: RunRecord,
+}
+
+/// The state of exports: how far they got, lease, window, intents, digests, history. Every write is conditional on the
+/// lease.
 pub trait RunStore: Send + Sync {
     /// Takes the lease if nobody else holds it; makes the state from `initial` if there is none.
     fn acquire_lease(
@@ -175,6 +204,8 @@ pub trait RunStore: Send + Sync {
         request: &LeaseRequest<'_>,
     ) -> impl Future<Output = Result<LeaseAnswer, PortError>> + Send;
 
+    fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// Asks the holder of the lease to export through `through` before it lets go. `false`: that holder has let go.
     fn note_rerun(
         &self,
@@ -183,36 +214,68 @@ pub trait RunStore: Send + Sync {
         through: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// Stores a window, its plan and how far it got, and prolongs the lease.
+    /// Stores a window, its plan and how far it got; `None`: there is none any more.
     fn store_window(
         &self,
         lease: &Lease,
-        window: &Window,
-        expires_at: Timestamp,
+        window: Option<&Window>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Stores an intent unless its key has one, and prolongs the lease.
+    /// Stores that an object of the window will be written, unless that is known already.
     fn store_intent(
         &self,
         lease: &Lease,
-        intent: &Intent,
-        expires_at: Timestamp,
+        window: BlockId,
+        object: &DigestObject,
     ) -> impl Future<Output = Result<IntentAnswer, PortError>> + Send;
 
-    /// Moves `exported_through` to the window's end, drops the window and writes the history: all or nothing.
+    /// The intents of the window that begins with `window`, in the order of their blocks.
+    fn intents(
+        &self,
+        lease: &Lease,
+        window: BlockId,
+    ) -> impl Future<Output = Result<Vec<DigestObject>, PortError>> + Send;
+
+    /// Stores the digest of a sequence unless there is one, and gives the one that is there then.
+    fn store_digest(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        digest: &SealedDigest,
+    ) -> impl Future<Output = Result<SealedDigest, PortError>> + Send;
+
+    /// The digest of a sequence, if it was sealed before.
+    fn digest(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+    ) -> impl Future<Output = Result<Option<SealedDigest>, PortError>> + Send;
+
+    /// Moves the cursor to the window's end, drops the window and writes the history: all or nothing.
     fn complete_window(
         &self,
         lease: &Lease,
-        record: &RunRecord,
-        expires_at: Timestamp,
+        completion: &Completion,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Lets go of the lease, unless a rerun beyond `exported_through` was asked for.
+    /// Lets go of the lease because all is done, unless a rerun beyond `exported_through` was asked for.
     fn release(
         &self,
         lease: &Lease,
         exported_through: Timestamp,
     ) -> impl Future<Output = Result<ReleaseAnswer, PortError>> + Send;
+
+    /// Lets go of the lease before all is done. What was asked for meanwhile is left to the next holder.
+    fn hand_over(&self, lease: &Lease) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The key that signs digests.
+pub trait DigestSigner: Send + Sync {
+    /// SHA-256 of the public key, as DER of its `SubjectPublicKeyInfo`.
+    fn fingerprint(&self) -> impl Future<Output = Result<Hex32, PortError>> + Send;
+
+    /// ECDSA over P-256 of a SHA-256 hash, as ASN.1 DER.
+    fn sign(&self, sha256: [u8; 32]) -> impl Future<Output = Result<Bytes, PortError>> + Send;
 }
 
 /// Some blocks of one shard, in order.

@@ -1,42 +1,45 @@
-//! One export run: lease, window, objects, cursor.
+//! One export run: lease, window, objects, digest, cursor.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use domain::{
+    block::BlockId,
     configuration::ExportConfiguration,
     connection::Connection,
-    export_run::{LEASE_DURATION, RunRecord, RunRequest, RunState, Window},
+    export_run::{HEARTBEAT, LEASE_DURATION, RunRecord, RunRequest, RunState, SLICE, Window},
     time::Timestamp,
 };
+use futures::future::{Either, join, select};
 
 use crate::{
     connection_test::{ConnectionTest, TEST_VALIDITY, connection_after},
     merge::BlockMerge,
     object::{DataObject, assemble_next},
     ports::{
-        BlockSource, Clock, ConfigurationStore, Connector, ErrorKind, Intent, IntentAnswer, Lease, LeaseAnswer,
-        LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunStore, WriteCondition,
+        BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, IntentAnswer, Lease,
+        LeaseAnswer, LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunReport, RunStore, WriteCondition,
     },
+    seal,
     upload::{Upload, UploadShape, Uploaded, upload},
 };
 
 /// How often a run asks again for a lease whose holder let go in between.
 const MAX_LEASE_REQUESTS: u32 = 3;
 
-/// How many windows one run may export, one after the other, because others asked it to go on.
-const MAX_WINDOWS: u32 = 16;
-
 /// The engine, over its ports.
 #[derive(Clone, Copy, Debug)]
-pub struct ExportEngine<'a, S, R, B, N, K> {
+pub struct ExportEngine<'a, S, R, B, N, D, K> {
     pub configurations: &'a S,
     pub runs: &'a R,
     pub blocks: &'a B,
     pub connector: &'a N,
+    pub signer: &'a D,
     pub clock: &'a K,
     pub settings: EngineSettings,
     /// Who runs it: one invocation of the exporter.
     pub holder: &'a str,
+    /// When the invocation has to be over.
+    pub deadline: Timestamp,
 }
 
 /// What the operator chose.
@@ -51,10 +54,10 @@ pub struct EngineSettings {
 /// How a run ended well: nothing of it has to be done again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// Windows that are now in the bucket, oldest first.
+    /// Windows that are now in the bucket, oldest first; none: all that was asked for had been exported before.
     Exported(Vec<RunRecord>),
-    /// All that was asked for had been exported before.
-    UpToDate,
+    /// The slice is over, and this request goes on where it ended: it has to be queued.
+    Paused { windows: Vec<RunRecord>, next: RunRequest },
     /// Another run is at work and was asked to do this too.
     LeftToAnother,
     /// The configuration was deleted or is disabled.
@@ -63,12 +66,30 @@ pub enum RunOutcome {
     Refused(Connection),
 }
 
-impl<S, R, B, N, K> ExportEngine<'_, S, R, B, N, K>
+/// What one run did so far.
+#[derive(Debug, Default)]
+struct Progress {
+    windows: Vec<RunRecord>,
+    /// Whether an object or a digest reached the bucket. A slice doesn't end before: so every slice gets on.
+    moved: bool,
+}
+
+/// Why the export of windows came to a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// All is exported that was asked for.
+    Done,
+    /// The slice is over, or a person has changed the configuration and the rest is for a run that knows the new one.
+    Unfinished,
+}
+
+impl<S, R, B, N, D, K> ExportEngine<'_, S, R, B, N, D, K>
 where
     S: ConfigurationStore,
     R: RunStore,
     B: BlockSource,
     N: Connector,
+    D: DigestSigner,
     K: Clock,
 {
     /// Does what the request asks for, or finds it done.
@@ -90,7 +111,12 @@ where
         let Some((lease, state)) = self.acquire_lease(&configuration, request.through).await? else {
             return Ok(RunOutcome::LeftToAnother);
         };
-        self.run_leased(&lease, state, &configuration, request.through).await
+        let work = pin!(self.run_leased(&lease, state, &configuration, request));
+        let heart = pin!(self.keep_lease(&lease));
+        match select(work, heart).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right((lost, _)) => Err(lost),
+        }
     }
 
     /// `None`: whoever holds it was asked to go on to `through`.
@@ -100,7 +126,7 @@ where
         through: Timestamp,
     ) -> Result<Option<(Lease, RunState)>, PortError> {
         let key = &configuration.key;
-        let initial = RunState::initial(configuration);
+        let initial = RunState::initial(configuration, self.retention_floor());
         for _ in 0..MAX_LEASE_REQUESTS {
             let request = LeaseRequest { holder: self.holder, now: self.clock.now(), expires_at: self.lease_end() };
             match self.runs.acquire_lease(key, &initial, &request).await? {
@@ -115,36 +141,54 @@ where
         Err(PortError::transient("acquire lease", format!("{MAX_LEASE_REQUESTS} holders let go while they were asked")))
     }
 
+    /// Renews the lease until it is lost. A renewal that fails otherwise is only logged: the lease outlasts two of them,
+    /// and if it ends, every write is refused.
+    async fn keep_lease(&self, lease: &Lease) -> PortError {
+        loop {
+            self.clock.sleep(HEARTBEAT).await;
+            match self.runs.renew_lease(lease, self.lease_end()).await {
+                Ok(()) => {}
+                Err(error) if error.kind == ErrorKind::Fenced => return error,
+                Err(error) => tracing::warn!(%error, "the lease was not renewed this time"),
+            }
+        }
+    }
+
     async fn run_leased(
         &self,
         lease: &Lease,
         mut state: RunState,
         configuration: &ExportConfiguration,
-        mut through: Timestamp,
+        request: &RunRequest,
     ) -> Result<RunOutcome, PortError> {
-        let mut records = Vec::new();
-        for _ in 0..MAX_WINDOWS {
-            let outcome = self.export_through(lease, &mut state, configuration, through, &mut records).await;
-            if let Err(error) = outcome {
-                return self.stop_at(lease, &state, configuration, error).await;
+        let mut progress = Progress::default();
+        let pause_at = self.clock.now().saturating_add(SLICE).min(self.deadline);
+        let mut through = request.through.max(state.rerun_through.unwrap_or(request.through));
+        loop {
+            let stop =
+                match self.export_through(lease, &mut state, configuration, through, pause_at, &mut progress).await {
+                    Ok(stop) => stop,
+                    Err(error) => return self.fail(lease, &state, configuration, error).await,
+                };
+            if stop == Stop::Unfinished {
+                self.runs.hand_over(lease).await?;
+                let next = RunRequest { through, ..request.clone() };
+                return Ok(RunOutcome::Paused { windows: progress.windows, next });
             }
-            match self.runs.release(lease, state.exported_through).await? {
-                ReleaseAnswer::Rerun { through: asked } if asked > state.exported_through => through = asked,
-                ReleaseAnswer::Rerun { .. } | ReleaseAnswer::Released if records.is_empty() => {
-                    return Ok(RunOutcome::UpToDate);
-                }
-                ReleaseAnswer::Rerun { .. } | ReleaseAnswer::Released => {
-                    let success = Connection::Success { checked_at: self.clock.now() };
-                    self.configurations.store_connection(&lease.key, configuration.version, &success).await?;
-                    return Ok(RunOutcome::Exported(records));
+            match self.runs.release(lease, state.exported_through()).await? {
+                ReleaseAnswer::Rerun { through: asked } => through = through.max(asked),
+                ReleaseAnswer::Released => {
+                    if !progress.windows.is_empty() {
+                        self.report(configuration, &state, Ok(())).await?;
+                    }
+                    return Ok(RunOutcome::Exported(progress.windows));
                 }
             }
         }
-        Err(PortError::transient("export", format!("{MAX_WINDOWS} windows in one run; the next run goes on")))
     }
 
     /// The customer's errors end the run and are told; all others bring the request back.
-    async fn stop_at(
+    async fn fail(
         &self,
         lease: &Lease,
         state: &RunState,
@@ -155,12 +199,39 @@ where
             return Err(error);
         }
         let connection = connection_after(Err(error), configuration, self.clock.now());
-        // Whoever asked meanwhile would meet the same error: the next slot asks again.
-        self.runs.release(lease, Timestamp::MAX).await?;
-        let connection = connection?;
-        tracing::info!(exported_through = %state.exported_through, "the run stopped");
-        self.configurations.store_connection(&lease.key, configuration.version, &connection).await?;
-        Ok(RunOutcome::Refused(connection))
+        self.runs.hand_over(lease).await?;
+        match connection {
+            Ok(connection) => {
+                self.report(configuration, state, Err(Some(&connection))).await?;
+                Ok(RunOutcome::Refused(connection))
+            }
+            Err(error) => {
+                // The error itself is what has to be told; that it could not be noted is not.
+                if let Err(second) = self.report(configuration, state, Err(None)).await {
+                    tracing::warn!(error = %second, "the failure was not noted on the configuration");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the configuration how the run ended: `Err(None)` is a failure that is not the customer's.
+    async fn report(
+        &self,
+        configuration: &ExportConfiguration,
+        state: &RunState,
+        outcome: Result<(), Option<&Connection>>,
+    ) -> Result<(), PortError> {
+        let ended_at = self.clock.now();
+        let succeeded = outcome.is_ok();
+        let report = RunReport { ended_at, exported_through: state.exported_through(), succeeded };
+        self.configurations.store_run(&configuration.key, &report).await?;
+        let connection = match outcome {
+            Ok(()) => Connection::Success { checked_at: ended_at },
+            Err(Some(connection)) => connection.clone(),
+            Err(None) => return Ok(()),
+        };
+        self.configurations.store_connection(&configuration.key, configuration.version, &connection).await
     }
 
     /// First the window that was begun, if there is one; then what is left up to `through`.
@@ -170,66 +241,105 @@ where
         state: &mut RunState,
         configuration: &ExportConfiguration,
         through: Timestamp,
-        records: &mut Vec<RunRecord>,
-    ) -> Result<(), PortError> {
-        let retention_floor = self.clock.now().saturating_sub(self.settings.retention);
+        pause_at: Timestamp,
+        progress: &mut Progress,
+    ) -> Result<Stop, PortError> {
         let destination = &configuration.destination;
-        while let Some(window) = state.window_through(through, retention_floor, self.clock.now(), destination) {
-            if self.needs_test(configuration) {
-                self.test(configuration).await?;
+        loop {
+            let now = self.clock.now();
+            let Some(mut window) = state.window_through(through, self.retention_floor(), now, destination) else {
+                return Ok(Stop::Done);
+            };
+            if progress.moved && now >= pause_at {
+                return Ok(Stop::Unfinished);
             }
-            let is_new = state.window.is_none();
-            if is_new {
-                self.runs.store_window(lease, &window, self.lease_end()).await?;
+            if self.needs_test(configuration, progress) {
+                self.test_connection(configuration).await?;
             }
-            let record = self.export_window(lease, window, configuration).await?;
-            self.runs.complete_window(lease, &record, self.lease_end()).await?;
-            state.exported_through = record.to;
-            state.window = None;
-            records.push(record);
+            if state.window.is_none() {
+                self.runs.store_window(lease, Some(&window)).await?;
+                state.window = Some(window.clone());
+            }
+            let end = if window.plan.destination == *destination {
+                match self.export_objects(lease, &mut window, configuration, pause_at, progress).await? {
+                    Ok(end) => end,
+                    Err(stop) => return Ok(stop),
+                }
+            } else {
+                // The destination was edited: the window ends with what went to the old one.
+                // What was sealed already stays sealed.
+                let sealed = self.runs.digest(lease, window.sequence).await?.map(|sealed| sealed.end_block);
+                let Some(end) = sealed.or(window.delivered_end()) else {
+                    self.runs.store_window(lease, None).await?;
+                    state.window = None;
+                    continue;
+                };
+                end
+            };
+            self.complete(lease, state, &window, end, configuration, progress).await?;
         }
-        Ok(())
     }
 
-    fn needs_test(&self, configuration: &ExportConfiguration) -> bool {
-        match configuration.connection {
-            Connection::Success { checked_at } => self.clock.now().saturating_since(checked_at) > TEST_VALIDITY,
-            Connection::Pending | Connection::Failed { .. } => true,
-        }
+    fn needs_test(&self, configuration: &ExportConfiguration, progress: &Progress) -> bool {
+        let is_fresh = match configuration.connection {
+            Connection::Success { checked_at } => self.clock.now().saturating_since(checked_at) <= TEST_VALIDITY,
+            Connection::Pending | Connection::Failed { .. } => false,
+        };
+        !is_fresh && !progress.moved
     }
 
-    async fn test(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
+    /// A failure is stored with the end of the run; a success at once, because the run may take long.
+    async fn test_connection(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
         let test = ConnectionTest { configurations: self.configurations, connector: self.connector, clock: self.clock };
-        test.check(configuration).await
+        test.check(configuration).await?;
+        let success = Connection::Success { checked_at: self.clock.now() };
+        self.configurations.store_connection(&configuration.key, configuration.version, &success).await
     }
 
-    /// Assembles each object while the one before it is on its way.
-    async fn export_window(
+    /// Brings the rest of the window into the bucket, assembling each object while the one before it is on its way. Gives
+    /// the end of what the window's digest can tell of, or why it stopped before.
+    async fn export_objects(
         &self,
         lease: &Lease,
-        mut window: Window,
+        window: &mut Window,
         configuration: &ExportConfiguration,
-    ) -> Result<RunRecord, PortError> {
+        pause_at: Timestamp,
+        progress: &mut Progress,
+    ) -> Result<Result<BlockId, Stop>, PortError> {
+        let range = window.remaining();
+        if range.is_empty() {
+            return Ok(Ok(window.to));
+        }
         let sink = self.connector.connect(configuration, &window.plan.destination).await?;
         let plan = window.plan.clone();
-        let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, window.remaining());
+        let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
         let mut ready = assemble_next(&mut blocks, &lease.key, &plan, window.checkpoint).await?;
         while let Some(object) = ready {
-            let (delivered, following) = futures::future::join(
-                self.deliver(lease, &mut window, &object, &sink),
+            if window.is_full() {
+                return Ok(Ok(window.delivered_end().unwrap_or(window.to)));
+            }
+            if progress.moved && self.clock.now() >= pause_at {
+                return Ok(Err(Stop::Unfinished));
+            }
+            if self.is_edited(configuration).await? {
+                return Ok(Err(Stop::Unfinished));
+            }
+            let (delivered, following) = join(
+                self.deliver(lease, window, &object, &sink),
                 assemble_next(&mut blocks, &lease.key, &plan, object.checkpoint),
             )
             .await;
             delivered?;
+            progress.moved = true;
             ready = following?;
         }
-        Ok(RunRecord {
-            from: window.from,
-            to: window.to,
-            started_at: window.started_at,
-            ended_at: self.clock.now(),
-            delivered: window.checkpoint,
-        })
+        Ok(Ok(window.to))
+    }
+
+    /// Whether the run's own copy of the configuration still says who may write where.
+    async fn is_edited(&self, configuration: &ExportConfiguration) -> Result<bool, PortError> {
+        let current = self.configurations.load(&configuration.key).await?;
+        Ok(current.is_none_or(|current| current.version != configuration.version))
     }
 
     /// Intent, object, checkpoint: in this order, so that after a crash at any point the object is either known to be ours
@@ -241,12 +351,12 @@ where
         object: &DataObject,
         sink: &impl ObjectSink,
     ) -> Result<(), PortError> {
-        let intent = Intent { object_key: object.key.clone(), sha256: object.sha256 };
-        let intended = self.runs.store_intent(lease, &intent, self.lease_end()).await?;
+        let description = &object.description;
+        let intended = self.runs.store_intent(lease, window.from, description).await?;
         if let IntentAnswer::Known(earlier) = &intended
-            && earlier.sha256 != intent.sha256
+            && **earlier != *description
         {
-            let detail = format!("{} would get other bytes than it was meant to have", object.key);
+            let detail = format!("{} would get other bytes than it was meant to have", description.key);
             return Err(PortError::internal("object differs from its intent", detail));
         }
         let part_size = usize::try_from(window.plan.part_size).unwrap_or(usize::MAX);
@@ -254,9 +364,9 @@ where
             sink,
             self.clock,
             &Upload {
-                key: &object.key,
+                key: &description.key,
                 bytes: object.bytes.clone(),
-                sha256: object.sha256,
+                sha256: description.sha256.0,
                 shape: UploadShape::for_length(object.bytes.len(), part_size),
                 condition: WriteCondition::Absent,
             },
@@ -264,10 +374,48 @@ where
         .await?;
         if outcome == Uploaded::Existed && intended == IntentAnswer::New {
             // The answer to the first request was lost and the client repeated it.
-            tracing::warn!(object_key = object.key, "the object was there at the first attempt that we know of");
+            tracing::warn!(object_key = description.key, "the object was there at the first attempt that we know of");
         }
         window.checkpoint = object.checkpoint;
-        self.runs.store_window(lease, window, self.lease_end()).await
+        self.runs.store_window(lease, Some(window)).await
+    }
+
+    /// Digest, then cursor.
+    async fn complete(
+        &self,
+        lease: &Lease,
+        state: &mut RunState,
+        window: &Window,
+        end: BlockId,
+        configuration: &ExportConfiguration,
+        progress: &mut Progress,
+    ) -> Result<(), PortError> {
+        let destination = &configuration.destination;
+        let sealed = seal::seal(self.runs, self.signer, lease, state, window, end).await?;
+        let sink = self.connector.connect(configuration, destination).await?;
+        let head = seal::put(&sink, self.clock, lease, window.sequence, &sealed, destination).await?;
+        let record = RunRecord {
+            sequence: window.sequence,
+            from: window.from.timestamp(),
+            to: sealed.end_block.timestamp(),
+            gap: window.gap,
+            started_at: window.started_at,
+            ended_at: self.clock.now(),
+            delivered: window.checkpoint,
+        };
+        let completion = Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone() };
+        self.runs.complete_window(lease, &completion).await?;
+        state.cursor = sealed.end_block;
+        state.next_sequence = window.sequence + 1;
+        state.head = Some(head);
+        state.window = None;
+        progress.windows.push(record);
+        progress.moved = true;
+        Ok(())
+    }
+
+    fn retention_floor(&self) -> Timestamp {
+        self.clock.now().saturating_sub(self.settings.retention)
     }
 
     fn lease_end(&self) -> Timestamp {

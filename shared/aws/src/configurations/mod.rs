@@ -5,6 +5,9 @@
 //! behind all of them.
 
 mod item;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +15,7 @@ use aws_sdk_dynamodb::{
     Client,
     operation::{
         transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
-        update_item::builders::UpdateItemFluentBuilder,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
     types::{AttributeValue, CancellationReason, Delete, Put, ReturnValue, TransactWriteItem, Update},
 };
@@ -24,7 +27,7 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use export::ports::{ConfigurationStore, EnabledConfigurations, PortError};
+use export::ports::{ConfigurationStore, EnabledConfigurations, PortError, RunReport};
 use sha2::{Digest, Sha256};
 
 pub use self::item::SCHEDULE_SHARDS;
@@ -39,7 +42,7 @@ const ENABLED_BY_INTERVAL: &str = "enabledByInterval";
 pub const MAX_CONFIGURATIONS_PER_TENANT: u16 = 100;
 
 /// How long an idempotency key is remembered after it was first used.
-pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3_600);
+pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_hours(24);
 
 /// Configurations that one page of the index holds. Their keys have at most 300 bytes: far from DynamoDB's 1 MB.
 const INDEX_PAGE_SIZE: i32 = 500;
@@ -214,7 +217,7 @@ impl ConfigurationTable {
         match update.send().await {
             Ok(answer) => item::read(answer.attributes().unwrap_or(&HashMap::new())).map(Some),
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(None)
             }
@@ -318,10 +321,7 @@ impl ConfigurationTable {
             self.client.transact_write_items().set_transact_items(Some(writes));
         let mut wait = TRANSACTION_WAIT;
         for _ in 0..MAX_TRANSACTION_ATTEMPTS {
-            let error = match request.clone().send().await {
-                Ok(_) => return Ok(Transaction::Done),
-                Err(error) => error,
-            };
+            let Err(error) = request.clone().send().await else { return Ok(Transaction::Done) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
                 return Err(port_error(operation, &error));
@@ -415,13 +415,47 @@ impl ConfigurationStore for ConfigurationTable {
         match update.update_expression(expression).condition_expression(condition).send().await {
             Ok(_) => Ok(()),
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id, version,
                     "an outcome was dropped: the configuration was changed, deleted or tested later");
                 Ok(())
             }
             Err(error) => Err(port_error("store connection", &error)),
+        }
+    }
+
+    async fn store_run(&self, key: &ConfigurationKey, report: &RunReport) -> Result<(), PortError> {
+        let expression = if report.succeeded {
+            "SET exportedThrough = :through, lastExportAt = :ended_at, consecutiveFailures = :zero"
+        } else {
+            "SET exportedThrough = :through, lastFailureAt = :ended_at, \
+             consecutiveFailures = if_not_exists(consecutiveFailures, :zero) + :one"
+        };
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(key)))
+            .update_expression(expression)
+            // The texts sort like the times.
+            .condition_expression(
+                "attribute_exists(id) AND (attribute_not_exists(exportedThrough) OR exportedThrough <= :through)",
+            )
+            .expression_attribute_values(":through", text(report.exported_through))
+            .expression_attribute_values(":ended_at", text(report.ended_at))
+            .expression_attribute_values(":zero", number(0));
+        if !report.succeeded {
+            update = update.expression_attribute_values(":one", number(1));
+        }
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(port_error("store run", &error)),
         }
     }
 }

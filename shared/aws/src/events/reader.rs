@@ -39,7 +39,7 @@ impl BlockSource for EventTableReader {
             .expression_attribute_names("#partition", item::PARTITION)
             .expression_attribute_values(":partition", AttributeValue::S(partition_key(tenant, shard)))
             .expression_attribute_values(":first", AttributeValue::S(range.first.to_string()))
-            .expression_attribute_values(":last", AttributeValue::S(range.last.to_string()))
+            .expression_attribute_values(":last", AttributeValue::S(range.end.previous().to_string()))
             .send()
             .await
             .map_err(|error| port_error(operation, &error))?;

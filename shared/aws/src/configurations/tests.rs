@@ -1,0 +1,451 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use aws_sdk_dynamodb::{
+    operation::{
+        get_item::GetItemOutput,
+        query::QueryOutput,
+        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
+    },
+    types::error::{ConditionalCheckFailedException, TransactionCanceledException},
+};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use domain::{
+    configuration::{
+        Authentication, Destination,
+        access_key::{AccessKeyId, SealedSecret},
+        arn::{AccountId, KmsKeyArn, RoleArn},
+        bucket::{BucketName, BucketPath},
+        region::Region,
+    },
+    connection::{ConnectionError, ConnectionErrorCode},
+};
+use export::ports::ErrorKind;
+
+use super::*;
+
+const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+const CIPHERTEXT: &[u8] = b"ciphertext";
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn key() -> ConfigurationKey {
+    ConfigurationKey {
+        tenant_id: TenantId::parse("acme").unwrap(),
+        configuration_id: ConfigurationId::parse(ID).unwrap(),
+    }
+}
+
+fn full() -> ExportConfiguration {
+    ExportConfiguration {
+        key: key(),
+        version: 7,
+        interval: ExportInterval::Every2Hours,
+        enabled: true,
+        destination: Destination {
+            bucket_name: BucketName::parse("acme-audit").unwrap(),
+            bucket_path: Some(BucketPath::parse("audit/log").unwrap()),
+            region: Region::parse("eu-west-1").unwrap(),
+            kms_key_arn: Some(
+                KmsKeyArn::parse("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+                    .unwrap(),
+            ),
+            expected_bucket_owner: Some(AccountId::parse("222222222222").unwrap()),
+        },
+        authentication: Authentication::AccessKey {
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+            secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
+        },
+        start_from: at("2026-11-21T00:00:00Z"),
+        connection: Connection::Failed {
+            checked_at: at("2026-11-22T00:00:01Z"),
+            error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
+        },
+        created_by: "user-1".to_owned(),
+        created_at: at("2026-11-21T00:00:00Z"),
+        updated_by: "user-2".to_owned(),
+        updated_at: at("2026-11-22T00:00:00Z"),
+    }
+}
+
+fn sparse() -> ExportConfiguration {
+    let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap();
+    let full = full();
+    ExportConfiguration {
+        enabled: false,
+        destination: Destination {
+            bucket_path: None,
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+            ..full.destination
+        },
+        authentication: Authentication::AssumedRole { role_arn },
+        connection: Connection::Pending,
+        ..full
+    }
+}
+
+fn table(rules: &[&Rule]) -> ConfigurationTable {
+    ConfigurationTable::new(mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules), "Configurations".to_owned())
+}
+
+fn lines(item: &Item) -> String {
+    item.iter()
+        .map(|(name, value)| match value {
+            AttributeValue::M(fields) => (name, format!("{name} = {:?}\n", BTreeMap::from_iter(fields))),
+            value => (name, format!("{name} = {value:?}\n")),
+        })
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
+}
+
+/// What was asked of DynamoDB.
+#[derive(Clone)]
+struct Requests<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Clone> Requests<T> {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn note(&self, request: &T) {
+        self.0.lock().unwrap().push(request.clone());
+    }
+
+    fn all(&self) -> Vec<T> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn cancelled(codes: &[&str]) -> TransactWriteItemsError {
+    let mut exception = TransactionCanceledException::builder();
+    for code in codes {
+        exception = exception.cancellation_reasons(CancellationReason::builder().code(*code).build());
+    }
+    TransactWriteItemsError::TransactionCanceledException(exception.build())
+}
+
+fn transactions(codes: &'static [&'static str]) -> Rule {
+    mock!(Client::transact_write_items).then_error(|| cancelled(codes))
+}
+
+#[test]
+fn attributes_have_the_names_of_the_api() {
+    insta::assert_snapshot!(lines(&item::write(&full())), @r#"
+    accessKeyId = S("AKIAIOSFODNN7EXAMPLE")
+    bucketName = S("acme-audit")
+    bucketPath = S("audit/log")
+    connectionCheckedAt = S("2026-11-22T00:00:01.000Z")
+    connectionError = {"code": S("WRITE_DENIED"), "message": S("Allow it.")}
+    connectionStatus = S("FAILED")
+    createdAt = S("2026-11-21T00:00:00.000Z")
+    createdBy = S("user-1")
+    enabled = Bool(true)
+    expectedBucketOwner = S("222222222222")
+    id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    interval = S("EVERY_2_HOURS")
+    kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    region = S("eu-west-1")
+    schedulePartition = S("EVERY_2_HOURS#3")
+    sealedSecret = B(Blob { inner: 63697068657274657874 })
+    startFrom = S("2026-11-21T00:00:00.000Z")
+    tenantId = S("acme")
+    updatedAt = S("2026-11-22T00:00:00.000Z")
+    updatedBy = S("user-2")
+    version = N("7")
+    "#);
+    insta::assert_snapshot!(lines(&item::write(&sparse())), @r#"
+    bucketName = S("acme-audit")
+    connectionStatus = S("PENDING")
+    createdAt = S("2026-11-21T00:00:00.000Z")
+    createdBy = S("user-1")
+    enabled = Bool(false)
+    id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    interval = S("EVERY_2_HOURS")
+    region = S("eu-west-1")
+    roleArn = S("arn:aws:iam::222222222222:role/export")
+    startFrom = S("2026-11-21T00:00:00.000Z")
+    tenantId = S("acme")
+    updatedAt = S("2026-11-22T00:00:00.000Z")
+    updatedBy = S("user-2")
+    version = N("7")
+    "#);
+}
+
+#[test]
+fn items_are_read_back() {
+    for configuration in [full(), sparse()] {
+        assert_eq!(item::read(&item::write(&configuration)).unwrap(), configuration);
+    }
+}
+
+#[test]
+fn what_was_sealed_is_not_printed() {
+    assert!(format!("{:?}", full()).contains("secret: SealedSecret(10 bytes)"));
+}
+
+#[test]
+fn corrupt_items_are_told_by_their_attribute() {
+    let both = [item::write(&full()), item::write(&sparse())];
+    for (item, name) in both.iter().flat_map(|item| item.keys().map(move |name| (item, name))) {
+        // The index alone reads it.
+        if name == attribute::SCHEDULE_PARTITION {
+            continue;
+        }
+        for bad in [AttributeValue::Null(true), text("\u{7}bad"), number(-1)] {
+            // Any text will do for the name of a person.
+            if [attribute::CREATED_BY, attribute::UPDATED_BY].contains(&name.as_str()) && bad.is_s() {
+                continue;
+            }
+            let mut item = item.clone();
+            item.insert(name.clone(), bad);
+            let error = item::read(&item).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
+            assert!(error.detail.contains(name.as_str()) && !error.detail.contains("bad\u{7}"), "{error}");
+        }
+    }
+    let mut without = item::write(&full());
+    without.remove(attribute::SEALED_SECRET);
+    assert!(item::read(&without).unwrap_err().detail.contains(attribute::SEALED_SECRET));
+    let mut with_both = item::write(&full());
+    with_both.extend([(attribute::ROLE_ARN.to_owned(), text("arn:aws:iam::222222222222:role/export"))]);
+    assert!(item::read(&with_both).is_err());
+    assert!(item::read(&Item::new()).is_err());
+}
+
+#[tokio::test]
+async fn creation_is_one_transaction() {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = {
+        let requests = requests.clone();
+        mock!(Client::transact_write_items).then_compute_output(move |request| {
+            requests.note(request);
+            TransactWriteItemsOutput::builder().build()
+        })
+    };
+    let table = table(&[&rule]);
+    let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
+    let request = IdempotentRequest { key: &idempotency_key, content_hash: [0xab; 32] };
+    assert_eq!(table.create(&full(), Some(request)).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(table.create(&full(), None).await.unwrap(), CreateAnswer::Created);
+
+    let [with_key, without_key] = requests.all().try_into().unwrap();
+    assert_eq!(without_key.transact_items().len(), 2);
+    let [configuration, usage, record] = with_key.transact_items() else { panic!("{with_key:?}") };
+    let put = configuration.put().unwrap();
+    assert_eq!(put.item(), &item::write(&full()));
+    assert_eq!(put.condition_expression(), Some("attribute_not_exists(#id)"));
+    let update = usage.update().unwrap();
+    assert_eq!(update.key()[attribute::ID], text("usage"));
+    assert_eq!(
+        update.condition_expression(),
+        Some("attribute_not_exists(#configurations) OR #configurations < :limit")
+    );
+    assert_eq!(update.expression_attribute_values().unwrap()[":limit"], number(100));
+    insta::assert_snapshot!(lines(record.put().unwrap().item()), @r#"
+    configurationId = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    contentHash = S("abababababababababababababababababababababababababababababababab")
+    expiresAt = N("1795305600")
+    id = S("idempotency#ad44dc8e51cfbfa55e81ddbb626b466241069045066846e7e4cd096131505290")
+    tenantId = S("acme")
+    "#);
+}
+
+#[tokio::test]
+async fn a_creation_that_is_refused_says_why() {
+    let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
+    let ours = IdempotentRequest { key: &idempotency_key, content_hash: [1; 32] };
+    let record =
+        mock!(Client::get_item).match_requests(|request| request.consistent_read() == Some(true)).then_output(|| {
+            let record = Item::from([
+                ("configurationId".to_owned(), text(ID)),
+                ("contentHash".to_owned(), text(hexadecimal(&[1; 32]))),
+            ]);
+            GetItemOutput::builder().set_item(Some(record)).build()
+        });
+
+    // Even where the limit is reached too.
+    let refused = transactions(&["None", "ConditionalCheckFailed", "ConditionalCheckFailed"]);
+    let answer = table(&[&refused, &record]).create(&full(), Some(ours)).await.unwrap();
+    assert_eq!(answer, CreateAnswer::Repeated(key().configuration_id));
+    let other = IdempotentRequest { content_hash: [2; 32], ..ours };
+    let answer = table(&[&refused, &record]).create(&full(), Some(other)).await.unwrap();
+    assert_eq!(answer, CreateAnswer::KeyReused);
+
+    let full_up = transactions(&["None", "ConditionalCheckFailed", "None"]);
+    let answer = table(&[&full_up]).create(&full(), Some(ours)).await.unwrap();
+    assert_eq!(answer, CreateAnswer::LimitExceeded);
+
+    let taken = transactions(&["ConditionalCheckFailed", "None"]);
+    assert_eq!(table(&[&taken]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Internal);
+    let bad = transactions(&["None", "ValidationError"]);
+    assert_eq!(table(&[&bad]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Internal);
+}
+
+#[tokio::test]
+async fn transactions_that_meet_are_tried_again_for_a_while() {
+    let rule = mock!(Client::transact_write_items)
+        .sequence()
+        .error(|| cancelled(&["None", "TransactionConflict"]))
+        .output(|| TransactWriteItemsOutput::builder().build())
+        .build();
+    assert_eq!(table(&[&rule]).create(&full(), None).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(rule.num_calls(), 2);
+
+    let rule = transactions(&["TransactionConflict", "None"]);
+    assert_eq!(table(&[&rule]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(rule.num_calls(), 4);
+}
+
+#[tokio::test]
+async fn deletion_counts_off_what_was_there() {
+    let rule = mock!(Client::transact_write_items)
+        .match_requests(|request| {
+            let [delete, usage] = request.transact_items() else { return false };
+            delete.delete().is_some_and(|delete| delete.condition_expression() == Some("attribute_exists(#id)"))
+                && usage.update().is_some_and(|update| {
+                    update.condition_expression().is_none()
+                        && update.expression_attribute_values().unwrap()[":step"] == number(-1)
+                })
+        })
+        .then_output(|| TransactWriteItemsOutput::builder().build());
+    assert!(table(&[&rule]).delete(&key()).await.unwrap());
+    let gone = transactions(&["ConditionalCheckFailed", "None"]);
+    assert!(!table(&[&gone]).delete(&key()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_list_reads_all_pages_of_configurations_and_nothing_else() {
+    let rule = mock!(Client::query)
+        .match_requests(|request| {
+            request.consistent_read() == Some(true)
+                && request.key_condition_expression() == Some("#tenant = :tenant AND #id < :behindIds")
+        })
+        .then_compute_output(|request| {
+            let is_first = request.exclusive_start_key().is_none();
+            QueryOutput::builder()
+                .items(item::write(&if is_first { full() } else { sparse() }))
+                .set_last_evaluated_key(is_first.then(|| item::key(&key())))
+                .build()
+        });
+    let tenant = key().tenant_id;
+    assert_eq!(table(&[&rule]).list(&tenant).await.unwrap(), [full(), sparse()]);
+    for behind in [USAGE, IDEMPOTENCY_PREFIX] {
+        assert!(*behind > *BEHIND_IDS && *"ffffffff" < *BEHIND_IDS);
+    }
+
+    let endless = mock!(Client::query)
+        .then_output(|| QueryOutput::builder().set_last_evaluated_key(Some(item::key(&key()))).build());
+    assert_eq!(table(&[&endless]).list(&tenant).await.unwrap_err().kind, ErrorKind::Internal);
+    assert_eq!(endless.num_calls(), MAX_LIST_PAGES);
+}
+
+fn updates(requests: &Requests<UpdateItemInput>, output: Item) -> Rule {
+    let requests = requests.clone();
+    mock!(Client::update_item).then_compute_output(move |request| {
+        requests.note(request);
+        UpdateItemOutput::builder().set_attributes(Some(output.clone())).build()
+    })
+}
+
+fn stale() -> Rule {
+    mock!(Client::update_item).then_error(|| {
+        UpdateItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build())
+    })
+}
+
+#[tokio::test]
+async fn enabling_puts_into_the_index_and_disabling_takes_out() {
+    let requests = Requests::new();
+    let rule = updates(&requests, item::write(&full()));
+    let table = table(&[&rule]);
+    let now = at("2026-11-23T00:00:00Z");
+    assert_eq!(table.set_enabled(&sparse(), true, "user-3", now).await.unwrap(), Some(full()));
+    table.set_enabled(&full(), false, "user-3", now).await.unwrap();
+    let [enable, disable] = requests.all().try_into().unwrap();
+    for request in [&enable, &disable] {
+        assert_eq!(request.condition_expression(), Some("#version = :version"));
+        let values = request.expression_attribute_values().unwrap();
+        assert_eq!((&values[":version"], &values[":next"]), (&number(7), &number(8)));
+        assert_eq!((&values[":by"], &values[":at"]), (&text("user-3"), &text(now)));
+    }
+    assert_eq!(enable.expression_attribute_values().unwrap()[":schedule"], text("EVERY_2_HOURS#3"));
+    insta::assert_snapshot!(enable.update_expression().unwrap(), @"SET #enabled = :enabled, #version = :next, #by = :by, #at = :at, #schedule = :schedule");
+    insta::assert_snapshot!(disable.update_expression().unwrap(), @"SET #enabled = :enabled, #version = :next, #by = :by, #at = :at REMOVE #schedule");
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_changed_since_is_no_change() {
+    let answer = table(&[&stale()]).set_enabled(&full(), false, "user", at("2026-11-23T00:00:00Z")).await;
+    assert_eq!(answer.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_outcome_is_stored_for_the_version_that_was_tested() {
+    let requests = Requests::new();
+    let rule = updates(&requests, Item::new());
+    let table_of_updates = table(&[&rule]);
+    let checked_at = at("2026-11-23T00:00:00Z");
+    let outcomes = [full().connection, Connection::Success { checked_at }, Connection::Pending];
+    for outcome in &outcomes {
+        table_of_updates.store_connection(&key(), 7, outcome).await.unwrap();
+    }
+    let expressions: Vec<String> = requests
+        .all()
+        .iter()
+        .map(|request| {
+            format!("{} IF {}", request.update_expression().unwrap(), request.condition_expression().unwrap())
+        })
+        .collect();
+    insta::assert_snapshot!(expressions.join("\n"), @r"
+    SET #status = :status, #checkedAt = :checkedAt, #error = :error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status REMOVE #checkedAt, #error IF #version = :version
+    ");
+
+    table(&[&stale()]).store_connection(&key(), 7, &full().connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
+    let rule = mock!(Client::query)
+        .match_requests(|request| {
+            request.index_name() == Some("enabledByInterval")
+                && request.limit() == Some(INDEX_PAGE_SIZE)
+                && request.expression_attribute_values().unwrap()[":schedule"] == text("EVERY_2_HOURS#3")
+        })
+        .then_compute_output(|request| {
+            let is_first = request.exclusive_start_key().is_none();
+            let keys = item::key(&key());
+            let page = QueryOutput::builder().items(keys.clone());
+            page.set_last_evaluated_key(is_first.then_some(keys)).build()
+        });
+    let table = table(&[&rule]);
+    assert_eq!(table.shards(), 8);
+    let (keys, next) = table.page(ExportInterval::Every2Hours, 3, None).await.unwrap();
+    assert_eq!(keys, [key()]);
+    let (keys, next) = table.page(ExportInterval::Every2Hours, 3, next).await.unwrap();
+    assert_eq!(keys, [key()]);
+    assert!(next.is_none());
+
+    for last in 0..=u8::MAX {
+        let mut bytes = [0; 16];
+        bytes[15] = last;
+        let id = ConfigurationId::parse(&uuid_text(bytes)).unwrap();
+        let partition = item::schedule_partition(ExportInterval::Every24Hours, id);
+        let shards: Vec<String> =
+            (0..SCHEDULE_SHARDS).map(|shard| item::schedule_shard(ExportInterval::Every24Hours, shard)).collect();
+        assert!(shards.contains(&partition));
+    }
+}
+
+fn uuid_text(bytes: [u8; 16]) -> String {
+    let digits = hexadecimal(&bytes);
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}

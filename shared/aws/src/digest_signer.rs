@@ -1,0 +1,60 @@
+//! The KMS key that signs digests.
+
+use aws_sdk_kms::{
+    Client,
+    primitives::Blob,
+    types::{MessageType, SigningAlgorithmSpec},
+};
+use bytes::Bytes;
+use domain::digest::Hex32;
+use export::ports::{DigestSigner, PortError};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use crate::error::port_error;
+
+/// Signs with one asymmetric key (`ECC_NIST_P256`).
+#[derive(Debug)]
+pub struct KmsDigestSigner {
+    client: Client,
+    key_arn: String,
+    /// A key's public half never changes.
+    fingerprint: OnceCell<Hex32>,
+}
+
+impl KmsDigestSigner {
+    #[must_use]
+    pub fn new(client: Client, key_arn: String) -> Self {
+        Self { client, key_arn, fingerprint: OnceCell::new() }
+    }
+
+    async fn read_fingerprint(&self) -> Result<Hex32, PortError> {
+        let operation = "kms:GetPublicKey";
+        let answer = self.client.get_public_key().key_id(&self.key_arn).send().await;
+        let answer = answer.map_err(|error| port_error(operation, &error))?;
+        let key = answer.public_key.ok_or_else(|| PortError::internal(operation, "KMS gave no key"))?;
+        Ok(Hex32(Sha256::digest(key.as_ref()).into()))
+    }
+}
+
+impl DigestSigner for KmsDigestSigner {
+    async fn fingerprint(&self) -> Result<Hex32, PortError> {
+        self.fingerprint.get_or_try_init(|| self.read_fingerprint()).await.copied()
+    }
+
+    async fn sign(&self, sha256: [u8; 32]) -> Result<Bytes, PortError> {
+        let operation = "kms:Sign";
+        let answer = self
+            .client
+            .sign()
+            .key_id(&self.key_arn)
+            .message_type(MessageType::Digest)
+            .message(Blob::new(sha256))
+            .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256)
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        let signature = answer.signature.ok_or_else(|| PortError::internal(operation, "KMS gave no signature"))?;
+        Ok(Bytes::from(signature.into_inner()))
+    }
+}

@@ -1,0 +1,79 @@
+//! The signed digest of a window: made once, put as often as it takes.
+
+use bytes::Bytes;
+use domain::{
+    block::BlockId,
+    configuration::Destination,
+    digest::{DIGEST_VERSION, Digest, DigestReference, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
+    export_run::{RunState, Window},
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    ports::{Clock, DigestSigner, Lease, ObjectSink, PortError, RunStore, SealedDigest, WriteCondition},
+    upload::{Upload, UploadShape, upload},
+};
+
+/// The sealed digest of the window as far as it is delivered, stored before anybody can see it. If an earlier attempt
+/// sealed one, that is the one, with the end that it has.
+pub(crate) async fn seal(
+    runs: &impl RunStore,
+    signer: &impl DigestSigner,
+    lease: &Lease,
+    state: &RunState,
+    window: &Window,
+    end: BlockId,
+) -> Result<SealedDigest, PortError> {
+    if let Some(sealed) = runs.digest(lease, window.sequence).await? {
+        return Ok(sealed);
+    }
+    let mut objects = runs.intents(lease, window.from).await?;
+    // An intent beyond the checkpoint was never carried out, or will be found again by the next window.
+    objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
+    if objects.len() as u64 != window.checkpoint.objects {
+        let detail = format!("{} intents, {} objects delivered", objects.len(), window.checkpoint.objects);
+        return Err(PortError::internal("seal digest", detail));
+    }
+    let digest = Digest {
+        version: DIGEST_VERSION,
+        tenant_id: lease.key.tenant_id.clone(),
+        configuration_id: lease.key.configuration_id,
+        sequence: window.sequence,
+        window: DigestWindow::new(window.from, end),
+        objects,
+        gaps: window.gap.into_iter().collect(),
+        previous: state.head.clone(),
+        signing_key: signer.fingerprint().await?,
+    };
+    let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
+    let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
+    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature };
+    runs.store_digest(lease, window.sequence, &sealed).await
+}
+
+/// Puts digest and signature into the bucket, or finds them there, and says where.
+pub(crate) async fn put(
+    sink: &impl ObjectSink,
+    clock: &impl Clock,
+    lease: &Lease,
+    sequence: u64,
+    sealed: &SealedDigest,
+    destination: &Destination,
+) -> Result<DigestReference, PortError> {
+    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp());
+    let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
+    let signature_sha256 = Hex32(Sha256::digest(&sealed.signature).into());
+    // The signature first: a digest without one would look forged.
+    let signature_key = format!("{key}{SIGNATURE_SUFFIX}");
+    for (key, bytes, sha256) in [(&signature_key, &sealed.signature, signature_sha256), (&key, &sealed.bytes, sha256)] {
+        let object = Upload {
+            key,
+            bytes: bytes.clone(),
+            sha256: sha256.0,
+            shape: UploadShape::Single,
+            condition: WriteCondition::Absent,
+        };
+        upload(sink, clock, &object).await?;
+    }
+    Ok(DigestReference { bucket: destination.bucket_name.clone(), key, sha256, signature_sha256 })
+}
