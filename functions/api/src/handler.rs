@@ -1,6 +1,6 @@
 //! HTTP around GraphQL: who may, and what is a request at all.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use async_graphql::{Request as GraphQlRequest, Variables};
 use lambda_http::{
@@ -35,7 +35,7 @@ pub struct Handler {
 /// A request as in <https://graphql.github.io/graphql-over-http/draft/#sec-Request>.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Operation {
+struct RequestBody {
     query: String,
     #[serde(default)]
     variables: Option<Map<String, Value>>,
@@ -65,50 +65,38 @@ impl Handler {
                 "Send the request as application/json.",
             ));
         }
-        let operation = parse_body(request.body().as_ref())?;
-        Ok(json_response(&self.execute(operation, caller).await))
+        let body = parse_body(request.body().as_ref())?;
+        Ok(json_response(&self.execute(body, caller).await))
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
         self.tokens.verify(authorization_header(headers), Permission::Audit).await
     }
 
-    async fn execute(&self, operation: Operation, caller: Caller) -> async_graphql::Response {
-        let mut request = GraphQlRequest::new(operation.query)
-            .variables(Variables::from_json(Value::Object(operation.variables.unwrap_or_default())));
-        request.operation_name = operation.operation_name;
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.schema.execute(request, caller)).await {
-            Ok(response) => {
-                log(&response);
-                response
-            }
-            Err(_) => {
-                tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
-                self.schema.refuse(ApiError::TryAgain)
-            }
-        }
+    async fn execute(&self, body: RequestBody, caller: Caller) -> async_graphql::Response {
+        let mut request = GraphQlRequest::new(body.query)
+            .variables(Variables::from_json(Value::Object(body.variables.unwrap_or_default())));
+        request.operation_name = body.operation_name;
+        let Ok(response) = tokio::time::timeout(REQUEST_TIMEOUT, self.schema.execute(request, caller)).await else {
+            tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
+            return self.schema.refuse(ApiError::TryAgain);
+        };
+        log(&response);
+        response
     }
 }
 
 /// One line for each request that was run: what came out, nothing of what went in.
 fn log(response: &async_graphql::Response) {
-    let codes: Vec<String> = response
+    let codes: Vec<&str> = response
         .errors
         .iter()
-        .filter_map(|error| {
-            error.source::<ApiError>().map_or(Some("GRAPHQL_VALIDATION_FAILED"), |known| Some(known.code()))
+        .filter_map(|error| match error.extensions.as_ref()?.get("code")? {
+            async_graphql::Value::String(code) => Some(code.as_str()),
+            _ => None,
         })
-        .map(ToOwned::to_owned)
         .collect();
-    tracing::info!(errors = %Codes(&codes), "answered");
-}
-
-struct Codes<'a>(&'a [String]);
-
-impl fmt::Display for Codes<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.join(","))
-    }
+    tracing::info!(errors = codes.join(","), "answered");
 }
 
 fn method_not_allowed() -> ErrorBody {
@@ -130,7 +118,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-fn parse_body(body: &[u8]) -> Result<Operation, ErrorBody> {
+fn parse_body(body: &[u8]) -> Result<RequestBody, ErrorBody> {
     let bad_request = |message| ErrorBody::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
     if body.len() > MAX_BODY_LENGTH {
         return Err(ErrorBody::new(

@@ -4,6 +4,9 @@ mod handler;
 mod schema;
 mod service;
 mod settings;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 use std::{
     sync::Arc,

@@ -13,11 +13,9 @@ use crate::service::Service;
 /// # Errors
 /// Internal, if the schema or request was built without them.
 pub fn of<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Caller), ApiError> {
-    match (context.data_opt::<Arc<Service>>(), context.data_opt::<Caller>()) {
-        (Some(service), Some(caller)) => Ok((service, caller)),
-        _ => {
-            tracing::error!("a resolver has no service or no caller");
-            Err(ApiError::Internal)
-        }
-    }
+    let service = context.data_opt::<Arc<Service>>().map(Arc::as_ref);
+    service.zip(context.data_opt::<Caller>()).ok_or_else(|| {
+        tracing::error!("a resolver has no service or no caller");
+        ApiError::Internal
+    })
 }

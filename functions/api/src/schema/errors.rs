@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use async_graphql::{Pos, Response, ServerError, Value};
-use domain::configuration::field_error::FieldError;
+use async_graphql::{Name, PathSegment, Pos, Response, ServerError, Value, indexmap::IndexMap};
+use domain::{configuration::field_error::FieldError, interval::ExportInterval};
 use export::ports::{ErrorKind, PortError};
 use serde_json::json;
 
@@ -95,6 +95,7 @@ impl From<PortError> for ApiError {
 /// Gives every error of an answer its code, and takes out of it whatever a caller has written as a value.
 pub fn finish(mut response: Response, sdl: &impl Fn() -> String) -> Response {
     response.errors.truncate(MAX_ERRORS);
+    set_failed_fields(&mut response);
     for error in &mut response.errors {
         let known = match error.source::<ApiError>() {
             Some(known) => known.clone(),
@@ -108,6 +109,20 @@ pub fn finish(mut response: Response, sdl: &impl Fn() -> String) -> Response {
         }
     }
     response
+}
+
+/// The library leaves a field out that failed; to GraphQL it is null:
+/// <https://spec.graphql.org/October2021/#sec-Handling-Field-Errors>. Every field that can fail is one of the root.
+fn set_failed_fields(response: &mut Response) {
+    for error in &response.errors {
+        let [PathSegment::Field(name)] = error.path.as_slice() else { continue };
+        if response.data == Value::Null {
+            response.data = Value::Object(IndexMap::new());
+        }
+        if let Value::Object(fields) = &mut response.data {
+            fields.entry(Name::new(name)).or_default();
+        }
+    }
 }
 
 fn fields_of(errors: &[FieldError]) -> Value {
@@ -127,8 +142,8 @@ fn vocabulary(sdl: &impl Fn() -> String) -> &'static HashSet<String> {
     })
 }
 
-/// Messages of the library that hold nothing but names, each in quotes.
-const NAMING_MESSAGES: [&str; 16] = [
+/// How messages of the library start that hold nothing but names, each from the schema or written as a name.
+const NAMING_MESSAGES: [&str; 17] = [
     "Directive \"",
     "Duplicate directive \"",
     "Field \"",
@@ -145,28 +160,33 @@ const NAMING_MESSAGES: [&str; 16] = [
     "Unknown field \"",
     "Unknown fragment: \"",
     "Unknown type \"",
+    "Variable ",
 ];
-const VARIABLE_MESSAGE: &str = "Variable \"";
 
-/// What of these messages follows is a value.
-const BEFORE_A_VALUE: [(&str, &str); 3] = [
+/// What comes behind these in a message is a value.
+const BEFORE_A_VALUE: [(&str, &str); 2] = [
     (" does not contain the value \"", " does not contain the value that was given."),
     (", found ", ", found something else."),
-    ("Failed to parse ", "A value doesn't fit its type."),
 ];
 
 fn without_values(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {
     for (before, replacement) in BEFORE_A_VALUE {
         if let Some((kept, _)) = message.split_once(before) {
-            return format!("{}{replacement}", without_long_names(kept, vocabulary));
+            let hint = if kept.ends_with("\"ExportInterval\"") { one_of_the_intervals() } else { String::new() };
+            return format!("{}{replacement}{hint}", without_long_names(kept, vocabulary));
         }
     }
-    let is_known = NAMING_MESSAGES.iter().any(|start| message.starts_with(start));
-    if is_known || message.starts_with(VARIABLE_MESSAGE) {
+    if NAMING_MESSAGES.iter().any(|start| message.starts_with(start)) {
         without_long_names(message, vocabulary)
+    } else if message.starts_with("Unknown operation named ") {
+        "The document has no operation of the name in operationName.".to_owned()
     } else {
         "The request doesn't fit the schema.".to_owned()
     }
+}
+
+fn one_of_the_intervals() -> String {
+    format!(" Choose one of {}.", ExportInterval::ALL.map(ExportInterval::name).join(", "))
 }
 
 fn without_long_names(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {

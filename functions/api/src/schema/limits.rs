@@ -177,9 +177,8 @@ fn behind_line(text: &[u8]) -> &[u8] {
 fn behind_string(mut text: &[u8]) -> &[u8] {
     loop {
         text = match text {
-            [b'\\', _, behind @ ..] => behind,
             [b'"' | b'\n' | b'\r', behind @ ..] => return behind,
-            [_, behind @ ..] => behind,
+            [b'\\', _, behind @ ..] | [_, behind @ ..] => behind,
             [] => return &[],
         }
     }
@@ -188,9 +187,8 @@ fn behind_string(mut text: &[u8]) -> &[u8] {
 fn behind_block_string(mut text: &[u8]) -> &[u8] {
     loop {
         text = match text {
-            [b'\\', b'"', b'"', b'"', behind @ ..] => behind,
             [b'"', b'"', b'"', behind @ ..] => return behind,
-            [_, behind @ ..] => behind,
+            [b'\\', b'"', b'"', b'"', behind @ ..] | [_, behind @ ..] => behind,
             [] => return &[],
         }
     }
@@ -240,9 +238,12 @@ mod tests {
 
     #[test]
     fn every_bound_is_kept() {
-        let aliases: String = (0..=MAX_ALIASES).map(|index| format!("a{index}:b ")).collect();
-        let operations: String = (0..=MAX_OPERATIONS).map(|index| format!("query q{index}{{a}}")).collect();
-        let fragments: String = (0..=MAX_FRAGMENTS).map(|index| format!("fragment f{index} on Q{{a}}")).collect();
+        let many = |limit: usize, template: &str| {
+            (0..=limit).fold(String::new(), |text, index| text + &template.replace('#', &index.to_string()))
+        };
+        let aliases = many(MAX_ALIASES, "a#:b ");
+        let operations = many(MAX_OPERATIONS, "query q#{a}");
+        let fragments = many(MAX_FRAGMENTS, "fragment f# on Q{a}");
         for too_large in [
             format!("{{a{{{aliases}}}}}"),
             format!("{{a{{{}}}}}", "b ".repeat(MAX_FIELDS)),

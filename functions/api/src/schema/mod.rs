@@ -10,7 +10,7 @@ mod types;
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, Request, Response, Schema, parser::parse_query};
+use async_graphql::{EmptySubscription, Request, Response, SDLExportOptions, Schema, parser::parse_query};
 use runtime::token::Caller;
 
 use self::{errors::ApiError, mutation::Mutation, query::Query};
@@ -34,7 +34,8 @@ impl ApiSchema {
     /// The schema in its own language.
     #[must_use]
     pub fn sdl(&self) -> String {
-        self.0.sdl()
+        let options = SDLExportOptions::new().include_specified_by().prefer_single_line_descriptions();
+        self.0.sdl_with_options(options.use_space_ident().indent_width(2))
     }
 
     /// Runs a request of `caller`. Whatever is wrong with it is told in the answer, by code.

@@ -11,6 +11,7 @@ use super::{
 pub struct Query;
 
 // Fields that can fail are nullable, so that a failure takes nothing else of the answer away.
+#[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl Query {
     /// All export configurations, the oldest first.

@@ -7,10 +7,10 @@ use domain::{
     time::Timestamp,
 };
 
-/// A time as in RFC 3339, in UTC with three decimals, for example 2026-01-31T00:00:00.000Z.
 #[derive(Clone, Copy, Debug)]
 pub struct DateTime(Timestamp);
 
+/// A time as in RFC 3339, in UTC with three decimals, for example 2026-01-31T00:00:00.000Z.
 #[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

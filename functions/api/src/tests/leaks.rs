@@ -1,0 +1,243 @@
+//! A secret, wherever a caller has put it, comes back neither in an answer nor in a line of a log.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
+
+use super::world::{SECRET, Verifier, World, code};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Documents that misplace the secret, each with the code of its answer.
+fn documents() -> Vec<(String, &'static str)> {
+    let (parse, validation) = ("GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED");
+    let create = |data: &str| format!("mutation {{ createS3AccessKeyExportConfiguration(data: {data}) {{ id }} }}");
+    let valid = "interval: EVERY_2_HOURS, bucketName: \"acme-audit\", region: \"eu-west-1\", accessKeyId: \"AKIAIOSFODNN7EXAMPLE\"";
+    let quoted = format!("\"{SECRET}\"");
+    vec![
+        // Broken around it.
+        (create(&format!("{{{valid}, secretAccessKey: {quoted}")), parse),
+        (create(&format!("{{{valid}, secretAccessKey: \"{SECRET}}}")), parse),
+        (create(&format!("{{{valid}, secretAccessKey: {SECRET}/+}}")), parse),
+        (create(&format!("{{{valid}, secretAccessKey: 1{SECRET}}}")), parse),
+        (SECRET.to_owned(), parse),
+        (format!("{quoted} {{ a }}"), parse),
+        (format!("query {SECRET} {{ getAllExportConfigurations {{ id }} }} query {SECRET} {{ a }}"), parse),
+        (format!("query {SECRET} {{ a }} {{ b }}"), parse),
+        // Of the wrong kind, or at the wrong place.
+        (create(&format!("{{{valid}, secretAccessKey: {SECRET}}}")), validation),
+        (create(&format!("{{{valid}, secretAccessKey: [{quoted}, {quoted}]}}")), validation),
+        (create(&format!("{{{valid}, secretAccessKey: {{a: {quoted}}}}}")), validation),
+        (create(&format!("{{{valid}, secretAccessKey: {quoted}, secretAccessKeyy: {quoted}}}")), validation),
+        (create(&format!("{{{valid}, secretAccessKey: {quoted}, {SECRET}: 1}}")), validation),
+        (create(&format!("{{{valid}, secretAccessKey: {quoted}, interval: {SECRET}}}")), validation),
+        (
+            create(&format!(
+                "{{interval: {SECRET}, bucketName: \"a\", region: \"a\", accessKeyId: \"a\", secretAccessKey: \"a\"}}"
+            )),
+            validation,
+        ),
+        (
+            create(&format!(
+                "{{interval: {quoted}, bucketName: \"a\", region: \"a\", accessKeyId: \"a\", secretAccessKey: \"a\"}}"
+            )),
+            validation,
+        ),
+        (create(&quoted), validation),
+        (create(SECRET), validation),
+        (create(&format!("[{quoted}]")), validation),
+        (create(&format!("${SECRET}")), validation),
+        (format!("{{ getExportConfiguration(id: {SECRET}) {{ id }} }}"), validation),
+        (format!("{{ getExportConfiguration(id: [{quoted}]) {{ id }} }}"), validation),
+        (format!("{{ getExportConfiguration(id: 1, {SECRET}: 1) {{ id }} }}"), validation),
+        (format!("{{ getExportConfiguration(id: 1, secret: {quoted}) {{ id }} }}"), validation),
+        (format!("{{ {SECRET} }}"), validation),
+        (format!("{{ getAllExportConfigurations {{ {SECRET} }} }}"), validation),
+        (format!("{{ getAllExportConfigurations @{SECRET} {{ id }} }}"), validation),
+        (format!("{{ getAllExportConfigurations @skip(if: {quoted}) {{ id }} }}"), validation),
+        (format!("{{ getAllExportConfigurations {{ ...{SECRET} }} }}"), validation),
+        (format!("{{ getAllExportConfigurations {{ ... on {SECRET} {{ id }} }} }}"), validation),
+        (
+            format!("fragment {SECRET} on ExportConfiguration {{ id }} {{ exportServiceIdentity {{ account }} }}"),
+            validation,
+        ),
+        (
+            format!(
+                "fragment {SECRET} on ExportConfiguration {{ ...{SECRET} }} {{ exportServiceIdentity {{ account }} }}"
+            ),
+            validation,
+        ),
+        (format!("query(${SECRET}: ID) {{ exportServiceIdentity {{ account }} }}"), validation),
+        (format!("query($a: {SECRET}) {{ getExportConfiguration(id: $a) {{ id }} }}"), validation),
+        (format!("query($a: ExportInterval = {SECRET}) {{ getExportConfiguration(id: $a) {{ id }} }}"), validation),
+        (format!("query($a: ID! = [{quoted}]) {{ getExportConfiguration(id: $a) {{ id }} }}"), validation),
+        (
+            format!(
+                "{{ {SECRET}: getExportConfiguration(id: 1) {{ id }} {SECRET}: getExportConfiguration(id: 2) {{ id }} }}"
+            ),
+            validation,
+        ),
+        // Well-formed values that are refused, or looked for in vain.
+        (create(&format!("{{{valid}, secretAccessKey: \"{SECRET}x\"}}")), "INVALID_INPUT"),
+        (
+            create(&format!(
+                "{{interval: EVERY_2_HOURS, bucketName: {quoted}, bucketPath: {quoted}, region: {quoted}, accessKeyId: {quoted}, \
+            secretAccessKey: \"a\", kmsKeyArn: {quoted}, expectedBucketOwner: {quoted}, startFrom: {quoted}}}"
+            )),
+            "INVALID_INPUT",
+        ),
+        (format!("{{ getExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
+        (format!("mutation {{ testExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
+    ]
+}
+
+/// Variables that misplace it.
+fn variables() -> Vec<(Value, &'static str)> {
+    let valid = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET});
+    let with = |name: &str, value: Value| {
+        let mut data = valid.clone();
+        data[name] = value;
+        json!({ "data": data })
+    };
+    let validation = "GRAPHQL_VALIDATION_FAILED";
+    vec![
+        (with("interval", json!(SECRET)), validation),
+        (with("interval", json!(format!("a\" does not contain the value \"b {SECRET}"))), validation),
+        (with("interval", json!([SECRET])), validation),
+        (with("secretAccessKey", json!([SECRET])), validation),
+        (with("secretAccessKey", json!({ "a": SECRET })), validation),
+        (with("secretAccessKey", Value::Null), validation),
+        (with(SECRET, json!(1)), validation),
+        (with(&format!("\"{SECRET}\" \" / {SECRET}"), json!(1)), validation),
+        (json!({ "data": SECRET }), validation),
+        (json!({ "data": [SECRET] }), validation),
+        (json!({ SECRET: 1 }), validation),
+        (with("secretAccessKey", json!(format!("{SECRET}/"))), "INVALID_INPUT"),
+        (with("region", json!(SECRET)), "INVALID_INPUT"),
+    ]
+}
+
+#[tokio::test]
+async fn a_secret_never_comes_back() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // As in service: everything of ours, and of others what is not for debugging.
+    let filter = filter_fn(|metadata| {
+        *metadata.level() <= tracing::Level::INFO
+            || ["api", "aws::", "domain", "export", "runtime"].iter().any(|name| metadata.target().starts_with(name))
+    });
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(tracing_subscriber::Layer::with_filter(layer, filter));
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let world = World::with_introspection(true);
+    let mutation = "mutation($data: CreateS3AccessKeyExportConfigurationInput!) {
+        createS3AccessKeyExportConfiguration(data: $data) { id } }";
+    let documents = documents().into_iter().map(|(document, code)| (document, Value::Null, code));
+    let variables = variables().into_iter().map(|(variables, code)| (mutation.to_owned(), variables, code));
+    for (document, variables, expected) in documents.chain(variables) {
+        let answer = world.ask(&document, variables.clone()).await;
+        let text = answer.to_string();
+        assert!(!text.contains(SECRET), "{document} {variables}: {text}");
+        let errors = answer["errors"].as_array().unwrap();
+        for error in errors {
+            assert_eq!(error["extensions"]["code"], expected, "{document} {variables}: {text}");
+        }
+    }
+
+    let body = json!({"query": "{ exportServiceIdentity { account } }", "operationName": SECRET}).to_string();
+    let response = world.send(world.post("acme", body)).await;
+    assert!(!String::from_utf8_lossy(response.body()).contains(SECRET));
+    for body in [format!("{{\"query\": {SECRET}}}"), format!("{{\"{SECRET}"), format!("{{\"query\": [\"{SECRET}\"]}}")]
+    {
+        let response = world.send(world.post("acme", body)).await;
+        assert!(!String::from_utf8_lossy(response.body()).contains(SECRET));
+    }
+
+    // And where all is well.
+    let valid = json!({"data": {"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET, "idempotencyKey": "key-1"}});
+    for verifier in [Verifier::Crashes, Verifier::Fails, Verifier::Succeeds] {
+        world.set_verifier(verifier);
+        let answer = world.ask(mutation, valid.clone()).await;
+        assert_eq!(answer.get("errors"), None);
+    }
+    assert!(world.plaintexts().iter().all(|plaintext| plaintext == SECRET));
+    assert!(!world.dump().contains(SECRET));
+
+    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(lines.contains("answered") && lines.contains("could not be tested"), "{lines}");
+    assert!(!lines.contains(SECRET), "{lines}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_document_is_told_all_the_same() {
+    let world = World::new();
+    let mut messages = Vec::new();
+    for document in [
+        "{ getAllExportConfigurations { id ",
+        "{ getAllExportConfiguration { id } }",
+        "{ getAllExportConfigurations { ident } }",
+        "{ getAllExportConfigurations }",
+        "{ getExportConfiguration { id } }",
+        "{ getExportConfiguration(id: 1.5) { id } }",
+        "query($id: ID!) { getExportConfiguration(id: $id) { id } }",
+        "query($id: String) { getExportConfiguration(id: $id) { id } }",
+        "mutation { createS3AssumedRoleExportConfiguration(data: {interval: EVERY_3_HOURS}) { id } }",
+        "mutation { createS3AssumedRoleExportConfiguration(data: {interval: EVERY_2_HOURS}) { id } }",
+        "query a { exportServiceIdentity { account } } query b { exportServiceIdentity { region } }",
+        "subscription { a }",
+    ] {
+        let answer = world.ask(document, Value::Null).await;
+        let error = &answer["errors"][0];
+        messages.push(format!(
+            "{}: {}",
+            error["extensions"]["code"].as_str().unwrap(),
+            error["message"].as_str().unwrap()
+        ));
+        assert!(error["locations"].is_array() || !error["message"].as_str().unwrap().contains('"'), "{answer}");
+    }
+    insta::assert_snapshot!(messages.join("\n"), @r#"
+    GRAPHQL_PARSE_FAILED: The document is not valid GraphQL.
+    GRAPHQL_VALIDATION_FAILED: Unknown field "getAllExportConfiguration" on type "Query". Did you mean "getAllExportConfigurations", "getExportConfiguration"?
+    GRAPHQL_VALIDATION_FAILED: Unknown field "ident" on type "ExportConfiguration".
+    GRAPHQL_VALIDATION_FAILED: Field "getAllExportConfigurations" of type "ExportConfiguration" must have a selection of subfields
+    GRAPHQL_VALIDATION_FAILED: Field "getExportConfiguration" argument "id" of type "Query" is required but not provided
+    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "id", expected type "ID"
+    GRAPHQL_VALIDATION_FAILED: Variable id is not defined.
+    GRAPHQL_VALIDATION_FAILED: Expected input type "ID", found something else.
+    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.interval", enumeration type "ExportInterval" does not contain the value that was given. Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS, EVERY_24_HOURS.
+    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data", field "bucketName" of type "String!" is required but not provided
+    GRAPHQL_VALIDATION_FAILED: Operation name required in request.
+    GRAPHQL_VALIDATION_FAILED: The request doesn't fit the schema.
+    "#);
+}
+
+#[tokio::test]
+async fn an_answer_tells_so_many_errors_and_no_more() {
+    let document = format!(
+        "{{ getAllExportConfigurations {{ {} }} }}",
+        (0..300).fold(String::new(), |text, index| format!("{text} x{index}"))
+    );
+    let answer = World::new().ask(&document, Value::Null).await;
+    assert_eq!(answer["errors"].as_array().unwrap().len(), crate::schema::errors::MAX_ERRORS);
+    let answer = World::new().ask("{ x }", Value::Null).await;
+    assert_eq!(code(&answer), "GRAPHQL_VALIDATION_FAILED");
+}

@@ -1,0 +1,364 @@
+//! AWS as far as this function calls it, kept in memory: one table, KMS, the verifier and the run queue.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use aws::{
+    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault,
+    verifier_client::VerifierClient,
+};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use aws_sdk_dynamodb::{
+    operation::{
+        get_item::GetItemOutput,
+        query::QueryOutput,
+        transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
+    },
+    types::{
+        AttributeValue, CancellationReason,
+        error::{ConditionalCheckFailedException, TransactionCanceledException},
+    },
+};
+use aws_sdk_kms::{operation::encrypt::EncryptOutput, primitives::Blob};
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::{
+    configuration::{
+        ConfigurationId, ServiceIdentity,
+        arn::AccountId,
+        region::{Partition, Region},
+    },
+    time::Timestamp,
+};
+use lambda_http::{Body, Request, Response, http};
+use runtime::token::{KeySet, KeySource, TokenSettings, TokenVerifier};
+use serde_json::{Value, json};
+
+use crate::{handler::Handler, schema::ApiSchema, service::Service};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// As IAM issues them, of letters and digits alone, so that it passes for a name of GraphQL too.
+pub const SECRET: &str = "wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY";
+pub const NOW: &str = "2026-11-22T12:00:00.000Z";
+
+/// What the verifier does when it is invoked.
+#[derive(Clone, Copy, Debug)]
+pub enum Verifier {
+    Succeeds,
+    Fails,
+    Crashes,
+}
+
+#[derive(Default)]
+struct State {
+    items: BTreeMap<(String, String), Item>,
+    plaintexts: Vec<String>,
+    messages: Vec<Value>,
+    invocations: usize,
+    ids: u128,
+}
+
+pub struct World {
+    state: Arc<Mutex<State>>,
+    verifier: Arc<Mutex<Verifier>>,
+    handler: Handler,
+    key: EcdsaKeyPair,
+}
+
+fn text(item: &Item, name: &str) -> String {
+    item[name].as_s().unwrap().clone()
+}
+
+fn key_of(item: &Item) -> (String, String) {
+    (text(item, "tenantId"), text(item, "id"))
+}
+
+impl State {
+    /// Fails like DynamoDB if the table refuses one of the writes.
+    fn transact(&mut self, request: &TransactWriteItemsInput) -> Result<(), Vec<&'static str>> {
+        let mut items = self.items.clone();
+        let codes: Vec<&'static str> = request
+            .transact_items()
+            .iter()
+            .map(|write| {
+                let done = if let Some(put) = write.put() {
+                    items.insert(key_of(put.item()), put.item().clone()).is_none()
+                } else if let Some(delete) = write.delete() {
+                    items.remove(&key_of(delete.key())).is_some()
+                } else {
+                    let update = write.update().unwrap();
+                    let values = update.expression_attribute_values().unwrap();
+                    let number = |value: &AttributeValue| value.as_n().unwrap().parse::<i64>().unwrap();
+                    let item = items.entry(key_of(update.key())).or_default();
+                    let count = item.get("configurations").map_or(0, number);
+                    let sum = count + number(&values[":step"]);
+                    item.insert("configurations".to_owned(), AttributeValue::N(sum.to_string()));
+                    values.get(":limit").is_none_or(|limit| count < number(limit))
+                };
+                if done { "None" } else { "ConditionalCheckFailed" }
+            })
+            .collect();
+        if codes.iter().all(|code| *code == "None") {
+            self.items = items;
+            Ok(())
+        } else {
+            Err(codes)
+        }
+    }
+
+    fn update(&mut self, request: &UpdateItemInput) -> Option<Item> {
+        let values = request.expression_attribute_values().unwrap();
+        let item = self.items.get_mut(&key_of(request.key().unwrap()))?;
+        if item["version"] != values[":version"] {
+            return None;
+        }
+        for (value, name) in [(":enabled", "enabled"), (":next", "version"), (":by", "updatedBy"), (":at", "updatedAt")]
+        {
+            item.insert(name.to_owned(), values[value].clone());
+        }
+        Some(item.clone())
+    }
+
+    /// As the verifier does it.
+    fn store_outcome(&mut self, key: &Value, outcome: &Value) {
+        let field = |name: &str| key[name].as_str().unwrap().to_owned();
+        let Some(item) = self.items.get_mut(&(field("tenantId"), field("configurationId"))) else { return };
+        for name in ["connectionStatus", "connectionCheckedAt"] {
+            item.insert(name.to_owned(), AttributeValue::S(outcome[name].as_str().unwrap().to_owned()));
+        }
+        if let Some(error) = outcome["connectionError"].as_object() {
+            let fields =
+                error.iter().map(|(name, value)| (name.clone(), AttributeValue::S(value.as_str().unwrap().to_owned())));
+            item.insert("connectionError".to_owned(), AttributeValue::M(fields.collect()));
+        }
+    }
+}
+
+fn table(state: &Arc<Mutex<State>>) -> Vec<Rule> {
+    let get = {
+        let state = Arc::clone(state);
+        mock!(aws_sdk_dynamodb::Client::get_item).then_compute_output(move |request| {
+            assert_eq!(request.consistent_read(), Some(true));
+            let item = state.lock().unwrap().items.get(&key_of(request.key().unwrap())).cloned();
+            GetItemOutput::builder().set_item(item).build()
+        })
+    };
+    let query = {
+        let state = Arc::clone(state);
+        mock!(aws_sdk_dynamodb::Client::query).then_compute_output(move |request| {
+            assert_eq!(request.consistent_read(), Some(true));
+            let values = request.expression_attribute_values().unwrap();
+            let (tenant, behind) = (text(values, ":tenant"), text(values, ":behindIds"));
+            let state = state.lock().unwrap();
+            let items = state.items.iter().filter(|((owner, id), _)| *owner == tenant && *id < behind);
+            QueryOutput::builder().set_items(Some(items.map(|(_, item)| item.clone()).collect())).build()
+        })
+    };
+    let transact = {
+        let state = Arc::clone(state);
+        mock!(aws_sdk_dynamodb::Client::transact_write_items).then_compute_response(move |request| {
+            match state.lock().unwrap().transact(request) {
+                Ok(()) => MockResponse::Output(TransactWriteItemsOutput::builder().build()),
+                Err(codes) => {
+                    let reasons = codes.iter().map(|code| CancellationReason::builder().code(*code).build());
+                    let exception =
+                        TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.collect()));
+                    MockResponse::Error(TransactWriteItemsError::TransactionCanceledException(exception.build()))
+                }
+            }
+        })
+    };
+    let update = {
+        let state = Arc::clone(state);
+        mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
+            match state.lock().unwrap().update(request) {
+                Some(item) => MockResponse::Output(UpdateItemOutput::builder().set_attributes(Some(item)).build()),
+                None => MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
+                    ConditionalCheckFailedException::builder().build(),
+                )),
+            }
+        })
+    };
+    vec![get, query, transact, update]
+}
+
+fn encrypt(state: &Arc<Mutex<State>>) -> Rule {
+    let state = Arc::clone(state);
+    mock!(aws_sdk_kms::Client::encrypt).then_compute_output(move |request| {
+        let plaintext = request.plaintext().unwrap().as_ref();
+        state.lock().unwrap().plaintexts.push(String::from_utf8(plaintext.to_vec()).unwrap());
+        let sealed: Vec<u8> = plaintext.iter().map(|byte| !byte).collect();
+        EncryptOutput::builder().ciphertext_blob(Blob::new(sealed)).build()
+    })
+}
+
+fn invoke(state: &Arc<Mutex<State>>, verifier: &Arc<Mutex<Verifier>>) -> Rule {
+    let (state, verifier) = (Arc::clone(state), Arc::clone(verifier));
+    mock!(aws_sdk_lambda::Client::invoke).then_compute_output(move |request| {
+        let mut state = state.lock().unwrap();
+        state.invocations += 1;
+        let key: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
+        let (status, error) = match *verifier.lock().unwrap() {
+            Verifier::Succeeds => ("SUCCESS", Value::Null),
+            Verifier::Fails => ("FAILED", json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."})),
+            Verifier::Crashes => {
+                return InvokeOutput::builder()
+                    .function_error("Unhandled")
+                    .payload(aws_sdk_lambda::primitives::Blob::new("{}"))
+                    .build();
+            }
+        };
+        let outcome = json!({"connectionStatus": status, "connectionCheckedAt": NOW, "connectionError": error});
+        state.store_outcome(&key, &outcome);
+        InvokeOutput::builder().payload(aws_sdk_lambda::primitives::Blob::new(outcome.to_string())).build()
+    })
+}
+
+fn send(state: &Arc<Mutex<State>>) -> Rule {
+    let state = Arc::clone(state);
+    mock!(aws_sdk_sqs::Client::send_message_batch).then_compute_output(move |request| {
+        let bodies = request.entries().iter().map(|entry| serde_json::from_str(entry.message_body()).unwrap());
+        state.lock().unwrap().messages.extend(bodies);
+        SendMessageBatchOutput::builder().set_successful(Some(Vec::new())).set_failed(Some(Vec::new())).build().unwrap()
+    })
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_introspection(false)
+    }
+
+    pub fn with_introspection(introspection: bool) -> Self {
+        let state = Arc::<Mutex<State>>::default();
+        let verifier = Arc::new(Mutex::new(Verifier::Succeeds));
+        let table = table(&state);
+        let (encrypt, invoke, send) = (encrypt(&state), invoke(&state, &verifier), send(&state));
+        let lambda = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&invoke]);
+        let ids = Arc::clone(&state);
+        let service = Service {
+            configurations: ConfigurationTable::new(
+                mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table),
+                "Configurations".to_owned(),
+            ),
+            secrets: SecretVault::new(mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt]), "key".to_owned()),
+            verifier: VerifierClient::new(&lambda, "verifier".to_owned()),
+            run_queue: RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "queue".to_owned()),
+            identity: ServiceIdentity {
+                account: AccountId::parse("111111111111").unwrap(),
+                partition: Partition::Commercial,
+                region: Region::parse("us-east-1").unwrap(),
+            },
+            settle: Duration::from_mins(20),
+            clock: Box::new(|| Timestamp::parse(NOW).unwrap()),
+            new_id: Box::new(move || {
+                let mut state = ids.lock().unwrap();
+                state.ids += 1;
+                ConfigurationId::from_uuid(uuid::Uuid::from_u128(state.ids))
+            }),
+        };
+
+        let document = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap().to_pkcs8v1().unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).unwrap();
+        let point = key.public_key().as_ref();
+        let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "1", "x": base64url(&point[1..33]), "y": base64url(&point[33..])});
+        let keys = KeySet::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
+        let tokens = TokenVerifier::new(TokenSettings {
+            issuer: "https://issuer".to_owned(),
+            audience: "audit-export".to_owned(),
+            tenant_claim: "tenant_id".to_owned(),
+            permissions_claim: "permissions".to_owned(),
+            key_source: KeySource::Inline(keys),
+        })
+        .unwrap();
+        let handler = Handler { tokens, schema: ApiSchema::new(Arc::new(service), introspection) };
+        Self { state, verifier, handler, key }
+    }
+
+    pub fn set_verifier(&self, verifier: Verifier) {
+        *self.verifier.lock().unwrap() = verifier;
+    }
+
+    /// Secrets that KMS was asked to encrypt.
+    pub fn plaintexts(&self) -> Vec<String> {
+        self.state.lock().unwrap().plaintexts.clone()
+    }
+
+    /// Messages in the run queue.
+    pub fn messages(&self) -> Vec<Value> {
+        self.state.lock().unwrap().messages.clone()
+    }
+
+    pub fn invocations(&self) -> usize {
+        self.state.lock().unwrap().invocations
+    }
+
+    /// The table as text.
+    pub fn dump(&self) -> String {
+        format!("{:?}", self.state.lock().unwrap().items)
+    }
+
+    pub fn token(&self, tenant: &str, permissions: &[&str]) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let header = json!({"alg": "ES256", "kid": "1"});
+        let claims = json!({"iss": "https://issuer", "aud": "audit-export", "sub": "user-1", "exp": now + 600,
+            "tenant_id": tenant, "permissions": permissions});
+        let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", base64url(signature))
+    }
+
+    pub fn sdl(&self) -> String {
+        self.handler.schema.sdl()
+    }
+
+    pub async fn send(&self, request: Request) -> Response<Body> {
+        self.handler.handle(request).await
+    }
+
+    /// The answer to a document of tenant `acme`.
+    pub async fn ask(&self, query: &str, variables: Value) -> Value {
+        self.ask_as("acme", query, variables).await
+    }
+
+    pub async fn ask_as(&self, tenant: &str, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let response = self.send(self.post(tenant, body)).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        json_of(&response)
+    }
+
+    pub fn post(&self, tenant: &str, body: impl Into<Body>) -> Request {
+        http::Request::post("/api/audit/graphql")
+            .header("authorization", format!("Bearer {}", self.token(tenant, &["AUDIT"])))
+            .header("content-type", "application/json")
+            .body(body.into())
+            .unwrap()
+    }
+}
+
+pub fn json_of(response: &Response<Body>) -> Value {
+    serde_json::from_slice(response.body().as_ref()).unwrap()
+}
+
+/// The code of an answer's only error.
+pub fn code(answer: &Value) -> &str {
+    let errors = answer["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{answer}");
+    errors[0]["extensions"]["code"].as_str().unwrap()
+}
+
+fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
