@@ -8,19 +8,17 @@ mod settings;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use aws::{
     configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault,
     verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use domain::{configuration::ConfigurationId, time::Timestamp};
+use domain::configuration::ConfigurationId;
+use export::ports::Clock;
 use lambda_http::{Error, Request, run, service_fn};
-use runtime::token::TokenVerifier;
+use runtime::{clock::SystemClock, token::TokenVerifier};
 
 use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
 
@@ -60,17 +58,11 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
         run_queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url),
         identity: settings.identity,
         settle: settings.settle,
-        clock: Box::new(now),
+        clock: Box::new(|| SystemClock.now()),
         new_id: Box::new(|| ConfigurationId::from_uuid(uuid::Uuid::new_v4())),
     };
     Ok(Handler {
         tokens: TokenVerifier::new(settings.token)?,
         schema: ApiSchema::new(Arc::new(service), settings.introspection),
     })
-}
-
-/// The machine's clock. Before 1970 it would be wrong anyhow.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).ok().and_then(Timestamp::from_millis).unwrap_or(Timestamp::MAX)
 }

@@ -49,3 +49,44 @@ impl Settings {
         })
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const VARIABLES: [(&str, &str); 12] = [
+        ("DEPLOYMENT_MODE", "production"),
+        ("CONFIGURATIONS_TABLE", "Configurations"),
+        ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+        ("VERIFIER_FUNCTION", "verifier"),
+        ("RUN_QUEUE_URL", "https://sqs/queue"),
+        ("SETTLE_SECONDS", "1200"),
+        ("SERVICE_ACCOUNT_ID", "111111111111"),
+        ("SERVICE_PARTITION", "aws"),
+        ("AWS_REGION", "us-east-1"),
+        ("INTROSPECTION", "disabled"),
+        ("TOKEN_ISSUER", "https://issuer"),
+        ("TOKEN_AUDIENCE", "audit-export"),
+    ];
+    const JWKS_URL: (&str, &str) = ("TOKEN_JWKS_URL", "https://issuer/keys");
+
+    #[test]
+    fn all_variables_are_read() {
+        let mut environment = Environment::from_map(VARIABLES.into_iter().chain([JWKS_URL]));
+        let settings = Settings::read(&mut environment);
+        let settings = environment.finish(settings).unwrap();
+        assert_eq!((settings.settle, settings.introspection), (Duration::from_mins(20), false));
+    }
+
+    #[test]
+    fn whatever_is_missing_is_named() {
+        let mut environment = Environment::from_map([("DEPLOYMENT_MODE", "production")]);
+        let settings = Settings::read(&mut environment);
+        let error = environment.finish(settings).unwrap_err();
+        let missing: Vec<&str> = error.problems().map(|(name, _)| name).collect();
+        let mut expected: Vec<&str> = VARIABLES.into_iter().skip(1).chain([JWKS_URL]).map(|(name, _)| name).collect();
+        expected.sort_unstable();
+        assert_eq!(missing, expected);
+    }
+}
