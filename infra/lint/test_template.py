@@ -172,10 +172,19 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
         }
 
 
+def test_only_the_exporter_signs() -> None:
+    policy = {s["Sid"]: s for s in RESOURCES["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]}
+    administration, signs = policy.pop("Administration"), policy.pop("ExporterSigns")
+    assert policy == {}
+    assert not {"kms:CreateGrant", "kms:Sign"} & set(administration["Action"])
+    assert set(signs["Action"]) == {"kms:GetPublicKey", "kms:Sign"}
+    assert [target(principal) for principal in as_list(signs["Principal"]["AWS"])] == ["ExporterRole"]
+
+
 def test_what_holds_data_outlives_the_stack() -> None:
     kinds = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
     keepers = [resource for resource in RESOURCES.values() if resource["Type"] in kinds]
-    assert len(keepers) == 3 + 1 + 5
+    assert {resource["Type"] for resource in keepers} == kinds
     for resource in keepers:
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 

@@ -123,5 +123,6 @@ def _describe(endpoint: str, outputs: dict[str, str]) -> dict:
             "runs": outputs["RunsTable"],
         },
         "secretKeyArn": outputs["SecretKeyArn"],
+        "signingKeyArn": outputs["SigningKeyArn"],
         "logs": str(LOG),
     }
