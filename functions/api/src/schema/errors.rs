@@ -143,7 +143,7 @@ fn vocabulary(sdl: &impl Fn() -> String) -> &'static HashSet<String> {
 }
 
 /// How messages of the library start that hold nothing but names, each from the schema or written as a name.
-const NAMING_MESSAGES: [&str; 17] = [
+const NAMING_MESSAGES: [&str; 18] = [
     "Directive \"",
     "Duplicate directive \"",
     "Field \"",
@@ -153,6 +153,7 @@ const NAMING_MESSAGES: [&str; 17] = [
     "Invalid value for argument \"",
     "Operation name required",
     "Query is ",
+    "The number of directives on the field",
     "The recursion depth",
     "There can only be one ",
     "Unknown argument \"",

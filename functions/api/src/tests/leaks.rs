@@ -71,6 +71,7 @@ fn documents() -> Vec<(String, &'static str)> {
         (format!("{{ getAllExportConfigurations {{ {SECRET} }} }}"), validation),
         (format!("{{ getAllExportConfigurations @{SECRET} {{ id }} }}"), validation),
         (format!("{{ getAllExportConfigurations @skip(if: {quoted}) {{ id }} }}"), validation),
+        (format!("{{ {SECRET} {} }}", "@skip(if: true) ".repeat(9)), validation),
         (format!("{{ getAllExportConfigurations {{ ...{SECRET} }} }}"), validation),
         (format!("{{ getAllExportConfigurations {{ ... on {SECRET} {{ id }} }} }}"), validation),
         (
