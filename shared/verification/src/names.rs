@@ -1,0 +1,109 @@
+//! The names of an export's files, read back.
+
+use domain::{
+    block::BlockId,
+    digest::{DIGEST_FOLDER, SIGNATURE_SUFFIX, digest_name},
+    object_key::data_object_name,
+    time::Timestamp,
+};
+
+/// `YYYYMMDDTHHMMSSmmmZ`.
+const COMPACT_TIME_LENGTH: usize = 19;
+
+/// What the name of a digest or of its signature says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DigestName {
+    pub(crate) sequence: u64,
+    pub(crate) to: Timestamp,
+}
+
+impl DigestName {
+    /// `None` unless `name` is exactly what [`digest_name`] makes.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (sequence, time) = name.strip_prefix(DIGEST_FOLDER)?.strip_suffix(".json")?.split_once('_')?;
+        let parsed = Self { sequence: sequence.parse().ok()?, to: parse_compact_time(time)? };
+        (parsed.file() == name).then_some(parsed)
+    }
+
+    /// Of a digest's signature.
+    pub(crate) fn parse_signature(name: &str) -> Option<Self> {
+        Self::parse(name.strip_suffix(SIGNATURE_SUFFIX)?)
+    }
+
+    pub(crate) fn file(self) -> String {
+        digest_name(self.sequence, self.to)
+    }
+
+    pub(crate) fn signature_file(self) -> String {
+        self.file() + SIGNATURE_SUFFIX
+    }
+
+    /// Splits a whole key into the export's prefix and the digest's name.
+    pub(crate) fn of_key(key: &str) -> Option<(&str, Self)> {
+        let (prefix, name) = key.split_at_checked(key.rfind(DIGEST_FOLDER)?)?;
+        Some((prefix.strip_suffix('/')?, Self::parse(name)?))
+    }
+}
+
+fn parse_compact_time(text: &str) -> Option<Timestamp> {
+    if text.len() != COMPACT_TIME_LENGTH || !text.is_ascii() {
+        return None;
+    }
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    let (date, time) = text.split_at(9);
+    let (year, month, day) = (part(0..4), part(4..6), part(6..8));
+    let (hour, minute, second, millisecond) = (part(9..11), part(11..13), part(13..15), part(15..18));
+    (date.ends_with('T') && time.ends_with('Z'))
+        .then(|| Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}.{millisecond}Z")).ok())?
+}
+
+/// The first block that a data object holds by its name; `None` unless it is exactly what [`data_object_name`] makes.
+pub(crate) fn first_block_of(name: &str) -> Option<BlockId> {
+    let (first, last) = name.rsplit('/').next()?.strip_suffix(".ndjson.gz")?.split_once('-')?;
+    let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
+    let (first, last) = (block(first)?, block(last)?);
+    (first <= last && data_object_name(first, last) == name).then_some(first)
+}
+
+/// Splits a data object's whole key into the export's prefix and the name that its blocks give it.
+pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockId) -> Option<(&str, String)> {
+    let name = data_object_name(first_block, last_block);
+    let prefix = key.strip_suffix(name.as_str())?.strip_suffix('/')?;
+    Some((prefix, name))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_have_one_spelling() {
+        let name = DigestName { sequence: 7, to: Timestamp::parse("2026-11-22T02:00:00.001Z").unwrap() };
+        assert_eq!(name.file(), "_digests/0000000007_20261122T020000001Z.json");
+        assert_eq!(DigestName::parse(&name.file()), Some(name));
+        assert_eq!(DigestName::parse_signature(&name.signature_file()), Some(name));
+        assert_eq!(DigestName::of_key(&format!("a/b/{}", name.file())), Some(("a/b", name)));
+        for bad in [
+            "",
+            "_digests/",
+            "_digests/7_20261122T020000001Z.json",
+            "_digests/+000000007_20261122T020000001Z.json",
+            "_digests/0000000007_20261122T020000001Z.json.sig",
+            "_digests/0000000007_20261322T020000001Z.json",
+            "_digests/0000000007_20261122T020000001z.json",
+            "_digests/0000000007_20261122x020000001Z.json",
+            "_digests/0000000007_20261122T02000é001Z.json",
+            "_digests/a/0000000007_20261122T020000001Z.json",
+        ] {
+            assert_eq!(DigestName::parse(bad), None, "{bad}");
+        }
+        let block = BlockId::from_parts(name.to, 5);
+        let object = data_object_name(block, block.next());
+        assert_eq!(first_block_of(&object), Some(block));
+        assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.clone())));
+        assert_eq!(first_block_of(&data_object_name(block.next(), block)), None);
+        assert_eq!(first_block_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
+        assert_eq!(first_block_of("date=2026-11-22/x.ndjson.gz"), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! The report as one page for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use domain::time::Timestamp;
+
+use crate::report::{NamedFiles, Report, Verdict};
+
+/// The most lines of one list; the JSON form has more.
+const MAX_LINES: usize = 10;
+
+/// A name that somebody else chose, with nothing in it that a terminal obeys.
+struct Name<'a>(&'a str);
+
+impl Display for Name<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| {
+            // Marks that turn the direction of writing could show a name as another one.
+            let is_direction =
+                matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+            if character.is_control() || is_direction {
+                write!(formatter, "{}", character.escape_unicode())
+            } else {
+                write!(formatter, "{character}")
+            }
+        })
+    }
+}
+
+struct Optional<T>(Option<T>);
+
+impl<T: Display> Display for Optional<T> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(formatter),
+            None => formatter.write_str("-"),
+        }
+    }
+}
+
+fn line(formatter: &mut Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+    writeln!(formatter, "{name:<15} {value}")
+}
+
+fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) => format!("{from} to {to}"),
+        _ => "-".to_owned(),
+    }
+}
+
+fn more(formatter: &mut Formatter<'_>, count: u64, shown: usize) -> fmt::Result {
+    let hidden = count.saturating_sub(shown as u64);
+    if hidden > 0 { writeln!(formatter, "  and {hidden} more") } else { Ok(()) }
+}
+
+fn files(formatter: &mut Formatter<'_>, title: &str, files: &NamedFiles) -> fmt::Result {
+    if files.count == 0 {
+        return Ok(());
+    }
+    writeln!(formatter, "\n{title} ({})", files.count)?;
+    let shown = files.names.len().min(MAX_LINES);
+    for name in files.names.iter().take(shown) {
+        writeln!(formatter, "  {}", Name(name))?;
+    }
+    more(formatter, files.count, shown)
+}
+
+impl Display for Report {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "Verification of an audit-log export\n")?;
+        self.write_head(formatter)?;
+        self.write_numbers(formatter)?;
+        self.write_breaks(formatter)?;
+        self.write_keys(formatter)?;
+        self.write_gaps(formatter)?;
+        files(formatter, "Pending: received after the period, for a later digest to tell of", &self.pending)?;
+        files(formatter, "Not covered: of times whose digests are not here or are broken", &self.uncovered)?;
+        self.write_elsewhere(formatter)
+    }
+}
+
+impl Report {
+    fn write_head(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Complete if self.is_whole => format!("COMPLETE through {}", Optional(self.complete_through)),
+            Verdict::Complete => {
+                let from = self.period.map(|period| period.from);
+                format!(
+                    "COMPLETE through {}, for the part from {} that is here",
+                    Optional(self.complete_through),
+                    Optional(from)
+                )
+            }
+            Verdict::Broken => {
+                let first = self.breaks.first().map(|broken| broken.code.as_str());
+                format!("BROKEN: {}", Optional(first))
+            }
+        };
+        line(formatter, "Verdict", verdict)?;
+        line(formatter, "Verified", Name(&self.circumstances.target))?;
+        line(formatter, "At", self.circumstances.verified_at)?;
+        line(formatter, "By", &self.circumstances.program)?;
+        line(formatter, "Tenant", Optional(self.tenant_id.as_ref()))?;
+        line(formatter, "Configuration", Optional(self.configuration_id))?;
+        line(formatter, "Place", Optional(self.place.as_ref()))?;
+        line(formatter, "Period", span(self.period.map(|period| period.from), self.period.map(|period| period.to)))?;
+        if let Some(since) = self.since {
+            line(formatter, "Since", format_args!("{since}; older digests were not looked at"))?;
+        }
+        let expectation = self.expectation;
+        match (expectation.through, expectation.head) {
+            (None, None) => line(formatter, "Expected", "nothing was said: a tail that was cut off would not show"),
+            (through, head) => {
+                if let Some(through) = through {
+                    line(formatter, "Expected", format_args!("through {through}"))?;
+                }
+                head.map_or(Ok(()), |head| line(formatter, "Expected", format_args!("digest {head}")))
+            }
+        }
+    }
+
+    fn write_numbers(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let (digests, objects) = (self.digests, self.objects);
+        let sequences = match (digests.first_sequence, digests.last_sequence) {
+            (Some(first), Some(last)) => format!(" (sequence {first} to {last})"),
+            _ => String::new(),
+        };
+        line(formatter, "Digests", format_args!("{}{sequences}", digests.count))?;
+        if digests.stretches > 1 {
+            line(
+                formatter,
+                "Stretches",
+                format_args!("{} that are not linked with each other here", digests.stretches),
+            )?;
+        }
+        line(formatter, "Newest digest", Optional(digests.head_sha256))?;
+        let inflated =
+            if objects.inflated > 0 { format!(", {} inflated and counted", objects.inflated) } else { String::new() };
+        line(formatter, "Objects", format_args!("{}, {} intact{inflated}", objects.count, objects.intact))?;
+        line(formatter, "Events", objects.events)?;
+        line(formatter, "Event times", span(objects.oldest_event, objects.newest_event))?;
+        line(formatter, "Bytes", format_args!("{} raw, {} stored", objects.raw_bytes, objects.stored_bytes))
+    }
+
+    fn write_breaks(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.break_count == 0 {
+            return Ok(());
+        }
+        writeln!(formatter, "\nBreaks ({})", self.break_count)?;
+        let shown = self.breaks.len().min(MAX_LINES);
+        for broken in self.breaks.iter().take(shown) {
+            writeln!(formatter, "  {}: {}", broken.code.as_str(), broken.code.explanation())?;
+            if let Some(file) = &broken.file {
+                writeln!(formatter, "    {}", Name(file))?;
+            }
+            writeln!(formatter, "    {}", Name(&broken.detail))?;
+        }
+        more(formatter, self.break_count, shown)
+    }
+
+    fn write_keys(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.signing_keys.is_empty() {
+            return Ok(());
+        }
+        writeln!(formatter, "\nSigning keys, by the SHA-256 of their DER ({})", self.signing_keys.len())?;
+        let shown = self.signing_keys.len().min(MAX_LINES);
+        for key in self.signing_keys.iter().take(shown) {
+            let digests = if key.digests == 1 { "1 digest".to_owned() } else { format!("{} digests", key.digests) };
+            writeln!(
+                formatter,
+                "  {}: {digests} (sequence {} to {})",
+                key.fingerprint, key.first_sequence, key.last_sequence
+            )?;
+        }
+        more(formatter, self.signing_keys.len() as u64, shown)
+    }
+
+    fn write_gaps(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.gap_count == 0 {
+            return Ok(());
+        }
+        writeln!(formatter, "\nGaps: the events' retention ended before they could be exported ({})", self.gap_count)?;
+        let shown = self.gaps.len().min(MAX_LINES);
+        for gap in self.gaps.iter().take(shown) {
+            writeln!(formatter, "  received {} to {}", gap.from, gap.to)?;
+        }
+        more(formatter, self.gap_count, shown)
+    }
+
+    fn write_elsewhere(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let elsewhere = &self.elsewhere;
+        if elsewhere.digest_count > 0 {
+            let title =
+                "Elsewhere, not checked: the destination was changed, and the chain goes on there backwards from";
+            writeln!(formatter, "\n{title} ({})", elsewhere.digest_count)?;
+            let shown = elsewhere.digests.len().min(MAX_LINES);
+            for digest in elsewhere.digests.iter().take(shown) {
+                writeln!(formatter, "  s3://{}/{}", digest.bucket.as_str(), Name(&digest.key))?;
+                writeln!(formatter, "    SHA-256 {}", digest.sha256)?;
+            }
+            more(formatter, elsewhere.digest_count, shown)?;
+        }
+        files(formatter, "Elsewhere, not checked: objects that digests name in other places", &elsewhere.objects)
+    }
+}

@@ -1,0 +1,153 @@
+//! The whole verification.
+
+use domain::{block::BlockId, configuration::ConfigurationId, time::Timestamp};
+
+use crate::{
+    archive::{Archive, ReadError},
+    breaks::{Break, BreakCode},
+    chain::{Chain, Walk},
+    keys::PublicKeys,
+    objects,
+    place::Place,
+    report::{
+        Circumstances, DigestSummary, Elsewhere, Expectation, NamedFiles, ObjectSummary, Period, Report, Verdict,
+    },
+};
+
+/// The most files that are read at the same time.
+pub const MAX_CONCURRENCY: usize = 64;
+
+/// What to verify against.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub keys: PublicKeys,
+    /// Where the digests are to say that the files lie. `None`: where the newest digest says, for a copy of unknown origin.
+    pub place: Option<Place>,
+    /// The configuration that a copy of unknown place is of, if that is known.
+    pub configuration_id: Option<ConfigurationId>,
+    /// Also inflates every object and compares CRC-32, length and number of events.
+    pub deep: bool,
+    /// Files that are read at the same time; kept between 1 and [`MAX_CONCURRENCY`].
+    pub concurrency: usize,
+    /// Looks at no older digest than the one that answers for this time.
+    pub since: Option<Timestamp>,
+    pub expectation: Expectation,
+}
+
+impl Options {
+    #[must_use]
+    pub fn new(keys: PublicKeys) -> Self {
+        Self {
+            keys,
+            place: None,
+            configuration_id: None,
+            deep: false,
+            concurrency: 8,
+            since: None,
+            expectation: Expectation::default(),
+        }
+    }
+
+    pub(crate) fn concurrency(&self) -> usize {
+        self.concurrency.clamp(1, MAX_CONCURRENCY)
+    }
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    DigestsListed { count: u64 },
+    DigestChecked,
+    ObjectsCounted { count: u64, stored_bytes: u64 },
+    BytesRead { count: u64 },
+    ObjectChecked,
+}
+
+/// Verifies an export. Whatever is wrong with it is told in the report.
+///
+/// # Errors
+/// [`ReadError`] if files can't be read for a reason that says nothing about the export, or change meanwhile.
+pub async fn verify<A: Archive + ?Sized>(
+    archive: &A,
+    options: &Options,
+    circumstances: Circumstances,
+    progress: &dyn Fn(Progress),
+) -> Result<Report, ReadError> {
+    let mut report = empty(circumstances, options);
+    let chain = Walk::new(archive, options, progress, &mut report).run().await?;
+    check_expectation(&chain, options.expectation, &mut report);
+    if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {
+        report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
+        objects::check(archive, options, progress, &chain, &mut report).await?;
+        check_place(&chain, &mut report);
+    }
+    if report.break_count == 0 {
+        report.verdict = Verdict::Complete;
+        report.complete_through = report.period.map(|period| period.to);
+        let from_the_first = report.digests.first_sequence == Some(0) && report.digests.stretches == 1;
+        report.is_whole = from_the_first && report.elsewhere.objects.count == 0;
+    }
+    Ok(report)
+}
+
+fn empty(circumstances: Circumstances, options: &Options) -> Report {
+    Report {
+        verdict: Verdict::Broken,
+        complete_through: None,
+        is_whole: false,
+        circumstances,
+        tenant_id: None,
+        configuration_id: None,
+        place: None,
+        period: None,
+        since: options.since,
+        expectation: options.expectation,
+        digests: DigestSummary::default(),
+        objects: ObjectSummary::default(),
+        gaps: Vec::new(),
+        gap_count: 0,
+        signing_keys: Vec::new(),
+        pending: NamedFiles::default(),
+        uncovered: NamedFiles::default(),
+        elsewhere: Elsewhere::default(),
+        breaks: Vec::new(),
+        break_count: 0,
+    }
+}
+
+/// A tail that was cut off shows only against something that is known from elsewhere.
+fn check_expectation(chain: &Chain, expectation: Expectation, report: &mut Report) {
+    let end = chain.digests.last().map(|newest| newest.end_block);
+    if let Some(through) = expectation.through
+        && end < Some(BlockId::lowest_at(through))
+    {
+        let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
+        report.push(truncated(format!("the chain reaches {reached}, and {through} was expected")));
+    }
+    if let Some(head) = expectation.head
+        && !chain.digests.iter().any(|digest| digest.sha256 == head)
+    {
+        report.push(truncated(format!("no digest of the chain has the expected SHA-256 {head}")));
+    }
+}
+
+fn truncated(detail: String) -> Break {
+    Break { code: BreakCode::TruncatedChain, file: None, sequence: None, detail }
+}
+
+/// If nothing that the digests name is here, then everything counts as elsewhere and nothing was checked.
+fn check_place(chain: &Chain, report: &mut Report) {
+    // A single digest without objects, the first one after the destination was changed, names nothing that is here.
+    let is_suspect =
+        report.elsewhere.objects.count > 0 || (report.elsewhere.digest_count > 0 && chain.digests.len() > 1);
+    if chain.references_here > 0 || !is_suspect {
+        return;
+    }
+    let named = report.elsewhere.objects.names.first().cloned();
+    let named = named.or_else(|| {
+        report.elsewhere.digests.first().map(|digest| format!("s3://{}/{}", digest.bucket.as_str(), digest.key))
+    });
+    let place = chain.place.as_ref().map(ToString::to_string).unwrap_or_default();
+    let detail = format!("the digests name {}, and {place} was looked at", named.unwrap_or_default());
+    report.push(Break { code: BreakCode::WrongPlace, file: None, sequence: None, detail });
+}

@@ -1,0 +1,246 @@
+//! Real exports for tests: blocks, objects and digests made by the domain's encoders, signed with a fresh key.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "a test may panic and need not be fast")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, encode_block},
+    configuration::{
+        ConfigurationId, ConfigurationKey, Destination,
+        bucket::{BucketName, BucketPath},
+        region::Region,
+    },
+    digest::{
+        DIGEST_VERSION, Digest, DigestObject, DigestReference, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
+        digest_name,
+    },
+    gzip::ObjectEncoder,
+    object_key,
+    tenant::TenantId,
+    time::Timestamp,
+};
+use sha2::{Digest as _, Sha256};
+
+pub const CONFIGURATION: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+pub const OTHER_CONFIGURATION: &str = "9d1f0a77-2b1c-4c8e-8b0a-3f6c2d5e4a1b";
+pub const WINDOW: Duration = Duration::from_hours(2);
+
+pub fn at(time: &str) -> Timestamp {
+    Timestamp::parse(time).unwrap()
+}
+
+pub fn sha256(bytes: &[u8]) -> Hex32 {
+    Hex32(Sha256::digest(bytes).into())
+}
+
+pub struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    pub fn generate() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
+    }
+
+    pub fn public_key_der(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der = self.0.public_key().as_der().unwrap();
+        der.as_ref().to_vec()
+    }
+
+    pub fn public_key_pem(&self) -> String {
+        pem::encode(&pem::Pem::new("PUBLIC KEY", self.public_key_der()))
+    }
+
+    pub fn fingerprint(&self) -> Hex32 {
+        sha256(&self.public_key_der())
+    }
+
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        self.0.sign(&SystemRandom::new(), bytes).unwrap().as_ref().to_vec()
+    }
+}
+
+/// An export in the making: `files` is what lies below its prefix.
+pub struct Export {
+    pub destination: Destination,
+    pub key: ConfigurationKey,
+    pub files: BTreeMap<String, Bytes>,
+    /// The names of the digests, the oldest first.
+    pub digests: Vec<String>,
+    /// The names of the objects, the oldest first.
+    pub objects: Vec<String>,
+    pub head: Option<DigestReference>,
+    pub sequence: u64,
+    pub cursor: BlockId,
+}
+
+impl Export {
+    pub fn new(tenant: &str, configuration: &str) -> Self {
+        Self {
+            destination: Destination {
+                bucket_name: BucketName::parse("acme-audit").unwrap(),
+                bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
+                region: Region::parse("eu-central-1").unwrap(),
+                kms_key_arn: None,
+                expected_bucket_owner: None,
+            },
+            key: ConfigurationKey {
+                tenant_id: TenantId::parse(tenant).unwrap(),
+                configuration_id: ConfigurationId::parse(configuration).unwrap(),
+            },
+            files: BTreeMap::new(),
+            digests: Vec::new(),
+            objects: Vec::new(),
+            head: None,
+            sequence: 0,
+            cursor: BlockId::lowest_at(at("2026-11-21T20:00:00Z")),
+        }
+    }
+
+    /// Five windows, one of them empty, over a midnight.
+    pub fn sample(signer: &Signer) -> Self {
+        let mut export = Self::new("acme", CONFIGURATION);
+        for objects in [&[3, 2][..], &[4], &[], &[1, 5, 2], &[6]] {
+            export.add_window(signer, objects);
+        }
+        export
+    }
+
+    pub fn place(&self) -> String {
+        let prefix = object_key::export_prefix(&self.destination, self.key.configuration_id);
+        format!("s3://{}/{prefix}", self.destination.bucket_name.as_str())
+    }
+
+    /// Delivers a window of two hours with objects of so many events, and its digest.
+    pub fn add_window(&mut self, signer: &Signer, events: &[u64]) {
+        self.add_window_with(signer, events, |_| {});
+    }
+
+    /// The same, with a digest that is changed before it is signed.
+    pub fn add_window_with(&mut self, signer: &Signer, events: &[u64], change: impl FnOnce(&mut Digest)) {
+        let from = self.cursor;
+        let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
+        let objects = self.add_objects(events);
+        let mut digest = Digest {
+            version: DIGEST_VERSION,
+            tenant_id: self.key.tenant_id.clone(),
+            configuration_id: self.key.configuration_id,
+            sequence: self.sequence,
+            window: DigestWindow::new(from, to),
+            objects,
+            gaps: vec![],
+            previous: self.head.clone(),
+            signing_key: signer.fingerprint(),
+        };
+        change(&mut digest);
+        let bytes = digest.to_bytes().unwrap();
+        let signature = signer.sign(&bytes);
+        let name = digest_name(self.sequence, digest.window.to);
+        self.head = Some(DigestReference {
+            bucket: self.destination.bucket_name.clone(),
+            key: digest_key(&self.destination, &self.key, self.sequence, digest.window.to),
+            sha256: sha256(&bytes),
+            signature_sha256: sha256(&signature),
+        });
+        self.put_digest(&name, bytes, signature);
+        self.digests.push(name);
+        self.sequence += 1;
+        self.cursor = to;
+    }
+
+    pub fn put_digest(&mut self, name: &str, bytes: Vec<u8>, signature: Vec<u8>) {
+        self.files.insert(name.to_owned(), bytes.into());
+        self.files.insert(format!("{name}{SIGNATURE_SUFFIX}"), signature.into());
+    }
+
+    /// Delivers objects, one for each number of events, at the beginning of the next window; each holds two blocks.
+    pub fn add_objects(&mut self, events: &[u64]) -> Vec<DigestObject> {
+        let from = self.cursor.timestamp();
+        let mut objects = Vec::new();
+        for (index, count) in events.iter().enumerate() {
+            let received = from.saturating_add(Duration::from_secs(60 * (index as u64 + 1)));
+            let mut encoder = ObjectEncoder::new();
+            let first = BlockId::from_parts(received, 7);
+            for (id, count) in [(first, count.div_ceil(2)), (first.next(), count / 2)] {
+                let raw: String = (0..count).map(|event| format!("{{\"id\":\"{id}-{event}\"}}\n")).collect();
+                if !raw.is_empty() {
+                    let block = encode_block(&self.key.tenant_id, id, raw.as_bytes(), from, received).unwrap();
+                    encoder.push(&block);
+                }
+            }
+            let object = encoder.finish();
+            let last = if *count > 1 { first.next() } else { first };
+            let name = object_key::data_object_name(first, last);
+            objects.push(DigestObject {
+                bucket: self.destination.bucket_name.clone(),
+                key: object_key::data_object(&self.destination, self.key.configuration_id, first, last),
+                sha256: sha256(&object.bytes),
+                stored_length: object.bytes.len() as u64,
+                crc32: object.crc32,
+                raw_length: object.raw_length,
+                events: object.event_count,
+                first_block: first,
+                last_block: last,
+                oldest_event: from,
+                newest_event: received,
+            });
+            self.files.insert(name.clone(), object.bytes);
+            self.objects.push(name);
+        }
+        objects
+    }
+
+    pub fn digest(&self, sequence: usize) -> Digest {
+        Digest::from_bytes(&self.files[&self.digests[sequence]]).unwrap()
+    }
+
+    /// Changes a digest and signs it anew, without telling the ones after it.
+    pub fn change_digest(&mut self, signer: &Signer, sequence: usize, change: impl FnOnce(&mut Digest)) {
+        let mut digest = self.digest(sequence);
+        change(&mut digest);
+        let bytes = digest.to_bytes().unwrap();
+        let signature = signer.sign(&bytes);
+        self.put_digest(&self.digests[sequence].clone(), bytes, signature);
+    }
+
+    pub fn remove_digest(&mut self, sequence: usize) {
+        self.files.remove(&self.digests[sequence]).unwrap();
+        self.files.remove(&self.signature(sequence)).unwrap();
+    }
+
+    pub fn signature(&self, sequence: usize) -> String {
+        format!("{}{SIGNATURE_SUFFIX}", self.digests[sequence])
+    }
+
+    pub fn flip(&mut self, name: &str, index: usize) {
+        let mut bytes = self.files[name].to_vec();
+        bytes[index] ^= 1;
+        self.files.insert(name.to_owned(), bytes.into());
+    }
+
+    pub fn copy(&mut self, from: &str, to: &str) {
+        self.files.insert(to.to_owned(), self.files[from].clone());
+    }
+
+    pub fn swap(&mut self, one: &str, other: &str) {
+        let (first, second) = (self.files[one].clone(), self.files[other].clone());
+        self.files.insert(one.to_owned(), second);
+        self.files.insert(other.to_owned(), first);
+    }
+
+    /// The name of an object received at that time.
+    pub fn object_name_at(time: &str) -> String {
+        let block = BlockId::from_parts(at(time), 9);
+        object_key::data_object_name(block, block)
+    }
+}
+
+pub fn gap(from: Timestamp, to: Timestamp) -> Gap {
+    Gap { from, to, reason: domain::digest::GapReason::RetentionEnded }
+}

@@ -1,0 +1,597 @@
+//! Every way to tamper with an export that we could think of, each named by its code.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use bytes::Bytes;
+use domain::{
+    block::BlockId,
+    configuration::bucket::BucketName,
+    digest::{DigestReference, Hex32, SIGNATURE_SUFFIX},
+    tenant::TenantId,
+};
+use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
+use verification::{BreakCode, Circumstances, Options, PublicKeys, Report, Verdict, verify};
+
+struct Case {
+    export: Export,
+    signer: Signer,
+    options: Options,
+}
+
+impl Case {
+    fn new() -> Self {
+        let signer = Signer::generate();
+        let export = Export::sample(&signer);
+        let mut keys = PublicKeys::default();
+        keys.add_pem(&signer.public_key_pem()).unwrap();
+        let mut options = Options::new(keys);
+        options.place = Some(export.place().parse().unwrap());
+        Self { export, signer, options }
+    }
+
+    fn verify(&self) -> Report {
+        let circumstances = Circumstances {
+            target: "./copy".to_owned(),
+            verified_at: at("2026-12-01T00:00:00Z"),
+            program: "audit-export".to_owned(),
+        };
+        futures::executor::block_on(verify(&self.export.files, &self.options, circumstances, &|_| {})).unwrap()
+    }
+
+    fn trust(&mut self, signer: &Signer) {
+        self.options.keys.add_der(&signer.public_key_der()).unwrap();
+    }
+}
+
+type Tamper = fn(&mut Case);
+
+/// What is done, and the code of the first break; `None`: it stays complete.
+#[rustfmt::skip]
+const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
+    ("nothing", |_| {}, None),
+    ("nothing, deep", |case| case.options.deep = true, None),
+    ("nothing, of unknown origin", |case| case.options.place = None, None),
+    ("nothing, against what is expected", |case| {
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
+    }, None),
+    ("more than expected: a head of before", |case| {
+        case.options.expectation.head = case.export.digest(4).previous.map(|digest| digest.sha256);
+    }, None),
+    ("an empty window only", |case| {
+        case.export = Export::new("acme", CONFIGURATION);
+        case.export.add_window(&case.signer, &[]);
+    }, None),
+    ("an empty window only, of unknown origin", |case| {
+        case.options.place = None;
+        case.export = Export::new("acme", CONFIGURATION);
+        case.export.add_window(&case.signer, &[]);
+    }, None),
+
+    // Objects
+    ("flip a byte in an object", |case| case.export.flip(&case.export.objects[3].clone(), 30), Some(BreakCode::AlteredObject)),
+    ("flip the first byte of an object", |case| case.export.flip(&case.export.objects[0].clone(), 0), Some(BreakCode::AlteredObject)),
+    ("cut an object", |case| {
+        let name = case.export.objects[1].clone();
+        let bytes = case.export.files[&name].slice(..20);
+        case.export.files.insert(name, bytes);
+    }, Some(BreakCode::AlteredObject)),
+    ("append to an object", |case| {
+        let name = case.export.objects[1].clone();
+        let bytes = [case.export.files[&name].as_ref(), b"x"].concat();
+        case.export.files.insert(name, bytes.into());
+    }, Some(BreakCode::AlteredObject)),
+    ("empty an object", |case| {
+        case.export.files.insert(case.export.objects[1].clone(), Bytes::new());
+    }, Some(BreakCode::AlteredObject)),
+    ("make an object huge", |case| {
+        case.export.files.insert(case.export.objects[1].clone(), vec![0; 65 * 1024 * 1024].into());
+    }, Some(BreakCode::AlteredObject)),
+    ("drop the first object", |case| drop(case.export.files.remove(&case.export.objects[0])), Some(BreakCode::MissingObject)),
+    ("drop an object", |case| drop(case.export.files.remove(&case.export.objects[4])), Some(BreakCode::MissingObject)),
+    ("drop the last object", |case| drop(case.export.files.remove(&case.export.objects[6])), Some(BreakCode::MissingObject)),
+    ("drop all objects", |case| case.export.files.retain(|name, _| name.starts_with('_')), Some(BreakCode::MissingObject)),
+    ("swap two objects of a window", |case| {
+        case.export.swap(&case.export.objects[0].clone(), &case.export.objects[1].clone());
+    }, Some(BreakCode::Reordered)),
+    ("swap two objects of different windows", |case| {
+        case.export.swap(&case.export.objects[0].clone(), &case.export.objects[6].clone());
+    }, Some(BreakCode::Reordered)),
+    ("put one object over another", |case| {
+        case.export.copy(&case.export.objects[6].clone(), &case.export.objects[2].clone());
+    }, Some(BreakCode::Reordered)),
+    ("rename an object", |case| {
+        let bytes = case.export.files.remove(&case.export.objects[2]).unwrap();
+        case.export.files.insert(Export::object_name_at("2026-11-21T23:30:00Z"), bytes);
+    }, Some(BreakCode::MissingObject)),
+    ("add an object inside of the period", |case| {
+        case.export.files.insert(Export::object_name_at("2026-11-22T01:00:00Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object of before the first window", |case| {
+        case.export.files.insert(Export::object_name_at("2026-11-01T00:00:00Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object of the last millisecond", |case| {
+        case.export.files.insert(Export::object_name_at("2026-11-22T05:59:59.999Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object after the period: pending", |case| {
+        case.export.files.insert(Export::object_name_at("2026-11-22T06:00:00Z"), Bytes::from_static(b"x"));
+    }, None),
+    ("add a file of another kind", |case| {
+        case.export.files.insert("date=2026-11-22/readme.txt".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add a file beside the days", |case| {
+        case.export.files.insert("zzz".to_owned(), Bytes::new());
+    }, Some(BreakCode::ExtraObject)),
+    ("the console's folder markers", |case| {
+        for name in ["", "_digests/", "date=2026-11-22/"] {
+            case.export.files.insert(name.to_owned(), Bytes::new());
+        }
+    }, None),
+
+    // Digests
+    ("flip a byte in a digest", |case| case.export.flip(&case.export.digests[2].clone(), 40), Some(BreakCode::AlteredDigest)),
+    ("flip a byte in the newest digest", |case| case.export.flip(&case.export.digests[4].clone(), 40), Some(BreakCode::BadSignature)),
+    ("flip a byte in a signature", |case| case.export.flip(&case.export.signature(2), 20), Some(BreakCode::BadSignature)),
+    ("flip a byte in the newest signature", |case| case.export.flip(&case.export.signature(4), 20), Some(BreakCode::BadSignature)),
+    ("another good signature", |case| {
+        let name = case.export.signature(1);
+        let signature = case.signer.sign(&case.export.files[&case.export.digests[1]]);
+        case.export.files.insert(name, signature.into());
+    }, Some(BreakCode::BadSignature)),
+    ("an endless signature", |case| {
+        case.export.files.insert(case.export.signature(1), vec![0; 1_000].into());
+    }, Some(BreakCode::BadSignature)),
+    ("an endless digest", |case| {
+        case.export.files.insert(case.export.digests[1].clone(), vec![b' '; 500 * 1024].into());
+    }, Some(BreakCode::AlteredDigest)),
+    ("drop a signature", |case| drop(case.export.files.remove(&case.export.signature(3))), Some(BreakCode::MissingSignature)),
+    ("drop the newest signature", |case| drop(case.export.files.remove(&case.export.signature(4))), Some(BreakCode::MissingSignature)),
+    ("drop a digest in the middle", |case| case.export.remove_digest(2), Some(BreakCode::MissingDigest)),
+    ("drop a digest in the middle and keep its signature", |case| {
+        drop(case.export.files.remove(&case.export.digests[2]));
+    }, Some(BreakCode::MissingDigest)),
+    ("drop the first digest", |case| case.export.remove_digest(0), Some(BreakCode::MissingDigest)),
+    ("drop the two oldest digests", |case| { case.export.remove_digest(0); case.export.remove_digest(1); }, Some(BreakCode::MissingDigest)),
+    ("drop the last digest, unnoticed", |case| case.export.remove_digest(4), None),
+    ("drop the last digest and keep its signature: of a run under way", |case| {
+        drop(case.export.files.remove(&case.export.digests[4]));
+    }, None),
+    ("a signature far beyond the last digest", |case| {
+        case.export.copy(&case.export.signature(4), "_digests/0000000009_20261122T140000000Z.json.sig");
+    }, Some(BreakCode::MissingDigest)),
+    ("a signature of a second digest", |case| {
+        case.export.copy(&case.export.signature(2), "_digests/0000000002_20261122T140000000Z.json.sig");
+    }, Some(BreakCode::MissingDigest)),
+    ("drop the last digest, with a time expected", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+    }, Some(BreakCode::TruncatedChain)),
+    ("drop the last digest, with a head expected", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
+    }, Some(BreakCode::TruncatedChain)),
+    ("cut the tail with its objects", |case| {
+        case.export.remove_digest(4);
+        case.export.remove_digest(3);
+        for object in case.export.objects.split_off(3) {
+            case.export.files.remove(&object);
+        }
+        case.options.expectation.through = Some(at("2026-11-22T03:00:00Z"));
+    }, Some(BreakCode::TruncatedChain)),
+    ("drop all digests", |case| case.export.files.retain(|name, _| name.ends_with(SIGNATURE_SUFFIX) || name.starts_with("date")), Some(BreakCode::NoDigests)),
+    ("drop everything", |case| case.export.files.clear(), Some(BreakCode::NoDigests)),
+    ("swap two digests", |case| {
+        for (one, other) in [(case.export.digests[1].clone(), case.export.digests[3].clone()), (case.export.signature(1), case.export.signature(3))] {
+            case.export.swap(&one, &other);
+        }
+    }, Some(BreakCode::ReplayedDigest)),
+    ("swap two digests without their signatures", |case| {
+        case.export.swap(&case.export.digests[1].clone(), &case.export.digests[3].clone());
+    }, Some(BreakCode::AlteredDigest)),
+    ("replay an old digest as the newest", |case| {
+        case.export.copy(&case.export.digests[1].clone(), "_digests/0000000005_20261122T080000000Z.json");
+        case.export.copy(&case.export.signature(1), "_digests/0000000005_20261122T080000000Z.json.sig");
+    }, Some(BreakCode::ReplayedDigest)),
+    ("replay an old digest in the place of a newer one", |case| {
+        case.export.copy(&case.export.digests[1].clone(), &case.export.digests[4].clone());
+        case.export.copy(&case.export.signature(1), &case.export.signature(4));
+    }, Some(BreakCode::ReplayedDigest)),
+    ("replay an old digest beside another one", |case| {
+        case.export.copy(&case.export.digests[1].clone(), "_digests/0000000003_20261122T020000000Z.json");
+        case.export.copy(&case.export.signature(1), "_digests/0000000003_20261122T020000000Z.json.sig");
+    }, Some(BreakCode::ReplayedDigest)),
+    ("sign a changed digest with a foreign key", |case| {
+        let foreign = Signer::generate();
+        case.export.change_digest(&foreign, 2, |digest| digest.signing_key = foreign.fingerprint());
+    }, Some(BreakCode::WrongKey)),
+    ("sign a changed digest with a foreign key under the right name", |case| {
+        case.export.change_digest(&Signer::generate(), 2, |digest| digest.objects.clear());
+        case.export.change_digest(&Signer::generate(), 3, |digest| digest.objects.clear());
+    }, Some(BreakCode::AlteredDigest)),
+    ("sign the newest digest with a foreign key", |case| {
+        let foreign = Signer::generate();
+        case.export.change_digest(&foreign, 4, |digest| digest.signing_key = foreign.fingerprint());
+    }, Some(BreakCode::WrongKey)),
+    ("sign the newest digest with a foreign key under the right name", |case| {
+        case.export.change_digest(&Signer::generate(), 4, |digest| digest.objects.clear());
+    }, Some(BreakCode::BadSignature)),
+    ("make everything anew with a foreign key", |case| {
+        case.export = Export::sample(&Signer::generate());
+    }, Some(BreakCode::WrongKey)),
+    ("no key at all", |case| case.options.keys = PublicKeys::default(), Some(BreakCode::WrongKey)),
+    ("a digest signed twice with other contents", |case| {
+        case.export.change_digest(&case.signer, 2, |digest| digest.gaps.push(gap(digest.window.from, digest.window.to)));
+    }, Some(BreakCode::ForkedChain)),
+    ("a second newest digest", |case| {
+        let (head, cursor) = (case.export.digest(4).previous, case.export.digest(4).window.first_block);
+        (case.export.head, case.export.sequence, case.export.cursor) = (head, 4, cursor);
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.window = domain::digest::DigestWindow::new(cursor, BlockId::lowest_at(at("2026-11-22T05:00:00Z")));
+        });
+    }, Some(BreakCode::ForkedChain)),
+    ("splice: another configuration's digest as the newest", |case| {
+        let mut other = Export::new("acme", OTHER_CONFIGURATION);
+        for _ in 0..6 { other.add_window(&case.signer, &[]); }
+        case.export.put_digest(&other.digests[5], other.files[&other.digests[5]].to_vec(), other.files[&other.signature(5)].to_vec());
+    }, Some(BreakCode::SplicedChain)),
+    ("splice: another configuration's digest as the newest, of unknown origin", |case| {
+        case.options.place = None;
+        let mut other = Export::new("acme", OTHER_CONFIGURATION);
+        for _ in 0..6 { other.add_window(&case.signer, &[]); }
+        case.export.put_digest(&other.digests[5], other.files[&other.digests[5]].to_vec(), other.files[&other.signature(5)].to_vec());
+    }, Some(BreakCode::SplicedChain)),
+    ("splice: another configuration's digest in the middle", |case| {
+        let other = { let mut other = Export::new("acme", OTHER_CONFIGURATION); for _ in 0..3 { other.add_window(&case.signer, &[]); } other };
+        case.export.put_digest(&other.digests[2], other.files[&other.digests[2]].to_vec(), other.files[&other.signature(2)].to_vec());
+    }, Some(BreakCode::SplicedChain)),
+    ("splice: another tenant's digest in the middle", |case| {
+        case.export.change_digest(&case.signer, 2, |digest| digest.tenant_id = TenantId::parse("evil").unwrap());
+    }, Some(BreakCode::SplicedChain)),
+    ("splice: the old half of another chain", |case| {
+        let other = { let mut other = Export::new("acme", OTHER_CONFIGURATION); for _ in 0..3 { other.add_window(&case.signer, &[1]); } other };
+        for sequence in 0..3 {
+            case.export.put_digest(&other.digests[sequence], other.files[&other.digests[sequence]].to_vec(), other.files[&other.signature(sequence)].to_vec());
+        }
+    }, Some(BreakCode::SplicedChain)),
+    ("the whole export of another configuration", |case| {
+        case.export = Export::new("acme", OTHER_CONFIGURATION);
+        case.export.add_window(&case.signer, &[1]);
+    }, Some(BreakCode::SplicedChain)),
+    ("the whole export of another configuration, in a folder of this one's name", |case| {
+        case.options.configuration_id = case.options.place.take().map(|place| place.configuration_id());
+        case.export = Export::new("acme", OTHER_CONFIGURATION);
+        case.export.add_window(&case.signer, &[1]);
+    }, Some(BreakCode::SplicedChain)),
+    ("a changed window", |case| {
+        case.export.change_digest(&Signer::generate(), 1, |digest| {
+            digest.window.first_block = digest.window.first_block.next();
+        });
+    }, Some(BreakCode::AlteredDigest)),
+    ("a signed hole between two windows", |case| {
+        let cursor = BlockId::lowest_at(at("2026-11-22T06:00:00.001Z"));
+        case.export.cursor = cursor;
+        case.export.add_window(&case.signer, &[1]);
+    }, Some(BreakCode::WindowGap)),
+    ("a signed overlap of two windows", |case| {
+        case.export.cursor = BlockId::lowest_at(at("2026-11-22T05:59:59.999Z"));
+        case.export.add_window(&case.signer, &[]);
+    }, Some(BreakCode::WindowGap)),
+    ("a signed hole between two sequence numbers", |case| {
+        case.export.sequence = 9;
+        case.export.add_window(&case.signer, &[]);
+    }, Some(BreakCode::WindowGap)),
+    ("a window that ends before it begins", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.window.first_block = digest.window.end_block.next());
+    }, Some(BreakCode::InvalidDigest)),
+    ("a window whose times are not its blocks'", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.window.from = at("2026-11-22T05:00:00Z"));
+    }, Some(BreakCode::InvalidDigest)),
+    ("a later digest without one before it", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.previous = None);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a reference to what is no digest", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            if let Some(previous) = &mut digest.previous { previous.key.push('x'); }
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("signed objects out of order", |case| {
+        case.export.add_window_with(&case.signer, &[1, 1], |digest| digest.objects.reverse());
+    }, Some(BreakCode::Reordered)),
+    ("the same object named twice", |case| {
+        case.export.add_window_with(&case.signer, &[1], |digest| digest.objects.push(digest.objects[0].clone()));
+    }, Some(BreakCode::Reordered)),
+    ("a signed object of outside of the window", |case| {
+        case.export.add_window_with(&case.signer, &[1], |digest| {
+            digest.window.first_block = digest.objects[0].last_block.next();
+            digest.window.from = digest.window.first_block.timestamp();
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("a signed object under a key that isn't its blocks'", |case| {
+        case.export.add_window_with(&case.signer, &[1], |digest| digest.objects[0].key.push('x'));
+    }, Some(BreakCode::InvalidDigest)),
+    ("a signed object in another configuration's folder", |case| {
+        case.export.add_window_with(&case.signer, &[1], |digest| {
+            digest.objects[0].key = digest.objects[0].key.replace(CONFIGURATION, OTHER_CONFIGURATION);
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("an unknown version", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 2);
+    }, Some(BreakCode::UnknownVersion)),
+    ("an unknown version in the middle", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 2);
+        case.export.add_window(&case.signer, &[]);
+    }, Some(BreakCode::UnknownVersion)),
+    ("a signed digest in another spelling", |case| {
+        let name = case.export.digests[4].clone();
+        let bytes = [case.export.files[&name].as_ref(), b"\n"].concat();
+        let signature = case.signer.sign(&bytes);
+        case.export.put_digest(&name, bytes, signature);
+    }, Some(BreakCode::InvalidDigest)),
+    ("signed bytes that are no digest", |case| {
+        let signature = case.signer.sign(b"{}");
+        case.export.put_digest("_digests/0000000005_20261122T080000000Z.json", b"{}".to_vec(), signature);
+    }, Some(BreakCode::InvalidDigest)),
+    ("rubbish under a digest's name", |case| {
+        case.export.put_digest("_digests/0000000005_20261122T080000000Z.json", b"x".to_vec(), b"x".to_vec());
+    }, Some(BreakCode::BadSignature)),
+    ("a file of another kind among the digests", |case| {
+        case.export.files.insert("_digests/notes.txt".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+
+    // Keys
+    ("keys were rotated, and both are given", |case| {
+        let newer = Signer::generate();
+        case.export.add_window(&newer, &[2]);
+        case.trust(&newer);
+    }, None),
+    ("keys were rotated, and the old one is not given", |case| {
+        let newer = Signer::generate();
+        case.export.add_window(&newer, &[2]);
+        case.options.keys = PublicKeys::default();
+        case.trust(&newer);
+    }, Some(BreakCode::WrongKey)),
+    ("keys were rotated, and the new one is not given", |case| {
+        case.export.add_window(&Signer::generate(), &[2]);
+    }, Some(BreakCode::WrongKey)),
+    ("the right key's name on a digest of another trusted key", |case| {
+        let newer = Signer::generate();
+        case.trust(&newer);
+        case.export.change_digest(&newer, 4, |_| {});
+    }, Some(BreakCode::BadSignature)),
+
+    // Contents
+    ("a digest with a wrong CRC-32, not looked at", |case| {
+        case.export.add_window_with(&case.signer, &[3], |digest| digest.objects[0].crc32 ^= 1);
+    }, None),
+    ("a digest with a wrong CRC-32", |case| {
+        case.options.deep = true;
+        case.export.add_window_with(&case.signer, &[3], |digest| digest.objects[0].crc32 ^= 1);
+    }, Some(BreakCode::ContentMismatch)),
+    ("a digest with a wrong number of events", |case| {
+        case.options.deep = true;
+        case.export.add_window_with(&case.signer, &[3], |digest| digest.objects[0].events += 1);
+    }, Some(BreakCode::ContentMismatch)),
+    ("a digest with too short a length", |case| {
+        case.options.deep = true;
+        case.export.add_window_with(&case.signer, &[3], |digest| digest.objects[0].raw_length -= 1);
+    }, Some(BreakCode::ContentMismatch)),
+    ("a digest with too great a length", |case| {
+        case.options.deep = true;
+        case.export.add_window_with(&case.signer, &[3], |digest| digest.objects[0].raw_length += 1);
+    }, Some(BreakCode::ContentMismatch)),
+    ("a signed object with something behind its end", |case| {
+        case.options.deep = true;
+        let objects = case.export.add_objects(&[1]);
+        let name = case.export.objects[7].clone();
+        let longer = [case.export.files[&name].as_ref(), case.export.files[&name].as_ref()].concat();
+        case.export.files.insert(name, longer.clone().into());
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.objects = objects;
+            digest.objects[0].sha256 = sha256(&longer);
+            digest.objects[0].stored_length = longer.len() as u64;
+        });
+    }, Some(BreakCode::ContentMismatch)),
+    ("a signed gap", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.gaps.push(gap(digest.window.from, at("2026-11-22T07:00:00Z"))));
+    }, None),
+    ("a signed gap of outside of its window", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.gaps.push(gap(digest.window.from, at("2026-11-22T09:00:00Z"))));
+    }, Some(BreakCode::InvalidDigest)),
+    ("a signed object in a gap", |case| {
+        case.export.add_window_with(&case.signer, &[1], |digest| digest.gaps.push(gap(digest.window.from, at("2026-11-22T07:00:00Z"))));
+    }, Some(BreakCode::InvalidDigest)),
+
+    // Places
+    ("another destination from the fourth digest on", |case| move_after(case, 3), None),
+    ("another destination, and its first digest is lost", |case| {
+        move_after(case, 3);
+        case.export.remove_digest(3);
+    }, Some(BreakCode::MissingDigest)),
+    ("another destination, and an object there is lost", |case| {
+        move_after(case, 3);
+        case.export.files.remove(&case.export.objects[4]);
+    }, Some(BreakCode::MissingObject)),
+    ("the destination went away and came back", |case| {
+        let here = case.export.destination.clone();
+        case.export.destination.bucket_name = BucketName::parse("other-audit").unwrap();
+        case.export.add_window(&case.signer, &[2]);
+        case.export.files.remove(&case.export.objects[7]);
+        case.export.remove_digest(5);
+        case.export.destination = here;
+        case.export.add_window(&case.signer, &[2]);
+    }, None),
+    ("a copy in another bucket", |case| {
+        case.options.place = Some(format!("s3://copy/{CONFIGURATION}").parse().unwrap());
+    }, None),
+    ("a copy in another bucket with an object less", |case| {
+        case.options.place = Some(format!("s3://copy/{CONFIGURATION}").parse().unwrap());
+        case.export.files.remove(&case.export.objects[4]);
+    }, Some(BreakCode::WrongPlace)),
+    ("a copy in another bucket with a digest less", |case| {
+        case.options.place = Some(format!("s3://copy/{CONFIGURATION}").parse().unwrap());
+        case.export.remove_digest(2);
+    }, Some(BreakCode::WrongPlace)),
+
+    // A part
+    ("only what is new", |case| case.options.since = Some(at("2026-11-22T01:00:00Z")), None),
+    ("only what is new, the old is gone", |case| {
+        case.options.since = Some(at("2026-11-22T01:00:00Z"));
+        case.export.remove_digest(0);
+        case.export.remove_digest(1);
+    }, None),
+    ("only what is new, and it is broken", |case| {
+        case.options.since = Some(at("2026-11-22T01:00:00Z"));
+        case.export.flip(&case.export.objects[3].clone(), 30);
+    }, Some(BreakCode::AlteredObject)),
+    ("only what is new, and its first digest is gone", |case| {
+        case.options.since = Some(at("2026-11-22T01:00:00Z"));
+        case.export.remove_digest(2);
+    }, Some(BreakCode::MissingDigest)),
+];
+
+/// The destination of a sample was changed after so many windows; what came before is not here.
+fn move_after(case: &mut Case, windows: usize) {
+    let sample = [&[3, 2][..], &[4], &[], &[1, 5, 2], &[6]];
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.destination.bucket_name = BucketName::parse("old-audit").unwrap();
+    for events in &sample[..windows] {
+        export.add_window(&case.signer, events);
+    }
+    export.files.clear();
+    export.destination = case.export.destination.clone();
+    for events in &sample[windows..] {
+        export.add_window(&case.signer, events);
+    }
+    case.export = export;
+}
+
+#[test]
+fn each_is_named() {
+    let mut wrong = Vec::new();
+    for (name, tamper, expected) in CASES {
+        let mut case = Case::new();
+        tamper(&mut case);
+        let report = case.verify();
+        let actual = report.breaks.first().map(|broken| broken.code);
+        let is_consistent = (report.verdict == Verdict::Complete) == report.breaks.is_empty()
+            && report.complete_through.is_some() == report.breaks.is_empty()
+            && report.break_count >= report.breaks.len() as u64;
+        if actual != *expected || !is_consistent {
+            wrong.push(format!("{name}: expected {expected:?}\n{report}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_case() {
+    for code in BreakCode::ALL {
+        assert!(CASES.iter().any(|(_, _, expected)| *expected == Some(code)), "{code:?}");
+    }
+}
+
+/// Whichever byte of a digest or a signature is changed, it shows.
+#[test]
+fn no_byte_of_the_chain_is_free() {
+    let mut case = Case::new();
+    let names: Vec<_> = case.export.files.keys().filter(|name| name.starts_with('_')).cloned().collect();
+    for name in names {
+        for index in (0..case.export.files[&name].len()).step_by(7) {
+            case.export.flip(&name, index);
+            assert_eq!(case.verify().verdict, Verdict::Broken, "{name} at {index}");
+            case.export.flip(&name, index);
+        }
+    }
+    assert_eq!(case.verify().verdict, Verdict::Complete);
+}
+
+/// The bytes of every object are all proved, and each file is needed.
+#[test]
+fn no_file_is_free() {
+    let mut case = Case::new();
+    // Without the newest digest a shorter export is complete: that is what an expectation is for.
+    case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
+    for (name, bytes) in case.export.files.clone() {
+        case.export.files.remove(&name);
+        assert_eq!(case.verify().verdict, Verdict::Broken, "without {name}");
+        case.export.files.insert(name.clone(), bytes.clone());
+        for index in (0..bytes.len()).step_by(11) {
+            case.export.flip(&name, index);
+            assert_eq!(case.verify().verdict, Verdict::Broken, "{name} at {index}");
+            case.export.flip(&name, index);
+        }
+    }
+}
+
+/// What is broken at one end doesn't hide what is proved at the other.
+#[test]
+fn the_sound_part_is_told_and_checked() {
+    let mut case = Case::new();
+    case.export.remove_digest(2);
+    case.export.flip(&case.export.objects[6].clone(), 30);
+    case.export.flip(&case.export.objects[0].clone(), 30);
+    let report = case.verify();
+    let codes: Vec<_> = report.breaks.iter().map(|broken| broken.code).collect();
+    assert_eq!(codes, [BreakCode::MissingDigest, BreakCode::AlteredObject, BreakCode::AlteredObject]);
+    assert_eq!((report.digests.count, report.digests.stretches, report.objects.intact), (4, 2, 5));
+}
+
+#[test]
+fn what_lies_outside_of_the_proven_is_sorted() {
+    let mut case = Case::new();
+    move_after(&mut case, 3);
+    case.export.files.insert(Export::object_name_at("2026-11-21T21:00:00Z"), Bytes::from_static(b"old"));
+    case.export.files.insert(Export::object_name_at("2026-11-23T21:00:00Z"), Bytes::from_static(b"new"));
+    let report = case.verify();
+    assert_eq!(report.verdict, Verdict::Complete);
+    assert_eq!((report.uncovered.count, report.pending.count), (1, 1));
+    assert!(!report.is_whole && Case::new().verify().is_whole);
+    assert_eq!(report.elsewhere.digest_count, 1);
+    let reference: &DigestReference = &report.elsewhere.digests[0];
+    assert_eq!(reference.bucket.as_str(), "old-audit");
+    assert_ne!(reference.sha256, Hex32([0; 32]));
+}
+
+fn without_hashes(text: &str) -> String {
+    let mut words = String::new();
+    let mut run = String::new();
+    for character in text.chars().chain([' ']) {
+        if character.is_ascii_digit() || ('a'..='f').contains(&character) {
+            run.push(character);
+            continue;
+        }
+        words.push_str(if run.len() == 64 { "<SHA-256>" } else { &run });
+        run.clear();
+        words.push(character);
+    }
+    words.trim_end().to_owned()
+}
+
+#[test]
+fn report_of_a_complete_export() {
+    let mut case = Case::new();
+    let newer = Signer::generate();
+    case.trust(&newer);
+    case.options.deep = true;
+    case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+    let floor = at("2026-11-22T07:00:00Z");
+    case.export.add_window_with(&newer, &[], |digest| digest.gaps.push(gap(digest.window.from, floor)));
+    case.export.add_objects(&[2]);
+    let report = case.verify();
+    insta::assert_snapshot!("complete_text", without_hashes(&report.to_string()));
+    insta::assert_snapshot!("complete_json", without_hashes(&serde_json::to_string_pretty(&report).unwrap()));
+}
+
+#[test]
+fn report_of_a_broken_export() {
+    let mut case = Case::new();
+    move_after(&mut case, 3);
+    case.export.flip(&case.export.objects[4].clone(), 30);
+    case.export.swap(&case.export.objects[5].clone(), &case.export.objects[6].clone());
+    case.export.files.insert("date=2026-11-22/\u{1b}[2Jgone\u{202E}".to_owned(), Bytes::new());
+    let report = case.verify();
+    insta::assert_snapshot!("broken_text", without_hashes(&report.to_string()));
+    insta::assert_snapshot!("broken_json", without_hashes(&serde_json::to_string_pretty(&report).unwrap()));
+}
