@@ -9,7 +9,9 @@ TENANT ?= acme
 PERMISSIONS ?= AUDIT,AUDIT_WRITE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down token test lint fmt lock tools
+SEEDS ?= 100000
+
+.PHONY: help demo up down token test sim lint fmt lock tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -29,6 +31,9 @@ token: ## Prints a token for the local stack: make token TENANT=acme PERMISSIONS
 
 test: tools ## Formatting, lints, unit tests, and end-to-end tests on a stack of their own
 	@$(PYTHON) infra/local/checks.py test
+
+sim: ## Plays SEEDS histories of the export engine, or the one of SEED: make sim SEEDS=1000000, make sim SEED=17
+	@cargo run --quiet --release --package simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
 
 lint: tools ## Formatting and lints of Rust, Python and the template
 	@$(PYTHON) infra/local/checks.py lint

@@ -56,6 +56,7 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
 mod tests {
     use std::time::Duration;
 
+    use domain::export_run::PlanLimits;
     use export::run::EngineSettings;
     use runtime::environment::DeploymentMode;
 
@@ -70,7 +71,11 @@ mod tests {
             secret_key_arn: String::new(),
             signing_key_arn: String::new(),
             mode,
-            engine: EngineSettings { settle: Duration::from_mins(20), retention: Duration::from_hours(24) },
+            engine: EngineSettings {
+                settle: Duration::from_mins(20),
+                retention: Duration::from_hours(24),
+                limits: PlanLimits::CURRENT,
+            },
             slot_length: None,
         }
     }

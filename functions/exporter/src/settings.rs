@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{export_run::MIN_SETTLE, interval::ExportInterval};
+use domain::{
+    export_run::{MIN_SETTLE, PlanLimits},
+    interval::ExportInterval,
+};
 use export::run::EngineSettings;
 use runtime::environment::{DeploymentMode, Environment};
 
@@ -53,6 +56,7 @@ impl Settings {
             engine: EngineSettings {
                 settle: Duration::from_secs(settle?),
                 retention: Duration::from_secs(retention? * SECONDS_PER_DAY),
+                limits: PlanLimits::CURRENT,
             },
             slot_length: slot_seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs),
         })

@@ -20,10 +20,9 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::operation::BuildError;
 use domain::{
-    block::BlockId,
     configuration::ConfigurationKey,
     digest::{DigestObject, MAX_DIGEST_OBJECTS},
-    export_run::{RunState, Window},
+    export_run::{RunState, Window, WindowId},
     time::Timestamp,
 };
 use export::ports::{
@@ -237,25 +236,22 @@ impl RunStore for RunTable {
         }
     }
 
-    async fn store_window(&self, lease: &Lease, window: Option<&Window>) -> Result<(), PortError> {
+    async fn store_window(&self, lease: &Lease, window: &Window) -> Result<(), PortError> {
         let operation = "dynamodb:UpdateItem (store window)";
-        let update = match window {
-            Some(window) => self
-                .fenced_update(lease, "SET openWindow = :window")
-                .expression_attribute_values(":window", json(operation, window)?),
-            None => self.fenced_update(lease, "REMOVE openWindow"),
-        };
+        let update = self
+            .fenced_update(lease, "SET openWindow = :window")
+            .expression_attribute_values(":window", json(operation, window)?);
         send_fenced(operation, update).await
     }
 
     async fn store_intent(
         &self,
         lease: &Lease,
-        window: BlockId,
+        window: WindowId,
         object: &DigestObject,
     ) -> Result<IntentAnswer, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
-        let expires_at = window.timestamp().saturating_add(INTENT_LIFETIME);
+        let expires_at = object.last_block.timestamp().saturating_add(INTENT_LIFETIME);
         let put = self.put_once(
             &lease.key,
             &item::intent_name(window, object.first_block),
@@ -274,7 +270,7 @@ impl RunStore for RunTable {
         }
     }
 
-    async fn intents(&self, lease: &Lease, window: BlockId) -> Result<Vec<DigestObject>, PortError> {
+    async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
         let operation = "dynamodb:Query (intents)";
         let mut objects = Vec::new();
         let mut start = None;

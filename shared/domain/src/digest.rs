@@ -90,7 +90,8 @@ pub struct DigestObject {
     pub newest_event: Timestamp,
 }
 
-/// Receipt times `from..to` that could not be exported any more.
+/// Receipt times that could not be exported any more: from the window's first block on, which was received at `from`, to
+/// before `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gap {

@@ -8,7 +8,6 @@ use crate::{
     block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
     digest::{DigestReference, Gap, GapReason, MAX_DIGEST_OBJECTS},
-    gzip,
     time::Timestamp,
 };
 
@@ -59,6 +58,30 @@ pub enum RunTrigger {
     Manual,
 }
 
+/// The sizes that a plan fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanLimits {
+    /// Bytes; see [`TARGET_STORED_LENGTH`].
+    pub target_stored_length: u64,
+    /// Bytes; see [`TARGET_RAW_LENGTH`].
+    pub target_raw_length: u64,
+    /// Bytes; see [`PART_SIZE`].
+    pub part_size: u64,
+    /// See [`MAX_DIGEST_OBJECTS`].
+    pub max_objects: u64,
+}
+
+impl PlanLimits {
+    /// Those of this version of the code.
+    pub const CURRENT: Self = Self {
+        target_stored_length: TARGET_STORED_LENGTH,
+        target_raw_length: TARGET_RAW_LENGTH,
+        part_size: PART_SIZE,
+        max_objects: MAX_DIGEST_OBJECTS,
+    };
+}
+
 /// Everything about a run that decides which bytes it writes where. Stored before anything is read and never changed, so
 /// that every retry writes the same objects, whatever was deployed or edited in between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,34 +89,25 @@ pub enum RunTrigger {
 pub struct Plan {
     pub destination: Destination,
     pub encoder_version: u32,
-    /// Bytes; see [`TARGET_STORED_LENGTH`].
-    pub target_stored_length: u64,
-    /// Bytes; see [`TARGET_RAW_LENGTH`].
-    pub target_raw_length: u64,
-    /// Bytes; see [`PART_SIZE`].
-    pub part_size: u64,
+    pub limits: PlanLimits,
 }
 
-impl Plan {
-    /// The plan of a run that starts now with this code.
-    #[must_use]
-    pub fn for_destination(destination: Destination) -> Self {
-        Self {
-            destination,
-            encoder_version: gzip::ENCODER_VERSION,
-            target_stored_length: TARGET_STORED_LENGTH,
-            target_raw_length: TARGET_RAW_LENGTH,
-            part_size: PART_SIZE,
-        }
-    }
+/// What names a window of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowId {
+    /// The sequence of the digest that will tell of it.
+    pub sequence: u64,
+    /// How many windows of this sequence were given up before anything was delivered, because the destination was edited.
+    pub revision: u64,
 }
 
 /// The blocks of one run, and how far it got: those from `from` to before `to`, but none from within the gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
-    /// The sequence of the digest that will tell of it.
-    pub sequence: u64,
+    #[serde(flatten)]
+    pub id: WindowId,
     /// The cursor when the window was fixed.
     pub from: BlockId,
     /// The first block id after it.
@@ -120,7 +134,7 @@ impl Window {
     /// Whether its digest can't tell of more objects.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.checkpoint.objects >= MAX_DIGEST_OBJECTS
+        self.checkpoint.objects >= self.plan.limits.max_objects
     }
 
     /// Where the window ends if it has to end with what is delivered. `None`: nothing is.
@@ -163,6 +177,8 @@ pub struct RunState {
     pub cursor: BlockId,
     /// The sequence of the next digest.
     pub next_sequence: u64,
+    /// The revision of the next window, while it has the same sequence.
+    pub next_revision: u64,
     /// The newest digest.
     pub head: Option<DigestReference>,
     /// Rises with each lease; a write under an older one is refused.
@@ -182,6 +198,7 @@ impl RunState {
         Self {
             cursor: BlockId::lowest_at(start),
             next_sequence: 0,
+            next_revision: 0,
             head: None,
             fencing_token: 0,
             window: None,
@@ -203,15 +220,16 @@ impl RunState {
         through: Timestamp,
         retention_floor: Timestamp,
         now: Timestamp,
-        destination: &Destination,
+        plan: impl FnOnce() -> Plan,
     ) -> Option<Window> {
         if self.window.is_some() {
             return self.window.clone();
         }
+        let id = WindowId { sequence: self.next_sequence, revision: self.next_revision };
         let to = BlockId::lowest_at(through);
         let exported_through = self.exported_through();
         (self.cursor < to).then(|| Window {
-            sequence: self.next_sequence,
+            id,
             from: self.cursor,
             to,
             gap: (exported_through < retention_floor).then(|| Gap {
@@ -220,7 +238,7 @@ impl RunState {
                 reason: GapReason::RetentionEnded,
             }),
             started_at: now,
-            plan: Plan::for_destination(destination.clone()),
+            plan: plan(),
             checkpoint: Checkpoint::default(),
         })
     }
@@ -243,7 +261,10 @@ pub struct RunRecord {
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::configuration::{bucket::BucketName, region::Region};
+    use crate::{
+        configuration::{bucket::BucketName, region::Region},
+        gzip,
+    };
 
     fn destination() -> Destination {
         Destination {
@@ -261,11 +282,21 @@ mod tests {
 
     fn state(cursor: &str) -> RunState {
         let cursor = BlockId::lowest_at(at(cursor));
-        RunState { cursor, next_sequence: 3, head: None, fencing_token: 1, window: None, rerun_through: None }
+        RunState {
+            cursor,
+            next_sequence: 3,
+            next_revision: 0,
+            head: None,
+            fencing_token: 1,
+            window: None,
+            rerun_through: None,
+        }
     }
 
     fn window(state: &RunState, through: &str, floor: &str) -> Option<Window> {
-        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), &destination())
+        let plan =
+            || Plan { destination: destination(), encoder_version: gzip::ENCODER_VERSION, limits: PlanLimits::CURRENT };
+        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), plan)
     }
 
     #[test]

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_24_hour_export_is_a_calendar_day() {
-        let settle = Duration::from_secs(20 * 60);
+        let settle = Duration::from_mins(20);
         let day = ExportInterval::Every24Hours.duration();
         for (scheduled, boundary) in [
             ("2026-11-22T00:20:00Z", "2026-11-22T00:00:00.000Z"),

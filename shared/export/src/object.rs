@@ -43,8 +43,8 @@ pub(crate) async fn assemble_next(
     let day = first_block.timestamp().utc_day();
     let mut encoder = ObjectEncoder::new();
     while let Some(next) = blocks.peek().await?.map(|block| block.id) {
-        let is_full = encoder.stored_length() as u64 >= plan.target_stored_length
-            || encoder.raw_length() >= plan.target_raw_length;
+        let is_full = encoder.stored_length() as u64 >= plan.limits.target_stored_length
+            || encoder.raw_length() >= plan.limits.target_raw_length;
         if is_full || next.timestamp().utc_day() != day {
             break;
         }

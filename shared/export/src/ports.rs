@@ -8,7 +8,7 @@ use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, DigestReference, Hex32},
-    export_run::{BlockRange, RunRecord, RunRequest, RunState, Window},
+    export_run::{BlockRange, RunRecord, RunRequest, RunState, Window, WindowId},
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -214,26 +214,22 @@ pub trait RunStore: Send + Sync {
         through: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// Stores a window, its plan and how far it got; `None`: there is none any more.
-    fn store_window(
-        &self,
-        lease: &Lease,
-        window: Option<&Window>,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Stores a window, its plan and how far it got.
+    fn store_window(&self, lease: &Lease, window: &Window) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Stores that an object of the window will be written, unless that is known already.
     fn store_intent(
         &self,
         lease: &Lease,
-        window: BlockId,
+        window: WindowId,
         object: &DigestObject,
     ) -> impl Future<Output = Result<IntentAnswer, PortError>> + Send;
 
-    /// The intents of the window that begins with `window`, in the order of their blocks.
+    /// The intents of the window, in the order of their blocks.
     fn intents(
         &self,
         lease: &Lease,
-        window: BlockId,
+        window: WindowId,
     ) -> impl Future<Output = Result<Vec<DigestObject>, PortError>> + Send;
 
     /// Stores the digest of a sequence unless there is one, and gives the one that is there then.

@@ -6,7 +6,8 @@ use domain::{
     block::BlockId,
     configuration::ExportConfiguration,
     connection::Connection,
-    export_run::{HEARTBEAT, LEASE_DURATION, RunRecord, RunRequest, RunState, SLICE, Window},
+    export_run::{HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window},
+    gzip::ENCODER_VERSION,
     time::Timestamp,
 };
 use futures::future::{Either, join, select};
@@ -49,6 +50,8 @@ pub struct EngineSettings {
     pub settle: Duration,
     /// How long after its receipt an event can be exported.
     pub retention: Duration,
+    /// Those of new plans.
+    pub limits: PlanLimits,
 }
 
 /// How a run ended well: nothing of it has to be done again.
@@ -247,7 +250,12 @@ where
         let destination = &configuration.destination;
         loop {
             let now = self.clock.now();
-            let Some(mut window) = state.window_through(through, self.retention_floor(), now, destination) else {
+            let plan = || Plan {
+                destination: destination.clone(),
+                encoder_version: ENCODER_VERSION,
+                limits: self.settings.limits,
+            };
+            let Some(mut window) = state.window_through(through, self.retention_floor(), now, plan) else {
                 return Ok(Stop::Done);
             };
             if progress.moved && now >= pause_at {
@@ -257,7 +265,7 @@ where
                 self.test_connection(configuration).await?;
             }
             if state.window.is_none() {
-                self.runs.store_window(lease, Some(&window)).await?;
+                self.runs.store_window(lease, &window).await?;
                 state.window = Some(window.clone());
             }
             let end = if window.plan.destination == *destination {
@@ -268,9 +276,10 @@ where
             } else {
                 // The destination was edited: the window ends with what went to the old one.
                 // What was sealed already stays sealed.
-                let sealed = self.runs.digest(lease, window.sequence).await?.map(|sealed| sealed.end_block);
+                let sealed = self.runs.digest(lease, window.id.sequence).await?.map(|sealed| sealed.end_block);
                 let Some(end) = sealed.or(window.delivered_end()) else {
-                    self.runs.store_window(lease, None).await?;
+                    // Nothing went there: another window takes its place.
+                    state.next_revision = window.id.revision + 1;
                     state.window = None;
                     continue;
                 };
@@ -310,8 +319,12 @@ where
         if range.is_empty() {
             return Ok(Ok(window.to));
         }
-        let sink = self.connector.connect(configuration, &window.plan.destination).await?;
         let plan = window.plan.clone();
+        if plan.encoder_version != ENCODER_VERSION {
+            let detail = format!("the window was planned with encoder {}", plan.encoder_version);
+            return Err(PortError::internal("encode objects", detail));
+        }
+        let sink = self.connector.connect(configuration, &plan.destination).await?;
         let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
         let mut ready = assemble_next(&mut blocks, &lease.key, &plan, window.checkpoint).await?;
         while let Some(object) = ready {
@@ -352,14 +365,14 @@ where
         sink: &impl ObjectSink,
     ) -> Result<(), PortError> {
         let description = &object.description;
-        let intended = self.runs.store_intent(lease, window.from, description).await?;
+        let intended = self.runs.store_intent(lease, window.id, description).await?;
         if let IntentAnswer::Known(earlier) = &intended
             && **earlier != *description
         {
             let detail = format!("{} would get other bytes than it was meant to have", description.key);
             return Err(PortError::internal("object differs from its intent", detail));
         }
-        let part_size = usize::try_from(window.plan.part_size).unwrap_or(usize::MAX);
+        let part_size = usize::try_from(window.plan.limits.part_size).unwrap_or(usize::MAX);
         let outcome = upload(
             sink,
             self.clock,
@@ -377,7 +390,7 @@ where
             tracing::warn!(object_key = description.key, "the object was there at the first attempt that we know of");
         }
         window.checkpoint = object.checkpoint;
-        self.runs.store_window(lease, Some(window)).await
+        self.runs.store_window(lease, window).await
     }
 
     /// Digest, then cursor.
@@ -393,9 +406,9 @@ where
         let destination = &configuration.destination;
         let sealed = seal::seal(self.runs, self.signer, lease, state, window, end).await?;
         let sink = self.connector.connect(configuration, destination).await?;
-        let head = seal::put(&sink, self.clock, lease, window.sequence, &sealed, destination).await?;
+        let head = seal::put(&sink, self.clock, lease, window.id.sequence, &sealed, destination).await?;
         let record = RunRecord {
-            sequence: window.sequence,
+            sequence: window.id.sequence,
             from: window.from.timestamp(),
             to: sealed.end_block.timestamp(),
             gap: window.gap,
@@ -406,7 +419,8 @@ where
         let completion = Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone() };
         self.runs.complete_window(lease, &completion).await?;
         state.cursor = sealed.end_block;
-        state.next_sequence = window.sequence + 1;
+        state.next_sequence = window.id.sequence + 1;
+        state.next_revision = 0;
         state.head = Some(head);
         state.window = None;
         progress.windows.push(record);

@@ -24,10 +24,10 @@ pub(crate) async fn seal(
     window: &Window,
     end: BlockId,
 ) -> Result<SealedDigest, PortError> {
-    if let Some(sealed) = runs.digest(lease, window.sequence).await? {
+    if let Some(sealed) = runs.digest(lease, window.id.sequence).await? {
         return Ok(sealed);
     }
-    let mut objects = runs.intents(lease, window.from).await?;
+    let mut objects = runs.intents(lease, window.id).await?;
     // An intent beyond the checkpoint was never carried out, or will be found again by the next window.
     objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
     if objects.len() as u64 != window.checkpoint.objects {
@@ -38,7 +38,7 @@ pub(crate) async fn seal(
         version: DIGEST_VERSION,
         tenant_id: lease.key.tenant_id.clone(),
         configuration_id: lease.key.configuration_id,
-        sequence: window.sequence,
+        sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
         objects,
         gaps: window.gap.into_iter().collect(),
@@ -48,7 +48,7 @@ pub(crate) async fn seal(
     let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
     let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
     let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature };
-    runs.store_digest(lease, window.sequence, &sealed).await
+    runs.store_digest(lease, window.id.sequence, &sealed).await
 }
 
 /// Puts digest and signature into the bucket, or finds them there, and says where.

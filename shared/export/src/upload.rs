@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn parts_cover_the_object_once() {
         for (length, part_size, expected) in
-            [(10, 5, vec![0..5, 5..10]), (11, 5, vec![0..5, 5..10, 10..11]), (3, 5, vec![0..3])]
+            [(10, 5, &[0..5, 5..10][..]), (11, 5, &[0..5, 5..10, 10..11]), (3, 5, &[0..3; 1])]
         {
             assert_eq!(part_ranges(length, part_size).collect::<Vec<_>>(), expected);
         }

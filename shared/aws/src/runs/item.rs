@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use domain::{block::BlockId, configuration::ConfigurationKey, export_run::RunState, time::Timestamp};
+use domain::{
+    block::BlockId,
+    configuration::ConfigurationKey,
+    export_run::{RunState, WindowId},
+    time::Timestamp,
+};
 use export::ports::{PortError, SealedDigest};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -31,12 +36,12 @@ pub(super) mod attribute {
 pub(super) const STATE: &str = "state";
 
 /// Sorts like the blocks of a window.
-pub(super) fn intent_name(window: BlockId, first_block: BlockId) -> String {
+pub(super) fn intent_name(window: WindowId, first_block: BlockId) -> String {
     format!("{}{first_block}", intent_prefix(window))
 }
 
-pub(super) fn intent_prefix(window: BlockId) -> String {
-    format!("intent#{window}#")
+pub(super) fn intent_prefix(window: WindowId) -> String {
+    format!("intent#{:010}.{}#", window.sequence, window.revision)
 }
 
 pub(super) fn digest_name(sequence: u64) -> String {
@@ -74,6 +79,7 @@ pub(super) fn read_state(item: &Item) -> Result<RunState, PortError> {
     Ok(RunState {
         cursor: read_block(item, attribute::NEXT_BLOCK)?,
         next_sequence: read_number(item, attribute::NEXT_SEQUENCE)?,
+        next_revision: 0,
         head: read_optional_json(item, attribute::CHAIN_HEAD)?,
         fencing_token: read_number(item, attribute::FENCING_TOKEN)?,
         window: read_optional_json(item, attribute::OPEN_WINDOW)?,

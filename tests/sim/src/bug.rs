@@ -1,0 +1,31 @@
+//! Known bugs that can be switched on, to prove that the simulation catches them.
+
+use clap::ValueEnum;
+
+/// A mistake that an export engine could make. Each is made where the engine meets the world, in the simulated ports, so
+/// that the engine itself has no switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KnownBug {
+    /// The cursor moves when a window is begun, not when it is in the bucket.
+    CursorBeforeUpload,
+    /// Writes under an old lease are carried out.
+    NoFencing,
+    /// A slot is exported at its boundary, while writes of before it are still landing.
+    SettleOfZero,
+    /// A retry makes its own window instead of the one that was begun.
+    WindowNotStored,
+    /// A retry makes its own plan, with the sizes of whatever is deployed now.
+    PlanNotStored,
+    /// The checkpoint is stored with the intent, before the object is in the bucket.
+    CheckpointBeforeCompletion,
+    /// A run that goes on skips the first page of what is left.
+    ContinuationSkipsPage,
+    /// Readers merge fewer shards than are written to.
+    FewerShardsRead,
+    /// A retry signs its digest again.
+    DigestSignedAgain,
+    /// Objects are written without having been announced.
+    NoIntent,
+    /// What is past its retention is whatever happens to be deleted, instead of what the window says.
+    RetentionByDeletion,
+}

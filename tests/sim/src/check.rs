@@ -1,0 +1,171 @@
+//! What has to be true when the world has calmed down.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, Read},
+};
+
+use bytes::Bytes;
+use domain::{
+    block::BlockId,
+    configuration::ConfigurationKey,
+    digest::{Digest, DigestReference, Gap, Hex32, SIGNATURE_SUFFIX},
+    time::Timestamp,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    history::Verdict,
+    ports::FINGERPRINT,
+    world::{RunItems, WorldState},
+};
+
+/// Looks at everything that a customer could see.
+pub(crate) fn verdict(
+    state: &WorldState,
+    keys: &[ConfigurationKey],
+    through: Timestamp,
+    runs: u64,
+    crashes: u64,
+) -> Verdict {
+    let mut violations = state.violations.clone();
+    let (mut objects, mut digests) = (0, 0);
+    for key in keys {
+        let mut complain = |text: String| violations.push(format!("{key}: {text}"));
+        let Some(items) = state.runs.get(key) else {
+            complain("was never exported".to_owned());
+            continue;
+        };
+        if items.state.exported_through() < through {
+            complain(format!("is exported through {}, not {through}", items.state.exported_through()));
+        }
+        match chain(state, items) {
+            Ok(chain) => {
+                digests += chain.len();
+                objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+                if let Err(text) = delivered(state, key, items, &chain) {
+                    complain(text);
+                }
+            }
+            Err(text) => complain(text),
+        }
+    }
+    let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
+    Verdict { violations, blocks, objects, digests, runs, crashes }
+}
+
+/// The digests, oldest first, followed back from the head as a customer would.
+fn chain(state: &WorldState, items: &RunItems) -> Result<Vec<Digest>, String> {
+    let mut chain = Vec::new();
+    let mut next = items.state.head.clone();
+    while let Some(reference) = next.take() {
+        let digest = read_digest(state, &reference)?;
+        next.clone_from(&digest.previous);
+        chain.push(digest);
+    }
+    chain.reverse();
+    for (sequence, digest) in (0_u64..).zip(&chain) {
+        if digest.sequence != sequence {
+            return Err(format!("digest {sequence} calls itself {}", digest.sequence));
+        }
+    }
+    for pair in chain.windows(2) {
+        if let [earlier, later] = pair
+            && earlier.window.end_block != later.window.first_block
+        {
+            return Err(format!("window {} doesn't begin where the one before it ends", later.sequence));
+        }
+    }
+    match chain.last() {
+        Some(last) if last.window.end_block != items.state.cursor => {
+            Err("the cursor isn't the end of the chain".to_owned())
+        }
+        _ => Ok(chain),
+    }
+}
+
+fn read_digest(state: &WorldState, reference: &DigestReference) -> Result<Digest, String> {
+    let DigestReference { bucket, key, sha256, signature_sha256 } = reference;
+    let bytes = object(state, bucket.as_str(), key)?;
+    let signature = object(state, bucket.as_str(), &format!("{key}{SIGNATURE_SUFFIX}"))?;
+    if hash(bytes) != *sha256 || hash(signature) != *signature_sha256 {
+        return Err(format!("{key} or its signature is not what the chain says"));
+    }
+    if !signature.starts_with(&hash(bytes).0) {
+        return Err(format!("the signature of {key} is of other bytes"));
+    }
+    let digest = Digest::from_bytes(bytes).map_err(|error| format!("{key}: {error}"))?;
+    if digest.signing_key == FINGERPRINT { Ok(digest) } else { Err(format!("{key} names another key")) }
+}
+
+/// Every block exactly once, in order, in objects that are what their digests say, and nothing else.
+fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Result<(), String> {
+    let mut lines = Vec::new();
+    let mut listed = BTreeSet::new();
+    let mut last_block = None;
+    for object_of in chain.iter().flat_map(|digest| &digest.objects) {
+        let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
+        if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
+            return Err(format!("{} is not what its digest says", object_of.key));
+        }
+        let mut raw = Vec::new();
+        flate2::read::GzDecoder::new(bytes.as_ref())
+            .take(object_of.raw_length + 1)
+            .read_to_end(&mut raw)
+            .map_err(|error| format!("{}: {error}", object_of.key))?;
+        let events = raw.lines().count() as u64;
+        if raw.len() as u64 != object_of.raw_length || events != object_of.events {
+            return Err(format!("{} doesn't hold what its digest says", object_of.key));
+        }
+        if Some(object_of.first_block) <= last_block || object_of.last_block < object_of.first_block {
+            return Err(format!("{} is out of order", object_of.key));
+        }
+        last_block = Some(object_of.last_block);
+        listed.insert((object_of.bucket.as_str(), object_of.key.as_str()));
+        lines.extend(raw);
+    }
+    let expected = expected(state, key, items, chain);
+    if lines != expected {
+        let count = |bytes: &[u8]| bytes.lines().count();
+        return Err(format!("{} events arrived of {}, or not in order", count(&lines), count(&expected)));
+    }
+    unlisted(state, key, &listed)
+}
+
+/// The raw text of every block that was stored from the start of the export to its cursor, but for signed gaps.
+fn expected(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Vec<u8> {
+    let start = chain.first().map_or(items.state.cursor, |digest| digest.window.first_block);
+    let lies_in = |id: BlockId, digest: &Digest, gap: &Gap| id >= digest.window.first_block && id.timestamp() < gap.to;
+    let is_in_gap = |id| chain.iter().any(|digest| digest.gaps.iter().any(|gap| lies_in(id, digest, gap)));
+    let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
+    landed
+        .filter(|(id, _)| **id >= start && **id < items.state.cursor && !is_in_gap(**id))
+        .flat_map(|(_, raw)| raw.iter().copied())
+        .collect()
+}
+
+/// Nothing lies in the buckets that no digest tells of. Only after an edit of the destination may the object that was
+/// under way lie in the old bucket as well.
+fn unlisted(state: &WorldState, key: &ConfigurationKey, listed: &BTreeSet<(&str, &str)>) -> Result<(), String> {
+    if state.edited.contains(key) {
+        return Ok(());
+    }
+    let data_prefix = format!("{}/date=", key.configuration_id);
+    for (bucket, content) in &state.buckets {
+        for name in content.objects.keys().filter(|name| name.starts_with(&data_prefix)) {
+            if !listed.contains(&(bucket.as_str(), name.as_str())) {
+                return Err(format!("{name} is in the bucket and in no digest"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn object<'a>(state: &'a WorldState, bucket: &str, key: &str) -> Result<&'a Bytes, String> {
+    let found = state.buckets.get(bucket).and_then(|bucket| bucket.objects.get(key));
+    found.ok_or_else(|| format!("{key} is missing from {bucket}"))
+}
+
+fn hash(bytes: &[u8]) -> Hex32 {
+    Hex32(Sha256::digest(bytes).into())
+}

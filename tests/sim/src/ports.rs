@@ -1,0 +1,512 @@
+//! The engine's ports as one process sees them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, Shard},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    connection::{Connection, ConnectionFailure},
+    digest::{DigestObject, Hex32},
+    export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export::ports::{
+    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, IntentAnswer, Lease,
+    LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer, ProbeWith, PutObject, ReleaseAnswer,
+    RunReport, RunStore, SealedDigest, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    bug::KnownBug,
+    world::{PendingUpload, RunItems, Timestamp0, World, WorldState},
+};
+
+/// Blocks in one page of a shard.
+pub(crate) const PAGE_BLOCKS: usize = 3;
+
+/// The fingerprint of the simulated signing key.
+pub(crate) const FINGERPRINT: Hex32 = Hex32([7; 32]);
+
+/// One process's view of the world.
+#[derive(Clone, Debug)]
+pub(crate) struct Ports {
+    pub(crate) world: Arc<World>,
+    /// How far this process's clock is ahead of the true time.
+    pub(crate) ahead: Duration,
+    /// The sizes in the code that this process runs.
+    pub(crate) limits: PlanLimits,
+    pub(crate) memory: Arc<Memory>,
+    seen_shards: Arc<Mutex<BTreeSet<Shard>>>,
+}
+
+impl Ports {
+    pub(crate) fn new(world: &Arc<World>, ahead: Duration, limits: PlanLimits) -> Self {
+        Self { world: Arc::clone(world), ahead, limits, memory: Arc::default(), seen_shards: Arc::default() }
+    }
+
+    fn has(&self, bug: KnownBug) -> bool {
+        self.world.has(bug)
+    }
+}
+
+/// Bytes of pages that a process holds.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    held: AtomicUsize,
+    pub(crate) peak: AtomicUsize,
+}
+
+struct Held {
+    bytes: Bytes,
+    memory: Arc<Memory>,
+}
+
+impl Held {
+    fn track(bytes: Bytes, memory: &Arc<Memory>) -> Bytes {
+        let held = memory.held.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        memory.peak.fetch_max(held, Ordering::Relaxed);
+        Bytes::from_owner(Self { bytes, memory: Arc::clone(memory) })
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Ports {
+    fn now(&self) -> Timestamp {
+        self.world.now().saturating_add(self.ahead)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+impl ConfigurationStore for Ports {
+    async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
+        let key = key.clone();
+        self.world.call("load configuration", move |state| Ok(state.configurations.get(&key).cloned())).await
+    }
+
+    async fn store_connection(
+        &self,
+        key: &ConfigurationKey,
+        version: u64,
+        connection: &Connection,
+    ) -> Result<(), PortError> {
+        let (key, connection) = (key.clone(), connection.clone());
+        let effect = move |state: &mut WorldState| {
+            if let Some(configuration) = state.configurations.get_mut(&key)
+                && configuration.version == version
+            {
+                configuration.connection = connection.clone();
+            }
+            Ok(())
+        };
+        self.world.call("store connection", effect).await
+    }
+
+    async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
+        self.world.call("store run", |_| Ok(())).await
+    }
+}
+
+impl BlockSource for Ports {
+    async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
+        if self.has(KnownBug::FewerShardsRead) && shard.number() >= 12 {
+            return Ok(BlockPage::default());
+        }
+        let is_first = self.seen_shards.lock().unwrap_or_else(PoisonError::into_inner).insert(shard);
+        let goes_on = range.first != BlockId::lowest_at(range.first.timestamp());
+        let skips = self.has(KnownBug::ContinuationSkipsPage) && is_first && goes_on;
+        let (partition, memory) = ((tenant.clone(), shard), Arc::clone(&self.memory));
+        let effect = move |state: &mut WorldState| {
+            let Some(blocks) = state.blocks.get(&partition) else { return Ok(BlockPage::default()) };
+            if range.is_empty() {
+                return Ok(BlockPage::default());
+            }
+            let mut found = blocks.range(range.first..range.end).skip(if skips { PAGE_BLOCKS } else { 0 });
+            let mut page = BlockPage::default();
+            for (_, block) in found.by_ref().take(PAGE_BLOCKS) {
+                let mut block = block.clone();
+                block.deflate = Held::track(block.deflate, &memory);
+                page.blocks.push(block);
+            }
+            if found.next().is_some() {
+                page.next = page.blocks.last().map(|block| block.id.next());
+            }
+            Ok(page)
+        };
+        self.world.call("read blocks", effect).await
+    }
+}
+
+impl DigestSigner for Ports {
+    async fn fingerprint(&self) -> Result<Hex32, PortError> {
+        self.world.call("get public key", |_| Ok(FINGERPRINT)).await
+    }
+
+    /// Like ECDSA's, no two signatures are the same.
+    async fn sign(&self, sha256: [u8; 32]) -> Result<Bytes, PortError> {
+        let effect = move |state: &mut WorldState| {
+            let nonce = state.chance.bits().to_be_bytes();
+            Ok(Bytes::from([&sha256[..], &nonce[..]].concat()))
+        };
+        self.world.call("sign", effect).await
+    }
+}
+
+/// A connection to a bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketSink {
+    ports: Ports,
+    bucket: String,
+}
+
+impl Connector for Ports {
+    type Sink = BucketSink;
+
+    async fn connect(
+        &self,
+        _configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> Result<BucketSink, PortError> {
+        self.world.call("connect", |_| Ok(())).await?;
+        Ok(BucketSink { ports: self.clone(), bucket: destination.bucket_name.as_str().to_owned() })
+    }
+
+    async fn probe(
+        &self,
+        _configuration: &ExportConfiguration,
+        _with: ProbeWith,
+    ) -> Result<Option<ProbeAnswer>, PortError> {
+        self.world.call("probe", |_| Ok(Some(ProbeAnswer::Refused))).await
+    }
+}
+
+impl BucketSink {
+    /// A request to S3: the bucket may be busy, closed to us, or forget an upload.
+    async fn request<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        effect: impl Fn(&mut WorldState, &str) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (bucket, world) = (self.bucket.clone(), Arc::clone(&self.ports.world));
+        let guarded = move |state: &mut WorldState| {
+            let now = Timestamp0(world.now());
+            let status = state.bucket(&bucket);
+            if now < status.busy_until {
+                return Err(PortError::transient(operation, "503 SlowDown"));
+            }
+            if now < status.denied_until {
+                return Err(PortError::customer(operation, ConnectionFailure::WriteDenied, "403 AccessDenied"));
+            }
+            effect(state, &bucket)
+        };
+        self.ports.world.call(operation, guarded).await
+    }
+}
+
+fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes, condition: WriteCondition) -> WriteAnswer {
+    let objects = &mut state.bucket(bucket).objects;
+    if condition == WriteCondition::Absent && objects.contains_key(key) {
+        return WriteAnswer::Exists;
+    }
+    objects.insert(key.to_owned(), bytes.clone());
+    WriteAnswer::Written
+}
+
+impl ObjectSink for BucketSink {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        let PutObject { key, bytes, sha256, condition } = object;
+        let key = key.to_owned();
+        let effect = move |state: &mut WorldState, bucket: &str| {
+            if <[u8; 32]>::from(Sha256::digest(&bytes)) != sha256 {
+                return Err(PortError::internal("put object", "BadDigest"));
+            }
+            if state.chance.happens(state.weather.upload_lost) {
+                return Ok(WriteAnswer::Lost);
+            }
+            Ok(write(state, bucket, &key, &bytes, condition))
+        };
+        self.request("put object", effect).await
+    }
+
+    async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
+        let key = key.to_owned();
+        let effect = move |state: &mut WorldState, bucket: &str| {
+            let id = format!("upload-{}", state.number());
+            let upload = PendingUpload { bucket: bucket.to_owned(), key: key.clone(), parts: BTreeMap::default() };
+            state.uploads.insert(id.clone(), upload);
+            Ok(UploadId(id))
+        };
+        self.request("create upload", effect).await
+    }
+
+    async fn upload_part(
+        &self,
+        _key: &str,
+        upload: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> Result<PartAnswer, PortError> {
+        let upload = upload.0.clone();
+        let effect = move |state: &mut WorldState, _: &str| {
+            if state.chance.happens(state.weather.upload_lost) {
+                state.uploads.remove(&upload);
+            }
+            let Some(pending) = state.uploads.get_mut(&upload) else { return Ok(PartAnswer::Lost) };
+            pending.parts.insert(number, bytes.clone());
+            let part = UploadedPart { number, entity_tag: format!("{upload}-{number}"), sha256: String::new() };
+            Ok(PartAnswer::Uploaded(part))
+        };
+        self.request("upload part", effect).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        _key: &str,
+        upload: &UploadId,
+        parts: &[UploadedPart],
+        condition: WriteCondition,
+    ) -> Result<WriteAnswer, PortError> {
+        let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
+        let effect = move |state: &mut WorldState, _: &str| {
+            let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(WriteAnswer::Lost) };
+            let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));
+            let bytes = Bytes::from(chunks.flat_map(|chunk| chunk.iter().copied()).collect::<Vec<u8>>());
+            let answer = write(state, &pending.bucket, &pending.key, &bytes, condition);
+            if answer == WriteAnswer::Written {
+                state.uploads.remove(&upload);
+            }
+            Ok(answer)
+        };
+        self.request("complete upload", effect).await
+    }
+}
+
+impl Ports {
+    /// A write that only the holder of the lease can make.
+    async fn fenced<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        lease: &Lease,
+        effect: impl Fn(&mut RunItems) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (lease, ignores) = (lease.clone(), self.has(KnownBug::NoFencing));
+        let effect = move |state: &mut WorldState| match state.runs.get_mut(&lease.key) {
+            Some(items) if ignores || items.state.fencing_token == lease.fencing_token => Ok(effect(items)),
+            _ => Err(PortError::fenced(operation)),
+        };
+        self.world.call(operation, effect).await
+    }
+
+    /// The state as it is read at the start of a run; some bugs are that less was stored than should have been.
+    fn read(&self, state: &RunState) -> RunState {
+        let mut state = state.clone();
+        if self.has(KnownBug::WindowNotStored) || self.has(KnownBug::CursorBeforeUpload) {
+            state.window = None;
+        }
+        if let Some(window) = &mut state.window {
+            if self.has(KnownBug::PlanNotStored) {
+                window.plan.limits = self.limits;
+            }
+            if self.has(KnownBug::RetentionByDeletion) {
+                window.gap = None;
+            }
+        }
+        state
+    }
+}
+
+impl RunStore for Ports {
+    async fn acquire_lease(
+        &self,
+        key: &ConfigurationKey,
+        initial: &RunState,
+        request: &LeaseRequest<'_>,
+    ) -> Result<LeaseAnswer, PortError> {
+        let (key, initial, ports) = (key.clone(), initial.clone(), self.clone());
+        let (holder, now, expires_at) = (request.holder.to_owned(), request.now, request.expires_at);
+        let effect = move |state: &mut WorldState| {
+            let items = state.runs.entry(key.clone()).or_insert_with(|| RunItems {
+                state: initial.clone(),
+                lease: None,
+                intents: BTreeMap::default(),
+                digests: BTreeMap::default(),
+                records: Vec::new(),
+            });
+            if let Some((other, until)) = &items.lease
+                && *until > now
+                && *other != holder
+            {
+                return Ok(LeaseAnswer::Held { fencing_token: items.state.fencing_token });
+            }
+            items.state.fencing_token += 1;
+            items.lease = Some((holder.clone(), expires_at));
+            let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
+            Ok(LeaseAnswer::Granted { lease, state: Box::new(ports.read(&items.state)) })
+        };
+        self.world.call("acquire lease", effect).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> Result<(), PortError> {
+        let effect = move |items: &mut RunItems| {
+            if let Some((_, until)) = &mut items.lease {
+                *until = expires_at;
+            }
+        };
+        self.fenced("renew lease", lease, effect).await
+    }
+
+    async fn note_rerun(&self, key: &ConfigurationKey, holder: u64, through: Timestamp) -> Result<bool, PortError> {
+        let key = key.clone();
+        let effect = move |state: &mut WorldState| {
+            let Some(items) = state.runs.get_mut(&key) else { return Ok(false) };
+            let is_held_by_same = items.lease.is_some() && items.state.fencing_token == holder;
+            if is_held_by_same {
+                items.state.rerun_through = items.state.rerun_through.max(Some(through));
+            }
+            Ok(is_held_by_same)
+        };
+        self.world.call("note rerun", effect).await
+    }
+
+    async fn store_window(&self, lease: &Lease, window: &Window) -> Result<(), PortError> {
+        let (window, moves_cursor) = (window.clone(), self.has(KnownBug::CursorBeforeUpload));
+        let effect = move |items: &mut RunItems| {
+            if moves_cursor {
+                items.state.cursor = window.to;
+            }
+            items.state.window = Some(window.clone());
+        };
+        self.fenced("store window", lease, effect).await
+    }
+
+    async fn store_intent(
+        &self,
+        lease: &Lease,
+        window: WindowId,
+        object: &DigestObject,
+    ) -> Result<IntentAnswer, PortError> {
+        if self.has(KnownBug::NoIntent) {
+            return Ok(IntentAnswer::New);
+        }
+        let (object, checkpoints) = (object.clone(), self.has(KnownBug::CheckpointBeforeCompletion));
+        let effect = move |items: &mut RunItems| {
+            if let Some(window) = &mut items.state.window
+                && checkpoints
+            {
+                window.checkpoint.last_block = Some(object.last_block);
+                window.checkpoint.objects += 1;
+            }
+            let name = (window, object.first_block);
+            if let Some(known) = items.intents.get(&name) {
+                return IntentAnswer::Known(Box::new(known.clone()));
+            }
+            items.intents.insert(name, object.clone());
+            IntentAnswer::New
+        };
+        self.fenced("store intent", lease, effect).await
+    }
+
+    async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
+        let key = lease.key.clone();
+        let effect = move |state: &mut WorldState| {
+            let of_window =
+                |(name, object): (&(WindowId, BlockId), &DigestObject)| (name.0 == window).then(|| object.clone());
+            Ok(state
+                .runs
+                .get(&key)
+                .map(|items| items.intents.iter().filter_map(of_window).collect())
+                .unwrap_or_default())
+        };
+        self.world.call("read intents", effect).await
+    }
+
+    async fn store_digest(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        digest: &SealedDigest,
+    ) -> Result<SealedDigest, PortError> {
+        let (digest, replaces) = (digest.clone(), self.has(KnownBug::DigestSignedAgain));
+        let effect = move |items: &mut RunItems| {
+            if replaces {
+                items.digests.insert(sequence, digest.clone());
+            }
+            items.digests.entry(sequence).or_insert_with(|| digest.clone()).clone()
+        };
+        self.fenced("store digest", lease, effect).await
+    }
+
+    async fn digest(&self, lease: &Lease, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
+        let (key, forgets) = (lease.key.clone(), self.has(KnownBug::DigestSignedAgain));
+        let effect = move |state: &mut WorldState| {
+            let items = state.runs.get(&key).filter(|_| !forgets);
+            Ok(items.and_then(|items| items.digests.get(&sequence).cloned()))
+        };
+        self.world.call("read digest", effect).await
+    }
+
+    async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {
+        let (lease, completion) = (lease.clone(), completion.clone());
+        let ignores = self.has(KnownBug::NoFencing);
+        let moves_before = self.has(KnownBug::CursorBeforeUpload);
+        let effect = move |state: &mut WorldState| {
+            let WorldState { runs, violations, .. } = state;
+            let Some(items) = runs.get_mut(&lease.key) else { return Err(PortError::fenced("complete window")) };
+            if !ignores && items.state.fencing_token != lease.fencing_token {
+                return Err(PortError::fenced("complete window"));
+            }
+            if items.records.iter().any(|record| record.sequence == completion.record.sequence) {
+                return Ok(());
+            }
+            if completion.cursor < items.state.cursor && !moves_before {
+                violations.push(format!("the cursor moved back to {}", completion.cursor));
+            }
+            items.state.cursor = completion.cursor;
+            items.state.next_sequence = completion.record.sequence + 1;
+            items.state.head = Some(completion.head.clone());
+            items.state.window = None;
+            items.records.push(completion.record.clone());
+            Ok(())
+        };
+        self.world.call("complete window", effect).await
+    }
+
+    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
+        let effect = move |items: &mut RunItems| match items.state.rerun_through {
+            Some(through) if through > exported_through => ReleaseAnswer::Rerun { through },
+            _ => {
+                items.state.rerun_through = None;
+                items.lease = None;
+                ReleaseAnswer::Released
+            }
+        };
+        self.fenced("release lease", lease, effect).await
+    }
+
+    async fn hand_over(&self, lease: &Lease) -> Result<(), PortError> {
+        self.fenced("hand over lease", lease, |items| items.lease = None).await
+    }
+}

@@ -1,0 +1,201 @@
+//! Everything outside of the processes: tables, buckets, the queue, and time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, Shard, StoredBlock},
+    configuration::{ConfigurationKey, ExportConfiguration},
+    digest::DigestObject,
+    export_run::{RunRecord, RunRequest, RunState, WindowId},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export::ports::{PortError, SealedDigest};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    bug::KnownBug,
+    faults::{Chance, Fate, Weather},
+};
+
+/// How long a caller waits for an answer that doesn't come.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One world; processes share it.
+#[derive(Debug)]
+pub(crate) struct World {
+    state: Mutex<WorldState>,
+    origin: Timestamp,
+    started: Instant,
+    pub(crate) bug: Option<KnownBug>,
+}
+
+#[derive(Debug)]
+pub(crate) struct WorldState {
+    pub(crate) chance: Chance,
+    pub(crate) weather: Weather,
+    /// What the events table holds.
+    pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
+    /// Every block that was ever stored, deleted or not: what has to arrive.
+    pub(crate) landed: BTreeMap<TenantId, BTreeMap<BlockId, Bytes>>,
+    pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
+    pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
+    pub(crate) buckets: BTreeMap<String, Bucket>,
+    pub(crate) uploads: HashMap<String, PendingUpload>,
+    pub(crate) queue: Vec<Message>,
+    pub(crate) dead_letters: Vec<RunRequest>,
+    /// Promises that were seen broken while the history went on.
+    pub(crate) violations: Vec<String>,
+    /// Configurations whose destination was edited.
+    pub(crate) edited: BTreeSet<ConfigurationKey>,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct RunItems {
+    pub(crate) state: RunState,
+    pub(crate) lease: Option<(String, Timestamp)>,
+    /// By window and first block.
+    pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
+    pub(crate) digests: BTreeMap<u64, SealedDigest>,
+    pub(crate) records: Vec<RunRecord>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    pub(crate) objects: BTreeMap<String, Bytes>,
+    /// Until then it answers 503.
+    pub(crate) busy_until: Timestamp0,
+    /// Until then it answers 403.
+    pub(crate) denied_until: Timestamp0,
+}
+
+/// A time that starts at the epoch by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Timestamp0(pub(crate) Timestamp);
+
+impl Default for Timestamp0 {
+    fn default() -> Self {
+        Self(Timestamp::EPOCH)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PendingUpload {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) parts: BTreeMap<u16, Bytes>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) number: u64,
+    pub(crate) request: RunRequest,
+    pub(crate) visible_at: Timestamp,
+    pub(crate) tries: u32,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<KnownBug>, origin: Timestamp) -> Arc<Self> {
+        let mut chance = Chance::new(seed);
+        let weather = Weather::draw(&mut chance);
+        let state = WorldState {
+            chance,
+            weather,
+            blocks: BTreeMap::new(),
+            landed: BTreeMap::new(),
+            configurations: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            uploads: HashMap::new(),
+            queue: Vec::new(),
+            dead_letters: Vec::new(),
+            violations: Vec::new(),
+            edited: BTreeSet::new(),
+            next_number: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), origin, started: Instant::now(), bug })
+    }
+
+    pub(crate) fn has(&self, bug: KnownBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// The true time; processes see it through a clock of their own.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.origin.saturating_add(self.started.elapsed())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call over the network: it may take a while, fail, be repeated by the client, or land late.
+    pub(crate) async fn call<T, E>(self: &Arc<Self>, operation: &'static str, effect: E) -> Result<T, PortError>
+    where
+        T: Send + 'static,
+        E: Fn(&mut WorldState) -> Result<T, PortError> + Send + 'static,
+    {
+        let (latency, fate, repeats) = {
+            let mut state = self.lock();
+            let is_slow = state.chance.happens(60);
+            let latency = is_slow.then(|| state.chance.between(Duration::from_millis(1), Duration::from_secs(4)));
+            let weather = state.weather;
+            (latency, weather.fate(&mut state.chance), state.chance.happens(500))
+        };
+        match latency {
+            Some(latency) => sleep(latency).await,
+            None => tokio::task::yield_now().await,
+        }
+        match fate {
+            Fate::Works => effect(&mut self.lock()),
+            Fate::FailsBefore if repeats => effect(&mut self.lock()),
+            Fate::FailsBefore => Err(PortError::transient(operation, "failed before its effect")),
+            Fate::FailsAfter => {
+                let first = effect(&mut self.lock());
+                tokio::task::yield_now().await;
+                if repeats {
+                    effect(&mut self.lock())
+                } else {
+                    first.and(Err(PortError::transient(operation, "failed after its effect")))
+                }
+            }
+            Fate::LandsLate(delay) => {
+                let world = Arc::clone(self);
+                tokio::spawn(async move {
+                    sleep(delay).await;
+                    // Nobody waits for the answer any more.
+                    drop(effect(&mut world.lock()));
+                });
+                sleep(CALL_TIMEOUT).await;
+                Err(PortError::transient(operation, "timed out; may land later"))
+            }
+        }
+    }
+}
+
+impl WorldState {
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(crate) fn enqueue(&mut self, request: RunRequest, visible_at: Timestamp) {
+        let number = self.number();
+        self.queue.push(Message { number, request, visible_at, tries: 0 });
+    }
+
+    pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {
+        self.landed.entry(tenant.clone()).or_default().insert(block.id, raw);
+        self.blocks.entry((tenant.clone(), shard)).or_default().insert(block.id, block);
+    }
+
+    pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {
+        self.buckets.entry(name.to_owned()).or_default()
+    }
+}
