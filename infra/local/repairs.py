@@ -12,6 +12,9 @@ import boto3
 
 from settings import STACK_NAME, STAGE
 
+# Of every role of the template.
+ROLE_PATH = "/audit-export/"
+
 
 def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
     def client(service: str) -> Any:
@@ -20,6 +23,7 @@ def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> No
     _gateway_responses(client("cloudformation"), client("apigateway"), outputs["RestApiId"])
     _concurrency(client("lambda"))
     _key_policy(client("kms"), outputs["SecretKeyArn"])
+    _batch_actions(client("iam"))
 
 
 def _gateway_responses(cloudformation: Any, api_gateway: Any, api_id: str) -> None:
@@ -52,3 +56,19 @@ def _key_policy(keys: Any, key_arn: str) -> None:
     for statement in policy["Statement"]:
         statement.pop("Condition", None)
     keys.put_key_policy(KeyId=key_arn, PolicyName="default", Policy=json.dumps(policy))
+
+
+def _batch_actions(iam: Any) -> None:
+    """It looks for permission to sqs:SendMessageBatch, an action that IAM does not have: sqs:SendMessage permits both."""
+    for role in iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]:
+        name = role["RoleName"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            changed = False
+            for statement in document["Statement"]:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                if "sqs:SendMessage" in actions and "sqs:SendMessageBatch" not in actions:
+                    statement["Action"] = [*actions, "sqs:SendMessageBatch"]
+                    changed = True
+            if changed:
+                iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))

@@ -117,7 +117,9 @@ WRONG_TOKENS: dict[str, Callable[[TokenFactory], str]] = {
     "signature of zeros": lambda token: token(TENANT, *BOTH).rsplit(".", 1)[0] + "." + encode(bytes(64)),
     "HMAC with the public key": lambda token: hmac_signed(token, public_pem(token)),
     "HMAC with the key set": lambda token: hmac_signed(token, (TOKEN_DIRECTORY / "jwks.json").read_bytes()),
-    "another algorithm of the same kind": with_header(alg="ES384"),
+    "another algorithm of the same kind": lambda token: unsigned(
+        {"alg": "ES384", "kid": token.key_id}, token.claims(TENANT, BOTH), bytes(96)
+    ),
     "another's key under our key id": foreign_ec,
     "another's RSA key under our key id": foreign_rsa,
     "signature in ASN.1": der_signature,

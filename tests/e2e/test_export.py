@@ -251,13 +251,12 @@ def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: 
     customer = customers.with_access_key(interval="EVERY_12_HOURS")
     sent = customer.tenant.send(make_events(6))
     through_now(customer)
-    # The development stack's slots are minutes: this one is over.
     fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
     answers = [invoke("exporter", dispatch) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["dispatched"] >= 1
-    assert answers[0]["through"].endswith(":00.000Z")
+    assert answers[0]["through"].endswith("0.000Z")
     customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)
     assert customer.exported_ids() == sent
 
