@@ -2,6 +2,7 @@
 
 mod events;
 mod token;
+mod verify;
 
 use clap::Subcommand;
 
@@ -16,6 +17,8 @@ pub enum Command {
     /// Generate audit events, and send them to the service
     #[command(subcommand)]
     Events(events::EventsCommand),
+
+    Verify(verify::VerifyArguments),
 }
 
 impl Command {
@@ -23,6 +26,7 @@ impl Command {
         match self {
             Self::Token(command) => command.run(),
             Self::Events(command) => command.run(),
+            Self::Verify(arguments) => verify::run(&arguments),
         }
     }
 }

@@ -31,6 +31,15 @@ pub enum Failure {
 
     #[error("the service refused the token: {0}")]
     TokenRefused(String),
+
+    #[error("access to the bucket was refused: {0}")]
+    BucketRefused(String),
+
+    #[error("the bucket could not be read: {0}")]
+    Bucket(String),
+
+    #[error("the export is broken: {0}")]
+    Broken(&'static str),
 }
 
 impl Failure {
@@ -41,8 +50,13 @@ impl Failure {
             Self::Unavailable(_) | Self::Cryptography(_) => 1,
             Self::InvalidArgument { .. } => 2,
             Self::Refused { .. } => 3,
-            Self::TokenRefused(_) => 4,
-            Self::File { .. } | Self::WouldOverwrite(_) | Self::InvalidFile { .. } | Self::StandardOutput(_) => 5,
+            Self::TokenRefused(_) | Self::BucketRefused(_) => 4,
+            Self::File { .. }
+            | Self::WouldOverwrite(_)
+            | Self::InvalidFile { .. }
+            | Self::StandardOutput(_)
+            | Self::Bucket(_) => 5,
+            Self::Broken(_) => 6,
         }
     }
 

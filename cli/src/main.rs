@@ -14,13 +14,15 @@ use crate::commands::Command;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the service could not be reached, or answered with faults of its own until the attempts ran out
+  1  the service or S3 could not be reached, or answered with faults of its own until the attempts ran out
   2  wrong arguments
   3  the service refused what was sent: correct it before you send it again
-  4  the service refused the token (401 or 403)
-  5  a local file could not be read or written";
+  4  the service refused the token, or S3 the credentials (401 or 403)
+  5  a file could not be read or written
+  6  the export that was verified is broken";
 
-/// Send audit events to the audit-log export service, and make the tokens that local stacks accept.
+/// Send audit events to the audit-log export service, verify what it exported, and make the tokens that local stacks
+/// accept.
 #[derive(Debug, Parser)]
 #[command(name = "audit-export", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Arguments {
@@ -61,6 +63,7 @@ mod tests {
             &["events"],
             &["events", "generate"],
             &["events", "send"],
+            &["verify"],
         ] {
             let mut command = Arguments::command().term_width(100);
             command.build();

@@ -1,0 +1,240 @@
+//! Whether an export is complete and unchanged: in the bucket itself, or in a copy on disk.
+
+mod bucket;
+mod folder;
+
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal, Read},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use clap::{Args, ValueEnum};
+use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use verification::{
+    Archive, BreakCode, Circumstances, Expectation, MAX_CONCURRENCY, Options, Place, Progress, PublicKeys, ReadError,
+    Report, Verdict,
+};
+
+use self::{bucket::Bucket, folder::Folder};
+use crate::{failure::Failure, output};
+
+/// Bytes. A file of 64 public keys in PEM has a fifth of it.
+const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
+const BUCKET_SCHEME: &str = "s3://";
+
+const EXAMPLES: &str = "\
+Examples:
+  audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --public-key key.pem
+  aws s3 sync s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b copy
+  audit-export verify copy --public-key key.pem --deep --expect-through 2026-11-22T00:00:00Z --report report.txt
+
+The exit code is 0 only if the export is complete and 6 if it is broken; `audit-export --help` lists the others.";
+
+/// Verify that an export is complete and unchanged
+///
+/// Walks the signed digests backwards from the newest: each has to be signed with one of the given public keys and to be
+/// the one that the next digest names. Then reads every object that they name. Nothing is asked of the service, and a
+/// folder is verified without any network.
+///
+/// A bucket is read with your own credentials, from the environment or a profile of the AWS command line; those of a
+/// profile with single sign-on come from `aws configure export-credentials`. They need `s3:ListBucket` and
+/// `s3:GetObject`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
+pub struct VerifyArguments {
+    /// What to verify: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder that is a copy of it
+    #[arg(value_name = "S3-URL|FOLDER")]
+    target: String,
+
+    /// A public key that digests may be signed with, in PEM; give one for each key that was in use
+    #[arg(long = "public-key", value_name = "FILE", required = true)]
+    public_keys: Vec<PathBuf>,
+
+    /// Also inflate every object and compare CRC-32, length and number of events
+    #[arg(long)]
+    deep: bool,
+
+    /// Fail if the digests don't reach to this time (RFC 3339), as they do not if the newest ones were removed
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    expect_through: Option<Timestamp>,
+
+    /// Fail if there is no digest with this SHA-256, such as that of the newest digest that the service knows
+    #[arg(long, value_name = "SHA256", value_parser = parse_sha256)]
+    expect_head: Option<Hex32>,
+
+    /// Look at no older digests than the one of this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    since: Option<Timestamp>,
+
+    /// Where the export was written to, if the target is a copy of it: `s3://<bucket>/<bucket path>/<configuration id>`
+    ///
+    /// For a folder without it, the newest digest says so. For a bucket without it, that is the place.
+    #[arg(long, value_name = "S3-URL")]
+    place: Option<Place>,
+
+    /// The bucket's region; without it, the one of the environment or the profile
+    #[arg(long)]
+    region: Option<String>,
+
+    /// The most files that are read at once
+    #[arg(long, default_value_t = 8, value_name = "FILES",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY as u64))]
+    concurrency: u64,
+
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    output: ReportFormat,
+
+    /// Also write the report to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    /// A page for people
+    #[default]
+    Text,
+    /// One JSON object on one line
+    Json,
+}
+
+fn parse_sha256(text: &str) -> Result<Hex32, domain::digest::InvalidHex> {
+    Hex32::try_from(text.to_owned())
+}
+
+fn long_help() -> String {
+    let codes = BreakCode::ALL.map(|code| format!("  {}\n      {}", code.as_str(), code.explanation())).join("\n");
+    format!("{EXAMPLES}\n\nWhat can be broken:\n{codes}")
+}
+
+pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
+    let options = options(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let report = runtime.block_on(verify(arguments, options))?;
+    let text = render(&report, arguments.output)?;
+    if let Some(path) = &arguments.report {
+        fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
+    }
+    output::print_line(&text)?;
+    match report.verdict {
+        Verdict::Complete => Ok(()),
+        Verdict::Broken => Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str()))),
+    }
+}
+
+async fn verify(arguments: &VerifyArguments, mut options: Options) -> Result<Report, Failure> {
+    if !arguments.target.starts_with(BUCKET_SCHEME) {
+        let path = Path::new(&arguments.target);
+        options.configuration_id = configuration_of(path);
+        let folder = Folder::open(path)?;
+        return verify_archive(&folder, &options, arguments)
+            .await
+            .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() });
+    }
+    let place: Place =
+        arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
+    let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
+    options.place.get_or_insert(place);
+    verify_archive(&bucket, &options, arguments).await.map_err(|error| match error {
+        ReadError::Denied(reason) => Failure::BucketRefused(reason),
+        ReadError::Unavailable(reason) => Failure::Unavailable(reason),
+        ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
+    })
+}
+
+async fn verify_archive(
+    archive: &impl Archive,
+    options: &Options,
+    arguments: &VerifyArguments,
+) -> Result<Report, ReadError> {
+    let circumstances = Circumstances {
+        target: arguments.target.clone(),
+        verified_at: now(),
+        program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let display = Display::new();
+    let report = verification::verify(archive, options, circumstances, &|progress| display.show(progress)).await;
+    display.bar.finish_and_clear();
+    report
+}
+
+fn options(arguments: &VerifyArguments) -> Result<Options, Failure> {
+    let mut keys = PublicKeys::default();
+    for path in &arguments.public_keys {
+        let mut text = String::new();
+        let file = File::open(path).map_err(Failure::file(path))?;
+        file.take(MAX_KEY_FILE_LENGTH).read_to_string(&mut text).map_err(Failure::file(path))?;
+        keys.add_pem(&text).map_err(|error| Failure::InvalidFile { path: path.clone(), reason: error.to_string() })?;
+    }
+    let mut options = Options::new(keys);
+    options.place.clone_from(&arguments.place);
+    options.deep = arguments.deep;
+    options.concurrency = usize::try_from(arguments.concurrency).unwrap_or(1);
+    options.since = arguments.since;
+    options.expectation = Expectation { through: arguments.expect_through, head: arguments.expect_head };
+    Ok(options)
+}
+
+fn invalid_argument(what: &'static str, error: &impl ToString) -> Failure {
+    Failure::InvalidArgument { what, reason: error.to_string() }
+}
+
+/// A folder that is called like a configuration is a copy of that one and no other's.
+fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
+    ConfigurationId::parse(folder.canonicalize().ok()?.file_name()?.to_str()?)
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH.saturating_add(since_epoch)
+}
+
+fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
+    match format {
+        ReportFormat::Text => Ok(report.to_string().trim_end().to_owned()),
+        ReportFormat::Json => serde_json::to_string(report).map_err(|error| Failure::StandardOutput(error.into())),
+    }
+}
+
+/// How far it is, drawn on standard error and only where a person looks at it.
+struct Display {
+    bar: ProgressBar,
+}
+
+impl Display {
+    fn new() -> Self {
+        let is_seen = io::stderr().is_terminal();
+        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bar: ProgressBar::with_draw_target(Some(0), target) }
+    }
+
+    fn show(&self, progress: Progress) {
+        match progress {
+            Progress::DigestsListed { count } => self.begin(count, "{bar:30} {pos}/{len} digests (ready in {eta})"),
+            Progress::DigestChecked => self.bar.inc(1),
+            Progress::ObjectsCounted { stored_bytes, .. } => {
+                self.begin(
+                    stored_bytes,
+                    "{bar:30} {bytes}/{total_bytes} of objects {binary_bytes_per_sec} (ready in {eta})",
+                );
+            }
+            Progress::BytesRead { count } => self.bar.inc(count),
+            Progress::ObjectChecked => {}
+        }
+    }
+
+    fn begin(&self, length: u64, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.reset();
+        self.bar.set_length(length);
+    }
+}

@@ -1,0 +1,204 @@
+//! The bucket itself, read with the credentials of the person who runs the command.
+
+use std::{collections::VecDeque, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::{Client, config::Builder, primitives::ByteStream};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, LocalBoxStream},
+};
+use verification::{Archive, Entry, Place, ReadError};
+
+use crate::failure::Failure;
+
+/// Attempts of one request, the first included.
+const MAX_ATTEMPTS: u32 = 5;
+/// How often the reading of one object goes on where its connection broke.
+const MAX_RESUMPTIONS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Nothing is heard for so long.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An export in S3.
+pub(super) struct Bucket {
+    client: Client,
+    name: String,
+    /// With a slash at its end.
+    prefix: String,
+}
+
+impl Bucket {
+    /// Finds credentials and region as the AWS command line does.
+    pub(super) async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .timeout_config(timeouts);
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        let configuration = loader.load().await;
+        if configuration.region().is_none() {
+            let reason = "none is known: give it, or set AWS_REGION".to_owned();
+            return Err(Failure::InvalidArgument { what: "--region", reason });
+        }
+        // Without this, the first request would say the same in worse words.
+        if let Some(provider) = configuration.credentials_provider() {
+            let credentials = provider.provide_credentials().await;
+            credentials.map_err(|error| Failure::BucketRefused(DisplayErrorContext(error).to_string()))?;
+        }
+        Ok(Self::new(&configuration, place))
+    }
+
+    fn new(configuration: &SdkConfig, place: &Place) -> Self {
+        // What answers at another endpoint seldom has a host name for each bucket.
+        let has_own_endpoint =
+            configuration.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let client = Client::from_conf(Builder::from(configuration).force_path_style(has_own_endpoint).build());
+        Self { client, name: place.bucket().as_str().to_owned(), prefix: format!("{}/", place.prefix()) }
+    }
+
+    /// The next page after `token`; `None` as the next token: it is the last.
+    async fn page(&self, folder: &str, token: Option<String>) -> Result<(VecDeque<Entry>, Option<String>), ReadError> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(format!("{}{folder}", self.prefix))
+            .set_continuation_token(token.clone())
+            .send()
+            .await
+            .map_err(|error| read_error(&error))?;
+        let next = answer.next_continuation_token.filter(|_| answer.is_truncated != Some(false));
+        if (next.is_none() && answer.is_truncated == Some(true)) || (next.is_some() && next == token) {
+            return Err(ReadError::Unreadable("S3's list of the bucket does not go on where it should".to_owned()));
+        }
+        let entries = answer.contents.unwrap_or_default().into_iter().map(|object| {
+            let key = object.key.unwrap_or_default();
+            let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
+            let length = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            Entry { name, length }
+        });
+        Ok((entries.collect(), next))
+    }
+
+    /// The object from `offset` on, if it still is the one that was begun.
+    async fn get(&self, name: &str, offset: u64, etag: Option<&String>) -> Result<Body, ReadError> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(format!("{}{name}", self.prefix))
+            .set_range((offset > 0).then(|| format!("bytes={offset}-")))
+            .set_if_match(etag.cloned())
+            .send()
+            .await
+            .map_err(|error| read_error(&error))?;
+        Ok(Body { bytes: answer.body, etag: answer.e_tag })
+    }
+
+    async fn next_piece(&self, reading: &mut Reading<'_>) -> Result<Option<Bytes>, ReadError> {
+        loop {
+            let body = match &mut reading.body {
+                Some(body) => body,
+                none => none.insert(self.get(reading.name, reading.offset, reading.etag.as_ref()).await?),
+            };
+            match body.bytes.next().await {
+                None => return Ok(None),
+                Some(Ok(piece)) => {
+                    reading.offset += piece.len() as u64;
+                    return Ok(Some(piece));
+                }
+                Some(Err(error)) if reading.resumptions >= MAX_RESUMPTIONS => {
+                    return Err(ReadError::Unavailable(format!("{}: {}", reading.name, DisplayErrorContext(error))));
+                }
+                Some(Err(_)) => {
+                    reading.resumptions += 1;
+                    reading.etag = reading.etag.take().or_else(|| body.etag.clone());
+                    reading.body = None;
+                }
+            }
+        }
+    }
+}
+
+struct Body {
+    bytes: ByteStream,
+    etag: Option<String>,
+}
+
+/// How far an object is read.
+struct Reading<'a> {
+    name: &'a str,
+    body: Option<Body>,
+    etag: Option<String>,
+    /// Bytes.
+    offset: u64,
+    resumptions: u32,
+}
+
+/// How far a list is read.
+enum Listing {
+    Begin,
+    Page(VecDeque<Entry>, Option<String>),
+}
+
+impl Archive for Bucket {
+    fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
+        stream::try_unfold(Listing::Begin, move |mut listing| async move {
+            loop {
+                let (mut entries, next) = match listing {
+                    Listing::Begin => self.page(folder, None).await?,
+                    Listing::Page(entries, next) => (entries, next),
+                };
+                if let Some(entry) = entries.pop_front() {
+                    return Ok(Some((entry, Listing::Page(entries, next))));
+                }
+                let Some(token) = next else { return Ok(None) };
+                let (entries, next) = self.page(folder, Some(token)).await?;
+                listing = Listing::Page(entries, next);
+            }
+        })
+        .boxed_local()
+    }
+
+    fn read<'a>(&'a self, name: &'a str) -> LocalBoxStream<'a, Result<Bytes, ReadError>> {
+        let reading = Reading { name, body: None, etag: None, offset: 0, resumptions: 0 };
+        stream::try_unfold(reading, move |mut reading| async move {
+            Ok(self.next_piece(&mut reading).await?.map(|piece| (piece, reading)))
+        })
+        .boxed_local()
+    }
+}
+
+fn read_error<E>(error: &SdkError<E, HttpResponse>) -> ReadError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let response = error.raw_response();
+    let status = response.map(|response| response.status().as_u16());
+    let region = response.and_then(|response| response.headers().get("x-amz-bucket-region"));
+    let service = error.as_service_error();
+    let code = service.and_then(ProvideErrorMetadata::code);
+    let text = match (code, service.and_then(ProvideErrorMetadata::message)) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => DisplayErrorContext(error).to_string(),
+    };
+    match (code, status) {
+        (Some("NoSuchKey"), _) => ReadError::NotFound,
+        (Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"), _)
+        | (_, Some(301 | 307)) => {
+            let hint = region.map_or_else(String::new, |region| format!("; it is in {region}: give --region {region}"));
+            ReadError::Unreadable(format!("{text}{hint}"))
+        }
+        (_, Some(401 | 403)) => ReadError::Denied(text),
+        (_, Some(412)) => ReadError::Unreadable(format!("an object changed while it was being read: {text}")),
+        (_, Some(429 | 500..) | None) => ReadError::Unavailable(text),
+        _ => ReadError::Unreadable(text),
+    }
+}

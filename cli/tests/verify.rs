@@ -1,0 +1,339 @@
+//! `audit-export verify` as a person runs it: on a folder, and on a bucket that is served on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../../shared/verification/tests/support/mod.rs"]
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use support::{CONFIGURATION, Export, Signer};
+
+/// A directory with a copy of an export and its public key, which goes away with the value.
+struct Copy {
+    directory: PathBuf,
+    signer: Signer,
+    export: Export,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let signer = Signer::generate();
+        let export = Export::sample(&signer);
+        let directory = std::env::temp_dir().join(format!("audit-export-verify-{}", uuid::Uuid::new_v4()));
+        let copy = Self { directory, signer, export };
+        for (name, bytes) in &copy.export.files {
+            copy.write(name, bytes);
+        }
+        fs::write(copy.directory.join("key.pem"), copy.signer.public_key_pem()).unwrap();
+        copy
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.directory.join(CONFIGURATION)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.folder().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+        command.arg("verify").arg("--public-key").arg(self.directory.join("key.pem"));
+        command
+    }
+
+    /// Verifies the folder.
+    fn verify(&self, arguments: &[&str]) -> Output {
+        self.command().arg(self.folder()).args(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_complete_folder() {
+    let copy = Copy::new();
+    let report = copy.directory.join("report.txt");
+    let output =
+        copy.verify(&["--deep", "--expect-through", "2026-11-22T06:00:00Z", "--report", report.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("COMPLETE through 2026-11-22T06:00:00.000Z\n"), "{text}");
+    assert!(text.contains("7, 7 intact, 7 inflated and counted"), "{text}");
+    assert_eq!(fs::read_to_string(&report).unwrap(), text);
+    assert_eq!(stderr(&output), "", "no bar where nobody looks");
+}
+
+#[test]
+fn the_json_report() {
+    let copy = Copy::new();
+    let head = copy.export.head.as_ref().unwrap().sha256.to_string();
+    let output = copy.verify(&["--output", "json", "--expect-head", &head]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((code(&output), &report["verdict"], &report["isWhole"]), (0, &"COMPLETE".into(), &true.into()));
+    assert_eq!(report["digests"]["headSha256"], head.as_str());
+    assert_eq!(report["place"], copy.export.place().as_str());
+}
+
+#[test]
+fn a_broken_folder() {
+    let copy = Copy::new();
+    fs::remove_file(copy.folder().join(&copy.export.objects[2])).unwrap();
+    let output = copy.verify(&[]);
+    assert_eq!(code(&output), 6);
+    assert!(stdout(&output).contains("BROKEN: MISSING_OBJECT\n"), "{}", stdout(&output));
+    assert_eq!(stderr(&output), "error: the export is broken: MISSING_OBJECT\n");
+    // An empty folder is no reason to be content.
+    fs::remove_dir_all(copy.folder()).unwrap();
+    fs::create_dir(copy.folder()).unwrap();
+    let output = copy.verify(&[]);
+    assert!(code(&output) == 6 && stderr(&output).contains("NO_DIGESTS"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_folder_of_the_name_of_another_configuration() {
+    let copy = Copy::new();
+    let other = copy.directory.join(support::OTHER_CONFIGURATION);
+    fs::rename(copy.folder(), &other).unwrap();
+    let output = copy.command().arg(&other).output().unwrap();
+    assert!(code(&output) == 6 && stderr(&output).contains("SPLICED_CHAIN"), "{}", stderr(&output));
+    let renamed = copy.directory.join("copy");
+    fs::rename(&other, &renamed).unwrap();
+    assert_eq!(code(&copy.command().arg(&renamed).output().unwrap()), 0);
+    assert_eq!(code(&copy.command().arg(".").current_dir(&renamed).output().unwrap()), 0);
+}
+
+#[test]
+fn what_can_not_be_read_is_no_break() {
+    let copy = Copy::new();
+    let missing = copy.command().arg(copy.directory.join("missing")).output().unwrap();
+    assert_eq!(code(&missing), 5, "{}", stderr(&missing));
+    let file = copy.command().arg(copy.directory.join("key.pem")).output().unwrap();
+    assert_eq!(code(&file), 5, "{}", stderr(&file));
+    std::os::unix::fs::symlink("/dev/null", copy.folder().join("link")).unwrap();
+    let link = copy.verify(&[]);
+    assert_eq!(code(&link), 5, "{}", stderr(&link));
+    fs::remove_file(copy.folder().join("link")).unwrap();
+    fs::write(copy.directory.join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+        .unwrap();
+    let key = copy.verify(&[]);
+    assert!(code(&key) == 5 && stderr(&key).contains("never a private one"), "{}", stderr(&key));
+}
+
+#[test]
+fn wrong_arguments() {
+    let copy = Copy::new();
+    for arguments in [
+        &["s3://acme-audit/logs"][..],
+        &["--expect-head", "abc"],
+        &["--expect-through", "yesterday"],
+        &["--concurrency", "0"],
+        &["--place", "s3://acme-audit"],
+    ] {
+        let output =
+            copy.command().args(arguments).args(["."].iter().filter(|_| arguments.len() > 1)).output().unwrap();
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+/// As much of S3 as a verification needs: lists in pages of three, ranges, and one connection that breaks.
+struct Bucket {
+    files: BTreeMap<String, Bytes>,
+    /// Whose first answer ends in the middle.
+    breaking: String,
+    has_broken: AtomicBool,
+}
+
+impl Bucket {
+    fn serve(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let bucket = Arc::new(self);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let bucket = Arc::clone(&bucket);
+                std::thread::spawn(move || bucket.answer(stream));
+            }
+        });
+        endpoint
+    }
+
+    fn answer(&self, mut stream: TcpStream) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let request = lines.next().unwrap_or_default();
+        let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let target = request.split(' ').nth(1).unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = decode(path);
+        let (status, body) = match path.strip_prefix("/acme-audit/").unwrap_or_default() {
+            "" => ("200 OK", Bytes::from(self.list(query))),
+            key => match self.files.get(key) {
+                Some(bytes) => {
+                    let range = headers
+                        .iter()
+                        .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+                    let offset: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
+                    (if offset > 0 { "206 Partial Content" } else { "200 OK" }, bytes.slice(offset..))
+                }
+                None => {
+                    ("404 Not Found", Bytes::from_static(b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>"))
+                }
+            },
+        };
+        let breaks = path.ends_with(&self.breaking) && !self.has_broken.swap(true, Ordering::Relaxed);
+        let end = if breaks { body.len() / 2 } else { body.len() };
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"x\"\r\nConnection: close\r\n\r\n", body.len());
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..end]));
+    }
+
+    fn list(&self, query: &str) -> String {
+        let parameter = |name: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+                .map(|(_, value)| decode(value))
+        };
+        let prefix = parameter("prefix").unwrap();
+        let after = parameter("continuation-token").unwrap_or_default();
+        let mut keys = self.files.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+        let mut text = String::from("<ListBucketResult>");
+        let mut last = None;
+        for (key, bytes) in keys.by_ref().take(3) {
+            text.extend([format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", bytes.len())]);
+            last = Some(key);
+        }
+        match (keys.next(), last) {
+            (Some(_), Some(last)) => {
+                text.extend([format!(
+                    "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
+                )]);
+            }
+            _ => text += "<IsTruncated>false</IsTruncated>",
+        }
+        text + "</ListBucketResult>"
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        decoded.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
+        decoded += &part[2..];
+    }
+    decoded
+}
+
+fn verify_bucket(copy: &Copy, endpoint: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = copy.command();
+    command
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .envs(environment.iter().copied())
+        .arg(copy.export.place())
+        .args(arguments);
+    command.output().unwrap()
+}
+
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "eu-central-1")];
+
+fn bucket_of(copy: &Copy) -> Bucket {
+    let prefix = copy.export.place().replace("s3://acme-audit/", "");
+    let files = copy.export.files.iter().map(|(name, bytes)| (format!("{prefix}/{name}"), bytes.clone())).collect();
+    Bucket { files, breaking: copy.export.objects[3].clone(), has_broken: AtomicBool::new(false) }
+}
+
+#[test]
+fn a_complete_bucket() {
+    let copy = Copy::new();
+    let mut bucket = bucket_of(&copy);
+    // A neighbour whose name begins alike is none of this export's.
+    bucket.files.insert(format!("audit/logs/{CONFIGURATION}-other/x"), Bytes::new());
+    let endpoint = bucket.serve();
+    let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--deep"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("7, 7 intact, 7 inflated"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_broken_bucket() {
+    let copy = Copy::new();
+    let mut bucket = bucket_of(&copy);
+    let lost = bucket.files.keys().find(|key| key.ends_with(&copy.export.objects[5])).unwrap().clone();
+    bucket.files.remove(&lost);
+    let endpoint = bucket.serve();
+    let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]);
+    assert!(code(&output) == 6 && stderr(&output).contains("MISSING_OBJECT"), "{}{}", stdout(&output), stderr(&output));
+}
+
+#[test]
+fn a_bucket_that_can_not_be_read() {
+    let copy = Copy::new();
+    let endpoint = bucket_of(&copy).serve();
+    let no_region = verify_bucket(&copy, &endpoint, &CREDENTIALS[..2], &[]);
+    assert_eq!(code(&no_region), 2, "{}", stderr(&no_region));
+    let no_credentials = verify_bucket(&copy, &endpoint, &CREDENTIALS[2..], &[]);
+    assert_eq!(code(&no_credentials), 4, "{}", stderr(&no_credentials));
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unreachable = verify_bucket(&copy, &format!("http://{nobody}"), &CREDENTIALS, &[]);
+    assert_eq!(code(&unreachable), 1, "{}", stderr(&unreachable));
+    for (status, expected) in [("403 Forbidden", 4), ("400 Bad Request", 5)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let _ = lines.by_ref().take_while(|line| !line.is_empty()).count();
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let refused = verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]);
+        assert_eq!(code(&refused), expected, "{}", stderr(&refused));
+    }
+}
+
+#[test]
+fn the_place_is_found_whatever_the_way_to_it() {
+    let copy = Copy::new();
+    let relative = copy.command().arg(CONFIGURATION).current_dir(&copy.directory).output().unwrap();
+    assert_eq!(code(&relative), 0, "{}", stderr(&relative));
+    let dotted = copy.command().arg(Path::new(CONFIGURATION).join("_digests/..")).current_dir(&copy.directory).output();
+    assert_eq!(code(&dotted.unwrap()), 0);
+}
