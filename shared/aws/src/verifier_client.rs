@@ -41,6 +41,9 @@ impl VerifierClient {
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
                     .operation_timeout(INVOCATION_TIMEOUT)
+                    // What is left unset here would be taken from the shared configuration, which is for quick calls.
+                    .disable_operation_attempt_timeout()
+                    .disable_read_timeout()
                     .build(),
             )
             // An answer that takes long is what we wait for; the time-out above bounds it.
