@@ -15,12 +15,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import Customer, CustomerFactory, Tenant, make_events
+from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events
 
 from local_stack import MARKER, Stack, wait_until
 
 # A schedule of the local stack fires each minute.
 SCHEDULE_TIMEOUT_SECONDS = 100
+# Of the local stack, whatever the interval.
+SLOT_SECONDS = 10
 DATA_KEY = re.compile(
     r"(?P<prefix>.*)date=(?P<date>\d{4}-\d\d-\d\d)/"
     r"(?P<first>\d{8}T\d{9}Z_[0-9A-Z]{26})-(?P<last>\d{8}T\d{9}Z_[0-9A-Z]{26})\.ndjson\.gz"
@@ -181,10 +183,15 @@ def test_what_comes_while_disabled_is_exported_after_enabling(customers: Custome
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def through_now(customer: Customer) -> str:
-    """The end of a window that has settled and holds everything that was sent."""
-    time.sleep(max(0.0, customer.tenant.last_sent + 3.5 - time.monotonic()))
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 3.2))
+def settle(customer: Customer, after_seconds: float = SETTLE_SECONDS) -> None:
+    """Waits until what was sent may be exported."""
+    time.sleep(max(0.0, customer.tenant.last_sent + after_seconds - time.monotonic()))
+
+
+def settled_through(customer: Customer) -> str:
+    """The end, in whole seconds, of a window that has settled and holds everything that was sent."""
+    settle(customer, SETTLE_SECONDS + 1.2)
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - SETTLE_SECONDS))
 
 
 def run_request(customer: Customer, through: str) -> dict[str, str]:
@@ -218,8 +225,7 @@ def test_the_same_message_again_does_nothing(
 ) -> None:
     customer = customers.with_access_key()
     sent = customer.tenant.send(make_events(11))
-    time.sleep(1.1)
-    request = run_request(customer, through_now(customer))
+    request = run_request(customer, settled_through(customer))
     for _ in range(3):
         answer = invoke("exporter", as_batch(request))
         assert not answer.get("batchItemFailures"), answer
@@ -250,14 +256,15 @@ def is_drained(stack: Stack) -> bool:
 def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: Callable[[str, Any], Any]) -> None:
     customer = customers.with_access_key(interval="EVERY_12_HOURS")
     sent = customer.tenant.send(make_events(6))
-    through_now(customer)
+    # The end of a slot comes after the events, and settles.
+    settle(customer, SLOT_SECONDS + SETTLE_SECONDS)
     fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
     answers = [invoke("exporter", dispatch) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["dispatched"] >= 1
     assert answers[0]["through"].endswith("0.000Z")
-    customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)
+    customer.wait_for(len(sent))
     assert customer.exported_ids() == sent
 
 
@@ -272,7 +279,7 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     name = f"{re.sub(r'[-:.]', '', received)}_{blocks[0]}"
     key = f"{customer.account.prefix}{customer.id}/date={received[:10]}/{name}-{name}.ndjson.gz"
     customer.account.s3.put_object(Bucket=customer.account.bucket, Key=key, Body=b"foreign")
-    through_now(customer)
+    settle(customer)
     customer.tenant.administrator.enable(customer.id)
     customer.tenant.administrator.run(customer.id)
     time.sleep(6)
@@ -286,7 +293,7 @@ def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactor
     iam = customer.account.client("iam")
     iam.delete_role_policy(RoleName=customer.role_name, PolicyName="audit-export")
     second = customer.tenant.send(make_events(5))
-    through_now(customer)
+    settle(customer)
     administrator = customer.tenant.administrator
     administrator.run(customer.id)
     failed = wait_until(
@@ -313,7 +320,7 @@ def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerF
     """A run whose configuration was never tested tests first: nothing goes through a role that others could use."""
     customer = customers.with_role(trust=lambda account, _: account.trust_policy(None))
     customer.tenant.send(make_events(2))
-    through_now(customer)
+    settle(customer)
     administrator = customer.tenant.administrator
     administrator.run(customer.id)
     failed = wait_until(
