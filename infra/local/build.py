@@ -7,6 +7,10 @@ import subprocess
 
 from settings import ARCHITECTURE, CLI_BINARY, ROOT, TOOLS, tool_environment
 
+# A local stack is built for the one who waits for it: without link-time optimization, the last step of each function takes
+# seconds instead of minutes. `sam build` by itself, the way to AWS, builds with the profile of Cargo.toml.
+QUICK_PROFILE = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
+
 
 def build() -> None:
     if shutil.which("cargo") is None:
@@ -22,7 +26,9 @@ def build() -> None:
 
 
 def _run(*command: object) -> None:
-    outcome = subprocess.run([str(part) for part in command], cwd=ROOT, env=tool_environment(), check=False)
+    outcome = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, env=tool_environment() | QUICK_PROFILE, check=False
+    )
     if outcome.returncode != 0:
         raise SystemExit(f"{command[0]} failed with exit status {outcome.returncode}.")
 
