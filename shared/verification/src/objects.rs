@@ -35,7 +35,7 @@ const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 /// What is to be done next, in the order of the files' names.
 enum Step {
     Check { name: String, object: DigestObject, sequence: u64 },
-    Missing { name: String, sequence: u64 },
+    Missing { name: String, object: DigestObject, sequence: u64 },
     Elsewhere(DigestObject),
     Unnamed(String),
 }
@@ -210,7 +210,7 @@ impl Merge<'_> {
         let named_here = chain::is_here(self.chain.place.as_ref(), &object);
         Ok(Some(match (found, named_here) {
             (true, _) => Step::Check { name, object, sequence: self.sequence },
-            (false, true) => Step::Missing { name, sequence: self.sequence },
+            (false, true) => Step::Missing { name, object, sequence: self.sequence },
             (false, false) => Step::Elsewhere(object),
         }))
     }
@@ -243,8 +243,12 @@ async fn carry_out<A: Archive + ?Sized>(
             progress(Progress::ObjectChecked);
             outcome
         }
-        Step::Missing { name, sequence } => {
-            Outcome::Broken(broken(BreakCode::MissingObject, name, sequence, "its digest names it".to_owned()))
+        Step::Missing { name, object, sequence } => {
+            let detail = format!(
+                "digest {sequence} names it: {} events in {} bytes with SHA-256 {}",
+                object.events, object.stored_length, object.sha256
+            );
+            Outcome::Broken(broken(BreakCode::MissingObject, name, sequence, detail))
         }
         Step::Elsewhere(object) => Outcome::Elsewhere(object),
         Step::Unnamed(name) => Outcome::Unnamed(name),
