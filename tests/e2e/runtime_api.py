@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from forwarder import Forwarder
+
 from local_stack import Stack
 from settings import ROOT
 
@@ -114,9 +116,12 @@ class RuntimeApi:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def wait(self, seconds: float) -> Answer | None:
-        """The answer; None if there is none after that time."""
+        """The answer; None if there is none after that time, or none yet when `interrupt` was called."""
         self._answered.wait(seconds)
         return self._answer
+
+    def interrupt(self) -> None:
+        self._answered.set()
 
     def _payload(self) -> bytes:
         return json.dumps(self._invocation.payload).encode()
@@ -139,6 +144,16 @@ class RuntimeApi:
     def _set_answer(self, kind: str, body: bytes) -> None:
         self._answer = Answer(kind, json.loads(body or b"null"))
         self._answered.set()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a process is killed: so long after its start, or at its n-th request if that is earlier."""
+
+    seconds: float
+    request: int | None = None
+    delay_seconds: float = 0.0
+    """From then on: the request, its effect, its answer and the next request may come before the kill."""
 
 
 @dataclass(frozen=True)
@@ -170,21 +185,31 @@ class Exporter:
         }
         return cls(deployed["FunctionArn"], environment, log)
 
-    def invoke(self, invocation: Invocation, kill_after_seconds: float) -> Answer | None:
-        """Starts a process for this invocation alone, and kills it (SIGKILL) after that time, or once it has answered.
-        None: it was killed before."""
-        with RuntimeApi(invocation, self.function_arn) as api, self.log.open("ab") as log:
+    def invoke(self, invocation: Invocation, moment: Moment) -> tuple[Answer | None, int]:
+        """Starts a process for this invocation alone, and kills it (SIGKILL) at that moment, or once it has answered.
+        Returns the answer, None if it was killed before, and how many requests it made of AWS."""
+
+        def on_request(number: int) -> None:
+            if number == moment.request:
+                api.interrupt()
+
+        with (
+            RuntimeApi(invocation, self.function_arn) as api,
+            Forwarder(self.environment["AWS_ENDPOINT_URL"], on_request) as forwarder,
+            self.log.open("ab") as log,
+        ):
             process = subprocess.Popen(
                 [BINARY],
-                env=self.environment | {"AWS_LAMBDA_RUNTIME_API": api.address},
+                env=self.environment | {"AWS_LAMBDA_RUNTIME_API": api.address, "AWS_ENDPOINT_URL": forwarder.endpoint},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
             try:
-                api.wait(kill_after_seconds)
+                if api.wait(moment.seconds) is None:
+                    time.sleep(moment.delay_seconds)
             finally:
                 process.kill()
                 process.wait()
             # What it said with its last breath counts.
-            return api.wait(0)
+            return api.wait(0), forwarder.requests

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 from conftest import KEY_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant
-from runtime_api import Answer, Exporter, Invocation
+from runtime_api import Answer, Exporter, Invocation, Moment
 from verification import COMPLETE, Verifier
 
 from local_stack import CustomerAccount, Stack
@@ -44,8 +44,13 @@ SEND_SECONDS = 120
 TEST_SECONDS = 290
 # So often another invocation asks for the run whose holder was killed.
 SHARE_OF_STRANGERS = 0.1
-# Moments are drawn over more than the duration of an undisturbed run, or its last steps would hardly ever be hit.
-OVERTIME = 1.3
+# Of the moments; the others are drawn over the requests of an undisturbed run, so that its short steps are hit as well.
+SHARE_BY_TIME = 0.75
+# These moments are drawn over more than the duration of an undisturbed run, or its last steps would hardly ever be hit.
+OVERTIME = 1.1
+# A request and its answer take a few milliseconds.
+MAX_DELAY_SECONDS = 0.01
+IN_PEACE = Moment(RUN_SECONDS)
 ANSWERED = Answer("response", {"batchItemFailures": []})
 
 Items = dict[str, dict[str, Any]]
@@ -108,14 +113,14 @@ class Crashes:
         }
         return {"Records": [message]}
 
-    def export(self, customer: Customer, through: str) -> float:
-        """Exports undisturbed; returns how long it took in seconds, the start of the process included."""
+    def export(self, customer: Customer, through: str) -> tuple[float, int]:
+        """Exports undisturbed; returns how many seconds it took, the start of the process included, and its requests."""
         began = time.monotonic()
-        answer = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), RUN_SECONDS)
+        answer, requests = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), IN_PEACE)
         assert answer == ANSWERED, answer
-        return time.monotonic() - began
+        return time.monotonic() - began, requests
 
-    def export_with_kills(self, customer: Customer, through: str, moment: Callable[[], float]) -> None:
+    def export_with_kills(self, customer: Customer, through: str, moment: Callable[[], Moment]) -> None:
         """Exports with a kill at each of these moments, until the run answers before one of them."""
         # The lease knows its holder by the invocation's request id, and lasts 90 s. Under the same id the next process
         # gets it at once, as a retry of the invocation would.
@@ -123,7 +128,7 @@ class Crashes:
         before = self.items(customer)
         for attempt in range(ATTEMPTS_OF_ONE):
             # The last one may end in peace.
-            answer = self.exporter.invoke(invocation, moment() if attempt < ATTEMPTS_OF_ONE - 1 else RUN_SECONDS)
+            answer, _ = self.exporter.invoke(invocation, moment() if attempt < ATTEMPTS_OF_ONE - 1 else IN_PEACE)
             after = self.items(customer)
             if answer is not None:
                 assert answer == ANSWERED, answer
@@ -137,7 +142,7 @@ class Crashes:
 
     def let_a_stranger_try(self, customer: Customer, through: str, before: Items) -> Items:
         """Under another request id, the run is left to the holder of the lease, dead as it is, until the lease ends."""
-        answer = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), RUN_SECONDS)
+        answer, _ = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), IN_PEACE)
         assert answer == ANSWERED, answer
         after = self.items(customer)
         noted = {"rerunThrough": {"S": through}}
@@ -210,14 +215,20 @@ def test_an_exporter_killed_at_random_moments(
             return made
 
         exported = [customer("undisturbed")]
-        duration = crashes.export(exported[0], stored.through)
-        tell(began, f"an undisturbed run takes {duration:.2f} s")
+        duration, requests = crashes.export(exported[0], stored.through)
+        tell(began, f"an undisturbed run takes {duration:.2f} s and {requests} requests")
+
+        def moment() -> Moment:
+            if chance.random() < SHARE_BY_TIME:
+                return Moment(chance.uniform(0, OVERTIME * duration))
+            return Moment(RUN_SECONDS, chance.randint(1, requests), chance.uniform(0, MAX_DELAY_SECONDS))
+
         while crashes.kills.total() < KILLS:
             assert len(exported) <= MAX_EXPORTS, crashes.kills
             made = customer(f"killed-{len(exported):02}")
             # In one window or in two: the chain of digests has to survive, too.
             for through in [*chance.sample(stored.cuts, chance.randint(0, 1)), stored.through]:
-                crashes.export_with_kills(made, through, lambda: chance.uniform(0, OVERTIME * duration))
+                crashes.export_with_kills(made, through, moment)
             exported.append(made)
         tell(began, f"{crashes.kills.total()} kills in {len(exported) - 1} exports, {crashes.strangers} strangers")
         for place, count in sorted(crashes.kills.items()):
