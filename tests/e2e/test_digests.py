@@ -31,10 +31,11 @@ def exported(customers: CustomerFactory, verifier: Verifier) -> Customer:
     for _ in range(WINDOWS):
         sent += customer.tenant.send(make_events(EVENTS_OF_A_WINDOW))
         customer.run_export(sent)
+        count = len(sent)
         # The digest comes after the last object.
         wait_until(
-            lambda count=len(sent): proven_events(verifier, customer) == count,
-            f"the digest of {len(sent)} events",
+            lambda count=count: proven_events(verifier, customer) == count,
+            f"the digest of {count} events",
             timeout_seconds=DIGEST_TIMEOUT_SECONDS,
         )
     customer.tenant.administrator.disable(customer.id)
