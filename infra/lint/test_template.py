@@ -172,13 +172,23 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
         }
 
 
-def test_only_the_exporter_signs() -> None:
+def test_only_the_exporter_signs_and_the_api_reads_no_more_than_the_public_half() -> None:
     policy = {s["Sid"]: s for s in RESOURCES["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]}
-    administration, signs = policy.pop("Administration"), policy.pop("ExporterSigns")
+    administration, signs, publishes = (policy.pop(sid) for sid in ("Administration", "ExporterSigns", "ApiPublishes"))
     assert policy == {}
     assert not {"kms:CreateGrant", "kms:Sign"} & set(administration["Action"])
     assert set(signs["Action"]) == {"kms:GetPublicKey", "kms:Sign"}
     assert [target(principal) for principal in as_list(signs["Principal"]["AWS"])] == ["ExporterRole"]
+    assert (publishes["Action"], [target(p) for p in as_list(publishes["Principal"]["AWS"])]) == (
+        "kms:GetPublicKey",
+        ["ApiRole"],
+    )
+
+
+def test_the_api_tells_the_key_that_the_exporter_signs_with_and_those_that_are_retired() -> None:
+    variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
+    assert variables["ApiFunction"]["SIGNING_KEY_ARN"] == variables["ExporterFunction"]["SIGNING_KEY_ARN"]
+    assert variables["ApiFunction"]["RETIRED_SIGNING_KEY_ARNS"] == {"Fn::Join": [",", {"Ref": "RetiredSigningKeyArns"}]}
 
 
 def test_what_holds_data_outlives_the_stack() -> None:

@@ -11,7 +11,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use aws::{
-    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault,
+    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
     verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -22,8 +22,8 @@ use runtime::{clock::SystemClock, token::TokenVerifier};
 
 use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
 
-/// How long one call to DynamoDB, KMS or SQS may take with its retries. Three of them and a connection test, which sets its
-/// own time-out, fit into a request.
+/// How long one call to DynamoDB, KMS or SQS may take with its retries. Three of them, one after the other, and a
+/// connection test, which sets its own time-out, fit into a request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long one attempt of such a call may take.
@@ -48,12 +48,14 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
         .build();
     let configuration = configuration.into_builder().timeout_config(timeouts).build();
 
+    let kms = aws_sdk_kms::Client::new(&configuration);
     let service = Service {
         configurations: ConfigurationTable::new(
             aws_sdk_dynamodb::Client::new(&configuration),
             settings.configurations_table,
         ),
-        secrets: SecretVault::new(aws_sdk_kms::Client::new(&configuration), settings.secret_key_arn),
+        secrets: SecretVault::new(kms.clone(), settings.secret_key_arn),
+        signing_keys: SigningKeys::new(kms, settings.signing_key_arn, settings.retired_signing_key_arns),
         verifier: VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function),
         run_queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url),
         identity: settings.identity,

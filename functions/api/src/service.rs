@@ -6,11 +6,12 @@ use aws::{
     configurations::{ConfigurationTable, CreateAnswer, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT},
     run_queue::RunQueueClient,
     secrets::SecretVault,
+    signing_keys::{SigningKeys, SigningPublicKey},
     verifier_client::VerifierClient,
 };
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, ExportConfiguration, ServiceIdentity,
+        Authentication, ConfigurationId, ConfigurationKey, ExportConfiguration, ExportProgress, ServiceIdentity,
         input::{RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
     },
     connection::Connection,
@@ -31,6 +32,7 @@ const MAX_CHANGE_ATTEMPTS: usize = 3;
 pub struct Service {
     pub configurations: ConfigurationTable,
     pub secrets: SecretVault,
+    pub signing_keys: SigningKeys,
     pub verifier: VerifierClient,
     pub run_queue: RunQueueClient,
     pub identity: ServiceIdentity,
@@ -43,6 +45,11 @@ pub struct Service {
 impl Service {
     pub fn identity(&self) -> &ServiceIdentity {
         &self.identity
+    }
+
+    /// The keys that digests are or were signed with, the current one first.
+    pub async fn signing_keys(&self) -> Result<Vec<&SigningPublicKey>, ApiError> {
+        Ok(self.signing_keys.all().await?)
     }
 
     pub async fn list(&self, caller: &Caller) -> Result<Vec<ExportConfiguration>, ApiError> {
@@ -159,6 +166,7 @@ impl Service {
             authentication,
             start_from: settings.start_from.resolve(now),
             connection: Connection::Pending,
+            progress: ExportProgress::default(),
             created_by: caller.subject.clone(),
             created_at: now,
             updated_by: caller.subject.clone(),

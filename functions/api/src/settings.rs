@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use aws::signing_keys::MAX_RETIRED_SIGNING_KEYS;
 use domain::configuration::{
     ServiceIdentity,
-    arn::AccountId,
+    arn::{AccountId, KmsKeyArn},
     region::{Partition, Region},
 };
 use runtime::{environment::Environment, token::TokenSettings};
@@ -14,6 +15,8 @@ use runtime::{environment::Environment, token::TokenSettings};
 pub struct Settings {
     pub configurations_table: String,
     pub secret_key_arn: String,
+    pub signing_key_arn: String,
+    pub retired_signing_key_arns: Vec<String>,
     pub verifier_function: String,
     pub run_queue_url: String,
     pub settle: Duration,
@@ -28,6 +31,8 @@ impl Settings {
         let mode = environment.deployment_mode();
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
+        let signing_key_arn = environment.text("SIGNING_KEY_ARN");
+        let retired_signing_key_arns = retired_signing_key_arns(environment);
         let verifier_function = environment.text("VERIFIER_FUNCTION");
         let run_queue_url = environment.text("RUN_QUEUE_URL");
         let settle = environment.integer("SETTLE_SECONDS", 1..=86_400).map(Duration::from_secs);
@@ -40,6 +45,8 @@ impl Settings {
         Some(Self {
             configurations_table: configurations_table?,
             secret_key_arn: secret_key_arn?,
+            signing_key_arn: signing_key_arn?,
+            retired_signing_key_arns: retired_signing_key_arns?,
             verifier_function: verifier_function?,
             run_queue_url: run_queue_url?,
             settle: settle?,
@@ -50,15 +57,29 @@ impl Settings {
     }
 }
 
+/// Written by hand, so each is looked at: one that is wrong would be found only when a customer verifies.
+fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>> {
+    let name = "RETIRED_SIGNING_KEY_ARNS";
+    if !environment.is_set(name) {
+        return Some(Vec::new());
+    }
+    environment.parsed(name, &format!("at most {MAX_RETIRED_SIGNING_KEYS} ARNs of keys with commas between"), |text| {
+        let arns: Vec<&str> = text.split(',').map(str::trim).collect();
+        let is_good = arns.len() <= MAX_RETIRED_SIGNING_KEYS && arns.iter().all(|arn| KmsKeyArn::parse(arn).is_ok());
+        is_good.then(|| arns.into_iter().map(ToOwned::to_owned).collect())
+    })
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 12] = [
+    const VARIABLES: [(&str, &str); 13] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+        ("SIGNING_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/2345abcd-12ab-34cd-56ef-1234567890ab"),
         ("VERIFIER_FUNCTION", "verifier"),
         ("RUN_QUEUE_URL", "https://sqs/queue"),
         ("SETTLE_SECONDS", "1200"),
@@ -77,6 +98,26 @@ mod tests {
         let settings = Settings::read(&mut environment);
         let settings = environment.finish(settings).unwrap();
         assert_eq!((settings.settle, settings.introspection), (Duration::from_mins(20), false));
+        assert!(settings.retired_signing_key_arns.is_empty());
+    }
+
+    #[test]
+    fn retired_keys_are_named_by_their_arns() {
+        let read = |text: &str| {
+            let mut environment = Environment::from_map([("RETIRED_SIGNING_KEY_ARNS", text)]);
+            let arns = retired_signing_key_arns(&mut environment);
+            environment.finish(arns)
+        };
+        let arn =
+            |number: usize| format!("arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-{number:012}");
+        let arns = |count: usize| (0..count).map(arn).collect::<Vec<_>>();
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read(&arns(2).join(", ")), Ok(arns(2)));
+        assert_eq!(read(&arns(MAX_RETIRED_SIGNING_KEYS).join(",")), Ok(arns(MAX_RETIRED_SIGNING_KEYS)));
+        for bad in [arns(MAX_RETIRED_SIGNING_KEYS + 1).join(","), format!("{},", arn(1)), "alias/digests".to_owned()] {
+            let error = read(&bad).unwrap_err();
+            assert_eq!(error.problems().next().unwrap().0, "RETIRED_SIGNING_KEY_ARNS", "{bad}");
+        }
     }
 
     #[test]

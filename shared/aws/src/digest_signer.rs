@@ -8,10 +8,9 @@ use aws_sdk_kms::{
 use bytes::Bytes;
 use domain::digest::Hex32;
 use export::ports::{DigestSigner, PortError};
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use crate::error::port_error;
+use crate::{error::port_error, signing_keys::read_public_key};
 
 /// Signs with one asymmetric key (`ECC_NIST_P256`).
 #[derive(Debug)]
@@ -27,19 +26,12 @@ impl KmsDigestSigner {
     pub fn new(client: Client, key_arn: String) -> Self {
         Self { client, key_arn, fingerprint: OnceCell::new() }
     }
-
-    async fn read_fingerprint(&self) -> Result<Hex32, PortError> {
-        let operation = "kms:GetPublicKey";
-        let answer = self.client.get_public_key().key_id(&self.key_arn).send().await;
-        let answer = answer.map_err(|error| port_error(operation, &error))?;
-        let key = answer.public_key.ok_or_else(|| PortError::internal(operation, "KMS gave no key"))?;
-        Ok(Hex32(Sha256::digest(key.as_ref()).into()))
-    }
 }
 
 impl DigestSigner for KmsDigestSigner {
     async fn fingerprint(&self) -> Result<Hex32, PortError> {
-        self.fingerprint.get_or_try_init(|| self.read_fingerprint()).await.copied()
+        let read = || async { Ok(read_public_key(&self.client, &self.key_arn).await?.fingerprint) };
+        self.fingerprint.get_or_try_init(read).await.copied()
     }
 
     async fn sign(&self, sha256: [u8; 32]) -> Result<Bytes, PortError> {

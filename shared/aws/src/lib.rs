@@ -9,4 +9,5 @@ pub mod object_sink;
 pub mod run_queue;
 pub mod runs;
 pub mod secrets;
+pub mod signing_keys;
 pub mod verifier_client;

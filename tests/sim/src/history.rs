@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{
     block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, encode_block},
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
         bucket::BucketName,
         region::Region,
@@ -177,6 +177,7 @@ fn create_configurations(world: &World, scenario: &Scenario) -> Vec<Configuratio
             },
             start_from: now,
             connection: Connection::Pending,
+            progress: ExportProgress::default(),
             created_by: String::new(),
             created_at: now,
             updated_by: String::new(),

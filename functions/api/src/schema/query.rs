@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::{
     context,
-    types::{ExportConfiguration, ExportServiceIdentity},
+    types::{ExportConfiguration, ExportServiceIdentity, ExportSigningKey},
 };
 
 /// Everything is of the tenant that the token names.
@@ -31,5 +31,13 @@ impl Query {
     async fn export_service_identity(&self, context: &Context<'_>) -> Result<Option<ExportServiceIdentity>> {
         let (service, _) = context::of(context)?;
         Ok(Some(service.identity().into()))
+    }
+
+    /// The public keys that digests are or were signed with, the current one first. Keep them where whoever can write to
+    /// the bucket can't change them.
+    async fn export_signing_keys(&self, context: &Context<'_>) -> Result<Option<Vec<ExportSigningKey>>> {
+        let (service, _) = context::of(context)?;
+        let keys = service.signing_keys().await?;
+        Ok(Some(keys.into_iter().enumerate().map(|(index, key)| ExportSigningKey::of(key, index == 0)).collect()))
     }
 }

@@ -1,6 +1,7 @@
 //! What the API answers with. No type in here has room for a secret.
 
 use async_graphql::{Enum, ID, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use aws::signing_keys::SigningPublicKey;
 use domain::{
     configuration::{self, Authentication, Destination, ServiceIdentity},
     connection, interval,
@@ -97,6 +98,12 @@ pub struct ExportConfiguration {
     connection_checked_at: Option<DateTime>,
     connection_error: Option<ConnectionError>,
     endpoint_configuration: S3EndpointConfiguration,
+    /// Everything received before it is in the bucket, and told of by a signed digest. Null: no export has ended yet.
+    exported_through: Option<DateTime>,
+    /// When the last export ended that succeeded.
+    last_export: Option<DateTime>,
+    /// Exports that failed since then, one after the other.
+    consecutive_failures: u32,
     /// Events received from then on are exported.
     start_from: DateTime,
     /// The subject of the token that created it.
@@ -126,6 +133,9 @@ impl From<configuration::ExportConfiguration> for ExportConfiguration {
                 configuration.destination,
                 configuration.authentication,
             ),
+            exported_through: configuration.progress.exported_through.map(DateTime),
+            last_export: configuration.progress.last_export_at.map(DateTime),
+            consecutive_failures: configuration.progress.consecutive_failures,
             start_from: DateTime(configuration.start_from),
             created_by: configuration.created_by,
             created_at: DateTime(configuration.created_at),
@@ -169,6 +179,37 @@ impl From<&ServiceIdentity> for ExportServiceIdentity {
             account: identity.account.to_string(),
             partition: identity.partition.to_string(),
             region: identity.region.to_string(),
+        }
+    }
+}
+
+/// How digests are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum SigningAlgorithm {
+    /// ECDSA on the curve P-256 over the SHA-256 of the digest's bytes; the signature is ASN.1 DER.
+    #[graphql(name = "ECDSA_P256_SHA256")]
+    EcdsaP256Sha256,
+}
+
+/// A key that digests are or were signed with.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ExportSigningKey {
+    /// SHA-256 of the key's `SubjectPublicKeyInfo` in DER, 64 hexadecimal digits: a digest's `signingKey`.
+    fingerprint: String,
+    algorithm: SigningAlgorithm,
+    /// The `SubjectPublicKeyInfo` in PEM.
+    public_key: String,
+    /// Whether new digests are signed with it.
+    current: bool,
+}
+
+impl ExportSigningKey {
+    pub fn of(key: &SigningPublicKey, current: bool) -> Self {
+        Self {
+            fingerprint: key.fingerprint.to_string(),
+            algorithm: SigningAlgorithm::EcdsaP256Sha256,
+            public_key: key.to_pem(),
+            current,
         }
     }
 }

@@ -2,6 +2,11 @@
 
 use serde_json::{Value, json};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::digest::Hex32;
+use sha2::{Digest, Sha256};
+use verification::PublicKeys;
+
 use super::world::{SECRET, Verifier, World, code};
 
 /// With sorted names: whether `serde_json` keeps their order is up to what else is built.
@@ -12,7 +17,8 @@ macro_rules! assert_snapshot {
 }
 
 const FIELDS: &str = "id externalId version interval enabled connectionStatus connectionCheckedAt
-    connectionError { code message } startFrom createdBy createdAt updatedBy updatedAt
+    connectionError { code message } exportedThrough lastExport consecutiveFailures
+    startFrom createdBy createdAt updatedBy updatedAt
     endpointConfiguration { bucketName bucketPath region roleArn accessKeyId
         ... on S3EndpointConfiguration { kmsKeyArn expectedBucketOwner } }";
 
@@ -81,6 +87,7 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
       "connectionCheckedAt": "2026-11-22T12:00:00.000Z",
       "connectionError": null,
       "connectionStatus": "SUCCESS",
+      "consecutiveFailures": 0,
       "createdAt": "2026-11-22T12:00:00.000Z",
       "createdBy": "user-1",
       "enabled": true,
@@ -93,9 +100,11 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
         "region": "eu-west-1",
         "roleArn": null
       },
+      "exportedThrough": null,
       "externalId": "00000000-0000-0000-0000-000000000001",
       "id": "00000000-0000-0000-0000-000000000001",
       "interval": "EVERY_2_HOURS",
+      "lastExport": null,
       "startFrom": "2026-11-22T12:00:00.000Z",
       "updatedAt": "2026-11-22T12:00:00.000Z",
       "updatedBy": "user-1",
@@ -132,6 +141,7 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
       "connectionCheckedAt": null,
       "connectionError": null,
       "connectionStatus": "PENDING",
+      "consecutiveFailures": 0,
       "createdAt": "2026-11-22T12:00:00.000Z",
       "createdBy": "user-1",
       "enabled": true,
@@ -144,9 +154,11 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
         "region": "eu-west-1",
         "roleArn": "arn:aws:iam::222222222222:role/export"
       },
+      "exportedThrough": null,
       "externalId": "00000000-0000-0000-0000-000000000001",
       "id": "00000000-0000-0000-0000-000000000001",
       "interval": "EVERY_24_HOURS",
+      "lastExport": null,
       "startFrom": "1970-01-01T00:00:00.000Z",
       "updatedAt": "2026-11-22T12:00:00.000Z",
       "updatedBy": "user-1",
@@ -359,4 +371,62 @@ async fn only_one_test_fits_into_a_request() {
     let answer = world.ask(&format!("mutation {{ {} {} }}", test("a"), test("b")), Value::Null).await;
     assert_eq!(code(&answer), "TOO_MANY_VERIFICATIONS");
     assert_eq!(world.invocations(), 0);
+}
+
+#[tokio::test]
+async fn how_far_exports_got_outlives_what_a_person_changes() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    world.store_run(
+        &id,
+        [
+            ("exportedThrough", AttributeValue::S("2026-11-22T00:00:00.000Z".to_owned())),
+            ("lastExportAt", AttributeValue::S("2026-11-22T00:20:05.000Z".to_owned())),
+            ("lastFailureAt", AttributeValue::S("2026-11-22T02:20:05.000Z".to_owned())),
+            ("consecutiveFailures", AttributeValue::N("3".to_owned())),
+        ],
+    );
+    for operation in ["getExportConfiguration", "disableExportConfiguration", "enableExportConfiguration"] {
+        let answer = call(&world, "acme", operation, &id).await;
+        let answer = configuration(&answer);
+        assert_eq!(answer["exportedThrough"], "2026-11-22T00:00:00.000Z", "{operation}");
+        assert_eq!(answer["lastExport"], "2026-11-22T00:20:05.000Z", "{operation}");
+        assert_eq!(answer["consecutiveFailures"], 3, "{operation}");
+    }
+}
+
+const SIGNING_KEYS: &str = "{ exportSigningKeys { fingerprint algorithm publicKey current } }";
+
+#[tokio::test]
+async fn digests_can_be_verified_with_the_keys_that_are_told() {
+    let world = World::new();
+    let answer = world.ask(SIGNING_KEYS, Value::Null).await;
+    let keys = configuration(&answer).as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    for (key, (name, current)) in keys.iter().zip([("signing-key", true), ("retired-signing-key", false)]) {
+        let fingerprint = key["fingerprint"].as_str().unwrap();
+        assert_eq!(fingerprint, Hex32(Sha256::digest(world.signing_key(name)).into()).to_string());
+        assert_eq!((&key["algorithm"], &key["current"]), (&json!("ECDSA_P256_SHA256"), &json!(current)));
+        // As a customer's verifier reads it.
+        let mut verifier = PublicKeys::default();
+        verifier.add_pem(key["publicKey"].as_str().unwrap()).unwrap();
+        let known: Vec<String> = verifier.fingerprints().map(|known| known.to_string()).collect();
+        assert_eq!(known, [fingerprint]);
+    }
+    // They are asked for once.
+    world.disable_signing_key("signing-key");
+    assert_eq!(world.ask_as("other", SIGNING_KEYS, Value::Null).await, answer);
+}
+
+#[tokio::test]
+async fn signing_keys_are_told_all_or_not_at_all() {
+    let world = World::new();
+    world.disable_signing_key("retired-signing-key");
+    let document = "{ exportServiceIdentity { account } exportSigningKeys { fingerprint } }";
+    let answer = world.ask(document, Value::Null).await;
+    assert_eq!(code(&answer), "INTERNAL");
+    assert_eq!(
+        answer["data"],
+        json!({"exportServiceIdentity": {"account": "111111111111"}, "exportSigningKeys": null})
+    );
 }

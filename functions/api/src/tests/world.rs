@@ -7,10 +7,11 @@ use std::{
 };
 
 use aws::{
-    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault,
+    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
     verifier_client::VerifierClient,
 };
 use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
@@ -26,7 +27,14 @@ use aws_sdk_dynamodb::{
         error::{ConditionalCheckFailedException, TransactionCanceledException},
     },
 };
-use aws_sdk_kms::{operation::encrypt::EncryptOutput, primitives::Blob};
+use aws_sdk_kms::{
+    operation::{
+        encrypt::EncryptOutput,
+        get_public_key::{GetPublicKeyError, GetPublicKeyOutput},
+    },
+    primitives::Blob,
+    types::{KeySpec, error::DisabledException},
+};
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
@@ -66,6 +74,8 @@ struct State {
     messages: Vec<Value>,
     invocations: usize,
     ids: u128,
+    /// DER of the public keys that KMS holds, by the names that the settings have for them.
+    signing_keys: BTreeMap<String, Vec<u8>>,
 }
 
 pub struct World {
@@ -202,6 +212,24 @@ fn encrypt(state: &Arc<Mutex<State>>) -> Rule {
     })
 }
 
+fn get_public_key(state: &Arc<Mutex<State>>) -> Rule {
+    let state = Arc::clone(state);
+    mock!(aws_sdk_kms::Client::get_public_key).then_compute_response(move |request| {
+        match state.lock().unwrap().signing_keys.get(request.key_id().unwrap()) {
+            Some(der) => MockResponse::Output(
+                GetPublicKeyOutput::builder().key_spec(KeySpec::EccNistP256).public_key(Blob::new(der.clone())).build(),
+            ),
+            None => MockResponse::Error(GetPublicKeyError::DisabledException(DisabledException::builder().build())),
+        }
+    })
+}
+
+fn new_public_key() -> Vec<u8> {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let der: PublicKeyX509Der = pair.public_key().as_der().unwrap();
+    der.as_ref().to_vec()
+}
+
 fn invoke(state: &Arc<Mutex<State>>, verifier: &Arc<Mutex<Verifier>>) -> Rule {
     let (state, verifier) = (Arc::clone(state), Arc::clone(verifier));
     mock!(aws_sdk_lambda::Client::invoke).then_compute_output(move |request| {
@@ -243,6 +271,11 @@ impl World {
         let verifier = Arc::new(Mutex::new(Verifier::Succeeds));
         let table = table(&state);
         let (encrypt, invoke, send) = (encrypt(&state), invoke(&state, &verifier), send(&state));
+        let public_key = get_public_key(&state);
+        for name in ["signing-key", "retired-signing-key"] {
+            state.lock().unwrap().signing_keys.insert(name.to_owned(), new_public_key());
+        }
+        let kms = mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt, &public_key]);
         let lambda = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&invoke]);
         let ids = Arc::clone(&state);
         let service = Service {
@@ -250,7 +283,8 @@ impl World {
                 mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table),
                 "Configurations".to_owned(),
             ),
-            secrets: SecretVault::new(mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt]), "key".to_owned()),
+            secrets: SecretVault::new(kms.clone(), "key".to_owned()),
+            signing_keys: SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()]),
             verifier: VerifierClient::new(&lambda, "verifier".to_owned()),
             run_queue: RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "queue".to_owned()),
             identity: ServiceIdentity {
@@ -300,6 +334,23 @@ impl World {
 
     pub fn invocations(&self) -> usize {
         self.state.lock().unwrap().invocations
+    }
+
+    /// Takes a signing key away from KMS.
+    pub fn disable_signing_key(&self, name: &str) {
+        self.state.lock().unwrap().signing_keys.remove(name).unwrap();
+    }
+
+    /// DER of a signing key's public half.
+    pub fn signing_key(&self, name: &str) -> Vec<u8> {
+        self.state.lock().unwrap().signing_keys[name].clone()
+    }
+
+    /// Puts attributes into a configuration of tenant `acme`, as the exporter does after a run.
+    pub fn store_run(&self, id: &str, attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>) {
+        let mut state = self.state.lock().unwrap();
+        let item = state.items.get_mut(&("acme".to_owned(), id.to_owned())).unwrap();
+        item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
 
     /// The table as text.

@@ -1,11 +1,11 @@
 //! The one mapping between an export configuration and its item. Attributes have the names of the API's fields.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, str::FromStr};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
         arn::{AccountId, KmsKeyArn, RoleArn},
         bucket::{BucketName, BucketPath},
@@ -43,6 +43,12 @@ pub(super) mod attribute {
     pub(crate) const CONNECTION_STATUS: &str = "connectionStatus";
     pub(crate) const CONNECTION_CHECKED_AT: &str = "connectionCheckedAt";
     pub(crate) const CONNECTION_ERROR: &str = "connectionError";
+    pub(crate) const EXPORTED_THROUGH: &str = "exportedThrough";
+    pub(crate) const LAST_EXPORT_AT: &str = "lastExportAt";
+    /// Tells a report of a run that comes late from a new one; otherwise for operators.
+    pub(crate) const LAST_FAILURE_AT: &str = "lastFailureAt";
+    /// Not there before the first run.
+    pub(crate) const CONSECUTIVE_FAILURES: &str = "consecutiveFailures";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_BY: &str = "updatedBy";
@@ -135,6 +141,16 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if let Some(error) = configuration.connection.error() {
         set(attribute::CONNECTION_ERROR, connection_error(error));
     }
+    let progress = &configuration.progress;
+    if let Some(exported_through) = progress.exported_through {
+        set(attribute::EXPORTED_THROUGH, text(exported_through));
+    }
+    if let Some(last_export_at) = progress.last_export_at {
+        set(attribute::LAST_EXPORT_AT, text(last_export_at));
+    }
+    if progress.consecutive_failures > 0 {
+        set(attribute::CONSECUTIVE_FAILURES, number(progress.consecutive_failures));
+    }
     set(attribute::CREATED_BY, text(&configuration.created_by));
     set(attribute::CREATED_AT, text(configuration.created_at));
     set(attribute::UPDATED_BY, text(&configuration.updated_by));
@@ -169,6 +185,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
         authentication,
         start_from: attributes.timestamp(attribute::START_FROM)?,
         connection: attributes.connection()?,
+        progress: attributes.progress()?,
         created_by: attributes.required(attribute::CREATED_BY, |text| Some(text.to_owned()))?,
         created_at: attributes.timestamp(attribute::CREATED_AT)?,
         updated_by: attributes.required(attribute::UPDATED_BY, |text| Some(text.to_owned()))?,
@@ -210,9 +227,18 @@ impl Attributes<'_> {
         self.required(name, |text| Timestamp::parse(text).ok())
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<u64, PortError> {
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, PortError> {
         let value = self.0.get(name).and_then(|value| value.as_n().ok());
         value.and_then(|digits| digits.parse().ok()).ok_or_else(|| corrupt(name))
+    }
+
+    fn progress(&self) -> Result<ExportProgress, PortError> {
+        let has_failures = self.0.contains_key(attribute::CONSECUTIVE_FAILURES);
+        Ok(ExportProgress {
+            exported_through: self.optional(attribute::EXPORTED_THROUGH, |text| Timestamp::parse(text).ok())?,
+            last_export_at: self.optional(attribute::LAST_EXPORT_AT, |text| Timestamp::parse(text).ok())?,
+            consecutive_failures: if has_failures { self.number(attribute::CONSECUTIVE_FAILURES)? } else { 0 },
+        })
     }
 
     fn flag(&self, name: &str) -> Result<bool, PortError> {

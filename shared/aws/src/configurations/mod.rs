@@ -352,6 +352,11 @@ impl ConfigurationTable {
     }
 }
 
+/// The condition under which a run's report is stored. The texts sort like the times.
+const RUN_IS_NEWS: &str = "attribute_exists(#id) AND (attribute_not_exists(#through) OR #through < :through OR (\
+    #through = :through AND (attribute_not_exists(#lastExportAt) OR #lastExportAt < :endedAt) \
+    AND (attribute_not_exists(#lastFailureAt) OR #lastFailureAt < :endedAt)))";
+
 /// Reasons of a cancelled transaction:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
@@ -425,12 +430,14 @@ impl ConfigurationStore for ConfigurationTable {
         }
     }
 
+    /// Reports are ordered by how far the export got, and then by when the run ended. One that comes late, or a second
+    /// time because its answer was lost, changes nothing: `exportedThrough` never goes back, and no failure is counted
+    /// twice.
     async fn store_run(&self, key: &ConfigurationKey, report: &RunReport) -> Result<(), PortError> {
         let expression = if report.succeeded {
-            "SET exportedThrough = :through, lastExportAt = :ended_at, consecutiveFailures = :zero"
+            "SET #through = :through, #lastExportAt = :endedAt, #failures = :zero"
         } else {
-            "SET exportedThrough = :through, lastFailureAt = :ended_at, \
-             consecutiveFailures = if_not_exists(consecutiveFailures, :zero) + :one"
+            "SET #through = :through, #lastFailureAt = :endedAt, #failures = if_not_exists(#failures, :zero) + :one"
         };
         let mut update = self
             .client
@@ -438,12 +445,14 @@ impl ConfigurationStore for ConfigurationTable {
             .table_name(&self.table)
             .set_key(Some(item::key(key)))
             .update_expression(expression)
-            // The texts sort like the times.
-            .condition_expression(
-                "attribute_exists(id) AND (attribute_not_exists(exportedThrough) OR exportedThrough <= :through)",
-            )
+            .condition_expression(RUN_IS_NEWS)
+            .expression_attribute_names("#id", attribute::ID)
+            .expression_attribute_names("#through", attribute::EXPORTED_THROUGH)
+            .expression_attribute_names("#lastExportAt", attribute::LAST_EXPORT_AT)
+            .expression_attribute_names("#lastFailureAt", attribute::LAST_FAILURE_AT)
+            .expression_attribute_names("#failures", attribute::CONSECUTIVE_FAILURES)
             .expression_attribute_values(":through", text(report.exported_through))
-            .expression_attribute_values(":ended_at", text(report.ended_at))
+            .expression_attribute_values(":endedAt", text(report.ended_at))
             .expression_attribute_values(":zero", number(0));
         if !report.succeeded {
             update = update.expression_attribute_values(":one", number(1));
@@ -453,6 +462,9 @@ impl ConfigurationStore for ConfigurationTable {
             Err(error)
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
+                tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
+                    ended_at = %report.ended_at, succeeded = report.succeeded,
+                    "a run's report was dropped: it or a later one is there, or the configuration was deleted");
                 Ok(())
             }
             Err(error) => Err(port_error("store run", &error)),

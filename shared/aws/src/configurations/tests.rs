@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::{
     },
     types::error::{ConditionalCheckFailedException, TransactionCanceledException},
 };
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use domain::{
     configuration::{
-        Authentication, Destination,
+        Authentication, Destination, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
         arn::{AccountId, KmsKeyArn, RoleArn},
         bucket::{BucketName, BucketPath},
@@ -66,6 +66,11 @@ fn full() -> ExportConfiguration {
             checked_at: at("2026-11-22T00:00:01Z"),
             error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
         },
+        progress: ExportProgress {
+            exported_through: Some(at("2026-11-21T22:00:00Z")),
+            last_export_at: Some(at("2026-11-21T22:20:05Z")),
+            consecutive_failures: 2,
+        },
         created_by: "user-1".to_owned(),
         created_at: at("2026-11-21T00:00:00Z"),
         updated_by: "user-2".to_owned(),
@@ -86,6 +91,7 @@ fn sparse() -> ExportConfiguration {
         },
         authentication: Authentication::AssumedRole { role_arn },
         connection: Connection::Pending,
+        progress: ExportProgress::default(),
         ..full
     }
 }
@@ -144,13 +150,16 @@ fn attributes_have_the_names_of_the_api() {
     connectionCheckedAt = S("2026-11-22T00:00:01.000Z")
     connectionError = {"code": S("WRITE_DENIED"), "message": S("Allow it.")}
     connectionStatus = S("FAILED")
+    consecutiveFailures = N("2")
     createdAt = S("2026-11-21T00:00:00.000Z")
     createdBy = S("user-1")
     enabled = Bool(true)
     expectedBucketOwner = S("222222222222")
+    exportedThrough = S("2026-11-21T22:00:00.000Z")
     id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
     interval = S("EVERY_2_HOURS")
     kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    lastExportAt = S("2026-11-21T22:20:05.000Z")
     region = S("eu-west-1")
     schedulePartition = S("EVERY_2_HOURS#3")
     sealedSecret = B(Blob { inner: 63697068657274657874 })
@@ -448,4 +457,176 @@ async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
 fn uuid_text(bytes: [u8; 16]) -> String {
     let digits = hexadecimal(&bytes);
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
+/// As much of DynamoDB's expressions as a run's report uses, so that it is tested for what it does.
+struct Expressions<'a> {
+    request: &'a UpdateItemInput,
+    item: &'a Item,
+}
+
+impl Expressions<'_> {
+    fn name(&self, placeholder: &str) -> String {
+        self.request.expression_attribute_names().unwrap()[placeholder].clone()
+    }
+
+    fn operand(&self, token: &str) -> Option<AttributeValue> {
+        if token.starts_with('#') {
+            self.item.get(&self.name(token)).cloned()
+        } else {
+            Some(self.request.expression_attribute_values().unwrap()[token].clone())
+        }
+    }
+
+    fn holds(&self) -> bool {
+        let spaced = self.request.condition_expression().unwrap().replace('(', " ( ").replace(')', " ) ");
+        let mut tokens = spaced.split_whitespace();
+        let holds = self.any(&mut tokens);
+        assert_eq!(tokens.next(), None);
+        holds
+    }
+
+    fn any<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut holds = self.all(tokens);
+        while tokens.clone().next() == Some("OR") {
+            tokens.next();
+            holds |= self.all(tokens);
+        }
+        holds
+    }
+
+    fn all<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut holds = self.one(tokens);
+        while tokens.clone().next() == Some("AND") {
+            tokens.next();
+            holds &= self.one(tokens);
+        }
+        holds
+    }
+
+    fn one<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut next = || tokens.next().unwrap();
+        match next() {
+            function @ ("attribute_exists" | "attribute_not_exists") => {
+                let ("(", name, ")") = (next(), next(), next()) else { panic!("{function}") };
+                self.operand(name).is_some() == (function == "attribute_exists")
+            }
+            "(" => {
+                let holds = self.any(tokens);
+                assert_eq!(tokens.next(), Some(")"));
+                holds
+            }
+            left => {
+                let (operator, right) = (next(), next());
+                // What is not there is neither less nor equal.
+                let (Some(AttributeValue::S(left)), Some(AttributeValue::S(right))) =
+                    (self.operand(left), self.operand(right))
+                else {
+                    return false;
+                };
+                match operator {
+                    "<" => left < right,
+                    "=" => left == right,
+                    other => panic!("{other}"),
+                }
+            }
+        }
+    }
+
+    fn updated(&self) -> Item {
+        let count = |value: AttributeValue| value.as_n().unwrap().parse::<u32>().unwrap();
+        let mut item = self.item.clone();
+        for assignment in self.request.update_expression().unwrap().strip_prefix("SET ").unwrap().split(", #") {
+            let (name, value) = assignment.trim_start_matches('#').split_once(" = ").unwrap();
+            let value = match value.strip_prefix("if_not_exists(").and_then(|rest| rest.split_once(") + ")) {
+                Some((alternatives, step)) => {
+                    let (attribute, default) = alternatives.split_once(", ").unwrap();
+                    let start = self.operand(attribute).or_else(|| self.operand(default)).unwrap();
+                    number(count(start) + count(self.operand(step).unwrap()))
+                }
+                None => self.operand(value).unwrap(),
+            };
+            item.insert(self.name(&format!("#{name}")), value);
+        }
+        item
+    }
+}
+
+fn stored(item: &Arc<Mutex<Item>>) -> Rule {
+    let item = Arc::clone(item);
+    mock!(Client::update_item).then_compute_response(move |request| {
+        let mut item = item.lock().unwrap();
+        let expressions = Expressions { request, item: &item };
+        if expressions.holds() {
+            *item = expressions.updated();
+            MockResponse::Output(UpdateItemOutput::builder().build())
+        } else {
+            MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
+                ConditionalCheckFailedException::builder().build(),
+            ))
+        }
+    })
+}
+
+/// What a configuration's item is after reports of runs that ended at a minute with all exported through an hour.
+async fn after_reports(start: Item, reports: &[(u8, u8, bool)]) -> Item {
+    let item = Arc::new(Mutex::new(start));
+    let rule = stored(&item);
+    let table = table(&[&rule]);
+    for (hour, minute, succeeded) in reports.iter().copied() {
+        let report = RunReport { exported_through: at_hour(hour), ended_at: at_minute(minute), succeeded };
+        table.store_run(&key(), &report).await.unwrap();
+    }
+    let item = item.lock().unwrap();
+    item.clone()
+}
+
+async fn progress_after(reports: &[(u8, u8, bool)]) -> (Option<Timestamp>, Option<Timestamp>, u32) {
+    let progress = item::read(&after_reports(item::write(&sparse()), reports).await).unwrap().progress;
+    (progress.exported_through, progress.last_export_at, progress.consecutive_failures)
+}
+
+fn at_hour(hour: u8) -> Timestamp {
+    at(&format!("2026-11-22T{hour:02}:00:00Z"))
+}
+
+fn at_minute(minute: u8) -> Timestamp {
+    at(&format!("2026-11-23T00:{minute:02}:00Z"))
+}
+
+#[tokio::test]
+async fn the_progress_of_exports_is_kept() {
+    assert_eq!(progress_after(&[]).await, (None, None, 0));
+    assert_eq!(progress_after(&[(2, 10, true)]).await, (Some(at_hour(2)), Some(at_minute(10)), 0));
+    assert_eq!(progress_after(&[(2, 10, false)]).await, (Some(at_hour(2)), None, 1));
+    // Failures that brought nothing into the bucket count like one that brought a part of it.
+    let failures = [(2, 10, true), (2, 20, false), (2, 30, false), (4, 40, false)];
+    assert_eq!(progress_after(&failures).await, (Some(at_hour(4)), Some(at_minute(10)), 3));
+    let recovered = [(2, 20, false), (2, 30, false), (4, 40, true)];
+    assert_eq!(progress_after(&recovered).await, (Some(at_hour(4)), Some(at_minute(40)), 0));
+    let failed_again = [(2, 20, false), (4, 40, true), (4, 50, false)];
+    assert_eq!(progress_after(&failed_again).await, (Some(at_hour(4)), Some(at_minute(40)), 1));
+}
+
+#[tokio::test]
+async fn a_report_that_comes_late_or_twice_changes_nothing() {
+    for late in [(2, 10, true), (2, 10, false), (2, 50, true), (4, 30, false), (4, 40, true)] {
+        let reports = [(4, 40, true), late];
+        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(40)), 0), "{late:?}");
+    }
+    for late in [(4, 40, false), (4, 30, true), (4, 20, false), (2, 50, true)] {
+        let reports = [(2, 10, true), (4, 40, false), late];
+        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(10)), 1), "{late:?}");
+    }
+    // Clocks differ: how far the export got comes first.
+    assert_eq!(progress_after(&[(2, 10, false), (4, 9, true)]).await, (Some(at_hour(4)), Some(at_minute(9)), 0));
+}
+
+#[tokio::test]
+async fn a_report_changes_nothing_else_and_brings_nothing_back() {
+    let report = [(23, 10, true), (23, 20, false)];
+    let before = full();
+    let after = item::read(&after_reports(item::write(&before), &report).await).unwrap();
+    assert_eq!(ExportConfiguration { progress: before.progress, ..after }, before);
+    assert_eq!(after_reports(Item::new(), &report).await, Item::new(), "it was deleted");
 }

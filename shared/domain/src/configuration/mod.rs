@@ -117,10 +117,23 @@ pub struct ExportConfiguration {
     /// The receipt time of the first event to export.
     pub start_from: Timestamp,
     pub connection: Connection,
+    pub progress: ExportProgress,
     pub created_by: String,
     pub created_at: Timestamp,
     pub updated_by: String,
     pub updated_at: Timestamp,
+}
+
+/// What the runs have told of themselves. Unlike the outcome of a connection test it is true whatever was edited
+/// meanwhile, so no change by a person touches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportProgress {
+    /// Everything received before it is in the bucket. `None`: no run has ended yet.
+    pub exported_through: Option<Timestamp>,
+    /// When the last run ended that brought all into the bucket that it was asked for.
+    pub last_export_at: Option<Timestamp>,
+    /// Runs that failed since then.
+    pub consecutive_failures: u32,
 }
 
 /// The account that this service runs in: customers' trust policies name it, and no customer's role may lie in it.
