@@ -74,6 +74,7 @@ mod tests {
             engine: EngineSettings {
                 settle: Duration::from_mins(20),
                 retention: Duration::from_hours(24),
+                grace: Duration::ZERO,
                 limits: PlanLimits::CURRENT,
             },
             slot_length: None,

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::{
-    export_run::{RunRecord, RunRequest},
-    time::Timestamp,
-};
+use domain::{export_run::RunRequest, time::Timestamp};
 use export::{
     CORRUPT_BLOCK,
     ports::{ErrorKind, PortError, RunQueue},
@@ -89,48 +86,31 @@ fn parse(message: &SqsMessage) -> Result<RunRequest, PortError> {
 }
 
 fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
-    let tenant_id = &request.key.tenant_id;
-    let configuration_id = &request.key.configuration_id;
+    let (tenant, configuration) = (&request.key.tenant_id, &request.key.configuration_id);
     let through = &request.through;
     match outcome {
-        Ok(RunOutcome::Exported(windows)) => {
-            log_windows(request, windows);
-            tracing::info!(%tenant_id, %configuration_id, %through, "all is exported");
+        Ok(RunOutcome::Exported(_)) => {
+            tracing::info!(%tenant, %configuration, %through, "all is exported");
         }
-        Ok(RunOutcome::Paused { windows, next }) => {
-            log_windows(request, windows);
-            tracing::info!(%tenant_id, %configuration_id, through = %next.through, "the run goes on in another slice");
+        Ok(RunOutcome::Paused { next, .. }) => {
+            tracing::info!(%tenant, %configuration, through = %next.through, "the run goes on in another slice");
         }
         Ok(RunOutcome::LeftToAnother) => {
-            tracing::info!(%tenant_id, %configuration_id, %through, "another run was asked to go on");
+            tracing::info!(%tenant, %configuration, %through, "another run was asked to go on");
         }
         Ok(RunOutcome::NotWanted) => {
-            tracing::info!(%tenant_id, %configuration_id, %through, "the configuration is disabled or deleted");
+            tracing::info!(%tenant, %configuration, %through, "the configuration is disabled or deleted");
         }
         Ok(RunOutcome::Refused(connection)) => {
             let code = connection.error().map(|error| error.code.name());
-            tracing::warn!(%tenant_id, %configuration_id, %through, code, "the customer has to change something");
+            tracing::warn!(%tenant, %configuration, %through, code, "the customer has to change something");
         }
         Err(error) if error.kind == ErrorKind::Internal => {
             let alarm = if error.operation == CORRUPT_BLOCK { "CORRUPT_BLOCK" } else { "RUN_FAILED" };
-            tracing::error!(%tenant_id, %configuration_id, %through, %error, alarm, "the run failed");
+            tracing::error!(%tenant, %configuration, %through, %error, alarm, "the run failed");
         }
         Err(error) => {
-            tracing::warn!(%tenant_id, %configuration_id, %through, %error, "the run will be tried again");
-        }
-    }
-}
-
-fn log_windows(request: &RunRequest, windows: &[RunRecord]) {
-    let tenant_id = &request.key.tenant_id;
-    let configuration_id = &request.key.configuration_id;
-    for RunRecord { sequence, from, to, gap, delivered, .. } in windows {
-        tracing::info!(%tenant_id, %configuration_id, sequence, %from, %to, objects = delivered.objects,
-            blocks = delivered.blocks, events = delivered.events, raw_bytes = delivered.raw_bytes,
-            stored_bytes = delivered.stored_bytes, "a window was exported");
-        if let Some(gap) = gap {
-            tracing::error!(%tenant_id, %configuration_id, sequence, from = %gap.from, to = %gap.to,
-                alarm = "RETENTION_GAP", "events were past their retention before they could be exported");
+            tracing::warn!(%tenant, %configuration, %through, %error, "the run will be tried again");
         }
     }
 }

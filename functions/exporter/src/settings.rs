@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{
+    block::EXPIRY_GRACE,
     export_run::{MIN_SETTLE, PlanLimits},
     interval::ExportInterval,
 };
@@ -24,6 +25,9 @@ pub(crate) struct Settings {
 }
 
 const SECONDS_PER_DAY: u64 = 24 * 3_600;
+
+/// By how much sooner than it is deleted a block counts as gone: no run reads for so long.
+const GRACE_MARGIN: Duration = Duration::from_hours(24);
 
 impl Settings {
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
@@ -56,6 +60,7 @@ impl Settings {
             engine: EngineSettings {
                 settle: Duration::from_secs(settle?),
                 retention: Duration::from_secs(retention? * SECONDS_PER_DAY),
+                grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
                 limits: PlanLimits::CURRENT,
             },
             slot_length: slot_seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs),

@@ -24,23 +24,22 @@ pub(crate) struct Verifier<S, N, K> {
 impl<S: ConfigurationStore, N: Connector, K: Clock> Verifier<S, N, K> {
     /// `None`: there is no such configuration. An error says nothing of the customer's side.
     pub(crate) async fn handle(&self, key: ConfigurationKey) -> Result<Option<VerifierResponse>, Error> {
-        let tenant_id = &key.tenant_id;
-        let configuration_id = &key.configuration_id;
+        let (tenant, configuration) = (&key.tenant_id, &key.configuration_id);
         let test =
             ConnectionTest { configurations: &self.configurations, connector: &self.connector, clock: &self.clock };
         let outcome = tokio::time::timeout(WORK_BUDGET, test.run(&key)).await;
         let connection = match outcome {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
-                tracing::error!(%tenant_id, %configuration_id, %error, "the connection could not be tested");
+                tracing::error!(%tenant, %configuration, %error, "the connection could not be tested");
                 return Err("the connection could not be tested".into());
             }
             Err(_) => {
-                tracing::error!(%tenant_id, %configuration_id, "the test took too long");
+                tracing::error!(%tenant, %configuration, "the test took too long");
                 return Err("the test took too long".into());
             }
         };
-        tracing::info!(%tenant_id, %configuration_id, status = connection.as_ref().map(|connection| connection.status().name()),
+        tracing::info!(%tenant, %configuration, status = connection.as_ref().map(|connection| connection.status().name()),
             code = connection.as_ref().and_then(Connection::error).map(|error| error.code.name()), "the connection was tested");
         Ok(connection.and_then(VerifierResponse::of))
     }

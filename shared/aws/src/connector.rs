@@ -1,6 +1,9 @@
 //! Becoming somebody who may write to a customer's bucket: STS, or the customer's own access key.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -13,7 +16,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, Destination, ExportConfiguration,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration,
         access_key::{AccessKeyId, SecretAccessKey},
         arn::{AccountId, RoleArn},
         region::Region,
@@ -39,18 +42,55 @@ const PROBE_DURATION: Duration = Duration::from_mins(15);
 /// One request to STS.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection is made again when its credentials have less left than this: more than an invocation of Lambda can last, so
+/// that none ends under a run.
+const MIN_REMAINING: Duration = Duration::from_mins(20);
+
+/// Connections that are kept for the next run of the same configuration. One exporter serves one run at a time.
+const MAX_KEPT: usize = 32;
+
 /// Connects to customers' buckets.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AwsConnector {
     base: SdkConfig,
     vault: SecretVault,
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// A connection that may be used again.
+#[derive(Debug)]
+struct Kept {
+    key: ConfigurationKey,
+    version: u64,
+    destination: Destination,
+    until: SystemTime,
+    sink: S3ObjectSink,
 }
 
 impl AwsConnector {
     /// `base` has the credentials of this function.
     #[must_use]
     pub fn new(base: SdkConfig, vault: SecretVault) -> Self {
-        Self { base, vault }
+        Self { base, vault, kept: Mutex::default() }
+    }
+
+    fn reuse(&self, configuration: &ExportConfiguration, destination: &Destination) -> Option<S3ObjectSink> {
+        let enough = SystemTime::now() + MIN_REMAINING;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.until >= enough);
+        let is_same = |kept: &&Kept| {
+            kept.key == configuration.key && kept.version == configuration.version && kept.destination == *destination
+        };
+        kept.iter().find(is_same).map(|kept| kept.sink.clone())
+    }
+
+    fn keep(&self, connection: Kept) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.key != connection.key || kept.destination != connection.destination);
+        if kept.len() >= MAX_KEPT {
+            kept.remove(0);
+        }
+        kept.push(connection);
     }
 
     /// STS is called in the bucket's own region, so that an export depends on that region alone:
@@ -88,7 +128,7 @@ impl AwsConnector {
         id: ConfigurationId,
         role_arn: &RoleArn,
         destination: &Destination,
-    ) -> Result<S3ObjectSink, PortError> {
+    ) -> Result<Connected, PortError> {
         let operation = "sts:AssumeRole";
         let session = Session {
             configuration_id: id,
@@ -102,6 +142,8 @@ impl AwsConnector {
             .map_err(|error| customer_error(operation, &error))?;
         let credentials =
             answer.credentials.ok_or_else(|| PortError::internal(operation, "STS gave no credentials"))?;
+        let until = SystemTime::try_from(credentials.expiration)
+            .map_err(|error| PortError::internal(operation, error.to_string()))?;
         let credentials = Credentials::new(
             credentials.access_key_id,
             credentials.secret_access_key,
@@ -110,7 +152,7 @@ impl AwsConnector {
             "AssumeRole",
         );
         let owner = destination.expected_bucket_owner.clone().unwrap_or_else(|| role_arn.account().clone());
-        Ok(S3ObjectSink::new(&self.base, credentials, destination, owner))
+        Ok(Connected { until, sink: S3ObjectSink::new(&self.base, credentials, destination, owner) })
     }
 
     async fn connect_by_access_key(
@@ -118,7 +160,7 @@ impl AwsConnector {
         access_key_id: &AccessKeyId,
         secret: &SecretAccessKey,
         destination: &Destination,
-    ) -> Result<S3ObjectSink, PortError> {
+    ) -> Result<Connected, PortError> {
         let operation = "sts:GetCallerIdentity";
         let credentials = Credentials::new(access_key_id.as_str(), secret.expose(), None, None, "AccessKey");
         // Nobody can be denied this call, so what it says of a key is said of the key and of nothing else.
@@ -131,8 +173,16 @@ impl AwsConnector {
         let account = identity.account.as_deref().map(AccountId::parse);
         let account = account.and_then(Result::ok).ok_or_else(|| PortError::internal(operation, "no account"))?;
         let owner = destination.expected_bucket_owner.clone().unwrap_or(account);
-        Ok(S3ObjectSink::new(&self.base, credentials, destination, owner))
+        // The key itself doesn't end, but what was just learned of it gets old like a session.
+        let until = SystemTime::now() + SESSION_DURATION;
+        Ok(Connected { until, sink: S3ObjectSink::new(&self.base, credentials, destination, owner) })
     }
+}
+
+/// A new connection, and when its credentials end.
+struct Connected {
+    until: SystemTime,
+    sink: S3ObjectSink,
 }
 
 /// What is asked of STS beside the role.
@@ -151,15 +201,34 @@ impl Connector for AwsConnector {
         configuration: &ExportConfiguration,
         destination: &Destination,
     ) -> Result<S3ObjectSink, PortError> {
-        match &configuration.authentication {
+        if let Some(sink) = self.reuse(configuration, destination) {
+            return Ok(sink);
+        }
+        self.connect_afresh(configuration, destination).await
+    }
+
+    async fn connect_afresh(
+        &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> Result<S3ObjectSink, PortError> {
+        let Connected { until, sink } = match &configuration.authentication {
             Authentication::AssumedRole { role_arn } => {
-                self.connect_by_role(configuration.key.configuration_id, role_arn, destination).await
+                self.connect_by_role(configuration.key.configuration_id, role_arn, destination).await?
             }
             Authentication::AccessKey { access_key_id, secret } => {
                 let secret = self.vault.open(&configuration.key, secret).await?;
-                self.connect_by_access_key(access_key_id, &secret, destination).await
+                self.connect_by_access_key(access_key_id, &secret, destination).await?
             }
-        }
+        };
+        self.keep(Kept {
+            key: configuration.key.clone(),
+            version: configuration.version,
+            destination: destination.clone(),
+            until,
+            sink: sink.clone(),
+        });
+        Ok(sink)
     }
 
     async fn probe(
@@ -186,9 +255,13 @@ impl Connector for AwsConnector {
     }
 }
 
-/// An id of the same form, as another customer's configuration would have it.
+/// An id of the same form, as another customer's configuration would have it: every random bit is turned, and those stay
+/// that make it a UUID of version 4 (RFC 9562, 5.4).
 fn another(id: ConfigurationId) -> ConfigurationId {
-    ConfigurationId::from_bytes(id.as_bytes().map(|byte| !byte))
+    let mut bytes = id.as_bytes().map(|byte| !byte);
+    bytes[6] ^= 0xf0;
+    bytes[8] ^= 0xc0;
+    ConfigurationId::from_bytes(bytes)
 }
 
 /// Sorts what STS says of a customer's role or key.
@@ -221,7 +294,7 @@ mod tests {
     #[test]
     fn a_probe_never_uses_the_configurations_own_id() {
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
-        assert_eq!(another(id).to_string(), "f46095f1-92c4-b2f1-6291-f090a3e0d5c4");
+        assert_eq!(another(id).to_string(), "f46095f1-92c4-42f1-a291-f090a3e0d5c4");
     }
 
     /// What the emulator has no way to say.

@@ -1,5 +1,6 @@
 //! The one place where errors of the AWS SDK become ours.
 
+use aws_sdk_dynamodb::{operation::transact_write_items::TransactWriteItemsError, types::CancellationReason};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::StatusCode,
@@ -85,6 +86,27 @@ where
         PortError::internal(operation, detail)
     }
 }
+
+/// The same of a transaction: why it was cancelled is told by its items. Conditions that did not hold are for the caller.
+pub fn transaction_error(
+    operation: &'static str,
+    error: &SdkError<TransactWriteItemsError, HttpResponse>,
+) -> PortError {
+    let reasons = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+        _ => &[],
+    };
+    let mut codes = reasons.iter().filter_map(CancellationReason::code);
+    if codes.any(|code| TRANSIENT_CANCELLATIONS.contains(&code)) {
+        PortError::transient(operation, describe(error))
+    } else {
+        port_error(operation, error)
+    }
+}
+
+/// Why a transaction may be cancelled that can succeed later.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
+const TRANSIENT_CANCELLATIONS: &[&str] = &["ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"];
 
 /// For the log.
 pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String

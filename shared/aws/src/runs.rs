@@ -4,8 +4,6 @@
 
 mod item;
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::{
     Client,
     operation::{
@@ -30,10 +28,7 @@ use export::ports::{
 };
 
 use self::item::{Item, attribute, json, key, number, text};
-use crate::error::port_error;
-
-/// How long an intent is kept: longer than a window can stay open while its bucket can't be reached.
-const INTENT_LIFETIME: Duration = Duration::from_hours(400 * 24);
+use crate::error::{port_error, transaction_error};
 
 /// Pages of intents that are read of one window: [`MAX_DIGEST_OBJECTS`] and a few that were never carried out, of at
 /// most 2 KB each, fill less than two pages of 1 MB.
@@ -105,7 +100,7 @@ impl RunTable {
         let items = items.map_err(|error| PortError::internal(operation, error.to_string()))?;
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Transaction::Done),
-            Err(error) => refusal(&error).ok_or_else(|| port_error(operation, &error)),
+            Err(error) => refusal(&error).ok_or_else(|| transaction_error(operation, &error)),
         }
     }
 }
@@ -251,14 +246,10 @@ impl RunStore for RunTable {
         object: &DigestObject,
     ) -> Result<IntentAnswer, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
-        let expires_at = object.last_block.timestamp().saturating_add(INTENT_LIFETIME);
         let put = self.put_once(
             &lease.key,
             &item::intent_name(window, object.first_block),
-            [
-                (attribute::DIGEST_OBJECT, json(operation, object)?),
-                (attribute::EXPIRES_AT, number(expires_at.as_seconds())),
-            ],
+            [(attribute::DIGEST_OBJECT, json(operation, object)?)],
         );
         match self.transact(operation, [self.fence(lease), put]).await? {
             Transaction::Done => Ok(IntentAnswer::New),

@@ -18,7 +18,12 @@ pub const DIGEST_VERSION: u32 = 1;
 
 /// The most objects that one digest tells of. A window with more is closed where it stands and another one follows, so
 /// that the digest of any window fits into one item of the run table (400 KB).
-pub const MAX_DIGEST_OBJECTS: u64 = 500;
+pub const MAX_DIGEST_OBJECTS: u64 = 400;
+
+/// The longest that one object can be in a digest: 400 bytes of names and numbers, a bucket's name of 63 characters, and a
+/// key with the longest bucket path.
+const MAX_DIGEST_OBJECT_LENGTH: u64 = 900;
+const _: () = assert!(MAX_DIGEST_OBJECTS * MAX_DIGEST_OBJECT_LENGTH < 400_000 - 8 * 1024, "a digest would not fit");
 
 /// What is appended to a digest's key to name its signature: ECDSA over P-256 with SHA-256, as ASN.1 DER, the form that
 /// KMS gives and that `openssl dgst -verify` reads.

@@ -32,7 +32,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// How long one run may work for one configuration before it lets the others in the queue have their turn.
 pub const SLICE: Duration = Duration::from_mins(2);
 
-/// By how much the clocks of two functions may differ. AWS keeps Lambda's within milliseconds of UTC; this is far more.
+/// By how much the exporter's clock may differ from DynamoDB's. AWS keeps both within milliseconds of UTC; this is far more.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// The least time after which nothing can appear any more among the blocks of an earlier time: ingest signs a write
@@ -190,19 +190,26 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// The state before the first run. "Earliest" is the oldest that is still held, which is no gap.
+    /// The state before the first run.
     #[must_use]
-    pub fn initial(configuration: &ExportConfiguration, retention_floor: Timestamp) -> Self {
-        let start =
-            if configuration.start_from == Timestamp::EPOCH { retention_floor } else { configuration.start_from };
+    pub fn initial(configuration: &ExportConfiguration) -> Self {
         Self {
-            cursor: BlockId::lowest_at(start),
+            cursor: BlockId::lowest_at(configuration.start_from),
             next_sequence: 0,
             next_revision: 0,
             head: None,
             fencing_token: 0,
             window: None,
             rerun_through: None,
+        }
+    }
+
+    /// Before the first window, "earliest" is the oldest that is still held: what is older is no gap. What came after the
+    /// configuration was made is promised, and would be one.
+    pub fn begin_at_earliest(&mut self, configuration: &ExportConfiguration, retention_floor: Timestamp) {
+        if self.next_sequence == 0 && self.window.is_none() && configuration.start_from == Timestamp::EPOCH {
+            let earliest = retention_floor.min(configuration.created_at);
+            self.cursor = self.cursor.max(BlockId::lowest_at(earliest));
         }
     }
 

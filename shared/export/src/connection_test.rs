@@ -84,7 +84,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
     async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<N::Sink, PortError> {
         let give_up_at = self.clock.now().saturating_add(ASSUME_ROLE_PATIENCE);
         loop {
-            let answer = self.connector.connect(configuration, &configuration.destination).await;
+            let answer = self.connector.connect_afresh(configuration, &configuration.destination).await;
             match answer {
                 Err(error)
                     if error.kind == ErrorKind::Customer(ConnectionFailure::RoleNotAssumable)
@@ -111,7 +111,7 @@ pub(crate) fn connection_after(
         Ok(()) => Ok(Connection::Success { checked_at: now }),
         Err(PortError { kind: ErrorKind::Customer(failure), operation, detail }) => {
             let key = &configuration.key;
-            tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
+            tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id,
                 code = %failure.code(), operation, detail, "the customer's side refused the connection");
             Ok(Connection::Failed { checked_at: now, error: failure.explain(&configuration.destination) })
         }

@@ -12,4 +12,5 @@ pub mod run;
 mod seal;
 pub mod upload;
 
-pub use object::CORRUPT_BLOCK;
+/// The operation that fails where a block of the events table is not what ingest wrote; an alarm looks for it.
+pub const CORRUPT_BLOCK: &str = "read block";

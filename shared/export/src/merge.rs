@@ -12,7 +12,10 @@ use domain::{
 };
 use futures::future::try_join_all;
 
-use crate::ports::{BlockPage, BlockSource, PortError};
+use crate::{
+    CORRUPT_BLOCK,
+    ports::{BlockPage, BlockSource, PortError},
+};
 
 /// A sorted merge of all shards. It holds at most one page of each.
 pub(crate) struct BlockMerge<'a, S> {
@@ -20,6 +23,8 @@ pub(crate) struct BlockMerge<'a, S> {
     tenant: &'a TenantId,
     end: BlockId,
     shards: Vec<ShardReader>,
+    /// The block that was taken last.
+    taken: Option<BlockId>,
     /// The first block of every shard that has one at hand.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
 }
@@ -36,7 +41,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         let first = (!range.is_empty()).then_some(range.first);
         let shards =
             Shard::ALL.into_iter().map(|shard| ShardReader { shard, blocks: VecDeque::new(), next: first }).collect();
-        Self { source, tenant, end: range.end, shards, heads: BinaryHeap::new() }
+        Self { source, tenant, end: range.end, shards, taken: None, heads: BinaryHeap::new() }
     }
 
     /// The next block, left in place.
@@ -49,7 +54,12 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
     /// The next block.
     pub(crate) async fn next(&mut self) -> Result<Option<StoredBlock>, PortError> {
         self.fill().await?;
-        let Some(Reverse((_, index))) = self.heads.pop() else { return Ok(None) };
+        let Some(Reverse((id, index))) = self.heads.pop() else { return Ok(None) };
+        if self.taken >= Some(id) {
+            // Ingest never writes an id twice: somebody copied an item into another shard, or a shard is not sorted.
+            return Err(PortError::internal(CORRUPT_BLOCK, format!("{id} comes twice or out of order")));
+        }
+        self.taken = Some(id);
         let Some(shard) = self.shards.get_mut(index) else { return Ok(None) };
         let block = shard.blocks.pop_front();
         if let Some(following) = shard.blocks.front() {

@@ -13,6 +13,7 @@ use domain::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    CORRUPT_BLOCK,
     merge::BlockMerge,
     ports::{BlockSource, PortError},
 };
@@ -85,6 +86,3 @@ pub(crate) async fn assemble_next(
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
     block.verify(tenant).map_err(|corrupt| PortError::internal(CORRUPT_BLOCK, format!("{}: {corrupt}", block.id)))
 }
-
-/// The operation that a corrupt block makes fail; alarms look for it.
-pub const CORRUPT_BLOCK: &str = "verify block";

@@ -382,6 +382,13 @@ pub trait Connector: Send + Sync {
     type Sink: ObjectSink;
 
     /// Assumes the role or decrypts the access key, for writes to `destination`.
+    fn connect_afresh(
+        &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> impl Future<Output = Result<Self::Sink, PortError>> + Send;
+
+    /// The same, or a connection of before that outlasts any run and was made for this version of the configuration.
     fn connect(
         &self,
         configuration: &ExportConfiguration,

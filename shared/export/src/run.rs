@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use domain::{
     block::BlockId,
     configuration::ExportConfiguration,
-    connection::Connection,
+    connection::{Connection, ConnectionFailure},
     export_run::{HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window},
     gzip::ENCODER_VERSION,
     time::Timestamp,
@@ -50,6 +50,8 @@ pub struct EngineSettings {
     pub settle: Duration,
     /// How long after its receipt an event can be exported.
     pub retention: Duration,
+    /// How long after that its block is still sure to be there, for windows that were begun before.
+    pub grace: Duration,
     /// Those of new plans.
     pub limits: PlanLimits,
 }
@@ -129,7 +131,7 @@ where
         through: Timestamp,
     ) -> Result<Option<(Lease, RunState)>, PortError> {
         let key = &configuration.key;
-        let initial = RunState::initial(configuration, self.retention_floor());
+        let initial = RunState::initial(configuration);
         for _ in 0..MAX_LEASE_REQUESTS {
             let request = LeaseRequest { holder: self.holder, now: self.clock.now(), expires_at: self.lease_end() };
             match self.runs.acquire_lease(key, &initial, &request).await? {
@@ -173,6 +175,8 @@ where
                     Ok(stop) => stop,
                     Err(error) => return self.fail(lease, &state, configuration, error).await,
                 };
+            // Before the lease goes: whoever repeats a run that could not tell how it ended finds nothing left to do.
+            self.report(configuration, &state, Ok(())).await?;
             if stop == Stop::Unfinished {
                 self.runs.hand_over(lease).await?;
                 let next = RunRequest { through, ..request.clone() };
@@ -180,12 +184,7 @@ where
             }
             match self.runs.release(lease, state.exported_through()).await? {
                 ReleaseAnswer::Rerun { through: asked } => through = through.max(asked),
-                ReleaseAnswer::Released => {
-                    if !progress.windows.is_empty() {
-                        self.report(configuration, &state, Ok(())).await?;
-                    }
-                    return Ok(RunOutcome::Exported(progress.windows));
-                }
+                ReleaseAnswer::Released => return Ok(RunOutcome::Exported(progress.windows)),
             }
         }
     }
@@ -229,12 +228,9 @@ where
         let succeeded = outcome.is_ok();
         let report = RunReport { ended_at, exported_through: state.exported_through(), succeeded };
         self.configurations.store_run(&configuration.key, &report).await?;
-        let connection = match outcome {
-            Ok(()) => Connection::Success { checked_at: ended_at },
-            Err(Some(connection)) => connection.clone(),
-            Err(None) => return Ok(()),
-        };
-        self.configurations.store_connection(&configuration.key, configuration.version, &connection).await
+        // A success is stored by the test alone: its time says when the trust policy was last probed.
+        let Err(Some(connection)) = outcome else { return Ok(()) };
+        self.configurations.store_connection(&configuration.key, configuration.version, connection).await
     }
 
     /// First the window that was begun, if there is one; then what is left up to `through`.
@@ -248,14 +244,17 @@ where
         progress: &mut Progress,
     ) -> Result<Stop, PortError> {
         let destination = &configuration.destination;
+        // One floor for all that follows: what was just found to be the earliest must not be a gap a moment later.
+        let retention_floor = self.retention_floor();
         loop {
+            state.begin_at_earliest(configuration, retention_floor);
             let now = self.clock.now();
             let plan = || Plan {
                 destination: destination.clone(),
                 encoder_version: ENCODER_VERSION,
                 limits: self.settings.limits,
             };
-            let Some(mut window) = state.window_through(through, self.retention_floor(), now, plan) else {
+            let Some(mut window) = state.window_through(through, retention_floor, now, plan) else {
                 return Ok(Stop::Done);
             };
             if progress.moved && now >= pause_at {
@@ -264,29 +263,43 @@ where
             if self.needs_test(configuration, progress) {
                 self.test_connection(configuration).await?;
             }
-            if state.window.is_none() {
+            // What an earlier run sealed stays sealed, with the end that it has.
+            let sealed = if state.window.is_some() {
+                self.runs.digest(lease, window.id.sequence).await?.map(|sealed| sealed.end_block)
+            } else {
                 self.runs.store_window(lease, &window).await?;
                 state.window = Some(window.clone());
-            }
-            let end = if window.plan.destination == *destination {
-                match self.export_objects(lease, &mut window, configuration, pause_at, progress).await? {
+                None
+            };
+            let end = if sealed.is_some() {
+                sealed
+            } else if window.plan.destination == *destination {
+                let exported = self.export_objects(lease, &mut window, configuration, pause_at, progress).await;
+                match exported.map_err(unreachable_is_transient)? {
                     Ok(end) => end,
                     Err(stop) => return Ok(stop),
                 }
             } else {
                 // The destination was edited: the window ends with what went to the old one.
-                // What was sealed already stays sealed.
-                let sealed = self.runs.digest(lease, window.id.sequence).await?.map(|sealed| sealed.end_block);
-                let Some(end) = sealed.or(window.delivered_end()) else {
-                    // Nothing went there: another window takes its place.
-                    state.next_revision = window.id.revision + 1;
-                    state.window = None;
-                    continue;
-                };
-                end
+                window.delivered_end()
             };
-            self.complete(lease, state, &window, end, configuration, progress).await?;
+            let Some(end) = end else {
+                // Nothing of it was delivered: another window takes its place, from the same block on.
+                state.cursor = window.from;
+                state.next_revision = window.id.revision + 1;
+                state.window = None;
+                continue;
+            };
+            let completed = self.complete(lease, state, &window, end, configuration, progress).await;
+            completed.map_err(unreachable_is_transient)?;
         }
+    }
+
+    /// Whether the rest of a window may have been deleted by now: then it ends with what is delivered, and the window after
+    /// it says what is gone.
+    fn is_stale(&self, window: &Window) -> bool {
+        let surely_there_since = self.clock.now().saturating_sub(self.settings.retention + self.settings.grace);
+        window.remaining().first.timestamp() < surely_there_since
     }
 
     fn needs_test(&self, configuration: &ExportConfiguration, progress: &Progress) -> bool {
@@ -306,7 +319,9 @@ where
     }
 
     /// Brings the rest of the window into the bucket, assembling each object while the one before it is on its way. Gives
-    /// the end of what the window's digest can tell of, or why it stopped before.
+    /// the end of what the window's digest can tell of (`None`: of nothing), or why it stopped before.
+    ///
+    /// Of a stale window only what was intended before is brought to an end, as it may be in the bucket already.
     async fn export_objects(
         &self,
         lease: &Lease,
@@ -314,11 +329,12 @@ where
         configuration: &ExportConfiguration,
         pause_at: Timestamp,
         progress: &mut Progress,
-    ) -> Result<Result<BlockId, Stop>, PortError> {
+    ) -> Result<Result<Option<BlockId>, Stop>, PortError> {
         let range = window.remaining();
         if range.is_empty() {
-            return Ok(Ok(window.to));
+            return Ok(Ok(Some(window.to)));
         }
+        let intended = if self.is_stale(window) { Some(self.runs.intents(lease, window.id).await?) } else { None };
         let plan = window.plan.clone();
         if plan.encoder_version != ENCODER_VERSION {
             let detail = format!("the window was planned with encoder {}", plan.encoder_version);
@@ -328,8 +344,9 @@ where
         let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
         let mut ready = assemble_next(&mut blocks, &lease.key, &plan, window.checkpoint).await?;
         while let Some(object) = ready {
-            if window.is_full() {
-                return Ok(Ok(window.delivered_end().unwrap_or(window.to)));
+            let is_given_up = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
+            if window.is_full() || is_given_up {
+                return Ok(Ok(window.delivered_end()));
             }
             if progress.moved && self.clock.now() >= pause_at {
                 return Ok(Err(Stop::Unfinished));
@@ -346,7 +363,7 @@ where
             progress.moved = true;
             ready = following?;
         }
-        Ok(Ok(window.to))
+        Ok(Ok(if intended.is_some() { window.delivered_end() } else { Some(window.to) }))
     }
 
     /// Whether the run's own copy of the configuration still says who may write where.
@@ -418,6 +435,7 @@ where
         };
         let completion = Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone() };
         self.runs.complete_window(lease, &completion).await?;
+        log_window(lease, &record);
         state.cursor = sealed.end_block;
         state.next_sequence = window.id.sequence + 1;
         state.next_revision = 0;
@@ -434,5 +452,28 @@ where
 
     fn lease_end(&self) -> Timestamp {
         self.clock.now().saturating_add(LEASE_DURATION)
+    }
+}
+
+/// A region's endpoint was there when the connection was tested: that it can't be reached now will pass.
+fn unreachable_is_transient(error: PortError) -> PortError {
+    match error.kind {
+        ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) => {
+            PortError { kind: ErrorKind::Transient, ..error }
+        }
+        _ => error,
+    }
+}
+
+/// At once, whatever becomes of the rest of the run.
+fn log_window(lease: &Lease, record: &RunRecord) {
+    let (tenant, configuration) = (&lease.key.tenant_id, &lease.key.configuration_id);
+    let RunRecord { sequence, from, to, gap, delivered, .. } = record;
+    tracing::info!(%tenant, %configuration, sequence, %from, %to, objects = delivered.objects, blocks = delivered.blocks,
+        events = delivered.events, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
+        "a window was exported");
+    if let Some(gap) = gap {
+        tracing::error!(%tenant, %configuration, sequence, from = %gap.from, to = %gap.to, alarm = "RETENTION_GAP",
+            "events were past their retention before they could be exported");
     }
 }

@@ -20,14 +20,19 @@ use crate::{
     world::{RunItems, WorldState},
 };
 
+/// What is asked of a history that is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    /// Through when everything has to be exported.
+    pub(crate) through: Timestamp,
+    /// Whether the retention was short enough for an outage to outlast it.
+    pub(crate) gaps_are_possible: bool,
+    pub(crate) runs: u64,
+    pub(crate) crashes: u64,
+}
+
 /// Looks at everything that a customer could see.
-pub(crate) fn verdict(
-    state: &WorldState,
-    keys: &[ConfigurationKey],
-    through: Timestamp,
-    runs: u64,
-    crashes: u64,
-) -> Verdict {
+pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &Question) -> Verdict {
     let mut violations = state.violations.clone();
     let (mut objects, mut digests) = (0, 0);
     for key in keys {
@@ -36,13 +41,16 @@ pub(crate) fn verdict(
             complain("was never exported".to_owned());
             continue;
         };
-        if items.state.exported_through() < through {
-            complain(format!("is exported through {}, not {through}", items.state.exported_through()));
+        if items.state.exported_through() < question.through {
+            complain(format!("is exported through {}, not {}", items.state.exported_through(), question.through));
         }
         match chain(state, items) {
             Ok(chain) => {
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+                if !question.gaps_are_possible && chain.iter().any(|digest| !digest.gaps.is_empty()) {
+                    complain("tells a gap although nothing was past its retention".to_owned());
+                }
                 if let Err(text) = delivered(state, key, items, &chain) {
                     complain(text);
                 }
@@ -51,7 +59,7 @@ pub(crate) fn verdict(
         }
     }
     let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
-    Verdict { violations, blocks, objects, digests, runs, crashes }
+    Verdict { violations, blocks, objects, digests, runs: question.runs, crashes: question.crashes }
 }
 
 /// The digests, oldest first, followed back from the head as a customer would.
@@ -129,31 +137,47 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
         let count = |bytes: &[u8]| bytes.lines().count();
         return Err(format!("{} events arrived of {}, or not in order", count(&lines), count(&expected)));
     }
-    unlisted(state, key, &listed)
+    unlisted(state, key, items, chain, &listed)
 }
 
 /// The raw text of every block that was stored from the start of the export to its cursor, but for signed gaps.
 fn expected(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Vec<u8> {
     let start = chain.first().map_or(items.state.cursor, |digest| digest.window.first_block);
-    let lies_in = |id: BlockId, digest: &Digest, gap: &Gap| id >= digest.window.first_block && id.timestamp() < gap.to;
-    let is_in_gap = |id| chain.iter().any(|digest| digest.gaps.iter().any(|gap| lies_in(id, digest, gap)));
     let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
     landed
-        .filter(|(id, _)| **id >= start && **id < items.state.cursor && !is_in_gap(**id))
+        .filter(|(id, _)| **id >= start && **id < items.state.cursor && !is_in_gap(chain, **id))
         .flat_map(|(_, raw)| raw.iter().copied())
         .collect()
 }
 
-/// Nothing lies in the buckets that no digest tells of. Only after an edit of the destination may the object that was
-/// under way lie in the old bucket as well.
-fn unlisted(state: &WorldState, key: &ConfigurationKey, listed: &BTreeSet<(&str, &str)>) -> Result<(), String> {
+fn is_in_gap(chain: &[Digest], id: BlockId) -> bool {
+    let lies_in = |digest: &Digest, gap: &Gap| id >= digest.window.first_block && id.timestamp() < gap.to;
+    chain.iter().any(|digest| digest.gaps.iter().any(|gap| lies_in(digest, gap)))
+}
+
+/// Nothing lies in the buckets that no digest tells of, but for the one object that was under way when its window had to
+/// end where it stood: because the destination was edited, or because what was left of it was past its retention, which
+/// the next digest's gap says.
+fn unlisted(
+    state: &WorldState,
+    key: &ConfigurationKey,
+    items: &RunItems,
+    chain: &[Digest],
+    listed: &BTreeSet<(&str, &str)>,
+) -> Result<(), String> {
     if state.edited.contains(key) {
         return Ok(());
     }
+    let given_up: BTreeSet<&str> = items
+        .intents
+        .values()
+        .filter(|object| is_in_gap(chain, object.first_block))
+        .map(|object| object.key.as_str())
+        .collect();
     let data_prefix = format!("{}/date=", key.configuration_id);
     for (bucket, content) in &state.buckets {
         for name in content.objects.keys().filter(|name| name.starts_with(&data_prefix)) {
-            if !listed.contains(&(bucket.as_str(), name.as_str())) {
+            if !listed.contains(&(bucket.as_str(), name.as_str())) && !given_up.contains(name.as_str()) {
                 return Err(format!("{name} is in the bucket and in no digest"));
             }
         }

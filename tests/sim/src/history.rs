@@ -49,6 +49,12 @@ const VISIBILITY: Duration = Duration::from_mins(90);
 /// How long a Lambda invocation may take.
 const INVOCATION: Duration = Duration::from_mins(15);
 
+/// By how much sooner than it is deleted a block counts as gone: longer than a process lives, frozen or not.
+const GRACE_MARGIN: Duration = Duration::from_mins(45);
+
+/// A retention that no history outlasts.
+const LONG_RETENTION: Duration = Duration::from_hours(30 * 24);
+
 /// Tries before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
 
@@ -133,19 +139,25 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> Verdict {
     let through = world.now().saturating_sub(scenario.settle + VISIBILITY).floor_to(INTERVAL.duration());
     let counters = *counters.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = world.lock();
-    check::verdict(&state, &keys, through, counters.runs, counters.crashes)
+    let question = check::Question {
+        through,
+        gaps_are_possible: scenario.retention < LONG_RETENTION,
+        runs: counters.runs,
+        crashes: counters.crashes,
+    };
+    check::verdict(&state, &keys, &question)
 }
 
 fn draw_scenario(world: &World) -> Scenario {
     let mut state = world.lock();
     let chance = &mut state.chance;
     let short_retention = chance.happens(150);
-    let retention = if short_retention { Duration::from_hours(3) } else { Duration::from_hours(24 * 30) };
+    let retention = if short_retention { Duration::from_hours(3) } else { LONG_RETENTION };
     Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
         retention,
         // In the design it is two weeks; here it is short enough for the sweeper to come by.
-        grace: if world.has(KnownBug::RetentionByDeletion) { Duration::ZERO } else { Duration::from_hours(18) },
+        grace: if world.has(KnownBug::RetentionByDeletion) { Duration::ZERO } else { Duration::from_hours(2) },
         blocks: 4 + chance.below(24),
         configurations: 1 + u64::from(chance.happens(200)),
         edits: chance.happens(300),
@@ -175,7 +187,7 @@ fn create_configurations(world: &World, scenario: &Scenario) -> Vec<Configuratio
                 access_key_id,
                 secret: SealedSecret::from_ciphertext(Vec::new()),
             },
-            start_from: now,
+            start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
             connection: Connection::Pending,
             progress: ExportProgress::default(),
             created_by: String::new(),
@@ -317,7 +329,7 @@ async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationK
             }
         }
         if scenario.outage && state.chance.happens(300) {
-            let until = now.saturating_add(state.chance.between(Duration::from_mins(1), Duration::from_hours(3)));
+            let until = now.saturating_add(state.chance.between(Duration::from_mins(1), Duration::from_hours(7)));
             let is_denied = state.chance.happens(600);
             for bucket in BUCKETS {
                 let bucket = state.bucket(bucket);
@@ -427,7 +439,12 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         connector: &ports,
         signer: &ports,
         clock: &ports,
-        settings: EngineSettings { settle: scenario.settle, retention: scenario.retention, limits: ports.limits },
+        settings: EngineSettings {
+            settle: scenario.settle,
+            retention: scenario.retention,
+            grace: scenario.grace.saturating_sub(GRACE_MARGIN),
+            limits: ports.limits,
+        },
         holder: &holder,
         deadline: world.now().saturating_add(INVOCATION),
     };

@@ -187,6 +187,14 @@ impl Connector for Ports {
 
     async fn connect(
         &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> Result<BucketSink, PortError> {
+        self.connect_afresh(configuration, destination).await
+    }
+
+    async fn connect_afresh(
+        &self,
         _configuration: &ExportConfiguration,
         destination: &Destination,
     ) -> Result<BucketSink, PortError> {

@@ -6,7 +6,10 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use export::ports::{BlockPage, BlockSource, PortError};
+use export::{
+    CORRUPT_BLOCK,
+    ports::{BlockPage, BlockSource, PortError},
+};
 
 use super::item;
 use crate::error::port_error;
@@ -46,7 +49,7 @@ impl BlockSource for EventTableReader {
         let is_last = answer.last_evaluated_key.is_none();
         let blocks = answer.items.unwrap_or_default().into_iter().map(item::to_block).collect::<Result<Vec<_>, _>>();
         let blocks = blocks.map_err(|error| {
-            PortError::internal(operation, format!("{} of {tenant}: {error}", partition_key(tenant, shard)))
+            PortError::internal(CORRUPT_BLOCK, format!("an item of {}: {error}", partition_key(tenant, shard)))
         })?;
         let next = match blocks.last() {
             Some(block) if !is_last => Some(block.id.next()),

@@ -30,7 +30,6 @@ pub(super) mod attribute {
     pub const DIGEST: &str = "digest";
     pub const SIGNATURE: &str = "signature";
     pub const RECORD: &str = "record";
-    pub const EXPIRES_AT: &str = "expiresAt";
 }
 
 pub(super) const STATE: &str = "state";
