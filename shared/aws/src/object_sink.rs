@@ -234,6 +234,11 @@ mod tests {
     use aws_sdk_s3::operation::put_object::PutObjectError;
     use aws_smithy_runtime_api::http::{Response, StatusCode};
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+    use domain::configuration::bucket::BucketName;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -280,6 +285,83 @@ mod tests {
         for (status, code, message, kind) in table {
             assert_eq!(answer(status, code, message, None), kind, "{code}: {message}");
         }
+    }
+
+    fn sink(endpoint: &str) -> S3ObjectSink {
+        let base = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .build();
+        let destination = Destination {
+            bucket_name: BucketName::parse("acme").unwrap(),
+            bucket_path: None,
+            region: Region::parse("eu-west-1").unwrap(),
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+        };
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        S3ObjectSink::new(&base, credentials, &destination, AccountId::parse("222222222222").unwrap())
+    }
+
+    async fn put(sink: &S3ObjectSink) -> PortError {
+        let bytes = Bytes::from_static(b"x");
+        let sha256 = Sha256::digest(&bytes).into();
+        sink.put_object(PutObject { key: "k", bytes, sha256, condition: WriteCondition::Absent }).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_region_that_nobody_answers_for_is_told() {
+        // Bound and closed again: nothing listens there.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = put(&sink(&format!("http://{address}"))).await;
+        assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error}");
+    }
+
+    /// Answers one request with a refusal and gives its head.
+    async fn refuse_one(listener: &TcpListener) -> String {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            head.push(connection.read_u8().await.unwrap());
+        }
+        let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        let length = body.len();
+        let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap().to_ascii_lowercase()
+    }
+
+    /// The emulator lets every owner pass; that the owner is sent with every write is seen on the wire.
+    #[tokio::test]
+    async fn every_write_names_the_owner_and_only_new_objects_are_written() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sink = sink(&format!("http://{}", listener.local_addr().unwrap()));
+        let upload = UploadId("u".to_owned());
+        let part = UploadedPart { number: 1, entity_tag: "e".to_owned(), sha256: STANDARD.encode([0; 32]) };
+        let denied = ErrorKind::Customer(ConnectionFailure::WriteDenied);
+
+        let (error, head) = tokio::join!(put(&sink), refuse_one(&listener));
+        assert_eq!(error.kind, denied);
+        assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+        assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
+
+        let (answer, head) = tokio::join!(sink.create_multipart_upload("k"), refuse_one(&listener));
+        assert_eq!(answer.unwrap_err().kind, denied);
+        assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+
+        let (answer, head) =
+            tokio::join!(sink.upload_part("k", &upload, 1, Bytes::from_static(b"x")), refuse_one(&listener));
+        assert_eq!(answer.unwrap_err().kind, denied);
+        assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+        assert!(head.contains("x-amz-checksum-sha256: "), "{head}");
+
+        let parts = [part];
+        let complete = sink.complete_multipart_upload("k", &upload, &parts, WriteCondition::Absent);
+        let (answer, head) = tokio::join!(complete, refuse_one(&listener));
+        assert_eq!(answer.unwrap_err().kind, denied);
+        assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+        assert!(head.contains("if-none-match: *"), "{head}");
     }
 
     #[test]
