@@ -25,10 +25,7 @@ const TRAILER_LENGTH: usize = 8;
 /// [`StoredBlock::verify`].
 #[derive(Debug)]
 pub struct ObjectEncoder {
-    /// What was not yet taken.
     encoded: BytesMut,
-    /// Bytes of the object so far, those taken included.
-    encoded_length: usize,
     raw_length: u64,
     crc32: u32,
     event_count: u64,
@@ -38,10 +35,7 @@ pub struct ObjectEncoder {
 /// A finished object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedObject {
-    /// The object; its end if [`ObjectEncoder::take_encoded`] took the rest before.
     pub bytes: Bytes,
-    /// Bytes of the whole object.
-    pub stored_length: usize,
     /// Bytes of NDJSON.
     pub raw_length: u64,
     /// CRC-32 of the NDJSON.
@@ -59,21 +53,13 @@ impl Default for ObjectEncoder {
 impl ObjectEncoder {
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            encoded: BytesMut::from(&HEADER[..]),
-            encoded_length: HEADER.len(),
-            raw_length: 0,
-            crc32: 0,
-            event_count: 0,
-            block_count: 0,
-        }
+        Self { encoded: BytesMut::from(&HEADER[..]), raw_length: 0, crc32: 0, event_count: 0, block_count: 0 }
     }
 
     /// Appends a block's events.
     pub fn push(&mut self, block: &StoredBlock) {
         let raw_length = u64::from(block.raw_length);
         self.encoded.extend_from_slice(&block.deflate);
-        self.encoded_length += block.deflate.len();
         self.crc32 = truncate_to_32_bits(crc_fast::checksum_combine(
             CrcAlgorithm::Crc32IsoHdlc,
             self.crc32.into(),
@@ -85,21 +71,10 @@ impl ObjectEncoder {
         self.block_count += 1;
     }
 
-    /// Takes the bytes that are done, for a part of a multipart upload. They are gone from the rest.
-    pub fn take_encoded(&mut self) -> Bytes {
-        self.encoded.split().freeze()
-    }
-
-    /// Bytes of the object if it were finished now, those taken before included.
+    /// Bytes of the object if it were finished now.
     #[must_use]
     pub fn stored_length(&self) -> usize {
-        self.encoded_length + EMPTY_FINAL_BLOCK.len() + TRAILER_LENGTH
-    }
-
-    /// Bytes that wait to be taken.
-    #[must_use]
-    pub fn pending_length(&self) -> usize {
-        self.encoded.len()
+        self.encoded.len() + EMPTY_FINAL_BLOCK.len() + TRAILER_LENGTH
     }
 
     /// Bytes of NDJSON.
@@ -109,31 +84,13 @@ impl ObjectEncoder {
     }
 
     #[must_use]
-    pub fn event_count(&self) -> u64 {
-        self.event_count
-    }
-
-    #[must_use]
-    pub fn block_count(&self) -> u32 {
-        self.block_count
-    }
-
-    /// Whether no block was pushed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.block_count == 0
-    }
-
-    #[must_use]
     pub fn finish(mut self) -> EncodedObject {
-        let stored_length = self.stored_length();
         self.encoded.extend_from_slice(&EMPTY_FINAL_BLOCK);
         self.encoded.extend_from_slice(&self.crc32.to_le_bytes());
         let length_modulo_2_to_32 = truncate_to_32_bits(self.raw_length);
         self.encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
         EncodedObject {
             bytes: self.encoded.freeze(),
-            stored_length,
             raw_length: self.raw_length,
             crc32: self.crc32,
             event_count: self.event_count,
