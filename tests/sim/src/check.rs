@@ -37,11 +37,14 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
     let (mut objects, mut digests) = (0, 0);
     for key in keys {
         let mut complain = |text: String| violations.push(format!("{key}: {text}"));
+        let is_deleted = !state.configurations.contains_key(key);
         let Some(items) = state.runs.get(key) else {
-            complain("was never exported".to_owned());
+            if !is_deleted {
+                complain("was never exported".to_owned());
+            }
             continue;
         };
-        if items.state.exported_through() < question.through {
+        if !is_deleted && items.state.exported_through() < question.through {
             complain(format!("is exported through {}, not {}", items.state.exported_through(), question.through));
         }
         match chain(state, items) {
@@ -156,7 +159,7 @@ fn is_in_gap(chain: &[Digest], id: BlockId) -> bool {
 }
 
 /// Nothing lies in the buckets that no digest tells of, but for the one object that was under way when its window had to
-/// end where it stood: because the destination was edited, or because what was left of it was past its retention, which
+/// end where it stood: because the destination was edited, the configuration was deleted, or because what was left of it was past its retention, which
 /// the next digest's gap says.
 fn unlisted(
     state: &WorldState,
@@ -165,7 +168,7 @@ fn unlisted(
     chain: &[Digest],
     listed: &BTreeSet<(&str, &str)>,
 ) -> Result<(), String> {
-    if state.edited.contains(key) {
+    if state.edited.contains(key) || !state.configurations.contains_key(key) {
         return Ok(());
     }
     let given_up: BTreeSet<&str> = items

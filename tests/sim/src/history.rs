@@ -33,8 +33,8 @@ use crate::{
 };
 
 /// When histories begin: twice an interval before midnight, so that each crosses a day.
-const ORIGIN: &str = "2026-11-21T20:00:00Z";
-const INTERVAL: ExportInterval = ExportInterval::Every2Hours;
+pub(crate) const ORIGIN: &str = "2026-11-21T20:00:00Z";
+pub(crate) const INTERVAL: ExportInterval = ExportInterval::Every2Hours;
 
 /// Slots in which things go wrong, and slots in which nothing does: the promises have to hold after those.
 const STORM_SLOTS: u32 = 4;
@@ -53,7 +53,7 @@ const INVOCATION: Duration = Duration::from_mins(15);
 const GRACE_MARGIN: Duration = Duration::from_mins(45);
 
 /// A retention that no history outlasts.
-const LONG_RETENTION: Duration = Duration::from_hours(30 * 24);
+pub(crate) const LONG_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// Tries before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
@@ -67,7 +67,7 @@ const MAX_PROCESSES: usize = 3;
 const BUCKETS: [&str; 2] = ["acme-first", "acme-second"];
 
 /// What became of a history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Promises that were broken; none in a good history.
     pub violations: Vec<String>,
@@ -89,6 +89,7 @@ struct Scenario {
     configurations: u64,
     edits: bool,
     outage: bool,
+    deletion: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,23 +99,18 @@ struct Counters {
 }
 
 /// Plays the history of a seed.
-///
-/// # Panics
-/// If the runtime can't be built; never otherwise: broken promises are in the verdict.
 #[must_use]
 pub fn run(seed: u64, bug: Option<KnownBug>) -> Verdict {
+    in_simulated_time(play(seed, bug)).unwrap_or_else(|| Verdict {
+        violations: vec!["the simulation could not start".to_owned()],
+        ..Verdict::default()
+    })
+}
+
+/// Runs `work` on one thread with a clock that jumps to whatever is awaited next. `None`: there is no runtime.
+pub(crate) fn in_simulated_time<T>(work: impl Future<Output = T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let Ok(runtime) = runtime else {
-        return Verdict {
-            violations: vec!["the simulation could not start".to_owned()],
-            blocks: 0,
-            objects: 0,
-            digests: 0,
-            runs: 0,
-            crashes: 0,
-        };
-    };
-    runtime.block_on(play(seed, bug))
+    Some(runtime.ok()?.block_on(work))
 }
 
 async fn play(seed: u64, bug: Option<KnownBug>) -> Verdict {
@@ -162,43 +158,42 @@ fn draw_scenario(world: &World) -> Scenario {
         configurations: 1 + u64::from(chance.happens(200)),
         edits: chance.happens(300),
         outage: chance.happens(350) || short_retention,
+        deletion: chance.happens(100),
     }
 }
 
 fn create_configurations(world: &World, scenario: &Scenario) -> Vec<ConfigurationKey> {
+    (0..scenario.configurations).filter_map(|number| create_configuration(world, number)).collect()
+}
+
+/// A configuration of the tenant of this number, from now on or from the earliest.
+pub(crate) fn create_configuration(world: &World, number: u64) -> Option<ConfigurationKey> {
     let mut state = world.lock();
     let now = world.now();
-    let mut keys = Vec::new();
-    for number in 0..scenario.configurations {
-        let (Ok(tenant_id), Some(destination), Ok(access_key_id)) =
-            (TenantId::parse(&format!("tenant-{number}")), destination(0), AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE"))
-        else {
-            continue;
-        };
-        let configuration_id = ConfigurationId::from_uuid(uuid::Uuid::from_u128(state.chance.bits()));
-        let key = ConfigurationKey { tenant_id, configuration_id };
-        let configuration = ExportConfiguration {
-            key: key.clone(),
-            version: 1,
-            interval: INTERVAL,
-            enabled: true,
-            destination,
-            authentication: Authentication::AccessKey {
-                access_key_id,
-                secret: SealedSecret::from_ciphertext(Vec::new()),
-            },
-            start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
-            connection: Connection::Pending,
-            progress: ExportProgress::default(),
-            created_by: String::new(),
-            created_at: now,
-            updated_by: String::new(),
-            updated_at: now,
-        };
-        state.configurations.insert(key.clone(), configuration);
-        keys.push(key);
-    }
-    keys
+    let key = ConfigurationKey {
+        tenant_id: TenantId::parse(&format!("tenant-{number}")).ok()?,
+        configuration_id: ConfigurationId::from_uuid(uuid::Uuid::from_u128(state.chance.bits())),
+    };
+    let configuration = ExportConfiguration {
+        key: key.clone(),
+        version: 1,
+        interval: INTERVAL,
+        enabled: true,
+        destination: destination(0)?,
+        authentication: Authentication::AccessKey {
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").ok()?,
+            secret: SealedSecret::from_ciphertext(Vec::new()),
+        },
+        start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
+        connection: Connection::Pending,
+        progress: ExportProgress::default(),
+        created_by: String::new(),
+        created_at: now,
+        updated_by: String::new(),
+        updated_at: now,
+    };
+    state.configurations.insert(key.clone(), configuration);
+    Some(key)
 }
 
 fn destination(bucket: usize) -> Option<Destination> {
@@ -327,6 +322,9 @@ async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationK
             if is_new_destination {
                 state.edited.insert(key.clone());
             }
+        }
+        if scenario.deletion && state.chance.happens(60) {
+            state.configurations.remove(key);
         }
         if scenario.outage && state.chance.happens(300) {
             let until = now.saturating_add(state.chance.between(Duration::from_mins(1), Duration::from_hours(7)));
@@ -485,7 +483,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
 fn check_memory(violations: &mut Vec<String>, ports: &Ports) {
     const MAX_BLOCK_LENGTH: usize = 200;
     let bound = usize::from(SHARDS) * PAGE_BLOCKS * MAX_BLOCK_LENGTH;
-    let peak = ports.memory.peak.load(std::sync::atomic::Ordering::Relaxed);
+    let peak = ports.peak_page_bytes();
     if peak > bound {
         violations.push(format!("a process held {peak} bytes of pages, more than {bound}"));
     }

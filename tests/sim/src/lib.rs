@@ -10,10 +10,12 @@ pub mod bug;
 pub mod check;
 mod faults;
 mod history;
+mod large;
 mod many;
 mod ports;
 mod process;
 mod world;
 
 pub use history::{Verdict, run};
+pub use large::{Large, run_large};
 pub use many::{Outcome, run_many};

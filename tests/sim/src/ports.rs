@@ -34,6 +34,9 @@ use crate::{
 /// Blocks in one page of a shard.
 pub(crate) const PAGE_BLOCKS: usize = 3;
 
+/// How long credentials last; a process that was frozen meanwhile finds them ended.
+const SESSION: Duration = Duration::from_mins(4);
+
 /// The fingerprint of the simulated signing key.
 pub(crate) const FINGERPRINT: Hex32 = Hex32([7; 32]);
 
@@ -45,7 +48,7 @@ pub(crate) struct Ports {
     pub(crate) ahead: Duration,
     /// The sizes in the code that this process runs.
     pub(crate) limits: PlanLimits,
-    pub(crate) memory: Arc<Memory>,
+    memory: Arc<Memory>,
     seen_shards: Arc<Mutex<BTreeSet<Shard>>>,
 }
 
@@ -57,13 +60,18 @@ impl Ports {
     fn has(&self, bug: KnownBug) -> bool {
         self.world.has(bug)
     }
+
+    /// The most bytes of pages that this process held at once.
+    pub(crate) fn peak_page_bytes(&self) -> usize {
+        self.memory.peak.load(Ordering::Relaxed)
+    }
 }
 
 /// Bytes of pages that a process holds.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+struct Memory {
     held: AtomicUsize,
-    pub(crate) peak: AtomicUsize,
+    peak: AtomicUsize,
 }
 
 struct Held {
@@ -180,6 +188,8 @@ impl DigestSigner for Ports {
 pub(crate) struct BucketSink {
     ports: Ports,
     bucket: String,
+    /// When its credentials end, by the true time.
+    valid_until: Timestamp,
 }
 
 impl Connector for Ports {
@@ -199,7 +209,8 @@ impl Connector for Ports {
         destination: &Destination,
     ) -> Result<BucketSink, PortError> {
         self.world.call("connect", |_| Ok(())).await?;
-        Ok(BucketSink { ports: self.clone(), bucket: destination.bucket_name.as_str().to_owned() })
+        let valid_until = self.world.now().saturating_add(SESSION);
+        Ok(BucketSink { ports: self.clone(), bucket: destination.bucket_name.as_str().to_owned(), valid_until })
     }
 
     async fn probe(
@@ -218,9 +229,12 @@ impl BucketSink {
         operation: &'static str,
         effect: impl Fn(&mut WorldState, &str) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
-        let (bucket, world) = (self.bucket.clone(), Arc::clone(&self.ports.world));
+        let (bucket, world, valid_until) = (self.bucket.clone(), Arc::clone(&self.ports.world), self.valid_until);
         let guarded = move |state: &mut WorldState| {
             let now = Timestamp0(world.now());
+            if now.0 >= valid_until {
+                return Err(PortError::transient(operation, "400 ExpiredToken"));
+            }
             let status = state.bucket(&bucket);
             if now < status.busy_until {
                 return Err(PortError::transient(operation, "503 SlowDown"));

@@ -3,7 +3,7 @@
 #![expect(clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use clap::ValueEnum;
-use simulation::{bug::KnownBug, run, run_many};
+use simulation::{bug::KnownBug, run, run_large, run_many};
 
 /// Histories of one test run; `make sim` plays more.
 const HISTORIES: u64 = 10_000;
@@ -30,6 +30,20 @@ fn every_known_bug_is_caught() {
         let first = verdict.violations.first().map_or("", String::as_str);
         eprintln!("{bug:?}: caught by seed {seed}, after {} histories: {first}", outcome.histories);
     }
+}
+
+#[test]
+fn very_many_blocks_are_exported_in_slices_and_delay_nobody() {
+    let Some(large) = run_large(100_000) else { panic!("the simulation could not start") };
+    assert_eq!(large.verdict.violations, Vec::<String>::new());
+    assert_eq!(large.verdict.blocks, 100_001);
+    assert!(large.slices > 10, "{} slices", large.slices);
+    assert_eq!(large.small_done_at, 2, "the other tenant waits for one slice, not for all");
+    assert!(large.peak_page_bytes < 16 * 3 * 200, "{} bytes of pages", large.peak_page_bytes);
+    eprintln!(
+        "100,000 blocks: {} slices, {} objects, {} digests",
+        large.slices, large.verdict.objects, large.verdict.digests
+    );
 }
 
 #[test]
