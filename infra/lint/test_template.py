@@ -47,7 +47,6 @@ PERMITTED = {
     },
     "ExporterRole": {
         ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
-        ("dynamodb:DeleteItem", "ExportRunsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
         ("dynamodb:PutItem", "ExportRunsTable"),
