@@ -1,6 +1,7 @@
 //! `audit-export`: the command line of the audit-log export service. This file only reads the arguments and turns the
 //! outcome into an exit code; the commands live in `commands/`.
 
+mod api;
 mod commands;
 mod failure;
 mod output;

@@ -8,7 +8,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -336,4 +336,128 @@ fn the_place_is_found_whatever_the_way_to_it() {
     assert_eq!(code(&relative), 0, "{}", stderr(&relative));
     let dotted = copy.command().arg(Path::new(CONFIGURATION).join("_digests/..")).current_dir(&copy.directory).output();
     assert_eq!(code(&dotted.unwrap()), 0);
+}
+
+/// Answers the API's two questions with these bodies, and a connection of its own for each.
+fn serve_api(status: &'static str, keys: String, configuration: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/stage/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let head: Vec<String> =
+                reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let length = head
+                .iter()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+                .map_or(0, |length| length.parse::<u64>().unwrap());
+            let mut question = String::new();
+            reader.take(length).read_to_string(&mut question).unwrap();
+            let is_right = head[0] == "POST /stage/api/audit/graphql HTTP/1.1"
+                && head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer token"));
+            let asks_for_keys = question.contains("exportSigningKeys { fingerprint publicKey }");
+            assert!(asks_for_keys || question.contains(CONFIGURATION), "{question}");
+            let body = if asks_for_keys { &keys } else { &configuration };
+            let status = if is_right { status } else { "400 Bad Request" };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nLocation: /\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        }
+    });
+    url
+}
+
+fn keys_answer(signers: &[&Signer]) -> String {
+    let keys: Vec<_> = signers
+        .iter()
+        .map(|signer| {
+            serde_json::json!({"fingerprint": signer.fingerprint().to_string(), "publicKey": signer.public_key_pem()})
+        })
+        .collect();
+    serde_json::json!({"data": {"exportSigningKeys": keys}}).to_string()
+}
+
+fn through_answer(time: &str) -> String {
+    serde_json::json!({"data": {"getExportConfiguration": {"exportedThrough": time}}}).to_string()
+}
+
+fn error_answer(code: &str) -> String {
+    serde_json::json!({"data": null, "errors": [{"message": "No.", "extensions": {"code": code}}]}).to_string()
+}
+
+/// Verifies the folder with the keys of the service at `url`, and no others.
+fn verify_with(copy: &Copy, url: &str, arguments: &[&str]) -> Output {
+    let token = copy.directory.join("token");
+    fs::write(&token, "token\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+    command.arg("verify").arg(copy.folder()).arg("--token-file").arg(token).args(["--url", url]).args(arguments);
+    command.output().unwrap()
+}
+
+const END: &str = "2026-11-22T06:00:00.000Z";
+const LATER: &str = "2026-11-22T08:00:00.000Z";
+
+#[test]
+fn the_keys_and_the_end_of_the_service() {
+    let copy = Copy::new();
+    let other = Signer::generate();
+    let keys = keys_answer(&[&other, &copy.signer]);
+    let output = verify_with(&copy, &serve_api("200 OK", keys.clone(), through_answer(END)), &[]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains(&format!("through {END}\n")), "{}", stdout(&output));
+    // A tail that was cut off shows by itself, unless something else is expected.
+    let url = serve_api("200 OK", keys, through_answer(LATER));
+    let cut = verify_with(&copy, &url, &[]);
+    assert!(code(&cut) == 6 && stderr(&cut).contains("TRUNCATED_CHAIN"), "{}{}", stdout(&cut), stderr(&cut));
+    let expected = verify_with(&copy, &url, &["--expect-through", END]);
+    assert_eq!(code(&expected), 0, "{}{}", stdout(&expected), stderr(&expected));
+    // Keys of a file and of the service count alike.
+    let url = serve_api("200 OK", keys_answer(&[&other]), through_answer(END));
+    let wrong = verify_with(&copy, &url, &[]);
+    assert!(code(&wrong) == 6 && stdout(&wrong).contains("WRONG_KEY"), "{}", stdout(&wrong));
+    let both = verify_with(&copy, &url, &["--public-key", copy.directory.join("key.pem").to_str().unwrap()]);
+    assert_eq!(code(&both), 0, "{}{}", stdout(&both), stderr(&both));
+}
+
+#[test]
+fn a_service_that_tells_no_keys() {
+    let copy = Copy::new();
+    let keys = keys_answer(&[&copy.signer]);
+    let forged = keys.replace(&copy.signer.fingerprint().to_string(), &"0".repeat(64));
+    let (page, long) = ("<html>Sign in".to_owned(), " ".repeat(70_000) + &keys);
+    for (status, keys, configuration, expected, words) in [
+        ("200 OK", page.clone(), "", 1, "is the URL right? 200 OK <html>Sign in"),
+        ("404 Not Found", page.clone(), "", 1, "is the URL right? 404 Not Found"),
+        ("302 Found", page, "", 1, "is the URL right? 302 Found"),
+        ("200 OK", long, "", 1, "is the URL right? 200 OK"),
+        ("200 OK", forged, "", 1, "another fingerprint"),
+        ("200 OK", keys_answer(&[]), "", 1, "no public keys"),
+        ("200 OK", error_answer("INTERNAL"), "", 1, "INTERNAL: No."),
+        ("401 Unauthorized", error_answer("UNAUTHENTICATED"), "", 4, "401: UNAUTHENTICATED: No."),
+        ("200 OK", error_answer("GRAPHQL_VALIDATION_FAILED"), "", 3, "GRAPHQL_VALIDATION_FAILED"),
+        ("200 OK", keys, &error_answer("NOT_FOUND"), 3, "--expect-through says it instead: NOT_FOUND: No."),
+    ] {
+        let output = verify_with(&copy, &serve_api(status, keys, configuration.to_owned()), &[]);
+        assert!(code(&output) == expected && stderr(&output).contains(words), "{words}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn some_keys_are_needed() {
+    let copy = Copy::new();
+    let verify = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+        command.env_remove("AUDIT_EXPORT_URL").arg("verify").arg(copy.folder()).args(arguments).output().unwrap()
+    };
+    for arguments in [&[][..], &["--url", "https://example.com"], &["--token-file", "token"]] {
+        assert_eq!(code(&verify(arguments)), 2, "{arguments:?}");
+    }
+    let output = verify_with(&copy, "http://example.com", &[]);
+    assert!(code(&output) == 2 && stderr(&output).contains("only for a stack on this machine"), "{}", stderr(&output));
+    // The variable alone, which `events send` reads too, asks nothing of the service.
+    let offline =
+        copy.command().env("AUDIT_EXPORT_URL", "https://example.invalid").arg(copy.folder()).output().unwrap();
+    assert_eq!(code(&offline), 0, "{}", stderr(&offline));
 }

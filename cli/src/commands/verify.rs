@@ -2,6 +2,7 @@
 
 mod bucket;
 mod folder;
+mod service;
 
 use std::{
     fs::{self, File},
@@ -10,16 +11,17 @@ use std::{
     time::SystemTime,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reqwest::Url;
 use verification::{
     Archive, BreakCode, Circumstances, Expectation, MAX_CONCURRENCY, Options, Place, Progress, PublicKeys, ReadError,
     Report, Verdict,
 };
 
-use self::{bucket::Bucket, folder::Folder};
-use crate::{failure::Failure, output};
+use self::{bucket::Bucket, folder::Folder, service::Service};
+use crate::{api, failure::Failure, output};
 
 /// Bytes. A file of 64 public keys in PEM has a fifth of it.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
@@ -30,28 +32,45 @@ Examples:
   audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --public-key key.pem
   aws s3 sync s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b copy
   audit-export verify copy --public-key key.pem --deep --expect-through 2026-11-22T00:00:00Z --report report.txt
+  audit-export verify 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --url https://example.com/production --token-file token
 
 The exit code is 0 only if the export is complete and 6 if it is broken; `audit-export --help` lists the others.";
 
 /// Verify that an export is complete and unchanged
 ///
 /// Walks the signed digests backwards from the newest: each has to be signed with one of the given public keys and to be
-/// the one that the next digest names. Then reads every object that they name. Nothing is asked of the service, and a
-/// folder is verified without any network.
+/// the one that the next digest names. Then reads every object that they name. With `--public-key` alone nothing is asked
+/// of the service, and a folder is verified without any network.
 ///
 /// A bucket is read with your own credentials, from the environment or a profile of the AWS command line; those of a
 /// profile with single sign-on come from `aws configure export-credentials`. They need `s3:ListBucket` and
 /// `s3:GetObject`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
+#[command(group = ArgGroup::new("keys").args(["public_keys", "token_file"]).required(true).multiple(true))]
 pub struct VerifyArguments {
     /// What to verify: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder that is a copy of it
     #[arg(value_name = "S3-URL|FOLDER")]
     target: String,
 
     /// A public key that digests may be signed with, in PEM; give one for each key that was in use
-    #[arg(long = "public-key", value_name = "FILE", required = true)]
+    #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
+
+    /// The service's base URL, for `--token-file`; `/api/audit/graphql` is added
+    #[arg(long, env = api::URL_VARIABLE, hide_env_values = true)]
+    url: Option<Url>,
+
+    /// Ask the service at `--url`, with the token in this file, whose permissions include `AUDIT`
+    ///
+    /// Digests may then be signed with every public key that the service tells. Keys that you kept yourself prove the
+    /// same without trust in its answer.
+    ///
+    /// If the target or `--place` ends in a configuration's id, the digests also have to reach to that configuration's
+    /// `exportedThrough`, so that a tail that was cut off shows by itself. `--expect-through` or `--expect-head` replaces
+    /// that: give one for an older copy, or if the configuration was deleted.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    token_file: Option<PathBuf>,
 
     /// Also inflate every object and compare CRC-32, length and number of events
     #[arg(long)]
@@ -113,11 +132,15 @@ fn long_help() -> String {
 
 pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let options = options(arguments)?;
+    let service = match (&arguments.url, &arguments.token_file) {
+        (Some(url), Some(token_file)) => Some(Service::new(url, token_file)?),
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let report = runtime.block_on(verify(arguments, options))?;
+    let report = runtime.block_on(verify(arguments, options, service.as_ref()))?;
     let text = render(&report, arguments.output)?;
     if let Some(path) = &arguments.report {
         fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
@@ -129,11 +152,16 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     }
 }
 
-async fn verify(arguments: &VerifyArguments, mut options: Options) -> Result<Report, Failure> {
+async fn verify(
+    arguments: &VerifyArguments,
+    mut options: Options,
+    service: Option<&Service>,
+) -> Result<Report, Failure> {
     if !arguments.target.starts_with(BUCKET_SCHEME) {
         let path = Path::new(&arguments.target);
         options.configuration_id = configuration_of(path);
         let folder = Folder::open(path)?;
+        ask(service, &mut options).await?;
         return verify_archive(&folder, &options, arguments)
             .await
             .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() });
@@ -142,11 +170,25 @@ async fn verify(arguments: &VerifyArguments, mut options: Options) -> Result<Rep
         arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
     let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
     options.place.get_or_insert(place);
+    ask(service, &mut options).await?;
     verify_archive(&bucket, &options, arguments).await.map_err(|error| match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
         ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
     })
+}
+
+/// Adds what the service knows to `options`, before anything is read: what is exported later can't be missed then.
+async fn ask(service: Option<&Service>, options: &mut Options) -> Result<(), Failure> {
+    let Some(service) = service else { return Ok(()) };
+    service.add_keys(&mut options.keys).await?;
+    let configuration_id = options.place.as_ref().map(Place::configuration_id).or(options.configuration_id);
+    if let Some(configuration_id) = configuration_id
+        && options.expectation == Expectation::default()
+    {
+        options.expectation.through = service.exported_through(configuration_id).await?;
+    }
+    Ok(())
 }
 
 async fn verify_archive(

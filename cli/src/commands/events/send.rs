@@ -14,14 +14,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::Rng;
 use reqwest::{
     Client, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use zeroize::Zeroizing;
 
 use super::batches::{Batch, BatchError, Batches};
 use crate::{
+    api::{self, describe, explain},
     failure::Failure,
     output::{self, OutputFormat},
 };
@@ -31,16 +31,11 @@ const EVENTS_PATH: &str = "/api/audit/events";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// API Gateway gives up after 29 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ATTEMPTS: u32 = 8;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const MAX_CONCURRENCY: u64 = 64;
 const MAX_EVENTS_PER_BATCH: u64 = MAX_EVENTS_PER_BODY as u64;
-/// An answer of the service is short; what stands between may answer with a page.
-const MAX_ANSWER_LENGTH_CHARACTERS: usize = 300;
-/// A larger token fits into no header that API Gateway accepts.
-const MAX_TOKEN_LENGTH_BYTES: u64 = 8 * 1_024;
 
 /// Send events (one JSON object a line) to the service
 ///
@@ -60,7 +55,7 @@ pub struct SendArguments {
     file: PathBuf,
 
     /// The service's base URL; `/api/audit/events` is added
-    #[arg(long, env = "AUDIT_EXPORT_URL", hide_env_values = true)]
+    #[arg(long, env = api::URL_VARIABLE, hide_env_values = true)]
     url: Url,
 
     /// A file that holds the token, whose permissions include `AUDIT_WRITE`
@@ -124,18 +119,6 @@ struct Delivered {
 #[derive(Deserialize)]
 struct Accepted {
     accepted: u64,
-}
-
-#[derive(Deserialize)]
-struct ErrorAnswer {
-    errors: Vec<ServiceError>,
-}
-
-#[derive(Deserialize)]
-struct ServiceError {
-    message: String,
-    #[serde(default)]
-    extensions: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why an attempt failed, and whether another one may help.
@@ -240,21 +223,8 @@ struct Sender {
 
 impl Sender {
     fn new(arguments: &SendArguments) -> Result<Self, Failure> {
-        let mut authorization =
-            HeaderValue::try_from(format!("Bearer {}", read_token(&arguments.token_file)?.as_str())).map_err(|_| {
-                Failure::InvalidFile { path: arguments.token_file.clone(), reason: "holds no token".to_owned() }
-            })?;
-        authorization.set_sensitive(true);
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A redirect would carry the token to where it doesn't belong.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("audit-export/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
-            .build()
-            .map_err(|error| Failure::Unavailable(error.to_string()))?;
-        Ok(Self { client, url: events_url(&arguments.url)? })
+        let client = api::client(&arguments.token_file, REQUEST_TIMEOUT)?;
+        Ok(Self { client, url: api::endpoint(&arguments.url, EVENTS_PATH)? })
     }
 
     /// Sends one batch until it is accepted, refused, or has failed [`MAX_ATTEMPTS`] times.
@@ -296,7 +266,7 @@ impl Sender {
             request.body(batch.body.clone()).send().await.map_err(|error| passing(describe(&error.without_url())))?;
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
-        let text = answer.text().await.map_err(|error| passing(describe(&error.without_url())))?;
+        let text = api::read_text(answer).await.map_err(passing)?;
         if status.is_success() {
             return serde_json::from_str(&text).map(|Accepted { accepted }| accepted).map_err(|_| {
                 AttemptError::Final(Failure::Unavailable(format!(
@@ -328,57 +298,6 @@ fn backoff(retries: u32) -> Duration {
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-fn events_url(base: &Url) -> Result<Url, Failure> {
-    let invalid = |reason: &str| Failure::InvalidArgument { what: "--url", reason: reason.to_owned() };
-    if !matches!(base.scheme(), "http" | "https") {
-        return Err(invalid("begins with https:// (or http:// for a local stack)"));
-    }
-    // The token would go over the wire for everyone to read.
-    let is_local = matches!(base.host_str(), Some(host) if host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]");
-    if base.scheme() == "http" && !is_local {
-        return Err(invalid("http:// is only for a stack on this machine"));
-    }
-    let joined = format!("{}{EVENTS_PATH}", base.as_str().trim_end_matches('/'));
-    Url::parse(&joined).map_err(|error| invalid(&error.to_string()))
-}
-
-fn read_token(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let metadata = path.metadata().map_err(Failure::file(path))?;
-    let invalid = |reason: &str| Failure::InvalidFile { path: path.to_owned(), reason: reason.to_owned() };
-    if metadata.len() > MAX_TOKEN_LENGTH_BYTES {
-        return Err(invalid("is too long for a token"));
-    }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(Failure::file(path))?);
-    let token = Zeroizing::new(text.trim().to_owned());
-    if token.is_empty() { Err(invalid("holds no token")) } else { Ok(token) }
-}
-
-/// The service's own words, or the beginning of whatever answered instead.
-fn explain(status: StatusCode, text: &str) -> String {
-    let Ok(ErrorAnswer { errors }) = serde_json::from_str(text) else {
-        let beginning: String =
-            text.chars().filter(|character| !character.is_control()).take(MAX_ANSWER_LENGTH_CHARACTERS).collect();
-        return format!("{status} {beginning}");
-    };
-    let reasons: Vec<String> = errors
-        .into_iter()
-        .map(|ServiceError { message, mut extensions }| {
-            let code =
-                extensions.remove("code").and_then(|code| code.as_str().map(ToOwned::to_owned)).unwrap_or_default();
-            let details: Vec<String> = extensions.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
-            let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
-            format!("{code}: {message}{details}")
-        })
-        .collect();
-    format!("{}: {}", status.as_u16(), reasons.join("; "))
-}
-
-/// An error with what caused it: alone it often says only that sending failed.
-fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]
@@ -464,27 +383,9 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_leaves_in_the_clear() {
-        for bad in ["http://example.com/x", "ftp://localhost", "http://localhost.example.com"] {
-            assert!(events_url(&Url::parse(bad).unwrap()).is_err(), "{bad}");
-        }
-        for good in ["https://example.com/production/", "http://localhost:4566/a", "http://127.0.0.1:1"] {
-            let url = events_url(&Url::parse(good).unwrap()).unwrap_or_else(|failure| unreachable!("{failure}"));
-            assert!(url.path().ends_with(EVENTS_PATH) && !url.path().contains("//"), "{url}");
-        }
-    }
-
-    #[test]
     fn pauses_grow_up_to_a_bound() {
         assert_eq!(backoff(0), FIRST_BACKOFF);
         assert_eq!(backoff(1), FIRST_BACKOFF * 2);
         assert_eq!(backoff(40), MAX_BACKOFF);
-    }
-
-    #[test]
-    fn the_services_words_are_shown() {
-        let text = r#"{"errors":[{"message":"no id","extensions":{"code":"EVENT_ID_MISSING","eventIndex":3}}]}"#;
-        assert_eq!(explain(StatusCode::BAD_REQUEST, text), "400: EVENT_ID_MISSING: no id (eventIndex 3)");
-        assert_eq!(explain(StatusCode::NOT_FOUND, "<html>\u{1b}[2J"), "404 Not Found <html>[2J");
     }
 }
