@@ -9,7 +9,10 @@ use domain::{
     export_run::{MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
     time::Timestamp,
 };
-use export::run::{EngineSettings, ExportEngine, RunOutcome};
+use export::{
+    ports::PortError,
+    run::{EngineSettings, ExportEngine, RunOutcome},
+};
 use tokio::time::sleep;
 
 use crate::{
@@ -19,6 +22,10 @@ use crate::{
     ports::Ports,
     world::World,
 };
+
+/// Sizes that make many objects of few bytes.
+pub(crate) const LIMITS: PlanLimits =
+    PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 };
 
 /// How the two were served.
 #[derive(Clone, Debug)]
@@ -53,21 +60,8 @@ async fn play(blocks: u64) -> Large {
     let (mut slices, mut small_done_at, mut peak_page_bytes) = (0, 0, 0);
     while let Some(request) = queue.pop_front() {
         slices += 1;
-        let limits =
-            PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 };
-        let ports = Ports::new(&world, Duration::ZERO, limits);
-        let engine = ExportEngine {
-            configurations: &ports,
-            runs: &ports,
-            blocks: &ports,
-            connector: &ports,
-            signer: &ports,
-            clock: &ports,
-            settings: EngineSettings { settle: MIN_SETTLE, retention: LONG_RETENTION, grace: LONG_RETENTION, limits },
-            holder: &format!("invocation-{slices}"),
-            deadline: world.now().saturating_add(Duration::from_mins(12)),
-        };
-        let outcome = engine.run(&request).await;
+        let ports = Ports::new(&world, Duration::ZERO, LIMITS);
+        let outcome = invoke(&ports, &request, slices).await;
         peak_page_bytes = peak_page_bytes.max(ports.peak_page_bytes());
         match outcome {
             Ok(RunOutcome::Paused { next, .. }) => queue.push_back(next),
@@ -84,8 +78,29 @@ async fn play(blocks: u64) -> Large {
     Large { verdict, slices, small_done_at, peak_page_bytes }
 }
 
+/// One invocation of the exporter, in good weather.
+pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> Result<RunOutcome, PortError> {
+    let engine = ExportEngine {
+        configurations: ports,
+        runs: ports,
+        blocks: ports,
+        connector: ports,
+        signer: ports,
+        clock: ports,
+        settings: EngineSettings {
+            settle: MIN_SETTLE,
+            retention: LONG_RETENTION,
+            grace: LONG_RETENTION,
+            limits: ports.limits,
+        },
+        holder: &format!("invocation-{number}"),
+        deadline: ports.world.now().saturating_add(Duration::from_mins(12)),
+    };
+    engine.run(request).await
+}
+
 /// Spread evenly over one interval and all shards.
-fn store_blocks(world: &Arc<World>, key: &ConfigurationKey, count: u64) {
+pub(crate) fn store_blocks(world: &Arc<World>, key: &ConfigurationKey, count: u64) {
     let mut state = world.lock();
     let step = INTERVAL.duration() / u32::try_from(count).unwrap_or(u32::MAX);
     for number in 0..count {

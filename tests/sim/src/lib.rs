@@ -8,6 +8,7 @@
 
 pub mod bug;
 pub mod check;
+mod corrupt;
 mod faults;
 mod history;
 mod large;
@@ -16,6 +17,7 @@ mod ports;
 mod process;
 mod world;
 
+pub use corrupt::{Corrupt, Corruption, run_corrupt};
 pub use history::{Verdict, run};
 pub use large::{Large, run_large};
 pub use many::{Outcome, run_many};

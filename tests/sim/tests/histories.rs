@@ -3,7 +3,8 @@
 #![expect(clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use clap::ValueEnum;
-use simulation::{bug::KnownBug, run, run_large, run_many};
+use export::run::RunOutcome;
+use simulation::{Corruption, bug::KnownBug, run, run_corrupt, run_large, run_many};
 
 /// Histories of one test run; `make sim` plays more.
 const HISTORIES: u64 = 10_000;
@@ -44,6 +45,17 @@ fn very_many_blocks_are_exported_in_slices_and_delay_nobody() {
         "100,000 blocks: {} slices, {} objects, {} digests",
         large.slices, large.verdict.objects, large.verdict.digests
     );
+}
+
+#[test]
+fn a_corrupt_block_stops_its_tenant_alone_and_loses_nothing() {
+    for corruption in [Corruption::BitTurned, Corruption::Foreign, Corruption::CopiedToAnotherShard] {
+        let Some(corrupt) = run_corrupt(corruption) else { panic!("the simulation could not start") };
+        assert!(corrupt.raises_the_alarm(), "{corruption:?}: {:?}", corrupt.stopped);
+        assert_eq!(corrupt.objects_written, 0, "{corruption:?}");
+        assert!(matches!(&corrupt.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{corruption:?}");
+        assert_eq!(corrupt.verdict.violations, Vec::<String>::new(), "{corruption:?}");
+    }
 }
 
 #[test]
