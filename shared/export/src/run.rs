@@ -176,7 +176,9 @@ where
                     Err(error) => return self.fail(lease, &state, configuration, error).await,
                 };
             // Before the lease goes: whoever repeats a run that could not tell how it ended finds nothing left to do.
-            self.report(configuration, &state, Ok(())).await?;
+            if let Err(error) = self.report(configuration, &state, Ok(())).await {
+                return self.fail(lease, &state, configuration, error).await;
+            }
             if stop == Stop::Unfinished {
                 self.runs.hand_over(lease).await?;
                 let next = RunRequest { through, ..request.clone() };
