@@ -18,7 +18,8 @@ use crate::{
     object::{DataObject, assemble_next},
     ports::{
         BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, IntentAnswer, Lease,
-        LeaseAnswer, LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunReport, RunStore, WriteCondition,
+        LeaseAnswer, LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunReport, RunStore, SealedDigest,
+        WriteCondition,
     },
     seal,
     upload::{Upload, UploadShape, Uploaded, upload},
@@ -267,14 +268,14 @@ where
             }
             // What an earlier run sealed stays sealed, with the end that it has.
             let sealed = if state.window.is_some() {
-                self.runs.digest(lease, window.id.sequence).await?.map(|sealed| sealed.end_block)
+                self.runs.digest(lease, window.id.sequence).await?
             } else {
                 self.runs.store_window(lease, &window).await?;
                 state.window = Some(window.clone());
                 None
             };
-            let end = if sealed.is_some() {
-                sealed
+            let end = if let Some(sealed) = &sealed {
+                Some(sealed.end_block)
             } else if window.plan.destination == *destination {
                 let exported = self.export_objects(lease, &mut window, configuration, pause_at, progress).await;
                 match exported.map_err(unreachable_is_transient)? {
@@ -292,7 +293,11 @@ where
                 state.window = None;
                 continue;
             };
-            let completed = self.complete(lease, state, &window, end, configuration, progress).await;
+            let sealed = match sealed {
+                Some(sealed) => sealed,
+                None => seal::seal(self.runs, self.signer, lease, state, &window, end).await?,
+            };
+            let completed = self.complete(lease, state, &window, &sealed, configuration, progress).await;
             completed.map_err(unreachable_is_transient)?;
         }
     }
@@ -412,20 +417,19 @@ where
         self.runs.store_window(lease, window).await
     }
 
-    /// Digest, then cursor.
+    /// The sealed digest, then the cursor.
     async fn complete(
         &self,
         lease: &Lease,
         state: &mut RunState,
         window: &Window,
-        end: BlockId,
+        sealed: &SealedDigest,
         configuration: &ExportConfiguration,
         progress: &mut Progress,
     ) -> Result<(), PortError> {
         let destination = &configuration.destination;
-        let sealed = seal::seal(self.runs, self.signer, lease, state, window, end).await?;
         let sink = self.connector.connect(configuration, destination).await?;
-        let head = seal::put(&sink, self.clock, lease, window.id.sequence, &sealed, destination).await?;
+        let head = seal::put(&sink, self.clock, lease, window.id.sequence, sealed, destination).await?;
         let record = RunRecord {
             sequence: window.id.sequence,
             from: window.from.timestamp(),

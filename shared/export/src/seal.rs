@@ -14,8 +14,8 @@ use crate::{
     upload::{Upload, UploadShape, upload},
 };
 
-/// The sealed digest of the window as far as it is delivered, stored before anybody can see it. If an earlier attempt
-/// sealed one, that is the one, with the end that it has.
+/// The sealed digest of the window as far as it is delivered, stored before anybody can see it. If one is there, that is
+/// the one, with the end that it has.
 pub(crate) async fn seal(
     runs: &impl RunStore,
     signer: &impl DigestSigner,
@@ -24,9 +24,6 @@ pub(crate) async fn seal(
     window: &Window,
     end: BlockId,
 ) -> Result<SealedDigest, PortError> {
-    if let Some(sealed) = runs.digest(lease, window.id.sequence).await? {
-        return Ok(sealed);
-    }
     let mut objects = runs.intents(lease, window.id).await?;
     // An intent beyond the checkpoint was never carried out, or will be found again by the next window.
     objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
