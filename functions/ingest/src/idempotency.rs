@@ -1,6 +1,7 @@
 //! The `Idempotency-Key` of a request.
 
 use aws::events::writer::IdempotencyRecord;
+use domain::digest::Hex32;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -37,15 +38,11 @@ impl IdempotencyKey {
     /// What is remembered under the key. `body` is decompressed: compressing the same events again may give other bytes.
     pub(crate) fn record(&self, body: &[u8], accepted: u64) -> IdempotencyRecord {
         IdempotencyRecord {
-            key_hash: hexadecimal(&Sha256::digest(&self.0)),
+            key_hash: Hex32(Sha256::digest(&self.0).into()).to_string(),
             body_hash: Sha256::digest(body).into(),
             accepted,
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ pub fn transaction_error(
 
 /// Why a transaction may be cancelled that can succeed later.
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
-const TRANSIENT_CANCELLATIONS: &[&str] = &["ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"];
+pub(crate) const TRANSIENT_CANCELLATIONS: &[&str] =
+    &["ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"];
 
 /// For the log.
 pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String

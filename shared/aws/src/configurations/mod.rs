@@ -23,6 +23,7 @@ use aws_smithy_types::error::operation::BuildError;
 use domain::{
     configuration::{ConfigurationId, ConfigurationKey, ExportConfiguration, input::IdempotencyKey},
     connection::Connection,
+    digest::Hex32,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -32,7 +33,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::item::SCHEDULE_SHARDS;
 use self::item::{Attributes, Item, attribute, number, text};
-use crate::error::port_error;
+use crate::error::{TRANSIENT_CANCELLATIONS, port_error};
 
 /// The index of enabled configurations. Its reads are eventually consistent: what was just enabled may be missed by a
 /// dispatch of the same moment, and what was just disabled is refused by the run itself.
@@ -278,7 +279,7 @@ impl ConfigurationTable {
             .item(attribute::TENANT_ID, text(&key.tenant_id))
             .item(attribute::ID, text(idempotency_id(request.key)))
             .item(attribute::CONFIGURATION_ID, text(key.configuration_id))
-            .item(attribute::CONTENT_HASH, text(hexadecimal(&request.content_hash)))
+            .item(attribute::CONTENT_HASH, text(Hex32(request.content_hash)))
             .item(attribute::EXPIRES_AT, number(now.saturating_add(IDEMPOTENCY_RETENTION).as_seconds()))
             // DynamoDB may leave an expired item for days.
             .condition_expression("attribute_not_exists(#id) OR #expiresAt <= :now")
@@ -307,7 +308,7 @@ impl ConfigurationTable {
         let attributes = Attributes(&record);
         let hash = attributes.required(attribute::CONTENT_HASH, |text| Some(text.to_owned()))?;
         let id = attributes.required(attribute::CONFIGURATION_ID, ConfigurationId::parse)?;
-        let is_same = hash == hexadecimal(&request.content_hash);
+        let is_same = hash == Hex32(request.content_hash).to_string();
         Ok(if is_same { CreateAnswer::Repeated(id) } else { CreateAnswer::KeyReused })
     }
 
@@ -331,7 +332,7 @@ impl ConfigurationTable {
             if codes().any(|code| code == CONDITION_FAILED) {
                 return Ok(Transaction::Cancelled(reasons.to_vec()));
             }
-            if !codes().all(|code| TRANSIENT_REASONS.contains(&code)) {
+            if !codes().all(|code| TRANSIENT_CANCELLATIONS.contains(&code)) {
                 return Err(PortError::internal(operation, codes().collect::<Vec<_>>().join(", ")));
             }
             tokio::time::sleep(wait).await;
@@ -361,7 +362,6 @@ const RUN_IS_NEWS: &str = "attribute_exists(#id) AND (attribute_not_exists(#thro
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 const NO_REASON: &str = "None";
-const TRANSIENT_REASONS: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 impl ConfigurationStore for ConfigurationTable {
     async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
@@ -509,15 +509,5 @@ fn built<T>(operation: &'static str, request: Result<T, BuildError>) -> Result<T
 
 /// Hashed, so that it fits the key of an item whatever it holds.
 fn idempotency_id(key: &IdempotencyKey) -> String {
-    format!("{IDEMPOTENCY_PREFIX}{}", hexadecimal(&Sha256::digest(key.as_str())))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{IDEMPOTENCY_PREFIX}{}", Hex32(Sha256::digest(key.as_str()).into()))
 }

@@ -274,7 +274,7 @@ async fn a_creation_that_is_refused_says_why() {
         mock!(Client::get_item).match_requests(|request| request.consistent_read() == Some(true)).then_output(|| {
             let record = Item::from([
                 ("configurationId".to_owned(), text(ID)),
-                ("contentHash".to_owned(), text(hexadecimal(&[1; 32]))),
+                ("contentHash".to_owned(), text(Hex32([1; 32]))),
             ]);
             GetItemOutput::builder().set_item(Some(record)).build()
         });
@@ -446,17 +446,12 @@ async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
     for last in 0..=u8::MAX {
         let mut bytes = [0; 16];
         bytes[15] = last;
-        let id = ConfigurationId::parse(&uuid_text(bytes)).unwrap();
+        let id = ConfigurationId::from_bytes(bytes);
         let partition = item::schedule_partition(ExportInterval::Every24Hours, id);
         let shards: Vec<String> =
             (0..SCHEDULE_SHARDS).map(|shard| item::schedule_shard(ExportInterval::Every24Hours, shard)).collect();
         assert!(shards.contains(&partition));
     }
-}
-
-fn uuid_text(bytes: [u8; 16]) -> String {
-    let digits = hexadecimal(&bytes);
-    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
 /// As much of DynamoDB's expressions as a run's report uses, so that it is tested for what it does.

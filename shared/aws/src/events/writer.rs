@@ -37,7 +37,7 @@ use domain::{
 use super::item::{
     self, ACCEPTED, BLOCK_ID, BODY_HASH, CRC32C, EXPIRES_AT, Item, MAX_ATTRIBUTES_LENGTH, PARTITION, RAW_LENGTH,
 };
-use crate::error::{Fault, describe};
+use crate::error::{Fault, TRANSIENT_CANCELLATIONS, describe};
 
 /// The longest that one write may take, its retries included. Well within [`INGEST_WRITE_BOUND`], which also has to hold
 /// the compression before it.
@@ -279,7 +279,7 @@ fn sort_cancellation(
     if let Some(code) = codes.iter().find(|code| !matches!(**code, "None" | "ConditionalCheckFailed")) {
         let detail = format!("transaction cancelled: {code}");
         return Err(match *code {
-            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => WriteError::TryAgain(detail),
+            code if TRANSIENT_CANCELLATIONS.contains(&code) => WriteError::TryAgain(detail),
             _ => WriteError::Internal(detail),
         });
     }
