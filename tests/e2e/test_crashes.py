@@ -27,9 +27,9 @@ from typing import Any
 import pytest
 from conftest import KEY_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant
 from runtime_api import Answer, Exporter, Invocation, Moment
-from verification import COMPLETE, Verifier
 
 from local_stack import CustomerAccount, Stack
+from verification import COMPLETE, Verifier
 
 EVENTS = 200_000
 KILLS = 100

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import Customer, CustomerFactory, make_events
-from verification import BROKEN, COMPLETE, Verifier, download
 
 from local_stack import Stack, wait_until
+from verification import BROKEN, COMPLETE, Verifier, download
 
 DIGEST_TIMEOUT_SECONDS = 60
 WINDOWS = 2
