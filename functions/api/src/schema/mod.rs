@@ -2,9 +2,11 @@
 
 mod context;
 pub mod errors;
+mod guidance;
 mod inputs;
 pub mod limits;
 mod mutation;
+mod outlook;
 mod query;
 mod types;
 
@@ -23,7 +25,7 @@ pub struct ApiSchema(Schema<Query, Mutation, EmptySubscription>);
 impl ApiSchema {
     #[must_use]
     pub fn new(service: Arc<Service>, introspection: bool) -> Self {
-        let builder = Schema::build(Query, Mutation, EmptySubscription)
+        let builder = Schema::build(Query::default(), Mutation, EmptySubscription)
             .data(service)
             .limit_depth(limits::MAX_DEPTH)
             .limit_complexity(limits::MAX_FIELDS)

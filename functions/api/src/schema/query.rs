@@ -1,6 +1,6 @@
 //! What can be asked.
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::{
     context,
@@ -8,12 +8,16 @@ use super::{
 };
 
 /// Everything is of the tenant that the token names.
-pub struct Query;
+#[derive(Default, MergedObject)]
+pub struct Query(ConfigurationQuery);
+
+#[derive(Default)]
+pub struct ConfigurationQuery;
 
 // Fields that can fail are nullable, so that a failure takes nothing else of the answer away.
 #[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
-impl Query {
+impl ConfigurationQuery {
     /// All export configurations, the oldest first.
     async fn get_all_export_configurations(&self, context: &Context<'_>) -> Result<Option<Vec<ExportConfiguration>>> {
         let (service, caller) = context::of(context)?;

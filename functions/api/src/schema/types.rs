@@ -1,6 +1,10 @@
 //! What the API answers with. No type in here has room for a secret.
 
-use async_graphql::{Enum, ID, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use std::sync::Arc;
+
+use async_graphql::{
+    Enum, ID, InputValueError, InputValueResult, MergedObject, Scalar, ScalarType, SimpleObject, Value,
+};
 use aws::signing_keys::SigningPublicKey;
 use domain::{
     configuration::{self, Authentication, Destination, ServiceIdentity},
@@ -8,8 +12,10 @@ use domain::{
     time::Timestamp,
 };
 
+use super::{guidance::ExportGuidance, outlook::ExportOutlook};
+
 #[derive(Clone, Copy, Debug)]
-pub struct DateTime(Timestamp);
+pub struct DateTime(pub Timestamp);
 
 /// A time as in RFC 3339, in UTC with three decimals, for example 2026-01-31T00:00:00.000Z.
 #[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
@@ -84,11 +90,24 @@ pub struct S3EndpointConfiguration {
 }
 
 /// An export of the audit log into a bucket.
+#[derive(MergedObject)]
+pub struct ExportConfiguration(StoredConfiguration, ExportOutlook, ExportGuidance);
+
+impl From<configuration::ExportConfiguration> for ExportConfiguration {
+    fn from(configuration: configuration::ExportConfiguration) -> Self {
+        let configuration = Arc::new(configuration);
+        Self(
+            StoredConfiguration::from((*configuration).clone()),
+            ExportOutlook::of(Arc::clone(&configuration)),
+            ExportGuidance::of(configuration),
+        )
+    }
+}
+
+/// What is stored of it.
 #[derive(Clone, Debug, SimpleObject)]
-pub struct ExportConfiguration {
+struct StoredConfiguration {
     id: ID,
-    /// The external ID that the trust policy of the role has to require: the configuration's id.
-    external_id: String,
     /// One more with each change that a person makes.
     version: u64,
     interval: ExportInterval,
@@ -114,12 +133,11 @@ pub struct ExportConfiguration {
     updated_at: DateTime,
 }
 
-impl From<configuration::ExportConfiguration> for ExportConfiguration {
+impl From<configuration::ExportConfiguration> for StoredConfiguration {
     fn from(configuration: configuration::ExportConfiguration) -> Self {
         let id = configuration.key.configuration_id.to_string();
         let connection = &configuration.connection;
         Self {
-            external_id: id.clone(),
             id: ID(id),
             version: configuration.version,
             interval: configuration.interval.into(),
