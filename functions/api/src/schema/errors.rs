@@ -6,9 +6,9 @@ use std::{
 };
 
 use async_graphql::{Name, PathSegment, Pos, Response, ServerError, Value, indexmap::IndexMap};
-use domain::{configuration::field_error::FieldError, interval::ExportInterval};
+use domain::{configuration::field_error::FieldError, connection::ConnectionError, interval::ExportInterval};
 use export::ports::{ErrorKind, PortError};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 /// The most errors that an answer tells; a document can be wrong in thousands of places.
 pub const MAX_ERRORS: usize = 20;
@@ -40,6 +40,17 @@ pub enum ApiError {
     LimitExceeded { limit: u16 },
     #[error("The export configuration is disabled. Enable it first.")]
     ConfigurationDisabled,
+    #[error("The export configuration was changed meanwhile. Read it again, and send the change with its version.")]
+    Conflict { current_version: u64 },
+    #[error(
+        "The new access key can't write to the bucket, so nothing was changed: see extensions.connectionError for what to \
+             change."
+    )]
+    NewAccessKeyRefused(ConnectionError),
+    #[error("The cursor is not one of this list. Give one that an earlier page answered, or none for the first page.")]
+    CursorInvalid,
+    #[error("Too many connections were tested within a minute. Try again in {retry_after_seconds} seconds.")]
+    TooManyTests { retry_after_seconds: u64 },
     #[error("The service is busy. The request may have taken effect: look first, then try again.")]
     TryAgain,
     #[error("The service failed. Our operators know of it.")]
@@ -59,8 +70,32 @@ impl ApiError {
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::LimitExceeded { .. } => "LIMIT_EXCEEDED",
             Self::ConfigurationDisabled => "CONFIGURATION_DISABLED",
+            Self::Conflict { .. } => "CONFLICT",
+            Self::NewAccessKeyRefused(_) => "NEW_ACCESS_KEY_REFUSED",
+            Self::CursorInvalid => "CURSOR_INVALID",
+            Self::TooManyTests { .. } => "TOO_MANY_TESTS",
             Self::TryAgain => "TRY_AGAIN",
             Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// What `extensions` says beside the code.
+    fn detail(&self) -> Option<(&'static str, Json)> {
+        match self {
+            Self::InvalidInput(fields) => Some(("fields", fields.iter().map(describe_field).collect())),
+            Self::Conflict { current_version } => Some(("currentVersion", json!(current_version))),
+            Self::NewAccessKeyRefused(error) => Some(("connectionError", json!(error))),
+            Self::TooManyTests { retry_after_seconds } => Some(("retryAfterSeconds", json!(retry_after_seconds))),
+            Self::ParseFailed
+            | Self::ValidationFailed(_)
+            | Self::TooManyVerifications
+            | Self::NotFound
+            | Self::IdempotencyKeyReused
+            | Self::LimitExceeded { .. }
+            | Self::ConfigurationDisabled
+            | Self::CursorInvalid
+            | Self::TryAgain
+            | Self::Internal => None,
         }
     }
 
@@ -104,8 +139,8 @@ pub fn finish(mut response: Response, sdl: &impl Fn() -> String) -> Response {
         error.message = known.to_string();
         let extensions = error.extensions.insert(async_graphql::ErrorExtensionValues::default());
         extensions.set("code", known.code());
-        if let ApiError::InvalidInput(fields) = &known {
-            extensions.set("fields", fields_of(fields));
+        if let Some((name, detail)) = known.detail() {
+            extensions.set(name, Value::from_json(detail).unwrap_or_default());
         }
     }
     response
@@ -125,12 +160,8 @@ fn set_failed_fields(response: &mut Response) {
     }
 }
 
-fn fields_of(errors: &[FieldError]) -> Value {
-    let fields: Vec<_> = errors
-        .iter()
-        .map(|error| json!({ "field": error.field, "code": error.code.name(), "message": error.message }))
-        .collect();
-    Value::from_json(fields.into()).unwrap_or_default()
+fn describe_field(error: &FieldError) -> Json {
+    json!({ "field": error.field, "code": error.code.name(), "message": error.message })
 }
 
 /// Names of the schema, which may be repeated however long they are.
