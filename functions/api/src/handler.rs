@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_graphql::{Request as GraphQlRequest, Variables};
+use domain::error_code::ErrorCode;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
@@ -61,7 +62,7 @@ impl Handler {
         if !is_json(request.headers()) {
             return Err(ErrorBody::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
+                ErrorCode::UnsupportedMediaType,
                 "Send the request as application/json.",
             ));
         }
@@ -100,7 +101,7 @@ fn log(response: &async_graphql::Response) {
 }
 
 fn method_not_allowed() -> ErrorBody {
-    ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Send a POST request.")
+    ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Send a POST request.")
 }
 
 /// `application/json`, alone or with UTF-8 as its charset.
@@ -119,11 +120,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_body(body: &[u8]) -> Result<RequestBody, ErrorBody> {
-    let bad_request = |message| ErrorBody::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
+    let bad_request = |message| ErrorBody::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message);
     if body.len() > MAX_BODY_LENGTH {
         return Err(ErrorBody::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "PAYLOAD_TOO_LARGE",
+            ErrorCode::PayloadTooLarge,
             format!("A request may have {MAX_BODY_LENGTH} bytes."),
         ));
     }

@@ -5,7 +5,10 @@ use std::{
     io::{self, Read},
 };
 
-use domain::event::{BodyForm, MAX_BODY_LENGTH, Rejection};
+use domain::{
+    error_code::ErrorCode,
+    event::{BodyForm, MAX_BODY_LENGTH, Rejection},
+};
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use runtime::http_error::ErrorBody;
@@ -29,8 +32,10 @@ pub(crate) enum BodyError {
 impl From<BodyError> for ErrorBody {
     fn from(error: BodyError) -> Self {
         let (status, code) = match error {
-            BodyError::ContentTypeUnsupported => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "CONTENT_TYPE_UNSUPPORTED"),
-            BodyError::GzipInvalid => (StatusCode::BAD_REQUEST, "GZIP_INVALID"),
+            BodyError::ContentTypeUnsupported => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported)
+            }
+            BodyError::GzipInvalid => (StatusCode::BAD_REQUEST, ErrorCode::GzipInvalid),
             BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::BodyTooLarge.code()),
         };
         Self::new(status, code, error.to_string())

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::event::{EventBatch, RejectedEvents};
+use domain::{
+    configuration::field_error::FieldErrorCode,
+    error_code::ErrorCode,
+    event::{EventBatch, RejectedEvents},
+};
 use http::{
     HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
@@ -44,12 +48,21 @@ async fn accept<S: BlockStore, H: Host>(
     request: &Request,
 ) -> Result<u64, ErrorBody> {
     if request.method != Method::POST {
-        return Err(ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Send events with POST."));
+        return Err(ErrorBody::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::MethodNotAllowed,
+            "Send events with POST.",
+        ));
     }
     let caller = verifier.verify(authorization_header(&request.headers), Permission::AuditWrite).await?;
     let form = body::form(&request.headers)?;
-    let key = IdempotencyKey::of(&request.headers)
-        .map_err(|error| ErrorBody::new(StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID", error.to_string()))?;
+    let key = IdempotencyKey::of(&request.headers).map_err(|error| {
+        ErrorBody::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid),
+            error.to_string(),
+        )
+    })?;
 
     let received = received_body(request)?;
     let body = body::decompressed(&received)?;
@@ -67,7 +80,7 @@ fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
     // API Gateway made the Base64, so that it isn't the producer's fault.
     STANDARD.decode(&request.body).map(Cow::Owned).map_err(|error| {
         tracing::error!(%error, "the body isn't Base64 although API Gateway says so");
-        ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The body could not be read.")
+        ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "The body could not be read.")
     })
 }
 
@@ -92,7 +105,7 @@ fn accepted_response(accepted: u64) -> Response<String> {
 }
 
 fn error_response(error: ErrorBody) -> Response<String> {
-    tracing::info!(status = error.status().as_u16(), code = error.code(), "a request was refused");
+    tracing::info!(status = error.status().as_u16(), code = error.code().name(), "a request was refused");
     let mut response: Response<String> = error.into_response();
     match response.status() {
         StatusCode::SERVICE_UNAVAILABLE => {

@@ -5,6 +5,7 @@ use std::num::NonZeroU8;
 use aws::events::writer::{EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
     block::{BlockId, INGEST_WRITE_BOUND, SHARDS, Shard, StoredBlock, pack},
+    error_code::ErrorCode,
     event::{EventBatch, Rejection},
     tenant::TenantId,
 };
@@ -54,13 +55,13 @@ pub(crate) enum IntakeError {
 }
 
 impl IntakeError {
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::KeyReused => ErrorCode::IdempotencyKeyReused,
             Self::TooLarge => Rejection::BodyTooLarge.code(),
-            Self::TooSlow => "WRITE_TOO_SLOW",
-            Self::TryAgain => "TRY_AGAIN",
-            Self::Internal => "INTERNAL",
+            Self::TooSlow => ErrorCode::WriteTooSlow,
+            Self::TryAgain => ErrorCode::TryAgain,
+            Self::Internal => ErrorCode::Internal,
         }
     }
 }

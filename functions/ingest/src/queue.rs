@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws::events::writer::WRITE_OPERATION_TIMEOUT;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use domain::{
+    error_code::ErrorCode,
     event::{BodyForm, EventBatch, MAX_BODY_LENGTH, RejectedEvents},
     tenant::TenantId,
     time::Timestamp,
@@ -40,10 +41,10 @@ enum MessageError {
 }
 
 impl MessageError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> ErrorCode {
         match self {
-            Self::TenantMissing => "TENANT_MISSING",
-            Self::TenantInvalid => "TENANT_INVALID",
+            Self::TenantMissing => ErrorCode::TenantMissing,
+            Self::TenantInvalid => ErrorCode::TenantInvalid,
             Self::Rejected(rejected) => rejected.reason.code(),
         }
     }
@@ -103,7 +104,7 @@ fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<String>) {
                 let rejected = if let MessageError::Rejected(rejected) = &error { Some(rejected) } else { None };
                 tracing::warn!(
                     messageId = message_id,
-                    code = error.code(),
+                    code = error.code().name(),
                     tenant = tenant_attribute(&message),
                     eventIndex = rejected.and_then(|rejected| rejected.event_index),
                     line = rejected.and_then(|rejected| rejected.line),
@@ -135,13 +136,23 @@ fn tenant_attribute(message: &SqsMessage) -> Option<&str> {
 async fn write<S: BlockStore, H: Host>(intake: &Intake<S, H>, group: Group, last_start: Timestamp) -> Vec<String> {
     let tenant = group.events.tenant().as_str();
     if intake.host.now() > last_start {
-        tracing::warn!(tenant, messages = group.message_ids.len(), code = "OUT_OF_TIME", "messages were put off");
+        tracing::warn!(
+            tenant,
+            messages = group.message_ids.len(),
+            code = ErrorCode::OutOfTime.name(),
+            "messages were put off"
+        );
         return group.message_ids;
     }
     match intake.accept(&group.events, None).await {
         Ok(_) => Vec::new(),
         Err(error) => {
-            tracing::warn!(tenant, messages = group.message_ids.len(), code = error.code(), "messages were put off");
+            tracing::warn!(
+                tenant,
+                messages = group.message_ids.len(),
+                code = error.code().name(),
+                "messages were put off"
+            );
             group.message_ids
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     configuration::{Destination, region::Region},
+    error_code::Explanation,
     time::Timestamp,
 };
 
@@ -73,7 +74,7 @@ pub struct ConnectionError {
 }
 
 macro_rules! connection_error_codes {
-    ($($variant:ident = $name:literal,)+) => {
+    ($($variant:ident = $name:literal, $meaning:literal, $remedy:literal;)+) => {
         /// The ways in which a customer's side can be wrong.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ConnectionErrorCode {
@@ -90,22 +91,56 @@ macro_rules! connection_error_codes {
                     $(Self::$variant => $name,)+
                 }
             }
+
+            /// What the code says, for the list of all codes.
+            #[must_use]
+            pub fn explanation(self) -> Explanation {
+                match self {
+                    $(Self::$variant => Explanation { meaning: $meaning, remedy: $remedy },)+
+                }
+            }
         }
     };
 }
 
 connection_error_codes! {
     RoleNotAssumable = "ROLE_NOT_ASSUMABLE",
+        "The role can't be assumed: it doesn't exist, or its trust policy doesn't allow it.",
+        "Create the role, and allow sts:AssumeRole to the service's account with the configuration's externalId as \
+         sts:ExternalId. A change in IAM can take a minute to arrive.";
     TrustPolicyTooOpen = "TRUST_POLICY_TOO_OPEN",
+        "The role can be assumed without the configuration's external ID, so other customers of the service could use it.",
+        "Require sts:ExternalId to equal the configuration's externalId in each statement of the trust policy that names \
+         the service.";
     BucketNotFound = "BUCKET_NOT_FOUND",
+        "There is no bucket of that name.",
+        "Create the bucket, or correct bucketName.";
     BucketInAnotherRegion = "BUCKET_IN_ANOTHER_REGION",
+        "The bucket is in another Region than the configuration says.",
+        "Set region to the bucket's own.";
     WriteDenied = "WRITE_DENIED",
+        "Writing to the bucket was denied.",
+        "Allow s3:PutObject on the export's prefix to the role or user and, across accounts, in the bucket policy; see that \
+         no policy denies it, and that expectedBucketOwner is the bucket's account.";
     KmsDenied = "KMS_DENIED",
+        "The bucket's KMS key can't be used by the role or user.",
+        "Allow kms:GenerateDataKey and kms:Decrypt on it and, across accounts, in the key policy; if kmsKeyArn is set, it \
+         must be the key that the bucket encrypts with.";
     KmsKeyUnusable = "KMS_KEY_UNUSABLE",
+        "The bucket's KMS key is disabled, pending deletion or missing.",
+        "Enable the key, or give the bucket another one.";
     AccessKeyUnknown = "ACCESS_KEY_UNKNOWN",
+        "AWS doesn't know the access key, or it is inactive.",
+        "Activate it, or give an active access key of the IAM user.";
     SecretAccessKeyWrong = "SECRET_ACCESS_KEY_WRONG",
+        "The secret access key doesn't belong to the access key id.",
+        "Give the pair that IAM showed when the access key was created.";
     RegionDisabled = "REGION_DISABLED",
+        "AWS STS isn't activated for the bucket's Region in the role's account.",
+        "Enable the Region in the account's settings, or choose a bucket in an enabled one.";
     EndpointUnreachable = "ENDPOINT_UNREACHABLE",
+        "AWS can't be reached in the Region.",
+        "Check that the Region exists; if it does, test again later.";
 }
 
 impl fmt::Display for ConnectionErrorCode {

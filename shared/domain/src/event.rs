@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{error::Category, value::RawValue};
 
 use crate::{
+    error_code::ErrorCode,
     tenant::TenantId,
     time::{InvalidTimestamp, Timestamp},
 };
@@ -102,21 +103,21 @@ pub enum Rejection {
 impl Rejection {
     /// The stable code of the API.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::BodyEmpty => "BODY_EMPTY",
-            Self::BodyTooLarge => "BODY_TOO_LARGE",
-            Self::BodyNotAnArray => "BODY_NOT_AN_ARRAY",
-            Self::JsonInvalid(_) => "JSON_INVALID",
-            Self::TooManyEvents => "TOO_MANY_EVENTS",
-            Self::NotAnObject => "EVENT_NOT_AN_OBJECT",
-            Self::IdMissing => "EVENT_ID_MISSING",
-            Self::IdInvalid => "EVENT_ID_INVALID",
-            Self::TimestampMissing => "EVENT_TIMESTAMP_MISSING",
-            Self::TimestampInvalid => "EVENT_TIMESTAMP_INVALID",
-            Self::TooLarge => "EVENT_TOO_LARGE",
-            Self::NestedTooDeeply => "EVENT_NESTED_TOO_DEEPLY",
-            Self::FieldDuplicated(_) => "EVENT_FIELD_DUPLICATED",
+            Self::BodyEmpty => ErrorCode::BodyEmpty,
+            Self::BodyTooLarge => ErrorCode::BodyTooLarge,
+            Self::BodyNotAnArray => ErrorCode::BodyNotAnArray,
+            Self::JsonInvalid(_) => ErrorCode::JsonInvalid,
+            Self::TooManyEvents => ErrorCode::TooManyEvents,
+            Self::NotAnObject => ErrorCode::EventNotAnObject,
+            Self::IdMissing => ErrorCode::EventIdMissing,
+            Self::IdInvalid => ErrorCode::EventIdInvalid,
+            Self::TimestampMissing => ErrorCode::EventTimestampMissing,
+            Self::TimestampInvalid => ErrorCode::EventTimestampInvalid,
+            Self::TooLarge => ErrorCode::EventTooLarge,
+            Self::NestedTooDeeply => ErrorCode::EventNestedTooDeeply,
+            Self::FieldDuplicated(_) => ErrorCode::EventFieldDuplicated,
         }
     }
 

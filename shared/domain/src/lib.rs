@@ -7,6 +7,7 @@ pub mod block;
 pub mod configuration;
 pub mod connection;
 pub mod digest;
+pub mod error_code;
 pub mod event;
 pub mod export_run;
 pub mod gzip;

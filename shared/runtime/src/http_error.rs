@@ -1,5 +1,6 @@
 //! The one shape of every HTTP error: `{"errors":[{"message":"…","extensions":{"code":"…"}}]}`, the shape of GraphQL.
 
+use domain::error_code::ErrorCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -8,15 +9,15 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorBody {
     status: StatusCode,
-    code: &'static str,
+    code: ErrorCode,
     message: String,
     extensions: Map<String, Value>,
 }
 
 impl ErrorBody {
-    /// `code` is stable and in `SCREAMING_SNAKE_CASE`; `message` may change and says what to do.
+    /// `message` may change and says what to do.
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), extensions: Map::new() }
     }
 
@@ -33,7 +34,7 @@ impl ErrorBody {
     }
 
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         self.code
     }
 
@@ -41,7 +42,7 @@ impl ErrorBody {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut extensions = self.extensions.clone();
-        extensions.insert("code".to_owned(), Value::from(self.code));
+        extensions.insert("code".to_owned(), Value::from(self.code.name()));
         json!({ "errors": [{ "message": self.message, "extensions": extensions }] })
     }
 
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn an_error_has_the_shape_of_graphql() {
-        let error = ErrorBody::new(StatusCode::BAD_REQUEST, "EVENT_INVALID", "Event 3 has no `id`.")
+        let error = ErrorBody::new(StatusCode::BAD_REQUEST, ErrorCode::EventIdMissing, "Event 3 has no `id`.")
             .with_extension("eventIndex", 3)
             .with_extension("code", "SOMETHING_ELSE");
         let response: Response<String> = error.into_response();
@@ -83,7 +84,7 @@ mod tests {
             body,
             json!({"errors": [{
                 "message": "Event 3 has no `id`.",
-                "extensions": {"code": "EVENT_INVALID", "eventIndex": 3}
+                "extensions": {"code": "EVENT_ID_MISSING", "eventIndex": 3}
             }]})
         );
     }
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn a_401_carries_a_bare_challenge() {
         let response: Response<String> =
-            ErrorBody::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "No.").into_response();
+            ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "No.").into_response();
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
     }
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use async_graphql::{Name, PathSegment, Pos, Response, ServerError, Value, indexmap::IndexMap};
-use domain::{configuration::field_error::FieldError, connection::ConnectionError, interval::ExportInterval};
+use domain::{
+    configuration::field_error::FieldError, connection::ConnectionError, error_code::ErrorCode,
+    interval::ExportInterval,
+};
 use export::ports::{ErrorKind, PortError};
 use serde_json::{Value as Json, json};
 
@@ -60,22 +63,22 @@ pub enum ApiError {
 impl ApiError {
     /// The stable name that callers may rely on.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::ParseFailed => "GRAPHQL_PARSE_FAILED",
-            Self::ValidationFailed(_) => "GRAPHQL_VALIDATION_FAILED",
-            Self::TooManyVerifications => "TOO_MANY_VERIFICATIONS",
-            Self::InvalidInput(_) => "INVALID_INPUT",
-            Self::NotFound => "NOT_FOUND",
-            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
-            Self::LimitExceeded { .. } => "LIMIT_EXCEEDED",
-            Self::ConfigurationDisabled => "CONFIGURATION_DISABLED",
-            Self::Conflict { .. } => "CONFLICT",
-            Self::NewAccessKeyRefused(_) => "NEW_ACCESS_KEY_REFUSED",
-            Self::CursorInvalid => "CURSOR_INVALID",
-            Self::TooManyTests { .. } => "TOO_MANY_TESTS",
-            Self::TryAgain => "TRY_AGAIN",
-            Self::Internal => "INTERNAL",
+            Self::ParseFailed => ErrorCode::GraphQlParseFailed,
+            Self::ValidationFailed(_) => ErrorCode::GraphQlValidationFailed,
+            Self::TooManyVerifications => ErrorCode::TooManyVerifications,
+            Self::InvalidInput(_) => ErrorCode::InvalidInput,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
+            Self::ConfigurationDisabled => ErrorCode::ConfigurationDisabled,
+            Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::NewAccessKeyRefused(_) => ErrorCode::NewAccessKeyRefused,
+            Self::CursorInvalid => ErrorCode::CursorInvalid,
+            Self::TooManyTests { .. } => ErrorCode::TooManyTests,
+            Self::TryAgain => ErrorCode::TryAgain,
+            Self::Internal => ErrorCode::Internal,
         }
     }
 
@@ -138,7 +141,7 @@ pub fn finish(mut response: Response, sdl: &impl Fn() -> String) -> Response {
         };
         error.message = known.to_string();
         let extensions = error.extensions.insert(async_graphql::ErrorExtensionValues::default());
-        extensions.set("code", known.code());
+        extensions.set("code", known.code().name());
         if let Some((name, detail)) = known.detail() {
             extensions.set(name, Value::from_json(detail).unwrap_or_default());
         }

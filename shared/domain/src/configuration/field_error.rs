@@ -1,5 +1,7 @@
 //! What is wrong with an input, field by field.
 
+use crate::error_code::Explanation;
+
 /// One field that has to change before the input can be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -28,12 +30,13 @@ pub enum FieldErrorCode {
     KmsKeyArnInvalid,
     KmsKeyRegionMismatch,
     AccountIdInvalid,
+    DescriptionInvalid,
     StartFromInvalid,
     IdempotencyKeyInvalid,
 }
 
 impl FieldErrorCode {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Required,
         Self::IntervalInvalid,
         Self::BucketNameInvalid,
@@ -48,6 +51,7 @@ impl FieldErrorCode {
         Self::KmsKeyArnInvalid,
         Self::KmsKeyRegionMismatch,
         Self::AccountIdInvalid,
+        Self::DescriptionInvalid,
         Self::StartFromInvalid,
         Self::IdempotencyKeyInvalid,
     ];
@@ -70,9 +74,77 @@ impl FieldErrorCode {
             Self::KmsKeyArnInvalid => "KMS_KEY_ARN_INVALID",
             Self::KmsKeyRegionMismatch => "KMS_KEY_REGION_MISMATCH",
             Self::AccountIdInvalid => "ACCOUNT_ID_INVALID",
+            Self::DescriptionInvalid => "DESCRIPTION_INVALID",
             Self::StartFromInvalid => "START_FROM_INVALID",
             Self::IdempotencyKeyInvalid => "IDEMPOTENCY_KEY_INVALID",
         }
+    }
+
+    /// What the code says, for the list of all codes.
+    #[must_use]
+    pub fn explanation(self) -> Explanation {
+        let (meaning, remedy) = match self {
+            Self::Required => (
+                "A field is missing that is needed here.",
+                "Give the field; a new access key id needs its secret, and a change of the kind its whole identity.",
+            ),
+            Self::IntervalInvalid => ("The interval is none that exports can have.", "Choose one of ExportInterval."),
+            Self::BucketNameInvalid => (
+                "The text can't be the name of an S3 bucket.",
+                "Give the bucket's name, without s3:// and not its ARN.",
+            ),
+            Self::BucketPathInvalid => (
+                "The text can't be a path inside of the bucket.",
+                "Use letters, digits and a few signs, with / between segments; leave it out for the bucket's root.",
+            ),
+            Self::RegionInvalid => {
+                ("The text is no code of an AWS Region.", "Give the Region of the bucket, for example eu-west-1.")
+            }
+            Self::RegionPartitionMismatch => (
+                "The Region is in another partition of AWS than the service.",
+                "Choose a bucket in the service's partition; exportServiceIdentity tells which that is.",
+            ),
+            Self::RoleArnInvalid => (
+                "The text is no ARN of an IAM role.",
+                "Copy the ARN from the role's page, for example arn:aws:iam::123456789012:role/audit-export.",
+            ),
+            Self::RolePartitionMismatch => {
+                ("The role is in another partition of AWS than the bucket.", "Use a role of the bucket's partition.")
+            }
+            Self::RoleInServiceAccount => (
+                "The role is in the service's own account, whose roles are never assumed for a customer.",
+                "Create the role in your own account.",
+            ),
+            Self::AccessKeyIdInvalid => (
+                "The text is no access key id of an IAM user.",
+                "Give an id that begins with AKIA; temporary credentials (ASIA) end within hours.",
+            ),
+            Self::SecretAccessKeyInvalid => (
+                "The text can't be a secret access key.",
+                "Copy all 40 characters that IAM showed when the access key was created.",
+            ),
+            Self::KmsKeyArnInvalid => {
+                ("The text is no ARN of a KMS key.", "Give the ARN of the key with its id, not that of an alias.")
+            }
+            Self::KmsKeyRegionMismatch => (
+                "The KMS key is in another Region than the bucket.",
+                "Use a key of the bucket's Region: S3 encrypts with no other.",
+            ),
+            Self::AccountIdInvalid => {
+                ("The text is no id of an AWS account.", "Give the 12 digits of the account that owns the bucket.")
+            }
+            Self::DescriptionInvalid => {
+                ("The description is too long or has control characters.", "Shorten it to one line of 256 characters.")
+            }
+            Self::StartFromInvalid => {
+                ("The text is no point to start from.", "Give now, earliest, or a time such as 2026-01-31T00:00:00Z.")
+            }
+            Self::IdempotencyKeyInvalid => (
+                "The idempotency key is empty, too long, sent twice, or has other than visible ASCII characters.",
+                "Send a UUID, once.",
+            ),
+        };
+        Explanation { meaning, remedy }
     }
 }
 

@@ -19,7 +19,7 @@ fn parse(body: &str, form: BodyForm) -> Result<Vec<String>, RejectedEvents> {
 
 fn fault(body: &str, form: BodyForm) -> (&'static str, Option<usize>, Option<usize>) {
     let rejected = parse(body, form).unwrap_err();
-    (rejected.reason.code(), rejected.event_index, rejected.line)
+    (rejected.reason.code().name(), rejected.event_index, rejected.line)
 }
 
 fn event(fields: &str) -> String {
@@ -125,7 +125,7 @@ fn every_fault_has_its_code_and_names_the_event() {
     assert_eq!(fault(&format!("{good}\n{{\"id\":"), BodyForm::Lines), ("JSON_INVALID", Some(1), Some(2)));
     assert_eq!(fault(" \n", BodyForm::Lines), ("BODY_EMPTY", None, None));
     let not_utf_8 = EventBatch::parse(tenant(), b"[\xFF]", BodyForm::Array).unwrap_err();
-    assert_eq!(not_utf_8.reason.code(), "JSON_INVALID");
+    assert_eq!(not_utf_8.reason.code().name(), "JSON_INVALID");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::error_code::ErrorCode;
 use http::StatusCode;
 
 use super::authorization::UnverifiedToken;
@@ -38,11 +39,11 @@ impl AccessError {
 
     /// The stable code in the error body.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> ErrorCode {
         match self {
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::KeysUnavailable => "KEYS_UNAVAILABLE",
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::Forbidden => ErrorCode::Forbidden,
+            Self::KeysUnavailable => ErrorCode::KeysUnavailable,
         }
     }
 }
