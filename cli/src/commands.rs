@@ -1,5 +1,6 @@
 //! One module per group of commands; a group's module has its subcommands, each with its arguments and its `run`.
 
+mod config;
 mod events;
 mod token;
 mod verify;
@@ -10,6 +11,10 @@ use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what is exported into which bucket, and see what became of it
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+
     /// Make a key pair for a development stack, and sign tokens with it
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -24,6 +29,7 @@ pub enum Command {
 impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Config(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Verify(arguments) => verify::run(&arguments),

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::api::Diagnosis;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -26,8 +28,35 @@ pub enum Failure {
     #[error("the service could not be used: {0}")]
     Unavailable(String),
 
+    /// The service did not answer, or something else did.
+    #[error("{0}")]
+    NoAnswer(Diagnosis),
+
     #[error("the service refused {what}: {reason}")]
     Refused { what: String, reason: String },
+
+    #[error("the service refused {what}: {reason}")]
+    NotFound { what: String, reason: String },
+
+    #[error(
+        "somebody else changed the export configuration meanwhile: its version is now {current_version}\n  Look at it \
+         (audit-export config get), and repeat the change with that version."
+    )]
+    Conflict { current_version: String },
+
+    #[error(
+        "this version of audit-export ({}) is too old for the service, which needs at least {minimum}\n  \
+         Install that version or a newer one from where you got this one, and repeat the command.",
+        crate::api::VERSION
+    )]
+    UpgradeRequired { minimum: String },
+
+    #[error("the connection test failed: {0}")]
+    ConnectionFailed(String),
+
+    /// A person was asked, or could not be.
+    #[error("not confirmed, so nothing was done: {0}")]
+    NotConfirmed(String),
 
     #[error("the service refused the token: {0}")]
     TokenRefused(String),
@@ -47,7 +76,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unavailable(_) | Self::Cryptography(_) => 1,
+            Self::Unavailable(_) | Self::NoAnswer(_) | Self::Cryptography(_) => 1,
             Self::InvalidArgument { .. } => 2,
             Self::Refused { .. } => 3,
             Self::TokenRefused(_) | Self::BucketRefused(_) => 4,
@@ -57,6 +86,11 @@ impl Failure {
             | Self::StandardOutput(_)
             | Self::Bucket(_) => 5,
             Self::Broken(_) => 6,
+            Self::ConnectionFailed(_) => 7,
+            Self::NotFound { .. } => 8,
+            Self::Conflict { .. } => 9,
+            Self::UpgradeRequired { .. } => 10,
+            Self::NotConfirmed(_) => 11,
         }
     }
 

@@ -1,10 +1,16 @@
 //! `audit-export`: the command line of the audit-log export service. This file only reads the arguments and turns the
 //! outcome into an exit code; the commands live in `commands/`.
 
+mod access;
 mod api;
 mod commands;
 mod failure;
+mod model;
 mod output;
+mod profile;
+mod secret;
+mod service;
+mod text;
 
 use std::process::ExitCode;
 
@@ -20,7 +26,12 @@ Exit codes:
   3  the service refused what was sent: correct it before you send it again
   4  the service refused the token, or S3 the credentials (401 or 403)
   5  a file could not be read or written
-  6  the export that was verified is broken";
+  6  the export that was verified is broken
+  7  the connection test failed: the bucket can't be written to
+  8  there is no such export configuration or export job
+  9  somebody else changed the export configuration meanwhile: look at it, then repeat the change
+ 10  this version is too old for the service
+ 11  not confirmed, so nothing was done";
 
 /// Send audit events to the audit-log export service, verify what it exported, and make the tokens that local stacks
 /// accept.
@@ -65,6 +76,9 @@ mod tests {
             &["events", "generate"],
             &["events", "send"],
             &["verify"],
+            &["config"],
+            &["config", "list"],
+            &["config", "get"],
         ] {
             let mut command = Arguments::command().term_width(100);
             command.build();

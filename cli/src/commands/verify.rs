@@ -21,7 +21,11 @@ use verification::{
 };
 
 use self::{bucket::Bucket, folder::Folder, service::Service};
-use crate::{api, failure::Failure, output};
+use crate::{
+    access::{self, AccessArguments},
+    failure::Failure,
+    output,
+};
 
 /// Bytes. A file of 64 public keys in PEM has a fifth of it.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
@@ -47,7 +51,7 @@ The exit code is 0 only if the export is complete and 6 if it is broken; `audit-
 /// `s3:GetObject`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
-#[command(group = ArgGroup::new("keys").args(["public_keys", "token_file"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("keys").args(["public_keys", "token_file", "profile"]).required(true).multiple(true))]
 pub struct VerifyArguments {
     /// What to verify: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder that is a copy of it
     #[arg(value_name = "S3-URL|FOLDER")]
@@ -57,8 +61,12 @@ pub struct VerifyArguments {
     #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
 
+    /// Ask the service of this profile (see `audit-export profile`), as with `--token-file`
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+
     /// The service's base URL, for `--token-file`; `/api/audit/graphql` is added
-    #[arg(long, env = api::URL_VARIABLE, hide_env_values = true)]
+    #[arg(long, env = access::URL_VARIABLE, hide_env_values = true)]
     url: Option<Url>,
 
     /// Ask the service at `--url`, with the token in this file, whose permissions include `AUDIT`
@@ -69,7 +77,7 @@ pub struct VerifyArguments {
     /// If the target or `--place` ends in a configuration's id, the digests also have to reach to that configuration's
     /// `exportedThrough`, so that a tail that was cut off shows by itself. `--expect-through` or `--expect-head` replaces
     /// that: give one for an older copy, or if the configuration was deleted.
-    #[arg(long, value_name = "FILE", requires = "url")]
+    #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
     /// Also inflate every object and compare CRC-32, length and number of events
@@ -132,9 +140,12 @@ fn long_help() -> String {
 
 pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let options = options(arguments)?;
-    let service = match (&arguments.url, &arguments.token_file) {
-        (Some(url), Some(token_file)) => Some(Service::new(url, token_file)?),
-        _ => None,
+    let service = if arguments.token_file.is_some() || arguments.profile.is_some() {
+        let (profile, url, token_file) =
+            (arguments.profile.clone(), arguments.url.clone(), arguments.token_file.clone());
+        Some(Service::new(&AccessArguments { profile, url, token_file }.resolve()?)?)
+    } else {
+        None
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

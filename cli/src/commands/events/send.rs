@@ -21,7 +21,8 @@ use tokio::sync::mpsc;
 
 use super::batches::{Batch, BatchError, Batches};
 use crate::{
-    api::{self, describe, explain},
+    access::AccessArguments,
+    api::{self, Diagnosis, explain},
     failure::Failure,
     output::{self, OutputFormat},
 };
@@ -54,13 +55,8 @@ pub struct SendArguments {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// The service's base URL; `/api/audit/events` is added
-    #[arg(long, env = api::URL_VARIABLE, hide_env_values = true)]
-    url: Url,
-
-    /// A file that holds the token, whose permissions include `AUDIT_WRITE`
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    #[command(flatten)]
+    access: AccessArguments,
 
     /// The most events in one request; a request also stays below 3 MiB
     #[arg(long, alias = "batch", default_value_t = 4_000, value_name = "EVENTS",
@@ -223,8 +219,8 @@ struct Sender {
 
 impl Sender {
     fn new(arguments: &SendArguments) -> Result<Self, Failure> {
-        let client = api::client(&arguments.token_file, REQUEST_TIMEOUT)?;
-        Ok(Self { client, url: api::endpoint(&arguments.url, EVENTS_PATH)? })
+        let access = arguments.access.resolve()?;
+        Ok(Self { client: api::client(&access, REQUEST_TIMEOUT)?, url: api::endpoint(&access.url, EVENTS_PATH)? })
     }
 
     /// Sends one batch until it is accepted, refused, or has failed [`MAX_ATTEMPTS`] times.
@@ -261,12 +257,15 @@ impl Sender {
         if batch.compressed {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        let passing = |reason: String| AttemptError::Passing { reason, retry_after: None };
-        let answer =
-            request.body(batch.body.clone()).send().await.map_err(|error| passing(describe(&error.without_url())))?;
+        let passing = |diagnosis: Diagnosis| AttemptError::Passing { reason: diagnosis.to_string(), retry_after: None };
+        let answer = request
+            .body(batch.body.clone())
+            .send()
+            .await
+            .map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
-        let text = api::read_text(answer).await.map_err(passing)?;
+        let text = api::read_text(answer).await.map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
         if status.is_success() {
             return serde_json::from_str(&text).map(|Accepted { accepted }| accepted).map_err(|_| {
                 AttemptError::Final(Failure::Unavailable(format!(

@@ -1,35 +1,32 @@
 //! What the service knows of an export: the keys that it signs with, and how far the export has to reach.
 
-use std::path::Path;
-
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use verification::PublicKeys;
 
-use crate::{api::GraphQl, failure::Failure};
+use crate::{
+    access::Access,
+    api::{GraphQl, Operation},
+    failure::Failure,
+};
 
-const KEYS_QUERY: &str = "{ exportSigningKeys { fingerprint publicKey } }";
-const EXPORTED_THROUGH_QUERY: &str = "query($id: ID!) { getExportConfiguration(id: $id) { exportedThrough } }";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct KeysData {
-    export_signing_keys: Vec<SigningKey>,
-}
+const KEYS: Operation = Operation {
+    what: "to tell its public keys",
+    field: "exportSigningKeys",
+    document: "{ exportSigningKeys { fingerprint publicKey } }",
+};
+const EXPORTED_THROUGH: Operation = Operation {
+    what: "to tell how far the configuration is exported; --expect-through says it instead",
+    field: "getExportConfiguration",
+    document: "query($id: ID!) { getExportConfiguration(id: $id) { exportedThrough } }",
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SigningKey {
     fingerprint: Hex32,
     public_key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigurationData {
-    get_export_configuration: ExportedThrough,
 }
 
 #[derive(Deserialize)]
@@ -41,13 +38,13 @@ struct ExportedThrough {
 pub struct Service(GraphQl);
 
 impl Service {
-    pub fn new(base: &Url, token_file: &Path) -> Result<Self, Failure> {
-        GraphQl::new(base, token_file).map(Self)
+    pub fn new(access: &Access) -> Result<Self, Failure> {
+        GraphQl::new(access).map(Self)
     }
 
     /// Adds every key that the service signs or signed with.
     pub async fn add_keys(&self, keys: &mut PublicKeys) -> Result<(), Failure> {
-        let KeysData { export_signing_keys } = self.0.query("to tell its public keys", KEYS_QUERY, json!({})).await?;
+        let export_signing_keys: Vec<SigningKey> = self.0.ask(&KEYS, &json!({})).await?.parse()?;
         if export_signing_keys.is_empty() {
             return Err(Failure::Unavailable("it has no public keys".to_owned()));
         }
@@ -65,10 +62,8 @@ impl Service {
 
     /// Everything received before it is told of by a signed digest. `None`: no export of the configuration has ended.
     pub async fn exported_through(&self, id: ConfigurationId) -> Result<Option<Timestamp>, Failure> {
-        let what = format!("to tell how far {id} is exported; --expect-through says it instead");
-        let data: ConfigurationData =
-            self.0.query(&what, EXPORTED_THROUGH_QUERY, json!({ "id": id.to_string() })).await?;
-        let Some(text) = data.get_export_configuration.exported_through else { return Ok(None) };
+        let answer = self.0.ask(&EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
+        let Some(text) = answer.parse::<ExportedThrough>()?.exported_through else { return Ok(None) };
         Timestamp::parse(&text)
             .map(Some)
             .map_err(|error| Failure::Unavailable(format!("its exportedThrough is no time: {error}")))
