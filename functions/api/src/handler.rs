@@ -12,6 +12,7 @@ use lambda_http::{
     },
 };
 use runtime::{
+    client_version::MinimumClientVersion,
     http_error::ErrorBody,
     token::{AccessError, Caller, Permission, TokenVerifier, authorization_header},
 };
@@ -30,6 +31,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 /// Answers requests.
 pub struct Handler {
     pub tokens: TokenVerifier,
+    pub minimum_client_version: MinimumClientVersion,
     pub schema: ApiSchema,
 }
 
@@ -59,6 +61,7 @@ impl Handler {
         }
         let caller = self.authenticate(request.headers()).await?;
         tracing::Span::current().record("tenant", caller.tenant.as_str());
+        self.minimum_client_version.check(request.headers())?;
         if !is_json(request.headers()) {
             return Err(ErrorBody::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

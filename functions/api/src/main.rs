@@ -65,6 +65,7 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
     };
     Ok(Handler {
         tokens: TokenVerifier::new(settings.token)?,
+        minimum_client_version: settings.minimum_client_version,
         schema: ApiSchema::new(Arc::new(service), settings.introspection),
     })
 }

@@ -8,7 +8,7 @@ use domain::configuration::{
     arn::{AccountId, KmsKeyArn},
     region::{Partition, Region},
 };
-use runtime::{environment::Environment, token::TokenSettings};
+use runtime::{client_version::MinimumClientVersion, environment::Environment, token::TokenSettings};
 
 /// Settings of the api function.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct Settings {
     pub settle: Duration,
     pub identity: ServiceIdentity,
     pub introspection: bool,
+    pub minimum_client_version: MinimumClientVersion,
     pub token: TokenSettings,
 }
 
@@ -41,6 +42,7 @@ impl Settings {
         // Set by Lambda.
         let region = environment.parsed("AWS_REGION", "an AWS region", |text| Region::parse(text).ok());
         let introspection = environment.choice("INTROSPECTION", &[("enabled", true), ("disabled", false)]);
+        let minimum_client_version = MinimumClientVersion::from_environment(environment);
         let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
         Some(Self {
             configurations_table: configurations_table?,
@@ -52,6 +54,7 @@ impl Settings {
             settle: settle?,
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
             introspection: introspection?,
+            minimum_client_version: minimum_client_version?,
             token: token?,
         })
     }
@@ -75,7 +78,7 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 13] = [
+    const VARIABLES: [(&str, &str); 14] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
@@ -87,6 +90,7 @@ mod tests {
         ("SERVICE_PARTITION", "aws"),
         ("AWS_REGION", "us-east-1"),
         ("INTROSPECTION", "disabled"),
+        ("MINIMUM_CLI_VERSION", "0.1.0"),
         ("TOKEN_ISSUER", "https://issuer"),
         ("TOKEN_AUDIENCE", "audit-export"),
     ];

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use domain::time::Timestamp;
 use lambda_runtime::LambdaEvent;
-use runtime::token::TokenVerifier;
+use runtime::{client_version::MinimumClientVersion, token::TokenVerifier};
 
 use crate::{
     host::Host,
@@ -17,6 +17,7 @@ use crate::{
 /// Ingest with everything it works on.
 pub(crate) struct Ingest<S, H> {
     pub(crate) verifier: TokenVerifier,
+    pub(crate) minimum_client_version: MinimumClientVersion,
     pub(crate) intake: Intake<S, H>,
 }
 
@@ -25,7 +26,7 @@ impl<S: BlockStore, H: Host> Ingest<S, H> {
         let deadline = Timestamp::from_millis(event.context.deadline).unwrap_or(Timestamp::MAX);
         Ok(match event.payload {
             Payload::Http(request) => {
-                let response = http::respond(&self.verifier, &self.intake, &request).await;
+                let response = http::respond(self, &request).await;
                 Answer::Http(ProxyResponse::from(response))
             }
             Payload::Queue(messages) => Answer::Queue(queue::store(&self.intake, messages, deadline).await),

@@ -14,39 +14,25 @@ use http::{
 };
 use runtime::{
     http_error::ErrorBody,
-    token::{Permission, TokenVerifier, authorization_header},
+    token::{Permission, authorization_header},
 };
 use serde_json::json;
 
-use crate::{
-    body,
-    host::Host,
-    idempotency::IdempotencyKey,
-    intake::{BlockStore, Intake},
-    payload::Request,
-};
+use crate::{body, handler::Ingest, host::Host, idempotency::IdempotencyKey, intake::BlockStore, payload::Request};
 
 /// Seconds after which a request that found the service busy may come again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Answers a request.
-pub(crate) async fn respond<S: BlockStore, H: Host>(
-    verifier: &TokenVerifier,
-    intake: &Intake<S, H>,
-    request: &Request,
-) -> Response<String> {
-    match accept(verifier, intake, request).await {
+pub(crate) async fn respond<S: BlockStore, H: Host>(ingest: &Ingest<S, H>, request: &Request) -> Response<String> {
+    match accept(ingest, request).await {
         Ok(accepted) => accepted_response(accepted),
         Err(error) => error_response(error),
     }
 }
 
 /// Who may comes first: nothing of the body is looked at before.
-async fn accept<S: BlockStore, H: Host>(
-    verifier: &TokenVerifier,
-    intake: &Intake<S, H>,
-    request: &Request,
-) -> Result<u64, ErrorBody> {
+async fn accept<S: BlockStore, H: Host>(ingest: &Ingest<S, H>, request: &Request) -> Result<u64, ErrorBody> {
     if request.method != Method::POST {
         return Err(ErrorBody::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -54,7 +40,8 @@ async fn accept<S: BlockStore, H: Host>(
             "Send events with POST.",
         ));
     }
-    let caller = verifier.verify(authorization_header(&request.headers), Permission::AuditWrite).await?;
+    let caller = ingest.verifier.verify(authorization_header(&request.headers), Permission::AuditWrite).await?;
+    ingest.minimum_client_version.check(&request.headers)?;
     let form = body::form(&request.headers)?;
     let key = IdempotencyKey::of(&request.headers).map_err(|error| {
         ErrorBody::new(
@@ -69,7 +56,7 @@ async fn accept<S: BlockStore, H: Host>(
     let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
     let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
     let record = key.map(|key| key.record(&body, accepted));
-    Ok(intake.accept(&events, record.as_ref()).await?)
+    Ok(ingest.intake.accept(&events, record.as_ref()).await?)
 }
 
 /// The bytes that came over the wire.

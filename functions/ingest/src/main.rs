@@ -22,6 +22,7 @@ async fn main() -> Result<(), Error> {
     let writer = EventWriter::new(&aws_configuration().await, settings.events_table, settings.retention);
     let ingest = Ingest {
         verifier: TokenVerifier::new(settings.token)?,
+        minimum_client_version: settings.minimum_client_version,
         intake: Intake { store: writer, host: SystemHost, write_shards: settings.write_shards },
     };
     let ingest = &ingest;

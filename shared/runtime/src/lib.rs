@@ -2,11 +2,13 @@
 //! and the configuration of AWS clients.
 
 pub mod aws_configuration;
+pub mod client_version;
 pub mod clock;
 pub mod environment;
 pub mod http_error;
 pub mod logging;
 mod start;
+pub mod timing;
 pub mod token;
 
 pub use start::start;

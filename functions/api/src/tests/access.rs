@@ -77,6 +77,29 @@ async fn the_token_comes_before_everything_about_the_body() {
 }
 
 #[tokio::test]
+async fn an_old_command_line_has_to_be_upgraded_once_it_is_known_who_asks() {
+    let world = World::new();
+    for (version, expected) in [("0.2.0", None), ("1.0.0", None), ("0.1.9", Some(400)), ("0.2", Some(400))] {
+        let mut request = world.post("acme", QUERY);
+        set(&mut request, HeaderName::from_static("audit-export-version"), version);
+        let response = world.send(request).await;
+        match expected {
+            None => assert_eq!(response.status(), 200, "{version}"),
+            Some(status) => {
+                assert_eq!(response.status(), status, "{version}");
+                let extensions = &json_of(&response)["errors"][0]["extensions"];
+                assert_eq!(*extensions, json!({"code": "UPGRADE_REQUIRED", "minimumVersion": "0.2.0"}));
+            }
+        }
+        let without_token = |request: &mut Request| {
+            set(request, HeaderName::from_static("audit-export-version"), version);
+            request.headers_mut().remove(header::AUTHORIZATION);
+        };
+        assert_eq!(refusal(&world, without_token).await, (401, "UNAUTHENTICATED".to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn only_post_of_json_is_a_request() {
     let world = World::new();
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {

@@ -48,7 +48,10 @@ use domain::{
     time::Timestamp,
 };
 use lambda_http::{Body, Request, Response, http};
-use runtime::token::{KeySet, KeySource, TokenSettings, TokenVerifier};
+use runtime::{
+    client_version::MinimumClientVersion,
+    token::{KeySet, KeySource, TokenSettings, TokenVerifier},
+};
 use serde_json::{Value, json};
 
 use crate::{handler::Handler, schema::ApiSchema, service::Service};
@@ -314,7 +317,11 @@ impl World {
             key_source: KeySource::Inline(keys),
         })
         .unwrap();
-        let handler = Handler { tokens, schema: ApiSchema::new(Arc::new(service), introspection) };
+        let handler = Handler {
+            tokens,
+            minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
+            schema: ApiSchema::new(Arc::new(service), introspection),
+        };
         Self { state, verifier, handler, key }
     }
 

@@ -119,6 +119,7 @@ fn ingest() -> TestIngest {
     let host = TestHost::default();
     Ingest {
         verifier: TokenVerifier::new(environment.finish(settings).unwrap()).unwrap(),
+        minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
         intake: Intake {
             store: MemoryStore { clock: host.clone(), ..MemoryStore::default() },
             host,
@@ -232,6 +233,23 @@ async fn who_may_is_decided_before_the_body_is_looked_at() {
     let (status, body) = post(&ingest, WITHOUT_PERMISSION).await;
     assert_eq!((status, &body["errors"][0]["extensions"]["code"]), (403, &json!("FORBIDDEN")));
     assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_old_command_line_has_to_be_upgraded_once_it_is_known_who_asks() {
+    let ingest = ingest();
+    for (version, status) in [(json!(["0.2.0"]), 202), (json!(["0.1.9"]), 400), (json!(["new"]), 400)] {
+        let payload = with_header(PLAIN_ARRAY, "Audit-Export-Version", &version);
+        let (answered, body) = post(&ingest, &payload).await;
+        assert_eq!(answered, status, "{version}");
+        if answered == 400 {
+            let expected = json!({"code": "UPGRADE_REQUIRED", "minimumVersion": "0.2.0"});
+            assert_eq!(body["errors"][0]["extensions"], expected);
+            let (answered, _) = post(&ingest, &with_header(&payload, "Authorization", &Value::Null)).await;
+            assert_eq!(answered, 401);
+        }
+    }
+    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
