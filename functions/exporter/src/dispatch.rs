@@ -1,9 +1,6 @@
 //! A schedule's firing, and the slot that it stands for.
 
-use domain::{
-    interval::{ExportInterval, slot_boundary},
-    time::Timestamp,
-};
+use domain::{interval::ExportInterval, time::Timestamp};
 use export::{dispatch, ports::Clock};
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
@@ -48,7 +45,7 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
         UNSUBSTITUTED if settings.mode.is_development() => now,
         time => Timestamp::parse(time).map_err(|error| format!("scheduledTime: {error}"))?,
     };
-    Ok(slot_boundary(scheduled_at, settings.engine.settle, settings.slot_length(request.interval)))
+    Ok(settings.schedule.boundary(request.interval, scheduled_at))
 }
 
 #[cfg(test)]
@@ -56,7 +53,7 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
 mod tests {
     use std::time::Duration;
 
-    use domain::export_run::PlanLimits;
+    use domain::{export_run::PlanLimits, interval::ExportSchedule};
     use export::run::EngineSettings;
     use runtime::environment::DeploymentMode;
 
@@ -77,7 +74,7 @@ mod tests {
                 grace: Duration::ZERO,
                 limits: PlanLimits::CURRENT,
             },
-            slot_length: None,
+            schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
         }
     }
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{
-    block::EXPIRY_GRACE,
-    export_run::{MIN_SETTLE, PlanLimits},
-    interval::ExportInterval,
-};
+use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule};
 use export::run::EngineSettings;
-use runtime::environment::{DeploymentMode, Environment};
+use runtime::{
+    environment::{DeploymentMode, Environment},
+    timing,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -20,11 +19,8 @@ pub(crate) struct Settings {
     pub(crate) signing_key_arn: String,
     pub(crate) mode: DeploymentMode,
     pub(crate) engine: EngineSettings,
-    /// In development: the length of every slot, whatever the interval.
-    pub(crate) slot_length: Option<Duration>,
+    pub(crate) schedule: ExportSchedule,
 }
-
-const SECONDS_PER_DAY: u64 = 24 * 3_600;
 
 /// By how much sooner than it is deleted a block counts as gone: no run reads for so long.
 const GRACE_MARGIN: Duration = Duration::from_hours(24);
@@ -38,17 +34,8 @@ impl Settings {
         let run_queue_url = environment.text("RUN_QUEUE_URL");
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
-        let settle = environment.integer("SETTLE_SECONDS", 1..=7_200_u64);
-        let retention = environment.integer("RETENTION_DAYS", 1..=3_650_u64);
-        let slot_seconds = environment.integer_or("DEVELOPMENT_SLOT_SECONDS", 0..=SECONDS_PER_DAY, 0);
-        if mode == Some(DeploymentMode::Production) && slot_seconds.is_some_and(|seconds| seconds > 0) {
-            environment.note("DEVELOPMENT_SLOT_SECONDS", "is for development only");
-        }
-        let settles_too_soon = settle.is_some_and(|seconds| Duration::from_secs(seconds) < MIN_SETTLE);
-        if mode == Some(DeploymentMode::Production) && settles_too_soon {
-            environment
-                .note("SETTLE_SECONDS", format!("must be at least {} outside of development", MIN_SETTLE.as_secs()));
-        }
+        let schedule = timing::export_schedule(environment, mode);
+        let retention = timing::retention(environment);
         Some(Self {
             events_table: events_table?,
             configurations_table: configurations_table?,
@@ -58,17 +45,13 @@ impl Settings {
             signing_key_arn: signing_key_arn?,
             mode: mode?,
             engine: EngineSettings {
-                settle: Duration::from_secs(settle?),
-                retention: Duration::from_secs(retention? * SECONDS_PER_DAY),
+                settle: schedule?.settle,
+                retention: retention?,
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
                 limits: PlanLimits::CURRENT,
             },
-            slot_length: slot_seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs),
+            schedule: schedule?,
         })
-    }
-
-    pub(crate) fn slot_length(&self, interval: ExportInterval) -> Duration {
-        self.slot_length.unwrap_or_else(|| interval.duration())
     }
 }
 
@@ -93,14 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn short_slots_are_for_development_only() {
+    fn the_schedule_and_the_engine_settle_alike() {
         let mut production = environment("production", "60");
         let settings = Settings::read(&mut production);
         assert!(production.finish(settings).is_err());
-        let mut development = environment("development", "60");
-        let settings = Settings::read(&mut development).unwrap();
-        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_mins(1));
-        let settings = Settings::read(&mut environment("production", "0")).unwrap();
-        assert_eq!(settings.slot_length(ExportInterval::Every24Hours), Duration::from_hours(24));
+        let settings = Settings::read(&mut environment("development", "60")).unwrap();
+        assert_eq!(settings.schedule.settle, settings.engine.settle);
+        assert_eq!(settings.engine.retention, Duration::from_hours(90 * 24));
     }
 }

@@ -68,10 +68,115 @@ pub fn slot_boundary(scheduled_at: Timestamp, settle: Duration, slot_length: Dur
     scheduled_at.saturating_sub(settle).floor_to(slot_length)
 }
 
+/// When scheduled exports start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportSchedule {
+    /// How long after a slot's boundary its export starts.
+    pub settle: Duration,
+    /// In development: the length of every slot, whatever the interval.
+    pub development_slot_length: Option<Duration>,
+}
+
+impl ExportSchedule {
+    #[must_use]
+    pub fn slot_length(self, interval: ExportInterval) -> Duration {
+        self.development_slot_length.unwrap_or_else(|| interval.duration())
+    }
+
+    /// See [`slot_boundary`].
+    #[must_use]
+    pub fn boundary(self, interval: ExportInterval, scheduled_at: Timestamp) -> Timestamp {
+        slot_boundary(scheduled_at, self.settle, self.slot_length(interval))
+    }
+
+    /// When the next export starts that can hold something: that of the first boundary after `done_through`, before which
+    /// there is nothing left to export, whose schedule hasn't fired at `now`.
+    #[must_use]
+    pub fn next_export(self, interval: ExportInterval, done_through: Timestamp, now: Timestamp) -> Timestamp {
+        let slot_length = self.slot_length(interval);
+        let fired = now.saturating_sub(self.settle);
+        done_through.max(fired).floor_to(slot_length).saturating_add(slot_length).saturating_add(self.settle)
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const SCHEDULE: ExportSchedule = ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None };
+
+    #[test]
+    fn the_next_export_starts_when_its_slot_has_settled() {
+        let next = |interval, done_through, now| {
+            let at = |text| Timestamp::parse(text).unwrap();
+            SCHEDULE.next_export(interval, at(done_through), at(now)).to_string()
+        };
+        for (interval, done_through, now, expected) in [
+            // The boundary of 02:00 has passed, and its schedule has not fired yet.
+            (
+                ExportInterval::Every2Hours,
+                "2026-11-22T00:00:00Z",
+                "2026-11-22T02:19:59.999Z",
+                "2026-11-22T02:20:00.000Z",
+            ),
+            // It fires now: what is asked for is the one after.
+            (ExportInterval::Every2Hours, "2026-11-22T00:00:00Z", "2026-11-22T02:20:00Z", "2026-11-22T04:20:00.000Z"),
+            // A manual run went beyond the boundary of 02:00, whose export finds nothing.
+            (ExportInterval::Every2Hours, "2026-11-22T02:05:00Z", "2026-11-22T02:10:00Z", "2026-11-22T04:20:00.000Z"),
+            // Exactly through a boundary: nothing is left of its slot.
+            (ExportInterval::Every2Hours, "2026-11-22T02:00:00Z", "2026-11-22T02:10:00Z", "2026-11-22T04:20:00.000Z"),
+            // Asked to start at a later day.
+            (ExportInterval::Every24Hours, "2026-12-01T12:00:00Z", "2026-11-22T00:00:00Z", "2026-12-02T00:20:00.000Z"),
+            // Far behind.
+            (ExportInterval::Every24Hours, "1970-01-01T00:00:00Z", "2026-11-22T12:00:00Z", "2026-11-23T00:20:00.000Z"),
+        ] {
+            assert_eq!(next(interval, done_through, now), expected, "{interval} {done_through} {now}");
+        }
+    }
+
+    #[test]
+    fn short_slots_have_the_same_rule() {
+        let schedule =
+            ExportSchedule { settle: Duration::from_secs(3), development_slot_length: Some(Duration::from_secs(10)) };
+        let now = Timestamp::parse("2026-11-22T00:00:12.999Z").unwrap();
+        let next = schedule.next_export(ExportInterval::Every24Hours, Timestamp::EPOCH, now);
+        assert_eq!(next.to_string(), "2026-11-22T00:00:13.000Z");
+    }
+
+    fn instants() -> impl Strategy<Value = Timestamp> {
+        // Days 0 to 60,000, so that every slot of an hour or more is met, and times close to boundaries are.
+        (0..60_000_u64, 0..24_u64, prop_oneof![Just(0_u64), Just(1), 0..3_600_000_u64])
+            .prop_map(|(day, hour, millis)| Timestamp::from_millis((day * 24 + hour) * 3_600_000 + millis).unwrap())
+    }
+
+    proptest! {
+        /// By its definition, which looks at every boundary: the first that holds something and is still to fire.
+        #[test]
+        fn no_earlier_export_could_hold_something(
+            interval in prop::sample::select(&ExportInterval::ALL[..]),
+            done_through in instants(),
+            now in instants(),
+            settle_seconds in 0..=7_200_u64,
+            slot_seconds in prop::option::of(1..=86_400_u64),
+        ) {
+            let schedule = ExportSchedule {
+                settle: Duration::from_secs(settle_seconds),
+                development_slot_length: slot_seconds.map(Duration::from_secs),
+            };
+            let slot = schedule.slot_length(interval);
+            let next = schedule.next_export(interval, done_through, now);
+            let boundary = next.saturating_sub(schedule.settle);
+            prop_assert_eq!(boundary.floor_to(slot), boundary);
+            prop_assert!(boundary > done_through && next > now);
+            prop_assert_eq!(schedule.boundary(interval, next), boundary);
+            let before = boundary.saturating_sub(slot);
+            let before_has_fired = before.saturating_add(schedule.settle) <= now;
+            prop_assert!(before <= done_through || before_has_fired);
+        }
+    }
 
     #[test]
     fn a_24_hour_export_is_a_calendar_day() {
