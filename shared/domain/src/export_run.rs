@@ -117,9 +117,23 @@ pub struct Window {
     pub started_at: Timestamp,
     pub plan: Plan,
     pub checkpoint: Checkpoint,
+    /// See [`RunRecord::attempts`].
+    #[serde(default = "first_attempt")]
+    pub attempts: u32,
+}
+
+/// What was stored before attempts were counted had at least one.
+fn first_attempt() -> u32 {
+    1
 }
 
 impl Window {
+    /// The same window, in the hands of one more run. No byte of what it writes depends on how many there were.
+    #[must_use]
+    pub fn taken_up_again(self) -> Self {
+        Self { attempts: self.attempts.saturating_add(1), ..self }
+    }
+
     /// The blocks that are not in the bucket yet.
     #[must_use]
     pub fn remaining(&self) -> BlockRange {
@@ -219,6 +233,13 @@ impl RunState {
         self.cursor.timestamp()
     }
 
+    /// The first block that is not in the bucket yet and can still be exported: what is past its retention can't.
+    #[must_use]
+    pub fn first_unexported(&self, retention_floor: Timestamp) -> BlockId {
+        let first = self.window.as_ref().map_or(self.cursor, |window| window.remaining().first);
+        first.max(BlockId::lowest_at(retention_floor))
+    }
+
     /// The window that a run through `through` exports: the one that was begun, else a new one. `None`: nothing is left
     /// to do.
     #[must_use]
@@ -247,6 +268,7 @@ impl RunState {
             started_at: now,
             plan: plan(),
             checkpoint: Checkpoint::default(),
+            attempts: first_attempt(),
         })
     }
 }
@@ -256,12 +278,25 @@ impl RunState {
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     pub sequence: u64,
+    /// With the sequence, what its intents are named by.
+    #[serde(default)]
+    pub revision: u64,
     pub from: Timestamp,
     pub to: Timestamp,
     pub gap: Option<Gap>,
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub delivered: Checkpoint,
+    /// How many runs worked on it: 1 unless one failed, stopped in between or ended before all was delivered.
+    #[serde(default = "first_attempt")]
+    pub attempts: u32,
+}
+
+impl RunRecord {
+    #[must_use]
+    pub fn window_id(&self) -> WindowId {
+        WindowId { sequence: self.sequence, revision: self.revision }
+    }
 }
 
 #[cfg(test)]
@@ -329,6 +364,43 @@ mod tests {
         let wholly = window(&state, "2026-11-05T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
         assert_eq!(wholly.gap.unwrap().to, at("2026-11-05T00:00:00Z"));
         assert!(wholly.remaining().is_empty());
+    }
+
+    #[test]
+    fn what_was_stored_before_attempts_were_counted_is_still_read() {
+        let state = state("2026-11-22T00:00:00Z");
+        let window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z").unwrap();
+        let mut stored = serde_json::to_value(&window).unwrap();
+        stored.as_object_mut().unwrap().remove("attempts").unwrap();
+        assert_eq!(serde_json::from_value::<Window>(stored).unwrap(), window);
+
+        let stored = r#"{"sequence":7,"from":"2026-11-22T00:00:00.000Z","to":"2026-11-22T02:00:00.000Z","gap":null,
+            "startedAt":"2026-11-22T02:20:00.000Z","endedAt":"2026-11-22T02:21:00.000Z","delivered":{"lastBlock":null,
+            "objects":0,"blocks":0,"events":0,"rawBytes":0,"storedBytes":0}}"#;
+        let record: RunRecord = serde_json::from_str(stored).unwrap();
+        assert_eq!((record.attempts, record.window_id()), (1, WindowId { sequence: 7, revision: 0 }));
+    }
+
+    #[test]
+    fn taking_a_window_up_again_changes_nothing_but_the_count() {
+        let state = state("2026-11-22T00:00:00Z");
+        let window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z").unwrap();
+        let again = window.clone().taken_up_again();
+        assert_eq!((window.attempts, again.attempts), (1, 2));
+        assert_eq!(Window { attempts: 1, ..again }, window);
+    }
+
+    #[test]
+    fn what_is_delivered_or_past_its_retention_is_not_left_to_export() {
+        let mut state = state("2026-11-01T00:00:00Z");
+        let first = |state: &RunState, floor: &str| state.first_unexported(at(floor)).timestamp();
+        assert_eq!(first(&state, "1970-01-01T00:00:00Z"), at("2026-11-01T00:00:00Z"));
+        assert_eq!(first(&state, "2026-11-10T00:00:00Z"), at("2026-11-10T00:00:00Z"));
+        state.window = window(&state, "2026-11-22T00:00:00Z", "2026-11-10T00:00:00Z");
+        assert_eq!(first(&state, "2026-11-05T00:00:00Z"), at("2026-11-10T00:00:00Z"), "the window's gap");
+        let last = BlockId::from_parts(at("2026-11-12T00:00:00Z"), 7);
+        state.window.as_mut().unwrap().checkpoint.last_block = Some(last);
+        assert_eq!(state.first_unexported(at("2026-11-05T00:00:00Z")), last.next());
     }
 
     #[test]

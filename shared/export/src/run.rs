@@ -263,11 +263,18 @@ where
             if progress.moved && now >= pause_at {
                 return Ok(Stop::Unfinished);
             }
+            // Before the test: a run that can't connect has tried as well.
+            let is_taken_up_again = state.window.is_some();
+            if is_taken_up_again {
+                window = window.taken_up_again();
+                self.runs.store_window(lease, &window).await?;
+                state.window = Some(window.clone());
+            }
             if self.needs_test(configuration, progress) {
                 self.test_connection(configuration).await?;
             }
             // What an earlier run sealed stays sealed, with the end that it has.
-            let sealed = if state.window.is_some() {
+            let sealed = if is_taken_up_again {
                 self.runs.digest(lease, window.id.sequence).await?
             } else {
                 self.runs.store_window(lease, &window).await?;
@@ -432,12 +439,14 @@ where
         let head = seal::put(&sink, self.clock, lease, window.id.sequence, sealed, destination).await?;
         let record = RunRecord {
             sequence: window.id.sequence,
+            revision: window.id.revision,
             from: window.from.timestamp(),
             to: sealed.end_block.timestamp(),
             gap: window.gap,
             started_at: window.started_at,
             ended_at: self.clock.now(),
             delivered: window.checkpoint,
+            attempts: window.attempts,
         };
         let completion = Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone() };
         self.runs.complete_window(lease, &completion).await?;

@@ -10,6 +10,7 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::{Digest, DigestReference, Gap, Hex32, SIGNATURE_SUFFIX},
+    export_job::{ExportJob, ExportJobStatus, Intent},
     time::Timestamp,
 };
 use sha2::{Digest as _, Sha256};
@@ -55,6 +56,9 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
                     complain("tells a gap although nothing was past its retention".to_owned());
                 }
                 if let Err(text) = delivered(state, key, items, &chain) {
+                    complain(text);
+                }
+                if let Err(text) = history(items, &chain) {
                     complain(text);
                 }
             }
@@ -107,6 +111,26 @@ fn read_digest(state: &WorldState, reference: &DigestReference) -> Result<Digest
     }
     let digest = Digest::from_bytes(bytes).map_err(|error| format!("{key}: {error}"))?;
     if digest.signing_key == FINGERPRINT { Ok(digest) } else { Err(format!("{key} names another key")) }
+}
+
+/// Every digest has its job, and the job's tasks are the objects that the digest tells of.
+fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
+    if items.records.len() != chain.len() {
+        return Err(format!("{} jobs for {} digests", items.records.len(), chain.len()));
+    }
+    for (record, digest) in items.records.iter().zip(chain) {
+        let job = ExportJob::finished(record);
+        let intents = items.intents.iter().filter(|((window, _), _)| Some(*window) == job.window);
+        let tasks = job.tasks(intents.map(|(_, object)| Intent { object: object.clone(), attempts: 1 }).collect());
+        let is_whole = (job.from, job.to) == (digest.window.from, Some(digest.window.to))
+            && tasks.iter().map(|task| &task.object).eq(&digest.objects)
+            && tasks.iter().all(|task| task.status == ExportJobStatus::Succeeded)
+            && tasks.last().map_or(0, |task| task.offset + task.object.events) == job.delivered.events;
+        if record.sequence != digest.sequence || record.attempts == 0 || !is_whole {
+            return Err(format!("job {} is not what its digest says", record.sequence));
+        }
+    }
+    Ok(())
 }
 
 /// Every block exactly once, in order, in objects that are what their digests say, and nothing else.
