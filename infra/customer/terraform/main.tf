@@ -18,6 +18,7 @@ locals {
 
 data "aws_iam_policy_document" "trust" {
   statement {
+    sid     = "AuditExportAssumesRole"
     effect  = "Allow"
     actions = ["sts:AssumeRole"]
 
@@ -44,6 +45,7 @@ data "aws_iam_policy_document" "trust" {
 
 data "aws_iam_policy_document" "export" {
   statement {
+    sid     = "AuditExportWrites"
     effect  = "Allow"
     actions = ["s3:PutObject"]
     resources = [
@@ -56,6 +58,7 @@ data "aws_iam_policy_document" "export" {
     for_each = local.has_key ? [local.kms_key_arn] : []
 
     content {
+      sid       = "AuditExportUsesKey"
       effect    = "Allow"
       actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
       resources = [statement.value]
