@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws::{
     configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
-    verifier_client::VerifierClient,
+    test_allowance::TestAllowance, verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use domain::configuration::ConfigurationId;
@@ -49,11 +49,10 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
     let configuration = configuration.into_builder().timeout_config(timeouts).build();
 
     let kms = aws_sdk_kms::Client::new(&configuration);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
     let service = Service {
-        configurations: ConfigurationTable::new(
-            aws_sdk_dynamodb::Client::new(&configuration),
-            settings.configurations_table,
-        ),
+        tests: TestAllowance::new(dynamodb.clone(), settings.configurations_table.clone()),
+        configurations: ConfigurationTable::new(dynamodb, settings.configurations_table),
         secrets: SecretVault::new(kms.clone(), settings.secret_key_arn),
         signing_keys: SigningKeys::new(kms, settings.signing_key_arn, settings.retired_signing_key_arns),
         verifier: VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function),

@@ -7,6 +7,7 @@ use aws::{
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::{SigningKeys, SigningPublicKey},
+    test_allowance::{Permit, TestAllowance},
     verifier_client::VerifierClient,
 };
 use domain::{
@@ -34,6 +35,7 @@ pub struct Service {
     pub secrets: SecretVault,
     pub signing_keys: SigningKeys,
     pub verifier: VerifierClient,
+    pub tests: TestAllowance,
     pub run_queue: RunQueueClient,
     pub identity: ServiceIdentity,
     /// What was received longer ago than this lies still, and can be exported.
@@ -86,6 +88,7 @@ impl Service {
         let (settings, access_key_id, secret) =
             parse_access_key(settings, access_key_id, secret, &self.identity).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "accessKey", access_key_id.as_str());
+        self.take_test(caller).await?;
         let key = self.new_key(caller);
         let secret = self.secrets.seal(&key, &secret).await?;
         let authentication = Authentication::AccessKey { access_key_id, secret };
@@ -108,6 +111,7 @@ impl Service {
         let key = key_of(caller, id)?;
         // Before an invocation is paid for.
         self.load(&key).await?;
+        self.take_test(caller).await?;
         self.verifier.verify(&key).await?;
         self.load(&key).await
     }
@@ -144,6 +148,16 @@ impl Service {
         Ok(configuration)
     }
 
+    /// Before everything that tests a connection, and before it changes anything.
+    async fn take_test(&self, caller: &Caller) -> Result<(), ApiError> {
+        match self.tests.take(&caller.tenant, (self.clock)()).await? {
+            Permit::Granted => Ok(()),
+            Permit::Exhausted { retry_after } => {
+                Err(ApiError::TooManyTests { retry_after_seconds: retry_after.as_secs() })
+            }
+        }
+    }
+
     async fn load(&self, key: &ConfigurationKey) -> Result<ExportConfiguration, ApiError> {
         self.configurations.load(key).await?.ok_or(ApiError::NotFound)
     }
@@ -160,10 +174,12 @@ impl Service {
         let configuration = ExportConfiguration {
             key,
             version: 1,
+            description: settings.description,
             interval: settings.interval,
             enabled: true,
             destination: settings.destination,
             authentication,
+            user_arn: None,
             start_from: settings.start_from.resolve(now),
             connection: Connection::Pending,
             progress: ExportProgress::default(),
@@ -209,6 +225,7 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         authentication,
         identity,
         settings.interval,
+        settings.description,
         destination.bucket_name,
         destination.bucket_path,
         destination.region,

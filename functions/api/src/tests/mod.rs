@@ -2,6 +2,7 @@
 
 mod access;
 mod leaks;
+mod limits;
 mod operations;
 mod schema;
 mod world;

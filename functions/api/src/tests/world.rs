@@ -8,7 +8,7 @@ use std::{
 
 use aws::{
     configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
-    verifier_client::VerifierClient,
+    test_allowance::TestAllowance, verifier_client::VerifierClient,
 };
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -131,7 +131,11 @@ impl State {
 
     fn update(&mut self, request: &UpdateItemInput) -> Option<Item> {
         let values = request.expression_attribute_values().unwrap();
-        let item = self.items.get_mut(&key_of(request.key().unwrap()))?;
+        let key = key_of(request.key().unwrap());
+        if key.1.starts_with("tests#") {
+            return self.count_test(key, values);
+        }
+        let item = self.items.get_mut(&key)?;
         if item["version"] != values[":version"] {
             return None;
         }
@@ -139,6 +143,17 @@ impl State {
         {
             item.insert(name.to_owned(), values[value].clone());
         }
+        Some(item.clone())
+    }
+
+    fn count_test(&mut self, key: (String, String), values: &Item) -> Option<Item> {
+        let number = |value: &AttributeValue| value.as_n().unwrap().parse::<u32>().unwrap();
+        let item = self.items.entry(key).or_default();
+        let count = item.get("tests").map_or(0, number);
+        if count >= number(&values[":limit"]) {
+            return None;
+        }
+        item.insert("tests".to_owned(), AttributeValue::N((count + 1).to_string()));
         Some(item.clone())
     }
 
@@ -281,11 +296,10 @@ impl World {
         let kms = mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt, &public_key]);
         let lambda = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&invoke]);
         let ids = Arc::clone(&state);
+        let dynamodb = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table);
         let service = Service {
-            configurations: ConfigurationTable::new(
-                mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table),
-                "Configurations".to_owned(),
-            ),
+            tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
+            configurations: ConfigurationTable::new(dynamodb, "Configurations".to_owned()),
             secrets: SecretVault::new(kms.clone(), "key".to_owned()),
             signing_keys: SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()]),
             verifier: VerifierClient::new(&lambda, "verifier".to_owned()),
