@@ -1,5 +1,7 @@
 //! Accounts, roles and keys, as their ARNs name them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -84,6 +86,63 @@ impl RoleArn {
     pub fn account(&self) -> &AccountId {
         &self.account
     }
+
+    /// The role's name, without its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.text.rsplit_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// Whether the role lies under a path other than `/`.
+    #[must_use]
+    pub fn has_path(&self) -> bool {
+        self.text.matches('/').count() > 1
+    }
+}
+
+/// The ARN of whom an access key belongs to: an IAM user, `arn:<partition>:iam::<account>:user/<path and name>`, or the
+/// root user, `arn:<partition>:iam::<account>:root`. AWS says it; it is never a caller's.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserArn {
+    text: String,
+    account: AccountId,
+}
+
+/// A user's name has at most as many characters as a role's, and so has its path.
+const MAX_USER_RESOURCE_LENGTH: usize = "user/".len() + MAX_ROLE_PATH_LENGTH + MAX_ROLE_NAME_LENGTH;
+
+impl UserArn {
+    /// `None` if it is the ARN of somebody else, or holds what must never reach a policy.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let [partition, "iam", "", account, resource] = arn_fields(text)? else { return None };
+        Partition::parse(partition)?;
+        let is_user = resource.strip_prefix("user/").is_some_and(|path_and_name| {
+            !path_and_name.is_empty()
+                && resource.len() <= MAX_USER_RESOURCE_LENGTH
+                && path_and_name.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?$\"\\".contains(&byte))
+        });
+        (is_user || resource == "root").then_some(())?;
+        Some(Self { text: text.to_owned(), account: AccountId::parse(account).ok()? })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+}
+
+impl fmt::Display for UserArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
 }
 
 /// The ARN of a KMS key: `arn:<partition>:kms:<region>:<account>:key/<id>`. Never an alias: a policy can't name one.
@@ -94,6 +153,7 @@ impl RoleArn {
 #[serde(try_from = "String", into = "String")]
 pub struct KmsKeyArn {
     text: String,
+    account: AccountId,
     partition: Partition,
     region: Region,
 }
@@ -111,7 +171,6 @@ impl KmsKeyArn {
 
     fn parts(text: &str) -> Option<Self> {
         let [partition, "kms", region, account, resource] = arn_fields(text)? else { return None };
-        AccountId::parse(account).ok()?;
         let id = resource.strip_prefix("key/")?;
         let is_hex = |digits: &str, length: usize| {
             digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
@@ -123,6 +182,7 @@ impl KmsKeyArn {
         (is_multi_region || is_uuid).then_some(())?;
         Some(Self {
             text: text.to_owned(),
+            account: AccountId::parse(account).ok()?,
             partition: Partition::parse(partition)?,
             region: Region::parse(region).ok()?,
         })
@@ -136,6 +196,11 @@ impl KmsKeyArn {
     #[must_use]
     pub fn partition(&self) -> Partition {
         self.partition
+    }
+
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
     }
 
     #[must_use]
@@ -163,7 +228,29 @@ mod tests {
     fn roles_with_and_without_a_path_are_read() {
         let role = RoleArn::parse("arn:aws-us-gov:iam::123456789012:role/team/audit/export+1").unwrap();
         assert_eq!((role.partition().as_str(), role.account().as_str()), ("aws-us-gov", "123456789012"));
-        assert!(RoleArn::parse("arn:aws:iam::123456789012:role/export").is_ok());
+        assert_eq!((role.name(), role.has_path()), ("export+1", true));
+        let role = RoleArn::parse("arn:aws:iam::123456789012:role/export").unwrap();
+        assert_eq!((role.name(), role.has_path()), ("export", false));
+    }
+
+    #[test]
+    fn an_access_key_belongs_to_a_user() {
+        let user = UserArn::parse("arn:aws-cn:iam::123456789012:user/team/audit/export+1").unwrap();
+        assert_eq!(user.account().as_str(), "123456789012");
+        assert!(UserArn::parse("arn:aws:iam::123456789012:root").is_some());
+        for bad in [
+            "",
+            "arn:aws:iam::123456789012:role/export",
+            "arn:aws:iam::123456789012:user/",
+            "arn:aws:iam::123456789012:user/*",
+            "arn:aws:iam::123456789012:user/${aws:username}",
+            "arn:aws:iam::12345678901:user/export",
+            "arn:aws:sts::123456789012:assumed-role/export/session",
+            "arn:amazon:iam::123456789012:user/export",
+            &format!("arn:aws:iam::123456789012:user/{}", "a".repeat(1_000)),
+        ] {
+            assert_eq!(UserArn::parse(bad), None, "{bad:?}");
+        }
     }
 
     #[test]
