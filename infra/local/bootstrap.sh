@@ -17,12 +17,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
 }
 mkdir -p "$tools"
 
-# uv takes its own settings; where it has none it follows pip's, so that a mirror needs to be named only once.
-pip_setting() { python3 -m pip config get "$1" 2>/dev/null || true; }
-index=${PIP_INDEX_URL:-$(pip_setting global.index-url)}
-extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting global.extra-index-url)}
-[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
-[ -z "$extra" ] || export UV_INDEX="${UV_INDEX:-$extra}"
+. "$here/index.sh"
 
 for environment in tools emulator; do
     echo "bootstrap: installing $environment into .tools/$environment"

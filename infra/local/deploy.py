@@ -9,7 +9,7 @@ import time
 import boto3
 
 from emulator import LOG
-from repairs import repair
+from emulators import Capability, Emulator
 from settings import (
     ARCHITECTURE,
     CLI,
@@ -31,16 +31,16 @@ from settings import (
 DEPLOY_LOG = LOCAL / "deploy.log"
 
 
-def deploy(endpoint: str) -> dict:
+def deploy(emulator: Emulator, endpoint: str) -> dict:
     """Returns what it wrote into stack.json."""
     started = time.monotonic()
-    print(f"Deploying {STACK_NAME} to {endpoint}.", flush=True)
+    print(f"Deploying {STACK_NAME} to {emulator.name} at {endpoint}.", flush=True)
     _run_sam(endpoint)
     session = boto3.Session(SERVICE_ACCOUNT, "local", region_name=REGION)
     stacks = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=STACK_NAME)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]}
-    repair(session, endpoint, outputs)
-    description = _describe(endpoint, outputs)
+    emulator.repair(session, endpoint, outputs)
+    description = _describe(emulator, endpoint, outputs)
     STACK_FILE.write_text(json.dumps(description, indent=2) + "\n")
     print(f"Deployed in {time.monotonic() - started:.0f} s.", flush=True)
     return description
@@ -98,8 +98,11 @@ def _development_jwks() -> str:
     return json.dumps(json.loads(jwks.read_text()), separators=(",", ":"))
 
 
-def _describe(endpoint: str, outputs: dict[str, str]) -> dict:
+def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dict:
     return {
+        "emulator": emulator.name,
+        "capabilities": {_camel_case(capability): capability not in emulator.lacks for capability in Capability},
+        "lacks": {_camel_case(capability): reason for capability, reason in emulator.lacks.items()},
         "endpoint": endpoint,
         "region": REGION,
         "serviceAccountId": SERVICE_ACCOUNT,
@@ -127,3 +130,8 @@ def _describe(endpoint: str, outputs: dict[str, str]) -> dict:
         "signingKeyArn": outputs["SigningKeyArn"],
         "logs": str(LOG),
     }
+
+
+def _camel_case(capability: Capability) -> str:
+    first, *others = capability.value.split()
+    return first + "".join(word.capitalize() for word in others)

@@ -1,4 +1,4 @@
-"""Starts and stops MiniStack, with IAM enforced."""
+"""Starts and stops the emulator that EMULATOR names; what differs between emulators is in emulators/."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from settings import EMULATOR_PYTHON, LOCAL, REGION, SERVICE_ACCOUNT
+from emulators import Emulator, named
+from settings import EMULATOR, LOCAL
 
 DEFAULT_PORT = 4566
-START_SECONDS = 30
-STOP_SECONDS = 10
+STOP_SECONDS = 20
 # ps reckons from the time since boot, so a corrected clock moves what it says.
 START_TIME_TOLERANCE_SECONDS = 5
 
-REPAIRED_EMULATOR = Path(__file__).with_name("repaired_emulator.py")
 RECORD = LOCAL / "emulator.json"
 LOG = LOCAL / "emulator.log"
 
 
-def start() -> str:
-    """Makes sure that the emulator runs; returns its endpoint."""
+def start() -> tuple[Emulator, str]:
+    """Makes sure that the emulator runs; returns it with its endpoint."""
+    emulator = named(EMULATOR)
+    directory = LOCAL / "emulator"
+    directory.mkdir(parents=True, exist_ok=True)
+    emulator.prepare(directory)
     record = _running()
     if record is None:
-        record = _launch(_free_port(int(os.environ.get("PORT") or DEFAULT_PORT)))
-    return f"http://127.0.0.1:{record['port']}"
+        record = _launch(emulator, directory, _free_port(int(os.environ.get("PORT") or DEFAULT_PORT)))
+    elif record["emulator"] != emulator.name:
+        raise SystemExit(f"{record['emulator']} is running here, not {emulator.name}: run `make down` first.")
+    return emulator, f"http://127.0.0.1:{record['port']}"
 
 
 def stop() -> bool:
@@ -47,36 +52,22 @@ def stop() -> bool:
     return record is not None
 
 
-def _launch(port: int) -> dict:
-    directory = LOCAL / "emulator"
-    directory.mkdir(parents=True, exist_ok=True)
-    # The functions inherit this environment: it holds nothing of the user's.
-    environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ} | {
-        "AUTH": "true",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        # Listeners on further ports that nothing here uses.
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "MINISTACK_ACCOUNT_ID": SERVICE_ACCOUNT,
-        "MINISTACK_REGION": REGION,
-        "TMPDIR": str(directory),
-    }
+def _launch(emulator: Emulator, directory: Path, port: int) -> dict:
+    # The functions may inherit this environment: it holds nothing of the user's.
+    environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
     with LOG.open("wb") as log:
         process = subprocess.Popen(
-            # Isolated, so that no module of this folder stands in for one of MiniStack's.
-            [EMULATOR_PYTHON, "-I", REPAIRED_EMULATOR],
+            emulator.command(port),
             cwd=directory,
-            env=environment,
+            env=environment | emulator.environment(port, directory),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    record = {"pid": process.pid, "port": port, "started": _start_time(process.pid)}
+    record = {"emulator": emulator.name, "pid": process.pid, "port": port, "started": _start_time(process.pid)}
     RECORD.write_text(json.dumps(record))
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + emulator.start_seconds
     while not _healthy(port):
         if process.poll() is not None or time.monotonic() > deadline:
             stop()

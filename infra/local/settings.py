@@ -7,8 +7,11 @@ import platform
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".tools" / "tools" / "bin"
-EMULATOR_PYTHON = ROOT / ".tools" / "emulator" / "bin" / "python"
+TOOL_DIRECTORY = ROOT / ".tools"
+TOOLS = TOOL_DIRECTORY / "tools" / "bin"
+
+# What the local stack runs on: the name of one of emulators/.
+EMULATOR = os.environ.get("EMULATOR") or "ministack"
 
 # Everything that belongs to one running stack. The tests have one of their own.
 LOCAL = Path(os.environ.get("AUDIT_EXPORT_LOCAL_DIRECTORY") or ROOT / ".local").resolve()
@@ -16,7 +19,7 @@ STACK_FILE = LOCAL / "stack.json"
 TOKEN_DIRECTORY = LOCAL / "token"
 
 REGION = "us-east-1"
-# MiniStack takes a 12-digit access key id for the root user of that account, with any secret.
+# Every emulator takes a 12-digit access key id for the root user of that account, with any secret.
 SERVICE_ACCOUNT = "111111111111"
 STACK_NAME = "audit-export-local"
 STAGE = "v1"

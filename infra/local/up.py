@@ -11,7 +11,7 @@ from settings import LOCAL, STACK_FILE
 def up() -> None:
     LOCAL.mkdir(parents=True, exist_ok=True)
     build()
-    description = deploy(emulator.start())
+    description = deploy(*emulator.start())
     print(f"Running at {description['apiUrl']}; described in {STACK_FILE}. `make down` ends it.")
 
 

@@ -160,7 +160,7 @@ class ProcessExecutor(RuntimeExecutor):
         super().__init__(id, function_version)
         self._environment: dict[str, str] = {}
         # Written by the process alone: reading at an offset leaves its position be.
-        self._log = tempfile.TemporaryFile(buffering=0)
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (kept as long as the environment)
         self._logged = 0
         self._runtime: Runtime | None = None
 

@@ -1,0 +1,45 @@
+"""MiniStack: the default, with IAM enforced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import boto3
+
+import repairs
+from emulators import Capability
+from settings import REGION, SERVICE_ACCOUNT, TOOL_DIRECTORY
+
+REPAIRED_EMULATOR = Path(__file__).parents[1] / "repaired_emulator.py"
+
+
+class MiniStack:
+    name = "ministack"
+    start_seconds = 30.0
+    lacks: ClassVar[dict[Capability, str]] = {}
+
+    def prepare(self, directory: Path) -> None:
+        """bootstrap.sh has installed it."""
+
+    def command(self, port: int) -> list[str | Path]:
+        # Isolated, so that no module of the script's folder stands in for one of MiniStack's.
+        return [TOOL_DIRECTORY / "emulator" / "bin" / "python", "-I", REPAIRED_EMULATOR]
+
+    def environment(self, port: int, directory: Path) -> dict[str, str]:
+        # The functions inherit all of it.
+        return {
+            "AUTH": "true",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            # Listeners on further ports that nothing here uses.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "MINISTACK_ACCOUNT_ID": SERVICE_ACCOUNT,
+            "MINISTACK_REGION": REGION,
+            "TMPDIR": str(directory),
+        }
+
+    def repair(self, session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
+        repairs.repair(session, endpoint, outputs)

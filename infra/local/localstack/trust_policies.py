@@ -1,0 +1,111 @@
+"""Lets LocalStack look at a role's trust policy before another account gets into that role. By itself it lets anyone in, and
+the service rightly refuses every role whose external ID is not asked for: nothing could be exported with one.
+
+Only the elements that customers' trust policies are made of are known; a policy with another lets nobody in, so that no test
+passes because something was overlooked. Within an account nothing is looked at: LocalStack's services go that way.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable
+from typing import Any
+
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.runtime import hooks
+from localstack.services.sts.provider import StsProvider
+from localstack.utils.aws.arns import extract_account_id_from_arn
+from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
+from localstack.utils.patch import patch
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+# Whether what the request says, None if it says nothing, is what one value of a condition wants.
+OPERATORS: dict[str, Callable[[str | None, str], bool]] = {
+    "ArnEquals": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
+    "ArnLike": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
+    "StringEquals": lambda said, wanted: said == wanted,
+    "StringEqualsIfExists": lambda said, wanted: said is None or said == wanted,
+    "StringLike": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
+}
+KEYS = ("aws:PrincipalArn", "sts:ExternalId")
+
+
+class UnknownElement(Exception):
+    """The policy holds something that isn't evaluated here."""
+
+
+def lets_in(policy: dict[str, Any], account: str, said: dict[str, str | None]) -> bool:
+    """Whether the trust policy lets a principal of that account in, who says this under KEYS.
+
+    Raises UnknownElement."""
+    statements = as_list(policy["Statement"])
+    if any(statement["Effect"] != "Allow" for statement in statements):
+        raise UnknownElement("Effect")
+    return any(
+        "sts:AssumeRole" in as_list(statement["Action"])
+        and names(statement["Principal"], account, said["aws:PrincipalArn"])
+        and all(
+            holds(operator, key, as_list(values), said)
+            for operator, wanted in statement.get("Condition", {}).items()
+            for key, values in wanted.items()
+        )
+        for statement in statements
+    )
+
+
+def names(principal: Any, account: str, arn: str | None) -> bool:
+    wanted = [principal] if isinstance(principal, str) else as_list(principal.get("AWS", []))
+    return any(name in ("*", account, f"arn:aws:iam::{account}:root", arn) for name in wanted)
+
+
+def holds(operator: str, key: str, values: list[str], said: dict[str, str | None]) -> bool:
+    if operator not in OPERATORS or key not in KEYS:
+        raise UnknownElement(f"{operator} of {key}")
+    return any(OPERATORS[operator](said[key], value) for value in values)
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def caller_role(account: str, access_key_id: str) -> str | None:
+    session = sts_backends[account]["aws"].get_assumed_role_from_access_key(access_key_id)
+    return session.role_arn if session else None
+
+
+def check(context: RequestContext, role_arn: str, external_id: str | None) -> None:
+    """Raises AccessDenied."""
+    owner = extract_account_id_from_arn(role_arn)
+    if context.is_internal_call or owner in (None, context.account_id):
+        return
+    caller = caller_role(context.account_id, extract_access_key_id_from_auth_header(context.request.headers))
+    said = {"aws:PrincipalArn": caller, "sts:ExternalId": external_id}
+    role = next((role for role in iam_backends[owner]["aws"].roles.values() if role.arn == role_arn), None)
+    why = "there is no such role"
+    if role is not None:
+        document = role.assume_role_policy_document
+        try:
+            if lets_in(json.loads(document) if isinstance(document, str) else document, context.account_id, said):
+                return
+            why = "its trust policy does not allow it"
+        except UnknownElement as unknown:
+            why = f"its trust policy has an element that is not evaluated here: {unknown}"
+    message = f"User: {caller or context.account_id} is not authorized to perform: sts:AssumeRole on {role_arn}: {why}"
+    raise CommonServiceException("AccessDenied", message, 403, True)
+
+
+@hooks.on_infra_start()
+def enforce_trust_policies() -> None:
+    @patch(StsProvider.assume_role)
+    def assume_role(
+        original: Callable[..., Any],
+        self: StsProvider,
+        context: RequestContext,
+        role_arn: str,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        check(context, role_arn, kwargs.get("external_id"))
+        return original(self, context, role_arn, *args, **kwargs)
