@@ -2,6 +2,7 @@
 
 mod config;
 mod events;
+mod explain;
 mod token;
 mod verify;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Events(events::EventsCommand),
 
     Verify(verify::VerifyArguments),
+
+    Explain(explain::ExplainArguments),
 }
 
 impl Command {
@@ -33,6 +36,7 @@ impl Command {
             Self::Token(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Verify(arguments) => verify::run(&arguments),
+            Self::Explain(arguments) => explain::run(&arguments),
         }
     }
 }

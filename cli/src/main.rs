@@ -31,7 +31,8 @@ Exit codes:
   8  there is no such export configuration or export job
   9  somebody else changed the export configuration meanwhile: look at it, then repeat the change
  10  this version is too old for the service
- 11  not confirmed, so nothing was done";
+ 11  not confirmed, so nothing was done
+ 12  not finished: what was begun goes on, or is taken up again by the same command";
 
 /// Send audit events to the audit-log export service, verify what it exported, and make the tokens that local stacks
 /// accept.
@@ -76,6 +77,7 @@ mod tests {
             &["events", "generate"],
             &["events", "send"],
             &["verify"],
+            &["explain"],
             &["config"],
             &["config", "list"],
             &["config", "get"],
