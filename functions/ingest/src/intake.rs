@@ -4,7 +4,7 @@ use std::num::NonZeroU8;
 
 use aws::events::writer::{EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
-    block::{BlockId, INGEST_WRITE_BOUND, SHARDS, Shard, StoredBlock, pack},
+    block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock, pack},
     error_code::ErrorCode,
     event::{EventBatch, Rejection},
     tenant::TenantId,
@@ -103,7 +103,7 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
             tracing::error!(tenant = tenant.as_str(), %error, "events can't be packed");
             IntakeError::Internal
         })?;
-        let outcome = self.store.write(tenant, self.shard(random), &blocks, idempotency).await;
+        let outcome = self.store.write(tenant, Shard::draw(random, self.write_shards), &blocks, idempotency).await;
         let elapsed = self.host.now().saturating_since(stamp);
         match outcome {
             Ok(WriteOutcome::Written) if elapsed < INGEST_WRITE_BOUND => {
@@ -132,12 +132,6 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
             }
             Err(error) => Err(told(tenant, &error)),
         }
-    }
-
-    /// One of the shards that are written to, by bits that the block ID leaves unused.
-    fn shard(&self, random: u128) -> Shard {
-        let drawn = (random >> 96) % u128::from(self.write_shards.get().min(SHARDS));
-        u8::try_from(drawn).ok().and_then(|number| Shard::new(number).ok()).unwrap_or(Shard::ALL[0])
     }
 }
 

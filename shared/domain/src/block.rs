@@ -4,7 +4,7 @@
 //! full flush and has no final block. Such streams can be put one behind the other and stay one valid stream, which is
 //! what [`crate::gzip`] does.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU8, time::Duration};
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -76,6 +76,13 @@ impl Shard {
     /// [`InvalidShard`] for any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidShard> {
         Self::ALL.into_iter().find(|shard| shard.to_string() == text).ok_or(InvalidShard)
+    }
+
+    /// One of the first `write_shards` shards, by bits of `random` that [`BlockId::from_parts`] leaves unused.
+    #[must_use]
+    pub fn draw(random: u128, write_shards: NonZeroU8) -> Self {
+        let drawn = (random >> 96) % u128::from(write_shards.get().min(SHARDS));
+        Self(u8::try_from(drawn).unwrap_or_default())
     }
 
     #[must_use]

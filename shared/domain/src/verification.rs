@@ -1,19 +1,79 @@
-//! What the verifier function answers. It is asked with a [`ConfigurationKey`](crate::configuration::ConfigurationKey), and
-//! answers `null` if there is no such configuration.
+//! What the verifier function is asked and what it answers.
 
-use serde::{Deserialize, Serialize};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
+    configuration::{
+        Authentication, ConfigurationKey, Destination, ExportConfiguration,
+        access_key::{AccessKeyId, SealedSecret},
+        arn::UserArn,
+    },
     connection::{Connection, ConnectionError, ConnectionStatus},
     time::Timestamp,
 };
+
+/// What is to be tested. The answer is `null` if there is no such configuration (any more).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum VerifierRequest {
+    /// A new access key, before anything of it is stored. The outcome isn't stored either.
+    Candidate { candidate: Candidate },
+    /// A configuration as it is stored. The outcome is stored with it.
+    Stored(ConfigurationKey),
+}
+
+/// What a configuration would become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    #[serde(flatten)]
+    pub key: ConfigurationKey,
+    /// The version that it would replace.
+    pub version: u64,
+    pub destination: Destination,
+    pub access_key_id: AccessKeyId,
+    /// Under the service's key, for this configuration alone.
+    #[serde(serialize_with = "write_sealed", deserialize_with = "read_sealed")]
+    pub sealed_secret: SealedSecret,
+}
+
+impl Candidate {
+    /// The configuration as it would be. `None` if `stored` isn't the version any more that the candidate was made for.
+    #[must_use]
+    pub fn applied_to(self, stored: ExportConfiguration) -> Option<ExportConfiguration> {
+        (stored.key == self.key && stored.version == self.version).then(|| ExportConfiguration {
+            version: self.version.saturating_add(1),
+            destination: self.destination,
+            authentication: Authentication::AccessKey { access_key_id: self.access_key_id, secret: self.sealed_secret },
+            user_arn: None,
+            ..stored
+        })
+    }
+}
+
+fn write_sealed<S: Serializer>(sealed: &SealedSecret, serializer: S) -> Result<S::Ok, S::Error> {
+    BASE64.encode(sealed.ciphertext()).serialize(serializer)
+}
+
+fn read_sealed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SealedSecret, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    BASE64.decode(text).map(SealedSecret::from_ciphertext).map_err(|_| D::Error::custom("not base 64"))
+}
 
 /// The outcome of a connection test, as the verifier sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "VerifierFields", into = "VerifierFields")]
 pub enum VerifierResponse {
-    Success { checked_at: Timestamp },
-    Failed { checked_at: Timestamp, error: ConnectionError },
+    Success {
+        checked_at: Timestamp,
+        /// Whose the access key is, if there is one.
+        user_arn: Option<UserArn>,
+    },
+    Failed {
+        checked_at: Timestamp,
+        error: ConnectionError,
+    },
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -23,6 +83,8 @@ struct VerifierFields {
     connection_status: ConnectionStatus,
     connection_checked_at: Timestamp,
     connection_error: Option<ConnectionError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_arn: Option<String>,
 }
 
 /// An outcome that can't be: pending after a test, or an error beside a success.
@@ -33,10 +95,10 @@ pub struct InvalidOutcome;
 impl VerifierResponse {
     /// `None` for a connection that was not tested.
     #[must_use]
-    pub fn of(connection: Connection) -> Option<Self> {
+    pub fn of(connection: Connection, user_arn: Option<UserArn>) -> Option<Self> {
         match connection {
             Connection::Pending => None,
-            Connection::Success { checked_at } => Some(Self::Success { checked_at }),
+            Connection::Success { checked_at } => Some(Self::Success { checked_at, user_arn }),
             Connection::Failed { checked_at, error } => Some(Self::Failed { checked_at, error }),
         }
     }
@@ -45,7 +107,7 @@ impl VerifierResponse {
 impl From<VerifierResponse> for Connection {
     fn from(response: VerifierResponse) -> Self {
         match response {
-            VerifierResponse::Success { checked_at } => Self::Success { checked_at },
+            VerifierResponse::Success { checked_at, user_arn: _ } => Self::Success { checked_at },
             VerifierResponse::Failed { checked_at, error } => Self::Failed { checked_at, error },
         }
     }
@@ -57,7 +119,9 @@ impl TryFrom<VerifierFields> for VerifierResponse {
     fn try_from(fields: VerifierFields) -> Result<Self, Self::Error> {
         let checked_at = fields.connection_checked_at;
         match (fields.connection_status, fields.connection_error) {
-            (ConnectionStatus::Success, None) => Ok(Self::Success { checked_at }),
+            (ConnectionStatus::Success, None) => {
+                Ok(Self::Success { checked_at, user_arn: fields.user_arn.as_deref().and_then(UserArn::parse) })
+            }
             (ConnectionStatus::Failed, Some(error)) => Ok(Self::Failed { checked_at, error }),
             _ => Err(InvalidOutcome),
         }
@@ -67,15 +131,17 @@ impl TryFrom<VerifierFields> for VerifierResponse {
 impl From<VerifierResponse> for VerifierFields {
     fn from(response: VerifierResponse) -> Self {
         match response {
-            VerifierResponse::Success { checked_at } => Self {
+            VerifierResponse::Success { checked_at, user_arn } => Self {
                 connection_status: ConnectionStatus::Success,
                 connection_checked_at: checked_at,
                 connection_error: None,
+                user_arn: user_arn.as_ref().map(ToString::to_string),
             },
             VerifierResponse::Failed { checked_at, error } => Self {
                 connection_status: ConnectionStatus::Failed,
                 connection_checked_at: checked_at,
                 connection_error: Some(error),
+                user_arn: None,
             },
         }
     }
@@ -87,17 +153,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::connection::ConnectionErrorCode;
+    use crate::{
+        configuration::test_support::{ID, with_role},
+        connection::ConnectionErrorCode,
+    };
 
     #[test]
     fn outcomes_are_read_back() {
         let checked_at = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
         let error = ConnectionError { code: ConnectionErrorCode::KmsDenied, message: "Allow it.".to_owned() };
+        let user = "arn:aws:iam::222222222222:user/export";
         for (response, text) in [
             (
-                VerifierResponse::Success { checked_at },
+                VerifierResponse::Success { checked_at, user_arn: None },
                 json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": "2026-11-22T00:00:00.000Z",
                     "connectionError": null}),
+            ),
+            (
+                VerifierResponse::Success { checked_at, user_arn: UserArn::parse(user) },
+                json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": "2026-11-22T00:00:00.000Z",
+                    "connectionError": null, "userArn": user}),
             ),
             (
                 VerifierResponse::Failed { checked_at, error },
@@ -107,9 +182,42 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_value(&response).unwrap(), text);
             assert_eq!(serde_json::from_value::<VerifierResponse>(text).unwrap(), response);
-            assert_eq!(VerifierResponse::of(Connection::from(response.clone())), Some(response));
         }
-        assert_eq!(VerifierResponse::of(Connection::Pending), None);
+        assert_eq!(VerifierResponse::of(Connection::Pending, None), None);
+    }
+
+    fn candidate() -> Candidate {
+        let stored = with_role();
+        Candidate {
+            key: stored.key,
+            version: stored.version,
+            destination: Destination { bucket_path: None, ..stored.destination },
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+            sealed_secret: SealedSecret::from_ciphertext(vec![0xff, 0, 1]),
+        }
+    }
+
+    #[test]
+    fn requests_are_read_back() {
+        let key = json!({"tenantId": "acme", "configurationId": ID});
+        let stored = VerifierRequest::Stored(with_role().key);
+        assert_eq!(serde_json::to_value(&stored).unwrap(), key);
+        assert_eq!(serde_json::from_value::<VerifierRequest>(key).unwrap(), stored);
+
+        let request = VerifierRequest::Candidate { candidate: candidate() };
+        let text = serde_json::to_value(&request).unwrap();
+        assert_eq!(text["candidate"]["sealedSecret"], "/wAB");
+        assert_eq!((&text["candidate"]["tenantId"], &text["candidate"]["version"]), (&json!("acme"), &json!(7)));
+        assert_eq!(serde_json::from_value::<VerifierRequest>(text).unwrap(), request);
+    }
+
+    #[test]
+    fn a_candidate_is_tested_as_what_it_would_become() {
+        let would_be = candidate().applied_to(with_role()).unwrap();
+        assert_eq!((would_be.version, would_be.destination.bucket_path), (8, None));
+        assert!(matches!(would_be.authentication, Authentication::AccessKey { .. }));
+        let changed_since = ExportConfiguration { version: 8, ..with_role() };
+        assert_eq!(candidate().applied_to(changed_since), None);
     }
 
     #[test]

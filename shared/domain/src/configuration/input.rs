@@ -5,6 +5,7 @@ use super::{
     access_key::{AccessKeyId, SecretAccessKey},
     arn::{AccountId, KmsKeyArn, RoleArn},
     bucket::{BucketName, BucketPath},
+    description::Description,
     field_error::{FieldError, FieldErrorCode, Invalid},
     region::Region,
 };
@@ -19,6 +20,7 @@ pub struct RawSettings<'a> {
     pub region: &'a str,
     pub kms_key_arn: Option<&'a str>,
     pub expected_bucket_owner: Option<&'a str>,
+    pub description: Option<&'a str>,
     pub start_from: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
 }
@@ -26,6 +28,7 @@ pub struct RawSettings<'a> {
 /// The same, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    pub description: Option<Description>,
     pub interval: ExportInterval,
     pub destination: Destination,
     pub start_from: StartFrom,
@@ -95,12 +98,17 @@ impl IdempotencyKey {
 
 /// Collects errors while every field is parsed.
 #[derive(Debug, Default)]
-struct Fields {
+pub(super) struct Fields {
     errors: Vec<FieldError>,
 }
 
 impl Fields {
-    fn required<T>(&mut self, field: &'static str, text: &str, parse: fn(&str) -> Result<T, Invalid>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        field: &'static str,
+        text: &str,
+        parse: fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
         if text.is_empty() {
             let message = format!("Give a value for {field}.");
             self.errors.push(FieldError { field, code: FieldErrorCode::Required, message });
@@ -109,7 +117,7 @@ impl Fields {
         parse(text).map_err(|invalid| self.errors.push(invalid.at(field))).ok()
     }
 
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         field: &'static str,
         text: Option<&str>,
@@ -131,31 +139,15 @@ impl Fields {
         let region = self.required("region", raw.region, Region::parse);
         let kms_key_arn = self.optional("kmsKeyArn", raw.kms_key_arn, KmsKeyArn::parse);
         let expected_bucket_owner = self.optional("expectedBucketOwner", raw.expected_bucket_owner, AccountId::parse);
+        // An empty one is how a form says "none", as with the path.
+        let description =
+            self.optional("description", raw.description.filter(|text| !text.is_empty()), Description::parse);
         let start_from = self.optional("startFrom", raw.start_from, StartFrom::parse);
         let idempotency_key = self.optional("idempotencyKey", raw.idempotency_key, IdempotencyKey::parse);
 
-        if let Some(region) = &region {
-            if region.partition() != service.partition {
-                self.refuse(
-                    "region",
-                    FieldErrorCode::RegionPartitionMismatch,
-                    format!(
-                        "The region lies in the partition {}, this service in {}: choose a bucket in {}.",
-                        region.partition(),
-                        service.partition,
-                        service.partition
-                    ),
-                );
-            }
-            if kms_key_arn.as_ref().is_some_and(|key| key.region() != region || key.partition() != region.partition()) {
-                self.refuse(
-                    "kmsKeyArn",
-                    FieldErrorCode::KmsKeyRegionMismatch,
-                    format!("S3 encrypts with keys of the bucket's own region: give a key in {region}."),
-                );
-            }
-        }
+        self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
         Some(Settings {
+            description,
             interval: interval?,
             destination: Destination {
                 bucket_name: bucket_name?,
@@ -169,7 +161,58 @@ impl Fields {
         })
     }
 
-    fn finish<T>(self, value: Option<T>) -> Result<T, Vec<FieldError>> {
+    /// S3 encrypts with keys of the bucket's region, and nothing works across partitions.
+    pub(super) fn check_region(
+        &mut self,
+        region: Option<&Region>,
+        kms_key_arn: Option<&KmsKeyArn>,
+        service: &ServiceIdentity,
+    ) {
+        let Some(region) = region else { return };
+        if region.partition() != service.partition {
+            self.refuse(
+                "region",
+                FieldErrorCode::RegionPartitionMismatch,
+                format!(
+                    "The region lies in the partition {}, this service in {}: choose a bucket in {}.",
+                    region.partition(),
+                    service.partition,
+                    service.partition
+                ),
+            );
+        }
+        if kms_key_arn.is_some_and(|key| key.region() != region || key.partition() != region.partition()) {
+            self.refuse(
+                "kmsKeyArn",
+                FieldErrorCode::KmsKeyRegionMismatch,
+                format!("S3 encrypts with keys of the bucket's own region: give a key in {region}."),
+            );
+        }
+    }
+
+    pub(super) fn check_role(&mut self, role: Option<&RoleArn>, service: &ServiceIdentity) {
+        let Some(role) = role else { return };
+        if role.partition() != service.partition {
+            self.refuse(
+                "roleArn",
+                FieldErrorCode::RolePartitionMismatch,
+                format!(
+                    "The role lies in the partition {}, this service in {}: roles can't be assumed across partitions.",
+                    role.partition(),
+                    service.partition
+                ),
+            );
+        }
+        if role.account() == &service.account {
+            self.refuse(
+                "roleArn",
+                FieldErrorCode::RoleInServiceAccount,
+                "The role lies in the account of this service: give a role in your own account.".to_owned(),
+            );
+        }
+    }
+
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<FieldError>> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
             _ => Err(self.errors),
@@ -187,26 +230,7 @@ pub fn parse_assumed_role(
     let mut fields = Fields::default();
     let settings = fields.settings(settings, service);
     let role_arn = fields.required("roleArn", role_arn, RoleArn::parse);
-    if let Some(role) = &role_arn {
-        if role.partition() != service.partition {
-            fields.refuse(
-                "roleArn",
-                FieldErrorCode::RolePartitionMismatch,
-                format!(
-                    "The role lies in the partition {}, this service in {}: roles can't be assumed across partitions.",
-                    role.partition(),
-                    service.partition
-                ),
-            );
-        }
-        if role.account() == &service.account {
-            fields.refuse(
-                "roleArn",
-                FieldErrorCode::RoleInServiceAccount,
-                "The role lies in the account of this service: give a role in your own account.".to_owned(),
-            );
-        }
-    }
+    fields.check_role(role_arn.as_ref(), service);
     fields.finish(settings.zip(role_arn))
 }
 
@@ -226,7 +250,7 @@ pub fn parse_access_key(
     fields.finish(all)
 }
 
-fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
+pub(super) fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
     ExportInterval::parse(text).ok_or(Invalid::new(
         FieldErrorCode::IntervalInvalid,
         "Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS and EVERY_24_HOURS.",
@@ -237,17 +261,7 @@ fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::configuration::region::Partition;
-
-    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-
-    fn service() -> ServiceIdentity {
-        ServiceIdentity {
-            account: AccountId::parse("111111111111").unwrap(),
-            partition: Partition::Commercial,
-            region: Region::parse("us-east-1").unwrap(),
-        }
-    }
+    use crate::configuration::test_support::{SECRET, service};
 
     fn valid() -> RawSettings<'static> {
         RawSettings {
@@ -271,6 +285,7 @@ mod tests {
             region: "",
             kms_key_arn: Some("alias/key"),
             expected_bucket_owner: Some("1"),
+            description: Some("a\nb"),
             start_from: Some("yesterday"),
             idempotency_key: Some(""),
         };
@@ -284,6 +299,7 @@ mod tests {
                 ("region", "REQUIRED"),
                 ("kmsKeyArn", "KMS_KEY_ARN_INVALID"),
                 ("expectedBucketOwner", "ACCOUNT_ID_INVALID"),
+                ("description", "DESCRIPTION_INVALID"),
                 ("startFrom", "START_FROM_INVALID"),
                 ("idempotencyKey", "IDEMPOTENCY_KEY_INVALID"),
                 ("accessKeyId", "ACCESS_KEY_ID_INVALID"),

@@ -3,10 +3,15 @@
 pub mod access_key;
 pub mod arn;
 pub mod bucket;
+pub mod change;
+pub mod description;
 pub mod field_error;
 pub mod input;
 pub mod region;
+#[cfg(test)]
+pub(crate) mod test_support;
 mod text_type;
+pub mod update;
 
 use std::fmt;
 
@@ -14,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     access_key::{AccessKeyId, SealedSecret},
-    arn::{AccountId, KmsKeyArn, RoleArn},
+    arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
+    description::Description,
     region::{Partition, Region},
 };
 use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
@@ -110,10 +116,14 @@ pub struct ExportConfiguration {
     /// 1 when created, one more with each change that a person makes. Outcomes of tests and runs don't count: they
     /// are stored only if the version is still the one that they were made with.
     pub version: u64,
+    /// What a person calls it.
+    pub description: Option<Description>,
     pub interval: ExportInterval,
     pub enabled: bool,
     pub destination: Destination,
     pub authentication: Authentication,
+    /// Whose the access key is, as AWS said at the last test of it. A new access key has to be tested first.
+    pub user_arn: Option<UserArn>,
     /// The receipt time of the first event to export.
     pub start_from: Timestamp,
     pub connection: Connection,
@@ -122,6 +132,17 @@ pub struct ExportConfiguration {
     pub created_at: Timestamp,
     pub updated_by: String,
     pub updated_at: Timestamp,
+}
+
+impl ExportConfiguration {
+    /// The ARN of the role or IAM user as whom files are written. `None`: an access key that was never tested.
+    #[must_use]
+    pub fn principal_arn(&self) -> Option<&str> {
+        match &self.authentication {
+            Authentication::AssumedRole { role_arn } => Some(role_arn.as_str()),
+            Authentication::AccessKey { .. } => self.user_arn.as_ref().map(UserArn::as_str),
+        }
+    }
 }
 
 /// What the runs have told of themselves. Unlike the outcome of a connection test it is true whatever was edited

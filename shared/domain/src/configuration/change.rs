@@ -1,0 +1,319 @@
+//! A change to a configuration as an audit event of its tenant.
+//!
+//! Whoever stores the change stores this event with it, so that neither is without the other.
+
+use std::{net::IpAddr, num::NonZeroU8};
+
+use serde_json::{Map, Value, json};
+
+use super::{Authentication, Destination, ExportConfiguration};
+use crate::{
+    block::{BlockId, EncodeError, Shard, StoredBlock, pack},
+    event::{BodyForm, EventBatch, RejectedEvents},
+    time::Timestamp,
+};
+
+/// The `targetType` of these events.
+pub const TARGET_TYPE: &str = "AUDIT_EXPORT_CONFIGURATION";
+
+/// The `auditPayload.type` of these events.
+pub const PAYLOAD_TYPE: &str = "AuditExportConfigurationChange";
+
+/// What a person did to a configuration.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    Create(&'a ExportConfiguration),
+    /// Enabling and disabling are told apart from other updates by what they change.
+    Update {
+        before: &'a ExportConfiguration,
+        after: &'a ExportConfiguration,
+    },
+    Delete(&'a ExportConfiguration),
+}
+
+/// Who made a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The subject of the token.
+    pub subject: String,
+    /// Where the request came from, if that is known.
+    pub ip: Option<IpAddr>,
+    /// What the request is called in logs.
+    pub request_id: Option<String>,
+}
+
+/// When a change is made, and chance for the names of its event and of the event's block.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Taken right before the write: nothing may be stored long after it.
+    pub at: Timestamp,
+    pub event: u128,
+    pub block: u128,
+}
+
+/// Why a change can't be told. Only a fault of ours leads here: every text in it is bounded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeEventError {
+    #[error("the event of a change is refused: {0}")]
+    Event(#[from] RejectedEvents),
+    #[error("the event of a change can't be encoded: {0}")]
+    Block(#[from] EncodeError),
+    #[error("the event of a change doesn't fit into one block")]
+    TooLarge,
+}
+
+/// The block that tells of one change, and the shard that it belongs into.
+#[derive(Clone, Debug)]
+pub struct ChangeEvent {
+    pub shard: Shard,
+    pub block: StoredBlock,
+}
+
+impl<'a> Change<'a> {
+    /// The configuration, as it is or as it last was.
+    #[must_use]
+    pub fn subject(&self) -> &'a ExportConfiguration {
+        match self {
+            Self::Create(configuration) | Self::Delete(configuration) => configuration,
+            Self::Update { after, .. } => after,
+        }
+    }
+
+    /// The event's `action`.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "CREATE",
+            Self::Update { before, after } => match (before.enabled, after.enabled) {
+                (false, true) => "ENABLE",
+                (true, false) => "DISABLE",
+                (true, true) | (false, false) => "UPDATE",
+            },
+            Self::Delete(_) => "DELETE",
+        }
+    }
+
+    /// The event in a block of its own, stamped like one of ingest.
+    ///
+    /// # Errors
+    /// [`ChangeEventError`].
+    pub fn event(
+        &self,
+        author: &Author,
+        stamp: Stamp,
+        write_shards: NonZeroU8,
+    ) -> Result<ChangeEvent, ChangeEventError> {
+        let tenant = &self.subject().key.tenant_id;
+        let event = self.to_json(author, stamp);
+        let batch = EventBatch::parse(tenant.clone(), event.to_string().as_bytes(), BodyForm::Lines)?;
+        let blocks = pack(tenant, &batch, BlockId::from_parts(stamp.at, stamp.block))?;
+        let [block] = <[StoredBlock; 1]>::try_from(blocks).map_err(|_| ChangeEventError::TooLarge)?;
+        Ok(ChangeEvent { shard: Shard::draw(stamp.block, write_shards), block })
+    }
+
+    fn to_json(self, author: &Author, stamp: Stamp) -> Value {
+        let (before, after) = match self {
+            Self::Create(after) => (None, Some(after)),
+            Self::Update { before, after } => (Some(before), Some(after)),
+            Self::Delete(before) => (Some(before), None),
+        };
+        let mut told = after.map(settings);
+        if let (Some(before), Some(after), Some(told)) = (before, after, &mut told)
+            && is_other_secret(before, after)
+        {
+            told.insert("secretAccessKey".to_owned(), json!("CHANGED"));
+        }
+        let subject = self.subject();
+        let mut event = json!({
+            "id": uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
+            "action": self.action(),
+            "actionStatus": "SUCCESS",
+            "actor": {"id": author.subject, "type": "USER"},
+            "eventTimestamp": stamp.at,
+            "targetType": TARGET_TYPE,
+            "targets": [{"id": subject.key.configuration_id, "type": TARGET_TYPE, "name": name(subject)}],
+            "auditPayload": {"type": PAYLOAD_TYPE, "version": 1, "before": before.map(settings), "after": told},
+        });
+        if let Some(ip) = author.ip {
+            event["actorIp"] = json!(ip);
+        }
+        if let Some(request_id) = &author.request_id {
+            event["requestId"] = json!(request_id);
+        }
+        event
+    }
+}
+
+/// What people call it, or else where it exports to.
+fn name(configuration: &ExportConfiguration) -> String {
+    let Destination { bucket_name, .. } = &configuration.destination;
+    configuration.description.as_ref().map_or_else(|| bucket_name.to_string(), ToString::to_string)
+}
+
+/// Whether an access key's secret was replaced by another one.
+fn is_other_secret(before: &ExportConfiguration, after: &ExportConfiguration) -> bool {
+    match (&before.authentication, &after.authentication) {
+        (Authentication::AccessKey { secret: before, .. }, Authentication::AccessKey { secret: after, .. }) => {
+            before != after
+        }
+        _ => false,
+    }
+}
+
+/// What a person sets, by the names of the API. A field is named here or it isn't told: of the secret there is nothing.
+fn settings(configuration: &ExportConfiguration) -> Map<String, Value> {
+    let Destination { bucket_name, bucket_path, region, kms_key_arn, expected_bucket_owner } =
+        &configuration.destination;
+    let (kind, identity, name) = match &configuration.authentication {
+        Authentication::AssumedRole { role_arn } => ("S3_ASSUMED_ROLE", "roleArn", role_arn.as_str()),
+        Authentication::AccessKey { access_key_id, secret: _ } => {
+            ("S3_ACCESS_KEY", "accessKeyId", access_key_id.as_str())
+        }
+    };
+    [
+        ("id", json!(configuration.key.configuration_id)),
+        ("version", json!(configuration.version)),
+        ("type", json!(kind)),
+        ("description", json!(configuration.description)),
+        ("interval", json!(configuration.interval)),
+        ("enabled", json!(configuration.enabled)),
+        ("bucketName", json!(bucket_name)),
+        ("bucketPath", json!(bucket_path)),
+        ("region", json!(region)),
+        ("kmsKeyArn", json!(kms_key_arn)),
+        ("expectedBucketOwner", json!(expected_bucket_owner)),
+        (identity, json!(name)),
+        ("startFrom", json!(configuration.start_from)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::configuration::{
+        access_key::{AccessKeyId, SealedSecret},
+        description::{Description, MAX_DESCRIPTION_LENGTH},
+        test_support::{ID, with_key, with_role},
+        update::Edit,
+    };
+
+    fn author() -> Author {
+        Author {
+            subject: "user-2".to_owned(),
+            ip: Some("192.0.2.7".parse().unwrap()),
+            request_id: Some("request-1".to_owned()),
+        }
+    }
+
+    fn stamp() -> Stamp {
+        Stamp { at: Timestamp::parse("2026-11-23T00:00:00.123Z").unwrap(), event: 1, block: (2 << 96) | 7 }
+    }
+
+    fn told(change: Change<'_>, author: &Author) -> (Value, String) {
+        let event = change.event(author, stamp(), NonZeroU8::new(4).unwrap()).unwrap();
+        let tenant = &change.subject().key.tenant_id;
+        assert_eq!(event.block.verify(tenant), Ok(()));
+        assert_eq!(event.block.event_count, 1);
+        assert_eq!(event.block.id.timestamp(), stamp().at);
+        assert_eq!(event.shard, Shard::new(2).unwrap());
+        let text = String::from_utf8(event.block.inflate().unwrap()).unwrap();
+        (serde_json::from_str(&text).unwrap(), text)
+    }
+
+    fn edit() -> Edit<'static> {
+        Edit { by: "user-2", at: stamp().at }
+    }
+
+    #[test]
+    fn a_creation_is_told_in_full() {
+        let (event, _) = told(Change::Create(&with_role()), &author());
+        let expected = json!({
+            "id": "00000000-0000-4000-8000-000000000001",
+            "action": "CREATE",
+            "actionStatus": "SUCCESS",
+            "actor": {"id": "user-2", "type": "USER"},
+            "actorIp": "192.0.2.7",
+            "eventTimestamp": "2026-11-23T00:00:00.123Z",
+            "receivedTimestamp": "2026-11-23T00:00:00.123Z",
+            "tenantId": "acme",
+            "targetType": "AUDIT_EXPORT_CONFIGURATION",
+            "targets": [{"id": ID, "type": "AUDIT_EXPORT_CONFIGURATION", "name": "For the auditors"}],
+            "requestId": "request-1",
+            "auditPayload": {"type": "AuditExportConfigurationChange", "version": 1, "before": null, "after": {
+                "id": ID, "version": 7, "type": "S3_ASSUMED_ROLE", "description": "For the auditors",
+                "interval": "EVERY_2_HOURS", "enabled": true, "bucketName": "acme-audit", "bucketPath": "audit/log",
+                "region": "eu-west-1",
+                "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "expectedBucketOwner": "222222222222", "roleArn": "arn:aws:iam::222222222222:role/export",
+                "startFrom": "1970-01-01T00:00:00.000Z",
+            }},
+        });
+        assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn each_change_has_its_action_and_both_sides() {
+        let on = with_role();
+        let off = on.with_enabled(false, edit());
+        let on_again = off.with_enabled(true, edit());
+        let moved = ExportConfiguration {
+            destination: Destination { bucket_path: None, ..on.destination.clone() },
+            ..on.with_enabled(true, edit())
+        };
+        for (change, action, before, after) in [
+            (Change::Create(&on), "CREATE", json!(null), json!(7)),
+            (Change::Update { before: &on, after: &moved }, "UPDATE", json!(7), json!(8)),
+            (Change::Update { before: &on, after: &off }, "DISABLE", json!(7), json!(8)),
+            (Change::Update { before: &off, after: &on_again }, "ENABLE", json!(8), json!(9)),
+            (Change::Delete(&on), "DELETE", json!(7), json!(null)),
+        ] {
+            let (event, _) = told(change, &author());
+            let payload = &event["auditPayload"];
+            assert_eq!(event["action"], action);
+            assert_eq!((&payload["before"]["version"], &payload["after"]["version"]), (&before, &after), "{action}");
+        }
+        let (event, _) = told(Change::Update { before: &on, after: &moved }, &author());
+        let payload = &event["auditPayload"];
+        assert_eq!(
+            (&payload["before"]["bucketPath"], &payload["after"]["bucketPath"]),
+            (&json!("audit/log"), &json!(null))
+        );
+    }
+
+    #[test]
+    fn of_a_secret_nothing_is_told_but_that_it_changed() {
+        let before = with_key();
+        let access_key_id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
+        let secret = SealedSecret::from_ciphertext(b"resealed".to_vec());
+        let after = ExportConfiguration {
+            authentication: Authentication::AccessKey { access_key_id, secret },
+            ..before.with_enabled(true, edit())
+        };
+        let (event, text) = told(Change::Update { before: &before, after: &after }, &author());
+        let payload = &event["auditPayload"];
+        assert_eq!(payload["after"]["secretAccessKey"], "CHANGED");
+        assert_eq!(payload["after"]["accessKeyId"], "AKIAIOSFODNN7EXAMPLE");
+        assert!(!text.contains("sealed"), "{text}");
+        // The same secret, or another kind: there is nothing to tell.
+        let same = before.with_enabled(false, edit());
+        for (before, after) in [(&before, &same), (&with_role(), &before), (&before, &with_role())] {
+            let (_, text) = told(Change::Update { before, after }, &author());
+            assert!(!text.contains("secret") && !text.contains("sealed"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_change_fits_and_what_is_unknown_is_left_out() {
+        let nobody = Author { subject: "\u{1f512}".repeat(256), ip: None, request_id: None };
+        let description = Description::parse(&"\u{1f512}".repeat(MAX_DESCRIPTION_LENGTH)).ok();
+        let (event, _) = told(Change::Delete(&ExportConfiguration { description, ..with_role() }), &nobody);
+        assert!(event.get("actorIp").is_none() && event.get("requestId").is_none());
+        let unnamed = ExportConfiguration { description: None, ..with_role() };
+        let (event, _) = told(Change::Delete(&unnamed), &nobody);
+        assert_eq!(event["targets"][0]["name"], "acme-audit");
+    }
+}

@@ -1,0 +1,70 @@
+//! Configurations for the tests of this crate.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use super::{
+    Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+    ServiceIdentity,
+    access_key::{AccessKeyId, SealedSecret},
+    arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
+    bucket::{BucketName, BucketPath},
+    description::Description,
+    region::{Partition, Region},
+};
+use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
+
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(crate) const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+
+pub(crate) fn service() -> ServiceIdentity {
+    ServiceIdentity {
+        account: AccountId::parse("111111111111").unwrap(),
+        partition: Partition::Commercial,
+        region: Region::parse("us-east-1").unwrap(),
+    }
+}
+
+pub(crate) fn with_role() -> ExportConfiguration {
+    let at = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
+    ExportConfiguration {
+        key: ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::parse(ID).unwrap(),
+        },
+        version: 7,
+        description: Some(Description::parse("For the auditors").unwrap()),
+        interval: ExportInterval::Every2Hours,
+        enabled: true,
+        destination: Destination {
+            bucket_name: BucketName::parse("acme-audit").unwrap(),
+            bucket_path: Some(BucketPath::parse("audit/log").unwrap()),
+            region: Region::parse("eu-west-1").unwrap(),
+            kms_key_arn: Some(
+                KmsKeyArn::parse("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+                    .unwrap(),
+            ),
+            expected_bucket_owner: Some(AccountId::parse("222222222222").unwrap()),
+        },
+        authentication: Authentication::AssumedRole {
+            role_arn: RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap(),
+        },
+        user_arn: None,
+        start_from: Timestamp::EPOCH,
+        connection: Connection::Success { checked_at: at },
+        progress: ExportProgress::default(),
+        created_by: "user-1".to_owned(),
+        created_at: at,
+        updated_by: "user-1".to_owned(),
+        updated_at: at,
+    }
+}
+
+pub(crate) fn with_key() -> ExportConfiguration {
+    let access_key_id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
+    let secret = SealedSecret::from_ciphertext(b"sealed".to_vec());
+    ExportConfiguration {
+        authentication: Authentication::AccessKey { access_key_id, secret },
+        user_arn: UserArn::parse("arn:aws:iam::222222222222:user/export"),
+        ..with_role()
+    }
+}

@@ -1,0 +1,501 @@
+//! Changing a configuration: what was typed, merged into what is there.
+
+use super::{
+    Authentication, Destination, ExportConfiguration, ServiceIdentity,
+    access_key::{AccessKeyId, SealedSecret, SecretAccessKey},
+    arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
+    bucket::{BucketName, BucketPath},
+    description::Description,
+    field_error::{FieldError, Invalid},
+    input::{Fields, parse_interval},
+    region::Region,
+};
+use crate::{connection::Connection, interval::ExportInterval, time::Timestamp};
+
+/// What an update says of one field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RawField<'a> {
+    /// It was left out and stays as it is.
+    #[default]
+    Kept,
+    /// It was null: an optional field has no value from now on.
+    Cleared,
+    Given(&'a str),
+}
+
+impl RawField<'_> {
+    /// An empty text is how a form says "none".
+    fn or_cleared(self) -> Self {
+        if self == Self::Given("") { Self::Cleared } else { self }
+    }
+}
+
+/// The fields of both kinds of configuration that can be changed, as typed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RawUpdate<'a> {
+    pub interval: RawField<'a>,
+    pub bucket_name: RawField<'a>,
+    pub bucket_path: RawField<'a>,
+    pub region: RawField<'a>,
+    pub kms_key_arn: RawField<'a>,
+    pub expected_bucket_owner: RawField<'a>,
+    pub description: RawField<'a>,
+}
+
+/// As whom the files are to be written, as typed. No `Debug`: it may hold a secret.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it may hold a secret")]
+pub enum RawIdentity<'a> {
+    Role { role_arn: RawField<'a> },
+    AccessKey { access_key_id: RawField<'a>, secret_access_key: RawField<'a> },
+}
+
+/// The settings that a connection test says nothing of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainSettings {
+    pub interval: ExportInterval,
+    pub description: Option<Description>,
+}
+
+/// What an update changes, sorted by what it means for the connection.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// All is as it was.
+    Nothing,
+    /// What the last test said is as true as before.
+    Plain(PlainSettings),
+    /// Another destination or another role: nothing is known of the connection until it is tested.
+    Connection {
+        settings: PlainSettings,
+        destination: Destination,
+        /// `None`: role or access key stay.
+        role_arn: Option<RoleArn>,
+    },
+    /// A new access key, perhaps with a new destination: it is to be tested before it replaces what works.
+    AccessKey { settings: PlainSettings, destination: Destination, access_key_id: AccessKeyId, secret: SecretAccessKey },
+}
+
+/// Merges what was typed into `current`.
+///
+/// # Errors
+/// Every field that has to change. Rules between fields are applied to what the configuration would become.
+pub fn parse_update(
+    current: &ExportConfiguration,
+    raw: &RawUpdate<'_>,
+    identity: &RawIdentity<'_>,
+    service: &ServiceIdentity,
+) -> Result<Update, Vec<FieldError>> {
+    let mut fields = Fields::default();
+    let settings = fields.updated_settings(current, raw, service);
+    let identity = fields.updated_identity(&current.authentication, identity, service);
+    let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
+    let is_plain = current.interval == settings.interval && current.description == settings.description;
+    let is_there = current.destination == destination;
+    Ok(match identity {
+        UpdatedIdentity::Kept if is_plain && is_there => Update::Nothing,
+        UpdatedIdentity::Kept if is_there => Update::Plain(settings),
+        UpdatedIdentity::Kept => Update::Connection { settings, destination, role_arn: None },
+        UpdatedIdentity::Role(role_arn) => Update::Connection { settings, destination, role_arn: Some(role_arn) },
+        UpdatedIdentity::AccessKey { access_key_id, secret } => {
+            Update::AccessKey { settings, destination, access_key_id, secret }
+        }
+    })
+}
+
+enum UpdatedIdentity {
+    Kept,
+    Role(RoleArn),
+    AccessKey { access_key_id: AccessKeyId, secret: SecretAccessKey },
+}
+
+impl Fields {
+    fn replaced<T: Clone>(
+        &mut self,
+        field: &'static str,
+        raw: RawField<'_>,
+        current: Option<&T>,
+        parse: fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match (raw, current) {
+            (RawField::Given(text), _) => self.required(field, text, parse),
+            (RawField::Kept, Some(current)) => Some(current.clone()),
+            (RawField::Kept, None) | (RawField::Cleared, _) => self.required(field, "", parse),
+        }
+    }
+
+    fn replaced_optional<T: Clone>(
+        &mut self,
+        field: &'static str,
+        raw: RawField<'_>,
+        current: Option<&T>,
+        parse: fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match raw {
+            RawField::Kept => current.cloned(),
+            RawField::Cleared => None,
+            RawField::Given(text) => self.optional(field, Some(text), parse),
+        }
+    }
+
+    fn updated_settings(
+        &mut self,
+        current: &ExportConfiguration,
+        raw: &RawUpdate<'_>,
+        service: &ServiceIdentity,
+    ) -> Option<(PlainSettings, Destination)> {
+        let there = &current.destination;
+        let interval = self.replaced("interval", raw.interval, Some(&current.interval), parse_interval);
+        let bucket_name = self.replaced("bucketName", raw.bucket_name, Some(&there.bucket_name), BucketName::parse);
+        let bucket_path = self.replaced_optional(
+            "bucketPath",
+            raw.bucket_path.or_cleared(),
+            there.bucket_path.as_ref(),
+            BucketPath::parse,
+        );
+        let region = self.replaced("region", raw.region, Some(&there.region), Region::parse);
+        let kms_key_arn =
+            self.replaced_optional("kmsKeyArn", raw.kms_key_arn, there.kms_key_arn.as_ref(), KmsKeyArn::parse);
+        let expected_bucket_owner = self.replaced_optional(
+            "expectedBucketOwner",
+            raw.expected_bucket_owner,
+            there.expected_bucket_owner.as_ref(),
+            AccountId::parse,
+        );
+        let description = self.replaced_optional(
+            "description",
+            raw.description.or_cleared(),
+            current.description.as_ref(),
+            Description::parse,
+        );
+        self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
+        let destination =
+            Destination { bucket_name: bucket_name?, bucket_path, region: region?, kms_key_arn, expected_bucket_owner };
+        Some((PlainSettings { interval: interval?, description }, destination))
+    }
+
+    fn updated_identity(
+        &mut self,
+        current: &Authentication,
+        raw: &RawIdentity<'_>,
+        service: &ServiceIdentity,
+    ) -> Option<UpdatedIdentity> {
+        match *raw {
+            RawIdentity::Role { role_arn } => {
+                let current = match current {
+                    Authentication::AssumedRole { role_arn } => Some(role_arn),
+                    Authentication::AccessKey { .. } => None,
+                };
+                let role = self.replaced("roleArn", role_arn, current, RoleArn::parse);
+                self.check_role(role.as_ref(), service);
+                role.map(
+                    |role| if Some(&role) == current { UpdatedIdentity::Kept } else { UpdatedIdentity::Role(role) },
+                )
+            }
+            RawIdentity::AccessKey { access_key_id, secret_access_key } => {
+                let current = match current {
+                    Authentication::AccessKey { access_key_id, secret: _ } => Some(access_key_id),
+                    Authentication::AssumedRole { .. } => None,
+                };
+                let stays = match access_key_id {
+                    RawField::Kept => current.is_some(),
+                    RawField::Cleared => false,
+                    RawField::Given(text) => current.is_some_and(|current| current.as_str() == text),
+                };
+                let id = self.replaced("accessKeyId", access_key_id, current, AccessKeyId::parse);
+                if stays && secret_access_key == RawField::Kept {
+                    return Some(UpdatedIdentity::Kept);
+                }
+                // Whether a given secret is the one that is stored can't be told: it counts as a new one.
+                let secret = self.replaced("secretAccessKey", secret_access_key, None, SecretAccessKey::parse);
+                id.zip(secret).map(|(access_key_id, secret)| UpdatedIdentity::AccessKey { access_key_id, secret })
+            }
+        }
+    }
+}
+
+/// As whom files are written from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewIdentity {
+    /// As whom they were.
+    Kept,
+    Role(RoleArn),
+    AccessKey(TestedAccessKey),
+}
+
+/// An access key that was found to work with the destination that it comes with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestedAccessKey {
+    pub access_key_id: AccessKeyId,
+    pub secret: SealedSecret,
+    pub tested_at: Timestamp,
+    /// Whose it is.
+    pub user_arn: Option<UserArn>,
+}
+
+/// Who changes a configuration, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// The subject of the token.
+    pub by: &'a str,
+    pub at: Timestamp,
+}
+
+impl ExportConfiguration {
+    /// The configuration with other plain settings. What is known of the connection stays.
+    #[must_use]
+    pub fn with_settings(&self, settings: PlainSettings, edit: Edit<'_>) -> Self {
+        Self { interval: settings.interval, description: settings.description, ..self.edited(edit) }
+    }
+
+    /// The configuration with another destination or identity. Nothing is known of its connection, unless it came with a
+    /// tested access key.
+    #[must_use]
+    pub fn with_connection(
+        &self,
+        settings: PlainSettings,
+        destination: Destination,
+        identity: NewIdentity,
+        edit: Edit<'_>,
+    ) -> Self {
+        let (authentication, user_arn, connection) = match identity {
+            NewIdentity::Kept => (self.authentication.clone(), self.user_arn.clone(), Connection::Pending),
+            NewIdentity::Role(role_arn) => (Authentication::AssumedRole { role_arn }, None, Connection::Pending),
+            NewIdentity::AccessKey(TestedAccessKey { access_key_id, secret, tested_at, user_arn }) => {
+                let authentication = Authentication::AccessKey { access_key_id, secret };
+                (authentication, user_arn, Connection::Success { checked_at: tested_at })
+            }
+        };
+        Self { destination, authentication, user_arn, connection, ..self.with_settings(settings, edit) }
+    }
+
+    #[must_use]
+    pub fn with_enabled(&self, enabled: bool, edit: Edit<'_>) -> Self {
+        Self { enabled, ..self.edited(edit) }
+    }
+
+    /// Whether what is known of the connection of one of the two is known of the other's.
+    #[must_use]
+    pub fn connects_like(&self, other: &Self) -> bool {
+        self.destination == other.destination && self.authentication == other.authentication
+    }
+
+    fn edited(&self, edit: Edit<'_>) -> Self {
+        Self {
+            version: self.version.saturating_add(1),
+            updated_by: edit.by.to_owned(),
+            updated_at: edit.at,
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::configuration::test_support::{SECRET, service, with_key, with_role};
+
+    fn update(
+        current: &ExportConfiguration,
+        raw: RawUpdate<'_>,
+        identity: RawIdentity<'_>,
+    ) -> Result<Update, Vec<(&'static str, &'static str)>> {
+        parse_update(current, &raw, &identity, &service())
+            .map_err(|errors| errors.iter().map(|error| (error.field, error.code.name())).collect())
+    }
+
+    const SAME_ROLE: RawIdentity<'_> = RawIdentity::Role { role_arn: RawField::Kept };
+    const SAME_KEY: RawIdentity<'_> =
+        RawIdentity::AccessKey { access_key_id: RawField::Kept, secret_access_key: RawField::Kept };
+
+    fn key<'a>(access_key_id: RawField<'a>, secret_access_key: RawField<'a>) -> RawIdentity<'a> {
+        RawIdentity::AccessKey { access_key_id, secret_access_key }
+    }
+
+    #[test]
+    fn what_is_left_out_or_the_same_changes_nothing() {
+        for (current, identity) in [(with_role(), SAME_ROLE), (with_key(), SAME_KEY)] {
+            assert!(matches!(update(&current, RawUpdate::default(), identity), Ok(Update::Nothing)));
+            let same = RawUpdate {
+                interval: RawField::Given("EVERY_2_HOURS"),
+                bucket_name: RawField::Given("acme-audit"),
+                bucket_path: RawField::Given("audit/log"),
+                region: RawField::Given("eu-west-1"),
+                kms_key_arn: RawField::Given(
+                    "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                ),
+                expected_bucket_owner: RawField::Given("222222222222"),
+                description: RawField::Given("For the auditors"),
+            };
+            assert!(matches!(update(&current, same, identity), Ok(Update::Nothing)));
+        }
+        let same_role = RawIdentity::Role { role_arn: RawField::Given("arn:aws:iam::222222222222:role/export") };
+        assert!(matches!(update(&with_role(), RawUpdate::default(), same_role), Ok(Update::Nothing)));
+        let same_id = key(RawField::Given("AKIAIOSFODNN7EXAMPLE"), RawField::Kept);
+        assert!(matches!(update(&with_key(), RawUpdate::default(), same_id), Ok(Update::Nothing)));
+    }
+
+    #[test]
+    fn interval_and_description_leave_the_connection_alone() {
+        let raw = RawUpdate {
+            interval: RawField::Given("EVERY_4_HOURS"),
+            description: RawField::Cleared,
+            ..RawUpdate::default()
+        };
+        let Ok(Update::Plain(settings)) = update(&with_role(), raw, SAME_ROLE) else { unreachable!() };
+        assert_eq!(settings, PlainSettings { interval: ExportInterval::Every4Hours, description: None });
+    }
+
+    #[test]
+    fn another_destination_or_role_has_to_be_tested() {
+        let clear = RawField::Cleared;
+        for raw in [
+            RawUpdate { bucket_name: RawField::Given("other"), ..RawUpdate::default() },
+            RawUpdate { bucket_path: clear, ..RawUpdate::default() },
+            RawUpdate { bucket_path: RawField::Given(""), ..RawUpdate::default() },
+            RawUpdate { region: RawField::Given("eu-west-2"), kms_key_arn: clear, ..RawUpdate::default() },
+            RawUpdate { kms_key_arn: clear, ..RawUpdate::default() },
+            RawUpdate { expected_bucket_owner: clear, ..RawUpdate::default() },
+        ] {
+            for (current, identity) in [(with_role(), SAME_ROLE), (with_key(), SAME_KEY)] {
+                let Ok(Update::Connection { destination, role_arn, .. }) = update(&current, raw, identity) else {
+                    unreachable!("{raw:?}")
+                };
+                assert!(destination != current.destination && role_arn.is_none());
+            }
+        }
+        let other = RawIdentity::Role { role_arn: RawField::Given("arn:aws:iam::222222222222:role/other") };
+        for current in [with_role(), with_key()] {
+            let Ok(Update::Connection { role_arn, .. }) = update(&current, RawUpdate::default(), other) else {
+                unreachable!()
+            };
+            assert_eq!(role_arn.unwrap().as_str(), "arn:aws:iam::222222222222:role/other");
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_an_id_with_its_secret_or_a_secret_alone() {
+        let (new_id, secret) = (RawField::Given("AKIAIOSFODNN7OTHERRR"), RawField::Given(SECRET));
+        for (current, identity, id) in [
+            (with_key(), key(new_id, secret), "AKIAIOSFODNN7OTHERRR"),
+            (with_key(), key(RawField::Kept, secret), "AKIAIOSFODNN7EXAMPLE"),
+            (with_key(), key(RawField::Given("AKIAIOSFODNN7EXAMPLE"), secret), "AKIAIOSFODNN7EXAMPLE"),
+            (with_role(), key(new_id, secret), "AKIAIOSFODNN7OTHERRR"),
+        ] {
+            let Ok(Update::AccessKey { access_key_id, destination, .. }) =
+                update(&current, RawUpdate::default(), identity)
+            else {
+                unreachable!("{id}")
+            };
+            assert_eq!((access_key_id.as_str(), destination), (id, current.destination));
+        }
+    }
+
+    #[test]
+    fn what_is_required_can_be_neither_cleared_nor_missing() {
+        let (id, secret) = (("accessKeyId", "REQUIRED"), ("secretAccessKey", "REQUIRED"));
+        let (kept, clear) = (RawField::Kept, RawField::Cleared);
+        let new_id = RawField::Given("AKIAIOSFODNN7OTHERRR");
+        for (current, identity, expected) in [
+            (with_key(), key(new_id, kept), vec![secret]),
+            (with_key(), key(new_id, clear), vec![secret]),
+            (with_key(), key(kept, clear), vec![secret]),
+            (with_key(), key(clear, kept), vec![id, secret]),
+            (with_key(), key(clear, RawField::Given(SECRET)), vec![id]),
+            (with_key(), key(RawField::Given("bad"), kept), vec![("accessKeyId", "ACCESS_KEY_ID_INVALID"), secret]),
+            (with_role(), SAME_KEY, vec![id, secret]),
+            (with_role(), key(new_id, kept), vec![secret]),
+            (with_role(), key(kept, RawField::Given(SECRET)), vec![id]),
+            (with_key(), SAME_ROLE, vec![("roleArn", "REQUIRED")]),
+            (with_role(), RawIdentity::Role { role_arn: clear }, vec![("roleArn", "REQUIRED")]),
+        ] {
+            assert_eq!(update(&current, RawUpdate::default(), identity).unwrap_err(), expected);
+        }
+        let raw =
+            RawUpdate { interval: clear, bucket_name: clear, region: RawField::Given(""), ..RawUpdate::default() };
+        assert_eq!(
+            update(&with_key(), raw, SAME_KEY).unwrap_err(),
+            [("interval", "REQUIRED"), ("bucketName", "REQUIRED"), ("region", "REQUIRED")]
+        );
+    }
+
+    #[test]
+    fn all_errors_come_at_once_and_rules_hold_for_what_comes_out() {
+        let bad = RawField::Given("\u{7}");
+        let raw = RawUpdate {
+            interval: bad,
+            bucket_name: bad,
+            bucket_path: bad,
+            region: bad,
+            kms_key_arn: bad,
+            expected_bucket_owner: bad,
+            description: bad,
+        };
+        assert_eq!(
+            update(&with_key(), raw, key(bad, bad)).unwrap_err(),
+            [
+                ("interval", "INTERVAL_INVALID"),
+                ("bucketName", "BUCKET_NAME_INVALID"),
+                ("bucketPath", "BUCKET_PATH_INVALID"),
+                ("region", "REGION_INVALID"),
+                ("kmsKeyArn", "KMS_KEY_ARN_INVALID"),
+                ("expectedBucketOwner", "ACCOUNT_ID_INVALID"),
+                ("description", "DESCRIPTION_INVALID"),
+                ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
+                ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
+            ]
+        );
+        // The key that stays lies in the old region.
+        let region = RawUpdate { region: RawField::Given("eu-west-2"), ..RawUpdate::default() };
+        assert_eq!(update(&with_key(), region, SAME_KEY).unwrap_err(), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
+        let china =
+            RawUpdate { region: RawField::Given("cn-north-1"), kms_key_arn: RawField::Cleared, ..RawUpdate::default() };
+        assert_eq!(update(&with_key(), china, SAME_KEY).unwrap_err(), [("region", "REGION_PARTITION_MISMATCH")]);
+        for (role, code) in [
+            ("arn:aws-cn:iam::222222222222:role/export", "ROLE_PARTITION_MISMATCH"),
+            ("arn:aws:iam::111111111111:role/export", "ROLE_IN_SERVICE_ACCOUNT"),
+        ] {
+            let role = RawIdentity::Role { role_arn: RawField::Given(role) };
+            assert_eq!(update(&with_role(), RawUpdate::default(), role).unwrap_err(), [("roleArn", code)]);
+        }
+    }
+
+    #[test]
+    fn an_edit_raises_the_version_and_names_who_made_it() {
+        let before = with_key();
+        let edit = Edit { by: "user-2", at: Timestamp::parse("2026-11-23T00:00:00Z").unwrap() };
+        let after = before.with_enabled(false, edit);
+        assert_eq!((after.version, after.updated_by.as_str(), after.updated_at), (8, "user-2", edit.at));
+        assert!(after.connects_like(&before) && !after.enabled);
+        let restored = ExportConfiguration {
+            version: before.version,
+            enabled: true,
+            updated_by: before.updated_by.clone(),
+            updated_at: before.updated_at,
+            ..after
+        };
+        assert_eq!(restored, before);
+
+        let settings = PlainSettings { interval: ExportInterval::Every6Hours, description: None };
+        assert!(before.with_settings(settings.clone(), edit).connects_like(&before));
+        let destination = Destination { bucket_path: None, ..before.destination.clone() };
+        let moved = before.with_connection(settings.clone(), destination.clone(), NewIdentity::Kept, edit);
+        assert!(!moved.connects_like(&before) && moved.connection == Connection::Pending);
+        assert_eq!(moved.user_arn, before.user_arn, "the key is still the same user's");
+
+        let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/other").unwrap();
+        let identity = NewIdentity::Role(role_arn);
+        let switched = before.with_connection(settings.clone(), destination.clone(), identity, edit);
+        assert_eq!((switched.connection, switched.user_arn), (Connection::Pending, None));
+
+        let key = TestedAccessKey {
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7OTHERRR").unwrap(),
+            secret: SealedSecret::from_ciphertext(b"resealed".to_vec()),
+            tested_at: edit.at,
+            user_arn: UserArn::parse("arn:aws:iam::222222222222:user/other"),
+        };
+        let rotated = before.with_connection(settings, destination, NewIdentity::AccessKey(key.clone()), edit);
+        assert_eq!(rotated.connection, Connection::Success { checked_at: edit.at });
+        assert_eq!(rotated.user_arn, key.user_arn);
+    }
+}
