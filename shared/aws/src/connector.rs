@@ -18,13 +18,13 @@ use domain::{
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration,
         access_key::{AccessKeyId, SecretAccessKey},
-        arn::{AccountId, RoleArn},
+        arn::{AccountId, RoleArn, UserArn},
         region::Region,
     },
     connection::ConnectionFailure,
     policy,
 };
-use export::ports::{Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith};
+use export::ports::{Connected, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith};
 
 use crate::{
     error::{Fault, Reached, describe},
@@ -128,7 +128,7 @@ impl AwsConnector {
         id: ConfigurationId,
         role_arn: &RoleArn,
         destination: &Destination,
-    ) -> Result<Connected, PortError> {
+    ) -> Result<Fresh, PortError> {
         let operation = "sts:AssumeRole";
         let session = Session {
             configuration_id: id,
@@ -152,7 +152,8 @@ impl AwsConnector {
             "AssumeRole",
         );
         let owner = destination.expected_bucket_owner.clone().unwrap_or_else(|| role_arn.account().clone());
-        Ok(Connected { until, sink: S3ObjectSink::new(&self.base, credentials, destination, owner) })
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, owner);
+        Ok(Fresh { until, connected: Connected { sink, user_arn: None } })
     }
 
     async fn connect_by_access_key(
@@ -160,7 +161,7 @@ impl AwsConnector {
         access_key_id: &AccessKeyId,
         secret: &SecretAccessKey,
         destination: &Destination,
-    ) -> Result<Connected, PortError> {
+    ) -> Result<Fresh, PortError> {
         let operation = "sts:GetCallerIdentity";
         let credentials = Credentials::new(access_key_id.as_str(), secret.expose(), None, None, "AccessKey");
         // Nobody can be denied this call, so what it says of a key is said of the key and of nothing else.
@@ -175,14 +176,16 @@ impl AwsConnector {
         let owner = destination.expected_bucket_owner.clone().unwrap_or(account);
         // The key itself doesn't end, but what was just learned of it gets old like a session.
         let until = SystemTime::now() + SESSION_DURATION;
-        Ok(Connected { until, sink: S3ObjectSink::new(&self.base, credentials, destination, owner) })
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, owner);
+        let user_arn = identity.arn.as_deref().and_then(UserArn::parse);
+        Ok(Fresh { until, connected: Connected { sink, user_arn } })
     }
 }
 
 /// A new connection, and when its credentials end.
-struct Connected {
+struct Fresh {
     until: SystemTime,
-    sink: S3ObjectSink,
+    connected: Connected<S3ObjectSink>,
 }
 
 /// What is asked of STS beside the role.
@@ -204,15 +207,15 @@ impl Connector for AwsConnector {
         if let Some(sink) = self.reuse(configuration, destination) {
             return Ok(sink);
         }
-        self.connect_afresh(configuration, destination).await
+        self.connect_afresh(configuration, destination).await.map(|connected| connected.sink)
     }
 
     async fn connect_afresh(
         &self,
         configuration: &ExportConfiguration,
         destination: &Destination,
-    ) -> Result<S3ObjectSink, PortError> {
-        let Connected { until, sink } = match &configuration.authentication {
+    ) -> Result<Connected<S3ObjectSink>, PortError> {
+        let Fresh { until, connected } = match &configuration.authentication {
             Authentication::AssumedRole { role_arn } => {
                 self.connect_by_role(configuration.key.configuration_id, role_arn, destination).await?
             }
@@ -226,9 +229,9 @@ impl Connector for AwsConnector {
             version: configuration.version,
             destination: destination.clone(),
             until,
-            sink: sink.clone(),
+            sink: connected.sink.clone(),
         });
-        Ok(sink)
+        Ok(connected)
     }
 
     async fn probe(

@@ -6,10 +6,13 @@
 pub mod block;
 pub mod configuration;
 pub mod connection;
+pub mod customer_policy;
 pub mod digest;
 pub mod error_code;
 pub mod event;
+pub mod export_job;
 pub mod export_run;
+pub mod guidance;
 pub mod gzip;
 pub mod interval;
 pub mod object_key;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    configuration::{ConfigurationKey, ExportConfiguration},
+    configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionFailure},
     object_key,
     time::Timestamp,
@@ -12,7 +12,9 @@ use domain::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ports::{Clock, ConfigurationStore, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith, WriteCondition},
+    ports::{
+        Clock, ConfigurationStore, Connected, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith, WriteCondition,
+    },
     upload::{Upload, UploadShape, upload},
 };
 
@@ -24,6 +26,14 @@ const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
 
 /// How old a successful test may be before a run repeats it: a trust policy can be opened at any time.
 pub const TEST_VALIDITY: Duration = Duration::from_hours(24);
+
+/// What a test found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestOutcome {
+    pub connection: Connection,
+    /// Whose the access key is, if there is one and AWS took it.
+    pub user_arn: Option<UserArn>,
+}
 
 /// Tests connections and stores what came out.
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +60,23 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
     /// # Errors
     /// As [`ConnectionTest::run`].
     pub async fn run_loaded(&self, configuration: &ExportConfiguration) -> Result<Connection, PortError> {
-        let outcome = self.check(configuration).await;
-        let connection = connection_after(outcome, configuration, self.clock.now())?;
-        self.configurations.store_connection(&configuration.key, configuration.version, &connection).await?;
+        let TestOutcome { connection, user_arn } = self.try_out(configuration).await?;
+        let key = &configuration.key;
+        self.configurations.store_connection(key, configuration.version, &connection, user_arn.as_ref()).await?;
         Ok(connection)
+    }
+
+    /// Tests the connection and stores nothing.
+    ///
+    /// # Errors
+    /// As [`ConnectionTest::run`].
+    pub async fn try_out(&self, configuration: &ExportConfiguration) -> Result<TestOutcome, PortError> {
+        let (outcome, user_arn) = match self.connect_patiently(configuration).await {
+            // Also where the rest fails: a bucket policy that is missing has to name the user.
+            Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
+            Err(error) => (Err(error), None),
+        };
+        Ok(TestOutcome { connection: connection_after(outcome, configuration, self.clock.now())?, user_arn })
     }
 
     /// Tries everything that an export needs, and stores nothing.
@@ -61,7 +84,11 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
     /// # Errors
     /// The first thing that failed.
     pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
-        let sink = self.connect_patiently(configuration).await?;
+        let Connected { sink, .. } = self.connect_patiently(configuration).await?;
+        self.check_with(&sink, configuration).await
+    }
+
+    async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
         // Only now: before the role can be assumed at all, a refusal says nothing.
         for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
             if self.connector.probe(configuration, with).await? == Some(ProbeAnswer::Granted) {
@@ -78,10 +105,10 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
             condition: WriteCondition::None,
             bytes,
         };
-        upload(&sink, self.clock, &marker).await.map(|_| ())
+        upload(sink, self.clock, &marker).await.map(|_| ())
     }
 
-    async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<N::Sink, PortError> {
+    async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<Connected<N::Sink>, PortError> {
         let give_up_at = self.clock.now().saturating_add(ASSUME_ROLE_PATIENCE);
         loop {
             let answer = self.connector.connect_afresh(configuration, &configuration.destination).await;

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use domain::{
     block::{BlockId, Shard, StoredBlock},
-    configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, DigestReference, Hex32},
     export_run::{BlockRange, RunRecord, RunRequest, RunState, Window, WindowId},
@@ -79,12 +79,13 @@ pub trait ConfigurationStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<ExportConfiguration>, PortError>> + Send;
 
     /// Stores the outcome of a test or run, unless a person has changed the configuration since `version`: then nothing
-    /// happens, because the outcome speaks of what is no more.
+    /// happens, because the outcome speaks of what is no more. `user_arn` is stored with it if it is known.
     fn store_connection(
         &self,
         key: &ConfigurationKey,
         version: u64,
         connection: &Connection,
+        user_arn: Option<&UserArn>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Notes how a run ended, unless a later run was noted already or the configuration is gone.
@@ -377,6 +378,14 @@ pub enum ProbeWith {
     AnotherExternalId,
 }
 
+/// A connection that was just made, and what was learned by making it.
+#[derive(Clone, Debug)]
+pub struct Connected<S> {
+    pub sink: S,
+    /// Whose the access key is; `None` if a role was assumed.
+    pub user_arn: Option<UserArn>,
+}
+
 /// Becoming somebody who may write to the customer's bucket.
 pub trait Connector: Send + Sync {
     type Sink: ObjectSink;
@@ -386,7 +395,7 @@ pub trait Connector: Send + Sync {
         &self,
         configuration: &ExportConfiguration,
         destination: &Destination,
-    ) -> impl Future<Output = Result<Self::Sink, PortError>> + Send;
+    ) -> impl Future<Output = Result<Connected<Self::Sink>, PortError>> + Send;
 
     /// The same, or a connection of before that outlasts any run and was made for this version of the configuration.
     fn connect(

@@ -233,7 +233,7 @@ where
         self.configurations.store_run(&configuration.key, &report).await?;
         // A success is stored by the test alone: its time says when the trust policy was last probed.
         let Err(Some(connection)) = outcome else { return Ok(()) };
-        self.configurations.store_connection(&configuration.key, configuration.version, connection).await
+        self.configurations.store_connection(&configuration.key, configuration.version, connection, None).await
     }
 
     /// First the window that was begun, if there is one; then what is left up to `through`.
@@ -329,7 +329,7 @@ where
         let test = ConnectionTest { configurations: self.configurations, connector: self.connector, clock: self.clock };
         test.check(configuration).await?;
         let success = Connection::Success { checked_at: self.clock.now() };
-        self.configurations.store_connection(&configuration.key, configuration.version, &success).await
+        self.configurations.store_connection(&configuration.key, configuration.version, &success, None).await
     }
 
     /// Brings the rest of the window into the bucket, assembling each object while the one before it is on its way. Gives

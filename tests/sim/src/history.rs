@@ -177,6 +177,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
     let configuration = ExportConfiguration {
         key: key.clone(),
         version: 1,
+        description: None,
         interval: INTERVAL,
         enabled: true,
         destination: destination(0)?,
@@ -184,6 +185,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
             access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").ok()?,
             secret: SealedSecret::from_ciphertext(Vec::new()),
         },
+        user_arn: None,
         start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
         connection: Connection::Pending,
         progress: ExportProgress::default(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use domain::{
     block::{BlockId, Shard},
-    configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, Hex32},
     export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
@@ -20,7 +20,7 @@ use domain::{
     time::Timestamp,
 };
 use export::ports::{
-    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, IntentAnswer, Lease,
+    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, IntentAnswer, Lease,
     LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer, ProbeWith, PutObject, ReleaseAnswer,
     RunReport, RunStore, SealedDigest, UploadId, UploadedPart, WriteAnswer, WriteCondition,
 };
@@ -120,6 +120,7 @@ impl ConfigurationStore for Ports {
         key: &ConfigurationKey,
         version: u64,
         connection: &Connection,
+        _user_arn: Option<&UserArn>,
     ) -> Result<(), PortError> {
         let (key, connection) = (key.clone(), connection.clone());
         let effect = move |state: &mut WorldState| {
@@ -200,17 +201,18 @@ impl Connector for Ports {
         configuration: &ExportConfiguration,
         destination: &Destination,
     ) -> Result<BucketSink, PortError> {
-        self.connect_afresh(configuration, destination).await
+        self.connect_afresh(configuration, destination).await.map(|connected| connected.sink)
     }
 
     async fn connect_afresh(
         &self,
         _configuration: &ExportConfiguration,
         destination: &Destination,
-    ) -> Result<BucketSink, PortError> {
+    ) -> Result<Connected<BucketSink>, PortError> {
         self.world.call("connect", |_| Ok(())).await?;
         let valid_until = self.world.now().saturating_add(SESSION);
-        Ok(BucketSink { ports: self.clone(), bucket: destination.bucket_name.as_str().to_owned(), valid_until })
+        let bucket = destination.bucket_name.as_str().to_owned();
+        Ok(Connected { sink: BucketSink { ports: self.clone(), bucket, valid_until }, user_arn: None })
     }
 
     async fn probe(

@@ -1,0 +1,193 @@
+//! The policies that a customer needs, filled in for one configuration: enough for an export, and nothing more.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    configuration::{
+        Authentication, ExportConfiguration, ServiceIdentity,
+        arn::{AccountId, RoleArn, UserArn},
+    },
+    policy::{Condition, Document, KEY_ACTIONS, Principal, Statement, use_of_named_key, writes},
+};
+
+/// The path of every role of this service, set in template.yaml. Trust policies name the path and not a role, so that they
+/// hold for a service that is deployed anew under other names.
+pub const SERVICE_ROLE_PATH: &str = "audit-export";
+
+/// Stands in a policy for the ARN of an IAM user whom no test has told us yet. AWS refuses it, so it can't be overlooked.
+pub const UNKNOWN_USER: &str = "REPLACE-WITH-THE-ARN-OF-THE-IAM-USER";
+
+/// A policy and where to put it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDocument {
+    /// JSON, with indentation.
+    pub document: String,
+    /// Whether an export is impossible without it.
+    pub is_required: bool,
+    /// One or more sentences for the customer.
+    pub instruction: String,
+}
+
+/// All policies of one configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerPolicies {
+    /// Of the role; an IAM user has none.
+    pub trust_policy: Option<PolicyDocument>,
+    /// Of the role or user.
+    pub iam_policy: PolicyDocument,
+    pub bucket_policy: PolicyDocument,
+    /// One statement for the policy of the bucket's KMS key, if the configuration names one.
+    pub kms_key_policy_statement: Option<PolicyDocument>,
+}
+
+impl CustomerPolicies {
+    #[must_use]
+    pub fn of(configuration: &ExportConfiguration, service: &ServiceIdentity) -> Self {
+        let writer = Writer::of(configuration);
+        Self {
+            trust_policy: match writer {
+                Writer::Role(role) => Some(trust_policy(configuration, role, service)),
+                Writer::User(_) | Writer::UnknownUser => None,
+            },
+            iam_policy: iam_policy(configuration, writer),
+            bucket_policy: bucket_policy(configuration, writer),
+            kms_key_policy_statement: kms_key_policy_statement(configuration, writer),
+        }
+    }
+}
+
+/// As whom files are written.
+#[derive(Clone, Copy)]
+enum Writer<'a> {
+    Role(&'a RoleArn),
+    User(&'a UserArn),
+    UnknownUser,
+}
+
+impl<'a> Writer<'a> {
+    fn of(configuration: &'a ExportConfiguration) -> Self {
+        match (&configuration.authentication, &configuration.user_arn) {
+            (Authentication::AssumedRole { role_arn }, _) => Self::Role(role_arn),
+            (Authentication::AccessKey { .. }, Some(user)) => Self::User(user),
+            (Authentication::AccessKey { .. }, None) => Self::UnknownUser,
+        }
+    }
+
+    fn arn(self) -> &'a str {
+        match self {
+            Self::Role(role) => role.as_str(),
+            Self::User(user) => user.as_str(),
+            Self::UnknownUser => UNKNOWN_USER,
+        }
+    }
+
+    fn account(self) -> Option<&'a AccountId> {
+        match self {
+            Self::Role(role) => Some(role.account()),
+            Self::User(user) => Some(user.account()),
+            Self::UnknownUser => None,
+        }
+    }
+
+    fn principal(self) -> Principal {
+        Principal { aws: self.arn().to_owned() }
+    }
+
+    /// What to do before a policy that names the writer is put in its place.
+    fn preparation(self) -> String {
+        match self {
+            Self::Role(_) => "Create the role first: AWS refuses a policy that names nobody. ".to_owned(),
+            Self::User(_) => String::new(),
+            Self::UnknownUser => format!(
+                "Test the connection first, so that the IAM user of the access key becomes known, or replace \
+                 {UNKNOWN_USER} by the user's ARN. "
+            ),
+        }
+    }
+}
+
+/// Lets this service assume the role, for this configuration alone.
+///
+/// The account is trusted, and its roles under [`SERVICE_ROLE_PATH`]; a role that is named as the principal itself would be
+/// lost with it: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
+fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &ServiceIdentity) -> PolicyDocument {
+    let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", service.partition, service.account);
+    let external_id = configuration.key.configuration_id.to_string();
+    let statement = Statement {
+        principal: Some(Principal { aws: arn("root") }),
+        condition: Condition::from([
+            ("StringEquals", BTreeMap::from([("sts:ExternalId", external_id)])),
+            ("ArnLike", BTreeMap::from([("aws:PrincipalArn", arn(&format!("role/{SERVICE_ROLE_PATH}/*")))])),
+        ]),
+        ..Statement::allow(["sts:AssumeRole"], [""; 0])
+    };
+    PolicyDocument {
+        document: format!("{:#}", Document::of(vec![statement])),
+        is_required: true,
+        instruction: format!("Create the role {role} with this as its trust policy, or make this its trust policy."),
+    }
+}
+
+fn iam_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
+    let destination = &configuration.destination;
+    let statements = [Some(writes(destination, configuration.key.configuration_id)), use_of_named_key(destination)];
+    PolicyDocument {
+        document: format!("{:#}", Document::of(statements.into_iter().flatten().collect())),
+        is_required: true,
+        instruction: match writer {
+            Writer::Role(role) => format!("Attach this policy to the role {role}."),
+            Writer::User(user) => format!("Attach this policy to {user}."),
+            Writer::UnknownUser => "Attach this policy to the IAM user of the access key.".to_owned(),
+        },
+    }
+}
+
+fn bucket_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
+    let destination = &configuration.destination;
+    let statement =
+        Statement { principal: Some(writer.principal()), ..writes(destination, configuration.key.configuration_id) };
+    // Without an expected owner the bucket has to belong to the writer's own account: every write says so.
+    let is_required = destination.expected_bucket_owner.as_ref().is_some_and(|owner| writer.account() != Some(owner));
+    let need = match (is_required, writer) {
+        (true, Writer::UnknownUser) => "Needed if the bucket belongs to another account than the IAM user.",
+        (true, _) => "Needed because the bucket belongs to another account.",
+        (false, _) => {
+            "Not needed: in one account the policy of the role or user is enough, unless the bucket's policy denies it."
+        }
+    };
+    PolicyDocument {
+        document: format!("{:#}", Document::of(vec![statement])),
+        is_required,
+        instruction: format!(
+            "{need} {}Add the statement to the policy of the bucket {}; if it has none, this is a whole one.",
+            writer.preparation(),
+            destination.bucket_name
+        ),
+    }
+}
+
+fn kms_key_policy_statement(configuration: &ExportConfiguration, writer: Writer<'_>) -> Option<PolicyDocument> {
+    let key = configuration.destination.kms_key_arn.as_ref()?;
+    let statement = Statement {
+        principal: Some(writer.principal()),
+        // In a key policy that is the key itself.
+        ..Statement::allow(KEY_ACTIONS, ["*"])
+    };
+    let is_required = writer.account() != Some(key.account());
+    let need = match (is_required, writer) {
+        (true, Writer::UnknownUser) => "Needed if the key belongs to another account than the IAM user.",
+        (true, _) => "Needed because the key belongs to another account.",
+        (false, _) => {
+            "Only needed if the key's policy doesn't leave it to IAM policies; the policy that a new key has does."
+        }
+    };
+    Some(PolicyDocument {
+        document: format!("{statement:#}"),
+        is_required,
+        instruction: format!("{need} {}Add the statement to the policy of the key {key}.", writer.preparation()),
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;

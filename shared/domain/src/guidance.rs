@@ -1,0 +1,390 @@
+//! What an administrator has to do next, in order, and how far the last connection test got.
+
+use crate::{
+    configuration::{Authentication, ExportConfiguration, ServiceIdentity},
+    connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
+    customer_policy::{CustomerPolicies, PolicyDocument},
+    time::Timestamp,
+};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextStep {
+    pub code: NextStepCode,
+    /// One or more sentences.
+    pub instruction: String,
+    /// The policy that the instruction speaks of.
+    pub document: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStepCode {
+    /// Of the customer's role, with its trust policy.
+    CreateRole,
+    /// To the role or the IAM user.
+    AttachPermissions,
+    SetBucketPolicy,
+    SetKeyPolicy,
+    TestConnection,
+    /// What the last test or export failed at.
+    FixConnection,
+    Enable,
+    /// Nothing is left to do.
+    WaitForExport,
+}
+
+/// From the configuration as it is to files in the bucket. `next_export` is when the next scheduled export starts, if the
+/// configuration is enabled.
+#[must_use]
+pub fn next_steps(
+    configuration: &ExportConfiguration,
+    service: &ServiceIdentity,
+    next_export: Option<Timestamp>,
+) -> Vec<NextStep> {
+    let policies = CustomerPolicies::of(configuration, service);
+    let mut steps = match &configuration.connection {
+        Connection::Success { .. } => Vec::new(),
+        Connection::Failed { error, .. } => to_mend(error, policies),
+        Connection::Pending => to_set_up(policies),
+    };
+    if configuration.connection.status() != ConnectionStatus::Success {
+        steps.push(step(
+            NextStepCode::TestConnection,
+            "Test the connection: testExportConfiguration. A change in IAM can take a minute to arrive.",
+        ));
+    }
+    steps.push(match next_export {
+        _ if !configuration.enabled => {
+            step(NextStepCode::Enable, "Enable the export: enableExportConfiguration. Nothing is exported before.")
+        }
+        Some(time) => step(NextStepCode::WaitForExport, wait_until(configuration, time)),
+        None => step(NextStepCode::WaitForExport, "Wait for the next export."),
+    });
+    steps
+}
+
+fn wait_until(configuration: &ExportConfiguration, time: Timestamp) -> String {
+    let which = if configuration.progress.exported_through.is_some() { "next" } else { "first" };
+    format!(
+        "Wait: the {which} export starts at {time}, and writes a file if there are events. To export at once what has been \
+         received: runExportConfiguration."
+    )
+}
+
+fn step(code: NextStepCode, instruction: impl Into<String>) -> NextStep {
+    NextStep { code, instruction: instruction.into(), document: None }
+}
+
+fn with_policy(code: NextStepCode, policy: PolicyDocument) -> NextStep {
+    NextStep { code, instruction: policy.instruction, document: Some(policy.document) }
+}
+
+fn to_set_up(policies: CustomerPolicies) -> Vec<NextStep> {
+    let CustomerPolicies { trust_policy, iam_policy, bucket_policy, kms_key_policy_statement } = policies;
+    let bucket_policy = Some(bucket_policy).filter(|policy| policy.is_required);
+    [
+        trust_policy.map(|policy| with_policy(NextStepCode::CreateRole, policy)),
+        Some(with_policy(NextStepCode::AttachPermissions, iam_policy)),
+        bucket_policy.map(|policy| with_policy(NextStepCode::SetBucketPolicy, policy)),
+        kms_key_policy_statement.map(|policy| with_policy(NextStepCode::SetKeyPolicy, policy)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The fix, with each policy that it can mean.
+fn to_mend(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep> {
+    let CustomerPolicies { trust_policy, iam_policy, bucket_policy, kms_key_policy_statement } = policies;
+    let fix = |policy: Option<PolicyDocument>| NextStep {
+        code: NextStepCode::FixConnection,
+        instruction: error.message.clone(),
+        document: policy.map(|policy| policy.document),
+    };
+    match error.code {
+        ConnectionErrorCode::RoleNotAssumable | ConnectionErrorCode::TrustPolicyTooOpen => vec![fix(trust_policy)],
+        ConnectionErrorCode::WriteDenied => {
+            let of_bucket = Some(bucket_policy).filter(|policy| policy.is_required);
+            let of_bucket = of_bucket.map(|policy| with_policy(NextStepCode::SetBucketPolicy, policy));
+            [Some(fix(Some(iam_policy))), of_bucket].into_iter().flatten().collect()
+        }
+        ConnectionErrorCode::KmsDenied => {
+            let of_key = kms_key_policy_statement.map(|policy| with_policy(NextStepCode::SetKeyPolicy, policy));
+            // Without the configuration's kmsKeyArn there is no key that the policy could name.
+            [Some(fix(of_key.is_some().then_some(iam_policy))), of_key].into_iter().flatten().collect()
+        }
+        ConnectionErrorCode::BucketNotFound
+        | ConnectionErrorCode::BucketInAnotherRegion
+        | ConnectionErrorCode::KmsKeyUnusable
+        | ConnectionErrorCode::AccessKeyUnknown
+        | ConnectionErrorCode::SecretAccessKeyWrong
+        | ConnectionErrorCode::RegionDisabled
+        | ConnectionErrorCode::EndpointUnreachable => vec![fix(None)],
+    }
+}
+
+/// One of the things that a connection test checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionCheckName {
+    RegionAvailable,
+    RoleAssumable,
+    AccessKeyValid,
+    ExternalIdRequired,
+    BucketFound,
+    BucketRegionCorrect,
+    WriteAllowed,
+    KeyUsable,
+}
+
+impl ConnectionCheckName {
+    /// In the order of the test.
+    pub const ALL: [Self; 8] = [
+        Self::RegionAvailable,
+        Self::RoleAssumable,
+        Self::AccessKeyValid,
+        Self::ExternalIdRequired,
+        Self::BucketFound,
+        Self::BucketRegionCorrect,
+        Self::WriteAllowed,
+        Self::KeyUsable,
+    ];
+
+    /// The check that fails with `code`.
+    #[must_use]
+    pub fn failing_with(code: ConnectionErrorCode) -> Self {
+        match code {
+            ConnectionErrorCode::EndpointUnreachable | ConnectionErrorCode::RegionDisabled => Self::RegionAvailable,
+            ConnectionErrorCode::RoleNotAssumable => Self::RoleAssumable,
+            ConnectionErrorCode::AccessKeyUnknown | ConnectionErrorCode::SecretAccessKeyWrong => Self::AccessKeyValid,
+            ConnectionErrorCode::TrustPolicyTooOpen => Self::ExternalIdRequired,
+            ConnectionErrorCode::BucketNotFound => Self::BucketFound,
+            ConnectionErrorCode::BucketInAnotherRegion => Self::BucketRegionCorrect,
+            ConnectionErrorCode::WriteDenied => Self::WriteAllowed,
+            ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable => Self::KeyUsable,
+        }
+    }
+
+    /// What is so if it passed.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::RegionAvailable => "AWS can be reached in the bucket's region",
+            Self::RoleAssumable => "The role can be assumed with the external ID",
+            Self::AccessKeyValid => "The access key is active and its secret is right",
+            Self::ExternalIdRequired => "The role can't be assumed with no external ID or another one",
+            Self::BucketFound => "The bucket exists",
+            Self::BucketRegionCorrect => "The bucket is in the configured region",
+            Self::WriteAllowed => "Objects can be written under the path",
+            Self::KeyUsable => "The bucket's KMS key, if it has one, can be used",
+        }
+    }
+
+    fn is_of(self, authentication: &Authentication) -> bool {
+        let is_foreign = matches!(
+            (self, authentication),
+            (Self::RoleAssumable | Self::ExternalIdRequired, Authentication::AccessKey { .. })
+                | (Self::AccessKeyValid, Authentication::AssumedRole { .. })
+        );
+        !is_foreign
+    }
+}
+
+/// How one check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOutcome<'a> {
+    Passed,
+    Failed(&'a ConnectionError),
+    /// A check before it failed, or nothing was tested since the last change.
+    NotChecked,
+}
+
+/// What the last test or export said of each check, in the order of the test.
+#[must_use]
+pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(ConnectionCheckName, CheckOutcome<'_>)> {
+    let connection = &configuration.connection;
+    let failed = connection.error().map(|error| (ConnectionCheckName::failing_with(error.code), error));
+    let mut outcome = match connection {
+        Connection::Pending => CheckOutcome::NotChecked,
+        Connection::Success { .. } | Connection::Failed { .. } => CheckOutcome::Passed,
+    };
+    ConnectionCheckName::ALL
+        .into_iter()
+        // S3 may refuse a session as it refuses an access key.
+        .filter(|check| check.is_of(&configuration.authentication) || failed.is_some_and(|(name, _)| name == *check))
+        .map(|check| match failed {
+            Some((name, error)) if name == check => {
+                outcome = CheckOutcome::NotChecked;
+                (check, CheckOutcome::Failed(error))
+            }
+            _ => (check, outcome),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::configuration::{
+        Destination, ExportProgress,
+        arn::{AccountId, UserArn},
+        test_support::{service, with_key, with_role},
+    };
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn failed(code: ConnectionErrorCode) -> Connection {
+        let error = ConnectionError { code, message: format!("The fix of {code}.") };
+        Connection::Failed { checked_at: at("2026-11-22T00:00:00Z"), error }
+    }
+
+    fn success() -> Connection {
+        Connection::Success { checked_at: at("2026-11-22T00:00:00Z") }
+    }
+
+    /// The role, and bucket and key of another account.
+    fn across_accounts(connection: Connection) -> ExportConfiguration {
+        let example = with_role();
+        let owner = AccountId::parse("333333333333").ok();
+        ExportConfiguration {
+            destination: Destination { expected_bucket_owner: owner, ..example.destination },
+            connection,
+            ..example
+        }
+    }
+
+    fn in_one_account(example: ExportConfiguration, connection: Connection) -> ExportConfiguration {
+        let destination = Destination { kms_key_arn: None, expected_bucket_owner: None, ..example.destination };
+        ExportConfiguration { destination, connection, ..example }
+    }
+
+    fn codes(configuration: &ExportConfiguration) -> Vec<NextStepCode> {
+        let steps = next_steps(configuration, &service(), Some(at("2026-11-23T00:20:00Z")));
+        steps.into_iter().map(|step| step.code).collect()
+    }
+
+    #[test]
+    fn a_new_export_is_set_up_in_order() {
+        use NextStepCode::{
+            AttachPermissions, CreateRole, Enable, SetBucketPolicy, SetKeyPolicy, TestConnection, WaitForExport,
+        };
+        let all = [CreateRole, AttachPermissions, SetBucketPolicy, SetKeyPolicy, TestConnection, WaitForExport];
+        assert_eq!(codes(&across_accounts(Connection::Pending)), all);
+        let role = in_one_account(with_role(), Connection::Pending);
+        assert_eq!(codes(&role), [CreateRole, AttachPermissions, TestConnection, WaitForExport]);
+        let key = in_one_account(with_key(), Connection::Pending);
+        assert_eq!(codes(&key), [AttachPermissions, TestConnection, WaitForExport]);
+        let disabled = ExportConfiguration { enabled: false, ..key };
+        assert_eq!(codes(&disabled), [AttachPermissions, TestConnection, Enable]);
+    }
+
+    #[test]
+    fn each_step_brings_the_policy_that_it_speaks_of() {
+        let configuration = across_accounts(Connection::Pending);
+        let policies = CustomerPolicies::of(&configuration, &service());
+        let documents: Vec<_> =
+            next_steps(&configuration, &service(), None).into_iter().map(|step| step.document).collect();
+        let expected = [
+            policies.trust_policy.map(|policy| policy.document),
+            Some(policies.iam_policy.document),
+            Some(policies.bucket_policy.document),
+            policies.kms_key_policy_statement.map(|policy| policy.document),
+            None,
+            None,
+        ];
+        assert_eq!(documents, expected);
+    }
+
+    #[test]
+    fn what_failed_is_mended_and_tested_again() {
+        use NextStepCode::{FixConnection, SetBucketPolicy, SetKeyPolicy, TestConnection, WaitForExport};
+        for code in ConnectionErrorCode::ALL.iter().copied() {
+            let configuration = across_accounts(failed(code));
+            let more = match code {
+                ConnectionErrorCode::WriteDenied => Some(SetBucketPolicy),
+                ConnectionErrorCode::KmsDenied => Some(SetKeyPolicy),
+                _ => None,
+            };
+            let expected: Vec<_> =
+                [Some(FixConnection), more, Some(TestConnection), Some(WaitForExport)].into_iter().flatten().collect();
+            assert_eq!(codes(&configuration), expected, "{code}");
+            let steps = next_steps(&configuration, &service(), None);
+            assert_eq!(steps[0].instruction, format!("The fix of {code}."));
+            let policies = CustomerPolicies::of(&configuration, &service());
+            let document = match code {
+                ConnectionErrorCode::RoleNotAssumable | ConnectionErrorCode::TrustPolicyTooOpen => {
+                    policies.trust_policy.map(|policy| policy.document)
+                }
+                ConnectionErrorCode::WriteDenied | ConnectionErrorCode::KmsDenied => Some(policies.iam_policy.document),
+                _ => None,
+            };
+            assert_eq!(steps[0].document, document, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_works_is_waited_for() {
+        let configuration = in_one_account(with_role(), success());
+        let wait = |configuration: &ExportConfiguration| {
+            let steps = next_steps(configuration, &service(), Some(at("2026-11-23T00:20:00Z")));
+            assert_eq!(steps.len(), 1);
+            assert_eq!((steps[0].code, &steps[0].document), (NextStepCode::WaitForExport, &None));
+            steps[0].instruction.clone()
+        };
+        assert!(wait(&configuration).contains("the first export starts at 2026-11-23T00:20:00.000Z"));
+        let exported_through = Some(at("2026-11-22T00:00:00Z"));
+        let progress = ExportProgress { exported_through, ..configuration.progress };
+        assert!(wait(&ExportConfiguration { progress, ..configuration.clone() }).contains("the next export starts at"));
+        assert_eq!(codes(&ExportConfiguration { enabled: false, ..configuration }), [NextStepCode::Enable]);
+    }
+
+    fn statuses(configuration: &ExportConfiguration) -> Vec<(ConnectionCheckName, char)> {
+        connection_checks(configuration)
+            .into_iter()
+            .map(|(check, outcome)| {
+                let letter = match outcome {
+                    CheckOutcome::Passed => 'P',
+                    CheckOutcome::Failed(_) => 'F',
+                    CheckOutcome::NotChecked => 'N',
+                };
+                (check, letter)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_failure_is_that_of_one_check_and_all_before_it_passed() {
+        let user_arn = UserArn::parse("arn:aws:iam::222222222222:user/export");
+        for example in [with_role(), ExportConfiguration { user_arn, ..with_key() }] {
+            for code in ConnectionErrorCode::ALL.iter().copied() {
+                let configuration = ExportConfiguration { connection: failed(code), ..example.clone() };
+                let checks = statuses(&configuration);
+                let letters: String = checks.iter().map(|(_, letter)| letter).collect();
+                let position = letters.find('F').unwrap();
+                assert_eq!(checks[position].0, ConnectionCheckName::failing_with(code));
+                assert_eq!(letters, format!("{}F{}", "P".repeat(position), "N".repeat(letters.len() - position - 1)));
+                let error = configuration.connection.error().unwrap();
+                assert_eq!(connection_checks(&configuration)[position].1, CheckOutcome::Failed(error));
+            }
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_own_checks() {
+        use ConnectionCheckName::{
+            AccessKeyValid, BucketFound, BucketRegionCorrect, ExternalIdRequired, KeyUsable, RegionAvailable,
+            RoleAssumable, WriteAllowed,
+        };
+        let of_bucket = [BucketFound, BucketRegionCorrect, WriteAllowed, KeyUsable];
+        let all = |letter: char, own: &[ConnectionCheckName]| {
+            let names = [RegionAvailable].into_iter().chain(own.iter().copied()).chain(of_bucket);
+            names.map(|name| (name, letter)).collect::<Vec<_>>()
+        };
+        let role = ExportConfiguration { connection: success(), ..with_role() };
+        assert_eq!(statuses(&role), all('P', &[RoleAssumable, ExternalIdRequired]));
+        let key = ExportConfiguration { connection: Connection::Pending, ..with_key() };
+        assert_eq!(statuses(&key), all('N', &[AccessKeyValid]));
+    }
+}
