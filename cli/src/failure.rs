@@ -54,9 +54,17 @@ pub enum Failure {
     #[error("the connection test failed: {0}")]
     ConnectionFailed(String),
 
+    /// It may have been done all the same, and can be repeated in a way that doesn't do it twice.
+    #[error("{failure}\n  {hint}")]
+    Unsure { failure: Box<Failure>, hint: String },
+
     /// A person was asked, or could not be.
-    #[error("not confirmed, so nothing was done: {0}")]
+    #[error("nothing was done: {0}")]
     NotConfirmed(String),
+
+    /// Asking once more goes on where this ended.
+    #[error("not finished: {0}")]
+    Unfinished(String),
 
     #[error("the service refused the token: {0}")]
     TokenRefused(String),
@@ -91,6 +99,8 @@ impl Failure {
             Self::Conflict { .. } => 9,
             Self::UpgradeRequired { .. } => 10,
             Self::NotConfirmed(_) => 11,
+            Self::Unfinished(_) => 12,
+            Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }
 

@@ -38,7 +38,7 @@ Exit codes:
 /// accept.
 #[derive(Debug, Parser)]
 #[command(name = "audit-export", version, propagate_version = true, after_help = EXIT_CODES)]
-struct Arguments {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }

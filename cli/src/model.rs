@@ -107,3 +107,110 @@ macro_rules! all_configuration_fields {
 
 pub(crate) use all_configuration_fields;
 pub(crate) use configuration_fields;
+
+/// What was received within one window, exported.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    pub id: Text,
+    pub start_timestamp: Text,
+    pub end_timestamp: Option<Text>,
+    pub attempts: u64,
+    /// `PENDING`, `RUNNING`, `SUCCEEDED` or `FAILED`.
+    pub status: Text,
+    pub failure_reason: Option<Text>,
+    pub objects: u64,
+    pub events: u64,
+    pub bytes: u64,
+    pub gap: Option<Gap>,
+}
+
+/// Receipt times that could not be exported any more.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gap {
+    pub from: Text,
+    pub to: Text,
+    pub reason: Text,
+}
+
+/// One object of a job.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    pub id: Text,
+    pub attempts: u64,
+    /// Events of the job before it.
+    pub offset: u64,
+    pub limit: u64,
+    pub status: Text,
+    pub failure_reason: Option<Text>,
+    pub bytes: u64,
+    pub object_key: Text,
+}
+
+/// What the customer sets in its account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policies {
+    pub external_id: Text,
+    pub principal_arn: Option<Text>,
+    pub trust_policy: Option<PolicyDocument>,
+    pub iam_policy: PolicyDocument,
+    pub bucket_policy: PolicyDocument,
+    pub kms_key_policy_statement: Option<PolicyDocument>,
+    pub cloud_formation: CloudFormation,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyDocument {
+    pub document: Lines,
+    pub is_required: bool,
+    /// Where to put it.
+    pub instruction: Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudFormation {
+    /// `None`: the operator has not published the template.
+    pub launch_url: Option<Text>,
+    pub parameters: Vec<Parameter>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Parameter {
+    pub name: Text,
+    pub value: Text,
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    /// A configuration with a role, as the API answers with it.
+    pub fn configuration_json() -> Value {
+        json!({
+            "id": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b", "version": 1, "type": "S3_ASSUMED_ROLE", "description": null,
+            "interval": "EVERY_24_HOURS", "enabled": true, "connectionStatus": "SUCCESS",
+            "connectionCheckedAt": "2026-11-21T10:00:00.000Z", "connectionError": null,
+            "endpointConfiguration": {
+                "bucketName": "acme-audit", "bucketPath": "logs", "region": "eu-west-1",
+                "roleArn": "arn:aws:iam::222222222222:role/audit-export", "accessKeyId": null, "kmsKeyArn": null,
+                "expectedBucketOwner": null,
+            },
+            "principalArn": "arn:aws:iam::222222222222:role/audit-export",
+            "exportedThrough": "2026-11-22T00:00:00.000Z", "lastExport": "2026-11-22T00:20:31.000Z",
+            "nextExportAt": "2026-11-23T00:20:00.000Z", "consecutiveFailures": 0,
+            "startFrom": "2026-11-20T09:59:00.000Z", "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
+            "createdBy": "zoe@example.com", "createdAt": "2026-11-20T09:59:00.000Z",
+            "updatedBy": "zoe@example.com", "updatedAt": "2026-11-20T09:59:00.000Z",
+            "backlog": { "events": 12, "oldest": "2026-11-22T00:00:01.000Z", "isComplete": true },
+            "nextSteps": [{
+                "code": "WAIT_FOR_EXPORT", "instruction": "Wait for the next export, at 2026-11-23T00:20:00.000Z.",
+                "document": null,
+            }],
+            "connectionChecks": [],
+        })
+    }
+}

@@ -196,6 +196,11 @@ fn render(result: &impl Serialize, format: OutputFormat) -> Result<String, serde
     Ok(lines.join("\n"))
 }
 
+/// Writes `bytes` as they are.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    io::stdout().lock().write_all(bytes).or_else(ignore_closed_pipe).map_err(Failure::StandardOutput)
+}
+
 pub fn print_line(line: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{line}").or_else(ignore_closed_pipe).map_err(Failure::StandardOutput)
 }

@@ -1,5 +1,7 @@
 //! The service as commands use it: one question at a time, while a person waits.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -38,6 +40,16 @@ impl Service {
             .build()
             .map_err(|error| Failure::Unavailable(error.to_string()))?;
         Ok(Self { api, runtime, output: Output::new(&arguments.output) })
+    }
+
+    /// Drives what else is asynchronous.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    pub fn wait(&self, duration: Duration) {
+        // A timer needs the runtime already when it is made.
+        self.block_on(async { tokio::time::sleep(duration).await });
     }
 
     /// # Errors

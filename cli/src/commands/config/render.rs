@@ -1,7 +1,7 @@
 //! How configurations are shown to people. Takes data, gives text.
 
 use crate::{
-    model::{Backlog, Configuration, ConnectionCheck, NextStep},
+    model::{Backlog, Configuration, NextStep},
     output::{Style, Tone},
     text::Text,
 };
@@ -49,6 +49,95 @@ pub fn configuration(configuration: &Configuration, style: &Style) -> String {
         sections.push(next_steps(&configuration.next_steps, style));
     }
     sections.join("\n\n")
+}
+
+/// After creating: what was made, what to do, and when the first files come.
+pub fn created(configuration: &Configuration, style: &Style) -> String {
+    let mut sections = vec![
+        style.paint(Tone::Strong, &format!("Created export configuration {}", configuration.id)),
+        self::configuration(configuration, style),
+    ];
+    sections.extend(first_export(configuration, style));
+    sections.join("\n\n")
+}
+
+pub fn updated(configuration: &Configuration, style: &Style) -> String {
+    let heading = format!("Export configuration {} has version {}", configuration.id, configuration.version);
+    let mut sections = vec![style.paint(Tone::Strong, &heading), self::configuration(configuration, style)];
+    sections.extend(first_export(configuration, style));
+    sections.join("\n\n")
+}
+
+/// The outcome of a connection test: each check, what to do next, and when the first files come.
+pub fn tested(configuration: &Configuration, style: &Style) -> String {
+    let status = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
+    let mut sections = vec![format!("Connection to {}: {status}", location(configuration))];
+    if !configuration.next_steps.is_empty() {
+        sections.push(next_steps(&configuration.next_steps, style));
+    }
+    sections.extend(first_export(configuration, style));
+    sections.join("\n\n")
+}
+
+pub fn enabled(configuration: &Configuration, style: &Style) -> String {
+    let mut lines = vec![format!("Export configuration {} is enabled.", configuration.id)];
+    if let Some(time) = &configuration.next_export_at {
+        lines.push(format!("The next export begins {}.", style.time(time)));
+    }
+    lines.join("\n")
+}
+
+pub fn disabled(configuration: &Configuration, style: &Style) -> String {
+    let mut lines = vec![
+        format!("Export configuration {} is disabled: nothing is exported any more.", configuration.id),
+        "Events are kept until their retention ends; enabling it exports what is still there.".to_owned(),
+    ];
+    lines.extend(configuration.backlog.as_ref().map(|waiting| format!("Waiting: {}.", backlog(waiting, style))));
+    lines.join("\n")
+}
+
+/// After an export was asked for.
+pub fn running(configuration: &Configuration) -> String {
+    format!(
+        "An export to {} begins now. To see what becomes of it:\n  audit-export config jobs {}",
+        location(configuration),
+        configuration.id
+    )
+}
+
+/// What deleting means, before it is asked whether to.
+pub fn before_delete(configuration: &Configuration, style: &Style) -> String {
+    format!(
+        "This deletes the export configuration {} to {} for good.\n{}\nWhat is in the bucket stays there.",
+        configuration.id,
+        location(configuration),
+        unexported(configuration, "never will be by it", style)
+    )
+}
+
+pub fn deleted(configuration: &Configuration, style: &Style) -> String {
+    format!(
+        "Deleted export configuration {} to {}.\n{}\nWhat is in the bucket stays there. Its role or access key is no \
+         longer needed.",
+        configuration.id,
+        location(configuration),
+        unexported(configuration, "never will be by it", style)
+    )
+}
+
+fn unexported(configuration: &Configuration, consequence: &str, style: &Style) -> String {
+    match &configuration.backlog {
+        Some(waiting) if waiting.events > 0 || !waiting.is_complete => {
+            format!("Not exported, and {consequence}: {}.", backlog(waiting, style))
+        }
+        Some(_) => "Everything that was received for it is exported.".to_owned(),
+        None => "How much is not exported yet is not known.".to_owned(),
+    }
+}
+
+fn first_export(configuration: &Configuration, style: &Style) -> Option<String> {
+    let time = configuration.next_export_at.as_ref().filter(|_| configuration.last_export.is_none())?;
+    Some(format!("The first export begins {}.", style.time(time)))
 }
 
 fn fields(configuration: &Configuration, style: &Style) -> String {
@@ -102,24 +191,6 @@ pub fn next_steps(steps: &[NextStep], style: &Style) -> String {
     lines.join("\n")
 }
 
-/// Each thing that a connection test looked at, with the fix of what failed.
-pub fn checks(checks: &[ConnectionCheck], style: &Style) -> String {
-    let mut lines = Vec::new();
-    for check in checks {
-        let (tone, mark) = match &*check.status {
-            "PASSED" => (Tone::Good, "✓"),
-            "FAILED" => (Tone::Bad, "✗"),
-            _ => (Tone::Faint, "·"),
-        };
-        let code = check.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-        lines.push(format!("{} {}{code}", style.paint(tone, mark), check.title));
-        if let Some(message) = &check.message {
-            lines.push(format!("  {message}"));
-        }
-    }
-    lines.join("\n")
-}
-
 /// "12 events, the oldest of …".
 pub fn backlog(backlog: &Backlog, style: &Style) -> String {
     let at_least = if backlog.is_complete { "" } else { "at least " };
@@ -146,7 +217,7 @@ fn interval(name: &str) -> String {
     name.strip_prefix("EVERY_").unwrap_or(name).replace('_', " ").to_lowercase()
 }
 
-fn status_tone(status: &str) -> Tone {
+pub fn status_tone(status: &str) -> Tone {
     match status {
         "SUCCESS" => Tone::Good,
         "FAILED" => Tone::Bad,

@@ -1,0 +1,36 @@
+//! What would be sent, without its secret.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::file::{Field, Value};
+use crate::{
+    failure::Failure,
+    output::{self, OutputArguments, OutputFormat},
+    text::{printable, printable_json},
+};
+
+pub fn print(operation: &str, data: BTreeMap<&'static str, Value>, arguments: &OutputArguments) -> Result<(), Failure> {
+    output::print_line(&render(operation, data, arguments.output))
+}
+
+fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: OutputFormat) -> String {
+    let has_secret = data.remove(Field::SecretAccessKey.name()).is_some();
+    if format == OutputFormat::Json {
+        return printable_json(&json!({ "operation": operation, "data": data }).to_string());
+    }
+    let width = Field::ALL.map(|field| field.name().len()).into_iter().max().unwrap_or(0);
+    let mut lines = vec![format!("Nothing is wrong with it that shows offline. {operation} would be sent:")];
+    for field in Field::ALL {
+        let shown = match data.get(field.name()) {
+            Some(Value::Text(text)) => printable(text.expose()),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Null) => "(none from now on)".to_owned(),
+            None if field == Field::SecretAccessKey && has_secret => "(given, not shown)".to_owned(),
+            None => continue,
+        };
+        lines.push(format!("  {:width$}  {shown}", field.name()));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,174 @@
+//! Profiles: the service's URL and the token's source under a name.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args, Subcommand};
+use reqwest::Url;
+
+use crate::{
+    api::{GRAPHQL_PATH, endpoint},
+    failure::Failure,
+    output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
+    profile::{self, Profile, Profiles},
+    text::printable,
+};
+
+/// Characters. It stands in tables and file keys.
+const MAX_NAME_LENGTH: usize = 64;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  audit-export profile set production --url https://example.com/production --token-file ~/.audit-export-token
+  audit-export profile use production
+  audit-export config list --profile staging
+
+Profiles are in the file that AUDIT_EXPORT_CONFIG names, else in audit-export/config.toml in $XDG_CONFIG_HOME or
+~/.config. --url, --token-file and their environment variables win over the profile.")]
+pub enum ProfileCommand {
+    Set(SetArguments),
+    List(ListArguments),
+    Use(UseArguments),
+}
+
+impl ProfileCommand {
+    pub fn run(self) -> Result<(), Failure> {
+        let path = profile::path()?;
+        match self {
+            Self::Set(arguments) => set(&arguments, &path),
+            Self::List(arguments) => list(&arguments, &path),
+            Self::Use(arguments) => choose(&arguments, &path),
+        }
+    }
+}
+
+/// Make a profile, or replace it
+///
+/// The first one is used from then on where none is named.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("token").args(["token_file", "token_environment", "token_command"]).required(true))]
+#[command(after_help = "\
+Examples:
+  audit-export profile set local --url \"$(jq -r .apiUrl .local/stack.json)\" --token-file token
+  audit-export profile set ci --url https://example.com/production --token-environment AUDIT_TOKEN
+  audit-export profile set production --url https://example.com/production --token-command vault read -field=token secret/audit")]
+pub struct SetArguments {
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    name: String,
+
+    /// The service's base URL
+    #[arg(long)]
+    url: Url,
+
+    /// A file that holds the token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// An environment variable that holds the token
+    #[arg(long, value_name = "VARIABLE")]
+    token_environment: Option<String>,
+
+    /// A program, with its arguments, that prints the token; comes last
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
+    token_command: Option<Vec<String>>,
+}
+
+/// List the profiles; the one marked with * is used where none is named
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export profile list")]
+pub struct ListArguments {
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Use a profile where none is named
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export profile use production")]
+pub struct UseArguments {
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    name: String,
+}
+
+fn parse_name(text: &str) -> Result<String, &'static str> {
+    let is_name = (1..=MAX_NAME_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if is_name { Ok(text.to_owned()) } else { Err("a name has 1 to 64 letters, digits, '-', '_' and '.'") }
+}
+
+fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
+    // What a token must not be sent to is no profile.
+    endpoint(&arguments.url, GRAPHQL_PATH)?;
+    let mut profiles = Profiles::load(path)?;
+    // The command may be run from anywhere later.
+    let absolute = |file: &PathBuf| std::path::absolute(file).map_err(Failure::file(file));
+    let profile = Profile {
+        url: arguments.url.to_string(),
+        token_file: arguments.token_file.as_ref().map(absolute).transpose()?,
+        token_command: arguments.token_command.clone(),
+        token_environment: arguments.token_environment.clone(),
+    };
+    profiles.profiles.insert(arguments.name.clone(), profile);
+    profiles.default_profile.get_or_insert_with(|| arguments.name.clone());
+    profiles.store(path)?;
+    output::print_line(&format!("Profile {} is in {}", arguments.name, path.display()))
+}
+
+fn list(arguments: &ListArguments, path: &Path) -> Result<(), Failure> {
+    let profiles = Profiles::load(path)?;
+    let output = Output::new(&arguments.output);
+    let text = match output.format {
+        OutputFormat::Json => {
+            serde_json::to_string(&profiles).map_err(|error| Failure::StandardOutput(error.into()))?
+        }
+        OutputFormat::Table => render(&profiles, path, &output.style),
+    };
+    output::print_line(&text)
+}
+
+fn choose(arguments: &UseArguments, path: &Path) -> Result<(), Failure> {
+    let mut profiles = Profiles::load(path)?;
+    if !profiles.profiles.contains_key(&arguments.name) {
+        let known: Vec<&str> = profiles.profiles.keys().map(String::as_str).collect();
+        return Err(Failure::InvalidArgument {
+            what: "NAME",
+            reason: format!(
+                "there is no profile {} in {}; there are: {}",
+                arguments.name,
+                path.display(),
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
+        });
+    }
+    profiles.default_profile = Some(arguments.name.clone());
+    profiles.store(path)?;
+    output::print_line(&format!("Profile {} is used where none is named", arguments.name))
+}
+
+fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
+    if profiles.profiles.is_empty() {
+        return format!(
+            "0 profiles in {}\n\nTo make one: audit-export profile set NAME --url https://… --token-file FILE",
+            path.display()
+        );
+    }
+    let rows: Vec<_> = profiles
+        .profiles
+        .iter()
+        .map(|(name, profile)| {
+            let mark = if profiles.default_profile.as_ref() == Some(name) { "*" } else { "" };
+            let token = match (&profile.token_file, &profile.token_command, &profile.token_environment) {
+                (Some(file), None, None) => format!("file {}", file.display()),
+                // Its arguments may hold what nobody else is to see.
+                (None, Some(words), None) => format!("command {}", words.first().map_or("?", String::as_str)),
+                (None, None, Some(variable)) => format!("environment {variable}"),
+                _ => "(not exactly one source)".to_owned(),
+            };
+            [mark, name, &profile.url, &token].map(|text| (Tone::Plain, printable(text))).to_vec()
+        })
+        .collect();
+    style.table(&["", "NAME", "URL", "TOKEN"], &rows)
+}
