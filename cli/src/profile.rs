@@ -107,22 +107,27 @@ impl Profiles {
         toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
     }
 
-    /// Replaces `path` as a whole: no reader sees half of it.
+    /// Replaces `path`; see [`replace_private_file`].
     pub fn store(&self, path: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)
             .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() })?;
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            create_directory(directory).map_err(Failure::file(directory))?;
-        }
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}", std::process::id()));
-        let temporary = PathBuf::from(name);
-        write_private(&temporary, text.as_bytes()).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
-            // It may never have been there.
-            let _ = fs::remove_file(&temporary);
-            Failure::file(path)(error)
-        })
+        replace_private_file(path, text.as_bytes())
     }
+}
+
+/// Replaces a file that only its owner may read, or makes it, as a whole: no reader sees half of it.
+pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        create_directory(directory).map_err(Failure::file(directory))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(name);
+    write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
+        // It may never have been there.
+        let _ = fs::remove_file(&temporary);
+        Failure::file(path)(error)
+    })
 }
 
 /// Whether others than the owner may read or write a file.
