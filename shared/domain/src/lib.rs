@@ -7,6 +7,7 @@ pub mod block;
 pub mod configuration;
 pub mod connection;
 pub mod customer_policy;
+pub mod customer_template;
 pub mod digest;
 pub mod error_code;
 pub mod event;
