@@ -313,7 +313,7 @@ def test_the_parameters_are_those_that_the_api_fills_in(customers: CustomerFacto
         ({"BucketPath": "a/../b"}, "A path like"),
         ({"BucketPath": "*"}, "A path like"),
         ({"KmsKeyArn": "alias/audit"}, "The ARN of a key"),
-        ({"CreateBucket": "yes"}, ""),
+        ({"CreateBucket": "yes"}, "CreateBucket"),
         ({"CreateKmsKey": "true"}, "needs CreateBucket=true"),
         ({"CreateBucket": "true", "CreateKmsKey": "true", "KmsKeyArn": KEY_ARN}, "leave KmsKeyArn empty"),
     ],

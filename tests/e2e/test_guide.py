@@ -1,0 +1,438 @@
+"""docs/CUSTOMER_GUIDE.md, followed to the letter: the commands are taken from the document and run by a shell in an empty folder,
+in the order in which a reader meets them, with nothing changed but the reader's own settings.
+
+Comments before the guide's blocks say what they are for: `<!-- guide: cli iam -->` is for readers who chose the command line
+and IAM commands; a block without one is for all. Each reader here has an AWS account that nobody else uses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import SETTLE_SECONDS, Tenant, TokenFactory
+
+from local_stack import MARKER, CustomerAccount, Stack
+from settings import ROOT, TOOLS
+
+GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+TEMPLATE = ROOT / "infra" / "customer" / "cloudformation.yaml"
+CONNECTION_CODES = ROOT / "shared" / "domain" / "src" / "connection.rs"
+REGION = "eu-west-1"
+BUCKET_PATH = "audit/logs"
+EVENTS = 1_500
+SEED = 41
+FLOW_SECONDS = 240
+# What changes to the configuration itself leave in the tenant's audit log.
+CHANGES = "AUDIT_EXPORT_CONFIGURATION"
+
+BEFORE = ["Before you start"]
+ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connection", "A5. Export now"]
+KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
+CHECK = ["Verify", "Read the files", "zcat and jq"]
+ENCRYPT = "A bucket that is encrypted with KMS"
+FOREIGN = "A bucket of another account"
+ROTATE = "Rotate an access key"
+MOVE = "Move to another bucket"
+DELETE = "Pause, and delete"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of the guide."""
+
+    section: str
+    tags: frozenset[str]
+    language: str
+    text: str
+    line: int
+
+
+def read_blocks() -> list[Block]:
+    blocks: list[Block] = []
+    section, tags, fence, text = "", frozenset[str](), None, []
+    for number, line in enumerate(GUIDE.read_text().splitlines(), 1):
+        if fence is not None:
+            if line == "```":
+                blocks.append(Block(section, tags, fence, "\n".join(text) + "\n", number - len(text)))
+                fence, tags, text = None, frozenset(), []
+            else:
+                text.append(line)
+        elif line.startswith("```"):
+            fence = line.removeprefix("```")
+        elif found := re.fullmatch(r"<!-- guide: (.*) -->", line):
+            tags = frozenset(found[1].split())
+        elif line.startswith("#"):
+            section = line.lstrip("#").strip()
+        elif line.strip():
+            tags = frozenset()
+    assert fence is None
+    return blocks
+
+
+BLOCKS = read_blocks()
+
+
+def blocks_of(section: str, tag: str) -> list[Block]:
+    found = [block for block in BLOCKS if block.section == section and tag in block.tags]
+    assert found, (section, tag)
+    return found
+
+
+@dataclass
+class Reader:
+    """Somebody who follows the guide, in a folder and an AWS account of their own."""
+
+    stack: Stack
+    tenant: Tenant
+    folder: Path
+    environment: dict[str, str]
+    settings: dict[str, str]
+    choices: frozenset[str]
+    sent: list[str] = field(default_factory=list)
+    outputs: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def bucket(self) -> CustomerAccount:
+        return CustomerAccount(
+            self.stack, self.settings["BUCKET_OWNER"], REGION, self.settings["BUCKET"], self.settings["BUCKET_PATH"]
+        )
+
+    def follow(self, sections: list[str], as_bucket_owner: tuple[str, ...] = ()) -> None:
+        """Runs the sections' commands in one shell, which stops at the first that fails. Those of `as_bucket_owner` have the
+        credentials of the bucket's account.
+        """
+        script = ["set -euo pipefail"]
+        chosen: list[Block] = []
+        for section in sections:
+            found = [
+                block
+                for block in BLOCKS
+                if (block.section, block.language) == (section, "sh") and block.tags <= self.choices | {"settings"}
+            ]
+            assert found, section
+            if section in as_bucket_owner:
+                script.append("export AWS_PROFILE=bucket-owner")
+            for block in found:
+                mark = f"=== line {block.line}"
+                text = self.with_settings(block) if "settings" in block.tags else block.text
+                script += [f"echo '{mark}'", f"echo '{mark}' >&2", text]
+                chosen.append(block)
+            if section in as_bucket_owner:
+                script.append("unset AWS_PROFILE")
+        script.append('echo "$ID" > id')
+        ran = subprocess.run(
+            ["bash", "-c", "\n".join(script)],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=FLOW_SECONDS, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, f"exit code {ran.returncode}\n{ran.stdout[-4_000:]}\n{ran.stderr[-4_000:]}"
+        parts = re.split(r"^=== line (\d+)\n", ran.stdout, flags=re.MULTILINE)
+        self.outputs = {int(line): text for line, text in zip(parts[1::2], parts[2::2], strict=True)}
+        assert list(self.outputs) == [block.line for block in chosen]
+
+    def with_settings(self, block: Block) -> str:
+        """The block with this reader's values in the place of the example's; each of its lines sets one."""
+        lines = []
+        for line in block.text.splitlines():
+            found = re.fullmatch(r"(?:export )?([A-Z_]+)=\S+(?:\s+#.*)?", line)
+            assert found, line
+            lines.append(f"export {found[1]}='{self.settings[found[1]]}'")
+        assert len(lines) == len(self.settings)
+        return "\n".join(lines)
+
+    def output_of(self, section: str) -> str:
+        return "".join(self.outputs.get(block.line, "") for block in BLOCKS if block.section == section)
+
+    @property
+    def id(self) -> str:
+        return (self.folder / "id").read_text().strip()
+
+    def exported(self) -> list[dict[str, Any]]:
+        """What is in the bucket, read without any of the guide's commands."""
+        bucket = self.bucket
+        return [
+            json.loads(line)
+            for key in bucket.data_keys(self.id)
+            for line in zlib.decompress(bucket.download(key), wbits=31).splitlines()
+        ]
+
+    def assert_exported(self) -> list[dict[str, Any]]:
+        """All that was sent is there, once and in order, and besides only what the reader did to the configuration."""
+        exported = self.exported()
+        assert [event["id"] for event in exported if event["targetType"] != CHANGES] == self.sent
+        changes = [event for event in exported if event["targetType"] == CHANGES]
+        assert all(event["tenantId"] == self.tenant.name for event in changes)
+        marker = f"{self.settings['BUCKET_PATH']}/{MARKER}"
+        assert marker in {entry["Key"] for entry in self.bucket.objects()}
+        return exported
+
+
+@pytest.fixture
+def reader(
+    request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, token: TokenFactory, command: Path, tmp_path: Path
+) -> Iterator[Reader]:
+    """A reader with the tools that the guide asks for, whose tenant has received events."""
+    choices = request.param
+    home, folder, programs = (tmp_path / name for name in ("home", "work", "bin"))
+    for directory in (home, folder, programs):
+        directory.mkdir()
+    (programs / "audit-export").symlink_to(command)
+    (programs / "aws").symlink_to(TOOLS / "aws")
+    # The tools have one that speaks the same language, for machines without it.
+    (programs / "jq").symlink_to(shutil.which("jq") or TOOLS / "jaq")
+    shutil.copy(TEMPLATE, folder)
+    account, owner = (f"5{random.randrange(10**11):011}" for _ in range(2))
+    if "foreign" not in choices:
+        owner = account
+    token_file = home / "token"
+    token_file.write_text(tenant.administrator.token)
+    token_file.chmod(0o600)
+    credentials = home / "credentials"
+    credentials.write_text(f"[bucket-owner]\naws_access_key_id = {owner}\naws_secret_access_key = root\n")
+    reader = Reader(
+        stack=stack,
+        tenant=tenant,
+        folder=folder,
+        environment={
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": stack.endpoint,
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "root",
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+        settings={
+            "AUDIT_EXPORT_URL": stack.api_url,
+            "AUDIT_EXPORT_TOKEN_FILE": str(token_file),
+            "ACCOUNT": account,
+            "REGION": REGION,
+            "BUCKET": f"acme-audit-{account}",
+            "BUCKET_OWNER": owner,
+            "BUCKET_PATH": BUCKET_PATH,
+        },
+        choices=frozenset(choices),
+    )
+    generated = subprocess.run(
+        [command, "events", "generate", "--tenant", tenant.name, "--count", str(EVENTS), "--seed", str(SEED)],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    reader.sent = tenant.send([json.loads(line) for line in generated.stdout.splitlines()])
+    time.sleep(SETTLE_SECONDS)
+    yield reader
+
+
+def readers(*choices: tuple[str, ...]) -> Any:
+    return pytest.mark.parametrize("reader", choices, ids="-".join, indirect=True)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The how-tos
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@readers(("cli", "iam"), ("graphql", "iam"), ("cli", "cloudformation"), ("graphql", "cloudformation"))
+def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader.follow([*BEFORE, *ROLE, *CHECK])
+    exported = reader.assert_exported()
+    assert "COMPLETE" in reader.output_of("Verify")
+    assert_readable(reader, exported, monkeypatch)
+
+
+@readers(("cli",), ("graphql",))
+def test_with_an_access_key(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader.follow([*BEFORE, *KEY, *CHECK])
+    exported = reader.assert_exported()
+    assert "COMPLETE" in reader.output_of("Verify")
+    assert_readable(reader, exported, monkeypatch)
+    # The guide says to delete what holds the secret.
+    [key] = iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]
+    assert not [file for file in reader.folder.iterdir() if file.is_file() and key["AccessKeyId"] in file.read_text()]
+
+
+@readers(("cli", "iam"), ("graphql", "iam"))
+def test_an_encrypted_bucket_a_move_and_the_end(reader: Reader) -> None:
+    reader.follow([*BEFORE, *ROLE, ENCRYPT, "A4. Test the connection", MOVE, "A4. Test the connection", DELETE])
+    reader.assert_exported()
+    assert reader.tenant.administrator.list() == []
+    role = iam(reader).get_role_policy(RoleName="audit-export", PolicyName="audit-export")["PolicyDocument"]
+    assert f"{reader.settings['BUCKET']}-2/" in json.dumps(role)
+    new = f"{reader.settings['BUCKET']}-2"
+    assert reader.stack.client("s3", reader.settings["ACCOUNT"]).head_object(Bucket=new, Key=f"{BUCKET_PATH}/{MARKER}")
+
+
+@readers(("cli",), ("graphql",))
+def test_a_rotated_access_key(reader: Reader) -> None:
+    reader.follow([*BEFORE, *KEY, ROTATE, "B4. Narrow the permission, and test", DELETE])
+    reader.assert_exported()
+    [key] = iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]
+    assert key["Status"] == "Active"
+
+
+@readers(("cli", "iam", "foreign"), ("graphql", "iam", "foreign"))
+def test_a_bucket_of_another_account(reader: Reader) -> None:
+    assert reader.settings["ACCOUNT"] != reader.settings["BUCKET_OWNER"]
+    bucket, export, role, test, run = ROLE
+    reader.follow([*BEFORE, bucket, export, role, FOREIGN, test, run], as_bucket_owner=(bucket, run))
+    reader.assert_exported()
+
+
+def iam(reader: Reader) -> Any:
+    return reader.stack.client("iam", reader.settings["ACCOUNT"])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Reading the files
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def assert_readable(reader: Reader, exported: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(reader.folder)
+    assert_jq_counts_right(reader, exported)
+    assert_duckdb_counts_right(exported)
+    assert_athena_knows_every_column(reader)
+
+
+def assert_jq_counts_right(reader: Reader, exported: list[dict[str, Any]]) -> None:
+    count, _, rest = reader.output_of("zcat and jq").partition("\n")
+    assert int(count) == len(exported)
+    *last, actions = json_documents(rest)
+    assert last == exported[-3:]
+    assert actions == Counter(event["action"] for event in exported)
+    rows = (reader.folder / "events.tsv").read_text().splitlines()
+    assert [row.split("\t")[0] for row in rows] == [event["eventTimestamp"] for event in exported]
+
+
+def json_documents(text: str) -> list[Any]:
+    documents, decoder, position = [], json.JSONDecoder(), 0
+    while text[position:].strip():
+        position += len(text[position:]) - len(text[position:].lstrip())
+        document, position = decoder.raw_decode(text, position)
+        documents.append(document)
+    return documents
+
+
+def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
+    view, per_day, slowest = (block.text for block in blocks_of("DuckDB", "duckdb"))
+    with duckdb.connect() as database:
+        database.execute(view)
+        found = {(str(date), action): events for date, action, events in database.execute(per_day).fetchall()}
+        assert found == Counter((event["receivedTimestamp"][:10], event["action"]) for event in exported)
+        rows = database.execute(slowest).fetchall()
+        durations = sorted(
+            (event["auditPayload"]["durationMs"] for event in exported if event["action"] == "QUERY"), reverse=True
+        )
+        assert [milliseconds for _, milliseconds, _ in rows] == durations[:10]
+        assert all(name and query for name, _, query in rows)
+        missing = (
+            "SELECT count(*) FROM audit_events WHERE id IS NULL OR eventTimestamp IS NULL OR receivedTimestamp IS NULL"
+        )
+        assert database.execute(missing).fetchone() == (0,)
+        assert described(database, "audit_events") == athena_columns()
+
+
+def assert_athena_knows_every_column(reader: Reader) -> None:
+    """Every field of the exported files that DuckDB finds by itself is in Athena's table, and the files lie where it looks."""
+    with duckdb.connect() as database:
+        database.execute(
+            "CREATE VIEW found AS SELECT * FROM read_json('audit-log/date=*/*.ndjson.gz', format = 'newline_delimited',"
+            " hive_partitioning = true, sample_size = -1, map_inference_threshold = -1)"
+        )
+        found = described(database, "found")
+    athena = athena_columns()
+    assert set(found) <= set(athena), set(found) - set(athena)
+    for name in ("actor", "targets", "relatedresources"):
+        assert fields_of(found[name]) <= fields_of(athena[name]), name
+    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    location, template = (
+        re.search(pattern, ddl)[1]
+        for pattern in (r"LOCATION '(s3://[^']+/)'", r"'storage.location.template' = '([^']+)'")
+    )
+    assert template == f"{location}date=${{date}}/"
+    folder = re.escape(f"{reader.settings['BUCKET_PATH']}/{reader.id}/")
+    keys = [entry["Key"] for entry in reader.bucket.objects(f"{reader.settings['BUCKET_PATH']}/{reader.id}/")]
+    in_days = [key for key in keys if re.match(rf"{folder}date=\d{{4}}-\d\d-\d\d/", key)]
+    assert sorted(in_days) == reader.bucket.data_keys(reader.id)
+    assert all(key.startswith(f"{BUCKET_PATH}/{reader.id}/_digests/") for key in set(keys) - set(in_days))
+
+
+def described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Columns and their types as Athena would write them: in lower case, and what has no type of its own as a string."""
+    rows = database.execute(f"DESCRIBE {relation}").fetchall()
+    return {name.lower(): as_athena_type(type_) for name, type_, *_ in rows}
+
+
+def as_athena_type(type_: str) -> str:
+    text = type_.lower().replace('"', "")
+    text = re.sub(r"timestamp with time zone|timestamp|varchar|json|date|uuid|bigint", "string", text)
+    while text.endswith("[]"):
+        return f"array<{as_athena_type(text[:-2])}>"
+    if text.startswith("struct(") and "(" not in text[7:]:
+        fields = re.sub(r"(\w+) (\w+)", r"\1:\2", text[7:-1]).replace(", ", ",")
+        return f"struct<{fields}>"
+    return text
+
+
+def athena_columns() -> dict[str, str]:
+    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
+    columns = dict(line.strip().rstrip(",").split(" ", 1) for line in listed[1].splitlines())
+    return columns | {listed[2]: listed[3]}
+
+
+def fields_of(type_: str) -> set[str]:
+    return set(re.findall(r"(\w+):", type_))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The text
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
+    followed = {*BEFORE, *ROLE, *KEY, *CHECK, ENCRYPT, FOREIGN, ROTATE, MOVE, DELETE}
+    assert {block.section for block in BLOCKS if block.language == "sh"} == followed
+    assert {tag for block in BLOCKS for tag in block.tags} == {
+        "settings", "cli", "graphql", "iam", "cloudformation", "duckdb", "athena",
+    }  # fmt: skip
+    assert {block.language for block in BLOCKS} == {"sh", "sql"}
+
+
+def test_every_way_to_fail_has_a_remedy() -> None:
+    codes = set(re.findall(r'^\s+\w+ = "([A-Z_]+)",', CONNECTION_CODES.read_text(), re.MULTILINE))
+    assert len(codes) >= 11
+    troubleshooting = GUIDE.read_text().partition("## Troubleshooting")[2]
+    assert (
+        set(re.findall(r"^\| `([A-Z_]+)` \|", troubleshooting, re.MULTILINE)) - {"SUCCESS", "FAILED", "PENDING"}
+        >= codes
+    )
+
+
+def test_every_link_leads_somewhere() -> None:
+    text = GUIDE.read_text()
+    anchors = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if file:
+            assert (GUIDE.parent / file).exists(), target
+        else:
+            assert anchor in anchors, target
