@@ -101,8 +101,8 @@ def _development_jwks() -> str:
 def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dict:
     return {
         "emulator": emulator.name,
-        "capabilities": {_camel_case(capability): capability not in emulator.lacks for capability in Capability},
-        "lacks": {_camel_case(capability): reason for capability, reason in emulator.lacks.items()},
+        "capabilities": {capability.key: capability not in emulator.lacks for capability in Capability},
+        "lacks": {capability.key: reason for capability, reason in emulator.lacks.items()},
         "endpoint": endpoint,
         "region": REGION,
         "serviceAccountId": SERVICE_ACCOUNT,
@@ -130,8 +130,3 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
         "signingKeyArn": outputs["SigningKeyArn"],
         "logs": str(LOG),
     }
-
-
-def _camel_case(capability: Capability) -> str:
-    first, *others = capability.value.split()
-    return first + "".join(word.capitalize() for word in others)

@@ -18,6 +18,7 @@ import requests
 from botocore.client import BaseClient
 from botocore.config import Config
 
+from emulators import Capability
 from settings import STACK_FILE
 
 MARKER = ".immuta.export.log"
@@ -71,6 +72,10 @@ class Stack:
             return cls(json.loads(STACK_FILE.read_text()))
         except FileNotFoundError:
             raise StackMissing(f"{STACK_FILE} is missing: run `make up` first") from None
+
+    def why_without(self, capability: Capability) -> str | None:
+        """Why the emulator lacks it; None if it has it. The one thing to ask about the emulator that the stack runs on."""
+        return self.description["lacks"].get(capability.key)
 
     @property
     def graphql_url(self) -> str:

@@ -13,6 +13,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
+from emulators import Capability
 from local_stack import (
     REQUEST_TIMEOUT_SECONDS,
     Administrator,
@@ -42,12 +44,25 @@ TOKEN_LIFETIME_SECONDS = 3_600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back over all tests comes last."""
+    """What looks back over all tests comes last. A test is left out only for a capability that it names."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    for item in items:
+        for marker in item.iter_markers("requires"):
+            for capability in map(Capability, marker.args):
+                if reason := running().why_without(capability):
+                    item.add_marker(pytest.mark.skip(reason=f"{capability}: {reason}"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "last: looks back over what all other tests did, and so runs after them")
+    config.addinivalue_line(
+        "markers", "requires(capability, …): can prove something only on an emulator with these (infra/local/emulators)"
+    )
+
+
+@cache
+def running() -> Stack:
+    return Stack.load()
 
 
 @dataclass
@@ -70,7 +85,7 @@ def record() -> Record:
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    return Stack.load()
+    return running()
 
 
 @pytest.fixture(scope="session")

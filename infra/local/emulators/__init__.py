@@ -21,6 +21,16 @@ class Capability(StrEnum):
     """A role's trust policy says who of another account may assume it."""
     SCHEDULE_FIRING = "schedule firing"
     """A schedule of EventBridge Scheduler invokes its target."""
+    BUCKET_REGIONS = "bucket regions"
+    """A bucket answers in its own Region alone, and elsewhere says which that is."""
+    UNTOUCHED_BODIES = "untouched bodies"
+    """API Gateway hands a request's body on as it came, whatever its Content-Encoding says."""
+
+    @property
+    def key(self) -> str:
+        """In stack.json."""
+        first, *others = self.value.split()
+        return first + "".join(word.capitalize() for word in others)
 
 
 class Emulator(Protocol):

@@ -24,6 +24,8 @@ PULL_SECONDS = 600
 LACKS = {
     Capability.IAM_ENFORCEMENT: "LocalStack 4.14.0 evaluates no policy but trust policies, and verifies no signature",
     Capability.SCHEDULE_FIRING: "LocalStack 4.14.0 keeps schedules, and never fires them",
+    Capability.BUCKET_REGIONS: "LocalStack 4.14.0 serves a bucket in every Region",
+    Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks what Content-Encoding calls gzip, and fails if it is not",
 }
 # Exit status of install.sh if this machine lacks something.
 MISSING = 3
