@@ -63,10 +63,18 @@ impl AccessArguments {
             Some(path) => Some(read_token(path)?),
             None => environment_token(TOKEN_VARIABLE)?,
         };
+        self.resolve_with(token, profile::path)
+    }
+
+    fn resolve_with(
+        &self,
+        token: Option<Token>,
+        path: impl FnOnce() -> Result<PathBuf, Failure>,
+    ) -> Result<Access, Failure> {
         if let (Some(url), Some(token), None) = (&self.url, &token, &self.profile) {
             return Ok(Access { url: url.clone(), token: token.clone() });
         }
-        let path = profile::path()?;
+        let path = path()?;
         let profiles = Profiles::load(&path)?;
         let (name, profile) = choose(&profiles, self.profile.as_deref(), &path)?;
         let profile_url: Url = profile.url.parse().map_err(|_| invalid_profile(&path, name, "its url is no URL"))?;
@@ -190,4 +198,74 @@ fn run_token_command(words: &[String]) -> Result<Token, Failure> {
         .and_then(|read| read.map_err(|error| error.to_string()))
         .map_err(|reason| invalid(format!("the output of {program}: {reason}")))?;
     Token::parse(&text).map_err(|reason| invalid(format!("what {program} printed {reason}")))
+}
+
+#[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::profile::tests::TemporaryDirectory;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_token_is_read_from_a_file() {
+        let directory = TemporaryDirectory::new();
+        let path = directory.0.join("token");
+        fs::write(&path, "abc\n").unwrap();
+        assert_eq!(read_token(&path).unwrap().authorization().to_str().unwrap(), "Bearer abc");
+        fs::write(&path, "a".repeat(10_000)).unwrap();
+        let failure = read_token(&path).unwrap_err().to_string();
+        assert!(failure.ends_with("token: is too long for a token"), "{failure}");
+    }
+
+    #[test]
+    fn a_token_is_what_a_program_prints() {
+        let token = run_token_command(&words(&["printf", "%s\\n", "abc"])).unwrap();
+        assert_eq!(token.authorization().to_str().unwrap(), "Bearer abc");
+        for (command, reason) in [
+            (["false", ""], "false: exit status: 1"),
+            (["audit-export-no-such-program", ""], "audit-export-no-such-program: No such file"),
+            (["printf", "two words"], "what printf printed holds no token"),
+        ] {
+            let failure = run_token_command(&words(&command)).unwrap_err().to_string();
+            assert!(failure.contains(reason), "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_profile_goes_nowhere_else() {
+        let directory = TemporaryDirectory::new();
+        fs::write(directory.0.join("token"), "abc").unwrap();
+        let path = directory.0.join("config.toml");
+        let profile = Profile {
+            url: "https://example.com/production".to_owned(),
+            token_file: Some("token".into()),
+            token_command: None,
+            token_environment: None,
+        };
+        let profiles = Profiles { default_profile: None, profiles: [("production".to_owned(), profile)].into() };
+        profiles.store(&path).unwrap();
+        let resolve = |url: Option<&str>, profile: Option<&str>| {
+            AccessArguments {
+                profile: profile.map(ToOwned::to_owned),
+                url: url.map(|url| url.parse().unwrap()),
+                token_file: None,
+            }
+            .resolve_with(None, || Ok(path.clone()))
+        };
+        assert_eq!(resolve(None, Some("production")).unwrap().url.as_str(), "https://example.com/production");
+        assert!(resolve(Some("https://example.com/staging"), Some("production")).is_ok());
+        let failures = [
+            resolve(Some("https://example.org/production"), Some("production")),
+            resolve(None, Some("staging")),
+            resolve(None, None),
+        ]
+        .map(|outcome| outcome.unwrap_err().to_string().replace(path.to_str().unwrap(), "PATH"));
+        insta::assert_snapshot!(failures.join("\n\n"));
+    }
 }

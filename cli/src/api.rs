@@ -3,6 +3,7 @@
 mod diagnosis;
 mod graphql;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 pub mod test_server;
 
 use std::time::Duration;
@@ -39,7 +40,10 @@ pub fn client(access: &Access, request_timeout: Duration) -> Result<Client, Fail
         (AUTHORIZATION, access.token.authorization()),
         (VERSION_HEADER, HeaderValue::from_static(VERSION)),
     ]);
-    Client::builder()
+    let builder = Client::builder();
+    // No proxy reaches what listens on this machine.
+    let builder = if is_local(&access.url) { builder.no_proxy() } else { builder };
+    builder
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(request_timeout)
         // A redirect would carry the token to where it doesn't belong.
@@ -60,12 +64,15 @@ pub fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
         return Err(invalid("begins with https:// (or http:// for a local stack)"));
     }
     // The token would go over the wire for everyone to read.
-    let is_local = matches!(base.host_str(), Some(host) if host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]");
-    if base.scheme() == "http" && !is_local {
+    if base.scheme() == "http" && !is_local(base) {
         return Err(invalid("http:// is only for a stack on this machine"));
     }
     let joined = format!("{}{path}", base.as_str().trim_end_matches('/'));
     Url::parse(&joined).map_err(|error| invalid(&error.to_string()))
+}
+
+fn is_local(url: &Url) -> bool {
+    matches!(url.host_str(), Some(host) if matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost"))
 }
 
 /// The body of an answer. What is longer than [`MAX_ANSWER_LENGTH`] is a page of something else: its beginning is enough

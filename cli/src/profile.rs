@@ -167,3 +167,88 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+pub mod tests {
+    use super::*;
+
+    /// A directory of one test, deleted with its content.
+    pub struct TemporaryDirectory(pub PathBuf);
+
+    impl TemporaryDirectory {
+        pub fn new() -> Self {
+            let path = std::env::temp_dir().join(format!("audit-export-{}", uuid::Uuid::new_v4()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for TemporaryDirectory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn profiles() -> Profiles {
+        let profile = Profile {
+            url: "https://example.com/production".to_owned(),
+            token_file: Some("token".into()),
+            token_command: None,
+            token_environment: None,
+        };
+        Profiles { default_profile: Some("a".to_owned()), profiles: [("a".to_owned(), profile)].into() }
+    }
+
+    #[test]
+    fn what_is_stored_is_loaded() {
+        let directory = TemporaryDirectory::new();
+        let path = directory.0.join("new/config.toml");
+        assert_eq!(Profiles::load(&path).unwrap(), Profiles::default());
+        profiles().store(&path).unwrap();
+        // Twice: the second replaces the first.
+        profiles().store(&path).unwrap();
+        assert_eq!(Profiles::load(&path).unwrap(), profiles());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_see_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = TemporaryDirectory::new();
+        let path = directory.0.join("new/config.toml");
+        profiles().store(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        for open in [0o640, 0o604, 0o602, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let failure = Profiles::load(&path).unwrap_err().to_string();
+            assert!(failure.contains(&format!("chmod 600 '{}'", path.display())), "{open:o}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_one_source() {
+        let Profile { url, .. } = profiles().profiles["a"].clone();
+        let none = Profile { url, token_file: None, token_command: None, token_environment: None };
+        let directory = Path::new("/etc/audit-export");
+        assert_eq!(none.token_source(directory), None);
+        let file = Profile { token_file: Some("token".into()), ..none.clone() };
+        assert_eq!(file.token_source(directory), Some(TokenSource::File("/etc/audit-export/token".into())));
+        let both = Profile { token_environment: Some("TOKEN".to_owned()), ..file };
+        assert_eq!(both.token_source(directory), None);
+        let empty = Profile { token_command: Some(Vec::new()), ..none };
+        assert_eq!(empty.token_source(directory), None);
+    }
+
+    #[test]
+    fn a_misspelled_key_is_told() {
+        let directory = TemporaryDirectory::new();
+        let path = directory.0.join("config.toml");
+        write_private(&path, b"[profiles.a]\nurl = \"https://example.com\"\ntoken = \"x\"\n").unwrap();
+        let failure = Profiles::load(&path).unwrap_err().to_string();
+        assert!(failure.contains("unknown field `token`"), "{failure}");
+    }
+}

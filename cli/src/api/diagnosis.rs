@@ -198,15 +198,13 @@ pub fn of_answer(status: StatusCode, location: Option<&str>, text: &str) -> Diag
     if is_page(text) {
         return if status.is_server_error() {
             Diagnosis {
-                what: format!(
-                    "{status}: a proxy or load balancer answered with a page of HTML, not the service: {beginning}"
-                ),
+                what: format!("{status}: a proxy or load balancer answered with {}, not the service", page(text)),
                 check: "It doesn't reach the service: try again in a minute; if it stays so, check --url, HTTPS_PROXY and \
                         NO_PROXY, and ask whoever runs what stands between.",
             }
         } else {
             Diagnosis {
-                what: format!("{status}: a web page answered (HTML), not the service: {beginning}"),
+                what: format!("{status}: {} answered, not the service", page(text)),
                 check: "Check --url: it is the base URL of the API, not of a website or a page to log in.",
             }
         };
@@ -238,6 +236,17 @@ fn is_page(text: &str) -> bool {
         || start.starts_with("<!--")
 }
 
+/// "a web page (Bad gateway)", after its title.
+fn page(text: &str) -> String {
+    // Letters of ASCII alone: positions stay those of `text`.
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title>").zip(lower.find("</title>")).and_then(|(start, end)| text.get(start + 7..end));
+    match title.map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => format!("a web page ({})", beginning(title)),
+        None => "a web page".to_owned(),
+    }
+}
+
 fn beginning(text: &str) -> String {
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown: String = printable(&text).chars().take(MAX_SHOWN_LENGTH_CHARACTERS).collect();
@@ -260,7 +269,10 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
         "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" => Failure::Unavailable(reason),
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::TokenRefused(reason),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable(reason),
-        _ => Failure::Refused { what: what.to_owned(), reason },
+        code => Failure::Refused {
+            what: what.to_owned(),
+            reason: format!("{reason}\n  audit-export explain {} tells more.", printable(code)),
+        },
     }
 }
 

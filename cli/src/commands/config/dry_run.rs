@@ -34,3 +34,24 @@ fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: Outp
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::{
+        super::file::{ConfigurationFile, Kind, Purpose},
+        *,
+    };
+
+    const FILE: &str = r#"{"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}"#;
+
+    #[test]
+    fn all_but_the_secret_is_shown() {
+        let file = ConfigurationFile::parse(FILE, Purpose::Create).unwrap();
+        let shown = [OutputFormat::Table, OutputFormat::Json].map(|format| {
+            render("createS3AccessKeyExportConfiguration", file.data(Kind::AccessKey, Purpose::Create), format)
+        });
+        insta::assert_snapshot!(shown.join("\n\n"));
+    }
+}

@@ -480,3 +480,152 @@ fn unknown_field(name: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    fn role() -> serde_json::Value {
+        json!({
+            "interval": "EVERY_24_HOURS",
+            "bucketName": "acme-audit",
+            "bucketPath": "logs",
+            "region": "eu-west-1",
+            "roleArn": "arn:aws:iam::222222222222:role/audit-export",
+        })
+    }
+
+    fn access_key() -> serde_json::Value {
+        json!({
+            "interval": "EVERY_2_HOURS",
+            "bucketName": "acme-audit",
+            "region": "eu-west-1",
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+            "secretAccessKey": SECRET,
+        })
+    }
+
+    fn with(mut file: serde_json::Value, changes: serde_json::Value) -> String {
+        file.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        file.to_string()
+    }
+
+    fn parse(text: &str) -> ConfigurationFile {
+        ConfigurationFile::parse(text, Purpose::Create).unwrap()
+    }
+
+    fn problems(text: &str, purpose: Purpose) -> String {
+        let problems = ConfigurationFile::parse(text, purpose).and_then(|file| {
+            let kind = match purpose {
+                Purpose::Create => file.kind_to_create(None)?,
+                Purpose::Update => file.kind()?.unwrap_or(Kind::AssumedRole),
+            };
+            file.check(kind, purpose)
+        });
+        problems.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_kind_is_told_from_the_fields() {
+        assert_eq!(parse(&role().to_string()).kind_to_create(None), Ok(Kind::AssumedRole));
+        assert_eq!(parse(&access_key().to_string()).kind_to_create(None), Ok(Kind::AccessKey));
+        // As the product's documentation has it: every field is there, and those that don't apply are empty.
+        let empty = with(role(), json!({ "accessKeyId": "", "secretAccessKey": null }));
+        assert_eq!(parse(&empty).kind_to_create(Some(Kind::AssumedRole)), Ok(Kind::AssumedRole));
+        let data = parse(&empty).data(Kind::AssumedRole, Purpose::Create);
+        assert!(!data.contains_key("accessKeyId") && data.contains_key("roleArn"), "{data:?}");
+    }
+
+    #[test]
+    fn a_file_of_the_other_kind_is_refused() {
+        let refused = |file: serde_json::Value, expected| {
+            parse(&file.to_string()).kind_to_create(Some(expected)).unwrap_err().to_string()
+        };
+        assert!(refused(role(), Kind::AccessKey).contains("create:s3:assumedRole"));
+        assert!(refused(access_key(), Kind::AssumedRole).contains("create:s3:accessKey"));
+        assert_eq!(refused(json!({}), Kind::AccessKey), "needs accessKeyId");
+        assert_eq!(refused(json!({}), Kind::AssumedRole), "needs roleArn");
+    }
+
+    /// As they are printed.
+    #[test]
+    fn what_is_wrong_with_a_file() {
+        let both = with(role(), json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
+        let cases = [
+            ("both kinds", both, Purpose::Create),
+            ("no kind", json!({ "interval": "EVERY_24_HOURS" }).to_string(), Purpose::Create),
+            ("a typing error", with(role(), json!({ "buckeName": "a", "bucket_path": "b" })), Purpose::Create),
+            ("an unknown field", with(role(), json!({ "frequency": "daily" })), Purpose::Create),
+            ("a secret as a name", with(role(), json!({ SECRET: "a" })), Purpose::Create),
+            ("numbers", with(role(), json!({ "expectedBucketOwner": 222_222_222_222_u64 })), Purpose::Create),
+            ("a version to create", with(role(), json!({ "version": 1 })), Purpose::Create),
+            ("no JSON", "{\n \"interval\": EVERY_24_HOURS".to_owned(), Purpose::Create),
+            ("a list", "[]".to_owned(), Purpose::Create),
+            ("a text", format!("\"{SECRET}\""), Purpose::Create),
+            ("a field twice", r#"{"region": "eu-west-1", "region": "eu-west-2"}"#.to_owned(), Purpose::Create),
+            (
+                "values",
+                with(role(), json!({ "interval": "DAILY", "bucketName": "Acme", "region": "", "startFrom": "x" })),
+                Purpose::Create,
+            ),
+            ("another partition", with(role(), json!({ "region": "cn-north-1" })), Purpose::Create),
+            (
+                "what can't be updated",
+                json!({ "startFrom": "now", "idempotencyKey": "a" }).to_string(),
+                Purpose::Update,
+            ),
+            ("an update", json!({ "interval": null, "kmsKeyArn": "alias/x" }).to_string(), Purpose::Update),
+            ("a version in quotes", json!({ "version": "1" }).to_string(), Purpose::Update),
+        ];
+        let told: Vec<String> =
+            cases.iter().map(|(what, text, purpose)| format!("{what}: {}", problems(text, *purpose))).collect();
+        let told = told.join("\n\n");
+        assert!(!told.contains(SECRET));
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn what_can_be_checked_offline_is_right() {
+        for file in [role().to_string(), access_key().to_string(), with(role(), json!({ "description": "Für uns" }))] {
+            let file = parse(&file);
+            file.check(file.kind_to_create(None).unwrap(), Purpose::Create).unwrap();
+        }
+        // The secret may still come from elsewhere.
+        let mut key = access_key();
+        key.as_object_mut().unwrap().remove("secretAccessKey");
+        parse(&key.to_string()).check(Kind::AccessKey, Purpose::Create).unwrap();
+        for update in [
+            json!({}),
+            json!({ "interval": "EVERY_4_HOURS", "version": 3 }),
+            json!({ "bucketPath": null, "kmsKeyArn": null }),
+            json!({ "roleArn": "arn:aws-cn:iam::222222222222:role/export" }),
+            json!({ "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab" }),
+        ] {
+            let file = ConfigurationFile::parse(&update.to_string(), Purpose::Update).unwrap();
+            file.check(file.kind().unwrap().unwrap_or(Kind::AssumedRole), Purpose::Update).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_the_file_says() {
+        let sent = |file: serde_json::Value, kind, purpose| {
+            let file = ConfigurationFile::parse(&file.to_string(), purpose).unwrap();
+            serde_json::to_value(file.data(kind, purpose)).unwrap()
+        };
+        assert_eq!(sent(role(), Kind::AssumedRole, Purpose::Create), role());
+        assert_eq!(sent(access_key(), Kind::AccessKey, Purpose::Create), access_key());
+        let update = json!({ "bucketPath": null, "version": 4 });
+        assert_eq!(sent(update.clone(), Kind::AssumedRole, Purpose::Update), update);
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let file = parse(&access_key().to_string());
+        assert!(!format!("{file:?} {:?}", file.data(Kind::AccessKey, Purpose::Create)).contains(SECRET));
+    }
+}

@@ -68,17 +68,6 @@ pub fn updated(configuration: &Configuration, style: &Style) -> String {
     sections.join("\n\n")
 }
 
-/// The outcome of a connection test: each check, what to do next, and when the first files come.
-pub fn tested(configuration: &Configuration, style: &Style) -> String {
-    let status = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
-    let mut sections = vec![format!("Connection to {}: {status}", location(configuration))];
-    if !configuration.next_steps.is_empty() {
-        sections.push(next_steps(&configuration.next_steps, style));
-    }
-    sections.extend(first_export(configuration, style));
-    sections.join("\n\n")
-}
-
 pub fn enabled(configuration: &Configuration, style: &Style) -> String {
     let mut lines = vec![format!("Export configuration {} is enabled.", configuration.id)];
     if let Some(time) = &configuration.next_export_at {
@@ -135,7 +124,7 @@ fn unexported(configuration: &Configuration, consequence: &str, style: &Style) -
     }
 }
 
-fn first_export(configuration: &Configuration, style: &Style) -> Option<String> {
+pub fn first_export(configuration: &Configuration, style: &Style) -> Option<String> {
     let time = configuration.next_export_at.as_ref().filter(|_| configuration.last_export.is_none())?;
     Some(format!("The first export begins {}.", style.time(time)))
 }
