@@ -1,9 +1,11 @@
 # Everything is installed into .tools/, built into target/ and .aws-sam/, and run from .local/.
-# PORT=4566 is where the local stack listens; another is chosen if it is taken.
+# PORT=4566 is where the local stack listens; another is chosen if it is taken. EMULATOR=ministack|localstack is what it runs on.
 SHELL := /bin/sh
 PYTHON := .tools/tools/bin/python
 CLI := $(abspath target/lambda/audit-export/bootstrap)
 LOCAL := $(or $(AUDIT_EXPORT_LOCAL_DIRECTORY),.local)
+
+export EMULATOR PORT
 
 TENANT ?= acme
 PERMISSIONS ?= AUDIT,AUDIT_WRITE
@@ -11,10 +13,10 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token test sim lint fmt lock tools
+.PHONY: help demo up down token test test-localstack sam-local lambda-local sim lint fmt lock tools
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: up ## Plays two customers from ingest to the files in their buckets, on a local stack
 	@AUDIT_EXPORT_CLI=$(CLI) $(PYTHON) infra/local/demo.py
@@ -31,6 +33,9 @@ token: ## Prints a token for the local stack: make token TENANT=acme PERMISSIONS
 
 test: tools ## Formatting, lints, unit tests, and end-to-end tests on a stack of their own
 	@$(PYTHON) infra/local/checks.py test
+
+test-localstack: tools ## The end-to-end tests on LocalStack, and what was left out there
+	@$(PYTHON) infra/local/checks.py localstack
 
 sim: ## Plays SEEDS histories of the export engine, or the one of SEED: make sim SEEDS=1000000, make sim SEED=17
 	@cargo run --quiet --release --package simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))

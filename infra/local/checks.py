@@ -1,6 +1,7 @@
-"""`make lint` and `make test`: runs every suite, adds up what passed and failed, and ends with that as a line of its own.
+"""`make lint`, `make test` and `make test-localstack`: runs every suite, lists what was left out and why, adds up what passed
+and failed, and ends with that as a line of its own.
 
-Usage: checks.py lint|test. The exit status is 1 if anything failed.
+Usage: checks.py lint|test|localstack. The exit status is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from settings import CLI, ROOT, TOOLS, tool_environment
+from emulators.localstack import PLUGIN_DIRECTORY, why_not, why_not_as_process
+from settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
-# The end-to-end tests get a stack of their own, so that one left running by `make up` is neither used nor disturbed.
-END_TO_END_LOCAL = ROOT / ".local" / "test"
 END_TO_END_TESTS = ROOT / "tests" / "e2e"
 ONE_TEST_SECONDS = 300
 
@@ -26,16 +26,20 @@ ONE_TEST_SECONDS = 300
 class Count:
     passed: int
     failed: int
+    skipped: tuple[str, ...] = ()
+    """Each test that was left out, with the reason."""
 
     @classmethod
     def of_status(cls, status: int) -> Count:
         return cls(1, 0) if status == 0 else cls(0, 1)
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.passed + other.passed, self.failed + other.failed)
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
 
     def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed"
+        return f"{self.passed} passed, {self.failed} failed" + (
+            f", {len(self.skipped)} skipped" if self.skipped else ""
+        )
 
 
 def formatting() -> Count:
@@ -74,27 +78,77 @@ def rust_tests() -> Count:
 
 
 def end_to_end_tests() -> Count:
-    environment = {"AUDIT_EXPORT_LOCAL_DIRECTORY": str(END_TO_END_LOCAL), "AUDIT_EXPORT_CLI": str(CLI)}
+    return _end_to_end("ministack")
+
+
+def process_executor() -> Count:
+    """In LocalStack's Python, because what is tested is loaded into LocalStack."""
+    if (status := _run(PLUGIN_DIRECTORY / "install.sh")) != 0:
+        return Count.of_status(status)
+    return _pytest(
+        PLUGIN_DIRECTORY,
+        python=TOOL_DIRECTORY / "localstack" / "bin" / "python",
+        extra={"PYTHONPATH": str(PLUGIN_DIRECTORY)},
+    )
+
+
+def end_to_end_tests_on_localstack() -> Count:
+    return _end_to_end("localstack")
+
+
+def _end_to_end(emulator: str) -> Count:
+    # A stack of their own, so that one left running by `make up` is neither used nor disturbed.
+    environment = {
+        "AUDIT_EXPORT_LOCAL_DIRECTORY": str(ROOT / ".local" / f"test-{emulator}"),
+        "AUDIT_EXPORT_CLI": str(CLI),
+        "EMULATOR": emulator,
+    }
     scripts = Path(__file__).parent
     _run(sys.executable, scripts / "down.py", extra=environment)
     try:
         if (status := _run(sys.executable, scripts / "up.py", extra=environment)) != 0:
             return Count.of_status(status)
-        return _pytest(END_TO_END_TESTS, extra=environment)
+        return _pytest(END_TO_END_TESTS, name=f"e2e-{emulator}", extra=environment)
     finally:
         _run(sys.executable, scripts / "down.py", extra=environment)
 
 
+def localstack() -> list[Callable[[], Count]]:
+    """The suites that need LocalStack; without those that this machine lacks something for, unless it is CI's."""
+    must = bool(os.environ.get("CI"))
+    left_out = {process_executor: why_not_as_process(), end_to_end_tests_on_localstack: why_not()}
+    return [suite if must or reason is None else _left_out(suite, reason) for suite, reason in left_out.items()]
+
+
+def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
+    def leave_out() -> Count:
+        print(reason)
+        return Count(0, 0, (f"{suite.__name__.replace('_', ' ')}: {reason}",))
+
+    leave_out.__name__ = suite.__name__
+    return leave_out
+
+
 LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, template_rules]
-SUITES = {"lint": LINT, "test": [*LINT, rust_tests, end_to_end_tests]}
+SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
+    "lint": lambda: LINT,
+    "test": lambda: [*LINT, rust_tests, end_to_end_tests],
+    "localstack": localstack,
+}
 
 
-def _pytest(directory: Path, extra: dict[str, str] | None = None) -> Count:
-    report = ROOT / ".local" / f"pytest-{directory.name}.xml"
+def _pytest(
+    directory: Path,
+    *,
+    name: str | None = None,
+    python: Path | str = sys.executable,
+    extra: dict[str, str] | None = None,
+) -> Count:
+    report = ROOT / ".local" / f"pytest-{name or directory.name}.xml"
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
     status = _run(
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", ONE_TEST_SECONDS,
+        python, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", ONE_TEST_SECONDS,
         "--junit-xml", report, directory, extra=extra,
     )  # fmt: skip
     count = _counted(report) if report.exists() else Count(0, 0)
@@ -102,12 +156,18 @@ def _pytest(directory: Path, extra: dict[str, str] | None = None) -> Count:
 
 
 def _counted(report: Path) -> Count:
-    suites = [suite.attrib for suite in xml.etree.ElementTree.parse(report).iter("testsuite")]
+    root = xml.etree.ElementTree.parse(report).getroot()
+    suites = [suite.attrib for suite in root.iter("testsuite")]
     total, failed, skipped = (
         sum(int(suite[name]) for suite in suites for name in names)
         for names in (["tests"], ["failures", "errors"], ["skipped"])
     )
-    return Count(max(total - failed - skipped, 0), failed)
+    reasons = tuple(
+        f"{test.attrib['classname'].rpartition('.')[2]}::{test.attrib['name']}: {left_out.attrib['message']}"
+        for test in root.iter("testcase")
+        for left_out in test.iter("skipped")
+    )
+    return Count(max(total - failed - skipped, 0), failed, reasons)
 
 
 def _run(*command: object, extra: dict[str, str] | None = None) -> int:
@@ -117,17 +177,21 @@ def _run(*command: object, extra: dict[str, str] | None = None) -> int:
 
 def main(name: str) -> int:
     counts: dict[str, Count] = {}
-    for suite in SUITES[name]:
+    for suite in SUITES[name]():
         print(f"\n=== {suite.__name__.replace('_', ' ')}", flush=True)
         counts[suite.__name__] = suite()
+    total = sum(counts.values(), Count(0, 0))
+    if total.skipped:
+        print("\n=== left out")
+        print(*total.skipped, sep="\n")
     print("\n=== summary")
     for suite_name, count in counts.items():
-        print(f"{suite_name.replace('_', ' '):20} {count}")
-    total = sum(counts.values(), Count(0, 0))
+        print(f"{suite_name.replace('_', ' '):32} {count}")
     print(f"\n{total}")
     return 1 if total.failed else 0
 
 
 if __name__ == "__main__":
-    os.environ.pop("AUDIT_EXPORT_LOCAL_DIRECTORY", None)
+    for name in ("AUDIT_EXPORT_LOCAL_DIRECTORY", "EMULATOR"):
+        os.environ.pop(name, None)
     sys.exit(main(sys.argv[1]))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes tools.txt and emulator.txt anew from tools.in and emulator.in.
+# Writes tools.txt, emulator.txt and localstack.txt anew from the *.in beside them.
 set -eu
 cd "$(dirname "$0")"
 for environment in tools emulator; do
@@ -7,3 +7,8 @@ for environment in tools emulator; do
         --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
         --output-file "$environment.txt" "$environment.in"
 done
+
+# With what was there when it was released: newer ones of what it leaves open break it.
+../../.tools/tools/bin/uv pip compile --quiet --upgrade --exclude-newer 2026-03-15 --python-platform linux \
+    --python-version 3.13 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+    --custom-compile-command "make lock" --output-file localstack.txt localstack.in

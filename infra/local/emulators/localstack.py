@@ -83,8 +83,11 @@ class LocalStack:
 
 def why_not() -> str | None:
     """What this machine lacks to run LocalStack; None if it can."""
-    if _has_image():
-        return None
+    return None if _has_image() else why_not_as_process()
+
+
+def why_not_as_process() -> str | None:
+    """What this machine lacks to run LocalStack without a Docker engine; None if it can."""
     outcome = subprocess.run(
         [PLUGIN_DIRECTORY / "install.sh", "check"], env=tool_environment(), capture_output=True, text=True, check=False
     )
