@@ -28,6 +28,9 @@ from conftest import SETTLE_SECONDS, Tenant, TokenFactory
 from local_stack import MARKER, CustomerAccount, Stack
 from settings import ROOT, TOOLS
 
+# A guide is right only if nothing works without what it says.
+pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
+
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
 TEMPLATE = ROOT / "infra" / "customer" / "cloudformation.yaml"
 CONNECTION_CODES = ROOT / "shared" / "domain" / "src" / "connection.rs"
