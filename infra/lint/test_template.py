@@ -22,8 +22,12 @@ PERMITTED = {
     "ApiRole": {
         ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
+        ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "AuditEventsTable"),
         ("dynamodb:PutItem", "ExportConfigurationsTable"),
+        ("dynamodb:Query", "AuditEventsTable"),
         ("dynamodb:Query", "ExportConfigurationsTable"),
+        ("dynamodb:Query", "ExportRunsTable"),
         ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
         ("lambda:InvokeFunction", "VerifierFunction"),
         ("logs:CreateLogStream", "ApiLogGroup"),
@@ -117,6 +121,21 @@ def test_role_is_permitted_exactly_this(role: str) -> None:
         for resource in as_list(statement["Resource"])
     }
     assert permitted == PERMITTED[role]
+
+
+def test_the_api_counts_events_and_reads_none() -> None:
+    (counts,) = [
+        s
+        for s in statements("ApiRole")
+        if "AuditEventsTable" in map(target, as_list(s["Resource"]))
+        and {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"} & set(as_list(s["Action"]))
+    ]
+    assert counts["Action"] == "dynamodb:Query"
+    assert counts["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["partition", "blockId", "eventCount"]},
+        "Null": {"dynamodb:Attributes": "false"},
+        "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    }
 
 
 def test_no_action_has_a_wildcard() -> None:

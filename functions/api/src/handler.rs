@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_graphql::{Request as GraphQlRequest, Variables};
-use domain::error_code::ErrorCode;
+use domain::{configuration::change::Author, error_code::ErrorCode};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     },
+    request::RequestContext,
 };
 use runtime::{
     client_version::MinimumClientVersion,
@@ -70,16 +71,18 @@ impl Handler {
             ));
         }
         let body = parse_body(request.body().as_ref())?;
-        Ok(json_response(&self.execute(body, caller).await))
+        let author = author_of(request, &caller);
+        Ok(json_response(&self.execute(body, caller, author).await))
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
         self.tokens.verify(authorization_header(headers), Permission::Audit).await
     }
 
-    async fn execute(&self, body: RequestBody, caller: Caller) -> async_graphql::Response {
+    async fn execute(&self, body: RequestBody, caller: Caller, author: Author) -> async_graphql::Response {
         let mut request = GraphQlRequest::new(body.query)
-            .variables(Variables::from_json(Value::Object(body.variables.unwrap_or_default())));
+            .variables(Variables::from_json(Value::Object(body.variables.unwrap_or_default())))
+            .data(author);
         request.operation_name = body.operation_name;
         let Ok(response) = tokio::time::timeout(REQUEST_TIMEOUT, self.schema.execute(request, caller)).await else {
             tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
@@ -88,6 +91,18 @@ impl Handler {
         log(&response);
         response
     }
+}
+
+/// Who is calling, as the audit event of a change tells it. The request is called what API Gateway answers and logs.
+fn author_of(request: &Request, caller: &Caller) -> Author {
+    let (ip, request_id) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            let ip = context.identity.source_ip.as_deref().and_then(|ip| ip.parse().ok());
+            (ip, context.request_id.clone())
+        }
+        _ => (None, None),
+    };
+    Author { subject: caller.subject.clone(), ip, request_id }
 }
 
 /// One line for each request that was run: what came out, nothing of what went in.

@@ -1,6 +1,7 @@
 //! The GraphQL API over export configurations.
 
 mod handler;
+mod jobs;
 mod schema;
 mod service;
 mod settings;
@@ -11,11 +12,17 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use aws::{
-    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
-    test_allowance::TestAllowance, verifier_client::VerifierClient,
+    configurations::{ConfigurationEditor, ConfigurationTable, MAX_TRANSACTION_ATTEMPTS},
+    events::{backlog::EventCounter, writer::EventTable},
+    export_history::ExportHistory,
+    run_queue::RunQueueClient,
+    secrets::SecretVault,
+    signing_keys::SigningKeys,
+    test_allowance::TestAllowance,
+    verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use domain::configuration::ConfigurationId;
+use domain::{block::INGEST_WRITE_BOUND, configuration::ConfigurationId};
 use export::ports::Clock;
 use lambda_http::{Error, Request, run, service_fn};
 use runtime::{clock::SystemClock, token::TokenVerifier};
@@ -25,6 +32,10 @@ use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Set
 /// How long one call to DynamoDB, KMS or SQS may take with its retries. Three of them, one after the other, and a
 /// connection test, which sets its own time-out, fit into a request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+// A change is written together with its event, which nothing may store long after its stamp. All attempts fit into that
+// time, so that a late one is an exception.
+const _: () = assert!(OPERATION_TIMEOUT.as_secs() * (MAX_TRANSACTION_ATTEMPTS as u64) < INGEST_WRITE_BOUND.as_secs());
 
 /// How long one attempt of such a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
@@ -50,17 +61,29 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
 
     let kms = aws_sdk_kms::Client::new(&configuration);
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
+    let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
     let service = Service {
+        editor: ConfigurationEditor::new(
+            &dynamodb,
+            settings.configurations_table.clone(),
+            events,
+            settings.write_shards,
+        ),
         tests: TestAllowance::new(dynamodb.clone(), settings.configurations_table.clone()),
+        history: ExportHistory::new(dynamodb.clone(), settings.runs_table),
+        event_counter: EventCounter::new(dynamodb.clone(), settings.events_table),
         configurations: ConfigurationTable::new(dynamodb, settings.configurations_table),
         secrets: SecretVault::new(kms.clone(), settings.secret_key_arn),
         signing_keys: SigningKeys::new(kms, settings.signing_key_arn, settings.retired_signing_key_arns),
         verifier: VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function),
         run_queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url),
         identity: settings.identity,
-        settle: settings.settle,
+        customer_template: settings.customer_template,
+        schedule: settings.schedule,
+        retention: settings.retention,
         clock: Box::new(|| SystemClock.now()),
         new_id: Box::new(|| ConfigurationId::from_uuid(uuid::Uuid::new_v4())),
+        random: Box::new(rand::random),
     };
     Ok(Handler {
         tokens: TokenVerifier::new(settings.token)?,

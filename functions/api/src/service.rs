@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use aws::{
-    configurations::{ConfigurationTable, CreateAnswer, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT},
+    configurations::{
+        ConfigurationEditor, ConfigurationTable, CreateAnswer, EditAnswer, IdempotentRequest,
+        MAX_CONFIGURATIONS_PER_TENANT,
+    },
+    events::backlog::EventCounter,
+    export_history::ExportHistory,
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::{SigningKeys, SigningPublicKey},
@@ -11,20 +16,28 @@ use aws::{
     verifier_client::VerifierClient,
 };
 use domain::{
+    block::INGEST_WRITE_BOUND,
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, ExportConfiguration, ExportProgress, ServiceIdentity,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+        ServiceIdentity,
+        access_key::{AccessKeyId, SecretAccessKey},
+        change::{Author, Stamp},
         input::{RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
+        update::{Edit, NewIdentity, RawIdentity, RawUpdate, TestedAccessKey, Update, parse_update},
     },
     connection::Connection,
+    customer_template::TemplateUrl,
     export_run::{RunRequest, RunTrigger},
+    interval::ExportSchedule,
     time::Timestamp,
+    verification::{Candidate, VerifierResponse},
 };
 use export::ports::{ConfigurationStore, RunQueue};
 use runtime::token::Caller;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::schema::errors::ApiError;
+use crate::{jobs::place_of, schema::errors::ApiError};
 
 /// How often a change is tried that meets another one.
 const MAX_CHANGE_ATTEMPTS: usize = 3;
@@ -32,16 +45,23 @@ const MAX_CHANGE_ATTEMPTS: usize = 3;
 /// What the use-cases work with.
 pub struct Service {
     pub configurations: ConfigurationTable,
+    pub editor: ConfigurationEditor,
     pub secrets: SecretVault,
     pub signing_keys: SigningKeys,
     pub verifier: VerifierClient,
     pub tests: TestAllowance,
     pub run_queue: RunQueueClient,
+    pub history: ExportHistory,
+    pub event_counter: EventCounter,
     pub identity: ServiceIdentity,
-    /// What was received longer ago than this lies still, and can be exported.
-    pub settle: Duration,
+    pub customer_template: Option<TemplateUrl>,
+    pub schedule: ExportSchedule,
+    /// How long after its receipt an event can be exported.
+    pub retention: Duration,
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub new_id: Box<dyn Fn() -> ConfigurationId + Send + Sync>,
+    /// 128 bits that nobody else draws.
+    pub random: Box<dyn Fn() -> u128 + Send + Sync>,
 }
 
 impl Service {
@@ -56,7 +76,7 @@ impl Service {
 
     pub async fn list(&self, caller: &Caller) -> Result<Vec<ExportConfiguration>, ApiError> {
         let mut configurations = self.configurations.list(&caller.tenant).await?;
-        configurations.sort_by_key(|configuration| (configuration.created_at, configuration.key.configuration_id));
+        configurations.sort_by_key(place_of);
         Ok(configurations)
     }
 
@@ -67,13 +87,14 @@ impl Service {
     pub async fn create_with_role(
         &self,
         caller: &Caller,
+        author: &Author,
         settings: &RawSettings<'_>,
         role_arn: &str,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, role_arn) =
             parse_assumed_role(settings, role_arn, &self.identity).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "role", role_arn.as_str());
-        self.create(caller, self.new_key(caller), settings, Authentication::AssumedRole { role_arn }, content_hash)
+        self.create(author, self.new_key(caller), settings, Authentication::AssumedRole { role_arn }, content_hash)
             .await
     }
 
@@ -81,6 +102,7 @@ impl Service {
     pub async fn create_with_access_key(
         &self,
         caller: &Caller,
+        author: &Author,
         settings: &RawSettings<'_>,
         access_key_id: &str,
         secret: &str,
@@ -92,19 +114,12 @@ impl Service {
         let key = self.new_key(caller);
         let secret = self.secrets.seal(&key, &secret).await?;
         let authentication = Authentication::AccessKey { access_key_id, secret };
-        let created = self.create(caller, key, settings, authentication, content_hash).await?;
+        let created = self.create(author, key, settings, authentication, content_hash).await?;
         // A repeated request finds the outcome of the first, unless that was cut off before the test.
         if created.connection != Connection::Pending {
             return Ok(created);
         }
-        match self.verifier.verify(&created.key).await {
-            Ok(_) => self.load(&created.key).await,
-            Err(error) => {
-                tracing::warn!(configuration_id = %created.key.configuration_id, %error,
-                    "a new configuration could not be tested; it stays PENDING");
-                Ok(created)
-            }
-        }
+        self.test_at_once(created).await
     }
 
     pub async fn test(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
@@ -116,25 +131,102 @@ impl Service {
         self.load(&key).await
     }
 
-    pub async fn set_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<ExportConfiguration, ApiError> {
+    /// Changes what was given. A changed destination or role is tested once it is stored, and a failing or impossible test
+    /// undoes nothing; a new access key is tested before, and replaces nothing unless it works.
+    ///
+    /// With a `version` that isn't the current one (any more) nothing is changed.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        author: &Author,
+        id: &str,
+        version: Option<u64>,
+        (raw, identity): (&RawUpdate<'_>, &RawIdentity<'_>),
+    ) -> Result<ExportConfiguration, ApiError> {
+        let key = key_of(caller, id)?;
+        let mut is_permitted = false;
+        let mut tested: Option<(Destination, TestedAccessKey)> = None;
+        for _ in 0..MAX_CHANGE_ATTEMPTS {
+            let current = self.load(&key).await?;
+            if version.is_some_and(|version| version != current.version) {
+                return Err(ApiError::Conflict { current_version: current.version });
+            }
+            let update = parse_update(&current, raw, identity, &self.identity).map_err(ApiError::InvalidInput)?;
+            if update.brings_a_test() && !is_permitted {
+                self.take_test(caller).await?;
+                is_permitted = true;
+            }
+            let (settings, connection) = match update {
+                Update::Nothing => return Ok(current),
+                Update::Plain(settings) => (settings, None),
+                Update::Connection { settings, destination, role_arn } => {
+                    let identity = role_arn.map_or(NewIdentity::Kept, NewIdentity::Role);
+                    (settings, Some((destination, identity)))
+                }
+                Update::AccessKey { settings, destination, access_key_id, secret } => {
+                    let key = match tested.take() {
+                        None => self.try_out(&current, &destination, access_key_id, &secret).await?,
+                        Some((place, key)) if (&place, &key.access_key_id) == (&destination, &access_key_id) => {
+                            Some(key)
+                        }
+                        // What was tested isn't what it would become, and a second test doesn't fit into a request.
+                        Some(_) => return Err(ApiError::TryAgain),
+                    };
+                    let Some(key) = key else { continue };
+                    tested = Some((destination.clone(), key.clone()));
+                    (settings, Some((destination, NewIdentity::AccessKey(key))))
+                }
+            };
+            let is_untested = matches!(connection, Some((_, NewIdentity::Kept | NewIdentity::Role(_))));
+            let stamp = self.stamp();
+            let edit = Edit { by: &author.subject, at: stamp.at };
+            let changed = match connection {
+                None => current.with_settings(settings, edit),
+                Some((destination, identity)) => current.with_connection(settings, destination, identity, edit),
+            };
+            if self.editor.update(&current, &changed, author, stamp).await? == EditAnswer::Done {
+                self.check_elapsed(stamp)?;
+                return if is_untested { self.test_at_once(changed).await } else { Ok(changed) };
+            }
+        }
+        Err(ApiError::TryAgain)
+    }
+
+    pub async fn set_enabled(
+        &self,
+        caller: &Caller,
+        author: &Author,
+        id: &str,
+        enabled: bool,
+    ) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.load(&key).await?;
             if current.enabled == enabled {
                 return Ok(current);
             }
-            let now = (self.clock)();
-            if let Some(changed) = self.configurations.set_enabled(&current, enabled, &caller.subject, now).await? {
+            let stamp = self.stamp();
+            let changed = current.with_enabled(enabled, Edit { by: &author.subject, at: stamp.at });
+            if self.editor.update(&current, &changed, author, stamp).await? == EditAnswer::Done {
+                self.check_elapsed(stamp)?;
                 return Ok(changed);
             }
         }
         Err(ApiError::TryAgain)
     }
 
-    pub async fn delete(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
+    /// Answers with what it was.
+    pub async fn delete(&self, caller: &Caller, author: &Author, id: &str) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
-        let configuration = self.load(&key).await?;
-        if self.configurations.delete(&key).await? { Ok(configuration) } else { Err(ApiError::NotFound) }
+        for _ in 0..MAX_CHANGE_ATTEMPTS {
+            let current = self.load(&key).await?;
+            let stamp = self.stamp();
+            if self.editor.delete(&current, author, stamp).await? == EditAnswer::Done {
+                self.check_elapsed(stamp)?;
+                return Ok(current);
+            }
+        }
+        Err(ApiError::TryAgain)
     }
 
     pub async fn run(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
@@ -143,7 +235,7 @@ impl Service {
         if !configuration.enabled {
             return Err(ApiError::ConfigurationDisabled);
         }
-        let through = (self.clock)().saturating_sub(self.settle);
+        let through = (self.clock)().saturating_sub(self.schedule.settle);
         self.run_queue.send(&[RunRequest { key, through, trigger: RunTrigger::Manual }]).await?;
         Ok(configuration)
     }
@@ -158,19 +250,71 @@ impl Service {
         }
     }
 
+    /// Tests what was just stored. Where that can't be done, it stays untested.
+    async fn test_at_once(&self, stored: ExportConfiguration) -> Result<ExportConfiguration, ApiError> {
+        match self.verifier.verify(&stored.key).await {
+            Ok(_) => self.load(&stored.key).await,
+            Err(error) => {
+                tracing::warn!(configuration_id = %stored.key.configuration_id, %error,
+                    "a configuration could not be tested; it stays PENDING");
+                Ok(stored)
+            }
+        }
+    }
+
+    /// Tests a new access key before anything of it is stored. `None`: the configuration isn't `current` any more.
+    async fn try_out(
+        &self,
+        current: &ExportConfiguration,
+        destination: &Destination,
+        access_key_id: AccessKeyId,
+        secret: &SecretAccessKey,
+    ) -> Result<Option<TestedAccessKey>, ApiError> {
+        let secret = self.secrets.seal(&current.key, secret).await?;
+        let candidate = Candidate {
+            key: current.key.clone(),
+            version: current.version,
+            destination: destination.clone(),
+            access_key_id: access_key_id.clone(),
+            sealed_secret: secret.clone(),
+        };
+        match self.verifier.try_out(candidate).await? {
+            Some(VerifierResponse::Success { checked_at, user_arn }) => {
+                Ok(Some(TestedAccessKey { access_key_id, secret, tested_at: checked_at, user_arn }))
+            }
+            Some(VerifierResponse::Failed { error, .. }) => Err(ApiError::NewAccessKeyRefused(error)),
+            None => Ok(None),
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp { at: (self.clock)(), event: (self.random)(), block: (self.random)() }
+    }
+
+    /// After a change was stored with its event: success is told only if the event can't have come behind what was
+    /// exported meanwhile, as ingest does.
+    fn check_elapsed(&self, stamp: Stamp) -> Result<(), ApiError> {
+        let elapsed = (self.clock)().saturating_since(stamp.at);
+        if elapsed < INGEST_WRITE_BOUND {
+            return Ok(());
+        }
+        tracing::warn!(elapsed_seconds = elapsed.as_secs(), "a change was stored late");
+        Err(ApiError::TryAgain)
+    }
+
     async fn load(&self, key: &ConfigurationKey) -> Result<ExportConfiguration, ApiError> {
         self.configurations.load(key).await?.ok_or(ApiError::NotFound)
     }
 
     async fn create(
         &self,
-        caller: &Caller,
+        author: &Author,
         key: ConfigurationKey,
         settings: Settings,
         authentication: Authentication,
         content_hash: [u8; 32],
     ) -> Result<ExportConfiguration, ApiError> {
-        let now = (self.clock)();
+        let stamp = self.stamp();
         let configuration = ExportConfiguration {
             key,
             version: 1,
@@ -180,17 +324,17 @@ impl Service {
             destination: settings.destination,
             authentication,
             user_arn: None,
-            start_from: settings.start_from.resolve(now),
+            start_from: settings.start_from.resolve(stamp.at),
             connection: Connection::Pending,
             progress: ExportProgress::default(),
-            created_by: caller.subject.clone(),
-            created_at: now,
-            updated_by: caller.subject.clone(),
-            updated_at: now,
+            created_by: author.subject.clone(),
+            created_at: stamp.at,
+            updated_by: author.subject.clone(),
+            updated_at: stamp.at,
         };
         let request = settings.idempotency_key.as_ref().map(|key| IdempotentRequest { key, content_hash });
-        match self.configurations.create(&configuration, request).await? {
-            CreateAnswer::Created => Ok(configuration),
+        match self.editor.create(&configuration, request, author, stamp).await? {
+            CreateAnswer::Created => self.check_elapsed(stamp).map(|()| configuration),
             CreateAnswer::Repeated(configuration_id) => {
                 let key = ConfigurationKey { configuration_id, ..configuration.key };
                 // One that was deleted can't be answered with, and isn't made anew: the request was done.

@@ -1,26 +1,38 @@
 //! The function's settings.
 
-use std::time::Duration;
+use std::{num::NonZeroU8, time::Duration};
 
 use aws::signing_keys::MAX_RETIRED_SIGNING_KEYS;
-use domain::configuration::{
-    ServiceIdentity,
-    arn::{AccountId, KmsKeyArn},
-    region::{Partition, Region},
+use domain::{
+    block::SHARDS,
+    configuration::{
+        ServiceIdentity,
+        arn::{AccountId, KmsKeyArn},
+        region::{Partition, Region},
+    },
+    customer_template::TemplateUrl,
+    interval::ExportSchedule,
 };
-use runtime::{client_version::MinimumClientVersion, environment::Environment, token::TokenSettings};
+use runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
 
 /// Settings of the api function.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub configurations_table: String,
+    pub runs_table: String,
+    pub events_table: String,
+    /// How many of a tenant's shards are written to.
+    pub write_shards: NonZeroU8,
     pub secret_key_arn: String,
     pub signing_key_arn: String,
     pub retired_signing_key_arns: Vec<String>,
     pub verifier_function: String,
     pub run_queue_url: String,
-    pub settle: Duration,
+    pub schedule: ExportSchedule,
+    /// How long after its receipt an event can be exported.
+    pub retention: Duration,
     pub identity: ServiceIdentity,
+    pub customer_template: Option<TemplateUrl>,
     pub introspection: bool,
     pub minimum_client_version: MinimumClientVersion,
     pub token: TokenSettings,
@@ -31,32 +43,52 @@ impl Settings {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let mode = environment.deployment_mode();
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
+        let runs_table = environment.text("RUNS_TABLE");
+        let events_table = environment.text("EVENTS_TABLE");
+        let write_shards = environment.integer("WRITE_SHARDS", 1..=SHARDS);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let retired_signing_key_arns = retired_signing_key_arns(environment);
         let verifier_function = environment.text("VERIFIER_FUNCTION");
         let run_queue_url = environment.text("RUN_QUEUE_URL");
-        let settle = environment.integer("SETTLE_SECONDS", 1..=86_400).map(Duration::from_secs);
+        let schedule = timing::export_schedule(environment, mode);
+        let retention = timing::retention(environment);
         let account = environment.parsed("SERVICE_ACCOUNT_ID", "an AWS account id", |text| AccountId::parse(text).ok());
         let partition = environment.parsed("SERVICE_PARTITION", "a partition of AWS", Partition::parse);
         // Set by Lambda.
         let region = environment.parsed("AWS_REGION", "an AWS region", |text| Region::parse(text).ok());
+        let customer_template = customer_template(environment);
         let introspection = environment.choice("INTROSPECTION", &[("enabled", true), ("disabled", false)]);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
         let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
         Some(Self {
             configurations_table: configurations_table?,
+            runs_table: runs_table?,
+            events_table: events_table?,
+            write_shards: write_shards.and_then(NonZeroU8::new)?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
             retired_signing_key_arns: retired_signing_key_arns?,
             verifier_function: verifier_function?,
             run_queue_url: run_queue_url?,
-            settle: settle?,
+            schedule: schedule?,
+            retention: retention?,
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
+            customer_template: customer_template?,
             introspection: introspection?,
             minimum_client_version: minimum_client_version?,
             token: token?,
         })
+    }
+}
+
+/// `CUSTOMER_TEMPLATE_URL`: `Some(None)` if the operator has not published the template.
+fn customer_template(environment: &mut Environment) -> Option<Option<TemplateUrl>> {
+    let name = "CUSTOMER_TEMPLATE_URL";
+    if environment.is_set(name) {
+        environment.parsed(name, "the HTTPS URL of an object in S3", TemplateUrl::parse).map(Some)
+    } else {
+        Some(None)
     }
 }
 
@@ -78,14 +110,18 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 14] = [
+    const VARIABLES: [(&str, &str); 18] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
+        ("RUNS_TABLE", "Runs"),
+        ("EVENTS_TABLE", "Events"),
+        ("WRITE_SHARDS", "4"),
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
         ("SIGNING_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/2345abcd-12ab-34cd-56ef-1234567890ab"),
         ("VERIFIER_FUNCTION", "verifier"),
         ("RUN_QUEUE_URL", "https://sqs/queue"),
         ("SETTLE_SECONDS", "1200"),
+        ("RETENTION_DAYS", "90"),
         ("SERVICE_ACCOUNT_ID", "111111111111"),
         ("SERVICE_PARTITION", "aws"),
         ("AWS_REGION", "us-east-1"),
@@ -101,8 +137,21 @@ mod tests {
         let mut environment = Environment::from_map(VARIABLES.into_iter().chain([JWKS_URL]));
         let settings = Settings::read(&mut environment);
         let settings = environment.finish(settings).unwrap();
-        assert_eq!((settings.settle, settings.introspection), (Duration::from_mins(20), false));
+        assert_eq!((settings.schedule.settle, settings.introspection), (Duration::from_mins(20), false));
         assert!(settings.retired_signing_key_arns.is_empty());
+    }
+
+    #[test]
+    fn the_customers_template_may_be_unpublished() {
+        let read = |text: &str| {
+            let mut environment = Environment::from_map([("CUSTOMER_TEMPLATE_URL", text)]);
+            let template = customer_template(&mut environment);
+            environment.finish(template)
+        };
+        let url = "https://templates.s3.eu-west-1.amazonaws.com/audit-export.yaml";
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read(url), Ok(TemplateUrl::parse(url)));
+        assert!(read("https://example.com/audit-export.yaml").is_err());
     }
 
     #[test]

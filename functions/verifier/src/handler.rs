@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{configuration::ConfigurationKey, connection::Connection, verification::VerifierResponse};
+use domain::{
+    connection::Connection,
+    verification::{VerifierRequest, VerifierResponse},
+};
 use export::{
-    connection_test::ConnectionTest,
-    ports::{Clock, ConfigurationStore, Connector},
+    connection_test::{ConnectionTest, TestOutcome},
+    ports::{Clock, ConfigurationStore, Connector, PortError},
 };
 use lambda_runtime::Error;
 
@@ -22,25 +25,45 @@ pub(crate) struct Verifier<S, N, K> {
 }
 
 impl<S: ConfigurationStore, N: Connector, K: Clock> Verifier<S, N, K> {
-    /// `None`: there is no such configuration. An error says nothing of the customer's side.
-    pub(crate) async fn handle(&self, key: ConfigurationKey) -> Result<Option<VerifierResponse>, Error> {
+    /// `None`: there is no such configuration, or not any more. An error says nothing of the customer's side.
+    pub(crate) async fn handle(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, Error> {
+        let (key, is_candidate) = match &request {
+            VerifierRequest::Stored(key) => (key.clone(), false),
+            VerifierRequest::Candidate { candidate } => (candidate.key.clone(), true),
+        };
         let (tenant, configuration) = (&key.tenant_id, &key.configuration_id);
-        let test =
-            ConnectionTest { configurations: &self.configurations, connector: &self.connector, clock: &self.clock };
-        let outcome = tokio::time::timeout(WORK_BUDGET, test.run(&key)).await;
-        let connection = match outcome {
-            Ok(Ok(connection)) => connection,
+        let response = match tokio::time::timeout(WORK_BUDGET, self.test(request)).await {
+            Ok(Ok(response)) => response,
             Ok(Err(error)) => {
-                tracing::error!(%tenant, %configuration, %error, "the connection could not be tested");
+                tracing::error!(%tenant, %configuration, is_candidate, %error, "the connection could not be tested");
                 return Err("the connection could not be tested".into());
             }
             Err(_) => {
-                tracing::error!(%tenant, %configuration, "the test took too long");
+                tracing::error!(%tenant, %configuration, is_candidate, "the test took too long");
                 return Err("the test took too long".into());
             }
         };
-        tracing::info!(%tenant, %configuration, status = connection.as_ref().map(|connection| connection.status().name()),
-            code = connection.as_ref().and_then(Connection::error).map(|error| error.code.name()), "the connection was tested");
-        Ok(connection.and_then(VerifierResponse::of))
+        let connection = response.clone().map(Connection::from);
+        tracing::info!(%tenant, %configuration, is_candidate,
+            status = connection.as_ref().map(|connection| connection.status().name()),
+            code = connection.as_ref().and_then(Connection::error).map(|error| error.code.name()),
+            "the connection was tested");
+        Ok(response)
+    }
+
+    async fn test(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
+        let test =
+            ConnectionTest { configurations: &self.configurations, connector: &self.connector, clock: &self.clock };
+        match request {
+            VerifierRequest::Stored(key) => {
+                Ok(test.run(&key).await?.and_then(|connection| VerifierResponse::of(connection, None)))
+            }
+            VerifierRequest::Candidate { candidate } => {
+                let stored = self.configurations.load(&candidate.key).await?;
+                let Some(would_be) = stored.and_then(|stored| candidate.applied_to(stored)) else { return Ok(None) };
+                let TestOutcome { connection, user_arn } = test.try_out(&would_be).await?;
+                Ok(VerifierResponse::of(connection, user_arn))
+            }
+        }
     }
 }

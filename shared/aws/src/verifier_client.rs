@@ -8,7 +8,11 @@ use aws_sdk_lambda::{
     primitives::Blob,
     types::InvocationType,
 };
-use domain::{configuration::ConfigurationKey, connection::Connection, verification::VerifierResponse};
+use domain::{
+    configuration::ConfigurationKey,
+    connection::Connection,
+    verification::{Candidate, VerifierRequest, VerifierResponse},
+};
 use export::ports::PortError;
 use serde_json::Value;
 
@@ -59,8 +63,22 @@ impl VerifierClient {
     /// Transient if the verifier failed or took too long: nothing is known then. Internal if it may not be invoked, or
     /// its answer isn't understood.
     pub async fn verify(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
+        let response = self.invoke(&VerifierRequest::Stored(key.clone())).await?;
+        Ok(response.map(Connection::from))
+    }
+
+    /// Tests what a configuration would become. Nothing is stored, here or there. `None`: the configuration was changed
+    /// or deleted meanwhile.
+    ///
+    /// # Errors
+    /// As [`VerifierClient::verify`].
+    pub async fn try_out(&self, candidate: Candidate) -> Result<Option<VerifierResponse>, PortError> {
+        self.invoke(&VerifierRequest::Candidate { candidate }).await
+    }
+
+    async fn invoke(&self, request: &VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
         let operation = "lambda:Invoke";
-        let request = serde_json::to_vec(key).map_err(|error| PortError::internal(operation, error.to_string()))?;
+        let request = serde_json::to_vec(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
         let answer = self
             .client
             .invoke()
@@ -74,9 +92,8 @@ impl VerifierClient {
         if let Some(kind) = answer.function_error {
             return Err(PortError::transient(operation, describe_failure(&kind, payload.as_ref())));
         }
-        let response: Option<VerifierResponse> = serde_json::from_slice(payload.as_ref())
-            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")))?;
-        Ok(response.map(Connection::from))
+        serde_json::from_slice(payload.as_ref())
+            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")))
     }
 }
 
@@ -98,7 +115,12 @@ mod tests {
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use domain::{
-        configuration::ConfigurationId,
+        configuration::{
+            ConfigurationId, Destination,
+            access_key::{AccessKeyId, SealedSecret},
+            bucket::BucketName,
+            region::Region,
+        },
         connection::{ConnectionErrorCode, ConnectionStatus},
         tenant::TenantId,
     };
@@ -143,6 +165,41 @@ mod tests {
             })
             .then_output(|| InvokeOutput::builder().payload(Blob::new("null")).build());
         assert_eq!(verifier(&rule).verify(&key()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_candidate_is_told_with_its_sealed_secret_alone() {
+        let candidate = Candidate {
+            key: key(),
+            version: 7,
+            destination: Destination {
+                bucket_name: BucketName::parse("acme-audit").unwrap(),
+                bucket_path: None,
+                region: Region::parse("eu-west-1").unwrap(),
+                kms_key_arn: None,
+                expected_bucket_owner: None,
+            },
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+            sealed_secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
+        };
+        let expected = json!({"candidate": {"tenantId": "acme", "configurationId": ID, "version": 7,
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "sealedSecret": "c2VhbGVk", "destination": {
+                "bucketName": "acme-audit", "bucketPath": null, "region": "eu-west-1", "kmsKeyArn": null,
+                "expectedBucketOwner": null}}});
+        let rule = mock!(Client::invoke)
+            .match_requests(move |request| {
+                serde_json::from_slice::<Value>(request.payload().unwrap().as_ref()).unwrap() == expected
+            })
+            .then_output(|| {
+                let at = "2026-11-22T00:00:00.000Z";
+                let user = "arn:aws:iam::222222222222:user/export";
+                let answer = json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": null,
+                    "userArn": user});
+                InvokeOutput::builder().payload(Blob::new(answer.to_string())).build()
+            });
+        let outcome = verifier(&rule).try_out(candidate).await.unwrap().unwrap();
+        let VerifierResponse::Success { user_arn: Some(user), .. } = outcome else { unreachable!() };
+        assert_eq!(user.as_str(), "arn:aws:iam::222222222222:user/export");
     }
 
     #[tokio::test]

@@ -34,7 +34,12 @@ pub const MAX_DIRECTIVES: usize = 5;
 /// API Gateway gives a request.
 pub const MAX_VERIFICATIONS: usize = 1;
 
-const VERIFYING_MUTATIONS: [&str; 2] = ["createS3AccessKeyExportConfiguration", "testExportConfiguration"];
+const VERIFYING_MUTATIONS: [&str; 4] = [
+    "createS3AccessKeyExportConfiguration",
+    "testExportConfiguration",
+    "updateS3AccessKeyExportConfiguration",
+    "updateS3AssumedRoleExportConfiguration",
+];
 
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED`.
@@ -265,6 +270,10 @@ mod tests {
     fn one_connection_test_fits_into_a_request() {
         let test = |alias: &str| format!("{alias}: testExportConfiguration(id: 1) {{ id }}");
         assert_eq!(code(&format!("mutation {{ {} }}", test("a"))), None);
+        for name in VERIFYING_MUTATIONS {
+            let twice = format!("mutation {{ a: {name}(x: 1) {{ id }} b: {name}(x: 2) {{ id }} }}");
+            assert_eq!(code(&twice), Some("TOO_MANY_VERIFICATIONS"), "{name}");
+        }
         let create = "createS3AccessKeyExportConfiguration(data: {}) { id }";
         for many in [
             format!("mutation {{ {} {} }}", test("a"), test("b")),

@@ -4,7 +4,10 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::{
     context,
-    inputs::{CreateS3AccessKeyExportConfigurationInput, CreateS3AssumedRoleExportConfigurationInput},
+    inputs::{
+        CreateS3AccessKeyExportConfigurationInput, CreateS3AssumedRoleExportConfigurationInput,
+        UpdateS3AccessKeyExportConfigurationInput, UpdateS3AssumedRoleExportConfigurationInput,
+    },
     types::ExportConfiguration,
 };
 
@@ -21,9 +24,9 @@ impl Mutation {
         context: &Context<'_>,
         data: CreateS3AccessKeyExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
-        let (service, caller) = context::of(context)?;
+        let (service, caller, author) = context::of_change(context)?;
         let created = service
-            .create_with_access_key(caller, &data.settings(), &data.access_key_id, &data.secret_access_key)
+            .create_with_access_key(caller, author, &data.settings(), &data.access_key_id, &data.secret_access_key)
             .await?;
         Ok(Some(created.into()))
     }
@@ -35,8 +38,34 @@ impl Mutation {
         context: &Context<'_>,
         data: CreateS3AssumedRoleExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
-        let (service, caller) = context::of(context)?;
-        Ok(Some(service.create_with_role(caller, &data.settings(), &data.role_arn).await?.into()))
+        let (service, caller, author) = context::of_change(context)?;
+        Ok(Some(service.create_with_role(caller, author, &data.settings(), &data.role_arn).await?.into()))
+    }
+
+    /// Changes what is given; what is left out stays. Another bucket, path, region, KMS key or bucket owner is tested at
+    /// once. A new access key, by its id and secret or by its secret alone, is tested before it replaces the old one: unless
+    /// that succeeds, nothing is changed (`NEW_ACCESS_KEY_REFUSED`). An export that used a role uses the access key from
+    /// now on.
+    async fn update_s3_access_key_export_configuration(
+        &self,
+        context: &Context<'_>,
+        data: UpdateS3AccessKeyExportConfigurationInput,
+    ) -> Result<Option<ExportConfiguration>> {
+        let (service, caller, author) = context::of_change(context)?;
+        let change = (&data.update(), &data.identity());
+        Ok(Some(service.update(caller, author, &data.id, data.version, change).await?.into()))
+    }
+
+    /// Changes what is given; what is left out stays. Another role, bucket, path, region, KMS key or bucket owner is tested
+    /// at once, and a test that fails undoes nothing. An export that used an access key uses the role from now on.
+    async fn update_s3_assumed_role_export_configuration(
+        &self,
+        context: &Context<'_>,
+        data: UpdateS3AssumedRoleExportConfigurationInput,
+    ) -> Result<Option<ExportConfiguration>> {
+        let (service, caller, author) = context::of_change(context)?;
+        let change = (&data.update(), &data.identity());
+        Ok(Some(service.update(caller, author, &data.id, data.version, change).await?.into()))
     }
 
     /// Tests the connection: writes a marker object to the bucket, and, with a role, sees that nobody else can make us
@@ -48,20 +77,21 @@ impl Mutation {
 
     /// Exports from now on, beginning where the last export ended.
     async fn enable_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
-        let (service, caller) = context::of(context)?;
-        Ok(Some(service.set_enabled(caller, &id, true).await?.into()))
+        let (service, caller, author) = context::of_change(context)?;
+        Ok(Some(service.set_enabled(caller, author, &id, true).await?.into()))
     }
 
     /// Stops exporting. Events are kept until their retention ends.
     async fn disable_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
-        let (service, caller) = context::of(context)?;
-        Ok(Some(service.set_enabled(caller, &id, false).await?.into()))
+        let (service, caller, author) = context::of_change(context)?;
+        Ok(Some(service.set_enabled(caller, author, &id, false).await?.into()))
     }
 
-    /// Deletes an export for good, and answers with what it was. What is in the bucket stays there.
+    /// Deletes an export for good, and answers with what it was: its `backlog` was not exported, and won't be. What is in
+    /// the bucket stays there. The id is never used again.
     async fn delete_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
-        let (service, caller) = context::of(context)?;
-        Ok(Some(service.delete(caller, &id).await?.into()))
+        let (service, caller, author) = context::of_change(context)?;
+        Ok(Some(service.delete(caller, author, &id).await?.into()))
     }
 
     /// Exports now what has been received, without waiting for the next time. The answer doesn't wait for the export.

@@ -110,6 +110,8 @@ struct StoredConfiguration {
     id: ID,
     /// One more with each change that a person makes.
     version: u64,
+    /// What people call it.
+    description: Option<String>,
     interval: ExportInterval,
     enabled: bool,
     connection_status: ConnectionStatus,
@@ -117,6 +119,10 @@ struct StoredConfiguration {
     connection_checked_at: Option<DateTime>,
     connection_error: Option<ConnectionError>,
     endpoint_configuration: S3EndpointConfiguration,
+    /// The KMS key that the bucket encrypts with.
+    kms_key_arn: Option<String>,
+    /// The account that the bucket has to belong to. Without it: the account of the role or access key.
+    expected_bucket_owner: Option<String>,
     /// Everything received before it is in the bucket, and told of by a signed digest. Null: no export has ended yet.
     exported_through: Option<DateTime>,
     /// When the last export ended that succeeded.
@@ -140,6 +146,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
         Self {
             id: ID(id),
             version: configuration.version,
+            description: configuration.description.map(Into::into),
             interval: configuration.interval.into(),
             enabled: configuration.enabled,
             connection_status: connection.status().into(),
@@ -147,6 +154,8 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             connection_error: connection
                 .error()
                 .map(|error| ConnectionError { code: error.code.to_string(), message: error.message.clone() }),
+            kms_key_arn: configuration.destination.kms_key_arn.as_ref().map(ToString::to_string),
+            expected_bucket_owner: configuration.destination.expected_bucket_owner.as_ref().map(ToString::to_string),
             endpoint_configuration: S3EndpointConfiguration::of(
                 configuration.destination,
                 configuration.authentication,

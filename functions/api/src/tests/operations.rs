@@ -16,7 +16,7 @@ macro_rules! assert_snapshot {
     };
 }
 
-const FIELDS: &str = "id externalId version interval enabled connectionStatus connectionCheckedAt
+const FIELDS: &str = "id externalId version description kmsKeyArn expectedBucketOwner interval enabled connectionStatus connectionCheckedAt
     connectionError { code message } exportedThrough lastExport consecutiveFailures
     startFrom createdBy createdAt updatedBy updatedAt
     endpointConfiguration { bucketName bucketPath region roleArn accessKeyId
@@ -33,7 +33,7 @@ fn with_role() -> Value {
     json!({"interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "audit/log", "region": "eu-west-1",
         "roleArn": "arn:aws:iam::222222222222:role/export", "expectedBucketOwner": "222222222222",
         "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-        "startFrom": "earliest"})
+        "startFrom": "earliest", "description": "For the auditors"})
 }
 
 fn and(mut data: Value, name: &str, value: impl Into<Value>) -> Value {
@@ -90,6 +90,7 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
       "consecutiveFailures": 0,
       "createdAt": "2026-11-22T12:00:00.000Z",
       "createdBy": "user-1",
+      "description": null,
       "enabled": true,
       "endpointConfiguration": {
         "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
@@ -100,10 +101,12 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
         "region": "eu-west-1",
         "roleArn": null
       },
+      "expectedBucketOwner": null,
       "exportedThrough": null,
       "externalId": "00000000-0000-0000-0000-000000000001",
       "id": "00000000-0000-0000-0000-000000000001",
       "interval": "EVERY_2_HOURS",
+      "kmsKeyArn": null,
       "lastExport": null,
       "startFrom": "2026-11-22T12:00:00.000Z",
       "updatedAt": "2026-11-22T12:00:00.000Z",
@@ -144,6 +147,7 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
       "consecutiveFailures": 0,
       "createdAt": "2026-11-22T12:00:00.000Z",
       "createdBy": "user-1",
+      "description": "For the auditors",
       "enabled": true,
       "endpointConfiguration": {
         "accessKeyId": null,
@@ -154,10 +158,12 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
         "region": "eu-west-1",
         "roleArn": "arn:aws:iam::222222222222:role/export"
       },
+      "expectedBucketOwner": "222222222222",
       "exportedThrough": null,
       "externalId": "00000000-0000-0000-0000-000000000001",
       "id": "00000000-0000-0000-0000-000000000001",
       "interval": "EVERY_24_HOURS",
+      "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "lastExport": null,
       "startFrom": "1970-01-01T00:00:00.000Z",
       "updatedAt": "2026-11-22T12:00:00.000Z",
@@ -173,7 +179,7 @@ async fn all_field_errors_come_at_once() {
     let world = World::new();
     let data = json!({"interval": "EVERY_2_HOURS", "bucketName": "arn:aws:s3:::a", "bucketPath": "/a", "region": "mars",
         "accessKeyId": "AKIA", "secretAccessKey": "short", "kmsKeyArn": "alias/a", "expectedBucketOwner": "1",
-        "startFrom": "then", "idempotencyKey": " "});
+        "description": "a\nb", "startFrom": "then", "idempotencyKey": " "});
     let answer = create_with_key(&world, data).await;
     assert_eq!(code(&answer), "INVALID_INPUT");
     let error = &answer["errors"][0];
@@ -189,6 +195,7 @@ async fn all_field_errors_come_at_once() {
             ("region", "REGION_INVALID"),
             ("kmsKeyArn", "KMS_KEY_ARN_INVALID"),
             ("expectedBucketOwner", "ACCOUNT_ID_INVALID"),
+            ("description", "DESCRIPTION_INVALID"),
             ("startFrom", "START_FROM_INVALID"),
             ("idempotencyKey", "IDEMPOTENCY_KEY_INVALID"),
             ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
@@ -218,7 +225,9 @@ async fn a_repeated_creation_gives_the_same_configuration() {
     let other_secret = "x".repeat(40);
     assert_eq!(create_with_key(&world, and(data.clone(), "secretAccessKey", other_secret)).await, first);
     assert_eq!(create_with_key(&world, and(data.clone(), "bucketPath", "")).await, first);
-    for (name, value) in [("bucketName", "other"), ("interval", "EVERY_4_HOURS"), ("startFrom", "earliest")] {
+    for (name, value) in
+        [("bucketName", "other"), ("interval", "EVERY_4_HOURS"), ("startFrom", "earliest"), ("description", "x")]
+    {
         let answer = create_with_key(&world, and(data.clone(), name, value)).await;
         assert_eq!(code(&answer), "IDEMPOTENCY_KEY_REUSED", "{name}");
     }

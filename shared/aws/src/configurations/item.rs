@@ -7,8 +7,9 @@ use domain::{
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
-        arn::{AccountId, KmsKeyArn, RoleArn},
+        arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
         bucket::{BucketName, BucketPath},
+        description::Description,
         region::Region,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
@@ -27,6 +28,7 @@ pub(super) mod attribute {
     pub(crate) const TENANT_ID: &str = "tenantId";
     pub(crate) const ID: &str = "id";
     pub(crate) const VERSION: &str = "version";
+    pub(crate) const DESCRIPTION: &str = "description";
     pub(crate) const INTERVAL: &str = "interval";
     pub(crate) const ENABLED: &str = "enabled";
     /// Only there while the configuration is enabled: the index is sparse.
@@ -39,6 +41,8 @@ pub(super) mod attribute {
     pub(crate) const ROLE_ARN: &str = "roleArn";
     pub(crate) const ACCESS_KEY_ID: &str = "accessKeyId";
     pub(crate) const SEALED_SECRET: &str = "sealedSecret";
+    /// Of the access key's user, once a test has learned it.
+    pub(crate) const PRINCIPAL_ARN: &str = "principalArn";
     pub(crate) const START_FROM: &str = "startFrom";
     pub(crate) const CONNECTION_STATUS: &str = "connectionStatus";
     pub(crate) const CONNECTION_CHECKED_AT: &str = "connectionCheckedAt";
@@ -106,6 +110,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
         item.insert(name.to_owned(), value);
     };
     set(attribute::VERSION, number(configuration.version));
+    if let Some(description) = &configuration.description {
+        set(attribute::DESCRIPTION, text(description));
+    }
     set(attribute::INTERVAL, text(configuration.interval));
     set(attribute::ENABLED, AttributeValue::Bool(configuration.enabled));
     if configuration.enabled {
@@ -133,6 +140,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
         }
     }
 
+    if let Some(user_arn) = &configuration.user_arn {
+        set(attribute::PRINCIPAL_ARN, text(user_arn));
+    }
     set(attribute::START_FROM, text(configuration.start_from));
     set(attribute::CONNECTION_STATUS, text(configuration.connection.status().name()));
     if let Some(checked_at) = configuration.connection.checked_at() {
@@ -172,6 +182,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
     Ok(ExportConfiguration {
         key: read_key(item)?,
         version: attributes.number(attribute::VERSION)?,
+        description: attributes.optional(attribute::DESCRIPTION, |text| Description::parse(text).ok())?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
         enabled: attributes.flag(attribute::ENABLED)?,
         destination: Destination {
@@ -183,6 +194,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
                 .optional(attribute::EXPECTED_BUCKET_OWNER, |text| AccountId::parse(text).ok())?,
         },
         authentication,
+        user_arn: attributes.optional(attribute::PRINCIPAL_ARN, UserArn::parse)?,
         start_from: attributes.timestamp(attribute::START_FROM)?,
         connection: attributes.connection()?,
         progress: attributes.progress()?,

@@ -1,31 +1,50 @@
 use std::{
     collections::BTreeMap,
+    num::NonZeroU8,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::{
     operation::{
         get_item::GetItemOutput,
         query::QueryOutput,
-        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
-        update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
+        transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
     },
-    types::error::{ConditionalCheckFailedException, TransactionCanceledException},
+    types::{
+        AttributeValue, CancellationReason, TransactWriteItem,
+        error::{ConditionalCheckFailedException, TransactionCanceledException},
+    },
 };
 use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use domain::{
+    block::INGEST_WRITE_BOUND,
     configuration::{
-        Authentication, Destination, ExportProgress,
+        Authentication, ConfigurationId, Destination, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
-        arn::{AccountId, KmsKeyArn, RoleArn},
+        arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
         bucket::{BucketName, BucketPath},
+        change::{Author, Stamp},
+        description::Description,
+        input::IdempotencyKey,
         region::Region,
+        update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{ConnectionError, ConnectionErrorCode},
+    digest::Hex32,
+    time::Timestamp,
 };
 use export::ports::ErrorKind;
 
 use super::*;
+use crate::events::{
+    item as event_item,
+    writer::{
+        EventTable,
+        tests::{answer, now, serve},
+    },
+};
 
 const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 const CIPHERTEXT: &[u8] = b"ciphertext";
@@ -45,6 +64,7 @@ fn full() -> ExportConfiguration {
     ExportConfiguration {
         key: key(),
         version: 7,
+        description: Some(Description::parse("For the auditors").unwrap()),
         interval: ExportInterval::Every2Hours,
         enabled: true,
         destination: Destination {
@@ -61,6 +81,7 @@ fn full() -> ExportConfiguration {
             access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
             secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         },
+        user_arn: UserArn::parse("arn:aws:iam::222222222222:user/export"),
         start_from: at("2026-11-21T00:00:00Z"),
         connection: Connection::Failed {
             checked_at: at("2026-11-22T00:00:01Z"),
@@ -82,6 +103,7 @@ fn sparse() -> ExportConfiguration {
     let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap();
     let full = full();
     ExportConfiguration {
+        description: None,
         enabled: false,
         destination: Destination {
             bucket_path: None,
@@ -90,6 +112,7 @@ fn sparse() -> ExportConfiguration {
             ..full.destination
         },
         authentication: Authentication::AssumedRole { role_arn },
+        user_arn: None,
         connection: Connection::Pending,
         progress: ExportProgress::default(),
         ..full
@@ -98,6 +121,44 @@ fn sparse() -> ExportConfiguration {
 
 fn table(rules: &[&Rule]) -> ConfigurationTable {
     ConfigurationTable::new(mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules), "Configurations".to_owned())
+}
+
+fn editor(rules: &[&Rule]) -> ConfigurationEditor {
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
+    let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+    ConfigurationEditor::new(&client, "Configurations".to_owned(), events, NonZeroU8::new(4).unwrap())
+}
+
+fn author() -> Author {
+    Author { subject: "user-3".to_owned(), ip: None, request_id: None }
+}
+
+fn stamp() -> Stamp {
+    Stamp { at: at("2026-11-23T00:00:00Z"), event: 1, block: (2 << 96) | 7 }
+}
+
+fn edit() -> Edit<'static> {
+    Edit { by: "user-3", at: stamp().at }
+}
+
+/// The event that a transaction puts, if it puts exactly this way.
+fn event_of(write: &TransactWriteItem) -> serde_json::Value {
+    let put = write.put().unwrap();
+    assert_eq!(put.table_name(), "Events");
+    assert_eq!(put.condition_expression(), Some("attribute_not_exists(#partition)"));
+    assert_eq!(put.item()[event_item::PARTITION], text("acme#02"));
+    let block = event_item::to_block(put.item().clone()).unwrap();
+    block.verify(&key().tenant_id).unwrap();
+    assert_eq!(block.id.timestamp(), stamp().at);
+    serde_json::from_slice(&block.inflate().unwrap()).unwrap()
+}
+
+fn transactions_to(requests: &Requests<TransactWriteItemsInput>) -> Rule {
+    let requests = requests.clone();
+    mock!(Client::transact_write_items).then_compute_output(move |request| {
+        requests.note(request);
+        TransactWriteItemsOutput::builder().build()
+    })
 }
 
 fn lines(item: &Item) -> String {
@@ -153,6 +214,7 @@ fn attributes_have_the_names_of_the_api() {
     consecutiveFailures = N("2")
     createdAt = S("2026-11-21T00:00:00.000Z")
     createdBy = S("user-1")
+    description = S("For the auditors")
     enabled = Bool(true)
     expectedBucketOwner = S("222222222222")
     exportedThrough = S("2026-11-21T22:00:00.000Z")
@@ -160,6 +222,7 @@ fn attributes_have_the_names_of_the_api() {
     interval = S("EVERY_2_HOURS")
     kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
     lastExportAt = S("2026-11-21T22:20:05.000Z")
+    principalArn = S("arn:aws:iam::222222222222:user/export")
     region = S("eu-west-1")
     schedulePartition = S("EVERY_2_HOURS#3")
     sealedSecret = B(Blob { inner: 63697068657274657874 })
@@ -231,22 +294,16 @@ fn corrupt_items_are_told_by_their_attribute() {
 #[tokio::test]
 async fn creation_is_one_transaction() {
     let requests = Requests::<TransactWriteItemsInput>::new();
-    let rule = {
-        let requests = requests.clone();
-        mock!(Client::transact_write_items).then_compute_output(move |request| {
-            requests.note(request);
-            TransactWriteItemsOutput::builder().build()
-        })
-    };
-    let table = table(&[&rule]);
+    let rule = transactions_to(&requests);
+    let editor = editor(&[&rule]);
     let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
     let request = IdempotentRequest { key: &idempotency_key, content_hash: [0xab; 32] };
-    assert_eq!(table.create(&full(), Some(request)).await.unwrap(), CreateAnswer::Created);
-    assert_eq!(table.create(&full(), None).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor.create(&full(), Some(request), &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor.create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
 
     let [with_key, without_key] = requests.all().try_into().unwrap();
-    assert_eq!(without_key.transact_items().len(), 2);
-    let [configuration, usage, record] = with_key.transact_items() else { panic!("{with_key:?}") };
+    assert_eq!(without_key.transact_items().len(), 3);
+    let [configuration, usage, event, record] = with_key.transact_items() else { panic!("{with_key:?}") };
     let put = configuration.put().unwrap();
     assert_eq!(put.item(), &item::write(&full()));
     assert_eq!(put.condition_expression(), Some("attribute_not_exists(#id)"));
@@ -257,6 +314,7 @@ async fn creation_is_one_transaction() {
         Some("attribute_not_exists(#configurations) OR #configurations < :limit")
     );
     assert_eq!(update.expression_attribute_values().unwrap()[":limit"], number(100));
+    assert_eq!(event_of(event)["action"], "CREATE");
     insta::assert_snapshot!(lines(record.put().unwrap().item()), @r#"
     configurationId = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
     contentHash = S("abababababababababababababababababababababababababababababababab")
@@ -280,21 +338,24 @@ async fn a_creation_that_is_refused_says_why() {
         });
 
     // Even where the limit is reached too.
-    let refused = transactions(&["None", "ConditionalCheckFailed", "ConditionalCheckFailed"]);
-    let answer = table(&[&refused, &record]).create(&full(), Some(ours)).await.unwrap();
+    let refused = transactions(&["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]);
+    let answer = editor(&[&refused, &record]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
     assert_eq!(answer, CreateAnswer::Repeated(key().configuration_id));
     let other = IdempotentRequest { content_hash: [2; 32], ..ours };
-    let answer = table(&[&refused, &record]).create(&full(), Some(other)).await.unwrap();
+    let answer = editor(&[&refused, &record]).create(&full(), Some(other), &author(), stamp()).await.unwrap();
     assert_eq!(answer, CreateAnswer::KeyReused);
 
-    let full_up = transactions(&["None", "ConditionalCheckFailed", "None"]);
-    let answer = table(&[&full_up]).create(&full(), Some(ours)).await.unwrap();
+    let full_up = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
+    let answer = editor(&[&full_up]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
     assert_eq!(answer, CreateAnswer::LimitExceeded);
 
-    let taken = transactions(&["ConditionalCheckFailed", "None"]);
-    assert_eq!(table(&[&taken]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Internal);
+    let taken = transactions(&["ConditionalCheckFailed", "None", "None"]);
+    assert_eq!(
+        editor(&[&taken]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind,
+        ErrorKind::Internal
+    );
     let bad = transactions(&["None", "ValidationError"]);
-    assert_eq!(table(&[&bad]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Internal);
+    assert_eq!(editor(&[&bad]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind, ErrorKind::Internal);
 }
 
 #[tokio::test]
@@ -304,29 +365,37 @@ async fn transactions_that_meet_are_tried_again_for_a_while() {
         .error(|| cancelled(&["None", "TransactionConflict"]))
         .output(|| TransactWriteItemsOutput::builder().build())
         .build();
-    assert_eq!(table(&[&rule]).create(&full(), None).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
     assert_eq!(rule.num_calls(), 2);
 
     let rule = transactions(&["TransactionConflict", "None"]);
-    assert_eq!(table(&[&rule]).create(&full(), None).await.unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(
+        editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind,
+        ErrorKind::Transient
+    );
     assert_eq!(rule.num_calls(), 4);
 }
 
 #[tokio::test]
 async fn deletion_counts_off_what_was_there() {
-    let rule = mock!(Client::transact_write_items)
-        .match_requests(|request| {
-            let [delete, usage] = request.transact_items() else { return false };
-            delete.delete().is_some_and(|delete| delete.condition_expression() == Some("attribute_exists(#id)"))
-                && usage.update().is_some_and(|update| {
-                    update.condition_expression().is_none()
-                        && update.expression_attribute_values().unwrap()[":step"] == number(-1)
-                })
-        })
-        .then_output(|| TransactWriteItemsOutput::builder().build());
-    assert!(table(&[&rule]).delete(&key()).await.unwrap());
-    let gone = transactions(&["ConditionalCheckFailed", "None"]);
-    assert!(!table(&[&gone]).delete(&key()).await.unwrap());
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = transactions_to(&requests);
+    assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditAnswer::Done);
+    let [request] = requests.all().try_into().unwrap();
+    let [delete, event, usage] = request.transact_items() else { panic!("{request:?}") };
+    let delete = delete.delete().unwrap();
+    assert_eq!(delete.key(), &item::key(&key()));
+    assert_eq!(delete.condition_expression(), Some("#version = :read"));
+    assert_eq!(delete.expression_attribute_values().unwrap()[":read"], number(7));
+    let event = event_of(event);
+    assert_eq!((&event["action"], &event["auditPayload"]["after"]), (&"DELETE".into(), &serde_json::Value::Null));
+    let usage = usage.update().unwrap();
+    assert!(usage.condition_expression().is_none());
+    assert_eq!(usage.expression_attribute_values().unwrap()[":step"], number(-1));
+
+    let gone = transactions(&["ConditionalCheckFailed", "None", "None"]);
+    let answer = editor(&[&gone]).delete(&full(), &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
 }
 
 #[tokio::test]
@@ -369,30 +438,105 @@ fn stale() -> Rule {
     })
 }
 
-#[tokio::test]
-async fn enabling_puts_into_the_index_and_disabling_takes_out() {
-    let requests = Requests::new();
-    let rule = updates(&requests, item::write(&full()));
-    let table = table(&[&rule]);
-    let now = at("2026-11-23T00:00:00Z");
-    assert_eq!(table.set_enabled(&sparse(), true, "user-3", now).await.unwrap(), Some(full()));
-    table.set_enabled(&full(), false, "user-3", now).await.unwrap();
-    let [enable, disable] = requests.all().try_into().unwrap();
-    for request in [&enable, &disable] {
-        assert_eq!(request.condition_expression(), Some("#version = :version"));
-        let values = request.expression_attribute_values().unwrap();
-        assert_eq!((&values[":version"], &values[":next"]), (&number(7), &number(8)));
-        assert_eq!((&values[":by"], &values[":at"]), (&text("user-3"), &text(now)));
+/// The expression of an update, and its event.
+async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (String, serde_json::Value) {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = transactions_to(&requests);
+    let answer = editor(&[&rule]).update(before, after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::Done);
+    let [request] = requests.all().try_into().unwrap();
+    let [update, event] = request.transact_items() else { panic!("{request:?}") };
+    let update = update.update().unwrap();
+    assert_eq!((update.table_name(), update.key()), ("Configurations", &item::key(&key())));
+    assert_eq!(update.condition_expression(), Some("#version = :read"));
+    let values = update.expression_attribute_values().unwrap();
+    assert_eq!((&values[":read"], &values[":version"]), (&number(7), &number(8)));
+    assert_eq!((&values[":updatedBy"], &values[":updatedAt"]), (&text("user-3"), &text(stamp().at)));
+    // What is written is what `after` is, and the names stand for themselves.
+    let new = item::write(after);
+    for (placeholder, value) in values {
+        let name = placeholder.trim_start_matches(':');
+        assert!(name == "read" || new.get(name) == Some(value), "{name}");
     }
-    assert_eq!(enable.expression_attribute_values().unwrap()[":schedule"], text("EVERY_2_HOURS#3"));
-    insta::assert_snapshot!(enable.update_expression().unwrap(), @"SET #enabled = :enabled, #version = :next, #by = :by, #at = :at, #schedule = :schedule");
-    insta::assert_snapshot!(disable.update_expression().unwrap(), @"SET #enabled = :enabled, #version = :next, #by = :by, #at = :at REMOVE #schedule");
+    let names = update.expression_attribute_names().unwrap();
+    assert!(names.iter().all(|(placeholder, name)| *placeholder == format!("#{name}")));
+    (update.update_expression().to_owned(), event_of(event))
+}
+
+#[tokio::test]
+async fn an_update_writes_what_differs_and_its_event() {
+    let (before, off) = (full(), full().with_enabled(false, edit()));
+    let (expression, event) = updated(&before, &off).await;
+    assert_eq!(event["action"], "DISABLE");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #schedulePartition");
+
+    let disabled =
+        ExportConfiguration { version: 7, updated_by: "user-2".to_owned(), updated_at: full().updated_at, ..off };
+    let (expression, event) = updated(&disabled, &disabled.with_enabled(true, edit())).await;
+    assert_eq!(event["action"], "ENABLE");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version");
+
+    let settings = PlainSettings { interval: ExportInterval::Every24Hours, description: None };
+    let (expression, event) = updated(&before, &before.with_settings(settings.clone(), edit())).await;
+    assert_eq!(event["action"], "UPDATE");
+    insta::assert_snapshot!(expression, @"SET #interval = :interval, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #description");
+    let (expression, _) = updated(&disabled, &disabled.with_settings(settings, edit())).await;
+    assert!(!expression.contains("schedulePartition"), "a disabled one is in no partition: {expression}");
+}
+
+#[tokio::test]
+async fn another_connection_takes_away_whatever_was_known_of_the_old() {
+    let settings = PlainSettings { interval: full().interval, description: full().description };
+    let moved = |before: &ExportConfiguration, identity: NewIdentity| {
+        let destination = Destination { bucket_path: None, ..full().destination };
+        before.with_connection(settings.clone(), destination, identity, edit())
+    };
+    // Even if nothing was known when it was read: a test may store its outcome meanwhile.
+    for connection in [full().connection, Connection::Pending] {
+        let before = ExportConfiguration { connection, user_arn: None, ..full() };
+        let (expression, _) = updated(&before, &moved(&before, NewIdentity::Kept)).await;
+        assert_eq!(
+            expression,
+            "SET #connectionStatus = :connectionStatus, #updatedAt = :updatedAt, #updatedBy = :updatedBy, \
+             #version = :version REMOVE #bucketPath, #connectionCheckedAt, #connectionError, #principalArn"
+        );
+    }
+    let role = NewIdentity::Role(RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap());
+    let (expression, event) = updated(&full(), &moved(&full(), role)).await;
+    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret");
+    assert_eq!(event["auditPayload"]["after"]["type"], "S3_ASSUMED_ROLE");
+    assert!(!event.to_string().contains("secret"), "{event}");
 }
 
 #[tokio::test]
 async fn a_change_of_what_was_changed_since_is_no_change() {
-    let answer = table(&[&stale()]).set_enabled(&full(), false, "user", at("2026-11-23T00:00:00Z")).await;
-    assert_eq!(answer.unwrap(), None);
+    let stale = transactions(&["ConditionalCheckFailed", "None"]);
+    let after = full().with_enabled(false, edit());
+    let answer = editor(&[&stale]).update(&full(), &after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
+    // Another block of the same ID says nothing of the configuration.
+    let collided = transactions(&["None", "ConditionalCheckFailed"]);
+    let answer = editor(&[&collided]).update(&full(), &after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap_err().kind, ErrorKind::Transient);
+}
+
+#[tokio::test]
+async fn an_event_is_not_signed_for_long_after_its_stamp() {
+    let bound = INGEST_WRITE_BOUND;
+    for (age, sent) in [(Duration::ZERO, 1), (bound - Duration::from_secs(10), 1), (bound, 0)] {
+        let (shared, requests) = serve(vec![answer(200, serde_json::json!({}))]);
+        let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+        let client = Client::new(&shared);
+        let editor = ConfigurationEditor::new(&client, "Configurations".to_owned(), events, NonZeroU8::MIN);
+        let stamp = Stamp { at: now().saturating_sub(age), ..stamp() };
+        let answer = editor.create(&full(), None, &author(), stamp).await;
+        let operations: Vec<String> = requests.try_iter().map(|request| request.operation).collect();
+        assert_eq!(operations.len(), sent, "{age:?}: {operations:?}");
+        match answer {
+            Ok(answer) => assert_eq!((answer, sent), (CreateAnswer::Created, 1)),
+            Err(error) => assert_eq!((error.kind, sent), (ErrorKind::Transient, 0)),
+        }
+    }
 }
 
 #[tokio::test]
@@ -403,8 +547,10 @@ async fn an_outcome_is_stored_for_the_version_that_was_tested() {
     let checked_at = at("2026-11-23T00:00:00Z");
     let outcomes = [full().connection, Connection::Success { checked_at }, Connection::Pending];
     for outcome in &outcomes {
-        table_of_updates.store_connection(&key(), 7, outcome).await.unwrap();
+        table_of_updates.store_connection(&key(), 7, outcome, None).await.unwrap();
     }
+    let user = full().user_arn;
+    table_of_updates.store_connection(&key(), 7, &outcomes[1], user.as_ref()).await.unwrap();
     let expressions: Vec<String> = requests
         .all()
         .iter()
@@ -416,9 +562,10 @@ async fn an_outcome_is_stored_for_the_version_that_was_tested() {
     SET #status = :status, #checkedAt = :checkedAt, #error = :error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
     SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
     SET #status = :status REMOVE #checkedAt, #error IF #version = :version
+    SET #status = :status, #checkedAt = :checkedAt, #principalArn = :principalArn REMOVE #error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
     ");
 
-    table(&[&stale()]).store_connection(&key(), 7, &full().connection).await.unwrap();
+    table(&[&stale()]).store_connection(&key(), 7, &full().connection, None).await.unwrap();
 }
 
 #[tokio::test]

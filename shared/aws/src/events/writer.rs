@@ -26,7 +26,10 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{
-    config_bag::ConfigBag, error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig,
+    config_bag::ConfigBag,
+    error::{metadata::ProvideErrorMetadata, operation::BuildError},
+    retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use domain::{
     block::{INGEST_WRITE_BOUND, Shard, StoredBlock},
@@ -103,12 +106,41 @@ pub enum WriteError {
     Internal(String),
 }
 
+/// Where blocks are stored, and for how long.
+#[derive(Clone, Debug)]
+pub struct EventTable {
+    pub name: String,
+    pub retention: Duration,
+}
+
+impl EventTable {
+    /// The write of a block where there is none, as a part of a transaction. Whoever sends it bounds the time since the
+    /// block's stamp by a [`StampGuard`].
+    pub(crate) fn put(&self, tenant: &TenantId, shard: Shard, block: &StoredBlock) -> Result<Put, BuildError> {
+        self.conditional_put(item::of_block(tenant, shard, block, self.retention), IS_ABSENT, None)
+    }
+
+    fn conditional_put(&self, item: Item, condition: &str, now: Option<Timestamp>) -> Result<Put, BuildError> {
+        let mut put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .expression_attribute_names("#partition", PARTITION)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(now) = now {
+            put = put
+                .expression_attribute_names("#expiresAt", EXPIRES_AT)
+                .expression_attribute_values(":now", item::number(now.as_seconds()));
+        }
+        put.build()
+    }
+}
+
 /// Puts blocks, and nothing else: it never reads.
 #[derive(Clone)]
 pub struct EventWriter {
     client: Client,
-    table: String,
-    retention: Duration,
+    table: EventTable,
 }
 
 impl fmt::Debug for EventWriter {
@@ -131,7 +163,7 @@ impl EventWriter {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_WRITE_ATTEMPTS))
             .build();
-        Self { client: Client::from_conf(configuration), table, retention }
+        Self { client: Client::from_conf(configuration), table: EventTable { name: table, retention } }
     }
 
     /// Writes the blocks of one request, stamped with one time, and its idempotency record if it has one.
@@ -157,8 +189,8 @@ impl EventWriter {
         let answer = self
             .client
             .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item::of_block(tenant, shard, block, self.retention)))
+            .table_name(&self.table.name)
+            .set_item(Some(item::of_block(tenant, shard, block, self.table.retention)))
             .condition_expression(IS_ABSENT)
             .expression_attribute_names("#partition", PARTITION)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -194,12 +226,11 @@ impl EventWriter {
 
         let mut puts = Vec::with_capacity(items);
         for block in blocks {
-            let item = item::of_block(tenant, shard, block, self.retention);
-            puts.push(self.conditional_put(item, IS_ABSENT, None)?);
+            puts.push(transacted(self.table.put(tenant, shard, block))?);
         }
         if let Some(record) = idempotency {
             let item = item_of_record(tenant, record, stamp);
-            puts.push(self.conditional_put(item, IS_ABSENT_OR_EXPIRED, Some(stamp))?);
+            puts.push(transacted(self.table.conditional_put(item, IS_ABSENT_OR_EXPIRED, Some(stamp)))?);
         }
 
         let guard = StampGuard::new(stamp);
@@ -221,27 +252,11 @@ impl EventWriter {
             _ => Err(guard.classify(&error)),
         }
     }
+}
 
-    fn conditional_put(
-        &self,
-        item: Item,
-        condition: &str,
-        now: Option<Timestamp>,
-    ) -> Result<TransactWriteItem, WriteError> {
-        let mut put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .expression_attribute_names("#partition", PARTITION)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(now) = now {
-            put = put
-                .expression_attribute_names("#expiresAt", EXPIRES_AT)
-                .expression_attribute_values(":now", item::number(now.as_seconds()));
-        }
-        let put = put.build().map_err(|error| WriteError::Internal(error.to_string()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
+fn transacted(put: Result<Put, BuildError>) -> Result<TransactWriteItem, WriteError> {
+    let put = put.map_err(|error| WriteError::Internal(error.to_string()))?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 fn item_of_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestamp) -> Item {
@@ -309,22 +324,26 @@ fn sort_record(existing: Option<&Item>, record: &IdempotencyRecord) -> Result<Wr
 /// Lets no request out that was signed later than [`INGEST_WRITE_BOUND`] after the blocks were stamped: a function may be
 /// frozen between the two. From its signature on, AWS bounds how long a request can still take effect.
 #[derive(Clone, Debug)]
-struct StampGuard {
+pub(crate) struct StampGuard {
     stamp: Timestamp,
     /// Set when a request was held back. The SDK's error would tell that only by its text.
     held_back: Arc<AtomicBool>,
 }
 
 impl StampGuard {
-    fn new(stamp: Timestamp) -> Self {
+    pub(crate) fn new(stamp: Timestamp) -> Self {
         Self { stamp, held_back: Arc::new(AtomicBool::new(false)) }
+    }
+
+    pub(crate) fn has_held_back(&self) -> bool {
+        self.held_back.load(Ordering::Acquire)
     }
 
     fn classify<E>(&self, error: &SdkError<E, HttpResponse>) -> WriteError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if self.held_back.load(Ordering::Acquire) {
+        if self.has_held_back() {
             WriteError::TooSlow
         } else if Fault::of(error).is_transient() {
             WriteError::TryAgain(describe(error))
@@ -361,4 +380,4 @@ impl Intercept for StampGuard {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -75,6 +75,14 @@ pub enum Update {
     AccessKey { settings: PlainSettings, destination: Destination, access_key_id: AccessKeyId, secret: SecretAccessKey },
 }
 
+impl Update {
+    /// Whether the connection is tested because of it, before or after it is stored.
+    #[must_use]
+    pub fn brings_a_test(&self) -> bool {
+        matches!(self, Self::Connection { .. } | Self::AccessKey { .. })
+    }
+}
+
 /// Merges what was typed into `current`.
 ///
 /// # Errors

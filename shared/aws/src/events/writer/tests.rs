@@ -17,20 +17,20 @@ use super::*;
 
 /// One request as it came over the wire.
 #[derive(Debug)]
-struct Request {
-    operation: String,
+pub(crate) struct Request {
+    pub(crate) operation: String,
     /// `X-Amz-Date`: when it says it was signed.
     signed_at: Timestamp,
     body: Value,
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: &'static str,
     body: Value,
 }
 
-fn answer(status: u16, body: Value) -> Answer {
+pub(crate) fn answer(status: u16, body: Value) -> Answer {
     Answer { status, headers: "", body }
 }
 
@@ -42,7 +42,7 @@ fn failure(status: u16, code: &str, more: &Value) -> Answer {
 }
 
 /// A server that speaks as much HTTP as the SDK needs: it gives the answers in turn and hands out the requests.
-fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>) {
+pub(crate) fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = mpsc::channel();
@@ -113,7 +113,7 @@ fn read_request(stream: &TcpStream) -> Request {
     Request { operation, signed_at: Timestamp::parse(&rfc_3339).unwrap(), body: serde_json::from_slice(&body).unwrap() }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap()).unwrap()
 }
@@ -308,7 +308,10 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
 
     // A client as the SDK makes it does follow the service: this test can fail.
     let (shared, requests) = serve(answers());
-    let corrected = EventWriter { client: Client::new(&shared), table: "events".to_owned(), retention: Duration::ZERO };
+    let corrected = EventWriter {
+        client: Client::new(&shared),
+        table: EventTable { name: "events".to_owned(), retention: Duration::ZERO },
+    };
     corrected.write(&tenant(), shard(), &blocks(1, now()), None).await.unwrap();
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     assert!(signed.iter().any(|signed_at| *signed_at > latest.saturating_add(Duration::from_hours(24))), "{signed:?}");
