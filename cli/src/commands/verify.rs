@@ -1,6 +1,6 @@
 //! Whether an export is complete and unchanged: in the bucket itself, or in a copy on disk.
 
-mod bucket;
+pub mod bucket;
 mod folder;
 mod service;
 

@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An export in S3.
-pub(super) struct Bucket {
+pub struct Bucket {
     client: Client,
     name: String,
     /// With a slash at its end.
@@ -34,7 +34,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Finds credentials and region as the AWS command line does.
-    pub(super) async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
+    pub async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))

@@ -1,0 +1,370 @@
+//! `config run`: exports now, and with `--wait` shows what arrived.
+
+mod sample;
+
+use std::{
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use domain::configuration::ConfigurationId;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::{get, jobs, parse_id, render, tasks, test};
+use crate::{
+    api::{Answer, Operation},
+    failure::Failure,
+    model::{Configuration, Job, Task, all_configuration_fields},
+    output::{Style, Tone},
+    service::{Service, ServiceArguments},
+};
+
+const OPERATION: Operation = Operation {
+    what: "to export now",
+    field: "runExportConfiguration",
+    document: concat!("mutation($id: ID!) { runExportConfiguration(id: $id) { ", all_configuration_fields!(), " } }"),
+};
+
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+/// How long the service is left alone between two questions: at first, and at most.
+const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
+const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
+/// Questions in a row that get no answer before the waiting is given up.
+const MAX_POLL_FAILURES: u32 = 5;
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Export now what has been received, without waiting for the next time
+///
+/// What was received in the last minutes (20 unless the operator chose otherwise) stays for the next export: until then the
+/// service can't be sure that nothing before it is missing. With `--wait` the first exported file is shown, with three of
+/// its events; it is read with your own AWS credentials, if there are any.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --wait --timeout 30m
+  audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
+pub struct RunArguments {
+    /// The configuration's id
+    #[arg(value_name = "ID", value_parser = parse_id)]
+    id: ConfigurationId,
+
+    /// Wait until the export has ended, and show what arrived
+    ///
+    /// The exit code is 7 if the bucket can't be written to, and 12 if the export has not ended in time.
+    #[arg(long)]
+    wait: bool,
+
+    /// How long to wait: 90s, 15m, 2h; 24h at most. The export itself goes on
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
+    timeout: Duration,
+
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| "a duration is written as a number and a unit, for example 90s or 15m")?;
+    let timeout = Duration::try_from(duration).map_err(|_| "no time can be waited for that is over")?;
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        return Err("give more than 0s and at most 24h");
+    }
+    Ok(timeout)
+}
+
+pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let service = Service::connect(&arguments.service)?;
+    let variables = json!({ "id": arguments.id.to_string() });
+    if !arguments.wait {
+        let answer = service.ask(&OPERATION, &variables)?;
+        return service.output.print(&answer, |_| Ok(render::running(&answer.parse()?)));
+    }
+    let before = Before {
+        configuration: service.ask(&get::OPERATION, &variables)?.parse()?,
+        jobs: ask_jobs(&service, arguments.id)?,
+    };
+    service.ask(&OPERATION, &variables)?;
+    let (answer, configuration, jobs) = wait(&service, arguments, &before)?;
+    if has_failed(&before.configuration, &configuration) {
+        service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
+        return Err(failure(&configuration, &jobs));
+    }
+    service.output.print(&answer, |style| {
+        let Some(job) = before.choose(&jobs) else { return Ok(nothing_new(&configuration, style)) };
+        let tasks: Vec<Task> = service.ask(&tasks::OPERATION, &json!({ "id": job.id.to_string() }))?.parse()?;
+        let mut text = exported(&configuration, job, tasks.first(), style);
+        if let Some(task) = tasks.first() {
+            text.push_str("\n\n");
+            text.push_str(&sample::show(&service, &configuration, &task.object_key));
+        }
+        Ok(text)
+    })
+}
+
+fn ask_jobs(service: &Service, id: ConfigurationId) -> Result<Vec<Job>, Failure> {
+    service.ask(&jobs::OPERATION, &json!({ "id": id.to_string() }))?.parse()
+}
+
+/// Asks until the export has ended or failed.
+fn wait(
+    service: &Service,
+    arguments: &RunArguments,
+    before: &Before,
+) -> Result<(Answer, Configuration, Vec<Job>), Failure> {
+    let spinner = Spinner::new();
+    let variables = json!({ "id": arguments.id.to_string() });
+    let deadline = Instant::now() + arguments.timeout;
+    let mut pause = MIN_POLL_PAUSE;
+    let mut failures = 0;
+    let mut had_failed = false;
+    loop {
+        service.wait(pause.min(deadline.saturating_duration_since(Instant::now())));
+        pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
+        let asked = service.ask(&get::OPERATION, &variables).and_then(|answer| {
+            let configuration: Configuration = answer.parse()?;
+            // After the configuration: a run that has told its end has stored its job.
+            Ok((answer, configuration, ask_jobs(service, arguments.id)?))
+        });
+        match asked {
+            Ok((answer, configuration, jobs)) => {
+                failures = 0;
+                let has_failed = has_failed(&before.configuration, &configuration);
+                // That it failed is told a moment before why it did.
+                let is_told = has_failed && (configuration.connection_error.is_some() || had_failed);
+                if is_told || has_ended(&before.configuration, &configuration, &jobs) {
+                    return Ok((answer, configuration, jobs));
+                }
+                had_failed = has_failed;
+                spinner.show(&jobs);
+            }
+            Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
+                failures += 1;
+                if failures >= MAX_POLL_FAILURES {
+                    return Err(failure);
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::Unfinished(format!(
+                "the export has not ended within {} s; it goes on without us\n  To see what becomes of it: audit-export config jobs {}",
+                arguments.timeout.as_secs(),
+                arguments.id
+            )));
+        }
+    }
+}
+
+/// How things were before the export was asked for.
+struct Before {
+    configuration: Configuration,
+    jobs: Vec<Job>,
+}
+
+impl Before {
+    /// Of the jobs that have been done since, the newest that wrote a file, or else the newest.
+    fn choose<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
+        let was_done = |job: &Job| self.jobs.iter().any(|known| known.id == job.id && is_done(known));
+        let new = || jobs.iter().filter(|job| is_done(job) && !was_done(job));
+        new().find(|job| job.objects > 0).or_else(|| new().next())
+    }
+}
+
+fn is_done(job: &Job) -> bool {
+    &*job.status == "SUCCEEDED"
+}
+
+/// Whether a run has failed since.
+fn has_failed(before: &Configuration, now: &Configuration) -> bool {
+    let was_refused = &*now.connection_status == "FAILED" && now.connection_checked_at != before.connection_checked_at;
+    was_refused || now.consecutive_failures > before.consecutive_failures
+}
+
+/// Whether a run has ended well since. Through which time an export goes that is asked for, the API doesn't tell; but each
+/// run tells its end, also one that found nothing left to do.
+fn has_ended(before: &Configuration, now: &Configuration, jobs: &[Job]) -> bool {
+    let is_at_work = jobs.first().is_some_and(|job| matches!(&*job.status, "PENDING" | "RUNNING"));
+    now.last_export.is_some() && now.last_export != before.last_export && !is_at_work
+}
+
+fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
+    match &configuration.connection_error {
+        Some(error) => Failure::ConnectionFailed(error.code.to_string()),
+        None => {
+            let reason = jobs.first().and_then(|job| job.failure_reason.as_ref());
+            Failure::Unavailable(reason.map_or_else(|| "the export failed".to_owned(), ToString::to_string))
+        }
+    }
+}
+
+fn nothing_new(configuration: &Configuration, style: &Style) -> String {
+    let begin = match &configuration.exported_through {
+        Some(through) => format!("What was received before {} has been exported.", style.time(through)),
+        None => format!("What is received from {} on is exported.", style.time(&configuration.start_from)),
+    };
+    format!(
+        "{} Nothing to export yet\n  {begin}\n  What came in the last minutes stays for the next export.",
+        style.paint(Tone::Good, "✓")
+    )
+}
+
+fn exported(configuration: &Configuration, job: &Job, first: Option<&Task>, style: &Style) -> String {
+    let tick = style.paint(Tone::Good, "✓");
+    let mut window = format!("  received from {}", style.time(&job.start_timestamp));
+    if let Some(end) = &job.end_timestamp {
+        window.push_str(&format!("\n          until {}", style.time(end)));
+    }
+    let Some(task) = first else {
+        return format!(
+            "{tick} Exported: no events\n{window}\n  No file is written for that; a signed digest says so."
+        );
+    };
+    let bucket = &configuration.endpoint_configuration.bucket_name;
+    format!(
+        "{tick} Exported: {}, {}, {}\n{window}\n\nThe first file: {}, {}\n  s3://{bucket}/{}",
+        count(job.events, "event"),
+        count(job.objects, "file"),
+        count(job.bytes, "byte"),
+        count(task.limit, "event"),
+        count(task.bytes, "byte"),
+        task.object_key,
+    )
+}
+
+fn count(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// Turns while something is waited for, on standard error and only where a person looks at it.
+struct Spinner(ProgressBar);
+
+impl Spinner {
+    fn new() -> Self {
+        let is_seen = io::stderr().is_terminal();
+        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target).with_message("Exporting");
+        bar.set_style(ProgressStyle::default_spinner());
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+
+    fn show(&self, jobs: &[Job]) {
+        if let Some(job) = jobs.first().filter(|job| !is_done(job)) {
+            self.0.set_message(format!("Exporting: {}, {}", count(job.events, "event"), count(job.objects, "file")));
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{model::tests::configuration_json, output::tests::style};
+
+    const EARLIER: &str = "2026-11-22T00:21:00.000Z";
+    const LATER: &str = "2026-11-22T09:00:00.000Z";
+
+    fn configuration(changes: &[(&str, Value)]) -> Configuration {
+        let mut json = configuration_json();
+        for (name, value) in changes {
+            json[*name] = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn job(sequence: u64, status: &str, objects: u64) -> Job {
+        serde_json::from_value(json!({
+            "id": format!("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.{sequence}"),
+            "startTimestamp": "2026-11-21T00:00:00.000Z", "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 1,
+            "status": status, "failureReason": null, "objects": objects, "events": objects * 700,
+            "bytes": objects * 52_345, "gap": null,
+        }))
+        .unwrap()
+    }
+
+    fn task() -> Task {
+        serde_json::from_value(json!({
+            "id": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.2.0", "attempts": 1, "offset": 0, "limit": 700,
+            "status": "SUCCEEDED", "failureReason": null, "bytes": 52_345,
+            "objectKey": "logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/date=2026-11-21/a-b.ndjson.gz",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_has_ended_once_it_says_so_and_nothing_of_it_is_left() {
+        let before = configuration(&[("lastExport", json!(EARLIER))]);
+        let after = configuration(&[("lastExport", json!(LATER))]);
+        assert!(!has_ended(&before, &before, &[job(1, "SUCCEEDED", 1)]));
+        assert!(!has_ended(&before, &after, &[job(2, "RUNNING", 1), job(1, "SUCCEEDED", 1)]));
+        assert!(!has_ended(&before, &after, &[job(2, "PENDING", 1), job(1, "SUCCEEDED", 1)]));
+        assert!(has_ended(&before, &after, &[job(2, "SUCCEEDED", 1), job(1, "SUCCEEDED", 1)]));
+        // It found nothing to do.
+        assert!(has_ended(&before, &after, &[]));
+        let never = configuration(&[("lastExport", Value::Null)]);
+        assert!(has_ended(&never, &after, &[]) && !has_ended(&never, &never, &[]));
+    }
+
+    #[test]
+    fn only_what_failed_since_is_a_failure() {
+        let failed = |failures: u64, checked_at: &str| {
+            configuration(&[
+                ("connectionStatus", json!("FAILED")),
+                ("connectionError", json!({ "code": "WRITE_DENIED", "message": "Allow it." })),
+                ("connectionCheckedAt", json!(checked_at)),
+                ("consecutiveFailures", json!(failures)),
+            ])
+        };
+        assert!(!has_failed(&failed(3, EARLIER), &failed(3, EARLIER)));
+        assert!(has_failed(&failed(3, EARLIER), &failed(4, EARLIER)));
+        assert!(has_failed(&failed(3, EARLIER), &failed(3, LATER)));
+        assert_eq!(failure(&failed(1, LATER), &[]).exit_code(), 7);
+        let ours = configuration(&[("consecutiveFailures", json!(1))]);
+        assert!(has_failed(&configuration(&[]), &ours));
+        assert_eq!(failure(&ours, &[job(1, "FAILED", 0)]).exit_code(), 1);
+    }
+
+    #[test]
+    fn the_newest_new_job_with_a_file_is_shown() {
+        let before =
+            Before { configuration: configuration(&[]), jobs: vec![job(2, "FAILED", 1), job(1, "SUCCEEDED", 1)] };
+        let chosen = |jobs: &[Job]| before.choose(jobs).map(|job| job.id.rsplit('.').next().unwrap().to_owned());
+        let old = job(1, "SUCCEEDED", 1);
+        assert_eq!(chosen(&[job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
+        assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
+        assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 0), old.clone()]).as_deref(), Some("3"));
+        assert_eq!(chosen(&[job(2, "FAILED", 1), old]), None);
+    }
+
+    #[test]
+    fn the_outcome_is_shown() {
+        let (configuration, style) = (configuration(&[]), style());
+        insta::assert_snapshot!(
+            "run_exported",
+            exported(&configuration, &job(2, "SUCCEEDED", 2), Some(&task()), &style)
+        );
+        insta::assert_snapshot!("run_empty", exported(&configuration, &job(2, "SUCCEEDED", 0), None, &style));
+        insta::assert_snapshot!("run_nothing_new", nothing_new(&configuration, &style));
+    }
+
+    #[test]
+    fn a_timeout_has_its_bounds() {
+        assert_eq!(parse_timeout("90s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "0s", "25h", "-1m", "90", "soon"] {
+            assert!(parse_timeout(bad).is_err(), "{bad}");
+        }
+    }
+}
