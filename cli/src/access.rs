@@ -36,7 +36,7 @@ const TOKEN_COMMAND_PAUSE: Duration = Duration::from_millis(20);
 #[command(next_help_heading = "Service")]
 pub struct AccessArguments {
     /// The profile that says where the service is and where the token comes from (see `audit-export profile`)
-    #[arg(long, env = PROFILE_VARIABLE, value_name = "NAME")]
+    #[arg(long, env = PROFILE_VARIABLE, hide_env_values = true, value_name = "NAME")]
     pub profile: Option<String>,
 
     /// The service's base URL, instead of the profile's
@@ -44,7 +44,7 @@ pub struct AccessArguments {
     pub url: Option<Url>,
 
     /// A file that holds the token, instead of the profile's; the token itself may be in `AUDIT_EXPORT_TOKEN`
-    #[arg(long, env = TOKEN_FILE_VARIABLE, value_name = "FILE")]
+    #[arg(long, env = TOKEN_FILE_VARIABLE, hide_env_values = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 

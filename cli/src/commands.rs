@@ -1,8 +1,10 @@
 //! One module per group of commands; a group's module has its subcommands, each with its arguments and its `run`.
 
+mod completions;
 mod config;
 mod events;
 mod explain;
+mod profile;
 mod token;
 mod verify;
 
@@ -16,6 +18,14 @@ pub enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
 
+    /// The same by the names of the product's documentation
+    #[command(subcommand, name = "exportConfig")]
+    ExportConfig(config::ExportConfigCommand),
+
+    /// Keep the service's URL and the token's source under a name
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
+
     /// Make a key pair for a development stack, and sign tokens with it
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -27,16 +37,21 @@ pub enum Command {
     Verify(verify::VerifyArguments),
 
     Explain(explain::ExplainArguments),
+
+    Completions(completions::CompletionsArguments),
 }
 
 impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Self::Config(command) => command.run(),
+            Self::ExportConfig(command) => command.run(),
+            Self::Profile(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
+            Self::Completions(arguments) => completions::run(&arguments),
         }
     }
 }

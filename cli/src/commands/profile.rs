@@ -23,8 +23,7 @@ Examples:
   audit-export profile use production
   audit-export config list --profile staging
 
-Profiles are in the file that AUDIT_EXPORT_CONFIG names, else in audit-export/config.toml in $XDG_CONFIG_HOME or
-~/.config. --url, --token-file and their environment variables win over the profile.")]
+Profiles are in the file that AUDIT_EXPORT_CONFIG names, else in audit-export/config.toml in $XDG_CONFIG_HOME or ~/.config. --url, --token-file and their environment variables win over the profile.")]
 pub enum ProfileCommand {
     Set(SetArguments),
     List(ListArguments),

@@ -53,8 +53,7 @@ With an access key of an IAM user, instead of roleArn:
     "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "secretAccessKey": "…"
 
-interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. bucketPath, kmsKeyArn,
-expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey may be left out.
+interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey may be left out.
 
 Examples:
   audit-export config create export.json --dry-run

@@ -28,8 +28,7 @@ Examples:
   audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --yes --output json
 
-To export first what waits, run audit-export config run before. Without --yes and without a terminal to ask at, nothing
-is done and the exit code is 11.")]
+To export first what waits, run audit-export config run before. Without --yes and without a terminal to ask at, nothing is done and the exit code is 11.")]
 pub struct DeleteArguments {
     /// The configuration's id
     #[arg(value_name = "ID", value_parser = parse_id)]

@@ -18,7 +18,8 @@ pub fn print(operation: &str, data: BTreeMap<&'static str, Value>, arguments: &O
 fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: OutputFormat) -> String {
     let has_secret = data.remove(Field::SecretAccessKey.name()).is_some();
     if format == OutputFormat::Json {
-        return printable_json(&json!({ "operation": operation, "data": data }).to_string());
+        let data = json!(data);
+        return printable_json(&format!(r#"{{"operation":"{operation}","data":{data}}}"#));
     }
     let width = Field::ALL.map(|field| field.name().len()).into_iter().max().unwrap_or(0);
     let mut lines = vec![format!("Nothing is wrong with it that shows offline. {operation} would be sent:")];

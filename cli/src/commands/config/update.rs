@@ -50,8 +50,7 @@ pub const ASSUMED_ROLE: Operation = Operation {
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json --expect-version 3
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b new-key.json --secret-file secret
 
-The exit code is 7 if a new access key can't write to the bucket (nothing was changed then), and 9 if somebody else
-changed the configuration meanwhile."#)]
+The exit code is 7 if a new access key can't write to the bucket (nothing was changed then), and 9 if somebody else changed the configuration meanwhile."#)]
 pub struct UpdateArguments {
     /// The configuration's id
     #[arg(value_name = "ID", value_parser = parse_id)]
