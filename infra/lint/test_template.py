@@ -320,3 +320,10 @@ def test_production_refuses_every_development_setting() -> None:
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "DeploymentMode"}, "production"]}
     refused = {assertion["AssertDescription"].split()[0] for assertion in rule["Assertions"]}
     assert {name for name in TEMPLATE["Parameters"] if name.startswith("Development")} <= refused
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_function_logs_where_logs_are_kept_for_a_set_time(function: str) -> None:
+    group = target(RESOURCES[function]["Properties"]["LoggingConfig"]["LogGroup"])
+    assert RESOURCES[group]["Type"] == "AWS::Logs::LogGroup"
+    assert target(RESOURCES[group]["Properties"]["RetentionInDays"]) == "LogRetentionDays"

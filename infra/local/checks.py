@@ -61,6 +61,13 @@ def template() -> Count:
     return Count.of_status(_run(TOOLS / "sam", "validate", "--lint", "--region", "us-east-1"))
 
 
+def serverless_rules() -> Count:
+    # The template's Metadata says which of them don't hold here, and why.
+    return Count.of_status(
+        _run(TOOLS / "cfn-lint", "--append-rules", "cfn_lint_serverless.rules", "--template", ROOT / "template.yaml")
+    )
+
+
 def template_rules() -> Count:
     return _pytest(ROOT / "infra" / "lint")
 
@@ -129,7 +136,7 @@ def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
     return leave_out
 
 
-LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, template_rules]
+LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, serverless_rules, template_rules]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
     "test": lambda: [*LINT, rust_tests, end_to_end_tests],
