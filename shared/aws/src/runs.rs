@@ -2,7 +2,7 @@
 //! an `intent#…` for each object of a window, a `digest#…` for each window that was sealed, a `job#…` for each that was
 //! exported.
 
-mod item;
+pub(crate) mod item;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -91,6 +91,27 @@ impl RunTable {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
+    /// Tells the history that one more run sets out to write the object. Only the history looks at it: a failure delays no
+    /// export.
+    async fn count_attempt(&self, lease: &Lease, window: WindowId, object: &DigestObject) {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&lease.key, &item::intent_name(window, object.first_block))))
+            .update_expression("SET #attempts = if_not_exists(#attempts, :one) + :one")
+            .condition_expression("attribute_exists(#run)")
+            .expression_attribute_names("#attempts", attribute::ATTEMPTS)
+            .expression_attribute_names("#run", attribute::RUN)
+            .expression_attribute_values(":one", number(1))
+            .send()
+            .await;
+        if let Err(error) = answer {
+            let error = port_error("dynamodb:UpdateItem (count attempt)", &error);
+            tracing::warn!(%error, "an attempt at an object was not counted");
+        }
+    }
+
     async fn transact<const N: usize>(
         &self,
         operation: &'static str,
@@ -103,6 +124,39 @@ impl RunTable {
             Err(error) => refusal(&error).ok_or_else(|| transaction_error(operation, &error)),
         }
     }
+}
+
+/// The items of a window's intents, in the order of their blocks.
+pub(crate) async fn query_intents(
+    client: &Client,
+    table: &str,
+    configuration: &ConfigurationKey,
+    window: WindowId,
+) -> Result<Vec<Item>, PortError> {
+    let operation = "dynamodb:Query (intents)";
+    let mut items = Vec::new();
+    let mut start = None;
+    for _ in 0..MAX_INTENT_PAGES {
+        let page = client
+            .query()
+            .table_name(table)
+            .consistent_read(true)
+            .key_condition_expression("#run = :run AND begins_with(#item, :prefix)")
+            .expression_attribute_names("#run", attribute::RUN)
+            .expression_attribute_names("#item", attribute::ITEM)
+            .expression_attribute_values(":run", text(configuration))
+            .expression_attribute_values(":prefix", text(&item::intent_prefix(window)))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        items.extend(page.items.unwrap_or_default());
+        if page.last_evaluated_key.is_none() {
+            return Ok(items);
+        }
+        start = page.last_evaluated_key;
+    }
+    Err(PortError::internal(operation, format!("more than {MAX_INTENT_PAGES} pages")))
 }
 
 /// What became of a transaction whose first item is the fence.
@@ -249,46 +303,22 @@ impl RunStore for RunTable {
         let put = self.put_once(
             &lease.key,
             &item::intent_name(window, object.first_block),
-            [(attribute::DIGEST_OBJECT, json(operation, object)?)],
+            [(attribute::DIGEST_OBJECT, json(operation, object)?), (attribute::ATTEMPTS, number(1))],
         );
         match self.transact(operation, [self.fence(lease), put]).await? {
             Transaction::Done => Ok(IntentAnswer::New),
             Transaction::Fenced => Err(PortError::fenced(operation)),
             Transaction::Found(found) => {
                 let known = item::read_json(&found, attribute::DIGEST_OBJECT)?;
+                self.count_attempt(lease, window, object).await;
                 Ok(IntentAnswer::Known(Box::new(known)))
             }
         }
     }
 
     async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
-        let operation = "dynamodb:Query (intents)";
-        let mut objects = Vec::new();
-        let mut start = None;
-        for _ in 0..MAX_INTENT_PAGES {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("#run = :run AND begins_with(#item, :prefix)")
-                .expression_attribute_names("#run", attribute::RUN)
-                .expression_attribute_names("#item", attribute::ITEM)
-                .expression_attribute_values(":run", text(&lease.key))
-                .expression_attribute_values(":prefix", text(&item::intent_prefix(window)))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| port_error(operation, &error))?;
-            for found in page.items.iter().flatten() {
-                objects.push(item::read_json(found, attribute::DIGEST_OBJECT)?);
-            }
-            if page.last_evaluated_key.is_none() {
-                return Ok(objects);
-            }
-            start = page.last_evaluated_key;
-        }
-        Err(PortError::internal(operation, format!("more than {MAX_INTENT_PAGES} pages")))
+        let items = query_intents(&self.client, &self.table, &lease.key, window).await?;
+        items.iter().map(|found| item::read_json(found, attribute::DIGEST_OBJECT)).collect()
     }
 
     async fn store_digest(

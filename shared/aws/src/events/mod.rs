@@ -1,5 +1,6 @@
-//! The table of audit events: how a block becomes an item, and who writes and reads it.
+//! The table of audit events: how a block becomes an item, and who writes, reads and counts it.
 
+pub mod backlog;
 pub mod item;
 pub mod reader;
 pub mod writer;

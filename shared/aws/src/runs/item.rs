@@ -7,15 +7,16 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
+    export_job::{Intent, RunSnapshot},
     export_run::{RunState, WindowId},
     time::Timestamp,
 };
 use export::ports::{PortError, SealedDigest};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
-pub(super) mod attribute {
+pub(crate) mod attribute {
     pub const RUN: &str = "run";
     pub const ITEM: &str = "item";
     pub const NEXT_BLOCK: &str = "nextBlock";
@@ -26,55 +27,94 @@ pub(super) mod attribute {
     pub const OPEN_WINDOW: &str = "openWindow";
     pub const RERUN_THROUGH: &str = "rerunThrough";
     pub const DIGEST_OBJECT: &str = "digestObject";
+    /// Of an intent: how often a run set out to write its object.
+    pub const ATTEMPTS: &str = "attempts";
     pub const END_BLOCK: &str = "endBlock";
     pub const DIGEST: &str = "digest";
     pub const SIGNATURE: &str = "signature";
     pub const RECORD: &str = "record";
 }
 
-pub(super) const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
 
 /// Sorts like the blocks of a window.
-pub(super) fn intent_name(window: WindowId, first_block: BlockId) -> String {
+pub(crate) fn intent_name(window: WindowId, first_block: BlockId) -> String {
     format!("{}{first_block}", intent_prefix(window))
 }
 
-pub(super) fn intent_prefix(window: WindowId) -> String {
+pub(crate) fn intent_prefix(window: WindowId) -> String {
     format!("intent#{:010}.{}#", window.sequence, window.revision)
 }
 
-pub(super) fn digest_name(sequence: u64) -> String {
+const JOB_PREFIX: &str = "job#";
+
+/// Sorts behind every digit.
+const BEHIND_EVERY_NUMBER: char = ':';
+
+/// The first and the last name that a job before `sequence` can have; `None`: any job.
+pub(crate) fn job_names_before(sequence: Option<u64>) -> Option<(String, String)> {
+    let last = match sequence {
+        Some(sequence) => job_name(sequence.checked_sub(1)?),
+        None => format!("{JOB_PREFIX}{BEHIND_EVERY_NUMBER}"),
+    };
+    Some((job_name(0), last))
+}
+
+pub(crate) fn digest_name(sequence: u64) -> String {
     format!("digest#{sequence:010}")
 }
 
-pub(super) fn job_name(sequence: u64) -> String {
-    format!("job#{sequence:010}")
+pub(crate) fn job_name(sequence: u64) -> String {
+    format!("{JOB_PREFIX}{sequence:010}")
 }
 
-pub(super) fn key(configuration: &ConfigurationKey, name: &str) -> Item {
+pub(crate) fn key(configuration: &ConfigurationKey, name: &str) -> Item {
     with_attributes(Item::new(), [(attribute::RUN, text(configuration)), (attribute::ITEM, text(name))])
 }
 
-pub(super) fn with_attributes<const N: usize>(mut item: Item, attributes: [(&str, AttributeValue); N]) -> Item {
+pub(crate) fn with_attributes<const N: usize>(mut item: Item, attributes: [(&str, AttributeValue); N]) -> Item {
     item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
     item
 }
 
-pub(super) fn text<T: ToString + ?Sized>(value: &T) -> AttributeValue {
+pub(crate) fn text<T: ToString + ?Sized>(value: &T) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-pub(super) fn number(value: u64) -> AttributeValue {
+pub(crate) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(super) fn json(operation: &'static str, value: &impl Serialize) -> Result<AttributeValue, PortError> {
+pub(crate) fn json(operation: &'static str, value: &impl Serialize) -> Result<AttributeValue, PortError> {
     serde_json::to_string(value)
         .map(AttributeValue::S)
         .map_err(|error| PortError::internal(operation, error.to_string()))
 }
 
-pub(super) fn read_state(item: &Item) -> Result<RunState, PortError> {
+pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, PortError> {
+    let lease_expires_at = match item.get(attribute::LEASE_EXPIRES_AT) {
+        Some(_) => {
+            let millis = read_number(item, attribute::LEASE_EXPIRES_AT)?;
+            Some(Timestamp::from_millis(millis).ok_or_else(|| corrupt(attribute::LEASE_EXPIRES_AT))?)
+        }
+        None => None,
+    };
+    Ok(RunSnapshot { state: read_state(item)?, lease_expires_at })
+}
+
+/// What was stored before attempts were counted had one.
+pub(crate) fn read_intent(item: &Item) -> Result<Intent, PortError> {
+    let attempts = match item.get(attribute::ATTEMPTS) {
+        Some(_) => read_number(item, attribute::ATTEMPTS)?,
+        None => 1,
+    };
+    Ok(Intent {
+        object: read_json(item, attribute::DIGEST_OBJECT)?,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+    })
+}
+
+pub(crate) fn read_state(item: &Item) -> Result<RunState, PortError> {
     Ok(RunState {
         cursor: read_block(item, attribute::NEXT_BLOCK)?,
         next_sequence: read_number(item, attribute::NEXT_SEQUENCE)?,
@@ -86,7 +126,7 @@ pub(super) fn read_state(item: &Item) -> Result<RunState, PortError> {
     })
 }
 
-pub(super) fn read_digest(mut item: Item) -> Result<SealedDigest, PortError> {
+pub(crate) fn read_digest(mut item: Item) -> Result<SealedDigest, PortError> {
     let end_block = read_block(&item, attribute::END_BLOCK)?;
     let mut bytes = |name| match item.remove(name) {
         Some(AttributeValue::B(bytes)) => Ok(Bytes::from(bytes.into_inner())),
@@ -95,16 +135,16 @@ pub(super) fn read_digest(mut item: Item) -> Result<SealedDigest, PortError> {
     Ok(SealedDigest { end_block, bytes: bytes(attribute::DIGEST)?, signature: bytes(attribute::SIGNATURE)? })
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(item: &Item, name: &'static str) -> Result<T, PortError> {
+pub(crate) fn read_json<T: DeserializeOwned>(item: &Item, name: &'static str) -> Result<T, PortError> {
     read_optional_json(item, name)?.ok_or_else(|| corrupt(name))
 }
 
-pub(super) fn read_number(item: &Item, name: &'static str) -> Result<u64, PortError> {
+pub(crate) fn read_number(item: &Item, name: &'static str) -> Result<u64, PortError> {
     let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| corrupt(name))
 }
 
-pub(super) fn read_optional_time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, PortError> {
+pub(crate) fn read_optional_time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, PortError> {
     read_optional(item, name, |text| Timestamp::parse(text).ok())
 }
 
@@ -126,6 +166,6 @@ fn read_optional<T>(
     parsed.map(Some).ok_or_else(|| corrupt(name))
 }
 
-pub(super) fn corrupt(name: &'static str) -> PortError {
+pub(crate) fn corrupt(name: &'static str) -> PortError {
     PortError::internal("read run state", format!("attribute {name} is missing or has no valid value"))
 }

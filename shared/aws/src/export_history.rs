@@ -1,0 +1,120 @@
+//! What the runs have left in their table, for whoever asks how an export went. Reads only.
+
+use aws_sdk_dynamodb::Client;
+use domain::{
+    configuration::ConfigurationKey,
+    export_job::{Intent, RunSnapshot},
+    export_run::{RunRecord, WindowId},
+};
+use export::ports::PortError;
+
+use crate::{
+    error::port_error,
+    runs::{
+        self,
+        item::{self, Item, attribute, key, text},
+    },
+};
+
+/// The most records that are read at once. One has less than 1 KB, so that all of them come in one page of 1 MB.
+pub const MAX_RECORDS: u16 = 200;
+
+/// Reads the table `ExportRuns`, strongly consistently.
+#[derive(Clone, Debug)]
+pub struct ExportHistory {
+    client: Client,
+    table: String,
+}
+
+impl ExportHistory {
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// How the export stands. `None`: no run has started yet.
+    ///
+    /// Read it before the records: a window that ends in between is then told of twice, and not left out.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn snapshot(&self, configuration: &ConfigurationKey) -> Result<Option<RunSnapshot>, PortError> {
+        let found = self.get("dynamodb:GetItem (run state)", configuration, item::STATE).await?;
+        found.as_ref().map(item::read_snapshot).transpose()
+    }
+
+    /// The window of that sequence, if it is exported.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn record(
+        &self,
+        configuration: &ConfigurationKey,
+        sequence: u64,
+    ) -> Result<Option<RunRecord>, PortError> {
+        let found = self.get("dynamodb:GetItem (run record)", configuration, &item::job_name(sequence)).await?;
+        found.map(|found| item::read_json(&found, attribute::RECORD)).transpose()
+    }
+
+    /// The windows that were exported, the newest first: those before the sequence `before`, and `limit` at most.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn records(
+        &self,
+        configuration: &ConfigurationKey,
+        before: Option<u64>,
+        limit: u16,
+    ) -> Result<Vec<RunRecord>, PortError> {
+        let operation = "dynamodb:Query (run records)";
+        let Some((first, last)) = item::job_names_before(before) else { return Ok(Vec::new()) };
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(i32::from(limit.min(MAX_RECORDS)))
+            .key_condition_expression("#run = :run AND #item BETWEEN :first AND :last")
+            .expression_attribute_names("#run", attribute::RUN)
+            .expression_attribute_names("#item", attribute::ITEM)
+            .expression_attribute_values(":run", text(configuration))
+            .expression_attribute_values(":first", text(&first))
+            .expression_attribute_values(":last", text(&last))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        answer.items().iter().map(|found| item::read_json(found, attribute::RECORD)).collect()
+    }
+
+    /// The objects that runs set out to write of the window, in the order of their blocks.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn intents(&self, configuration: &ConfigurationKey, window: WindowId) -> Result<Vec<Intent>, PortError> {
+        let items = runs::query_intents(&self.client, &self.table, configuration, window).await?;
+        items.iter().map(item::read_intent).collect()
+    }
+
+    async fn get(
+        &self,
+        operation: &'static str,
+        configuration: &ConfigurationKey,
+        name: &str,
+    ) -> Result<Option<Item>, PortError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(configuration, name)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        Ok(answer.item)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
