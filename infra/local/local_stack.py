@@ -271,14 +271,17 @@ class CustomerAccount:
         return {"Version": "2012-10-17", "Statement": statements}
 
     def trust_policy(self, external_id: str | None, service_account: str | None = None) -> dict[str, Any]:
-        """Lets the service assume the role, but only in the name of the configuration `external_id`."""
-        statement: dict[str, Any] = {
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{service_account or self.stack.account}:root"},
-            "Action": "sts:AssumeRole",
-        }
+        """As the API prints it: lets the service assume the role, in the name of the configuration `external_id` alone."""
+        account = service_account or self.stack.account
+        condition: dict[str, Any] = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{account}:role/audit-export/*"}}
         if external_id is not None:
-            statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+            condition["StringEquals"] = {"sts:ExternalId": external_id}
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": condition,
+        }
         return {"Version": "2012-10-17", "Statement": [statement]}
 
     def role_arn(self, name: str) -> str:
