@@ -4,9 +4,11 @@ mod context;
 pub mod errors;
 mod guidance;
 mod inputs;
+mod jobs;
 pub mod limits;
 mod mutation;
 mod outlook;
+mod pages;
 mod query;
 mod types;
 
@@ -16,7 +18,7 @@ use async_graphql::{EmptySubscription, Request, Response, SDLExportOptions, Sche
 use runtime::token::Caller;
 
 use self::{errors::ApiError, mutation::Mutation, query::Query};
-use crate::service::Service;
+use crate::{jobs::BacklogCounts, service::Service};
 
 /// The schema with what its resolvers need.
 #[derive(Clone)]
@@ -52,7 +54,7 @@ impl ApiSchema {
             return self.refuse(error);
         }
         request.set_parsed_query(document);
-        self.finish(self.0.execute(request.data(caller)).await)
+        self.finish(self.0.execute(request.data(caller).data(BacklogCounts::default())).await)
     }
 
     /// The answer to a request that was not run to its end.

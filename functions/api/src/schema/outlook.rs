@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use async_graphql::Object;
+use async_graphql::{Context, Error, Object, Result, SimpleObject};
+use aws::events::backlog::Backlog;
 use domain::configuration::ExportConfiguration;
+
+use super::{context, types::DateTime};
 
 /// Worked out when it is asked for.
 pub struct ExportOutlook(Arc<ExportConfiguration>);
@@ -19,5 +22,45 @@ impl ExportOutlook {
     /// The external ID that the trust policy of the role has to require: the configuration's id.
     async fn external_id(&self) -> String {
         self.0.key.configuration_id.to_string()
+    }
+
+    /// When the next scheduled export starts that can hold something. Null: it is disabled.
+    async fn next_export_at(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
+        let (service, _) = context::of(context)?;
+        Ok(service.next_export_at(&self.0).map(DateTime))
+    }
+
+    /// What was received and is not in the bucket yet. Counted anew for each request, of 20 configurations at most.
+    async fn backlog(&self, context: &Context<'_>) -> Option<ExportBacklog> {
+        let backlog = match context::of_request(context) {
+            Ok((service, counts)) => service.backlog(&self.0, counts).await,
+            Err(error) => Err(error),
+        };
+        match backlog {
+            Ok(backlog) => Some(backlog.into()),
+            // Null by itself, so that the rest of the configuration is answered.
+            Err(error) => {
+                let error = Error::new_with_source(error).into_server_error(context.item.pos);
+                context.add_error(context.set_error_path(error));
+                None
+            }
+        }
+    }
+}
+
+/// Events that wait to be exported.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct ExportBacklog {
+    /// How many, or, unless `isComplete`, at least how many.
+    events: u64,
+    /// When the oldest of them was received. Null: there are none.
+    oldest: Option<DateTime>,
+    /// Whether all of them were counted: counting ends after some ten thousand.
+    is_complete: bool,
+}
+
+impl From<Backlog> for ExportBacklog {
+    fn from(backlog: Backlog) -> Self {
+        Self { events: backlog.events, oldest: backlog.oldest.map(DateTime), is_complete: backlog.is_complete }
     }
 }

@@ -4,12 +4,13 @@ use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::{
     context,
+    jobs::JobQuery,
     types::{ExportConfiguration, ExportServiceIdentity, ExportSigningKey},
 };
 
 /// Everything is of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery);
+pub struct Query(ConfigurationQuery, JobQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;
