@@ -253,6 +253,33 @@ mod tests {
         assert_eq!(heard!(Level::ERROR, "hyper"), 1);
     }
 
+    /// Whichever crate is added next: only those of this workspace count as ours.
+    #[test]
+    fn no_dependency_is_heard_below_info() {
+        let lock = include_str!("../../../Cargo.lock");
+        let packages: Vec<(String, bool)> = lock
+            .split("[[package]]")
+            .skip(1)
+            .map(|package| {
+                let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
+                // What comes from elsewhere has a source.
+                (name.trim_matches('"').replace('-', "_"), package.contains("\nsource = "))
+            })
+            .collect();
+        for payload in
+            ["aws_smithy_runtime", "aws_config", "hyper", "lambda_runtime", "lambda_http", "async_graphql", "rustls"]
+        {
+            assert!(packages.contains(&(payload.to_owned(), true)), "{payload} is none of the dependencies");
+        }
+        for (name, is_foreign) in &packages {
+            assert!(!is_foreign || !is_own(name), "{name}");
+            assert!(!is_foreign || !is_own(&format!("{name}::module")), "{name}");
+        }
+        for name in OWN_CRATES {
+            assert!(packages.contains(&(name.to_owned(), false)), "{name} is none of this workspace's crates");
+        }
+    }
+
     #[test]
     fn spans_of_other_crates_below_info_leave_no_fields() {
         let lines = lines_of(Level::TRACE, || {
