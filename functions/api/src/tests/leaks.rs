@@ -10,6 +10,9 @@ use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
 
 use super::world::{SECRET, Verifier, World, code};
 
+/// With the characters of a secret that no name of GraphQL has.
+const SECRET_WITH_SIGNS: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE=";
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -28,6 +31,7 @@ impl Write for Lines {
 fn documents() -> Vec<(String, &'static str)> {
     let (parse, validation) = ("GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED");
     let create = |data: &str| format!("mutation {{ createS3AccessKeyExportConfiguration(data: {data}) {{ id }} }}");
+    let update = |data: &str| format!("mutation {{ updateS3AccessKeyExportConfiguration(data: {data}) {{ id }} }}");
     let valid = "interval: EVERY_2_HOURS, bucketName: \"acme-audit\", region: \"eu-west-1\", accessKeyId: \"AKIAIOSFODNN7EXAMPLE\"";
     let quoted = format!("\"{SECRET}\"");
     vec![
@@ -105,13 +109,27 @@ fn documents() -> Vec<(String, &'static str)> {
         ),
         (format!("{{ getExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
         (format!("mutation {{ testExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
+        // The same of a change.
+        (update(&format!("{{id: 1, secretAccessKey: {quoted}")), parse),
+        (update(&format!("{{id: 1, secretAccessKey: {SECRET}}}")), validation),
+        (update(&format!("{{id: 1, secretAccessKey: [{quoted}]}}")), validation),
+        (update(&format!("{{id: 1, {SECRET}: {quoted}}}")), validation),
+        (update(&format!("{{id: 1, version: {quoted}, secretAccessKey: {quoted}}}")), validation),
+        (update(&format!("{{id: 1, interval: {SECRET}}}")), validation),
+        (update(&format!("{{id: {quoted}, secretAccessKey: {quoted}}}")), "NOT_FOUND"),
+        (
+            format!(
+                "mutation {{ updateS3AssumedRoleExportConfiguration(data: {{id: 1, secretAccessKey: {quoted}}}) {{ id }} }}"
+            ),
+            validation,
+        ),
     ]
 }
 
-/// Variables that misplace it.
-fn variables() -> Vec<(Value, &'static str)> {
+/// Variables that misplace `secret`, where they may have every character that JSON can.
+fn variables(secret: &str) -> Vec<(Value, &'static str)> {
     let valid = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
-        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET});
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": secret});
     let with = |name: &str, value: Value| {
         let mut data = valid.clone();
         data[name] = value;
@@ -119,19 +137,19 @@ fn variables() -> Vec<(Value, &'static str)> {
     };
     let validation = "GRAPHQL_VALIDATION_FAILED";
     vec![
-        (with("interval", json!(SECRET)), validation),
-        (with("interval", json!(format!("a\" does not contain the value \"b {SECRET}"))), validation),
-        (with("interval", json!([SECRET])), validation),
-        (with("secretAccessKey", json!([SECRET])), validation),
-        (with("secretAccessKey", json!({ "a": SECRET })), validation),
+        (with("interval", json!(secret)), validation),
+        (with("interval", json!(format!("a\" does not contain the value \"b {secret}"))), validation),
+        (with("interval", json!([secret])), validation),
+        (with("secretAccessKey", json!([secret])), validation),
+        (with("secretAccessKey", json!({ "a": secret })), validation),
         (with("secretAccessKey", Value::Null), validation),
-        (with(SECRET, json!(1)), validation),
-        (with(&format!("\"{SECRET}\" \" / {SECRET}"), json!(1)), validation),
-        (json!({ "data": SECRET }), validation),
-        (json!({ "data": [SECRET] }), validation),
-        (json!({ SECRET: 1 }), validation),
-        (with("secretAccessKey", json!(format!("{SECRET}/"))), "INVALID_INPUT"),
-        (with("region", json!(SECRET)), "INVALID_INPUT"),
+        (with(secret, json!(1)), validation),
+        (with(&format!("\"{secret}\" \" / {secret}"), json!(1)), validation),
+        (json!({ "data": secret }), validation),
+        (json!({ "data": [secret] }), validation),
+        (json!({ secret: 1 }), validation),
+        (with("secretAccessKey", json!(format!("{secret}/"))), "INVALID_INPUT"),
+        (with("region", json!(secret)), "INVALID_INPUT"),
     ]
 }
 
@@ -152,11 +170,14 @@ async fn a_secret_never_comes_back() {
     let mutation = "mutation($data: CreateS3AccessKeyExportConfigurationInput!) {
         createS3AccessKeyExportConfiguration(data: $data) { id } }";
     let documents = documents().into_iter().map(|(document, code)| (document, Value::Null, code));
-    let variables = variables().into_iter().map(|(variables, code)| (mutation.to_owned(), variables, code));
+    let variables = [SECRET, SECRET_WITH_SIGNS]
+        .into_iter()
+        .flat_map(variables)
+        .map(|(variables, code)| (mutation.to_owned(), variables, code));
     for (document, variables, expected) in documents.chain(variables) {
         let answer = world.ask(&document, variables.clone()).await;
         let text = answer.to_string();
-        assert!(!text.contains(SECRET), "{document} {variables}: {text}");
+        assert!(!text.contains(SECRET) && !text.contains(SECRET_WITH_SIGNS), "{document} {variables}: {text}");
         let errors = answer["errors"].as_array().unwrap();
         for error in errors {
             assert_eq!(error["extensions"]["code"], expected, "{document} {variables}: {text}");
@@ -185,7 +206,7 @@ async fn a_secret_never_comes_back() {
 
     let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(lines.contains("answered") && lines.contains("could not be tested"), "{lines}");
-    assert!(!lines.contains(SECRET), "{lines}");
+    assert!(!lines.contains(SECRET) && !lines.contains(SECRET_WITH_SIGNS), "{lines}");
 }
 
 #[tokio::test]
