@@ -5,4 +5,5 @@ mod leaks;
 mod limits;
 mod operations;
 mod schema;
+mod updates;
 mod world;

@@ -24,12 +24,12 @@ const FIELDS: &str = "id externalId version description kmsKeyArn expectedBucket
 
 const UNKNOWN_ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 
-fn with_key() -> Value {
+pub fn with_key() -> Value {
     json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
         "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET})
 }
 
-fn with_role() -> Value {
+pub fn with_role() -> Value {
     json!({"interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "audit/log", "region": "eu-west-1",
         "roleArn": "arn:aws:iam::222222222222:role/export", "expectedBucketOwner": "222222222222",
         "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -49,25 +49,25 @@ async fn create(world: &World, kind: &str, data: Value) -> Value {
     world.ask(&document, json!({ "data": data })).await
 }
 
-async fn create_with_key(world: &World, data: Value) -> Value {
+pub async fn create_with_key(world: &World, data: Value) -> Value {
     create(world, "AccessKey", data).await
 }
 
-async fn create_with_role(world: &World, data: Value) -> Value {
+pub async fn create_with_role(world: &World, data: Value) -> Value {
     create(world, "AssumedRole", data).await
 }
 
 /// The configuration that an answer holds under its only field.
-fn configuration(answer: &Value) -> &Value {
+pub fn configuration(answer: &Value) -> &Value {
     assert_eq!(answer.get("errors"), None, "{answer}");
     answer["data"].as_object().unwrap().values().next().unwrap()
 }
 
-fn id(answer: &Value) -> String {
+pub fn id(answer: &Value) -> String {
     configuration(answer)["id"].as_str().unwrap().to_owned()
 }
 
-async fn call(world: &World, tenant: &str, operation: &str, id: &str) -> Value {
+pub async fn call(world: &World, tenant: &str, operation: &str, id: &str) -> Value {
     let kind = if operation == "getExportConfiguration" { "query" } else { "mutation" };
     let document = format!("{kind}($id: ID!) {{ {operation}(id: $id) {{ {FIELDS} }} }}");
     world.ask_as(tenant, &document, json!({ "id": id })).await

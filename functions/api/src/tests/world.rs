@@ -2,13 +2,20 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    num::NonZeroU8,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use aws::{
-    configurations::ConfigurationTable, run_queue::RunQueueClient, secrets::SecretVault, signing_keys::SigningKeys,
-    test_allowance::TestAllowance, verifier_client::VerifierClient,
+    configurations::{ConfigurationEditor, ConfigurationTable},
+    events::{backlog::EventCounter, item::to_block, writer::EventTable},
+    export_history::ExportHistory,
+    run_queue::RunQueueClient,
+    secrets::SecretVault,
+    signing_keys::SigningKeys,
+    test_allowance::TestAllowance,
+    verifier_client::VerifierClient,
 };
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -23,7 +30,7 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
     },
     types::{
-        AttributeValue, CancellationReason,
+        AttributeValue, CancellationReason, Delete, Update,
         error::{ConditionalCheckFailedException, TransactionCanceledException},
     },
 };
@@ -45,9 +52,12 @@ use domain::{
         arn::AccountId,
         region::{Partition, Region},
     },
+    customer_template::TemplateUrl,
+    interval::ExportSchedule,
+    tenant::TenantId,
     time::Timestamp,
 };
-use lambda_http::{Body, Request, Response, http};
+use lambda_http::{Body, Request, RequestExt, Response, http};
 use runtime::{
     client_version::MinimumClientVersion,
     token::{KeySet, KeySource, TokenSettings, TokenVerifier},
@@ -60,6 +70,7 @@ type Item = HashMap<String, AttributeValue>;
 
 /// As IAM issues them, of letters and digits alone, so that it passes for a name of GraphQL too.
 pub const SECRET: &str = "wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY";
+const EVENTS: &str = "Events";
 pub const NOW: &str = "2026-11-22T12:00:00.000Z";
 
 /// What the verifier does when it is invoked.
@@ -74,6 +85,16 @@ pub enum Verifier {
 struct State {
     items: BTreeMap<(String, String), Item>,
     plaintexts: Vec<String>,
+    /// Audit events of changes.
+    changes: Vec<Value>,
+    /// How many of the next transactions meet somebody else's change.
+    interferences: usize,
+    /// How long a transaction takes.
+    delay: Duration,
+    /// How much later than [`NOW`] it is.
+    elapsed: Duration,
+    /// Access keys that were tested before they were stored.
+    candidates: Vec<Value>,
     messages: Vec<Value>,
     invocations: usize,
     ids: u128,
@@ -96,37 +117,91 @@ fn key_of(item: &Item) -> (String, String) {
     (text(item, "tenantId"), text(item, "id"))
 }
 
+/// The event in the block that an item holds.
+fn event_of(item: &Item) -> Value {
+    let block = to_block(item.clone()).unwrap();
+    let event: Value = serde_json::from_slice(&block.inflate().unwrap()).unwrap();
+    let tenant = event["tenantId"].as_str().unwrap();
+    assert!(text(item, "partition").starts_with(&format!("{tenant}#")));
+    block.verify(&TenantId::parse(tenant).unwrap()).unwrap();
+    event
+}
+
+fn count(item: &mut Item, update: &Update) -> bool {
+    let values = update.expression_attribute_values().unwrap();
+    let number = |value: &AttributeValue| value.as_n().unwrap().parse::<i64>().unwrap();
+    let count = item.get("configurations").map_or(0, number);
+    let sum = count + number(&values[":step"]);
+    item.insert("configurations".to_owned(), AttributeValue::N(sum.to_string()));
+    values.get(":limit").is_none_or(|limit| count < number(limit))
+}
+
+/// As much of DynamoDB's expressions as a change of a configuration uses. `false`: its condition doesn't hold.
+fn apply(item: &mut Item, update: &Update) -> bool {
+    let values = update.expression_attribute_values().unwrap();
+    assert_eq!(update.condition_expression(), Some("#version = :read"));
+    if item["version"] != values[":read"] {
+        return false;
+    }
+    let expression = update.update_expression().strip_prefix("SET ").unwrap();
+    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((expression, ""));
+    for assignment in set.split(", ") {
+        let (name, value) = assignment.split_once(" = ").unwrap();
+        item.insert(name.trim_start_matches('#').to_owned(), values[value].clone());
+    }
+    for name in remove.split(", ") {
+        item.remove(name.trim_start_matches('#'));
+    }
+    true
+}
+
 impl State {
-    /// Fails like DynamoDB if the table refuses one of the writes.
+    /// Fails like DynamoDB if one of the tables refuses one of the writes.
     fn transact(&mut self, request: &TransactWriteItemsInput) -> Result<(), Vec<&'static str>> {
+        if self.interferences > 0 {
+            self.interferences -= 1;
+            self.interfere(request);
+        }
         let mut items = self.items.clone();
+        let mut changes = self.changes.clone();
         let codes: Vec<&'static str> = request
             .transact_items()
             .iter()
             .map(|write| {
-                let done = if let Some(put) = write.put() {
+                let done = if let Some(put) = write.put().filter(|put| put.table_name() == EVENTS) {
+                    changes.push(event_of(put.item()));
+                    true
+                } else if let Some(put) = write.put() {
                     items.insert(key_of(put.item()), put.item().clone()).is_none()
                 } else if let Some(delete) = write.delete() {
-                    items.remove(&key_of(delete.key())).is_some()
+                    let read = &delete.expression_attribute_values().unwrap()[":read"];
+                    items.remove(&key_of(delete.key())).is_some_and(|item| item["version"] == *read)
                 } else {
                     let update = write.update().unwrap();
-                    let values = update.expression_attribute_values().unwrap();
-                    let number = |value: &AttributeValue| value.as_n().unwrap().parse::<i64>().unwrap();
-                    let item = items.entry(key_of(update.key())).or_default();
-                    let count = item.get("configurations").map_or(0, number);
-                    let sum = count + number(&values[":step"]);
-                    item.insert("configurations".to_owned(), AttributeValue::N(sum.to_string()));
-                    values.get(":limit").is_none_or(|limit| count < number(limit))
+                    if update.key()["id"].as_s().unwrap() == "usage" {
+                        count(items.entry(key_of(update.key())).or_default(), update)
+                    } else {
+                        items.get_mut(&key_of(update.key())).is_some_and(|item| apply(item, update))
+                    }
                 };
                 if done { "None" } else { "ConditionalCheckFailed" }
             })
             .collect();
         if codes.iter().all(|code| *code == "None") {
-            self.items = items;
+            (self.items, self.changes) = (items, changes);
             Ok(())
         } else {
             Err(codes)
         }
+    }
+
+    /// Another person changes what the transaction is about to change.
+    fn interfere(&mut self, request: &TransactWriteItemsInput) {
+        let [first, ..] = request.transact_items() else { return };
+        let key = first.update().map(Update::key).or(first.delete().map(Delete::key)).unwrap();
+        let item = self.items.get_mut(&key_of(key)).unwrap();
+        let version: u64 = item["version"].as_n().unwrap().parse().unwrap();
+        item.insert("version".to_owned(), AttributeValue::N((version + 1).to_string()));
     }
 
     fn update(&mut self, request: &UpdateItemInput) -> Option<Item> {
@@ -135,15 +210,7 @@ impl State {
         if key.1.starts_with("tests#") {
             return self.count_test(key, values);
         }
-        let item = self.items.get_mut(&key)?;
-        if item["version"] != values[":version"] {
-            return None;
-        }
-        for (value, name) in [(":enabled", "enabled"), (":next", "version"), (":by", "updatedBy"), (":at", "updatedAt")]
-        {
-            item.insert(name.to_owned(), values[value].clone());
-        }
-        Some(item.clone())
+        unreachable!("{key:?}")
     }
 
     fn count_test(&mut self, key: (String, String), values: &Item) -> Option<Item> {
@@ -164,6 +231,7 @@ impl State {
         for name in ["connectionStatus", "connectionCheckedAt"] {
             item.insert(name.to_owned(), AttributeValue::S(outcome[name].as_str().unwrap().to_owned()));
         }
+        item.remove("connectionError");
         if let Some(error) = outcome["connectionError"].as_object() {
             let fields =
                 error.iter().map(|(name, value)| (name.clone(), AttributeValue::S(value.as_str().unwrap().to_owned())));
@@ -195,7 +263,10 @@ fn table(state: &Arc<Mutex<State>>) -> Vec<Rule> {
     let transact = {
         let state = Arc::clone(state);
         mock!(aws_sdk_dynamodb::Client::transact_write_items).then_compute_response(move |request| {
-            match state.lock().unwrap().transact(request) {
+            let mut state = state.lock().unwrap();
+            let delay = state.delay;
+            state.elapsed += delay;
+            match state.transact(request) {
                 Ok(()) => MockResponse::Output(TransactWriteItemsOutput::builder().build()),
                 Err(codes) => {
                     let reasons = codes.iter().map(|code| CancellationReason::builder().code(*code).build());
@@ -254,6 +325,7 @@ fn invoke(state: &Arc<Mutex<State>>, verifier: &Arc<Mutex<Verifier>>) -> Rule {
         let mut state = state.lock().unwrap();
         state.invocations += 1;
         let key: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
+        let candidate = key.get("candidate").cloned();
         let (status, error) = match *verifier.lock().unwrap() {
             Verifier::Succeeds => ("SUCCESS", Value::Null),
             Verifier::Fails => ("FAILED", json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."})),
@@ -264,8 +336,16 @@ fn invoke(state: &Arc<Mutex<State>>, verifier: &Arc<Mutex<Verifier>>) -> Rule {
                     .build();
             }
         };
-        let outcome = json!({"connectionStatus": status, "connectionCheckedAt": NOW, "connectionError": error});
-        state.store_outcome(&key, &outcome);
+        let mut outcome = json!({"connectionStatus": status, "connectionCheckedAt": NOW, "connectionError": error});
+        match candidate {
+            None => state.store_outcome(&key, &outcome),
+            Some(candidate) => {
+                if status == "SUCCESS" {
+                    outcome["userArn"] = json!("arn:aws:iam::222222222222:user/export");
+                }
+                state.candidates.push(candidate);
+            }
+        }
         InvokeOutput::builder().payload(aws_sdk_lambda::primitives::Blob::new(outcome.to_string())).build()
     })
 }
@@ -295,11 +375,13 @@ impl World {
         }
         let kms = mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt, &public_key]);
         let lambda = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&invoke]);
-        let ids = Arc::clone(&state);
+        let (ids, clock) = (Arc::clone(&state), Arc::clone(&state));
+        let events = EventTable { name: EVENTS.to_owned(), retention: Duration::from_hours(24) };
         let dynamodb = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table);
         let service = Service {
+            editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events, NonZeroU8::MIN),
             tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
-            configurations: ConfigurationTable::new(dynamodb, "Configurations".to_owned()),
+            configurations: ConfigurationTable::new(dynamodb.clone(), "Configurations".to_owned()),
             secrets: SecretVault::new(kms.clone(), "key".to_owned()),
             signing_keys: SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()]),
             verifier: VerifierClient::new(&lambda, "verifier".to_owned()),
@@ -309,8 +391,13 @@ impl World {
                 partition: Partition::Commercial,
                 region: Region::parse("us-east-1").unwrap(),
             },
-            settle: Duration::from_mins(20),
-            clock: Box::new(|| Timestamp::parse(NOW).unwrap()),
+            customer_template: TemplateUrl::parse("https://templates.s3.us-east-1.amazonaws.com/audit-export.yaml"),
+            schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
+            retention: Duration::from_hours(24 * 90),
+            history: ExportHistory::new(dynamodb.clone(), "Runs".to_owned()),
+            event_counter: EventCounter::new(dynamodb.clone(), EVENTS.to_owned()),
+            clock: Box::new(move || Timestamp::parse(NOW).unwrap().saturating_add(clock.lock().unwrap().elapsed)),
+            random: Box::new(|| uuid::Uuid::new_v4().as_u128()),
             new_id: Box::new(move || {
                 let mut state = ids.lock().unwrap();
                 state.ids += 1;
@@ -341,6 +428,30 @@ impl World {
 
     pub fn set_verifier(&self, verifier: Verifier) {
         *self.verifier.lock().unwrap() = verifier;
+    }
+
+    /// The audit events of the changes that were made.
+    pub fn changes(&self) -> Vec<Value> {
+        self.state.lock().unwrap().changes.clone()
+    }
+
+    /// Access keys that the verifier was to test before they were stored.
+    pub fn candidates(&self) -> Vec<Value> {
+        self.state.lock().unwrap().candidates.clone()
+    }
+
+    /// Lets the next changes meet one of somebody else.
+    pub fn interfere(&self, times: usize) {
+        self.state.lock().unwrap().interferences = times;
+    }
+
+    pub fn delay_writes(&self, delay: Duration) {
+        self.state.lock().unwrap().delay = delay;
+    }
+
+    /// An attribute of a configuration's item of tenant `acme`.
+    pub fn attribute(&self, id: &str, name: &str) -> Option<AttributeValue> {
+        self.state.lock().unwrap().items[&("acme".to_owned(), id.to_owned())].get(name).cloned()
     }
 
     /// Secrets that KMS was asked to encrypt.
@@ -412,11 +523,13 @@ impl World {
     }
 
     pub fn post(&self, tenant: &str, body: impl Into<Body>) -> Request {
+        let context = json!({"requestId": "request-1", "httpMethod": "POST", "identity": {"sourceIp": "192.0.2.7"}});
         http::Request::post("/api/audit/graphql")
             .header("authorization", format!("Bearer {}", self.token(tenant, &["AUDIT"])))
             .header("content-type", "application/json")
             .body(body.into())
             .unwrap()
+            .with_request_context(serde_json::from_value(context).unwrap())
     }
 }
 

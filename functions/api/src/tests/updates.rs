@@ -1,0 +1,300 @@
+//! Changing what is there, and the audit events that tell of it.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::block::INGEST_WRITE_BOUND;
+use serde_json::{Value, json};
+
+use super::{
+    operations::{call, configuration, create_with_key, create_with_role, id, with_key, with_role},
+    world::{SECRET, Verifier, World, code},
+};
+
+const FIELDS: &str = "id version type description interval enabled connectionStatus connectionError { code }
+    endpointConfiguration { bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner }";
+
+const OTHER_KEY: &str = "AKIAIOSFODNN7OTHERRR";
+
+async fn update(world: &World, tenant: &str, kind: &str, data: Value) -> Value {
+    let document = format!(
+        "mutation($data: UpdateS3{kind}ExportConfigurationInput!) {{
+            updateS3{kind}ExportConfiguration(data: $data) {{ {FIELDS} }} }}"
+    );
+    world.ask_as(tenant, &document, json!({ "data": data })).await
+}
+
+async fn update_key(world: &World, data: Value) -> Value {
+    update(world, "acme", "AccessKey", data).await
+}
+
+async fn update_role(world: &World, data: Value) -> Value {
+    update(world, "acme", "AssumedRole", data).await
+}
+
+fn actions(world: &World) -> Vec<String> {
+    world.changes().iter().map(|event| event["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_is_left_out_stays_and_null_clears() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    let data = json!({"id": id, "interval": "EVERY_4_HOURS", "description": null});
+    let answer = update_role(&world, data).await;
+    let answer = configuration(&answer);
+    assert_eq!((&answer["interval"], &answer["description"]), (&json!("EVERY_4_HOURS"), &Value::Null));
+    assert_eq!((&answer["version"], &answer["connectionStatus"]), (&json!(2), &json!("SUCCESS")));
+    assert_eq!(world.invocations(), 1, "the connection is the same");
+    let partition = world.attribute(&id, "schedulePartition").unwrap();
+    assert!(partition.as_s().unwrap().starts_with("EVERY_4_HOURS#"), "{partition:?}");
+
+    let data = json!({"id": id, "kmsKeyArn": null, "expectedBucketOwner": null, "bucketPath": null});
+    let answer = update_role(&world, data).await;
+    let endpoint = &configuration(&answer)["endpointConfiguration"];
+    for name in ["kmsKeyArn", "expectedBucketOwner", "bucketPath"] {
+        assert_eq!(endpoint[name], Value::Null);
+        assert_eq!(world.attribute(&id, name), None);
+    }
+    assert_eq!(endpoint["roleArn"], "arn:aws:iam::222222222222:role/export");
+    assert_eq!(world.invocations(), 2);
+}
+
+#[tokio::test]
+async fn another_place_or_role_is_tested_once_it_is_stored() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    for (verifier, data, status) in [
+        (Verifier::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
+        (Verifier::Fails, json!({"id": id, "bucketName": "another"}), "FAILED"),
+        (Verifier::Crashes, json!({"id": id, "roleArn": "arn:aws:iam::222222222222:role/other"}), "PENDING"),
+    ] {
+        world.set_verifier(verifier);
+        let answer = update_role(&world, data).await;
+        assert_eq!(configuration(&answer)["connectionStatus"], status);
+        let stored = call(&world, "acme", "getExportConfiguration", &id).await;
+        assert_eq!(configuration(&stored)["connectionStatus"], status);
+    }
+    assert_eq!(world.attribute(&id, "connectionError"), None);
+    assert_eq!(world.attribute(&id, "connectionCheckedAt"), None);
+    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("4".to_owned())));
+}
+
+#[tokio::test]
+async fn a_new_key_that_works_replaces_the_old_with_one_test() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    let before = world.attribute(&id, "sealedSecret").unwrap();
+    let secret = "y".repeat(40);
+    let data = json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": secret, "bucketName": "other"});
+    let answer = update_key(&world, data).await;
+    let answer = configuration(&answer);
+    assert_eq!((&answer["version"], &answer["connectionStatus"]), (&json!(2), &json!("SUCCESS")));
+    assert_eq!(answer["endpointConfiguration"]["accessKeyId"], OTHER_KEY);
+    assert_eq!(world.invocations(), 2, "one for each key");
+    let [candidate] = world.candidates().try_into().unwrap();
+    assert_eq!(candidate["destination"]["bucketName"], "other", "it is tested with what it is to be used with");
+    assert_eq!((&candidate["configurationId"], &candidate["version"]), (&json!(id), &json!(1)));
+    assert_ne!(world.attribute(&id, "sealedSecret").unwrap(), before);
+    let user = world.attribute(&id, "principalArn").unwrap();
+    assert_eq!(user.as_s().unwrap(), "arn:aws:iam::222222222222:user/export");
+
+    // A new secret alone.
+    let data = json!({"id": id, "secretAccessKey": "z".repeat(40)});
+    assert_eq!(configuration(&update_key(&world, data).await)["endpointConfiguration"]["accessKeyId"], OTHER_KEY);
+    assert_eq!(world.plaintexts(), [SECRET.to_owned(), secret, "z".repeat(40)]);
+}
+
+#[tokio::test]
+async fn a_new_key_that_does_not_work_replaces_nothing() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    let (before, changes) = (world.dump(), world.changes());
+    let data =
+        json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": "y".repeat(40), "interval": "EVERY_4_HOURS"});
+
+    world.set_verifier(Verifier::Fails);
+    let answer = update_key(&world, data.clone()).await;
+    assert_eq!(code(&answer), "NEW_ACCESS_KEY_REFUSED");
+    assert_eq!(
+        answer["errors"][0]["extensions"]["connectionError"],
+        json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."})
+    );
+    world.set_verifier(Verifier::Crashes);
+    assert_eq!(code(&update_key(&world, data).await), "TRY_AGAIN");
+    assert_eq!(world.candidates().len(), 1);
+    let without_counts = |dump: String| dump.split("\"tests#").next().unwrap().to_owned();
+    assert_eq!(without_counts(world.dump()), without_counts(before));
+    assert_eq!(world.changes(), changes);
+}
+
+#[tokio::test]
+async fn the_secret_stays_if_it_is_left_out() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    let secret = world.attribute(&id, "sealedSecret");
+    let answer =
+        update_key(&world, json!({"id": id, "bucketName": "other", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"})).await;
+    assert_eq!(configuration(&answer)["version"], 2);
+    assert_eq!(world.attribute(&id, "sealedSecret"), secret);
+    assert!(world.candidates().is_empty());
+
+    let answer = update_key(&world, json!({"id": id, "accessKeyId": OTHER_KEY})).await;
+    assert_eq!(code(&answer), "INVALID_INPUT");
+    let [field] = answer["errors"][0]["extensions"]["fields"].as_array().unwrap().as_slice() else { unreachable!() };
+    assert_eq!((&field["field"], &field["code"]), (&json!("secretAccessKey"), &json!("REQUIRED")));
+}
+
+#[tokio::test]
+async fn the_other_kind_is_taken_with_its_whole_identity() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    let answer = update_role(&world, json!({"id": id, "interval": "EVERY_4_HOURS"})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["fields"][0]["field"], "roleArn");
+
+    let role = "arn:aws:iam::222222222222:role/export";
+    let answer = update_role(&world, json!({"id": id, "roleArn": role})).await;
+    let answer = configuration(&answer);
+    assert_eq!((&answer["type"], &answer["connectionStatus"]), (&json!("S3_ASSUMED_ROLE"), &json!("SUCCESS")));
+    assert_eq!(answer["endpointConfiguration"]["accessKeyId"], Value::Null);
+    for name in ["accessKeyId", "sealedSecret", "principalArn"] {
+        assert_eq!(world.attribute(&id, name), None);
+    }
+
+    let data = json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": SECRET});
+    let answer = update_key(&world, data).await;
+    let answer = configuration(&answer);
+    assert_eq!((&answer["type"], &answer["version"]), (&json!("S3_ACCESS_KEY"), &json!(3)));
+    assert_eq!(world.attribute(&id, "roleArn"), None);
+    assert_eq!(world.candidates().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stale_version_changes_nothing() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    configuration(&update_role(&world, json!({"id": id, "version": 1, "interval": "EVERY_4_HOURS"})).await);
+    let before = world.dump();
+    // Even where it would change nothing.
+    for interval in ["EVERY_6_HOURS", "EVERY_4_HOURS"] {
+        let answer = update_role(&world, json!({"id": id, "version": 1, "interval": interval})).await;
+        assert_eq!(code(&answer), "CONFLICT");
+        assert_eq!(answer["errors"][0]["extensions"]["currentVersion"], 2);
+    }
+    assert_eq!(world.dump(), before);
+    let answer = update_role(&world, json!({"id": id, "version": null, "interval": "EVERY_4_HOURS"})).await;
+    assert_eq!(configuration(&answer)["version"], 2, "it is so already");
+    assert_eq!(actions(&world), ["CREATE", "UPDATE"]);
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_the_second_is_made_upon_the_first() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    let change = |interval: &str| json!({"id": id, "interval": interval});
+    world.interfere(2);
+    assert_eq!(configuration(&update_role(&world, change("EVERY_4_HOURS")).await)["version"], 4);
+    world.interfere(3);
+    assert_eq!(code(&update_role(&world, change("EVERY_6_HOURS")).await), "TRY_AGAIN");
+    // Whoever names a version wants to be told.
+    world.interfere(1);
+    let answer = update_role(&world, json!({"id": id, "version": 7, "interval": "EVERY_6_HOURS"})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["currentVersion"], 8, "{answer}");
+    world.interfere(1);
+    assert_eq!(configuration(&call(&world, "acme", "disableExportConfiguration", &id).await)["enabled"], false);
+    world.interfere(1);
+    configuration(&call(&world, "acme", "deleteExportConfiguration", &id).await);
+    assert_eq!(actions(&world), ["CREATE", "UPDATE", "DISABLE", "DELETE"]);
+}
+
+#[tokio::test]
+async fn a_key_is_tested_once_although_another_change_came_between() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    world.interfere(1);
+    let answer = update_key(&world, json!({"id": id, "secretAccessKey": "y".repeat(40)})).await;
+    assert_eq!(configuration(&answer)["version"], 3);
+    assert_eq!(world.candidates().len(), 1);
+}
+
+#[tokio::test]
+async fn each_change_is_told_and_what_changes_nothing_is_not() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    for (operation, count) in [
+        ("enableExportConfiguration", 1),
+        ("disableExportConfiguration", 2),
+        ("disableExportConfiguration", 2),
+        ("enableExportConfiguration", 3),
+        ("testExportConfiguration", 3),
+        ("runExportConfiguration", 3),
+    ] {
+        call(&world, "acme", operation, &id).await;
+        assert_eq!(world.changes().len(), count, "{operation}");
+    }
+    update_key(&world, json!({"id": id, "interval": "EVERY_2_HOURS"})).await;
+    update_key(&world, json!({"id": id, "secretAccessKey": "y".repeat(40), "description": "Nightly"})).await;
+    call(&world, "acme", "deleteExportConfiguration", &id).await;
+    call(&world, "acme", "deleteExportConfiguration", &id).await;
+    assert_eq!(actions(&world), ["CREATE", "DISABLE", "ENABLE", "UPDATE", "DELETE"]);
+
+    for event in world.changes() {
+        assert_eq!(event["actor"], json!({"id": "user-1", "type": "USER"}));
+        assert_eq!((&event["actorIp"], &event["requestId"]), (&json!("192.0.2.7"), &json!("request-1")));
+        assert_eq!((&event["tenantId"], &event["targets"][0]["id"]), (&json!("acme"), &json!(id)));
+    }
+    let changes = world.changes();
+    let update = &changes[3]["auditPayload"];
+    assert_eq!((&update["before"]["description"], &update["after"]["description"]), (&Value::Null, &json!("Nightly")));
+    assert_eq!(update["after"]["secretAccessKey"], "CHANGED");
+    assert_eq!((&update["before"]["version"], &update["after"]["version"]), (&json!(3), &json!(4)));
+    let text = json!(changes).to_string();
+    assert!(!text.contains(SECRET) && !text.contains("yyyy"), "{text}");
+}
+
+#[tokio::test]
+async fn what_was_refused_or_repeated_is_not_told() {
+    let world = World::new();
+    let mut data = with_role();
+    data["idempotencyKey"] = json!("key-1");
+    let id = id(&create_with_role(&world, data.clone()).await);
+    create_with_role(&world, data).await;
+    assert_eq!(
+        code(&update(&world, "other", "AssumedRole", json!({"id": id, "interval": "EVERY_4_HOURS"})).await),
+        "NOT_FOUND"
+    );
+    assert_eq!(code(&update_role(&world, json!({"id": id, "interval": null})).await), "INVALID_INPUT");
+    assert_eq!(actions(&world), ["CREATE"]);
+}
+
+#[tokio::test]
+async fn a_change_that_took_too_long_is_not_told_to_have_succeeded() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    world.delay_writes(INGEST_WRITE_BOUND);
+    assert_eq!(code(&create_with_role(&world, with_role()).await), "TRY_AGAIN");
+    assert_eq!(code(&update_role(&world, json!({"id": id, "interval": "EVERY_4_HOURS"})).await), "TRY_AGAIN");
+    for operation in ["disableExportConfiguration", "deleteExportConfiguration"] {
+        assert_eq!(code(&call(&world, "acme", operation, &id).await), "TRY_AGAIN", "{operation}");
+    }
+    assert_eq!(actions(&world), ["CREATE", "CREATE", "UPDATE", "DISABLE", "DELETE"], "but done it is");
+    world.delay_writes(INGEST_WRITE_BOUND - Duration::from_millis(1));
+    configuration(&create_with_role(&world, with_role()).await);
+}
+
+#[tokio::test]
+async fn an_id_is_never_used_again() {
+    let world = World::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let id = id(&create_with_role(&world, with_role()).await);
+        call(&world, "acme", "deleteExportConfiguration", &id).await;
+        assert!(seen.insert(id.clone()), "{id}");
+        // Nothing brings it back.
+        for operation in ["enableExportConfiguration", "testExportConfiguration", "runExportConfiguration"] {
+            assert_eq!(code(&call(&world, "acme", operation, &id).await), "NOT_FOUND");
+        }
+        assert_eq!(code(&update_role(&world, json!({"id": id, "interval": "EVERY_4_HOURS"})).await), "NOT_FOUND");
+    }
+}
