@@ -9,6 +9,7 @@ pub mod limits;
 mod mutation;
 mod outlook;
 mod pages;
+mod policies;
 mod query;
 mod types;
 

@@ -5,12 +5,13 @@ use async_graphql::{Context, ID, MergedObject, Object, Result};
 use super::{
     context,
     jobs::JobQuery,
+    policies::PolicyQuery,
     types::{ExportConfiguration, ExportServiceIdentity, ExportSigningKey},
 };
 
 /// Everything is of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, JobQuery);
+pub struct Query(ConfigurationQuery, JobQuery, PolicyQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;
