@@ -73,7 +73,7 @@ impl VerifierClient {
     /// # Errors
     /// As [`VerifierClient::verify`].
     pub async fn try_out(&self, candidate: Candidate) -> Result<Option<VerifierResponse>, PortError> {
-        self.invoke(&VerifierRequest::Candidate { candidate }).await
+        self.invoke(&VerifierRequest::Candidate { candidate: Box::new(candidate) }).await
     }
 
     async fn invoke(&self, request: &VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {

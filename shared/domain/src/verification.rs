@@ -18,7 +18,7 @@ use crate::{
 #[serde(untagged)]
 pub enum VerifierRequest {
     /// A new access key, before anything of it is stored. The outcome isn't stored either.
-    Candidate { candidate: Candidate },
+    Candidate { candidate: Box<Candidate> },
     /// A configuration as it is stored. The outcome is stored with it.
     Stored(ConfigurationKey),
 }
@@ -78,7 +78,6 @@ pub enum VerifierResponse {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the names are the API's")]
 struct VerifierFields {
     connection_status: ConnectionStatus,
     connection_checked_at: Timestamp,
@@ -204,7 +203,7 @@ mod tests {
         assert_eq!(serde_json::to_value(&stored).unwrap(), key);
         assert_eq!(serde_json::from_value::<VerifierRequest>(key).unwrap(), stored);
 
-        let request = VerifierRequest::Candidate { candidate: candidate() };
+        let request = VerifierRequest::Candidate { candidate: Box::new(candidate()) };
         let text = serde_json::to_value(&request).unwrap();
         assert_eq!(text["candidate"]["sealedSecret"], "/wAB");
         assert_eq!((&text["candidate"]["tenantId"], &text["candidate"]["version"]), (&json!("acme"), &json!(7)));
