@@ -200,9 +200,33 @@ async fn a_secret_never_comes_back() {
         world.set_verifier(verifier);
         let answer = world.ask(mutation, valid.clone()).await;
         assert_eq!(answer.get("errors"), None);
+        assert!(!answer.to_string().contains(SECRET));
+    }
+    let inlined = "accessKeyId: \"AKIAIOSFODNN7EXAMPLE\", secretAccessKey";
+    let settings = "interval: EVERY_2_HOURS, bucketName: \"acme-audit\", region: \"eu-west-1\"";
+    let create = format!(
+        "mutation {{ createS3AccessKeyExportConfiguration(data: {{{settings}, {inlined}: \"{SECRET}\"}}) {{ id }} }}"
+    );
+    let created = world.ask(&create, Value::Null).await;
+    let id = created["data"]["createS3AccessKeyExportConfiguration"]["id"].as_str().unwrap();
+    let update = format!(
+        "mutation {{ updateS3AccessKeyExportConfiguration(data: {{id: \"{id}\", {inlined}: \"{SECRET}\"}}) {{ version }} }}"
+    );
+    let outcomes = [
+        (Verifier::Crashes, json!("TRY_AGAIN")),
+        (Verifier::Fails, json!("NEW_ACCESS_KEY_REFUSED")),
+        (Verifier::Succeeds, Value::Null),
+    ];
+    for (verifier, expected) in outcomes {
+        world.set_verifier(verifier);
+        let answer = world.ask(&update, Value::Null).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], expected, "{answer}");
+        assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
     assert!(world.plaintexts().iter().all(|plaintext| plaintext == SECRET));
     assert!(!world.dump().contains(SECRET));
+    assert!(world.changes().len() >= 3, "one for each that was created, and the update");
+    assert!(world.changes().iter().all(|change| !change.to_string().contains(SECRET)));
 
     let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(lines.contains("answered") && lines.contains("could not be tested"), "{lines}");
@@ -215,7 +239,7 @@ async fn what_is_wrong_with_a_document_is_told_all_the_same() {
     let mut messages = Vec::new();
     for document in [
         "{ getAllExportConfigurations { id ",
-        "{ getAllExportConfiguration { id } }",
+        "{ exportServiceIdentitty { account } }",
         "{ getAllExportConfigurations { ident } }",
         "{ getAllExportConfigurations }",
         "{ getExportConfiguration { id } }",
@@ -238,7 +262,7 @@ async fn what_is_wrong_with_a_document_is_told_all_the_same() {
     }
     insta::assert_snapshot!(messages.join("\n"), @r#"
     GRAPHQL_PARSE_FAILED: The document is not valid GraphQL.
-    GRAPHQL_VALIDATION_FAILED: Unknown field "getAllExportConfiguration" on type "Query". Did you mean "getAllExportConfigurations", "getExportConfiguration"?
+    GRAPHQL_VALIDATION_FAILED: Unknown field "exportServiceIdentitty" on type "Query". Did you mean "exportServiceIdentity"?
     GRAPHQL_VALIDATION_FAILED: Unknown field "ident" on type "ExportConfiguration".
     GRAPHQL_VALIDATION_FAILED: Field "getAllExportConfigurations" of type "ExportConfiguration" must have a selection of subfields
     GRAPHQL_VALIDATION_FAILED: Field "getExportConfiguration" argument "id" of type "Query" is required but not provided
