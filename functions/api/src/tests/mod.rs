@@ -1,6 +1,8 @@
 //! Requests as API Gateway sends them, through the handler, to AWS clients that are answered at their HTTP boundary.
 
 mod access;
+mod history;
+mod jobs;
 mod leaks;
 mod limits;
 mod operations;

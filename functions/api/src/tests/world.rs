@@ -9,8 +9,7 @@ use std::{
 
 use aws::{
     configurations::{ConfigurationEditor, ConfigurationTable},
-    events::{backlog::EventCounter, item::to_block, writer::EventTable},
-    export_history::ExportHistory,
+    events::{item::to_block, writer::EventTable},
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::SigningKeys,
@@ -64,6 +63,7 @@ use runtime::{
 };
 use serde_json::{Value, json};
 
+use super::history::History;
 use crate::{handler::Handler, schema::ApiSchema, service::Service};
 
 type Item = HashMap<String, AttributeValue>;
@@ -103,6 +103,7 @@ struct State {
 }
 
 pub struct World {
+    pub history: History,
     state: Arc<Mutex<State>>,
     verifier: Arc<Mutex<Verifier>>,
     handler: Handler,
@@ -378,6 +379,8 @@ impl World {
         let (ids, clock) = (Arc::clone(&state), Arc::clone(&state));
         let events = EventTable { name: EVENTS.to_owned(), retention: Duration::from_hours(24) };
         let dynamodb = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &table);
+        let history = History::default();
+        let (export_history, event_counter) = history.adapters();
         let service = Service {
             editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events, NonZeroU8::MIN),
             tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
@@ -394,8 +397,8 @@ impl World {
             customer_template: TemplateUrl::parse("https://templates.s3.us-east-1.amazonaws.com/audit-export.yaml"),
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
             retention: Duration::from_hours(24 * 90),
-            history: ExportHistory::new(dynamodb.clone(), "Runs".to_owned()),
-            event_counter: EventCounter::new(dynamodb.clone(), EVENTS.to_owned()),
+            history: export_history,
+            event_counter,
             clock: Box::new(move || Timestamp::parse(NOW).unwrap().saturating_add(clock.lock().unwrap().elapsed)),
             random: Box::new(|| uuid::Uuid::new_v4().as_u128()),
             new_id: Box::new(move || {
@@ -423,7 +426,7 @@ impl World {
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
             schema: ApiSchema::new(Arc::new(service), introspection),
         };
-        Self { state, verifier, handler, key }
+        Self { history, state, verifier, handler, key }
     }
 
     pub fn set_verifier(&self, verifier: Verifier) {
