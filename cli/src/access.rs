@@ -27,8 +27,11 @@ pub const TOKEN_FILE_VARIABLE: &str = "AUDIT_EXPORT_TOKEN_FILE";
 /// The environment variable that may hold the token itself.
 pub const TOKEN_VARIABLE: &str = "AUDIT_EXPORT_TOKEN";
 
+/// What a failure is about that says that neither arguments nor a profile name the service.
+pub const UNKNOWN_SERVICE: &str = "the service";
+
 /// A password manager may ask its user something first.
-const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 const TOKEN_COMMAND_PAUSE: Duration = Duration::from_millis(20);
 
 /// What commands that talk to the service have in common.
@@ -103,7 +106,7 @@ impl AccessArguments {
 fn choose<'a>(profiles: &'a Profiles, name: Option<&'a str>, path: &Path) -> Result<(&'a str, &'a Profile), Failure> {
     let Some(name) = name.or(profiles.default_profile.as_deref()) else {
         return Err(Failure::InvalidArgument {
-            what: "the service",
+            what: UNKNOWN_SERVICE,
             reason: "not known which one: give --url and --token-file, or keep them in a profile:\n  \
                      audit-export profile set NAME --url https://… --token-file FILE"
                 .to_owned(),
@@ -155,6 +158,7 @@ fn environment_token(variable: &str) -> Result<Option<Token>, Failure> {
     Token::parse(&text).map(Some).map_err(invalid)
 }
 
+#[expect(clippy::disallowed_methods, reason = "no executor runs yet")]
 fn run_token_command(words: &[String]) -> Result<Token, Failure> {
     let invalid = |reason: String| Failure::InvalidArgument { what: "token_command", reason };
     let Some((program, arguments)) = words.split_first() else { return Err(invalid("is empty".to_owned())) };

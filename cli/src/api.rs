@@ -3,7 +3,11 @@
 mod diagnosis;
 mod graphql;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and its server has a thread of its own"
+)]
 pub mod test_server;
 
 use std::time::Duration;

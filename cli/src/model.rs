@@ -6,6 +6,7 @@ use crate::text::{Lines, Text};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the API's name")]
 pub struct Configuration {
     pub id: Text,
     pub version: u64,
@@ -67,14 +68,12 @@ pub struct Backlog {
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct NextStep {
-    pub code: Text,
     pub instruction: Text,
     pub document: Option<Lines>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct ConnectionCheck {
-    pub check: Text,
     /// `PASSED`, `FAILED` or `NOT_CHECKED`.
     pub status: Text,
     pub title: Text,
@@ -127,9 +126,10 @@ pub struct Job {
 
 /// Receipt times that could not be exported any more.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Gap {
-    pub from: Text,
-    pub to: Text,
+    pub start_timestamp: Text,
+    pub end_timestamp: Text,
     pub reason: Text,
 }
 

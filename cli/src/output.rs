@@ -126,11 +126,20 @@ impl Style {
         }
     }
 
-    /// [`Self::time`] to the minute and in UTC alone, for tables.
+    /// [`Self::time`] to the minute and without the zone's name, for tables.
     #[must_use]
     pub fn short_time(&self, text: &str) -> String {
         let Ok(time) = text.parse::<Timestamp>() else { return printable(text) };
-        time.strftime("%Y-%m-%d %H:%MZ").to_string()
+        let universal = time.to_zoned(TimeZone::UTC);
+        let local = time.to_zoned(self.zone.clone());
+        let shown = universal.strftime("%Y-%m-%d %H:%MZ").to_string();
+        if local.offset() == universal.offset() {
+            shown
+        } else if local.date() == universal.date() {
+            format!("{shown} ({})", local.strftime("%H:%M"))
+        } else {
+            format!("{shown} ({})", local.strftime("%m-%d %H:%M"))
+        }
     }
 
     /// Lines of name and value; what has no value is left out.
@@ -250,7 +259,10 @@ pub mod tests {
         let style = style();
         assert_eq!(style.time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20:00 UTC (01:20:00 CET)");
         assert_eq!(style.time("2026-07-01T23:20:00.000Z"), "2026-07-01 23:20:00 UTC (2026-07-02 01:20:00 CEST)");
+        assert_eq!(style.short_time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20Z (01:20)");
+        assert_eq!(style.short_time("2026-07-01T23:20:00.000Z"), "2026-07-01 23:20Z (07-02 01:20)");
         let universal = Style { zone: TimeZone::UTC, ..style };
+        assert_eq!(universal.short_time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20Z");
         assert_eq!(universal.time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20:00 UTC");
         assert_eq!(universal.time("\u{1b}[2Jsoon"), "[2Jsoon");
     }

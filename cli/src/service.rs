@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::{
-    access::AccessArguments,
+    access::{Access, AccessArguments},
     api::{Answer, GraphQl, Operation},
     failure::Failure,
     output::{Output, OutputArguments},
@@ -34,12 +34,18 @@ impl Service {
     /// # Errors
     /// It isn't known where the service is, or there is no token.
     pub fn connect(arguments: &ServiceArguments) -> Result<Self, Failure> {
-        let api = GraphQl::new(&arguments.access.resolve()?)?;
+        Self::with_access(&arguments.access.resolve()?, &arguments.output)
+    }
+
+    /// # Errors
+    /// Those of [`GraphQl::new`].
+    pub fn with_access(access: &Access, output: &OutputArguments) -> Result<Self, Failure> {
+        let api = GraphQl::new(access)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::Unavailable(error.to_string()))?;
-        Ok(Self { api, runtime, output: Output::new(&arguments.output) })
+        Ok(Self { api, runtime, output: Output::new(output) })
     }
 
     /// Drives what else is asynchronous.

@@ -296,25 +296,24 @@ fn explain_errors(errors: &[ServiceError]) -> String {
 }
 
 fn explain_error(error: &ServiceError) -> String {
-    let mut text = printable(&format!("{}: {}", error.code(), error.message));
+    let mut lines = Vec::new();
     let mut details = Vec::new();
     for (name, value) in error.extensions.iter().filter(|(name, _)| *name != "code") {
         match value {
             Value::Array(fields) => {
                 for field in fields {
                     let part = |name: &str| printable(field.get(name).and_then(Value::as_str).unwrap_or("?"));
-                    text.push_str(&format!("\n  {}: {} ({})", part("field"), part("message"), part("code")));
+                    lines.push(format!("  {}: {} ({})", part("field"), part("message"), part("code")));
                 }
             }
             Value::Object(cause) => {
                 let part = |name: &str| printable(cause.get(name).and_then(Value::as_str).unwrap_or("?"));
-                text.push_str(&format!("\n  {}: {}", part("code"), part("message")));
+                lines.push(format!("  {}: {}", part("code"), part("message")));
             }
             _ => details.push(format!("{} {}", printable(name), error.detail(name))),
         }
     }
-    if !details.is_empty() {
-        text.push_str(&format!(" ({})", details.join(", ")));
-    }
-    text
+    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+    lines.insert(0, printable(&format!("{}: {}", error.code(), error.message)) + &details);
+    lines.join("\n")
 }

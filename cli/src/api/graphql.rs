@@ -44,11 +44,6 @@ impl Answer {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(self.0.get()).map_err(|error| Failure::NoAnswer(diagnosis::unexpected_shape(&error)))
     }
-
-    #[cfg(test)]
-    pub fn of(json: &str) -> Self {
-        Self(RawValue::from_string(json.to_owned()).unwrap_or_default())
-    }
 }
 
 #[derive(Serialize)]

@@ -90,13 +90,12 @@ fn read_request(connection: &mut TcpStream) -> String {
         let Ok(length @ 1..) = connection.read(&mut chunk) else { break };
         request.extend_from_slice(&chunk[..length]);
         let text = String::from_utf8_lossy(&request);
-        // What speaks no HTTP, as a handshake of TLS, is answered at once.
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            if text.starts_with("POST ") {
-                continue;
-            } else {
+            // What speaks no HTTP, as a handshake of TLS, is answered at once.
+            if !text.starts_with("POST ") {
                 break;
-            };
+            }
+            continue;
         };
         let expected = head
             .lines()

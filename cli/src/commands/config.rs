@@ -1,23 +1,23 @@
 //! Export configurations: what is exported where, and what became of it.
 
-mod create;
+pub mod create;
 mod delete;
 mod disable;
 mod dry_run;
 mod enable;
 pub mod file;
-mod get;
+pub mod get;
 mod jobs;
 mod list;
-mod policies;
+pub mod policies;
 pub mod render;
 mod render_jobs;
-mod render_policies;
+pub mod render_policies;
 mod run;
-mod secret_access_key;
+pub mod secret_access_key;
 mod tasks;
-mod test;
-mod update;
+pub mod test;
+pub mod update;
 
 use clap::Subcommand;
 use domain::configuration::ConfigurationId;
@@ -112,4 +112,46 @@ fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
     ConfigurationId::parse(text).ok_or(
         "an id is a UUID in lower case, for example 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b; see: audit-export config list",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::{ExecutableDocument, Schema};
+
+    use super::{Kind, create, delete, disable, enable, get, jobs, list, policies, run, tasks, test, update};
+    use crate::commands::verify;
+
+    /// The API's schema, as it is committed.
+    const SCHEMA: &str = include_str!("../../../functions/api/schema.graphql");
+
+    #[test]
+    fn every_operation_fits_the_schema() {
+        let schema = Schema::parse_and_validate(SCHEMA, "schema.graphql")
+            .unwrap_or_else(|errors| unreachable!("{}", errors.errors));
+        let operations = [
+            list::OPERATION,
+            get::OPERATION,
+            enable::OPERATION,
+            disable::OPERATION,
+            delete::OPERATION,
+            test::OPERATION,
+            run::OPERATION,
+            jobs::OPERATION,
+            tasks::OPERATION,
+            policies::OPERATION,
+            verify::service::KEYS,
+            verify::service::EXPORTED_THROUGH,
+        ];
+        let of_kinds = [create::operation, update::operation]
+            .into_iter()
+            .flat_map(|operation| [Kind::AccessKey, Kind::AssumedRole].map(operation));
+        let told: Vec<String> = of_kinds
+            .chain(&operations)
+            .filter_map(|operation| {
+                ExecutableDocument::parse_and_validate(&schema, operation.document, operation.field).err()
+            })
+            .map(|errors| errors.errors.to_string())
+            .collect();
+        assert!(told.is_empty(), "{}", told.join("\n"));
+    }
 }

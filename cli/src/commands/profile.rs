@@ -92,7 +92,7 @@ pub struct UseArguments {
     name: String,
 }
 
-fn parse_name(text: &str) -> Result<String, &'static str> {
+pub fn parse_name(text: &str) -> Result<String, &'static str> {
     let is_name = (1..=MAX_NAME_LENGTH).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     if is_name { Ok(text.to_owned()) } else { Err("a name has 1 to 64 letters, digits, '-', '_' and '.'") }
@@ -101,7 +101,6 @@ fn parse_name(text: &str) -> Result<String, &'static str> {
 fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
     // What a token must not be sent to is no profile.
     endpoint(&arguments.url, GRAPHQL_PATH)?;
-    let mut profiles = Profiles::load(path)?;
     // The command may be run from anywhere later.
     let absolute = |file: &PathBuf| std::path::absolute(file).map_err(Failure::file(file));
     let profile = Profile {
@@ -110,10 +109,16 @@ fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
         token_command: arguments.token_command.clone(),
         token_environment: arguments.token_environment.clone(),
     };
-    profiles.profiles.insert(arguments.name.clone(), profile);
-    profiles.default_profile.get_or_insert_with(|| arguments.name.clone());
-    profiles.store(path)?;
+    keep(&arguments.name, profile, path)?;
     output::print_line(&format!("Profile {} is in {}", arguments.name, path.display()))
+}
+
+/// Keeps a profile; the first is used where none is named.
+pub fn keep(name: &str, profile: Profile, path: &Path) -> Result<(), Failure> {
+    let mut profiles = Profiles::load(path)?;
+    profiles.profiles.insert(name.to_owned(), profile);
+    profiles.default_profile.get_or_insert_with(|| name.to_owned());
+    profiles.store(path)
 }
 
 fn list(arguments: &ListArguments, path: &Path) -> Result<(), Failure> {
@@ -170,4 +175,42 @@ fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
         })
         .collect();
     style.table(&["", "NAME", "URL", "TOKEN"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::tests::style;
+
+    #[test]
+    fn profiles_are_listed_without_what_is_secret() {
+        let profile = |file: Option<&str>, command: Option<&[&str]>, environment: Option<&str>| Profile {
+            url: "https://example.com/production".to_owned(),
+            token_file: file.map(PathBuf::from),
+            token_command: command.map(|words| words.iter().map(|word| (*word).to_owned()).collect()),
+            token_environment: environment.map(ToOwned::to_owned),
+        };
+        let profiles = Profiles {
+            default_profile: Some("production".to_owned()),
+            profiles: [
+                ("ci".to_owned(), profile(None, None, Some("CI_TOKEN"))),
+                ("production".to_owned(), profile(None, Some(&["vault", "--password=hush"]), None)),
+                ("staging".to_owned(), profile(Some("/home/zoe/token"), None, None)),
+                ("broken".to_owned(), profile(None, None, None)),
+            ]
+            .into(),
+        };
+        let path = Path::new("/home/zoe/.config/audit-export/config.toml");
+        let shown = [render(&profiles, path, &style()), render(&Profiles::default(), path, &style())].join("\n\n");
+        assert!(!shown.contains("hush"));
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn names_stay_out_of_trouble() {
+        for bad in ["", "a b", "a\n", "ä", "a/b", &"a".repeat(MAX_NAME_LENGTH + 1)] {
+            assert!(parse_name(bad).is_err(), "{bad:?}");
+        }
+        assert!(parse_name("acme-production_2.eu").is_ok());
+    }
 }

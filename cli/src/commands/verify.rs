@@ -2,7 +2,7 @@
 
 pub mod bucket;
 mod folder;
-mod service;
+pub mod service;
 
 use std::{
     fs::{self, File},

@@ -18,7 +18,7 @@ use crate::{
     service::{Service, ServiceArguments},
 };
 
-pub const ACCESS_KEY: Operation = Operation {
+const ACCESS_KEY: Operation = Operation {
     what: "to create the export configuration",
     field: "createS3AccessKeyExportConfiguration",
     document: concat!(
@@ -29,7 +29,7 @@ pub const ACCESS_KEY: Operation = Operation {
     ),
 };
 
-pub const ASSUMED_ROLE: Operation = Operation {
+const ASSUMED_ROLE: Operation = Operation {
     what: "to create the export configuration",
     field: "createS3AssumedRoleExportConfiguration",
     document: concat!(
@@ -101,15 +101,19 @@ pub fn run(arguments: &CreateArguments, expected: Option<Kind>) -> Result<(), Fa
     if let Some(key) = &arguments.idempotency_key {
         file.set(Field::IdempotencyKey, Value::Text(Secret::new(key.clone().into())));
     }
-    let operation = match kind {
-        Kind::AccessKey => &ACCESS_KEY,
-        Kind::AssumedRole => &ASSUMED_ROLE,
-    };
+    let operation = operation(kind);
     if arguments.dry_run {
         file.check(kind, Purpose::Create).map_err(|problems| problems.at(&arguments.file))?;
         return dry_run::print(operation.field, file.data(kind, Purpose::Create), &arguments.service.output);
     }
     create(&Service::connect(&arguments.service)?, operation, file.data(kind, Purpose::Create))
+}
+
+pub fn operation(kind: Kind) -> &'static Operation {
+    match kind {
+        Kind::AccessKey => &ACCESS_KEY,
+        Kind::AssumedRole => &ASSUMED_ROLE,
+    }
 }
 
 fn create(service: &Service, operation: &Operation, mut data: BTreeMap<&'static str, Value>) -> Result<(), Failure> {

@@ -39,7 +39,8 @@ const MAX_SHOWN_NAME_LENGTH_CHARACTERS: usize = 30;
 const NO_ACCOUNT: &str = "000000000000";
 
 /// What a file may say, by the names of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Field {
     Interval,
     BucketName,
@@ -98,7 +99,8 @@ impl Field {
 }
 
 /// How an export proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Kind {
     AccessKey,
     AssumedRole,
@@ -205,7 +207,7 @@ impl<'de> Deserialize<'de> for RawValue {
 }
 
 /// The file's content. It may hold a secret, which is wiped when it is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ConfigurationFile {
     values: BTreeMap<Field, Value>,
 }
@@ -472,12 +474,11 @@ fn unknown_field(name: &str) -> String {
     let name = crate::text::printable(name);
     // A secret access key has 40 characters.
     let name = if name.chars().count() > MAX_SHOWN_NAME_LENGTH_CHARACTERS { "(a long name)" } else { &name };
-    match nearest.filter(|field| similarity(field) >= MIN_SIMILARITY) {
-        Some(field) => format!("{name}: there is no such field; did you mean {}?", field.name()),
-        None => {
-            let names = Field::ALL.map(Field::name).join(", ");
-            format!("{name}: there is no such field; those that exist are {names}")
-        }
+    if let Some(field) = nearest.filter(|field| similarity(field) >= MIN_SIMILARITY) {
+        format!("{name}: there is no such field; did you mean {}?", field.name())
+    } else {
+        let names = Field::ALL.map(Field::name).join(", ");
+        format!("{name}: there is no such field; those that exist are {names}")
     }
 }
 
@@ -510,7 +511,7 @@ mod tests {
         })
     }
 
-    fn with(mut file: serde_json::Value, changes: serde_json::Value) -> String {
+    fn with(mut file: serde_json::Value, changes: &serde_json::Value) -> String {
         file.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         file.to_string()
     }
@@ -535,7 +536,7 @@ mod tests {
         assert_eq!(parse(&role().to_string()).kind_to_create(None), Ok(Kind::AssumedRole));
         assert_eq!(parse(&access_key().to_string()).kind_to_create(None), Ok(Kind::AccessKey));
         // As the product's documentation has it: every field is there, and those that don't apply are empty.
-        let empty = with(role(), json!({ "accessKeyId": "", "secretAccessKey": null }));
+        let empty = with(role(), &json!({ "accessKeyId": "", "secretAccessKey": null }));
         assert_eq!(parse(&empty).kind_to_create(Some(Kind::AssumedRole)), Ok(Kind::AssumedRole));
         let data = parse(&empty).data(Kind::AssumedRole, Purpose::Create);
         assert!(!data.contains_key("accessKeyId") && data.contains_key("roleArn"), "{data:?}");
@@ -555,25 +556,25 @@ mod tests {
     /// As they are printed.
     #[test]
     fn what_is_wrong_with_a_file() {
-        let both = with(role(), json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
+        let both = with(role(), &json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
         let cases = [
             ("both kinds", both, Purpose::Create),
             ("no kind", json!({ "interval": "EVERY_24_HOURS" }).to_string(), Purpose::Create),
-            ("a typing error", with(role(), json!({ "buckeName": "a", "bucket_path": "b" })), Purpose::Create),
-            ("an unknown field", with(role(), json!({ "frequency": "daily" })), Purpose::Create),
-            ("a secret as a name", with(role(), json!({ SECRET: "a" })), Purpose::Create),
-            ("numbers", with(role(), json!({ "expectedBucketOwner": 222_222_222_222_u64 })), Purpose::Create),
-            ("a version to create", with(role(), json!({ "version": 1 })), Purpose::Create),
+            ("a typing error", with(role(), &json!({ "buckeName": "a", "bucket_path": "b" })), Purpose::Create),
+            ("an unknown field", with(role(), &json!({ "frequency": "daily" })), Purpose::Create),
+            ("a secret as a name", with(role(), &json!({ SECRET: "a" })), Purpose::Create),
+            ("numbers", with(role(), &json!({ "expectedBucketOwner": 222_222_222_222_u64 })), Purpose::Create),
+            ("a version to create", with(role(), &json!({ "version": 1 })), Purpose::Create),
             ("no JSON", "{\n \"interval\": EVERY_24_HOURS".to_owned(), Purpose::Create),
             ("a list", "[]".to_owned(), Purpose::Create),
             ("a text", format!("\"{SECRET}\""), Purpose::Create),
             ("a field twice", r#"{"region": "eu-west-1", "region": "eu-west-2"}"#.to_owned(), Purpose::Create),
             (
                 "values",
-                with(role(), json!({ "interval": "DAILY", "bucketName": "Acme", "region": "", "startFrom": "x" })),
+                with(role(), &json!({ "interval": "DAILY", "bucketName": "Acme", "region": "", "startFrom": "x" })),
                 Purpose::Create,
             ),
-            ("another partition", with(role(), json!({ "region": "cn-north-1" })), Purpose::Create),
+            ("another partition", with(role(), &json!({ "region": "cn-north-1" })), Purpose::Create),
             (
                 "what can't be updated",
                 json!({ "startFrom": "now", "idempotencyKey": "a" }).to_string(),
@@ -591,7 +592,8 @@ mod tests {
 
     #[test]
     fn what_can_be_checked_offline_is_right() {
-        for file in [role().to_string(), access_key().to_string(), with(role(), json!({ "description": "Für uns" }))] {
+        for file in [role().to_string(), access_key().to_string(), with(role(), &json!({ "description": "Für uns" }))]
+        {
             let file = parse(&file);
             file.check(file.kind_to_create(None).unwrap(), Purpose::Create).unwrap();
         }

@@ -15,7 +15,7 @@ pub const OPERATION: Operation = Operation {
     field: "getAllExportJobs",
     document: "query($id: ID!) { getAllExportJobs(exportConfigurationId: $id) { \
                id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason \
-               objects events bytes gap { from to reason } } }",
+               objects events bytes gap { startTimestamp endTimestamp reason } } }",
 };
 
 /// List what was exported when, the newest first

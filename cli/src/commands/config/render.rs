@@ -100,24 +100,24 @@ pub fn before_delete(configuration: &Configuration, style: &Style) -> String {
         "This deletes the export configuration {} to {} for good.\n{}\nWhat is in the bucket stays there.",
         configuration.id,
         location(configuration),
-        unexported(configuration, "never will be by it", style)
+        unexported(configuration, style)
     )
 }
 
 pub fn deleted(configuration: &Configuration, style: &Style) -> String {
     format!(
-        "Deleted export configuration {} to {}.\n{}\nWhat is in the bucket stays there. Its role or access key is no \
-         longer needed.",
+        "Deleted export configuration {} to {}.\n{}\nWhat is in the bucket stays there. You can take its role or \
+         access key away.",
         configuration.id,
         location(configuration),
-        unexported(configuration, "never will be by it", style)
+        unexported(configuration, style)
     )
 }
 
-fn unexported(configuration: &Configuration, consequence: &str, style: &Style) -> String {
+fn unexported(configuration: &Configuration, style: &Style) -> String {
     match &configuration.backlog {
         Some(waiting) if waiting.events > 0 || !waiting.is_complete => {
-            format!("Not exported, and {consequence}: {}.", backlog(waiting, style))
+            format!("Not exported, and never will be by it: {}.", backlog(waiting, style))
         }
         Some(_) => "Everything that was received for it is exported.".to_owned(),
         None => "How much is not exported yet is not known.".to_owned(),
@@ -134,7 +134,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
     let time = |text: &Option<Text>| text.as_ref().map(|text| style.time(text));
     let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
     let status = match &configuration.connection_checked_at {
-        Some(checked_at) => format!(" (found {})", style.time(checked_at)),
+        Some(checked_at) => format!(", found {}", style.time(checked_at)),
         None => String::new(),
     };
     let status_name = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
@@ -146,7 +146,11 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("region", Some(endpoint.region.to_string())),
         ("role", text(&endpoint.role_arn)),
         ("access key", text(&endpoint.access_key_id)),
-        ("written as", text(&configuration.principal_arn)),
+        (
+            "written as",
+            text(&configuration.principal_arn)
+                .filter(|principal| Some(principal.as_str()) != endpoint.role_arn.as_deref()),
+        ),
         ("KMS key", text(&endpoint.kms_key_arn)),
         ("bucket owner", text(&endpoint.expected_bucket_owner)),
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
@@ -202,7 +206,7 @@ pub fn location(configuration: &Configuration) -> String {
 }
 
 /// `EVERY_24_HOURS` as "24 hours".
-fn interval(name: &str) -> String {
+pub fn interval(name: &str) -> String {
     name.strip_prefix("EVERY_").unwrap_or(name).replace('_', " ").to_lowercase()
 }
 
@@ -216,4 +220,102 @@ pub fn status_tone(status: &str) -> Tone {
 
 fn short_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
     time.map_or_else(|| otherwise.to_owned(), |time| style.short_time(time))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{model::tests::configuration_json, output::tests::style};
+
+    fn changed(changes: &Value) -> Configuration {
+        let mut json = configuration_json();
+        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn new_with_role() -> Configuration {
+        changed(&json!({
+            "connectionStatus": "PENDING", "connectionCheckedAt": null, "lastExport": null, "exportedThrough": null,
+            "nextSteps": [
+                { "code": "CREATE_ROLE", "instruction": "Create the role with this trust policy.", "document": "{\n  \"Version\": \"2012-10-17\"\n}" },
+                { "code": "TEST_CONNECTION", "instruction": "Test the connection.", "document": null },
+            ],
+        }))
+    }
+
+    fn failed_with_access_key() -> Configuration {
+        changed(&json!({
+            "version": 4, "type": "S3_ACCESS_KEY", "description": "For the auditors", "enabled": false,
+            "connectionStatus": "FAILED",
+            "connectionError": { "code": "WRITE_DENIED", "message": "Allow s3:PutObject." },
+            "endpointConfiguration": {
+                "bucketName": "acme-audit", "bucketPath": null, "region": "eu-west-1", "roleArn": null,
+                "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+                "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "expectedBucketOwner": "222222222222",
+            },
+            "principalArn": null, "consecutiveFailures": 3, "nextExportAt": null, "updatedBy": "joe\u{1b}[2J@example.com",
+            "backlog": { "events": 100_000, "oldest": "2026-11-22T00:00:01.000Z", "isComplete": false },
+        }))
+    }
+
+    #[test]
+    fn nothing_is_configured() {
+        insta::assert_snapshot!(list(&[], &style()));
+    }
+
+    #[test]
+    fn several_are_configured() {
+        insta::assert_snapshot!(list(&[changed(&json!({})), new_with_role(), failed_with_access_key()], &style()));
+    }
+
+    #[test]
+    fn one_that_works() {
+        insta::assert_snapshot!(configuration(&changed(&json!({})), &style()));
+    }
+
+    #[test]
+    fn one_that_fails() {
+        insta::assert_snapshot!(configuration(&failed_with_access_key(), &style()));
+    }
+
+    #[test]
+    fn one_that_was_created() {
+        insta::assert_snapshot!(created(&new_with_role(), &style()));
+    }
+
+    #[test]
+    fn one_that_was_updated() {
+        insta::assert_snapshot!(updated(&changed(&json!({ "version": 2, "interval": "EVERY_2_HOURS" })), &style()));
+    }
+
+    #[test]
+    fn what_is_said_of_a_change() {
+        let (style, configuration) = (style(), changed(&json!({})));
+        let all_exported = changed(&json!({ "backlog": { "events": 0, "oldest": null, "isComplete": true } }));
+        let unknown = changed(&json!({ "backlog": null }));
+        let told = [
+            ("enabled", enabled(&configuration, &style)),
+            ("disabled", disabled(&configuration, &style)),
+            ("running", running(&configuration)),
+            ("before it is deleted", before_delete(&configuration, &style)),
+            ("deleted", deleted(&configuration, &style)),
+            ("deleted, all exported", deleted(&all_exported, &style)),
+            ("deleted, at least", deleted(&failed_with_access_key(), &style)),
+            ("deleted, not known", deleted(&unknown, &style)),
+        ];
+        insta::assert_snapshot!(told.map(|(what, text)| format!("{what}:\n{text}")).join("\n\n"));
+    }
+
+    #[test]
+    fn colors_mean_something() {
+        let colored = Style { has_colors: true, ..style() };
+        let shown = configuration(&failed_with_access_key(), &colored);
+        assert!(shown.contains("\u{1b}[31mFAILED\u{1b}[0m"), "{shown:?}");
+        // What the service says has no part in it.
+        assert!(!shown.contains("\u{1b}[2J"), "{shown:?}");
+    }
 }

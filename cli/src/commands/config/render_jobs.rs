@@ -41,8 +41,8 @@ pub fn jobs(jobs: &[Job], style: &Style) -> String {
             let text = format!(
                 "{}: what was received from {} to {} could not be exported ({})",
                 job.id,
-                style.time(&gap.from),
-                style.time(&gap.to),
+                style.time(&gap.start_timestamp),
+                style.time(&gap.end_timestamp),
                 gap.reason
             );
             sections.push(style.paint(Tone::Bad, &text));
@@ -107,4 +107,74 @@ fn bytes(count: u64) -> String {
         unit = Some(next);
     }
     format!("{}.{} {}", tenths / 10, tenths % 10, unit.copied().unwrap_or_default())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::output::tests::style;
+
+    const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+
+    #[test]
+    fn no_jobs_and_no_tasks() {
+        insta::assert_snapshot!([jobs(&[], &style()), tasks(&[], &style())].join("\n\n"));
+    }
+
+    #[test]
+    fn jobs_of_every_status() {
+        let list: Vec<Job> = serde_json::from_value(json!([
+            {
+                "id": format!("{ID}.3"), "startTimestamp": "2026-11-22T00:00:00.000Z", "endTimestamp": null,
+                "attempts": 1, "status": "RUNNING", "failureReason": null, "objects": 0, "events": 0, "bytes": 0,
+                "gap": null,
+            },
+            {
+                "id": format!("{ID}.2"), "startTimestamp": "2026-11-21T00:00:00.000Z",
+                "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 3, "status": "FAILED",
+                "failureReason": "WRITE_DENIED: Allow s3:PutObject.", "objects": 1, "events": 20_000,
+                "bytes": 1_234_567, "gap": null,
+            },
+            {
+                "id": format!("{ID}.1"), "startTimestamp": "2026-11-20T09:59:00.000Z",
+                "endTimestamp": "2026-11-21T00:00:00.000Z", "attempts": 1, "status": "SUCCEEDED",
+                "failureReason": null, "objects": 2, "events": 200_000, "bytes": 45_600_000_000_u64,
+                "gap": {
+                    "startTimestamp": "2026-11-20T09:59:00.000Z", "endTimestamp": "2026-11-20T11:00:00.000Z",
+                    "reason": "RETENTION_ENDED",
+                },
+            },
+        ]))
+        .unwrap();
+        insta::assert_snapshot!(jobs(&list, &style()));
+    }
+
+    #[test]
+    fn tasks_in_their_order() {
+        let list: Vec<Task> = serde_json::from_value(json!([
+            {
+                "id": format!("{ID}.1.1"), "attempts": 1, "offset": 0, "limit": 150_000, "status": "SUCCEEDED",
+                "failureReason": null, "bytes": 999, "objectKey": format!("logs/{ID}/date=2026-11-20/a.ndjson.gz"),
+            },
+            {
+                "id": format!("{ID}.1.2"), "attempts": 2, "offset": 150_000, "limit": 50_000, "status": "FAILED",
+                "failureReason": "WRITE_DENIED: Allow s3:PutObject.", "bytes": 1_000,
+                "objectKey": format!("logs/{ID}/date=2026-11-21/b.ndjson.gz"),
+            },
+        ]))
+        .unwrap();
+        insta::assert_snapshot!(tasks(&list, &style()));
+    }
+
+    #[test]
+    fn bytes_have_a_unit() {
+        let shown = [0, 999, 1_000, 1_049, 999_999, 1_000_000, 12_345_678_901, u64::MAX].map(bytes);
+        assert_eq!(
+            shown,
+            ["0 B", "999 B", "1.0 kB", "1.0 kB", "999.9 kB", "1.0 MB", "12.3 GB", "18446.7 PB"].map(str::to_owned)
+        );
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     service::{Service, ServiceArguments},
 };
 
-pub const ACCESS_KEY: Operation = Operation {
+const ACCESS_KEY: Operation = Operation {
     what: "to update the export configuration",
     field: "updateS3AccessKeyExportConfiguration",
     document: concat!(
@@ -28,7 +28,7 @@ pub const ACCESS_KEY: Operation = Operation {
     ),
 };
 
-pub const ASSUMED_ROLE: Operation = Operation {
+const ASSUMED_ROLE: Operation = Operation {
     what: "to update the export configuration",
     field: "updateS3AssumedRoleExportConfiguration",
     document: concat!(
@@ -129,7 +129,7 @@ fn complete_from_current(
     })
 }
 
-fn operation(kind: Kind) -> &'static Operation {
+pub fn operation(kind: Kind) -> &'static Operation {
     match kind {
         Kind::AccessKey => &ACCESS_KEY,
         Kind::AssumedRole => &ASSUMED_ROLE,

@@ -11,12 +11,12 @@ use crate::{
     failure::Failure,
 };
 
-const KEYS: Operation = Operation {
+pub const KEYS: Operation = Operation {
     what: "to tell its public keys",
     field: "exportSigningKeys",
     document: "{ exportSigningKeys { fingerprint publicKey } }",
 };
-const EXPORTED_THROUGH: Operation = Operation {
+pub const EXPORTED_THROUGH: Operation = Operation {
     what: "to tell how far the configuration is exported; --expect-through says it instead",
     field: "getExportConfiguration",
     document: "query($id: ID!) { getExportConfiguration(id: $id) { exportedThrough } }",
