@@ -22,12 +22,14 @@ from emulators import Capability
 from settings import STACK_FILE
 
 MARKER = ".immuta.export.log"
+# The `targetType` of the audit events that tell of changes to configurations. They lie in the tenant's log as well.
+CHANGES = "AUDIT_EXPORT_CONFIGURATION"
 REQUEST_TIMEOUT_SECONDS = 60
 
 Value = TypeVar("Value")
 
 CONFIGURATION_FIELDS = """
-    id externalId version interval enabled connectionStatus connectionCheckedAt connectionError { code message }
+    id externalId type version description interval enabled connectionStatus connectionCheckedAt connectionError { code message }
     endpointConfiguration {
         bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner
     }
@@ -153,14 +155,32 @@ class Administrator:
         return body["data"]
 
     def create_assumed_role(self, **data: Any) -> dict[str, Any]:
-        return self._create(
+        return self._with_data(
             "createS3AssumedRoleExportConfiguration", "CreateS3AssumedRoleExportConfigurationInput", data
         )
 
     def create_access_key(self, **data: Any) -> dict[str, Any]:
-        return self._create("createS3AccessKeyExportConfiguration", "CreateS3AccessKeyExportConfigurationInput", data)
+        return self._with_data(
+            "createS3AccessKeyExportConfiguration", "CreateS3AccessKeyExportConfigurationInput", data
+        )
 
-    def _create(self, operation: str, input_type: str, data: dict[str, Any]) -> dict[str, Any]:
+    def update_assumed_role(self, configuration_id: str, **data: Any) -> dict[str, Any]:
+        """What isn't in `data` stays; None clears it."""
+        return self._with_data(
+            "updateS3AssumedRoleExportConfiguration",
+            "UpdateS3AssumedRoleExportConfigurationInput",
+            {"id": configuration_id} | data,
+        )
+
+    def update_access_key(self, configuration_id: str, **data: Any) -> dict[str, Any]:
+        """What isn't in `data` stays; None clears it."""
+        return self._with_data(
+            "updateS3AccessKeyExportConfiguration",
+            "UpdateS3AccessKeyExportConfigurationInput",
+            {"id": configuration_id} | data,
+        )
+
+    def _with_data(self, operation: str, input_type: str, data: dict[str, Any]) -> dict[str, Any]:
         query = f"mutation($data: {input_type}!) {{ {operation}(data: $data) {{ {CONFIGURATION_FIELDS} }} }}"
         return self.execute(query, {"data": data})[operation]
 

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
 from emulators import Capability
 from local_stack import (
+    CHANGES,
     REQUEST_TIMEOUT_SECONDS,
     Administrator,
     Credentials,
@@ -168,6 +169,11 @@ def make_events(count: int, **changes: Any) -> list[dict[str, Any]]:
     ]
 
 
+def is_change(event: dict[str, Any]) -> bool:
+    """Whether it tells of a change to a configuration; such events lie among those that were sent."""
+    return event.get("targetType") == CHANGES
+
+
 def to_lines(events: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
@@ -202,7 +208,7 @@ class Tenant:
         return [event["id"] for event in events]
 
     def stored_blocks(self) -> list[dict[str, Any]]:
-        """The tenant's blocks in the order of their ids."""
+        """The tenant's blocks in the order of their ids, with those that tell of changes to its configurations."""
         client = self.stack.client("dynamodb")
         blocks: list[dict[str, Any]] = []
         for shard in range(SHARDS):
@@ -217,6 +223,14 @@ class Tenant:
         return sorted(blocks, key=lambda item: item["blockId"]["S"])
 
     def stored_events(self) -> list[dict[str, Any]]:
+        """What was sent, as it is stored."""
+        return [event for event in self._stored() if not is_change(event)]
+
+    def stored_changes(self) -> list[dict[str, Any]]:
+        """What the service itself has stored of changes to the tenant's configurations."""
+        return [event for event in self._stored() if is_change(event)]
+
+    def _stored(self) -> list[dict[str, Any]]:
         """What the tenant's blocks hold, inflated by another implementation than the service's."""
         raw = b"".join(zlib.decompressobj(-15).decompress(item["block"]["B"]) for item in self.stored_blocks())
         return [json.loads(line) for line in raw.splitlines()]
@@ -260,7 +274,14 @@ class Customer:
         return self.configuration["id"]
 
     def exported(self) -> list[dict[str, Any]]:
-        """The events in the bucket, in the order of the objects and their lines."""
+        """The events in the bucket that were sent, in the order of the objects and their lines."""
+        return [event for event in self._exported() if not is_change(event)]
+
+    def exported_changes(self) -> list[dict[str, Any]]:
+        """The events in the bucket that tell of changes to configurations."""
+        return [event for event in self._exported() if is_change(event)]
+
+    def _exported(self) -> list[dict[str, Any]]:
         lines = [
             line
             for key in self.account.data_keys(self.id)

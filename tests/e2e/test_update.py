@@ -1,0 +1,353 @@
+"""Changing a configuration, and the audit events that tell of each change."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record, Tenant, make_events
+
+from local_stack import MARKER, Credentials, GraphQlFailed, Stack, wait_until
+from verification import COMPLETE, Verifier
+
+# Of the connection test of an update, within the 29 s of API Gateway.
+EXPORT_TIMEOUT_SECONDS = 60
+
+
+def refused(call: Callable[[], Any]) -> dict[str, Any]:
+    """The `extensions` of the only error of a call."""
+    with pytest.raises(GraphQlFailed) as failed:
+        call()
+    [error] = failed.value.errors
+    return error["extensions"]
+
+
+def stored(stack: Stack, customer: Customer) -> dict[str, Any]:
+    """The configuration's item, as it lies in the table."""
+    key = {"tenantId": {"S": customer.tenant.name}, "id": {"S": customer.id}}
+    answer = stack.client("dynamodb").get_item(TableName=stack.tables["configurations"], Key=key, ConsistentRead=True)
+    return answer["Item"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Settings
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_interval_and_description_change_and_nothing_else(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_access_key(interval="EVERY_24_HOURS", description="Nightly")
+    administrator = customer.tenant.administrator
+    before = administrator.get(customer.id)
+    assert (before["description"], before["connectionStatus"]) == ("Nightly", "SUCCESS")
+    updated = administrator.update_access_key(customer.id, interval="EVERY_2_HOURS", description=None)
+    changed = {"version": 2, "interval": "EVERY_2_HOURS", "description": None, "updatedAt": updated["updatedAt"]}
+    assert updated == before | changed
+    assert administrator.get(customer.id) == updated
+    assert stored(stack, customer)["schedulePartition"]["S"].startswith("EVERY_2_HOURS#")
+    # The same again is no change.
+    assert administrator.update_access_key(customer.id, interval="EVERY_2_HOURS") == updated
+    administrator.disable(customer.id)
+    administrator.update_access_key(customer.id, interval="EVERY_4_HOURS")
+    assert "schedulePartition" not in stored(stack, customer)
+    administrator.enable(customer.id)
+    assert stored(stack, customer)["schedulePartition"]["S"].startswith("EVERY_4_HOURS#")
+
+
+def test_a_stale_version_is_a_conflict(customers: CustomerFactory) -> None:
+    customer = customers.with_role()
+    administrator = customer.tenant.administrator
+    administrator.update_assumed_role(customer.id, version=1, interval="EVERY_2_HOURS")
+    extensions = refused(lambda: administrator.update_assumed_role(customer.id, version=1, interval="EVERY_4_HOURS"))
+    assert (extensions["code"], extensions["currentVersion"]) == ("CONFLICT", 2)
+    assert administrator.get(customer.id)["interval"] == "EVERY_2_HOURS"
+
+
+def test_of_two_updates_at_once_one_is_a_conflict(customers: CustomerFactory) -> None:
+    customer = customers.with_role()
+    administrator = customer.tenant.administrator
+    intervals = [
+        ("EVERY_2_HOURS", "EVERY_4_HOURS"),
+        ("EVERY_6_HOURS", "EVERY_12_HOURS"),
+        ("EVERY_2_HOURS", "EVERY_24_HOURS"),
+    ]
+
+    def update(version: int, interval: str) -> str:
+        try:
+            return administrator.update_assumed_role(customer.id, version=version, interval=interval)["interval"]
+        except GraphQlFailed as error:
+            [code] = error.codes
+            return code
+
+    with ThreadPoolExecutor(max_workers=2) as workers:
+        for version, pair in enumerate(intervals, start=1):
+            first, second = workers.map(update, [version, version], pair)
+            [winner] = {first, second} - {"CONFLICT"}
+            assert "CONFLICT" in (first, second), (first, second)
+            current = administrator.get(customer.id)
+            assert (current["version"], current["interval"]) == (version + 1, winner)
+    changes = [event for event in customer.tenant.stored_changes() if event["action"] == "UPDATE"]
+    assert [event["auditPayload"]["after"]["version"] for event in changes] == [2, 3, 4]
+
+
+def test_every_field_error_comes_at_once_and_rules_hold_for_what_comes_out(customers: CustomerFactory) -> None:
+    customer = customers.with_role()
+    update = customer.tenant.administrator.update_assumed_role
+    extensions = refused(
+        lambda: update(customer.id, interval=None, bucketName="No", region="mars", roleArn="x", description="a\nb")
+    )
+    assert extensions["code"] == "INVALID_INPUT"
+    assert {(field["field"], field["code"]) for field in extensions["fields"]} == {
+        ("interval", "REQUIRED"),
+        ("bucketName", "BUCKET_NAME_INVALID"),
+        ("region", "REGION_INVALID"),
+        ("roleArn", "ROLE_ARN_INVALID"),
+        ("description", "DESCRIPTION_INVALID"),
+    }
+    key = "arn:aws:kms:ap-south-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    extensions = refused(lambda: update(customer.id, kmsKeyArn=key))
+    assert [field["code"] for field in extensions["fields"]] == ["KMS_KEY_REGION_MISMATCH"]
+    assert customer.tenant.administrator.get(customer.id)["version"] == 1
+
+
+def test_another_tenants_configuration_is_not_there(customers: CustomerFactory, tenant: Tenant) -> None:
+    customer = customers.with_access_key()
+    for update in (tenant.administrator.update_access_key, tenant.administrator.update_assumed_role):
+        assert refused(lambda update=update: update(customer.id, interval="EVERY_2_HOURS"))["code"] == "NOT_FOUND"
+    assert customer.tenant.administrator.get(customer.id)["version"] == 1
+    assert tenant.stored_blocks() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Destination
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_events_go_on_in_the_new_bucket(
+    customers: CustomerFactory, stack: Stack, command: Path, tmp_path: Path
+) -> None:
+    customer = customers.with_access_key()
+    old_bucket, administrator = customer.account, customer.tenant.administrator
+    first = customer.tenant.send(make_events(20))
+    customer.run_export(first)
+    assert wait_until(
+        lambda: administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
+        "the success to be told",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+    )
+
+    new_bucket = customers.account(KEY_ACCOUNT, path="moved")
+    # The user may not write there yet: the change is made all the same, and told to fail.
+    updated = administrator.update_access_key(customer.id, **new_bucket.destination)
+    assert (updated["version"], updated["connectionStatus"]) == (2, "FAILED")
+    assert updated["connectionError"]["code"] == "WRITE_DENIED"
+    new_bucket.client("iam").put_user_policy(
+        UserName=user_of(customer), PolicyName="moved", PolicyDocument=json.dumps(new_bucket.export_policy())
+    )
+    assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
+
+    customer.account = new_bucket
+    second = customer.tenant.send(make_events(20))
+    customer.run_export(second)
+    assert customer.exported_ids() == second
+    assert [event["auditPayload"]["after"]["bucketName"] for event in customer.exported_changes()] == [
+        new_bucket.bucket
+    ]
+    customer.account = old_bucket
+    assert customer.exported_ids() == first
+    verifier = Verifier.create(stack, command, tmp_path)
+
+    def is_proven() -> bool:
+        status, report = verifier.bucket(new_bucket, customer.id, "--deep")
+        return status == COMPLETE and report["objects"]["events"] == len(second) + 1
+
+    wait_until(is_proven, "the digest in the new bucket", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+
+
+def test_a_change_of_place_is_tested_at_once(customers: CustomerFactory) -> None:
+    account = customers.account(ROLE_ACCOUNT, "eu-west-1", path="first")
+    customer = customers.with_role(account=account)
+    administrator = customer.tenant.administrator
+    assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
+    updated = administrator.update_assumed_role(customer.id, bucketPath="second")
+    assert updated["connectionError"]["code"] == "WRITE_DENIED"
+    updated = administrator.update_assumed_role(customer.id, bucketPath="first")
+    assert (updated["connectionStatus"], updated["connectionError"], updated["version"]) == ("SUCCESS", None, 3)
+    updated = administrator.update_assumed_role(customer.id, roleArn=account.role_arn("missing"))
+    assert updated["connectionError"]["code"] == "ROLE_NOT_ASSUMABLE"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Access keys
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def user_of(customer: Customer) -> str:
+    assert customer.credentials
+    users = customer.account.client("iam").list_users()["Users"]
+    for user in users:
+        keys = customer.account.client("iam").list_access_keys(UserName=user["UserName"])["AccessKeyMetadata"]
+        if any(key["AccessKeyId"] == customer.credentials.access_key_id for key in keys):
+            return user["UserName"]
+    raise AssertionError("the access key is nobody's")
+
+
+def sealed(stack: Stack, customer: Customer) -> bytes:
+    return stored(stack, customer)["sealedSecret"]["B"]
+
+
+def test_a_key_that_does_not_work_replaces_nothing(customers: CustomerFactory, stack: Stack, record: Record) -> None:
+    customer = customers.with_access_key()
+    administrator = customer.tenant.administrator
+    before, secret = administrator.get(customer.id), sealed(stack, customer)
+    wrong = "wrong" + "x" * 35
+    record.secrets.add(wrong)
+    denied = customers.user(customer.account, {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]})  # fmt: skip
+    for credentials, code in [
+        (Credentials("AKIAIOSFODNN7EXAMPLE", wrong), "ACCESS_KEY_UNKNOWN"),
+        (Credentials(denied.access_key_id, wrong), "SECRET_ACCESS_KEY_WRONG"),
+        (denied, "WRITE_DENIED"),
+    ]:
+        extensions = refused(
+            lambda credentials=credentials: administrator.update_access_key(
+                customer.id,
+                accessKeyId=credentials.access_key_id,
+                secretAccessKey=credentials.secret_access_key,
+                interval="EVERY_2_HOURS",
+            )
+        )
+        assert (extensions["code"], extensions["connectionError"]["code"]) == ("NEW_ACCESS_KEY_REFUSED", code)
+        assert extensions["connectionError"]["message"]
+    assert administrator.get(customer.id) == before
+    assert sealed(stack, customer) == secret
+    # The old one works as before.
+    sent = customer.tenant.send(make_events(3))
+    assert [event["id"] for event in customer.run_export(sent)] == sent
+    assert [event["action"] for event in customer.tenant.stored_changes()] == ["CREATE"]
+
+
+def test_a_key_that_works_replaces_the_old(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_access_key()
+    administrator = customer.tenant.administrator
+    old, new = customer.credentials, customers.user(customer.account)
+    assert old
+    updated = administrator.update_access_key(
+        customer.id, accessKeyId=new.access_key_id, secretAccessKey=new.secret_access_key
+    )
+    assert (updated["version"], updated["connectionStatus"]) == (2, "SUCCESS")
+    assert updated["endpointConfiguration"]["accessKeyId"] == new.access_key_id
+    iam = customer.account.client("iam")
+    iam.update_access_key(UserName=user_of(customer), AccessKeyId=old.access_key_id, Status="Inactive")
+    sent = customer.tenant.send(make_events(3))
+    assert [event["id"] for event in customer.run_export(sent)] == sent
+
+
+def test_a_secret_that_is_left_out_stays(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_access_key()
+    administrator, secret = customer.tenant.administrator, sealed(stack, customer)
+    assert customer.credentials
+    updated = administrator.update_access_key(
+        customer.id, accessKeyId=customer.credentials.access_key_id, interval="EVERY_2_HOURS"
+    )
+    assert (updated["version"], updated["connectionStatus"]) == (2, "SUCCESS")
+    assert sealed(stack, customer) == secret
+    other = customers.user(customer.account)
+    extensions = refused(lambda: administrator.update_access_key(customer.id, accessKeyId=other.access_key_id))
+    assert [(field["field"], field["code"]) for field in extensions["fields"]] == [("secretAccessKey", "REQUIRED")]
+
+
+def test_the_kind_can_be_switched_and_back(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_access_key()
+    account, administrator = customer.account, customer.tenant.administrator
+    extensions = refused(lambda: administrator.update_assumed_role(customer.id, interval="EVERY_2_HOURS"))
+    assert [(field["field"], field["code"]) for field in extensions["fields"]] == [("roleArn", "REQUIRED")]
+    role = account.create_role(f"audit-export-{customer.id[:8]}", customer.id)
+    updated = administrator.update_assumed_role(customer.id, roleArn=role)
+    assert (updated["type"], updated["connectionStatus"]) == ("S3_ASSUMED_ROLE", "SUCCESS")
+    assert not {"accessKeyId", "sealedSecret"} & set(stored(stack, customer))
+    first = customer.tenant.send(make_events(3))
+    customer.run_export(first)
+
+    assert customer.credentials
+    updated = administrator.update_access_key(
+        customer.id,
+        accessKeyId=customer.credentials.access_key_id,
+        secretAccessKey=customer.credentials.secret_access_key,
+    )
+    assert (updated["type"], updated["connectionStatus"]) == ("S3_ACCESS_KEY", "SUCCESS")
+    assert "roleArn" not in stored(stack, customer)
+    second = customer.tenant.send(make_events(3))
+    assert [event["id"] for event in customer.run_export(first + second)] == first + second
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Each change is an audit event of the tenant
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
+    # The one that is watched stays; the other exports what happened to it.
+    watched = customers.with_access_key(description="Nightly")
+    exporting = customers.with_role(tenant=watched.tenant, startFrom="earliest")
+    administrator, credentials = watched.tenant.administrator, customers.user(watched.account)
+    administrator.update_access_key(watched.id, interval="EVERY_2_HOURS")
+    administrator.update_access_key(
+        watched.id, accessKeyId=credentials.access_key_id, secretAccessKey=credentials.secret_access_key
+    )
+    administrator.disable(watched.id)
+    administrator.disable(watched.id)
+    administrator.enable(watched.id)
+    last = administrator.get(watched.id)
+    assert administrator.delete(watched.id) == last
+    assert refused(lambda: administrator.get(watched.id))["code"] == "NOT_FOUND"
+    # Of another tenant, nothing is told here.
+    customers.with_role()
+
+    def told() -> list[dict[str, Any]]:
+        return [event for event in exporting.exported_changes() if event["targets"][0]["id"] == watched.id]
+
+    exporting.tenant.last_sent = time.monotonic()
+    exporting.run_export([])
+    wait_until(lambda: len(told()) >= 6, "the changes to be exported", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    events = told()
+    assert [event["action"] for event in events] == ["CREATE", "UPDATE", "UPDATE", "DISABLE", "ENABLE", "DELETE"]
+    for event in events:
+        assert event["actionStatus"] == "SUCCESS"
+        assert event["actor"] == {"id": "administrator@example.com", "type": "USER"}
+        assert event["tenantId"] == watched.tenant.name
+        assert event["actorIp"] == "127.0.0.1"
+        assert event["requestId"]
+        assert (event["targetType"], event["targets"][0]["name"]) == ("AUDIT_EXPORT_CONFIGURATION", "Nightly")
+        assert (event["auditPayload"]["type"], event["auditPayload"]["version"]) == (
+            "AuditExportConfigurationChange",
+            1,
+        )
+    assert len({event["id"] for event in events}) == len(events)
+    before = [event["auditPayload"]["before"] for event in events]
+    after = [event["auditPayload"]["after"] for event in events]
+    # Each begins where the one before it ended.
+    assert (before[0], after[-1]) == (None, None)
+    assert [side and side["version"] for side in after] == [1, 2, 3, 4, 5, None]
+    for previous, following in zip(after, before[1:], strict=False):
+        assert {name: value for name, value in previous.items() if name != "secretAccessKey"} == following
+    assert (before[1]["interval"], after[1]["interval"]) == ("EVERY_24_HOURS", "EVERY_2_HOURS")
+    assert (after[2]["accessKeyId"], after[2]["secretAccessKey"]) == (credentials.access_key_id, "CHANGED")
+    assert watched.credentials
+    text = str(events)
+    for secret in (credentials.secret_access_key, watched.credentials.secret_access_key, "sealed"):
+        assert secret not in text
+
+
+def test_what_is_refused_is_not_told(customers: CustomerFactory, tenant: Tenant) -> None:
+    customer = customers.with_role(tenant=tenant)
+    administrator = tenant.administrator
+    refused(lambda: administrator.update_assumed_role(customer.id, version=9, interval="EVERY_2_HOURS"))
+    refused(lambda: administrator.update_assumed_role(customer.id, interval=None))
+    administrator.enable(customer.id)
+    assert [event["action"] for event in tenant.stored_changes()] == ["CREATE"]
+    assert MARKER not in [entry["Key"] for entry in customer.account.objects()]
