@@ -87,6 +87,31 @@ impl ObjectSink for S3ObjectSink {
         }
     }
 
+    /// S3 looks at the permissions before it looks at the bytes, and refuses those that don't have the announced hash:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
+    async fn try_put(&self, key: &str) -> Result<(), PortError> {
+        let operation = "s3:PutObject (trial)";
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .if_none_match(ANY_OBJECT)
+            .checksum_sha256(STANDARD.encode(Sha256::digest("other bytes than these")))
+            .body(ByteStream::from_static(b"trial"))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Err(PortError::internal(operation, "S3 took bytes that it was told are wrong")),
+            Err(error) => match Fault::of(&error).code {
+                // Each of them comes after the permissions.
+                Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict") => Ok(()),
+                _ => Err(customer_error(operation, &error)),
+            },
+        }
+    }
+
     async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
         let operation = "s3:CreateMultipartUpload";
         let answer = self
@@ -320,14 +345,18 @@ mod tests {
 
     /// Answers one request with a refusal and gives its head.
     async fn refuse_one(listener: &TcpListener) -> String {
+        answer_one(listener, "403 Forbidden", "AccessDenied").await
+    }
+
+    async fn answer_one(listener: &TcpListener, status: &str, code: &str) -> String {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             head.push(connection.read_u8().await.unwrap());
         }
-        let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        let body = format!("<Error><Code>{code}</Code><Message>As it is</Message></Error>");
         let length = body.len();
-        let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
         connection.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap().to_ascii_lowercase()
     }
@@ -343,6 +372,11 @@ mod tests {
 
         let (error, head) = tokio::join!(put(&sink), refuse_one(&listener));
         assert_eq!(error.kind, denied);
+        assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+        assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
+
+        let (answer, head) = tokio::join!(sink.try_put("k"), refuse_one(&listener));
+        assert_eq!(answer.unwrap_err().kind, denied);
         assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
         assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
 
@@ -362,6 +396,25 @@ mod tests {
         assert_eq!(answer.unwrap_err().kind, denied);
         assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
         assert!(head.contains("if-none-match: *"), "{head}");
+    }
+
+    #[tokio::test]
+    async fn what_could_be_written_is_told_by_what_is_wrong_with_the_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sink = sink(&format!("http://{}", listener.local_addr().unwrap()));
+        for (status, code, permitted) in [
+            ("400 Bad Request", "BadDigest", Ok(())),
+            ("412 Precondition Failed", "PreconditionFailed", Ok(())),
+            ("409 Conflict", "ConditionalRequestConflict", Ok(())),
+            ("403 Forbidden", "AccessDenied", Err(ErrorKind::Customer(ConnectionFailure::WriteDenied))),
+            ("404 Not Found", "NoSuchBucket", Err(ErrorKind::Customer(ConnectionFailure::BucketNotFound))),
+            ("503 Slow Down", "SlowDown", Err(ErrorKind::Transient)),
+            // S3 would have written what was never to be written.
+            ("200 OK", "", Err(ErrorKind::Internal)),
+        ] {
+            let (answer, _) = tokio::join!(sink.try_put("k"), answer_one(&listener, status, code));
+            assert_eq!(answer.map_err(|error| error.kind), permitted, "{code}");
+        }
     }
 
     #[test]

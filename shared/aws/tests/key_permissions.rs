@@ -133,6 +133,9 @@ async fn answer(mut connection: TcpStream, applied: Arc<Applied>) {
 fn respond(request: &str, body: &str, applied: &Applied) -> (&'static str, String) {
     let key_action = if body.contains("Action=AssumeRole") {
         return assume_role(body);
+    } else if request.starts_with("PUT ") && !request.contains("partNumber=") {
+        let error = "<Error><Code>BadDigest</Code><Message>The SHA256 you specified did not match</Message></Error>";
+        return ("400 Bad Request", error.to_owned());
     } else if request.contains("?uploads") {
         "kms:GenerateDataKey"
     } else if request.contains("partNumber=") {

@@ -21,6 +21,12 @@ pub fn export_prefix(destination: &Destination, configuration_id: ConfigurationI
     destination.key_of(&configuration_id.to_string())
 }
 
+/// Lies where exports lie, and is never written: a connection test asks whether it could be.
+#[must_use]
+pub fn trial(destination: &Destination, configuration_id: ConfigurationId) -> String {
+    format!("{}/{MARKER_NAME}", export_prefix(destination, configuration_id))
+}
+
 /// `<bucketPath>/<configuration id>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by the
 /// UTC time of its receipt and its id: `20261122T001500123Z_01K…`. Names sort like the blocks they hold.
 #[must_use]

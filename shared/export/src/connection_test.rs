@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ports::{
-        Clock, ConfigurationStore, Connected, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith, WriteCondition,
+        Clock, ConfigurationStore, Connected, Connector, ErrorKind, ObjectSink, PortError, ProbeAnswer, ProbeWith,
+        WriteCondition,
     },
     upload::{Upload, UploadShape, upload},
 };
@@ -96,6 +97,8 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
                 return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
             }
         }
+        // The marker lies beside the export's own objects, and may be permitted without them.
+        sink.try_put(&object_key::trial(&configuration.destination, configuration.key.configuration_id)).await?;
         let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
         let marker = Upload {
             key: &object_key::marker(&configuration.destination),

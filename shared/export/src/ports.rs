@@ -297,6 +297,9 @@ pub trait BlockSource: Send + Sync {
 pub trait ObjectSink: Send + Sync {
     fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
 
+    /// Fails as a write of `key` would; writes nothing.
+    fn try_put(&self, key: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+
     fn create_multipart_upload(&self, key: &str) -> impl Future<Output = Result<UploadId, PortError>> + Send;
 
     fn upload_part(

@@ -20,9 +20,9 @@ use domain::{
     time::Timestamp,
 };
 use export::ports::{
-    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, IntentAnswer, Lease,
-    LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer, ProbeWith, PutObject, ReleaseAnswer,
-    RunReport, RunStore, SealedDigest, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, IntentAnswer,
+    Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer, ProbeWith, PutObject,
+    ReleaseAnswer, RunReport, RunStore, SealedDigest, UploadId, UploadedPart, WriteAnswer, WriteCondition,
 };
 use sha2::{Digest, Sha256};
 
@@ -273,6 +273,10 @@ impl ObjectSink for BucketSink {
             Ok(write(state, bucket, &key, &bytes, condition))
         };
         self.request("put object", effect).await
+    }
+
+    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+        self.request("try to put", |_, _| Ok(())).await
     }
 
     async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
