@@ -17,6 +17,7 @@ impl ExportOutlook {
     }
 }
 
+#[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl ExportOutlook {
     /// The external ID that the trust policy of the role has to require: the configuration's id.

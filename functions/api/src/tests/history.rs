@@ -48,7 +48,7 @@ fn text(item: &Item, name: &str) -> String {
     item[name].as_s().unwrap().clone()
 }
 
-fn string(value: impl ToString) -> AttributeValue {
+fn string(value: &(impl ToString + ?Sized)) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
@@ -68,7 +68,7 @@ impl Tables {
                         (prefix.clone(), format!("{prefix}\u{7f}"))
                     }
                     "#run = :run AND #item BETWEEN :first AND :last" => (text(values, ":first"), text(values, ":last")),
-                    other => panic!("{other}"),
+                    other => unreachable!("{other}"),
                 };
                 (&self.runs, of(&run, range.0, range.1))
             }
@@ -79,7 +79,7 @@ impl Tables {
                 let first = text(values, ":first");
                 (&self.events, of(&text(values, ":partition"), first, "\u{7f}".to_owned()))
             }
-            other => panic!("{other}"),
+            other => unreachable!("{other}"),
         };
         let mut found: Vec<Item> = table.range(first..=last).map(|(_, item)| item.clone()).collect();
         if request.scan_index_forward() == Some(false) {
@@ -113,11 +113,11 @@ impl History {
     /// The state of an export of tenant `acme` through `cursor`, as a run left it.
     pub fn put_state(&self, configuration_id: &str, cursor: BlockId, next_sequence: u64, window: Option<&Window>) {
         let mut attributes: Vec<(&str, AttributeValue)> = vec![
-            ("nextBlock", string(cursor)),
+            ("nextBlock", string(&cursor)),
             ("nextSequence", AttributeValue::N(next_sequence.to_string())),
             ("fencingToken", AttributeValue::N("1".to_owned())),
         ];
-        attributes.extend(window.map(|window| ("openWindow", string(serde_json::to_string(window).unwrap()))));
+        attributes.extend(window.map(|window| ("openWindow", string(&serde_json::to_string(window).unwrap()))));
         self.put(configuration_id, "state", []);
         let mut tables = self.0.lock().unwrap();
         let state = tables.runs.get_mut(&(format!("acme#{configuration_id}"), "state".to_owned())).unwrap();
@@ -126,14 +126,14 @@ impl History {
 
     /// A window that is exported.
     pub fn put_record(&self, configuration_id: &str, record: &RunRecord) {
-        let json = string(serde_json::to_string(record).unwrap());
+        let json = string(&serde_json::to_string(record).unwrap());
         self.put(configuration_id, &format!("job#{:010}", record.sequence), [("record", json)]);
     }
 
     /// An object that a run set out to write.
     pub fn put_intent(&self, configuration_id: &str, window: WindowId, object: &DigestObject, attempts: u32) {
         let name = format!("intent#{:010}.{}#{}", window.sequence, window.revision, object.first_block);
-        let json = string(serde_json::to_string(object).unwrap());
+        let json = string(&serde_json::to_string(object).unwrap());
         let attempts = AttributeValue::N(attempts.to_string());
         self.put(configuration_id, &name, [("digestObject", json), ("attempts", attempts)]);
     }

@@ -153,7 +153,7 @@ fn update(items: &Items, request: &UpdateItemInput) {
             let before = item.get(attribute::ATTEMPTS).map_or(1, |value| value.as_n().unwrap().parse().unwrap());
             item.insert(attribute::ATTEMPTS.to_owned(), item::number(before + 1));
         }
-        other => panic!("{other}"),
+        other => unreachable!("{other}"),
     }
 }
 
@@ -165,7 +165,7 @@ fn query(items: &Items, request: &QueryInput) -> QueryOutput {
     let matches = |name: &str| match request.key_condition_expression().unwrap() {
         "#run = :run AND begins_with(#item, :prefix)" => name.starts_with(&text(":prefix")),
         "#run = :run AND #item BETWEEN :first AND :last" => (text(":first")..=text(":last")).contains(&name.to_owned()),
-        other => panic!("{other}"),
+        other => unreachable!("{other}"),
     };
     let items = items.lock().unwrap();
     let mut found: Vec<Item> =
