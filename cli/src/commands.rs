@@ -5,6 +5,7 @@ mod config;
 mod events;
 mod explain;
 mod profile;
+mod setup;
 mod token;
 mod verify;
 
@@ -14,6 +15,8 @@ use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Setup(setup::SetupArguments),
+
     /// Say what is exported into which bucket, and see what became of it
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -44,6 +47,7 @@ pub enum Command {
 impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Setup(arguments) => setup::run(&arguments),
             Self::Config(command) => command.run(),
             Self::ExportConfig(command) => command.run(),
             Self::Profile(command) => command.run(),

@@ -139,6 +139,7 @@ mod tests {
             jobs::OPERATION,
             tasks::OPERATION,
             policies::OPERATION,
+            crate::commands::setup::IDENTITY,
             verify::service::KEYS,
             verify::service::EXPORTED_THROUGH,
         ];

@@ -18,7 +18,7 @@ use crate::{
     service::{Service, ServiceArguments},
 };
 
-const ACCESS_KEY: Operation = Operation {
+pub const ACCESS_KEY: Operation = Operation {
     what: "to create the export configuration",
     field: "createS3AccessKeyExportConfiguration",
     document: concat!(
@@ -29,7 +29,7 @@ const ACCESS_KEY: Operation = Operation {
     ),
 };
 
-const ASSUMED_ROLE: Operation = Operation {
+pub const ASSUMED_ROLE: Operation = Operation {
     what: "to create the export configuration",
     field: "createS3AssumedRoleExportConfiguration",
     document: concat!(

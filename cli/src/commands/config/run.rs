@@ -22,7 +22,7 @@ use crate::{
     service::{Service, ServiceArguments},
 };
 
-const OPERATION: Operation = Operation {
+pub const OPERATION: Operation = Operation {
     what: "to export now",
     field: "runExportConfiguration",
     document: concat!("mutation($id: ID!) { runExportConfiguration(id: $id) { ", all_configuration_fields!(), " } }"),

@@ -29,6 +29,12 @@ pub struct SecretArguments {
 }
 
 impl SecretArguments {
+    /// Whether it comes from elsewhere than a JSON file or a person.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.secret_file.is_some() || std::env::var_os(SECRET_VARIABLE).is_some_and(|text| !text.is_empty())
+    }
+
     /// Adds the secret to `file` if it isn't there.
     ///
     /// # Errors

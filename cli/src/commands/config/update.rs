@@ -17,7 +17,7 @@ use crate::{
     service::{Service, ServiceArguments},
 };
 
-const ACCESS_KEY: Operation = Operation {
+pub const ACCESS_KEY: Operation = Operation {
     what: "to update the export configuration",
     field: "updateS3AccessKeyExportConfiguration",
     document: concat!(
@@ -28,7 +28,7 @@ const ACCESS_KEY: Operation = Operation {
     ),
 };
 
-const ASSUMED_ROLE: Operation = Operation {
+pub const ASSUMED_ROLE: Operation = Operation {
     what: "to update the export configuration",
     field: "updateS3AssumedRoleExportConfiguration",
     document: concat!(

@@ -1,0 +1,84 @@
+//! Who answers the wizard's questions: a person at a terminal, or a file. Everything is said on standard error; standard
+//! output is for the result.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use super::questions::Prompt;
+use crate::{
+    failure::Failure,
+    output::{Style, Tone},
+};
+
+/// Bytes of an answer; the longest that is taken has a fourth of it.
+const MAX_ANSWER_LENGTH: u64 = 4_096;
+
+/// Whether somebody is there to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialogue {
+    Terminal,
+    /// The answers come from a file: nothing is asked.
+    File,
+}
+
+impl Dialogue {
+    /// # Errors
+    /// There are neither answers nor a terminal to ask at.
+    pub fn begin(has_answers: bool) -> Result<Self, Failure> {
+        if has_answers {
+            return Ok(Self::File);
+        }
+        if io::stdin().is_terminal() && io::stderr().is_terminal() {
+            return Ok(Self::Terminal);
+        }
+        Err(Failure::InvalidArgument {
+            what: "setup",
+            reason: "asks questions, and there is no terminal to ask at\n  \
+                     Give the answers in a file (--answers FILE, the JSON of audit-export config create --help), or run it \
+                     in a terminal."
+                .to_owned(),
+        })
+    }
+
+    pub fn say(self, text: &str) {
+        // Nobody is left to tell if standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// An answer as it was typed, or what Enter alone stands for.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn ask(self, prompt: &Prompt, style: &Style) -> Result<String, Failure> {
+        let mut question = String::new();
+        if !prompt.explanation.is_empty() {
+            question.push_str(&prompt.explanation);
+            question.push('\n');
+        }
+        question.push_str(&style.paint(Tone::Strong, &prompt.question));
+        if let Some(suggestion) = &prompt.suggestion {
+            let clear = if prompt.is_optional { "; - for none" } else { "" };
+            question.push_str(&format!(" [{suggestion}{clear}]"));
+        }
+        write!(io::stderr().lock(), "\n{question}: ").map_err(Failure::StandardOutput)?;
+        let mut answer = String::new();
+        let length = io::stdin().lock().take(MAX_ANSWER_LENGTH).read_line(&mut answer);
+        match length.map_err(Failure::StandardOutput)? {
+            0 => Err(left()),
+            _ => Ok(match (answer.trim(), &prompt.suggestion) {
+                ("", Some(suggestion)) => suggestion.clone(),
+                ("-", _) if prompt.is_optional => String::new(),
+                (answer, _) => answer.to_owned(),
+            }),
+        }
+    }
+
+    /// Says why an answer can't be taken.
+    pub fn refuse(self, reason: &str, style: &Style) {
+        self.say(&format!("{} {reason}", style.paint(Tone::Bad, "✗")));
+    }
+}
+
+/// The person has left, and can come back.
+pub fn left() -> Failure {
+    Failure::Unfinished("audit-export setup goes on where it was left".to_owned())
+}

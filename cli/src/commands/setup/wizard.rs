@@ -1,0 +1,593 @@
+//! What the wizard asks and does, and in which order. Pure: asking, the service and the files are the caller's.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use domain::{
+    configuration::{
+        ConfigurationId, ServiceIdentity,
+        arn::AccountId,
+        field_error::FieldError,
+        input::{RawSettings, parse_access_key, parse_assumed_role},
+    },
+    connection::ConnectionErrorCode,
+    interval::ExportInterval,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    commands::config::file::{ConfigurationFile, Field, Kind, Value},
+    model::Configuration,
+    secret::Secret,
+};
+
+/// The service keeps an idempotency key for 24 hours; a clock may be wrong.
+const MAX_CREATION_AGE: Duration = Duration::from_hours(23);
+
+/// The name of the role if only its account is given.
+const DEFAULT_ROLE_NAME: &str = "audit-export";
+
+/// What has been answered; `None`: left empty on purpose. Never a secret.
+pub type Answers = BTreeMap<Field, Option<String>>;
+
+/// What outlasts an interruption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    /// The service that the setup was begun for.
+    pub url: String,
+    /// Under which the configuration is created, however often that has to be tried.
+    pub idempotency_key: String,
+    pub kind: Option<Kind>,
+    pub answers: Answers,
+    /// Earlier answers that are asked for again.
+    #[serde(default)]
+    pub suggestions: Answers,
+    pub phase: Phase,
+}
+
+/// How far the setup is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "name", deny_unknown_fields)]
+pub enum Phase {
+    Asking,
+    /// The request was sent, or was about to be, and its answer isn't known.
+    Creating {
+        since: Timestamp,
+    },
+    Created {
+        id: String,
+    },
+}
+
+impl State {
+    #[must_use]
+    pub fn new(url: String, idempotency_key: String) -> Self {
+        Self {
+            url,
+            idempotency_key,
+            kind: None,
+            answers: Answers::new(),
+            suggestions: Answers::new(),
+            phase: Phase::Asking,
+        }
+    }
+
+    /// Whether repeating the request could create a second configuration.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        match self.phase {
+            Phase::Creating { since } => now.duration_since(since).unsigned_abs() > MAX_CREATION_AGE,
+            Phase::Asking | Phase::Created { .. } => false,
+        }
+    }
+
+    /// Whether it holds what must never be written down, or an id that is none.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let holds_secret = |answers: &Answers| answers.contains_key(&Field::SecretAccessKey);
+        let id_is_valid = match &self.phase {
+            Phase::Created { id } => ConfigurationId::parse(id).is_some(),
+            Phase::Asking | Phase::Creating { .. } => true,
+        };
+        !holds_secret(&self.answers) && !holds_secret(&self.suggestions) && id_is_valid
+    }
+}
+
+/// What the caller has to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Ask(Question),
+    Create,
+    /// Get the configuration as it is.
+    Look,
+    ShowPolicies,
+    Test,
+    /// Change these fields; `None` clears one.
+    Update(Answers),
+    Finish,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    Kind,
+    Field(Field),
+    /// Whether to create it as it was answered.
+    Confirm,
+    /// Whether the policies are in their places.
+    Ready,
+    /// What to do about a test that failed.
+    Failed,
+}
+
+/// What follows from an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    GoOn,
+    Quit,
+}
+
+/// From where a configuration comes that the wizard is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Created,
+    LookedAt,
+    Tested,
+    Updated,
+}
+
+/// Where the wizard is once the configuration exists. Found out anew after an interruption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Unknown,
+    Policies,
+    Ready,
+    Test,
+    Failed,
+    Changing { open: Vec<Field>, changes: Answers },
+    Succeeded,
+}
+
+#[derive(Debug)]
+pub struct Wizard {
+    pub state: State,
+    service: ServiceIdentity,
+    secret: Option<Secret>,
+    configuration: Option<Configuration>,
+    stage: Stage,
+    policies_are_shown: bool,
+}
+
+impl Wizard {
+    #[must_use]
+    pub fn new(state: State, service: ServiceIdentity) -> Self {
+        Self { state, service, secret: None, configuration: None, stage: Stage::Unknown, policies_are_shown: false }
+    }
+
+    /// What is left to do, from what is known.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        match (&self.state.phase, self.state.kind) {
+            (Phase::Created { .. }, _) => self.next_of_created(),
+            (_, None) => Step::Ask(Question::Kind),
+            (Phase::Asking, Some(kind)) => {
+                let open = questions(kind).iter().find(|field| !self.state.answers.contains_key(field));
+                Step::Ask(open.map_or(Question::Confirm, |field| Question::Field(*field)))
+            }
+            // A secret is in no file: it is asked for right before it is used.
+            (Phase::Creating { .. }, Some(Kind::AccessKey)) if self.secret.is_none() => {
+                Step::Ask(Question::Field(Field::SecretAccessKey))
+            }
+            (Phase::Creating { .. }, Some(_)) => Step::Create,
+        }
+    }
+
+    fn next_of_created(&self) -> Step {
+        match &self.stage {
+            Stage::Unknown => Step::Look,
+            Stage::Policies => Step::ShowPolicies,
+            Stage::Ready => Step::Ask(Question::Ready),
+            Stage::Test => Step::Test,
+            Stage::Failed => Step::Ask(Question::Failed),
+            Stage::Changing { open, changes } => match open.first() {
+                Some(field) => Step::Ask(Question::Field(*field)),
+                None => Step::Update(changes.clone()),
+            },
+            Stage::Succeeded => Step::Finish,
+        }
+    }
+
+    /// # Errors
+    /// The answer can't be taken: why, in words for the person who gave it.
+    pub fn answer(&mut self, question: Question, text: &str, now: Timestamp) -> Result<Reply, String> {
+        let text = text.trim();
+        match question {
+            Question::Kind => {
+                self.state.kind = Some(parse_kind(text).ok_or("Answer role or access-key.")?);
+                Ok(Reply::GoOn)
+            }
+            Question::Field(field) => self.answer_field(field, text).map(|()| Reply::GoOn),
+            Question::Confirm => {
+                match parse_yes_or_no(text).ok_or("Answer yes, or no to go through the questions again.")? {
+                    true => self.state.phase = Phase::Creating { since: now },
+                    false => self.ask_again(),
+                }
+                Ok(Reply::GoOn)
+            }
+            Question::Ready => match text.to_lowercase().as_str() {
+                "" | "done" | "d" | "test" | "t" | "yes" | "y" => {
+                    self.stage = Stage::Test;
+                    Ok(Reply::GoOn)
+                }
+                "quit" | "q" => Ok(Reply::Quit),
+                _ => Err("Press Enter when it is done, or answer quit.".to_owned()),
+            },
+            Question::Failed => match text.to_lowercase().as_str() {
+                "" | "retry" | "r" | "test" | "t" => {
+                    self.stage = Stage::Test;
+                    Ok(Reply::GoOn)
+                }
+                "change" | "c" => {
+                    self.begin_change();
+                    Ok(Reply::GoOn)
+                }
+                "policies" | "p" => {
+                    self.stage = Stage::Policies;
+                    Ok(Reply::GoOn)
+                }
+                "quit" | "q" => Ok(Reply::Quit),
+                _ => Err("Answer retry, change, policies or quit.".to_owned()),
+            },
+        }
+    }
+
+    fn answer_field(&mut self, field: Field, text: &str) -> Result<(), String> {
+        let value = Some(self.complete(field, text)).filter(|value| !value.is_empty());
+        let mut answers = self.known_answers();
+        let mut secret = self.secret.clone();
+        if field == Field::SecretAccessKey {
+            secret = value.clone().map(|value| Secret::new(value.into()));
+        } else {
+            answers.insert(field, value.clone());
+        }
+        let errors = self.errors(&answers, secret.as_ref());
+        if let Some(error) = errors.iter().find(|error| error.field == field.name()) {
+            return Err(format!("{} ({})", error.message, error.code.name()));
+        }
+        if field == Field::SecretAccessKey {
+            self.secret = secret;
+        }
+        match &mut self.stage {
+            Stage::Changing { open, changes } => {
+                open.retain(|other| *other != field);
+                // Whether it is the same as before or not: the service knows.
+                changes.insert(field, value.filter(|_| field != Field::SecretAccessKey));
+            }
+            _ if field != Field::SecretAccessKey => {
+                self.state.answers.insert(field, value);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What short forms of an answer stand for.
+    fn complete(&self, field: Field, text: &str) -> String {
+        match field {
+            Field::Interval => {
+                let hours = text.trim_end_matches(|character: char| character.is_alphabetic() || character == ' ');
+                let is_number = !hours.is_empty() && hours.bytes().all(|byte| byte.is_ascii_digit());
+                if is_number { format!("EVERY_{hours}_HOURS") } else { text.to_uppercase() }
+            }
+            Field::RoleArn if AccountId::parse(text).is_ok() => {
+                format!("arn:{}:iam::{text}:role/{DEFAULT_ROLE_NAME}", self.service.partition)
+            }
+            // People copy it from a URL.
+            Field::BucketName => text.strip_prefix("s3://").unwrap_or(text).trim_end_matches('/').to_owned(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// What the service would say of these answers, by its own rules.
+    fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
+        let text = |field: Field| answers.get(&field).and_then(Option::as_deref);
+        let settings = RawSettings {
+            interval: text(Field::Interval).unwrap_or_default(),
+            bucket_name: text(Field::BucketName).unwrap_or_default(),
+            bucket_path: text(Field::BucketPath),
+            region: text(Field::Region).unwrap_or_default(),
+            kms_key_arn: text(Field::KmsKeyArn),
+            expected_bucket_owner: text(Field::ExpectedBucketOwner),
+            description: text(Field::Description),
+            start_from: text(Field::StartFrom),
+            idempotency_key: Some(&self.state.idempotency_key),
+        };
+        let outcome = match self.state.kind {
+            Some(Kind::AccessKey) => {
+                let id = text(Field::AccessKeyId).unwrap_or_default();
+                let secret = secret.map(Secret::expose).unwrap_or_default();
+                parse_access_key(&settings, id, secret, &self.service).map(drop)
+            }
+            Some(Kind::AssumedRole) | None => {
+                parse_assumed_role(&settings, text(Field::RoleArn).unwrap_or_default(), &self.service).map(drop)
+            }
+        };
+        outcome.err().unwrap_or_default()
+    }
+
+    /// All answers from a file, at once.
+    ///
+    /// # Errors
+    /// Each that can't be taken; or other ones than those that the configuration is being created with.
+    pub fn answer_all(&mut self, file: &ConfigurationFile, kind: Kind, now: Timestamp) -> Result<(), Vec<String>> {
+        let mut wizard =
+            Self::new(State::new(self.state.url.clone(), self.state.idempotency_key.clone()), self.service.clone());
+        wizard.state.kind = Some(kind);
+        let mut problems = Vec::new();
+        for field in questions(kind).iter().copied().chain([Field::Description, Field::StartFrom]) {
+            let text = file.text(field).unwrap_or_default();
+            if let Err(problem) = wizard.answer_field(field, text) {
+                problems.push(format!("{}: {problem}", field.name()));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        if self.state.phase == Phase::Asking {
+            wizard.state.phase = Phase::Creating { since: now };
+            self.state = wizard.state;
+            return Ok(());
+        }
+        let known = |state: &State| {
+            let answers: Answers = state.answers.clone().into_iter().filter(|(_, value)| value.is_some()).collect();
+            (state.kind, answers)
+        };
+        if known(&self.state) == known(&wizard.state) {
+            Ok(())
+        } else {
+            Err(vec![
+                "has other answers than those that the setup was begun with; change a configuration that exists with \
+                 config update, or begin another one with --restart"
+                    .to_owned(),
+            ])
+        }
+    }
+
+    /// Asks everything anew, with the answers so far as suggestions.
+    fn ask_again(&mut self) {
+        self.state.suggestions = std::mem::take(&mut self.state.answers);
+    }
+
+    fn begin_change(&mut self) {
+        let code = self.configuration.as_ref().and_then(|configuration| configuration.connection_error.as_ref());
+        let mut open = to_change(code.and_then(|error| parse_code(&error.code)), self.state.kind);
+        if open.contains(&Field::Region) && self.known_answers().contains_key(&Field::KmsKeyArn) {
+            // It has to be of the bucket's region.
+            open.push(Field::KmsKeyArn);
+        }
+        self.secret = None;
+        self.stage = Stage::Changing { open, changes: Answers::new() };
+    }
+
+    /// What is set already: of the configuration if it exists, else what was answered.
+    fn known_answers(&self) -> Answers {
+        let Some(configuration) = &self.configuration else { return self.state.answers.clone() };
+        let endpoint = &configuration.endpoint_configuration;
+        let mut answers = Answers::from([
+            (Field::Interval, Some(configuration.interval.to_string())),
+            (Field::BucketName, Some(endpoint.bucket_name.to_string())),
+            (Field::Region, Some(endpoint.region.to_string())),
+        ]);
+        let optional = [
+            (Field::BucketPath, &endpoint.bucket_path),
+            (Field::KmsKeyArn, &endpoint.kms_key_arn),
+            (Field::ExpectedBucketOwner, &endpoint.expected_bucket_owner),
+            (Field::RoleArn, &endpoint.role_arn),
+            (Field::AccessKeyId, &endpoint.access_key_id),
+        ];
+        for (field, value) in optional {
+            if let Some(value) = value {
+                answers.insert(field, Some(value.to_string()));
+            }
+        }
+        if let Stage::Changing { changes, .. } = &self.stage {
+            answers.extend(changes.clone());
+        }
+        answers
+    }
+
+    /// What Enter alone stands for.
+    #[must_use]
+    pub fn suggestion(&self, field: Field) -> Option<String> {
+        if matches!(self.stage, Stage::Changing { .. }) {
+            return self.known_answers().remove(&field).flatten();
+        }
+        let earlier = self.state.suggestions.get(&field).cloned().flatten();
+        if field != Field::Interval {
+            return earlier;
+        }
+        let hours = |name: &str| name.strip_prefix("EVERY_")?.strip_suffix("_HOURS").map(ToOwned::to_owned);
+        hours(earlier.as_deref().unwrap_or(ExportInterval::Every24Hours.name()))
+    }
+
+    /// What the API is sent to create the configuration.
+    #[must_use]
+    pub fn creation(&self) -> ConfigurationFile {
+        let mut file = self.input(&self.state.answers);
+        file.set(Field::IdempotencyKey, text_value(&self.state.idempotency_key));
+        file
+    }
+
+    /// What the API is sent to change fields.
+    #[must_use]
+    pub fn update(&self, changes: &Answers) -> ConfigurationFile {
+        let mut file = self.input(changes);
+        for (field, value) in changes {
+            if value.is_none() && *field != Field::SecretAccessKey {
+                file.set(*field, Value::Null);
+            }
+        }
+        file
+    }
+
+    fn input(&self, answers: &Answers) -> ConfigurationFile {
+        let mut file = ConfigurationFile::default();
+        for (field, value) in answers {
+            if let Some(value) = value {
+                file.set(*field, text_value(value));
+            }
+        }
+        if let Some(secret) = &self.secret {
+            file.set(Field::SecretAccessKey, Value::Text(secret.clone()));
+        }
+        file
+    }
+
+    /// The service refused to create it, so that nothing was created: the answers are asked for again.
+    pub fn refused(&mut self, idempotency_key: String) {
+        self.state.idempotency_key = idempotency_key;
+        self.state.phase = Phase::Asking;
+        self.secret = None;
+        self.ask_again();
+    }
+
+    /// A change was refused, so that everything is as before.
+    pub fn update_refused(&mut self) {
+        self.secret = None;
+        self.stage = Stage::Failed;
+    }
+
+    /// Somebody else has changed the configuration.
+    pub fn look_again(&mut self) {
+        self.secret = None;
+        self.stage = Stage::Unknown;
+    }
+
+    /// The configuration as it is now.
+    pub fn seen(&mut self, configuration: Configuration, source: Source) {
+        if source == Source::Created {
+            self.state.phase = Phase::Created { id: configuration.id.to_string() };
+        }
+        self.state.kind = Kind::of_type(&configuration.kind).or(self.state.kind);
+        // Used, or replaced: it is kept no longer than it is needed.
+        self.secret = None;
+        let code = configuration.connection_error.as_ref().and_then(|error| parse_code(&error.code));
+        self.stage = match (&*configuration.connection_status, code) {
+            ("SUCCESS", _) => Stage::Succeeded,
+            // No policy mends it.
+            ("FAILED", Some(code)) if !is_mended_by_policies(code) => Stage::Failed,
+            ("FAILED", _) if source == Source::Tested && self.policies_are_shown => Stage::Failed,
+            _ if source == Source::Tested && self.policies_are_shown => Stage::Ready,
+            _ => Stage::Policies,
+        };
+        self.configuration = Some(configuration);
+    }
+
+    pub fn policies_shown(&mut self) {
+        self.policies_are_shown = true;
+        self.stage = Stage::Ready;
+    }
+
+    #[must_use]
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_ref()
+    }
+
+    #[must_use]
+    pub fn access_key_id(&self) -> Option<String> {
+        self.known_answers().remove(&Field::AccessKeyId).flatten()
+    }
+}
+
+/// The fields that are asked for, in their order, but for the secret.
+#[must_use]
+pub fn questions(kind: Kind) -> &'static [Field] {
+    match kind {
+        Kind::AssumedRole => &[
+            Field::Interval,
+            Field::BucketName,
+            Field::BucketPath,
+            Field::Region,
+            Field::KmsKeyArn,
+            Field::ExpectedBucketOwner,
+            Field::RoleArn,
+        ],
+        Kind::AccessKey => &[
+            Field::Interval,
+            Field::BucketName,
+            Field::BucketPath,
+            Field::Region,
+            Field::KmsKeyArn,
+            Field::ExpectedBucketOwner,
+            Field::AccessKeyId,
+        ],
+    }
+}
+
+/// What may be wrong in the configuration itself, if a test failed for this.
+fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field> {
+    let identity: &[Field] = match kind {
+        Some(Kind::AccessKey) => &[Field::AccessKeyId, Field::SecretAccessKey],
+        Some(Kind::AssumedRole) | None => &[Field::RoleArn],
+    };
+    let destination = [Field::BucketName, Field::BucketPath, Field::Region, Field::ExpectedBucketOwner];
+    match code {
+        Some(
+            ConnectionErrorCode::RoleNotAssumable
+            | ConnectionErrorCode::TrustPolicyTooOpen
+            | ConnectionErrorCode::AccessKeyUnknown
+            | ConnectionErrorCode::SecretAccessKeyWrong,
+        ) => identity.to_vec(),
+        Some(ConnectionErrorCode::BucketNotFound | ConnectionErrorCode::BucketInAnotherRegion) => {
+            vec![Field::BucketName, Field::Region]
+        }
+        Some(ConnectionErrorCode::RegionDisabled | ConnectionErrorCode::EndpointUnreachable) => vec![Field::Region],
+        Some(ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable) => vec![Field::KmsKeyArn],
+        Some(ConnectionErrorCode::WriteDenied) => destination.to_vec(),
+        None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
+    }
+}
+
+/// Whether the customer's policies can be the reason of a failure.
+fn is_mended_by_policies(code: ConnectionErrorCode) -> bool {
+    match code {
+        ConnectionErrorCode::RoleNotAssumable
+        | ConnectionErrorCode::TrustPolicyTooOpen
+        | ConnectionErrorCode::WriteDenied
+        | ConnectionErrorCode::KmsDenied => true,
+        ConnectionErrorCode::BucketNotFound
+        | ConnectionErrorCode::BucketInAnotherRegion
+        | ConnectionErrorCode::KmsKeyUnusable
+        | ConnectionErrorCode::AccessKeyUnknown
+        | ConnectionErrorCode::SecretAccessKeyWrong
+        | ConnectionErrorCode::RegionDisabled
+        | ConnectionErrorCode::EndpointUnreachable => false,
+    }
+}
+
+fn parse_code(name: &str) -> Option<ConnectionErrorCode> {
+    ConnectionErrorCode::ALL.iter().copied().find(|code| code.name() == name)
+}
+
+fn parse_kind(text: &str) -> Option<Kind> {
+    match text.to_lowercase().replace(['_', ' '], "-").as_str() {
+        "" | "role" | "r" | "assumed-role" => Some(Kind::AssumedRole),
+        "access-key" | "key" | "k" | "a" => Some(Kind::AccessKey),
+        _ => None,
+    }
+}
+
+fn parse_yes_or_no(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "" | "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn text_value(text: &str) -> Value {
+    Value::Text(Secret::new(text.to_owned().into()))
+}
+
+#[cfg(test)]
+mod tests;
