@@ -279,7 +279,7 @@ async fn a_change_that_took_too_long_is_not_told_to_have_succeeded() {
         assert_eq!(code(&call(&world, "acme", operation, &id).await), "TRY_AGAIN", "{operation}");
     }
     assert_eq!(actions(&world), ["CREATE", "CREATE", "UPDATE", "DISABLE", "DELETE"], "but done it is");
-    world.delay_writes(INGEST_WRITE_BOUND - Duration::from_millis(1));
+    world.delay_writes(INGEST_WRITE_BOUND.saturating_sub(Duration::from_millis(1)));
     configuration(&create_with_role(&world, with_role()).await);
 }
 
