@@ -269,6 +269,14 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
         "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" => Failure::Unavailable(reason),
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::TokenRefused(reason),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable(reason),
+        "GRAPHQL_PARSE_FAILED" | "GRAPHQL_VALIDATION_FAILED" => Failure::Refused {
+            what: what.to_owned(),
+            reason: format!(
+                "{reason}\n  It doesn't know what this version ({}) asks for: use the command line of the service's \
+                 release.",
+                super::VERSION
+            ),
+        },
         code => Failure::Refused {
             what: what.to_owned(),
             reason: format!("{reason}\n  audit-export explain {} tells more.", printable(code)),

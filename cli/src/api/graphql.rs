@@ -173,6 +173,8 @@ mod tests {
         let refused = r#","connectionError":{"code":"WRITE_DENIED","message":"Allow it."}"#;
         let cases = [
             ("200 OK", "INVALID_INPUT", field),
+            ("200 OK", "LIMIT_EXCEEDED", ""),
+            ("200 OK", "GRAPHQL_VALIDATION_FAILED", ""),
             ("200 OK", "NOT_FOUND", ""),
             ("200 OK", "CONFLICT", r#","currentVersion":7"#),
             ("200 OK", "NEW_ACCESS_KEY_REFUSED", refused),

@@ -1,0 +1,615 @@
+"""The command line as an administrator uses it: the real program against the deployed service.
+
+What it says is compared with the API's own answers, and everything that it prints is searched for secrets, here and at
+the end of all tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import stat
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, SETTLE_SECONDS, CustomerFactory, Record, Tenant, make_events
+
+from local_stack import CustomerAccount, Stack, wait_until
+
+COMMAND_TIMEOUT_SECONDS = 60
+EXPORT_TIMEOUT_SECONDS = 60
+UNKNOWN_ID = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"
+# An hour ahead of UTC, two in summer: as it is written where there is no database of time zones.
+TIME_ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
+SHELLS = ["bash", "zsh", "fish", "powershell", "elvish"]
+
+# Exit codes, as `audit-export --help` lists them.
+UNAVAILABLE, WRONG_ARGUMENTS, REFUSED, TOKEN_REFUSED, FILE_FAILED = 1, 2, 3, 4, 5
+CONNECTION_FAILED, NOT_FOUND, CONFLICT, NOT_CONFIRMED = 7, 8, 9, 11
+
+
+@dataclass
+class Outcome:
+    """How a command ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    def json(self) -> Any:
+        assert self.exit_code == 0, self.errors
+        return json.loads(self.output)
+
+    def succeeded(self) -> str:
+        assert self.exit_code == 0, self.errors
+        return self.output
+
+    def failed(self, exit_code: int) -> str:
+        assert self.exit_code == exit_code, (self.exit_code, self.output, self.errors)
+        assert self.errors.startswith("error: "), self.errors
+        return self.errors
+
+
+@dataclass
+class CommandLine:
+    """The program with the home directory of one administrator, whose profile leads to the local stack."""
+
+    command: Path
+    home: Path
+    record: Record
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def variables(self, changes: dict[str, str]) -> dict[str, str]:
+        own = {"HOME": str(self.home), "PATH": os.environ["PATH"], "TZ": TIME_ZONE}
+        return own | self.environment | changes
+
+    def __call__(self, *arguments: str | Path, stdin: str = "", **environment: str) -> Outcome:
+        ended = subprocess.run(
+            [self.command, *arguments],
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            env=self.variables(environment),
+        )
+        self.record.answers.extend([ended.stdout, ended.stderr])
+        return Outcome(ended.returncode, ended.stdout, ended.stderr)
+
+    def at_terminal(self, *arguments: str | Path, answer: str) -> tuple[int, str]:
+        """The exit code, and what the terminal showed, after `answer` was typed at the first question."""
+        process_id, terminal = pty.fork()
+        if process_id == 0:
+            os.execve(self.command, [str(self.command), *map(str, arguments)], self.variables({}))
+        shown, is_answered = b"", False
+        deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
+        with closing(os.fdopen(terminal, "r+b", buffering=0)) as stream:
+            while time.monotonic() < deadline:
+                try:
+                    chunk = stream.read(4_096)
+                # Linux says so when the other side has ended.
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                shown += chunk
+                # Questions end with a space; what is told ends with a line feed.
+                if not is_answered and shown.endswith((b": ", b"] ")):
+                    # The echo is off only after the question is there.
+                    time.sleep(0.3)
+                    stream.write(answer.encode() + b"\n")
+                    is_answered = True
+        _, status = os.waitpid(process_id, 0)
+        text = shown.decode()
+        self.record.answers.append(text)
+        return os.waitstatus_to_exitcode(status), text
+
+    def write(self, name: str, content: Any, mode: int = 0o600) -> Path:
+        path = self.home / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(mode)
+        return path
+
+
+@pytest.fixture
+def bare(command: Path, record: Record, tmp_path: Path) -> CommandLine:
+    """Without any profile."""
+    return CommandLine(command, tmp_path, record)
+
+
+@pytest.fixture
+def cli(bare: CommandLine, stack: Stack, tenant: Tenant) -> CommandLine:
+    """With a profile of the tenant."""
+    token_file = bare.write("token", tenant.administrator.token + "\n")
+    bare("profile", "set", "local", "--url", stack.api_url, "--token-file", token_file).succeeded()
+    return bare
+
+
+@pytest.fixture
+def account(customers: CustomerFactory) -> CustomerAccount:
+    return customers.account(ROLE_ACCOUNT, "eu-west-1", path="audit/export")
+
+
+@pytest.fixture
+def role_name() -> str:
+    return f"audit-export-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def role_file(cli: CommandLine, account: CustomerAccount, role_name: str) -> Path:
+    """As the product's documentation has it."""
+    content = {"interval": "EVERY_24_HOURS", "roleArn": account.role_arn(role_name)} | account.destination
+    return cli.write("exportConfig.json", content)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The life of a configuration
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_configured(cli: CommandLine) -> None:
+    shown = cli("config", "list").succeeded()
+    assert shown.startswith("0 export configurations\n")
+    assert "audit-export config create" in shown
+    assert cli("config", "list", "--output", "json").json() == []
+    assert cli("exportConfig", "list").succeeded() == shown
+
+
+def test_a_configuration_with_a_role_lives(
+    cli: CommandLine, tenant: Tenant, account: CustomerAccount, role_name: str, role_file: Path
+) -> None:
+    created = cli("config", "create", role_file).succeeded()
+    configuration = tenant.administrator.list()[0]
+    configuration_id = configuration["id"]
+    for part in [
+        f"Created export configuration {configuration_id}",
+        f"s3://{account.bucket}/audit/export",
+        "PENDING",
+        "Next:",
+        "The first export begins",
+        " UTC (",
+        " CET)" if time.gmtime().tm_mon in (11, 12, 1, 2) else " CE",
+    ]:
+        assert part in created, created
+    # The trust policy needs the external ID, and there it is.
+    assert configuration["externalId"] in created
+
+    shown = cli("config", "get", configuration_id, "--output", "json").json()
+    assert {name: shown[name] for name in configuration} == configuration
+    listed = cli("config", "list").succeeded()
+    assert configuration_id in listed
+    assert "1 export configuration\n" in listed
+
+    # There is no role yet.
+    failed = cli("config", "test", configuration_id)
+    assert "FAILED" in failed.output
+    assert "ROLE_NOT_ASSUMABLE" in failed.failed(CONNECTION_FAILED)
+    policies = cli("config", "policies", configuration_id, "--output", "json").json()
+    documents = {
+        name: json.loads(cli("config", "policies", configuration_id, "--document", name).succeeded())
+        for name in ["iam", "trust", "bucket"]
+    }
+    assert documents["iam"] == json.loads(policies["iamPolicy"]["document"])
+    account.create_role(role_name, configuration["externalId"], policy=documents["iam"], trust=documents["trust"])
+    assert "SUCCESS" in cli("config", "test", configuration_id).succeeded()
+    assert tenant.administrator.get(configuration_id)["connectionStatus"] == "SUCCESS"
+    assert "no KMS key" in cli("config", "policies", configuration_id, "--document", "key").failed(WRONG_ARGUMENTS)
+    assert account.bucket in cli("config", "policies", configuration_id, "--cloudformation").succeeded()
+
+    version = str(tenant.administrator.get(configuration_id)["version"])
+    update = ["config", "update", configuration_id, "-", "--expect-version", version]
+    updated = cli(*update, "--output", "json", stdin='{"interval": "EVERY_2_HOURS"}').json()
+    assert (updated["interval"], updated["connectionStatus"]) == ("EVERY_2_HOURS", "SUCCESS")
+    conflict = cli(*update, stdin='{"interval": "EVERY_4_HOURS"}').failed(CONFLICT)
+    assert f"its version is now {updated['version']}" in conflict
+    assert tenant.administrator.get(configuration_id)["interval"] == "EVERY_2_HOURS"
+
+    assert "is disabled" in cli("config", "disable", configuration_id).succeeded()
+    assert not tenant.administrator.get(configuration_id)["enabled"]
+    assert "CONFIGURATION_DISABLED" in cli("config", "run", configuration_id).failed(REFUSED)
+    assert "The next export begins" in cli("config", "enable", configuration_id).succeeded()
+
+    tenant.send(make_events(7))
+    refused = cli("config", "delete", configuration_id).failed(NOT_CONFIRMED)
+    assert "--yes" in refused
+    deleted = cli("config", "delete", configuration_id, "--yes").succeeded()
+    # The tenant's log holds the changes to the configuration too.
+    assert "Not exported, and never will be by it: " in deleted
+    assert "NOT_FOUND" in cli("config", "get", configuration_id).failed(NOT_FOUND)
+    assert cli("config", "list").succeeded().startswith("0 export configurations\n")
+
+
+def test_jobs_and_tasks_tell_what_was_exported(
+    cli: CommandLine, tenant: Tenant, account: CustomerAccount, role_name: str, role_file: Path
+) -> None:
+    configuration = cli("config", "create", role_file, "--output", "json").json()
+    configuration_id = configuration["id"]
+    assert cli("config", "jobs", configuration_id).succeeded().startswith("0 export jobs\n")
+    account.create_role(role_name, configuration["externalId"])
+    cli("config", "test", configuration_id).succeeded()
+    sent = tenant.send(make_events(5))
+    time.sleep(SETTLE_SECONDS)
+    assert configuration_id in cli("config", "run", configuration_id).succeeded()
+
+    def jobs() -> list[dict[str, Any]]:
+        return cli("config", "jobs", configuration_id, "--output", "json").json()
+
+    wait_until(
+        lambda: any(job["status"] == "SUCCEEDED" and job["events"] >= len(sent) for job in jobs()),
+        "a job that exported what was sent",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+        interval_seconds=1,
+    )
+    job = next(job for job in jobs() if job["events"] >= len(sent))
+    listed = cli("config", "jobs", configuration_id).succeeded()
+    assert job["id"] in listed
+    assert "SUCCEEDED" in listed
+    tasks = cli("config", "tasks", job["id"], "--output", "json").json()
+    assert [task["objectKey"] for task in tasks] == account.data_keys(configuration_id)
+    assert sum(task["events"] for task in tasks) == job["events"]
+    assert tasks[0]["objectKey"] in cli("config", "tasks", job["id"]).succeeded()
+
+
+def test_deleting_asks_at_a_terminal(cli: CommandLine, tenant: Tenant, role_file: Path) -> None:
+    configuration_id = cli("config", "create", role_file, "--output", "json").json()["id"]
+    exit_code, shown = cli.at_terminal("config", "delete", configuration_id, answer="n")
+    assert (exit_code, "Delete it? [y/N] " in shown) == (NOT_CONFIRMED, True), shown
+    assert tenant.administrator.get(configuration_id)["id"] == configuration_id
+    exit_code, shown = cli.at_terminal("config", "delete", configuration_id, answer="y")
+    assert (exit_code, f"Deleted export configuration {configuration_id}" in shown) == (0, True), shown
+    assert tenant.administrator.list() == []
+
+
+def test_creating_can_be_repeated(cli: CommandLine, tenant: Tenant, role_file: Path) -> None:
+    key = str(uuid.uuid4())
+    create = ["config", "create", role_file, "--output", "json", "--idempotency-key", key]
+    assert cli(*create).json()["id"] == cli(*create).json()["id"]
+    # Without a key each call creates another.
+    cli("config", "create", role_file).succeeded()
+    assert len(tenant.administrator.list()) == 2
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Access keys and their secrets
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key_file(cli: CommandLine, customers: CustomerFactory) -> Path:
+    """As the product's documentation has it, with the secret in it."""
+    account = customers.account(KEY_ACCOUNT)
+    credentials = customers.user(account)
+    content = {
+        "interval": "EVERY_12_HOURS",
+        "accessKeyId": credentials.access_key_id,
+        "secretAccessKey": credentials.secret_access_key,
+        "bucketPath": "",
+    } | account.destination
+    return cli.write("exportConfig.json", content)
+
+
+def test_the_names_of_the_products_documentation(cli: CommandLine, tenant: Tenant, key_file: Path) -> None:
+    created = cli("exportConfig", "create:s3:accessKey", key_file)
+    assert "SUCCESS" in created.succeeded()
+    configuration_id = tenant.administrator.list()[0]["id"]
+    assert configuration_id in cli("exportConfig", "list").succeeded()
+    assert configuration_id in cli("exportConfig", "get", configuration_id).succeeded()
+    assert "SUCCESS" in cli("exportConfig", "test", configuration_id).succeeded()
+    cli("exportConfig", "disable", configuration_id).succeeded()
+    cli("exportConfig", "enable", configuration_id).succeeded()
+    cli("exportConfig", "delete", configuration_id, "--yes").succeeded()
+    assert tenant.administrator.list() == []
+
+
+def test_a_file_of_the_other_kind_is_refused(cli: CommandLine, key_file: Path) -> None:
+    refused = cli("exportConfig", "create:s3:assumedRole", key_file).failed(FILE_FAILED)
+    assert "create:s3:accessKey" in refused
+
+
+def test_a_secret_comes_from_a_file_the_environment_or_a_terminal(
+    cli: CommandLine, tenant: Tenant, key_file: Path
+) -> None:
+    content = json.loads(key_file.read_text())
+    secret = content.pop("secretAccessKey")
+    file = cli.write("without-secret.json", content)
+    create = ["config", "create", file]
+    assert "AUDIT_EXPORT_SECRET_ACCESS_KEY" in cli(*create).failed(WRONG_ARGUMENTS)
+    secret_file = cli.write("secret", secret + "\n")
+    outcomes = [
+        cli(*create, "--secret-file", secret_file),
+        cli(*create, AUDIT_EXPORT_SECRET_ACCESS_KEY=secret),
+        cli("config", "create", "-", stdin=key_file.read_text()),
+    ]
+    assert all("SUCCESS" in outcome.succeeded() for outcome in outcomes)
+    exit_code, shown = cli.at_terminal(*create, answer=secret)
+    assert (exit_code, "SUCCESS" in shown) == (0, True)
+    assert "(not shown)" in shown
+    assert secret not in shown
+    assert all(secret not in outcome.output + outcome.errors for outcome in outcomes)
+    assert len(tenant.administrator.list()) == 4
+
+
+def test_a_secret_that_others_can_read_is_warned_of(cli: CommandLine, key_file: Path) -> None:
+    key_file.chmod(0o644)
+    outcome = cli("config", "create", key_file, "--dry-run")
+    assert outcome.exit_code == 0
+    assert f"chmod 600 '{key_file}'" in outcome.errors
+    key_file.chmod(0o600)
+    assert cli("config", "create", key_file, "--dry-run").errors == ""
+
+
+def test_a_new_access_key_is_tested_before_it_replaces_the_old(
+    cli: CommandLine, tenant: Tenant, key_file: Path, record: Record
+) -> None:
+    before = cli("config", "create", key_file, "--output", "json").json()
+    wrong = "B" * 40
+    record.secrets.add(wrong)
+    update = {"accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": wrong}
+    refused = cli("config", "update", before["id"], "-", stdin=json.dumps(update)).failed(CONNECTION_FAILED)
+    assert "NEW_ACCESS_KEY_REFUSED" in refused
+    assert "ACCESS_KEY_INVALID" in refused
+    # Without the new key's secret it is not even sent.
+    missing = cli("config", "update", before["id"], "-", stdin='{"accessKeyId": "AKIAIOSFODNN7EXAMPLE"}')
+    assert "--secret-file" in missing.failed(WRONG_ARGUMENTS)
+    after = tenant.administrator.get(before["id"])
+    assert (after["version"], after["connectionStatus"]) == (before["version"], "SUCCESS")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Files
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_asks_nobody(bare: CommandLine, record: Record) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    record.secrets.add(secret)
+    content = {
+        "interval": "EVERY_2_HOURS",
+        "bucketName": "acme-audit",
+        "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "secretAccessKey": secret,
+    }
+    # There is neither a profile nor a URL.
+    path = bare.write("export.json", content)
+    shown = bare("config", "create", path, "--dry-run").succeeded()
+    assert "createS3AccessKeyExportConfiguration" in shown
+    assert "(given, not shown)" in shown
+    sent = bare("config", "create", path, "--dry-run", "--output", "json").json()
+    assert sent["data"] == {name: value for name, value in content.items() if name != "secretAccessKey"}
+    update = bare("config", "update", UNKNOWN_ID, "-", "--dry-run", "--output", "json", stdin='{"bucketPath": null}')
+    assert update.json()["data"] == {"id": UNKNOWN_ID, "bucketPath": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "line 1"),
+        ("[]", "one JSON object"),
+        ({"buckeName": "a"}, "did you mean bucketName?"),
+        ({"roleArn": "arn:aws:iam::222222222222:role/a", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "both a role"),
+        ({"interval": "EVERY_2_HOURS"}, "give roleArn"),
+        ({"interval": "DAILY", "roleArn": "role"}, "INTERVAL_INVALID"),
+    ],
+)
+def test_what_is_wrong_with_a_file(bare: CommandLine, content: Any, words: str) -> None:
+    path = bare.write("export.json", content)
+    refused = bare("config", "create", path, "--dry-run").failed(FILE_FAILED)
+    assert words in refused
+    assert str(path) in refused
+
+
+def test_what_the_service_finds_wrong_is_told_field_by_field(
+    cli: CommandLine, stack: Stack, tenant: Tenant, role_file: Path
+) -> None:
+    # Which account is the service's only the service knows.
+    content = json.loads(role_file.read_text()) | {"roleArn": f"arn:aws:iam::{stack.account}:role/a"}
+    refused = cli("config", "create", "-", stdin=json.dumps(content)).failed(REFUSED)
+    assert "ROLE_IN_SERVICE_ACCOUNT" in refused
+    assert "audit-export explain INVALID_INPUT" in refused
+    assert tenant.administrator.list() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Where the service is
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_profiles(bare: CommandLine, stack: Stack, make_tenant: Callable[..., Tenant]) -> None:
+    tenants = [make_tenant(), make_tenant()]
+    assert bare("profile", "list").succeeded().startswith("0 profiles ")
+    assert "audit-export profile set" in bare("config", "list").failed(WRONG_ARGUMENTS)
+    first, second = (tenant.administrator.token for tenant in tenants)
+    token_file = bare.write("token", first)
+    bare("profile", "set", "first", "--url", stack.api_url, "--token-file", token_file).succeeded()
+    bare("profile", "set", "second", "--url", stack.api_url, "--token-environment", "SECOND").succeeded()
+    printing = ["--token-command", "cat", str(token_file)]
+    bare("profile", "set", "third", "--url", stack.api_url, *printing).succeeded()
+    path = bare.home / ".config" / "audit-export" / "config.toml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+    destination = {"interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "region": "eu-west-1"}
+    role = {"roleArn": "arn:aws:iam::222222222222:role/a"}
+    bare("config", "create", "-", stdin=json.dumps(destination | role)).succeeded()
+
+    def count(*arguments: str, **environment: str) -> int:
+        return len(bare("config", "list", "--output", "json", *arguments, **environment).json())
+
+    # The first one that was set is used where none is named.
+    assert (count(), count("--profile", "third")) == (1, 1)
+    assert count("--profile", "second", SECOND=second) == 0
+    assert count(AUDIT_EXPORT_PROFILE="second", SECOND=second) == 0
+    # What is said more directly wins.
+    assert count(AUDIT_EXPORT_TOKEN=second) == 0
+    assert count("--token-file", str(token_file), AUDIT_EXPORT_TOKEN=second) == 1
+    assert "SECOND, which isn't set" in bare("config", "list", "--profile", "second").failed(WRONG_ARGUMENTS)
+    bare("profile", "use", "second").succeeded()
+    assert count(SECOND=second) == 0
+    listed = bare("profile", "list").succeeded()
+    assert "*  second" in listed
+    assert first not in listed
+    # A token is for its profile's host alone.
+    elsewhere = bare("config", "list", "--profile", "first", "--url", "https://example.com").failed(WRONG_ARGUMENTS)
+    assert "the token of profile first is for" in elsewhere
+    path.chmod(0o644)
+    assert f"chmod 600 '{path}'" in bare("config", "list").failed(FILE_FAILED)
+
+
+def test_events_and_verification_take_the_profile_too(
+    cli: CommandLine, stack: Stack, tenant: Tenant, account: CustomerAccount, role_file: Path
+) -> None:
+    writing = cli.write("write-token", tenant.write_token)
+    cli("profile", "set", "writer", "--url", stack.api_url, "--token-file", writing).succeeded()
+    events = "".join(json.dumps(event) + "\n" for event in make_events(3))
+    sent = cli("events", "send", "-", "--profile", "writer", "--output", "json", stdin=events)
+    assert sent.json()["accepted"] == 3
+    empty = cli.home / "copy"
+    empty.mkdir()
+    # It has asked the service for its keys before it says that there is nothing.
+    verified = cli("verify", empty, "--profile", "local", "--output", "json")
+    assert json.loads(verified.output)["verdict"] == "BROKEN", (verified.output, verified.errors)
+    assert verified.exit_code == 6
+
+
+def test_a_token_that_is_not_taken(cli: CommandLine, stack: Stack, tenant: Tenant) -> None:
+    wrong = cli.write("wrong", "e30.e30.e30")
+    assert "UNAUTHENTICATED" in cli("config", "list", "--token-file", wrong).failed(TOKEN_REFUSED)
+    # It permits sending events and nothing else.
+    writing = cli.write("write-token", tenant.write_token)
+    assert "FORBIDDEN" in cli("config", "list", "--token-file", writing).failed(TOKEN_REFUSED)
+    assert "holds no token" in cli("config", "list", "--token-file", cli.write("empty", "\n")).failed(FILE_FAILED)
+
+
+def test_what_is_not_there(cli: CommandLine) -> None:
+    for command in ["get", "test", "run", "enable", "disable", "jobs", "policies"]:
+        assert "NOT_FOUND" in cli("config", command, UNKNOWN_ID).failed(NOT_FOUND), command
+    assert "NOT_FOUND" in cli("config", "delete", UNKNOWN_ID, "--yes").failed(NOT_FOUND)
+    assert "NOT_FOUND" in cli("config", "tasks", f"{UNKNOWN_ID}.1").failed(NOT_FOUND)
+    assert "NOT_FOUND" in cli("config", "update", UNKNOWN_ID, "-", stdin="{}").failed(NOT_FOUND)
+    assert "UUID" in cli("config", "get", "7").failed(WRONG_ARGUMENTS)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is not the service
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], str]]:
+    """Starts a server on this machine that gives one answer to everybody; returns its URL."""
+    listeners: list[socket.socket] = []
+
+    def serve(listener: socket.socket, answer: bytes) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            # The test has ended.
+            except OSError:
+                return
+            with closing(connection):
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+    def start(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=serve, args=(listener, answer), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+PAGE = "<!DOCTYPE html><html><head><title>Corporate proxy\x1b[2J</title></head></html>"
+
+
+def answer(status: str, body: str, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body.encode())}", "connection: close", *headers, "", body]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (answer("200 OK", PAGE, "content-type: text/html"), "a web page (Corporate proxy[2J) answered"),
+        (answer("407 Proxy Authentication Required", PAGE), "HTTPS_PROXY"),
+        (answer("502 Bad Gateway", PAGE), "a proxy or load balancer answered"),
+        (answer("503 Service Unavailable", PAGE), "a proxy or load balancer answered"),
+        (answer("302 Found", "", "location: https://login.example.com/"), "a redirect to https://login.example.com/"),
+        (answer("200 OK", '{"hello": "world"}'), "something answered that is not this service"),
+        (answer("403 Forbidden", '{"message": "Missing Authentication Token"}'), "the stage"),
+        (b"", "broke the connection off"),
+    ],
+)
+def test_what_answers_is_not_the_service(
+    bare: CommandLine, answering: Callable[[bytes], str], given: bytes, words: str
+) -> None:
+    token_file = bare.write("token", "a-token")
+    said = bare("config", "list", "--url", answering(given), "--token-file", token_file).failed(UNAVAILABLE)
+    assert words in said
+    assert "\x1b" not in said
+    assert "a-token" not in said
+    # What happened, and then what to check.
+    assert said.count("\n") == 2
+
+
+def test_nobody_answers(bare: CommandLine) -> None:
+    token_file = bare.write("token", "a-token")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    listing = ["config", "list", "--token-file", token_file, "--url"]
+    assert "connection refused" in bare(*listing, f"http://127.0.0.1:{port}").failed(UNAVAILABLE)
+    assert "(DNS)" in bare(*listing, "https://audit-export.invalid").failed(UNAVAILABLE)
+    assert "only for a stack on this machine" in bare(*listing, "http://example.com").failed(WRONG_ARGUMENTS)
+
+
+def test_another_stage_is_not_the_service(cli: CommandLine, stack: Stack) -> None:
+    """The emulator's own words for a path that nobody has deployed."""
+    said = cli("config", "list", "--url", stack.endpoint, "--token-file", cli.home / "token").failed(UNAVAILABLE)
+    assert "Check --url" in said
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Output
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_colors_are_for_terminals(cli: CommandLine, role_file: Path) -> None:
+    cli("config", "create", role_file).succeeded()
+    assert "\x1b[" not in cli("config", "list").succeeded()
+    assert "\x1b[" in cli("config", "list", "--color", "always").succeeded()
+    _, shown = cli.at_terminal("config", "list", answer="")
+    assert "\x1b[" in shown
+    for never in [{"NO_COLOR": "1"}, {"TERM": "dumb"}]:
+        _, shown = CommandLine(cli.command, cli.home, cli.record, never).at_terminal("config", "list", answer="")
+        assert "\x1b[" not in shown, never
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completions(bare: CommandLine, shell: str) -> None:
+    script = bare("completions", shell).succeeded()
+    for word in ["config", "exportConfig", "policies", "--cloudformation"]:
+        assert word.removeprefix("--") in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=COMMAND_TIMEOUT_SECONDS)
+
+
+def test_help_lists_the_exit_codes(bare: CommandLine) -> None:
+    shown = bare("--help").succeeded()
+    for code in [UNAVAILABLE, WRONG_ARGUMENTS, REFUSED, TOKEN_REFUSED, FILE_FAILED, CONNECTION_FAILED, NOT_FOUND]:
+        assert f"\n {code:2}  " in shown
+    assert f"\n {CONFLICT:2}  " in shown
+    assert f"\n {NOT_CONFIRMED:2}  " in shown
