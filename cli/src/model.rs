@@ -68,6 +68,7 @@ pub struct Backlog {
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct NextStep {
+    pub code: Text,
     pub instruction: Text,
     pub document: Option<Lines>,
 }

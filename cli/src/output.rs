@@ -174,6 +174,8 @@ impl Style {
                     line.push_str(&self.paint(*tone, text));
                     missing = width.saturating_sub(measure_text_width(text)) + 2;
                 }
+                // The last cells may be empty.
+                line.truncate(line.trim_end().len());
                 line
             })
             .collect();
@@ -271,6 +273,8 @@ pub mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec![(Tone::Plain, "Zoë".to_owned()), (Tone::Bad, "x".to_owned())]];
         assert_eq!(style().table(&["A", "LONG"], &rows), "A    LONG\nZoë  x");
+        let empty = [vec![(Tone::Plain, "Zoë".to_owned()), (Tone::Bad, String::new())]];
+        assert_eq!(style().table(&["A", "LONG"], &empty), "A    LONG\nZoë");
         let colored = Style { has_colors: true, ..style() };
         assert!(colored.table(&["A", "LONG"], &rows).contains("Zoë  \u{1b}[31mx\u{1b}[0m"));
     }

@@ -46,7 +46,7 @@ pub fn configuration(configuration: &Configuration, style: &Style) -> String {
         sections.push(style.paint(Tone::Bad, &format!("{}: {}", error.code, error.message)));
     }
     if !configuration.next_steps.is_empty() {
-        sections.push(next_steps(&configuration.next_steps, style));
+        sections.push(next_steps(configuration, style));
     }
     sections.join("\n\n")
 }
@@ -173,15 +173,28 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
 }
 
 /// What to do next, numbered; documents indented below their step.
-pub fn next_steps(steps: &[NextStep], style: &Style) -> String {
+pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
     let mut lines = vec![style.paint(Tone::Strong, "Next:")];
-    for (number, step) in (1..).zip(steps) {
+    for (number, step) in (1..).zip(&configuration.next_steps) {
         lines.push(format!("{number}. {}", step.instruction));
+        // The instruction names the operation of the API.
+        lines
+            .extend(command_of(step).map(|command| format!("     audit-export config {command} {}", configuration.id)));
         if let Some(document) = &step.document {
             lines.extend(document.lines().map(|line| format!("     {line}")));
         }
     }
     lines.join("\n")
+}
+
+/// The command that does what a step says, if one does.
+fn command_of(step: &NextStep) -> Option<&'static str> {
+    match &*step.code {
+        "TEST_CONNECTION" => Some("test"),
+        "ENABLE" => Some("enable"),
+        "WAIT_FOR_EXPORT" => Some("run"),
+        _ => None,
+    }
 }
 
 /// "12 events, the oldest of …".

@@ -61,7 +61,7 @@ fn tested(configuration: &Configuration, style: &Style) -> String {
     let mut sections = vec![checked(configuration, style)];
     if &*configuration.connection_status == "SUCCESS" {
         if !configuration.next_steps.is_empty() {
-            sections.push(render::next_steps(&configuration.next_steps, style));
+            sections.push(render::next_steps(configuration, style));
         }
         sections.extend(render::first_export(configuration, style));
     }

@@ -235,7 +235,7 @@ impl Sender {
                 }
                 Err(AttemptError::Final(failure)) => return Err(failure),
                 Err(AttemptError::Passing { reason, .. }) if retries + 1 >= MAX_ATTEMPTS => {
-                    return Err(Failure::Unavailable(format!("{reason} ({MAX_ATTEMPTS} attempts)")));
+                    return Err(Failure::Unavailable(format!("after {MAX_ATTEMPTS} attempts: {reason}")));
                 }
                 Err(AttemptError::Passing { retry_after, .. }) => {
                     let pause =

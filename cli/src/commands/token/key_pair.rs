@@ -155,25 +155,11 @@ fn write_file(path: &Path, content: &str, mode: u32) -> Result<(), Failure> {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-pub(super) mod tests {
+mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-
-    /// A directory that goes away with the value.
-    pub(crate) struct TemporaryDirectory(pub(crate) PathBuf);
-
-    impl TemporaryDirectory {
-        pub(crate) fn new() -> Self {
-            Self(std::env::temp_dir().join(format!("audit-export-{}", uuid::Uuid::new_v4())))
-        }
-    }
-
-    impl Drop for TemporaryDirectory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::profile::tests::TemporaryDirectory;
 
     #[test]
     fn the_private_key_is_its_owners_alone() {

@@ -112,7 +112,8 @@ mod tests {
 
     use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 
-    use super::{super::key_pair::tests::TemporaryDirectory, *};
+    use super::*;
+    use crate::profile::tests::TemporaryDirectory;
 
     fn arguments(directory: &Path) -> SignArguments {
         SignArguments {
