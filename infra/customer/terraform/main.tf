@@ -18,7 +18,6 @@ locals {
 
 data "aws_iam_policy_document" "trust" {
   statement {
-    sid     = "AuditExportAssumesRole"
     effect  = "Allow"
     actions = ["sts:AssumeRole"]
 
@@ -45,7 +44,6 @@ data "aws_iam_policy_document" "trust" {
 
 data "aws_iam_policy_document" "export" {
   statement {
-    sid     = "AuditExportWrites"
     effect  = "Allow"
     actions = ["s3:PutObject"]
     resources = [
@@ -58,7 +56,6 @@ data "aws_iam_policy_document" "export" {
     for_each = local.has_key ? [local.kms_key_arn] : []
 
     content {
-      sid       = "AuditExportUsesKey"
       effect    = "Allow"
       actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
       resources = [statement.value]
