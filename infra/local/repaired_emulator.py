@@ -1,18 +1,26 @@
-"""Starts MiniStack 1.5.33 with a repair of its evaluation of policies; nothing of it is needed on AWS.
+"""Starts MiniStack 1.5.33 with repairs of its evaluation of policies; nothing of it is needed on AWS.
 
 Run by the emulator's own Python, in the place of `python -m ministack`. What can be repaired from the outside, after a deploy,
-is in repairs.py.
+is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_evaluator
-from ministack.services import iam
+from ministack.core.router import extract_access_key_id
+from ministack.services import iam, s3
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
+evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
+foreign_bucket_allows = s3._foreign_bucket_allows
+
+# Who asks for another account's bucket.
+caller_of_foreign_bucket: ContextVar[iam_evaluator.PrincipalInfo | None] = ContextVar("caller", default=None)
 
 
 def repaired_condition_key(key: str, context: Any) -> Any:
@@ -27,6 +35,36 @@ def repaired_condition_key(key: str, context: Any) -> Any:
     return role["Arn"] if role else value
 
 
+def repaired_foreign_bucket_allows(
+    owner: str, bucket: str, key: str, method: str, query: dict, caller: str, headers: dict | None = None
+) -> bool:
+    """It takes everybody for the root user of his account in the policy of another account's bucket, so that a policy that
+    names a role or a user allows nothing."""
+    principal = iam_evaluator.resolve_principal(extract_access_key_id(headers or {}, query), caller) if caller else None
+    is_known = isinstance(principal, iam_evaluator.PrincipalInfo)
+    token = caller_of_foreign_bucket.set(principal if is_known else None)
+    try:
+        return foreign_bucket_allows(owner, bucket, key, method, query, caller, headers)
+    finally:
+        caller_of_foreign_bucket.reset(token)
+
+
+def repaired_resource_policy(document: Any, context: Any, *arguments: Any, **options: Any) -> Any:
+    """The other half of `repaired_foreign_bucket_allows`."""
+    principal = caller_of_foreign_bucket.get()
+    if principal is not None:
+        context = replace(
+            context,
+            principal_arn=principal.arn,
+            principal_type=principal.type,
+            principal_account=principal.account,
+            principal_keys=principal.keys,
+        )
+    return evaluate_resource_policy(document, context, *arguments, **options)
+
+
 if __name__ == "__main__":
     iam_evaluator._resolve_condition_key = repaired_condition_key
+    iam_evaluator.evaluate_resource_policy = repaired_resource_policy
+    s3._foreign_bucket_allows = repaired_foreign_bucket_allows
     main()

@@ -9,7 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import ROLE_ACCOUNT
 
-from local_stack import Credentials, Stack
+from local_stack import Credentials, CustomerAccount, Stack
+
+BUCKET_ACCOUNT = "555555555555"
 
 
 @pytest.mark.parametrize(("pattern", "is_granted"), [("role/audit-export/*", True), ("role/other/*", False)])
@@ -38,6 +40,27 @@ def test_the_principal_of_a_session_is_its_role_with_the_path(stack: Stack, patt
         service.delete_role_policy(RoleName=names[0], PolicyName="assume")
         service.delete_role(RoleName=names[0])
         customer.delete_role(RoleName=names[1])
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_another_accounts_bucket_knows_who_asks(stack: Stack, is_named: bool) -> None:
+    """Without the repair nobody but a whole account can be named: everybody comes as his account's root user."""
+    bucket = CustomerAccount.create(stack, BUCKET_ACCOUNT, stack.region)
+    user = f"test-{uuid.uuid4().hex[:12]}"
+    customer = stack.client("iam", ROLE_ACCOUNT)
+    arn = customer.create_user(UserName=user)["User"]["Arn"]
+    other_arn = customer.create_user(UserName=f"{user}-other")["User"]["Arn"]
+    writes = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket.bucket}/*"}
+    customer.put_user_policy(UserName=user, PolicyName="write", PolicyDocument=document(writes))
+    named = {"Principal": {"AWS": arn if is_named else other_arn}}
+    bucket.s3.put_bucket_policy(Bucket=bucket.bucket, Policy=document(writes | named))
+    key = customer.create_access_key(UserName=user)["AccessKey"]
+    s3 = stack.client("s3", Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
+    if is_named:
+        s3.put_object(Bucket=bucket.bucket, Key="k", Body=b"x")
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket.bucket, Key="k", Body=b"x")
 
 
 def trust(principal: str, condition: dict | None) -> str:
