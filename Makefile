@@ -13,7 +13,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token test test-localstack sam-local lambda-local sim lint fmt lock tools
+.PHONY: help demo up down token test test-localstack sam-local sam-shell lambda-local sim lint fmt lock tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,15 @@ test: tools ## Formatting, lints, unit tests, and end-to-end tests on a stack of
 
 test-localstack: tools ## The end-to-end tests on LocalStack, and what was left out there
 	@$(PYTHON) infra/local/checks.py localstack
+
+sam-local: up ## Each function once with `sam local invoke`, on the local stack; needs Docker, or root on Debian
+	@$(PYTHON) infra/local/sam_local.py
+
+sam-shell: up ## A shell in which `sam local invoke` works, on the local stack
+	@$(PYTHON) infra/local/sam_local.py shell
+
+lambda-local: up ## Each function once with `cargo lambda invoke`, on the local stack, without Docker
+	@$(PYTHON) infra/local/lambda_local.py
 
 sim: ## Plays SEEDS histories of the export engine, or the one of SEED: make sim SEEDS=1000000, make sim SEED=17
 	@cargo run --quiet --release --package simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))

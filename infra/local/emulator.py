@@ -32,7 +32,7 @@ def start() -> tuple[Emulator, str]:
     emulator.prepare(directory)
     record = _running()
     if record is None:
-        record = _launch(emulator, directory, _free_port(int(os.environ.get("PORT") or DEFAULT_PORT)))
+        record = _launch(emulator, directory, free_port(int(os.environ.get("PORT") or DEFAULT_PORT)))
     elif record["emulator"] != emulator.name:
         raise SystemExit(f"{record['emulator']} is running here, not {emulator.name}: run `make down` first.")
     return emulator, f"http://127.0.0.1:{record['port']}"
@@ -116,7 +116,7 @@ def _healthy(port: int) -> bool:
         return False
 
 
-def _free_port(wanted: int) -> int:
+def free_port(wanted: int) -> int:
     """The wanted port, or one that the system picks if that is taken."""
     for port in (wanted, 0):
         with socket.socket() as listener:

@@ -1,0 +1,145 @@
+"""`make lambda-local`: each function once with `cargo lambda invoke`, without Docker. Expects the running local stack.
+
+`cargo lambda watch` serves the invocations. It would build the functions once more, so they run here as they were built for the
+stack; between the two is a relay, because cargo-lambda 1.9.2 tells every invocation that its time ended in 1970.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import event_files
+from emulator import free_port
+from local_stack import Stack
+from settings import LOCAL, ROOT, tool_environment
+
+ADDRESS = "127.0.0.1"
+DEFAULT_PORT = 9000
+START_SECONDS = 30
+INVOKE_SECONDS = 60
+STOP_SECONDS = 5
+
+
+def main() -> None:
+    stack = Stack.load()
+    port = free_port(DEFAULT_PORT)
+    options = ["--invoke-address", ADDRESS, "--invoke-port", str(port)]
+    with ExitStack() as started:
+        log = started.enter_context((LOCAL / "lambda-local.log").open("wb"))
+        watch = ["cargo", "lambda", "watch", "--only-lambda-apis", *options]
+        started.enter_context(running(watch, tool_environment(), log))
+        wait_for(port, "cargo lambda watch")
+        relay = started.enter_context(relayed(port))
+        for function in stack.functions:
+            environment = event_files.environment(stack, function, stack.endpoint) | event_files.credentials()
+            environment |= {
+                "PATH": os.environ["PATH"],
+                "AWS_LAMBDA_FUNCTION_NAME": function,
+                "AWS_LAMBDA_FUNCTION_VERSION": "1",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+                "AWS_LAMBDA_RUNTIME_API": f"http://{ADDRESS}:{relay}/.rt/{function}",
+            }
+            started.enter_context(running([str(event_files.program(function))], environment, log))
+
+        def invoke(function: str, event: Path) -> Any:
+            command = ["cargo", "lambda", "invoke", function, *options, "--output-format", "json", "--data-file", event]
+            outcome = subprocess.run(
+                command, env=tool_environment(), capture_output=True, text=True, timeout=INVOKE_SECONDS, check=False
+            )
+            if outcome.returncode != 0:
+                raise event_files.WrongAnswer(f"{function} failed: {outcome.stdout}{outcome.stderr}")
+            return json.loads(outcome.stdout)
+
+        event_files.run(invoke)
+
+
+@contextmanager
+def relayed(port: int) -> Iterator[int]:
+    """A port that passes on to that of `cargo lambda watch`, and says how long an invocation really has."""
+
+    class Relay(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            watch = http.client.HTTPConnection(ADDRESS, port)
+            watch.request(self.command, self.path, body, headers)
+            answer = watch.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() == "lambda-runtime-deadline-ms":
+                    value = str(int((time.time() + INVOKE_SECONDS) * 1000))
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            watch.close()
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            """The functions' own log tells what matters."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                """One of the two has ended."""
+
+    server = ThreadingHTTPServer((ADDRESS, 0), Relay)
+    server.daemon_threads = True
+    server.block_on_close = False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str], log: Any) -> Iterator[None]:
+    """Ends it at the end."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(port: int, what: str, seconds: float = START_SECONDS) -> None:
+    """Until it listens."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((ADDRESS, port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{what} did not start") from None
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
