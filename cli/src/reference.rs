@@ -25,17 +25,17 @@ pub fn commands() -> Vec<(Vec<String>, Command)> {
     let mut root = Arguments::command().term_width(WIDTH);
     root.build();
     let mut commands = Vec::new();
-    add(&mut commands, Vec::new(), root);
+    add(&mut commands, &[], root);
     commands
 }
 
-fn add(commands: &mut Vec<(Vec<String>, Command)>, path: Vec<String>, command: Command) {
+fn add(commands: &mut Vec<(Vec<String>, Command)>, path: &[String], command: Command) {
     let children: Vec<Command> =
         command.get_subcommands().filter(|child| child.get_name() != "help").cloned().collect();
-    commands.push((path.clone(), command));
+    commands.push((path.to_vec(), command));
     for child in children {
         let name = child.get_name().to_owned();
-        add(commands, [path.clone(), vec![name]].concat(), child);
+        add(commands, &[path, &[name]].concat(), child);
     }
 }
 

@@ -357,7 +357,7 @@ def test_a_new_access_key_is_tested_before_it_replaces_the_old(
     update = {"accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": wrong}
     refused = cli("config", "update", before["id"], "-", stdin=json.dumps(update)).failed(CONNECTION_FAILED)
     assert "NEW_ACCESS_KEY_REFUSED" in refused
-    assert "ACCESS_KEY_INVALID" in refused
+    assert "ACCESS_KEY_UNKNOWN" in refused
     # Without the new key's secret it is not even sent.
     missing = cli("config", "update", before["id"], "-", stdin='{"accessKeyId": "AKIAIOSFODNN7EXAMPLE"}')
     assert "--secret-file" in missing.failed(WRONG_ARGUMENTS)
@@ -564,6 +564,18 @@ def test_what_answers_is_not_the_service(
     assert "a-token" not in said
     # What happened, and then what to check.
     assert said.count("\n") == 2
+
+
+def test_what_was_perhaps_created_can_be_asked_for_again(
+    cli: CommandLine, answering: Callable[[bytes], str], tenant: Tenant, role_file: Path
+) -> None:
+    elsewhere = ["--url", answering(b""), "--token-file", cli.home / "token"]
+    said = cli("config", "create", role_file, *elsewhere).failed(UNAVAILABLE)
+    assert "The request may have taken effect" in said
+    key = said.split("--idempotency-key ")[1].split()[0]
+    first, second = (cli("config", "create", role_file, "--idempotency-key", key, "--output", "json") for _ in "ab")
+    assert first.json()["id"] == second.json()["id"]
+    assert len(tenant.administrator.list()) == 1
 
 
 def test_nobody_answers(bare: CommandLine) -> None:
