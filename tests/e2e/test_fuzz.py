@@ -30,7 +30,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from conftest import CustomerFactory, Record, Tenant, TokenFactory
+from conftest import CustomerFactory, Record, Tenant, TokenFactory, make_events
 from hypothesis import strategies
 from schemathesis import GenerationMode
 
@@ -46,6 +46,8 @@ CONCURRENCY = 16
 TIMEOUT_SECONDS = 29
 # Busy answers are right where two changes meet, but not as a habit.
 MAX_BUSY_PERCENT = 2
+# Of one request.
+MAX_ROOT_FIELDS = 10
 # Real exports, of which each takes the exporter some time.
 MAX_RUNS = 10
 SCHEMA_FILE = ROOT / "functions" / "api" / "schema.graphql"
@@ -120,30 +122,48 @@ class World:
     runs: int = 0
 
 
+def of_people(configurations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what scheduled exports find out."""
+    return [
+        {name: value for name, value in configuration.items() if not name.startswith("connection")}
+        for configuration in configurations
+    ]
+
+
 @pytest.fixture(scope="module")
 def world(
     stack: Stack, record: Record, token: TokenFactory, customers: CustomerFactory, make_tenant: Callable[..., Tenant]
-) -> World:
+) -> Iterator[World]:
     own = make_tenant(f"fuzzer-{uuid.uuid4().hex[:12]}")
-    customer = customers.with_access_key(tenant=own)
+    mark = f"victim-{uuid.uuid4().hex[:12]}"
+    other = make_tenant(mark)
+    other.administrator = Administrator(stack, token(mark, "AUDIT", sub=f"{mark}-person"), own.http)
+
+    customer, other_customer = (customers.with_access_key(tenant=tenant) for tenant in (own, other))
+    # So that there are jobs and tasks.
+    for exporting in (customer, other_customer):
+        exporting.tenant.send(make_events(2))
+    for exporting in (customer, other_customer):
+        exporting.run_export([""] * 2)
     stable = [customer.id]
     for _ in range(3):
         stable.append(customers.with_role(tenant=own, account=customer.account, create_role=False).id)
     doomed = [customers.with_role(tenant=own, account=customer.account, create_role=False).id for _ in range(8)]
-
-    mark = f"victim-{uuid.uuid4().hex[:12]}"
-    administrator = Administrator(stack, token(mark, "AUDIT", sub=f"{mark}-person"), own.http)
-    ids = [
-        administrator.create_assumed_role(
+    ids = [other_customer.id]
+    for _ in range(2):
+        created = other.administrator.create_assumed_role(
             interval="EVERY_24_HOURS", bucketName=f"{mark}-bucket", bucketPath=f"{mark}-path", region="eu-west-1",
-            roleArn=f"arn:aws:iam::444444444444:role/{mark}-role",
-        )["id"]
-        for _ in range(2)
-    ]  # fmt: skip
-    administrator.disable(ids[1])
+            roleArn=f"arn:aws:iam::444444444444:role/{mark}-role", description=f"{mark}-description",
+        )  # fmt: skip
+        ids.append(created["id"])
+    other.administrator.disable(ids[1])
     page = "query { exportConfigurations(first: 1) { pageInfo { endCursor } } }"
-    cursor = administrator.execute(page)["exportConfigurations"]["pageInfo"]["endCursor"]
-    victim = Victim(administrator, [mark], ids, administrator.list())
+    cursors = [
+        tenant.administrator.execute(page)["exportConfigurations"]["pageInfo"]["endCursor"] for tenant in (own, other)
+    ]
+    victim = Victim(
+        other.administrator, [mark, other_customer.account.bucket], ids, of_people(other.administrator.list())
+    )
 
     # Letters and digits alone pass for a name of GraphQL, too.
     secrets = [f"{'x'.join(uuid.uuid4().hex for _ in range(2))[:39]}{end}" for end in "a/+"]
@@ -152,8 +172,8 @@ def world(
     texts = {
         "id": everything,
         "exportConfigurationId": everything,
-        "exportJobId": [f"{i}.{n}" for i in everything for n in ("0", "1", "99999999999999999999", "-1", "x", "")],
-        "after": [cursor, "", "0", "=", "AAAA", "e30", "eyJ0ZW5hbnRJZCI6InZpY3RpbSJ9", mark, "x" * 5_000],
+        "exportJobId": [f"{i}.{n}" for i in everything for n in ("0", "1", "2", "99999999999999999999", "-1", "x", "")],
+        "after": [*cursors, "", "0", "=", "AAAA", "e30", "eyJ0ZW5hbnRJZCI6InZpY3RpbSJ9", mark, "x" * 5_000],
         "bucketName": [customer.account.bucket, "fuzzer", "a.b.c", "xn--a", "a--x-s3"],
         "bucketPath": ["", "a", "a/b", "/", "..", "a//b"],
         "region": ["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "moon-1"],
@@ -169,7 +189,17 @@ def world(
         "idempotencyKey": ["fuzzer-1", "fuzzer-2", "x" * 128, "x" * 129],
         "description": ["", "A description.", "line\nbreak", "\U0001f600" * 256, "x" * 257],
     }  # fmt: skip
-    return World(own, victim, stable, doomed, secrets, texts)
+    yield World(own, victim, stable, doomed, secrets, texts)
+
+    # Or the schedules would go on to run, every minute, what is left of a hundred configurations.
+    for tenant in (own, other):
+        left = [configuration["id"] for configuration in tenant.administrator.list()]
+        for start in range(0, len(left), MAX_ROOT_FIELDS):
+            deletions = [
+                f'd{number}: deleteExportConfiguration(id: "{configuration_id}") {{ id }}'
+                for number, configuration_id in enumerate(left[start : start + MAX_ROOT_FIELDS])
+            ]
+            tenant.administrator.execute(f"mutation {{ {' '.join(deletions)} }}")
 
 
 @pytest.fixture(scope="module")
@@ -533,4 +563,4 @@ def test_whatever_is_sent_is_answered_properly(
     }  # fmt: skip
     assert wanted <= set(counts)
     # The other tenant is as it was, by its own account.
-    assert world.victim.administrator.list() == world.victim.before
+    assert of_people(world.victim.administrator.list()) == world.victim.before
