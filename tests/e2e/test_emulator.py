@@ -11,6 +11,8 @@ from conftest import ROLE_ACCOUNT
 
 from local_stack import Credentials, CustomerAccount, Stack
 
+pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
+
 BUCKET_ACCOUNT = "555555555555"
 
 

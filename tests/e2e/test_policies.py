@@ -19,6 +19,8 @@ from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_
 
 from local_stack import MARKER, Credentials, CustomerAccount
 
+pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
+
 BUCKET_ACCOUNT = "555555555555"
 REGION = "eu-west-1"
 PATH = "audit/export"
