@@ -13,7 +13,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token test test-localstack sam-local sam-shell lambda-local sim lint fmt lock tools
+.PHONY: help demo up down token test test-localstack sam-local sam-shell lambda-local lambda-serve sim lint fmt lock tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ sam-shell: up ## A shell in which `sam local invoke` works, on the local stack
 
 lambda-local: up ## Each function once with `cargo lambda invoke`, on the local stack, without Docker
 	@$(PYTHON) infra/local/lambda_local.py
+
+lambda-serve: up ## Waits for functions that you start yourself, under a debugger say (docs/DEVELOPMENT.md)
+	@$(PYTHON) infra/local/lambda_local.py serve
 
 sim: ## Plays SEEDS histories of the export engine, or the one of SEED: make sim SEEDS=1000000, make sim SEED=17
 	@cargo run --quiet --release --package simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))

@@ -2,6 +2,8 @@
 
 `cargo lambda watch` serves the invocations. It would build the functions once more, so they run here as they were built for the
 stack; between the two is a relay, because cargo-lambda 1.9.2 tells every invocation that its time ended in 1970.
+
+`make lambda-serve`: the same without the functions, for one that you start yourself, under a debugger say.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,37 +36,62 @@ INVOKE_SECONDS = 60
 STOP_SECONDS = 5
 
 
-def main() -> None:
+def main(command: str = "check") -> None:
     stack = Stack.load()
     port = free_port(DEFAULT_PORT)
-    options = ["--invoke-address", ADDRESS, "--invoke-port", str(port)]
     with ExitStack() as started:
         log = started.enter_context((LOCAL / "lambda-local.log").open("wb"))
-        watch = ["cargo", "lambda", "watch", "--only-lambda-apis", *options]
+        watch = ["cargo", "lambda", "watch", "--only-lambda-apis", *at(port)]
         started.enter_context(running(watch, tool_environment(), log))
         wait_for(port, "cargo lambda watch")
         relay = started.enter_context(relayed(port))
-        for function in stack.functions:
-            environment = event_files.environment(stack, function, stack.endpoint) | event_files.credentials()
-            environment |= {
-                "PATH": os.environ["PATH"],
-                "AWS_LAMBDA_FUNCTION_NAME": function,
-                "AWS_LAMBDA_FUNCTION_VERSION": "1",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-                "AWS_LAMBDA_RUNTIME_API": f"http://{ADDRESS}:{relay}/.rt/{function}",
-            }
-            started.enter_context(running([str(event_files.program(function))], environment, log))
+        environments = {function: environment(stack, function, relay) for function in stack.functions}
+        if command == "serve":
+            serve(environments, port)
+            return
+        for function, variables in environments.items():
+            started.enter_context(running([str(event_files.program(function))], variables, log))
+        event_files.run(lambda function, event: invoke(function, event, port))
 
-        def invoke(function: str, event: Path) -> Any:
-            command = ["cargo", "lambda", "invoke", function, *options, "--output-format", "json", "--data-file", event]
-            outcome = subprocess.run(
-                command, env=tool_environment(), capture_output=True, text=True, timeout=INVOKE_SECONDS, check=False
-            )
-            if outcome.returncode != 0:
-                raise event_files.WrongAnswer(f"{function} failed: {outcome.stdout}{outcome.stderr}")
-            return json.loads(outcome.stdout)
 
-        event_files.run(invoke)
+def serve(environments: dict[str, dict[str, str]], port: int) -> None:
+    """Until it is interrupted."""
+    directory = LOCAL / "functions"
+    directory.mkdir(exist_ok=True)
+    for function, variables in environments.items():
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        (directory / f"{function}.env").write_text("".join(lines))
+    print(f"Start a function with the environment of {directory}/<function>.env, and invoke it from elsewhere:")
+    print(
+        shlex.join(["cargo", "lambda", "invoke", "ingest", *at(port), "--data-file", "tests/events/queue-batch.json"])
+    )
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def environment(stack: Stack, function: str, relay: int) -> dict[str, str]:
+    return event_files.environment(stack, function, stack.endpoint) | {
+        **event_files.credentials(),
+        "PATH": os.environ["PATH"],
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_RUNTIME_API": f"http://{ADDRESS}:{relay}/.rt/{function}",
+    }
+
+
+def invoke(function: str, event: Path, port: int) -> Any:
+    command = ["cargo", "lambda", "invoke", function, *at(port), "--output-format", "json", "--data-file", str(event)]
+    outcome = subprocess.run(
+        command, env=tool_environment(), capture_output=True, text=True, timeout=INVOKE_SECONDS, check=False
+    )
+    if outcome.returncode != 0:
+        raise event_files.WrongAnswer(f"{function} failed: {outcome.stdout}{outcome.stderr}")
+    return json.loads(outcome.stdout)
+
+
+def at(port: int) -> list[str]:
+    return ["--invoke-address", ADDRESS, "--invoke-port", str(port)]
 
 
 @contextmanager
@@ -142,4 +172,6 @@ def wait_for(port: int, what: str, seconds: float = START_SECONDS) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main(*sys.argv[1:])
