@@ -106,7 +106,7 @@ class Reader:
     settings: dict[str, str]
     choices: frozenset[str]
     sent: list[str] = field(default_factory=list)
-    outputs: dict[int, str] = field(default_factory=dict)
+    outputs: list[tuple[Block, str]] = field(default_factory=list)
 
     @property
     def bucket(self) -> CustomerAccount:
@@ -128,14 +128,14 @@ class Reader:
             ]
             assert found, section
             if section in as_bucket_owner:
-                script.append("export AWS_PROFILE=bucket-owner")
+                script.append(f"export AWS_ACCESS_KEY_ID={self.settings['BUCKET_OWNER']}")
             for block in found:
                 mark = f"=== line {block.line}"
                 text = self.with_settings(block) if "settings" in block.tags else block.text
                 script += [f"echo '{mark}'", f"echo '{mark}' >&2", text]
                 chosen.append(block)
             if section in as_bucket_owner:
-                script.append("unset AWS_PROFILE")
+                script.append(f"export AWS_ACCESS_KEY_ID={self.settings['ACCOUNT']}")
         script.append('echo "$ID" > id')
         ran = subprocess.run(
             ["bash", "-c", "\n".join(script)],
@@ -144,8 +144,8 @@ class Reader:
         )  # fmt: skip
         assert ran.returncode == 0, f"exit code {ran.returncode}\n{ran.stdout[-4_000:]}\n{ran.stderr[-4_000:]}"
         parts = re.split(r"^=== line (\d+)\n", ran.stdout, flags=re.MULTILINE)
-        self.outputs = {int(line): text for line, text in zip(parts[1::2], parts[2::2], strict=True)}
-        assert list(self.outputs) == [block.line for block in chosen]
+        assert parts[1::2] == [str(block.line) for block in chosen]
+        self.outputs = list(zip(chosen, parts[2::2], strict=True))
 
     def with_settings(self, block: Block) -> str:
         """The block with this reader's values in the place of the example's; each of its lines sets one."""
@@ -158,7 +158,7 @@ class Reader:
         return "\n".join(lines)
 
     def output_of(self, section: str) -> str:
-        return "".join(self.outputs.get(block.line, "") for block in BLOCKS if block.section == section)
+        return "".join(text for block, text in self.outputs if block.section == section)
 
     @property
     def id(self) -> str:
