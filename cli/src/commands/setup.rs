@@ -102,7 +102,7 @@ pub fn run(arguments: &SetupArguments) -> Result<(), Failure> {
     let file = arguments.answers.as_deref().map(|path| ConfigurationFile::read(path, Purpose::Create)).transpose()?;
     let profiles = profile::path()?;
     let access = resolve(&arguments.service.access, dialogue, &profiles)?;
-    let url = access.url.to_string();
+    let url = without_credentials(&access.url);
     let service = Service::with_access(&access, &arguments.service.output)?;
     // Before anything is asked: whether the service answers, and knows the token.
     let identity: Identity = service.ask(&IDENTITY, &json!({}))?.parse()?;
@@ -110,7 +110,7 @@ pub fn run(arguments: &SetupArguments) -> Result<(), Failure> {
     if arguments.restart {
         state_file::remove(&state_path)?;
     }
-    let state = begin(state_file::load(&state_path)?, url, dialogue)?;
+    let state = begin(state_file::load(&state_path)?, url)?;
     let wizard = Wizard::new(state, identity.parse()?);
     let mut setup = Setup { arguments, dialogue, service, state_path, wizard, last: None };
     if let (Some(file), Some(path)) = (&file, &arguments.answers) {
@@ -123,6 +123,15 @@ pub fn run(arguments: &SetupArguments) -> Result<(), Failure> {
         }
     }
     Err(left())
+}
+
+/// What is remembered holds no secret, and a URL may have a password in it.
+fn without_credentials(url: &Url) -> String {
+    let mut url = url.clone();
+    // They fail for URLs that can't have one.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
 }
 
 #[derive(Deserialize)]
@@ -146,7 +155,7 @@ impl Identity {
 }
 
 /// Goes on with what is there already.
-fn begin(state: Option<State>, url: String, dialogue: Dialogue) -> Result<State, Failure> {
+fn begin(state: Option<State>, url: String) -> Result<State, Failure> {
     let Some(state) = state else { return Ok(State::new(url, Uuid::new_v4().to_string())) };
     if state.url != url {
         return Err(Failure::InvalidArgument {
@@ -164,7 +173,7 @@ fn begin(state: Option<State>, url: String, dialogue: Dialogue) -> Result<State,
                 .to_owned(),
         ));
     }
-    dialogue.say("Going on with the setup that was begun before; --restart begins another one.");
+    dialogue::say("Going on with the setup that was begun before; --restart begins another one.");
     Ok(state)
 }
 
@@ -186,7 +195,6 @@ fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> 
     let url: Url = match &arguments.url {
         Some(url) => url.clone(),
         None => ask_until(
-            dialogue,
             &ask("Which service? Its operator knows its URL.", "URL, for example https://example.com/production", None),
             &style,
             |text| {
@@ -197,33 +205,27 @@ fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> 
         )?,
     };
     let explanation = "Who are you? The service knows you by a token, which permits AUDIT.";
-    let (token_file, token) =
-        ask_until(dialogue, &ask(explanation, "File that holds the token", None), &style, |text| {
-            let path = std::path::absolute(text).map_err(|error| error.to_string())?;
-            let token = read_token(&path).map_err(|failure| failure.to_string())?;
-            Ok((path, token))
-        })?;
+    let (token_file, token) = ask_until(&ask(explanation, "File that holds the token", None), &style, |text| {
+        let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+        let token = read_token(&path).map_err(|failure| failure.to_string())?;
+        Ok((path, token))
+    })?;
     let explanation = "Where it is and where your token comes from is kept as a profile.";
-    let name = ask_until(dialogue, &ask(explanation, "Name of the profile", Some(DEFAULT_PROFILE)), &style, |text| {
+    let name = ask_until(&ask(explanation, "Name of the profile", Some(DEFAULT_PROFILE)), &style, |text| {
         parse_name(text).map_err(ToOwned::to_owned)
     })?;
     let profile =
         Profile { url: url.to_string(), token_file: Some(token_file), token_command: None, token_environment: None };
     keep(&name, profile, profiles)?;
-    dialogue.say(&format!("Profile {name} is in {}", profiles.display()));
+    dialogue::say(&format!("Profile {name} is in {}", profiles.display()));
     Ok(Access { url, token })
 }
 
-fn ask_until<T>(
-    dialogue: Dialogue,
-    prompt: &Prompt,
-    style: &Style,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, Failure> {
+fn ask_until<T>(prompt: &Prompt, style: &Style, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
     for _ in 0..MAX_ATTEMPTS {
-        match parse(&dialogue.ask(prompt, style)?) {
+        match parse(&dialogue::ask(prompt, style)?) {
             Ok(parsed) => return Ok(parsed),
-            Err(reason) => dialogue.refuse(&reason, style),
+            Err(reason) => dialogue::refuse(&reason, style),
         }
     }
     Err(left())
@@ -277,12 +279,12 @@ impl Setup<'_> {
     fn ask(&mut self, question: Question) -> Result<(), Failure> {
         let answer = match (self.dialogue, question) {
             (Dialogue::Terminal, _) => {
-                self.dialogue.ask(&questions::prompt(question, &self.wizard, self.style()), self.style())?
+                dialogue::ask(&questions::prompt(question, &self.wizard, self.style()), self.style())?
             }
             // Whether the policies are in their places, only the test can tell.
             (Dialogue::File, Question::Ready) => String::new(),
             (Dialogue::File, _) => {
-                self.dialogue.say("When the policies are in their places, repeat the command.");
+                dialogue::say("When the policies are in their places, repeat the command.");
                 return match self.wizard.configuration() {
                     Some(configuration) => test::outcome(configuration),
                     None => Err(left()),
@@ -293,7 +295,7 @@ impl Setup<'_> {
             Ok(Reply::GoOn) => self.store(),
             Ok(Reply::Quit) => Err(left()),
             Err(reason) => {
-                self.dialogue.refuse(&reason, self.style());
+                dialogue::refuse(&reason, self.style());
                 Ok(())
             }
         }
@@ -320,14 +322,14 @@ impl Setup<'_> {
         if self.dialogue == Dialogue::File || self.arguments.secret.is_given() {
             return Err(Failure::InvalidArgument { what: Field::SecretAccessKey.name(), reason });
         }
-        self.dialogue.refuse(&reason, self.style());
+        dialogue::refuse(&reason, self.style());
         Ok(())
     }
 
     fn create(&mut self) -> Result<(), Failure> {
         let kind = self.kind();
         let data = self.wizard.creation().data(kind, Purpose::Create);
-        self.dialogue.say("\nCreating the export configuration …");
+        dialogue::say("\nCreating the export configuration …");
         match self.service.ask(create::operation(kind), &json!({ "data": data })) {
             Ok(answer) => {
                 self.see(answer, Source::Created)?;
@@ -338,7 +340,7 @@ impl Setup<'_> {
                 self.store()?;
                 // What can be answered otherwise is asked again.
                 if self.dialogue == Dialogue::Terminal && failure.to_string().contains("INVALID_INPUT") {
-                    self.dialogue.refuse(&failure.to_string(), self.style());
+                    dialogue::refuse(&failure.to_string(), self.style());
                     return Ok(());
                 }
                 Err(failure)
@@ -378,13 +380,13 @@ impl Setup<'_> {
             let path = directory.join(name);
             fs::write(&path, content).map_err(Failure::file(&path))?;
         }
-        self.dialogue.say(&explain_policies(&policies, &files, &directory, &commands, self.style()));
+        dialogue::say(&explain_policies(&policies, &files, &directory, &commands, self.style()));
         self.wizard.policies_shown();
         Ok(())
     }
 
     fn test(&mut self) -> Result<(), Failure> {
-        self.dialogue.say("\nTesting the connection …");
+        dialogue::say("\nTesting the connection …");
         let answer = self.service.ask(&test::OPERATION, &json!({ "id": self.id() }))?;
         self.see(answer, Source::Tested)
     }
@@ -397,16 +399,16 @@ impl Setup<'_> {
         }
         let mut data = file.data(kind, Purpose::Update);
         data.insert("id", Value::Text(Secret::new(self.id().into())));
-        self.dialogue.say("\nChanging the export configuration, and testing the connection …");
+        dialogue::say("\nChanging the export configuration, and testing the connection …");
         match self.service.ask(update::operation(kind), &json!({ "data": data })) {
             Ok(answer) => self.see(answer, Source::Updated),
             Err(failure @ (Failure::Refused { .. } | Failure::ConnectionFailed(_))) => {
-                self.dialogue.refuse(&failure.to_string(), self.style());
+                dialogue::refuse(&failure.to_string(), self.style());
                 self.wizard.update_refused();
                 Ok(())
             }
             Err(failure @ Failure::Conflict { .. }) => {
-                self.dialogue.refuse(&failure.to_string(), self.style());
+                dialogue::refuse(&failure.to_string(), self.style());
                 self.wizard.look_again();
                 Ok(())
             }
@@ -418,10 +420,10 @@ impl Setup<'_> {
         let configuration: Configuration = answer.parse()?;
         if source == Source::Created {
             let location = render::location(&configuration);
-            self.dialogue.say(&format!("Export configuration {} to {location} is there.", configuration.id));
+            dialogue::say(&format!("Export configuration {} to {location} is there.", configuration.id));
         }
         if &*configuration.connection_status != "PENDING" {
-            self.dialogue.say(&format!("\n{}", test::checked(&configuration, self.style())));
+            dialogue::say(&format!("\n{}", test::checked(&configuration, self.style())));
         }
         self.wizard.seen(configuration, source);
         self.last = Some(answer);
@@ -431,6 +433,7 @@ impl Setup<'_> {
     fn finish(&self) -> Result<(), Failure> {
         let (Some(answer), Some(configuration)) = (&self.last, self.wizard.configuration()) else { return Ok(()) };
         state_file::remove(&self.state_path)?;
+        dialogue::say("");
         self.service.output.print(answer, |style| Ok(finished(configuration, style)))
     }
 
@@ -487,4 +490,65 @@ fn finished(configuration: &Configuration, style: &Style) -> String {
         style.paint(Tone::Good, "✓"),
         render::location(configuration),
     )
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::{
+        commands::setup::documents::tests::{configuration, policies},
+        model::tests::configuration_json,
+        output::tests::style,
+    };
+
+    const URL: &str = "https://example.com/production";
+
+    #[test]
+    fn the_policies_are_told_in_every_form() {
+        let policies = policies(&json!({
+            "cloudFormation": {
+                "launchUrl": "https://console.aws.amazon.com/cloudformation/home#/stacks/create/review?x=y",
+                "parameters": [{ "name": "ExternalId", "value": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b" }],
+            },
+        }));
+        let commands = documents::commands(&policies, &configuration(&json!({})));
+        let files = documents::files(&policies);
+        insta::assert_snapshot!(explain_policies(&policies, &files, Path::new("policies"), &commands, &style()));
+    }
+
+    #[test]
+    fn the_end_says_when_the_first_file_comes() {
+        let mut json = configuration_json();
+        let mut shown = vec![finished(&serde_json::from_value(json.clone()).unwrap(), &style())];
+        json["enabled"] = json!(false);
+        json["nextExportAt"] = serde_json::Value::Null;
+        shown.push(finished(&serde_json::from_value(json).unwrap(), &style()));
+        insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn only_what_was_begun_for_the_same_service_goes_on() {
+        let state = State::new(URL.to_owned(), "key".to_owned());
+        assert_eq!(begin(Some(state.clone()), URL.to_owned()).unwrap(), state);
+        assert_eq!(begin(Some(state.clone()), "https://example.org/".to_owned()).unwrap_err().exit_code(), 2);
+        assert_eq!(begin(None, URL.to_owned()).unwrap().url, URL);
+        let stale = State { phase: wizard::Phase::Creating { since: Timestamp::UNIX_EPOCH }, ..state };
+        assert_eq!(begin(Some(stale), URL.to_owned()).unwrap_err().exit_code(), 12);
+    }
+
+    #[test]
+    fn no_password_is_remembered() {
+        let url: Url = "https://zoe:hush@example.com/production".parse().unwrap();
+        assert_eq!(without_credentials(&url), URL);
+    }
+
+    #[test]
+    fn a_service_that_is_not_understood_is_told() {
+        let identity = |account: &str| -> Identity {
+            serde_json::from_value(json!({ "account": account, "partition": "aws", "region": "us-east-1" })).unwrap()
+        };
+        assert!(identity("111111111111").parse().is_ok());
+        assert_eq!(identity("x").parse().unwrap_err().exit_code(), 1);
+    }
 }

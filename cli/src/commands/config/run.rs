@@ -121,7 +121,7 @@ fn wait(
     let deadline = Instant::now() + arguments.timeout;
     let mut pause = MIN_POLL_PAUSE;
     let mut failures = 0;
-    let mut had_failed = false;
+    let mut was_failure = false;
     loop {
         service.wait(pause.min(deadline.saturating_duration_since(Instant::now())));
         pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
@@ -133,13 +133,13 @@ fn wait(
         match asked {
             Ok((answer, configuration, jobs)) => {
                 failures = 0;
-                let has_failed = has_failed(&before.configuration, &configuration);
+                let is_failure = has_failed(&before.configuration, &configuration);
                 // That it failed is told a moment before why it did.
-                let is_told = has_failed && (configuration.connection_error.is_some() || had_failed);
-                if is_told || has_ended(&before.configuration, &configuration, &jobs) {
+                let is_told = configuration.connection_error.is_some() || was_failure;
+                if (is_failure && is_told) || has_ended(&before.configuration, &configuration, &jobs) {
                     return Ok((answer, configuration, jobs));
                 }
-                had_failed = has_failed;
+                was_failure = is_failure;
                 spinner.show(&jobs);
             }
             Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
@@ -193,13 +193,11 @@ fn has_ended(before: &Configuration, now: &Configuration, jobs: &[Job]) -> bool 
 }
 
 fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
-    match &configuration.connection_error {
-        Some(error) => Failure::ConnectionFailed(error.code.to_string()),
-        None => {
-            let reason = jobs.first().and_then(|job| job.failure_reason.as_ref());
-            Failure::Unavailable(reason.map_or_else(|| "the export failed".to_owned(), ToString::to_string))
-        }
+    if let Some(error) = &configuration.connection_error {
+        return Failure::ConnectionFailed(error.code.to_string());
     }
+    let reason = jobs.first().and_then(|job| job.failure_reason.as_ref());
+    Failure::Unavailable(reason.map_or_else(|| "the export failed".to_owned(), ToString::to_string))
 }
 
 fn nothing_new(configuration: &Configuration, style: &Style) -> String {
@@ -215,10 +213,8 @@ fn nothing_new(configuration: &Configuration, style: &Style) -> String {
 
 fn exported(configuration: &Configuration, job: &Job, first: Option<&Task>, style: &Style) -> String {
     let tick = style.paint(Tone::Good, "✓");
-    let mut window = format!("  received from {}", style.time(&job.start_timestamp));
-    if let Some(end) = &job.end_timestamp {
-        window.push_str(&format!("\n          until {}", style.time(end)));
-    }
+    let end = job.end_timestamp.as_ref().map(|end| format!("\n          until {}", style.time(end)));
+    let window = format!("  received from {}{}", style.time(&job.start_timestamp), end.unwrap_or_default());
     let Some(task) = first else {
         return format!(
             "{tick} Exported: no events\n{window}\n  No file is written for that; a signed digest says so."

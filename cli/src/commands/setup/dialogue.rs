@@ -38,44 +38,41 @@ impl Dialogue {
                 .to_owned(),
         })
     }
+}
 
-    pub fn say(self, text: &str) {
-        // Nobody is left to tell if standard error is closed.
-        let _ = writeln!(io::stderr().lock(), "{text}");
-    }
+pub fn say(text: &str) {
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
 
-    /// An answer as it was typed, or what Enter alone stands for.
-    ///
-    /// # Errors
-    /// There is no answer.
-    pub fn ask(self, prompt: &Prompt, style: &Style) -> Result<String, Failure> {
-        let mut question = String::new();
-        if !prompt.explanation.is_empty() {
-            question.push_str(&prompt.explanation);
-            question.push('\n');
-        }
-        question.push_str(&style.paint(Tone::Strong, &prompt.question));
-        if let Some(suggestion) = &prompt.suggestion {
-            let clear = if prompt.is_optional { "; - for none" } else { "" };
-            question.push_str(&format!(" [{suggestion}{clear}]"));
-        }
-        write!(io::stderr().lock(), "\n{question}: ").map_err(Failure::StandardOutput)?;
-        let mut answer = String::new();
-        let length = io::stdin().lock().take(MAX_ANSWER_LENGTH).read_line(&mut answer);
-        match length.map_err(Failure::StandardOutput)? {
-            0 => Err(left()),
-            _ => Ok(match (answer.trim(), &prompt.suggestion) {
-                ("", Some(suggestion)) => suggestion.clone(),
-                ("-", _) if prompt.is_optional => String::new(),
-                (answer, _) => answer.to_owned(),
-            }),
-        }
-    }
+/// Says why an answer can't be taken.
+pub fn refuse(reason: &str, style: &Style) {
+    say(&format!("{} {reason}", style.paint(Tone::Bad, "✗")));
+}
 
-    /// Says why an answer can't be taken.
-    pub fn refuse(self, reason: &str, style: &Style) {
-        self.say(&format!("{} {reason}", style.paint(Tone::Bad, "✗")));
+/// An answer as it was typed, or what Enter alone stands for.
+///
+/// # Errors
+/// There is no answer.
+pub fn ask(prompt: &Prompt, style: &Style) -> Result<String, Failure> {
+    let explanation = if prompt.explanation.is_empty() { String::new() } else { format!("{}\n", prompt.explanation) };
+    let suggestion = prompt.suggestion.as_ref().map(|suggestion| {
+        let clear = if prompt.is_optional { "; - for none" } else { "" };
+        format!(" [{suggestion}{clear}]")
+    });
+    let question = style.paint(Tone::Strong, &prompt.question);
+    write!(io::stderr().lock(), "\n{explanation}{question}{}: ", suggestion.unwrap_or_default())
+        .map_err(Failure::StandardOutput)?;
+    let mut answer = String::new();
+    let length = io::stdin().lock().take(MAX_ANSWER_LENGTH).read_line(&mut answer);
+    if length.map_err(Failure::StandardOutput)? == 0 {
+        return Err(left());
     }
+    Ok(match (answer.trim(), &prompt.suggestion) {
+        ("", Some(suggestion)) => suggestion.clone(),
+        ("-", _) if prompt.is_optional => String::new(),
+        (answer, _) => answer.to_owned(),
+    })
 }
 
 /// The person has left, and can come back.

@@ -31,7 +31,7 @@ pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
 pub fn commands(policies: &Policies, configuration: &Configuration) -> String {
     let mut lines = vec![
         "#!/bin/sh".to_owned(),
-        "# Run this in its folder, with credentials of the AWS account that the comments name.".to_owned(),
+        "# Run this in its folder. If bucket or key are in another account, run their part with credentials of that one.".to_owned(),
         "set -eu".to_owned(),
     ];
     lines.extend(identity(policies, configuration));
@@ -115,7 +115,7 @@ fn quote(text: &str) -> String {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
+pub mod tests {
     use serde_json::{Value, json};
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
         json!({ "document": text, "isRequired": is_required, "instruction": format!("Put {text} there.") })
     }
 
-    fn policies(changes: &Value) -> Policies {
+    pub fn policies(changes: &Value) -> Policies {
         let mut json = json!({
             "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
             "principalArn": "arn:aws:iam::222222222222:role/audit-export",
@@ -139,7 +139,7 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn configuration(endpoint: &Value) -> Configuration {
+    pub fn configuration(endpoint: &Value) -> Configuration {
         let mut json = configuration_json();
         for (name, value) in endpoint.as_object().unwrap() {
             json["endpointConfiguration"][name] = value.clone();
@@ -151,10 +151,8 @@ mod tests {
     fn a_role_is_created_with_its_policies() {
         let policies = policies(&json!({}));
         insta::assert_snapshot!("commands_role", commands(&policies, &configuration(&json!({}))));
-        assert_eq!(
-            files(&policies).iter().map(|(name, content)| format!("{name}: {content}")).collect::<String>(),
-            "trust-policy.json: {trust}\niam-policy.json: {iam}\nbucket-policy.json: {bucket}\n"
-        );
+        let expected = [(TRUST_POLICY, "{trust}\n"), (IAM_POLICY, "{iam}\n"), (BUCKET_POLICY, "{bucket}\n")];
+        assert_eq!(files(&policies), expected.map(|(name, content)| (name, content.to_owned())));
     }
 
     #[test]

@@ -208,9 +208,10 @@ impl Wizard {
             }
             Question::Field(field) => self.answer_field(field, text).map(|()| Reply::GoOn),
             Question::Confirm => {
-                match parse_yes_or_no(text).ok_or("Answer yes, or no to go through the questions again.")? {
-                    true => self.state.phase = Phase::Creating { since: now },
-                    false => self.ask_again(),
+                if parse_yes_or_no(text).ok_or("Answer yes, or no to go through the questions again.")? {
+                    self.state.phase = Phase::Creating { since: now };
+                } else {
+                    self.ask_again();
                 }
                 Ok(Reply::GoOn)
             }
