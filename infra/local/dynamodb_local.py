@@ -1,0 +1,76 @@
+"""Amazon's DynamoDB Local on its own, for as long as a command runs: its validation and its paging are DynamoDB's.
+
+Usage: dynamodb_local.py COMMAND…, which finds the endpoint in DYNAMODB_ENDPOINT. Ends with the command's exit status; 3 if the
+machine lacks what DynamoDB Local needs.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emulator import free_port
+from settings import TOOL_DIRECTORY, tool_environment
+
+DIRECTORY = TOOL_DIRECTORY / "dynamodb-local"
+DEFAULT_PORT = 8000
+START_SECONDS = 60
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    """Its endpoint, with no table in it."""
+    outcome = subprocess.run([Path(__file__).with_name("dynamodb_local.sh")], check=False)
+    if outcome.returncode != 0:
+        sys.exit(outcome.returncode)
+    port = free_port(DEFAULT_PORT)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [
+                "java", f"-Djava.library.path={DIRECTORY / 'DynamoDBLocal_lib'}", "-jar", DIRECTORY / "DynamoDBLocal.jar",
+                "-inMemory", "-sharedDb", "-port", str(port), "-disableTelemetry",
+            ],
+            cwd=DIRECTORY, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise SystemExit(f"DynamoDB Local did not start:\n{log.read(4096).decode(errors='replace')}")
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
+    except urllib.error.HTTPError:
+        # It has nothing to say to a request without a signature.
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def main(command: list[str]) -> int:
+    with dynamodb_local() as endpoint:
+        environment = tool_environment() | {"DYNAMODB_ENDPOINT": endpoint}
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(main(sys.argv[1:]))
