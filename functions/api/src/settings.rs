@@ -83,6 +83,7 @@ impl Settings {
 }
 
 /// `CUSTOMER_TEMPLATE_URL`: `Some(None)` if the operator has not published the template.
+#[expect(clippy::option_option, reason = "like every reader: `None` if the variable is bad")]
 fn customer_template(environment: &mut Environment) -> Option<Option<TemplateUrl>> {
     let name = "CUSTOMER_TEMPLATE_URL";
     if environment.is_set(name) {

@@ -19,6 +19,7 @@ impl ExportGuidance {
     }
 }
 
+#[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl ExportGuidance {
     /// How the export proves who it is.
