@@ -42,7 +42,7 @@ use crate::events::{
     item as event_item,
     writer::{
         EventTable,
-        tests::{answer, now, serve},
+        tests::{Answer, answer, now, serve},
     },
 };
 
@@ -518,6 +518,25 @@ async fn a_change_of_what_was_changed_since_is_no_change() {
     let collided = transactions(&["None", "ConditionalCheckFailed"]);
     let answer = editor(&[&collided]).update(&full(), &after, &author(), stamp()).await;
     assert_eq!(answer.unwrap_err().kind, ErrorKind::Transient);
+}
+
+/// As ingest's writer, whose test shows that a client as the SDK makes it would follow the service.
+#[tokio::test]
+async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
+    let in_2100 = |status: u16| Answer {
+        headers: "Date: Fri, 01 Jan 2100 00:00:00 GMT\r\n",
+        ..answer(status, serde_json::json!({"__type": "InternalServerError"}))
+    };
+    let (shared, requests) = serve(vec![in_2100(500), in_2100(200), in_2100(200)]);
+    let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+    let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events, NonZeroU8::MIN);
+    for _ in 0..2 {
+        let stamp = Stamp { at: now(), ..stamp() };
+        assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditAnswer::Done);
+    }
+    let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
+    let latest = now();
+    assert!(signed.len() == 3 && signed.iter().all(|signed_at| *signed_at <= latest), "{signed:?}");
 }
 
 #[tokio::test]

@@ -4,12 +4,16 @@
 
 use std::{net::IpAddr, num::NonZeroU8};
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
-use super::{Authentication, Destination, ExportConfiguration};
+use super::{
+    Authentication, ConfigurationId, Destination, ExportConfiguration, access_key::AccessKeyId, arn::RoleArn,
+    description::Description,
+};
 use crate::{
     block::{BlockId, EncodeError, Shard, StoredBlock, pack},
     event::{BodyForm, EventBatch, RejectedEvents},
+    interval::ExportInterval,
     time::Timestamp,
 };
 
@@ -52,8 +56,10 @@ pub struct Stamp {
 }
 
 /// Why a change can't be told. Only a fault of ours leads here: every text in it is bounded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ChangeEventError {
+    #[error("a change can't be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     #[error("the event of a change is refused: {0}")]
     Event(#[from] RejectedEvents),
     #[error("the event of a change can't be encoded: {0}")]
@@ -104,55 +110,145 @@ impl<'a> Change<'a> {
         write_shards: NonZeroU8,
     ) -> Result<ChangeEvent, ChangeEventError> {
         let tenant = &self.subject().key.tenant_id;
-        let event = self.to_json(author, stamp);
-        let batch = EventBatch::parse(tenant.clone(), event.to_string().as_bytes(), BodyForm::Lines)?;
+        let event = serde_json::to_vec(&self.audit_event(author, stamp))?;
+        let batch = EventBatch::parse(tenant.clone(), &event, BodyForm::Lines)?;
         let blocks = pack(tenant, &batch, BlockId::from_parts(stamp.at, stamp.block))?;
         let [block] = <[StoredBlock; 1]>::try_from(blocks).map_err(|_| ChangeEventError::TooLarge)?;
         Ok(ChangeEvent { shard: Shard::draw(stamp.block, write_shards), block })
     }
 
-    fn to_json(self, author: &Author, stamp: Stamp) -> Value {
+    fn audit_event<'b>(self, author: &'b Author, stamp: Stamp) -> AuditEvent<'b>
+    where
+        'a: 'b,
+    {
         let (before, after) = match self {
             Self::Create(after) => (None, Some(after)),
             Self::Update { before, after } => (Some(before), Some(after)),
             Self::Delete(before) => (Some(before), None),
         };
-        let mut told = after.map(settings);
-        if let (Some(before), Some(after), Some(told)) = (before, after, &mut told)
-            && is_other_secret(before, after)
-        {
-            told.insert("secretAccessKey".to_owned(), json!("CHANGED"));
-        }
+        let is_other_secret = before
+            .zip(after)
+            .is_some_and(|(before, after)| is_other_secret(&before.authentication, &after.authentication));
         let subject = self.subject();
-        let mut event = json!({
-            "id": uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
-            "action": self.action(),
-            "actionStatus": "SUCCESS",
-            "actor": {"id": author.subject, "type": "USER"},
-            "eventTimestamp": stamp.at,
-            "targetType": TARGET_TYPE,
-            "targets": [{"id": subject.key.configuration_id, "type": TARGET_TYPE, "name": name(subject)}],
-            "auditPayload": {"type": PAYLOAD_TYPE, "version": 1, "before": before.map(settings), "after": told},
-        });
-        if let Some(ip) = author.ip {
-            event["actorIp"] = json!(ip);
+        AuditEvent {
+            id: uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
+            action: self.action(),
+            action_status: "SUCCESS",
+            actor: Actor { id: &author.subject, kind: "USER" },
+            actor_ip: author.ip,
+            event_timestamp: stamp.at,
+            target_type: TARGET_TYPE,
+            targets: [Target { id: subject.key.configuration_id, kind: TARGET_TYPE, name: name(subject) }],
+            audit_payload: Payload {
+                kind: PAYLOAD_TYPE,
+                version: 1,
+                before: before.map(Settings::of),
+                after: after.map(|after| Settings {
+                    secret_access_key: is_other_secret.then_some("CHANGED"),
+                    ..Settings::of(after)
+                }),
+            },
+            request_id: author.request_id.as_deref(),
         }
-        if let Some(request_id) = &author.request_id {
-            event["requestId"] = json!(request_id);
+    }
+}
+
+/// A change in the Universal Audit Model. The service adds `tenantId` and `receivedTimestamp`, as to any event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuditEvent<'a> {
+    id: uuid::Uuid,
+    action: &'static str,
+    action_status: &'static str,
+    actor: Actor<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_ip: Option<IpAddr>,
+    event_timestamp: Timestamp,
+    target_type: &'static str,
+    targets: [Target<'a>; 1],
+    audit_payload: Payload<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Actor<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    id: ConfigurationId,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u8,
+    before: Option<Settings<'a>>,
+    after: Option<Settings<'a>>,
+}
+
+/// What a person sets, by the names of the API. There is no room for a secret.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings<'a> {
+    id: ConfigurationId,
+    version: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    description: Option<&'a Description>,
+    interval: ExportInterval,
+    enabled: bool,
+    #[serde(flatten)]
+    destination: &'a Destination,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_arn: Option<&'a RoleArn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<&'a AccessKeyId>,
+    /// Only that it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_access_key: Option<&'static str>,
+    start_from: Timestamp,
+}
+
+impl<'a> Settings<'a> {
+    fn of(configuration: &'a ExportConfiguration) -> Self {
+        let (kind, role_arn, access_key_id) = match &configuration.authentication {
+            Authentication::AssumedRole { role_arn } => ("S3_ASSUMED_ROLE", Some(role_arn), None),
+            Authentication::AccessKey { access_key_id, secret: _ } => ("S3_ACCESS_KEY", None, Some(access_key_id)),
+        };
+        Self {
+            id: configuration.key.configuration_id,
+            version: configuration.version,
+            kind,
+            description: configuration.description.as_ref(),
+            interval: configuration.interval,
+            enabled: configuration.enabled,
+            destination: &configuration.destination,
+            role_arn,
+            access_key_id,
+            secret_access_key: None,
+            start_from: configuration.start_from,
         }
-        event
     }
 }
 
 /// What people call it, or else where it exports to.
-fn name(configuration: &ExportConfiguration) -> String {
-    let Destination { bucket_name, .. } = &configuration.destination;
-    configuration.description.as_ref().map_or_else(|| bucket_name.to_string(), ToString::to_string)
+fn name(configuration: &ExportConfiguration) -> &str {
+    let bucket_name = &configuration.destination.bucket_name;
+    configuration.description.as_ref().map_or_else(|| bucket_name.as_str(), Description::as_str)
 }
 
 /// Whether an access key's secret was replaced by another one.
-fn is_other_secret(before: &ExportConfiguration, after: &ExportConfiguration) -> bool {
-    match (&before.authentication, &after.authentication) {
+fn is_other_secret(before: &Authentication, after: &Authentication) -> bool {
+    match (before, after) {
         (Authentication::AccessKey { secret: before, .. }, Authentication::AccessKey { secret: after, .. }) => {
             before != after
         }
@@ -160,43 +256,15 @@ fn is_other_secret(before: &ExportConfiguration, after: &ExportConfiguration) ->
     }
 }
 
-/// What a person sets, by the names of the API. A field is named here or it isn't told: of the secret there is nothing.
-fn settings(configuration: &ExportConfiguration) -> Map<String, Value> {
-    let Destination { bucket_name, bucket_path, region, kms_key_arn, expected_bucket_owner } =
-        &configuration.destination;
-    let (kind, identity, name) = match &configuration.authentication {
-        Authentication::AssumedRole { role_arn } => ("S3_ASSUMED_ROLE", "roleArn", role_arn.as_str()),
-        Authentication::AccessKey { access_key_id, secret: _ } => {
-            ("S3_ACCESS_KEY", "accessKeyId", access_key_id.as_str())
-        }
-    };
-    [
-        ("id", json!(configuration.key.configuration_id)),
-        ("version", json!(configuration.version)),
-        ("type", json!(kind)),
-        ("description", json!(configuration.description)),
-        ("interval", json!(configuration.interval)),
-        ("enabled", json!(configuration.enabled)),
-        ("bucketName", json!(bucket_name)),
-        ("bucketPath", json!(bucket_path)),
-        ("region", json!(region)),
-        ("kmsKeyArn", json!(kms_key_arn)),
-        ("expectedBucketOwner", json!(expected_bucket_owner)),
-        (identity, json!(name)),
-        ("startFrom", json!(configuration.start_from)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into_iter()
-    .collect()
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::configuration::{
-        access_key::{AccessKeyId, SealedSecret},
-        description::{Description, MAX_DESCRIPTION_LENGTH},
+        access_key::SealedSecret,
+        description::MAX_DESCRIPTION_LENGTH,
         test_support::{ID, with_key, with_role},
         update::Edit,
     };
@@ -230,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_creation_is_told_in_full() {
-        let (event, _) = told(Change::Create(&with_role()), &author());
+        let (event, text) = told(Change::Create(&with_role()), &author());
+        assert!(text.starts_with("{\"id\":"), "{text}");
         let expected = json!({
             "id": "00000000-0000-4000-8000-000000000001",
             "action": "CREATE",

@@ -20,14 +20,14 @@ use super::*;
 pub(crate) struct Request {
     pub(crate) operation: String,
     /// `X-Amz-Date`: when it says it was signed.
-    signed_at: Timestamp,
+    pub(crate) signed_at: Timestamp,
     body: Value,
 }
 
 pub(crate) struct Answer {
-    status: u16,
-    headers: &'static str,
-    body: Value,
+    pub(crate) status: u16,
+    pub(crate) headers: &'static str,
+    pub(crate) body: Value,
 }
 
 pub(crate) fn answer(status: u16, body: Value) -> Answer {
