@@ -72,6 +72,8 @@ def _run_sam(endpoint: str) -> None:
 def _parameters() -> dict[str, object]:
     return {
         "Architecture": ARCHITECTURE,
+        # Nothing is there, but the link that the API makes of it can be looked at.
+        "CustomerTemplateUrl": f"https://audit-export-local.s3.{REGION}.amazonaws.com/cloudformation.yaml",
         "DeploymentMode": "development",
         "DevelopmentJwks": _development_jwks(),
         "DevelopmentScheduleExpression": "cron(* * * * ? *)",

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
@@ -203,6 +204,24 @@ def test_other_tests_trust_as_it_is_printed(role: Writer, role_policies: dict[st
     [statement] = trust["Statement"]
     statement["Action"] = statement["Action"][0]
     assert trust == role.account.trust_policy(role.customer.id)
+
+
+def test_the_template_is_linked_to_with_its_parameters(role: Writer, role_policies: dict[str, Any]) -> None:
+    template = role_policies["cloudFormation"]
+    parameters = {parameter["name"]: parameter["value"] for parameter in template["parameters"]}
+    assert parameters["ServiceAccountId"] == role.customer.tenant.stack.account
+    assert parameters["ExternalId"] == role.customer.id
+    assert parameters["RoleName"] == role.role
+    url = urlsplit(template["launchUrl"])
+    assert (url.hostname, url.path, url.query) == (
+        f"{REGION}.console.aws.amazon.com", "/cloudformation/home", f"region={REGION}",
+    )  # fmt: skip
+    path, _, query = url.fragment.partition("?")
+    assert path == "/stacks/create/review"
+    filled_in = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
+    assert filled_in.pop("stackName") == f"audit-export-{role.customer.id}"
+    assert filled_in.pop("templateURL").endswith("amazonaws.com/cloudformation.yaml")
+    assert filled_in == {f"param_{name}": value for name, value in parameters.items()}
 
 
 # ----------------------------------------------------------------------------------------------------------------------
