@@ -17,8 +17,6 @@ const MAX_CODE_LENGTH: usize = 64;
 const MIN_SIMILARITY: f64 = 0.7;
 
 const VERIFICATION: &str = "Verification";
-const VERIFICATION_DESCRIPTION: &str =
-    "Something wrong with an export that `audit-export verify` looked at: `breaks[].code` of its report.";
 const VERIFICATION_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket \
     since, and compare with other copies. If you verified a copy, make it anew first.";
 
@@ -148,6 +146,9 @@ mod tests {
 
     use super::*;
     use crate::output::tests::style;
+
+    const VERIFICATION_DESCRIPTION: &str =
+        "Something wrong with an export that `audit-export verify` looked at: `breaks[].code` of its report.";
 
     fn table(code: &str) -> Result<String, Failure> {
         explain(Some(code), OutputFormat::Table, &style())

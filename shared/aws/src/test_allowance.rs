@@ -99,16 +99,14 @@ mod tests {
 
     type Requests = Arc<Mutex<Vec<UpdateItemInput>>>;
 
-    fn allowance(
-        answer: impl Fn() -> Result<(), UpdateItemError> + Send + Sync + 'static,
-    ) -> (TestAllowance, Requests) {
+    fn allowance(failure: impl Fn() -> Option<UpdateItemError> + Send + Sync + 'static) -> (TestAllowance, Requests) {
         let requests = Requests::default();
         let seen = Arc::clone(&requests);
         let update = mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
             seen.lock().unwrap().push(request.clone());
-            match answer() {
-                Ok(()) => MockResponse::Output(UpdateItemOutput::builder().build()),
-                Err(error) => MockResponse::Error(error),
+            match failure() {
+                None => MockResponse::Output(UpdateItemOutput::builder().build()),
+                Some(error) => MockResponse::Error(error),
             }
         });
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update]);
@@ -121,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_test_is_counted_in_one_write_that_the_bound_is_the_condition_of() {
-        let (allowance, requests) = allowance(|| Ok(()));
+        let (allowance, requests) = allowance(|| None);
         assert_eq!(take(&allowance, "1970-01-01T01:00:59.999Z").await.unwrap(), Permit::Granted);
         assert_eq!(take(&allowance, "1970-01-01T01:01:00Z").await.unwrap(), Permit::Granted);
         let requests = requests.lock().unwrap();
@@ -140,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_bound_it_is_said_when_the_next_minute_begins() {
         let exception = || ConditionalCheckFailedException::builder().build();
-        let (allowance, _) = allowance(move || Err(UpdateItemError::ConditionalCheckFailedException(exception())));
+        let (allowance, _) = allowance(move || Some(UpdateItemError::ConditionalCheckFailedException(exception())));
         for (now, seconds) in [("2026-11-22T10:00:00Z", 60), ("2026-11-22T10:00:59.999Z", 1)] {
             let retry_after = Duration::from_secs(seconds);
             assert_eq!(take(&allowance, now).await.unwrap(), Permit::Exhausted { retry_after });
@@ -150,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_count_that_can_not_be_written_permits_nothing() {
         let exception = || InternalServerError::builder().build();
-        let (allowance, _) = allowance(move || Err(UpdateItemError::InternalServerError(exception())));
+        let (allowance, _) = allowance(move || Some(UpdateItemError::InternalServerError(exception())));
         let error = take(&allowance, "2026-11-22T10:00:00Z").await.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal), "{error:?}");
     }
