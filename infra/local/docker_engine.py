@@ -57,7 +57,7 @@ def engine() -> Iterator[dict[str, str]]:
 
 
 def ensure_base_image(environment: dict[str, str]) -> None:
-    """The official image; or, where no registry is reached, Debian's base system, which can run a static-enough program too."""
+    """The official image; or, where no registry is reached, Debian's base system, whose C library is new enough for the functions."""
     if _docker(environment, "image", "inspect", BASE_IMAGE).returncode == 0:
         return
     print(f"Pulling {BASE_IMAGE}.", flush=True)
