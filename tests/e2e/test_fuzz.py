@@ -44,6 +44,8 @@ HTTP_PERCENT = 20
 CONCURRENCY = 16
 # API Gateway gives up after 29 s.
 TIMEOUT_SECONDS = 29
+# Of values that are chosen by name.
+RIGHT_SHARE = 0.8
 # Busy answers are right where two changes meet, but not as a habit.
 MAX_BUSY_PERCENT = 2
 # Of one request.
@@ -109,16 +111,27 @@ class Victim:
 
 
 @dataclass
+class Values:
+    """Of one field or argument: such that pass for valid, and such that only look like it."""
+
+    right: list[Any]
+    wrong: list[Any]
+
+    def draw(self, choose: random.Random) -> Any:
+        return choose.choice(self.right if choose.random() < RIGHT_SHARE else self.wrong)
+
+
+@dataclass
 class World:
     own: Tenant
     victim: Victim
-    stable_ids: list[str]
-    """Of configurations that stay, as far as the generator decides."""
     doomed_ids: list[str]
     """Of configurations that may be deleted."""
     secrets: list[str]
-    texts: dict[str, list[str]]
-    """Values that pass for valid, by the name of a field or argument."""
+    """Given only where secrets belong: they come back nowhere."""
+    misplaced: list[str]
+    """Given anywhere: as a description they come back, of course, but no error repeats them."""
+    values: dict[str, Values]
     runs: int = 0
 
 
@@ -166,30 +179,41 @@ def world(
     )
 
     # Letters and digits alone pass for a name of GraphQL, too.
-    secrets = [f"{'x'.join(uuid.uuid4().hex for _ in range(2))[:39]}{end}" for end in "a/+"]
+    secrets, misplaced = (
+        [f"{'x'.join(uuid.uuid4().hex for _ in range(2))[:39]}{end}" for end in "a/+"] for _ in range(2)
+    )
     record.secrets.update(secrets)
-    everything = [*stable, *ids, "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"]
-    texts = {
-        "id": everything,
-        "exportConfigurationId": everything,
-        "exportJobId": [f"{i}.{n}" for i in everything for n in ("0", "1", "2", "99999999999999999999", "-1", "x", "")],
-        "after": [*cursors, "", "0", "=", "AAAA", "e30", "eyJ0ZW5hbnRJZCI6InZpY3RpbSJ9", mark, "x" * 5_000],
-        "bucketName": [customer.account.bucket, "fuzzer", "a.b.c", "xn--a", "a--x-s3"],
-        "bucketPath": ["", "a", "a/b", "/", "..", "a//b"],
-        "region": ["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "moon-1"],
-        "roleArn": [
-            customer.account.role_arn("fuzzer"), "arn:aws:iam::111111111111:role/own", "arn:aws-cn:iam::222222222222:role/x",
-            f"arn:aws:iam::444444444444:role/{uuid.uuid4().hex}", "arn:aws:iam::222222222222:role/audit-export/a/b",
-        ],
-        "accessKeyId": ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", customer.configuration["endpointConfiguration"]["accessKeyId"]],
-        "secretAccessKey": secrets,
-        "kmsKeyArn": ["arn:aws:kms:us-east-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/aws/s3"],
-        "expectedBucketOwner": ["333333333333", "12345678901", "000000000000"],
-        "startFrom": ["now", "earliest", "2026-01-31T00:00:00Z", "2026-01-31T00:00:00+25:00", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"],
-        "idempotencyKey": ["fuzzer-1", "fuzzer-2", "x" * 128, "x" * 129],
-        "description": ["", "A description.", "line\nbreak", "\U0001f600" * 256, "x" * 257],
-    }  # fmt: skip
-    yield World(own, victim, stable, doomed, secrets, texts)
+    unknown = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"
+    jobs = [f"{customer.id}.{number}" for number in range(3)]
+    no_jobs = [
+        f"{i}.{n}" for i in [*ids, stable[1], unknown] for n in ("0", "1", "99999999999999999999", "-1", "x", "")
+    ]
+    values = {
+        "id": Values(stable, [*ids, unknown]),
+        "exportConfigurationId": Values(stable, [*ids, unknown]),
+        "exportJobId": Values(jobs, no_jobs),
+        "first": Values([1, 2, 100], [0, -1, 101, 2**31 - 1]),
+        "after": Values(cursors, ["", "0", "=", "AAAA", "e30", "eyJ0ZW5hbnRJZCI6InZpY3RpbSJ9", mark, "x" * 5_000]),
+        "bucketName": Values([customer.account.bucket], ["fuzzer", "a.b.c", "xn--a", "a--x-s3"]),
+        "bucketPath": Values(["a", "a/b"], ["", "/", "..", "a//b"]),
+        "region": Values(["us-east-1"], ["eu-west-1", "us-gov-west-1", "cn-north-1", "moon-1"]),
+        "roleArn": Values(
+            [customer.account.role_arn("fuzzer"), "arn:aws:iam::222222222222:role/audit-export/a/b"],
+            ["arn:aws:iam::111111111111:role/own", "arn:aws-cn:iam::222222222222:role/x"],
+        ),
+        "accessKeyId": Values([customer.credentials.access_key_id, "AKIAIOSFODNN7EXAMPLE"], ["ASIAIOSFODNN7EXAMPLE"]),
+        "secretAccessKey": Values(secrets, ["x"]),
+        "kmsKeyArn": Values(
+            ["arn:aws:kms:us-east-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab"], ["alias/aws/s3"]
+        ),
+        "expectedBucketOwner": Values(["333333333333"], ["12345678901"]),
+        "startFrom": Values(
+            ["now", "earliest", "2026-01-31T00:00:00Z"], ["2026-01-31T00:00:00+25:00", "9999-12-31T23:59:59Z"]
+        ),
+        "idempotencyKey": Values(["fuzzer-1", "fuzzer-2", "x" * 128], ["x" * 129]),
+        "description": Values(["", "A description.", "\U0001f600" * 256], ["line\nbreak", "x" * 257]),
+    }
+    yield World(own, victim, doomed, secrets, misplaced, values)
 
     # Or the schedules would go on to run, every minute, what is left of a hundred configurations.
     for tenant in (own, other):
@@ -258,25 +282,27 @@ class Plausible(graphql.Visitor):
         super().__init__()
         self.world = world
         self.choose = choose
-        self.texts = world.texts
+        self.values = world.values
         if "deleteExportConfiguration" in root_fields:
-            self.texts = self.texts | {"id": [*world.doomed_ids, *world.victim.ids]}
+            self.values = self.values | {"id": Values(world.doomed_ids, world.victim.ids)}
         elif "runExportConfiguration" in root_fields:
             if world.runs >= MAX_RUNS:
-                self.texts = self.texts | {"id": world.victim.ids}
+                self.values = self.values | {"id": Values(world.victim.ids, world.victim.ids)}
             world.runs += 1
 
     def _replace(self, node: Any, *_: Any) -> Any:
-        is_text = isinstance(node.value, graphql.StringValueNode)
-        if not is_text or self.choose.random() < 0.2:
+        if not isinstance(node.value, graphql.StringValueNode | graphql.IntValueNode) or self.choose.random() < 0.1:
             return None
-        if node.name.value in self.texts:
-            value = self.choose.choice(self.texts[node.name.value])
+        if node.name.value in self.values:
+            value = self.values[node.name.value].draw(self.choose)
         elif self.choose.random() < 0.1:
-            value = self.choose.choice(self.world.secrets)
+            value = self.choose.choice(self.world.misplaced)
         else:
             return None
-        return type(node)(name=node.name, value=graphql.StringValueNode(value=value))
+        literal = (
+            graphql.IntValueNode(value=str(value)) if isinstance(value, int) else graphql.StringValueNode(value=value)
+        )
+        return type(node)(name=node.name, value=literal)
 
     enter_argument = _replace
     enter_object_field = _replace
@@ -360,7 +386,7 @@ def break_value(value: Any, choose: random.Random, extra: list[str]) -> Any:
 
 def graphql_request(text: str, schema: graphql.GraphQLSchema, world: World, choose: random.Random) -> Request:
     """Makes a document more dangerous."""
-    extra = [*world.secrets, *world.victim.ids]
+    extra = [*world.misplaced, *world.victim.ids]
     variables: Any = {}
     document = graphql.parse(text)
     document = graphql.visit(document, Plausible(world, choose, root_fields(document)))
@@ -385,7 +411,7 @@ def http_requests(world: World, choose: random.Random) -> Iterator[Request]:
     """Wrong below GraphQL, and wrong events; without end."""
     query = b'{"query": "{ getAllExportConfigurations { id } }"}'
     event = b'{"id": "1", "eventTimestamp": "2026-01-31T00:00:00Z"}'
-    secret = world.secrets[0].encode()
+    secret = world.misplaced[0].encode()
     methods = ["POST"] * 12 + ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]
     types: list[str | bytes | None] = [
         None, "", "application/json", "application/json; charset=utf-8", "application/json; charset=utf-16", "text/plain",
@@ -500,6 +526,10 @@ def faults(answer: Answer, world: World, codes: dict[str, set[str]]) -> Iterator
         yield "neither data nor errors"
     if body.get("errors") == []:
         yield "no error among the errors"
+    errors = json.dumps(body.get("errors"))
+    for secret in world.misplaced:
+        if secret in errors:
+            yield f"repeats {secret[:10]}…"
     known = codes["GraphQL"] if is_graphql else codes["HTTP"] | codes["Ingest"]
     for error in body.get("errors", []):
         extensions = error.get("extensions", {})
