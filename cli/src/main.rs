@@ -5,6 +5,7 @@ mod access;
 mod api;
 mod commands;
 mod failure;
+mod hidden_input;
 mod model;
 mod output;
 mod profile;

@@ -533,8 +533,8 @@ mod tests {
         assert_eq!(begin(Some(state.clone()), URL.to_owned()).unwrap(), state);
         assert_eq!(begin(Some(state.clone()), "https://example.org/".to_owned()).unwrap_err().exit_code(), 2);
         assert_eq!(begin(None, URL.to_owned()).unwrap().url, URL);
-        let stale = State { phase: wizard::Phase::Creating { since: Timestamp::UNIX_EPOCH }, ..state };
-        assert_eq!(begin(Some(stale), URL.to_owned()).unwrap_err().exit_code(), 12);
+        let left_long_ago = State { phase: wizard::Phase::Creating { since: Timestamp::UNIX_EPOCH }, ..state };
+        assert_eq!(begin(Some(left_long_ago), URL.to_owned()).unwrap_err().exit_code(), 12);
     }
 
     #[test]

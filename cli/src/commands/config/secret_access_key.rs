@@ -10,7 +10,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::file::{ConfigurationFile, Field, Value};
-use crate::{failure::Failure, secret::Secret};
+use crate::{failure::Failure, hidden_input, secret::Secret, text::printable};
 
 /// The environment variable that may hold the secret access key.
 pub const SECRET_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";
@@ -80,8 +80,7 @@ pub fn ask(access_key_id: &str) -> Result<Secret, Failure> {
             reason: format!("is missing: give it in the JSON file, with --secret-file, or in {SECRET_VARIABLE}"),
         });
     }
-    let terminal = console::Term::stderr();
-    let question = format!("Secret access key of {} (not shown): ", crate::text::printable(access_key_id));
-    let text = terminal.write_str(&question).and_then(|()| terminal.read_secure_line()).map(Zeroizing::new);
-    Ok(Secret::trimmed(&text.map_err(Failure::StandardOutput)?))
+    let question = format!("Secret access key of {} (not shown): ", printable(access_key_id));
+    let text = hidden_input::ask(&question).map_err(Failure::StandardOutput)?;
+    Ok(Secret::trimmed(&text))
 }
