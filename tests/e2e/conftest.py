@@ -7,6 +7,7 @@ Nothing in here plays a part of the service: every answer comes from the deploye
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import uuid
@@ -33,7 +34,7 @@ from local_stack import (
     Stack,
     wait_until,
 )
-from settings import CLI, TOKEN_AUDIENCE, TOKEN_DIRECTORY, TOKEN_ISSUER
+from settings import CLI, LOCAL, TOKEN_AUDIENCE, TOKEN_DIRECTORY, TOKEN_ISSUER
 
 ROLE_ACCOUNT = "222222222222"
 KEY_ACCOUNT = "333333333333"
@@ -42,6 +43,8 @@ SHARDS = 16
 SETTLE_SECONDS = 3.5
 EXPORT_TIMEOUT_SECONDS = 60
 TOKEN_LIFETIME_SECONDS = 3_600
+# What the workers of a run in parallel leave to the tests that look back over it.
+RECORDS = LOCAL / "records"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,12 +79,29 @@ class Record:
     def keep(self, answer: requests.Response, *_: Any, **__: Any) -> None:
         self.answers.append(f"{dict(answer.headers)}\n{answer.text}")
 
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"secrets": sorted(self.secrets), "answers": self.answers}))
+
+    def add(self, path: Path) -> None:
+        kept = json.loads(path.read_text())
+        self.secrets.update(kept["secrets"])
+        self.answers.extend(kept["answers"])
+
 
 @pytest.fixture(scope="session")
-def record() -> Record:
+def record() -> Iterator[Record]:
+    """Of this process; without workers, or after them, of all that ran before."""
     private_key = (TOKEN_DIRECTORY / "private-key.pem").read_text()
     # A line alone would already be too much.
-    return Record(secrets={line for line in private_key.splitlines() if line and not line.startswith("-----")})
+    record = Record(secrets={line for line in private_key.splitlines() if line and not line.startswith("-----")})
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        for path in sorted(RECORDS.glob("*.json")):
+            record.add(path)
+    yield record
+    if worker is not None:
+        record.write(RECORDS / f"{worker}.json")
 
 
 @pytest.fixture(scope="session")
