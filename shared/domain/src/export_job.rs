@@ -4,8 +4,8 @@
 use std::fmt;
 
 use crate::{
-    configuration::{ConfigurationId, ExportConfiguration},
-    connection::ConnectionError,
+    configuration::{ConfigurationId, ExportConfiguration, ExportProgress},
+    connection::{Connection, ConnectionError},
     digest::{DigestObject, Gap},
     export_run::{Checkpoint, RunRecord, RunState, WindowId},
     time::Timestamp,
@@ -84,12 +84,17 @@ impl ExportFailure {
         }
     }
 
-    /// How the last run failed, if it did.
+    /// How the last run failed, if it did, and unless the customer has changed or tested the connection since: then what
+    /// it failed at may be mended, and nothing is known until the next run.
     fn last(configuration: &ExportConfiguration) -> Option<Self> {
-        match configuration.connection.error() {
-            Some(error) => Some(Self::Connection(error.clone())),
-            None => (configuration.progress.consecutive_failures > 0).then_some(Self::Service),
-        }
+        let ExportProgress { consecutive_failures, last_failure_at, .. } = configuration.progress;
+        let found_at = match &configuration.connection {
+            Connection::Failed { error, .. } => return Some(Self::Connection(error.clone())),
+            Connection::Success { checked_at } => *checked_at,
+            Connection::Pending => configuration.updated_at,
+        };
+        let is_news = last_failure_at.is_some_and(|failed_at| failed_at < found_at);
+        (consecutive_failures > 0 && !is_news).then_some(Self::Service)
     }
 }
 

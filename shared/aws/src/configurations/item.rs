@@ -49,7 +49,7 @@ pub(super) mod attribute {
     pub(crate) const CONNECTION_ERROR: &str = "connectionError";
     pub(crate) const EXPORTED_THROUGH: &str = "exportedThrough";
     pub(crate) const LAST_EXPORT_AT: &str = "lastExportAt";
-    /// Tells a report of a run that comes late from a new one; otherwise for operators.
+    /// Tells a report of a run that comes late from a new one, and a failure that was mended since from one that wasn't.
     pub(crate) const LAST_FAILURE_AT: &str = "lastFailureAt";
     /// Not there before the first run.
     pub(crate) const CONSECUTIVE_FAILURES: &str = "consecutiveFailures";
@@ -161,6 +161,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if progress.consecutive_failures > 0 {
         set(attribute::CONSECUTIVE_FAILURES, number(progress.consecutive_failures));
     }
+    if let Some(last_failure_at) = progress.last_failure_at {
+        set(attribute::LAST_FAILURE_AT, text(last_failure_at));
+    }
     set(attribute::CREATED_BY, text(&configuration.created_by));
     set(attribute::CREATED_AT, text(configuration.created_at));
     set(attribute::UPDATED_BY, text(&configuration.updated_by));
@@ -250,6 +253,7 @@ impl Attributes<'_> {
             exported_through: self.optional(attribute::EXPORTED_THROUGH, |text| Timestamp::parse(text).ok())?,
             last_export_at: self.optional(attribute::LAST_EXPORT_AT, |text| Timestamp::parse(text).ok())?,
             consecutive_failures: if has_failures { self.number(attribute::CONSECUTIVE_FAILURES)? } else { 0 },
+            last_failure_at: self.optional(attribute::LAST_FAILURE_AT, |text| Timestamp::parse(text).ok())?,
         })
     }
 

@@ -91,6 +91,7 @@ fn full() -> ExportConfiguration {
             exported_through: Some(at("2026-11-21T22:00:00Z")),
             last_export_at: Some(at("2026-11-21T22:20:05Z")),
             consecutive_failures: 2,
+            last_failure_at: Some(at("2026-11-22T00:00:01Z")),
         },
         created_by: "user-1".to_owned(),
         created_at: at("2026-11-21T00:00:00Z"),

@@ -155,6 +155,8 @@ pub struct ExportProgress {
     pub last_export_at: Option<Timestamp>,
     /// Runs that failed since then.
     pub consecutive_failures: u32,
+    /// When the last of all runs that failed did. `None`: none has.
+    pub last_failure_at: Option<Timestamp>,
 }
 
 /// The account that this service runs in: customers' trust policies name it, and no customer's role may lie in it.

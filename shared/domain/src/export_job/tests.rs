@@ -34,7 +34,7 @@ fn configuration(connection: Connection, consecutive_failures: u32) -> ExportCon
         start_from: at("2026-11-21T00:00:00Z"),
         created_at: at("2026-11-21T00:00:00Z"),
         connection,
-        progress: ExportProgress { consecutive_failures, ..ExportProgress::default() },
+        progress: ExportProgress { consecutive_failures, last_failure_at: Some(now()), ..ExportProgress::default() },
         ..test_support::with_role()
     }
 }
@@ -169,6 +169,21 @@ fn a_failure_tells_what_to_change() {
     };
     assert_eq!(reason(failed(), 1).as_deref(), Some("Allow s3:PutObject."));
     assert_eq!(reason(Connection::Success { checked_at: now() }, 1).as_deref(), Some(SERVICE_FAILURE));
+}
+
+#[test]
+fn a_failure_that_the_customer_has_mended_is_not_put_down_to_us() {
+    let runs = snapshot(Some(window(Checkpoint::default())), None);
+    let (before, after) = (at("2026-11-22T11:59:59.999Z"), at("2026-11-22T12:00:00.001Z"));
+    let status = |configuration: ExportConfiguration| unfinished(&configuration, &runs).unwrap().status;
+    let ours = ExportJobStatus::Failed(ExportFailure::Service);
+    // A test that succeeded before the failure, perhaps in the same run, or after it.
+    assert_eq!(status(configuration(Connection::Success { checked_at: before }, 1)), ours);
+    assert_eq!(status(configuration(Connection::Success { checked_at: after }, 1)), ExportJobStatus::Pending);
+    // Another destination or role, not tested yet.
+    let updated = |updated_at| ExportConfiguration { updated_at, ..configuration(Connection::Pending, 1) };
+    assert_eq!(status(updated(before)), ours);
+    assert_eq!(status(updated(after)), ExportJobStatus::Pending);
 }
 
 #[test]
