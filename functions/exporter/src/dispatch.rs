@@ -53,7 +53,7 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
 mod tests {
     use std::time::Duration;
 
-    use domain::{export_run::PlanLimits, interval::ExportSchedule};
+    use domain::{export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
     use export::run::EngineSettings;
     use runtime::environment::DeploymentMode;
 
@@ -72,6 +72,7 @@ mod tests {
                 settle: Duration::from_mins(20),
                 retention: Duration::from_hours(24),
                 grace: Duration::ZERO,
+                encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },

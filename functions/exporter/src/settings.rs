@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule};
+use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
 use export::run::EngineSettings;
 use runtime::{
     environment::{DeploymentMode, Environment},
@@ -48,6 +48,7 @@ impl Settings {
                 settle: schedule?.settle,
                 retention: retention?,
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
+                encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },
             schedule: schedule?,

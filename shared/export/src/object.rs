@@ -1,4 +1,4 @@
-//! Joining blocks into the next object of a window.
+//! Bringing blocks into the next object of a window.
 
 use bytes::Bytes;
 use domain::{
@@ -6,17 +6,22 @@ use domain::{
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
     export_run::{Checkpoint, Plan},
-    gzip::ObjectEncoder,
+    gzip::{EncoderVersion, ObjectEncoder, ObjectError},
     object_key,
     tenant::TenantId,
 };
 use sha2::{Digest, Sha256};
+use tokio::task::yield_now;
 
 use crate::{
     CORRUPT_BLOCK,
     merge::BlockMerge,
     ports::{BlockSource, PortError},
 };
+
+/// How much NDJSON is brought into an object before whatever else the run is doing has its turn: requests on their way need
+/// to be fed meanwhile. Compressing so much anew takes about 10 ms.
+const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
 /// An object of the export, complete in memory.
 #[derive(Clone, Debug)]
@@ -35,6 +40,7 @@ pub(crate) async fn assemble_next(
     blocks: &mut BlockMerge<'_, impl BlockSource>,
     key: &ConfigurationKey,
     plan: &Plan,
+    encoder_version: EncoderVersion,
     delivered: Checkpoint,
 ) -> Result<Option<DataObject>, PortError> {
     let Some(first) = blocks.peek().await? else { return Ok(None) };
@@ -42,7 +48,8 @@ pub(crate) async fn assemble_next(
     let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
     let mut last_block = first_block;
     let day = first_block.timestamp().utc_day();
-    let mut encoder = ObjectEncoder::new();
+    let mut encoder = ObjectEncoder::new(encoder_version);
+    let mut turn_ends_at = TURN_RAW_LENGTH;
     while let Some(next) = blocks.peek().await?.map(|block| block.id) {
         let is_full = encoder.stored_length() as u64 >= plan.limits.target_stored_length
             || encoder.raw_length() >= plan.limits.target_raw_length;
@@ -54,9 +61,13 @@ pub(crate) async fn assemble_next(
         last_block = block.id;
         oldest_event = oldest_event.min(block.oldest_event);
         newest_event = newest_event.max(block.newest_event);
-        encoder.push(&block);
+        encoder.push(block).map_err(unusable)?;
+        if encoder.raw_length() >= turn_ends_at {
+            turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
+            yield_now().await;
+        }
     }
-    let object = encoder.finish();
+    let object = encoder.finish().map_err(unusable)?;
     let description = DigestObject {
         bucket: plan.destination.bucket_name.clone(),
         key: object_key::data_object(&plan.destination, key.configuration_id, first_block, last_block),
@@ -79,6 +90,11 @@ pub(crate) async fn assemble_next(
         stored_bytes: delivered.stored_bytes + description.stored_length,
     };
     Ok(Some(DataObject { description, bytes: object.bytes, checkpoint }))
+}
+
+fn unusable(error: ObjectError) -> PortError {
+    let operation = if matches!(error, ObjectError::Corrupt(_)) { CORRUPT_BLOCK } else { "encode object" };
+    PortError::internal(operation, error.to_string())
 }
 
 /// A block that is corrupt, or that another tenant's key or another id was put on, stops the run before anything of it

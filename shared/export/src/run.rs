@@ -7,7 +7,7 @@ use domain::{
     configuration::ExportConfiguration,
     connection::{Connection, ConnectionFailure},
     export_run::{HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window},
-    gzip::ENCODER_VERSION,
+    gzip::EncoderVersion,
     time::Timestamp,
 };
 use futures::future::{Either, join, select};
@@ -53,6 +53,8 @@ pub struct EngineSettings {
     pub retention: Duration,
     /// How long after that its block is still sure to be there, for windows that were begun before.
     pub grace: Duration,
+    /// That of new plans.
+    pub encoder_version: EncoderVersion,
     /// Those of new plans.
     pub limits: PlanLimits,
 }
@@ -254,7 +256,7 @@ where
             let now = self.clock.now();
             let plan = || Plan {
                 destination: destination.clone(),
-                encoder_version: ENCODER_VERSION,
+                encoder_version: self.settings.encoder_version.number(),
                 limits: self.settings.limits,
             };
             let Some(mut window) = state.window_through(through, retention_floor, now, plan) else {
@@ -350,13 +352,13 @@ where
         }
         let intended = if self.is_stale(window) { Some(self.runs.intents(lease, window.id).await?) } else { None };
         let plan = window.plan.clone();
-        if plan.encoder_version != ENCODER_VERSION {
+        let Some(encoder_version) = EncoderVersion::from_number(plan.encoder_version) else {
             let detail = format!("the window was planned with encoder {}", plan.encoder_version);
             return Err(PortError::internal("encode objects", detail));
-        }
+        };
         let sink = self.connector.connect(configuration, &plan.destination).await?;
         let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
-        let mut ready = assemble_next(&mut blocks, &lease.key, &plan, window.checkpoint).await?;
+        let mut ready = assemble_next(&mut blocks, &lease.key, &plan, encoder_version, window.checkpoint).await?;
         while let Some(object) = ready {
             let is_given_up = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
             if window.is_full() || is_given_up {
@@ -370,7 +372,7 @@ where
             }
             let (delivered, following) = join(
                 self.deliver(lease, window, &object, &sink),
-                assemble_next(&mut blocks, &lease.key, &plan, object.checkpoint),
+                assemble_next(&mut blocks, &lease.key, &plan, encoder_version, object.checkpoint),
             )
             .await;
             delivered?;

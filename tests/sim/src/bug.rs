@@ -16,6 +16,8 @@ pub enum KnownBug {
     WindowNotStored,
     /// A retry makes its own plan, with the sizes of whatever is deployed now.
     PlanNotStored,
+    /// A retry encodes as whatever is deployed now does, not as the plan says.
+    EncoderNotStored,
     /// The checkpoint is stored with the intent, before the object is in the bucket.
     CheckpointBeforeCompletion,
     /// A run that goes on skips the first page of what is left.

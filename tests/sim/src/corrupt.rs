@@ -19,7 +19,7 @@ use crate::{
     check::{self, Question},
     faults::Weather,
     history::{INTERVAL, ORIGIN, Verdict, create_configuration, in_simulated_time},
-    large::{LIMITS, invoke, store_blocks},
+    large::{RELEASE, invoke, store_blocks},
     ports::Ports,
     world::World,
 };
@@ -68,7 +68,7 @@ async fn play(corruption: Corruption) -> Option<Corrupt> {
 
     let through = world.now().saturating_sub(MIN_SETTLE);
     let request = |key: &ConfigurationKey| RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
-    let ports = Ports::new(&world, Duration::ZERO, LIMITS);
+    let ports = Ports::new(&world, Duration::ZERO, RELEASE);
     let stopped = invoke(&ports, &request(first), 1).await;
     let prefix = first.configuration_id.to_string();
     let is_written = |name: &&String| name.starts_with(&prefix);

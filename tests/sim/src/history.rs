@@ -13,6 +13,7 @@ use domain::{
     },
     connection::Connection,
     export_run::{MAX_CLOCK_SKEW, MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
+    gzip::EncoderVersion,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -27,7 +28,7 @@ use crate::{
     bug::KnownBug,
     check,
     faults::{Weather, millis},
-    ports::{PAGE_BLOCKS, Ports},
+    ports::{PAGE_BLOCKS, Ports, Release},
     process::{Doom, Process},
     world::{Message, World},
 };
@@ -422,15 +423,18 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             Doom::None
         };
         let ahead = state.chance.between(Duration::ZERO, SKEW / 2);
-        // Deploys change the sizes.
+        // Deploys change the sizes and the encoder, to and fro.
         let limits = PlanLimits {
             target_stored_length: 60 + state.chance.below(400),
             target_raw_length: 200 + state.chance.below(2_000),
             part_size: 40 + state.chance.below(200),
             max_objects: 2 + state.chance.below(6),
         };
+        let encoder_version =
+            if state.chance.happens(500) { EncoderVersion::Joining } else { EncoderVersion::Recompressing };
+        let release = Release { encoder_version, limits };
         let holder = format!("invocation-{}", state.number());
-        (Ports::new(world, ahead, limits), doom, holder)
+        (Ports::new(world, ahead, release), doom, holder)
     };
     let engine = ExportEngine {
         configurations: &ports,
@@ -443,7 +447,8 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             settle: scenario.settle,
             retention: scenario.retention,
             grace: scenario.grace.saturating_sub(GRACE_MARGIN),
-            limits: ports.limits,
+            encoder_version: ports.release.encoder_version,
+            limits: ports.release.limits,
         },
         holder: &holder,
         deadline: world.now().saturating_add(INVOCATION),

@@ -7,6 +7,7 @@ use domain::{
     block::{BlockId, SHARDS, Shard, encode_block},
     configuration::ConfigurationKey,
     export_run::{MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
+    gzip::EncoderVersion,
     time::Timestamp,
 };
 use export::{
@@ -19,13 +20,15 @@ use crate::{
     check::{self, Question},
     faults::Weather,
     history::{INTERVAL, LONG_RETENTION, ORIGIN, Verdict, create_configuration, in_simulated_time},
-    ports::Ports,
+    ports::{Ports, Release},
     world::World,
 };
 
 /// Sizes that make many objects of few bytes.
-pub(crate) const LIMITS: PlanLimits =
-    PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 };
+pub(crate) const RELEASE: Release = Release {
+    encoder_version: EncoderVersion::CURRENT,
+    limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },
+};
 
 /// How the two were served.
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ async fn play(blocks: u64) -> Large {
     let (mut slices, mut small_done_at, mut peak_page_bytes) = (0, 0, 0);
     while let Some(request) = queue.pop_front() {
         slices += 1;
-        let ports = Ports::new(&world, Duration::ZERO, LIMITS);
+        let ports = Ports::new(&world, Duration::ZERO, RELEASE);
         let outcome = invoke(&ports, &request, slices).await;
         peak_page_bytes = peak_page_bytes.max(ports.peak_page_bytes());
         match outcome {
@@ -91,7 +94,8 @@ pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> 
             settle: MIN_SETTLE,
             retention: LONG_RETENTION,
             grace: LONG_RETENTION,
-            limits: ports.limits,
+            encoder_version: ports.release.encoder_version,
+            limits: ports.release.limits,
         },
         holder: &format!("invocation-{number}"),
         deadline: ports.world.now().saturating_add(Duration::from_mins(12)),

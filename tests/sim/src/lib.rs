@@ -15,9 +15,11 @@ mod large;
 mod many;
 mod ports;
 mod process;
+mod upgrade;
 mod world;
 
 pub use corrupt::{Corrupt, Corruption, run_corrupt};
 pub use history::{Verdict, run};
 pub use large::{Large, run_large};
 pub use many::{Outcome, run_many};
+pub use upgrade::{Upgrade, run_upgrade};

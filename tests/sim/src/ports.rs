@@ -16,6 +16,7 @@ use domain::{
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, Hex32},
     export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
+    gzip::EncoderVersion,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -40,21 +41,28 @@ const SESSION: Duration = Duration::from_mins(4);
 /// The fingerprint of the simulated signing key.
 pub(crate) const FINGERPRINT: Hex32 = Hex32([7; 32]);
 
+/// What differs between deploys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    pub(crate) encoder_version: EncoderVersion,
+    pub(crate) limits: PlanLimits,
+}
+
 /// One process's view of the world.
 #[derive(Clone, Debug)]
 pub(crate) struct Ports {
     pub(crate) world: Arc<World>,
     /// How far this process's clock is ahead of the true time.
     pub(crate) ahead: Duration,
-    /// The sizes in the code that this process runs.
-    pub(crate) limits: PlanLimits,
+    /// What the code that this process runs would plan.
+    pub(crate) release: Release,
     memory: Arc<Memory>,
     seen_shards: Arc<Mutex<BTreeSet<Shard>>>,
 }
 
 impl Ports {
-    pub(crate) fn new(world: &Arc<World>, ahead: Duration, limits: PlanLimits) -> Self {
-        Self { world: Arc::clone(world), ahead, limits, memory: Arc::default(), seen_shards: Arc::default() }
+    pub(crate) fn new(world: &Arc<World>, ahead: Duration, release: Release) -> Self {
+        Self { world: Arc::clone(world), ahead, release, memory: Arc::default(), seen_shards: Arc::default() }
     }
 
     fn has(&self, bug: KnownBug) -> bool {
@@ -356,7 +364,10 @@ impl Ports {
         }
         if let Some(window) = &mut state.window {
             if self.has(KnownBug::PlanNotStored) {
-                window.plan.limits = self.limits;
+                window.plan.limits = self.release.limits;
+            }
+            if self.has(KnownBug::EncoderNotStored) {
+                window.plan.encoder_version = self.release.encoder_version.number();
             }
             if self.has(KnownBug::RetentionByDeletion) {
                 window.gap = None;

@@ -3,8 +3,9 @@
 #![expect(clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use clap::ValueEnum;
+use domain::gzip::EncoderVersion;
 use export::run::RunOutcome;
-use simulation::{Corruption, bug::KnownBug, run, run_corrupt, run_large, run_many};
+use simulation::{Corruption, bug::KnownBug, run, run_corrupt, run_large, run_many, run_upgrade};
 
 /// Histories of one test run; `make sim` plays more.
 const HISTORIES: u64 = 10_000;
@@ -55,6 +56,39 @@ fn a_corrupt_block_stops_its_tenant_alone_and_loses_nothing() {
         assert_eq!(corrupt.objects_written, 0, "{corruption:?}");
         assert!(matches!(&corrupt.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{corruption:?}");
         assert_eq!(corrupt.verdict.violations, Vec::<String>::new(), "{corruption:?}");
+    }
+}
+
+/// Whatever await the old program dies at: if it had begun the window, the new one writes the old one's bytes.
+#[test]
+fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes() {
+    let [joining, recompressing] = EncoderVersion::ALL;
+    for (before, after) in [(joining, recompressing), (recompressing, joining)] {
+        let export = |dies_at_poll| {
+            let Some(upgrade) = run_upgrade(before, dies_at_poll, after) else {
+                panic!("the simulation could not start")
+            };
+            assert_eq!(upgrade.verdict.violations, Vec::<String>::new(), "{before:?} dies at {dies_at_poll:?}");
+            upgrade
+        };
+        let begun = export(None);
+        let not_begun = export(Some(1));
+        assert!(begun.objects != not_begun.objects, "the encoders give the same");
+        let (mut in_between, mut at_poll) = (0, 1);
+        loop {
+            at_poll += 1;
+            let upgrade = export(Some(at_poll));
+            if upgrade.verdict.crashes == 0 {
+                break;
+            }
+            let is_whole = upgrade.objects == begun.objects || upgrade.objects == not_begun.objects;
+            assert!(is_whole, "{before:?} dies at {at_poll}");
+            if upgrade.objects_before > 0 {
+                assert_eq!(upgrade.objects, begun.objects, "{before:?} dies at {at_poll}");
+                in_between += u64::from(upgrade.objects_before < begun.objects.len());
+            }
+        }
+        assert!(in_between > 10, "{before:?} died {in_between} times between objects");
     }
 }
 

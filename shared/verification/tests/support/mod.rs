@@ -22,7 +22,7 @@ use domain::{
         DIGEST_VERSION, Digest, DigestObject, DigestReference, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
         digest_name,
     },
-    gzip::ObjectEncoder,
+    gzip::{EncoderVersion, ObjectEncoder},
     object_key,
     tenant::TenantId,
     time::Timestamp,
@@ -165,16 +165,16 @@ impl Export {
         let mut objects = Vec::new();
         for (index, count) in events.iter().enumerate() {
             let received = from.saturating_add(Duration::from_secs(60 * (index as u64 + 1)));
-            let mut encoder = ObjectEncoder::new();
+            let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
             let first = BlockId::from_parts(received, 7);
             for (id, count) in [(first, count.div_ceil(2)), (first.next(), count / 2)] {
                 let raw: String = (0..count).map(|event| format!("{{\"id\":\"{id}-{event}\"}}\n")).collect();
                 if !raw.is_empty() {
                     let block = encode_block(&self.key.tenant_id, id, raw.as_bytes(), from, received).unwrap();
-                    encoder.push(&block);
+                    encoder.push(block).unwrap();
                 }
             }
-            let object = encoder.finish();
+            let object = encoder.finish().unwrap();
             let last = if *count > 1 { first.next() } else { first };
             let name = object_key::data_object_name(first, last);
             objects.push(DigestObject {

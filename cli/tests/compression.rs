@@ -1,0 +1,133 @@
+//! How well files compress that are made of the blocks of producers of every kind, on this program's own audit events.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{fs, time::Duration};
+
+use audit_export::event_generator::EventGenerator;
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, StoredBlock, pack},
+    event::{BodyForm, EventBatch},
+    gzip::{EncoderVersion, ObjectEncoder},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use flate2::{Compress, Compression, FlushCompress};
+
+/// Events of one file: about 5 MB, several stretches.
+const EVENTS: usize = 8_000;
+
+/// The blocks that a producer's requests of `size` events each become.
+fn blocks(events: usize, size: usize) -> Vec<StoredBlock> {
+    let tenant = TenantId::parse("acme").unwrap();
+    let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    let spacing = Duration::from_millis(250);
+    let mut generator = EventGenerator::new(tenant.clone(), 1, start, spacing);
+    let mut received = start;
+    let mut blocks = Vec::new();
+    for _ in 0..events / size {
+        let mut body = Vec::new();
+        for _ in 0..size {
+            generator.write_next(&mut body).unwrap();
+        }
+        received = received.saturating_add(spacing * u32::try_from(size).unwrap());
+        let batch = EventBatch::parse(tenant.clone(), &body, BodyForm::Lines).unwrap();
+        blocks.extend(pack(&tenant, &batch, BlockId::lowest_at(received)).unwrap());
+    }
+    blocks
+}
+
+fn encode(version: EncoderVersion, blocks: &[StoredBlock]) -> Bytes {
+    let mut encoder = ObjectEncoder::new(version);
+    for block in blocks {
+        encoder.push(block.clone()).unwrap();
+    }
+    encoder.finish().unwrap().bytes
+}
+
+/// The stored bytes of all blocks' events in one stream that nothing interrupts.
+fn whole(blocks: &[StoredBlock], level: u32) -> usize {
+    let raw: Vec<u8> = blocks.iter().flat_map(|block| block.inflate().unwrap()).collect();
+    let mut stored = Vec::with_capacity(raw.len());
+    Compress::new(Compression::new(level), false).compress_vec(&raw, &mut stored, FlushCompress::Finish).unwrap();
+    stored.len()
+}
+
+#[test]
+fn a_file_of_small_blocks_is_at_most_a_tenth_longer_than_one_stream() {
+    for size in [1, 2, 5, 10, 20, 50] {
+        let blocks = blocks(EVENTS, size);
+        let (file, whole) = (encode(EncoderVersion::CURRENT, &blocks).len(), whole(&blocks, 6));
+        // Its ratio is at least nine tenths of the stream's.
+        assert!(file * 9 <= whole * 10, "blocks of {size}: {file} bytes, as one stream {whole}");
+    }
+}
+
+#[test]
+fn large_blocks_are_copied() {
+    for size in [100, 500] {
+        let blocks = blocks(EVENTS, size);
+        assert_eq!(
+            encode(EncoderVersion::CURRENT, &blocks),
+            encode(EncoderVersion::Joining, &blocks),
+            "blocks of {size}"
+        );
+    }
+}
+
+/// A few small blocks between large ones, or the other way round, change neither what is copied nor what isn't by much.
+#[test]
+fn a_file_of_mixed_blocks_loses_at_most_a_fifth() {
+    let (small, large) = (blocks(200, 1), blocks(EVENTS, 100));
+    for every in [1, 3, 20] {
+        let mut mixed = Vec::new();
+        for (number, block) in large.iter().enumerate() {
+            mixed.push(block.clone());
+            mixed.extend((number % every == 0).then(|| small.get(number).cloned()).flatten());
+        }
+        let (file, whole) = (encode(EncoderVersion::CURRENT, &mixed).len(), whole(&mixed, 6));
+        assert!(file * 8 <= whole * 10, "every {every}: {file} bytes, as one stream {whole}");
+    }
+}
+
+/// The table of docs/adr/short-blocks-are-compressed-anew.md:
+/// `cargo test --release -p audit-export --test compression -- --ignored --nocapture table`.
+#[test]
+#[ignore = "prints figures, proves nothing"]
+#[expect(clippy::print_stderr, clippy::cast_precision_loss, reason = "a table of figures")]
+fn table() {
+    let repeated = |work: &dyn Fn() -> usize| {
+        let mut seconds: Vec<f64> = (0..3)
+            .map(|_| {
+                let before = processor_seconds();
+                assert!(work() > 0);
+                processor_seconds() - before
+            })
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds[1]
+    };
+    eprintln!(
+        "events per block | stored bytes per block | one stream | copied | lost | CPU s/GB | anew | lost | CPU s/GB"
+    );
+    for size in [1, 2, 5, 10, 20, 50, 70, 100, 200, 500] {
+        let blocks = blocks(64_000, size);
+        let raw: f64 = blocks.iter().map(|block| f64::from(block.raw_length)).sum();
+        let stored: usize = blocks.iter().map(|block| block.deflate.len()).sum();
+        let whole = raw / whole(&blocks, 6) as f64;
+        let mut row = format!("{size} | {} | {whole:.2}", stored / blocks.len());
+        for version in EncoderVersion::ALL {
+            let ratio = raw / encode(version, &blocks).len() as f64;
+            let seconds = repeated(&|| encode(version, &blocks).len());
+            row += &format!(" | {ratio:.2} | {:.1} % | {:.2}", 100.0 * (1.0 - ratio / whole), seconds / raw * 1e9);
+        }
+        eprintln!("{row}");
+    }
+}
+
+/// What this thread has used so far.
+fn processor_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}

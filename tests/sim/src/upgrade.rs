@@ -1,0 +1,73 @@
+//! A deploy in the middle of a window: another encoder finishes what the one before it began.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    export_run::{LEASE_DURATION, MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
+    gzip::EncoderVersion,
+    time::Timestamp,
+};
+use tokio::time::sleep;
+
+use crate::{
+    check::{self, Question},
+    faults::Weather,
+    history::{INTERVAL, ORIGIN, Verdict, create_configuration, in_simulated_time},
+    large::{invoke, store_blocks},
+    ports::{Ports, Release},
+    process::{Doom, Process},
+    world::World,
+};
+
+/// Sizes that make several objects of the blocks.
+const LIMITS: PlanLimits =
+    PlanLimits { target_stored_length: 600, target_raw_length: 65_536, part_size: 200, max_objects: 50 };
+
+const BLOCKS: u64 = 40;
+
+/// What one window became.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// Objects that were in the bucket when the first process ended.
+    pub objects_before: usize,
+    /// Everything in the bucket under `date=`, in the end.
+    pub objects: BTreeMap<String, Bytes>,
+    pub verdict: Verdict,
+}
+
+/// Exports one window with the encoder `before`, whose process dies at its poll of number `dies_at_poll`, if ever; then
+/// what is left of it with the encoder `after`. `None`: it could not start.
+#[must_use]
+pub fn run_upgrade(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<Upgrade> {
+    in_simulated_time(play(before, dies_at_poll, after)).flatten()
+}
+
+async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<Upgrade> {
+    let world = World::new(0, None, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
+    world.lock().weather = Weather::default();
+    let key = create_configuration(&world, 0)?;
+    store_blocks(&world, &key, BLOCKS);
+    sleep(INTERVAL.duration() + MIN_SETTLE).await;
+
+    let through = world.now().saturating_sub(MIN_SETTLE);
+    let request = RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
+    let ports = |encoder_version| Ports::new(&world, Duration::ZERO, Release { encoder_version, limits: LIMITS });
+    let first = ports(before);
+    let doom = dies_at_poll.map_or(Doom::None, |at_poll| Doom::Dies { at_poll });
+    let died = Process::new(invoke(&first, &request, 1), doom).await.is_none();
+    let objects_before = objects(&world).len();
+    sleep(LEASE_DURATION).await;
+    if let Err(error) = invoke(&ports(after), &request, 2).await {
+        world.lock().violations.push(error.to_string());
+    }
+    let question = Question { through, gaps_are_possible: false, runs: 2, crashes: u64::from(died) };
+    let verdict = check::verdict(&world.lock(), &[key], &question);
+    Some(Upgrade { objects_before, objects: objects(&world), verdict })
+}
+
+fn objects(world: &World) -> BTreeMap<String, Bytes> {
+    let state = world.lock();
+    let all = state.buckets.values().flat_map(|bucket| &bucket.objects);
+    all.filter(|(name, _)| name.contains("/date=")).map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
+}
