@@ -13,7 +13,7 @@ use domain::{
 use super::{
     context,
     pages::{self, Cursor, MAX_PAGE},
-    types::{DateTime, ExportConfiguration},
+    types::{DateTime, ExportConfiguration, Long},
 };
 use crate::jobs::{NamedJob, Page, place_of};
 
@@ -173,9 +173,9 @@ pub struct ExportJob {
     /// Files in the bucket so far, without the digest.
     objects: u64,
     /// Events in those files.
-    events: u64,
+    events: Long,
     /// Bytes of those files as they are stored.
-    bytes: u64,
+    bytes: Long,
     /// Events of this window that are in no file, because they were past their retention.
     gap: Option<ExportGap>,
 }
@@ -194,8 +194,8 @@ impl From<NamedJob> for ExportJob {
             status,
             failure_reason,
             objects: job.delivered.objects,
-            events: job.delivered.events,
-            bytes: job.delivered.stored_bytes,
+            events: Long(job.delivered.events),
+            bytes: Long(job.delivered.stored_bytes),
             gap: job.gap.map(Into::into),
         }
     }
@@ -212,18 +212,18 @@ pub struct ExportJobTask {
     /// How many runs set out to write it.
     attempts: u32,
     /// Events of the job that come before it.
-    offset: u64,
+    offset: Long,
     /// Events that it holds from there on.
-    limit: u64,
+    limit: Long,
     status: ExportJobStatus,
     /// What to change, if the status is `FAILED`.
     failure_reason: Option<String>,
     /// Always 1: a task writes one file.
     objects: u64,
     /// The same as `limit`.
-    events: u64,
+    events: Long,
     /// Bytes of the file as it is stored.
-    bytes: u64,
+    bytes: Long,
     /// The file's name in the bucket.
     object_key: String,
 }
@@ -237,13 +237,13 @@ impl From<(ExportJobId, export_job::ExportJobTask)> for ExportJobTask {
             start_timestamp: DateTime(object.first_block.timestamp()),
             end_timestamp: DateTime(object.last_block.timestamp()),
             attempts: task.attempts,
-            offset: task.offset,
-            limit: object.events,
+            offset: Long(task.offset),
+            limit: Long(object.events),
             status,
             failure_reason,
             objects: 1,
-            events: object.events,
-            bytes: object.stored_length,
+            events: Long(object.events),
+            bytes: Long(object.stored_length),
             object_key: object.key,
         }
     }

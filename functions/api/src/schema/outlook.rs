@@ -6,7 +6,7 @@ use async_graphql::{Context, Error, Object, Result, SimpleObject};
 use aws::events::backlog::Backlog;
 use domain::configuration::ExportConfiguration;
 
-use super::{context, types::DateTime};
+use super::{context, types::{DateTime, Long}};
 
 /// Worked out when it is asked for.
 pub struct ExportOutlook(Arc<ExportConfiguration>);
@@ -53,7 +53,7 @@ impl ExportOutlook {
 #[derive(Clone, Copy, Debug, SimpleObject)]
 pub struct ExportBacklog {
     /// How many, or, unless `isComplete`, at least how many.
-    events: u64,
+    events: Long,
     /// When the oldest of them was received. Null: there are none.
     oldest: Option<DateTime>,
     /// Whether all of them were counted: counting ends after some ten thousand.
@@ -62,6 +62,6 @@ pub struct ExportBacklog {
 
 impl From<Backlog> for ExportBacklog {
     fn from(backlog: Backlog) -> Self {
-        Self { events: backlog.events, oldest: backlog.oldest.map(DateTime), is_complete: backlog.is_complete }
+        Self { events: Long(backlog.events), oldest: backlog.oldest.map(DateTime), is_complete: backlog.is_complete }
     }
 }

@@ -34,6 +34,26 @@ impl ScalarType for DateTime {
     }
 }
 
+/// How many events or bytes: more than an `Int` of GraphQL may hold. Nothing that is counted here comes near 2^53: a job
+/// has 400 files at most, and S3 takes no file above 5 TiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Long(pub u64);
+
+/// A whole number from 0 to 2^53 - 1: a number of JSON that JavaScript too reads exactly.
+#[Scalar(name = "Long")]
+impl ScalarType for Long {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) if number.is_u64() => Ok(Self(number.as_u64().unwrap_or_default())),
+            _ => Err(InputValueError::custom("not a whole number")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
 /// How often a configuration exports. Each export ends at a UTC boundary: one of 24 hours is a calendar day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "interval::ExportInterval")]

@@ -160,6 +160,17 @@ async fn jobs_come_newest_first_and_each_once() {
 }
 
 #[tokio::test]
+async fn more_than_32_bits_are_told() {
+    let world = World::new();
+    let id = create(&world).await;
+    let (events, stored_bytes) = (1_u64 << 33, (1_u64 << 53) - 1);
+    world.history.put_record(&id, &record(0, Checkpoint { events, stored_bytes, ..delivered(1) }));
+    let answer = all_jobs(&world, "acme", &id).await;
+    let job = &only(&answer)[0];
+    assert_eq!((&job["events"], &job["bytes"]), (&json!(events), &json!(stored_bytes)));
+}
+
+#[tokio::test]
 async fn a_window_that_ended_while_it_was_asked_for_is_told_once() {
     let world = World::new();
     let id = create(&world).await;
