@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, filter_fn},
+    layer::SubscriberExt,
+};
 
 use super::world::{SECRET, Verifier, World, code};
 
@@ -164,6 +167,8 @@ async fn a_secret_never_comes_back() {
     });
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(tracing_subscriber::Layer::with_filter(layer, filter));
+    // With one subscriber alone, what another test's thread logs first would be switched off for all of them.
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(LevelFilter::OFF)).unwrap();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let world = World::with_introspection(true);
