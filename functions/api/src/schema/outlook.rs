@@ -6,7 +6,10 @@ use async_graphql::{Context, Error, Object, Result, SimpleObject};
 use aws::events::backlog::Backlog;
 use domain::configuration::ExportConfiguration;
 
-use super::{context, types::{DateTime, Long}};
+use super::{
+    context,
+    types::{DateTime, Long},
+};
 
 /// Worked out when it is asked for.
 pub struct ExportOutlook(Arc<ExportConfiguration>);
