@@ -28,11 +28,19 @@ impl fmt::Display for Diagnosis {
 #[derive(Debug, Deserialize)]
 pub struct ServiceError {
     message: String,
+    /// The fields that lead to the one that failed.
+    #[serde(default)]
+    path: Vec<Value>,
     #[serde(default)]
     extensions: serde_json::Map<String, Value>,
 }
 
 impl ServiceError {
+    /// Whether it says of a field within the answer, and not of the answer as a whole, that it is missing.
+    pub fn is_of_a_part(&self) -> bool {
+        self.path.len() > 1
+    }
+
     fn code(&self) -> &str {
         self.extensions.get("code").and_then(Value::as_str).unwrap_or_default()
     }
@@ -298,7 +306,7 @@ pub fn explain(status: StatusCode, text: &str) -> String {
 }
 
 /// Each error with its code and details; the fields of an input each on a line of their own.
-fn explain_errors(errors: &[ServiceError]) -> String {
+pub fn explain_errors(errors: &[ServiceError]) -> String {
     let reasons: Vec<String> = errors.iter().map(explain_error).collect();
     reasons.join("; ")
 }

@@ -13,10 +13,13 @@ use super::{
     diagnosis::{self, ServiceError},
     endpoint, read_text,
 };
-use crate::{access::Access, failure::Failure, text::printable_json};
+use crate::{access::Access, failure::Failure, output, text::printable_json};
 
 /// API Gateway gives up after 29 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// A field that failed, as JSON.
+const NULL: &str = "null";
 
 /// A document with one operation that asks for one field.
 #[derive(Clone, Copy, Debug)]
@@ -92,13 +95,19 @@ impl GraphQl {
         let Ok(GraphQlAnswer { data, errors }) = serde_json::from_str(&text) else {
             return Err(someone_else());
         };
-        if !errors.is_empty() {
+        let answer = data.and_then(|mut data| data.remove(operation.field)).filter(|answer| answer.get() != NULL);
+        // What was asked for was done, and only some of what is told of it is missing.
+        let is_partial = answer.is_some() && errors.iter().all(ServiceError::is_of_a_part);
+        if !errors.is_empty() && !is_partial {
             return Err(diagnosis::refusal(operation.what, status, &errors));
         }
         if status != StatusCode::OK {
             return Err(someone_else());
         }
-        data.and_then(|mut data| data.remove(operation.field)).map(Answer).ok_or_else(someone_else)
+        if !errors.is_empty() {
+            output::warn(&format!("the answer is not complete: {}", diagnosis::explain_errors(&errors)));
+        }
+        answer.map(Answer).ok_or_else(someone_else)
     }
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
@@ -223,6 +232,28 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn what_was_done_is_told_even_if_a_part_of_the_answer_is_missing() {
+        let ask = |data: &str, paths: &[&str]| {
+            let errors: Vec<String> = paths
+                .iter()
+                .map(|path| format!(r#"{{"message":"Busy.","path":{path},"extensions":{{"code":"TRY_AGAIN"}}}}"#))
+                .collect();
+            let body = format!(r#"{{"data":{{"greeting":{data}}},"errors":[{}]}}"#, errors.join(","));
+            ask(&TestServer::answering(json_answer("200 OK", &body)).access())
+        };
+        let part = r#"["greeting","backlog"]"#;
+        assert_eq!(ask(r#"{"backlog":null}"#, &[part, part]).unwrap().json(), r#"{"backlog":null}"#);
+        for (data, paths) in [
+            ("null", &[part][..]),
+            ("null", &[r#"["greeting"]"#]),
+            (r#"{"backlog":null}"#, &[part, "[]"]),
+            (r#"{"backlog":null}"#, &[r#"["greeting"]"#]),
+        ] {
+            assert!(matches!(ask(data, paths), Err(Failure::Unavailable(_))), "{data} {paths:?}");
+        }
     }
 
     #[test]

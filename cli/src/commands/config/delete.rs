@@ -15,7 +15,11 @@ use crate::{
 pub const OPERATION: Operation = Operation {
     what: "to delete the export configuration",
     field: "deleteExportConfiguration",
-    document: concat!("mutation($id: ID!) { deleteExportConfiguration(id: $id) { ", configuration_fields!(), " } }"),
+    document: concat!(
+        "mutation($id: ID!) { deleteExportConfiguration(id: $id) { ",
+        configuration_fields!(),
+        " backlog { events oldest isComplete } } }"
+    ),
 };
 
 /// Delete an export configuration for good
