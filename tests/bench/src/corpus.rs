@@ -1,0 +1,605 @@
+//! The events that are measured with: made by the project's generator once, stored as blocks as ingest makes them, kept on
+//! disk, and served as DynamoDB would serve them.
+
+use std::{
+    fs::{self, File},
+    io::{BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use audit_export::event_generator::EventGenerator;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
+use crc_fast::{CrcAlgorithm, Digest};
+use domain::{
+    block::{BlockEncoder, BlockId, EXPIRY_GRACE, Shard, StoredBlock, partition_key},
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+use crate::{Outcome, failure};
+
+/// Whose events they are: the tenant of the recorded token under tests/events.
+pub const TENANT: &str = "acme";
+
+/// Shards that ingest writes to by default.
+pub const WRITE_SHARDS: u8 = 4;
+
+/// Changes with whatever a stored corpus depends on: the generator, the encoder, this file's format.
+const FORMAT: u32 = 1;
+
+const SEED: u64 = 20_261_122;
+const DAY: Duration = Duration::from_hours(24);
+const RETENTION: Duration = Duration::from_hours(90 * 24);
+
+/// Between two events: a hundred a second, so that 10 million take a bit more than a day.
+const EVENT_SPACING: Duration = Duration::from_millis(10);
+
+/// One block as it is stored in the file.
+#[derive(Clone, Debug)]
+pub struct CorpusBlock {
+    pub event_count: u32,
+    pub raw_length: u32,
+    pub crc32: u32,
+    pub oldest_event: Timestamp,
+    pub newest_event: Timestamp,
+    pub deflate: Bytes,
+}
+
+impl CorpusBlock {
+    /// The block under an id, with its checksum made anew: the format is told at [`StoredBlock::verify`].
+    pub fn stored(&self, tenant: &TenantId, id: BlockId) -> Outcome<StoredBlock> {
+        let deflate_crc32c = crc32c(&self.deflate);
+        Ok(StoredBlock {
+            id,
+            event_count: self.event_count,
+            raw_length: self.raw_length,
+            crc32: self.crc32,
+            crc32c: self.shape().checksum(deflate_crc32c, tenant, id)?,
+            oldest_event: self.oldest_event,
+            newest_event: self.newest_event,
+            deflate: self.deflate.clone(),
+        })
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            event_count: self.event_count,
+            raw_length: self.raw_length,
+            crc32: self.crc32,
+            oldest_event: self.oldest_event,
+            newest_event: self.newest_event,
+        }
+    }
+}
+
+/// What a block's checksum covers beside its bytes, its tenant and its id.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    event_count: u32,
+    raw_length: u32,
+    crc32: u32,
+    oldest_event: Timestamp,
+    newest_event: Timestamp,
+}
+
+impl Shape {
+    fn checksum(&self, deflate_crc32c: u32, tenant: &TenantId, id: BlockId) -> Outcome<u32> {
+        let mut tail = Vec::with_capacity(64);
+        tail.extend_from_slice(tenant.as_str().as_bytes());
+        tail.extend_from_slice(&ulid_bytes(id)?);
+        for number in [self.event_count, self.raw_length, self.crc32] {
+            tail.extend_from_slice(&number.to_be_bytes());
+        }
+        for time in [self.oldest_event, self.newest_event] {
+            tail.extend_from_slice(&time.as_millis().to_be_bytes());
+        }
+        let combined = crc_fast::checksum_combine(
+            CrcAlgorithm::Crc32Iscsi,
+            deflate_crc32c.into(),
+            crc32c(&tail).into(),
+            tail.len() as u64,
+        );
+        Ok(u32::try_from(combined)?)
+    }
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    digest.update(bytes);
+    u32::try_from(digest.finalize() & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// Crockford's base 32, most significant first: the inverse of how an id is printed.
+fn ulid_bytes(id: BlockId) -> Outcome<[u8; 16]> {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let number = id.to_string().bytes().try_fold(0_u128, |number, letter| {
+        let digit = DIGITS.iter().position(|digit| *digit == letter)?;
+        Some((number << 5) | u128::try_from(digit).ok()?)
+    });
+    Ok(number.ok_or_else(|| failure("an id is no ULID"))?.to_be_bytes())
+}
+
+/// Blocks of `block_events` events each, `events` in all.
+#[derive(Clone, Debug)]
+pub struct CorpusFile {
+    pub path: PathBuf,
+    pub events: u64,
+    pub block_events: u64,
+}
+
+impl CorpusFile {
+    /// Names it, and makes it if it isn't there: some two minutes for ten million events.
+    pub fn prepare(directory: &Path, events: u64, block_events: u64) -> Outcome<Self> {
+        fs::create_dir_all(directory)?;
+        let path = directory.join(format!("corpus-{FORMAT}-{events}-by-{block_events}.blocks"));
+        let file = Self { path, events, block_events };
+        if !file.path.exists() {
+            let unfinished = file.path.with_extension("unfinished");
+            file.write(&unfinished)?;
+            fs::rename(&unfinished, &file.path)?;
+        }
+        Ok(file)
+    }
+
+    fn write(&self, path: &Path) -> Outcome<()> {
+        let tenant = TenantId::parse(TENANT)?;
+        let start = Timestamp::parse("2026-11-01T00:00:00Z")?;
+        let mut generator = EventGenerator::new(tenant.clone(), SEED, start, EVENT_SPACING);
+        let mut encoder = BlockEncoder::default();
+        let mut output = BufWriter::new(File::create(path)?);
+        let (mut raw, mut line) = (Vec::new(), Vec::new());
+        let mut left = self.events;
+        while left > 0 {
+            let count = left.min(self.block_events);
+            left -= count;
+            let mut lines = Vec::new();
+            for _ in 0..count {
+                line.clear();
+                generator.write_next(&mut line)?;
+                lines.push(line.clone());
+            }
+            let (oldest, newest) = match (lines.first(), lines.last()) {
+                (Some(first), Some(last)) => (event_timestamp(first)?, event_timestamp(last)?),
+                _ => return Err(failure("a block without events")),
+            };
+            raw.clear();
+            for line in &lines {
+                // As ingest stamps what it takes in.
+                raw.extend_from_slice(line.strip_suffix(b"}\n").ok_or_else(|| failure("an event is no object"))?);
+                raw.extend_from_slice(format!(",\"receivedTimestamp\":\"{newest}\"}}\n").as_bytes());
+            }
+            let block = encoder.encode(&tenant, BlockId::from_parts(newest, 0), &raw, oldest, newest)?;
+            for number in [block.event_count, block.raw_length, block.crc32, u32::try_from(block.deflate.len())?] {
+                output.write_all(&number.to_le_bytes())?;
+            }
+            for time in [oldest, newest] {
+                output.write_all(&time.as_millis().to_le_bytes())?;
+            }
+            output.write_all(&block.deflate)?;
+        }
+        output.flush()?;
+        Ok(())
+    }
+
+    /// Its blocks, one after the other.
+    pub fn blocks(&self) -> Outcome<impl Iterator<Item = Outcome<CorpusBlock>>> {
+        let mut input = BufReader::with_capacity(1024 * 1024, File::open(&self.path)?);
+        Ok(std::iter::from_fn(move || match read_block(&mut input) {
+            Ok(Some(block)) => Some(Ok(block)),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }))
+    }
+}
+
+fn read_block(input: &mut impl Read) -> Outcome<Option<CorpusBlock>> {
+    let mut head = [0; 32];
+    match input.read(&mut head[..1])? {
+        0 => return Ok(None),
+        _ => input.read_exact(&mut head[1..])?,
+    }
+    let number = |start: usize| head.get(start..start + 4)?.try_into().ok().map(u32::from_le_bytes);
+    let time = |start: usize| Timestamp::from_millis(u64::from_le_bytes(head.get(start..start + 8)?.try_into().ok()?));
+    let parts = (|| Some((number(0)?, number(4)?, number(8)?, number(12)?, time(16)?, time(24)?)))();
+    let (event_count, raw_length, crc32, length, oldest_event, newest_event) =
+        parts.ok_or_else(|| failure("the corpus is damaged"))?;
+    let mut deflate = vec![0; usize::try_from(length)?];
+    input.read_exact(&mut deflate)?;
+    let deflate = deflate.into();
+    Ok(Some(CorpusBlock { event_count, raw_length, crc32, oldest_event, newest_event, deflate }))
+}
+
+fn event_timestamp(line: &[u8]) -> Outcome<Timestamp> {
+    let text = std::str::from_utf8(line)?;
+    let value = text.split_once("\"eventTimestamp\":\"").and_then(|(_, rest)| rest.split('"').next());
+    Ok(Timestamp::parse(value.ok_or_else(|| failure("an event without its time"))?)?)
+}
+
+/// Where a block lies in the bytes of its shard, and what is needed to give it another id.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Of the block since the beginning of its day.
+    millis: u64,
+    random: u64,
+    start: usize,
+    /// Behind the id and the checksum, which differ from copy to copy.
+    rest: usize,
+    end: usize,
+    /// As DynamoDB counts it towards a page.
+    item_length: usize,
+    deflate_crc32c: u32,
+    /// How many blocks of all shards come before it.
+    number: u64,
+    shape: Shape,
+}
+
+#[derive(Debug, Default)]
+struct ShardPages {
+    /// Items as JSON, each followed by a comma.
+    json: Bytes,
+    places: Vec<Place>,
+}
+
+/// The blocks of a file as items of the table, spread evenly over one UTC day.
+#[derive(Debug)]
+pub struct Corpus {
+    tenant: TenantId,
+    /// The first day; copies follow on the days after.
+    day: Timestamp,
+    shards: Vec<ShardPages>,
+    totals: Vec<Totals>,
+}
+
+/// What the blocks up to one of them amount to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub blocks: u64,
+    pub events: u64,
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
+}
+
+impl Corpus {
+    /// `day` is a midnight.
+    pub fn load(file: &CorpusFile, day: Timestamp) -> Outcome<Self> {
+        let tenant = TenantId::parse(TENANT)?;
+        let blocks = file.events.div_ceil(file.block_events).max(1);
+        let spacing = u64::try_from(DAY.as_millis())? / blocks;
+        if spacing == 0 {
+            return Err(failure("more blocks than a day has milliseconds"));
+        }
+        let mut json = vec![BytesMut::new(); usize::from(WRITE_SHARDS)];
+        let mut shards: Vec<ShardPages> = (0..WRITE_SHARDS).map(|_| ShardPages::default()).collect();
+        let mut totals = Vec::new();
+        let mut sum = Totals::default();
+        for (number, block) in (0..).zip(file.blocks()?) {
+            let block = block?;
+            let random = scatter(number);
+            let shard = usize::try_from(random >> 40)? % shards.len();
+            let millis = number * spacing;
+            let id = block_id(day, millis, random);
+            let stored = block.stored(&tenant, id)?;
+            let bytes = &mut json[shard];
+            let start = bytes.len();
+            write_stamp(bytes, id, stored.crc32c);
+            let rest = bytes.len();
+            write_rest(bytes, &tenant, u8::try_from(shard)?, &stored)?;
+            // Names and values, with 250 bytes for all but the block itself.
+            let item_length = stored.deflate.len() + 250;
+            let place = Place {
+                millis,
+                random,
+                start,
+                rest,
+                end: bytes.len(),
+                item_length,
+                deflate_crc32c: crc32c(&stored.deflate),
+                number,
+                shape: block.shape(),
+            };
+            shards[shard].places.push(place);
+            sum.blocks += 1;
+            sum.events += u64::from(block.event_count);
+            sum.raw_bytes += u64::from(block.raw_length);
+            sum.stored_bytes += block.deflate.len() as u64;
+            totals.push(sum);
+        }
+        for (shard, bytes) in shards.iter_mut().zip(json) {
+            shard.json = bytes.freeze();
+        }
+        Ok(Self { tenant, day, shards, totals })
+    }
+
+    /// The first `blocks` of them, once.
+    pub fn window(self: &Arc<Self>, blocks: u64) -> Window {
+        Window { corpus: Arc::clone(self), blocks: blocks.min(self.totals.len() as u64), copies: 1 }
+    }
+
+    /// All of them, on so many days.
+    pub fn copies(self: &Arc<Self>, copies: u64) -> Window {
+        Window { corpus: Arc::clone(self), blocks: self.totals.len() as u64, copies }
+    }
+}
+
+/// A different number for each, without a pattern (`SplitMix64`).
+fn scatter(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+fn block_id(day: Timestamp, millis: u64, random: u64) -> BlockId {
+    BlockId::from_parts(day.saturating_add(Duration::from_millis(millis)), random.into())
+}
+
+fn write_stamp(output: &mut BytesMut, id: BlockId, crc32c: u32) {
+    output.put_slice(format!(r#"{{"blockId":{{"S":"{id}"}},"crc32c":{{"N":"{crc32c}"}},"#).as_bytes());
+}
+
+fn write_rest(output: &mut BytesMut, tenant: &TenantId, shard: u8, block: &StoredBlock) -> Outcome<()> {
+    let partition = partition_key(tenant, Shard::new(shard)?);
+    let expires_at = block.id.timestamp().saturating_add(RETENTION).saturating_add(EXPIRY_GRACE).as_seconds();
+    let StoredBlock { event_count, raw_length, crc32, oldest_event, newest_event, deflate, .. } = block;
+    output.put_slice(
+        format!(
+            r#""partition":{{"S":"{partition}"}},"eventCount":{{"N":"{event_count}"}},"rawLength":{{"N":"{raw_length}"}},"#
+        )
+        .as_bytes(),
+    );
+    output
+        .put_slice(format!(r#""crc32":{{"N":"{crc32}"}},"oldestEventTimestamp":{{"S":"{oldest_event}"}},"#).as_bytes());
+    output.put_slice(
+        format!(r#""newestEventTimestamp":{{"S":"{newest_event}"}},"expiresAt":{{"N":"{expires_at}"}},"#).as_bytes(),
+    );
+    output.put_slice(br#""block":{"B":""#);
+    output.put_slice(STANDARD.encode(deflate).as_bytes());
+    output.put_slice(b"\"}},");
+    Ok(())
+}
+
+/// Blocks of the corpus that an export is asked for.
+#[derive(Clone, Debug)]
+pub struct Window {
+    corpus: Arc<Corpus>,
+    /// Of each copy.
+    blocks: u64,
+    copies: u64,
+}
+
+impl Window {
+    pub fn totals(&self) -> Totals {
+        let index = usize::try_from(self.blocks).unwrap_or(usize::MAX).checked_sub(1);
+        let one = index.and_then(|index| self.corpus.totals.get(index)).copied().unwrap_or_default();
+        Totals {
+            blocks: one.blocks * self.copies,
+            events: one.events * self.copies,
+            raw_bytes: one.raw_bytes * self.copies,
+            stored_bytes: one.stored_bytes * self.copies,
+        }
+    }
+
+    /// The first time that may have a block.
+    pub fn from(&self) -> Timestamp {
+        self.corpus.day
+    }
+
+    /// A time after all of its blocks: a midnight.
+    pub fn through(&self) -> Timestamp {
+        self.corpus.day.saturating_add(DAY * u32::try_from(self.copies).unwrap_or(u32::MAX))
+    }
+
+    /// The answer to a query of a partition: JSON, in pieces. `first` and `last` are inclusive.
+    pub fn page(
+        &self,
+        partition: &str,
+        first: Option<BlockId>,
+        last: Option<BlockId>,
+        page_length: usize,
+        is_projected: bool,
+    ) -> Vec<Bytes> {
+        let shard = self
+            .corpus
+            .shards
+            .iter()
+            .zip(Shard::ALL)
+            .find(|(_, shard)| partition == partition_key(&self.corpus.tenant, *shard));
+        let Some((shard, _)) = shard else { return empty_page() };
+        let places = shard.places.partition_point(|place| place.number < self.blocks);
+        let length = places as u64 * self.copies;
+        let id_at = |position: u64| {
+            let (copy, place) = (position / places as u64, position % places as u64);
+            let place = shard.places.get(usize::try_from(place).unwrap_or(usize::MAX));
+            place.map(|place| (copy, place, self.id(copy, place)))
+        };
+        let mut position = partition_point(
+            length,
+            |position| matches!((id_at(position), first), (Some((_, _, id)), Some(first)) if id < first),
+        );
+        let from = position;
+        let mut read = 0;
+        let mut items = Items::default();
+        let mut last_read = None;
+        while position < length {
+            let Some((copy, place, id)) = id_at(position) else { break };
+            if last.is_some_and(|last| id > last) {
+                break;
+            }
+            if read > 0 && read + place.item_length > page_length {
+                return items.into_page(position - from, last_read.map(|id: BlockId| (partition, id)));
+            }
+            read += place.item_length;
+            if is_projected {
+                items.project(id, place.shape.event_count);
+            } else if copy == 0 {
+                items.as_it_is(&shard.json, place);
+            } else {
+                items.stamped(&shard.json, place, id, &self.corpus.tenant);
+            }
+            last_read = Some(id);
+            position += 1;
+        }
+        items.into_page(position - from, None)
+    }
+
+    fn id(&self, copy: u64, place: &Place) -> BlockId {
+        let day = self.corpus.day.saturating_add(DAY * u32::try_from(copy).unwrap_or(u32::MAX));
+        block_id(day, place.millis, place.random)
+    }
+}
+
+/// The first position from which on `is_before` doesn't hold.
+fn partition_point(length: u64, is_before: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, length);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+fn empty_page() -> Vec<Bytes> {
+    vec![Bytes::from_static(br#"{"Count":0,"Items":[],"ScannedCount":0}"#)]
+}
+
+/// Items of a page: one stretch of the shard's bytes as they are, or made one by one.
+#[derive(Debug, Default)]
+struct Items {
+    shard: Option<(Bytes, usize, usize)>,
+    made: BytesMut,
+}
+
+impl Items {
+    fn as_it_is(&mut self, json: &Bytes, place: &Place) {
+        match &mut self.shard {
+            Some((_, _, end)) => *end = place.end,
+            None => self.shard = Some((json.clone(), place.start, place.end)),
+        }
+    }
+
+    fn stamped(&mut self, json: &Bytes, place: &Place, id: BlockId, tenant: &TenantId) {
+        // An id that was parsed has a checksum; without one the exporter refuses the block.
+        let crc32c = place.shape.checksum(place.deflate_crc32c, tenant, id).unwrap_or_default();
+        write_stamp(&mut self.made, id, crc32c);
+        self.made.extend_from_slice(json.get(place.rest..place.end).unwrap_or_default());
+    }
+
+    fn project(&mut self, id: BlockId, event_count: u32) {
+        let item = format!(r#"{{"blockId":{{"S":"{id}"}},"eventCount":{{"N":"{event_count}"}}}},"#);
+        self.made.extend_from_slice(item.as_bytes());
+    }
+
+    fn into_page(self, count: u64, next: Option<(&str, BlockId)>) -> Vec<Bytes> {
+        if count == 0 {
+            return empty_page();
+        }
+        let stretch = self.shard.map(|(json, start, end)| json.slice(start..end)).unwrap_or_default();
+        let made = self.made.freeze();
+        // The last item's comma is left out.
+        let (stretch, made) = if made.is_empty() {
+            (stretch.slice(..stretch.len() - 1), made)
+        } else {
+            (stretch, made.slice(..made.len() - 1))
+        };
+        let next = next.map_or_else(String::new, |(partition, id)| {
+            format!(r#","LastEvaluatedKey":{{"partition":{{"S":"{partition}"}},"blockId":{{"S":"{id}"}}}}"#)
+        });
+        vec![
+            Bytes::from(format!(r#"{{"Count":{count},"ScannedCount":{count},"Items":["#)),
+            stretch,
+            made,
+            Bytes::from(format!("]{next}}}")),
+        ]
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn corpus(name: &str) -> Arc<Corpus> {
+        let directory = std::env::temp_dir().join(format!("bench-{}-{name}", std::process::id()));
+        let file = CorpusFile::prepare(&directory, 230, 10).unwrap();
+        let corpus = Corpus::load(&file, Timestamp::parse("2026-11-20T00:00:00Z").unwrap()).unwrap();
+        fs::remove_dir_all(directory).unwrap();
+        Arc::new(corpus)
+    }
+
+    /// All blocks of a window, read page by page.
+    fn read(window: &Window, page_length: usize) -> Vec<StoredBlock> {
+        let mut blocks = Vec::new();
+        for shard in Shard::ALL {
+            let partition = partition_key(&window.corpus.tenant, shard);
+            let mut first = BlockId::lowest_at(window.from());
+            loop {
+                let last = BlockId::lowest_at(window.through()).previous();
+                let page = window.page(&partition, Some(first), Some(last), page_length, false).concat();
+                let page: Value = serde_json::from_slice(&page).unwrap();
+                let items = page["Items"].as_array().unwrap();
+                assert_eq!(page["Count"], items.len());
+                for item in items {
+                    let number = |name: &str| item[name]["N"].as_str().unwrap().parse().unwrap();
+                    let time = |name: &str| Timestamp::parse(item[name]["S"].as_str().unwrap()).unwrap();
+                    blocks.push(StoredBlock {
+                        id: BlockId::parse(item["blockId"]["S"].as_str().unwrap()).unwrap(),
+                        event_count: number("eventCount"),
+                        raw_length: number("rawLength"),
+                        crc32: number("crc32"),
+                        crc32c: number("crc32c"),
+                        oldest_event: time("oldestEventTimestamp"),
+                        newest_event: time("newestEventTimestamp"),
+                        deflate: STANDARD.decode(item["block"]["B"].as_str().unwrap()).unwrap().into(),
+                    });
+                }
+                let Some(next) = page["LastEvaluatedKey"]["blockId"]["S"].as_str() else { break };
+                first = BlockId::parse(next).unwrap().next();
+            }
+        }
+        blocks
+    }
+
+    #[test]
+    fn every_block_is_served_once_and_is_what_it_says() {
+        let corpus = corpus("once");
+        for (window, expected) in [(corpus.window(u64::MAX), 23), (corpus.window(5), 5), (corpus.copies(3), 69)] {
+            for page_length in [1, 5_000, 1_000_000] {
+                let mut blocks = read(&window, page_length);
+                assert_eq!(blocks.len(), expected);
+                let mut sum = Totals::default();
+                for block in &blocks {
+                    block.verify(&window.corpus.tenant).unwrap();
+                    assert_eq!(block.inflate().unwrap().len() as u64, u64::from(block.raw_length));
+                    sum.blocks += 1;
+                    sum.events += u64::from(block.event_count);
+                    sum.raw_bytes += u64::from(block.raw_length);
+                    sum.stored_bytes += block.deflate.len() as u64;
+                }
+                assert_eq!(sum, window.totals());
+                blocks.sort_by_key(|block| block.id);
+                blocks.dedup_by_key(|block| block.id);
+                assert_eq!(blocks.len(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_projection_has_ids_and_counts() {
+        let window = corpus("projection").window(u64::MAX);
+        let partition = partition_key(&window.corpus.tenant, Shard::ALL[0]);
+        let page: Value =
+            serde_json::from_slice(&window.page(&partition, None, None, 1_000_000, true).concat()).unwrap();
+        let items = page["Items"].as_array().unwrap();
+        assert!(!items.is_empty());
+        assert!(items.iter().all(|item| item.as_object().unwrap().len() == 2 && item["eventCount"]["N"] == "10"));
+    }
+}

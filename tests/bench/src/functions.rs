@@ -1,0 +1,167 @@
+//! The deployed functions as programs: their environment, and what they are invoked with.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::{configuration::ConfigurationId, time::Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    Bench, Outcome,
+    corpus::{TENANT, WRITE_SHARDS},
+    failure,
+    process::Program,
+    runtime_api::RuntimeApi,
+    stub::{
+        ACCOUNT, REGION, Stub,
+        dynamodb::{CONFIGURATIONS, EVENTS, RUNS},
+    },
+};
+
+/// The longest that a program may take to ask for its first invocation.
+const START_TIME: Duration = Duration::from_secs(20);
+
+/// The longest that any other answer may take than one of an export run.
+pub const ANSWER_TIME: Duration = Duration::from_mins(1);
+
+/// A function that is running.
+#[derive(Debug)]
+pub struct Function {
+    pub program: Program,
+    pub api: RuntimeApi,
+    /// From the start of the program to its first question for an invocation.
+    pub started_in: Duration,
+}
+
+/// Starts a function, on the measured core, and waits until it asks for its first invocation.
+pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Outcome<Function> {
+    let api = RuntimeApi::start(&bench.runtime)?;
+    let path = bench.function(name)?;
+    let log = File::options().create(true).append(true).open(bench.directory.join(format!("{name}.log")))?;
+    let mut command = Command::new(path);
+    command
+        .env_clear()
+        .envs(environment(bench, name, stub, memory_megabytes)?)
+        .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let started_at = Instant::now();
+    let program = Program::start(&mut command, bench.cores.measured)?;
+    let polled_at =
+        api.polled(START_TIME).map_err(|error| failure(format!("{name}: {error}; its log is {name}.log")))?;
+    Ok(Function { program, api, started_in: polled_at - started_at })
+}
+
+/// As template.yaml sets it, and as Lambda adds to it.
+fn environment(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Outcome<Vec<(&'static str, String)>> {
+    let key = |id: u32| format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-{id:012}");
+    let keys = fs::read_to_string(bench.root.join("tests/events/jwks.json"))?;
+    Ok(vec![
+        // Only development takes signing keys from the environment; nothing else depends on it here.
+        ("DEPLOYMENT_MODE", "development".to_owned()),
+        ("LOG_LEVEL", "INFO".to_owned()),
+        ("EVENTS_TABLE", EVENTS.to_owned()),
+        ("CONFIGURATIONS_TABLE", CONFIGURATIONS.to_owned()),
+        ("RUNS_TABLE", RUNS.to_owned()),
+        ("RUN_QUEUE_URL", stub.queue_url()),
+        ("SECRET_KEY_ARN", key(1)),
+        ("SIGNING_KEY_ARN", key(2)),
+        ("VERIFIER_FUNCTION", "verifier".to_owned()),
+        ("SETTLE_SECONDS", "1200".to_owned()),
+        ("RETENTION_DAYS", "3650".to_owned()),
+        ("WRITE_SHARDS", WRITE_SHARDS.to_string()),
+        ("SERVICE_ACCOUNT_ID", ACCOUNT.to_owned()),
+        ("SERVICE_PARTITION", "aws".to_owned()),
+        ("INTROSPECTION", "disabled".to_owned()),
+        ("MINIMUM_CLI_VERSION", "0.1.0".to_owned()),
+        ("TOKEN_ISSUER", "https://issuer.example".to_owned()),
+        ("TOKEN_AUDIENCE", "audit-export".to_owned()),
+        ("TOKEN_DEVELOPMENT_JWKS", keys),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_ENDPOINT_URL", stub.endpoint()),
+        ("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
+        ("AWS_SESSION_TOKEN", "bench".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_megabytes.to_string()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "bench".to_owned()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".to_owned()),
+        ("PATH", "/usr/bin:/bin".to_owned()),
+    ])
+}
+
+/// The id of the n-th configuration.
+pub fn configuration_id(number: u64) -> Outcome<ConfigurationId> {
+    ConfigurationId::parse(&format!("00000000-0000-4000-8000-{number:012x}")).ok_or_else(|| failure("no id"))
+}
+
+/// A configuration with a role, enabled and tested, as the api stores it: shared/aws/src/configurations/item.rs.
+pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now: Timestamp) -> Outcome<Value> {
+    let id = configuration_id(number)?;
+    let shard = id.as_bytes()[15] % aws::configurations::SCHEDULE_SHARDS;
+    let text = |text: &str| json!({ "S": text });
+    Ok(json!({
+        "tenantId": text(tenant), "id": text(&id.to_string()), "version": {"N": "1"}, "interval": text("EVERY_24_HOURS"),
+        "enabled": {"BOOL": true}, "schedulePartition": text(&format!("EVERY_24_HOURS#{shard}")),
+        "bucketName": text("customer-audit-logs"), "bucketPath": text("audit"), "region": text(REGION),
+        "roleArn": text("arn:aws:iam::222222222222:role/audit-export"), "startFrom": text(&start_from.to_string()),
+        "connectionStatus": text("SUCCESS"), "connectionCheckedAt": text(&now.to_string()),
+        "createdBy": text("bench"), "createdAt": text(&start_from.to_string()),
+        "updatedBy": text("bench"), "updatedAt": text(&start_from.to_string()),
+    }))
+}
+
+/// A message of the run queue, as Lambda hands it over.
+pub fn run_message(body: &str) -> Bytes {
+    let message = json!({"Records": [{
+        "messageId": "2e1424d4-f796-459a-8184-9c92662be6da", "receiptHandle": "receipt", "body": body,
+        "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
+        "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:export-runs"), "awsRegion": REGION,
+    }]});
+    message.to_string().into()
+}
+
+/// What asks for an export of the n-th configuration.
+pub fn run_request(number: u64, through: Timestamp) -> Outcome<String> {
+    let id = configuration_id(number)?;
+    Ok(json!({"tenantId": TENANT, "configurationId": id, "through": through, "trigger": "SCHEDULE"}).to_string())
+}
+
+/// A recorded request of API Gateway with another body.
+#[derive(Clone, Debug)]
+pub struct RecordedRequest(Value);
+
+impl RecordedRequest {
+    pub fn read(root: &Path, name: &str) -> Outcome<Self> {
+        Ok(Self(serde_json::from_slice(&fs::read(root.join("tests/events").join(name))?)?))
+    }
+
+    /// API Gateway makes every body Base64: template.yaml says that all types are binary.
+    pub fn with_body(&self, content_type: &str, body: &[u8]) -> Bytes {
+        let mut request = self.0.clone();
+        request["headers"]["Content-Type"] = json!(content_type);
+        request["multiValueHeaders"]["Content-Type"] = json!([content_type]);
+        request["body"] = json!(STANDARD.encode(body));
+        request["isBase64Encoded"] = json!(true);
+        request.to_string().into()
+    }
+}
+
+/// Where a function's program is.
+pub fn binary(directory: &Path, name: &str) -> Outcome<PathBuf> {
+    let path = directory.join(name).join("bootstrap");
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(failure(format!("{} is not there: `make bench` builds it", path.display())))
+    }
+}

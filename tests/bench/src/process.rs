@@ -1,0 +1,183 @@
+//! Programs on a core of their own, and what they cost.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    sys::{
+        resource::{UsageWho, getrusage},
+        time::TimeValLike,
+    },
+    time::{ClockId, clock_getcpuclockid, clock_gettime},
+    unistd::Pid,
+};
+
+use crate::{Outcome, failure};
+
+/// Which core is measured, and which serves. Both are the same on a machine with one.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    pub measured: usize,
+    pub serving: usize,
+}
+
+impl Cores {
+    /// The first two that this process may use.
+    pub fn find() -> Outcome<Self> {
+        let permitted = sched_getaffinity(this_thread())?;
+        let mut cores = (0..CpuSet::count()).filter(|core| permitted.is_set(*core).unwrap_or(false));
+        let measured = cores.next().ok_or_else(|| failure("no core may be used"))?;
+        Ok(Self { measured, serving: cores.next().unwrap_or(measured) })
+    }
+}
+
+fn this_thread() -> Pid {
+    Pid::from_raw(0)
+}
+
+/// Binds the calling thread, and whatever it starts from now on, to a core.
+pub fn pin(core: usize) -> Outcome<()> {
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    sched_setaffinity(this_thread(), &set)?;
+    Ok(())
+}
+
+/// Runs what is given, and tells the CPU seconds that the calling thread took.
+pub fn measured<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, f64)> {
+    let now = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+    let started = now()?;
+    let outcome = work()?;
+    Ok((outcome, now()?.saturating_sub(started).as_secs_f64()))
+}
+
+impl Split {
+    pub fn since(self, before: Self) -> Self {
+        Self { user: self.user.saturating_sub(before.user), system: self.system.saturating_sub(before.system) }
+    }
+}
+
+/// A program that runs on the measured core until it is dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    clock: ClockId,
+}
+
+/// CPU time, as the kernel splits it, to a hundredth of a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Split {
+    pub user: Duration,
+    pub system: Duration,
+}
+
+impl Program {
+    /// Starts it on `core`. The calling thread stays there: it only waits.
+    pub fn start(command: &mut Command, core: usize) -> Outcome<Self> {
+        let before = sched_getaffinity(this_thread())?;
+        pin(core)?;
+        let child = command.process_group(0).spawn();
+        sched_setaffinity(this_thread(), &before)?;
+        let child = child.map_err(|error| failure(format!("{}: {error}", command.get_program().display())))?;
+        let id = Pid::from_raw(i32::try_from(child.id())?);
+        Ok(Self { child, clock: clock_getcpuclockid(id)? })
+    }
+
+    /// CPU time of all its threads so far, to the nanosecond.
+    pub fn cpu(&self) -> Outcome<Duration> {
+        Ok(clock_gettime(self.clock)?.into())
+    }
+
+    /// CPU time since it was `before`.
+    pub fn cpu_since(&self, before: Duration) -> Outcome<Duration> {
+        Ok(self.cpu()?.saturating_sub(before))
+    }
+
+    pub fn split(&self) -> Outcome<Split> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Fields 14 and 15, counted behind the name, which may hold anything.
+        let fields = text.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        let ticks = |index: usize| fields.split_whitespace().nth(index).and_then(|field| field.parse::<u64>().ok());
+        match (ticks(11), ticks(12)) {
+            (Some(user), Some(system)) => Ok(Split { user: of_ticks(user), system: of_ticks(system) }),
+            _ => Err(failure("/proc/…/stat has another form")),
+        }
+    }
+
+    /// The most memory that it had at any time, in bytes.
+    pub fn peak_memory(&self) -> Outcome<u64> {
+        peak_memory(&self.child.id().to_string())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The most memory that this process had at any time, in bytes.
+pub fn own_peak_memory() -> Outcome<u64> {
+    peak_memory("self")
+}
+
+fn peak_memory(process: &str) -> Outcome<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kilobytes.ok_or_else(|| failure("/proc/…/status has no VmHWM"))? * 1_024)
+}
+
+/// A hundredth of a second each, on every Linux that Rust runs on.
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * 10)
+}
+
+/// CPU time of a program that was run to its end.
+pub fn run_to_end(command: &mut Command, core: usize) -> Outcome<Split> {
+    let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let mut program = Program::start(command, core)?;
+    let status = program.child.wait()?;
+    let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    if !status.success() {
+        return Err(failure(format!("{}: {status}", command.get_program().display())));
+    }
+    let since = |before: i64, after: i64| Duration::from_micros(u64::try_from(after - before).unwrap_or_default());
+    Ok(Split {
+        user: since(before.user_time().num_microseconds(), after.user_time().num_microseconds()),
+        system: since(before.system_time().num_microseconds(), after.system_time().num_microseconds()),
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_works_costs_time() {
+        let core = Cores::find().unwrap().measured;
+        let busy =
+            run_to_end(Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]), core);
+        let idle = run_to_end(&mut Command::new("true"), core).unwrap();
+        let busy = busy.unwrap();
+        assert!(busy.user + busy.system > idle.user + idle.system);
+        assert!(run_to_end(&mut Command::new("false"), core).is_err());
+    }
+
+    #[test]
+    fn a_running_program_tells_its_time_and_memory() {
+        let core = Cores::find().unwrap().measured;
+        let program = Program::start(Command::new("sleep").arg("60"), core).unwrap();
+        assert!(program.peak_memory().unwrap() > 0);
+        assert!(program.cpu().unwrap() < Duration::from_secs(5));
+        assert!(program.split().unwrap().user < Duration::from_secs(5));
+    }
+}

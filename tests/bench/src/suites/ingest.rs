@@ -1,0 +1,175 @@
+//! Taking events in, through the real function; and what the levels of compression give and cost.
+
+use std::time::Duration;
+
+use audit_export::event_generator::EventGenerator;
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, StoredBlock},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use flate2::{Compress, Compression, FlushCompress};
+
+use super::grouped;
+use crate::{
+    Bench, Outcome,
+    corpus::{CorpusFile, TENANT},
+    failure,
+    functions::{self, ANSWER_TIME, RecordedRequest},
+    process::measured,
+    report::{Report, float, gigabytes, mebibytes, milliseconds},
+    stub::Stub,
+};
+
+const SUITE: &str = "ingest";
+
+/// In template.yaml.
+const MEMORY_MEGABYTES: u32 = 1_024;
+
+/// Events of a request, and how many requests are measured.
+const BATCHES: [(u64, usize); 4] = [(1, 1_000), (10, 1_000), (100, 500), (1_000, 100)];
+
+/// Requests before anything is measured: connections are made, pages are touched.
+const WARMING_UP: usize = 20;
+
+/// Events that the levels are tried with, in blocks of so many.
+const LEVEL_EVENTS: u64 = 100_000;
+const LEVEL_BLOCK_EVENTS: [u64; 2] = [100, 500];
+const LEVELS: std::ops::RangeInclusive<u32> = 1..=9;
+
+/// What is written today; the others are compared with it.
+const CURRENT_LEVEL: u32 = 6;
+
+pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    requests(bench, report)?;
+    levels(bench, report)
+}
+
+fn requests(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let stub = Stub::start(&bench.runtime)?;
+    let recorded = RecordedRequest::read(&bench.root, "http-plain-array.json")?;
+    let ingest = functions::start(bench, "ingest", &stub, MEMORY_MEGABYTES)?;
+    for (batch, count) in BATCHES {
+        let count = bench.size(count, (count / 10).max(WARMING_UP));
+        let payload = recorded.with_body("application/json", &events(batch)?);
+        let invoke = || -> Outcome<Duration> {
+            let answer = ingest.api.invoke(&payload, ANSWER_TIME)?;
+            let body = answer.json()?;
+            if body["statusCode"] != 202 {
+                return Err(failure(format!("ingest answered {body}")));
+            }
+            Ok(answer.time())
+        };
+        for _ in 0..WARMING_UP {
+            invoke()?;
+        }
+        let (mut cpu, mut rate, mut time) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..bench.rounds {
+            let (put_before, cpu_before) = (stub.world().database.put, ingest.program.cpu()?);
+            let mut wall = Duration::ZERO;
+            for _ in 0..count {
+                let took = invoke()?;
+                wall += took;
+                time.push(milliseconds(took));
+            }
+            let events = batch * count as u64;
+            let stored = stub.world().database.put.events - put_before.events;
+            if stored != events {
+                return Err(failure(format!("{stored} of {events} events were stored")));
+            }
+            cpu.push(ingest.program.cpu_since(cpu_before)?.as_secs_f64() * 1e6 / float(events));
+            rate.push(float(events) / wall.as_secs_f64());
+        }
+        stub.check()?;
+        let subject = format!("requests of {} events", grouped(batch));
+        report.add(SUITE, &subject, "events per second", "1/s", &rate);
+        report.add(SUITE, &subject, "CPU per event", "us", &cpu);
+        report.add(SUITE, &subject, "time per request", "ms", &time_quantiles(&time));
+    }
+    report.add(SUITE, "function", "peak memory", "MiB", &[mebibytes(ingest.program.peak_memory()?)]);
+    Ok(())
+}
+
+/// The hundredths, so that the report doesn't hold every single time.
+fn time_quantiles(samples: &[f64]) -> Vec<f64> {
+    (1..100_u64).map(|hundredth| crate::report::quantile(samples, float(hundredth) / 100.0)).collect()
+}
+
+/// A JSON array of new events.
+fn events(count: u64) -> Outcome<Bytes> {
+    let start = Timestamp::parse("2026-11-22T00:00:00Z")?;
+    let mut generator = EventGenerator::new(TenantId::parse(TENANT)?, 7, start, Duration::from_millis(10));
+    let mut body = b"[".to_vec();
+    for number in 0..count {
+        if number > 0 {
+            body.push(b',');
+        }
+        generator.write_next(&mut body)?;
+    }
+    body.push(b']');
+    Ok(body.into())
+}
+
+fn levels(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let tenant = TenantId::parse(TENANT)?;
+    for block_events in LEVEL_BLOCK_EVENTS {
+        let file = CorpusFile::prepare(&bench.directory, bench.size(LEVEL_EVENTS, LEVEL_EVENTS / 10), block_events)?;
+        let id = BlockId::lowest_at(Timestamp::EPOCH);
+        let blocks = file.blocks()?.map(|block| {
+            let block: StoredBlock = block?.stored(&tenant, id)?;
+            Ok(block.inflate()?)
+        });
+        let blocks = blocks.collect::<Outcome<Vec<_>>>()?;
+        let tried = LEVELS.map(|level| Ok((level, compress(&blocks, level)?))).collect::<Outcome<Vec<_>>>()?;
+        let current = tried.iter().find(|(level, _)| *level == CURRENT_LEVEL).map(|(_, tried)| *tried);
+        let (current_ratio, current_cpu) = current.unwrap_or_default();
+        for (level, (ratio, cpu)) in tried {
+            let subject = format!("blocks of {block_events} events, level {level}");
+            report.add(SUITE, &subject, "compressed by", "", &[ratio]);
+            report.compare("level 6", current_ratio);
+            report.add(SUITE, &subject, "CPU per raw GB", "s/GB", &[cpu]);
+            report.compare("level 6", current_cpu);
+        }
+    }
+    Ok(())
+}
+
+/// By how much, and CPU seconds per raw GB.
+fn compress(blocks: &[Vec<u8>], level: u32) -> Outcome<(f64, f64)> {
+    let mut compress = Compress::new(Compression::new(level), false);
+    let (mut raw_bytes, mut stored_bytes) = (0, 0);
+    let ((), seconds) = measured(|| {
+        for raw in blocks {
+            compress.reset();
+            // More than any of them takes.
+            let mut stored = Vec::with_capacity(raw.len() + 1_024);
+            compress.compress_vec(raw, &mut stored, FlushCompress::Full)?;
+            if stored.len() == stored.capacity() {
+                return Err(failure("a block was not compressed to its end"));
+            }
+            raw_bytes += raw.len() as u64;
+            stored_bytes += stored.len() as u64;
+        }
+        Ok(())
+    })?;
+    Ok((float(raw_bytes) / float(stored_bytes), seconds / gigabytes(raw_bytes)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_as_many_events_as_asked_for() {
+        let events: Vec<serde_json::Value> = serde_json::from_slice(&events(3).unwrap()).unwrap();
+        assert_eq!(events.len(), 3);
+    }
+
+    #[test]
+    fn higher_levels_compress_more() {
+        let blocks = [events(100).unwrap().to_vec()];
+        assert!(compress(&blocks, 9).unwrap().0 > compress(&blocks, 1).unwrap().0);
+    }
+}

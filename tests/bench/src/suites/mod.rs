@@ -1,0 +1,67 @@
+//! What is measured.
+
+mod api;
+mod blocks;
+mod cold_start;
+mod dispatch;
+pub mod export;
+mod ingest;
+
+use ::export::ports::Clock;
+use clap::ValueEnum;
+use domain::time::Timestamp;
+use runtime::clock::SystemClock;
+
+use crate::{Bench, Outcome, report::Report};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    Export,
+    Blocks,
+    Ingest,
+    ColdStart,
+    Api,
+    Dispatch,
+}
+
+impl Suite {
+    pub const ALL: [Self; 6] = [Self::Export, Self::Blocks, Self::Ingest, Self::ColdStart, Self::Api, Self::Dispatch];
+
+    pub fn run(self, bench: &Bench, report: &mut Report) -> Outcome<()> {
+        match self {
+            Self::Export => export::run(bench, report),
+            Self::Blocks => blocks::run(bench, report),
+            Self::Ingest => ingest::run(bench, report),
+            Self::ColdStart => cold_start::run(bench, report),
+            Self::Api => api::run(bench, report),
+            Self::Dispatch => dispatch::run(bench, report),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// A number as people write it.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1_000, 10_000_000].map(grouped), ["0", "999", "1,000", "10,000,000"]);
+    }
+}
