@@ -26,6 +26,11 @@ use crate::schema::{ApiSchema, errors::ApiError};
 /// Bytes of a request's body. A configuration has less than 4 KiB.
 pub const MAX_BODY_LENGTH: usize = 64 * 1024;
 
+/// Bytes of an answer. Lambda takes 6 MB, in which a JSON text within JSON may have twice its length:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. All fields of all configurations that a tenant
+/// may have fill a half of it; aliases can ask for them many times.
+pub const MAX_ANSWER_LENGTH: usize = 2_500_000;
+
 /// How long a request may take: the function has 27 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 
@@ -72,7 +77,11 @@ impl Handler {
         }
         let body = parse_body(request.body().as_ref())?;
         let author = author_of(request, &caller);
-        Ok(json_response(&self.execute(body, caller, author).await))
+        let response = json_response(&self.execute(body, caller, author).await);
+        if response.body().len() > MAX_ANSWER_LENGTH {
+            return Ok(json_response(&self.schema.refuse(too_long_an_answer())));
+        }
+        Ok(response)
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
@@ -116,6 +125,13 @@ fn log(response: &async_graphql::Response) {
         })
         .collect();
     tracing::info!(errors = codes.join(","), "answered");
+}
+
+fn too_long_an_answer() -> ApiError {
+    ApiError::ValidationFailed(format!(
+        "The answer would have more than {MAX_ANSWER_LENGTH} bytes. What was to be changed may have been: look first, and \
+         ask for less at once, for example in pages."
+    ))
 }
 
 fn method_not_allowed() -> ErrorBody {

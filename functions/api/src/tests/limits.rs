@@ -4,6 +4,7 @@ use aws::test_allowance::MAX_TESTS_PER_MINUTE;
 use serde_json::{Value, json};
 
 use super::world::{SECRET, World, code};
+use crate::handler::MAX_ANSWER_LENGTH;
 
 async fn create_with_key(world: &World, tenant: &str, changes: &Value) -> Value {
     let mut data = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
@@ -52,4 +53,26 @@ async fn what_is_refused_before_a_test_counts_for_none() {
         assert_eq!(code(&refused), "NOT_FOUND");
     }
     assert_eq!(create_with_key(&world, "acme", &json!({})).await.get("errors"), None);
+}
+
+#[tokio::test]
+async fn an_answer_fits_into_what_lambda_takes() {
+    let world = World::new();
+    let document = "mutation($data: CreateS3AssumedRoleExportConfigurationInput!) {
+        createS3AssumedRoleExportConfiguration(data: $data) { id } }";
+    let data = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
+        "roleArn": "arn:aws:iam::222222222222:role/export", "expectedBucketOwner": "333333333333"});
+    for _ in 0..80 {
+        assert_eq!(world.ask(document, json!({ "data": data })).await.get("errors"), None);
+    }
+    let ask = async |times: usize| {
+        let fields: Vec<String> = (0..times).map(|number| format!("a{number}: nextSteps {{ document }}")).collect();
+        world.ask(&format!("{{ getAllExportConfigurations {{ {} }} }}", fields.join(" ")), Value::Null).await
+    };
+    let once = ask(1).await;
+    assert_eq!(once.get("errors"), None);
+    assert!(30 * once.to_string().len() > MAX_ANSWER_LENGTH);
+    let refused = ask(30).await;
+    assert_eq!(code(&refused), "GRAPHQL_VALIDATION_FAILED");
+    assert!(refused.to_string().len() < 1_000, "{refused}");
 }
