@@ -428,16 +428,16 @@ fn a_service_that_tells_no_keys() {
     let forged = keys.replace(&copy.signer.fingerprint().to_string(), &"0".repeat(64));
     let (page, long) = ("<html>Sign in".to_owned(), " ".repeat(70_000) + &keys);
     for (status, keys, configuration, expected, words) in [
-        ("200 OK", page.clone(), "", 1, "is the URL right? 200 OK <html>Sign in"),
-        ("404 Not Found", page.clone(), "", 1, "is the URL right? 404 Not Found"),
-        ("302 Found", page, "", 1, "is the URL right? 302 Found"),
-        ("200 OK", long, "", 1, "is the URL right? 200 OK"),
+        ("200 OK", page.clone(), "", 1, "200 OK: a web page answered, not the service"),
+        ("404 Not Found", page.clone(), "", 1, "404 Not Found: a web page answered, not the service"),
+        ("302 Found", page, "", 1, "302 Found: "),
+        ("200 OK", long, "", 1, "200 OK: "),
         ("200 OK", forged, "", 1, "another fingerprint"),
         ("200 OK", keys_answer(&[]), "", 1, "no public keys"),
         ("200 OK", error_answer("INTERNAL"), "", 1, "INTERNAL: No."),
-        ("401 Unauthorized", error_answer("UNAUTHENTICATED"), "", 4, "401: UNAUTHENTICATED: No."),
+        ("401 Unauthorized", error_answer("UNAUTHENTICATED"), "", 4, "refused the token: UNAUTHENTICATED: No."),
         ("200 OK", error_answer("GRAPHQL_VALIDATION_FAILED"), "", 3, "GRAPHQL_VALIDATION_FAILED"),
-        ("200 OK", keys, &error_answer("NOT_FOUND"), 3, "--expect-through says it instead: NOT_FOUND: No."),
+        ("200 OK", keys, &error_answer("NOT_FOUND"), 8, "--expect-through says it instead: NOT_FOUND: No."),
     ] {
         let output = verify_with(&copy, &serve_api(status, keys, configuration.to_owned()), &[]);
         assert!(code(&output) == expected && stderr(&output).contains(words), "{words}: {}", stderr(&output));
@@ -451,8 +451,10 @@ fn some_keys_are_needed() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
         command.env_remove("AUDIT_EXPORT_URL").arg("verify").arg(copy.folder()).args(arguments).output().unwrap()
     };
-    for arguments in [&[][..], &["--url", "https://example.com"], &["--token-file", "token"]] {
-        assert_eq!(code(&verify(arguments)), 2, "{arguments:?}");
+    for (arguments, expected) in
+        [(&[][..], 2), (&["--url", "https://example.com"], 2), (&["--token-file", "no such file"], 5)]
+    {
+        assert_eq!(code(&verify(arguments)), expected, "{arguments:?}");
     }
     let output = verify_with(&copy, "http://example.com", &[]);
     assert!(code(&output) == 2 && stderr(&output).contains("only for a stack on this machine"), "{}", stderr(&output));

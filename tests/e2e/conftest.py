@@ -50,6 +50,8 @@ RECORDS = LOCAL / "records"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks back over all tests comes last. A test is left out only for a capability that it names."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    # The longest begins first, so that the others fill the time.
+    items.sort(key=lambda item: item.path.stem != "test_crashes")
     for item in items:
         for marker in item.iter_markers("requires"):
             for capability in map(Capability, marker.args):

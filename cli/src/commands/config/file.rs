@@ -577,7 +577,7 @@ mod tests {
             ("another partition", with(role(), &json!({ "region": "cn-north-1" })), Purpose::Create),
             (
                 "what can't be updated",
-                json!({ "startFrom": "now", "idempotencyKey": "a" }).to_string(),
+                json!({ "idempotencyKey": "a", "startFrom": "now" }).to_string(),
                 Purpose::Update,
             ),
             ("an update", json!({ "interval": null, "kmsKeyArn": "alias/x" }).to_string(), Purpose::Update),

@@ -223,6 +223,7 @@ fn attributes_have_the_names_of_the_api() {
     interval = S("EVERY_2_HOURS")
     kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
     lastExportAt = S("2026-11-21T22:20:05.000Z")
+    lastFailureAt = S("2026-11-22T00:00:01.000Z")
     principalArn = S("arn:aws:iam::222222222222:user/export")
     region = S("eu-west-1")
     schedulePartition = S("EVERY_2_HOURS#3")
