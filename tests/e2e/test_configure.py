@@ -92,6 +92,7 @@ def test_a_configuration_with_a_key_is_tested_as_it_is_created(customers: Custom
     assert created["endpointConfiguration"]["accessKeyId"] == customer.credentials.access_key_id
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_failed_test_does_not_undo_the_creation(tenant: Tenant, record: Record) -> None:
     created = tenant.administrator.create_access_key(**valid_key(record))
     assert (created["connectionStatus"], created["connectionError"]["code"]) == ("FAILED", "ACCESS_KEY_UNKNOWN")

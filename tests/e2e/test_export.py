@@ -295,6 +295,7 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     assert customer.account.download(key) == b"foreign"
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactory) -> None:
     customer = customers.with_role()
     first = customer.tenant.send(make_events(5))
@@ -346,6 +347,7 @@ def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerF
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requires("schedule firing")
 def test_the_schedule_exports_by_itself(scheduled: tuple[Customer, list[str]]) -> None:
     customer, sent = scheduled
     customer.wait_for(len(sent), SCHEDULE_TIMEOUT_SECONDS)

@@ -150,6 +150,7 @@ def test_no_such_bucket(customers: CustomerFactory) -> None:
     assert_failure(customer, probe(customer), "BUCKET_NOT_FOUND", missing)
 
 
+@pytest.mark.requires("bucket regions")
 def test_a_bucket_in_another_region_is_told_with_its_region(customers: CustomerFactory) -> None:
     account = customers.account(KEY_ACCOUNT, "eu-central-1")
     customer = customers.with_access_key(account=account, region="us-east-1")
@@ -166,6 +167,7 @@ def nothing_allowed() -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+@pytest.mark.requires("iam enforcement")
 @pytest.mark.parametrize("make", ["with_role", "with_access_key"])
 def test_a_policy_that_does_not_allow_the_prefix(customers: CustomerFactory, make: str) -> None:
     customer = getattr(customers, make)(policy=nothing_allowed())
@@ -173,6 +175,7 @@ def test_a_policy_that_does_not_allow_the_prefix(customers: CustomerFactory, mak
     assert_nothing_written(customer)
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_bucket_policy_that_denies(customers: CustomerFactory) -> None:
     customer = customers.with_access_key()
     account = customer.account
@@ -199,6 +202,7 @@ def make_wrong_secret(record: Record) -> str:
     return secret
 
 
+@pytest.mark.requires("iam enforcement")
 def test_an_unknown_access_key(customers: CustomerFactory, record: Record) -> None:
     unknown = Credentials("AKIA" + uuid.uuid4().hex[:16].upper(), make_wrong_secret(record))
     customer = customers.with_access_key(credentials=unknown)
@@ -206,6 +210,7 @@ def test_an_unknown_access_key(customers: CustomerFactory, record: Record) -> No
     assert_failure(customer, probe(customer), "ACCESS_KEY_UNKNOWN")
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_deleted_access_key(customers: CustomerFactory) -> None:
     customer = customers.with_access_key()
     assert customer.configuration["connectionStatus"] == "SUCCESS"
@@ -216,6 +221,7 @@ def test_a_deleted_access_key(customers: CustomerFactory) -> None:
     assert_failure(customer, probe(customer), "ACCESS_KEY_UNKNOWN")
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_wrong_secret(customers: CustomerFactory, record: Record) -> None:
     account = customers.account(KEY_ACCOUNT)
     right = customers.user(account)
@@ -240,6 +246,7 @@ def test_the_verifier_can_be_invoked_alone_and_stores_the_outcome(customers: Cus
     assert stored["connectionCheckedAt"] == answer["connectionCheckedAt"]
 
 
+@pytest.mark.requires("iam enforcement")
 def test_the_verifier_tells_a_failure_like_the_api(customers: CustomerFactory, invoke: Invoke) -> None:
     customer = customers.with_role(policy=nothing_allowed())
     answer = invoke("verifier", {"tenantId": customer.tenant.name, "configurationId": customer.id})
