@@ -23,12 +23,21 @@ from settings import TOOL_DIRECTORY, tool_environment
 DIRECTORY = TOOL_DIRECTORY / "dynamodb-local"
 DEFAULT_PORT = 8000
 START_SECONDS = 60
+SCRIPT = Path(__file__).with_name("dynamodb_local.sh")
+# Its exit status if this machine lacks something.
+MISSING = 3
+
+
+def why_not() -> str | None:
+    """What this machine lacks to run it; None if it can."""
+    outcome = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, check=False)
+    return outcome.stderr.strip().splitlines()[-1] if outcome.returncode == MISSING else None
 
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
     """Its endpoint, with no table in it."""
-    outcome = subprocess.run([Path(__file__).with_name("dynamodb_local.sh")], check=False)
+    outcome = subprocess.run([SCRIPT], check=False)
     if outcome.returncode != 0:
         sys.exit(outcome.returncode)
     port = free_port(DEFAULT_PORT)

@@ -1,4 +1,8 @@
-"""Starts and stops the emulator that EMULATOR names; what differs between emulators is in emulators/."""
+"""Starts and stops the emulator that EMULATOR names; what differs between emulators is in emulators/.
+
+Usage: emulator.py COMMAND…, which finds the emulator in DYNAMODB_ENDPOINT, with nothing deployed unless it was running before.
+Ends with the command's exit status.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from emulators import Emulator, named
-from settings import EMULATOR, LOCAL
+from settings import EMULATOR, LOCAL, tool_environment
 
 DEFAULT_PORT = 4566
 STOP_SECONDS = 20
@@ -127,3 +132,19 @@ def free_port(wanted: int) -> int:
             except OSError:
                 print(f"Port {wanted} is taken; choosing another.")
     raise SystemExit("There is no free port.")
+
+
+def main(command: list[str]) -> int:
+    was_running = _running() is not None
+    _, endpoint = start()
+    try:
+        return subprocess.run(command, env=tool_environment() | {"DYNAMODB_ENDPOINT": endpoint}, check=False).returncode
+    finally:
+        if not was_running:
+            stop()
+
+
+if __name__ == "__main__":
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(main(sys.argv[1:]))

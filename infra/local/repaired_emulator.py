@@ -1,11 +1,12 @@
-"""Starts MiniStack 1.5.33 with repairs of its evaluation of policies; nothing of it is needed on AWS.
+"""Starts MiniStack 1.5.33 with repairs of what it makes of policies and transactions; nothing of it is needed on AWS.
 
 Run by the emulator's own Python, in the place of `python -m ministack`. What can be repaired from the outside, after a deploy,
-is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it.
+is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it, or tests/store does.
 """
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 from ministack.app import main
 from ministack.core import iam_evaluator
 from ministack.core.router import extract_access_key_id
-from ministack.services import iam, s3
+from ministack.services import dynamodb, iam, s3
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
 evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
 foreign_bucket_allows = s3._foreign_bucket_allows
+transact_write_items = dynamodb._transact_write_items
+
+# DynamoDB Local counts 1,024 twice for "MB".
+MAX_TRANSACTION_LENGTH = 4 * 1024 * 1024
 
 # Who asks for another account's bucket.
 caller_of_foreign_bucket: ContextVar[iam_evaluator.PrincipalInfo | None] = ContextVar("caller", default=None)
@@ -63,8 +68,20 @@ def repaired_resource_policy(document: Any, context: Any, *arguments: Any, **opt
     return evaluate_resource_policy(document, context, *arguments, **options)
 
 
+def repaired_transact_write_items(data: dict) -> tuple:
+    """It counts the text of a request, in which bytes are base 64, against the 4 MB that a transaction may have. To AWS that is
+    the size of the items: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+    """
+    puts = [action.get("Put", {}).get("Item", {}) for action in data.get("TransactItems", [])]
+    if sum(dynamodb._item_size_bytes(item) for item in puts) > MAX_TRANSACTION_LENGTH:
+        return dynamodb.error_response_json("ValidationException", "Transaction payload size cannot exceed 4MB", 400)
+    return transact_write_items(data)
+
+
 if __name__ == "__main__":
     iam_evaluator._resolve_condition_key = repaired_condition_key
     iam_evaluator.evaluate_resource_policy = repaired_resource_policy
     s3._foreign_bucket_allows = repaired_foreign_bucket_allows
+    dynamodb._DDB_TXN_MAX_BYTES = sys.maxsize
+    dynamodb._transact_write_items = repaired_transact_write_items
     main()
