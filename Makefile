@@ -13,7 +13,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token test test-localstack sam-local sam-shell lambda-local lambda-serve sim lint fmt lock tools
+.PHONY: help demo up down token test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim lint fmt lock tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ test: tools ## Formatting, lints, unit tests, and end-to-end tests on a stack of
 
 test-localstack: tools ## The end-to-end tests on LocalStack, and what was left out there
 	@$(PYTHON) infra/local/checks.py localstack
+
+stores: tools ## The DynamoDB adapters on MiniStack and on DynamoDB Local
+	@$(PYTHON) infra/local/checks.py stores
 
 sam-local: up ## Each function once with `sam local invoke`, on the local stack; needs Docker, or root on Debian
 	@$(PYTHON) infra/local/sam_local.py

@@ -1,7 +1,7 @@
-"""`make lint`, `make test` and `make test-localstack`: runs every suite, lists what was left out and why, adds up what passed
-and failed, and ends with that as a line of its own.
+"""`make lint`, `make test`, `make stores` and `make test-localstack`: runs every suite, lists what was left out and why, adds up
+what passed and failed, and ends with that as a line of its own.
 
-Usage: checks.py lint|test|localstack. The exit status is 1 if anything failed.
+Usage: checks.py lint|test|stores|localstack. The exit status is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import dynamodb_local
 from emulators.localstack import PLUGIN_DIRECTORY, why_not, why_not_as_process
 from settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
@@ -76,9 +77,33 @@ def template_rules() -> Count:
 
 
 def rust_tests() -> Count:
+    return _cargo_test("cargo", "test", "--workspace", "--locked", "--no-fail-fast")
+
+
+def stores_on_ministack() -> Count:
+    directory = ROOT / ".local" / "test-stores"
+    environment = {"AUDIT_EXPORT_LOCAL_DIRECTORY": str(directory), "EMULATOR": "ministack"}
+    return _stores("emulator.py", extra=environment)
+
+
+def stores_on_dynamodb_local() -> Count:
+    return _stores("dynamodb_local.py")
+
+
+def _stores(served_by: str, extra: dict[str, str] | None = None) -> Count:
+    scripts = Path(__file__).parent
+    return _cargo_test(sys.executable, scripts / served_by, sys.executable, scripts / "stores.py", extra=extra)
+
+
+def _cargo_test(*command: object, extra: dict[str, str] | None = None) -> Count:
     """Counts the lines "test result: ok. 3 passed; 0 failed; …"; a suite that does not compile has none."""
-    command = ["cargo", "test", "--workspace", "--locked", "--no-fail-fast"]
-    process = subprocess.Popen(command, cwd=ROOT, env=tool_environment(), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env=tool_environment() | (extra or {}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     count = Count(0, 0)
     for line in process.stdout or ():
         print(line, end="", flush=True)
@@ -129,10 +154,17 @@ def _end_to_end(emulator: str) -> Count:
 
 
 def localstack() -> list[Callable[[], Count]]:
-    """The suites that need LocalStack; without those that this machine lacks something for, unless it is CI's."""
+    return _where_possible({process_executor: why_not_as_process(), end_to_end_tests_on_localstack: why_not()})
+
+
+def stores() -> list[Callable[[], Count]]:
+    return _where_possible({stores_on_ministack: None, stores_on_dynamodb_local: dynamodb_local.why_not()})
+
+
+def _where_possible(suites: dict[Callable[[], Count], str | None]) -> list[Callable[[], Count]]:
+    """Without the suites that this machine lacks something for, which is said beside them, unless it is CI's."""
     must = bool(os.environ.get("CI"))
-    left_out = {process_executor: why_not_as_process(), end_to_end_tests_on_localstack: why_not()}
-    return [suite if must or reason is None else _left_out(suite, reason) for suite, reason in left_out.items()]
+    return [suite if must or reason is None else _left_out(suite, reason) for suite, reason in suites.items()]
 
 
 def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
@@ -147,7 +179,8 @@ def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
 LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, serverless_rules, template_rules]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
-    "test": lambda: [*LINT, rust_tests, end_to_end_tests],
+    "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests],
+    "stores": stores,
     "localstack": localstack,
 }
 
