@@ -13,7 +13,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim lint fmt lock tools
+.PHONY: bench help demo up down token test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim lint fmt lock tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ lambda-serve: up ## Waits for functions that you start yourself, under a debugge
 
 sim: ## Plays SEEDS histories of the export engine, or the one of SEED: make sim SEEDS=1000000, make sim SEED=17
 	@cargo run --quiet --release --package simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
+
+bench: tools ## Speed, memory and cold starts, side by side: make bench QUICK=1, SUITES=export,ingest, EVENTS=1000000, COPIES=10
+	@$(PYTHON) infra/local/bench.py $(if $(QUICK),--quick) $(if $(SUITES),--suites $(SUITES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(COPIES),--copies $(COPIES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: tools ## Formatting and lints of Rust, Python and the template
 	@$(PYTHON) infra/local/checks.py lint

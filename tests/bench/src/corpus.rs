@@ -14,7 +14,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest};
 use domain::{
-    block::{BlockEncoder, BlockId, EXPIRY_GRACE, Shard, StoredBlock, partition_key},
+    block::{BlockEncoder, BlockId, EXPIRY_GRACE, MAX_BLOCK_RAW_LENGTH, Shard, StoredBlock, partition_key},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -32,6 +32,8 @@ const FORMAT: u32 = 1;
 
 const SEED: u64 = 20_261_122;
 const DAY: Duration = Duration::from_hours(24);
+/// At least the bytes of `,"receivedTimestamp":"…"`.
+const STAMP_LENGTH: usize = 48;
 const RETENTION: Duration = Duration::from_hours(90 * 24);
 
 /// Between two events: a hundred a second, so that 10 million take a bit more than a day.
@@ -145,42 +147,23 @@ impl CorpusFile {
     }
 
     fn write(&self, path: &Path) -> Outcome<()> {
-        let tenant = TenantId::parse(TENANT)?;
         let start = Timestamp::parse("2026-11-01T00:00:00Z")?;
-        let mut generator = EventGenerator::new(tenant.clone(), SEED, start, EVENT_SPACING);
-        let mut encoder = BlockEncoder::default();
-        let mut output = BufWriter::new(File::create(path)?);
-        let (mut raw, mut line) = (Vec::new(), Vec::new());
-        let mut left = self.events;
-        while left > 0 {
-            let count = left.min(self.block_events);
-            left -= count;
-            let mut lines = Vec::new();
-            for _ in 0..count {
-                line.clear();
-                generator.write_next(&mut line)?;
-                lines.push(line.clone());
-            }
-            let (oldest, newest) = match (lines.first(), lines.last()) {
-                (Some(first), Some(last)) => (event_timestamp(first)?, event_timestamp(last)?),
-                _ => return Err(failure("a block without events")),
-            };
-            raw.clear();
-            for line in &lines {
-                // As ingest stamps what it takes in.
-                raw.extend_from_slice(line.strip_suffix(b"}\n").ok_or_else(|| failure("an event is no object"))?);
-                raw.extend_from_slice(format!(",\"receivedTimestamp\":\"{newest}\"}}\n").as_bytes());
-            }
-            let block = encoder.encode(&tenant, BlockId::from_parts(newest, 0), &raw, oldest, newest)?;
-            for number in [block.event_count, block.raw_length, block.crc32, u32::try_from(block.deflate.len())?] {
-                output.write_all(&number.to_le_bytes())?;
-            }
-            for time in [oldest, newest] {
-                output.write_all(&time.as_millis().to_le_bytes())?;
-            }
-            output.write_all(&block.deflate)?;
+        let mut generator = EventGenerator::new(TenantId::parse(TENANT)?, SEED, start, EVENT_SPACING);
+        let mut writer = BlockWriter {
+            tenant: TenantId::parse(TENANT)?,
+            encoder: BlockEncoder::default(),
+            output: BufWriter::new(File::create(path)?),
+            lines: Vec::new(),
+            length: 0,
+        };
+        let mut line = Vec::new();
+        for _ in 0..self.events {
+            line.clear();
+            generator.write_next(&mut line)?;
+            writer.push(&line, self.block_events)?;
         }
-        output.flush()?;
+        writer.end_block()?;
+        writer.output.flush()?;
         Ok(())
     }
 
@@ -192,6 +175,50 @@ impl CorpusFile {
             Ok(None) => None,
             Err(error) => Some(Err(error)),
         }))
+    }
+}
+
+struct BlockWriter {
+    tenant: TenantId,
+    encoder: BlockEncoder,
+    output: BufWriter<File>,
+    lines: Vec<Vec<u8>>,
+    /// Bytes of the block if it ended now.
+    length: usize,
+}
+
+impl BlockWriter {
+    /// A block has so many events, or fewer if they are long: that is how ingest packs them.
+    fn push(&mut self, line: &[u8], block_events: u64) -> Outcome<()> {
+        let length = line.len() + STAMP_LENGTH;
+        if self.lines.len() as u64 >= block_events || self.length + length > MAX_BLOCK_RAW_LENGTH {
+            self.end_block()?;
+        }
+        self.lines.push(line.to_vec());
+        self.length += length;
+        Ok(())
+    }
+
+    fn end_block(&mut self) -> Outcome<()> {
+        let lines = std::mem::take(&mut self.lines);
+        self.length = 0;
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(()) };
+        let (oldest, newest) = (event_timestamp(first)?, event_timestamp(last)?);
+        let mut raw = Vec::new();
+        for line in &lines {
+            // As ingest stamps what it takes in.
+            raw.extend_from_slice(line.strip_suffix(b"}\n").ok_or_else(|| failure("an event is no object"))?);
+            raw.extend_from_slice(format!(",\"receivedTimestamp\":\"{newest}\"}}\n").as_bytes());
+        }
+        let block = self.encoder.encode(&self.tenant, BlockId::from_parts(newest, 0), &raw, oldest, newest)?;
+        for number in [block.event_count, block.raw_length, block.crc32, u32::try_from(block.deflate.len())?] {
+            self.output.write_all(&number.to_le_bytes())?;
+        }
+        for time in [oldest, newest] {
+            self.output.write_all(&time.as_millis().to_le_bytes())?;
+        }
+        self.output.write_all(&block.deflate)?;
+        Ok(())
     }
 }
 
@@ -243,7 +270,7 @@ struct ShardPages {
     places: Vec<Place>,
 }
 
-/// The blocks of a file as items of the table, spread evenly over one UTC day.
+/// The blocks of a file as items of the table, spread evenly over half a UTC day.
 #[derive(Debug)]
 pub struct Corpus {
     tenant: TenantId,
@@ -266,8 +293,9 @@ impl Corpus {
     /// `day` is a midnight.
     pub fn load(file: &CorpusFile, day: Timestamp) -> Outcome<Self> {
         let tenant = TenantId::parse(TENANT)?;
+        // Half of the day: blocks that end early, because their events are long, make more of them.
         let blocks = file.events.div_ceil(file.block_events).max(1);
-        let spacing = u64::try_from(DAY.as_millis())? / blocks;
+        let spacing = u64::try_from(DAY.as_millis())? / 2 / blocks;
         if spacing == 0 {
             return Err(failure("more blocks than a day has milliseconds"));
         }

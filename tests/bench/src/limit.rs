@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use clap::Args;
 use crc_fast::CrcAlgorithm;
 use domain::{
-    block::{Shard, partition_key},
+    block::{BlockId, Shard, partition_key},
     configuration::{Destination, arn::AccountId, bucket::BucketName, region::Region},
     export_run::{PART_SIZE, TARGET_STORED_LENGTH},
     tenant::TenantId,
@@ -20,7 +20,9 @@ use export::{
 use futures::future::try_join_all;
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
 
-use crate::{Outcome, corpus::TENANT, failure, stub::dynamodb::EVENTS, suites::export::tell_peak_memory};
+use crate::{
+    Outcome, corpus::TENANT, failure, lean::LeanClient, stub::dynamodb::EVENTS, suites::export::tell_peak_memory,
+};
 
 /// Magic, DEFLATE, no flags, no time, unknown system; and an empty final block.
 const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];
@@ -33,6 +35,9 @@ pub struct Arguments {
     first: String,
     #[arg(long)]
     last: String,
+    /// Without the SDK, as far as DynamoDB is concerned
+    #[arg(long)]
+    lean: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome<()> {
@@ -44,6 +49,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 struct ShardReader {
     partition: String,
     first: Option<String>,
+    lean: Option<LeanClient>,
 }
 
 #[derive(Default)]
@@ -67,10 +73,15 @@ async fn export(arguments: &Arguments) -> Outcome<()> {
     let owner = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
     let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
     let sink = S3ObjectSink::new(&aws, credentials, &destination, owner);
-    let mut shards: Vec<ShardReader> = Shard::ALL
-        .into_iter()
-        .map(|shard| ShardReader { partition: partition_key(&tenant, shard), first: Some(arguments.first.clone()) })
-        .collect();
+    let mut shards = Vec::new();
+    for shard in Shard::ALL {
+        let lean = match aws.endpoint_url() {
+            Some(endpoint) if arguments.lean => Some(LeanClient::connect(endpoint).await?),
+            _ => None,
+        };
+        let partition = partition_key(&tenant, shard);
+        shards.push(ShardReader { partition, first: Some(arguments.first.clone()), lean });
+    }
     let mut object = Object::default();
     let mut number = 0_u32;
     loop {
@@ -103,14 +114,20 @@ async fn export(arguments: &Arguments) -> Outcome<()> {
     Ok(())
 }
 
-struct Block {
-    deflate: Vec<u8>,
-    crc32: u64,
-    raw_length: u64,
+/// What is needed of a block.
+pub struct Block {
+    pub deflate: Vec<u8>,
+    pub crc32: u64,
+    pub raw_length: u64,
 }
 
 async fn page(client: &Client, shard: &mut ShardReader, last: &str) -> Outcome<Vec<Block>> {
     let first = shard.first.take().unwrap_or_default();
+    if let Some(lean) = &mut shard.lean {
+        let (blocks, last_read) = lean.page(&shard.partition, &first, last).await?;
+        shard.first = last_read.map(|id| BlockId::parse(&id).map(|id| id.next().to_string())).transpose()?;
+        return Ok(blocks);
+    }
     let answer = client
         .query()
         .table_name(EVENTS)
@@ -124,7 +141,7 @@ async fn page(client: &Client, shard: &mut ShardReader, last: &str) -> Outcome<V
         .await?;
     if let Some(key) = &answer.last_evaluated_key {
         let id = key.get("blockId").and_then(|id| id.as_s().ok()).ok_or_else(|| failure("a page without its end"))?;
-        shard.first = Some(domain::block::BlockId::parse(id)?.next().to_string());
+        shard.first = Some(BlockId::parse(id)?.next().to_string());
     }
     let mut blocks = Vec::new();
     for mut item in answer.items.unwrap_or_default() {

@@ -1,7 +1,9 @@
 //! Measures the service side by side with what bounds it and with what people would use instead: `make bench`.
 
 mod corpus;
+mod event_items;
 mod functions;
+mod lean;
 mod limit;
 mod process;
 mod report;

@@ -18,7 +18,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use super::expression::{BadExpression, Condition, Item, Names, update};
-use crate::corpus::Window;
+use crate::{corpus::Window, event_items::EventItems};
 
 pub const EVENTS: &str = "AuditEvents";
 pub const EVENT_ITEMS: &str = "AuditEventItems";
@@ -105,6 +105,8 @@ pub struct Database {
     pub runs: Table,
     /// What queries of the table of events find.
     pub window: Option<Window>,
+    /// What queries of the table with an item for every event find.
+    pub event_items: EventItems,
     pub put: PutEvents,
     /// Idempotency records.
     records: BTreeSet<String>,
@@ -146,6 +148,7 @@ impl Default for Database {
             configurations: Table::new("tenantId", "id", Some("schedulePartition")),
             runs: Table::new("run", "item", None),
             window: None,
+            event_items: EventItems::default(),
             put: PutEvents::default(),
             records: BTreeSet::new(),
         }
@@ -181,8 +184,12 @@ impl Database {
     fn query(&mut self, request: &Value) -> Result<Reply, BadExpression> {
         let condition = request["KeyConditionExpression"].as_str().unwrap_or_default();
         let condition = Condition::parse(condition, names(request))?;
-        if matches!(request["TableName"].as_str(), Some(EVENTS | EVENT_ITEMS)) {
-            return self.query_events(&condition, request);
+        match request["TableName"].as_str() {
+            Some(EVENTS) => return self.query_events(&condition, request),
+            Some(EVENT_ITEMS) => {
+                return Ok(Reply { status: 200, body: self.event_items.page(&request["ExclusiveStartKey"]) });
+            }
+            _ => {}
         }
         let table = self.table(request)?;
         let forward = request["ScanIndexForward"].as_bool().unwrap_or(true);

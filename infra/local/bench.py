@@ -1,0 +1,47 @@
+"""Builds what is measured with the profile that is deployed, and measures it: `make bench`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from settings import ARCHITECTURE, ROOT, TOOLS, tool_environment
+
+FUNCTIONS = ("api", "exporter", "ingest", "verifier")
+# Neither is deployed, so neither may have a say in the features that the functions are built with.
+OTHERS = ("minimal-function", "bench")
+DIRECTORY = ROOT / "target" / "bench"
+BINARIES = DIRECTORY / "functions"
+
+
+def build() -> None:
+    if shutil.which("cargo") is None:
+        raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
+    print("Building with link-time optimization: the first build takes half an hour on two cores.", flush=True)
+    # As `sam build` does it, for the same target and with the same flags.
+    _build(*(argument for name in FUNCTIONS for argument in ("--bin", name)))
+    for package in OTHERS:
+        _build("--package", package)
+
+
+def _build(*arguments: str) -> None:
+    architecture = ["--arm64"] if ARCHITECTURE == "arm64" else []
+    _run("cargo", "lambda", "build", "--release", "--lambda-dir", BINARIES, *architecture, *arguments)
+
+
+def measure(arguments: list[str]) -> None:
+    _run(BINARIES / "bench" / "bootstrap", "--python", TOOLS / "python", *arguments)
+    print(f"\nThe same as JSON: {os.path.relpath(DIRECTORY / 'report.json')}")
+
+
+def _run(*command: object) -> None:
+    outcome = subprocess.run([str(part) for part in command], cwd=ROOT, env=tool_environment(), check=False)
+    if outcome.returncode != 0:
+        raise SystemExit(f"{command[0]} failed with exit status {outcome.returncode}.")
+
+
+if __name__ == "__main__":
+    build()
+    measure(sys.argv[1:])

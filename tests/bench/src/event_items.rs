@@ -1,0 +1,122 @@
+//! The table that one would make first: an item for every event. Only the obvious exporter reads it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use domain::{block::BlockId, tenant::TenantId, time::Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Outcome,
+    corpus::{CorpusFile, TENANT},
+};
+
+/// DynamoDB's bound of a page, and what an item counts beside its attributes.
+const PAGE_LENGTH: usize = 1_024 * 1_024;
+
+/// The answers to a query of the tenant's whole partition, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct EventItems {
+    pages: Vec<Bytes>,
+}
+
+impl EventItems {
+    /// The events of the first `blocks` blocks.
+    pub fn load(file: &CorpusFile, blocks: u64) -> Outcome<Self> {
+        let tenant = TenantId::parse(TENANT)?;
+        let mut pages = Pages::default();
+        for block in file.blocks()?.take(usize::try_from(blocks)?) {
+            let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
+            for line in block.inflate()?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let event: Map<String, Value> = serde_json::from_slice(line)?;
+                pages.push(&event, line.len());
+            }
+        }
+        pages.end_page(true);
+        Ok(Self { pages: pages.pages })
+    }
+
+    /// The page behind the one that ended with this key.
+    pub fn page(&self, exclusive_start_key: &Value) -> Vec<Bytes> {
+        let number = exclusive_start_key["eventKey"]["S"].as_str().and_then(|number| number.parse::<usize>().ok());
+        let page = self.pages.get(number.map_or(0, |number| number + 1));
+        vec![page.cloned().unwrap_or_else(|| Bytes::from_static(br#"{"Count":0,"Items":[],"ScannedCount":0}"#))]
+    }
+}
+
+#[derive(Default)]
+struct Pages {
+    pages: Vec<Bytes>,
+    items: BytesMut,
+    count: u64,
+    length: usize,
+}
+
+impl Pages {
+    fn push(&mut self, event: &Map<String, Value>, length: usize) {
+        if self.count > 0 && self.length + length > PAGE_LENGTH {
+            self.end_page(false);
+        }
+        if self.count > 0 {
+            self.items.put_u8(b',');
+        }
+        let item: Map<String, Value> = event.iter().map(|(name, value)| (name.clone(), typed(value))).collect();
+        self.items.put_slice(Value::Object(item).to_string().as_bytes());
+        self.count += 1;
+        self.length += length;
+    }
+
+    fn end_page(&mut self, is_last: bool) {
+        let items = std::mem::take(&mut self.items);
+        let (count, number) = (std::mem::take(&mut self.count), self.pages.len());
+        self.length = 0;
+        let mut page = BytesMut::with_capacity(items.len() + 256);
+        page.put_slice(format!(r#"{{"Count":{count},"ScannedCount":{count},"Items":["#).as_bytes());
+        page.put_slice(&items);
+        let next = json!({"tenantId": {"S": TENANT}, "eventKey": {"S": number.to_string()}});
+        let end = if is_last { "]}".to_owned() } else { format!(r#"],"LastEvaluatedKey":{next}}}"#) };
+        page.put_slice(end.as_bytes());
+        self.pages.push(page.freeze());
+    }
+}
+
+/// A value as an attribute of DynamoDB.
+fn typed(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({"NULL": true}),
+        Value::Bool(value) => json!({ "BOOL": value }),
+        Value::Number(number) => json!({"N": number.to_string()}),
+        Value::String(text) => json!({ "S": text }),
+        Value::Array(values) => json!({"L": values.iter().map(typed).collect::<Vec<_>>()}),
+        Value::Object(fields) => {
+            json!({"M": fields.iter().map(|(name, value)| (name.clone(), typed(value))).collect::<Map<_, _>>()})
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_is_an_item_of_one_page() {
+        let directory = std::env::temp_dir().join(format!("bench-{}-items", std::process::id()));
+        let file = CorpusFile::prepare(&directory, 3_000, 100).unwrap();
+        let items = EventItems::load(&file, u64::MAX).unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+        assert!(items.pages.len() > 1);
+        let (mut count, mut start) = (0, Value::Null);
+        loop {
+            let page: Value = serde_json::from_slice(&items.page(&start).concat()).unwrap();
+            let found = page["Items"].as_array().unwrap();
+            assert!(
+                found.iter().all(|item| item["id"]["S"].is_string() && item["actor"]["M"]["name"]["S"].is_string())
+            );
+            count += found.len();
+            start = page["LastEvaluatedKey"].clone();
+            if start.is_null() {
+                break;
+            }
+        }
+        assert_eq!(count, 3_000);
+    }
+}
