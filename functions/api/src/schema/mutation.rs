@@ -94,7 +94,8 @@ impl Mutation {
         Ok(Some(service.delete(caller, author, &id).await?.into()))
     }
 
-    /// Exports now what has been received, without waiting for the next time. The answer doesn't wait for the export.
+    /// Exports now what was received until a settling time ago (20 minutes, unless the operator chose otherwise), without
+    /// waiting for the next time. The answer doesn't wait for the export.
     async fn run_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.run(caller, &id).await?.into()))

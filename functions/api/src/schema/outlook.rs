@@ -59,7 +59,7 @@ pub struct ExportBacklog {
     events: Long,
     /// When the oldest of them was received. Null: there are none.
     oldest: Option<DateTime>,
-    /// Whether all of them were counted: counting ends after some ten thousand.
+    /// Whether all of them were counted: counting ends after a bound of some hundred thousand.
     is_complete: bool,
 }
 

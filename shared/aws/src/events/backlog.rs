@@ -16,7 +16,7 @@ use super::item::{self, Item, MalformedItem};
 use crate::error::port_error;
 
 /// Pages that are looked at of each shard. `DynamoDB` ends a page when 1 MB of items is read, the blocks that are left out
-/// of the answer included: that is some ten thousand events.
+/// of the answer included: that is some ten thousand events a page.
 pub const MAX_PAGES_PER_SHARD: usize = 4;
 
 /// Shards that are counted at the same time.
@@ -94,9 +94,8 @@ impl EventCounter {
                 .await
                 .map_err(|error| port_error(operation, &error))?;
             for found in page.items.unwrap_or_default() {
-                let block = of_item(&found).map_err(|error| {
-                    PortError::internal(operation, format!("an item of {partition}: {error}"))
-                })?;
+                let block = of_item(&found)
+                    .map_err(|error| PortError::internal(operation, format!("an item of {partition}: {error}")))?;
                 sum = sum.and(block);
             }
             start = page.last_evaluated_key;
