@@ -348,6 +348,7 @@ def test_a_secret_that_others_can_read_is_warned_of(cli: CommandLine, key_file: 
     assert cli("config", "create", key_file, "--dry-run").errors == ""
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_new_access_key_is_tested_before_it_replaces_the_old(
     cli: CommandLine, tenant: Tenant, key_file: Path, record: Record
 ) -> None:

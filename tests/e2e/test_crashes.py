@@ -182,6 +182,7 @@ def place(before: Items, after: Items) -> str:
     return "3 with the window stored" if "openWindow" in after["state"] else "2 with the lease"
 
 
+@pytest.mark.requires("quick calls")
 @pytest.mark.timeout(TEST_SECONDS)
 def test_an_exporter_killed_at_random_moments(
     stack: Stack,

@@ -551,6 +551,7 @@ def codes_of(answer: Answer) -> list[str]:
     return [str(error.get("extensions", {}).get("code")) for error in errors] or [str(answer.status)]
 
 
+@pytest.mark.requires("gateway responses")
 @pytest.mark.timeout(900 + REQUESTS)
 def test_whatever_is_sent_is_answered_properly(
     stack: Stack, record: Record, token: TokenFactory, world: World, codes: dict[str, set[str]]

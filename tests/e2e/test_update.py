@@ -127,6 +127,7 @@ def test_another_tenants_configuration_is_not_there(customers: CustomerFactory, 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requires("iam enforcement")
 def test_events_go_on_in_the_new_bucket(
     customers: CustomerFactory, stack: Stack, command: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_events_go_on_in_the_new_bucket(
     wait_until(is_proven, "the digest in the new bucket", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_change_of_place_is_tested_at_once(customers: CustomerFactory) -> None:
     account = customers.account(ROLE_ACCOUNT, "eu-west-1", path="first")
     customer = customers.with_role(account=account)
@@ -200,6 +202,7 @@ def sealed(stack: Stack, customer: Customer) -> bytes:
     return stored(stack, customer)["sealedSecret"]["B"]
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_key_that_does_not_work_replaces_nothing(customers: CustomerFactory, stack: Stack, record: Record) -> None:
     customer = customers.with_access_key()
     administrator = customer.tenant.administrator

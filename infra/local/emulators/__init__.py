@@ -25,6 +25,10 @@ class Capability(StrEnum):
     """A bucket answers in its own Region alone, and elsewhere says which that is."""
     UNTOUCHED_BODIES = "untouched bodies"
     """API Gateway hands a request's body on as it came, whatever its Content-Encoding says."""
+    GATEWAY_RESPONSES = "gateway responses"
+    """API Gateway gives its own refusals the form that the template says."""
+    QUICK_CALLS = "quick calls"
+    """A hundred exports that are killed and begun again end within a few minutes."""
 
     @property
     def key(self) -> str:
