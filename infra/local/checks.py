@@ -179,7 +179,7 @@ def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
 LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, serverless_rules, template_rules]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
-    "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests],
+    "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests, *localstack()],
     "stores": stores,
     "localstack": localstack,
 }
