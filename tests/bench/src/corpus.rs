@@ -343,12 +343,12 @@ impl Corpus {
 
     /// The first `blocks` of them, once.
     pub fn window(self: &Arc<Self>, blocks: u64) -> Window {
-        Window { corpus: Arc::clone(self), blocks: blocks.min(self.totals.len() as u64), copies: 1 }
+        Window { corpus: Arc::clone(self), blocks: blocks.min(self.totals.len() as u64), copies: 1, others_blocks: 0 }
     }
 
     /// All of them, on so many days.
     pub fn copies(self: &Arc<Self>, copies: u64) -> Window {
-        Window { corpus: Arc::clone(self), blocks: self.totals.len() as u64, copies }
+        Window { corpus: Arc::clone(self), blocks: self.totals.len() as u64, copies, others_blocks: 0 }
     }
 }
 
@@ -396,9 +396,16 @@ pub struct Window {
     /// Of each copy.
     blocks: u64,
     copies: u64,
+    /// So many of the first, under ids and checksums of their own, are every other tenant's.
+    others_blocks: u64,
 }
 
 impl Window {
+    /// The same, and every other tenant has the first `blocks` as well.
+    pub fn with_others(self, blocks: u64) -> Self {
+        Self { others_blocks: blocks, ..self }
+    }
+
     pub fn totals(&self) -> Totals {
         let index = usize::try_from(self.blocks).unwrap_or(usize::MAX).checked_sub(1);
         let one = index.and_then(|index| self.corpus.totals.get(index)).copied().unwrap_or_default();
@@ -429,15 +436,11 @@ impl Window {
         page_length: usize,
         is_projected: bool,
     ) -> Vec<Bytes> {
-        let shard = self
-            .corpus
-            .shards
-            .iter()
-            .zip(Shard::ALL)
-            .find(|(_, shard)| partition == partition_key(&self.corpus.tenant, *shard));
-        let Some((shard, _)) = shard else { return empty_page() };
-        let places = shard.places.partition_point(|place| place.number < self.blocks);
-        let length = places as u64 * self.copies;
+        let Some((tenant, shard)) = self.partition(partition) else { return empty_page() };
+        let is_own = tenant == self.corpus.tenant;
+        let (blocks, copies) = if is_own { (self.blocks, self.copies) } else { (self.others_blocks, 1) };
+        let places = shard.places.partition_point(|place| place.number < blocks);
+        let length = places as u64 * copies;
         let id_at = |position: u64| {
             let (copy, place) = (position / places as u64, position % places as u64);
             let place = shard.places.get(usize::try_from(place).unwrap_or(usize::MAX));
@@ -462,15 +465,22 @@ impl Window {
             read += place.item_length;
             if is_projected {
                 items.project(id, place.shape.event_count);
-            } else if copy == 0 {
+            } else if copy == 0 && is_own {
                 items.as_it_is(&shard.json, place);
             } else {
-                items.stamped(&shard.json, place, id, &self.corpus.tenant);
+                items.stamped(&shard.json, place, id, &tenant);
             }
             last_read = Some(id);
             position += 1;
         }
         items.into_page(position - from, None)
+    }
+
+    /// Whose partition it is, and its blocks.
+    fn partition(&self, partition: &str) -> Option<(TenantId, &ShardPages)> {
+        let (tenant, shard) = partition.rsplit_once('#')?;
+        let shard = Shard::parse(shard).ok()?;
+        Some((TenantId::parse(tenant).ok()?, self.corpus.shards.get(usize::from(shard.number()))?))
     }
 
     fn id(&self, copy: u64, place: &Place) -> BlockId {
@@ -618,6 +628,18 @@ mod tests {
                 assert_eq!(blocks.len(), expected);
             }
         }
+    }
+
+    #[test]
+    fn other_tenants_have_blocks_of_their_own() {
+        let window = corpus("others").window(u64::MAX);
+        let page = |window: &Window| {
+            let page = window.page("other#00", None, None, 1_000_000, false).concat();
+            serde_json::from_slice::<Value>(&page).unwrap()["Count"].as_u64().unwrap()
+        };
+        assert_eq!(page(&window), 0);
+        let all = page(&window.clone().with_others(23));
+        assert!(all > 0 && page(&window.with_others(1)) <= 1);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl EventItems {
             }
         }
         pages.end_page(true);
-        Ok(Self { pages: pages.pages })
+        Ok(Self { pages: pages.finished })
     }
 
     /// The page behind the one that ended with this key.
@@ -44,7 +44,7 @@ impl EventItems {
 
 #[derive(Default)]
 struct Pages {
-    pages: Vec<Bytes>,
+    finished: Vec<Bytes>,
     items: BytesMut,
     count: u64,
     length: usize,
@@ -66,7 +66,7 @@ impl Pages {
 
     fn end_page(&mut self, is_last: bool) {
         let items = std::mem::take(&mut self.items);
-        let (count, number) = (std::mem::take(&mut self.count), self.pages.len());
+        let (count, number) = (std::mem::take(&mut self.count), self.finished.len());
         self.length = 0;
         let mut page = BytesMut::with_capacity(items.len() + 256);
         page.put_slice(format!(r#"{{"Count":{count},"ScannedCount":{count},"Items":["#).as_bytes());
@@ -74,7 +74,7 @@ impl Pages {
         let next = json!({"tenantId": {"S": TENANT}, "eventKey": {"S": number.to_string()}});
         let end = if is_last { "]}".to_owned() } else { format!(r#"],"LastEvaluatedKey":{next}}}"#) };
         page.put_slice(end.as_bytes());
-        self.pages.push(page.freeze());
+        self.finished.push(page.freeze());
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Bench, Outcome,
-    corpus::{TENANT, WRITE_SHARDS},
+    corpus::WRITE_SHARDS,
     failure,
     process::Program,
     runtime_api::RuntimeApi,
@@ -130,10 +130,10 @@ pub fn run_message(body: &str) -> Bytes {
     message.to_string().into()
 }
 
-/// What asks for an export of the n-th configuration.
-pub fn run_request(number: u64, through: Timestamp) -> Outcome<String> {
+/// What asks for an export of a tenant's n-th configuration.
+pub fn run_request(tenant: &str, number: u64, through: Timestamp) -> Outcome<String> {
     let id = configuration_id(number)?;
-    Ok(json!({"tenantId": TENANT, "configurationId": id, "through": through, "trigger": "SCHEDULE"}).to_string())
+    Ok(json!({"tenantId": tenant, "configurationId": id, "through": through, "trigger": "SCHEDULE"}).to_string())
 }
 
 /// A recorded request of API Gateway with another body.

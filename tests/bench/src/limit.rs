@@ -1,6 +1,8 @@
 //! What bounds an export with this SDK: the same pages are queried and the same bytes are put, and nothing else is done.
 //! No block is checked or looked into, none is put into order, no object has a name, an intent or a checkpoint.
 
+use std::{io::Write, time::Instant};
+
 use aws::object_sink::S3ObjectSink;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -21,7 +23,13 @@ use futures::future::try_join_all;
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
 
 use crate::{
-    Outcome, corpus::TENANT, failure, lean::LeanClient, stub::dynamodb::EVENTS, suites::export::tell_peak_memory,
+    Outcome,
+    corpus::TENANT,
+    failure,
+    lean::LeanClient,
+    process::{own_cpu, own_peak_memory},
+    stub::dynamodb::EVENTS,
+    suites::export::Told,
 };
 
 /// Magic, DEFLATE, no flags, no time, unknown system; and an empty final block.
@@ -42,8 +50,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (cpu, started_at) = (own_cpu()?, Instant::now());
     runtime.block_on(export(arguments))?;
-    tell_peak_memory()
+    let told = Told {
+        peak_memory_bytes: own_peak_memory()?,
+        cpu_seconds: own_cpu()?.saturating_sub(cpu).as_secs_f64(),
+        wall_seconds: started_at.elapsed().as_secs_f64(),
+    };
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&told)?)?;
+    Ok(())
 }
 
 struct ShardReader {

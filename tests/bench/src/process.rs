@@ -123,6 +123,11 @@ impl Drop for Program {
     }
 }
 
+/// CPU time of this process so far.
+pub fn own_cpu() -> Outcome<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
+}
+
 /// The most memory that this process had at any time, in bytes.
 pub fn own_peak_memory() -> Outcome<u64> {
     peak_memory("self")

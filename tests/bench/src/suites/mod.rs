@@ -5,6 +5,7 @@ mod blocks;
 mod cold_start;
 mod dispatch;
 pub mod export;
+mod fairness;
 mod ingest;
 
 use ::export::ports::Clock;
@@ -22,10 +23,12 @@ pub enum Suite {
     ColdStart,
     Api,
     Dispatch,
+    Fairness,
 }
 
 impl Suite {
-    pub const ALL: [Self; 6] = [Self::Export, Self::Blocks, Self::Ingest, Self::ColdStart, Self::Api, Self::Dispatch];
+    pub const ALL: [Self; 7] =
+        [Self::Export, Self::Blocks, Self::Ingest, Self::ColdStart, Self::Api, Self::Dispatch, Self::Fairness];
 
     pub fn run(self, bench: &Bench, report: &mut Report) -> Outcome<()> {
         match self {
@@ -35,6 +38,7 @@ impl Suite {
             Self::ColdStart => cold_start::run(bench, report),
             Self::Api => api::run(bench, report),
             Self::Dispatch => dispatch::run(bench, report),
+            Self::Fairness => fairness::run(bench, report),
         }
     }
 }
