@@ -19,7 +19,8 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_secs(20);
 /// The longest wait between two tries.
 const MAX_RETRY_DELAY: Duration = Duration::from_mins(15);
 
-/// The time that is left for the last object of a slice: more than S3 takes for one of 16 MiB, retries included.
+/// The time that is left for the last object of a slice: more than S3 takes for one of 8 MiB, or of 16 in older plans,
+/// retries included.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(3);
 
 impl Exporter {

@@ -22,6 +22,10 @@ pub const SHARDS: u8 = 16;
 /// under the 409,600 bytes that a `DynamoDB` item may have.
 pub const MAX_BLOCK_RAW_LENGTH: usize = 320 * 1024;
 
+/// The most bytes of a block's stream: those of an item,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+pub const MAX_BLOCK_STORED_LENGTH: usize = 400 * 1024;
+
 /// The most events in one block.
 pub const MAX_BLOCK_EVENTS: usize = 2_000;
 

@@ -13,15 +13,16 @@ use crate::{
 
 /// An object ends with the block that brings its stored bytes to this. An object is assembled in memory, because its
 /// name tells its last block; two of them (one being filled, one on its way) bound a run's memory.
-pub const TARGET_STORED_LENGTH: u64 = 16 * 1024 * 1024;
+pub const TARGET_STORED_LENGTH: u64 = 8 * 1024 * 1024;
 
 /// An object ends with the block that brings its raw NDJSON to this, however well it compresses, so that no reader has
 /// to inflate more than this from one file.
 pub const TARGET_RAW_LENGTH: u64 = 256 * 1024 * 1024;
 
-/// Bytes of one part of a multipart upload; an object of at most one part is put at once. S3 takes 5 MiB to 5 GiB:
+/// Bytes of one part of a multipart upload; an object of at most one part is put at once, as all are that end at
+/// [`TARGET_STORED_LENGTH`]: that takes one request instead of four, and one SHA-256. S3 takes 5 MiB to 5 GiB:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>.
-pub const PART_SIZE: u64 = 8 * 1024 * 1024;
+pub const PART_SIZE: u64 = 16 * 1024 * 1024;
 
 /// How long a lease holds unless it is renewed.
 pub const LEASE_DURATION: Duration = Duration::from_secs(90);
@@ -304,6 +305,7 @@ impl RunRecord {
 mod tests {
     use super::*;
     use crate::{
+        block::MAX_BLOCK_STORED_LENGTH,
         configuration::{bucket::BucketName, region::Region},
         gzip,
     };
@@ -339,6 +341,11 @@ mod tests {
         let plan =
             || Plan { destination: destination(), encoder_version: gzip::ENCODER_VERSION, limits: PlanLimits::CURRENT };
         state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), plan)
+    }
+
+    #[test]
+    fn an_object_that_ends_at_its_target_is_put_at_once() {
+        assert!(TARGET_STORED_LENGTH + MAX_BLOCK_STORED_LENGTH as u64 <= PART_SIZE);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod stretch;
 
 use bytes::{Bytes, BytesMut};
-use crc_fast::CrcAlgorithm;
+use zlib_rs::crc32::crc32_combine;
 
 use self::stretch::{Recompressor, Stretch};
 use crate::block::{CorruptBlock, EncodeError, StoredBlock, truncate_to_32_bits};
@@ -98,9 +98,17 @@ pub enum ObjectError {
 impl ObjectEncoder {
     #[must_use]
     pub fn new(version: EncoderVersion) -> Self {
+        Self::in_buffer(version, BytesMut::new())
+    }
+
+    /// Writes into `buffer`, whose content is dropped.
+    #[must_use]
+    pub fn in_buffer(version: EncoderVersion, mut buffer: BytesMut) -> Self {
+        buffer.clear();
+        buffer.extend_from_slice(&HEADER);
         Self {
             version,
-            encoded: BytesMut::from(&HEADER[..]),
+            encoded: buffer,
             stretch: Stretch::default(),
             recompressor: None,
             raw_length: 0,
@@ -116,12 +124,7 @@ impl ObjectEncoder {
     /// [`ObjectError`] if blocks have to be compressed anew and can't be; then the object is of no use.
     pub fn push(&mut self, block: StoredBlock) -> Result<(), ObjectError> {
         let raw_length = u64::from(block.raw_length);
-        self.crc32 = truncate_to_32_bits(crc_fast::checksum_combine(
-            CrcAlgorithm::Crc32IsoHdlc,
-            self.crc32.into(),
-            block.crc32.into(),
-            raw_length,
-        ));
+        self.crc32 = crc32_combine(self.crc32, block.crc32, raw_length);
         self.raw_length += raw_length;
         self.event_count += u64::from(block.event_count);
         self.block_count += 1;

@@ -10,12 +10,15 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use futures::future::try_join_all;
+use futures::stream::{StreamExt, TryStreamExt, iter};
 
 use crate::{
     CORRUPT_BLOCK,
     ports::{BlockPage, BlockSource, PortError},
 };
+
+/// How many pages are read at the same time. One that is being read takes several times the memory of its blocks.
+const MAX_CONCURRENT_READS: usize = 4;
 
 /// A sorted merge of all shards. It holds at most one page of each.
 pub(crate) struct BlockMerge<'a, S> {
@@ -72,14 +75,19 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
     /// be the first of all.
     async fn fill(&mut self) -> Result<(), PortError> {
         loop {
-            let reads = self.shards.iter().enumerate().filter(|(_, shard)| shard.blocks.is_empty()).filter_map(
-                |(index, shard)| {
+            let reads: Vec<_> = self
+                .shards
+                .iter()
+                .enumerate()
+                .filter(|(_, shard)| shard.blocks.is_empty())
+                .filter_map(|(index, shard)| {
                     let range = BlockRange { first: shard.next?, end: self.end };
                     let page = self.source.page(self.tenant, shard.shard, range);
                     Some(async move { Ok::<_, PortError>((index, page.await?)) })
-                },
-            );
-            let pages: Vec<(usize, BlockPage)> = try_join_all(reads).await?;
+                })
+                .collect();
+            let pages: Vec<(usize, BlockPage)> =
+                iter(reads).buffer_unordered(MAX_CONCURRENT_READS).try_collect().await?;
             if pages.is_empty() {
                 return Ok(());
             }

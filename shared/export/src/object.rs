@@ -1,8 +1,8 @@
 //! Bringing blocks into the next object of a window.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::{
-    block::StoredBlock,
+    block::{MAX_BLOCK_STORED_LENGTH, StoredBlock},
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
     export_run::{Checkpoint, Plan},
@@ -23,6 +23,9 @@ use crate::{
 /// to be fed meanwhile. Compressing so much anew takes about 10 ms.
 const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
+/// Memory that is asked for before it is needed, whatever a plan says. What of it isn't written to stays the system's.
+const MAX_RESERVED_LENGTH: usize = 16 * 1024 * 1024;
+
 /// An object of the export, complete in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct DataObject {
@@ -33,7 +36,21 @@ pub(crate) struct DataObject {
     pub(crate) checkpoint: Checkpoint,
 }
 
-/// The object that follows `delivered`; `None` at the end of the window.
+impl DataObject {
+    /// What the next object can be written into, if nobody else holds the bytes any more. So the two objects that a run
+    /// has at a time keep their memory from the first to the last.
+    pub(crate) fn into_buffer(self) -> Option<BytesMut> {
+        self.bytes.try_into_mut().ok()
+    }
+}
+
+/// Memory for one object of the plan.
+fn buffer(plan: &Plan) -> BytesMut {
+    let target = usize::try_from(plan.limits.target_stored_length).unwrap_or(usize::MAX);
+    BytesMut::with_capacity(target.min(MAX_RESERVED_LENGTH).saturating_add(MAX_BLOCK_STORED_LENGTH))
+}
+
+/// The object that follows `delivered`, in `reused` if there is such a buffer; `None` at the end of the window.
 ///
 /// It ends before a block of another UTC day, and with the block that brings it to a target of the plan.
 pub(crate) async fn assemble_next(
@@ -42,13 +59,14 @@ pub(crate) async fn assemble_next(
     plan: &Plan,
     encoder_version: EncoderVersion,
     delivered: Checkpoint,
+    reused: Option<BytesMut>,
 ) -> Result<Option<DataObject>, PortError> {
     let Some(first) = blocks.peek().await? else { return Ok(None) };
     let first_block = first.id;
     let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
     let mut last_block = first_block;
     let day = first_block.timestamp().utc_day();
-    let mut encoder = ObjectEncoder::new(encoder_version);
+    let mut encoder = ObjectEncoder::in_buffer(encoder_version, reused.unwrap_or_else(|| buffer(plan)));
     let mut turn_ends_at = TURN_RAW_LENGTH;
     while let Some(next) = blocks.peek().await?.map(|block| block.id) {
         let is_full = encoder.stored_length() as u64 >= plan.limits.target_stored_length

@@ -358,7 +358,8 @@ where
         };
         let sink = self.connector.connect(configuration, &plan.destination).await?;
         let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
-        let mut ready = assemble_next(&mut blocks, &lease.key, &plan, encoder_version, window.checkpoint).await?;
+        let mut ready = assemble_next(&mut blocks, &lease.key, &plan, encoder_version, window.checkpoint, None).await?;
+        let mut spare = None;
         while let Some(object) = ready {
             let is_given_up = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
             if window.is_full() || is_given_up {
@@ -372,11 +373,12 @@ where
             }
             let (delivered, following) = join(
                 self.deliver(lease, window, &object, &sink),
-                assemble_next(&mut blocks, &lease.key, &plan, encoder_version, object.checkpoint),
+                assemble_next(&mut blocks, &lease.key, &plan, encoder_version, object.checkpoint, spare.take()),
             )
             .await;
             delivered?;
             progress.moved = true;
+            spare = object.into_buffer();
             ready = following?;
         }
         Ok(Ok(if intended.is_some() { window.delivered_end() } else { Some(window.to) }))
