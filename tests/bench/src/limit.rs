@@ -8,7 +8,6 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use bytes::{Bytes, BytesMut};
 use clap::Args;
-use crc_fast::CrcAlgorithm;
 use domain::{
     block::{BlockId, Shard, partition_key},
     configuration::{Destination, arn::AccountId, bucket::BucketName, region::Region},
@@ -19,8 +18,10 @@ use export::{
     ports::WriteCondition,
     upload::{Upload, UploadShape, upload},
 };
-use futures::future::try_join_all;
+use futures::{StreamExt, stream::FuturesUnordered};
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
+use tokio::task::JoinHandle;
+use zlib_rs::crc32::crc32_combine;
 
 use crate::{
     Outcome,
@@ -50,8 +51,9 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let limit = runtime.block_on(Limit::prepare(arguments))?;
     let (cpu, started_at) = (own_cpu()?, Instant::now());
-    runtime.block_on(export(arguments))?;
+    runtime.block_on(limit.export(&arguments.last))?;
     let told = Told {
         peak_memory_bytes: own_peak_memory()?,
         cpu_seconds: own_cpu()?.saturating_sub(cpu).as_secs_f64(),
@@ -70,78 +72,93 @@ struct ShardReader {
 #[derive(Default)]
 struct Object {
     bytes: BytesMut,
-    crc32: u64,
+    crc32: u32,
     raw_length: u64,
 }
 
-async fn export(arguments: &Arguments) -> Outcome<()> {
-    let aws = aws_configuration().await;
-    let client = Client::new(&aws);
-    let tenant = TenantId::parse(TENANT)?;
-    let destination = Destination {
-        bucket_name: BucketName::parse("limit").map_err(|_| failure("bucket"))?,
-        bucket_path: None,
-        region: Region::parse(crate::stub::REGION).map_err(|_| failure("region"))?,
-        kms_key_arn: None,
-        expected_bucket_owner: None,
-    };
-    let owner = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
-    let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
-    let sink = S3ObjectSink::new(&aws, credentials, &destination, owner);
-    let mut shards = Vec::new();
-    for shard in Shard::ALL {
-        let lean = match aws.endpoint_url() {
-            Some(endpoint) if arguments.lean => Some(LeanClient::connect(endpoint).await?),
-            _ => None,
+/// Everything that a function has when it is warm.
+struct Limit {
+    client: Client,
+    sink: S3ObjectSink,
+    shards: Vec<ShardReader>,
+}
+
+impl Limit {
+    async fn prepare(arguments: &Arguments) -> Outcome<Self> {
+        let aws = aws_configuration().await;
+        let client = Client::new(&aws);
+        let tenant = TenantId::parse(TENANT)?;
+        let destination = Destination {
+            bucket_name: BucketName::parse("limit").map_err(|_| failure("bucket"))?,
+            bucket_path: None,
+            region: Region::parse(crate::stub::REGION).map_err(|_| failure("region"))?,
+            kms_key_arn: None,
+            expected_bucket_owner: None,
         };
-        let partition = partition_key(&tenant, shard);
-        shards.push(ShardReader { partition, first: Some(arguments.first.clone()), lean });
+        let owner = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
+        let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
+        let sink = S3ObjectSink::new(&aws, credentials, &destination, owner);
+        let mut shards = Vec::new();
+        for shard in Shard::ALL {
+            let lean = match aws.endpoint_url() {
+                Some(endpoint) if arguments.lean => Some(LeanClient::connect(endpoint).await?),
+                _ => None,
+            };
+            let partition = partition_key(&tenant, shard);
+            shards.push(ShardReader { partition, first: Some(arguments.first.clone()), lean });
+        }
+        Ok(Self { client, sink, shards })
     }
-    let mut object = Object::default();
-    let mut number = 0_u32;
-    loop {
-        let full = object.bytes.len() as u64 >= TARGET_STORED_LENGTH;
-        let finished = full.then(|| std::mem::take(&mut object).finish());
-        // The next pages are on their way while an object is.
-        let reads = try_join_all(
-            shards.iter_mut().filter(|shard| shard.first.is_some()).map(|shard| page(&client, shard, &arguments.last)),
-        );
-        let put = async {
-            match finished {
-                Some(bytes) => put(&sink, number, bytes).await,
-                None => Ok(()),
+
+    /// Every shard's next page is on its way while a page of another is looked at, and an object while the next is filled.
+    async fn export(self, last: &str) -> Outcome<()> {
+        let Self { client, sink, shards } = self;
+        let mut pages: FuturesUnordered<_> = shards.into_iter().map(|shard| page(&client, shard, last)).collect();
+        let mut object = Object::default();
+        let mut number = 0_u32;
+        let mut on_its_way: Option<JoinHandle<Outcome<BytesMut>>> = None;
+        while let Some(read) = pages.next().await {
+            let (shard, blocks) = read?;
+            if shard.first.is_some() {
+                pages.push(page(&client, shard, last));
             }
-        };
-        let (pages, put) = futures::future::join(reads, put).await;
-        put?;
-        number += u32::from(full);
-        let pages = pages?;
-        if pages.is_empty() {
-            break;
+            for block in blocks {
+                object.push(&block);
+                if object.bytes.len() as u64 >= TARGET_STORED_LENGTH {
+                    let buffer = match on_its_way.take() {
+                        Some(put) => put.await??,
+                        None => BytesMut::new(),
+                    };
+                    let next = Object { bytes: buffer, ..Object::default() };
+                    let full = std::mem::replace(&mut object, next).finish();
+                    on_its_way = Some(tokio::spawn(put(sink.clone(), number, full)));
+                    number += 1;
+                }
+            }
         }
-        for block in pages.into_iter().flatten() {
-            object.push(&block);
+        if let Some(put) = on_its_way {
+            put.await??;
         }
+        if !object.bytes.is_empty() {
+            put(sink, number, object.finish()).await?;
+        }
+        Ok(())
     }
-    if !object.bytes.is_empty() {
-        put(&sink, number, object.finish()).await?;
-    }
-    Ok(())
 }
 
 /// What is needed of a block.
 pub struct Block {
     pub deflate: Vec<u8>,
-    pub crc32: u64,
+    pub crc32: u32,
     pub raw_length: u64,
 }
 
-async fn page(client: &Client, shard: &mut ShardReader, last: &str) -> Outcome<Vec<Block>> {
+async fn page(client: &Client, mut shard: ShardReader, last: &str) -> Outcome<(ShardReader, Vec<Block>)> {
     let first = shard.first.take().unwrap_or_default();
     if let Some(lean) = &mut shard.lean {
         let (blocks, last_read) = lean.page(&shard.partition, &first, last).await?;
         shard.first = last_read.map(|id| BlockId::parse(&id).map(|id| id.next().to_string())).transpose()?;
-        return Ok(blocks);
+        return Ok((shard, blocks));
     }
     let answer = client
         .query()
@@ -160,16 +177,16 @@ async fn page(client: &Client, shard: &mut ShardReader, last: &str) -> Outcome<V
     }
     let mut blocks = Vec::new();
     for mut item in answer.items.unwrap_or_default() {
-        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
+        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<u32>().ok());
         let (crc32, raw_length) = (number("crc32"), number("rawLength"));
         match (item.remove("block"), crc32, raw_length) {
             (Some(AttributeValue::B(bytes)), Some(crc32), Some(raw_length)) => {
-                blocks.push(Block { deflate: bytes.into_inner(), crc32, raw_length });
+                blocks.push(Block { deflate: bytes.into_inner(), crc32, raw_length: raw_length.into() });
             }
             _ => return Err(failure("an item is no block")),
         }
     }
-    Ok(blocks)
+    Ok((shard, blocks))
 }
 
 impl Object {
@@ -178,19 +195,20 @@ impl Object {
             self.bytes.extend_from_slice(&HEADER);
         }
         self.bytes.extend_from_slice(&block.deflate);
-        self.crc32 = crc_fast::checksum_combine(CrcAlgorithm::Crc32IsoHdlc, self.crc32, block.crc32, block.raw_length);
+        self.crc32 = crc32_combine(self.crc32, block.crc32, block.raw_length);
         self.raw_length += block.raw_length;
     }
 
     fn finish(mut self) -> Bytes {
         self.bytes.extend_from_slice(&EMPTY_FINAL_BLOCK);
-        self.bytes.extend_from_slice(&self.crc32.to_le_bytes()[..4]);
+        self.bytes.extend_from_slice(&self.crc32.to_le_bytes());
         self.bytes.extend_from_slice(&self.raw_length.to_le_bytes()[..4]);
         self.bytes.freeze()
     }
 }
 
-async fn put(sink: &S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<()> {
+/// Gives the buffer back, to be filled again.
+async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<BytesMut> {
     let key = format!("{number:06}.ndjson.gz");
     let part_size = usize::try_from(PART_SIZE)?;
     let shape = UploadShape::for_length(bytes.len(), part_size);
@@ -199,7 +217,10 @@ async fn put(sink: &S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<()> {
         UploadShape::Single => <sha2::Sha256 as sha2::Digest>::digest(&bytes).into(),
         UploadShape::Multipart { .. } => [0; 32],
     };
-    let object = Upload { key: &key, bytes, sha256, shape, condition: WriteCondition::Absent };
-    upload(sink, &SystemClock, &object).await?;
-    Ok(())
+    let object = Upload { key: &key, bytes: bytes.clone(), sha256, shape, condition: WriteCondition::Absent };
+    upload(&sink, &SystemClock, &object).await?;
+    drop(object);
+    let mut buffer = bytes.try_into_mut().unwrap_or_default();
+    buffer.clear();
+    Ok(buffer)
 }
