@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, time::Duration};
+use std::{fmt::Write, fs, time::Duration};
 
 use audit_export::event_generator::EventGenerator;
 use bytes::Bytes;
@@ -118,7 +118,7 @@ fn table() {
         for version in EncoderVersion::ALL {
             let ratio = raw / encode(version, &blocks).len() as f64;
             let seconds = repeated(&|| encode(version, &blocks).len());
-            row += &format!(" | {ratio:.2} | {:.1} % | {:.2}", 100.0 * (1.0 - ratio / whole), seconds / raw * 1e9);
+            let _ = write!(row, " | {ratio:.2} | {:.1} % | {:.2}", 100.0 * (1.0 - ratio / whole), seconds / raw * 1e9);
         }
         eprintln!("{row}");
     }
