@@ -35,6 +35,10 @@ pub enum Failure {
     #[error("the service refused {what}: {reason}")]
     Refused { what: String, reason: String },
 
+    /// Something was given that can be given otherwise; the reason names each field.
+    #[error("the service refused {what}: {reason}")]
+    InvalidInput { what: String, reason: String },
+
     #[error("the service refused {what}: {reason}")]
     NotFound { what: String, reason: String },
 
@@ -86,7 +90,7 @@ impl Failure {
         match self {
             Self::Unavailable(_) | Self::NoAnswer(_) | Self::Cryptography(_) => 1,
             Self::InvalidArgument { .. } => 2,
-            Self::Refused { .. } => 3,
+            Self::Refused { .. } | Self::InvalidInput { .. } => 3,
             Self::TokenRefused(_) | Self::BucketRefused(_) => 4,
             Self::File { .. }
             | Self::WouldOverwrite(_)

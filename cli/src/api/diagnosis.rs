@@ -285,10 +285,15 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
                 super::VERSION
             ),
         },
-        code => Failure::Refused {
-            what: what.to_owned(),
-            reason: format!("{reason}\n  audit-export explain {} tells more.", printable(code)),
-        },
+        code => {
+            let what = what.to_owned();
+            let reason = format!("{reason}\n  audit-export explain {} tells more.", printable(code));
+            if code == "INVALID_INPUT" {
+                Failure::InvalidInput { what, reason }
+            } else {
+                Failure::Refused { what, reason }
+            }
+        }
     }
 }
 

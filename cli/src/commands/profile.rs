@@ -195,12 +195,12 @@ mod tests {
             profiles: [
                 ("ci".to_owned(), profile(None, None, Some("CI_TOKEN"))),
                 ("production".to_owned(), profile(None, Some(&["vault", "--password=hush"]), None)),
-                ("staging".to_owned(), profile(Some("/home/zoe/token"), None, None)),
+                ("staging".to_owned(), profile(Some("/run/secrets/token"), None, None)),
                 ("broken".to_owned(), profile(None, None, None)),
             ]
             .into(),
         };
-        let path = Path::new("/home/zoe/.config/audit-export/config.toml");
+        let path = Path::new("/etc/audit-export/config.toml");
         let shown = [render(&profiles, path, &style()), render(&Profiles::default(), path, &style())].join("\n\n");
         assert!(!shown.contains("hush"));
         insta::assert_snapshot!(shown);

@@ -335,11 +335,11 @@ impl Setup<'_> {
                 self.see(answer, Source::Created)?;
                 self.store()
             }
-            Err(failure @ Failure::Refused { .. }) => {
+            Err(failure @ (Failure::Refused { .. } | Failure::InvalidInput { .. })) => {
                 self.wizard.refused(Uuid::new_v4().to_string());
                 self.store()?;
                 // What can be answered otherwise is asked again.
-                if self.dialogue == Dialogue::Terminal && failure.to_string().contains("INVALID_INPUT") {
+                if self.dialogue == Dialogue::Terminal && matches!(failure, Failure::InvalidInput { .. }) {
                     dialogue::refuse(&failure.to_string(), self.style());
                     return Ok(());
                 }
@@ -402,7 +402,7 @@ impl Setup<'_> {
         dialogue::say("\nChanging the export configuration, and testing the connection …");
         match self.service.ask(update::operation(kind), &json!({ "data": data })) {
             Ok(answer) => self.see(answer, Source::Updated),
-            Err(failure @ (Failure::Refused { .. } | Failure::ConnectionFailed(_))) => {
+            Err(failure @ (Failure::Refused { .. } | Failure::InvalidInput { .. } | Failure::ConnectionFailed(_))) => {
                 dialogue::refuse(&failure.to_string(), self.style());
                 self.wizard.update_refused();
                 Ok(())

@@ -30,16 +30,11 @@ use aws_sdk_dynamodb::{
 use domain::{
     block::BlockId,
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
-        access_key::{AccessKeyId, SealedSecret},
-        arn::{AccountId, KmsKeyArn, UserArn},
-        bucket::{BucketName, BucketPath},
+        ConfigurationId, ConfigurationKey, ExportConfiguration,
         change::{Author, Stamp},
-        description::Description,
-        region::Region,
+        test_support,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
-    interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -166,34 +161,14 @@ impl Store {
         ExportConfiguration {
             key: self.key(),
             version: 1,
-            description: Some(Description::parse("For the auditors").unwrap()),
-            interval: ExportInterval::Every2Hours,
-            enabled: true,
-            destination: Destination {
-                bucket_name: BucketName::parse("acme-audit").unwrap(),
-                bucket_path: Some(BucketPath::parse("audit/log").unwrap()),
-                region: Region::parse("eu-west-1").unwrap(),
-                kms_key_arn: Some(
-                    KmsKeyArn::parse("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
-                        .unwrap(),
-                ),
-                expected_bucket_owner: Some(AccountId::parse("222222222222").unwrap()),
-            },
-            authentication: Authentication::AccessKey {
-                access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
-                secret: SealedSecret::from_ciphertext(vec![0, 1, 0xFF]),
-            },
-            user_arn: UserArn::parse("arn:aws:iam::222222222222:user/export"),
             start_from: now,
             connection: Connection::Failed {
                 checked_at: now,
                 error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
             },
-            progress: ExportProgress::default(),
-            created_by: "user-1".to_owned(),
             created_at: now,
-            updated_by: "user-1".to_owned(),
             updated_at: now,
+            ..test_support::with_key()
         }
     }
 

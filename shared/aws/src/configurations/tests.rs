@@ -23,12 +23,10 @@ use domain::{
     configuration::{
         Authentication, ConfigurationId, Destination, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
-        arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
-        bucket::{BucketName, BucketPath},
+        arn::RoleArn,
         change::{Author, Stamp},
-        description::Description,
         input::IdempotencyKey,
-        region::Region,
+        test_support::{self, ID},
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{ConnectionError, ConnectionErrorCode},
@@ -46,7 +44,6 @@ use crate::events::{
     },
 };
 
-const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 const CIPHERTEXT: &[u8] = b"ciphertext";
 
 fn at(text: &str) -> Timestamp {
@@ -54,34 +51,15 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn key() -> ConfigurationKey {
-    ConfigurationKey {
-        tenant_id: TenantId::parse("acme").unwrap(),
-        configuration_id: ConfigurationId::parse(ID).unwrap(),
-    }
+    test_support::with_role().key
 }
 
 fn full() -> ExportConfiguration {
     ExportConfiguration {
-        key: key(),
-        version: 7,
-        description: Some(Description::parse("For the auditors").unwrap()),
-        interval: ExportInterval::Every2Hours,
-        enabled: true,
-        destination: Destination {
-            bucket_name: BucketName::parse("acme-audit").unwrap(),
-            bucket_path: Some(BucketPath::parse("audit/log").unwrap()),
-            region: Region::parse("eu-west-1").unwrap(),
-            kms_key_arn: Some(
-                KmsKeyArn::parse("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
-                    .unwrap(),
-            ),
-            expected_bucket_owner: Some(AccountId::parse("222222222222").unwrap()),
-        },
         authentication: Authentication::AccessKey {
             access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
             secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         },
-        user_arn: UserArn::parse("arn:aws:iam::222222222222:user/export"),
         start_from: at("2026-11-21T00:00:00Z"),
         connection: Connection::Failed {
             checked_at: at("2026-11-22T00:00:01Z"),
@@ -93,10 +71,9 @@ fn full() -> ExportConfiguration {
             consecutive_failures: 2,
             last_failure_at: Some(at("2026-11-22T00:00:01Z")),
         },
-        created_by: "user-1".to_owned(),
         created_at: at("2026-11-21T00:00:00Z"),
         updated_by: "user-2".to_owned(),
-        updated_at: at("2026-11-22T00:00:00Z"),
+        ..test_support::with_key()
     }
 }
 

@@ -8,8 +8,8 @@ pub mod description;
 pub mod field_error;
 pub mod input;
 pub mod region;
-#[cfg(test)]
-pub(crate) mod test_support;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
 mod text_type;
 pub mod update;
 

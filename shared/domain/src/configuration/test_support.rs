@@ -1,6 +1,6 @@
-//! Configurations for the tests of this crate.
+//! Configurations for the tests of this crate, and of those that store them (feature `test-support`).
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use super::{
     Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
 
-pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-pub(crate) const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 
-pub(crate) fn service() -> ServiceIdentity {
+#[must_use]
+pub fn service() -> ServiceIdentity {
     ServiceIdentity {
         account: AccountId::parse("111111111111").unwrap(),
         partition: Partition::Commercial,
@@ -24,7 +25,8 @@ pub(crate) fn service() -> ServiceIdentity {
     }
 }
 
-pub(crate) fn with_role() -> ExportConfiguration {
+#[must_use]
+pub fn with_role() -> ExportConfiguration {
     let at = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
     ExportConfiguration {
         key: ConfigurationKey {
@@ -59,7 +61,8 @@ pub(crate) fn with_role() -> ExportConfiguration {
     }
 }
 
-pub(crate) fn with_key() -> ExportConfiguration {
+#[must_use]
+pub fn with_key() -> ExportConfiguration {
     let access_key_id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
     let secret = SealedSecret::from_ciphertext(b"sealed".to_vec());
     ExportConfiguration {
