@@ -8,10 +8,6 @@ use export::ports::{PortError, RunQueue};
 
 use crate::error::port_error;
 
-/// The most entries of one `SendMessageBatch`:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
-const MAX_BATCH: usize = 10;
-
 /// Sends run requests.
 #[derive(Clone, Debug)]
 pub struct RunQueueClient {
@@ -45,32 +41,85 @@ impl RunQueueClient {
 }
 
 impl RunQueue for RunQueueClient {
-    async fn send(&self, requests: &[RunRequest]) -> Result<(), PortError> {
+    /// Of one `SendMessageBatch`:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
+    const MAX_BATCH: usize = 10;
+
+    async fn send(&self, batch: &[RunRequest]) -> Result<(), PortError> {
         let operation = "sqs:SendMessage";
-        for batch in requests.chunks(MAX_BATCH) {
-            let entries = batch.iter().enumerate().map(|(index, request)| {
-                let body = serde_json::to_string(request)
-                    .map_err(|error| PortError::internal(operation, error.to_string()))?;
-                SendMessageBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .message_body(body)
-                    .build()
-                    .map_err(|error| PortError::internal(operation, error.to_string()))
-            });
-            let entries = entries.collect::<Result<Vec<_>, _>>()?;
-            let answer = self
-                .client
-                .send_message_batch()
-                .queue_url(&self.queue_url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .map_err(|error| port_error(operation, &error))?;
-            if let Some(failed) = answer.failed.first() {
+        let entries = batch.iter().enumerate().map(|(index, request)| {
+            let body =
+                serde_json::to_string(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+            SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(body)
+                .build()
+                .map_err(|error| PortError::internal(operation, error.to_string()))
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let answer = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        match answer.failed.first() {
+            None => Ok(()),
+            Some(failed) => {
                 let count = answer.failed.len();
-                return Err(PortError::transient(operation, format!("{count} not sent, the first: {}", failed.code)));
+                Err(PortError::transient(operation, format!("{count} not sent, the first: {}", failed.code)))
             }
         }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use aws_sdk_sqs::{operation::send_message_batch::SendMessageBatchOutput, types::BatchResultErrorEntry};
+    use aws_smithy_mocks::{mock, mock_client};
+    use domain::{
+        configuration::{ConfigurationId, ConfigurationKey},
+        export_run::RunTrigger,
+        tenant::TenantId,
+        time::Timestamp,
+    };
+    use export::ports::ErrorKind;
+
+    use super::*;
+
+    fn request(number: u8) -> RunRequest {
+        let key = ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::from_bytes([number; 16]),
+        };
+        RunRequest { key, through: Timestamp::EPOCH, trigger: RunTrigger::Schedule }
+    }
+
+    async fn send(failed: Option<Vec<BatchResultErrorEntry>>) -> Result<(), PortError> {
+        let rule = mock!(Client::send_message_batch)
+            .match_requests(|input| {
+                let requests: Vec<RunRequest> =
+                    input.entries().iter().map(|entry| serde_json::from_str(entry.message_body()).unwrap()).collect();
+                requests == [request(1), request(2)]
+            })
+            .then_output(move || {
+                let answer = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
+                answer.set_failed(Some(failed.clone().unwrap_or_default())).build().unwrap()
+            });
+        let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+        queue.send(&[request(1), request(2)]).await
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_was_taken_in_part_has_failed() {
+        assert_eq!(send(None).await, Ok(()));
+        let failed =
+            BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false).build().unwrap();
+        let error = send(Some(vec![failed])).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
+        assert_eq!(error.detail, "1 not sent, the first: InternalError");
     }
 }

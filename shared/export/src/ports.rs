@@ -124,8 +124,11 @@ pub trait EnabledConfigurations: Send + Sync {
 
 /// The queue from which runs are started.
 pub trait RunQueue: Send + Sync {
-    /// Sends all or fails; a failure may have sent some.
-    fn send(&self, requests: &[RunRequest]) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// The most requests that it takes at once.
+    const MAX_BATCH: usize;
+
+    /// Sends all of at most [`RunQueue::MAX_BATCH`] or fails; a failure may have sent some.
+    fn send(&self, batch: &[RunRequest]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// The right to move one configuration's export on. Every write made with it fails as [`ErrorKind::Fenced`] once a newer
