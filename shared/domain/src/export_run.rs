@@ -1,5 +1,8 @@
 //! One export run: what is asked for, the window and plan that are fixed before anything is read, and how far it got.
 
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -304,21 +307,7 @@ impl RunRecord {
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::{
-        block::MAX_BLOCK_STORED_LENGTH,
-        configuration::{bucket::BucketName, region::Region},
-        gzip,
-    };
-
-    fn destination() -> Destination {
-        Destination {
-            bucket_name: BucketName::parse("acme").unwrap(),
-            bucket_path: None,
-            region: Region::parse("us-east-1").unwrap(),
-            kms_key_arn: None,
-            expected_bucket_owner: None,
-        }
-    }
+    use crate::block::MAX_BLOCK_STORED_LENGTH;
 
     fn at(time: &str) -> Timestamp {
         Timestamp::parse(time).unwrap()
@@ -338,9 +327,7 @@ mod tests {
     }
 
     fn window(state: &RunState, through: &str, floor: &str) -> Option<Window> {
-        let plan =
-            || Plan { destination: destination(), encoder_version: gzip::ENCODER_VERSION, limits: PlanLimits::CURRENT };
-        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), plan)
+        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), test_support::plan)
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{
     block::BlockId,
-    configuration::{ConfigurationKey, Destination, bucket::BucketName, region::Region},
-    digest::{DigestObject, DigestReference, Hex32},
-    export_run::{Checkpoint, Plan, PlanLimits, RunRecord, RunState, Window, WindowId},
-    gzip::ENCODER_VERSION,
+    configuration::{ConfigurationKey, ExportConfiguration, test_support::with_role},
+    digest::DigestObject,
+    export_run::{
+        RunState, WindowId,
+        test_support::{digest_reference, object, record, window},
+    },
     time::Timestamp,
 };
 use export::ports::{
@@ -29,15 +31,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn initial() -> RunState {
-    RunState {
-        cursor: BlockId::lowest_at(at(0)),
-        next_sequence: 0,
-        next_revision: 0,
-        head: None,
-        fencing_token: 0,
-        window: None,
-        rerun_through: None,
-    }
+    RunState::initial(&ExportConfiguration { start_from: at(0), ..with_role() })
 }
 
 /// Asks for a lease of 90 s.
@@ -53,65 +47,8 @@ async fn granted(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u
     }
 }
 
-fn bucket() -> BucketName {
-    BucketName::parse("acme").unwrap()
-}
-
-fn object(number: u64) -> DigestObject {
-    DigestObject {
-        bucket: bucket(),
-        key: format!("{number}.ndjson.gz"),
-        sha256: Hex32([1; 32]),
-        stored_length: 10,
-        crc32: 0,
-        raw_length: 100,
-        events: number,
-        first_block: BlockId::from_parts(at(0), u128::from(10 * number)),
-        last_block: BlockId::from_parts(at(0), u128::from(10 * number + 9)),
-        oldest_event: at(0),
-        newest_event: at(0),
-    }
-}
-
-fn window(sequence: u64) -> Window {
-    let destination = Destination {
-        bucket_name: bucket(),
-        bucket_path: None,
-        region: Region::parse("us-east-1").unwrap(),
-        kms_key_arn: None,
-        expected_bucket_owner: None,
-    };
-    Window {
-        id: WindowId { sequence, revision: 0 },
-        from: BlockId::lowest_at(at(sequence)),
-        to: BlockId::lowest_at(at(sequence + 1)),
-        gap: None,
-        started_at: at(1_000),
-        plan: Plan { destination, encoder_version: ENCODER_VERSION, limits: PlanLimits::CURRENT },
-        checkpoint: Checkpoint::default(),
-        attempts: 1,
-    }
-}
-
 fn completion(sequence: u64) -> Completion {
-    let head = DigestReference {
-        bucket: bucket(),
-        key: format!("digest-{sequence}"),
-        sha256: Hex32([2; 32]),
-        signature_sha256: Hex32([3; 32]),
-    };
-    let record = RunRecord {
-        sequence,
-        revision: 0,
-        from: at(sequence),
-        to: at(sequence + 1),
-        gap: None,
-        started_at: at(1_000),
-        ended_at: at(1_001),
-        delivered: Checkpoint::default(),
-        attempts: 1,
-    };
-    Completion { cursor: window(sequence).to, head, record }
+    Completion { cursor: window(sequence).to, head: digest_reference(sequence), record: record(sequence) }
 }
 
 fn digest(bytes: &[u8]) -> SealedDigest {

@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use domain::{
     block::{BlockId, Shard, encode_block},
-    digest::{DigestObject, Hex32},
+    digest::DigestObject,
     export_run::{RunRecord, Window, WindowId},
     tenant::TenantId,
     time::Timestamp,
@@ -152,23 +152,5 @@ impl History {
     /// How often the table of events was queried.
     pub fn event_queries(&self) -> usize {
         self.0.lock().unwrap().event_queries
-    }
-}
-
-/// The `number`th object of a window, of ten blocks.
-pub fn object(number: u64, events: u64) -> DigestObject {
-    let start = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
-    DigestObject {
-        bucket: domain::configuration::bucket::BucketName::parse("acme-audit").unwrap(),
-        key: format!("{number:04}.ndjson.gz"),
-        sha256: Hex32([1; 32]),
-        stored_length: 10 * events,
-        crc32: 0,
-        raw_length: 100 * events,
-        events,
-        first_block: BlockId::from_parts(start, u128::from(10 * number)),
-        last_block: BlockId::from_parts(start, u128::from(10 * number + 9)),
-        oldest_event: start,
-        newest_event: start,
     }
 }

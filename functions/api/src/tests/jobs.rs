@@ -6,18 +6,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     block::BlockId,
-    configuration::{Destination, bucket::BucketName, region::Region},
     export_job::SERVICE_FAILURE,
-    export_run::{Checkpoint, Plan, PlanLimits, RunRecord, Window, WindowId},
-    gzip::ENCODER_VERSION,
+    export_run::{
+        Checkpoint, RunRecord, Window, WindowId,
+        test_support::{self, delivered, object},
+    },
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
-use super::{
-    history::object,
-    world::{World, code},
-};
+use super::world::{World, code};
 use crate::jobs::MAX_BACKLOGS;
 
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
@@ -43,50 +41,13 @@ async fn create(world: &World) -> String {
     only(&world.ask(document, json!({ "data": data })).await)["id"].as_str().unwrap().to_owned()
 }
 
+/// With the times of the first window, whatever its sequence.
 fn record(sequence: u64, delivered: Checkpoint) -> RunRecord {
-    RunRecord {
-        sequence,
-        revision: 0,
-        from: at("2026-11-22T00:00:00Z"),
-        to: at("2026-11-22T02:00:00Z"),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        ended_at: at("2026-11-22T02:21:00Z"),
-        delivered,
-        attempts: 2,
-    }
+    RunRecord { sequence, delivered, ..test_support::record(0) }
 }
 
-fn window(sequence: u64, delivered: Checkpoint) -> Window {
-    let destination = Destination {
-        bucket_name: BucketName::parse("acme-audit").unwrap(),
-        bucket_path: None,
-        region: Region::parse("eu-west-1").unwrap(),
-        kms_key_arn: None,
-        expected_bucket_owner: None,
-    };
-    Window {
-        id: WindowId { sequence, revision: 0 },
-        from: BlockId::lowest_at(at("2026-11-22T00:00:00Z")),
-        to: BlockId::lowest_at(at("2026-11-22T02:00:00Z")),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        plan: Plan { destination, encoder_version: ENCODER_VERSION, limits: PlanLimits::CURRENT },
-        checkpoint: delivered,
-        attempts: 3,
-    }
-}
-
-/// What a window has delivered after its first objects, of five events each.
-fn delivered(objects: u64) -> Checkpoint {
-    Checkpoint {
-        last_block: objects.checked_sub(1).map(|last| object(last, 5).last_block),
-        objects,
-        blocks: 10 * objects,
-        events: 5 * objects,
-        raw_bytes: 500 * objects,
-        stored_bytes: 50 * objects,
-    }
+fn window(sequence: u64, checkpoint: Checkpoint) -> Window {
+    Window { id: WindowId { sequence, revision: 0 }, checkpoint, ..test_support::window(0) }
 }
 
 /// Every page of a connection: its nodes. No cursor comes twice.
@@ -188,12 +149,12 @@ async fn tasks_part_the_events_of_their_job() {
     let id = create(&world).await;
     let id_of_window = WindowId { sequence: 0, revision: 0 };
     for number in 0..130 {
-        world.history.put_intent(&id, id_of_window, &object(number, 5), 1 + u32::from(number == 3));
+        world.history.put_intent(&id, id_of_window, &object(number), 1 + u32::from(number == 3));
     }
     // The last one was given up, and another window has its events.
     world.history.put_record(&id, &record(0, delivered(129)));
-    world.history.put_intent(&id, WindowId { sequence: 0, revision: 1 }, &object(0, 5), 1);
-    world.history.put_intent(&id, WindowId { sequence: 10, revision: 0 }, &object(0, 5), 1);
+    world.history.put_intent(&id, WindowId { sequence: 0, revision: 1 }, &object(0), 1);
+    world.history.put_intent(&id, WindowId { sequence: 10, revision: 0 }, &object(0), 1);
 
     let job = format!("{id}.0");
     let answer = all_tasks(&world, "acme", &job).await;
@@ -237,7 +198,7 @@ async fn a_failure_is_told_with_what_to_change() {
     let open = window(0, delivered(1));
     world.history.put_state(&id, open.from, 0, Some(&open));
     for number in 0..2 {
-        world.history.put_intent(&id, open.id, &object(number, 5), 2);
+        world.history.put_intent(&id, open.id, &object(number), 2);
     }
     let answer = all_jobs(&world, "acme", &id).await;
     assert_eq!(only(&answer)[0]["failureReason"], "Allow s3:PutObject.");

@@ -14,11 +14,8 @@ use aws_sdk_dynamodb::operation::{
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, error::TransactionCanceledException};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use domain::{
-    block::BlockId,
-    configuration::{ConfigurationId, Destination, bucket::BucketName, region::Region},
-    digest::{DigestObject, DigestReference, Hex32},
-    export_run::{Checkpoint, Plan, PlanLimits, Window},
-    gzip::ENCODER_VERSION,
+    configuration::test_support::with_role,
+    export_run::test_support::{digest_reference, object, record, window},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -34,78 +31,15 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn key(tenant: &str) -> ConfigurationKey {
-    ConfigurationKey {
-        tenant_id: TenantId::parse(tenant).unwrap(),
-        configuration_id: ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap(),
-    }
+    ConfigurationKey { tenant_id: TenantId::parse(tenant).unwrap(), ..with_role().key }
 }
 
 fn lease() -> Lease {
     Lease { key: key("acme"), fencing_token: 1 }
 }
 
-fn bucket() -> BucketName {
-    BucketName::parse("acme").unwrap()
-}
-
-fn object(number: u64) -> DigestObject {
-    DigestObject {
-        bucket: bucket(),
-        key: format!("{number}.ndjson.gz"),
-        sha256: Hex32([1; 32]),
-        stored_length: 10,
-        crc32: 0,
-        raw_length: 100,
-        events: number + 1,
-        first_block: BlockId::from_parts(at("2026-11-22T00:00:00Z"), u128::from(10 * number)),
-        last_block: BlockId::from_parts(at("2026-11-22T00:00:00Z"), u128::from(10 * number + 9)),
-        oldest_event: at("2026-11-21T00:00:00Z"),
-        newest_event: at("2026-11-21T00:00:00Z"),
-    }
-}
-
-fn window(sequence: u64) -> Window {
-    let destination = Destination {
-        bucket_name: bucket(),
-        bucket_path: None,
-        region: Region::parse("us-east-1").unwrap(),
-        kms_key_arn: None,
-        expected_bucket_owner: None,
-    };
-    Window {
-        id: WindowId { sequence, revision: 0 },
-        from: object(0).first_block,
-        to: BlockId::lowest_at(at("2026-11-22T02:00:00Z")),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        plan: Plan { destination, encoder_version: ENCODER_VERSION, limits: PlanLimits::CURRENT },
-        checkpoint: Checkpoint::default(),
-        attempts: 2,
-    }
-}
-
-fn record(sequence: u64) -> RunRecord {
-    RunRecord {
-        sequence,
-        revision: 0,
-        from: at("2026-11-22T00:00:00Z"),
-        to: at("2026-11-22T02:00:00Z"),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        ended_at: at("2026-11-22T02:21:00Z"),
-        delivered: Checkpoint::default(),
-        attempts: 2,
-    }
-}
-
 fn completion(sequence: u64) -> Completion {
-    let digest = DigestReference {
-        bucket: bucket(),
-        key: "digest".to_owned(),
-        sha256: Hex32([2; 32]),
-        signature_sha256: Hex32([3; 32]),
-    };
-    Completion { cursor: window(sequence).to, head: digest, record: record(sequence) }
+    Completion { cursor: window(sequence).to, head: digest_reference(sequence), record: record(sequence) }
 }
 
 fn name_of(key: &Item) -> (String, String) {

@@ -2,15 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    block::BlockId,
     configuration::{
         ExportProgress,
-        test_support::{self, ID},
+        test_support::{ID, with_role},
     },
     connection::{Connection, ConnectionErrorCode},
-    digest::Hex32,
-    export_run::{Plan, PlanLimits, Window},
-    gzip,
+    export_run::{Window, test_support},
 };
 
 fn at(time: &str) -> Timestamp {
@@ -25,17 +22,13 @@ fn floor() -> Timestamp {
     at("2026-08-22T12:00:00Z")
 }
 
-fn block(number: u64) -> BlockId {
-    BlockId::from_parts(at("2026-11-22T00:00:00Z"), u128::from(number))
-}
-
 fn configuration(connection: Connection, consecutive_failures: u32) -> ExportConfiguration {
     ExportConfiguration {
         start_from: at("2026-11-21T00:00:00Z"),
         created_at: at("2026-11-21T00:00:00Z"),
         connection,
         progress: ExportProgress { consecutive_failures, last_failure_at: Some(now()), ..ExportProgress::default() },
-        ..test_support::with_role()
+        ..with_role()
     }
 }
 
@@ -44,21 +37,8 @@ fn failed() -> Connection {
     Connection::Failed { checked_at: now(), error }
 }
 
-fn window(delivered: Checkpoint) -> Window {
-    Window {
-        id: WindowId { sequence: 4, revision: 1 },
-        from: block(0),
-        to: BlockId::lowest_at(at("2026-11-22T02:00:00Z")),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        plan: Plan {
-            destination: test_support::with_role().destination,
-            encoder_version: gzip::ENCODER_VERSION,
-            limits: PlanLimits::CURRENT,
-        },
-        checkpoint: delivered,
-        attempts: 3,
-    }
+fn window(checkpoint: Checkpoint) -> Window {
+    Window { id: WindowId { sequence: 4, revision: 1 }, checkpoint, ..test_support::window(0) }
 }
 
 fn snapshot(window: Option<Window>, lease_expires_at: Option<&str>) -> RunSnapshot {
@@ -73,34 +53,12 @@ fn unfinished(configuration: &ExportConfiguration, runs: &RunSnapshot) -> Option
 }
 
 fn record(delivered: Checkpoint) -> RunRecord {
-    RunRecord {
-        sequence: 4,
-        revision: 1,
-        from: at("2026-11-22T00:00:00Z"),
-        to: at("2026-11-22T02:00:00Z"),
-        gap: None,
-        started_at: at("2026-11-22T02:20:00Z"),
-        ended_at: at("2026-11-22T02:21:00Z"),
-        delivered,
-        attempts: 2,
-    }
+    RunRecord { sequence: 4, revision: 1, delivered, ..test_support::record(0) }
 }
 
 /// Objects of so many events each, one block after the other.
 fn intents(events: &[u64]) -> Vec<Intent> {
-    let object = |(number, events): (u64, &u64)| DigestObject {
-        bucket: test_support::with_role().destination.bucket_name,
-        key: format!("{number}.ndjson.gz"),
-        sha256: Hex32([1; 32]),
-        stored_length: 10,
-        crc32: 0,
-        raw_length: 100,
-        events: *events,
-        first_block: block(10 * number),
-        last_block: block(10 * number + 9),
-        oldest_event: now(),
-        newest_event: now(),
-    };
+    let object = |(number, events): (u64, &u64)| DigestObject { events: *events, ..test_support::object(number) };
     (0..).zip(events).map(|entry| Intent { object: object(entry), attempts: 1 }).collect()
 }
 
