@@ -28,7 +28,7 @@ pub const TENANT: &str = "acme";
 pub const WRITE_SHARDS: u8 = 4;
 
 /// Changes with whatever a stored corpus depends on: the generator, the encoder, this file's format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const SEED: u64 = 20_261_122;
 const DAY: Duration = Duration::from_hours(24);

@@ -18,6 +18,9 @@ pub(super) const STRETCH_RAW_LENGTH: usize = 1024 * 1024;
 /// the object's bytes; blocks of 100 audit events have 11 KB.
 pub(super) const SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;
 
+/// At which a stretch is compressed anew. Part of what `EncoderVersion` 2 is: another one would give other objects.
+const COMPRESSION_LEVEL: u32 = 6;
+
 /// Consecutive blocks of one object. Where it begins and ends depends on nothing but the object's blocks.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
@@ -54,11 +57,18 @@ impl Stretch {
 }
 
 /// Compresses stretches anew. Keeps what that takes (2 MiB) from stretch to stretch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recompressor {
     decoder: BlockDecoder,
     encoder: BlockEncoder,
     raw: Vec<u8>,
+}
+
+impl Default for Recompressor {
+    fn default() -> Self {
+        let encoder = BlockEncoder::with_level(COMPRESSION_LEVEL);
+        Self { decoder: BlockDecoder::default(), encoder, raw: Vec::new() }
+    }
 }
 
 impl Recompressor {

@@ -39,7 +39,7 @@ const LEVEL_BLOCK_EVENTS: [u64; 2] = [100, 500];
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=9;
 
 /// What is written today; the others are compared with it.
-const CURRENT_LEVEL: u32 = 6;
+const CURRENT_LEVEL: u32 = 8;
 
 pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     requests(bench, report)?;
@@ -127,9 +127,9 @@ fn levels(bench: &Bench, report: &mut Report) -> Outcome<()> {
         for (level, (ratio, cpu)) in tried {
             let subject = format!("blocks of {block_events} events, level {level}");
             report.add(SUITE, &subject, "compressed by", "", &[ratio]);
-            report.compare("level 6", current_ratio);
+            report.compare("level 8", current_ratio);
             report.add(SUITE, &subject, "CPU per raw GB", "s/GB", &[cpu]);
-            report.compare("level 6", current_cpu);
+            report.compare("level 8", current_cpu);
         }
     }
     Ok(())
