@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from programs import running
 from settings import ARCHITECTURE, LOCAL, TOOL_DIRECTORY
 
 # What `sam local` runs functions in, by the name that it looks for.
@@ -35,25 +36,19 @@ def engine() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="docker-") as directory:
         environment = {"DOCKER_HOST": f"unix://{directory}/docker.sock"}
         command = [
-            "dockerd", "--host", environment["DOCKER_HOST"], "--data-root", DATA, "--exec-root", f"{directory}/exec",
+            "dockerd", "--host", environment["DOCKER_HOST"], "--data-root", str(DATA), "--exec-root", f"{directory}/exec",
             "--pidfile", f"{directory}/pid",
         ]  # fmt: skip
-        with (LOCAL / "dockerd.log").open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        try:
+        with (
+            (LOCAL / "dockerd.log").open("wb") as log,
+            running(command, dict(os.environ), log, STOP_SECONDS) as process,
+        ):
             deadline = time.monotonic() + START_SECONDS
             while not _answers(environment):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"The Docker engine did not start; see {LOCAL / 'dockerd.log'}")
                 time.sleep(0.2)
             yield environment
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def ensure_base_image(environment: dict[str, str]) -> None:

@@ -13,7 +13,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,13 +26,12 @@ from typing import Any
 import event_files
 from emulator import free_port
 from local_stack import Stack
-from settings import LOCAL, ROOT, tool_environment
+from programs import ADDRESS, running, wait_for
+from settings import LOCAL, tool_environment
 
-ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 9000
 START_SECONDS = 30
 INVOKE_SECONDS = 60
-STOP_SECONDS = 5
 
 
 def main(command: str = "check") -> None:
@@ -43,7 +41,7 @@ def main(command: str = "check") -> None:
         log = started.enter_context((LOCAL / "lambda-local.log").open("wb"))
         watch = ["cargo", "lambda", "watch", "--only-lambda-apis", *at(port)]
         started.enter_context(running(watch, tool_environment(), log))
-        wait_for(port, "cargo lambda watch")
+        wait_for(port, "cargo lambda watch", START_SECONDS)
         relay = started.enter_context(relayed(port))
         environments = {function: environment(stack, function, relay) for function in stack.functions}
         if command == "serve":
@@ -139,36 +137,6 @@ def relayed(port: int) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@contextmanager
-def running(command: list[str], environment: dict[str, str], log: Any) -> Iterator[None]:
-    """Ends it at the end."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(port: int, what: str, seconds: float = START_SECONDS) -> None:
-    """Until it listens."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection((ADDRESS, port), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"{what} did not start") from None
-            time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from samtranslator.yaml_helper import yaml_parse
 import event_files
 from docker_engine import engine, ensure_base_image, host_address
 from emulator import free_port
-from lambda_local import running, wait_for
 from local_stack import Stack
+from programs import running, wait_for
 from settings import ARCHITECTURE, LOCAL, aws_environment
 
 TEMPLATE = LOCAL / "sam-local.json"

@@ -1,0 +1,47 @@
+"""Programs that run beside a command, for as long as that takes."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from settings import ROOT
+
+ADDRESS = "127.0.0.1"
+STOP_SECONDS = 5
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str], log: IO[Any], stop_seconds: float = STOP_SECONDS
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Ends it at the end; kills it if that takes longer than `stop_seconds`."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(stop_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(port: int, what: str, seconds: float) -> None:
+    """Until it listens."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((ADDRESS, port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{what} did not start") from None
+            time.sleep(0.2)
