@@ -34,7 +34,7 @@ from local_stack import (
     Stack,
     wait_until,
 )
-from settings import CLI, LOCAL, TOKEN_AUDIENCE, TOKEN_DIRECTORY, TOKEN_ISSUER
+from settings import CLI, LOCAL, REGION, TOKEN_AUDIENCE, TOKEN_DIRECTORY, TOKEN_ISSUER
 
 ROLE_ACCOUNT = "222222222222"
 KEY_ACCOUNT = "333333333333"
@@ -323,6 +323,10 @@ class Customer:
         self.wait_for(len(expected_ids), timeout_seconds)
         return self.exported()
 
+    def run_request(self, through: str) -> dict[str, str]:
+        """What the run queue carries."""
+        return {"tenantId": self.tenant.name, "configurationId": self.id, "through": through, "trigger": "MANUAL"}
+
     def wait_for(self, count: int, timeout_seconds: float = EXPORT_TIMEOUT_SECONDS) -> None:
         wait_until(
             lambda: len(self.exported()) >= count,
@@ -401,6 +405,21 @@ class CustomerFactory:
 @pytest.fixture(scope="session")
 def customers(stack: Stack, record: Record, make_tenant: Callable[..., Tenant]) -> CustomerFactory:
     return CustomerFactory(stack, record, make_tenant)
+
+
+def as_batch(request: dict[str, str]) -> dict[str, Any]:
+    """What Lambda hands to a function from its queue."""
+    message = {
+        "messageId": str(uuid.uuid4()),
+        # Of no message: a run that fails can't put off its next try, and only says so.
+        "receiptHandle": "none",
+        "body": json.dumps(request),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "awsRegion": REGION,
+    }
+    return {"Records": [message]}
 
 
 @pytest.fixture(scope="session")

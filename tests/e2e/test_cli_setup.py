@@ -30,7 +30,7 @@ from conftest import (
 )
 from pseudo_terminal import COLUMNS, PseudoTerminal
 
-from local_stack import MARKER, REQUEST_TIMEOUT_SECONDS, CustomerAccount, Stack
+from local_stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack
 from settings import TOOLS
 
 # The wizard waits for policies: without them nothing may work.
@@ -156,6 +156,14 @@ def answer_role(terminal: PseudoTerminal, account: CustomerAccount) -> None:
     terminal.answer("role or access-key", "")
     answer_destination(terminal, account)
     terminal.answer("ARN of the role", role_arn(account))
+    terminal.answer("Create it?", "yes")
+
+
+def answer_access_key(terminal: PseudoTerminal, account: CustomerAccount, credentials: Credentials) -> None:
+    """All questions of the wizard, up to the one for the secret."""
+    terminal.answer("role or access-key", "access-key")
+    answer_destination(terminal, account)
+    terminal.answer("Access key id", credentials.access_key_id)
     terminal.answer("Create it?", "yes")
 
 
@@ -342,10 +350,7 @@ def test_a_secret_is_typed_unseen(desk: Desk, customers: CustomerFactory, record
     record.secrets.add(wrong)
     desk.keep_profile()
     with desk.terminal("setup") as terminal:
-        terminal.answer("role or access-key", "access-key")
-        answer_destination(terminal, account)
-        terminal.answer("Access key id", credentials.access_key_id)
-        terminal.answer("Create it?", "yes")
+        answer_access_key(terminal, account, credentials)
         terminal.answer("Secret access key of", "short")
         terminal.expect("SECRET_ACCESS_KEY_INVALID")
         # One that is no one's: the test says so, and asks for another.
@@ -370,10 +375,7 @@ def test_an_interrupted_setup_asks_for_the_secret_again(desk: Desk, customers: C
     credentials = customers.user(account)
     desk.keep_profile()
     with desk.terminal("setup") as terminal:
-        terminal.answer("role or access-key", "access-key")
-        answer_destination(terminal, account)
-        terminal.answer("Access key id", credentials.access_key_id)
-        terminal.answer("Create it?", "yes")
+        answer_access_key(terminal, account, credentials)
         terminal.expect("Secret access key of")
     assert desk.configurations() == []
     with desk.terminal("setup") as terminal:

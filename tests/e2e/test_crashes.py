@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant
+from conftest import KEY_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
 from runtime_api import Answer, Exporter, Invocation, Moment
 
 from local_stack import CustomerAccount, Stack
@@ -83,6 +83,11 @@ class Stored:
     """Ends of windows in between: when each block was received."""
 
 
+def new_invocation(customer: Customer, through: str) -> Invocation:
+    """What has the exporter run once, under a request id of its own."""
+    return Invocation(str(uuid.uuid4()), as_batch(customer.run_request(through)))
+
+
 @dataclass
 class Crashes:
     """One export after the other, and what became of them."""
@@ -93,30 +98,10 @@ class Crashes:
     kills: collections.Counter[str] = field(default_factory=collections.Counter)
     strangers: int = 0
 
-    def event(self, customer: Customer, through: str) -> dict[str, Any]:
-        """What the run queue hands to the exporter."""
-        request = {
-            "tenantId": customer.tenant.name,
-            "configurationId": customer.id,
-            "through": through,
-            "trigger": "MANUAL",
-        }
-        message = {
-            "messageId": str(uuid.uuid4()),
-            # Of no message: a run that fails can't put off its next try, and only says so.
-            "receiptHandle": "none",
-            "body": json.dumps(request),
-            "attributes": {"ApproximateReceiveCount": "1"},
-            "messageAttributes": {},
-            "eventSource": "aws:sqs",
-            "awsRegion": self.stack.region,
-        }
-        return {"Records": [message]}
-
     def export(self, customer: Customer, through: str) -> tuple[float, int]:
         """Exports undisturbed; returns how many seconds it took, the start of the process included, and its requests."""
         began = time.monotonic()
-        answer, requests = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), IN_PEACE)
+        answer, requests = self.exporter.invoke(new_invocation(customer, through), IN_PEACE)
         assert answer == ANSWERED, answer
         return time.monotonic() - began, requests
 
@@ -124,7 +109,7 @@ class Crashes:
         """Exports with a kill at each of these moments, until the run answers before one of them."""
         # The lease knows its holder by the invocation's request id, and lasts 90 s. Under the same id the next process
         # gets it at once, as a retry of the invocation would.
-        invocation = Invocation(str(uuid.uuid4()), self.event(customer, through))
+        invocation = new_invocation(customer, through)
         before = self.items(customer)
         for attempt in range(ATTEMPTS_OF_ONE):
             # The last one may end in peace.
@@ -142,7 +127,7 @@ class Crashes:
 
     def let_a_stranger_try(self, customer: Customer, through: str, before: Items) -> Items:
         """Under another request id, the run is left to the holder of the lease, dead as it is, until the lease ends."""
-        answer, _ = self.exporter.invoke(Invocation(str(uuid.uuid4()), self.event(customer, through)), IN_PEACE)
+        answer, _ = self.exporter.invoke(new_invocation(customer, through), IN_PEACE)
         assert answer == ANSWERED, answer
         after = self.items(customer)
         noted = {"rerunThrough": {"S": through}}

@@ -8,14 +8,13 @@ import os
 import re
 import subprocess
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, is_change, make_events
+from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, as_batch, is_change, make_events
 
 from local_stack import MARKER, Stack, wait_until
 
@@ -199,38 +198,12 @@ def settled_through(customer: Customer) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - SETTLE_SECONDS))
 
 
-def run_request(customer: Customer, through: str) -> dict[str, str]:
-    return {
-        "tenantId": customer.tenant.name,
-        "configurationId": customer.id,
-        "through": through,
-        "trigger": "MANUAL",
-    }
-
-
-def as_batch(*requests: dict[str, str]) -> dict[str, Any]:
-    """What Lambda hands over from the queue."""
-    return {
-        "Records": [
-            {
-                "messageId": str(uuid.uuid4()),
-                "receiptHandle": "none",
-                "body": json.dumps(request),
-                "attributes": {"ApproximateReceiveCount": "1"},
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-            }
-            for request in requests
-        ]
-    }
-
-
 def test_the_same_message_again_does_nothing(
     customers: CustomerFactory, stack: Stack, invoke: Callable[[str, Any], Any]
 ) -> None:
     customer = customers.with_access_key()
     sent = customer.tenant.send(make_events(11))
-    request = run_request(customer, settled_through(customer))
+    request = customer.run_request(settled_through(customer))
     for _ in range(3):
         answer = invoke("exporter", as_batch(request))
         assert not answer.get("batchItemFailures"), answer
@@ -296,6 +269,18 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     assert customer.account.download(key) == b"foreign"
 
 
+def run_and_fail(customer: Customer) -> dict[str, Any]:
+    """Exports what was sent, and waits until the configuration tells that it failed; returns the configuration."""
+    settle(customer)
+    administrator = customer.tenant.administrator
+    administrator.run(customer.id)
+    return wait_until(
+        lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
+        "the failure to be told",
+        timeout_seconds=60,
+    )
+
+
 @pytest.mark.requires("iam enforcement")
 def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactory) -> None:
     customer = customers.with_role()
@@ -304,14 +289,7 @@ def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactor
     iam = customer.account.client("iam")
     iam.delete_role_policy(RoleName=customer.role_name, PolicyName="audit-export")
     second = customer.tenant.send(make_events(5))
-    settle(customer)
-    administrator = customer.tenant.administrator
-    administrator.run(customer.id)
-    failed = wait_until(
-        lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
-        "the failure to be told",
-        timeout_seconds=60,
-    )
+    failed = run_and_fail(customer)
     assert failed["connectionError"]["code"] == "WRITE_DENIED"
     assert customer.exported_ids() == first
     iam.put_role_policy(
@@ -321,7 +299,7 @@ def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactor
     )
     assert [event["id"] for event in customer.run_export(first + second)] == first + second
     wait_until(
-        lambda: administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
+        lambda: customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
         "the success to be told",
         timeout_seconds=10,
     )
@@ -331,14 +309,7 @@ def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerF
     """A run whose configuration was never tested tests first: nothing goes through a role that others could use."""
     customer = customers.with_role(trust=lambda account, _: account.trust_policy(None))
     customer.tenant.send(make_events(2))
-    settle(customer)
-    administrator = customer.tenant.administrator
-    administrator.run(customer.id)
-    failed = wait_until(
-        lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
-        "the failure to be told",
-        timeout_seconds=60,
-    )
+    failed = run_and_fail(customer)
     assert failed["connectionError"]["code"] == "TRUST_POLICY_TOO_OPEN"
     assert customer.account.objects() == []
 
