@@ -12,5 +12,7 @@ pub mod run;
 mod seal;
 pub mod upload;
 
+pub use merge::MAX_PAGES;
+
 /// The operation that fails where a block of the events table is not what ingest wrote; an alarm looks for it.
 pub const CORRUPT_BLOCK: &str = "read block";

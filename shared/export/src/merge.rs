@@ -3,14 +3,18 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    pin::Pin,
 };
 
 use domain::{
-    block::{BlockId, Shard, StoredBlock},
+    block::{BlockId, SHARDS, Shard, StoredBlock},
     export_run::BlockRange,
     tenant::TenantId,
 };
-use futures::stream::{StreamExt, TryStreamExt, iter};
+use futures::{
+    FutureExt,
+    stream::{FuturesUnordered, StreamExt},
+};
 
 use crate::{
     CORRUPT_BLOCK,
@@ -20,31 +24,71 @@ use crate::{
 /// How many pages are read at the same time. One that is being read takes several times the memory of its blocks.
 const MAX_CONCURRENT_READS: usize = 4;
 
-/// A sorted merge of all shards. It holds at most one page of each.
+/// How many shards may have a page behind the one that blocks are taken from, or one on its way. With as many as are read
+/// at a time, and for those that need it first, nothing waits for a page as long as pages come faster than they are used.
+const MAX_PAGES_AHEAD: usize = MAX_CONCURRENT_READS;
+
+/// How many pages a run has in memory at most: one of each shard, and those ahead.
+pub const MAX_PAGES: usize = SHARDS as usize + MAX_PAGES_AHEAD;
+
+/// A sorted merge of all shards. It holds at most [`MAX_PAGES`].
 pub(crate) struct BlockMerge<'a, S> {
     source: &'a S,
     tenant: &'a TenantId,
     end: BlockId,
     shards: Vec<ShardReader>,
+    /// Pages on their way, each with the index of its shard.
+    reads: FuturesUnordered<PageRead<'a>>,
     /// The block that was taken last.
     taken: Option<BlockId>,
     /// The first block of every shard that has one at hand.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
 }
 
+type PageRead<'a> = Pin<Box<dyn Future<Output = (usize, Result<BlockPage, PortError>)> + Send + 'a>>;
+
 struct ShardReader {
     shard: Shard,
     blocks: VecDeque<StoredBlock>,
-    /// Where to read on when `blocks` is empty.
-    next: Option<BlockId>,
+    following: Following,
+}
+
+/// What comes behind the blocks that are at hand of a shard.
+enum Following {
+    /// What starts here and wasn't asked for yet.
+    Unread(BlockId),
+    OnItsWay,
+    /// A page, or why there is none: that is told only when its turn comes, so that all before it are exported.
+    Read(Result<BlockPage, PortError>),
+    Nothing,
+}
+
+impl ShardReader {
+    /// Nothing may be taken of any shard before this one's next page is there: it could hold the first block of all.
+    fn is_awaited(&self) -> bool {
+        self.blocks.is_empty() && !matches!(self.following, Following::Nothing)
+    }
+
+    fn has_page_ahead(&self) -> bool {
+        !self.blocks.is_empty() && matches!(self.following, Following::OnItsWay | Following::Read(_))
+    }
 }
 
 impl<'a, S: BlockSource> BlockMerge<'a, S> {
     pub(crate) fn new(source: &'a S, tenant: &'a TenantId, range: BlockRange) -> Self {
-        let first = (!range.is_empty()).then_some(range.first);
-        let shards =
-            Shard::ALL.into_iter().map(|shard| ShardReader { shard, blocks: VecDeque::new(), next: first }).collect();
-        Self { source, tenant, end: range.end, shards, taken: None, heads: BinaryHeap::new() }
+        let reader = |shard| {
+            let following = if range.is_empty() { Following::Nothing } else { Following::Unread(range.first) };
+            ShardReader { shard, blocks: VecDeque::new(), following }
+        };
+        Self {
+            source,
+            tenant,
+            end: range.end,
+            shards: Shard::ALL.into_iter().map(reader).collect(),
+            reads: FuturesUnordered::new(),
+            taken: None,
+            heads: BinaryHeap::new(),
+        }
     }
 
     /// The next block, left in place.
@@ -71,33 +115,87 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         Ok(block)
     }
 
-    /// Reads a page of every shard that ran empty but has more. Nothing may be taken before that: its next block could
-    /// be the first of all.
+    /// Lets pages on their way come nearer, without waiting for any.
+    pub(crate) fn move_on(&mut self) {
+        self.start_reads();
+        while let Some(Some(read)) = self.reads.next().now_or_never() {
+            self.keep(read);
+            self.start_reads();
+        }
+    }
+
+    /// Waits until all pages are there that may be read ahead.
+    pub(crate) async fn read_ahead(&mut self) {
+        self.start_reads();
+        while let Some(read) = self.reads.next().await {
+            self.keep(read);
+            self.start_reads();
+        }
+    }
+
+    /// Sees to it that every shard has blocks at hand that has any left.
     async fn fill(&mut self) -> Result<(), PortError> {
-        loop {
-            let reads: Vec<_> = self
-                .shards
-                .iter()
-                .enumerate()
-                .filter(|(_, shard)| shard.blocks.is_empty())
-                .filter_map(|(index, shard)| {
-                    let range = BlockRange { first: shard.next?, end: self.end };
-                    let page = self.source.page(self.tenant, shard.shard, range);
-                    Some(async move { Ok::<_, PortError>((index, page.await?)) })
-                })
-                .collect();
-            let pages: Vec<(usize, BlockPage)> =
-                iter(reads).buffer_unordered(MAX_CONCURRENT_READS).try_collect().await?;
-            if pages.is_empty() {
-                return Ok(());
+        while self.shards.iter().any(ShardReader::is_awaited) {
+            self.turn_pages()?;
+            self.start_reads();
+            if self.shards.iter().any(ShardReader::is_awaited)
+                && let Some(read) = self.reads.next().await
+            {
+                self.keep(read);
             }
-            for (index, BlockPage { blocks, next }) in pages {
-                let Some(shard) = self.shards.get_mut(index) else { continue };
-                shard.next = next;
-                if let Some(first) = blocks.first() {
-                    self.heads.push(Reverse((first.id, index)));
+        }
+        Ok(())
+    }
+
+    /// Where all blocks of a page are taken, the next page takes its place.
+    fn turn_pages(&mut self) -> Result<(), PortError> {
+        for (index, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.blocks.is_empty()) {
+            match std::mem::replace(&mut shard.following, Following::Nothing) {
+                Following::Read(Ok(BlockPage { blocks, next })) => {
+                    if let Some(first) = blocks.first() {
+                        self.heads.push(Reverse((first.id, index)));
+                    }
+                    shard.blocks = blocks.into();
+                    shard.following = next.map_or(Following::Nothing, Following::Unread);
                 }
-                shard.blocks = blocks.into();
+                Following::Read(Err(error)) => {
+                    // For whoever goes on all the same: without this page nothing more may be taken.
+                    shard.following = Following::Read(Err(error.clone()));
+                    return Err(error);
+                }
+                following => shard.following = following,
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, (index, page): (usize, Result<BlockPage, PortError>)) {
+        if let Some(shard) = self.shards.get_mut(index) {
+            shard.following = Following::Read(page);
+        }
+    }
+
+    /// Asks for as many pages as may be on their way: first for those that are waited for, then for those that will be
+    /// soonest. The order of ids tells which these are: the shard whose page ends with the smallest id runs empty first.
+    fn start_reads(&mut self) {
+        let mut ahead = self.shards.iter().filter(|shard| shard.has_page_ahead()).count();
+        while self.reads.len() < MAX_CONCURRENT_READS {
+            let unread = self.shards.iter().enumerate().filter_map(|(index, shard)| match shard.following {
+                Following::Unread(first) => Some((shard.blocks.back().map(|last| last.id), index, shard.shard, first)),
+                _ => None,
+            });
+            let Some((runs_empty_with, index, shard, first)) = unread.min_by_key(|(last, ..)| *last) else { return };
+            if runs_empty_with.is_some() {
+                if ahead >= MAX_PAGES_AHEAD {
+                    return;
+                }
+                ahead += 1;
+            }
+            let range = BlockRange { first, end: self.end };
+            let page = self.source.page(self.tenant, shard, range);
+            self.reads.push(Box::pin(async move { (index, page.await) }));
+            if let Some(reader) = self.shards.get_mut(index) {
+                reader.following = Following::OnItsWay;
             }
         }
     }

@@ -50,64 +50,73 @@ fn buffer(plan: &Plan) -> BytesMut {
     BytesMut::with_capacity(target.min(MAX_RESERVED_LENGTH).saturating_add(MAX_BLOCK_STORED_LENGTH))
 }
 
-/// The object that follows `delivered`, in `reused` if there is such a buffer; `None` at the end of the window.
-///
-/// It ends before a block of another UTC day, and with the block that brings it to a target of the plan.
-pub(crate) async fn assemble_next(
-    blocks: &mut BlockMerge<'_, impl BlockSource>,
-    key: &ConfigurationKey,
-    plan: &Plan,
-    encoder_version: EncoderVersion,
-    delivered: Checkpoint,
-    reused: Option<BytesMut>,
-) -> Result<Option<DataObject>, PortError> {
-    let Some(first) = blocks.peek().await? else { return Ok(None) };
-    let first_block = first.id;
-    let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
-    let mut last_block = first_block;
-    let day = first_block.timestamp().utc_day();
-    let mut encoder = ObjectEncoder::in_buffer(encoder_version, reused.unwrap_or_else(|| buffer(plan)));
-    let mut turn_ends_at = TURN_RAW_LENGTH;
-    while let Some(next) = blocks.peek().await?.map(|block| block.id) {
-        let is_full = encoder.stored_length() as u64 >= plan.limits.target_stored_length
-            || encoder.raw_length() >= plan.limits.target_raw_length;
-        if is_full || next.timestamp().utc_day() != day {
-            break;
+/// What all objects of a window have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assembly<'a> {
+    pub(crate) key: &'a ConfigurationKey,
+    pub(crate) plan: &'a Plan,
+    pub(crate) encoder_version: EncoderVersion,
+}
+
+impl Assembly<'_> {
+    /// The object that follows `delivered`, in `reused` if there is such a buffer; `None` at the end of the window.
+    ///
+    /// It ends before a block of another UTC day, and with the block that brings it to a target of the plan.
+    pub(crate) async fn next(
+        &self,
+        blocks: &mut BlockMerge<'_, impl BlockSource>,
+        delivered: Checkpoint,
+        reused: Option<BytesMut>,
+    ) -> Result<Option<DataObject>, PortError> {
+        let Some(first) = blocks.peek().await? else { return Ok(None) };
+        let first_block = first.id;
+        let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
+        let mut last_block = first_block;
+        let day = first_block.timestamp().utc_day();
+        let mut encoder = ObjectEncoder::in_buffer(self.encoder_version, reused.unwrap_or_else(|| buffer(self.plan)));
+        let mut turn_ends_at = TURN_RAW_LENGTH;
+        while let Some(next) = blocks.peek().await?.map(|block| block.id) {
+            let is_full = encoder.stored_length() as u64 >= self.plan.limits.target_stored_length
+                || encoder.raw_length() >= self.plan.limits.target_raw_length;
+            if is_full || next.timestamp().utc_day() != day {
+                break;
+            }
+            let Some(block) = blocks.next().await? else { break };
+            check(&block, &self.key.tenant_id)?;
+            last_block = block.id;
+            oldest_event = oldest_event.min(block.oldest_event);
+            newest_event = newest_event.max(block.newest_event);
+            encoder.push(block).map_err(unusable)?;
+            if encoder.raw_length() >= turn_ends_at {
+                turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
+                blocks.move_on();
+                yield_now().await;
+            }
         }
-        let Some(block) = blocks.next().await? else { break };
-        check(&block, &key.tenant_id)?;
-        last_block = block.id;
-        oldest_event = oldest_event.min(block.oldest_event);
-        newest_event = newest_event.max(block.newest_event);
-        encoder.push(block).map_err(unusable)?;
-        if encoder.raw_length() >= turn_ends_at {
-            turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
-            yield_now().await;
-        }
+        let object = encoder.finish().map_err(unusable)?;
+        let description = DigestObject {
+            bucket: self.plan.destination.bucket_name.clone(),
+            key: object_key::data_object(&self.plan.destination, self.key.configuration_id, first_block, last_block),
+            sha256: Hex32(Sha256::digest(&object.bytes).into()),
+            stored_length: object.bytes.len() as u64,
+            crc32: object.crc32,
+            raw_length: object.raw_length,
+            events: object.event_count,
+            first_block,
+            last_block,
+            oldest_event,
+            newest_event,
+        };
+        let checkpoint = Checkpoint {
+            last_block: Some(last_block),
+            objects: delivered.objects + 1,
+            blocks: delivered.blocks + u64::from(object.block_count),
+            events: delivered.events + description.events,
+            raw_bytes: delivered.raw_bytes + description.raw_length,
+            stored_bytes: delivered.stored_bytes + description.stored_length,
+        };
+        Ok(Some(DataObject { description, bytes: object.bytes, checkpoint }))
     }
-    let object = encoder.finish().map_err(unusable)?;
-    let description = DigestObject {
-        bucket: plan.destination.bucket_name.clone(),
-        key: object_key::data_object(&plan.destination, key.configuration_id, first_block, last_block),
-        sha256: Hex32(Sha256::digest(&object.bytes).into()),
-        stored_length: object.bytes.len() as u64,
-        crc32: object.crc32,
-        raw_length: object.raw_length,
-        events: object.event_count,
-        first_block,
-        last_block,
-        oldest_event,
-        newest_event,
-    };
-    let checkpoint = Checkpoint {
-        last_block: Some(last_block),
-        objects: delivered.objects + 1,
-        blocks: delivered.blocks + u64::from(object.block_count),
-        events: delivered.events + description.events,
-        raw_bytes: delivered.raw_bytes + description.raw_length,
-        stored_bytes: delivered.stored_bytes + description.stored_length,
-    };
-    Ok(Some(DataObject { description, bytes: object.bytes, checkpoint }))
 }
 
 fn unusable(error: ObjectError) -> PortError {

@@ -2,20 +2,23 @@
 
 use std::{pin::pin, time::Duration};
 
+use bytes::BytesMut;
 use domain::{
     block::BlockId,
     configuration::ExportConfiguration,
     connection::{Connection, ConnectionFailure},
-    export_run::{HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window},
+    export_run::{
+        Checkpoint, HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window,
+    },
     gzip::EncoderVersion,
     time::Timestamp,
 };
-use futures::future::{Either, join, select};
+use futures::future::{Either, select};
 
 use crate::{
     connection_test::{ConnectionTest, TEST_VALIDITY, connection_after},
     merge::BlockMerge,
-    object::{DataObject, assemble_next},
+    object::{Assembly, DataObject},
     ports::{
         BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, IntentAnswer, Lease,
         LeaseAnswer, LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunReport, RunStore, SealedDigest,
@@ -89,6 +92,14 @@ enum Stop {
     Done,
     /// The slice is over, or a person has changed the configuration and the rest is for a run that knows the new one.
     Unfinished,
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    Done,
+    /// It was left alone: a person has changed the configuration.
+    Edited,
 }
 
 impl<S, R, B, N, D, K> ExportEngine<'_, S, R, B, N, D, K>
@@ -358,7 +369,8 @@ where
         };
         let sink = self.connector.connect(configuration, &plan.destination).await?;
         let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
-        let mut ready = assemble_next(&mut blocks, &lease.key, &plan, encoder_version, window.checkpoint, None).await?;
+        let assembly = Assembly { key: &lease.key, plan: &plan, encoder_version };
+        let mut ready = assembly.next(&mut blocks, window.checkpoint, None).await?;
         let mut spare = None;
         while let Some(object) = ready {
             let is_given_up = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
@@ -368,15 +380,12 @@ where
             if progress.moved && self.clock.now() >= pause_at {
                 return Ok(Err(Stop::Unfinished));
             }
-            if self.is_edited(configuration).await? {
+            let delivering = self.deliver(lease, window, configuration, &object, &sink);
+            let (delivered, following) =
+                overlap(delivering, &assembly, &mut blocks, object.checkpoint, spare.take()).await;
+            if delivered? == Delivery::Edited {
                 return Ok(Err(Stop::Unfinished));
             }
-            let (delivered, following) = join(
-                self.deliver(lease, window, &object, &sink),
-                assemble_next(&mut blocks, &lease.key, &plan, encoder_version, object.checkpoint, spare.take()),
-            )
-            .await;
-            delivered?;
             progress.moved = true;
             spare = object.into_buffer();
             ready = following?;
@@ -390,15 +399,19 @@ where
         Ok(current.is_none_or(|current| current.version != configuration.version))
     }
 
-    /// Intent, object, checkpoint: in this order, so that after a crash at any point the object is either known to be ours
+    /// Unless a person has changed the configuration: intent, object, checkpoint; in this order, so that after a crash at any point the object is either known to be ours
     /// or was never there.
     async fn deliver(
         &self,
         lease: &Lease,
         window: &mut Window,
+        configuration: &ExportConfiguration,
         object: &DataObject,
         sink: &impl ObjectSink,
-    ) -> Result<(), PortError> {
+    ) -> Result<Delivery, PortError> {
+        if self.is_edited(configuration).await? {
+            return Ok(Delivery::Edited);
+        }
         let description = &object.description;
         let intended = self.runs.store_intent(lease, window.id, description).await?;
         if let IntentAnswer::Known(earlier) = &intended
@@ -425,7 +438,8 @@ where
             tracing::warn!(object_key = description.key, "the object was there at the first attempt that we know of");
         }
         window.checkpoint = object.checkpoint;
-        self.runs.store_window(lease, window).await
+        self.runs.store_window(lease, window).await?;
+        Ok(Delivery::Done)
     }
 
     /// The sealed digest, then the cursor.
@@ -471,6 +485,26 @@ where
 
     fn lease_end(&self) -> Timestamp {
         self.clock.now().saturating_add(LEASE_DURATION)
+    }
+}
+
+/// Delivers one object and assembles the next. There is no memory for a third, but for some pages of it: they are read for
+/// as long as the delivery lasts.
+async fn overlap<T>(
+    delivering: impl Future<Output = T>,
+    assembly: &Assembly<'_>,
+    blocks: &mut BlockMerge<'_, impl BlockSource>,
+    delivered: Checkpoint,
+    spare: Option<BytesMut>,
+) -> (T, Result<Option<DataObject>, PortError>) {
+    let mut delivering = pin!(delivering);
+    let assembled = match select(delivering.as_mut(), pin!(assembly.next(blocks, delivered, spare))).await {
+        Either::Left((delivered, assembling)) => return (delivered, assembling.await),
+        Either::Right((assembled, _)) => assembled,
+    };
+    match select(delivering, pin!(blocks.read_ahead())).await {
+        Either::Left((delivered, _)) => (delivered, assembled),
+        Either::Right(((), delivering)) => (delivering.await, assembled),
     }
 }
 

@@ -19,6 +19,7 @@ use domain::{
     time::Timestamp,
 };
 use export::{
+    MAX_PAGES,
     ports::ErrorKind,
     run::{EngineSettings, ExportEngine, RunOutcome},
 };
@@ -486,10 +487,10 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
     false
 }
 
-/// A process holds at most a page of each shard, and the one that is being taken apart.
+/// A process holds no more pages than it may.
 fn check_memory(violations: &mut Vec<String>, ports: &Ports) {
     const MAX_BLOCK_LENGTH: usize = 200;
-    let bound = usize::from(SHARDS) * PAGE_BLOCKS * MAX_BLOCK_LENGTH;
+    let bound = MAX_PAGES * PAGE_BLOCKS * MAX_BLOCK_LENGTH;
     let peak = ports.peak_page_bytes();
     if peak > bound {
         violations.push(format!("a process held {peak} bytes of pages, more than {bound}"));

@@ -24,7 +24,7 @@ use crate::{
 const LIMITS: PlanLimits =
     PlanLimits { target_stored_length: 600, target_raw_length: 65_536, part_size: 200, max_objects: 50 };
 
-const BLOCKS: u64 = 40;
+const BLOCKS: u64 = 60;
 
 /// What one window became.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 
 use clap::ValueEnum;
 use domain::gzip::EncoderVersion;
-use export::run::RunOutcome;
+use export::{MAX_PAGES, run::RunOutcome};
 use simulation::{Corruption, bug::KnownBug, run, run_corrupt, run_large, run_many, run_upgrade};
 
 /// Histories of one test run; `make sim` plays more.
@@ -41,7 +41,7 @@ fn very_many_blocks_are_exported_in_slices_and_delay_nobody() {
     assert_eq!(large.verdict.blocks, 100_001);
     assert!(large.slices > 10, "{} slices", large.slices);
     assert_eq!(large.small_done_at, 2, "the other tenant waits for one slice, not for all");
-    assert!(large.peak_page_bytes < 16 * 3 * 200, "{} bytes of pages", large.peak_page_bytes);
+    assert!(large.peak_page_bytes < MAX_PAGES * 3 * 200, "{} bytes of pages", large.peak_page_bytes);
     eprintln!(
         "100,000 blocks: {} slices, {} objects, {} digests",
         large.slices, large.verdict.objects, large.verdict.digests

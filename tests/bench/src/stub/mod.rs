@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use aws_lc_rs::signature::{
@@ -89,6 +90,8 @@ pub struct World {
     pub drops_messages: bool,
     pub messages: u64,
     pub traffic: Traffic,
+    /// How long an answer is held back, as a network and a busy service do; requests that come meanwhile don't wait for it.
+    pub latency: Duration,
     /// What can't be answered: none, or something was not measured.
     pub refused: Vec<String>,
     signing_key: EcdsaKeyPair,
@@ -104,6 +107,7 @@ impl World {
             drops_messages: false,
             messages: 0,
             traffic: Traffic::default(),
+            latency: Duration::ZERO,
             refused: Vec::new(),
             signing_key,
         })
@@ -227,7 +231,7 @@ fn sts(body: &Bytes) -> (String, Answer) {
     let session = field("RoleSessionName").unwrap_or_default();
     let xml = match operation {
         "AssumeRole" if field("ExternalId").is_some_and(|id| session.ends_with(id)) => {
-            let expiration = now().saturating_add(std::time::Duration::from_hours(1));
+            let expiration = now().saturating_add(Duration::from_hours(1));
             format!(
                 "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
                  <AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>bench</SecretAccessKey>\
@@ -400,7 +404,13 @@ async fn respond(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let head = http_head::Head { method: parts.method, path, query, target, headers: parts.headers };
-    let answer = world.lock().unwrap_or_else(PoisonError::into_inner).answer(&head, &body);
+    let (answer, latency) = {
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        (world.answer(&head, &body), world.latency)
+    };
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     let pieces = Pieces::new(answer.body);
     let mut response = Response::builder()
         .status(answer.status)

@@ -10,7 +10,7 @@ use crate::{
     Bench, Outcome, failure,
     functions::{self, configuration_item},
     report::{Report, float, mebibytes, milliseconds},
-    stub::Stub,
+    stub::{Stub, Traffic},
 };
 
 const SUITE: &str = "dispatch";
@@ -22,37 +22,59 @@ const PER_TENANT: u64 = 10;
 const MEMORY_MEGABYTES: u32 = 1_769;
 const INVOCATION_TIME: Duration = Duration::from_mins(15);
 
+/// What a request takes on AWS, beside what it takes without a network.
+const LATENCIES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
+
 pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     let stub = Stub::start(&bench.runtime)?;
     for count in CONFIGURATIONS {
         let count = bench.size(count, count / 10);
-        let (mut wall, mut cpu, mut memory) = (Vec::new(), Vec::new(), Vec::new());
-        let mut traffic = None;
+        let mut series = LATENCIES.map(|latency| (latency, Vec::new()));
         for _ in 0..bench.rounds {
-            seed(&stub, count)?;
-            let exporter = functions::start(bench, "exporter", &stub, MEMORY_MEGABYTES)?;
-            let before = exporter.program.cpu()?;
-            let request = json!({"dispatch": {"interval": "EVERY_24_HOURS", "scheduledTime": now()}}).to_string();
-            let answer = exporter.api.invoke(&request.into(), INVOCATION_TIME)?;
-            let sent = stub.world().messages;
-            if answer.json()?["dispatched"] != count || sent != count {
-                return Err(failure(format!("{sent} of {count} messages: {:?}", answer.json())));
+            for (latency, passes) in &mut series {
+                passes.push(dispatch(bench, &stub, count, *latency)?);
             }
-            wall.push(milliseconds(answer.time()));
-            cpu.push(exporter.program.cpu_since(before)?.as_secs_f64() * 1e6 / float(count));
-            memory.push(mebibytes(exporter.program.peak_memory()?));
-            traffic = Some(stub.traffic());
-            stub.check()?;
         }
-        let subject = format!("{} configurations", grouped(count));
-        report.add(SUITE, &subject, "time", "ms", &wall);
-        report.add(SUITE, &subject, "CPU per configuration", "us", &cpu);
-        report.add(SUITE, &subject, "peak memory", "MiB", &memory);
-        let traffic = traffic.unwrap_or_default();
-        report.add(SUITE, &subject, "requests to DynamoDB", "", &[float(traffic.of("dynamodb:"))]);
-        report.add(SUITE, &subject, "requests to SQS", "", &[float(traffic.of("sqs:"))]);
+        for (latency, passes) in &series {
+            let subject = format!("{} configurations, answers after {} ms", grouped(count), latency.as_millis());
+            let of = |figure: fn(&Pass) -> f64| passes.iter().map(figure).collect::<Vec<_>>();
+            report.add(SUITE, &subject, "time", "ms", &of(|pass| milliseconds(pass.wall)));
+            report.add(SUITE, &subject, "CPU per configuration", "us", &of(|pass| pass.cpu_microseconds));
+            report.add(SUITE, &subject, "peak memory", "MiB", &of(|pass| mebibytes(pass.peak_memory)));
+            report.add(SUITE, &subject, "requests to DynamoDB", "", &of(|pass| float(pass.traffic.of("dynamodb:"))));
+            report.add(SUITE, &subject, "requests to SQS", "", &of(|pass| float(pass.traffic.of("sqs:"))));
+        }
     }
     Ok(())
+}
+
+/// What one dispatch took.
+struct Pass {
+    wall: Duration,
+    /// For each configuration.
+    cpu_microseconds: f64,
+    peak_memory: u64,
+    traffic: Traffic,
+}
+
+fn dispatch(bench: &Bench, stub: &Stub, count: u64, latency: Duration) -> Outcome<Pass> {
+    seed(stub, count)?;
+    let exporter = functions::start(bench, "exporter", stub, MEMORY_MEGABYTES)?;
+    stub.world().latency = latency;
+    let before = exporter.program.cpu()?;
+    let request = json!({"dispatch": {"interval": "EVERY_24_HOURS", "scheduledTime": now()}}).to_string();
+    let answer = exporter.api.invoke(&request.into(), INVOCATION_TIME)?;
+    let sent = stub.world().messages;
+    if answer.json()?["dispatched"] != count || sent != count {
+        return Err(failure(format!("{sent} of {count} messages: {:?}", answer.json())));
+    }
+    stub.check()?;
+    Ok(Pass {
+        wall: answer.time(),
+        cpu_microseconds: exporter.program.cpu_since(before)?.as_secs_f64() * 1e6 / float(count),
+        peak_memory: exporter.program.peak_memory()?,
+        traffic: stub.traffic(),
+    })
 }
 
 fn seed(stub: &Stub, count: u64) -> Outcome<()> {
