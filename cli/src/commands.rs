@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod cost;
 mod events;
 mod explain;
 mod profile;
@@ -41,6 +42,8 @@ pub enum Command {
 
     Explain(explain::ExplainArguments),
 
+    Cost(cost::CostArguments),
+
     Completions(completions::CompletionsArguments),
 }
 
@@ -55,6 +58,7 @@ impl Command {
             Self::Events(command) => command.run(),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
+            Self::Cost(arguments) => cost::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments),
         }
     }

@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod commands;
+mod cost;
 mod failure;
 mod hidden_input;
 mod model;
