@@ -25,7 +25,7 @@ pub struct Price {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Evidence {
-    /// A text of AWS's that could be read states it.
+    /// A text of AWS's that could be read states it, without a date.
     StatedByAws,
     /// Somebody else's text of that month that could be read quotes AWS's page.
     QuotedByOthers,
@@ -137,7 +137,7 @@ pub const DYNAMODB_STORAGE: Price = Price {
     unit: "GB-months",
     source: DYNAMODB,
     as_of: "2025",
-    evidence: Evidence::NotReadAgain,
+    evidence: Evidence::StatedByAws,
 };
 
 pub const DYNAMODB_POINT_IN_TIME_RECOVERY: Price = Price {
@@ -209,7 +209,7 @@ pub const LOG_INGESTION: Price = Price {
     units: 1.0,
     unit: "GB",
     source: CLOUDWATCH,
-    as_of: "2026-02",
+    as_of: "2026-06",
     evidence: Evidence::QuotedByOthers,
 };
 

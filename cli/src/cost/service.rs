@@ -591,15 +591,19 @@ mod tests {
             assert_near(float(counted as u64), stated);
             assert!(counted > 0, "{index}");
         }
-        let has = |text: &str, parts: [&str; 2]| {
-            let behind = text.split_once(parts[0]).map(|(_, rest)| rest.split("\n\n").next().unwrap_or(rest));
-            assert!(behind.is_some_and(|behind| behind.contains(parts[1])), "{parts:?}");
+        // What is indented more than the name itself.
+        let has = |name: &str, wanted: &str| {
+            let (_, behind) = template.split_once(&format!("\n  {name}:\n")).unwrap_or_default();
+            let mut lines = behind.lines().take_while(|line| line.starts_with("    "));
+            assert!(lines.any(|line| line.trim() == wanted), "{name} has no {wanted:?}");
         };
-        has(template, ["  IngestFunction:\n", &format!("MemorySize: {INGEST_MEMORY}\n")]);
-        has(template, ["  ExporterFunction:\n", &format!("MemorySize: {EXPORTER_MEMORY}\n")]);
-        has(template, ["  WriteShards:\n", &format!("Default: {WRITE_SHARDS}\n")]);
-        has(template, ["  MaximumConcurrentRuns:\n", &format!("Default: {MAXIMUM_CONCURRENT_RUNS}\n")]);
-        has(template, ["  LogRetentionDays:\n", &format!("Default: {}\n", LOG_RETENTION_MONTHS * DAYS_PER_MONTH)]);
+        has("IngestFunction", &format!("MemorySize: {INGEST_MEMORY}"));
+        has("ExporterFunction", &format!("MemorySize: {EXPORTER_MEMORY}"));
+        has("WriteShards", &format!("Default: {WRITE_SHARDS}"));
+        has("MaximumConcurrentRuns", &format!("Default: {MAXIMUM_CONCURRENT_RUNS}"));
+        has("LogRetentionDays", &format!("Default: {}", LOG_RETENTION_MONTHS * DAYS_PER_MONTH));
+        has("RetentionDays", &format!("Default: {}", crate::cost::tests::USUAL.retention_days));
+        has("Architecture", "Default: arm64");
         let configurations = include_str!("../../../shared/aws/src/configurations/mod.rs");
         assert!(configurations.contains(&format!("INDEX_PAGE_SIZE: i32 = {INDEX_PAGE_SIZE};")));
         let limit = crate::cost::MAX_CONFIGURATIONS_PER_TENANT;
