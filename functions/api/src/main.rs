@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use domain::{block::INGEST_WRITE_BOUND, configuration::ConfigurationId};
 use export::ports::Clock;
 use lambda_http::{Error, Request, run, service_fn};
-use runtime::{clock::SystemClock, token::TokenVerifier};
+use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily, token::TokenVerifier};
 
 use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
 
@@ -43,7 +43,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
-    let handler = Arc::new(build(settings).await?);
+    let handler = Arc::new(build(settings)?);
     run(service_fn(move |request: Request| {
         let handler = Arc::clone(&handler);
         async move { Ok::<_, Error>(handler.handle(request).await) }
@@ -51,15 +51,14 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn build(settings: Settings) -> Result<Handler, Error> {
-    let configuration = runtime::aws_configuration::aws_configuration().await;
+fn build(settings: Settings) -> Result<Handler, Error> {
+    let configuration = aws_configuration()?;
     let timeouts = TimeoutConfig::builder()
         .operation_timeout(OPERATION_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
     let configuration = configuration.into_builder().timeout_config(timeouts).build();
 
-    let kms = aws_sdk_kms::Client::new(&configuration);
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
     let service = Service {
@@ -73,10 +72,24 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
         history: ExportHistory::new(dynamodb.clone(), settings.runs_table),
         event_counter: EventCounter::new(dynamodb.clone(), settings.events_table),
         configurations: ConfigurationTable::new(dynamodb, settings.configurations_table),
-        secrets: SecretVault::new(kms.clone(), settings.secret_key_arn),
-        signing_keys: SigningKeys::new(kms, settings.signing_key_arn, settings.retired_signing_key_arns),
-        verifier: VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function),
-        run_queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url),
+        secrets: lazily({
+            let configuration = configuration.clone();
+            move || SecretVault::new(aws_sdk_kms::Client::new(&configuration), settings.secret_key_arn)
+        }),
+        signing_keys: lazily({
+            let configuration = configuration.clone();
+            move || {
+                let client = aws_sdk_kms::Client::new(&configuration);
+                SigningKeys::new(client, settings.signing_key_arn, settings.retired_signing_key_arns)
+            }
+        }),
+        verifier: lazily({
+            let configuration = configuration.clone();
+            move || VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function)
+        }),
+        run_queue: lazily(move || {
+            RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url)
+        }),
         identity: settings.identity,
         customer_template: settings.customer_template,
         schedule: settings.schedule,
@@ -86,7 +99,7 @@ async fn build(settings: Settings) -> Result<Handler, Error> {
         random: Box::new(rand::random),
     };
     Ok(Handler {
-        tokens: TokenVerifier::new(settings.token)?,
+        tokens: TokenVerifier::new(settings.token),
         minimum_client_version: settings.minimum_client_version,
         schema: ApiSchema::new(Arc::new(service), settings.introspection),
     })

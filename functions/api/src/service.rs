@@ -33,7 +33,7 @@ use domain::{
     verification::{Candidate, VerifierResponse},
 };
 use export::ports::{ConfigurationStore, RunQueue};
-use runtime::token::Caller;
+use runtime::{lazy::Lazy, token::Caller};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -46,11 +46,11 @@ const MAX_CHANGE_ATTEMPTS: usize = 3;
 pub struct Service {
     pub configurations: ConfigurationTable,
     pub editor: ConfigurationEditor,
-    pub secrets: SecretVault,
-    pub signing_keys: SigningKeys,
-    pub verifier: VerifierClient,
+    pub secrets: Lazy<SecretVault>,
+    pub signing_keys: Lazy<SigningKeys>,
+    pub verifier: Lazy<VerifierClient>,
     pub tests: TestAllowance,
-    pub run_queue: RunQueueClient,
+    pub run_queue: Lazy<RunQueueClient>,
     pub history: ExportHistory,
     pub event_counter: EventCounter,
     pub identity: ServiceIdentity,

@@ -30,7 +30,7 @@ impl Exporter {
     pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchAnswer, Error> {
         let interval = request.interval;
         let through = slot(request, &self.settings, self.clock.now())?;
-        let dispatched = dispatch::dispatch(&self.configurations, &self.queue, interval, through)
+        let dispatched = dispatch::dispatch(&self.configurations, &*self.queue, interval, through)
             .await
             .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
         tracing::info!(%interval, %through, dispatched, "the slot was dispatched");

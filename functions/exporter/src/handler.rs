@@ -6,7 +6,7 @@ use aws::{
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent};
-use runtime::clock::SystemClock;
+use runtime::{clock::SystemClock, lazy::Lazy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,9 +19,9 @@ pub(crate) struct Exporter {
     pub(crate) configurations: ConfigurationTable,
     pub(crate) runs: RunTable,
     pub(crate) blocks: EventTableReader,
-    pub(crate) queue: RunQueueClient,
-    pub(crate) connector: AwsConnector,
-    pub(crate) signer: KmsDigestSigner,
+    pub(crate) queue: Lazy<RunQueueClient>,
+    pub(crate) connector: Lazy<AwsConnector>,
+    pub(crate) signer: Lazy<KmsDigestSigner>,
     pub(crate) clock: SystemClock,
     pub(crate) settings: Settings,
 }

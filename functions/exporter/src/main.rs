@@ -10,24 +10,34 @@ use aws::{
     events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable, secrets::SecretVault,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
+use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily};
 
 use crate::{handler::Exporter, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
-    let aws = aws_configuration().await;
+    let aws = aws_configuration()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-    let kms = aws_sdk_kms::Client::new(&aws);
-    let vault = SecretVault::new(kms.clone(), settings.secret_key_arn.clone());
     let exporter = Exporter {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
         blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
-        queue: RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), settings.run_queue_url.clone()),
-        signer: KmsDigestSigner::new(kms, settings.signing_key_arn.clone()),
-        connector: AwsConnector::new(aws, vault),
+        queue: lazily({
+            let (aws, url) = (aws.clone(), settings.run_queue_url.clone());
+            move || RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), url)
+        }),
+        signer: lazily({
+            let (aws, key_arn) = (aws.clone(), settings.signing_key_arn.clone());
+            move || KmsDigestSigner::new(aws_sdk_kms::Client::new(&aws), key_arn)
+        }),
+        connector: lazily({
+            let key_arn = settings.secret_key_arn.clone();
+            move || {
+                let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), key_arn);
+                AwsConnector::new(aws, vault)
+            }
+        }),
         clock: SystemClock,
         settings,
     };

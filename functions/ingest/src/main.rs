@@ -19,9 +19,9 @@ use crate::{handler::Ingest, host::SystemHost, intake::Intake, settings::Setting
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
-    let writer = EventWriter::new(&aws_configuration().await, settings.events_table, settings.retention);
+    let writer = EventWriter::new(&aws_configuration()?, settings.events_table, settings.retention);
     let ingest = Ingest {
-        verifier: TokenVerifier::new(settings.token)?,
+        verifier: TokenVerifier::new(settings.token),
         minimum_client_version: settings.minimum_client_version,
         intake: Intake { store: writer, host: SystemHost, write_shards: settings.write_shards },
     };

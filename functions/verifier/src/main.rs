@@ -12,7 +12,7 @@ use crate::{handler::Verifier, settings::Settings};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
-    let aws = aws_configuration().await;
+    let aws = aws_configuration()?;
     let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), settings.secret_key_arn);
     let verifier = Verifier {
         configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),

@@ -6,6 +6,7 @@ pub mod client_version;
 pub mod clock;
 pub mod environment;
 pub mod http_error;
+pub mod lazy;
 pub mod logging;
 mod start;
 pub mod timing;

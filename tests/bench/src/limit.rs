@@ -85,7 +85,7 @@ struct Limit {
 
 impl Limit {
     async fn prepare(arguments: &Arguments) -> Outcome<Self> {
-        let aws = aws_configuration().await;
+        let aws = aws_configuration()?;
         let client = Client::new(&aws);
         let tenant = TenantId::parse(TENANT)?;
         let destination = Destination {

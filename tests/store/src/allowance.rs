@@ -10,7 +10,7 @@ use crate::support::{Store, Table, now};
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn no_more_tests_than_the_bound_are_granted_however_many_ask_at_once() {
-    let (store, other) = (Store::new().await, Store::new().await);
+    let (store, other) = (Store::new(), Store::new());
     let (allowance, now) = (store.allowance(), now());
     let asked = MAX_TESTS_PER_MINUTE + 10;
     let permits = join_all((0..asked).map(|_| allowance.take(&store.tenant, now))).await;
@@ -27,7 +27,7 @@ async fn no_more_tests_than_the_bound_are_granted_however_many_ask_at_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_count_is_no_configuration_and_expires() {
-    let store = Store::new().await;
+    let store = Store::new();
     let now = now();
     store.allowance().take(&store.tenant, now).await.unwrap();
     assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), []);

@@ -84,7 +84,7 @@ fn bare(configuration: ExportConfiguration) -> ExportConfiguration {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn what_was_created_is_read_listed_counted_and_told() {
-    let store = Store::new().await;
+    let store = Store::new();
     let full = store.created(store.configuration()).await;
     let bare = store.created(bare(store.configuration())).await;
     for created in [&full, &bare] {
@@ -95,7 +95,7 @@ async fn what_was_created_is_read_listed_counted_and_told() {
     assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), expected);
     assert_eq!((store.usage().await, store.told().await), (2, 2));
 
-    let other = Store::new().await;
+    let other = Store::new();
     assert_eq!(other.configurations().list(&other.tenant).await.unwrap(), []);
     assert_eq!(store.configurations().load(&other.key()).await.unwrap(), None);
     for item in store.items(Table::Configurations, store.tenant.as_str()).await.values() {
@@ -106,7 +106,7 @@ async fn what_was_created_is_read_listed_counted_and_told() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_id_is_taken_once() {
-    let store = Store::new().await;
+    let store = Store::new();
     let first = store.created(store.configuration()).await;
     let second = ExportConfiguration { enabled: false, ..first.clone() };
     let error = store.editor().create(&second, None, &author(), stamp()).await.unwrap_err();
@@ -118,7 +118,7 @@ async fn an_id_is_taken_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_idempotency_key_makes_one_configuration_until_it_expires() {
-    let store = Store::new().await;
+    let store = Store::new();
     let editor = store.editor();
     let key = IdempotencyKey::parse("a-key").unwrap();
     let request = |content: u8| Some(IdempotentRequest { key: &key, content_hash: [content; 32] });
@@ -156,7 +156,7 @@ async fn an_idempotency_key_makes_one_configuration_until_it_expires() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn the_same_request_at_the_same_time_makes_one_configuration() {
-    let store = Store::new().await;
+    let store = Store::new();
     let editor = store.editor();
     let key = IdempotencyKey::parse("a-key").unwrap();
     let request = IdempotentRequest { key: &key, content_hash: [1; 32] };
@@ -178,7 +178,7 @@ async fn the_same_request_at_the_same_time_makes_one_configuration() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn the_limit_holds_however_many_create_at_once() {
-    let store = Store::new().await;
+    let store = Store::new();
     store.set_usage(MAX_CONFIGURATIONS_PER_TENANT - 2).await;
     let configurations: Vec<_> = (0..6).map(|_| store.configuration()).collect();
     let answers = join_all(configurations.iter().map(|configuration| store.create(configuration))).await;
@@ -201,7 +201,7 @@ async fn the_limit_holds_however_many_create_at_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn one_of_several_changes_of_the_same_version_is_made() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (editor, before) = (store.editor(), store.created(store.configuration()).await);
     let intervals = [ExportInterval::Every4Hours, ExportInterval::Every6Hours, ExportInterval::Every12Hours];
     let changed = intervals.map(|interval| before.with_settings(settings(interval), edit()));
@@ -225,7 +225,7 @@ async fn one_of_several_changes_of_the_same_version_is_made() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_update_touches_only_what_it_changes() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (editor, table) = (store.editor(), store.configurations());
     let before = store.created(store.configuration()).await;
     // Runs and tests go on while somebody thinks about what was read.
@@ -266,7 +266,7 @@ async fn an_update_touches_only_what_it_changes() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_change_and_its_event_are_stored_both_or_neither() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (editor, stamp) = (store.editor(), stamp());
     let there = store.configuration();
     assert_eq!(editor.create(&there, None, &author(), stamp).await, Ok(CreateAnswer::Created));
@@ -286,7 +286,7 @@ async fn a_change_and_its_event_are_stored_both_or_neither() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn what_was_deleted_is_gone_and_counted_off_once() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (editor, table) = (store.editor(), store.configurations());
     let (gone, kept) = (store.created(store.configuration()).await, store.created(store.configuration()).await);
     assert_eq!(editor.delete(&gone, &author(), stamp()).await, Ok(EditAnswer::Done));
@@ -315,7 +315,7 @@ fn large(store: &Store, length: usize) -> ExportConfiguration {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_list_is_read_page_by_page() {
-    let store = Store::new().await;
+    let store = Store::new();
     // 1.6 MB: more than one page.
     let mut configurations: Vec<_> = (0..16).map(|_| large(&store, 100_000)).collect();
     for configuration in &configurations {
@@ -328,7 +328,7 @@ async fn a_list_is_read_page_by_page() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_list_of_too_many_pages_is_given_up() {
-    let store = Store::new().await;
+    let store = Store::new();
     // 5.9 MB: more than four pages, wherever each of them ends.
     for _ in 0..15 {
         assert_eq!(store.create(&large(&store, 390_000)).await, CreateAnswer::Created);

@@ -86,7 +86,7 @@ fn stored_length(blocks: &[StoredBlock]) -> usize {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn what_was_written_is_read_at_once() {
-    let (store, other) = (Store::new().await, Store::new().await);
+    let (store, other) = (Store::new(), Store::new());
     for _ in 0..20 {
         let blocks = store.blocks(1);
         assert_eq!(store.write(3, &blocks).await, Ok(WriteOutcome::Written));
@@ -101,7 +101,7 @@ async fn what_was_written_is_read_at_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_range_has_its_first_block_and_not_its_end() {
-    let store = Store::new().await;
+    let store = Store::new();
     let blocks = store.blocks(5);
     assert_eq!(store.write(0, &blocks).await, Ok(WriteOutcome::Written));
     let range = |range: Range<usize>| BlockRange { first: blocks[range.start].id, end: blocks[range.end].id };
@@ -113,7 +113,7 @@ async fn a_range_has_its_first_block_and_not_its_end() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_write_whose_answer_was_lost_is_repeated_and_no_other_takes_its_place() {
-    let store = Store::new().await;
+    let store = Store::new();
     for (number, count) in [(0, 1), (1, 3)] {
         let blocks = store.blocks(count);
         assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
@@ -136,7 +136,7 @@ async fn a_write_whose_answer_was_lost_is_repeated_and_no_other_takes_its_place(
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_shard_is_read_in_pages_of_one_megabyte() {
-    let store = Store::new().await;
+    let store = Store::new();
     for (number, count) in [(0_u8, 1), (1, 3), (15, 11)] {
         let blocks = store.largest_blocks(count);
         assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
@@ -158,7 +158,7 @@ async fn a_shard_is_read_in_pages_of_one_megabyte() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn the_largest_request_that_is_sent_is_taken() {
-    let store = Store::new().await;
+    let store = Store::new();
     let blocks = store.largest_blocks(12);
     let length: usize = blocks.iter().map(|block| block.deflate.len() + MAX_ATTRIBUTES_LENGTH).sum();
     let last = store.blocks_from(blocks[11].id.next(), 1, &incompressible(MAX_TRANSACTION_LENGTH - length - 4_096));
@@ -172,7 +172,7 @@ async fn the_largest_request_that_is_sent_is_taken() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_item_of_more_than_400_kb_is_refused() {
-    let store = Store::new().await;
+    let store = Store::new();
     let mut block = store.blocks(1).remove(0);
     block.deflate = Bytes::from(vec![7; MAX_ITEM_LENGTH - MAX_ATTRIBUTES_LENGTH]);
     assert_eq!(store.write(0, &[block.clone()]).await, Ok(WriteOutcome::Written));
@@ -193,7 +193,7 @@ fn record(key: &str, body: u8, accepted: u64) -> IdempotencyRecord {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_idempotency_key_takes_one_body_until_it_expires() {
-    let (store, other) = (Store::new().await, Store::new().await);
+    let (store, other) = (Store::new(), Store::new());
     let writer = store.writer();
     let write = |blocks: Vec<StoredBlock>, record: IdempotencyRecord| {
         let (writer, store) = (&writer, &store);
@@ -225,7 +225,7 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn blocks_and_record_are_written_both_or_neither() {
-    let store = Store::new().await;
+    let store = Store::new();
     let there = store.blocks(1);
     assert_eq!(store.write(0, &there).await, Ok(WriteOutcome::Written));
     let colliding = store.blocks_from(there[0].id, 2, b"{\"id\":\"3\"}\n");
@@ -239,7 +239,7 @@ async fn blocks_and_record_are_written_both_or_neither() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn blocks_and_records_expire() {
-    let store = Store::new().await;
+    let store = Store::new();
     let blocks = store.blocks(1);
     let stamp = blocks[0].id.timestamp();
     let answer = store.writer().write(&store.tenant, shard(0), &blocks, Some(&record("key", 1, 2))).await;
@@ -257,7 +257,7 @@ async fn blocks_and_records_expire() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn what_waits_is_counted_over_all_shards() {
-    let store = Store::new().await;
+    let store = Store::new();
     assert_eq!((store.backlog().await.events, store.backlog().await.oldest), (0, None));
     let oldest = store.blocks(1);
     for (number, blocks) in [(15, oldest.clone()), (0, store.blocks(3)), (7, store.largest_blocks(4))] {
@@ -272,7 +272,7 @@ async fn what_waits_is_counted_over_all_shards() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn counting_ends_at_its_bound() {
-    let store = Store::new().await;
+    let store = Store::new();
     for _ in 0..2 {
         assert_eq!(store.write(0, &store.largest_blocks(10)).await, Ok(WriteOutcome::Written));
     }

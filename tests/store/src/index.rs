@@ -46,7 +46,7 @@ async fn pages(store: &Store, interval: ExportInterval, shard: u8) -> Vec<Vec<Co
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_configuration_is_where_its_interval_is_while_it_is_enabled() {
-    let store = Store::new().await;
+    let store = Store::new();
     let editor = store.editor();
     let edit = || Edit { by: "user-2", at: now() };
     let created = ExportConfiguration { enabled: false, ..store.configuration() };
@@ -77,7 +77,7 @@ async fn a_configuration_is_where_its_interval_is_while_it_is_enabled() {
 async fn a_shard_of_many_configurations_is_read_page_by_page() {
     const TENANTS: usize = 6;
     const EACH: usize = 85;
-    let stores = join_all((0..TENANTS).map(|_| Store::new())).await;
+    let stores: Vec<Store> = (0..TENANTS).map(|_| Store::new()).collect();
     let mut created: Vec<ConfigurationKey> = join_all(stores.iter().map(|store| async move {
         let editor = store.editor();
         let mut keys = Vec::new();

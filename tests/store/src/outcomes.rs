@@ -27,7 +27,7 @@ fn seconds_later(time: Timestamp, seconds: u64) -> Timestamp {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn the_latest_outcome_of_the_current_version_stays() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (table, configuration) = (store.configurations(), created(&store).await);
     let (key, version) = (&configuration.key, configuration.version);
     let failed = |seconds| Connection::Failed {
@@ -58,7 +58,7 @@ async fn the_latest_outcome_of_the_current_version_stays() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn progress_never_goes_back_and_no_failure_counts_twice() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (table, configuration) = (store.configurations(), created(&store).await);
     let at = |seconds| seconds_later(configuration.created_at, seconds);
     let report =
@@ -91,7 +91,7 @@ async fn progress_never_goes_back_and_no_failure_counts_twice() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn what_is_noted_of_nothing_makes_nothing() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (table, key) = (store.configurations(), store.key());
     table.store_connection(&key, 1, &Connection::Success { checked_at: now() }, None).await.unwrap();
     let report = RunReport { ended_at: now(), exported_through: now(), succeeded: true };

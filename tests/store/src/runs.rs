@@ -62,7 +62,7 @@ fn digest(bytes: &[u8]) -> SealedDigest {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_lease_is_held_by_one_until_it_expires() {
-    let store = Store::new().await;
+    let store = Store::new();
     let key = store.key();
     let (lease, state) = granted(&store, &key, "a", 0).await;
     assert_eq!((lease.fencing_token, &state), (1, &RunState { fencing_token: 1, ..initial() }));
@@ -85,7 +85,7 @@ async fn a_lease_is_held_by_one_until_it_expires() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn of_many_who_ask_at_once_one_gets_the_lease() {
-    let store = Store::new().await;
+    let store = Store::new();
     let key = store.key();
     for round in 1..=5 {
         let holders: Vec<_> = (0..8).map(|number| format!("{round}-{number}")).collect();
@@ -98,7 +98,7 @@ async fn of_many_who_ask_at_once_one_gets_the_lease() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn every_write_of_whoever_lost_the_lease_is_refused() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     let (zombie, _) = granted(&store, &key, "a", 0).await;
     let (lease, _) = granted(&store, &key, "b", 90).await;
@@ -130,7 +130,7 @@ async fn every_write_of_whoever_lost_the_lease_is_refused() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_window_is_completed_before_the_lease_is_taken_over_or_not_at_all() {
-    let store = Store::new().await;
+    let store = Store::new();
     let runs = store.runs();
     for race in 0..RACES {
         let key = store.key();
@@ -163,7 +163,7 @@ async fn a_window_is_completed_before_the_lease_is_taken_over_or_not_at_all() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_rerun_is_noted_with_the_holder_or_found_to_be_too_late() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     let (lease, _) = granted(&store, &key, "a", 0).await;
     let token = lease.fencing_token;
@@ -186,7 +186,7 @@ async fn a_rerun_is_noted_with_the_holder_or_found_to_be_too_late() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn no_rerun_is_lost_between_noting_and_letting_go() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     for race in 0..RACES {
         let (lease, _) = granted(&store, &key, "a", 0).await;
@@ -212,7 +212,7 @@ async fn no_rerun_is_lost_between_noting_and_letting_go() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_intent_is_new_once_and_known_as_it_was() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     let (lease, _) = granted(&store, &key, "a", 0).await;
     let id = window(0).id;
@@ -234,7 +234,7 @@ async fn an_intent_is_new_once_and_known_as_it_was() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn intents_are_read_page_by_page() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     let (lease, _) = granted(&store, &key, "a", 0).await;
     // 1.5 MB. Ours have less than 2 KB each; what matters is that a page ends among them.
@@ -248,7 +248,7 @@ async fn intents_are_read_page_by_page() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_digest_is_written_once() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, key) = (store.runs(), store.key());
     let (lease, _) = granted(&store, &key, "a", 0).await;
     // As long as they can be.
@@ -266,7 +266,7 @@ async fn a_digest_is_written_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_window_is_completed_wholly_and_once() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, history, key) = (store.runs(), store.history(), store.key());
     let (lease, _) = granted(&store, &key, "a", 0).await;
     runs.store_window(&lease, &window(0)).await.unwrap();
@@ -294,7 +294,7 @@ async fn a_window_is_completed_wholly_and_once() {
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn the_history_is_read_from_its_end() {
-    let store = Store::new().await;
+    let store = Store::new();
     let (runs, history, key) = (store.runs(), store.history(), store.key());
     assert_eq!(history.snapshot(&key).await.unwrap(), None);
     let (lease, _) = granted(&store, &key, "a", 0).await;

@@ -113,8 +113,8 @@ pub struct Store {
 }
 
 impl Store {
-    pub async fn new() -> Self {
-        let shared = runtime::aws_configuration::aws_configuration().await;
+    pub fn new() -> Self {
+        let shared = runtime::aws_configuration::aws_configuration().unwrap();
         let tenant = TenantId::parse(&format!("tenant-{}", Uuid::new_v4())).unwrap();
         let configuration = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(ConsistentReads).build();
         Self { client: Client::from_conf(configuration), shared, tenant }

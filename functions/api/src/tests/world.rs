@@ -59,6 +59,7 @@ use domain::{
 use lambda_http::{Body, Request, RequestExt, Response, http};
 use runtime::{
     client_version::MinimumClientVersion,
+    lazy::lazily,
     token::{KeySet, KeySource, TokenSettings, TokenVerifier},
 };
 use serde_json::{Value, json};
@@ -385,10 +386,17 @@ impl World {
             editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events, NonZeroU8::MIN),
             tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
             configurations: ConfigurationTable::new(dynamodb.clone(), "Configurations".to_owned()),
-            secrets: SecretVault::new(kms.clone(), "key".to_owned()),
-            signing_keys: SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()]),
-            verifier: VerifierClient::new(&lambda, "verifier".to_owned()),
-            run_queue: RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "queue".to_owned()),
+            secrets: lazily({
+                let kms = kms.clone();
+                move || SecretVault::new(kms, "key".to_owned())
+            }),
+            signing_keys: lazily(move || {
+                SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()])
+            }),
+            verifier: lazily(move || VerifierClient::new(&lambda, "verifier".to_owned())),
+            run_queue: lazily(move || {
+                RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "queue".to_owned())
+            }),
             identity: ServiceIdentity {
                 account: AccountId::parse("111111111111").unwrap(),
                 partition: Partition::Commercial,
@@ -419,8 +427,7 @@ impl World {
             tenant_claim: "tenant_id".to_owned(),
             permissions_claim: "permissions".to_owned(),
             key_source: KeySource::Inline(keys),
-        })
-        .unwrap();
+        });
         let handler = Handler {
             tokens,
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),

@@ -118,7 +118,7 @@ fn ingest() -> TestIngest {
     let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Development);
     let host = TestHost::default();
     Ingest {
-        verifier: TokenVerifier::new(environment.finish(settings).unwrap()).unwrap(),
+        verifier: TokenVerifier::new(environment.finish(settings).unwrap()),
         minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
         intake: Intake {
             store: MemoryStore { clock: host.clone(), ..MemoryStore::default() },

@@ -59,7 +59,6 @@ pub(super) enum NoKey {
 #[derive(Debug)]
 pub(super) struct RemoteKeys {
     address: Url,
-    client: Client,
     limits: JwksLimits,
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
@@ -77,6 +76,8 @@ struct State {
 
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
+    #[error("the HTTPS client can't be built")]
+    Client(#[source] reqwest::Error),
     #[error("the request failed")]
     Request(#[source] reqwest::Error),
     #[error("status {0} instead of 200")]
@@ -88,19 +89,8 @@ enum FetchError {
 }
 
 impl RemoteKeys {
-    pub(super) fn new(address: Url, limits: JwksLimits, clock: Arc<dyn Clock>) -> reqwest::Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(limits.timeout)
-            // The settings allow another scheme in development only.
-            .https_only(address.scheme() == "https")
-            // A connection doesn't live from one fetch to the next, least of all through a frozen function.
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Self { address, client, limits, clock, state: RwLock::default(), fetching: Mutex::default() })
+    pub(super) fn new(address: Url, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
+        Self { address, limits, clock, state: RwLock::default(), fetching: Mutex::default() }
     }
 
     /// The key of this ID, fetched anew if it is unknown or the keys have aged.
@@ -153,7 +143,8 @@ impl RemoteKeys {
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {
-        let mut response = self.client.get(self.address.clone()).send().await.map_err(FetchError::Request)?;
+        let client = self.client().map_err(FetchError::Client)?;
+        let mut response = client.get(self.address.clone()).send().await.map_err(FetchError::Request)?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
@@ -165,6 +156,20 @@ impl RemoteKeys {
             document.extend_from_slice(&chunk);
         }
         KeySet::parse(&document).map_err(FetchError::Document)
+    }
+
+    /// A client for one fetch: a connection doesn't live to the next, least of all through a frozen function, and whom the
+    /// system trusts, which takes milliseconds to read, is nothing that a start has to wait for.
+    fn client(&self) -> reqwest::Result<Client> {
+        Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .timeout(self.limits.timeout)
+            // The settings allow another scheme in development only.
+            .https_only(self.address.scheme() == "https")
+            .build()
     }
 
     /// Whether less than `age` has passed since `instant`. A clock that was set back makes things old, not new.

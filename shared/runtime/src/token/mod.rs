@@ -19,4 +19,4 @@ pub use clock::Clock;
 pub use jwk::{KeySet, KeySetError, MAX_KEYS, MIN_RSA_MODULUS_BITS};
 pub use jwks::JwksLimits;
 pub use settings::{KeySource, TokenSettings};
-pub use verifier::{AccessError, TokenVerifier, TokenVerifierError};
+pub use verifier::{AccessError, TokenVerifier};

@@ -91,11 +91,6 @@ pub(super) enum Refusal {
     Permissions,
 }
 
-/// Verification of tokens couldn't be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("the client that fetches the issuer's keys can't be built")]
-pub struct TokenVerifierError(#[source] reqwest::Error);
-
 #[derive(Debug)]
 enum Keys {
     Remote(Box<RemoteKeys>),
@@ -112,30 +107,21 @@ pub struct TokenVerifier {
 
 impl TokenVerifier {
     /// A verifier by the machine's clock and [`JwksLimits::DEFAULT`]. Keys are fetched with the first token.
-    ///
-    /// # Errors
-    /// If the HTTPS client can't be built, for example without root certificates.
-    pub fn new(settings: TokenSettings) -> Result<Self, TokenVerifierError> {
+    #[must_use]
+    pub fn new(settings: TokenSettings) -> Self {
         Self::with_limits(settings, JwksLimits::DEFAULT, Arc::new(SystemClock))
     }
 
     /// A verifier by another clock and other limits.
-    ///
-    /// # Errors
-    /// As [`TokenVerifier::new`].
-    pub fn with_limits(
-        settings: TokenSettings,
-        limits: JwksLimits,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, TokenVerifierError> {
+    #[must_use]
+    pub fn with_limits(settings: TokenSettings, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
         let keys = match &settings.key_source {
             KeySource::Remote(address) => {
-                let keys = RemoteKeys::new(address.clone(), limits, Arc::clone(&clock));
-                Keys::Remote(Box::new(keys.map_err(TokenVerifierError)?))
+                Keys::Remote(Box::new(RemoteKeys::new(address.clone(), limits, Arc::clone(&clock))))
             }
             KeySource::Inline(keys) => Keys::Inline(keys.clone()),
         };
-        Ok(Self { settings, keys, clock })
+        Self { settings, keys, clock }
     }
 
     /// Decides whether the request with this `Authorization` header (see

@@ -64,7 +64,7 @@ fn verifier() -> TokenVerifier {
 }
 
 fn with_settings(settings: TokenSettings) -> TokenVerifier {
-    TokenVerifier::with_limits(settings, runtime::token::JwksLimits::DEFAULT, Arc::new(TestClock::new())).unwrap()
+    TokenVerifier::with_limits(settings, runtime::token::JwksLimits::DEFAULT, Arc::new(TestClock::new()))
 }
 
 async fn present(token: &str) -> Result<Caller, AccessError> {

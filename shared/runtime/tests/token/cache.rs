@@ -48,7 +48,7 @@ impl Bench {
             permissions_claim: "permissions".to_owned(),
             key_source: KeySource::Remote(address.parse().unwrap()),
         };
-        let verifier = TokenVerifier::with_limits(settings, limits, Arc::new(clock.clone())).unwrap();
+        let verifier = TokenVerifier::with_limits(settings, limits, Arc::new(clock.clone()));
         Self { server, clock, verifier }
     }
 
