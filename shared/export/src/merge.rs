@@ -175,9 +175,11 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Asks for as many pages as may be on their way: first for those that are waited for, then for those that will be
-    /// soonest. The order of ids tells which these are: the shard whose page ends with the smallest id runs empty first.
+    /// Asks for as many pages as may be on their way: for those that are waited for; once all of them are there, for those
+    /// that will be soonest. The order of ids tells which these are: the shard whose page ends with the smallest id runs
+    /// empty first.
     fn start_reads(&mut self) {
+        let is_awaited = self.shards.iter().any(ShardReader::is_awaited);
         let mut ahead = self.shards.iter().filter(|shard| shard.has_page_ahead()).count();
         while self.reads.len() < MAX_CONCURRENT_READS {
             let unread = self.shards.iter().enumerate().filter_map(|(index, shard)| match shard.following {
@@ -186,7 +188,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
             });
             let Some((runs_empty_with, index, shard, first)) = unread.min_by_key(|(last, ..)| *last) else { return };
             if runs_empty_with.is_some() {
-                if ahead >= MAX_PAGES_AHEAD {
+                if is_awaited || ahead >= MAX_PAGES_AHEAD {
                     return;
                 }
                 ahead += 1;
@@ -200,3 +202,6 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
