@@ -6,6 +6,9 @@ pub mod client_version;
 pub mod clock;
 pub mod environment;
 pub mod http_error;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod impostor;
 pub mod lazy;
 pub mod logging;
 mod start;

@@ -26,7 +26,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub const DEFAULT_LEVEL: Level = Level::INFO;
 
 /// The most verbose level at which other people's crates are heard, whatever `LOG_LEVEL` says: below it, AWS clients, the
-/// Lambda runtime and HTTP crates print whole events, requests and credentials.
+/// Lambda runtime and HTTP crates print whole events, requests and credentials. A release doesn't even contain what they
+/// would print: the workspace asks `tracing` to leave it out (`release_max_level_info`).
 pub const FOREIGN_LEVEL: Level = Level::INFO;
 
 /// The longest text of one field, in bytes; the rest is cut off.

@@ -74,8 +74,6 @@ impl HttpClient for SharedConnections {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::sync::Arc;
-
     use aws_config::retry::RetryConfig;
     use aws_config::{BehaviorVersion, Region as SdkRegion};
     use aws_lc_rs::digest::{SHA256, digest};
@@ -83,14 +81,10 @@ mod tests {
     use aws_sdk_sts::error::SdkError;
     use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    use rustls::ServerConfig;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
 
     use super::*;
+    use crate::impostor::{STATUS, impostor};
 
     /// The SHA-256 hashes of the subject public key information of all roots, as published on
     /// <https://www.amazontrust.com/repository/>.
@@ -142,35 +136,6 @@ mod tests {
         }
     }
 
-    /// A server with a certificate that it has issued itself, and that certificate as PEM.
-    async fn impostor() -> (String, String) {
-        let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-        let configuration =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![issued.cert.der().clone()], key)
-                .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(configuration));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        tokio::spawn(async move {
-            loop {
-                let (connection, _) = listener.accept().await.unwrap();
-                // Who doesn't trust the certificate hangs up.
-                let Ok(mut connection) = acceptor.accept(connection).await else { continue };
-                connection.read_u8().await.unwrap();
-                let answer = b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                connection.write_all(answer).await.unwrap();
-                connection.shutdown().await.unwrap();
-            }
-        });
-        let certificate = STANDARD.encode(issued.cert.der());
-        (endpoint, format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"))
-    }
-
     async fn call(
         endpoint: String,
         trust_store: TrustStore,
@@ -191,7 +156,7 @@ mod tests {
         let (endpoint, certificate) = impostor().await;
         let trusting = TrustStore::empty().with_pem_certificate(certificate);
         let answer = call(endpoint.clone(), trusting).await.unwrap_err();
-        assert_eq!(answer.raw_response().unwrap().status().as_u16(), 418);
+        assert_eq!(answer.raw_response().unwrap().status().as_u16(), STATUS);
 
         let refusal = call(endpoint, Roots::Amazon.trust_store()).await.unwrap_err();
         assert!(matches!(&refusal, SdkError::DispatchFailure(_)), "{refusal:?}");

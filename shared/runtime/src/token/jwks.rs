@@ -4,9 +4,18 @@ use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::HttpError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::{self, ByteStream};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
+use url::Url;
 
 use super::clock::Clock;
 use super::jwk::{KeySet, KeySetError, VerificationKey};
@@ -76,12 +85,16 @@ struct State {
 
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("the HTTPS client can't be built")]
-    Client(#[source] reqwest::Error),
+    #[error("the address can't be asked")]
+    Address(#[source] HttpError),
     #[error("the request failed")]
-    Request(#[source] reqwest::Error),
+    Request(#[source] ConnectorError),
+    #[error("the answer broke off")]
+    Answer(#[source] byte_stream::error::Error),
+    #[error("no whole answer within {0:?}")]
+    Timeout(Duration),
     #[error("status {0} instead of 200")]
-    Status(StatusCode),
+    Status(u16),
     #[error("longer than {0} bytes")]
     TooLong(usize),
     #[error("the document can't be used")]
@@ -136,40 +149,37 @@ impl RemoteKeys {
         let now = self.clock.now();
         // Noted first: a fetch that is dropped halfway counts as one that failed.
         self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
-        match self.fetch().await {
+        let fetched = timeout(self.limits.timeout, self.fetch()).await;
+        match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
             Err(error) => tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched"),
         }
     }
 
+    /// Asks the issuer, as it is: without a proxy, and following no redirect.
+    ///
+    /// Over the client that AWS is asked over, so that a function has one, but trusting whom the system trusts: an issuer
+    /// can be anybody. The client lives for one fetch: a connection wouldn't live to the next, least of all through a frozen
+    /// function, and those certificates, which take milliseconds to read, are nothing that a start has to wait for.
     async fn fetch(&self) -> Result<KeySet, FetchError> {
-        let client = self.client().map_err(FetchError::Client)?;
-        let mut response = client.get(self.address.clone()).send().await.map_err(FetchError::Request)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri(self.address.as_str()).map_err(FetchError::Address)?;
+        request.headers_mut().insert("accept", "*/*");
+        let client = Connector::builder().tls_provider(Provider::rustls(CryptoMode::AwsLc)).build();
+        let answer = client.call(request).await.map_err(FetchError::Request)?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            return Err(FetchError::Status(status));
         }
+        let mut body = ByteStream::new(answer.into_body());
         let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(FetchError::Request)? {
+        while let Some(chunk) = body.try_next().await.map_err(FetchError::Answer)? {
             if document.len() + chunk.len() > self.limits.max_length_bytes {
                 return Err(FetchError::TooLong(self.limits.max_length_bytes));
             }
             document.extend_from_slice(&chunk);
         }
         KeySet::parse(&document).map_err(FetchError::Document)
-    }
-
-    /// A client for one fetch: a connection doesn't live to the next, least of all through a frozen function, and whom the
-    /// system trusts, which takes milliseconds to read, is nothing that a start has to wait for.
-    fn client(&self) -> reqwest::Result<Client> {
-        Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(self.limits.timeout)
-            // The settings allow another scheme in development only.
-            .https_only(self.address.scheme() == "https")
-            .build()
     }
 
     /// Whether less than `age` has passed since `instant`. A clock that was set back makes things old, not new.
@@ -184,5 +194,23 @@ impl RemoteKeys {
 
     fn write(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::impostor::impostor;
+    use crate::token::clock::SystemClock;
+
+    #[tokio::test]
+    async fn an_issuer_that_nobody_vouches_for_is_not_asked() {
+        let (endpoint, _) = impostor().await;
+        let address = Url::parse(&endpoint).unwrap();
+        let keys = RemoteKeys::new(address, JwksLimits::DEFAULT, Arc::new(SystemClock));
+        let error = keys.fetch().await.err();
+        assert!(matches!(error, Some(FetchError::Request(_))), "{error:?}");
+        assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Which tokens are taken: the `TOKEN_*` variables.
 
-use reqwest::Url;
+use url::Url;
 
 use super::jwk::KeySet;
 use crate::environment::{DeploymentMode, Environment};
