@@ -290,8 +290,8 @@ pub struct Totals {
 }
 
 impl Corpus {
-    /// `day` is a midnight.
-    pub fn load(file: &CorpusFile, day: Timestamp) -> Outcome<Self> {
+    /// As ingest would have written it to the first `write_shards` shards. `day` is a midnight.
+    pub fn load(file: &CorpusFile, day: Timestamp, write_shards: u8) -> Outcome<Self> {
         let tenant = TenantId::parse(TENANT)?;
         // Half of the day: blocks that end early, because their events are long, make more of them.
         let blocks = file.events.div_ceil(file.block_events).max(1);
@@ -299,8 +299,8 @@ impl Corpus {
         if spacing == 0 {
             return Err(failure("more blocks than a day has milliseconds"));
         }
-        let mut json = vec![BytesMut::new(); usize::from(WRITE_SHARDS)];
-        let mut shards: Vec<ShardPages> = (0..WRITE_SHARDS).map(|_| ShardPages::default()).collect();
+        let mut json = vec![BytesMut::new(); usize::from(write_shards)];
+        let mut shards: Vec<ShardPages> = (0..write_shards).map(|_| ShardPages::default()).collect();
         let mut totals = Vec::new();
         let mut sum = Totals::default();
         for (number, block) in (0..).zip(file.blocks()?) {
@@ -568,7 +568,7 @@ mod tests {
     fn corpus(name: &str) -> Arc<Corpus> {
         let directory = std::env::temp_dir().join(format!("bench-{}-{name}", std::process::id()));
         let file = CorpusFile::prepare(&directory, 230, 10).unwrap();
-        let corpus = Corpus::load(&file, Timestamp::parse("2026-11-20T00:00:00Z").unwrap()).unwrap();
+        let corpus = Corpus::load(&file, Timestamp::parse("2026-11-20T00:00:00Z").unwrap(), WRITE_SHARDS).unwrap();
         fs::remove_dir_all(directory).unwrap();
         Arc::new(corpus)
     }

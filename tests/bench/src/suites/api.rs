@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Bench, Outcome,
-    corpus::{Corpus, CorpusFile, TENANT},
+    corpus::{Corpus, CorpusFile, TENANT, WRITE_SHARDS},
     failure,
     functions::{self, ANSWER_TIME, Function, RecordedRequest, configuration_id, configuration_item},
     report::{Report, float, mebibytes, median, milliseconds, quantile},
@@ -42,7 +42,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     let stub = Stub::start(&bench.runtime)?;
     // Jobs, tasks and a backlog as an export leaves them.
     let file = CorpusFile::prepare(&bench.directory, bench.size(200_000, 20_000), 100)?;
-    let window = Arc::new(Corpus::load(&file, first_day(1))?).window(u64::MAX);
+    let window = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?).window(u64::MAX);
     export::export(bench, &stub, &window)?;
     for number in 2..=CONFIGURATIONS {
         let item = configuration_item(TENANT, number, window.from(), now())?;

@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::export::{self, first_day};
 use crate::{
     Bench, Outcome,
-    corpus::{Corpus, CorpusFile, TENANT},
+    corpus::{Corpus, CorpusFile, TENANT, WRITE_SHARDS},
     process::measured,
     report::{Report, float, gigabytes},
     stub::Stub,
@@ -50,7 +50,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
             report.add(SUITE, &format!("{subject}, {measure}"), "CPU per raw GB", "s/GB", &[cpu]);
             report.compare("whole file", whole.cpu_seconds / gigabytes(raw_bytes));
         }
-        let corpus = Arc::new(Corpus::load(&file, first_day(1))?);
+        let corpus = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?);
         let window = corpus.window(u64::MAX);
         let mut samples = Vec::new();
         for _ in 0..bench.rounds {

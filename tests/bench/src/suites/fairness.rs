@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Bench, Outcome,
-    corpus::{Corpus, CorpusFile, TENANT, Window},
+    corpus::{Corpus, CorpusFile, TENANT, WRITE_SHARDS, Window},
     failure,
     functions::{self, Function, configuration_item, run_message, run_request},
     report::{Report, milliseconds},
@@ -38,7 +38,7 @@ struct Ended {
 
 pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     let file = CorpusFile::prepare(&bench.directory, bench.events, 100)?;
-    let corpus = Arc::new(Corpus::load(&file, first_day(1))?);
+    let corpus = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?);
     let whole = corpus.window(u64::MAX);
     let blocks = whole.totals().blocks;
     let window = whole.with_others((blocks / TIMES_THE_EVENTS).max(1));
