@@ -7,7 +7,7 @@ mod settings;
 
 use aws::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
-    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable, secrets::SecretVault,
+    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily};
@@ -33,10 +33,7 @@ async fn main() -> Result<(), Error> {
         }),
         connector: lazily({
             let key_arn = settings.secret_key_arn.clone();
-            move || {
-                let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), key_arn);
-                AwsConnector::new(aws, vault)
-            }
+            move || AwsConnector::new(aws, key_arn)
         }),
         clock: SystemClock,
         settings,

@@ -3,7 +3,7 @@
 mod handler;
 mod settings;
 
-use aws::{configurations::ConfigurationTable, connector::AwsConnector, secrets::SecretVault};
+use aws::{configurations::ConfigurationTable, connector::AwsConnector};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
 
@@ -13,10 +13,9 @@ use crate::{handler::Verifier, settings::Settings};
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
-    let vault = SecretVault::new(aws_sdk_kms::Client::new(&aws), settings.secret_key_arn);
     let verifier = Verifier {
         configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),
-        connector: AwsConnector::new(aws, vault),
+        connector: AwsConnector::new(aws, settings.secret_key_arn),
         clock: SystemClock,
     };
     let verifier = &verifier;

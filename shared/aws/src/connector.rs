@@ -1,7 +1,7 @@
 //! Becoming somebody who may write to a customer's bucket: STS, or the customer's own access key.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -53,7 +53,9 @@ const MAX_KEPT: usize = 32;
 #[derive(Debug)]
 pub struct AwsConnector {
     base: SdkConfig,
-    vault: SecretVault,
+    secret_key_arn: String,
+    /// Made when it is first used: only configurations with an access key have a secret.
+    vault: OnceLock<SecretVault>,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -68,10 +70,14 @@ struct Kept {
 }
 
 impl AwsConnector {
-    /// `base` has the credentials of this function.
+    /// `base` has the credentials of this function; secrets were sealed with the key `secret_key_arn`.
     #[must_use]
-    pub fn new(base: SdkConfig, vault: SecretVault) -> Self {
-        Self { base, vault, kept: Mutex::default() }
+    pub fn new(base: SdkConfig, secret_key_arn: String) -> Self {
+        Self { base, secret_key_arn, vault: OnceLock::new(), kept: Mutex::default() }
+    }
+
+    fn vault(&self) -> &SecretVault {
+        self.vault.get_or_init(|| SecretVault::new(aws_sdk_kms::Client::new(&self.base), self.secret_key_arn.clone()))
     }
 
     fn reuse(&self, configuration: &ExportConfiguration, destination: &Destination) -> Option<S3ObjectSink> {
@@ -220,7 +226,7 @@ impl Connector for AwsConnector {
                 self.connect_by_role(configuration.key.configuration_id, role_arn, destination).await?
             }
             Authentication::AccessKey { access_key_id, secret } => {
-                let secret = self.vault.open(&configuration.key, secret).await?;
+                let secret = self.vault().open(&configuration.key, secret).await?;
                 self.connect_by_access_key(access_key_id, &secret, destination).await?
             }
         };

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws::{configurations::ConfigurationTable, connector::AwsConnector, secrets::SecretVault};
+use aws::{configurations::ConfigurationTable, connector::AwsConnector};
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use domain::{
@@ -191,8 +191,7 @@ async fn test_connection(applied: Applied) -> Option<ConnectionErrorCode> {
         .retry_config(RetryConfig::disabled())
         .build();
     let configurations = ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&base), "unused".to_owned());
-    let vault = SecretVault::new(aws_sdk_kms::Client::new(&base), "unused".to_owned());
-    let connector = AwsConnector::new(base, vault);
+    let connector = AwsConnector::new(base, "unused".to_owned());
     let test = ConnectionTest { configurations: &configurations, connector: &connector, clock: &NoWaiting };
     let outcome = test.try_out(&configuration()).await.unwrap();
     server.abort();
