@@ -34,7 +34,7 @@ const SEED: u64 = 20_261_122;
 const DAY: Duration = Duration::from_hours(24);
 /// At least the bytes of `,"receivedTimestamp":"…"`.
 const STAMP_LENGTH: usize = 48;
-const RETENTION: Duration = Duration::from_hours(90 * 24);
+pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
 /// Between two events: a hundred a second, so that 10 million take a bit more than a day.
 const EVENT_SPACING: Duration = Duration::from_millis(10);
@@ -176,6 +176,41 @@ impl CorpusFile {
             Err(error) => Some(Err(error)),
         }))
     }
+
+    /// Its blocks as ingest would have written them to the first `write_shards` shards, evenly over half of the day.
+    pub fn placed(&self, day: Timestamp, write_shards: u8) -> Outcome<impl Iterator<Item = Outcome<PlacedBlock>>> {
+        let tenant = TenantId::parse(TENANT)?;
+        // Half of the day: blocks that end early, because their events are long, make more of them.
+        let blocks = self.events.div_ceil(self.block_events).max(1);
+        let spacing = u64::try_from(DAY.as_millis())? / 2 / blocks;
+        if spacing == 0 {
+            return Err(failure("more blocks than a day has milliseconds"));
+        }
+        Ok((0..).zip(self.blocks()?).map(move |(number, block)| {
+            let block = block?;
+            let random = scatter(number);
+            let millis = number * spacing;
+            Ok(PlacedBlock {
+                number,
+                millis,
+                random,
+                shard: Shard::new(u8::try_from((random >> 40) % u64::from(write_shards))?)?,
+                shape: block.shape(),
+                block: block.stored(&tenant, block_id(day, millis, random))?,
+            })
+        }))
+    }
+}
+
+/// A block of the tenant with its id, and the shard that it is in.
+#[derive(Clone, Debug)]
+pub struct PlacedBlock {
+    pub shard: Shard,
+    pub block: StoredBlock,
+    number: u64,
+    millis: u64,
+    random: u64,
+    shape: Shape,
 }
 
 struct BlockWriter {
@@ -289,34 +324,33 @@ pub struct Totals {
     pub stored_bytes: u64,
 }
 
+impl Totals {
+    fn add(&mut self, block: &StoredBlock) {
+        self.blocks += 1;
+        self.events += u64::from(block.event_count);
+        self.raw_bytes += u64::from(block.raw_length);
+        self.stored_bytes += block.deflate.len() as u64;
+    }
+}
+
 impl Corpus {
     /// As ingest would have written it to the first `write_shards` shards. `day` is a midnight.
     pub fn load(file: &CorpusFile, day: Timestamp, write_shards: u8) -> Outcome<Self> {
-        let tenant = TenantId::parse(TENANT)?;
-        // Half of the day: blocks that end early, because their events are long, make more of them.
-        let blocks = file.events.div_ceil(file.block_events).max(1);
-        let spacing = u64::try_from(DAY.as_millis())? / 2 / blocks;
-        if spacing == 0 {
-            return Err(failure("more blocks than a day has milliseconds"));
-        }
         let mut json = vec![BytesMut::new(); usize::from(write_shards)];
         let mut shards: Vec<ShardPages> = (0..write_shards).map(|_| ShardPages::default()).collect();
         let mut totals = Vec::new();
         let mut sum = Totals::default();
-        for (number, block) in (0..).zip(file.blocks()?) {
-            let block = block?;
-            let random = scatter(number);
-            let shard = usize::try_from(random >> 40)? % shards.len();
-            let millis = number * spacing;
-            let id = block_id(day, millis, random);
-            let stored = block.stored(&tenant, id)?;
+        let tenant = TenantId::parse(TENANT)?;
+        for placed in file.placed(day, write_shards)? {
+            let PlacedBlock { number, millis, random, shard: place_of, block, shape } = placed?;
+            let shard = usize::from(place_of.number());
             let bytes = &mut json[shard];
             let start = bytes.len();
-            write_stamp(bytes, id, stored.crc32c);
+            write_stamp(bytes, block.id, block.crc32c);
             let rest = bytes.len();
-            write_rest(bytes, &tenant, u8::try_from(shard)?, &stored)?;
+            write_rest(bytes, &tenant, place_of, &block);
             // Names and values, with 250 bytes for all but the block itself.
-            let item_length = stored.deflate.len() + 250;
+            let item_length = block.deflate.len() + 250;
             let place = Place {
                 millis,
                 random,
@@ -324,15 +358,12 @@ impl Corpus {
                 rest,
                 end: bytes.len(),
                 item_length,
-                deflate_crc32c: crc32c(&stored.deflate),
+                deflate_crc32c: crc32c(&block.deflate),
                 number,
-                shape: block.shape(),
+                shape,
             };
             shards[shard].places.push(place);
-            sum.blocks += 1;
-            sum.events += u64::from(block.event_count);
-            sum.raw_bytes += u64::from(block.raw_length);
-            sum.stored_bytes += block.deflate.len() as u64;
+            sum.add(&block);
             totals.push(sum);
         }
         for (shard, bytes) in shards.iter_mut().zip(json) {
@@ -368,8 +399,8 @@ fn write_stamp(output: &mut BytesMut, id: BlockId, crc32c: u32) {
     output.put_slice(format!(r#"{{"blockId":{{"S":"{id}"}},"crc32c":{{"N":"{crc32c}"}},"#).as_bytes());
 }
 
-fn write_rest(output: &mut BytesMut, tenant: &TenantId, shard: u8, block: &StoredBlock) -> Outcome<()> {
-    let partition = partition_key(tenant, Shard::new(shard)?);
+fn write_rest(output: &mut BytesMut, tenant: &TenantId, shard: Shard, block: &StoredBlock) {
+    let partition = partition_key(tenant, shard);
     let expires_at = block.id.timestamp().saturating_add(RETENTION).saturating_add(EXPIRY_GRACE).as_seconds();
     let StoredBlock { event_count, raw_length, crc32, oldest_event, newest_event, deflate, .. } = block;
     output.put_slice(
@@ -386,7 +417,6 @@ fn write_rest(output: &mut BytesMut, tenant: &TenantId, shard: u8, block: &Store
     output.put_slice(br#""block":{"B":""#);
     output.put_slice(STANDARD.encode(deflate).as_bytes());
     output.put_slice(b"\"}},");
-    Ok(())
 }
 
 /// Blocks of the corpus that an export is asked for.
@@ -617,10 +647,7 @@ mod tests {
                 for block in &blocks {
                     block.verify(&window.corpus.tenant).unwrap();
                     assert_eq!(block.inflate().unwrap().len() as u64, u64::from(block.raw_length));
-                    sum.blocks += 1;
-                    sum.events += u64::from(block.event_count);
-                    sum.raw_bytes += u64::from(block.raw_length);
-                    sum.stored_bytes += block.deflate.len() as u64;
+                    sum.add(block);
                 }
                 assert_eq!(sum, window.totals());
                 blocks.sort_by_key(|block| block.id);

@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_credential_types::Credentials;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{configuration::ConfigurationId, time::Timestamp};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -39,15 +41,61 @@ pub struct Function {
     pub started_in: Duration,
 }
 
+/// What a function is told of the AWS that it is in.
+/// Credentials print without their secret.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Of all services.
+    pub endpoint: String,
+    pub region: String,
+    pub credentials: Credentials,
+    pub tables: Tables,
+    pub queue_url: String,
+    pub secret_key_arn: String,
+    pub signing_key_arn: String,
+}
+
+/// Names of the template's tables.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tables {
+    pub events: String,
+    pub configurations: String,
+    pub runs: String,
+}
+
+impl Surroundings {
+    fn of_stub(stub: &Stub) -> Self {
+        let key = |id: u32| format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-{id:012}");
+        Self {
+            endpoint: stub.endpoint(),
+            region: REGION.to_owned(),
+            credentials: Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench"),
+            tables: Tables {
+                events: EVENTS.to_owned(),
+                configurations: CONFIGURATIONS.to_owned(),
+                runs: RUNS.to_owned(),
+            },
+            queue_url: stub.queue_url(),
+            secret_key_arn: key(1),
+            signing_key_arn: key(2),
+        }
+    }
+}
+
 /// Starts a function, on the measured core, and waits until it asks for its first invocation.
 pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Outcome<Function> {
+    start_in(bench, name, Surroundings::of_stub(stub), memory_megabytes)
+}
+
+/// The same with another AWS than the stub.
+pub fn start_in(bench: &Bench, name: &str, surroundings: Surroundings, memory_megabytes: u32) -> Outcome<Function> {
     let api = RuntimeApi::start(&bench.runtime)?;
     let path = bench.function(name)?;
     let log = File::options().create(true).append(true).open(bench.directory.join(format!("{name}.log")))?;
     let mut command = Command::new(path);
     command
         .env_clear()
-        .envs(environment(bench, name, stub, memory_megabytes)?)
+        .envs(environment(bench, name, surroundings, memory_megabytes)?)
         .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -60,19 +108,25 @@ pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> O
 }
 
 /// As template.yaml sets it, and as Lambda adds to it.
-fn environment(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Outcome<Vec<(&'static str, String)>> {
-    let key = |id: u32| format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-{id:012}");
+fn environment(
+    bench: &Bench,
+    name: &str,
+    surroundings: Surroundings,
+    memory_megabytes: u32,
+) -> Outcome<Vec<(&'static str, String)>> {
+    let Surroundings { endpoint, region, credentials, tables, queue_url, secret_key_arn, signing_key_arn } =
+        surroundings;
     let keys = fs::read_to_string(bench.root.join("tests/events/jwks.json"))?;
-    Ok(vec![
+    let mut variables = vec![
         // Only development takes signing keys from the environment; nothing else depends on it here.
         ("DEPLOYMENT_MODE", "development".to_owned()),
         ("LOG_LEVEL", "INFO".to_owned()),
-        ("EVENTS_TABLE", EVENTS.to_owned()),
-        ("CONFIGURATIONS_TABLE", CONFIGURATIONS.to_owned()),
-        ("RUNS_TABLE", RUNS.to_owned()),
-        ("RUN_QUEUE_URL", stub.queue_url()),
-        ("SECRET_KEY_ARN", key(1)),
-        ("SIGNING_KEY_ARN", key(2)),
+        ("EVENTS_TABLE", tables.events),
+        ("CONFIGURATIONS_TABLE", tables.configurations),
+        ("RUNS_TABLE", tables.runs),
+        ("RUN_QUEUE_URL", queue_url),
+        ("SECRET_KEY_ARN", secret_key_arn),
+        ("SIGNING_KEY_ARN", signing_key_arn),
         ("VERIFIER_FUNCTION", "verifier".to_owned()),
         ("SETTLE_SECONDS", "1200".to_owned()),
         ("RETENTION_DAYS", "3650".to_owned()),
@@ -84,19 +138,20 @@ fn environment(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) ->
         ("TOKEN_ISSUER", "https://issuer.example".to_owned()),
         ("TOKEN_AUDIENCE", "audit-export".to_owned()),
         ("TOKEN_DEVELOPMENT_JWKS", keys),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_ENDPOINT_URL", stub.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
-        ("AWS_SESSION_TOKEN", "bench".to_owned()),
+        ("AWS_REGION", region.clone()),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_megabytes.to_string()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", "bench".to_owned()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".to_owned()),
         ("PATH", "/usr/bin:/bin".to_owned()),
-    ])
+    ];
+    variables.extend(credentials.session_token().map(|token| ("AWS_SESSION_TOKEN", token.to_owned())));
+    Ok(variables)
 }
 
 /// The id of the n-th configuration.

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod event_items;
+mod forwarder;
 mod functions;
 mod lean;
 mod limit;

@@ -4,6 +4,7 @@ mod api;
 mod blocks;
 mod cold_start;
 mod dispatch;
+mod emulators;
 pub mod export;
 mod fairness;
 mod ingest;
@@ -24,11 +25,20 @@ pub enum Suite {
     Api,
     Dispatch,
     Fairness,
+    Emulators,
 }
 
 impl Suite {
-    pub const ALL: [Self; 7] =
-        [Self::Export, Self::Blocks, Self::Ingest, Self::ColdStart, Self::Api, Self::Dispatch, Self::Fairness];
+    pub const ALL: [Self; 8] = [
+        Self::Export,
+        Self::Blocks,
+        Self::Ingest,
+        Self::ColdStart,
+        Self::Api,
+        Self::Dispatch,
+        Self::Fairness,
+        Self::Emulators,
+    ];
 
     pub fn run(self, bench: &Bench, report: &mut Report) -> Outcome<()> {
         match self {
@@ -39,6 +49,7 @@ impl Suite {
             Self::Api => api::run(bench, report),
             Self::Dispatch => dispatch::run(bench, report),
             Self::Fairness => fairness::run(bench, report),
+            Self::Emulators => emulators::run(bench, report),
         }
     }
 }
