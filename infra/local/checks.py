@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -224,17 +225,20 @@ def _run(*command: object, extra: dict[str, str] | None = None) -> int:
 
 
 def main(name: str) -> int:
-    counts: dict[str, Count] = {}
+    lines: list[str] = []
+    total = Count(0, 0)
     for suite in SUITES[name]():
-        print(f"\n=== {suite.__name__.replace('_', ' ')}", flush=True)
-        counts[suite.__name__] = suite()
-    total = sum(counts.values(), Count(0, 0))
+        title = suite.__name__.replace("_", " ")
+        print(f"\n=== {title}", flush=True)
+        started = time.monotonic()
+        count = suite()
+        lines.append(f"{title:32} {time.monotonic() - started:5.0f} s  {count}")
+        total += count
     if total.skipped:
         print("\n=== left out")
         print(*total.skipped, sep="\n")
     print("\n=== summary")
-    for suite_name, count in counts.items():
-        print(f"{suite_name.replace('_', ' '):32} {count}")
+    print(*lines, sep="\n")
     print(f"\n{total}")
     return 1 if total.failed else 0
 
