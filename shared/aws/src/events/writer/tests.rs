@@ -52,6 +52,10 @@ pub(crate) fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>
             let mut stream = stream.unwrap();
             let request = read_request(&stream);
             let Some(answer) = answers.lock().unwrap().next() else { return };
+            // Before the answer: whoever has that looks for the request.
+            if sender.send(request).is_err() {
+                return;
+            }
             let body = answer.body.to_string();
             write!(
                 stream,
@@ -61,9 +65,6 @@ pub(crate) fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>
                 body.len()
             )
             .unwrap();
-            if sender.send(request).is_err() {
-                return;
-            }
         }
     });
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
