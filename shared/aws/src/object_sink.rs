@@ -38,9 +38,6 @@ use crate::error::{Fault, Reached, describe};
 /// One request to S3, from its first byte to the answer. It carries 8 MiB, or a part of at most 16 MiB.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Making a connection to S3.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// `If-None-Match: *`: only if there is no such object. Source:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
 const ANY_OBJECT: &str = "*";
@@ -61,10 +58,8 @@ impl S3ObjectSink {
         destination: &Destination,
         expected_bucket_owner: AccountId,
     ) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(REQUEST_TIMEOUT)
-            .build();
+        // The time to connect is the SDK's own: with another one it would keep connections for this client apart.
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST_TIMEOUT).build();
         let configuration = aws_sdk_s3::config::Builder::from(base)
             .region(SdkRegion::new(destination.region.as_str().to_owned()))
             .credentials_provider(credentials)

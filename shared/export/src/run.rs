@@ -399,8 +399,8 @@ where
         Ok(current.is_none_or(|current| current.version != configuration.version))
     }
 
-    /// Unless a person has changed the configuration: intent, object, checkpoint; in this order, so that after a crash at any point the object is either known to be ours
-    /// or was never there.
+    /// Unless a person has changed the configuration: intent, object, checkpoint; in this order, so that after a crash at any
+    /// point the object is either known to be ours or was never there.
     async fn deliver(
         &self,
         lease: &Lease,
@@ -488,18 +488,19 @@ where
     }
 }
 
-/// Delivers one object and assembles the next. There is no memory for a third, but for some pages of it: they are read for
-/// as long as the delivery lasts.
-async fn overlap<T>(
-    delivering: impl Future<Output = T>,
+/// Delivers one object and assembles the next, unless that is in vain: nothing follows what was not delivered. There is no
+/// memory for a third, but for some pages of it: they are read for as long as the delivery lasts.
+async fn overlap(
+    delivering: impl Future<Output = Result<Delivery, PortError>>,
     assembly: &Assembly<'_>,
     blocks: &mut BlockMerge<'_, impl BlockSource>,
     delivered: Checkpoint,
     spare: Option<BytesMut>,
-) -> (T, Result<Option<DataObject>, PortError>) {
+) -> (Result<Delivery, PortError>, Result<Option<DataObject>, PortError>) {
     let mut delivering = pin!(delivering);
     let assembled = match select(delivering.as_mut(), pin!(assembly.next(blocks, delivered, spare))).await {
-        Either::Left((delivered, assembling)) => return (delivered, assembling.await),
+        Either::Left((Ok(Delivery::Done), assembling)) => return (Ok(Delivery::Done), assembling.await),
+        Either::Left((undelivered, _)) => return (undelivered, Ok(None)),
         Either::Right((assembled, _)) => assembled,
     };
     match select(delivering, pin!(blocks.read_ahead())).await {
