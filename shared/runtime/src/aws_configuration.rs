@@ -42,7 +42,14 @@ pub fn aws_configuration() -> Result<SdkConfig, HttpClientError> {
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_OPERATION_ATTEMPTS));
     configuration.set_region(region.map(Region::new));
     configuration.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+    configuration.set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"));
+    configuration.set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
     Ok(configuration.build())
+}
+
+/// As the SDK reads it: `true` or `false`, in any case.
+fn flag(name: &str) -> Option<bool> {
+    variable(name).map(|value| value.eq_ignore_ascii_case("true"))
 }
 
 fn variable(name: &str) -> Option<String> {
