@@ -101,14 +101,16 @@ class World:
             if not (digest_key.startswith(f"{prefix}_digests/") and digest_key.endswith(".json")):
                 continue
             digest = read(digest_key)
-            # Raises an error if another key signed, or other bytes.
-            kms.verify(
+            # AWS raises an error if another key signed, or other bytes; an emulator may say so instead.
+            verified = kms.verify(
                 KeyId=self.signing_key_arn,
                 Message=hashlib.sha256(digest).digest(),
                 MessageType="DIGEST",
                 Signature=read(digest_key + SIGNATURE_SUFFIX),
                 SigningAlgorithm=SIGNING_ALGORITHM,
             )
+            if not verified["SignatureValid"]:
+                raise SystemExit(f"The signature of {digest_key} is not of the signing key.")
             for told in json.loads(digest)["objects"]:
                 stored = read(told["key"])
                 raw = gzip.decompress(stored)

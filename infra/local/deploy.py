@@ -81,7 +81,8 @@ def _parameters() -> dict[str, object]:
         "DevelopmentSlotSeconds": 10,
         "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
         "Introspection": "enabled",
-        "LogLevel": "DEBUG",
+        # As much as can be asked for: no secret may be in a log even then.
+        "LogLevel": "TRACE",
         "SettleSeconds": 3,
         "TokenAudience": TOKEN_AUDIENCE,
         "TokenIssuer": TOKEN_ISSUER,
