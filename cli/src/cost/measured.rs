@@ -57,10 +57,10 @@ pub const INDEX_ENTRY_BYTES: f64 = 200.0;
 // ---- Measured: processor time, of one whole processor. ----
 
 /// Events of a request of [`EVENT_BYTES`] each, and microseconds that ingest takes for it.
-pub const INGEST_MICROSECONDS: [(f64, f64); 4] = [(1.0, 453.0), (10.0, 530.0), (100.0, 1_480.0), (1_000.0, 10_100.0)];
+pub const INGEST_MICROSECONDS: [(f64, f64); 4] = [(1.0, 427.0), (10.0, 466.0), (100.0, 1_790.0), (1_000.0, 14_600.0)];
 
 /// Seconds that an export takes for 10^9 raw bytes of blocks that it copies.
-pub const COPY_SECONDS_PER_RAW_GB: f64 = 0.73;
+pub const COPY_SECONDS_PER_RAW_GB: f64 = 0.55;
 
 /// The same of short blocks, which it compresses anew.
 pub const RECOMPRESS_SECONDS_PER_RAW_GB: f64 = 12.0;

@@ -473,8 +473,8 @@ mod tests {
         assert_near(of(&price::API_GATEWAY_REQUEST), 300_000.0);
         assert_near(of(&price::LAMBDA_REQUEST), 300_000.0);
         assert_near(of(&price::DYNAMODB_WRITE), 3_600_000.0);
-        // 2 ms, 8 ms, and 1.48 ms of a processor of which the function has 1,024 of 1,769: 12.6, billed as 13.
-        assert_near(of(&price::LAMBDA_ARM64), 300_000.0 * 0.013);
+        // 2 ms, 8 ms, and 1.79 ms of a processor of which the function has 1,024 of 1,769: 13.1, billed as 14.
+        assert_near(of(&price::LAMBDA_ARM64), 300_000.0 * 0.014);
         assert_near(price::DYNAMODB_WRITE.of(3_600_000.0).0, 2.25);
         assert_near(price::API_GATEWAY_REQUEST.of(300_000.0).0, 1.05);
     }

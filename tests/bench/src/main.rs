@@ -1,6 +1,8 @@
 //! Measures the service side by side with what bounds it and with what people would use instead: `make bench`.
 
 mod corpus;
+#[cfg(test)]
+mod document;
 mod event_items;
 mod forwarder;
 mod functions;

@@ -4,7 +4,7 @@ use std::{fs, io::Write, path::Path, time::Duration};
 
 use serde::Serialize;
 
-use crate::Outcome;
+use crate::{Outcome, suites::grouped};
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
@@ -116,9 +116,10 @@ impl Figure {
     }
 }
 
-/// Three digits that count.
-fn rounded(value: f64) -> String {
+/// Three digits that count; thousands are set apart.
+pub fn rounded(value: f64) -> String {
     match value.abs() {
+        size if size >= 1_000.0 => grouped(whole(value)),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 1.0 => format!("{value:.2}"),
@@ -153,6 +154,11 @@ pub fn quantile(samples: &[f64], share: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "far below 2 to the 53rd, and only shown")]
 pub fn float(number: u64) -> f64 {
     number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures are positive, and only shown")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
 }
 
 /// A billion bytes.

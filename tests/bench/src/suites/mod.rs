@@ -59,7 +59,7 @@ fn now() -> Timestamp {
 }
 
 /// A number as people write it.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -1,0 +1,133 @@
+//! The tables of docs/PERFORMANCE.md, made from the report that is committed beside the code: no figure there is typed.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use crate::report::rounded;
+
+/// Set to 1, it has the test write the page anew.
+const UPDATE_VARIABLE: &str = "UPDATE_DOCS";
+
+const BEGIN: &str = "<!-- figures: ";
+const END: &str = "<!-- end of figures -->";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    is_quick: bool,
+    figures: Vec<Figure>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Figure {
+    suite: String,
+    subject: String,
+    measure: String,
+    unit: String,
+    value: f64,
+    ratio: Option<f64>,
+    ratio_to: Option<String>,
+}
+
+/// Each different text once, in the order of its first appearance.
+fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    seen
+}
+
+impl Figure {
+    fn heading(&self) -> String {
+        if self.unit.is_empty() { self.measure.clone() } else { format!("{}, {}", self.measure, self.unit) }
+    }
+
+    fn cell(&self) -> String {
+        match (self.ratio, &self.ratio_to) {
+            // What is compared with itself says nothing.
+            (Some(ratio), Some(to)) if ratio.to_bits() != 1_f64.to_bits() => {
+                format!("{} ({} × {to})", rounded(self.value), rounded(ratio))
+            }
+            _ => rounded(self.value),
+        }
+    }
+}
+
+/// A row for each subject, a column for each measure.
+fn table(report: &Report, suite: &str) -> String {
+    let figures: Vec<&Figure> = report.figures.iter().filter(|figure| figure.suite == suite).collect();
+    let headings: Vec<String> = figures.iter().map(|figure| figure.heading()).collect();
+    let columns = in_order(headings.iter().map(String::as_str));
+    let head = format!("| | {} |\n|---|{}\n", columns.join(" | "), "---:|".repeat(columns.len()));
+    let row = |subject: &str| {
+        let cell = |column: &&str| {
+            let found = figures.iter().find(|figure| figure.subject == subject && figure.heading() == **column);
+            found.map(|figure| figure.cell()).unwrap_or_default()
+        };
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        format!("| {subject} | {} |\n", cells.join(" | "))
+    };
+    let rows: String = in_order(figures.iter().map(|figure| figure.subject.as_str())).into_iter().map(row).collect();
+    head + &rows
+}
+
+/// The page with every table made anew, and the suites that it shows.
+fn filled<'a>(page: &'a str, report: &Report) -> (String, Vec<&'a str>) {
+    let mut parts = page.split(BEGIN);
+    let mut result = vec![parts.next().unwrap_or_default().to_owned()];
+    let mut shown = Vec::new();
+    for part in parts {
+        let (suite, rest) = part.split_once(" -->").unwrap_or_default();
+        let (_, after) = rest.split_once(END).unwrap_or_default();
+        result.push(format!("{BEGIN}{suite} -->\n\n{}\n{END}{after}", table(report, suite)));
+        shown.push(suite);
+    }
+    (result.concat(), shown)
+}
+
+#[test]
+fn the_page_shows_every_figure_of_the_report() {
+    let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let report: Report = serde_json::from_slice(&fs::read(bench.join("results/report.json")).unwrap()).unwrap();
+    assert!(!report.is_quick, "a quick run is for trying");
+    let path = bench.join("../../docs/PERFORMANCE.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (filled, shown) = filled(&page, &report);
+    if std::env::var_os(UPDATE_VARIABLE).is_some() {
+        fs::write(&path, &filled).unwrap();
+    } else {
+        assert!(page == filled, "docs/PERFORMANCE.md is out of date: {UPDATE_VARIABLE}=1 cargo test -p bench document");
+    }
+    let measured = in_order(report.figures.iter().map(|figure| figure.suite.as_str()));
+    assert!(measured.iter().all(|suite| shown.contains(suite)), "{shown:?} of {measured:?}");
+}
+
+#[test]
+fn a_table_has_a_row_for_each_subject() {
+    let figure = |subject: &str, measure: &str, ratio| Figure {
+        suite: "export".to_owned(),
+        subject: subject.to_owned(),
+        measure: measure.to_owned(),
+        unit: "s".to_owned(),
+        value: 2.0,
+        ratio,
+        ratio_to: Some("limit".to_owned()),
+    };
+    let figures =
+        vec![figure("limit", "CPU", Some(1.0)), figure("ours", "CPU", Some(1.25)), figure("ours", "time", None)];
+    let report = Report { is_quick: false, figures };
+    let expected =
+        "| | CPU, s | time, s |\n|---|---:|---:|\n| limit | 2.00 |  |\n| ours | 2.00 (1.25 × limit) | 2.00 |\n";
+    assert_eq!(table(&report, "export"), expected);
+    let page = format!("before {BEGIN}export -->old{END} after");
+    let (once, shown) = filled(&page, &report);
+    assert_eq!(once, format!("before {BEGIN}export -->\n\n{expected}\n{END} after"));
+    assert_eq!((shown, filled(&once, &report).0), (vec!["export"], once.clone()));
+}
