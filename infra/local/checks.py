@@ -24,7 +24,7 @@ from settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 END_TO_END_TESTS = ROOT / "tests" / "e2e"
 ONE_TEST_SECONDS = 300
 # End-to-end tests that run at the same time.
-WORKERS = 4
+WORKERS = 6
 
 
 @dataclass(frozen=True)
