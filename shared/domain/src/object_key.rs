@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The object that a connection test writes. The name is the product's.
-const MARKER_NAME: &str = ".immuta.export.log";
+pub const MARKER_NAME: &str = ".immuta.export.log";
 
 /// `<bucketPath>/.immuta.export.log`.
 #[must_use]

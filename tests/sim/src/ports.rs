@@ -17,6 +17,7 @@ use domain::{
     digest::{DigestObject, Hex32},
     export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
     gzip::EncoderVersion,
+    object_key::MARKER_NAME,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -263,7 +264,10 @@ fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes, conditi
     if condition == WriteCondition::Absent && objects.contains_key(key) {
         return WriteAnswer::Exists;
     }
-    objects.insert(key.to_owned(), bytes.clone());
+    let replaced = objects.insert(key.to_owned(), bytes.clone());
+    if replaced.is_some_and(|replaced| replaced != *bytes) && !key.ends_with(MARKER_NAME) {
+        state.violations.push(format!("{bucket}/{key} was written with two contents"));
+    }
     WriteAnswer::Written
 }
 
