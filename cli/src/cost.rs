@@ -12,6 +12,7 @@ pub mod service;
 
 use std::{fmt, iter::Sum, ops::Add};
 
+use audit_export::figures::grouped;
 use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     interval::ExportInterval,
@@ -57,21 +58,6 @@ impl fmt::Display for Dollars {
         let digits = if self.0 != 0.0 && self.0 < 0.1 { 4 } else { 2 };
         formatter.pad(&format!("${}", grouped(&format!("{:.digits$}", self.0))))
     }
-}
-
-/// The digits before the point in groups of three.
-#[must_use]
-pub fn grouped(number: &str) -> String {
-    let (whole, fraction) = number.find('.').map_or((number, ""), |point| number.split_at(point));
-    let mut text = String::with_capacity(number.len() + whole.len() / 3);
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text.push_str(fraction);
-    text
 }
 
 /// What the functions run on.

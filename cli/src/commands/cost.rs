@@ -1,12 +1,13 @@
 //! What the service would cost, from list prices, without asking anybody.
 
+use audit_export::figures::grouped;
 use clap::Args;
 use domain::interval::ExportInterval;
 
 use super::config::render;
 use crate::{
     cost::{
-        Architecture, Authentication, Estimate, Parameters, Part, Traffic, grouped, measured::EVENT_BYTES, price,
+        Architecture, Authentication, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
         service::HISTORY_MONTHS,
     },
     failure::Failure,

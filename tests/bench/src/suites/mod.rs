@@ -10,6 +10,7 @@ mod fairness;
 mod ingest;
 
 use ::export::ports::Clock;
+use audit_export::figures;
 use clap::ValueEnum;
 use domain::time::Timestamp;
 use runtime::clock::SystemClock;
@@ -60,15 +61,7 @@ fn now() -> Timestamp {
 
 /// A number as people write it.
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    figures::grouped(&number.to_string())
 }
 
 #[cfg(test)]
