@@ -4,6 +4,7 @@
 //! these types is valid by construction; the text it came from was parsed once, at the edge.
 
 pub mod block;
+pub mod circuit;
 pub mod configuration;
 pub mod connection;
 pub mod customer_policy;
@@ -18,6 +19,7 @@ pub mod gzip;
 pub mod interval;
 pub mod object_key;
 pub mod policy;
+pub mod retention;
 pub mod tenant;
 pub mod time;
 pub mod verification;
