@@ -236,7 +236,7 @@ impl Service {
             return Err(ApiError::ConfigurationDisabled);
         }
         let through = (self.clock)().saturating_sub(self.schedule.settle);
-        self.run_queue.send(&[RunRequest { key, through, trigger: RunTrigger::Manual }]).await?;
+        self.run_queue.send(&[RunRequest::new(key, through, RunTrigger::Manual)]).await?;
         Ok(configuration)
     }
 
@@ -327,6 +327,7 @@ impl Service {
             start_from: settings.start_from.resolve(stamp.at),
             connection: Connection::Pending,
             progress: ExportProgress::default(),
+            requested_through: None,
             created_by: author.subject.clone(),
             created_at: stamp.at,
             updated_by: author.subject.clone(),

@@ -1,7 +1,7 @@
 //! A schedule's firing, and the slot that it stands for.
 
 use domain::{interval::ExportInterval, time::Timestamp};
-use export::{dispatch, ports::Clock};
+use export::{dispatch, ports::Clock, retention::observe_retention};
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,10 @@ impl Exporter {
     pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchAnswer, Error> {
         let interval = request.interval;
         let through = slot(request, &self.settings, self.clock.now())?;
+        // A change of the retention is seen although no configuration is enabled. A failure is made up for by the next run.
+        if let Err(error) = observe_retention(&self.runs, self.settings.engine.retention, &self.clock).await {
+            tracing::warn!(%error, "the retention was not observed this time");
+        }
         let dispatched = dispatch::dispatch(&self.configurations, &*self.queue, interval, through)
             .await
             .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
@@ -65,6 +69,7 @@ mod tests {
             configurations_table: String::new(),
             runs_table: String::new(),
             run_queue_url: String::new(),
+            manual_run_queue_url: String::new(),
             secret_key_arn: String::new(),
             signing_key_arn: String::new(),
             mode,
@@ -72,6 +77,8 @@ mod tests {
                 settle: Duration::from_mins(20),
                 retention: Duration::from_hours(24),
                 grace: Duration::ZERO,
+                deploy_margin: Duration::ZERO,
+                max_runs_per_tenant: 2,
                 encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },

@@ -1,4 +1,4 @@
-//! What an invocation asks for: the dispatch of a slot, or runs.
+//! What an invocation asks for: the dispatch of a slot, runs, or the approval to leave a corrupt block out.
 
 use aws::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dispatch::{DispatchAnswer, DispatchRequest},
     settings::Settings,
+    skip::SkipApproval,
 };
 
 /// The exporter with everything it works on.
@@ -20,6 +21,8 @@ pub(crate) struct Exporter {
     pub(crate) runs: RunTable,
     pub(crate) blocks: EventTableReader,
     pub(crate) queue: Lazy<RunQueueClient>,
+    /// Of the runs that a person asked for.
+    pub(crate) manual_queue: Lazy<RunQueueClient>,
     pub(crate) connector: Lazy<AwsConnector>,
     pub(crate) signer: Lazy<KmsDigestSigner>,
     pub(crate) clock: SystemClock,
@@ -31,7 +34,12 @@ pub(crate) struct Exporter {
 pub(crate) enum ExporterEvent {
     /// From a schedule.
     Dispatch { dispatch: DispatchRequest },
-    /// From the run queue.
+    /// From an operator.
+    ApproveSkip {
+        #[serde(rename = "approveSkip")]
+        approve_skip: SkipApproval,
+    },
+    /// From a run queue.
     Runs(SqsEvent),
 }
 
@@ -39,6 +47,7 @@ pub(crate) enum ExporterEvent {
 #[serde(untagged)]
 pub(crate) enum ExporterAnswer {
     Dispatched(DispatchAnswer),
+    SkipApproved(SkipApproval),
     Runs(SqsBatchResponse),
 }
 
@@ -46,6 +55,9 @@ impl Exporter {
     pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterAnswer, Error> {
         match event.payload {
             ExporterEvent::Dispatch { dispatch } => Ok(ExporterAnswer::Dispatched(self.dispatch(&dispatch).await?)),
+            ExporterEvent::ApproveSkip { approve_skip } => {
+                Ok(ExporterAnswer::SkipApproved(self.approve_skip(approve_skip).await?))
+            }
             ExporterEvent::Runs(batch) => Ok(ExporterAnswer::Runs(self.run_batch(batch, &event.context).await)),
         }
     }
@@ -60,6 +72,9 @@ mod tests {
     fn the_shape_of_the_payload_tells_who_calls() {
         let dispatch = r#"{"dispatch":{"interval":"EVERY_2_HOURS","scheduledTime":"2026-11-22T02:20:00Z"}}"#;
         assert!(matches!(serde_json::from_str(dispatch).unwrap(), ExporterEvent::Dispatch { .. }));
+        let approval =
+            r#"{"approveSkip":{"tenantId":"acme","blockId":"01M805D1C10000000000000007","reason":"damaged"}}"#;
+        assert!(matches!(serde_json::from_str(approval).unwrap(), ExporterEvent::ApproveSkip { .. }));
         let runs =
             r#"{"Records":[{"messageId":"1","receiptHandle":"r","body":"{}","attributes":{},"messageAttributes":{}}]}"#;
         assert!(matches!(serde_json::from_str(runs).unwrap(), ExporterEvent::Runs(event) if event.records.len() == 1));

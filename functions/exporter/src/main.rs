@@ -4,6 +4,7 @@ mod dispatch;
 mod handler;
 mod runs;
 mod settings;
+mod skip;
 
 use aws::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
@@ -25,6 +26,10 @@ async fn main() -> Result<(), Error> {
         blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
         queue: lazily({
             let (aws, url) = (aws.clone(), settings.run_queue_url.clone());
+            move || RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), url)
+        }),
+        manual_queue: lazily({
+            let (aws, url) = (aws.clone(), settings.manual_run_queue_url.clone());
             move || RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), url)
         }),
         signer: lazily({

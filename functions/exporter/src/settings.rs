@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
+use domain::{
+    block::EXPIRY_GRACE, export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule,
+    retention::DEPLOY_MARGIN,
+};
 use export::run::EngineSettings;
 use runtime::{
     environment::{DeploymentMode, Environment},
@@ -15,12 +18,16 @@ pub(crate) struct Settings {
     pub(crate) configurations_table: String,
     pub(crate) runs_table: String,
     pub(crate) run_queue_url: String,
+    pub(crate) manual_run_queue_url: String,
     pub(crate) secret_key_arn: String,
     pub(crate) signing_key_arn: String,
     pub(crate) mode: DeploymentMode,
     pub(crate) engine: EngineSettings,
     pub(crate) schedule: ExportSchedule,
 }
+
+/// The most runs of one tenant that an operator may permit at a time: a run that finds no free share has tried each of them.
+const MAX_SHARES_PER_TENANT: u32 = 20;
 
 /// By how much sooner than it is deleted a block counts as gone: no run reads for so long.
 const GRACE_MARGIN: Duration = Duration::from_hours(24);
@@ -32,6 +39,8 @@ impl Settings {
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
         let run_queue_url = environment.text("RUN_QUEUE_URL");
+        let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
+        let max_runs_per_tenant = environment.integer("MAX_RUNS_PER_TENANT", 1..=MAX_SHARES_PER_TENANT);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let schedule = timing::export_schedule(environment, mode);
@@ -41,6 +50,7 @@ impl Settings {
             configurations_table: configurations_table?,
             runs_table: runs_table?,
             run_queue_url: run_queue_url?,
+            manual_run_queue_url: manual_run_queue_url?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
             mode: mode?,
@@ -48,6 +58,8 @@ impl Settings {
                 settle: schedule?.settle,
                 retention: retention?,
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
+                deploy_margin: DEPLOY_MARGIN,
+                max_runs_per_tenant: max_runs_per_tenant?,
                 encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },
@@ -68,6 +80,8 @@ mod tests {
             ("CONFIGURATIONS_TABLE", "configurations"),
             ("RUNS_TABLE", "runs"),
             ("RUN_QUEUE_URL", "http://127.0.0.1/queue"),
+            ("MANUAL_RUN_QUEUE_URL", "http://127.0.0.1/manual"),
+            ("MAX_RUNS_PER_TENANT", "2"),
             ("SECRET_KEY_ARN", "arn"),
             ("SIGNING_KEY_ARN", "arn"),
             ("SETTLE_SECONDS", "1200"),

@@ -40,6 +40,31 @@ impl RunQueueClient {
     }
 }
 
+/// The longest delay that SQS takes:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+const MAX_DELAY: Duration = Duration::from_mins(15);
+
+impl RunQueueClient {
+    /// Sends a request that shows after `delay`, 15 minutes at most.
+    ///
+    /// # Errors
+    /// Those of SQS.
+    pub async fn send_later(&self, request: &RunRequest, delay: Duration) -> Result<(), PortError> {
+        let operation = "sqs:SendMessage (later)";
+        let body = serde_json::to_string(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(body)
+            .message_group_id(request.key.tenant_id.as_str())
+            .delay_seconds(i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| port_error(operation, &error))
+    }
+}
+
 impl RunQueue for RunQueueClient {
     /// Of one `SendMessageBatch`:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
@@ -53,6 +78,7 @@ impl RunQueue for RunQueueClient {
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(body)
+                .message_group_id(request.key.tenant_id.as_str())
                 .build()
                 .map_err(|error| PortError::internal(operation, error.to_string()))
         });
@@ -95,7 +121,7 @@ mod tests {
             tenant_id: TenantId::parse("acme").unwrap(),
             configuration_id: ConfigurationId::from_bytes([number; 16]),
         };
-        RunRequest { key, through: Timestamp::EPOCH, trigger: RunTrigger::Schedule }
+        RunRequest::new(key, Timestamp::EPOCH, RunTrigger::Schedule)
     }
 
     async fn send(failed: Option<Vec<BatchResultErrorEntry>>) -> Result<(), PortError> {

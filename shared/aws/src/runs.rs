@@ -3,6 +3,9 @@
 //! exported.
 
 pub(crate) mod item;
+mod shared;
+
+pub use self::shared::SkipApprovalOutcome;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -18,13 +21,17 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::operation::BuildError;
 use domain::{
+    block::BlockId,
     configuration::ConfigurationKey,
     digest::{DigestObject, MAX_DIGEST_OBJECTS},
     export_run::{RunState, Window, WindowId},
+    retention::RetentionHistory,
+    tenant::TenantId,
     time::Timestamp,
 };
 use export::ports::{
-    Completion, IntentAnswer, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore, SealedDigest,
+    Completion, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore,
+    SealedDigest,
 };
 
 use self::item::{Item, attribute, json, key, number, text};
@@ -409,7 +416,47 @@ impl RunStore for RunTable {
         }
     }
 
-    async fn hand_over(&self, lease: &Lease) -> Result<(), PortError> {
-        send_fenced("dynamodb:UpdateItem (hand over lease)", self.fenced_update(lease, LET_GO)).await
+    async fn hand_over(&self, lease: &Lease) -> Result<Option<Timestamp>, PortError> {
+        let operation = "dynamodb:UpdateItem (hand over lease)";
+        let answer = self.fenced_update(lease, LET_GO).return_values(ReturnValue::AllNew).send().await;
+        match answer {
+            Ok(answer) => item::read_optional_time(&answer.attributes.unwrap_or_default(), attribute::RERUN_THROUGH),
+            Err(error) if refused_update(&error).is_some() => Err(PortError::fenced(operation)),
+            Err(error) => Err(port_error(operation, &error)),
+        }
+    }
+
+    async fn record_lost(&self, lease: &Lease, through: Timestamp) -> Result<(), PortError> {
+        let update = self
+            .fenced_update(lease, "SET #lostThrough = :through")
+            .expression_attribute_names("#lostThrough", attribute::LOST_THROUGH)
+            .expression_attribute_values(":through", text(&through));
+        send_fenced("dynamodb:UpdateItem (record lost)", update).await
+    }
+
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        self.read_retention_history().await
+    }
+
+    async fn replace_retention_history(
+        &self,
+        current: &RetentionHistory,
+        history: &RetentionHistory,
+    ) -> Result<bool, PortError> {
+        self.put_retention_history(current, history).await
+    }
+
+    async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        self.query_corrupt_blocks(tenant).await
+    }
+
+    async fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        self.put_corrupt_block(tenant, block, found_at, expires_at).await
     }
 }

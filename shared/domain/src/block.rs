@@ -241,6 +241,20 @@ pub enum CorruptBlock {
     EventCount(BlockId),
 }
 
+impl CorruptBlock {
+    /// The ID of the block.
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        match self {
+            Self::StoredChecksum(id)
+            | Self::Deflate(id)
+            | Self::RawLength(id)
+            | Self::RawChecksum(id)
+            | Self::EventCount(id) => *id,
+        }
+    }
+}
+
 impl StoredBlock {
     /// Checks that stored bytes and attributes are what was written, for this tenant and under this ID, without decoding.
     ///

@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_PAUSE: Duration = Duration::from_mins(10);
 
 /// How long the run that probes a Region has before another one may.
-const PROBE_TIME: Duration = Duration::from_mins(1);
+pub const PROBE_TIME: Duration = Duration::from_mins(1);
 
 /// What is known of a Region that did not answer lately. Nothing is stored of a Region that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

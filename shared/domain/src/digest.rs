@@ -103,6 +103,22 @@ pub struct Gap {
     pub from: Timestamp,
     pub to: Timestamp,
     pub reason: GapReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockId>,
+}
+
+impl Gap {
+    #[must_use]
+    pub fn retention_ended(from: Timestamp, to: Timestamp) -> Self {
+        Self { from, to, reason: GapReason::RetentionEnded, block: None }
+    }
+
+    #[must_use]
+    pub fn of_corrupt_block(block: BlockId) -> Self {
+        let from = block.timestamp();
+        let to = from.saturating_add(std::time::Duration::from_millis(1));
+        Self { from, to, reason: GapReason::BlockCorrupt, block: Some(block) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +126,7 @@ pub struct Gap {
 pub enum GapReason {
     /// The retention of the events ended before they could be exported.
     RetentionEnded,
+    BlockCorrupt,
 }
 
 /// A digest, named by what can't be said of any other.

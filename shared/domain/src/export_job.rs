@@ -178,7 +178,7 @@ impl ExportJob {
                 ended_at: None,
                 attempts,
                 status,
-                gap: None,
+                gap: state.lost_through.map(|lost| Gap::retention_ended(state.exported_through(), lost)),
                 delivered: Checkpoint::default(),
             }
         })

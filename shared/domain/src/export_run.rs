@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
-    digest::{DigestReference, Gap, GapReason, MAX_DIGEST_OBJECTS},
+    digest::{DigestReference, Gap, MAX_DIGEST_OBJECTS},
     time::Timestamp,
 };
 
@@ -36,6 +36,15 @@ pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// How long one run may work for one configuration before it lets the others in the queue have their turn.
 pub const SLICE: Duration = Duration::from_mins(2);
 
+/// The most slices of one request: as many as follow each other in the longest interval, 24 hours. Every slice has to bring
+/// something into the bucket before it ends, so that the bound is reached by an enormous backlog alone.
+pub const MAX_SLICES_PER_SLOT: u32 = 720;
+const _: () = assert!(MAX_SLICES_PER_SLOT as u64 * SLICE.as_secs() == 24 * 60 * 60);
+
+/// The most corrupt blocks that the windows of one tenant step over at a time: more of them are a damaged table, which has
+/// to be restored.
+pub const MAX_SKIPPED_BLOCKS: usize = 100;
+
 /// By how much the exporter's clock may differ from DynamoDB's. AWS keeps both within milliseconds of UTC; this is far more.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
@@ -53,9 +62,36 @@ pub struct RunRequest {
     /// The end of the window, exclusive.
     pub through: Timestamp,
     pub trigger: RunTrigger,
+    /// How many slices have worked on it before: see [`MAX_SLICES_PER_SLOT`].
+    #[serde(default)]
+    pub slices: u32,
+    /// How often it had to wait, because its tenant had no free share of the runs or its Region did not answer.
+    #[serde(default)]
+    pub deferrals: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl RunRequest {
+    #[must_use]
+    pub fn new(key: ConfigurationKey, through: Timestamp, trigger: RunTrigger) -> Self {
+        Self { key, through, trigger, slices: 0, deferrals: 0 }
+    }
+
+    /// The request for what a slice has left. `None`: as many have worked on it as a slot may have; the rest is for the next
+    /// slot.
+    #[must_use]
+    pub fn continued(self, through: Timestamp) -> Option<Self> {
+        let slices = self.slices.saturating_add(1);
+        (slices < MAX_SLICES_PER_SLOT).then_some(Self { through, slices, deferrals: 0, ..self })
+    }
+
+    /// The same request, sent again because it has to wait.
+    #[must_use]
+    pub fn deferred(self) -> Self {
+        Self { deferrals: self.deferrals.saturating_add(1), ..self }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunTrigger {
     Schedule,
@@ -124,6 +160,9 @@ pub struct Window {
     /// See [`RunRecord::attempts`].
     #[serde(default = "first_attempt")]
     pub attempts: u32,
+    /// Corrupt blocks that an operator has approved to leave out, in order. No retry reads them, whatever becomes of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<BlockId>,
 }
 
 /// What was stored before attempts were counted had at least one.
@@ -147,6 +186,29 @@ impl Window {
             None => after_gap.map_or(self.from, |block| block.max(self.from)),
         };
         BlockRange { first, end: self.to }
+    }
+
+    /// Whether the rest of it may have been deleted, if every block from `grace_floor` on is still in the table. Then it ends
+    /// with what is delivered, and the window after it says what is gone.
+    #[must_use]
+    pub fn is_stale(&self, grace_floor: Timestamp) -> bool {
+        self.remaining().first.timestamp() < grace_floor
+    }
+
+    /// The same window without these blocks, too.
+    #[must_use]
+    pub fn skipping(mut self, blocks: impl IntoIterator<Item = BlockId>) -> Self {
+        self.skipped.extend(blocks);
+        self.skipped.sort_unstable();
+        self.skipped.dedup();
+        self
+    }
+
+    /// What its digest says is missing, if it ends before `end`.
+    #[must_use]
+    pub fn gaps_before(&self, end: BlockId) -> Vec<Gap> {
+        let skipped = self.skipped.iter().filter(|block| **block < end).map(|block| Gap::of_corrupt_block(*block));
+        self.gap.into_iter().chain(skipped).collect()
     }
 
     /// Whether its digest can't tell of more objects.
@@ -173,6 +235,11 @@ impl BlockRange {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first >= self.end
+    }
+
+    #[must_use]
+    pub fn contains(&self, block: BlockId) -> bool {
+        self.first <= block && block < self.end
     }
 }
 
@@ -205,6 +272,9 @@ pub struct RunState {
     pub window: Option<Window>,
     /// Through when somebody else asked the holder of the lease to export.
     pub rerun_through: Option<Timestamp>,
+    /// Everything received before it that is not exported is past its retention: recorded by runs that failed, for the gap
+    /// that the next window signs.
+    pub lost_through: Option<Timestamp>,
 }
 
 impl RunState {
@@ -219,6 +289,7 @@ impl RunState {
             fencing_token: 0,
             window: None,
             rerun_through: None,
+            lost_through: None,
         }
     }
 
@@ -244,6 +315,28 @@ impl RunState {
         first.max(BlockId::lowest_at(retention_floor))
     }
 
+    /// From when to when events are lost that no window can export any more: `floor` is the retention's, `grace_floor` that
+    /// from which on every block is still in the table.
+    ///
+    /// What a begun window holds is exported until the blocks may be deleted. What is earliest moves with the floor, and is
+    /// not lost.
+    #[must_use]
+    pub fn lost(&self, configuration: &ExportConfiguration, floor: Timestamp, grace_floor: Timestamp) -> Option<Gap> {
+        let from = match &self.window {
+            Some(window) if !window.is_stale(grace_floor) => window.to,
+            Some(window) if window.delivered_end().is_some() => window.remaining().first,
+            // The next run gives a window up of which nothing is delivered.
+            given_up => {
+                let cursor = given_up.as_ref().map_or(self.cursor, |window| window.from);
+                let mut state = Self { cursor, window: None, ..self.clone() };
+                state.begin_at_earliest(configuration, floor);
+                state.cursor
+            }
+        };
+        let from = from.timestamp();
+        (from < floor).then(|| Gap::retention_ended(from, floor))
+    }
+
     /// The window that a run through `through` exports: the one that was begun, else a new one. `None`: nothing is left
     /// to do.
     #[must_use]
@@ -260,19 +353,18 @@ impl RunState {
         let id = WindowId { sequence: self.next_sequence, revision: self.next_revision };
         let to = BlockId::lowest_at(through);
         let exported_through = self.exported_through();
+        let retention_floor = self.lost_through.map_or(retention_floor, |lost| lost.max(retention_floor));
         (self.cursor < to).then(|| Window {
             id,
             from: self.cursor,
             to,
-            gap: (exported_through < retention_floor).then(|| Gap {
-                from: exported_through,
-                to: retention_floor.min(through),
-                reason: GapReason::RetentionEnded,
-            }),
+            gap: (exported_through < retention_floor)
+                .then(|| Gap::retention_ended(exported_through, retention_floor.min(through))),
             started_at: now,
             plan: plan(),
             checkpoint: Checkpoint::default(),
             attempts: first_attempt(),
+            skipped: Vec::new(),
         })
     }
 }
@@ -288,6 +380,9 @@ pub struct RunRecord {
     pub from: Timestamp,
     pub to: Timestamp,
     pub gap: Option<Gap>,
+    /// Corrupt blocks that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<BlockId>,
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub delivered: Checkpoint,
@@ -323,6 +418,7 @@ mod tests {
             fencing_token: 1,
             window: None,
             rerun_through: None,
+            lost_through: None,
         }
     }
 

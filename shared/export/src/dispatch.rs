@@ -51,8 +51,7 @@ fn pages<I: EnabledConfigurations>(
 }
 
 fn batches(keys: Vec<ConfigurationKey>, length: usize, through: Timestamp) -> Vec<Vec<RunRequest>> {
-    let requests: Vec<_> =
-        keys.into_iter().map(|key| RunRequest { key, through, trigger: RunTrigger::Schedule }).collect();
+    let requests: Vec<_> = keys.into_iter().map(|key| RunRequest::new(key, through, RunTrigger::Schedule)).collect();
     requests.chunks(length.max(1)).map(<[_]>::to_vec).collect()
 }
 

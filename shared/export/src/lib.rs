@@ -8,11 +8,18 @@ pub mod dispatch;
 mod merge;
 mod object;
 pub mod ports;
+pub mod retention;
 pub mod run;
 mod seal;
 pub mod upload;
 
 pub use merge::MAX_PAGES;
+
+/// How often a process tries to change what all processes share, when others change it at the same time.
+const MAX_SHARED_CHANGES: u32 = 4;
+
+/// The field `alarm` of a log line that says that events are past their retention and in no export.
+const RETENTION_GAP: &str = "RETENTION_GAP";
 
 /// The operation that fails where a block of the events table is not what ingest wrote; an alarm looks for it.
 pub const CORRUPT_BLOCK: &str = "read block";

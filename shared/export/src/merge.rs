@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
+    collections::{BTreeSet, BinaryHeap, VecDeque},
     pin::Pin,
 };
 
@@ -16,10 +16,7 @@ use futures::{
     stream::{FuturesUnordered, StreamExt},
 };
 
-use crate::{
-    CORRUPT_BLOCK,
-    ports::{BlockPage, BlockSource, PortError},
-};
+use crate::ports::{BlockPage, BlockSource, PortError, StoredItem};
 
 /// How many pages are read at the same time. One that is being read takes several times the memory of its blocks.
 const MAX_CONCURRENT_READS: usize = 4;
@@ -43,13 +40,17 @@ pub(crate) struct BlockMerge<'a, S> {
     taken: Option<BlockId>,
     /// The first block of every shard that has one at hand.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
+    /// Blocks that are left out, whatever lies under their IDs.
+    skipped: BTreeSet<BlockId>,
+    /// Blocks that were found corrupt and that nobody has approved to leave out, in order: each has to be there.
+    expected: VecDeque<BlockId>,
 }
 
 type PageRead<'a> = Pin<Box<dyn Future<Output = (usize, Result<BlockPage, PortError>)> + Send + 'a>>;
 
 struct ShardReader {
     shard: Shard,
-    blocks: VecDeque<StoredBlock>,
+    items: VecDeque<StoredItem>,
     following: Following,
 }
 
@@ -66,11 +67,11 @@ enum Following {
 impl ShardReader {
     /// Nothing may be taken of any shard before this one's next page is there: it could hold the first block of all.
     fn is_awaited(&self) -> bool {
-        self.blocks.is_empty() && !matches!(self.following, Following::Nothing)
+        self.items.is_empty() && !matches!(self.following, Following::Nothing)
     }
 
     fn has_page_ahead(&self) -> bool {
-        !self.blocks.is_empty() && matches!(self.following, Following::OnItsWay | Following::Read(_))
+        !self.items.is_empty() && matches!(self.following, Following::OnItsWay | Following::Read(_))
     }
 }
 
@@ -78,7 +79,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
     pub(crate) fn new(source: &'a S, tenant: &'a TenantId, range: BlockRange) -> Self {
         let reader = |shard| {
             let following = if range.is_empty() { Following::Nothing } else { Following::Unread(range.first) };
-            ShardReader { shard, blocks: VecDeque::new(), following }
+            ShardReader { shard, items: VecDeque::new(), following }
         };
         Self {
             source,
@@ -88,31 +89,61 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
             reads: FuturesUnordered::new(),
             taken: None,
             heads: BinaryHeap::new(),
+            skipped: BTreeSet::new(),
+            expected: VecDeque::new(),
         }
     }
 
-    /// The next block, left in place.
-    pub(crate) async fn peek(&mut self) -> Result<Option<&StoredBlock>, PortError> {
-        self.fill().await?;
-        let head = self.heads.peek().map(|Reverse((_, index))| *index);
-        Ok(head.and_then(|index| self.shards.get(index)).and_then(|shard| shard.blocks.front()))
+    /// The same merge without the blocks `skipped`, and with an error where one of `expected`, which are in order, is missing.
+    pub(crate) fn with_corrupt_blocks(mut self, skipped: &[BlockId], expected: &[BlockId]) -> Self {
+        self.skipped = skipped.iter().copied().collect();
+        self.expected = expected.iter().copied().collect();
+        self
+    }
+
+    /// The ID of the next block, which is left in place.
+    pub(crate) async fn peek(&mut self) -> Result<Option<BlockId>, PortError> {
+        loop {
+            self.fill().await?;
+            let head = self.heads.peek().map(|Reverse((id, _))| *id);
+            if let Some(expected) = self.expected.front()
+                && head.is_none_or(|head| *expected < head)
+            {
+                let detail = "it was found corrupt before, and now it is gone: nobody has approved to leave it out";
+                return Err(PortError::corrupt_block(*expected, detail));
+            }
+            match head {
+                Some(id) if self.skipped.contains(&id) => drop(self.take()),
+                head => return Ok(head),
+            }
+        }
     }
 
     /// The next block.
     pub(crate) async fn next(&mut self) -> Result<Option<StoredBlock>, PortError> {
-        self.fill().await?;
-        let Some(Reverse((id, index))) = self.heads.pop() else { return Ok(None) };
+        let Some(id) = self.peek().await? else { return Ok(None) };
+        let Some(item) = self.take() else { return Ok(None) };
         if self.taken >= Some(id) {
             // Ingest never writes an id twice: somebody copied an item into another shard, or a shard is not sorted.
-            return Err(PortError::internal(CORRUPT_BLOCK, format!("{id} comes twice or out of order")));
+            return Err(PortError::corrupt_block(id, "it comes twice or out of order"));
         }
         self.taken = Some(id);
-        let Some(shard) = self.shards.get_mut(index) else { return Ok(None) };
-        let block = shard.blocks.pop_front();
-        if let Some(following) = shard.blocks.front() {
-            self.heads.push(Reverse((following.id, index)));
+        self.expected.pop_front_if(|expected| *expected == id);
+        match item {
+            StoredItem::Block(block) => Ok(Some(block)),
+            StoredItem::Malformed { detail, .. } => Err(PortError::corrupt_block(id, detail)),
         }
-        Ok(block)
+    }
+
+    /// Takes the first item of all shards.
+    fn take(&mut self) -> Option<StoredItem> {
+        let Reverse((_, index)) = self.heads.pop()?;
+        let shard = self.shards.get_mut(index)?;
+        let item = shard.items.pop_front();
+        if let Some(following) = shard.items.front() {
+            self.heads.push(Reverse((following.id(), index)));
+        }
+        item
     }
 
     /// Lets pages on their way come nearer, without waiting for any.
@@ -149,13 +180,13 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
 
     /// Where all blocks of a page are taken, the next page takes its place.
     fn turn_pages(&mut self) -> Result<(), PortError> {
-        for (index, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.blocks.is_empty()) {
+        for (index, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.items.is_empty()) {
             match std::mem::replace(&mut shard.following, Following::Nothing) {
-                Following::Read(Ok(BlockPage { blocks, next })) => {
-                    if let Some(first) = blocks.first() {
-                        self.heads.push(Reverse((first.id, index)));
+                Following::Read(Ok(BlockPage { items, next })) => {
+                    if let Some(first) = items.first() {
+                        self.heads.push(Reverse((first.id(), index)));
                     }
-                    shard.blocks = blocks.into();
+                    shard.items = items.into();
                     shard.following = next.map_or(Following::Nothing, Following::Unread);
                 }
                 Following::Read(Err(error)) => {
@@ -183,7 +214,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         let mut ahead = self.shards.iter().filter(|shard| shard.has_page_ahead()).count();
         while self.reads.len() < MAX_CONCURRENT_READS {
             let unread = self.shards.iter().enumerate().filter_map(|(index, shard)| match shard.following {
-                Following::Unread(first) => Some((shard.blocks.back().map(|last| last.id), index, shard.shard, first)),
+                Following::Unread(first) => Some((shard.items.back().map(StoredItem::id), index, shard.shard, first)),
                 _ => None,
             });
             let Some((runs_empty_with, index, shard, first)) = unread.min_by_key(|(last, ..)| *last) else { return };

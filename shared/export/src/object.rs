@@ -2,19 +2,19 @@
 
 use bytes::{Bytes, BytesMut};
 use domain::{
-    block::{MAX_BLOCK_STORED_LENGTH, StoredBlock},
+    block::{BlockId, MAX_BLOCK_STORED_LENGTH, StoredBlock},
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
     export_run::{Checkpoint, Plan},
     gzip::{EncoderVersion, ObjectEncoder, ObjectError},
     object_key,
     tenant::TenantId,
+    time::Timestamp,
 };
 use sha2::{Digest, Sha256};
 use tokio::task::yield_now;
 
 use crate::{
-    CORRUPT_BLOCK,
     merge::BlockMerge,
     ports::{BlockSource, PortError},
 };
@@ -56,29 +56,33 @@ pub(crate) struct Assembly<'a> {
     pub(crate) key: &'a ConfigurationKey,
     pub(crate) plan: &'a Plan,
     pub(crate) encoder_version: EncoderVersion,
+    /// Blocks that are left out, in order.
+    pub(crate) skipped: &'a [BlockId],
 }
 
 impl Assembly<'_> {
     /// The object that follows `delivered`, in `reused` if there is such a buffer; `None` at the end of the window.
     ///
-    /// It ends before a block of another UTC day, and with the block that brings it to a target of the plan.
+    /// It ends before a block of another UTC day or one that is left out, and with the block that brings it to a target of
+    /// the plan.
     pub(crate) async fn next(
         &self,
         blocks: &mut BlockMerge<'_, impl BlockSource>,
         delivered: Checkpoint,
         reused: Option<BytesMut>,
     ) -> Result<Option<DataObject>, PortError> {
-        let Some(first) = blocks.peek().await? else { return Ok(None) };
-        let first_block = first.id;
-        let (mut oldest_event, mut newest_event) = (first.oldest_event, first.newest_event);
+        let Some(first_block) = blocks.peek().await? else { return Ok(None) };
+        let (mut oldest_event, mut newest_event) = (Timestamp::MAX, Timestamp::EPOCH);
         let mut last_block = first_block;
         let day = first_block.timestamp().utc_day();
+        let left_out = self.skipped.iter().find(|skipped| **skipped > first_block);
         let mut encoder = ObjectEncoder::in_buffer(self.encoder_version, reused.unwrap_or_else(|| buffer(self.plan)));
         let mut turn_ends_at = TURN_RAW_LENGTH;
-        while let Some(next) = blocks.peek().await?.map(|block| block.id) {
+        while let Some(next) = blocks.peek().await? {
             let is_full = encoder.stored_length() as u64 >= self.plan.limits.target_stored_length
                 || encoder.raw_length() >= self.plan.limits.target_raw_length;
-            if is_full || next.timestamp().utc_day() != day {
+            let is_behind_left_out = left_out.is_some_and(|skipped| next > *skipped);
+            if is_full || is_behind_left_out || next.timestamp().utc_day() != day {
                 break;
             }
             let Some(block) = blocks.next().await? else { break };
@@ -120,12 +124,14 @@ impl Assembly<'_> {
 }
 
 fn unusable(error: ObjectError) -> PortError {
-    let operation = if matches!(error, ObjectError::Corrupt(_)) { CORRUPT_BLOCK } else { "encode object" };
-    PortError::internal(operation, error.to_string())
+    match error {
+        ObjectError::Corrupt(corrupt) => PortError::corrupt_block(corrupt.id(), corrupt.to_string()),
+        error => PortError::internal("encode object", error.to_string()),
+    }
 }
 
 /// A block that is corrupt, or that another tenant's key or another id was put on, stops the run before anything of it
 /// is written.
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
-    block.verify(tenant).map_err(|corrupt| PortError::internal(CORRUPT_BLOCK, format!("{}: {corrupt}", block.id)))
+    block.verify(tenant).map_err(|corrupt| PortError::corrupt_block(block.id, corrupt.to_string()))
 }

@@ -1,18 +1,22 @@
-//! What the engine needs of the world, and the three kinds of error that the world may answer with.
+//! What the engine needs of the world, and the kinds of error that the world may answer with.
 
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use domain::{
     block::{BlockId, Shard, StoredBlock},
-    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn},
+    circuit::Circuit,
+    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, region::Region},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, DigestReference, Hex32},
-    export_run::{BlockRange, RunRecord, RunRequest, RunState, Window, WindowId},
+    export_run::{BlockRange, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
     interval::ExportInterval,
+    retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
+
+use crate::CORRUPT_BLOCK;
 
 /// A call to a port that did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,9 +38,16 @@ pub enum ErrorKind {
     /// Nobody: throttling, time-outs, 5xx. The message goes back to the queue.
     #[error("transient")]
     Transient,
+    /// Nobody: the customer's Region, which answered before, does not answer now. The message goes back to the queue.
+    #[error("unreachable")]
+    Unreachable,
     /// Nobody: another run holds the lease now, and this one must stop.
     #[error("fenced out")]
     Fenced,
+    /// Us: a block of the events table is not what was written. An operator has to restore it, or to approve that it is left
+    /// out.
+    #[error("corrupt block {0}")]
+    CorruptBlock(BlockId),
     /// Us.
     #[error("internal")]
     Internal,
@@ -56,6 +67,11 @@ impl PortError {
     #[must_use]
     pub fn customer(operation: &'static str, failure: ConnectionFailure, detail: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Customer(failure), operation, detail: detail.into() }
+    }
+
+    #[must_use]
+    pub fn corrupt_block(block: BlockId, detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::CorruptBlock(block), operation: CORRUPT_BLOCK, detail: detail.into() }
     }
 
     #[must_use]
@@ -93,6 +109,13 @@ pub trait ConfigurationStore: Send + Sync {
         &self,
         key: &ConfigurationKey,
         report: &RunReport,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Clears the request for a run that a person made, unless one through a later time was made meanwhile.
+    fn clear_run_request(
+        &self,
+        key: &ConfigurationKey,
+        through: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
@@ -265,8 +288,102 @@ pub trait RunStore: Send + Sync {
         exported_through: Timestamp,
     ) -> impl Future<Output = Result<ReleaseAnswer, PortError>> + Send;
 
-    /// Lets go of the lease before all is done. What was asked for meanwhile is left to the next holder.
-    fn hand_over(&self, lease: &Lease) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Lets go of the lease before all is done. Returns through when somebody asked the holders of the lease to export: that
+    /// is left to the next one.
+    fn hand_over(&self, lease: &Lease) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
+
+    /// Records that everything received before `through` that is not exported is lost: its retention has ended.
+    fn record_lost(&self, lease: &Lease, through: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Returns the retentions that were in force, one history for all tenants.
+    fn retention_history(&self) -> impl Future<Output = Result<RetentionHistory, PortError>> + Send;
+
+    /// Stores the history in the place of `current`. `false`: another run was faster.
+    fn replace_retention_history(
+        &self,
+        current: &RetentionHistory,
+        history: &RetentionHistory,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+
+    /// Returns the blocks of the tenant that were found corrupt, in order.
+    fn corrupt_blocks(
+        &self,
+        tenant: &TenantId,
+    ) -> impl Future<Output = Result<Vec<KnownCorruptBlock>, PortError>> + Send;
+
+    /// Records that a block was found corrupt, until `expires_at`. Does nothing if that is known.
+    fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A block that a run found corrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownCorruptBlock {
+    pub block: BlockId,
+    /// Whether an operator has approved that exports leave it out.
+    pub is_skip_approved: bool,
+}
+
+/// The shares that tenants have of the runs that go on at the same time: so many of one tenant and trigger, and no more.
+pub trait TenantShares: Send + Sync {
+    /// Takes a free share. `None`: all are taken.
+    fn take_share(
+        &self,
+        request: &ShareRequest<'_>,
+    ) -> impl Future<Output = Result<Option<TenantShare>, PortError>> + Send;
+
+    /// Keeps a share until `expires_at`. Does nothing if it has expired and was taken by another run.
+    fn renew_share(
+        &self,
+        share: &TenantShare,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Gives a share back, unless another run has it.
+    fn return_share(&self, share: &TenantShare) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A request for a share.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareRequest<'a> {
+    pub tenant: &'a TenantId,
+    pub trigger: RunTrigger,
+    /// How many shares there are.
+    pub shares: u32,
+    /// Who asks: one invocation. Asking again, after an answer was lost, gives the same share.
+    pub holder: &'a str,
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The right to be one of a tenant's runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantShare {
+    pub tenant: TenantId,
+    pub trigger: RunTrigger,
+    /// From 0 on.
+    pub number: u32,
+    pub holder: String,
+}
+
+/// The circuit breakers of Regions, shared by all runs.
+pub trait RegionCircuits: Send + Sync {
+    /// Returns the circuit of a Region; `None`: it answers.
+    fn circuit(&self, region: &Region) -> impl Future<Output = Result<Option<Circuit>, PortError>> + Send;
+
+    /// Stores a circuit in the place of `current` (`None`: of none), or removes that (`circuit` is `None`). `false`: another
+    /// run was faster.
+    fn replace_circuit(
+        &self,
+        region: &Region,
+        current: Option<&Circuit>,
+        circuit: Option<&Circuit>,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// The key that signs digests.
@@ -278,10 +395,29 @@ pub trait DigestSigner: Send + Sync {
     fn sign(&self, sha256: [u8; 32]) -> impl Future<Output = Result<Bytes, PortError>> + Send;
 }
 
-/// Some blocks of one shard, in order.
+/// An item of the events table under a block's ID.
+#[derive(Clone, Debug)]
+pub enum StoredItem {
+    /// A block, not yet verified.
+    Block(StoredBlock),
+    /// No version of ingest wrote it.
+    Malformed { id: BlockId, detail: String },
+}
+
+impl StoredItem {
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        match self {
+            Self::Block(block) => block.id,
+            Self::Malformed { id, .. } => *id,
+        }
+    }
+}
+
+/// Some items of one shard, in the order of their IDs.
 #[derive(Clone, Debug, Default)]
 pub struct BlockPage {
-    pub blocks: Vec<StoredBlock>,
+    pub items: Vec<StoredItem>,
     /// Where the next page starts; `None`: this was the last.
     pub next: Option<BlockId>,
 }

@@ -5,25 +5,30 @@ use std::{pin::pin, time::Duration};
 use bytes::BytesMut;
 use domain::{
     block::BlockId,
-    configuration::ExportConfiguration,
+    circuit::{Admission, Circuit, PROBE_TIME},
+    configuration::{Destination, ExportConfiguration},
     connection::{Connection, ConnectionFailure},
     export_run::{
-        Checkpoint, HEARTBEAT, LEASE_DURATION, Plan, PlanLimits, RunRecord, RunRequest, RunState, SLICE, Window,
+        Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunRecord, RunRequest, RunState,
+        SLICE, Window,
     },
     gzip::EncoderVersion,
+    retention::RetentionHistory,
     time::Timestamp,
 };
 use futures::future::{Either, select};
 
 use crate::{
+    CORRUPT_BLOCK, MAX_SHARED_CHANGES, RETENTION_GAP,
     connection_test::{ConnectionTest, TEST_VALIDITY, connection_after},
     merge::BlockMerge,
     object::{Assembly, DataObject},
     ports::{
         BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, IntentAnswer, Lease,
-        LeaseAnswer, LeaseRequest, ObjectSink, PortError, ReleaseAnswer, RunReport, RunStore, SealedDigest,
-        WriteCondition,
+        LeaseAnswer, LeaseRequest, ObjectSink, PortError, RegionCircuits, ReleaseAnswer, RunReport, RunStore,
+        SealedDigest, ShareRequest, TenantShare, TenantShares, WriteCondition,
     },
+    retention::observe_retention,
     seal,
     upload::{Upload, UploadShape, Uploaded, upload},
 };
@@ -56,6 +61,10 @@ pub struct EngineSettings {
     pub retention: Duration,
     /// How long after that its block is still sure to be there, for windows that were begun before.
     pub grace: Duration,
+    /// How long around a change of the retention writers may have used either.
+    pub deploy_margin: Duration,
+    /// How many runs of one tenant, of each trigger, may go on at the same time.
+    pub max_runs_per_tenant: u32,
     /// That of new plans.
     pub encoder_version: EncoderVersion,
     /// Those of new plans.
@@ -67,19 +76,36 @@ pub struct EngineSettings {
 pub enum RunOutcome {
     /// Windows that are now in the bucket, oldest first; none: all that was asked for had been exported before.
     Exported(Vec<RunRecord>),
-    /// The slice is over, and this request goes on where it ended: it has to be queued.
-    Paused { windows: Vec<RunRecord>, next: RunRequest },
+    /// The slice is over. `next` goes on where it ended and has to be queued; `None`: the request has had as many slices as it
+    /// may have, and the rest is for the next slot.
+    Paused { windows: Vec<RunRecord>, next: Option<RunRequest> },
+    /// Nothing was done, and the request has to be queued again, to come back later: the tenant has no free share of the
+    /// runs, or the Region does not answer.
+    Deferred { reason: DeferralReason, next: RunRequest },
     /// Another run is at work and was asked to do this too.
     LeftToAnother,
     /// The configuration was deleted or is disabled.
     NotWanted,
-    /// The customer has to change something; the configuration tells what.
-    Refused(Connection),
+    /// The customer has to change something, as the configuration says. `next` was asked for meanwhile and has to be queued.
+    Refused { connection: Connection, next: Option<RunRequest> },
 }
 
-/// What one run did so far.
+/// Why a run has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeferralReason {
+    /// As many runs of the tenant go on as it may have.
+    NoFreeShare,
+    /// The circuit of the destination's Region is open.
+    RegionUnreachable { until: Timestamp },
+}
+
+/// What one run knows and did so far.
 #[derive(Debug, Default)]
 struct Progress {
+    /// The retentions under which blocks were written.
+    retention: RetentionHistory,
+    /// Whether other runs got no answer from the Region lately.
+    is_region_suspected: bool,
     windows: Vec<RunRecord>,
     /// Whether an object or a digest reached the bucket. A slice doesn't end before: so every slice gets on.
     moved: bool,
@@ -94,6 +120,18 @@ enum Stop {
     Unfinished,
 }
 
+/// The corrupt blocks that a window meets, in order.
+#[derive(Debug, Default)]
+struct CorruptBlocks {
+    /// Left out with an operator's approval.
+    skipped: Vec<BlockId>,
+    /// Not approved: each has to be there, and sound.
+    expected: Vec<BlockId>,
+    /// Whether the write of an object with one of those that are left out was announced. Nobody can make that object any
+    /// more, but it may be in the bucket: so the window ends before it, and the next one has objects of other names.
+    is_announced: bool,
+}
+
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delivery {
@@ -105,7 +143,7 @@ enum Delivery {
 impl<S, R, B, N, D, K> ExportEngine<'_, S, R, B, N, D, K>
 where
     S: ConfigurationStore,
-    R: RunStore,
+    R: RunStore + TenantShares + RegionCircuits,
     B: BlockSource,
     N: Connector,
     D: DigestSigner,
@@ -117,7 +155,8 @@ where
     /// Transient: repeat the request later. Fenced: another run took over. Internal: repeat, and tell an operator.
     pub async fn run(&self, request: &RunRequest) -> Result<RunOutcome, PortError> {
         let now = self.clock.now();
-        if request.through > now.saturating_sub(self.settings.settle) {
+        let settled = now.saturating_sub(self.settings.settle);
+        if request.through > settled {
             let detail = format!("asked at {now} for an export through {}", request.through);
             return Err(PortError::transient("window not settled", detail));
         }
@@ -127,11 +166,48 @@ where
         if !configuration.enabled {
             return Ok(RunOutcome::NotWanted);
         }
-        let Some((lease, state)) = self.acquire_lease(&configuration, request.through).await? else {
+        let share_request = ShareRequest {
+            tenant: &request.key.tenant_id,
+            trigger: request.trigger,
+            shares: self.settings.max_runs_per_tenant,
+            holder: self.holder,
+            now,
+            expires_at: self.lease_end(),
+        };
+        let Some(share) = self.runs.take_share(&share_request).await? else {
+            let next = request.clone().deferred();
+            return Ok(RunOutcome::Deferred { reason: DeferralReason::NoFreeShare, next });
+        };
+        // A person may have asked again since the message was sent.
+        let asked_through = configuration.requested_through.filter(|through| *through <= settled);
+        let through = asked_through.map_or(request.through, |asked| asked.max(request.through));
+        let request = RunRequest { through, ..request.clone() };
+        let outcome = self.run_in_share(&share, &configuration, &request).await;
+        if let Err(error) = self.runs.return_share(&share).await {
+            tracing::warn!(%error, "the tenant's share was not returned; it expires");
+        }
+        let is_answered =
+            matches!(outcome, Ok(RunOutcome::Exported(_) | RunOutcome::LeftToAnother | RunOutcome::Refused { .. }));
+        if is_answered
+            && asked_through.is_some()
+            && let Err(error) = self.configurations.clear_run_request(&request.key, through).await
+        {
+            tracing::warn!(%error, "the request for a run was not cleared; it expires");
+        }
+        outcome
+    }
+
+    async fn run_in_share(
+        &self,
+        share: &TenantShare,
+        configuration: &ExportConfiguration,
+        request: &RunRequest,
+    ) -> Result<RunOutcome, PortError> {
+        let Some((lease, state)) = self.acquire_lease(configuration, request.through).await? else {
             return Ok(RunOutcome::LeftToAnother);
         };
-        let work = pin!(self.run_leased(&lease, state, &configuration, request));
-        let heart = pin!(self.keep_lease(&lease));
+        let work = pin!(self.run_leased(&lease, state, configuration, request));
+        let heart = pin!(self.keep_lease(&lease, share));
         match select(work, heart).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right((lost, _)) => Err(lost),
@@ -162,9 +238,12 @@ where
 
     /// Renews the lease until it is lost. A renewal that fails otherwise is only logged: the lease outlasts two of them,
     /// and if it ends, every write is refused.
-    async fn keep_lease(&self, lease: &Lease) -> PortError {
+    async fn keep_lease(&self, lease: &Lease, share: &TenantShare) -> PortError {
         loop {
             self.clock.sleep(HEARTBEAT).await;
+            if let Err(error) = self.runs.renew_share(share, self.lease_end()).await {
+                tracing::warn!(%error, "the tenant's share was not renewed this time");
+            }
             match self.runs.renew_lease(lease, self.lease_end()).await {
                 Ok(()) => {}
                 Err(error) if error.kind == ErrorKind::Fenced => return error,
@@ -180,26 +259,48 @@ where
         configuration: &ExportConfiguration,
         request: &RunRequest,
     ) -> Result<RunOutcome, PortError> {
-        let mut progress = Progress::default();
         let pause_at = self.clock.now().saturating_add(SLICE).min(self.deadline);
-        let mut through = request.through.max(state.rerun_through.unwrap_or(request.through));
+        let mut request = request.clone();
+        request.through = state.rerun_through.map_or(request.through, |noted| noted.max(request.through));
+        let retention = match observe_retention(self.runs, self.settings.retention, self.clock).await {
+            Ok(retention) => retention,
+            Err(error) => {
+                let mut progress = Progress::default();
+                return self.fail(lease, &state, configuration, &request, &mut progress, error).await;
+            }
+        };
+        let mut progress = Progress { retention, ..Progress::default() };
+        state.begin_at_earliest(configuration, self.retention_floor(&progress));
+        match self.admission(configuration, &mut progress).await {
+            Ok(None) => {}
+            Ok(Some(until)) => {
+                self.record_lost(lease, &state, configuration, &progress).await;
+                self.runs.hand_over(lease).await?;
+                let reason = DeferralReason::RegionUnreachable { until };
+                return Ok(RunOutcome::Deferred { reason, next: request.deferred() });
+            }
+            Err(error) => return self.fail(lease, &state, configuration, &request, &mut progress, error).await,
+        }
         loop {
+            let through = request.through;
             let stop =
                 match self.export_through(lease, &mut state, configuration, through, pause_at, &mut progress).await {
                     Ok(stop) => stop,
-                    Err(error) => return self.fail(lease, &state, configuration, error).await,
+                    Err(error) => return self.fail(lease, &state, configuration, &request, &mut progress, error).await,
                 };
             // Before the lease goes: whoever repeats a run that could not tell how it ended finds nothing left to do.
             if let Err(error) = self.report(configuration, &state, Ok(())).await {
-                return self.fail(lease, &state, configuration, error).await;
+                return self.fail(lease, &state, configuration, &request, &mut progress, error).await;
+            }
+            if progress.moved {
+                self.note_reached(configuration, &mut progress).await;
             }
             if stop == Stop::Unfinished {
                 self.runs.hand_over(lease).await?;
-                let next = RunRequest { through, ..request.clone() };
-                return Ok(RunOutcome::Paused { windows: progress.windows, next });
+                return Ok(RunOutcome::Paused { windows: progress.windows, next: request.continued(through) });
             }
             match self.runs.release(lease, state.exported_through()).await? {
-                ReleaseAnswer::Rerun { through: asked } => through = through.max(asked),
+                ReleaseAnswer::Rerun { through: asked } => request.through = through.max(asked),
                 ReleaseAnswer::Released => return Ok(RunOutcome::Exported(progress.windows)),
             }
         }
@@ -211,17 +312,29 @@ where
         lease: &Lease,
         state: &RunState,
         configuration: &ExportConfiguration,
+        request: &RunRequest,
+        progress: &mut Progress,
         error: PortError,
     ) -> Result<RunOutcome, PortError> {
-        if error.kind == ErrorKind::Fenced {
-            return Err(error);
+        match error.kind {
+            ErrorKind::Fenced => return Err(error),
+            ErrorKind::Unreachable | ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) => {
+                self.note_unreachable(configuration).await;
+            }
+            ErrorKind::Customer(_) => self.note_reached(configuration, progress).await,
+            ErrorKind::CorruptBlock(block) => self.record_corrupt_block(configuration, block).await,
+            ErrorKind::Transient | ErrorKind::Internal => {}
         }
+        self.record_lost(lease, state, configuration, progress).await;
         let connection = connection_after(Err(error), configuration, self.clock.now());
-        self.runs.hand_over(lease).await?;
+        let noted = self.runs.hand_over(lease).await?;
         match connection {
             Ok(connection) => {
                 self.report(configuration, state, Err(Some(&connection))).await?;
-                Ok(RunOutcome::Refused(connection))
+                // Whoever asked while this run was failing may have mended what it failed at.
+                let noted = noted.filter(|noted| *noted > request.through);
+                let next = noted.map(|through| RunRequest { through, slices: 0, deferrals: 0, ..request.clone() });
+                Ok(RunOutcome::Refused { connection, next })
             }
             Err(error) => {
                 // The error itself is what has to be told; that it could not be noted is not.
@@ -261,20 +374,20 @@ where
     ) -> Result<Stop, PortError> {
         let destination = &configuration.destination;
         // One floor for all that follows: what was just found to be the earliest must not be a gap a moment later.
-        let retention_floor = self.retention_floor();
+        let retention_floor = self.retention_floor(progress);
         loop {
             state.begin_at_earliest(configuration, retention_floor);
             let now = self.clock.now();
-            let plan = || Plan {
-                destination: destination.clone(),
-                encoder_version: self.settings.encoder_version.number(),
-                limits: self.settings.limits,
-            };
+            let plan = || self.plan(destination);
             let Some(mut window) = state.window_through(through, retention_floor, now, plan) else {
                 return Ok(Stop::Done);
             };
             if progress.moved && now >= pause_at {
                 return Ok(Stop::Unfinished);
+            }
+            let corrupt = self.corrupt_blocks(lease, &window).await?;
+            if !corrupt.is_announced {
+                window = window.skipping(corrupt.skipped);
             }
             // Before the test: a run that can't connect has tried as well.
             let is_taken_up_again = state.window.is_some();
@@ -296,9 +409,13 @@ where
             };
             let end = if let Some(sealed) = &sealed {
                 Some(sealed.end_block)
+            } else if corrupt.is_announced {
+                window.delivered_end()
             } else if window.plan.destination == *destination {
-                let exported = self.export_objects(lease, &mut window, configuration, pause_at, progress).await;
-                match exported.map_err(unreachable_is_transient)? {
+                let expected = &corrupt.expected;
+                let exported =
+                    self.export_objects(lease, &mut window, configuration, expected, pause_at, progress).await;
+                match exported.map_err(reached_before)? {
                     Ok(end) => end,
                     Err(stop) => return Ok(stop),
                 }
@@ -318,15 +435,130 @@ where
                 None => seal::seal(self.runs, self.signer, lease, state, &window, end).await?,
             };
             let completed = self.complete(lease, state, &window, &sealed, configuration, progress).await;
-            completed.map_err(unreachable_is_transient)?;
+            completed.map_err(reached_before)?;
         }
     }
 
-    /// Whether the rest of a window may have been deleted by now: then it ends with what is delivered, and the window after
-    /// it says what is gone.
-    fn is_stale(&self, window: &Window) -> bool {
-        let surely_there_since = self.clock.now().saturating_sub(self.settings.retention + self.settings.grace);
-        window.remaining().first.timestamp() < surely_there_since
+    fn plan(&self, destination: &Destination) -> Plan {
+        Plan {
+            destination: destination.clone(),
+            encoder_version: self.settings.encoder_version.number(),
+            limits: self.settings.limits,
+        }
+    }
+
+    /// The corrupt blocks among those that the window has left.
+    async fn corrupt_blocks(&self, lease: &Lease, window: &Window) -> Result<CorruptBlocks, PortError> {
+        let range = window.remaining();
+        let known = self.runs.corrupt_blocks(&lease.key.tenant_id).await?;
+        let left =
+            known.into_iter().filter(|known| range.contains(known.block) && !window.skipped.contains(&known.block));
+        let (approved, expected): (Vec<_>, Vec<_>) = left.partition(|known| known.is_skip_approved);
+        let mut corrupt = CorruptBlocks {
+            skipped: approved.into_iter().map(|known| known.block).collect(),
+            expected: expected.into_iter().map(|known| known.block).collect(),
+            is_announced: false,
+        };
+        if corrupt.skipped.is_empty() {
+            return Ok(corrupt);
+        }
+        let intents = self.runs.intents(lease, window.id).await?;
+        corrupt.is_announced = intents.iter().any(|intent| {
+            corrupt.skipped.iter().any(|block| intent.first_block <= *block && *block <= intent.last_block)
+        });
+        if window.skipped.len() + corrupt.skipped.len() > MAX_SKIPPED_BLOCKS {
+            let detail =
+                format!("more than {MAX_SKIPPED_BLOCKS} corrupt blocks in one window: restore the events table");
+            return Err(PortError::internal(CORRUPT_BLOCK, detail));
+        }
+        Ok(corrupt)
+    }
+
+    /// What was found corrupt stays known, so that it can't be removed unseen. A failure to record it delays no export.
+    async fn record_corrupt_block(&self, configuration: &ExportConfiguration, block: BlockId) {
+        let found_at = self.clock.now();
+        let expires_at = found_at.saturating_add(self.settings.retention + self.settings.grace);
+        let tenant = &configuration.key.tenant_id;
+        if let Err(error) = self.runs.record_corrupt_block(tenant, block, found_at, expires_at).await {
+            tracing::warn!(%error, %block, "a corrupt block was not recorded");
+        }
+    }
+
+    /// What is lost is recorded when it happens, for the gap that the next window signs. A failure to record it is made up for
+    /// by the next run.
+    async fn record_lost(
+        &self,
+        lease: &Lease,
+        state: &RunState,
+        configuration: &ExportConfiguration,
+        progress: &Progress,
+    ) {
+        let floor = self.retention_floor(progress);
+        let Some(gap) = state.lost(configuration, floor, self.grace_floor(progress)) else { return };
+        let key = &configuration.key;
+        tracing::error!(tenant = %key.tenant_id, configuration = %key.configuration_id, from = %gap.from, to = %gap.to,
+            alarm = RETENTION_GAP, "events are past their retention, and the export fails");
+        if state.lost_through < Some(gap.to)
+            && let Err(error) = self.runs.record_lost(lease, gap.to).await
+        {
+            tracing::warn!(%error, "what is lost was not recorded this time");
+        }
+    }
+
+    /// Until when the run has to wait for the Region. `None`: it may go on.
+    async fn admission(
+        &self,
+        configuration: &ExportConfiguration,
+        progress: &mut Progress,
+    ) -> Result<Option<Timestamp>, PortError> {
+        let region = &configuration.destination.region;
+        let Some(circuit) = self.runs.circuit(region).await? else { return Ok(None) };
+        progress.is_region_suspected = true;
+        let now = self.clock.now();
+        match circuit.admission(now) {
+            Admission::Admitted => Ok(None),
+            Admission::Closed { until } => Ok(Some(until)),
+            Admission::Probe(probed) => {
+                let is_first = self.runs.replace_circuit(region, Some(&circuit), Some(&probed)).await?;
+                Ok((!is_first).then(|| now.saturating_add(PROBE_TIME)))
+            }
+        }
+    }
+
+    /// Tells the other runs that the Region did not answer. A failure to do so is only logged: they find out by themselves.
+    async fn note_unreachable(&self, configuration: &ExportConfiguration) {
+        let (region, tenant) = (&configuration.destination.region, &configuration.key.tenant_id);
+        for _ in 0..MAX_SHARED_CHANGES {
+            let noted = async {
+                let current = self.runs.circuit(region).await?;
+                let Some(next) = Circuit::after_failure(current.as_ref(), tenant, self.clock.now()) else {
+                    return Ok(true);
+                };
+                self.runs.replace_circuit(region, current.as_ref(), Some(&next)).await
+            };
+            match noted.await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err::<_, PortError>(error) => return tracing::warn!(%error, %region, "the circuit was not changed"),
+            }
+        }
+    }
+
+    /// Closes the circuit of a Region that answered. A failure to do so is only logged: the next run that gets an answer does it.
+    async fn note_reached(&self, configuration: &ExportConfiguration, progress: &mut Progress) {
+        if !std::mem::take(&mut progress.is_region_suspected) {
+            return;
+        }
+        let region = &configuration.destination.region;
+        let closed = async {
+            match self.runs.circuit(region).await? {
+                Some(circuit) => self.runs.replace_circuit(region, Some(&circuit), None).await.map(|_| ()),
+                None => Ok(()),
+            }
+        };
+        if let Err::<_, PortError>(error) = closed.await {
+            tracing::warn!(%error, %region, "the circuit was not closed");
+        }
     }
 
     fn needs_test(&self, configuration: &ExportConfiguration, progress: &Progress) -> bool {
@@ -354,6 +586,7 @@ where
         lease: &Lease,
         window: &mut Window,
         configuration: &ExportConfiguration,
+        expected: &[BlockId],
         pause_at: Timestamp,
         progress: &mut Progress,
     ) -> Result<Result<Option<BlockId>, Stop>, PortError> {
@@ -361,15 +594,20 @@ where
         if range.is_empty() {
             return Ok(Ok(Some(window.to)));
         }
-        let intended = if self.is_stale(window) { Some(self.runs.intents(lease, window.id).await?) } else { None };
+        let is_stale = window.is_stale(self.grace_floor(progress));
+        let intended = if is_stale { Some(self.runs.intents(lease, window.id).await?) } else { None };
         let plan = window.plan.clone();
         let Some(encoder_version) = EncoderVersion::from_number(plan.encoder_version) else {
             let detail = format!("the window was planned with encoder {}", plan.encoder_version);
             return Err(PortError::internal("encode objects", detail));
         };
         let sink = self.connector.connect(configuration, &plan.destination).await?;
-        let mut blocks = BlockMerge::new(self.blocks, &lease.key.tenant_id, range);
-        let assembly = Assembly { key: &lease.key, plan: &plan, encoder_version };
+        let skipped = window.skipped.clone();
+        // What may have been deleted by time to live has not been removed by anybody.
+        let expected = if is_stale { &[] } else { expected };
+        let mut blocks =
+            BlockMerge::new(self.blocks, &lease.key.tenant_id, range).with_corrupt_blocks(&skipped, expected);
+        let assembly = Assembly { key: &lease.key, plan: &plan, encoder_version, skipped: &skipped };
         let mut ready = assembly.next(&mut blocks, window.checkpoint, None).await?;
         let mut spare = None;
         while let Some(object) = ready {
@@ -461,6 +699,7 @@ where
             from: window.from.timestamp(),
             to: sealed.end_block.timestamp(),
             gap: window.gap,
+            skipped: window.skipped.iter().copied().filter(|block| *block < sealed.end_block).collect(),
             started_at: window.started_at,
             ended_at: self.clock.now(),
             delivered: window.checkpoint,
@@ -479,8 +718,15 @@ where
         Ok(())
     }
 
-    fn retention_floor(&self) -> Timestamp {
-        self.clock.now().saturating_sub(self.settings.retention)
+    /// From then on every block that was written is within its retention.
+    fn retention_floor(&self, progress: &Progress) -> Timestamp {
+        progress.retention.floor(self.clock.now(), self.settings.deploy_margin)
+    }
+
+    /// From then on every block that was written is still in the table.
+    fn grace_floor(&self, progress: &Progress) -> Timestamp {
+        let now = self.clock.now().saturating_sub(self.settings.grace);
+        progress.retention.floor(now, self.settings.deploy_margin)
     }
 
     fn lease_end(&self) -> Timestamp {
@@ -509,11 +755,11 @@ async fn overlap(
     }
 }
 
-/// A region's endpoint was there when the connection was tested: that it can't be reached now will pass.
-fn unreachable_is_transient(error: PortError) -> PortError {
+/// A Region's endpoint was there when the connection was tested: that it can't be reached now will pass.
+fn reached_before(error: PortError) -> PortError {
     match error.kind {
         ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) => {
-            PortError { kind: ErrorKind::Transient, ..error }
+            PortError { kind: ErrorKind::Unreachable, ..error }
         }
         _ => error,
     }
@@ -527,7 +773,7 @@ fn log_window(lease: &Lease, record: &RunRecord) {
         events = delivered.events, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
         "a window was exported");
     if let Some(gap) = gap {
-        tracing::error!(%tenant, %configuration, sequence, from = %gap.from, to = %gap.to, alarm = "RETENTION_GAP",
+        tracing::error!(%tenant, %configuration, sequence, from = %gap.from, to = %gap.to, alarm = RETENTION_GAP,
             "events were past their retention before they could be exported");
     }
 }

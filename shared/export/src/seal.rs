@@ -38,7 +38,7 @@ pub(crate) async fn seal(
         sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
         objects,
-        gaps: window.gap.into_iter().collect(),
+        gaps: window.gaps_before(end),
         previous: state.head.clone(),
         signing_key: signer.fingerprint().await?,
     };

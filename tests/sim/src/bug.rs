@@ -30,4 +30,14 @@ pub enum KnownBug {
     NoIntent,
     /// What is past its retention is whatever happens to be deleted, instead of what the window says.
     RetentionByDeletion,
+    /// The retention of now counts for all blocks, whatever it was when they were written.
+    RetentionHistoryForgotten,
+    /// A run that fails for longer than the retention records no loss.
+    LossNotRecorded,
+    /// A run that ends refused doesn't look at what was asked for meanwhile.
+    NoteForgotten,
+    /// A block that was found corrupt is forgotten, so that its item can be deleted unseen.
+    CorruptBlockForgotten,
+    /// A corrupt block is left out by a window whose digest doesn't say so.
+    SkipNotStored,
 }

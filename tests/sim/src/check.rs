@@ -28,6 +28,8 @@ pub(crate) struct Question {
     pub(crate) through: Timestamp,
     /// Whether the retention was short enough for an outage to outlast it.
     pub(crate) gaps_are_possible: bool,
+    /// Nothing can be exported any more; before which time all has to be exported, or recorded as lost.
+    pub(crate) lost_through: Option<Timestamp>,
     pub(crate) runs: u64,
     pub(crate) crashes: u64,
 }
@@ -45,15 +47,26 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
             }
             continue;
         };
-        if !is_deleted && items.state.exported_through() < question.through {
+        if let Some(lost_through) = question.lost_through {
+            let cursor = items.state.window.as_ref().map_or(items.state.cursor, |window| window.remaining().first);
+            let answered_for = items.state.lost_through.max(Some(cursor.timestamp()));
+            if !is_deleted && answered_for < Some(lost_through) {
+                complain(format!("lost what was received before {lost_through} without a record"));
+            }
+        } else if !is_deleted && items.state.exported_through() < question.through {
             complain(format!("is exported through {}, not {}", items.state.exported_through(), question.through));
         }
         match chain(state, items) {
             Ok(chain) => {
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
-                if !question.gaps_are_possible && chain.iter().any(|digest| !digest.gaps.is_empty()) {
-                    complain("tells a gap although nothing was past its retention".to_owned());
+                let mut gaps = chain.iter().flat_map(|digest| &digest.gaps);
+                if !question.gaps_are_possible && gaps.clone().any(|gap| gap.block.is_none()) {
+                    complain("has a gap although nothing was past its retention".to_owned());
+                }
+                let is_damaged = |block| state.damaged.contains(&(key.tenant_id.clone(), block));
+                if gaps.any(|gap| gap.block.is_some_and(|block| !is_damaged(block))) {
+                    complain("leaves a sound block out".to_owned());
                 }
                 if let Err(text) = delivered(state, key, items, &chain) {
                     complain(text);
@@ -178,7 +191,10 @@ fn expected(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain:
 }
 
 fn is_in_gap(chain: &[Digest], id: BlockId) -> bool {
-    let lies_in = |digest: &Digest, gap: &Gap| id >= digest.window.first_block && id.timestamp() < gap.to;
+    let lies_in = |digest: &Digest, gap: &Gap| match gap.block {
+        Some(block) => id == block,
+        None => id >= digest.window.first_block && id.timestamp() < gap.to,
+    };
     chain.iter().any(|digest| digest.gaps.iter().any(|gap| lies_in(digest, gap)))
 }
 
@@ -197,9 +213,17 @@ fn unlisted(
     }
     let given_up: BTreeSet<&str> = items
         .intents
-        .values()
-        .filter(|object| is_in_gap(chain, object.first_block))
-        .map(|object| object.key.as_str())
+        .iter()
+        .filter(|((window, _), object)| {
+            let is_open = items.state.window.as_ref().is_some_and(|open| open.id == *window);
+            let is_damaged = state.damaged.iter().any(|(tenant, block)| {
+                *tenant == key.tenant_id && object.first_block <= *block && *block <= object.last_block
+            });
+            let open_gap = items.state.window.as_ref().and_then(|window| window.gap);
+            let is_lost = open_gap.is_some_and(|gap| object.first_block.timestamp() < gap.to);
+            is_open || is_damaged || is_lost || is_in_gap(chain, object.first_block)
+        })
+        .map(|(_, object)| object.key.as_str())
         .collect();
     let data_prefix = format!("{}/date=", key.configuration_id);
     for (bucket, content) in &state.buckets {

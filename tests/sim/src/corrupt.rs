@@ -35,7 +35,7 @@ pub enum Corruption {
     CopiedToAnotherShard,
 }
 
-/// What two tenants saw of it.
+/// What two tenants saw of it. After the run of the one with the corrupt block was stopped, the table is as it was before.
 #[derive(Clone, Debug)]
 pub struct Corrupt {
     /// The run of the tenant with the corrupt block.
@@ -44,7 +44,9 @@ pub struct Corrupt {
     pub objects_written: usize,
     /// The run of the other tenant.
     pub other: Result<RunOutcome, PortError>,
-    /// After the block was restored and the run repeated.
+    /// Blocks that the first tenant's digests say were left out.
+    pub skipped: usize,
+    /// After the run was repeated, and once more after an operator approved to leave out what can't be restored.
     pub verdict: Verdict,
 }
 
@@ -67,7 +69,7 @@ async fn play(corruption: Corruption) -> Option<Corrupt> {
     corrupt(&world, first, other, corruption)?;
 
     let through = world.now().saturating_sub(MIN_SETTLE);
-    let request = |key: &ConfigurationKey| RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
+    let request = |key: &ConfigurationKey| RunRequest::new(key.clone(), through, RunTrigger::Schedule);
     let ports = Ports::new(&world, Duration::ZERO, RELEASE);
     let stopped = invoke(&ports, &request(first), 1).await;
     let prefix = first.configuration_id.to_string();
@@ -78,12 +80,22 @@ async fn play(corruption: Corruption) -> Option<Corrupt> {
 
     world.lock().blocks = sound;
     let repeated = invoke(&ports, &request(first), 3).await;
-    if let Err(error) = &repeated {
+    let is_restored = corruption != Corruption::Foreign;
+    if repeated.is_ok() != is_restored {
+        world.lock().violations.push(format!("{repeated:?}"));
+    }
+    // What never was a block of the tenant's can't be restored.
+    world.lock().corrupt_blocks.values_mut().for_each(|is_approved| *is_approved = true);
+    if let Err(error) = invoke(&ports, &request(first), 4).await {
         world.lock().violations.push(error.to_string());
     }
-    let question = Question { through, gaps_are_possible: false, runs: 3, crashes: 0 };
+    let question = Question { through, gaps_are_possible: false, lost_through: None, runs: 4, crashes: 0 };
     let verdict = check::verdict(&world.lock(), &keys, &question);
-    Some(Corrupt { stopped, objects_written, other, verdict })
+    let skipped = match world.lock().runs.get(first) {
+        Some(items) => items.records.iter().map(|record| record.skipped.len()).sum(),
+        None => 0,
+    };
+    Some(Corrupt { stopped, objects_written, other, skipped, verdict })
 }
 
 fn corrupt(world: &World, first: &ConfigurationKey, other: &ConfigurationKey, corruption: Corruption) -> Option<()> {
@@ -103,6 +115,7 @@ fn corrupt(world: &World, first: &ConfigurationKey, other: &ConfigurationKey, co
         }
         Corruption::Foreign => {
             let copy = state.blocks.get(&foreign)?.values().next()?.clone();
+            state.damaged.insert((partition.0.clone(), copy.id));
             state.blocks.get_mut(&partition)?.insert(copy.id, copy);
         }
         Corruption::CopiedToAnotherShard => {
@@ -116,6 +129,6 @@ impl Corrupt {
     /// Whether the run stopped for the reason for which an alarm is raised.
     #[must_use]
     pub fn raises_the_alarm(&self) -> bool {
-        matches!(&self.stopped, Err(error) if error.kind == ErrorKind::Internal && error.operation == export::CORRUPT_BLOCK)
+        matches!(&self.stopped, Err(error) if matches!(error.kind, ErrorKind::CorruptBlock(_)))
     }
 }

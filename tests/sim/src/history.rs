@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
-    block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, encode_block},
+    block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, StoredBlock, encode_block},
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
@@ -21,7 +21,8 @@ use domain::{
 use export::{
     MAX_PAGES,
     ports::ErrorKind,
-    run::{EngineSettings, ExportEngine, RunOutcome},
+    retention::observe_retention,
+    run::{DeferralReason, EngineSettings, ExportEngine, RunOutcome},
 };
 use tokio::time::sleep;
 
@@ -31,7 +32,7 @@ use crate::{
     faults::{Weather, millis},
     ports::{PAGE_BLOCKS, Ports, Release},
     process::{Doom, Process},
-    world::{Message, World},
+    world::{Message, World, WorldState},
 };
 
 /// When histories begin: twice an interval before midnight, so that each crosses a day.
@@ -56,6 +57,19 @@ const GRACE_MARGIN: Duration = Duration::from_mins(45);
 
 /// A retention that no history outlasts.
 pub(crate) const LONG_RETENTION: Duration = Duration::from_hours(30 * 24);
+
+/// The retentions of histories in which it ends.
+const SHORT_RETENTIONS: [Duration; 2] = [Duration::from_hours(3), Duration::from_hours(9)];
+
+/// How long a deploy takes to reach every process, and what the engine reckons with.
+const DEPLOY: Duration = Duration::from_mins(10);
+const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
+
+/// How many runs of a tenant and trigger may go on at the same time.
+const RUNS_PER_TENANT: u32 = 2;
+
+/// How long a run waits that was deferred.
+const DEFERRAL: Duration = Duration::from_secs(15);
 
 /// Tries before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
@@ -92,6 +106,10 @@ struct Scenario {
     edits: bool,
     outage: bool,
     deletion: bool,
+    /// Somebody damages a block.
+    damage: bool,
+    /// The outage never ends.
+    hopeless: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,13 +142,15 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> Verdict {
 
     ingest(&world, scenario, storm);
     tokio::spawn(schedule(Arc::clone(&world), scenario, keys.clone()));
-    tokio::spawn(sweep(Arc::clone(&world), scenario));
+    tokio::spawn(sweep(Arc::clone(&world)));
     tokio::spawn(disturb(Arc::clone(&world), scenario, keys.clone(), storm));
+    tokio::spawn(damage(Arc::clone(&world), scenario, storm));
+    tokio::spawn(operate(Arc::clone(&world)));
     let counters = Arc::new(std::sync::Mutex::new(Counters::default()));
     tokio::spawn(consume(Arc::clone(&world), scenario, Arc::clone(&counters)));
 
     sleep(storm).await;
-    calm_down(&world, &keys);
+    calm_down(&world, &scenario, &keys);
     // The last slot's messages have a settling time and a try or two to be done.
     sleep(INTERVAL.duration() * CALM_SLOTS + scenario.settle + VISIBILITY).await;
 
@@ -140,6 +160,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> Verdict {
     let question = check::Question {
         through,
         gaps_are_possible: scenario.retention < LONG_RETENTION,
+        lost_through: scenario.hopeless.then(|| through.saturating_sub(scenario.retention)),
         runs: counters.runs,
         crashes: counters.crashes,
     };
@@ -149,8 +170,24 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> Verdict {
 fn draw_scenario(world: &World) -> Scenario {
     let mut state = world.lock();
     let chance = &mut state.chance;
-    let short_retention = chance.happens(150);
-    let retention = if short_retention { Duration::from_hours(3) } else { LONG_RETENTION };
+    let short_retention = chance.happens(200);
+    let retention = if short_retention { SHORT_RETENTIONS[0] } else { LONG_RETENTION };
+    let hopeless = short_retention && chance.happens(250);
+    let mut retentions = vec![(Timestamp::EPOCH, retention)];
+    if short_retention && !hopeless && chance.happens(700) {
+        // Raised, lowered, or both.
+        let first = usize::try_from(chance.below(2)).unwrap_or(0);
+        let changes = 1 + chance.below(3);
+        retentions = vec![(Timestamp::EPOCH, SHORT_RETENTIONS[first])];
+        let mut at = Duration::ZERO;
+        for number in 1..=usize::try_from(changes).unwrap_or(1) {
+            // Each stays in force from one dispatch to the next at least: docs/SEMANTICS.md, known limits.
+            at += chance.between(INTERVAL.duration() + DEPLOY * 2, Duration::from_hours(4));
+            retentions.push((world.now().saturating_add(at), SHORT_RETENTIONS[(first + number) % 2]));
+        }
+    }
+    state.retentions = retentions;
+    let chance = &mut state.chance;
     Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
         retention,
@@ -161,6 +198,8 @@ fn draw_scenario(world: &World) -> Scenario {
         edits: chance.happens(300),
         outage: chance.happens(350) || short_retention,
         deletion: chance.happens(100),
+        damage: chance.happens(250),
+        hopeless,
     }
 }
 
@@ -191,6 +230,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
         connection: Connection::Pending,
         progress: ExportProgress::default(),
+        requested_through: None,
         created_by: String::new(),
         created_at: now,
         updated_by: String::new(),
@@ -255,16 +295,24 @@ fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
                 return;
             };
             sleep(lateness).await;
-            writer.lock().store_block(&tenant, shard, block, Bytes::from(raw));
+            let mut state = writer.lock();
+            let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
+            if let Some(retention) = state.retention_at(stamp.saturating_sub(deployed_by)) {
+                let expires_at = stamp.saturating_add(retention + scenario.grace);
+                state.expires_at.insert((tenant.clone(), id), expires_at);
+            }
+            state.store_block(&tenant, shard, block, Bytes::from(raw));
         });
     }
 }
 
 /// One message for each enabled configuration and slot; some come twice or late.
 async fn schedule(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationKey>) {
+    observe(&world).await;
     sleep(scenario.settle).await;
     for _ in 0..=STORM_SLOTS + CALM_SLOTS {
         sleep(INTERVAL.duration()).await;
+        observe(&world).await;
         let now = world.now();
         let through = now.saturating_sub(scenario.settle).floor_to(INTERVAL.duration());
         let mut state = world.lock();
@@ -281,21 +329,97 @@ async fn schedule(world: Arc<World>, scenario: Scenario, keys: Vec<Configuration
                     // The schedule's clock may be ahead of the worker's.
                     SKEW
                 };
-                let request = RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
+                let request = RunRequest::new(key.clone(), through, RunTrigger::Schedule);
                 state.enqueue(request, now.saturating_add(delay));
+            }
+            if state.chance.happens(300) {
+                // Somebody asks for a run in the same moment.
+                let asked_at = now.saturating_add(SKEW);
+                let through = asked_at.saturating_sub(scenario.settle + SKEW);
+                if state.chance.happens(500)
+                    && let Some(configuration) = state.configurations.get_mut(key)
+                {
+                    configuration.requested_through = Some(through);
+                }
+                state.enqueue(RunRequest::new(key.clone(), through, RunTrigger::Manual), asked_at);
             }
         }
     }
 }
 
+/// A dispatch sees the retention that is in force. One that fails is left to the next.
+async fn observe(world: &Arc<World>) {
+    let retention = {
+        let mut state = world.lock();
+        let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
+        state.retention_at(world.now().saturating_sub(deployed_by))
+    };
+    let limits = PlanLimits::CURRENT;
+    let ports = Ports::new(world, Duration::ZERO, Release { encoder_version: EncoderVersion::CURRENT, limits });
+    if let Some(retention) = retention {
+        drop(observe_retention(&ports, retention, &ports).await);
+    }
+}
+
 /// The table's time to live: what is long past its retention goes, at some time.
-async fn sweep(world: Arc<World>, scenario: Scenario) {
+async fn sweep(world: Arc<World>) {
     loop {
         sleep(Duration::from_mins(17)).await;
-        let oldest = world.now().saturating_sub(scenario.retention + scenario.grace);
+        let now = world.now();
         let mut state = world.lock();
-        for blocks in state.blocks.values_mut() {
-            blocks.retain(|id, _| id.timestamp() >= oldest);
+        let WorldState { blocks, expires_at, .. } = &mut *state;
+        for ((tenant, _), blocks) in blocks {
+            blocks.retain(|id, _| expires_at.get(&(tenant.clone(), *id)).is_none_or(|end| *end > now));
+        }
+    }
+}
+
+/// Somebody damages a block of the table, and later restores it, or deletes it after a run has found it.
+async fn damage(world: Arc<World>, scenario: Scenario, storm: Duration) {
+    if !scenario.damage {
+        return;
+    }
+    let (at, until, restores) = {
+        let mut state = world.lock();
+        let until = state.chance.between(Duration::from_mins(30), Duration::from_hours(5));
+        (state.chance.between(Duration::ZERO, storm), until, state.chance.happens(300))
+    };
+    sleep(at).await;
+    let Some((partition, sound)) = damage_newest(&mut world.lock()) else { return };
+    sleep(until).await;
+    let mut state = world.lock();
+    let is_reported = state.reported.contains(&(partition.0.clone(), sound.id));
+    let Some(blocks) = state.blocks.get_mut(&partition) else { return };
+    if restores && blocks.contains_key(&sound.id) {
+        blocks.insert(sound.id, sound);
+    } else if is_reported {
+        blocks.remove(&sound.id);
+    }
+}
+
+/// Damages the newest block of the table. Returns where it lies, and what it was.
+fn damage_newest(state: &mut WorldState) -> Option<((TenantId, Shard), StoredBlock)> {
+    let all = state.blocks.iter().flat_map(|(partition, blocks)| blocks.values().map(move |block| (partition, block)));
+    let (partition, sound) = all.max_by_key(|(_, block)| block.id)?;
+    let (partition, sound) = (partition.clone(), sound.clone());
+    let damaged = StoredBlock { crc32: !sound.crc32, ..sound.clone() };
+    state.damaged.insert((partition.0.clone(), sound.id));
+    state.blocks.get_mut(&partition)?.insert(sound.id, damaged);
+    Some((partition, sound))
+}
+
+/// An operator, who looks now and then at what was found corrupt, and approves to leave it out.
+async fn operate(world: Arc<World>) {
+    loop {
+        sleep(Duration::from_mins(20)).await;
+        let mut state = world.lock();
+        if state.chance.happens(500) {
+            continue;
+        }
+        let unsound: Vec<_> =
+            state.corrupt_blocks.keys().filter(|(tenant, id)| !state.is_sound(tenant, *id)).cloned().collect();
+        for name in unsound {
+            state.corrupt_blocks.insert(name, true);
         }
     }
 }
@@ -332,13 +456,13 @@ async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationK
         }
         if scenario.outage && state.chance.happens(300) {
             let until = now.saturating_add(state.chance.between(Duration::from_mins(1), Duration::from_hours(7)));
-            let is_denied = state.chance.happens(600);
+            let kind = state.chance.below(5);
             for bucket in BUCKETS {
                 let bucket = state.bucket(bucket);
-                if is_denied {
-                    bucket.denied_until.0 = until;
-                } else {
-                    bucket.busy_until.0 = until;
+                match kind {
+                    0 => bucket.silent_until.0 = until,
+                    1 => bucket.busy_until.0 = until,
+                    _ => bucket.denied_until.0 = until,
                 }
             }
         }
@@ -346,14 +470,15 @@ async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationK
 }
 
 /// Nothing goes wrong any more; an operator redrives the dead letters.
-fn calm_down(world: &World, keys: &[ConfigurationKey]) {
+fn calm_down(world: &World, scenario: &Scenario, keys: &[ConfigurationKey]) {
     let now = world.now();
     let mut state = world.lock();
     state.weather = Weather::default();
     for bucket in BUCKETS {
         let bucket = state.bucket(bucket);
         bucket.busy_until.0 = now;
-        bucket.denied_until.0 = now;
+        bucket.silent_until.0 = now;
+        bucket.denied_until.0 = if scenario.hopeless { Timestamp::MAX } else { now };
     }
     for key in keys {
         if let Some(configuration) = state.configurations.get_mut(key)
@@ -437,6 +562,15 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         let holder = format!("invocation-{}", state.number());
         (Ports::new(world, ahead, release), doom, holder)
     };
+    let (retention, settle) = {
+        let mut state = world.lock();
+        let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
+        let retention = state.retention_at(world.now().saturating_sub(deployed_by)).unwrap_or(scenario.retention);
+        // The operator has it higher for a while.
+        let is_calm = state.weather.message_doubles == 0;
+        let settle = if is_calm || state.chance.happens(900) { scenario.settle } else { scenario.settle + DEPLOY };
+        (retention, settle)
+    };
     let engine = ExportEngine {
         configurations: &ports,
         runs: &ports,
@@ -445,9 +579,11 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         signer: &ports,
         clock: &ports,
         settings: EngineSettings {
-            settle: scenario.settle,
-            retention: scenario.retention,
+            settle,
+            retention,
             grace: scenario.grace.saturating_sub(GRACE_MARGIN),
+            deploy_margin: DEPLOY_MARGIN,
+            max_runs_per_tenant: RUNS_PER_TENANT,
             encoder_version: ports.release.encoder_version,
             limits: ports.release.limits,
         },
@@ -463,8 +599,18 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
     match outcome {
         None | Some(Err(_)) => return true,
         Some(Ok(Ok(outcome))) => {
-            if let RunOutcome::Paused { next, .. } = outcome {
-                state.enqueue(next, now);
+            match outcome {
+                RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
+                    state.enqueue(next, now);
+                }
+                RunOutcome::Deferred { reason, next } => {
+                    let until = match reason {
+                        DeferralReason::NoFreeShare => now,
+                        DeferralReason::RegionUnreachable { until } => until,
+                    };
+                    state.enqueue(next, until.max(now).saturating_add(DEFERRAL));
+                }
+                _ => {}
             }
             // At least once: now and then the deletion is lost.
             let weather = state.weather;
@@ -473,6 +619,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             {
                 state.queue.remove(position);
             }
+            check_notes(&mut state, &ports, &message.request);
         }
         Some(Ok(Err(error))) => {
             if error.kind == ErrorKind::Internal {
@@ -485,6 +632,19 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         }
     }
     false
+}
+
+/// What somebody asked the holder of the lease for is done, tried, or in the queue.
+fn check_notes(state: &mut WorldState, ports: &Ports, request: &RunRequest) {
+    let key = &request.key;
+    let Some(items) = state.runs.get(key) else { return };
+    let Some(noted) = items.state.rerun_through.filter(|noted| *noted > items.state.exported_through()) else { return };
+    let is_tried = ports.tried_through().is_some_and(|tried| tried.max(request.through) >= noted);
+    let is_wanted = state.configurations.get(key).is_some_and(|configuration| configuration.enabled);
+    let is_queued = state.queue.iter().any(|message| message.request.key == *key);
+    if ports.tried_through().is_some() && items.lease.is_none() && !is_tried && is_wanted && !is_queued {
+        state.violations.push(format!("{key}: a run through {noted} was asked for and forgotten"));
+    }
 }
 
 /// A process holds no more pages than it may.

@@ -58,7 +58,7 @@ async fn play(blocks: u64) -> Large {
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
 
     let through = world.now().saturating_sub(MIN_SETTLE);
-    let request = |key: &ConfigurationKey| RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
+    let request = |key: &ConfigurationKey| RunRequest::new(key.clone(), through, RunTrigger::Schedule);
     let mut queue: VecDeque<RunRequest> = keys.iter().map(request).collect();
     let (mut slices, mut small_done_at, mut peak_page_bytes) = (0, 0, 0);
     while let Some(request) = queue.pop_front() {
@@ -67,7 +67,7 @@ async fn play(blocks: u64) -> Large {
         let outcome = invoke(&ports, &request, slices).await;
         peak_page_bytes = peak_page_bytes.max(ports.peak_page_bytes());
         match outcome {
-            Ok(RunOutcome::Paused { next, .. }) => queue.push_back(next),
+            Ok(RunOutcome::Paused { next, .. }) => queue.extend(next),
             Ok(_) if Some(&request.key) == keys.last() => small_done_at = slices,
             Ok(_) => {}
             Err(error) => {
@@ -76,7 +76,7 @@ async fn play(blocks: u64) -> Large {
             }
         }
     }
-    let question = Question { through, gaps_are_possible: false, runs: slices, crashes: 0 };
+    let question = Question { through, gaps_are_possible: false, lost_through: None, runs: slices, crashes: 0 };
     let verdict = check::verdict(&world.lock(), &keys, &question);
     Large { verdict, slices, small_done_at, peak_page_bytes }
 }
@@ -93,6 +93,8 @@ pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> 
         settings: EngineSettings {
             settle: MIN_SETTLE,
             retention: LONG_RETENTION,
+            deploy_margin: Duration::ZERO,
+            max_runs_per_tenant: 2,
             grace: LONG_RETENTION,
             encoder_version: ports.release.encoder_version,
             limits: ports.release.limits,

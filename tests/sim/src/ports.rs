@@ -12,19 +12,22 @@ use std::{
 use bytes::Bytes;
 use domain::{
     block::{BlockId, Shard},
-    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn},
+    circuit::Circuit,
+    configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, region::Region},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, Hex32},
     export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
     gzip::EncoderVersion,
     object_key::MARKER_NAME,
+    retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
 use export::ports::{
-    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, IntentAnswer,
-    Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer, ProbeWith, PutObject,
-    ReleaseAnswer, RunReport, RunStore, SealedDigest, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, ErrorKind,
+    IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer,
+    ProbeWith, PutObject, RegionCircuits, ReleaseAnswer, RunReport, RunStore, SealedDigest, ShareRequest, StoredItem,
+    TenantShare, TenantShares, UploadId, UploadedPart, WriteAnswer, WriteCondition,
 };
 use sha2::{Digest, Sha256};
 
@@ -38,6 +41,9 @@ pub(crate) const PAGE_BLOCKS: usize = 3;
 
 /// How long credentials last; a process that was frozen meanwhile finds them ended.
 const SESSION: Duration = Duration::from_mins(4);
+
+/// How long a request waits for an answer that doesn't come.
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 /// The fingerprint of the simulated signing key.
 pub(crate) const FINGERPRINT: Hex32 = Hex32([7; 32]);
@@ -58,16 +64,33 @@ pub(crate) struct Ports {
     /// What the code that this process runs would plan.
     pub(crate) release: Release,
     memory: Arc<Memory>,
+    /// Through when this process was asked to export, once it held the lease.
+    tried_through: Arc<Mutex<Option<Timestamp>>>,
+    /// Through when a person asked for a run, as the configuration said that this process read.
+    asked_through: Arc<Mutex<Option<Timestamp>>>,
     seen_shards: Arc<Mutex<BTreeSet<Shard>>>,
 }
 
 impl Ports {
     pub(crate) fn new(world: &Arc<World>, ahead: Duration, release: Release) -> Self {
-        Self { world: Arc::clone(world), ahead, release, memory: Arc::default(), seen_shards: Arc::default() }
+        Self {
+            world: Arc::clone(world),
+            ahead,
+            release,
+            memory: Arc::default(),
+            tried_through: Arc::default(),
+            asked_through: Arc::default(),
+            seen_shards: Arc::default(),
+        }
     }
 
     fn has(&self, bug: KnownBug) -> bool {
         self.world.has(bug)
+    }
+
+    /// Through when somebody had asked this process to export as it took the lease; `None`: it never held it.
+    pub(crate) fn tried_through(&self) -> Option<Timestamp> {
+        *self.tried_through.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The most bytes of pages that this process held at once.
@@ -121,7 +144,12 @@ impl Clock for Ports {
 impl ConfigurationStore for Ports {
     async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
         let key = key.clone();
-        self.world.call("load configuration", move |state| Ok(state.configurations.get(&key).cloned())).await
+        let found =
+            self.world.call("load configuration", move |state| Ok(state.configurations.get(&key).cloned())).await?;
+        if let Some(asked) = found.as_ref().and_then(|configuration| configuration.requested_through) {
+            *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        }
+        Ok(found)
     }
 
     async fn store_connection(
@@ -146,6 +174,17 @@ impl ConfigurationStore for Ports {
     async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
         self.world.call("store run", |_| Ok(())).await
     }
+
+    async fn clear_run_request(&self, key: &ConfigurationKey, through: Timestamp) -> Result<(), PortError> {
+        let key = key.clone();
+        let effect = move |state: &mut WorldState| {
+            if let Some(configuration) = state.configurations.get_mut(&key) {
+                configuration.requested_through = configuration.requested_through.filter(|asked| *asked > through);
+            }
+            Ok(())
+        };
+        self.world.call("clear run request", effect).await
+    }
 }
 
 impl BlockSource for Ports {
@@ -167,10 +206,10 @@ impl BlockSource for Ports {
             for (_, block) in found.by_ref().take(PAGE_BLOCKS) {
                 let mut block = block.clone();
                 block.deflate = Held::track(block.deflate, &memory);
-                page.blocks.push(block);
+                page.items.push(StoredItem::Block(block));
             }
             if found.next().is_some() {
-                page.next = page.blocks.last().map(|block| block.id.next());
+                page.next = page.items.last().map(|item| item.id().next());
             }
             Ok(page)
         };
@@ -250,12 +289,20 @@ impl BucketSink {
             if now < status.busy_until {
                 return Err(PortError::transient(operation, "503 SlowDown"));
             }
+            if now < status.silent_until {
+                return Err(PortError::customer(operation, ConnectionFailure::EndpointUnreachable, "no answer"));
+            }
             if now < status.denied_until {
                 return Err(PortError::customer(operation, ConnectionFailure::WriteDenied, "403 AccessDenied"));
             }
             effect(state, &bucket)
         };
-        self.ports.world.call(operation, guarded).await
+        let answer = self.ports.world.call(operation, guarded).await;
+        if answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable))
+        {
+            tokio::time::sleep(UNANSWERED).await;
+        }
+        answer
     }
 }
 
@@ -390,6 +437,7 @@ impl RunStore for Ports {
     ) -> Result<LeaseAnswer, PortError> {
         let (key, initial, ports) = (key.clone(), initial.clone(), self.clone());
         let (holder, now, expires_at) = (request.holder.to_owned(), request.now, request.expires_at);
+        let asked = *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner);
         let effect = move |state: &mut WorldState| {
             let items = state.runs.entry(key.clone()).or_insert_with(|| RunItems {
                 state: initial.clone(),
@@ -405,6 +453,8 @@ impl RunStore for Ports {
                 return Ok(LeaseAnswer::Held { fencing_token: items.state.fencing_token });
             }
             items.state.fencing_token += 1;
+            *ports.tried_through.lock().unwrap_or_else(PoisonError::into_inner) =
+                items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
             items.lease = Some((holder.clone(), expires_at));
             let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
             Ok(LeaseAnswer::Granted { lease, state: Box::new(ports.read(&items.state)) })
@@ -435,7 +485,10 @@ impl RunStore for Ports {
     }
 
     async fn store_window(&self, lease: &Lease, window: &Window) -> Result<(), PortError> {
-        let (window, moves_cursor) = (window.clone(), self.has(KnownBug::CursorBeforeUpload));
+        let (mut window, moves_cursor) = (window.clone(), self.has(KnownBug::CursorBeforeUpload));
+        if self.has(KnownBug::SkipNotStored) {
+            window.skipped.clear();
+        }
         let effect = move |items: &mut RunItems| {
             if moves_cursor {
                 items.state.cursor = window.to;
@@ -538,8 +591,12 @@ impl RunStore for Ports {
     }
 
     async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
+        let tried_through = Arc::clone(&self.tried_through);
         let effect = move |items: &mut RunItems| match items.state.rerun_through {
-            Some(through) if through > exported_through => ReleaseAnswer::Rerun { through },
+            Some(through) if through > exported_through => {
+                *tried_through.lock().unwrap_or_else(PoisonError::into_inner) = Some(through);
+                ReleaseAnswer::Rerun { through }
+            }
             _ => {
                 items.state.rerun_through = None;
                 items.lease = None;
@@ -549,7 +606,148 @@ impl RunStore for Ports {
         self.fenced("release lease", lease, effect).await
     }
 
-    async fn hand_over(&self, lease: &Lease) -> Result<(), PortError> {
-        self.fenced("hand over lease", lease, |items| items.lease = None).await
+    async fn hand_over(&self, lease: &Lease) -> Result<Option<Timestamp>, PortError> {
+        let forgets = self.has(KnownBug::NoteForgotten);
+        let effect = move |items: &mut RunItems| {
+            items.lease = None;
+            items.state.rerun_through.filter(|_| !forgets)
+        };
+        self.fenced("hand over lease", lease, effect).await
+    }
+
+    async fn record_lost(&self, lease: &Lease, through: Timestamp) -> Result<(), PortError> {
+        let forgets = self.has(KnownBug::LossNotRecorded);
+        let effect = move |items: &mut RunItems| {
+            if !forgets {
+                items.state.lost_through = items.state.lost_through.max(Some(through));
+            }
+        };
+        self.fenced("record lost", lease, effect).await
+    }
+
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        let forgets = self.has(KnownBug::RetentionHistoryForgotten);
+        let effect = move |state: &mut WorldState| {
+            Ok(if forgets { RetentionHistory::default() } else { state.retention_history.clone() })
+        };
+        self.world.call("read retentions", effect).await
+    }
+
+    async fn replace_retention_history(
+        &self,
+        current: &RetentionHistory,
+        history: &RetentionHistory,
+    ) -> Result<bool, PortError> {
+        let (current, history, forgets) =
+            (current.clone(), history.clone(), self.has(KnownBug::RetentionHistoryForgotten));
+        let effect = move |state: &mut WorldState| {
+            // The same again is what became of a request that was repeated.
+            let is_current = forgets || state.retention_history == current || state.retention_history == history;
+            if is_current {
+                state.retention_history = history.clone();
+            }
+            Ok(is_current)
+        };
+        self.world.call("store retentions", effect).await
+    }
+
+    async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        let tenant = tenant.clone();
+        let effect = move |state: &mut WorldState| {
+            let of_tenant = state.corrupt_blocks.iter().filter(|((owner, _), _)| *owner == tenant);
+            let known = |((_, block), is_skip_approved): (&(TenantId, BlockId), &bool)| KnownCorruptBlock {
+                block: *block,
+                is_skip_approved: *is_skip_approved,
+            };
+            Ok(of_tenant.map(known).collect())
+        };
+        self.world.call("read corrupt blocks", effect).await
+    }
+
+    async fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        _found_at: Timestamp,
+        _expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let (name, forgets) = ((tenant.clone(), block), self.has(KnownBug::CorruptBlockForgotten));
+        let effect = move |state: &mut WorldState| {
+            state.reported.insert(name.clone());
+            if !forgets {
+                state.corrupt_blocks.entry(name.clone()).or_default();
+            }
+            Ok(())
+        };
+        self.world.call("record corrupt block", effect).await
+    }
+}
+
+impl TenantShares for Ports {
+    async fn take_share(&self, request: &ShareRequest<'_>) -> Result<Option<TenantShare>, PortError> {
+        let ShareRequest { tenant, trigger, shares, holder, now, expires_at } = *request;
+        let (tenant, holder) = (tenant.clone(), holder.to_owned());
+        let effect = move |state: &mut WorldState| {
+            let is_free = |number: &u32| {
+                let taken = state.shares.get(&(tenant.clone(), trigger, *number));
+                taken.is_none_or(|(other, until)| *until <= now || *other == holder)
+            };
+            let Some(number) = (0..shares).find(is_free) else { return Ok(None) };
+            state.shares.insert((tenant.clone(), trigger, number), (holder.clone(), expires_at));
+            Ok(Some(TenantShare { tenant: tenant.clone(), trigger, number, holder: holder.clone() }))
+        };
+        self.world.call("take share", effect).await
+    }
+
+    async fn renew_share(&self, share: &TenantShare, expires_at: Timestamp) -> Result<(), PortError> {
+        let share = share.clone();
+        let effect = move |state: &mut WorldState| {
+            if let Some((holder, until)) = state.shares.get_mut(&(share.tenant.clone(), share.trigger, share.number))
+                && *holder == share.holder
+            {
+                *until = expires_at;
+            }
+            Ok(())
+        };
+        self.world.call("renew share", effect).await
+    }
+
+    async fn return_share(&self, share: &TenantShare) -> Result<(), PortError> {
+        let share = share.clone();
+        let effect = move |state: &mut WorldState| {
+            let name = (share.tenant.clone(), share.trigger, share.number);
+            if state.shares.get(&name).is_some_and(|(holder, _)| *holder == share.holder) {
+                state.shares.remove(&name);
+            }
+            Ok(())
+        };
+        self.world.call("return share", effect).await
+    }
+}
+
+impl RegionCircuits for Ports {
+    async fn circuit(&self, region: &Region) -> Result<Option<Circuit>, PortError> {
+        let region = region.clone();
+        self.world.call("read circuit", move |state| Ok(state.circuits.get(&region).cloned())).await
+    }
+
+    async fn replace_circuit(
+        &self,
+        region: &Region,
+        current: Option<&Circuit>,
+        circuit: Option<&Circuit>,
+    ) -> Result<bool, PortError> {
+        let (region, current, circuit) = (region.clone(), current.cloned(), circuit.cloned());
+        let effect = move |state: &mut WorldState| {
+            if state.circuits.get(&region) != current.as_ref() {
+                return Ok(false);
+            }
+            match circuit.clone() {
+                Some(circuit) => state.circuits.insert(region.clone(), circuit),
+                None => state.circuits.remove(&region),
+            };
+            Ok(true)
+        };
+        self.world.call("store circuit", effect).await
     }
 }

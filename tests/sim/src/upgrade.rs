@@ -51,7 +51,7 @@ async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderV
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
 
     let through = world.now().saturating_sub(MIN_SETTLE);
-    let request = RunRequest { key: key.clone(), through, trigger: RunTrigger::Schedule };
+    let request = RunRequest::new(key.clone(), through, RunTrigger::Schedule);
     let ports = |encoder_version| Ports::new(&world, Duration::ZERO, Release { encoder_version, limits: LIMITS });
     let first = ports(before);
     let doom = dies_at_poll.map_or(Doom::None, |at_poll| Doom::Dies { at_poll });
@@ -61,7 +61,8 @@ async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderV
     if let Err(error) = invoke(&ports(after), &request, 2).await {
         world.lock().violations.push(error.to_string());
     }
-    let question = Question { through, gaps_are_possible: false, runs: 2, crashes: u64::from(died) };
+    let question =
+        Question { through, gaps_are_possible: false, lost_through: None, runs: 2, crashes: u64::from(died) };
     let verdict = check::verdict(&world.lock(), &[key], &question);
     Some(Upgrade { objects_before, objects: objects(&world), verdict })
 }

@@ -9,9 +9,11 @@ use std::{
 use bytes::Bytes;
 use domain::{
     block::{BlockId, Shard, StoredBlock},
-    configuration::{ConfigurationKey, ExportConfiguration},
+    circuit::Circuit,
+    configuration::{ConfigurationKey, ExportConfiguration, region::Region},
     digest::DigestObject,
-    export_run::{RunRecord, RunRequest, RunState, WindowId},
+    export_run::{RunRecord, RunRequest, RunState, RunTrigger, WindowId},
+    retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -53,6 +55,19 @@ pub(crate) struct WorldState {
     pub(crate) violations: Vec<String>,
     /// Configurations whose destination was edited.
     pub(crate) edited: BTreeSet<ConfigurationKey>,
+    /// When time to live may delete a block, by the retention that its writer had.
+    pub(crate) expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
+    /// The operator's `RetentionDays`, from which time on.
+    pub(crate) retentions: Vec<(Timestamp, Duration)>,
+    pub(crate) retention_history: RetentionHistory,
+    /// Blocks that somebody damaged or deleted.
+    pub(crate) damaged: BTreeSet<(TenantId, BlockId)>,
+    /// What runs reported as corrupt, whatever was stored of it.
+    pub(crate) reported: BTreeSet<(TenantId, BlockId)>,
+    /// The stored records of corrupt blocks, and whether an operator has approved to leave them out.
+    pub(crate) corrupt_blocks: BTreeMap<(TenantId, BlockId), bool>,
+    pub(crate) shares: BTreeMap<(TenantId, RunTrigger, u32), (String, Timestamp)>,
+    pub(crate) circuits: BTreeMap<Region, Circuit>,
     next_number: u64,
 }
 
@@ -73,6 +88,8 @@ pub(crate) struct Bucket {
     pub(crate) busy_until: Timestamp0,
     /// Until then it answers 403.
     pub(crate) denied_until: Timestamp0,
+    /// Until then it answers nothing.
+    pub(crate) silent_until: Timestamp0,
 }
 
 /// A time that starts at the epoch by default.
@@ -117,6 +134,14 @@ impl World {
             dead_letters: Vec::new(),
             violations: Vec::new(),
             edited: BTreeSet::new(),
+            expires_at: BTreeMap::new(),
+            retentions: Vec::new(),
+            retention_history: RetentionHistory::default(),
+            damaged: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            corrupt_blocks: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            circuits: BTreeMap::new(),
             next_number: 0,
         };
         Arc::new(Self { state: Mutex::new(state), origin, started: Instant::now(), bug })
@@ -193,6 +218,23 @@ impl WorldState {
     pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {
         self.landed.entry(tenant.clone()).or_default().insert(block.id, raw);
         self.blocks.entry((tenant.clone(), shard)).or_default().insert(block.id, block);
+    }
+
+    /// The retention that a process has which was deployed by `time`.
+    pub(crate) fn retention_at(&self, time: Timestamp) -> Option<Duration> {
+        self.retentions
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= time)
+            .or(self.retentions.first())
+            .map(|(_, length)| *length)
+    }
+
+    /// Whether what lies in the table is the block that was stored.
+    pub(crate) fn is_sound(&self, tenant: &TenantId, id: BlockId) -> bool {
+        let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
+        let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));
+        found.next().is_some_and(|block| block.verify(tenant).is_ok())
     }
 
     pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {

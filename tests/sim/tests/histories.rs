@@ -56,6 +56,7 @@ fn a_corrupt_block_stops_its_tenant_alone_and_loses_nothing() {
         assert_eq!(corrupt.objects_written, 0, "{corruption:?}");
         assert!(matches!(&corrupt.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{corruption:?}");
         assert_eq!(corrupt.verdict.violations, Vec::<String>::new(), "{corruption:?}");
+        assert_eq!(corrupt.skipped, usize::from(corruption == Corruption::Foreign), "{corruption:?}");
     }
 }
 

@@ -114,12 +114,12 @@ impl From<PortError> for ApiError {
     fn from(error: PortError) -> Self {
         let PortError { kind, operation, detail } = error;
         match kind {
-            ErrorKind::Transient => {
+            ErrorKind::Transient | ErrorKind::Unreachable => {
                 tracing::warn!(operation, detail, "a dependency is busy");
                 Self::TryAgain
             }
             // No adapter that this function calls speaks for the customer's account, or holds a lease.
-            ErrorKind::Internal | ErrorKind::Customer(_) | ErrorKind::Fenced => {
+            ErrorKind::Internal | ErrorKind::Customer(_) | ErrorKind::Fenced | ErrorKind::CorruptBlock(_) => {
                 tracing::error!(operation, detail, kind = %kind, "an operation failed");
                 Self::Internal
             }

@@ -53,6 +53,10 @@ pub(super) mod attribute {
     pub(crate) const LAST_FAILURE_AT: &str = "lastFailureAt";
     /// Not there before the first run.
     pub(crate) const CONSECUTIVE_FAILURES: &str = "consecutiveFailures";
+    /// Through when a person asked for a run that has not begun; no part of the configuration that a person edits.
+    pub(crate) const REQUESTED_THROUGH: &str = "requestedThrough";
+    /// Until when no second message is sent for it, in seconds since the epoch.
+    pub(crate) const REQUESTED_UNTIL: &str = "requestedUntil";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_BY: &str = "updatedBy";
@@ -201,6 +205,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
         start_from: attributes.timestamp(attribute::START_FROM)?,
         connection: attributes.connection()?,
         progress: attributes.progress()?,
+        requested_through: attributes.optional(attribute::REQUESTED_THROUGH, |text| Timestamp::parse(text).ok())?,
         created_by: attributes.required(attribute::CREATED_BY, |text| Some(text.to_owned()))?,
         created_at: attributes.timestamp(attribute::CREATED_AT)?,
         updated_by: attributes.required(attribute::UPDATED_BY, |text| Some(text.to_owned()))?,

@@ -93,6 +93,7 @@ fn sparse() -> ExportConfiguration {
         user_arn: None,
         connection: Connection::Pending,
         progress: ExportProgress::default(),
+        requested_through: None,
         ..full
     }
 }

@@ -9,6 +9,7 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use export::ports::StoredItem;
 
 pub const PARTITION: &str = "partition";
 pub const BLOCK_ID: &str = "blockId";
@@ -73,6 +74,18 @@ pub fn to_block(mut item: Item) -> Result<StoredBlock, MalformedItem> {
         oldest_event: parsed(&item, OLDEST_EVENT_TIMESTAMP, |text| Timestamp::parse(text).ok())?,
         newest_event: parsed(&item, NEWEST_EVENT_TIMESTAMP, |text| Timestamp::parse(text).ok())?,
         deflate,
+    })
+}
+
+/// What lies under a block's ID, whether it is a block or not.
+///
+/// # Errors
+/// [`MalformedItem`] if the ID is none: then it can't be said what is missing if the item is left out.
+pub fn to_stored_item(item: Item) -> Result<StoredItem, MalformedItem> {
+    let id = parsed(&item, BLOCK_ID, |text| BlockId::parse(text).ok())?;
+    Ok(match to_block(item) {
+        Ok(block) => StoredItem::Block(block),
+        Err(error) => StoredItem::Malformed { id, detail: error.to_string() },
     })
 }
 

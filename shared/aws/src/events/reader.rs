@@ -47,16 +47,16 @@ impl BlockSource for EventTableReader {
             .await
             .map_err(|error| port_error(operation, &error))?;
         let is_last = answer.last_evaluated_key.is_none();
-        let blocks = answer.items.unwrap_or_default().into_iter().map(item::to_block).collect::<Result<Vec<_>, _>>();
-        let blocks = blocks.map_err(|error| {
+        let found = answer.items.unwrap_or_default().into_iter().map(item::to_stored_item);
+        let items = found.collect::<Result<Vec<_>, _>>().map_err(|error| {
             PortError::internal(CORRUPT_BLOCK, format!("an item of {}: {error}", partition_key(tenant, shard)))
         })?;
-        let next = match blocks.last() {
-            Some(block) if !is_last => Some(block.id.next()),
+        let next = match items.last() {
+            Some(item) if !is_last => Some(item.id().next()),
             Some(_) => None,
             None if is_last => None,
             None => return Err(PortError::internal(operation, "a page without items that was not the last")),
         };
-        Ok(BlockPage { blocks, next })
+        Ok(BlockPage { items, next })
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod attribute {
     pub const LEASE_EXPIRES_AT: &str = "leaseExpiresAt";
     pub const OPEN_WINDOW: &str = "openWindow";
     pub const RERUN_THROUGH: &str = "rerunThrough";
+    pub const LOST_THROUGH: &str = "lostThrough";
     pub const DIGEST_OBJECT: &str = "digestObject";
     /// Of an intent: how often a run set out to write its object.
     pub const ATTEMPTS: &str = "attempts";
@@ -33,6 +34,14 @@ pub(crate) mod attribute {
     pub const DIGEST: &str = "digest";
     pub const SIGNATURE: &str = "signature";
     pub const RECORD: &str = "record";
+    pub const HISTORY: &str = "history";
+    pub const CIRCUIT: &str = "circuit";
+    pub const LEASE_HOLDER: &str = "leaseHolder";
+    pub const FOUND_AT: &str = "foundAt";
+    pub const APPROVED_AT: &str = "approvedAt";
+    pub const REASON: &str = "reason";
+    /// Seconds since the epoch; the attribute that the table's time to live looks at.
+    pub const EXPIRES_AT: &str = "expiresAt";
 }
 
 pub(crate) const STATE: &str = "state";
@@ -123,6 +132,7 @@ pub(crate) fn read_state(item: &Item) -> Result<RunState, PortError> {
         fencing_token: read_number(item, attribute::FENCING_TOKEN)?,
         window: read_optional_json(item, attribute::OPEN_WINDOW)?,
         rerun_through: read_optional_time(item, attribute::RERUN_THROUGH)?,
+        lost_through: read_optional_time(item, attribute::LOST_THROUGH)?,
     })
 }
 
@@ -148,7 +158,7 @@ pub(crate) fn read_optional_time(item: &Item, name: &'static str) -> Result<Opti
     read_optional(item, name, |text| Timestamp::parse(text).ok())
 }
 
-fn read_block(item: &Item, name: &'static str) -> Result<BlockId, PortError> {
+pub(crate) fn read_block(item: &Item, name: &'static str) -> Result<BlockId, PortError> {
     read_optional(item, name, |text| BlockId::parse(text).ok())?.ok_or_else(|| corrupt(name))
 }
 

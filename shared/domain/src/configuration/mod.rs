@@ -128,6 +128,8 @@ pub struct ExportConfiguration {
     pub start_from: Timestamp,
     pub connection: Connection,
     pub progress: ExportProgress,
+    /// Through when a person asked for a run that has not begun yet. No change of the configuration, and in no version of it.
+    pub requested_through: Option<Timestamp>,
     pub created_by: String,
     pub created_at: Timestamp,
     pub updated_by: String,

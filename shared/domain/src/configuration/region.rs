@@ -15,7 +15,7 @@ const MAX_REGION_LENGTH: usize = 32;
 /// A name of the shape of an AWS region. Parsed before it can become part of a host name.
 ///
 /// Whether AWS has such a region is AWS's to say: its list grows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Region(String);
 

@@ -242,5 +242,5 @@ impl Export {
 }
 
 pub fn gap(from: Timestamp, to: Timestamp) -> Gap {
-    Gap { from, to, reason: domain::digest::GapReason::RetentionEnded }
+    Gap::retention_ended(from, to)
 }

@@ -1,0 +1,44 @@
+//! An operator's approval that exports leave a corrupt block out: docs/OPERATIONS.md, "A corrupt block".
+
+use aws::runs::SkipApprovalOutcome;
+use domain::{block::BlockId, tenant::TenantId};
+use export::ports::Clock;
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::handler::Exporter;
+
+/// The most characters of a reason.
+const MAX_REASON_LENGTH: usize = 256;
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SkipApproval {
+    tenant_id: TenantId,
+    /// As the log line with the alarm `CORRUPT_BLOCK` names it.
+    block_id: BlockId,
+    /// For those who look at it later. It is stored, and in no digest.
+    reason: String,
+}
+
+impl Exporter {
+    pub(crate) async fn approve_skip(&self, approval: SkipApproval) -> Result<SkipApproval, Error> {
+        let SkipApproval { tenant_id: tenant, block_id: block, reason } = &approval;
+        if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_LENGTH {
+            return Err(format!("reason: give 1 to {MAX_REASON_LENGTH} characters").into());
+        }
+        match self.runs.approve_skip(tenant, *block, reason, self.clock.now()).await {
+            Ok(SkipApprovalOutcome::Approved) => {
+                tracing::warn!(%tenant, %block, reason, "an operator approved that exports leave a corrupt block out");
+                Ok(approval)
+            }
+            Ok(SkipApprovalOutcome::NotFound) => {
+                Err(format!("blockId: no run of {tenant} has found the block {block} corrupt").into())
+            }
+            Err(error) => {
+                tracing::error!(%tenant, %block, %error, "the approval was not stored");
+                Err("the approval was not stored; try again".into())
+            }
+        }
+    }
+}
