@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
-    digest::{DigestReference, Gap, GapReason, MAX_DIGEST_OBJECTS},
+    digest::{DigestReference, Gap, MAX_DIGEST_OBJECTS},
     time::Timestamp,
 };
 
@@ -264,11 +264,8 @@ impl RunState {
             id,
             from: self.cursor,
             to,
-            gap: (exported_through < retention_floor).then(|| Gap {
-                from: exported_through,
-                to: retention_floor.min(through),
-                reason: GapReason::RetentionEnded,
-            }),
+            gap: (exported_through < retention_floor)
+                .then(|| Gap::retention_ended(exported_through, retention_floor.min(through))),
             started_at: now,
             plan: plan(),
             checkpoint: Checkpoint::default(),

@@ -44,7 +44,7 @@ pub(crate) async fn seal(
     };
     let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
     let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
-    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature };
+    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature, is_tagged: false };
     runs.store_digest(lease, window.id.sequence, &sealed).await
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn put(
     sealed: &SealedDigest,
     destination: &Destination,
 ) -> Result<DigestReference, PortError> {
-    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp());
+    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp(), None);
     let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
     let signature_sha256 = Hex32(Sha256::digest(&sealed.signature).into());
     // The signature first: a digest without one would look forged.

@@ -435,7 +435,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             Err(error @ InvalidDigest::UnknownVersion(_)) => {
                 return fail(BreakCode::UnknownVersion, &error.to_string());
             }
-            Err(error @ InvalidDigest::Malformed(_)) => return fail(BreakCode::InvalidDigest, &error.to_string()),
+            Err(error) => return fail(BreakCode::InvalidDigest, &error.to_string()),
         };
         self.check_identity(&digest, name)?;
         if !is_expected {

@@ -31,7 +31,7 @@ impl DigestName {
     }
 
     pub(crate) fn file(self) -> String {
-        digest_name(self.sequence, self.to)
+        digest_name(self.sequence, self.to, None)
     }
 
     pub(crate) fn signature_file(self) -> String {

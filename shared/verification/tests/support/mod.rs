@@ -141,10 +141,10 @@ impl Export {
         change(&mut digest);
         let bytes = digest.to_bytes().unwrap();
         let signature = signer.sign(&bytes);
-        let name = digest_name(self.sequence, digest.window.to);
+        let name = digest_name(self.sequence, digest.window.to, None);
         self.head = Some(DigestReference {
             bucket: self.destination.bucket_name.clone(),
-            key: digest_key(&self.destination, &self.key, self.sequence, digest.window.to),
+            key: digest_key(&self.destination, &self.key, self.sequence, digest.window.to, None),
             sha256: sha256(&bytes),
             signature_sha256: sha256(&signature),
         });
@@ -242,5 +242,5 @@ impl Export {
 }
 
 pub fn gap(from: Timestamp, to: Timestamp) -> Gap {
-    Gap { from, to, reason: domain::digest::GapReason::RetentionEnded }
+    Gap::retention_ended(from, to)
 }
