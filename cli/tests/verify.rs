@@ -31,7 +31,7 @@ struct Copy {
 impl Copy {
     fn new() -> Self {
         let signer = Signer::generate();
-        let export = Export::sample(&signer);
+        let export = Export::sample(&signer, true);
         let directory = std::env::temp_dir().join(format!("audit-export-verify-{}", uuid::Uuid::new_v4()));
         let copy = Self { directory, signer, export };
         for (name, bytes) in &copy.export.files {

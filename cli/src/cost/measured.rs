@@ -210,7 +210,7 @@ mod tests {
             object.last_block,
         );
         let mut head = digest_reference(0);
-        head.key = digest_key(&configuration.destination, &configuration.key, 0, now());
+        head.key = digest_key(&configuration.destination, &configuration.key, 0, now(), None);
         let mut open = window(1);
         open.checkpoint = delivered(1);
         let digest = Digest {

@@ -82,11 +82,11 @@ impl RunTable {
     }
 
     /// A write that finds nothing, or what an earlier attempt wrote.
-    fn put_once<const N: usize>(
+    fn put_once(
         &self,
         configuration: &ConfigurationKey,
         name: &str,
-        attributes: [(&str, AttributeValue); N],
+        attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<TransactWriteItem, BuildError> {
         let put = Put::builder()
             .table_name(&self.table)
@@ -335,15 +335,7 @@ impl RunStore for RunTable {
         digest: &SealedDigest,
     ) -> Result<SealedDigest, PortError> {
         let operation = "dynamodb:TransactWriteItems (store digest)";
-        let put = self.put_once(
-            &lease.key,
-            &item::digest_name(sequence),
-            [
-                (attribute::END_BLOCK, text(&digest.end_block)),
-                (attribute::DIGEST, AttributeValue::B(digest.bytes.to_vec().into())),
-                (attribute::SIGNATURE, AttributeValue::B(digest.signature.to_vec().into())),
-            ],
-        );
+        let put = self.put_once(&lease.key, &item::digest_name(sequence), item::digest_attributes(digest));
         match self.transact(operation, [self.fence(lease), put]).await? {
             Transaction::Done => Ok(digest.clone()),
             Transaction::Fenced => Err(PortError::fenced(operation)),

@@ -210,6 +210,8 @@ pub struct SealedDigest {
     pub bytes: Bytes,
     /// ASN.1 DER.
     pub signature: Bytes,
+    /// Whether its name has a [`domain::digest::DigestTag`]. Digests that were sealed by earlier versions have none.
+    pub is_tagged: bool,
 }
 
 /// What the state becomes when a window is in the bucket and in a digest.

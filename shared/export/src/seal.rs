@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::Destination,
-    digest::{DIGEST_VERSION, Digest, DigestReference, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
+    digest::{Digest, DigestReference, DigestTag, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
     export_run::{RunState, Window},
 };
 use sha2::{Digest as _, Sha256};
@@ -31,20 +31,21 @@ pub(crate) async fn seal(
         let detail = format!("{} intents, {} objects delivered", objects.len(), window.checkpoint.objects);
         return Err(PortError::internal("seal digest", detail));
     }
+    let gaps = window.gaps_before(end);
     let digest = Digest {
-        version: DIGEST_VERSION,
+        version: Digest::version_for(&gaps),
         tenant_id: lease.key.tenant_id.clone(),
         configuration_id: lease.key.configuration_id,
         sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
         objects,
-        gaps: window.gaps_before(end),
+        gaps,
         previous: state.head.clone(),
         signing_key: signer.fingerprint().await?,
     };
     let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
     let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
-    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature };
+    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature, is_tagged: true };
     runs.store_digest(lease, window.id.sequence, &sealed).await
 }
 
@@ -57,9 +58,10 @@ pub(crate) async fn put(
     sealed: &SealedDigest,
     destination: &Destination,
 ) -> Result<DigestReference, PortError> {
-    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp());
     let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
     let signature_sha256 = Hex32(Sha256::digest(&sealed.signature).into());
+    let tag = sealed.is_tagged.then(|| DigestTag::of_signature(signature_sha256));
+    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp(), tag);
     // The signature first: a digest without one would look forged.
     let signature_key = format!("{key}{SIGNATURE_SUFFIX}");
     for (key, bytes, sha256) in [(&signature_key, &sealed.signature, signature_sha256), (&key, &sealed.bytes, sha256)] {

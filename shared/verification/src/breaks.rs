@@ -9,6 +9,7 @@ pub enum BreakCode {
     NoDigests,
     WrongPlace,
     TruncatedChain,
+    NotWhole,
     MissingDigest,
     MissingSignature,
     AlteredDigest,
@@ -28,10 +29,11 @@ pub enum BreakCode {
 }
 
 impl BreakCode {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoDigests,
         Self::WrongPlace,
         Self::TruncatedChain,
+        Self::NotWhole,
         Self::MissingDigest,
         Self::MissingSignature,
         Self::AlteredDigest,
@@ -56,6 +58,7 @@ impl BreakCode {
             Self::NoDigests => "NO_DIGESTS",
             Self::WrongPlace => "WRONG_PLACE",
             Self::TruncatedChain => "TRUNCATED_CHAIN",
+            Self::NotWhole => "NOT_WHOLE",
             Self::MissingDigest => "MISSING_DIGEST",
             Self::MissingSignature => "MISSING_SIGNATURE",
             Self::AlteredDigest => "ALTERED_DIGEST",
@@ -82,6 +85,9 @@ impl BreakCode {
             Self::NoDigests => "There is no digest at all, so nothing can be proved.",
             Self::WrongPlace => "The digests tell of another bucket or path than the one that was looked at.",
             Self::TruncatedChain => "The newest digests are missing: the chain ends before what was expected of it.",
+            Self::NotWhole => {
+                "The whole export was required, but digests or objects of it are elsewhere or were not looked at."
+            }
             Self::MissingDigest => "A digest is not there, although the digest after it or its own signature names it.",
             Self::MissingSignature => "A digest has no signature beside it.",
             Self::AlteredDigest => {

@@ -3,9 +3,8 @@
 use domain::{
     block::BlockId,
     configuration::ConfigurationId,
-    digest::{DIGEST_FOLDER, Digest, DigestObject, DigestReference, Hex32, InvalidDigest},
+    digest::{DIGEST_FOLDER, Digest, DigestObject, DigestReference, Gap, Hex32, InvalidDigest},
     tenant::TenantId,
-    time::Timestamp,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +26,10 @@ const MAX_DIGEST_LENGTH: u64 = 400 * 1024;
 
 /// Bytes. A signature has 72 at most: two numbers of 33 with their heads (ASN.1 DER).
 const MAX_SIGNATURE_LENGTH: u64 = 128;
+
+/// What to do about a file beside the chain.
+const STRAY_ADVICE: &str = "the digest of this sequence is another file, which is proven: this one was not written by the \
+                            service. Find out who wrote it, and who may write here, then remove it";
 
 /// What is kept of a digest that is proven.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,13 @@ struct Pair {
     signature: File,
 }
 
+/// A signature without a digest.
+struct EarlySignature {
+    name: DigestName,
+    /// Whether the name is derived from these bytes.
+    fits_name: bool,
+}
+
 /// The digest before another one, as that one names it.
 #[derive(Clone, Debug)]
 struct Link {
@@ -106,7 +116,7 @@ pub(crate) struct Walk<'a, A: Archive + ?Sized> {
     digests: Vec<ProvenDigest>,
     references_here: u64,
     /// Signatures beyond the newest digest, which a run puts before their digests.
-    early_signatures: Vec<DigestName>,
+    early_signatures: Vec<EarlySignature>,
 }
 
 impl<'a, A: Archive + ?Sized> Walk<'a, A> {
@@ -200,6 +210,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             None => {}
         }
         self.judge_early_signatures();
+        self.advise_on_strays();
         Ok(())
     }
 
@@ -225,16 +236,19 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
                         return None;
                     }
                 };
-                self.compare_ends(&digest, &upper);
+                self.compare_ends(name, &digest, &upper);
                 self.link_above();
-                Some(self.prove(&digest, link.reference.sha256))
+                Some(self.prove(name, &digest, link.reference.sha256))
             }
-            // Below the first digest of all, or in a place of the chain that is another one's.
+            // Below the first digest of all, or in a place of the chain that is another one's. Names that differ in the
+            // tag alone come in no order that means anything.
             None => {
                 self.stray(pair);
                 Some(upper)
             }
-            Some(link) if name > link.name || (!link.is_here && name.sequence >= link.name.sequence) => {
+            Some(link)
+                if name.window() >= link.name.window() || (!link.is_here && name.sequence >= link.name.sequence) =>
+            {
                 self.stray(pair);
                 Some(upper)
             }
@@ -253,7 +267,9 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     fn begin_stretch(&mut self, pair: &Pair) -> Option<Upper> {
         if matches!(pair.digest, File::Missing) {
             if self.digests.is_empty() {
-                self.early_signatures.push(pair.listed.name);
+                let name = pair.listed.name;
+                let fits_name = matches!(&pair.signature, File::Read(bytes) if name.fits_signature(sha256(bytes)));
+                self.early_signatures.push(EarlySignature { name, fits_name });
             } else {
                 self.stray(pair);
             }
@@ -275,12 +291,11 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         }
         self.report.digests.stretches += 1;
         let File::Read(bytes) = &pair.digest else { return None };
-        Some(self.prove(&digest, sha256(bytes)))
+        Some(self.prove(pair.listed.name, &digest, sha256(bytes)))
     }
 
     /// Takes a digest on whose signature, link and statement are good.
-    fn prove(&mut self, digest: &Digest, sha256: Hex32) -> Upper {
-        let name = DigestName { sequence: digest.sequence, to: digest.window.to };
+    fn prove(&mut self, name: DigestName, digest: &Digest, sha256: Hex32) -> Upper {
         if self.place.is_none() {
             self.place = inferred_place(digest);
         }
@@ -345,8 +360,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     }
 
     /// Two linked digests have to meet.
-    fn compare_ends(&mut self, digest: &Digest, upper: &Upper) {
-        let name = DigestName { sequence: digest.sequence, to: digest.window.to };
+    fn compare_ends(&mut self, name: DigestName, digest: &Digest, upper: &Upper) {
         if digest.sequence.checked_add(1) != Some(upper.sequence) {
             let detail = format!("digest {} names it as the one before", upper.sequence);
             self.fail_at(BreakCode::WindowGap, name, detail);
@@ -385,14 +399,33 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         }
     }
 
-    /// A signature is put before its digest: the one that follows the newest digest may be of a run under way.
+    /// A signature is put before its digest: the one that follows the newest digest may be of a run under way. A digest
+    /// is signed once, so of several at most one is.
     fn judge_early_signatures(&mut self) {
         let next = self.digests.first().and_then(|newest| newest.name.sequence.checked_add(1));
-        for name in std::mem::take(&mut self.early_signatures) {
-            if Some(name.sequence) == next {
-                self.report.pending.add(name.signature_file());
-            } else {
+        let signatures = std::mem::take(&mut self.early_signatures);
+        let candidates = signatures.iter().filter(|signature| Some(signature.name.sequence) == next).count();
+        for EarlySignature { name, fits_name } in signatures {
+            if Some(name.sequence) != next {
                 self.fail_at(BreakCode::MissingDigest, name, "only its signature is there");
+            } else if !fits_name {
+                self.fail_at(BreakCode::BadSignature, name, "its name is not the one that this signature gives it");
+            } else if candidates > 1 {
+                let detail = format!("only its signature is there, and there are {candidates} of this sequence");
+                self.fail_at(BreakCode::MissingDigest, name, detail);
+            } else {
+                self.report.pending.add(name.signature_file());
+            }
+        }
+    }
+
+    /// Adds what to do to the breaks of files beside a proven digest of the same sequence.
+    fn advise_on_strays(&mut self) {
+        for broken in &mut self.report.breaks {
+            let (Some(sequence), Some(file)) = (broken.sequence, &broken.file) else { continue };
+            let proven = self.digests.iter().find(|digest| digest.name.sequence == sequence);
+            if proven.is_some_and(|digest| digest.name.file() != *file) {
+                broken.detail = format!("{}; {STRAY_ADVICE}", broken.detail);
             }
         }
     }
@@ -435,7 +468,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             Err(error @ InvalidDigest::UnknownVersion(_)) => {
                 return fail(BreakCode::UnknownVersion, &error.to_string());
             }
-            Err(error @ InvalidDigest::Malformed(_)) => return fail(BreakCode::InvalidDigest, &error.to_string()),
+            Err(error) => return fail(BreakCode::InvalidDigest, &error.to_string()),
         };
         self.check_identity(&digest, name)?;
         if !is_expected {
@@ -443,6 +476,9 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         }
         if expected.is_some_and(|expected| expected.signature_sha256 != sha256(signature)) {
             return fail(BreakCode::BadSignature, "it is another signature than the digest after it names");
+        }
+        if !name.fits_signature(sha256(signature)) {
+            return fail(BreakCode::ReplayedDigest, "the end of its name is not the one that its signature gives it");
         }
         if digest.to_bytes().ok().as_ref() != Some(bytes) {
             return fail(BreakCode::InvalidDigest, "its bytes are not in the one form that a digest has");
@@ -463,8 +499,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             return fail(BreakCode::SplicedChain, format!("it is of tenant {}", digest.tenant_id));
         }
         if (digest.sequence, digest.window.to) != (name.sequence, name.to) {
-            let own = DigestName { sequence: digest.sequence, to: digest.window.to }.file();
-            return fail(BreakCode::ReplayedDigest, format!("it is {own}"));
+            let detail = format!("it is digest {} through {}", digest.sequence, digest.window.to);
+            return fail(BreakCode::ReplayedDigest, detail);
         }
         Ok(())
     }
@@ -514,17 +550,20 @@ fn contradiction(digest: &Digest) -> Option<(BreakCode, String)> {
     match &digest.previous {
         None if digest.sequence > 0 => return invalid("it names no digest before it, but is not the first".to_owned()),
         Some(_) if digest.sequence == 0 => return invalid("it is the first, but names a digest before it".to_owned()),
-        Some(reference) if DigestName::of_key(&reference.key).is_none() => {
-            return invalid(format!("what it names as the digest before it is none: {}", reference.key));
-        }
-        _ => {}
+        Some(reference) => match DigestName::of_key(&reference.key) {
+            None => return invalid(format!("what it names as the digest before it is none: {}", reference.key)),
+            Some((_, name)) if !name.fits_signature(reference.signature_sha256) => {
+                return invalid(format!(
+                    "it names the digest before it with another signature's name: {}",
+                    reference.key
+                ));
+            }
+            Some(_) => {}
+        },
+        None => {}
     }
-    let mut gap_end = window.from;
-    for gap in &digest.gaps {
-        if gap.from < gap_end || gap.to < gap.from || gap.to > window.to {
-            return invalid(format!("its gap from {} to {} is not inside of its window", gap.from, gap.to));
-        }
-        gap_end = gap.to;
+    if let Some(detail) = gap_contradiction(digest) {
+        return invalid(detail);
     }
     let mut free_from = window.first_block;
     for object in &digest.objects {
@@ -550,11 +589,31 @@ fn contradiction(digest: &Digest) -> Option<(BreakCode, String)> {
         if object.oldest_event > object.newest_event {
             return invalid(format!("an object's oldest event is newer than its newest: {key}"));
         }
-        let received = |at: Timestamp| digest.gaps.iter().any(|gap| gap.from <= at && at < gap.to);
-        if received(object.first_block.timestamp()) {
+        // A skipped block may lie between the first and the last, but is neither.
+        if digest.gaps.iter().any(|gap| gap.holds(object.first_block) || gap.holds(object.last_block)) {
             return invalid(format!("an object lies in a gap: {key}"));
         }
         free_from = object.last_block.next();
+    }
+    None
+}
+
+/// What makes no sense in a digest's gaps: they have to be in order, apart and inside of its window.
+fn gap_contradiction(digest: &Digest) -> Option<String> {
+    let window = digest.window;
+    let mut free_from = BlockId::lowest_at(window.from);
+    for Gap { from, to, block, .. } in &digest.gaps {
+        if let Some(block) = *block {
+            if block < window.first_block.max(free_from) || block >= window.end_block {
+                return Some(format!("its skipped block {block} is not inside of its window, or lies in another gap"));
+            }
+            free_from = block.next();
+        } else {
+            if BlockId::lowest_at(*from) < free_from || to < from || *to > window.to {
+                return Some(format!("its gap from {from} to {to} is not inside of its window, or overlaps another"));
+            }
+            free_from = BlockId::lowest_at(*to);
+        }
     }
     None
 }

@@ -22,6 +22,7 @@ pub use breaks::{Break, BreakCode};
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
 pub use place::{InvalidPlace, Place};
 pub use report::{
-    Circumstances, DigestSummary, Elsewhere, Expectation, KeyUse, NamedFiles, ObjectSummary, Period, Report, Verdict,
+    Circumstances, DigestSummary, Elsewhere, Expectation, KeyUse, NamedFiles, ObjectSummary, Period, Report,
+    SequenceRange, Verdict,
 };
 pub use verifier::{MAX_CONCURRENCY, Options, Progress, verify};

@@ -2,7 +2,7 @@
 
 use domain::{
     block::BlockId,
-    digest::{DIGEST_FOLDER, SIGNATURE_SUFFIX, digest_name},
+    digest::{DIGEST_FOLDER, DigestTag, Hex32, SIGNATURE_SUFFIX, digest_name},
     object_key::data_object_name,
     time::Timestamp,
 };
@@ -15,13 +15,19 @@ const COMPACT_TIME_LENGTH: usize = 19;
 pub(crate) struct DigestName {
     pub(crate) sequence: u64,
     pub(crate) to: Timestamp,
+    /// `None` in the names of digests that were sealed by earlier versions of the service.
+    pub(crate) tag: Option<DigestTag>,
 }
 
 impl DigestName {
     /// `None` unless `name` is exactly what [`digest_name`] makes.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let (sequence, time) = name.strip_prefix(DIGEST_FOLDER)?.strip_suffix(".json")?.split_once('_')?;
-        let parsed = Self { sequence: sequence.parse().ok()?, to: parse_compact_time(time)? };
+        let (sequence, rest) = name.strip_prefix(DIGEST_FOLDER)?.strip_suffix(".json")?.split_once('_')?;
+        let (time, tag) = match rest.split_once('_') {
+            Some((time, tag)) => (time, Some(tag.parse().ok()?)),
+            None => (rest, None),
+        };
+        let parsed = Self { sequence: sequence.parse().ok()?, to: parse_compact_time(time)?, tag };
         (parsed.file() == name).then_some(parsed)
     }
 
@@ -31,7 +37,17 @@ impl DigestName {
     }
 
     pub(crate) fn file(self) -> String {
-        digest_name(self.sequence, self.to)
+        digest_name(self.sequence, self.to, self.tag)
+    }
+
+    /// What the name says of the digest's window, without its tag.
+    pub(crate) fn window(self) -> (u64, Timestamp) {
+        (self.sequence, self.to)
+    }
+
+    /// Whether a digest whose signature has this SHA-256 can have this name.
+    pub(crate) fn fits_signature(self, signature_sha256: Hex32) -> bool {
+        self.tag.is_none_or(|tag| tag == DigestTag::of_signature(signature_sha256))
     }
 
     pub(crate) fn signature_file(self) -> String {
@@ -79,11 +95,15 @@ mod tests {
 
     #[test]
     fn names_are_read_back_and_have_one_spelling() {
-        let name = DigestName { sequence: 7, to: Timestamp::parse("2026-11-22T02:00:00.001Z").unwrap() };
+        let name = DigestName { sequence: 7, to: Timestamp::parse("2026-11-22T02:00:00.001Z").unwrap(), tag: None };
         assert_eq!(name.file(), "_digests/0000000007_20261122T020000001Z.json");
-        assert_eq!(DigestName::parse(&name.file()), Some(name));
-        assert_eq!(DigestName::parse_signature(&name.signature_file()), Some(name));
-        assert_eq!(DigestName::of_key(&format!("a/b/{}", name.file())), Some(("a/b", name)));
+        let tagged = DigestName { tag: Some(DigestTag::of_signature(Hex32([0xab; 32]))), ..name };
+        assert_eq!(tagged.file(), "_digests/0000000007_20261122T020000001Z_abababababababab.json");
+        for name in [name, tagged] {
+            assert_eq!(DigestName::parse(&name.file()), Some(name));
+            assert_eq!(DigestName::parse_signature(&name.signature_file()), Some(name));
+            assert_eq!(DigestName::of_key(&format!("a/b/{}", name.file())), Some(("a/b", name)));
+        }
         for bad in [
             "",
             "_digests/",
@@ -95,9 +115,16 @@ mod tests {
             "_digests/0000000007_20261122x020000001Z.json",
             "_digests/0000000007_20261122T02000é001Z.json",
             "_digests/a/0000000007_20261122T020000001Z.json",
+            "_digests/0000000007_20261122T020000001Z_.json",
+            "_digests/0000000007_20261122T020000001Z_ABABABABABABABAB.json",
+            "_digests/0000000007_20261122T020000001Z_ababababababab.json",
+            "_digests/0000000007_20261122T020000001Z_abababababababab_.json",
         ] {
             assert_eq!(DigestName::parse(bad), None, "{bad}");
         }
+        // The walk relies on it: names are listed in the order of what they say.
+        let names = [name.file(), name.signature_file(), tagged.file(), tagged.signature_file()];
+        assert!(names.is_sorted() && name < tagged);
         let block = BlockId::from_parts(name.to, 5);
         let object = data_object_name(block, block.next());
         assert_eq!(first_block_of(&object), Some(block));

@@ -34,6 +34,8 @@ pub struct Report {
     /// Whether that means everything since the first digest of the configuration: nothing is elsewhere, and nothing was
     /// left out.
     pub is_whole: bool,
+    /// Whether the caller required it: then an export that is not whole is broken.
+    pub whole_required: bool,
     #[serde(flatten)]
     pub circumstances: Circumstances,
     pub tenant_id: Option<TenantId>,
@@ -47,9 +49,13 @@ pub struct Report {
     /// What the caller expected of the newest digests.
     pub expectation: Expectation,
     pub digests: DigestSummary,
+    /// The sequences before and between those that are proven here, the oldest first: their digests are in another
+    /// place, were removed or are broken. How far a stretch before such a range once reached is not proven.
+    pub unproven_digests: Vec<SequenceRange>,
     /// What the proven digests tell, and how much of it was checked.
     pub objects: ObjectSummary,
-    /// Times whose events were not exported, because their retention had ended: signed, so not a break.
+    /// Received events that are in no object, because their retention had ended or their block was skipped: signed, so
+    /// not a break.
     pub gaps: Vec<Gap>,
     pub gap_count: u64,
     /// In the order of their last use, the newest first.
@@ -112,6 +118,14 @@ pub struct DigestSummary {
     pub head_sha256: Option<Hex32>,
     /// Unbroken stretches of the chain: 1, unless the destination was changed back and forth or something is broken.
     pub stretches: u64,
+}
+
+/// Sequences of digests, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SequenceRange {
+    pub first_sequence: u64,
+    pub last_sequence: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use domain::time::Timestamp;
+use domain::{digest::GapReason, time::Timestamp};
 
-use crate::report::{NamedFiles, Report, Verdict};
+use crate::report::{NamedFiles, Report, SequenceRange, Verdict};
 
 /// The most lines of one list; the JSON form has more.
 const MAX_LINES: usize = 10;
@@ -34,6 +34,16 @@ impl<T: Display> Display for Optional<T> {
         match &self.0 {
             Some(value) => value.fmt(formatter),
             None => formatter.write_str("-"),
+        }
+    }
+}
+
+impl Display for SequenceRange {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.first_sequence == self.last_sequence {
+            write!(formatter, "{}", self.first_sequence)
+        } else {
+            write!(formatter, "{} to {}", self.first_sequence, self.last_sequence)
         }
     }
 }
@@ -71,6 +81,7 @@ impl Display for Report {
         writeln!(formatter, "Verification of an audit-log export\n")?;
         self.write_head(formatter)?;
         self.write_numbers(formatter)?;
+        self.write_unproven(formatter)?;
         self.write_breaks(formatter)?;
         self.write_keys(formatter)?;
         self.write_gaps(formatter)?;
@@ -84,6 +95,11 @@ impl Report {
     fn write_head(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let verdict = match self.verdict {
             Verdict::Complete if self.is_whole => format!("COMPLETE through {}", Optional(self.complete_through)),
+            Verdict::Complete if self.digests.stretches > 1 => format!(
+                "COMPLETE through {}, for the {} parts that are here",
+                Optional(self.complete_through),
+                self.digests.stretches
+            ),
             Verdict::Complete => {
                 let from = self.period.map(|period| period.from);
                 format!(
@@ -143,6 +159,32 @@ impl Report {
         line(formatter, "Bytes", format_args!("{} raw, {} stored", objects.raw_bytes, objects.stored_bytes))
     }
 
+    fn write_unproven(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let ranges = &self.unproven_digests;
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        writeln!(formatter, "\nDigests that are not proven here ({})", ranges.len())?;
+        let shown = ranges.len().min(MAX_LINES);
+        for range in ranges.iter().take(shown) {
+            match range.first_sequence.checked_sub(1) {
+                Some(end) => writeln!(
+                    formatter,
+                    "  {range}: whether digest {end} was the last one here before them is not proven by this place alone"
+                )?,
+                None => {
+                    writeln!(formatter, "  {range}: whether any of them was here is not proven by this place alone")?
+                }
+            }
+        }
+        more(formatter, ranges.len() as u64, shown)?;
+        writeln!(
+            formatter,
+            "  Verify the place that holds them: its report names the digest before them, with a SHA-256 for --expect-head."
+        )?;
+        writeln!(formatter, "  With --require-whole, such an export is broken.")
+    }
+
     fn write_breaks(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         if self.break_count == 0 {
             return Ok(());
@@ -180,10 +222,25 @@ impl Report {
         if self.gap_count == 0 {
             return Ok(());
         }
-        writeln!(formatter, "\nGaps: the events' retention ended before they could be exported ({})", self.gap_count)?;
+        writeln!(
+            formatter,
+            "\nGaps, signed by the service: received events that are in no object ({})",
+            self.gap_count
+        )?;
         let shown = self.gaps.len().min(MAX_LINES);
         for gap in self.gaps.iter().take(shown) {
-            writeln!(formatter, "  received {} to {}", gap.from, gap.to)?;
+            match (gap.reason, gap.block) {
+                (GapReason::BlockCorrupt, Some(block)) => writeln!(
+                    formatter,
+                    "  received {}: block {block} was damaged, and the operator approved to skip it",
+                    gap.from
+                )?,
+                (GapReason::RetentionEnded | GapReason::BlockCorrupt, _) => writeln!(
+                    formatter,
+                    "  received {} to {}: their retention ended before they could be exported",
+                    gap.from, gap.to
+                )?,
+            }
         }
         more(formatter, self.gap_count, shown)
     }

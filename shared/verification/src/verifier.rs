@@ -5,17 +5,21 @@ use domain::{block::BlockId, configuration::ConfigurationId, time::Timestamp};
 use crate::{
     archive::{Archive, ReadError},
     breaks::{Break, BreakCode},
-    chain::{Chain, Walk},
+    chain::{Before, Chain, Walk},
     keys::PublicKeys,
     objects,
     place::Place,
     report::{
-        Circumstances, DigestSummary, Elsewhere, Expectation, NamedFiles, ObjectSummary, Period, Report, Verdict,
+        Circumstances, DigestSummary, Elsewhere, Expectation, MAX_LISTED, NamedFiles, ObjectSummary, Period, Report,
+        SequenceRange, Verdict,
     },
 };
 
 /// The most files that are read at the same time.
 pub const MAX_CONCURRENCY: usize = 64;
+
+/// The most ranges of sequences that one sentence names; the report lists more.
+const MAX_RANGES_IN_DETAIL: usize = 5;
 
 /// What to verify against.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Options {
     pub concurrency: usize,
     /// Looks at no older digest than the one that answers for this time.
     pub since: Option<Timestamp>,
+    /// Counts an export as broken unless all of it, from the first digest of the configuration on, is linked here.
+    pub whole_required: bool,
     pub expectation: Expectation,
 }
 
@@ -44,6 +50,7 @@ impl Options {
             deep: false,
             concurrency: 8,
             since: None,
+            whole_required: false,
             expectation: Expectation::default(),
         }
     }
@@ -76,18 +83,54 @@ pub async fn verify<A: Archive + ?Sized>(
     let mut report = empty(circumstances, options);
     let chain = Walk::new(archive, options, progress, &mut report).run().await?;
     check_expectation(&chain, options.expectation, &mut report);
+    report.unproven_digests = unproven(&chain, options.since);
     if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {
         report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
         objects::check(archive, options, progress, &chain, &mut report).await?;
         check_place(&chain, &mut report);
     }
+    let from_the_first = report.digests.first_sequence == Some(0) && report.digests.stretches == 1;
+    let is_whole = from_the_first && report.elsewhere.objects.count == 0;
+    if options.whole_required && !is_whole {
+        let detail = not_whole(&report);
+        report.push(Break { code: BreakCode::NotWhole, file: None, sequence: None, detail });
+    }
     if report.break_count == 0 {
         report.verdict = Verdict::Complete;
         report.complete_through = report.period.map(|period| period.to);
-        let from_the_first = report.digests.first_sequence == Some(0) && report.digests.stretches == 1;
-        report.is_whole = from_the_first && report.elsewhere.objects.count == 0;
+        report.is_whole = is_whole;
     }
     Ok(report)
+}
+
+/// The sequences before and between those that are proven, without those that the caller left out.
+fn unproven(chain: &Chain, since: Option<Timestamp>) -> Vec<SequenceRange> {
+    let mut ranges = Vec::new();
+    let mut next = 0;
+    for (index, digest) in chain.digests.iter().enumerate() {
+        let sequence = digest.name.sequence;
+        let is_left_out = index == 0 && since.is_some_and(|since| digest.first_block.timestamp() <= since);
+        if digest.before != Before::Linked && !is_left_out && next < sequence && ranges.len() < MAX_LISTED {
+            ranges.push(SequenceRange { first_sequence: next, last_sequence: sequence - 1 });
+        }
+        next = sequence.saturating_add(1);
+    }
+    ranges
+}
+
+/// What is missing to the whole.
+fn not_whole(report: &Report) -> String {
+    let mut missing: Vec<String> =
+        report.unproven_digests.iter().take(MAX_RANGES_IN_DETAIL).map(ToString::to_string).collect();
+    if report.unproven_digests.len() > MAX_RANGES_IN_DETAIL {
+        missing.push("others".to_owned());
+    }
+    match (missing.is_empty(), report.since, report.elsewhere.objects.count) {
+        (false, ..) => format!("not proven here: digests {}", missing.join(", ")),
+        (true, Some(since), _) => format!("digests before {since} were not looked at"),
+        (true, None, 0) => "no digest is proven here".to_owned(),
+        (true, None, objects) => format!("objects that digests name in other places, and that are not here: {objects}"),
+    }
 }
 
 fn empty(circumstances: Circumstances, options: &Options) -> Report {
@@ -95,6 +138,7 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
         verdict: Verdict::Broken,
         complete_through: None,
         is_whole: false,
+        whole_required: options.whole_required,
         circumstances,
         tenant_id: None,
         configuration_id: None,
@@ -103,6 +147,7 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
         since: options.since,
         expectation: options.expectation,
         digests: DigestSummary::default(),
+        unproven_digests: Vec::new(),
         objects: ObjectSummary::default(),
         gaps: Vec::new(),
         gap_count: 0,

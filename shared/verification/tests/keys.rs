@@ -57,7 +57,7 @@ fn openssl_agrees() {
         return;
     }
     let signer = Signer::generate();
-    let export = Export::sample(&signer);
+    let export = Export::sample(&signer, true);
     let folder = std::env::temp_dir().join(format!("verification-{}-{}", std::process::id(), signer.fingerprint()));
     std::fs::create_dir(&folder).unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::bucket::BucketName,
-    digest::{DigestReference, Hex32, SIGNATURE_SUFFIX},
+    digest::{Digest, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_name},
+    object_key,
     tenant::TenantId,
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
-use verification::{BreakCode, Circumstances, Options, PublicKeys, Report, Verdict, verify};
+use verification::{BreakCode, Circumstances, Options, PublicKeys, Report, SequenceRange, Verdict, verify};
 
 struct Case {
     export: Export,
@@ -22,8 +23,13 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
+        Self::with_names(true)
+    }
+
+    /// With digests that are named as today (`is_tagged`), or as earlier versions named them.
+    fn with_names(is_tagged: bool) -> Self {
         let signer = Signer::generate();
-        let export = Export::sample(&signer);
+        let export = Export::sample(&signer, is_tagged);
         let mut keys = PublicKeys::default();
         keys.add_pem(&signer.public_key_pem()).unwrap();
         let mut options = Options::new(keys);
@@ -218,7 +224,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.change_digest(&Signer::generate(), 4, |digest| digest.objects.clear());
     }, Some(BreakCode::BadSignature)),
     ("make everything anew with a foreign key", |case| {
-        case.export = Export::sample(&Signer::generate());
+        case.export = Export::sample(&Signer::generate(), case.export.is_tagged);
     }, Some(BreakCode::WrongKey)),
     ("no key at all", |case| case.options.keys = PublicKeys::default(), Some(BreakCode::WrongKey)),
     ("a digest signed twice with other contents", |case| {
@@ -232,36 +238,36 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::ForkedChain)),
     ("splice: another configuration's digest as the newest", |case| {
-        let mut other = Export::new("acme", OTHER_CONFIGURATION);
+        let mut other = other_export(case);
         for _ in 0..6 { other.add_window(&case.signer, &[]); }
         case.export.put_digest(&other.digests[5], other.files[&other.digests[5]].to_vec(), other.files[&other.signature(5)].to_vec());
     }, Some(BreakCode::SplicedChain)),
     ("splice: another configuration's digest as the newest, of unknown origin", |case| {
         case.options.place = None;
-        let mut other = Export::new("acme", OTHER_CONFIGURATION);
+        let mut other = other_export(case);
         for _ in 0..6 { other.add_window(&case.signer, &[]); }
         case.export.put_digest(&other.digests[5], other.files[&other.digests[5]].to_vec(), other.files[&other.signature(5)].to_vec());
     }, Some(BreakCode::SplicedChain)),
     ("splice: another configuration's digest in the middle", |case| {
-        let other = { let mut other = Export::new("acme", OTHER_CONFIGURATION); for _ in 0..3 { other.add_window(&case.signer, &[]); } other };
+        let other = { let mut other = other_export(case); for _ in 0..3 { other.add_window(&case.signer, &[]); } other };
         case.export.put_digest(&other.digests[2], other.files[&other.digests[2]].to_vec(), other.files[&other.signature(2)].to_vec());
     }, Some(BreakCode::SplicedChain)),
     ("splice: another tenant's digest in the middle", |case| {
         case.export.change_digest(&case.signer, 2, |digest| digest.tenant_id = TenantId::parse("evil").unwrap());
     }, Some(BreakCode::SplicedChain)),
     ("splice: the old half of another chain", |case| {
-        let other = { let mut other = Export::new("acme", OTHER_CONFIGURATION); for _ in 0..3 { other.add_window(&case.signer, &[1]); } other };
+        let other = { let mut other = other_export(case); for _ in 0..3 { other.add_window(&case.signer, &[1]); } other };
         for sequence in 0..3 {
             case.export.put_digest(&other.digests[sequence], other.files[&other.digests[sequence]].to_vec(), other.files[&other.signature(sequence)].to_vec());
         }
     }, Some(BreakCode::SplicedChain)),
     ("the whole export of another configuration", |case| {
-        case.export = Export::new("acme", OTHER_CONFIGURATION);
+        case.export = other_export(case);
         case.export.add_window(&case.signer, &[1]);
     }, Some(BreakCode::SplicedChain)),
     ("the whole export of another configuration, in a folder of this one's name", |case| {
         case.options.configuration_id = case.options.place.take().map(|place| place.configuration_id());
-        case.export = Export::new("acme", OTHER_CONFIGURATION);
+        case.export = other_export(case);
         case.export.add_window(&case.signer, &[1]);
     }, Some(BreakCode::SplicedChain)),
     ("a changed window", |case| {
@@ -317,17 +323,15 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::InvalidDigest)),
     ("an unknown version", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 2);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 3);
     }, Some(BreakCode::UnknownVersion)),
     ("an unknown version in the middle", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 2);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 3);
         case.export.add_window(&case.signer, &[]);
     }, Some(BreakCode::UnknownVersion)),
     ("a signed digest in another spelling", |case| {
-        let name = case.export.digests[4].clone();
-        let bytes = [case.export.files[&name].as_ref(), b"\n"].concat();
-        let signature = case.signer.sign(&bytes);
-        case.export.put_digest(&name, bytes, signature);
+        let bytes = [case.export.files[&case.export.digests[4]].as_ref(), b"\n"].concat();
+        case.export.sign_again(&case.signer, 4, bytes);
     }, Some(BreakCode::InvalidDigest)),
     ("signed bytes that are no digest", |case| {
         let signature = case.signer.sign(b"{}");
@@ -403,6 +407,149 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.add_window_with(&case.signer, &[1], |digest| digest.gaps.push(gap(digest.window.from, at("2026-11-22T07:00:00Z"))));
     }, Some(BreakCode::InvalidDigest)),
 
+    // Planted names
+    ("plant a digest of the newest sequence with another tag", |case| {
+        plant(case, 4, Some(LOWEST_TAG), Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest of the newest sequence that is listed behind it", |case| {
+        plant(case, 4, Some(HIGHEST_TAG), Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest of the newest sequence without a tag", |case| {
+        case.export = Export::sample(&case.signer, true);
+        plant(case, 4, None, Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest in the middle with another tag", |case| {
+        plant(case, 2, Some(LOWEST_TAG), Some(b"x"));
+        plant(case, 2, Some(HIGHEST_TAG), Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest in the middle without a tag", |case| {
+        case.export = Export::sample(&case.signer, true);
+        plant(case, 2, None, Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest of the next sequence", |case| {
+        plant(case, 5, Some(LOWEST_TAG), Some(b"x"));
+    }, Some(BreakCode::BadSignature)),
+    ("plant a digest without a signature", |case| {
+        plant(case, 4, Some(HIGHEST_TAG), Some(b"x"));
+        case.export.files.remove(&format!("{}{SIGNATURE_SUFFIX}", planted_name(4, Some(HIGHEST_TAG))));
+    }, Some(BreakCode::MissingSignature)),
+    ("plant a signature of the newest sequence with another tag", |case| {
+        plant(case, 4, Some(HIGHEST_TAG), None);
+    }, Some(BreakCode::MissingDigest)),
+    ("plant a signature in the middle with another tag", |case| {
+        plant(case, 2, Some(LOWEST_TAG), None);
+    }, Some(BreakCode::MissingDigest)),
+    ("plant a signature of the next sequence whose tag is not its own", |case| {
+        plant(case, 5, Some(LOWEST_TAG), None);
+    }, Some(BreakCode::BadSignature)),
+    ("one signature of the next sequence: of a run under way", |case| {
+        let tag = DigestTag::of_signature(sha256(b"a signature")).to_string();
+        plant_files(case, 5, Some(&tag), None, b"a signature");
+    }, None),
+    ("two signatures of the next sequence", |case| {
+        for signature in [&b"a signature"[..], b"another"] {
+            let tag = DigestTag::of_signature(sha256(signature)).to_string();
+            plant_files(case, 5, Some(&tag), None, signature);
+        }
+    }, Some(BreakCode::MissingDigest)),
+    ("copy the newest digest under another tag", |case| {
+        copy_of_digest(case, 4, Some(HIGHEST_TAG));
+    }, Some(BreakCode::ReplayedDigest)),
+    ("copy a digest of the middle under another tag", |case| {
+        copy_of_digest(case, 2, Some(HIGHEST_TAG));
+    }, Some(BreakCode::ReplayedDigest)),
+    ("rename the newest digest", |case| {
+        copy_of_digest(case, 4, Some(HIGHEST_TAG));
+        case.export.remove_digest(4);
+    }, Some(BreakCode::ReplayedDigest)),
+    ("rename a digest of the middle", |case| {
+        copy_of_digest(case, 2, Some(LOWEST_TAG));
+        case.export.remove_digest(2);
+    }, Some(BreakCode::ReplayedDigest)),
+    ("copy a tagged digest without its tag", |case| {
+        case.export = Export::sample(&case.signer, true);
+        copy_of_digest(case, 2, None);
+    }, Some(BreakCode::ForkedChain)),
+    ("copy an untagged digest under the tag that it would have", |case| {
+        case.export = Export::sample(&case.signer, false);
+        let tag = DigestTag::of_signature(sha256(&case.export.files[&case.export.signature(2)])).to_string();
+        copy_of_digest(case, 2, Some(&tag));
+    }, Some(BreakCode::ForkedChain)),
+    ("the service was updated: untagged digests, then tagged ones", |case| {
+        case.export = Export::sample(&case.signer, false);
+        case.export.is_tagged = true;
+        case.export.add_window(&case.signer, &[2]);
+        case.export.add_window(&case.signer, &[3]);
+        case.options.whole_required = true;
+    }, None),
+    ("a signed reference whose name is not of the signature that it names", |case| {
+        case.export = Export::sample(&case.signer, true);
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            if let Some(previous) = &mut digest.previous { previous.signature_sha256 = Hex32([7; 32]); }
+        });
+    }, Some(BreakCode::InvalidDigest)),
+
+    // Skipped blocks
+    ("a skipped block", |case| skip(case, &[], |digest| vec![at_start(digest).next()]), None),
+    ("a skipped block between the blocks of an object", |case| {
+        let mut objects = case.export.add_objects(&[1, 1]);
+        let second = objects.pop().unwrap();
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.gaps = vec![Gap::of_corrupt_block(objects[0].last_block.next())];
+            digest.version = Digest::version_for(&digest.gaps);
+            digest.objects = objects;
+            digest.objects.push(second);
+        });
+    }, None),
+    ("two skipped blocks of one millisecond", |case| {
+        skip(case, &[], |digest| vec![at_start(digest).next(), at_start(digest).next().next()]);
+    }, None),
+    ("the same block skipped twice", |case| {
+        skip(case, &[], |digest| vec![at_start(digest).next(), at_start(digest).next()]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("skipped blocks out of order", |case| {
+        skip(case, &[], |digest| vec![at_start(digest).next(), at_start(digest)]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block of after the window", |case| {
+        skip(case, &[], |digest| vec![digest.window.end_block]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block of before the window", |case| {
+        skip(case, &[], |digest| vec![at_start(digest).previous()]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block that is the first of an object", |case| {
+        skip(case, &[4], |digest| vec![digest.objects[0].first_block]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block that is the last of an object", |case| {
+        skip(case, &[4], |digest| vec![digest.objects[0].last_block]);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block of past the retention", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.gaps = vec![gap(digest.window.from, at("2026-11-22T07:00:00Z")), Gap::of_corrupt_block(at_start(digest).next())];
+            digest.version = Digest::version_for(&digest.gaps);
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block after what is past the retention", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            let block = BlockId::lowest_at(at("2026-11-22T07:00:00Z"));
+            digest.gaps = vec![gap(digest.window.from, block.timestamp()), Gap::of_corrupt_block(block)];
+            digest.version = Digest::version_for(&digest.gaps);
+        });
+    }, None),
+    ("a skipped block in a digest of version 1", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.gaps = vec![Gap::of_corrupt_block(at_start(digest).next())];
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("version 2 without a skipped block", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 2);
+    }, Some(BreakCode::InvalidDigest)),
+    ("a skipped block with the reason of another gap", |case| {
+        case.export.add_window_with(&case.signer, &[], |digest| {
+            digest.gaps = vec![Gap { reason: GapReason::RetentionEnded, ..Gap::of_corrupt_block(at_start(digest).next()) }];
+            digest.version = 2;
+        });
+    }, Some(BreakCode::InvalidDigest)),
+
     // Places
     ("another destination from the fourth digest on", |case| move_after(case, 3), None),
     ("another destination, and its first digest is lost", |case| {
@@ -422,6 +569,28 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.destination = here;
         case.export.add_window(&case.signer, &[2]);
     }, None),
+    ("the whole was required, and is here", |case| case.options.whole_required = true, None),
+    ("the whole was required, and the destination was changed", |case| {
+        move_after(case, 3);
+        case.options.whole_required = true;
+    }, Some(BreakCode::NotWhole)),
+    ("the whole was required, and the destination went away and came back", |case| {
+        away_and_back(case);
+        case.options.whole_required = true;
+    }, Some(BreakCode::NotWhole)),
+    ("the destination went away and came back, and the end of the old stretch was cut off, unnoticed", |case| {
+        away_and_back(case);
+        cut_off(case, 3);
+    }, None),
+    ("the destination went away and came back, and the end that was cut off is expected", |case| {
+        away_and_back(case);
+        case.options.expectation.head = Some(sha256(&case.export.files[&case.export.digests[3]]));
+        cut_off(case, 3);
+    }, Some(BreakCode::TruncatedChain)),
+    ("the whole was required, and only what is new was looked at", |case| {
+        case.options.since = Some(at("2026-11-22T01:00:00Z"));
+        case.options.whole_required = true;
+    }, Some(BreakCode::NotWhole)),
     ("a copy in another bucket", |case| {
         case.options.place = Some(format!("s3://copy/{CONFIGURATION}").parse().unwrap());
     }, None),
@@ -451,10 +620,94 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     }, Some(BreakCode::MissingDigest)),
 ];
 
+/// An export of another configuration of the same tenant, without anything in it.
+fn other_export(case: &Case) -> Export {
+    Export { is_tagged: case.export.is_tagged, ..Export::new("acme", OTHER_CONFIGURATION) }
+}
+
+const LOWEST_TAG: &str = "0000000000000000";
+const HIGHEST_TAG: &str = "ffffffffffffffff";
+
+/// The name of the sample's digest of a sequence, or of the one that would follow, with another tag.
+fn planted_name(sequence: u64, tag: Option<&str>) -> String {
+    let tag = tag.map(|tag| tag.parse().unwrap());
+    digest_name(sequence, at("2026-11-21T22:00:00Z").saturating_add(support::WINDOW * sequence as u32), tag)
+}
+
+fn plant_files(case: &mut Case, sequence: u64, tag: Option<&str>, digest: Option<&[u8]>, signature: &[u8]) {
+    let name = planted_name(sequence, tag);
+    case.export.files.insert(format!("{name}{SIGNATURE_SUFFIX}"), Bytes::copy_from_slice(signature));
+    if let Some(digest) = digest {
+        case.export.files.insert(name, Bytes::copy_from_slice(digest));
+    }
+}
+
+fn plant(case: &mut Case, sequence: u64, tag: Option<&str>, digest: Option<&[u8]>) {
+    plant_files(case, sequence, tag, digest, b"x");
+}
+
+/// Puts a digest and its signature under another tag, too.
+fn copy_of_digest(case: &mut Case, sequence: usize, tag: Option<&str>) {
+    let digest = case.export.files[&case.export.digests[sequence]].clone();
+    let signature = case.export.files[&case.export.signature(sequence)].clone();
+    plant_files(case, sequence as u64, tag, Some(&digest), &signature);
+}
+
+fn at_start(digest: &Digest) -> BlockId {
+    digest.window.first_block
+}
+
+/// Adds a window whose digest skips blocks.
+fn skip(case: &mut Case, objects: &[u64], blocks: fn(&Digest) -> Vec<BlockId>) {
+    case.export.add_window_with(&case.signer, objects, |digest| {
+        digest.gaps = blocks(digest).into_iter().map(Gap::of_corrupt_block).collect();
+        digest.version = Digest::version_for(&digest.gaps);
+    });
+}
+
+/// Digests 0 to 3 are here, 4 and 5 in another bucket, 6 and 7 here again.
+fn away_and_back(case: &mut Case) {
+    let here = case.export.destination.clone();
+    case.export.remove_digest(4);
+    case.export.files.remove(&case.export.objects[6]);
+    let previous = case.export.digest(3);
+    case.export.head = Some(reference_to(case, 3));
+    (case.export.sequence, case.export.cursor) = (4, previous.window.end_block);
+    case.export.digests.truncate(4);
+    case.export.destination.bucket_name = BucketName::parse("other-audit").unwrap();
+    case.export.add_window(&case.signer, &[]);
+    case.export.add_window(&case.signer, &[]);
+    case.export.remove_digest(4);
+    case.export.remove_digest(5);
+    case.export.destination = here;
+    case.export.add_window(&case.signer, &[2]);
+    case.export.add_window(&case.signer, &[1]);
+}
+
+fn reference_to(case: &Case, sequence: usize) -> DigestReference {
+    let name = &case.export.digests[sequence];
+    let prefix = object_key::export_prefix(&case.export.destination, case.export.key.configuration_id);
+    DigestReference {
+        bucket: case.export.destination.bucket_name.clone(),
+        key: format!("{prefix}/{name}"),
+        sha256: sha256(&case.export.files[name]),
+        signature_sha256: sha256(&case.export.files[&case.export.signature(sequence)]),
+    }
+}
+
+/// Removes a digest of the sample with its objects.
+fn cut_off(case: &mut Case, sequence: usize) {
+    for object in case.export.digest(sequence).objects {
+        let name = object_key::data_object_name(object.first_block, object.last_block);
+        case.export.files.remove(&name).unwrap();
+    }
+    case.export.remove_digest(sequence);
+}
+
 /// The destination of a sample was changed after so many windows; what came before is not here.
 fn move_after(case: &mut Case, windows: usize) {
     let sample = [&[3, 2][..], &[4], &[], &[1, 5, 2], &[6]];
-    let mut export = Export::new("acme", CONFIGURATION);
+    let mut export = Export { is_tagged: case.export.is_tagged, ..Export::new("acme", CONFIGURATION) };
     export.destination.bucket_name = BucketName::parse("old-audit").unwrap();
     for events in &sample[..windows] {
         export.add_window(&case.signer, events);
@@ -470,8 +723,8 @@ fn move_after(case: &mut Case, windows: usize) {
 #[test]
 fn each_is_named() {
     let mut wrong = Vec::new();
-    for (name, tamper, expected) in CASES {
-        let mut case = Case::new();
+    for ((name, tamper, expected), is_tagged) in CASES.iter().flat_map(|case| [(case, true), (case, false)]) {
+        let mut case = Case::with_names(is_tagged);
         tamper(&mut case);
         let report = case.verify();
         let actual = report.breaks.first().map(|broken| broken.code);
@@ -479,7 +732,10 @@ fn each_is_named() {
             && report.complete_through.is_some() == report.breaks.is_empty()
             && report.break_count >= report.breaks.len() as u64;
         if actual != *expected || !is_consistent {
-            wrong.push(format!("{name}: expected {expected:?}\n{report}"));
+            wrong.push(format!(
+                "{name} ({}): expected {expected:?}\n{report}",
+                if is_tagged { "tagged" } else { "untagged" }
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -538,6 +794,72 @@ fn the_sound_part_is_told_and_checked() {
     assert_eq!((report.digests.count, report.digests.stretches, report.objects.intact), (4, 2, 5));
 }
 
+/// Whatever somebody adds beside the chain: the chain is proved as before, and the file is named with what to do.
+#[test]
+fn a_planted_file_hides_nothing() {
+    let sound = |case: &Case| {
+        let Report { digests, objects, period, .. } = case.verify();
+        (digests, objects, period)
+    };
+    for (sequence, tag) in
+        (0..5).flat_map(|sequence| [None, Some(LOWEST_TAG), Some(HIGHEST_TAG)].map(|tag| (sequence, tag)))
+    {
+        for has_digest in [true, false] {
+            let mut case = Case::new();
+            let before = sound(&case);
+            plant(&mut case, sequence, tag, has_digest.then_some(b"x"));
+            let report = case.verify();
+            assert_eq!(sound(&case), before);
+            assert_eq!((report.break_count, report.verdict), (1, Verdict::Broken));
+            let broken = &report.breaks[0];
+            assert_eq!(broken.file, Some(planted_name(sequence, tag)));
+            assert!(broken.detail.contains("was not written by the service"), "{report}");
+        }
+    }
+}
+
+#[test]
+fn what_one_place_alone_does_not_prove_is_told() {
+    let mut case = Case::new();
+    assert_eq!(case.verify().unproven_digests, []);
+    away_and_back(&mut case);
+    let range = |first_sequence, last_sequence| SequenceRange { first_sequence, last_sequence };
+    let report = case.verify();
+    assert_eq!((report.verdict, report.is_whole, report.digests.stretches), (Verdict::Complete, false, 2));
+    assert_eq!(report.unproven_digests, [range(4, 5)]);
+    let text = report.to_string();
+    assert!(text.contains("4 to 5: whether digest 3 was the last one here before them is not proven"), "{text}");
+    assert!(text.contains("for the 2 parts that are here"), "{text}");
+
+    cut_off(&mut case, 3);
+    cut_off(&mut case, 2);
+    let report = case.verify();
+    assert_eq!((report.verdict, report.unproven_digests.as_slice()), (Verdict::Complete, &[range(2, 5)][..]));
+    case.options.whole_required = true;
+    let report = case.verify();
+    assert_eq!(report.verdict, Verdict::Broken);
+    assert_eq!(report.breaks[0].detail, "not proven here: digests 2 to 5");
+
+    let mut case = Case::new();
+    move_after(&mut case, 3);
+    assert_eq!(case.verify().unproven_digests, [range(0, 2)]);
+    case.options.since = Some(at("2026-11-22T02:00:00Z"));
+    assert_eq!(case.verify().unproven_digests, [], "the caller left them out");
+}
+
+#[test]
+fn a_skipped_block_is_named_in_the_report() {
+    let mut case = Case::new();
+    skip(&mut case, &[], |digest| vec![BlockId::from_parts(digest.window.from, 7)]);
+    let report = case.verify();
+    let block = BlockId::from_parts(at("2026-11-22T06:00:00Z"), 7);
+    let line =
+        format!("received 2026-11-22T06:00:00.000Z: block {block} was damaged, and the operator approved to skip it");
+    assert!(report.to_string().contains(&line), "{report}");
+    let gap = &serde_json::to_value(&report).unwrap()["gaps"][0];
+    assert_eq!((&gap["reason"], &gap["block"]), (&"BLOCK_CORRUPT".into(), &block.to_string().into()));
+}
+
 #[test]
 fn what_lies_outside_of_the_proven_is_sorted() {
     let mut case = Case::new();
@@ -562,7 +884,11 @@ fn without_hashes(text: &str) -> String {
             run.push(character);
             continue;
         }
-        words.push_str(if run.len() == 64 { "<SHA-256>" } else { &run });
+        words.push_str(match run.len() {
+            64 => "<SHA-256>",
+            16 => "<tag>",
+            _ => &run,
+        });
         run.clear();
         words.push(character);
     }

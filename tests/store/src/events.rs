@@ -12,7 +12,7 @@ use domain::{
     export_run::BlockRange,
     time::Timestamp,
 };
-use export::ports::BlockSource;
+use export::ports::{BlockSource, StoredItem};
 use rand::RngCore;
 
 use crate::support::{RETENTION, Store, Table, now};
@@ -68,7 +68,7 @@ impl Store {
         let (reader, mut pages, mut first) = (self.reader(), Vec::new(), Some(range.first));
         while let Some(from) = first {
             let page = reader.page(&self.tenant, shard(number), BlockRange { first: from, ..range }).await.unwrap();
-            pages.push(page.blocks);
+            pages.push(page.items.into_iter().map(block_of).collect());
             first = page.next;
         }
         pages
@@ -76,6 +76,13 @@ impl Store {
 
     async fn read(&self, number: u8, range: BlockRange) -> Vec<StoredBlock> {
         self.pages(number, range).await.concat()
+    }
+}
+
+fn block_of(item: StoredItem) -> StoredBlock {
+    match item {
+        StoredItem::Block(block) => block,
+        malformed @ StoredItem::Malformed { .. } => panic!("{malformed:?}"),
     }
 }
 

@@ -12,4 +12,5 @@ mod events;
 mod index;
 mod outcomes;
 mod runs;
+mod shared_state;
 mod support;

@@ -144,6 +144,8 @@ pub struct ExportGap {
 pub enum ExportGapReason {
     /// Their retention ended before an export reached them.
     RetentionEnded,
+    /// The stored block was damaged, and an operator approved to skip it.
+    BlockCorrupt,
 }
 
 impl From<digest::Gap> for ExportGap {

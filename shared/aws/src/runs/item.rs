@@ -33,6 +33,8 @@ pub(crate) mod attribute {
     pub const END_BLOCK: &str = "endBlock";
     pub const DIGEST: &str = "digest";
     pub const SIGNATURE: &str = "signature";
+    /// Of a digest: its name has a tag. Absent in what earlier versions stored.
+    pub const TAGGED: &str = "tagged";
     pub const RECORD: &str = "record";
     pub const HISTORY: &str = "history";
     pub const CIRCUIT: &str = "circuit";
@@ -81,7 +83,10 @@ pub(crate) fn key(configuration: &ConfigurationKey, name: &str) -> Item {
     with_attributes(Item::new(), [(attribute::RUN, text(configuration)), (attribute::ITEM, text(name))])
 }
 
-pub(crate) fn with_attributes<const N: usize>(mut item: Item, attributes: [(&str, AttributeValue); N]) -> Item {
+pub(crate) fn with_attributes(
+    mut item: Item,
+    attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+) -> Item {
     item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
     item
 }
@@ -136,13 +141,29 @@ pub(crate) fn read_state(item: &Item) -> Result<RunState, PortError> {
     })
 }
 
+/// Returns what is stored of a digest, in the form that [`read_digest`] reads.
+pub(crate) fn digest_attributes(digest: &SealedDigest) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    [
+        (attribute::END_BLOCK, text(&digest.end_block)),
+        (attribute::DIGEST, AttributeValue::B(digest.bytes.to_vec().into())),
+        (attribute::SIGNATURE, AttributeValue::B(digest.signature.to_vec().into())),
+    ]
+    .into_iter()
+    .chain(digest.is_tagged.then_some((attribute::TAGGED, AttributeValue::Bool(true))))
+}
+
 pub(crate) fn read_digest(mut item: Item) -> Result<SealedDigest, PortError> {
     let end_block = read_block(&item, attribute::END_BLOCK)?;
+    let is_tagged = match item.get(attribute::TAGGED) {
+        Some(value) => *value.as_bool().map_err(|_| corrupt(attribute::TAGGED))?,
+        None => false,
+    };
     let mut bytes = |name| match item.remove(name) {
         Some(AttributeValue::B(bytes)) => Ok(Bytes::from(bytes.into_inner())),
         _ => Err(corrupt(name)),
     };
-    Ok(SealedDigest { end_block, bytes: bytes(attribute::DIGEST)?, signature: bytes(attribute::SIGNATURE)? })
+    let (bytes, signature) = (bytes(attribute::DIGEST)?, bytes(attribute::SIGNATURE)?);
+    Ok(SealedDigest { end_block, bytes, signature, is_tagged })
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(item: &Item, name: &'static str) -> Result<T, PortError> {
@@ -178,4 +199,25 @@ fn read_optional<T>(
 
 pub(crate) fn corrupt(name: &'static str) -> PortError {
     PortError::internal("read run state", format!("attribute {name} is missing or has no valid value"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_back_and_only_a_tagged_one_says_so() {
+        for is_tagged in [false, true] {
+            let digest = SealedDigest {
+                end_block: BlockId::lowest_at(Timestamp::EPOCH),
+                bytes: Bytes::from_static(b"digest"),
+                signature: Bytes::from_static(b"signature"),
+                is_tagged,
+            };
+            let stored: Item = with_attributes(Item::new(), digest_attributes(&digest));
+            assert_eq!(stored.contains_key("tagged"), is_tagged, "earlier versions stored no such attribute");
+            assert_eq!(read_digest(stored).unwrap(), digest);
+        }
+    }
 }

@@ -271,6 +271,7 @@ impl RegionCircuits for RunTable {
             .get_item()
             .table_name(&self.table)
             .set_key(Some(key(&region_partition(region), CIRCUIT_ITEM)))
+            .consistent_read(true)
             .send()
             .await
             .map_err(|error| port_error("dynamodb:GetItem (circuit)", &error))?;

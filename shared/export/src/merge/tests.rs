@@ -13,6 +13,7 @@ use domain::{block::encode_block, time::Timestamp};
 use tokio::time::sleep;
 
 use super::*;
+use crate::ports::ErrorKind;
 
 const PAGE: usize = 3;
 
@@ -88,7 +89,7 @@ impl BlockSource for Table {
         seen.blocks_read += blocks.len();
         seen.most_blocks_held = seen.most_blocks_held.max(seen.blocks_read - self.taken.load(Ordering::Relaxed));
         let next = found.next().and(blocks.last()).map(|last| last.id.next());
-        Ok(BlockPage { blocks, next })
+        Ok(BlockPage { items: blocks.into_iter().map(StoredItem::Block).collect(), next })
     }
 }
 
@@ -160,6 +161,41 @@ async fn a_page_that_can_not_be_read_is_told_of_when_its_turn_comes_and_from_the
         assert_eq!(table.take(&mut merge).await, Err(PortError::transient("query", "busy")));
     }
     assert_eq!(table.seen().pages.len(), 16 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_is_not_looked_at() {
+    let table = Table::new(20, |number| number % 4);
+    let skipped = [id(0), id(7), id(8), id(19)];
+    let mut merge = BlockMerge::new(&table, &table.tenant, all()).with_corrupt_blocks(&skipped, &[]);
+    let mut taken = Vec::new();
+    while let Some(block) = table.take(&mut merge).await.unwrap() {
+        taken.push(block);
+    }
+    assert_eq!(taken, (0..20).map(id).filter(|id| !skipped.contains(id)).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_corrupt_can_not_be_deleted_unseen() {
+    for missing in [0, 3, 9] {
+        let mut table = Table::new(10, |number| number % 4);
+        table.shards.values_mut().for_each(|blocks| blocks.retain(|block| block.id != id(missing)));
+        let expected = [id(missing), id(missing + 100)];
+        let mut merge = BlockMerge::new(&table, &table.tenant, all()).with_corrupt_blocks(&[], &expected);
+        for number in 0..missing {
+            assert_eq!(table.take(&mut merge).await, Ok(Some(id(number))));
+        }
+        for _ in 0..2 {
+            let error = table.take(&mut merge).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::CorruptBlock(id(missing)));
+        }
+    }
+    let table = Table::new(10, |number| number % 4);
+    let mut merge = BlockMerge::new(&table, &table.tenant, all()).with_corrupt_blocks(&[], &[id(3), id(9)]);
+    for number in 0..10 {
+        assert_eq!(table.take(&mut merge).await, Ok(Some(id(number))), "restored");
+    }
+    assert_eq!(table.take(&mut merge).await, Ok(None));
 }
 
 #[tokio::test(start_paused = true)]

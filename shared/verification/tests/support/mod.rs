@@ -19,7 +19,7 @@ use domain::{
         region::Region,
     },
     digest::{
-        DIGEST_VERSION, Digest, DigestObject, DigestReference, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
+        Digest, DigestObject, DigestReference, DigestTag, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
         digest_name,
     },
     gzip::{EncoderVersion, ObjectEncoder},
@@ -68,6 +68,8 @@ impl Signer {
 
 /// An export in the making: `files` is what lies below its prefix.
 pub struct Export {
+    /// Whether digests are named as the service names them today, or as earlier versions did.
+    pub is_tagged: bool,
     pub destination: Destination,
     pub key: ConfigurationKey,
     pub files: BTreeMap<String, Bytes>,
@@ -83,6 +85,7 @@ pub struct Export {
 impl Export {
     pub fn new(tenant: &str, configuration: &str) -> Self {
         Self {
+            is_tagged: true,
             destination: Destination {
                 bucket_name: BucketName::parse("acme-audit").unwrap(),
                 bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
@@ -104,8 +107,8 @@ impl Export {
     }
 
     /// Five windows, one of them empty, over a midnight.
-    pub fn sample(signer: &Signer) -> Self {
-        let mut export = Self::new("acme", CONFIGURATION);
+    pub fn sample(signer: &Signer, is_tagged: bool) -> Self {
+        let mut export = Self { is_tagged, ..Self::new("acme", CONFIGURATION) };
         for objects in [&[3, 2][..], &[4], &[], &[1, 5, 2], &[6]] {
             export.add_window(signer, objects);
         }
@@ -128,7 +131,7 @@ impl Export {
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
         let objects = self.add_objects(events);
         let mut digest = Digest {
-            version: DIGEST_VERSION,
+            version: Digest::version_for(&[]),
             tenant_id: self.key.tenant_id.clone(),
             configuration_id: self.key.configuration_id,
             sequence: self.sequence,
@@ -141,10 +144,11 @@ impl Export {
         change(&mut digest);
         let bytes = digest.to_bytes().unwrap();
         let signature = signer.sign(&bytes);
-        let name = digest_name(self.sequence, digest.window.to);
+        let tag = self.tag(&signature);
+        let name = digest_name(self.sequence, digest.window.to, tag);
         self.head = Some(DigestReference {
             bucket: self.destination.bucket_name.clone(),
-            key: digest_key(&self.destination, &self.key, self.sequence, digest.window.to),
+            key: digest_key(&self.destination, &self.key, self.sequence, digest.window.to, tag),
             sha256: sha256(&bytes),
             signature_sha256: sha256(&signature),
         });
@@ -152,6 +156,10 @@ impl Export {
         self.digests.push(name);
         self.sequence += 1;
         self.cursor = to;
+    }
+
+    fn tag(&self, signature: &[u8]) -> Option<DigestTag> {
+        self.is_tagged.then(|| DigestTag::of_signature(sha256(signature)))
     }
 
     pub fn put_digest(&mut self, name: &str, bytes: Vec<u8>, signature: Vec<u8>) {
@@ -200,13 +208,31 @@ impl Export {
         Digest::from_bytes(&self.files[&self.digests[sequence]]).unwrap()
     }
 
-    /// Changes a digest and signs it anew, without telling the ones after it.
+    /// Changes a digest and signs it again; the digests after it are left as they are.
     pub fn change_digest(&mut self, signer: &Signer, sequence: usize, change: impl FnOnce(&mut Digest)) {
         let mut digest = self.digest(sequence);
         change(&mut digest);
         let bytes = digest.to_bytes().unwrap();
+        self.sign_again(signer, sequence, bytes);
+    }
+
+    /// Puts other bytes in the place of a digest, with a signature of them.
+    pub fn sign_again(&mut self, signer: &Signer, sequence: usize, bytes: Vec<u8>) {
         let signature = signer.sign(&bytes);
+        if sequence + 1 == self.digests.len() {
+            // Only the newest can get the name of its new signature: the digests after the others know the old one.
+            self.remove_digest(sequence);
+            self.digests[sequence] = self.name_for(self.digests[sequence].clone(), &signature);
+        }
         self.put_digest(&self.digests[sequence].clone(), bytes, signature);
+    }
+
+    /// The name of a digest as it is with another signature.
+    fn name_for(&self, name: String, signature: &[u8]) -> String {
+        match (self.tag(signature), name.rsplit_once('_')) {
+            (Some(tag), Some((beginning, _))) => format!("{beginning}_{tag}.json"),
+            _ => name,
+        }
     }
 
     pub fn remove_digest(&mut self, sequence: usize) {
