@@ -5,10 +5,15 @@ Each is a promise of docs/SECURITY.md or an AWS rule that the linter doesn't kno
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
@@ -20,6 +25,7 @@ API_GATEWAY_TIMEOUT_SECONDS = 29
 # What each role may do, in full: a new permission has to be written here as well.
 PERMITTED = {
     "ApiRole": {
+        ("dynamodb:BatchGetItem", "ExportRunsTable"),
         ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
@@ -32,7 +38,7 @@ PERMITTED = {
         ("lambda:InvokeFunction", "VerifierFunction"),
         ("logs:CreateLogStream", "ApiLogGroup"),
         ("logs:PutLogEvents", "ApiLogGroup"),
-        ("sqs:SendMessage", "RunsQueue"),
+        ("sqs:SendMessage", "ManualRunsQueue"),
     },
     "IngestRole": {
         ("dynamodb:PutItem", "AuditEventsTable"),
@@ -51,6 +57,7 @@ PERMITTED = {
     },
     "ExporterRole": {
         ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
+        ("dynamodb:DeleteItem", "ExportRunsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
         ("dynamodb:PutItem", "ExportRunsTable"),
@@ -61,10 +68,15 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("logs:CreateLogStream", "ExporterLogGroup"),
         ("logs:PutLogEvents", "ExporterLogGroup"),
+        ("sqs:ChangeMessageVisibility", "ManualRunsQueue"),
         ("sqs:ChangeMessageVisibility", "RunsQueue"),
+        ("sqs:DeleteMessage", "ManualRunsQueue"),
         ("sqs:DeleteMessage", "RunsQueue"),
+        ("sqs:GetQueueAttributes", "ManualRunsQueue"),
         ("sqs:GetQueueAttributes", "RunsQueue"),
+        ("sqs:ReceiveMessage", "ManualRunsQueue"),
         ("sqs:ReceiveMessage", "RunsQueue"),
+        ("sqs:SendMessage", "ManualRunsQueue"),
         ("sqs:SendMessage", "RunsQueue"),
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
         ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
@@ -79,6 +91,15 @@ PERMITTED = {
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
     """Properties by logical ID."""
     return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+@cache
+def translated() -> dict[str, Any]:
+    """The template as CloudFormation gets it: what the installed SAM translator makes of it."""
+    template = copy.deepcopy(TEMPLATE)
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    return translator.translate(template, {})
 
 
 def as_list(value: Any) -> list[Any]:
@@ -230,10 +251,15 @@ def test_table_is_on_demand_recoverable_and_expires_items(table: str) -> None:
     [
         ("EventsQueue", "EventsDeadLetterQueue", "IngestFunction"),
         ("RunsQueue", "RunsDeadLetterQueue", "ExporterFunction"),
+        ("ManualRunsQueue", "ManualRunsDeadLetterQueue", "ExporterFunction"),
     ],
 )
 def test_queue_waits_for_its_function_and_keeps_what_fails(queue: str, dead_letters: str, function: str) -> None:
-    (event,) = [e for e in RESOURCES[function]["Properties"]["Events"].values() if e["Type"] == "SQS"]
+    (event,) = [
+        e
+        for e in RESOURCES[function]["Properties"]["Events"].values()
+        if e["Type"] == "SQS" and target(e["Properties"]["Queue"]) == queue
+    ]
     properties = RESOURCES[queue]["Properties"]
     batching = event["Properties"].get("MaximumBatchingWindowInSeconds", 0)
     assert properties["VisibilityTimeout"] >= 6 * RESOURCES[function]["Properties"]["Timeout"] + batching
@@ -241,10 +267,47 @@ def test_queue_waits_for_its_function_and_keeps_what_fails(queue: str, dead_lett
     assert target(properties["RedrivePolicy"]["deadLetterTargetArn"]) == dead_letters
 
 
-def test_runs_go_one_by_one_and_no_more_than_asked() -> None:
-    event = RESOURCES["ExporterFunction"]["Properties"]["Events"]["Runs"]["Properties"]
+@pytest.mark.parametrize(
+    ("queue", "parameter"),
+    [("RunsQueue", "MaximumConcurrentRuns"), ("ManualRunsQueue", "MaximumConcurrentManualRuns")],
+)
+def test_runs_go_one_by_one_and_each_queue_has_its_own_share(queue: str, parameter: str) -> None:
+    events = [e["Properties"] for e in RESOURCES["ExporterFunction"]["Properties"]["Events"].values()]
+    (event,) = [e for e in events if target(e["Queue"]) == queue]
     assert event["BatchSize"] == 1
-    assert event["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrentRuns"}}
+    assert event["ScalingConfig"] == {"MaximumConcurrency": {"Ref": parameter}}
+    # The least that Lambda takes.
+    assert TEMPLATE["Parameters"][parameter]["MinValue"] == 2
+
+
+def test_requested_and_scheduled_runs_have_queues_of_their_own() -> None:
+    variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
+    assert variables["ExporterFunction"]["RUN_QUEUE_URL"] == {"Ref": "RunsQueue"}
+    assert variables["ExporterFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
+    assert variables["ExporterFunction"]["MAX_RUNS_PER_TENANT"] == {"Ref": "MaximumConcurrentRunsPerTenant"}
+    assert variables["ApiFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
+    assert "RUN_QUEUE_URL" not in variables["ApiFunction"]
+
+
+def test_lambda_does_not_stop_an_export_that_continues_through_its_queue() -> None:
+    """As deployed: the translator has to pass the property on. Nothing else in the stack is a loop."""
+    loops = {
+        name: resource["Properties"].get("RecursiveLoop")
+        for name, resource in translated()["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Function"
+    }
+    assert loops == dict.fromkeys(FUNCTIONS, None) | {"ExporterFunction": "Allow"}
+
+
+@pytest.mark.parametrize("queue", sorted(name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name))
+def test_dead_letters_raise_an_alarm(queue: str) -> None:
+    watched = [
+        target(dimension["Value"]).removesuffix(".QueueName")
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+        if dimension["Name"] == "QueueName"
+    ]
+    assert watched.count(queue) == 1
 
 
 @pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))

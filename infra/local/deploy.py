@@ -122,6 +122,8 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "eventsDeadLetter": outputs["EventsDeadLetterQueueUrl"],
             "runs": outputs["RunsQueueUrl"],
             "runsDeadLetter": outputs["RunsDeadLetterQueueUrl"],
+            "manualRuns": outputs["ManualRunsQueueUrl"],
+            "manualRunsDeadLetter": outputs["ManualRunsDeadLetterQueueUrl"],
             "schedulesDeadLetter": outputs["SchedulesDeadLetterQueueUrl"],
         },
         "tables": {

@@ -57,14 +57,14 @@ def test_only_who_needs_the_secret_may_decrypt_it(stack: Stack) -> None:
             assert "Ingest" not in principals
 
 
-@pytest.mark.parametrize("queue", ["eventsDeadLetter", "runsDeadLetter", "schedulesDeadLetter"])
+@pytest.mark.parametrize("queue", ["eventsDeadLetter", "runsDeadLetter", "manualRunsDeadLetter", "schedulesDeadLetter"])
 def test_dead_letters_are_kept_for_14_days(stack: Stack, queue: str) -> None:
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
     assert attributes["MessageRetentionPeriod"] == FOURTEEN_DAYS
 
 
-@pytest.mark.parametrize("queue", ["events", "runs"])
+@pytest.mark.parametrize("queue", ["events", "runs", "manualRuns"])
 def test_what_fails_goes_to_the_dead_letters(stack: Stack, queue: str) -> None:
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
@@ -94,7 +94,9 @@ def test_there_is_a_schedule_for_each_interval(stack: Stack) -> None:
 
 def test_runs_come_one_by_one(stack: Stack) -> None:
     mappings = stack.client("lambda").list_event_source_mappings(FunctionName=stack.functions["exporter"])
-    [mapping] = mappings["EventSourceMappings"]
-    assert mapping["BatchSize"] == 1
-    assert "ReportBatchItemFailures" in mapping["FunctionResponseTypes"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    sources = mappings["EventSourceMappings"]
+    assert len({mapping["EventSourceArn"] for mapping in sources}) == 2, "scheduled and requested runs wait apart"
+    for mapping in sources:
+        assert mapping["BatchSize"] == 1
+        assert "ReportBatchItemFailures" in mapping["FunctionResponseTypes"]
+        assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
