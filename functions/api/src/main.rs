@@ -1,5 +1,6 @@
 //! The GraphQL API over export configurations.
 
+mod digests;
 mod handler;
 mod jobs;
 mod schema;

@@ -6,7 +6,7 @@ use domain::{
     export_job::{Intent, RunSnapshot},
     export_run::{RunRecord, WindowId},
 };
-use export::ports::PortError;
+use export::ports::{PortError, SealedDigest};
 
 use crate::{
     error::port_error,
@@ -94,6 +94,19 @@ impl ExportHistory {
     pub async fn intents(&self, configuration: &ConfigurationKey, window: WindowId) -> Result<Vec<Intent>, PortError> {
         let items = runs::query_intents(&self.client, &self.table, configuration, window).await?;
         items.iter().map(item::read_intent).collect()
+    }
+
+    /// Returns the sealed digest of that sequence. `None`: none is sealed yet.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn digest(
+        &self,
+        configuration: &ConfigurationKey,
+        sequence: u64,
+    ) -> Result<Option<SealedDigest>, PortError> {
+        let found = self.get("dynamodb:GetItem (digest)", configuration, &item::digest_name(sequence)).await?;
+        found.map(item::read_digest).transpose()
     }
 
     async fn get(

@@ -129,13 +129,15 @@ pub enum ExportJobStatus {
 }
 
 /// Events that no job can export any more.
-#[derive(Clone, Copy, Debug, SimpleObject)]
+#[derive(Clone, Debug, SimpleObject)]
 pub struct ExportGap {
     /// Received from then on.
     start_timestamp: DateTime,
     /// Received before then.
     end_timestamp: DateTime,
     reason: ExportGapReason,
+    /// The block that was skipped, exactly if `reason` is `BLOCK_CORRUPT`: only its events are missing.
+    block_id: Option<ID>,
 }
 
 /// Why events can't be exported any more.
@@ -150,7 +152,12 @@ pub enum ExportGapReason {
 
 impl From<digest::Gap> for ExportGap {
     fn from(gap: digest::Gap) -> Self {
-        Self { start_timestamp: DateTime(gap.from), end_timestamp: DateTime(gap.to), reason: gap.reason.into() }
+        Self {
+            start_timestamp: DateTime(gap.from),
+            end_timestamp: DateTime(gap.to),
+            reason: gap.reason.into(),
+            block_id: gap.block.map(|block| ID(block.to_string())),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The GraphQL schema and how a request is run against it.
 
 mod context;
+mod digests;
 pub mod errors;
 mod guidance;
 mod inputs;

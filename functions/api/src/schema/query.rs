@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use super::{
     context,
+    digests::DigestQuery,
     jobs::JobQuery,
     policies::PolicyQuery,
     types::{ExportConfiguration, ExportServiceIdentity, ExportSigningKey},
@@ -11,7 +12,7 @@ use super::{
 
 /// Everything is of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, JobQuery, PolicyQuery);
+pub struct Query(ConfigurationQuery, JobQuery, DigestQuery, PolicyQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;

@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use domain::{
     block::{BlockId, Shard, encode_block},
-    digest::DigestObject,
+    digest::{DigestObject, DigestReference},
     export_run::{RunRecord, Window, WindowId},
     tenant::TenantId,
     time::Timestamp,
@@ -136,6 +136,20 @@ impl History {
         let json = string(&serde_json::to_string(object).unwrap());
         let attempts = AttributeValue::N(attempts.to_string());
         self.put(configuration_id, &name, [("digestObject", json), ("attempts", attempts)]);
+    }
+
+    /// A digest that is sealed.
+    pub fn put_digest(&self, configuration_id: &str, sequence: u64, end: BlockId, digest: &[u8], signature: &[u8]) {
+        let bytes = |bytes: &[u8]| AttributeValue::B(bytes.to_vec().into());
+        let attributes = [("endBlock", string(&end)), ("digest", bytes(digest)), ("signature", bytes(signature))];
+        self.put(configuration_id, &format!("digest#{sequence:010}"), attributes);
+    }
+
+    /// The newest digest in the bucket, in the state that [`History::put_state`] put.
+    pub fn put_head(&self, configuration_id: &str, head: &DigestReference) {
+        let mut tables = self.0.lock().unwrap();
+        let state = tables.runs.get_mut(&(format!("acme#{configuration_id}"), "state".to_owned())).unwrap();
+        state.insert("chainHead".to_owned(), string(&serde_json::to_string(head).unwrap()));
     }
 
     /// A block of a tenant, received at that time.

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     block::BlockId,
+    digest::Gap,
     export_job::SERVICE_FAILURE,
     export_run::{
         Checkpoint, RunRecord, Window, WindowId,
@@ -19,7 +20,7 @@ use super::world::{World, code};
 use crate::jobs::MAX_BACKLOGS;
 
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
-    objects events bytes gap { startTimestamp endTimestamp reason }";
+    objects events bytes gap { startTimestamp endTimestamp reason blockId }";
 const TASK: &str =
     "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey";
 
@@ -129,6 +130,28 @@ async fn more_than_32_bits_are_told() {
     let answer = all_jobs(&world, "acme", &id).await;
     let job = &only(&answer)[0];
     assert_eq!((&job["events"], &job["bytes"]), (&json!(events), &json!(stored_bytes)));
+}
+
+#[tokio::test]
+async fn a_gap_is_told_with_its_reason_and_block() {
+    let world = World::new();
+    let id = create(&world).await;
+    let block = BlockId::from_parts(at("2026-11-22T01:00:00.500Z"), 7);
+    let gaps =
+        [Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T01:00:00Z")), Gap::of_corrupt_block(block)];
+    for (sequence, gap) in (0..).zip(gaps) {
+        world.history.put_record(&id, &RunRecord { gap: Some(gap), ..record(sequence, delivered(1)) });
+    }
+    let answer = all_jobs(&world, "acme", &id).await;
+    let expected = [
+        json!({"startTimestamp": "2026-11-22T01:00:00.500Z", "endTimestamp": "2026-11-22T01:00:00.501Z",
+            "reason": "BLOCK_CORRUPT", "blockId": block}),
+        json!({"startTimestamp": "2026-11-22T00:00:00.000Z", "endTimestamp": "2026-11-22T01:00:00.000Z",
+            "reason": "RETENTION_ENDED", "blockId": null}),
+    ];
+    for (job, gap) in only(&answer).as_array().unwrap().iter().zip(expected) {
+        assert_eq!(job["gap"], gap);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Requests as API Gateway sends them, through the handler, to AWS clients that are answered at their HTTP boundary.
 
 mod access;
+mod digests;
 mod guidance;
 mod history;
 mod jobs;

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::operation::{
 };
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, error::TransactionCanceledException};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
+use bytes::Bytes;
 use domain::{
     configuration::test_support::with_role,
     export_run::test_support::{digest_reference, object, record, window},
@@ -151,6 +152,23 @@ async fn finished_windows_come_in_pages_newest_first() {
     assert_eq!(seen, (0..12).rev().collect::<Vec<_>>());
     assert_eq!(history.record(&key("acme"), 3).await.unwrap(), Some(record(3)));
     assert_eq!(history.record(&key("acme"), 12).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_digest_is_read_as_it_was_sealed() {
+    let (runs, history, _) = table();
+    for (sequence, is_tagged) in [(0, false), (1, true)] {
+        let sealed = SealedDigest {
+            end_block: window(sequence).to,
+            bytes: Bytes::from_static(b"digest"),
+            signature: Bytes::from_static(b"signature"),
+            is_tagged,
+        };
+        runs.store_digest(&lease(), sequence, &sealed).await.unwrap();
+        assert_eq!(history.digest(&key("acme"), sequence).await.unwrap(), Some(sealed));
+        assert_eq!(history.digest(&key("other"), sequence).await.unwrap(), None);
+    }
+    assert_eq!(history.digest(&key("acme"), 2).await.unwrap(), None);
 }
 
 #[tokio::test]
