@@ -38,6 +38,8 @@ pub enum KnownBug {
     NoteForgotten,
     /// A block that was found corrupt is forgotten, so that its item can be deleted unseen.
     CorruptBlockForgotten,
+    /// Nobody looks whether a Region answers.
+    CircuitForgotten,
     /// A corrupt block is left out by a window whose digest doesn't say so.
     SkipNotStored,
 }

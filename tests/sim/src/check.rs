@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
-    digest::{Digest, DigestReference, Gap, Hex32, SIGNATURE_SUFFIX},
+    digest::{DIGEST_FOLDER, Digest, DigestReference, DigestTag, Gap, Hex32, SIGNATURE_SUFFIX, digest_key},
     export_job::{ExportJob, ExportJobStatus, Intent},
     time::Timestamp,
 };
@@ -226,7 +226,19 @@ fn unlisted(
         .map(|(_, object)| object.key.as_str())
         .collect();
     let data_prefix = format!("{}/date=", key.configuration_id);
+    let digest_prefix = format!("{}/{DIGEST_FOLDER}", key.configuration_id);
+    let sealed = items.digests.iter().filter_map(|(sequence, sealed)| {
+        let (configuration, end) = (state.configurations.get(key)?, sealed.end_block.timestamp());
+        let tag = sealed.is_tagged.then(|| DigestTag::of_signature(hash(&sealed.signature)));
+        Some(digest_key(&configuration.destination, key, *sequence, end, tag))
+    });
+    let sealed: BTreeSet<String> = sealed.collect();
     for (bucket, content) in &state.buckets {
+        for name in content.objects.keys().filter(|name| name.starts_with(&digest_prefix)) {
+            if !sealed.contains(name.trim_end_matches(SIGNATURE_SUFFIX)) {
+                return Err(format!("{name} is no digest that was sealed"));
+            }
+        }
         for name in content.objects.keys().filter(|name| name.starts_with(&data_prefix)) {
             if !listed.contains(&(bucket.as_str(), name.as_str())) && !given_up.contains(name.as_str()) {
                 return Err(format!("{name} is in the bucket and in no digest"));

@@ -9,6 +9,7 @@
 pub mod bug;
 pub mod check;
 mod corrupt;
+mod fair;
 mod faults;
 mod history;
 mod large;
@@ -19,6 +20,7 @@ mod upgrade;
 mod world;
 
 pub use corrupt::{Corrupt, Corruption, run_corrupt};
+pub use fair::{Disturbance, Protection, run_fair};
 pub use history::{Verdict, run};
 pub use large::{Large, run_large};
 pub use many::{Outcome, run_many};

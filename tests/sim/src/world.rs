@@ -68,6 +68,10 @@ pub(crate) struct WorldState {
     pub(crate) corrupt_blocks: BTreeMap<(TenantId, BlockId), bool>,
     pub(crate) shares: BTreeMap<(TenantId, RunTrigger, u32), (String, Timestamp)>,
     pub(crate) circuits: BTreeMap<Region, Circuit>,
+    /// Configurations whose role can't be assumed.
+    pub(crate) untrusting: BTreeSet<ConfigurationKey>,
+    /// How long a request to a bucket takes that is answered.
+    pub(crate) bucket_latency: Duration,
     next_number: u64,
 }
 
@@ -142,6 +146,8 @@ impl World {
             corrupt_blocks: BTreeMap::new(),
             shares: BTreeMap::new(),
             circuits: BTreeMap::new(),
+            untrusting: BTreeSet::new(),
+            bucket_latency: Duration::ZERO,
             next_number: 0,
         };
         Arc::new(Self { state: Mutex::new(state), origin, started: Instant::now(), bug })

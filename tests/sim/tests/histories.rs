@@ -5,7 +5,9 @@
 use clap::ValueEnum;
 use domain::gzip::EncoderVersion;
 use export::{MAX_PAGES, run::RunOutcome};
-use simulation::{Corruption, bug::KnownBug, run, run_corrupt, run_large, run_many, run_upgrade};
+use simulation::{
+    Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_fair, run_large, run_many, run_upgrade,
+};
 
 /// Histories of one test run; `make sim` plays more.
 const HISTORIES: u64 = 10_000;
@@ -26,7 +28,8 @@ fn no_history_breaks_a_promise() {
 
 #[test]
 fn every_known_bug_is_caught() {
-    for bug in KnownBug::value_variants() {
+    // That one delays others, and breaks no promise: the test of a silent Region plays it.
+    for bug in KnownBug::value_variants().iter().filter(|bug| **bug != KnownBug::CircuitForgotten) {
         let outcome = run_many(0, HISTORIES_PER_BUG, Some(*bug));
         let Some((seed, verdict)) = outcome.broken else { panic!("{bug:?} was not caught") };
         let first = verdict.violations.first().map_or("", String::as_str);
@@ -90,6 +93,32 @@ fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes(
             }
         }
         assert!(in_between > 10, "{before:?} died {in_between} times between objects");
+    }
+}
+
+/// 50 tenants at the queue: what one other tenant asks for, or a Region that does not answer, delays them by a fifth at most;
+/// and without shares and circuits by more.
+#[test]
+fn neither_a_flood_nor_a_silent_region_delays_the_others() {
+    let shared = Protection { max_runs_per_tenant: 2, circuits: true };
+    let time = |disturbance, protection| match run_fair(disturbance, protection) {
+        Some(time) => time.as_secs_f64(),
+        None => f64::INFINITY,
+    };
+    let alone = time(Disturbance::Nothing, shared);
+    assert!(alone.is_finite());
+    for (disturbance, unprotected) in [
+        (Disturbance::Flood, Protection { max_runs_per_tenant: 1_000, ..shared }),
+        (Disturbance::SilentRegion, Protection { circuits: false, ..shared }),
+    ] {
+        let (with, without) = (time(disturbance, shared), time(disturbance, unprotected));
+        eprintln!(
+            "{disturbance:?}: alone {alone:.0} s, {:.2} times with, {:.2} without",
+            with / alone,
+            without / alone
+        );
+        assert!(with <= 1.2 * alone, "{disturbance:?}: {with} s instead of {alone} s");
+        assert!(without > 1.2 * alone, "{disturbance:?} needs no protection: {without} s instead of {alone} s");
     }
 }
 
