@@ -13,6 +13,9 @@ pub enum Failure {
     #[error("{} exists already; --force replaces it, and tokens signed with the old key are then refused", .0.display())]
     WouldOverwrite(PathBuf),
 
+    #[error("{} exists already and is not overwritten; move it away, or give another folder", .0.display())]
+    Exists(PathBuf),
+
     #[error("{}: {reason}", path.display())]
     InvalidFile { path: PathBuf, reason: String },
 
@@ -94,6 +97,7 @@ impl Failure {
             Self::TokenRefused(_) | Self::BucketRefused(_) => 4,
             Self::File { .. }
             | Self::WouldOverwrite(_)
+            | Self::Exists(_)
             | Self::InvalidFile { .. }
             | Self::StandardOutput(_)
             | Self::Bucket(_) => 5,

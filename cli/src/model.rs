@@ -132,6 +132,23 @@ pub struct Gap {
     pub start_timestamp: Text,
     pub end_timestamp: Text,
     pub reason: Text,
+    /// The skipped block, if it is one block alone.
+    pub block_id: Option<Text>,
+}
+
+/// The signed digest of a job.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Digest {
+    pub bucket_name: Text,
+    pub object_key: Text,
+    /// Byte for byte.
+    pub digest: String,
+    pub sha256: Text,
+    pub signature_object_key: Text,
+    /// In base64.
+    pub signature: Text,
+    pub signature_sha256: Text,
 }
 
 /// One object of a job.

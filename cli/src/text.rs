@@ -34,6 +34,13 @@ pub fn printable_json(json: &str) -> String {
     text
 }
 
+/// One word for a POSIX shell, whatever is in it.
+pub fn shell_word(text: &str) -> String {
+    let is_plain =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&byte));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// A text of the service on one line, printable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(String);
@@ -102,5 +109,12 @@ mod tests {
         let shown = printable_json(&json);
         assert!(shown.chars().all(|character| !steers(character)), "{shown:?}");
         assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap()[0], STEERING);
+    }
+
+    #[test]
+    fn nothing_ends_its_quotes() {
+        for (text, quoted) in [("a-b", "a-b"), ("", "''"), ("a b", "'a b'"), ("$(x)'", r"'$(x)'\'''")] {
+            assert_eq!(shell_word(text), quoted);
+        }
     }
 }

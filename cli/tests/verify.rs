@@ -107,6 +107,31 @@ fn the_json_report() {
 }
 
 #[test]
+fn the_whole_can_be_required() {
+    let copy = Copy::new();
+    let output = copy.verify(&["--require-whole"]);
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.destination.bucket_name = domain::configuration::bucket::BucketName::parse("old-audit").unwrap();
+    export.add_window(&copy.signer, &[1]);
+    let old: Vec<String> = export.files.keys().cloned().collect();
+    export.destination = copy.export.destination.clone();
+    export.add_window(&copy.signer, &[2]);
+    fs::remove_dir_all(copy.folder()).unwrap();
+    for (name, bytes) in export.files.iter().filter(|(name, _)| !old.contains(name)) {
+        copy.write(name, bytes);
+    }
+    let output = copy.verify(&[]);
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    assert!(stdout(&output).contains("not proven by this place alone"), "{}", stdout(&output));
+    let output = copy.verify(&["--require-whole"]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (6, "error: the export is broken: NOT_WHOLE\n"));
+    assert!(stdout(&output).contains("not proven here: digests 0"), "{}", stdout(&output));
+    let output = copy.verify(&["--require-whole", "--since", "2026-11-22T00:00:00Z"]);
+    assert_eq!(code(&output), 2);
+}
+
+#[test]
 fn a_broken_folder() {
     let copy = Copy::new();
     fs::remove_file(copy.folder().join(&copy.export.objects[2])).unwrap();

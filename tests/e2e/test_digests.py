@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from local_stack import Stack, wait_until
 from verification import BROKEN, COMPLETE, Verifier, download
 
 DIGEST_TIMEOUT_SECONDS = 60
+COMMAND_TIMEOUT_SECONDS = 60
+FILE_FAILED = 5
 WINDOWS = 2
 EVENTS_OF_A_WINDOW = 40
 # The configuration's creation is an event of its tenant, too.
@@ -63,6 +68,77 @@ def test_an_untouched_export_is_complete(exported: Customer, verifier: Verifier,
         assert report["isWhole"]
         assert report["configurationId"] == exported.id
         assert report["objects"]["events"] == WINDOWS * EVENTS_OF_A_WINDOW + EVENTS_OF_CREATION
+
+
+def digest_files(exported: Customer, sequence: int) -> dict[str, bytes]:
+    """A digest and its signature by their keys."""
+    account = exported.account
+    prefix = f"{account.prefix}{exported.id}/_digests/{sequence:010}_"
+    return {entry["Key"]: account.download(entry["Key"]) for entry in account.objects(prefix)}
+
+
+def test_a_removed_digest_is_restored_from_the_service(
+    exported: Customer, verifier: Verifier, stack: Stack, command: Path, tmp_path: Path
+) -> None:
+    account = exported.account
+    files = digest_files(exported, 0)
+    assert len(files) == 2, files.keys()
+    token_file = tmp_path / "token"
+    token_file.write_text(exported.tenant.administrator.token)
+    restored = tmp_path / "restored"
+    get_digest = [
+        *(command, "config", "digest", f"{exported.id}.0", "--directory", restored),
+        *("--url", stack.api_url, "--token-file", token_file),
+    ]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            get_digest,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        )
+
+    for key in files:
+        account.s3.delete_object(Bucket=account.bucket, Key=key)
+    try:
+        status, report = verifier.bucket(account, exported.id)
+        assert (status, report["breaks"][0]["code"]) == (BROKEN, "MISSING_DIGEST"), report
+        outcome = run()
+        assert outcome.returncode == 0, outcome.stderr
+        # What the printed commands do.
+        copies = [shlex.split(line) for line in outcome.stdout.splitlines() if line.startswith("aws s3 cp ")]
+        assert len(copies) == 2, outcome.stdout
+        for *_, source, target in copies:
+            bucket, key = target.removeprefix("s3://").split("/", 1)
+            account.s3.put_object(Bucket=bucket, Key=key, Body=Path(source).read_bytes())
+        assert digest_files(exported, 0) == files
+        status, report = verifier.bucket(account, exported.id, "--require-whole")
+        assert (status, report["verdict"]) == (COMPLETE, "COMPLETE"), report
+        # What was restored is never overwritten.
+        assert run().returncode == FILE_FAILED
+    finally:
+        for key, body in files.items():
+            account.s3.put_object(Bucket=account.bucket, Key=key, Body=body)
+
+
+def test_a_planted_digest_is_named_and_hides_nothing(exported: Customer, verifier: Verifier) -> None:
+    account = exported.account
+    _, sound = verifier.bucket(account, exported.id)
+    key = next(key for key in digest_files(exported, 0) if key.endswith(".json"))
+    planted = f"{key.rsplit('_', 1)[0]}_{'0' * 16}.json"
+    for suffix in ("", ".sig"):
+        account.s3.put_object(Bucket=account.bucket, Key=planted + suffix, Body=b"planted")
+    try:
+        status, report = verifier.bucket(account, exported.id)
+    finally:
+        for suffix in ("", ".sig"):
+            account.s3.delete_object(Bucket=account.bucket, Key=planted + suffix)
+    assert (status, [found["code"] for found in report["breaks"]]) == (BROKEN, ["BAD_SIGNATURE"]), report
+    assert planted.endswith(report["breaks"][0]["file"])
+    assert (report["digests"], report["objects"]) == (sound["digests"], sound["objects"])
 
 
 def first(folder: Path, pattern: str) -> Path:

@@ -2,6 +2,7 @@
 
 pub mod create;
 mod delete;
+mod digest;
 mod disable;
 mod dry_run;
 mod enable;
@@ -45,6 +46,7 @@ pub enum ConfigCommand {
     Run(run::RunArguments),
     Jobs(jobs::JobsArguments),
     Tasks(tasks::TasksArguments),
+    Digest(digest::DigestArguments),
     Policies(policies::PoliciesArguments),
 }
 
@@ -62,6 +64,7 @@ impl ConfigCommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Jobs(arguments) => jobs::run(&arguments),
             Self::Tasks(arguments) => tasks::run(&arguments),
+            Self::Digest(arguments) => digest::run(&arguments),
             Self::Policies(arguments) => policies::run(&arguments),
         }
     }
@@ -118,7 +121,7 @@ fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
 mod tests {
     use apollo_compiler::{ExecutableDocument, Schema};
 
-    use super::{Kind, create, delete, disable, enable, get, jobs, list, policies, run, tasks, test, update};
+    use super::{Kind, create, delete, digest, disable, enable, get, jobs, list, policies, run, tasks, test, update};
     use crate::commands::verify;
 
     /// The API's schema, as it is committed.
@@ -138,6 +141,7 @@ mod tests {
             run::OPERATION,
             jobs::OPERATION,
             tasks::OPERATION,
+            digest::OPERATION,
             policies::OPERATION,
             crate::commands::setup::IDENTITY,
             verify::service::KEYS,

@@ -20,6 +20,12 @@ const VERIFICATION: &str = "Verification";
 const VERIFICATION_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket \
     since, and compare with other copies. If you verified a copy, make it anew first.";
 
+const DIGEST_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket since. \
+    `audit-export config digest JOB-ID` gets the digest and its signature again, to put them back. If you verified a \
+    copy, make it again first.";
+const NOT_WHOLE_REMEDY: &str = "Verify the places that the report names under Elsewhere as well, or leave \
+    --require-whole out to verify the part that is here. If the export never went elsewhere, digests were removed.";
+
 const EXAMPLES: &str = "\
 Examples:
   audit-export explain WRITE_DENIED
@@ -66,7 +72,15 @@ fn entries() -> Vec<Entry> {
         code: code.as_str(),
         places: vec![VERIFICATION],
         meaning: code.explanation(),
-        remedy: VERIFICATION_REMEDY,
+        remedy: match code {
+            BreakCode::NotWhole => NOT_WHOLE_REMEDY,
+            BreakCode::MissingDigest
+            | BreakCode::MissingSignature
+            | BreakCode::AlteredDigest
+            | BreakCode::BadSignature
+            | BreakCode::ReplayedDigest => DIGEST_REMEDY,
+            _ => VERIFICATION_REMEDY,
+        },
     });
     let mut entries: Vec<Entry> = of_service.chain(of_verification).collect();
     entries.sort_unstable_by_key(|entry| entry.code);

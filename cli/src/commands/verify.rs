@@ -92,6 +92,13 @@ pub struct VerifyArguments {
     #[arg(long, value_name = "SHA256", value_parser = parse_sha256)]
     expect_head: Option<Hex32>,
 
+    /// Fail unless the whole export is here: every digest from the first one on, linked, with its objects
+    ///
+    /// Without it, an export whose older digests are in another bucket or path is complete for the part that is here. How
+    /// far an older part here once reached, before the export went elsewhere and came back, is then not proven.
+    #[arg(long, conflicts_with = "since")]
+    require_whole: bool,
+
     /// Look at no older digests than the one of this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     since: Option<Timestamp>,
@@ -231,6 +238,7 @@ fn options(arguments: &VerifyArguments) -> Result<Options, Failure> {
     options.deep = arguments.deep;
     options.concurrency = usize::try_from(arguments.concurrency).unwrap_or(1);
     options.since = arguments.since;
+    options.whole_required = arguments.require_whole;
     options.expectation = Expectation { through: arguments.expect_through, head: arguments.expect_head };
     Ok(options)
 }

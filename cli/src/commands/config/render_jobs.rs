@@ -38,13 +38,18 @@ pub fn jobs(jobs: &[Job], style: &Style) -> String {
             sections.push(style.paint(Tone::Bad, &format!("{}: {reason}", job.id)));
         }
         if let Some(gap) = &job.gap {
-            let text = format!(
-                "{}: what was received from {} to {} could not be exported ({})",
-                job.id,
-                style.time(&gap.start_timestamp),
-                style.time(&gap.end_timestamp),
-                gap.reason
-            );
+            let start = style.time(&gap.start_timestamp);
+            let text = match &gap.block_id {
+                Some(block) => {
+                    format!("{}: block {block}, received at {start}, was not exported ({})", job.id, gap.reason)
+                }
+                None => format!(
+                    "{}: what was received from {start} to {} could not be exported ({})",
+                    job.id,
+                    style.time(&gap.end_timestamp),
+                    gap.reason
+                ),
+            };
             sections.push(style.paint(Tone::Bad, &text));
         }
     }
@@ -136,7 +141,11 @@ mod tests {
                 "id": format!("{ID}.2"), "startTimestamp": "2026-11-21T00:00:00.000Z",
                 "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 3, "status": "FAILED",
                 "failureReason": "WRITE_DENIED: Allow s3:PutObject.", "objects": 1, "events": 20_000,
-                "bytes": 1_234_567, "gap": null,
+                "bytes": 1_234_567,
+                "gap": {
+                    "startTimestamp": "2026-11-21T09:59:00.500Z", "endTimestamp": "2026-11-21T09:59:00.501Z",
+                    "reason": "BLOCK_CORRUPT", "blockId": "01M8072Y6M0000000000000007",
+                },
             },
             {
                 "id": format!("{ID}.1"), "startTimestamp": "2026-11-20T09:59:00.000Z",

@@ -34,7 +34,7 @@ pub struct TasksArguments {
     service: ServiceArguments,
 }
 
-fn parse_job_id(text: &str) -> Result<String, &'static str> {
+pub(super) fn parse_job_id(text: &str) -> Result<String, &'static str> {
     let is_job = text.rsplit_once('.').is_some_and(|(configuration, sequence)| {
         ConfigurationId::parse(configuration).is_some()
             && !sequence.is_empty()

@@ -2,7 +2,10 @@
 
 use domain::configuration::arn::RoleArn;
 
-use crate::model::{Configuration, Policies, PolicyDocument};
+use crate::{
+    model::{Configuration, Policies, PolicyDocument},
+    text::shell_word,
+};
 
 const TRUST_POLICY: &str = "trust-policy.json";
 const IAM_POLICY: &str = "iam-policy.json";
@@ -52,13 +55,13 @@ fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
             ),
             format!(
                 "aws iam put-user-policy --user-name {} --policy-name {POLICY_NAME} --policy-document file://{IAM_POLICY}",
-                quote(user)
+                shell_word(user)
             ),
         ];
     };
-    let name = quote(role.name());
+    let name = shell_word(role.name());
     let path = role.as_str().split_once(":role").map_or("/", |(_, rest)| &rest[..rest.len() - role.name().len()]);
-    let path = if path == "/" { String::new() } else { format!(" --path {}", quote(path)) };
+    let path = if path == "/" { String::new() } else { format!(" --path {}", shell_word(path)) };
     vec![
         format!(
             "\n# The role, in the account {}. If it is there already, this instead of create-role:",
@@ -74,7 +77,7 @@ fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
 
 fn bucket(policies: &Policies, configuration: &Configuration) -> Vec<String> {
     let policy = &policies.bucket_policy;
-    let bucket = quote(&configuration.endpoint_configuration.bucket_name);
+    let bucket = shell_word(&configuration.endpoint_configuration.bucket_name);
     let comment = if policy.is_required { "" } else { "# " };
     vec![
         format!("\n# The bucket's policy. {}", policy.instruction),
@@ -90,7 +93,7 @@ fn key(policies: &Policies, configuration: &Configuration) -> Vec<String> {
     let (Some(statement), Some(arn)) = (&policies.kms_key_policy_statement, &endpoint.kms_key_arn) else {
         return Vec::new();
     };
-    let (arn, region) = (quote(arn), quote(&endpoint.region));
+    let (arn, region) = (shell_word(arn), shell_word(&endpoint.region));
     let comment = if statement.is_required { "" } else { "# " };
     vec![
         format!("\n# The policy of the KMS key. {}", statement.instruction),
@@ -104,13 +107,6 @@ fn key(policies: &Policies, configuration: &Configuration) -> Vec<String> {
              --policy file://new-key-policy.json"
         ),
     ]
-}
-
-/// One word for a POSIX shell, whatever is in it.
-fn quote(text: &str) -> String {
-    let is_plain =
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&byte));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -176,12 +172,5 @@ pub mod tests {
         insta::assert_snapshot!("commands_user", commands(&known, &endpoint));
         let unknown = policies(&json!({ "trustPolicy": null, "principalArn": null }));
         assert!(commands(&unknown, &endpoint).contains("--user-name NAME-OF-THE-IAM-USER "));
-    }
-
-    #[test]
-    fn nothing_ends_its_quotes() {
-        for (text, quoted) in [("a-b", "a-b"), ("", "''"), ("a b", "'a b'"), ("$(x)'", r"'$(x)'\'''")] {
-            assert_eq!(quote(text), quoted);
-        }
     }
 }
