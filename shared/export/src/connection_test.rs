@@ -52,7 +52,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
     /// Tests the configuration's connection within `budget` and stores the outcome. `None`: there is no such configuration.
     ///
     /// # Errors
-    /// Transient and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
+    /// Transient, unreachable and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
     pub async fn run(&self, key: &ConfigurationKey, budget: Duration) -> Result<Option<Connection>, PortError> {
         let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
         let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget).await?;
@@ -143,7 +143,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
 /// that has answered before is out of order, which passes.
 fn unless_answered_before(error: PortError, connection: &Connection) -> PortError {
     if error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) && connection.has_answered() {
-        PortError { kind: ErrorKind::Transient, ..error }
+        PortError { kind: ErrorKind::Unreachable, ..error }
     } else {
         error
     }

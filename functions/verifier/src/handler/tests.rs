@@ -116,6 +116,10 @@ impl ConfigurationStore for Table {
     async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
         unreachable!("a test is no run")
     }
+
+    async fn clear_run_request(&self, _key: &ConfigurationKey, _through: Timestamp) -> Result<(), PortError> {
+        unreachable!("a test is no run")
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

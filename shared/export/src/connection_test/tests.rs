@@ -127,6 +127,10 @@ impl ConfigurationStore for World {
     async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
         unreachable!("a test is no run")
     }
+
+    async fn clear_run_request(&self, _key: &ConfigurationKey, _through: Timestamp) -> Result<(), PortError> {
+        unreachable!("a test is no run")
+    }
 }
 
 #[derive(Debug)]
@@ -230,10 +234,10 @@ async fn an_endpoint_that_answered_before_is_out_of_order_and_the_status_stays()
     for connection in [success(), failed(ConnectionErrorCode::WriteDenied)] {
         for world in silences(&connection) {
             let error = world.run().await.unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Transient, "{world:?}");
+            assert_eq!(error.kind, ErrorKind::Unreachable, "{world:?}");
             assert_eq!(world.seen().stored, [], "{world:?}");
             if !matches!(world.writing, Hangs) {
-                assert_eq!(world.check().await.unwrap_err().kind, ErrorKind::Transient, "{world:?}");
+                assert_eq!(world.check().await.unwrap_err().kind, ErrorKind::Unreachable, "{world:?}");
             }
         }
     }
