@@ -1,5 +1,8 @@
 //! One test per invocation, within its time.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use domain::{
@@ -12,9 +15,12 @@ use export::{
 };
 use lambda_runtime::Error;
 
-/// The time for the test itself. The function has 22 s, the API that waits for it 27 s, and API Gateway 29 s: each layer
-/// can still answer when the one below it ran out of time.
+/// The time for reading the configuration, the test and storing its outcome. The function has 22 s, the API that waits for
+/// it 27 s, and API Gateway 29 s: each layer can still answer when the one below it ran out of time.
 const WORK_BUDGET: Duration = Duration::from_secs(18);
+
+/// The time for the test itself: what it found can still be stored within [`WORK_BUDGET`].
+const TEST_BUDGET: Duration = Duration::from_secs(15);
 
 /// The verifier with everything it works on.
 #[derive(Debug)]
@@ -56,12 +62,12 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> Verifier<S, N, K> {
             ConnectionTest { configurations: &self.configurations, connector: &self.connector, clock: &self.clock };
         match request {
             VerifierRequest::Stored(key) => {
-                Ok(test.run(&key).await?.and_then(|connection| VerifierResponse::of(connection, None)))
+                Ok(test.run(&key, TEST_BUDGET).await?.and_then(|connection| VerifierResponse::of(connection, None)))
             }
             VerifierRequest::Candidate { candidate } => {
                 let stored = self.configurations.load(&candidate.key).await?;
                 let Some(would_be) = stored.and_then(|stored| candidate.applied_to(stored)) else { return Ok(None) };
-                let TestOutcome { connection, user_arn } = test.try_out(&would_be).await?;
+                let TestOutcome { connection, user_arn } = test.try_out(&would_be, TEST_BUDGET).await?;
                 Ok(VerifierResponse::of(connection, user_arn))
             }
         }

@@ -27,8 +27,8 @@ use domain::{
 use export::ports::{Connected, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith};
 
 use crate::{
-    error::{Fault, Reached, describe},
-    object_sink::S3ObjectSink,
+    error::{Fault, describe},
+    object_sink::{S3ObjectSink, retry_at_most},
     secrets::SecretVault,
 };
 
@@ -39,8 +39,11 @@ const SESSION_DURATION: Duration = Duration::from_hours(1);
 /// The shortest that STS gives; a probe's session is thrown away.
 const PROBE_DURATION: Duration = Duration::from_mins(15);
 
-/// One request to STS.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time of one attempt of a request to STS.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The attempts of one request to STS, the first included: a Region that doesn't answer is given up after about 10 s.
+const MAX_ATTEMPTS: u32 = 2;
 
 /// A connection is made again when its credentials have less left than this: more than an invocation of Lambda can last, so
 /// that none ends under a run.
@@ -102,9 +105,10 @@ impl AwsConnector {
     /// STS is called in the bucket's own region, so that an export depends on that region alone:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html>.
     fn sts(&self, region: &Region, credentials: Option<Credentials>) -> Client {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST_TIMEOUT).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
         let mut configuration = aws_sdk_sts::config::Builder::from(&self.base)
             .region(SdkRegion::new(region.as_str().to_owned()))
+            .retry_config(retry_at_most(&self.base, MAX_ATTEMPTS))
             .timeout_config(timeouts);
         if let Some(credentials) = credentials {
             configuration = configuration.credentials_provider(credentials);
@@ -145,7 +149,7 @@ impl AwsConnector {
         let answer = self
             .assume_role(role_arn, &destination.region, session)
             .await
-            .map_err(|error| customer_error(operation, &error))?;
+            .map_err(|error| customer_error(operation, SignedWith::ServiceCredentials, &destination.region, &error))?;
         let credentials =
             answer.credentials.ok_or_else(|| PortError::internal(operation, "STS gave no credentials"))?;
         let until = SystemTime::try_from(credentials.expiration)
@@ -176,7 +180,7 @@ impl AwsConnector {
             .get_caller_identity()
             .send()
             .await
-            .map_err(|error| customer_error(operation, &error))?;
+            .map_err(|error| customer_error(operation, SignedWith::AccessKey, &destination.region, &error))?;
         let account = identity.account.as_deref().map(AccountId::parse);
         let account = account.and_then(Result::ok).ok_or_else(|| PortError::internal(operation, "no account"))?;
         let owner = destination.expected_bucket_owner.clone().unwrap_or(account);
@@ -256,10 +260,11 @@ impl Connector for AwsConnector {
             policy: policy::deny_all_session_policy(),
             duration: PROBE_DURATION,
         };
-        match self.assume_role(role_arn, &configuration.destination.region, session).await {
+        let region = &configuration.destination.region;
+        match self.assume_role(role_arn, region, session).await {
             Ok(_) => Ok(Some(ProbeAnswer::Granted)),
             Err(error) if Fault::of(&error).code == Some("AccessDenied") => Ok(Some(ProbeAnswer::Refused)),
-            Err(error) => Err(customer_error("sts:AssumeRole (probe)", &error)),
+            Err(error) => Err(customer_error("sts:AssumeRole (probe)", SignedWith::ServiceCredentials, region, &error)),
         }
     }
 }
@@ -273,29 +278,75 @@ fn another(id: ConfigurationId) -> ConfigurationId {
     ConfigurationId::from_bytes(bytes)
 }
 
-/// Sorts what STS says of a customer's role or key.
+/// The credentials that signed a request to STS. What STS says of credentials concerns these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SignedWith {
+    /// The function's own: roles are assumed with them.
+    ServiceCredentials,
+    /// The customer's.
+    AccessKey,
+}
+
+/// Codes with which STS says that it doesn't know the credentials that signed the request. In a Region that is not enabled
+/// by default, it knows only those of accounts that have enabled it:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html>.
+const UNKNOWN_CREDENTIALS: &[&str] = &["InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"];
+
+/// Codes with which STS refuses a signature.
+const WRONG_SIGNATURE: &[&str] = &["InvalidSignatureException", "SignatureDoesNotMatch"];
+
+/// The beginnings of the message with which a signature is refused because of a clock, and not because of a key:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>.
+const CLOCK_MESSAGES: &[&str] = &["Signature expired", "Signature not yet current"];
+
+/// Classifies what STS says of a customer's role or access key.
 /// Codes: <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>.
-fn customer_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+fn customer_error<E>(
+    operation: &'static str,
+    signed_with: SignedWith,
+    region: &Region,
+    error: &SdkError<E, HttpResponse>,
+) -> PortError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    use SignedWith::{AccessKey, ServiceCredentials};
+
     let fault = Fault::of(error);
-    let kind = match fault.code {
-        Some("AccessDenied") => ErrorKind::Customer(ConnectionFailure::RoleNotAssumable),
-        Some("RegionDisabledException") => ErrorKind::Customer(ConnectionFailure::RegionDisabled),
-        Some("InvalidClientTokenId" | "InvalidAccessKeyId") => ErrorKind::Customer(ConnectionFailure::AccessKeyUnknown),
-        Some("SignatureDoesNotMatch") => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
-        _ if fault.reached == Reached::NoConnection => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
+    let code = fault.code.unwrap_or_default();
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+    let is_wrongly_signed = WRONG_SIGNATURE.contains(&code);
+    let is_about_clock = is_wrongly_signed && CLOCK_MESSAGES.iter().any(|begin| message.starts_with(begin));
+    let is_unknown = UNKNOWN_CREDENTIALS.contains(&code);
+    let detail = describe(error);
+    let kind = match signed_with {
+        _ if is_about_clock => ErrorKind::Transient,
+        ServiceCredentials if is_unknown || is_wrongly_signed => {
+            let detail = format!(
+                "{detail} (STS does not accept the service's own credentials in {region}: enable the Region in the \
+                 service's AWS account)"
+            );
+            return PortError::internal(operation, detail);
+        }
+        AccessKey if is_unknown => ErrorKind::Customer(ConnectionFailure::AccessKeyUnknown),
+        AccessKey if is_wrongly_signed => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
+        ServiceCredentials if code == "AccessDenied" => ErrorKind::Customer(ConnectionFailure::RoleNotAssumable),
+        AccessKey if code == "AccessDenied" => ErrorKind::Customer(ConnectionFailure::WriteDenied),
+        _ if code == "RegionDisabledException" => ErrorKind::Customer(ConnectionFailure::RegionDisabled),
+        _ if fault.is_unanswered() => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
         _ if fault.is_transient() => ErrorKind::Transient,
         _ => ErrorKind::Internal,
     };
-    PortError { kind, operation, detail: describe(error) }
+    PortError { kind, operation, detail }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use aws_smithy_runtime_api::http::{Response, StatusCode};
+    use aws_smithy_runtime_api::{
+        client::result::ConnectorError,
+        http::{Response, StatusCode},
+    };
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
 
     use super::*;
@@ -306,21 +357,67 @@ mod tests {
         assert_eq!(another(id).to_string(), "f46095f1-92c4-42f1-a291-f090a3e0d5c4");
     }
 
+    fn refused(signed_with: SignedWith, status: u16, code: &str, message: &str) -> PortError {
+        let metadata = ErrorMetadata::builder().code(code).message(message).build();
+        let response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+        let error = SdkError::service_error(AssumeRoleError::generic(metadata), response);
+        customer_error("test", signed_with, &Region::parse("ap-east-2").unwrap(), &error)
+    }
+
     /// What the emulator has no way to say.
     #[test]
-    fn every_refusal_of_sts_has_its_own_failure() {
-        let kind = |code: &str, status: u16| {
-            let metadata = ErrorMetadata::builder().code(code).build();
-            let response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
-            let error = SdkError::service_error(AssumeRoleError::generic(metadata), response);
-            customer_error("test", &error).kind
-        };
-        let customer = ErrorKind::Customer;
-        assert_eq!(kind("AccessDenied", 403), customer(ConnectionFailure::RoleNotAssumable));
-        assert_eq!(kind("RegionDisabledException", 403), customer(ConnectionFailure::RegionDisabled));
-        assert_eq!(kind("InvalidClientTokenId", 403), customer(ConnectionFailure::AccessKeyUnknown));
-        assert_eq!(kind("SignatureDoesNotMatch", 403), customer(ConnectionFailure::SecretAccessKeyWrong));
-        assert_eq!(kind("ServiceUnavailable", 503), ErrorKind::Transient);
-        assert_eq!(kind("PackedPolicyTooLarge", 400), ErrorKind::Internal);
+    fn every_refusal_of_sts_is_classified_by_whose_credentials_signed_the_request() {
+        use ConnectionFailure as Failure;
+        use ErrorKind::{Customer, Internal, Transient};
+
+        let table = [
+            // Code, message, with the service's credentials (role), with the customer's access key.
+            (403, "AccessDenied", "", Customer(Failure::RoleNotAssumable), Customer(Failure::WriteDenied)),
+            (403, "RegionDisabledException", "", Customer(Failure::RegionDisabled), Customer(Failure::RegionDisabled)),
+            (403, "InvalidClientTokenId", "", Internal, Customer(Failure::AccessKeyUnknown)),
+            (403, "InvalidAccessKeyId", "", Internal, Customer(Failure::AccessKeyUnknown)),
+            (403, "UnrecognizedClientException", "", Internal, Customer(Failure::AccessKeyUnknown)),
+            (403, "SignatureDoesNotMatch", "The request", Internal, Customer(Failure::SecretAccessKeyWrong)),
+            (403, "SignatureDoesNotMatch", "Signature expired: 20261122T000000Z is now earlier", Transient, Transient),
+            (403, "SignatureDoesNotMatch", "Signature not yet current: 20261122T000000Z", Transient, Transient),
+            (400, "Throttling", "Rate exceeded", Transient, Transient),
+            (500, "InternalFailure", "", Transient, Transient),
+            (503, "ServiceUnavailable", "", Transient, Transient),
+            (400, "PackedPolicyTooLarge", "", Internal, Internal),
+            (403, "ExpiredToken", "", Internal, Internal),
+        ];
+        for (status, code, message, by_role, by_key) in table {
+            let kind = |signed_with| refused(signed_with, status, code, message).kind;
+            assert_eq!(kind(SignedWith::ServiceCredentials), by_role, "{code}: {message}");
+            assert_eq!(kind(SignedWith::AccessKey), by_key, "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_region_that_the_services_account_lacks_is_the_operators_to_enable() {
+        let error = refused(SignedWith::ServiceCredentials, 403, "InvalidClientTokenId", "The token is invalid");
+        assert_eq!(
+            error.to_string(),
+            "test: internal: InvalidClientTokenId: The token is invalid (STS does not accept the service's own credentials \
+             in ap-east-2: enable the Region in the service's AWS account)"
+        );
+    }
+
+    #[test]
+    fn sts_that_does_not_answer_is_an_unreachable_endpoint() {
+        let region = Region::parse("eu-west-1").unwrap();
+        for error in [
+            SdkError::<AssumeRoleError, HttpResponse>::timeout_error("5 s"),
+            SdkError::dispatch_failure(ConnectorError::timeout("3 s".into())),
+            SdkError::dispatch_failure(ConnectorError::io("no such host".into())),
+        ] {
+            for signed_with in [SignedWith::ServiceCredentials, SignedWith::AccessKey] {
+                let kind = customer_error("test", signed_with, &region, &error).kind;
+                assert_eq!(kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error:?}");
+            }
+        }
+        let no_credentials = SdkError::dispatch_failure(ConnectorError::other("no credentials".into(), None));
+        let kind = customer_error::<AssumeRoleError>("test", SignedWith::AccessKey, &region, &no_credentials).kind;
+        assert_eq!(kind, ErrorKind::Transient);
     }
 }

@@ -5,7 +5,10 @@ use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::StatusCode,
 };
-use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use aws_smithy_types::{
+    error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata},
+    retry::ErrorKind,
+};
 use export::ports::PortError;
 
 /// Codes of services that are busy, whatever their HTTP status.
@@ -47,8 +50,10 @@ pub enum Reached {
     Nowhere,
     /// No connection could be made: nothing listens under that name, or there is no such name.
     NoConnection,
-    /// Sent, and no answer came in time.
+    /// Sent, and no answer came, or none in time. Making the connection may have taken too long as well.
     NoAnswer,
+    /// Something else failed before there was an answer: no credentials, or an interceptor.
+    Unknown,
     Service,
 }
 
@@ -59,7 +64,14 @@ impl<'a> Fault<'a> {
         let reached = match error {
             SdkError::ConstructionFailure(_) => Reached::Nowhere,
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_user() => Reached::NoConnection,
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => Reached::NoAnswer,
+            // `TransientError`: the connection was closed before the answer.
+            SdkError::DispatchFailure(failure)
+                if failure.is_timeout() || failure.as_other() == Some(ErrorKind::TransientError) =>
+            {
+                Reached::NoAnswer
+            }
+            SdkError::DispatchFailure(_) => Reached::Unknown,
+            SdkError::TimeoutError(_) => Reached::NoAnswer,
             _ => Reached::Service,
         };
         Self { code, status, reached }
@@ -70,7 +82,13 @@ impl<'a> Fault<'a> {
     pub fn is_transient(&self) -> bool {
         let is_busy = self.code.is_some_and(|code| TRANSIENT_CODES.contains(&code));
         let is_server_side = self.status.is_some_and(|status| status >= 500 || status == 429);
-        is_busy || is_server_side || matches!(self.reached, Reached::NoConnection | Reached::NoAnswer)
+        is_busy || is_server_side || self.is_unanswered() || self.reached == Reached::Unknown
+    }
+
+    /// Whether nobody answered: no such name, no connection, or no answer in time.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.reached, Reached::NoConnection | Reached::NoAnswer)
     }
 }
 
@@ -119,5 +137,45 @@ where
             format!("{}: {}", service.code().unwrap_or("no code"), service.message().unwrap_or("no message"))
         }
         None => DisplayErrorContext(error).to_string(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    type Error = SdkError<TransactWriteItemsError, HttpResponse>;
+
+    #[test]
+    fn how_far_a_request_got_says_whether_anybody_answered() {
+        let response = HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::empty());
+        for (error, reached, is_unanswered, is_transient) in [
+            (Error::construction_failure("no region"), Reached::Nowhere, false, false),
+            (Error::dispatch_failure(ConnectorError::io("refused".into())), Reached::NoConnection, true, true),
+            (Error::dispatch_failure(ConnectorError::timeout("3 s".into())), Reached::NoAnswer, true, true),
+            (
+                Error::dispatch_failure(ConnectorError::other("cut off".into(), Some(ErrorKind::TransientError))),
+                Reached::NoAnswer,
+                true,
+                true,
+            ),
+            (Error::timeout_error("5 s"), Reached::NoAnswer, true, true),
+            // Nobody was asked, so nobody failed to answer.
+            (
+                Error::dispatch_failure(ConnectorError::other("no credentials".into(), None)),
+                Reached::Unknown,
+                false,
+                true,
+            ),
+            (Error::response_error("no XML", response), Reached::Service, false, false),
+        ] {
+            let fault = Fault::of(&error);
+            assert_eq!(fault.reached, reached, "{error:?}");
+            assert_eq!((fault.is_unanswered(), fault.is_transient()), (is_unanswered, is_transient), "{error:?}");
+        }
     }
 }

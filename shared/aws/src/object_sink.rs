@@ -1,20 +1,29 @@
 //! A customer's bucket, as S3 shows it to us.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{
     Client,
-    config::{Region as SdkRegion, timeout::TimeoutConfig},
+    config::{Region as SdkRegion, retry::RetryConfig, timeout::TimeoutConfig},
     primitives::ByteStream,
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef},
+        },
         orchestrator::HttpResponse,
         result::SdkError,
         runtime_components::RuntimeComponents,
@@ -33,10 +42,21 @@ use export::ports::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{Fault, Reached, describe};
+use crate::error::{Fault, describe};
 
-/// One request to S3, from its first byte to the answer. It carries 8 MiB, or a part of at most 16 MiB.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// The time of one attempt of a request to S3 that has no body; [`attempt_timeout`] adds to it what a body takes.
+const BASE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The rate at which a body is sent at the least, in bytes a second.
+const MIN_UPLOAD_RATE: u64 = 512 * 1024;
+
+/// The time of one attempt to complete an upload: S3 assembles the parts before it answers.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>.
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The attempts of one request to S3, the first included. A run that fails comes back later, and a Region that is out of
+/// order must not hold it for longer.
+const MAX_ATTEMPTS: u32 = 2;
 
 /// `If-None-Match: *`: only if there is no such object. Source:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
@@ -48,6 +68,7 @@ pub struct S3ObjectSink {
     client: Client,
     bucket: String,
     expected_bucket_owner: AccountId,
+    base_timeout: Duration,
 }
 
 impl S3ObjectSink {
@@ -58,23 +79,59 @@ impl S3ObjectSink {
         destination: &Destination,
         expected_bucket_owner: AccountId,
     ) -> Self {
-        // The time to connect is the SDK's own: with another one it would keep connections for this client apart.
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST_TIMEOUT).build();
+        Self::with_base_timeout(base, credentials, destination, expected_bucket_owner, BASE_TIMEOUT)
+    }
+
+    fn with_base_timeout(
+        base: &SdkConfig,
+        credentials: Credentials,
+        destination: &Destination,
+        expected_bucket_owner: AccountId,
+        base_timeout: Duration,
+    ) -> Self {
         let configuration = aws_sdk_s3::config::Builder::from(base)
             .region(SdkRegion::new(destination.region.as_str().to_owned()))
             .credentials_provider(credentials)
-            .timeout_config(timeouts)
+            .retry_config(retry_at_most(base, MAX_ATTEMPTS))
+            .timeout_config(timeout_config(base_timeout))
             .build();
         Self {
             client: Client::from_conf(configuration),
             bucket: destination.bucket_name.as_str().to_owned(),
             expected_bucket_owner,
+            base_timeout,
         }
     }
+
+    /// The settings of a request with a body of this length.
+    fn for_body(&self, length: usize) -> aws_sdk_s3::config::Builder {
+        aws_sdk_s3::Config::builder().timeout_config(timeout_config(attempt_timeout(self.base_timeout, length)))
+    }
+}
+
+/// The time of one attempt of a request with a body of this length, from its first byte to the answer.
+fn attempt_timeout(base: Duration, length: usize) -> Duration {
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    base.saturating_add(Duration::from_millis(length.saturating_mul(1000).div_ceil(MIN_UPLOAD_RATE)))
+}
+
+/// Bounds attempts alone. The time to connect stays the SDK's own: with another one it would keep the connections of such
+/// requests apart from all others.
+fn timeout_config(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(attempt).build()
+}
+
+/// The retries of `base`, with fewer attempts if it has more than these.
+pub(crate) fn retry_at_most(base: &SdkConfig, attempts: u32) -> RetryConfig {
+    let retries = base.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    let attempts = retries.max_attempts().min(attempts);
+    retries.with_max_attempts(attempts)
 }
 
 impl ObjectSink for S3ObjectSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        let settings = self.for_body(object.bytes.len());
+        let transmissions = Transmissions::default();
         let answer = self
             .client
             .put_object()
@@ -85,12 +142,14 @@ impl ObjectSink for S3ObjectSink {
             .checksum_sha256(STANDARD.encode(object.sha256))
             .body(ByteStream::from(object.bytes))
             .customize()
+            .config_override(settings)
             .interceptor(KnownPayloadHash(object.sha256))
+            .interceptor(transmissions.clone())
             .send()
             .await;
         match answer {
             Ok(_) => Ok(WriteAnswer::Written),
-            Err(error) => write_answer("s3:PutObject", &error),
+            Err(error) => write_answer("s3:PutObject", &error, &transmissions),
         }
     }
 
@@ -146,6 +205,7 @@ impl ObjectSink for S3ObjectSink {
         let operation = "s3:UploadPart";
         let hash: [u8; 32] = Sha256::digest(&bytes).into();
         let sha256 = STANDARD.encode(hash);
+        let settings = self.for_body(bytes.len());
         let answer = self
             .client
             .upload_part()
@@ -157,6 +217,7 @@ impl ObjectSink for S3ObjectSink {
             .checksum_sha256(&sha256)
             .body(ByteStream::from(bytes))
             .customize()
+            .config_override(settings)
             .interceptor(KnownPayloadHash(hash))
             .send()
             .await;
@@ -184,6 +245,7 @@ impl ObjectSink for S3ObjectSink {
                 .checksum_sha256(&part.sha256)
                 .build()
         });
+        let transmissions = Transmissions::default();
         let answer = self
             .client
             .complete_multipart_upload()
@@ -193,11 +255,14 @@ impl ObjectSink for S3ObjectSink {
             .upload_id(&upload.0)
             .set_if_none_match(if_none_match(condition))
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .customize()
+            .config_override(aws_sdk_s3::Config::builder().timeout_config(timeout_config(COMPLETION_TIMEOUT)))
+            .interceptor(transmissions.clone())
             .send()
             .await;
         match answer {
             Ok(_) => Ok(WriteAnswer::Written),
-            Err(error) => write_answer("s3:CompleteMultipartUpload", &error),
+            Err(error) => write_answer("s3:CompleteMultipartUpload", &error, &transmissions),
         }
     }
 }
@@ -224,22 +289,53 @@ impl Intercept for KnownPayloadHash {
     }
 }
 
+/// The number of times that a request left: the SDK repeats one whose answer was lost or said that S3 failed.
+#[derive(Clone, Debug, Default)]
+struct Transmissions(Arc<AtomicU32>);
+
+impl Transmissions {
+    /// Whether the object may have been written before the request that was answered.
+    fn was_repeated(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 1
+    }
+}
+
+impl Intercept for Transmissions {
+    fn name(&self) -> &'static str {
+        "Transmissions"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _configuration: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 fn if_none_match(condition: WriteCondition) -> Option<String> {
     (condition == WriteCondition::Absent).then(|| ANY_OBJECT.to_owned())
 }
 
-fn write_answer<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Result<WriteAnswer, PortError>
+fn write_answer<E>(
+    operation: &'static str,
+    error: &SdkError<E, HttpResponse>,
+    transmissions: &Transmissions,
+) -> Result<WriteAnswer, PortError>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match Fault::of(error).code {
-        Some("PreconditionFailed") => Ok(WriteAnswer::Exists),
+        Some("PreconditionFailed") => Ok(WriteAnswer::Exists { was_repeated: transmissions.was_repeated() }),
         Some("ConditionalRequestConflict" | "NoSuchUpload" | "OperationAborted") => Ok(WriteAnswer::Lost),
         _ => Err(customer_error(operation, error)),
     }
 }
 
-/// Sorts what S3 says of somebody else's bucket.
+/// Classifies what S3 says of somebody else's bucket.
 /// Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 fn customer_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
 where
@@ -273,7 +369,7 @@ where
         (Some("AccessDenied"), _) if message.contains("kms:") => ErrorKind::Customer(ConnectionFailure::KmsDenied),
         (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidBucketOwnerAWSAccountID"), _)
         | (None, Some(403)) => ErrorKind::Customer(ConnectionFailure::WriteDenied),
-        _ if fault.reached == Reached::NoConnection => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
+        _ if fault.is_unanswered() => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
         _ if fault.is_transient() => ErrorKind::Transient,
         _ => ErrorKind::Internal,
     };
@@ -294,7 +390,8 @@ mod tests {
     use domain::configuration::bucket::BucketName;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
+        time::Instant,
     };
 
     use super::*;
@@ -345,10 +442,19 @@ mod tests {
     }
 
     fn sink(endpoint: &str) -> S3ObjectSink {
+        sink_with(endpoint, RetryConfig::disabled(), BASE_TIMEOUT)
+    }
+
+    /// As many attempts as in service, without the waits between them.
+    fn retrying_sink(endpoint: &str, base_timeout: Duration) -> S3ObjectSink {
+        sink_with(endpoint, RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)), base_timeout)
+    }
+
+    fn sink_with(endpoint: &str, retries: RetryConfig, base_timeout: Duration) -> S3ObjectSink {
         let base = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .endpoint_url(endpoint)
-            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .retry_config(retries)
             .build();
         let destination = Destination {
             bucket_name: BucketName::parse("acme").unwrap(),
@@ -358,13 +464,154 @@ mod tests {
             expected_bucket_owner: None,
         };
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        S3ObjectSink::new(&base, credentials, &destination, AccountId::parse("222222222222").unwrap())
+        let owner = AccountId::parse("222222222222").unwrap();
+        S3ObjectSink::with_base_timeout(&base, credentials, &destination, owner, base_timeout)
     }
 
     async fn put(sink: &S3ObjectSink) -> PortError {
-        let bytes = Bytes::from_static(b"x");
+        put_bytes(sink, 1).await.unwrap_err()
+    }
+
+    async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<WriteAnswer, PortError> {
+        let bytes = Bytes::from(vec![b'x'; length]);
         let sha256 = Sha256::digest(&bytes).into();
-        sink.put_object(PutObject { key: "k", bytes, sha256, condition: WriteCondition::Absent }).await.unwrap_err()
+        sink.put_object(PutObject { key: "k", bytes, sha256, condition: WriteCondition::Absent }).await
+    }
+
+    async fn listen() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        (listener, endpoint)
+    }
+
+    /// Reads whole requests from one connection, answers them in this order, each after `delay`, and closes it.
+    async fn answer_all(mut connection: TcpStream, answers: &[(&str, &str)], delay: Duration) {
+        for (index, (status, body)) in answers.iter().enumerate() {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(connection.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            connection.read_exact(&mut vec![0; length.unwrap_or(0)]).await.unwrap();
+            tokio::time::sleep(delay).await;
+            let length = body.len();
+            let fate = if index + 1 < answers.len() { "keep-alive" } else { "close" };
+            let head = format!("Content-Length: {length}\r\nConnection: {fate}\r\nETag: \"e\"");
+            let answer = format!("HTTP/1.1 {status}\r\n{head}\r\n\r\n{body}");
+            // Whoever has given up is gone.
+            let _ = connection.write_all(answer.as_bytes()).await;
+        }
+    }
+
+    #[test]
+    fn an_attempt_may_take_as_long_as_its_body_needs() {
+        let table = [
+            (0, 5000),
+            (1, 5001),
+            (512 * 1024, 6000),
+            (8 * 1024 * 1024, 21_000),
+            (16 * 1024 * 1024, 37_000),
+            (usize::MAX, 5000 + u64::MAX.div_ceil(MIN_UPLOAD_RATE)),
+        ];
+        for (length, millis) in table {
+            assert_eq!(attempt_timeout(BASE_TIMEOUT, length), Duration::from_millis(millis), "{length} bytes");
+        }
+        assert!(BASE_TIMEOUT * MAX_ATTEMPTS <= Duration::from_secs(10), "a Region that hangs is given up soon");
+    }
+
+    /// Accepts and never answers, as a Region that browns out does.
+    #[tokio::test]
+    async fn who_never_answers_is_given_up_after_two_attempts() {
+        let (listener, endpoint) = listen().await;
+        let sink = retrying_sink(&endpoint, Duration::from_millis(200));
+        let silence = async {
+            let mut connections = Vec::new();
+            loop {
+                connections.push(listener.accept().await.unwrap());
+                assert!(connections.len() <= 2, "a third attempt");
+            }
+        };
+        let start = Instant::now();
+        let error = tokio::select! {
+            error = put(&sink) => error,
+            () = silence => unreachable!(),
+        };
+        assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error}");
+        let elapsed = start.elapsed();
+        assert!((Duration::from_millis(400)..Duration::from_secs(5)).contains(&elapsed), "{elapsed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_waited_for_where_a_short_one_is_not() {
+        let (listener, endpoint) = listen().await;
+        let sink = sink_with(&endpoint, RetryConfig::disabled(), Duration::from_millis(100));
+        let late = Duration::from_millis(600);
+        // 2 s, by their length.
+        for length in [1024 * 1024, 1] {
+            let server = async {
+                let (connection, _) = listener.accept().await.unwrap();
+                answer_all(connection, &[("200 OK", "")], late).await;
+            };
+            let (answer, ()) = tokio::join!(put_bytes(&sink, length), server);
+            let unreachable = ErrorKind::Customer(ConnectionFailure::EndpointUnreachable);
+            let expected = if length == 1 { Err(unreachable) } else { Ok(WriteAnswer::Written) };
+            assert_eq!(answer.map_err(|error| error.kind), expected, "{length} bytes");
+        }
+    }
+
+    /// Settings of a single request don't make the SDK open a connection for it.
+    #[tokio::test]
+    async fn requests_of_every_length_share_a_connection() {
+        let (listener, endpoint) = listen().await;
+        let sink = sink(&endpoint);
+        let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+        let answers = [
+            ("200 OK", ""),
+            ("200 OK", ""),
+            ("200 OK", begun),
+            ("200 OK", ""),
+            ("200 OK", "<CompleteMultipartUploadResult/>"),
+        ];
+        let server = async {
+            let (connection, _) = listener.accept().await.unwrap();
+            answer_all(connection, &answers, Duration::ZERO).await;
+        };
+        let requests = async {
+            assert_eq!(put_bytes(&sink, 1).await, Ok(WriteAnswer::Written));
+            assert_eq!(put_bytes(&sink, 300_000).await, Ok(WriteAnswer::Written));
+            let upload = sink.create_multipart_upload("k").await.unwrap();
+            let part = sink.upload_part("k", &upload, 1, Bytes::from_static(b"part")).await.unwrap();
+            let PartAnswer::Uploaded(part) = part else { unreachable!("{part:?}") };
+            sink.complete_multipart_upload("k", &upload, &[part], WriteCondition::Absent).await.unwrap()
+        };
+        let (answer, ()) = tokio::join!(requests, server);
+        assert_eq!(answer, WriteAnswer::Written);
+    }
+
+    /// The SDK repeats a request that S3 failed to answer. Then the object that is there may be the one that was sent.
+    #[tokio::test]
+    async fn an_object_that_is_there_may_be_our_own_only_after_a_repeated_request() {
+        let exists = ("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>");
+        let failed = ("500 Internal Server Error", "<Error><Code>InternalError</Code></Error>");
+        for (answers, was_repeated) in [(vec![exists], false), (vec![failed, exists], true)] {
+            let (listener, endpoint) = listen().await;
+            let sink = retrying_sink(&endpoint, BASE_TIMEOUT);
+            let upload = UploadId("u".to_owned());
+            let server = async {
+                for answer in [answers.clone(), answers].concat() {
+                    let (connection, _) = listener.accept().await.unwrap();
+                    answer_all(connection, &[answer], Duration::ZERO).await;
+                }
+            };
+            let requests = async {
+                let put = put_bytes(&sink, 1).await.unwrap();
+                (put, sink.complete_multipart_upload("k", &upload, &[], WriteCondition::Absent).await.unwrap())
+            };
+            let ((put, completed), ()) = tokio::join!(requests, server);
+            assert_eq!(put, WriteAnswer::Exists { was_repeated });
+            assert_eq!(completed, WriteAnswer::Exists { was_repeated }, "each call counts its own");
+        }
     }
 
     #[tokio::test]

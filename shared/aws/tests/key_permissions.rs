@@ -169,14 +169,16 @@ fn assume_role(body: &str) -> (&'static str, String) {
     ("200 OK", format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>"))
 }
 
-struct NoWaiting;
+struct FixedClock;
 
-impl Clock for NoWaiting {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::parse("2026-11-22T00:00:00Z").unwrap()
     }
 
-    async fn sleep(&self, _duration: Duration) {}
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
 }
 
 /// The code that the connection test ends with; `None`: success.
@@ -193,8 +195,8 @@ async fn test_connection(applied: Applied) -> Option<ConnectionErrorCode> {
         .build();
     let configurations = ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&base), "unused".to_owned());
     let connector = AwsConnector::new(base, "unused".to_owned());
-    let test = ConnectionTest { configurations: &configurations, connector: &connector, clock: &NoWaiting };
-    let outcome = test.try_out(&configuration()).await.unwrap();
+    let test = ConnectionTest { configurations: &configurations, connector: &connector, clock: &FixedClock };
+    let outcome = test.try_out(&configuration(), Duration::from_secs(60)).await.unwrap();
     server.abort();
     outcome.connection.error().map(|error| error.code)
 }

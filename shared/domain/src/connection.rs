@@ -57,6 +57,17 @@ impl Connection {
         }
     }
 
+    /// Whether AWS has answered for the destination since role, access key, bucket or Region were last changed. If so, an
+    /// endpoint that can't be reached is out of order, and not a Region that doesn't exist.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        match self {
+            Self::Pending => false,
+            Self::Success { .. } => true,
+            Self::Failed { error, .. } => error.code != ConnectionErrorCode::EndpointUnreachable,
+        }
+    }
+
     #[must_use]
     pub fn error(&self) -> Option<&ConnectionError> {
         match self {
@@ -131,7 +142,8 @@ connection_error_codes! {
         "Enable the key, or give the bucket another one.";
     AccessKeyUnknown = "ACCESS_KEY_UNKNOWN",
         "AWS doesn't know the access key, or it is inactive.",
-        "Activate it, or give an active access key of the IAM user.";
+        "Activate it, or give an active access key of the IAM user; a Region that is not enabled by default has to be enabled \
+         in the user's account.";
     SecretAccessKeyWrong = "SECRET_ACCESS_KEY_WRONG",
         "The secret access key doesn't belong to the access key id.",
         "Give the pair that IAM showed when the access key was created.";
@@ -170,7 +182,7 @@ pub enum ConnectionFailure {
     SecretAccessKeyWrong,
     /// STS isn't activated for the bucket's region in the role's account.
     RegionDisabled,
-    /// No connection to the region's endpoint: mostly a region that doesn't exist.
+    /// No connection to the region's endpoint, or no answer from it: mostly a region that doesn't exist.
     EndpointUnreachable,
 }
 
@@ -229,7 +241,7 @@ impl ConnectionFailure {
                     .to_owned()
             }
             Self::AccessKeyUnknown => "AWS doesn't know the access key, or it is inactive. Activate it, or give an active \
-                access key of the IAM user."
+                access key of the IAM user. If the bucket's region is not enabled by default, enable it in the user's account."
                 .to_owned(),
             Self::SecretAccessKeyWrong => "The secret access key doesn't belong to the access key id. Give the pair that \
                 IAM showed when the access key was created."
@@ -256,6 +268,18 @@ mod tests {
     fn every_code_has_one_name_in_the_store_and_in_the_api() {
         for code in ConnectionErrorCode::ALL {
             assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{code}\""));
+        }
+    }
+
+    #[test]
+    fn every_outcome_but_silence_is_an_answer() {
+        let checked_at = Timestamp::EPOCH;
+        assert!(!Connection::Pending.has_answered());
+        assert!(Connection::Success { checked_at }.has_answered());
+        for code in ConnectionErrorCode::ALL {
+            let error = ConnectionError { code: *code, message: String::new() };
+            let has_answered = Connection::Failed { checked_at, error }.has_answered();
+            assert_eq!(has_answered, *code != ConnectionErrorCode::EndpointUnreachable, "{code}");
         }
     }
 

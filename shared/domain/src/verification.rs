@@ -40,10 +40,13 @@ pub struct Candidate {
 
 impl Candidate {
     /// The configuration as it would be. `None` if `stored` isn't the version any more that the candidate was made for.
+    /// What is known of the connection stays only while the Region does: another one may have never answered.
     #[must_use]
     pub fn applied_to(self, stored: ExportConfiguration) -> Option<ExportConfiguration> {
+        let is_same_region = stored.destination.region == self.destination.region;
         (stored.key == self.key && stored.version == self.version).then(|| ExportConfiguration {
             version: self.version.saturating_add(1),
+            connection: if is_same_region { stored.connection } else { Connection::Pending },
             destination: self.destination,
             authentication: Authentication::AccessKey { access_key_id: self.access_key_id, secret: self.sealed_secret },
             user_arn: None,
@@ -153,7 +156,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        configuration::test_support::{ID, with_role},
+        configuration::{
+            region::Region,
+            test_support::{ID, with_role},
+        },
         connection::ConnectionErrorCode,
     };
 
@@ -215,6 +221,10 @@ mod tests {
         let would_be = candidate().applied_to(with_role()).unwrap();
         assert_eq!((would_be.version, would_be.destination.bucket_path), (8, None));
         assert!(matches!(would_be.authentication, Authentication::AccessKey { .. }));
+        assert_eq!(would_be.connection, with_role().connection);
+        let mut elsewhere = candidate();
+        elsewhere.destination.region = Region::parse("eu-west-3").unwrap();
+        assert_eq!(elsewhere.applied_to(with_role()).unwrap().connection, Connection::Pending);
         let changed_since = ExportConfiguration { version: 8, ..with_role() };
         assert_eq!(candidate().applied_to(changed_since), None);
     }

@@ -1,6 +1,9 @@
 //! Testing a connection: may we write to the bucket, and may nobody else through us?
 
-use std::time::Duration;
+#[cfg(test)]
+mod tests;
+
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use domain::{
@@ -9,6 +12,7 @@ use domain::{
     object_key,
     time::Timestamp,
 };
+use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -45,38 +49,42 @@ pub struct ConnectionTest<'a, S, N, K> {
 }
 
 impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> {
-    /// Tests the configuration's connection and stores the outcome. `None`: there is no such configuration.
+    /// Tests the configuration's connection within `budget` and stores the outcome. `None`: there is no such configuration.
     ///
     /// # Errors
-    /// Transient and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
-    pub async fn run(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
-        match self.configurations.load(key).await? {
-            Some(configuration) => self.run_loaded(&configuration).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The same for a configuration that was read already.
-    ///
-    /// # Errors
-    /// As [`ConnectionTest::run`].
-    pub async fn run_loaded(&self, configuration: &ExportConfiguration) -> Result<Connection, PortError> {
-        let TestOutcome { connection, user_arn } = self.try_out(configuration).await?;
-        let key = &configuration.key;
+    /// Transient, unreachable and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
+    pub async fn run(&self, key: &ConfigurationKey, budget: Duration) -> Result<Option<Connection>, PortError> {
+        let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
+        let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget).await?;
         self.configurations.store_connection(key, configuration.version, &connection, user_arn.as_ref()).await?;
-        Ok(connection)
+        Ok(Some(connection))
     }
 
-    /// Tests the connection and stores nothing.
+    /// Tests the connection and stores nothing. A test that takes longer than `budget` has found an endpoint that does not
+    /// answer.
     ///
     /// # Errors
     /// As [`ConnectionTest::run`].
-    pub async fn try_out(&self, configuration: &ExportConfiguration) -> Result<TestOutcome, PortError> {
-        let (outcome, user_arn) = match self.connect_patiently(configuration).await {
-            // Also where the rest fails: a bucket policy that is missing has to name the user.
-            Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
-            Err(error) => (Err(error), None),
+    pub async fn try_out(
+        &self,
+        configuration: &ExportConfiguration,
+        budget: Duration,
+    ) -> Result<TestOutcome, PortError> {
+        let test = pin!(async {
+            match self.connect_patiently(configuration).await {
+                // Also where the rest fails: a bucket policy that is missing has to name the user.
+                Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
+                Err(error) => (Err(error), None),
+            }
+        });
+        let (outcome, user_arn) = match select(test, pin!(self.clock.sleep(budget))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), _)) => {
+                let detail = format!("no outcome within {budget:?}");
+                (Err(PortError::customer("test connection", ConnectionFailure::EndpointUnreachable, detail)), None)
+            }
         };
+        let outcome = outcome.map_err(|error| unless_answered_before(error, &configuration.connection));
         Ok(TestOutcome { connection: connection_after(outcome, configuration, self.clock.now())?, user_arn })
     }
 
@@ -85,8 +93,11 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
     /// # Errors
     /// The first thing that failed.
     pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
-        let Connected { sink, .. } = self.connect_patiently(configuration).await?;
-        self.check_with(&sink, configuration).await
+        let checked = match self.connect_patiently(configuration).await {
+            Ok(Connected { sink, .. }) => self.check_with(&sink, configuration).await,
+            Err(error) => Err(error),
+        };
+        checked.map_err(|error| unless_answered_before(error, &configuration.connection))
     }
 
     async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
@@ -125,6 +136,16 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
                 answer => return answer,
             }
         }
+    }
+}
+
+/// An endpoint that can't be reached concerns the customer only while it never answered: then the Region may not exist. One
+/// that has answered before is out of order, which passes.
+fn unless_answered_before(error: PortError, connection: &Connection) -> PortError {
+    if error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) && connection.has_answered() {
+        PortError { kind: ErrorKind::Unreachable, ..error }
+    } else {
+        error
     }
 }
 

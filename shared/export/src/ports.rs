@@ -482,8 +482,10 @@ pub enum WriteCondition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteAnswer {
     Written,
-    /// 412: the key exists.
-    Exists,
+    /// 412: the key exists. `was_repeated`: this call had sent the object before, so that it may have been written by that.
+    Exists {
+        was_repeated: bool,
+    },
     /// 409 (another conditional write is under way) or a lost upload: nothing is known, upload afresh.
     Lost,
 }

@@ -671,7 +671,7 @@ where
             },
         )
         .await?;
-        if outcome == Uploaded::Existed && intended == IntentAnswer::New {
+        if matches!(outcome, Uploaded::Existed { .. }) && intended == IntentAnswer::New {
             // The answer to the first request was lost and the client repeated it.
             tracing::warn!(object_key = description.key, "the object was there at the first attempt that we know of");
         }

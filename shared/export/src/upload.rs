@@ -46,7 +46,10 @@ impl UploadShape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uploaded {
     Written,
-    Existed,
+    /// `was_repeated`: this upload had sent the object before, so that it may have been written by that.
+    Existed {
+        was_repeated: bool,
+    },
 }
 
 /// Writes the object, or finds it there.
@@ -58,7 +61,9 @@ pub async fn upload(sink: &impl ObjectSink, clock: &impl Clock, object: &Upload<
     for attempt in 1..=MAX_UPLOADS {
         match upload_once(sink, object).await? {
             WriteAnswer::Written => return Ok(Uploaded::Written),
-            WriteAnswer::Exists => return Ok(Uploaded::Existed),
+            WriteAnswer::Exists { was_repeated } => {
+                return Ok(Uploaded::Existed { was_repeated: was_repeated || attempt > 1 });
+            }
             WriteAnswer::Lost if attempt < MAX_UPLOADS => {
                 clock.sleep(wait).await;
                 wait *= 2;

@@ -320,7 +320,7 @@ impl BucketSink {
 fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes, condition: WriteCondition) -> WriteAnswer {
     let objects = &mut state.bucket(bucket).objects;
     if condition == WriteCondition::Absent && objects.contains_key(key) {
-        return WriteAnswer::Exists;
+        return WriteAnswer::Exists { was_repeated: false };
     }
     let replaced = objects.insert(key.to_owned(), bytes.clone());
     if replaced.is_some_and(|replaced| replaced != *bytes) && !key.ends_with(MARKER_NAME) {

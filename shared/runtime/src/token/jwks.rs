@@ -32,7 +32,7 @@ pub struct JwksLimits {
     /// The age from which keys aren't used, even if no newer ones can be had. Counted, as `max_age`, from the last fetch
     /// that succeeded.
     pub max_stale_age: Duration,
-    /// The least time between two fetches, whatever came of the first.
+    /// The least time between two fetches while there are keys that may be used, whatever came of the first.
     pub cooldown: Duration,
 }
 
@@ -81,6 +81,8 @@ struct State {
     keys: Option<(KeySet, SystemTime)>,
     attempted_at: Option<SystemTime>,
     attempt_failed: bool,
+    /// How many fetches have ended, well or not. One that was dropped halfway has not.
+    ended: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -111,12 +113,13 @@ impl RemoteKeys {
         if let Some(key) = self.fresh_key(key_id) {
             return Ok(key);
         }
+        let ended_before = self.read(|state| state.ended);
         let fetching = self.fetching.lock().await;
         // Another one may have fetched while this one waited.
         if let Some(key) = self.fresh_key(key_id) {
             return Ok(key);
         }
-        if self.may_fetch() {
+        if self.may_fetch(ended_before) {
             self.refresh().await;
         }
         drop(fetching);
@@ -141,8 +144,17 @@ impl RemoteKeys {
         })
     }
 
-    fn may_fetch(&self) -> bool {
-        self.read(|state| state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown)))
+    /// Whether to fetch now, for one who came when `ended_before` fetches had ended. Without keys nobody can be let in, so
+    /// each who comes has them fetched; those who came while a fetch was under way share what it brought.
+    fn may_fetch(&self, ended_before: u64) -> bool {
+        self.read(|state| {
+            let is_usable = |fetched_at| self.is_younger(fetched_at, self.limits.max_stale_age);
+            if state.keys.as_ref().is_some_and(|(_, fetched_at)| is_usable(*fetched_at)) {
+                state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown))
+            } else {
+                state.ended == ended_before
+            }
+        })
     }
 
     async fn refresh(&self) {
@@ -150,6 +162,7 @@ impl RemoteKeys {
         // Noted first: a fetch that is dropped halfway counts as one that failed.
         self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
         let fetched = timeout(self.limits.timeout, self.fetch()).await;
+        self.write(|state| state.ended += 1);
         match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
             Err(error) => tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched"),

@@ -176,9 +176,12 @@ async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
     bench.present(&key, "1").await.unwrap();
     bench.clock.advance(1);
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "after an hour they don't");
+    let asked = bench.server.request_count();
 
+    // Keys that are too old are as good as none: the cooldown doesn't apply.
+    assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
+    assert_eq!(bench.server.request_count(), asked + 1);
     bench.server.answer(Answer::Document(document));
-    bench.clock.advance(COOLDOWN_SECONDS);
     bench.present(&key, "1").await.unwrap();
 }
 
@@ -189,11 +192,14 @@ async fn without_keys_nothing_is_verified() {
     let error = bench.present(&key, "1").await.unwrap_err();
     assert_eq!((error.status(), error.code().name()), (StatusCode::SERVICE_UNAVAILABLE, "KEYS_UNAVAILABLE"));
 
-    bench.server.answer(Answer::Document(key_set(&[(&key, "1")])));
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), 1, "a failure has its cooldown too");
-    bench.clock.advance(COOLDOWN_SECONDS);
+    assert_eq!(bench.server.request_count(), 2, "without keys, a failure has no cooldown");
+    bench.server.answer(Answer::Document(key_set(&[(&key, "1")])));
     bench.present(&key, "1").await.unwrap();
+    assert_eq!(bench.server.request_count(), 3);
+
+    assert_eq!(bench.present(&key, "2").await, Err(AccessError::Unauthenticated));
+    assert_eq!(bench.server.request_count(), 3, "with keys, the cooldown applies");
 }
 
 #[tokio::test]
@@ -272,8 +278,9 @@ async fn a_fetch_that_was_dropped_counts_as_failed() {
         _ = bench.present(&key, "1") => panic!("the server is silent"),
         () = asked => {}
     }
+    bench.server.answer(Answer::HangUp);
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), 1);
+    assert_eq!(bench.server.request_count(), 2, "whoever comes next fetches, and doesn't wait for it");
 }
 
 #[tokio::test]
@@ -299,6 +306,12 @@ async fn many_callers_share_one_failure() {
     let (a, b, c) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"), bench.present(&key, "2"));
     assert_eq!([a, b, c].map(Result::unwrap_err), [AccessError::KeysUnavailable; 3]);
     assert_eq!(bench.server.request_count(), 1, "they don't queue for a time-out each");
+
+    // Whoever comes later has the keys fetched again, and again one for all.
+    bench.server.answer(Answer::Document(key_set(&[(&key, "1")])));
+    let (a, b) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"));
+    assert!(a.is_ok() && b.is_ok());
+    assert_eq!(bench.server.request_count(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,309 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::{Mutex, MutexGuard};
+
+use domain::{
+    configuration::{Destination, test_support::with_role},
+    connection::{ConnectionError, ConnectionErrorCode},
+};
+use tokio::time::Instant;
+
+use super::*;
+use crate::ports::{PartAnswer, PutObject, RunReport, UploadId, UploadedPart, WriteAnswer};
+
+const BUDGET: Duration = Duration::from_secs(15);
+
+/// What a call to AWS does.
+#[derive(Clone, Copy, Debug)]
+enum Behavior {
+    Succeeds,
+    Fails(fn() -> PortError),
+    Hangs,
+}
+
+use Behavior::{Fails, Hangs, Succeeds};
+
+impl Behavior {
+    async fn happen(self) -> Result<(), PortError> {
+        match self {
+            Succeeds => Ok(()),
+            Fails(error) => Err(error()),
+            Hangs => std::future::pending().await,
+        }
+    }
+}
+
+fn unreachable_endpoint() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::EndpointUnreachable, "no such host")
+}
+
+fn not_assumable() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::RoleNotAssumable, "AccessDenied")
+}
+
+fn throttled() -> PortError {
+    PortError::transient("sts:AssumeRole (probe)", "Throttling: Rate exceeded")
+}
+
+/// One stored configuration, and AWS as it behaves; the time is tokio's.
+#[derive(Debug)]
+struct World {
+    configuration: ExportConfiguration,
+    connecting: Behavior,
+    /// From then on connecting succeeds.
+    assumable_after: Option<Duration>,
+    probing: Behavior,
+    writing: Behavior,
+    start: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    connected_at: Vec<Duration>,
+    probes: usize,
+    stored: Vec<Connection>,
+}
+
+impl World {
+    fn new(connection: Connection) -> Self {
+        Self {
+            configuration: ExportConfiguration { connection, ..with_role() },
+            connecting: Succeeds,
+            assumable_after: None,
+            probing: Succeeds,
+            writing: Succeeds,
+            start: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    fn test(&self) -> ConnectionTest<'_, Self, Self, Self> {
+        ConnectionTest { configurations: self, connector: self, clock: self }
+    }
+
+    /// As the verifier does.
+    async fn run(&self) -> Result<Connection, PortError> {
+        self.test().run(&self.configuration.key, BUDGET).await.map(Option::unwrap)
+    }
+
+    /// As a run's daily test does.
+    async fn check(&self) -> Result<(), PortError> {
+        self.test().check(&self.configuration).await
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        with_role().created_at.saturating_add(self.start.elapsed())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+impl ConfigurationStore for World {
+    async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
+        Ok((*key == self.configuration.key).then(|| self.configuration.clone()))
+    }
+
+    async fn store_connection(
+        &self,
+        _key: &ConfigurationKey,
+        version: u64,
+        connection: &Connection,
+        _user_arn: Option<&UserArn>,
+    ) -> Result<(), PortError> {
+        assert_eq!(version, self.configuration.version);
+        self.seen().stored.push(connection.clone());
+        Ok(())
+    }
+
+    async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
+        unreachable!("a test is no run")
+    }
+
+    async fn clear_run_request(&self, _key: &ConfigurationKey, _through: Timestamp) -> Result<(), PortError> {
+        unreachable!("a test is no run")
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    writing: Behavior,
+}
+
+impl ObjectSink for Bucket {
+    async fn put_object(&self, _object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        unreachable!("the marker is uploaded in parts")
+    }
+
+    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+        self.writing.happen().await
+    }
+
+    async fn create_multipart_upload(&self, _key: &str) -> Result<UploadId, PortError> {
+        Ok(UploadId("u".to_owned()))
+    }
+
+    async fn upload_part(
+        &self,
+        _key: &str,
+        _upload: &UploadId,
+        number: u16,
+        _bytes: Bytes,
+    ) -> Result<PartAnswer, PortError> {
+        Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        _key: &str,
+        _upload: &UploadId,
+        _parts: &[UploadedPart],
+        _condition: WriteCondition,
+    ) -> Result<WriteAnswer, PortError> {
+        Ok(WriteAnswer::Written)
+    }
+}
+
+impl Connector for World {
+    type Sink = Bucket;
+
+    async fn connect_afresh(
+        &self,
+        _configuration: &ExportConfiguration,
+        _destination: &Destination,
+    ) -> Result<Connected<Bucket>, PortError> {
+        let elapsed = self.start.elapsed();
+        self.seen().connected_at.push(elapsed);
+        if self.assumable_after.is_none_or(|after| elapsed < after) {
+            self.connecting.happen().await?;
+        }
+        Ok(Connected { sink: Bucket { writing: self.writing }, user_arn: None })
+    }
+
+    async fn connect(
+        &self,
+        _configuration: &ExportConfiguration,
+        _destination: &Destination,
+    ) -> Result<Bucket, PortError> {
+        unreachable!("a test uses no connection of before")
+    }
+
+    async fn probe(
+        &self,
+        _configuration: &ExportConfiguration,
+        _with: ProbeWith,
+    ) -> Result<Option<ProbeAnswer>, PortError> {
+        self.seen().probes += 1;
+        self.probing.happen().await?;
+        Ok(Some(ProbeAnswer::Refused))
+    }
+}
+
+fn success() -> Connection {
+    Connection::Success { checked_at: Timestamp::EPOCH }
+}
+
+fn failed(code: ConnectionErrorCode) -> Connection {
+    Connection::Failed {
+        checked_at: Timestamp::EPOCH,
+        error: ConnectionError { code, message: "Change it.".to_owned() },
+    }
+}
+
+/// Where AWS may be silent: STS, the probe, S3.
+fn silences(connection: &Connection) -> [World; 4] {
+    let world = || World::new(connection.clone());
+    [
+        World { connecting: Fails(unreachable_endpoint), ..world() },
+        World { probing: Fails(unreachable_endpoint), ..world() },
+        World { writing: Fails(unreachable_endpoint), ..world() },
+        World { writing: Hangs, ..world() },
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_answered_before_is_out_of_order_and_the_status_stays() {
+    for connection in [success(), failed(ConnectionErrorCode::WriteDenied)] {
+        for world in silences(&connection) {
+            let error = world.run().await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unreachable, "{world:?}");
+            assert_eq!(world.seen().stored, [], "{world:?}");
+            if !matches!(world.writing, Hangs) {
+                assert_eq!(world.check().await.unwrap_err().kind, ErrorKind::Unreachable, "{world:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_never_answered_is_the_customers_to_correct() {
+    for connection in [Connection::Pending, failed(ConnectionErrorCode::EndpointUnreachable)] {
+        for world in silences(&connection) {
+            let outcome = world.run().await.unwrap();
+            assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::EndpointUnreachable, "{world:?}");
+            assert_eq!(world.seen().stored, [outcome], "{world:?}");
+            if !matches!(world.writing, Hangs) {
+                let error = world.check().await.unwrap_err();
+                assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{world:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_failure_is_the_customers_whatever_was_before() {
+    let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    for connection in [Connection::Pending, success()] {
+        let world = World { writing: Fails(refusal), ..World::new(connection) };
+        assert_eq!(world.check().await, Err(refusal()));
+        let outcome = world.run().await.unwrap();
+        assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::WriteDenied);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_ends_with_its_budget() {
+    let world = World { writing: Hangs, ..World::new(Connection::Pending) };
+    world.run().await.unwrap();
+    assert_eq!(world.start.elapsed(), BUDGET);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_can_not_be_assumed_yet_is_tried_again_for_ten_seconds() {
+    let world = World { connecting: Fails(not_assumable), ..World::new(Connection::Pending) };
+    let outcome = world.run().await.unwrap();
+    assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::RoleNotAssumable);
+    assert_eq!(world.seen().connected_at, [0, 2, 4, 6, 8, 10].map(Duration::from_secs));
+    assert_eq!(world.seen().probes, 0, "before the role can be assumed, a refusal of a probe says nothing");
+
+    // IAM's change arrives in between.
+    let assumable_after = Some(Duration::from_secs(5));
+    let world = World { connecting: Fails(not_assumable), assumable_after, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
+    assert_eq!(world.seen().connected_at, [0, 2, 4, 6].map(Duration::from_secs));
+    assert_eq!(world.seen().probes, 2);
+
+    // Only that refusal may pass by itself.
+    let world = World { connecting: Fails(throttled), ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await, Err(throttled()));
+    assert_eq!(world.seen().connected_at, [Duration::ZERO]);
+}
+
+/// Throttling is neither the refusal that a probe wants nor the grant that it fears.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_throttled_says_nothing() {
+    for connection in [Connection::Pending, success()] {
+        let world = World { probing: Fails(throttled), ..World::new(connection) };
+        assert_eq!(world.run().await, Err(throttled()));
+        assert_eq!(world.check().await, Err(throttled()));
+        assert_eq!(world.seen().stored, []);
+    }
+}
