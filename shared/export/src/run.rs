@@ -29,8 +29,8 @@ use crate::{
         SealedDigest, ShareRequest, TenantShare, TenantShares, WriteCondition,
     },
     retention::observe_retention,
-    seal,
-    upload::{Upload, UploadShape, Uploaded, upload},
+    seal::{self, DigestDelivery},
+    upload::{Upload, UploadShape, upload},
 };
 
 /// How often a run asks again for a lease whose holder let go in between.
@@ -430,11 +430,12 @@ where
                 state.window = None;
                 continue;
             };
+            let delivery = if sealed.is_some() { DigestDelivery::Repeated } else { DigestDelivery::First };
             let sealed = match sealed {
                 Some(sealed) => sealed,
                 None => seal::seal(self.runs, self.signer, lease, state, &window, end).await?,
             };
-            let completed = self.complete(lease, state, &window, &sealed, configuration, progress).await;
+            let completed = self.complete(lease, state, &window, (&sealed, delivery), configuration, progress).await;
             completed.map_err(reached_before)?;
         }
     }
@@ -671,9 +672,8 @@ where
             },
         )
         .await?;
-        if matches!(outcome, Uploaded::Existed { .. }) && intended == IntentAnswer::New {
-            // The answer to the first request was lost and the client repeated it.
-            tracing::warn!(object_key = description.key, "the object was there at the first attempt that we know of");
+        if intended == IntentAnswer::New {
+            outcome.alarm_if_foreign(&lease.key, &description.key);
         }
         window.checkpoint = object.checkpoint;
         self.runs.store_window(lease, window).await?;
@@ -686,13 +686,13 @@ where
         lease: &Lease,
         state: &mut RunState,
         window: &Window,
-        sealed: &SealedDigest,
+        (sealed, delivery): (&SealedDigest, DigestDelivery),
         configuration: &ExportConfiguration,
         progress: &mut Progress,
     ) -> Result<(), PortError> {
         let destination = &configuration.destination;
         let sink = self.connector.connect(configuration, destination).await?;
-        let head = seal::put(&sink, self.clock, lease, window.id.sequence, sealed, destination).await?;
+        let head = seal::put(&sink, self.clock, lease, window.id.sequence, sealed, delivery, destination).await?;
         let record = RunRecord {
             sequence: window.id.sequence,
             revision: window.id.revision,

@@ -49,6 +49,13 @@ pub(crate) async fn seal(
     runs.store_digest(lease, window.id.sequence, &sealed).await
 }
 
+/// Whether an earlier run may have put a digest into the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DigestDelivery {
+    First,
+    Repeated,
+}
+
 /// Puts digest and signature into the bucket, or finds them there, and says where.
 pub(crate) async fn put(
     sink: &impl ObjectSink,
@@ -56,6 +63,7 @@ pub(crate) async fn put(
     lease: &Lease,
     sequence: u64,
     sealed: &SealedDigest,
+    delivery: DigestDelivery,
     destination: &Destination,
 ) -> Result<DigestReference, PortError> {
     let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
@@ -72,7 +80,10 @@ pub(crate) async fn put(
             shape: UploadShape::Single,
             condition: WriteCondition::Absent,
         };
-        upload(sink, clock, &object).await?;
+        let outcome = upload(sink, clock, &object).await?;
+        if delivery == DigestDelivery::First {
+            outcome.alarm_if_foreign(&lease.key, key);
+        }
     }
     Ok(DigestReference { bucket: destination.bucket_name.clone(), key, sha256, signature_sha256 })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::configuration::ConfigurationKey;
 use futures::future::try_join_all;
 
 use crate::ports::{Clock, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer, WriteCondition};
@@ -50,6 +51,18 @@ pub enum Uploaded {
     Existed {
         was_repeated: bool,
     },
+}
+
+impl Uploaded {
+    /// Raises an alarm if an object was there that no request of ours can have written. For the first attempt that is known of.
+    pub(crate) fn alarm_if_foreign(self, configuration: &ConfigurationKey, key: &str) {
+        if let Self::Existed { was_repeated: false } = self {
+            let (tenant, configuration) = (&configuration.tenant_id, &configuration.configuration_id);
+            tracing::error!(%tenant, %configuration, object_key = key, alarm = "UNEXPECTED_OBJECT",
+                "an object was there before the export wrote it: somebody else has written it, or an earlier export to this \
+                 place has");
+        }
+    }
 }
 
 /// Writes the object, or finds it there.
