@@ -122,7 +122,8 @@ pub struct Job {
     pub objects: u64,
     pub events: u64,
     pub bytes: u64,
-    pub gap: Option<Gap>,
+    /// All that is in no object.
+    pub gaps: Vec<Gap>,
 }
 
 /// Receipt times that could not be exported any more.
@@ -139,7 +140,7 @@ pub struct Gap {
 /// The signed digest of a job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Digest {
+pub struct SignedDigest {
     pub bucket_name: Text,
     pub object_key: Text,
     /// Byte for byte.

@@ -246,8 +246,9 @@ impl DigestTag {
     /// Returns the tag of the digest whose signature has this SHA-256.
     #[must_use]
     pub fn of_signature(signature_sha256: Hex32) -> Self {
-        let Hex32([a, b, c, d, e, f, g, h, ..]) = signature_sha256;
-        Self([a, b, c, d, e, f, g, h])
+        let mut tag = [0; Self::LENGTH];
+        tag.iter_mut().zip(signature_sha256.0).for_each(|(own, byte)| *own = byte);
+        Self(tag)
     }
 }
 

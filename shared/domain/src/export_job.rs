@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::{
+    block::BlockId,
     configuration::{ConfigurationId, ExportConfiguration, ExportProgress},
     connection::{Connection, ConnectionError},
     digest::{DigestObject, Gap},
@@ -116,6 +117,8 @@ pub struct ExportJob {
     pub attempts: u32,
     pub status: ExportJobStatus,
     pub gap: Option<Gap>,
+    /// Corrupt blocks that were left out, in order.
+    pub skipped: Vec<BlockId>,
     pub delivered: Checkpoint,
 }
 
@@ -132,6 +135,7 @@ impl ExportJob {
             attempts: record.attempts,
             status: ExportJobStatus::Succeeded,
             gap: record.gap,
+            skipped: record.skipped.clone(),
             delivered: record.delivered,
         }
     }
@@ -162,6 +166,7 @@ impl ExportJob {
                 attempts: window.attempts,
                 status,
                 gap: window.gap,
+                skipped: window.skipped.clone(),
                 delivered: window.checkpoint,
             });
         }
@@ -179,9 +184,16 @@ impl ExportJob {
                 attempts,
                 status,
                 gap: state.lost_through.map(|lost| Gap::retention_ended(state.exported_through(), lost)),
+                skipped: Vec::new(),
                 delivered: Checkpoint::default(),
             }
         })
+    }
+
+    /// Returns everything of the job that is in no object, as its digest says it.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.gap.into_iter().chain(self.skipped.iter().copied().map(Gap::of_corrupt_block)).collect()
     }
 
     /// The job's tasks, of all intents of its window in the order of their blocks.

@@ -167,15 +167,11 @@ impl Report {
         writeln!(formatter, "\nDigests that are not proven here ({})", ranges.len())?;
         let shown = ranges.len().min(MAX_LINES);
         for range in ranges.iter().take(shown) {
-            match range.first_sequence.checked_sub(1) {
-                Some(end) => writeln!(
-                    formatter,
-                    "  {range}: whether digest {end} was the last one here before them is not proven by this place alone"
-                )?,
-                None => {
-                    writeln!(formatter, "  {range}: whether any of them was here is not proven by this place alone")?
-                }
-            }
+            let question = match range.first_sequence.checked_sub(1) {
+                Some(end) => format!("digest {end} was the last one here before them"),
+                None => "any of them was here".to_owned(),
+            };
+            writeln!(formatter, "  {range}: whether {question} is not proven by this place alone")?;
         }
         more(formatter, ranges.len() as u64, shown)?;
         writeln!(

@@ -631,7 +631,11 @@ const HIGHEST_TAG: &str = "ffffffffffffffff";
 /// The name of the sample's digest of a sequence, or of the one that would follow, with another tag.
 fn planted_name(sequence: u64, tag: Option<&str>) -> String {
     let tag = tag.map(|tag| tag.parse().unwrap());
-    digest_name(sequence, at("2026-11-21T22:00:00Z").saturating_add(support::WINDOW * sequence as u32), tag)
+    digest_name(
+        sequence,
+        at("2026-11-21T22:00:00Z").saturating_add(support::WINDOW * u32::try_from(sequence).unwrap()),
+        tag,
+    )
 }
 
 fn plant_files(case: &mut Case, sequence: u64, tag: Option<&str>, digest: Option<&[u8]>, signature: &[u8]) {

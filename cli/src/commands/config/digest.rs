@@ -14,7 +14,7 @@ use super::tasks::parse_job_id;
 use crate::{
     api::Operation,
     failure::Failure,
-    model::Digest,
+    model::SignedDigest,
     service::{Service, ServiceArguments},
     text::shell_word,
 };
@@ -70,7 +70,7 @@ struct Files {
 }
 
 impl Files {
-    fn of(served: &Digest) -> Result<Self, Failure> {
+    fn of(served: &SignedDigest) -> Result<Self, Failure> {
         let unusable = |reason: &str| Failure::Unavailable(format!("its digest can't be used: {reason}"));
         let signature =
             BASE64_STANDARD.decode(&*served.signature).map_err(|_| unusable("the signature is not base64"))?;
@@ -156,7 +156,7 @@ mod tests {
         Hex32(Sha256::digest(bytes).into()).to_string()
     }
 
-    fn served(changes: &serde_json::Value) -> Digest {
+    fn served(changes: &serde_json::Value) -> SignedDigest {
         let key = format!("audit logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/{NAME}");
         let mut json = json!({
             "bucketName": "acme-audit", "objectKey": key, "digest": "{\"version\":1}\n", "sha256": sha256(b"{\"version\":1}\n"),

@@ -15,7 +15,8 @@ pub const OPERATION: Operation = Operation {
     field: "getAllExportJobs",
     document: "query($id: ID!) { getAllExportJobs(exportConfigurationId: $id) { \
                id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason \
-               objects events bytes gap { startTimestamp endTimestamp reason blockId } } }",
+               objects events bytes gap { startTimestamp endTimestamp reason blockId } \
+               gaps { startTimestamp endTimestamp reason blockId } } }",
 };
 
 /// List what was exported when, the newest first

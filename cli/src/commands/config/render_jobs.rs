@@ -37,7 +37,7 @@ pub fn jobs(jobs: &[Job], style: &Style) -> String {
         if let Some(reason) = &job.failure_reason {
             sections.push(style.paint(Tone::Bad, &format!("{}: {reason}", job.id)));
         }
-        if let Some(gap) = &job.gap {
+        for gap in &job.gaps {
             let start = style.time(&gap.start_timestamp);
             let text = match &gap.block_id {
                 Some(block) => {
@@ -135,26 +135,26 @@ mod tests {
             {
                 "id": format!("{ID}.3"), "startTimestamp": "2026-11-22T00:00:00.000Z", "endTimestamp": null,
                 "attempts": 1, "status": "RUNNING", "failureReason": null, "objects": 0, "events": 0, "bytes": 0,
-                "gap": null,
+                "gaps": [],
             },
             {
                 "id": format!("{ID}.2"), "startTimestamp": "2026-11-21T00:00:00.000Z",
                 "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 3, "status": "FAILED",
                 "failureReason": "WRITE_DENIED: Allow s3:PutObject.", "objects": 1, "events": 20_000,
                 "bytes": 1_234_567,
-                "gap": {
+                "gaps": [{
                     "startTimestamp": "2026-11-21T09:59:00.500Z", "endTimestamp": "2026-11-21T09:59:00.501Z",
                     "reason": "BLOCK_CORRUPT", "blockId": "01M8072Y6M0000000000000007",
-                },
+                }],
             },
             {
                 "id": format!("{ID}.1"), "startTimestamp": "2026-11-20T09:59:00.000Z",
                 "endTimestamp": "2026-11-21T00:00:00.000Z", "attempts": 1, "status": "SUCCEEDED",
                 "failureReason": null, "objects": 2, "events": 200_000, "bytes": 45_600_000_000_u64,
-                "gap": {
+                "gaps": [{
                     "startTimestamp": "2026-11-20T09:59:00.000Z", "endTimestamp": "2026-11-20T11:00:00.000Z",
                     "reason": "RETENTION_ENDED",
-                },
+                }],
             },
         ]))
         .unwrap();

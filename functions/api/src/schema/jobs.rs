@@ -187,11 +187,14 @@ pub struct ExportJob {
     bytes: Long,
     /// Events of this window that are in no file, because they were past their retention.
     gap: Option<ExportGap>,
+    /// All events of this window that are in no file: those of `gap`, and those of skipped blocks.
+    gaps: Vec<ExportGap>,
 }
 
 impl From<NamedJob> for ExportJob {
     fn from(NamedJob { id, job }: NamedJob) -> Self {
         let (status, failure_reason) = status_of(&job.status);
+        let gaps = job.gaps().into_iter().map(Into::into).collect();
         Self {
             id: ID(id.to_string()),
             export_configuration_id: ID(id.configuration_id.to_string()),
@@ -206,6 +209,7 @@ impl From<NamedJob> for ExportJob {
             events: Long(job.delivered.events),
             bytes: Long(job.delivered.stored_bytes),
             gap: job.gap.map(Into::into),
+            gaps,
         }
     }
 }

@@ -20,7 +20,7 @@ use super::world::{World, code};
 use crate::jobs::MAX_BACKLOGS;
 
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
-    objects events bytes gap { startTimestamp endTimestamp reason blockId }";
+    objects events bytes gap { startTimestamp endTimestamp reason blockId } gaps { startTimestamp endTimestamp reason blockId }";
 const TASK: &str =
     "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey";
 
@@ -114,7 +114,7 @@ async fn jobs_come_newest_first_and_each_once() {
         json!({"id": format!("{id}.125"), "exportConfigurationId": id, "startTimestamp": "2026-11-22T00:00:00.000Z",
             "endTimestamp": "2026-11-22T02:00:00.000Z", "startedAt": "2026-11-22T02:20:00.000Z", "endedAt": null,
             "attempts": 3, "status": "PENDING", "failureReason": null, "objects": 2, "events": 10, "bytes": 100,
-            "gap": null})
+            "gap": null, "gaps": []})
     );
     let done = &only(&all)[1];
     assert_eq!((&done["status"], &done["attempts"], &done["events"]), (&json!("SUCCEEDED"), &json!(2), &json!(5)));
@@ -133,25 +133,27 @@ async fn more_than_32_bits_are_told() {
 }
 
 #[tokio::test]
-async fn a_gap_is_told_with_its_reason_and_block() {
+async fn gaps_are_told_with_their_reasons_and_blocks() {
     let world = World::new();
     let id = create(&world).await;
     let block = BlockId::from_parts(at("2026-11-22T01:00:00.500Z"), 7);
-    let gaps =
-        [Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T01:00:00Z")), Gap::of_corrupt_block(block)];
-    for (sequence, gap) in (0..).zip(gaps) {
-        world.history.put_record(&id, &RunRecord { gap: Some(gap), ..record(sequence, delivered(1)) });
-    }
-    let answer = all_jobs(&world, "acme", &id).await;
-    let expected = [
+    let gap = Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T01:00:00Z"));
+    let finished = RunRecord { gap: Some(gap), skipped: vec![block, block.next()], ..record(0, delivered(1)) };
+    world.history.put_record(&id, &finished);
+    let open = Window { skipped: vec![block], ..window(1, delivered(1)) };
+    world.history.put_state(&id, open.from, 1, Some(&open));
+
+    let retention_ended = json!({"startTimestamp": "2026-11-22T00:00:00.000Z",
+        "endTimestamp": "2026-11-22T01:00:00.000Z", "reason": "RETENTION_ENDED", "blockId": null});
+    let skipped = |block: BlockId| {
         json!({"startTimestamp": "2026-11-22T01:00:00.500Z", "endTimestamp": "2026-11-22T01:00:00.501Z",
-            "reason": "BLOCK_CORRUPT", "blockId": block}),
-        json!({"startTimestamp": "2026-11-22T00:00:00.000Z", "endTimestamp": "2026-11-22T01:00:00.000Z",
-            "reason": "RETENTION_ENDED", "blockId": null}),
-    ];
-    for (job, gap) in only(&answer).as_array().unwrap().iter().zip(expected) {
-        assert_eq!(job["gap"], gap);
-    }
+            "reason": "BLOCK_CORRUPT", "blockId": block})
+    };
+    let answer = all_jobs(&world, "acme", &id).await;
+    let jobs = only(&answer);
+    assert_eq!((&jobs[0]["gap"], &jobs[0]["gaps"]), (&Value::Null, &json!([skipped(block)])));
+    assert_eq!(jobs[1]["gap"], retention_ended);
+    assert_eq!(jobs[1]["gaps"], json!([retention_ended, skipped(block), skipped(block.next())]));
 }
 
 #[tokio::test]
