@@ -637,12 +637,16 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
 /// What somebody asked the holder of the lease for is done, tried, or in the queue.
 fn check_notes(state: &mut WorldState, ports: &Ports, request: &RunRequest) {
     let key = &request.key;
+    // Of one that never held the lease, nothing was asked.
+    let Some(tried_through) = ports.tried_through() else { return };
+    let tried = state.tried_through.entry(key.clone()).or_insert(Timestamp::EPOCH);
+    *tried = tried_through.max(request.through).max(*tried);
     let Some(items) = state.runs.get(key) else { return };
     let Some(noted) = items.state.rerun_through.filter(|noted| *noted > items.state.exported_through()) else { return };
-    let is_tried = ports.tried_through().is_some_and(|tried| tried.max(request.through) >= noted);
+    let is_tried = *tried >= noted;
     let is_wanted = state.configurations.get(key).is_some_and(|configuration| configuration.enabled);
     let is_queued = state.queue.iter().any(|message| message.request.key == *key);
-    if ports.tried_through().is_some() && items.lease.is_none() && !is_tried && is_wanted && !is_queued {
+    if items.lease.is_none() && !is_tried && is_wanted && !is_queued {
         state.violations.push(format!("{key}: a run through {noted} was asked for and forgotten"));
     }
 }

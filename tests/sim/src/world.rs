@@ -68,6 +68,8 @@ pub(crate) struct WorldState {
     pub(crate) corrupt_blocks: BTreeMap<(TenantId, BlockId), bool>,
     pub(crate) shares: BTreeMap<(TenantId, RunTrigger, u32), (String, Timestamp)>,
     pub(crate) circuits: BTreeMap<Region, Circuit>,
+    /// Through when runs that held the lease were asked to export, the latest of each configuration.
+    pub(crate) tried_through: BTreeMap<ConfigurationKey, Timestamp>,
     /// Configurations whose role can't be assumed.
     pub(crate) untrusting: BTreeSet<ConfigurationKey>,
     /// How long a request to a bucket takes that is answered.
@@ -146,6 +148,7 @@ impl World {
             corrupt_blocks: BTreeMap::new(),
             shares: BTreeMap::new(),
             circuits: BTreeMap::new(),
+            tried_through: BTreeMap::new(),
             untrusting: BTreeSet::new(),
             bucket_latency: Duration::ZERO,
             next_number: 0,
