@@ -121,7 +121,7 @@ mod tests {
     use domain::{
         block::{BlockId, StoredBlock, pack},
         configuration::test_support::with_role,
-        digest::{DIGEST_VERSION, Digest, DigestWindow, Hex32, digest_key},
+        digest::{DIGEST_VERSION, Digest, DigestTag, DigestWindow, Hex32, digest_key},
         event::{BodyForm, EventBatch},
         export_run::test_support::{delivered, digest_reference, object, record, window},
         gzip::{EncoderVersion, ObjectEncoder},
@@ -209,8 +209,9 @@ mod tests {
             object.first_block,
             object.last_block,
         );
+        let tag = DigestTag::of_signature(Hex32([0; 32]));
         let mut head = digest_reference(0);
-        head.key = digest_key(&configuration.destination, &configuration.key, 0, now(), None);
+        head.key = digest_key(&configuration.destination, &configuration.key, 0, now(), Some(tag));
         let mut open = window(1);
         open.checkpoint = delivered(1);
         let digest = Digest {

@@ -56,7 +56,7 @@ fn digest(bytes: &[u8]) -> SealedDigest {
         end_block: BlockId::lowest_at(at(1)),
         bytes: Bytes::copy_from_slice(bytes),
         signature: Bytes::from_static(b"signature"),
-        is_tagged: false,
+        is_tagged: true,
     }
 }
 
