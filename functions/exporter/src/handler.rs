@@ -65,8 +65,34 @@ impl Exporter {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
+pub(crate) mod tests {
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use runtime::lazy::lazily;
+
     use super::*;
+    use crate::settings::tests::settings;
+
+    /// An exporter that reaches nothing but these queues: that of the schedule, and that of people.
+    pub(crate) fn exporter(sqs: &aws_sdk_sqs::Client, [scheduled, manual]: [&'static str; 2]) -> Exporter {
+        let nowhere = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        let dynamodb = aws_sdk_dynamodb::Client::new(&nowhere);
+        let queue = |url: &str| {
+            let queue = RunQueueClient::new(sqs.clone(), url.to_owned());
+            lazily(move || queue)
+        };
+        let kms = aws_sdk_kms::Client::new(&nowhere);
+        Exporter {
+            configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
+            runs: RunTable::new(dynamodb.clone(), "runs".to_owned()),
+            blocks: EventTableReader::new(dynamodb, "events".to_owned()),
+            queue: queue(scheduled),
+            manual_queue: queue(manual),
+            connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned())),
+            signer: lazily(move || KmsDigestSigner::new(kms, "arn".to_owned())),
+            clock: SystemClock,
+            settings: settings(),
+        }
+    }
 
     #[test]
     fn the_shape_of_the_payload_tells_who_calls() {

@@ -61,19 +61,31 @@ impl Exporter {
         log(&request, &outcome);
         let queue = self.queue_of(request.trigger);
         let outcome = match outcome {
-            Ok(RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. }) => {
-                queue.send(&[next]).await
-            }
-            Ok(RunOutcome::Deferred { reason, next }) => {
-                let delay = deferral_delay(reason, self.clock.now(), rand::random());
-                queue.send_later(&next, delay).await
-            }
-            outcome => outcome.map(|_| ()),
+            Ok(outcome) => self.queue_next(queue, outcome).await,
+            Err(error) => Err(error),
         };
         if outcome.is_err() {
             retry_later(queue, message).await;
         }
         outcome
+    }
+
+    /// Queues what the run has left to do: only then may its message be deleted.
+    async fn queue_next(&self, queue: &RunQueueClient, outcome: RunOutcome) -> Result<(), PortError> {
+        match outcome {
+            RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
+                queue.send(&[next]).await
+            }
+            RunOutcome::Deferred { reason, next } => {
+                let delay = deferral_delay(reason, self.clock.now(), rand::random());
+                queue.send_later(&next, delay).await
+            }
+            RunOutcome::Paused { next: None, .. }
+            | RunOutcome::Refused { next: None, .. }
+            | RunOutcome::Exported(_)
+            | RunOutcome::LeftToAnother
+            | RunOutcome::NotWanted => Ok(()),
+        }
     }
 
     /// What a person asked for and what the schedule asks for wait in queues of their own.
@@ -163,8 +175,103 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use aws_sdk_sqs::{
+        Client,
+        operation::{
+            change_message_visibility::ChangeMessageVisibilityOutput, send_message::SendMessageOutput,
+            send_message_batch::SendMessageBatchOutput,
+        },
+    };
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use domain::{
+        configuration::{ConfigurationId, ConfigurationKey},
+        connection::Connection,
+        tenant::TenantId,
+    };
+
     use super::*;
+    use crate::handler::tests::exporter;
+
+    const TRIGGERS: [(RunTrigger, &str); 2] = [(RunTrigger::Schedule, "scheduled"), (RunTrigger::Manual, "manual")];
+
+    fn request(trigger: RunTrigger) -> RunRequest {
+        let key = ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::from_bytes([1; 16]),
+        };
+        RunRequest::new(key, Timestamp::MAX, trigger)
+    }
+
+    fn exporter_with(rule: &Rule) -> Exporter {
+        exporter(&mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [rule]), ["scheduled", "manual"])
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_run_goes_to_the_queue_that_the_run_came_from() {
+        for (trigger, url) in TRIGGERS {
+            let next = request(trigger);
+            for outcome in [
+                RunOutcome::Paused { windows: Vec::new(), next: Some(next.clone()) },
+                RunOutcome::Refused { connection: Connection::Pending, next: Some(next.clone()) },
+            ] {
+                let expected = next.clone();
+                let rule = mock!(Client::send_message_batch)
+                    .match_requests(move |input| {
+                        let [entry] = input.entries() else { return false };
+                        let sent: RunRequest = serde_json::from_str(entry.message_body()).unwrap();
+                        sent == expected && input.queue_url() == Some(url)
+                    })
+                    .then_output(|| {
+                        let none = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
+                        none.set_failed(Some(Vec::new())).build().unwrap()
+                    });
+                let exporter = exporter_with(&rule);
+                assert_eq!(exporter.queue_next(exporter.queue_of(trigger), outcome).await, Ok(()));
+                assert_eq!(rule.num_calls(), 1);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_to_wait_is_sent_again_with_a_delay() {
+        for (trigger, url) in TRIGGERS {
+            let next = request(trigger).deferred();
+            let expected = next.clone();
+            let rule = mock!(Client::send_message)
+                .match_requests(move |input| {
+                    let sent: RunRequest = serde_json::from_str(input.message_body().unwrap()).unwrap();
+                    let is_delayed = input.delay_seconds().is_some_and(|delay| (10..=20).contains(&delay));
+                    sent == expected && sent.deferrals == 1 && is_delayed && input.queue_url() == Some(url)
+                })
+                .then_output(|| SendMessageOutput::builder().build());
+            let exporter = exporter_with(&rule);
+            let outcome = RunOutcome::Deferred { reason: DeferralReason::NoFreeShare, next };
+            assert_eq!(exporter.queue_next(exporter.queue_of(trigger), outcome).await, Ok(()));
+            assert_eq!(rule.num_calls(), 1);
+        }
+    }
+
+    /// A boundary that has not settled fails a run before it looks at anything.
+    #[tokio::test]
+    async fn a_message_that_failed_comes_back_to_its_own_queue() {
+        for (trigger, url) in TRIGGERS {
+            let rule = mock!(Client::change_message_visibility)
+                .match_requests(move |input| input.queue_url() == Some(url) && input.receipt_handle() == Some("r"))
+                .then_output(|| ChangeMessageVisibilityOutput::builder().build());
+            let exporter = exporter_with(&rule);
+            let mut message = SqsMessage::default();
+            message.message_id = Some("1".to_owned());
+            message.receipt_handle = Some("r".to_owned());
+            message.body = Some(serde_json::to_string(&request(trigger)).unwrap());
+            let mut batch = SqsEvent::default();
+            batch.records = vec![message];
+            let response = exporter.run_batch(batch, &Context::default()).await;
+            let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| &*failure.item_identifier).collect();
+            assert_eq!((failed, rule.num_calls()), (vec!["1"], 1));
+        }
+    }
 
     #[test]
     fn a_run_waits_for_a_share_or_for_its_region() {

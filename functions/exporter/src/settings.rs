@@ -70,8 +70,12 @@ impl Settings {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn settings() -> Settings {
+        Settings::read(&mut environment("development", "60")).unwrap()
+    }
 
     fn environment(mode: &str, slot_seconds: &str) -> Environment {
         Environment::from_map([
@@ -93,9 +97,9 @@ mod tests {
     #[test]
     fn the_schedule_and_the_engine_settle_alike() {
         let mut production = environment("production", "60");
-        let settings = Settings::read(&mut production);
-        assert!(production.finish(settings).is_err());
-        let settings = Settings::read(&mut environment("development", "60")).unwrap();
+        let refused = Settings::read(&mut production);
+        assert!(production.finish(refused).is_err());
+        let settings = settings();
         assert_eq!(settings.schedule.settle, settings.engine.settle);
         assert_eq!(settings.engine.retention, Duration::from_hours(90 * 24));
     }

@@ -343,6 +343,7 @@ where
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use aws_config::{BehaviorVersion, retry::RetryConfig};
     use aws_smithy_runtime_api::{
         client::result::ConnectorError,
         http::{Response, StatusCode},
@@ -355,6 +356,18 @@ mod tests {
     fn a_probe_never_uses_the_configurations_own_id() {
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
         assert_eq!(another(id).to_string(), "f46095f1-92c4-42f1-a291-f090a3e0d5c4");
+    }
+
+    #[test]
+    fn a_region_that_hangs_is_given_up_after_two_attempts_of_five_seconds() {
+        let region = Region::parse("eu-west-1").unwrap();
+        for (retries, attempts) in [(RetryConfig::standard().with_max_attempts(3), 2), (RetryConfig::disabled(), 1)] {
+            let base = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).retry_config(retries).build();
+            let client = AwsConnector::new(base, "unused".to_owned()).sts(&region, None);
+            assert_eq!(client.config().retry_config().unwrap().max_attempts(), attempts);
+            let timeouts = client.config().timeout_config().unwrap();
+            assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_secs(5)));
+        }
     }
 
     fn refused(signed_with: SignedWith, status: u16, code: &str, message: &str) -> PortError {

@@ -104,7 +104,10 @@ impl RunQueue for RunQueueClient {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use aws_sdk_sqs::{operation::send_message_batch::SendMessageBatchOutput, types::BatchResultErrorEntry};
+    use aws_sdk_sqs::{
+        operation::{send_message::SendMessageOutput, send_message_batch::SendMessageBatchOutput},
+        types::BatchResultErrorEntry,
+    };
     use aws_smithy_mocks::{mock, mock_client};
     use domain::{
         configuration::{ConfigurationId, ConfigurationKey},
@@ -129,7 +132,8 @@ mod tests {
             .match_requests(|input| {
                 let requests: Vec<RunRequest> =
                     input.entries().iter().map(|entry| serde_json::from_str(entry.message_body()).unwrap()).collect();
-                requests == [request(1), request(2)]
+                let groups = input.entries().iter().map(|entry| entry.message_group_id().unwrap());
+                requests == [request(1), request(2)] && groups.eq(["acme"; 2])
             })
             .then_output(move || {
                 let answer = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
@@ -137,6 +141,26 @@ mod tests {
             });
         let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
         queue.send(&[request(1), request(2)]).await
+    }
+
+    /// SQS shares a queue out fairly by the group of its messages:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>.
+    #[tokio::test]
+    async fn a_request_is_sent_later_in_the_group_of_its_tenant() {
+        for (delay, seconds) in [(12, 12), (900, 900), (901, 900)] {
+            let deferred = request(1).deferred();
+            let expected = deferred.clone();
+            let rule = mock!(Client::send_message)
+                .match_requests(move |input| {
+                    serde_json::from_str::<RunRequest>(input.message_body().unwrap()).unwrap() == expected
+                        && input.message_group_id() == Some("acme")
+                        && input.delay_seconds() == Some(seconds)
+                        && input.queue_url() == Some("queue")
+                })
+                .then_output(|| SendMessageOutput::builder().build());
+            let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+            assert_eq!(queue.send_later(&deferred, Duration::from_secs(delay)).await, Ok(()));
+        }
     }
 
     #[tokio::test]

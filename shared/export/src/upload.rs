@@ -117,8 +117,86 @@ fn part_ranges(length: usize, part_size: usize) -> impl Iterator<Item = std::ops
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::Mutex;
+
+    use domain::time::Timestamp;
+
     use super::*;
+    use crate::ports::{UploadId, UploadedPart};
+
+    /// A bucket that gives these outcomes to writes, in this order; a clock that doesn't wait.
+    struct Scripted(Mutex<Vec<WriteAnswer>>);
+
+    impl Clock for Scripted {
+        fn now(&self) -> Timestamp {
+            Timestamp::EPOCH
+        }
+
+        async fn sleep(&self, _duration: Duration) {}
+    }
+
+    impl ObjectSink for Scripted {
+        async fn put_object(&self, _object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+            Ok(self.0.lock().unwrap().remove(0))
+        }
+
+        async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+            unreachable!("an upload writes")
+        }
+
+        async fn create_multipart_upload(&self, _key: &str) -> Result<UploadId, PortError> {
+            Ok(UploadId("u".to_owned()))
+        }
+
+        async fn upload_part(
+            &self,
+            _key: &str,
+            _upload: &UploadId,
+            number: u16,
+            _bytes: Bytes,
+        ) -> Result<PartAnswer, PortError> {
+            Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
+        }
+
+        async fn complete_multipart_upload(
+            &self,
+            _key: &str,
+            _upload: &UploadId,
+            _parts: &[UploadedPart],
+            _condition: WriteCondition,
+        ) -> Result<WriteAnswer, PortError> {
+            Ok(self.0.lock().unwrap().remove(0))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_there_may_be_our_own_only_after_it_was_sent_before() {
+        use WriteAnswer::{Exists, Lost, Written};
+
+        let exists = |was_repeated| Exists { was_repeated };
+        for shape in [UploadShape::Single, UploadShape::Multipart { part_size: 1 }] {
+            for (outcomes, uploaded) in [
+                (vec![Written], Uploaded::Written),
+                (vec![exists(false)], Uploaded::Existed { was_repeated: false }),
+                (vec![exists(true)], Uploaded::Existed { was_repeated: true }),
+                (vec![Lost, exists(false)], Uploaded::Existed { was_repeated: true }),
+                (vec![Lost, Written], Uploaded::Written),
+            ] {
+                let case = format!("{shape:?}: {outcomes:?}");
+                let bucket = Scripted(Mutex::new(outcomes));
+                let object = Upload {
+                    key: "k",
+                    bytes: Bytes::from_static(b"ab"),
+                    sha256: [0; 32],
+                    shape,
+                    condition: WriteCondition::Absent,
+                };
+                assert_eq!(upload(&bucket, &bucket, &object).await, Ok(uploaded), "{case}");
+            }
+        }
+    }
 
     #[test]
     fn parts_cover_the_object_once() {
