@@ -40,7 +40,10 @@ const FILTER_METRICS: f64 = 3.0;
 /// API Gateway's detailed ones of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 2.0 * 5.0;
 /// Queues that start functions.
-const POLLED_QUEUES: f64 = 2.0;
+const POLLED_QUEUES: f64 = 3.0;
+
+/// To take, to renew or to return a tenant's share: an item of less than 1 KB.
+const SHARE_UNITS: f64 = 1.0;
 
 // ---- As the code has it. ----
 
@@ -214,14 +217,16 @@ impl Run {
             objects,
             windows,
             stored_bytes,
-            // The configuration, at the beginning and before each object.
-            read_units: slices + objects + block_units + windows * intent_units,
+            // The configuration, at the beginning and before each object; the retentions and the Region's circuit; the corrupt
+            // blocks of each window.
+            read_units: slices + objects + block_units + windows * intent_units + 2.0 * slices + windows,
             // A later slice stores its window once more.
             write_units: slices * of_a_slice
                 + (slices - 1.0) * open
                 + windows * of_a_window
                 + objects * of_an_object
-                + heartbeats * open,
+                + heartbeats * (open + SHARE_UNITS)
+                + 2.0 * slices * SHARE_UNITS,
             history_bytes: windows * (digest_bytes + JOB_BYTES + 2.0 * STORED_ITEM_BYTES)
                 + objects * (INTENT_BYTES + STORED_ITEM_BYTES),
             milliseconds,
@@ -233,8 +238,9 @@ impl Run {
     #[cfg(test)]
     fn dynamodb_requests(&self) -> f64 {
         // The configuration, the lease, the report, the release; a window's start, intents, digest and end; an object's
-        // look at the configuration, intent and checkpoint.
-        4.0 + self.queries + 4.0 * self.windows + 3.0 * self.objects
+        // look at the configuration, intent and checkpoint. The tenant's share, taken and returned, the retentions and the
+        // circuit; a window's corrupt blocks.
+        4.0 + self.queries + 4.0 * self.windows + 3.0 * self.objects + 4.0 + self.windows
     }
 
     fn puts(&self) -> f64 {
@@ -510,19 +516,19 @@ mod tests {
     fn a_run_with_one_object() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 100));
         assert_near(run.objects, 1.0);
-        assert_near(run.read_units, 16.0 + 2.0 + 1.0);
-        assert_near(run.write_units, 3.0 + 2.0 + (4.0 + 4.0) + (4.0 + 2.0) + (4.0 + 2.0) + 2.0);
+        assert_near(run.read_units, 16.0 + 2.0 + 1.0 + 3.0);
+        assert_near(run.write_units, 3.0 + 2.0 + (4.0 + 4.0) + (4.0 + 2.0) + (4.0 + 2.0) + 2.0 + 2.0);
         assert_near(run.puts(), 3.0);
     }
 
     /// Of an export of two million events in blocks of 100, the benchmark's stub counted 331 requests to DynamoDB and 30 to S3,
-    /// of blocks that were compressed a little less: 28 objects instead of 27.
+    /// of blocks that were compressed a little less: 28 objects instead of 27. Since then a run makes five more to DynamoDB.
     #[test]
     fn a_run_makes_as_many_requests_as_the_benchmark_counted() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 2_000_000));
         assert_near(run.objects, 27.0);
         assert_near(run.puts(), 29.0);
-        assert!((320.0..=335.0).contains(&run.dynamodb_requests()), "{}", run.dynamodb_requests());
+        assert!((325.0..=340.0).contains(&run.dynamodb_requests()), "{}", run.dynamodb_requests());
         assert_near(run.slices, 1.0);
     }
 

@@ -196,7 +196,7 @@ async fn test_connection(applied: Applied) -> Option<ConnectionErrorCode> {
     let configurations = ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&base), "unused".to_owned());
     let connector = AwsConnector::new(base, "unused".to_owned());
     let test = ConnectionTest { configurations: &configurations, connector: &connector, clock: &FixedClock };
-    let outcome = test.try_out(&configuration(), Duration::from_secs(60)).await.unwrap();
+    let outcome = test.try_out(&configuration(), Duration::from_mins(1)).await.unwrap();
     server.abort();
     outcome.connection.error().map(|error| error.code)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
-    digest::{DigestReference, Gap, MAX_DIGEST_OBJECTS},
+    digest::{DigestReference, Gap, MAX_DIGEST_GAPS, MAX_DIGEST_OBJECTS},
     time::Timestamp,
 };
 
@@ -41,9 +41,9 @@ pub const SLICE: Duration = Duration::from_mins(2);
 pub const MAX_SLICES_PER_SLOT: u32 = 720;
 const _: () = assert!(MAX_SLICES_PER_SLOT as u64 * SLICE.as_secs() == 24 * 60 * 60);
 
-/// The most corrupt blocks that the windows of one tenant step over at a time: more of them are a damaged table, which has
-/// to be restored.
-pub const MAX_SKIPPED_BLOCKS: usize = 100;
+/// The most corrupt blocks that one window skips: more of them are a damaged table, which has to be restored.
+pub const MAX_SKIPPED_BLOCKS: usize = 99;
+const _: () = assert!(MAX_SKIPPED_BLOCKS as u64 + 1 == MAX_DIGEST_GAPS, "beside the gap of the retention");
 
 /// By how much the exporter's clock may differ from DynamoDB's. AWS keeps both within milliseconds of UTC; this is far more.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
