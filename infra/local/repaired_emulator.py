@@ -6,13 +6,14 @@ is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py f
 
 from __future__ import annotations
 
+import json
 import sys
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
 from ministack.app import main
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.router import extract_access_key_id
 from ministack.services import dynamodb, iam, s3
 
@@ -20,6 +21,9 @@ resolve_condition_key = iam_evaluator._resolve_condition_key
 evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
 foreign_bucket_allows = s3._foreign_bucket_allows
 transact_write_items = dynamodb._transact_write_items
+service_context = iam_actions.dynamodb_service_context
+transaction_checks = iam_actions.dynamodb_transaction_checks
+enforce = iam_evaluator.enforce
 
 # DynamoDB Local counts 1,024 twice for "MB".
 MAX_TRANSACTION_LENGTH = 4 * 1024 * 1024
@@ -78,9 +82,68 @@ def repaired_transact_write_items(data: dict) -> tuple:
     return transact_write_items(data)
 
 
+class ItemArn(str):
+    """The ARN of a table, with the partition key of the item that a transaction touches there."""
+
+    leading_keys: list[str]
+
+
+def leading_keys(request: Any) -> list[str]:
+    """The partition key of the one item that a request, or a part of a transaction, names."""
+    if not isinstance(request, dict):
+        return []
+    item = request.get("Key") or request.get("Item") or {}
+    names = {table["pk_name"] for (*_, name), table in dynamodb._tables.all_items() if name == request.get("TableName")}
+    return [text for name in names for text in item.get(name, {}).values()]
+
+
+def repaired_service_context(body: bytes) -> dict[str, Any]:
+    """It does not know dynamodb:LeadingKeys, the partition keys of a request:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
+    """
+    keys = leading_keys(json.loads(body or b"{}"))
+    return service_context(body) | ({"dynamodb:LeadingKeys": keys} if keys else {})
+
+
+def repaired_transaction_checks(action: str, body: bytes, region: str, account: str) -> list[tuple[str, str]]:
+    """Nor in a transaction, each item of which is permitted on its own."""
+    checks = transaction_checks(action, body, region, account)
+    if not checks:
+        return checks
+    details = [
+        item[member]
+        for item in json.loads(body)["TransactItems"]
+        for member in iam_actions._DYNAMODB_TRANSACT_ITEM_ACTIONS
+        if member in item
+    ]
+    repaired = []
+    for (item_action, arn), detail in zip(checks, details, strict=True):
+        item_arn = ItemArn(arn)
+        item_arn.leading_keys = leading_keys(detail)
+        repaired.append((item_action, item_arn))
+    return repaired
+
+
+def repaired_enforce(
+    access_key: str,
+    action: str,
+    service: str,
+    region: str,
+    resource_arn: str = "*",
+    service_context: dict[str, Any] | None = None,
+) -> Any:
+    """The other half of `repaired_transaction_checks`."""
+    if isinstance(resource_arn, ItemArn) and resource_arn.leading_keys:
+        service_context = (service_context or {}) | {"dynamodb:LeadingKeys": resource_arn.leading_keys}
+    return enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
+
+
 if __name__ == "__main__":
     iam_evaluator._resolve_condition_key = repaired_condition_key
     iam_evaluator.evaluate_resource_policy = repaired_resource_policy
+    iam_evaluator.enforce = repaired_enforce
+    iam_actions.dynamodb_service_context = repaired_service_context
+    iam_actions.dynamodb_transaction_checks = repaired_transaction_checks
     s3._foreign_bucket_allows = repaired_foreign_bucket_allows
     dynamodb._DDB_TXN_MAX_BYTES = sys.maxsize
     dynamodb._transact_write_items = repaired_transact_write_items

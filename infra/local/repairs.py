@@ -14,6 +14,8 @@ from settings import STACK_NAME, STAGE
 
 # Of every role of the template.
 ROLE_PATH = "/audit-export/"
+# Actions that permit the request for several messages, too.
+BATCHED = ("sqs:SendMessage", "sqs:ChangeMessageVisibility")
 
 
 def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
@@ -35,7 +37,11 @@ def _gateway_responses(cloudformation: Any, api_gateway: Any, api_id: str) -> No
     for kind, response in body["x-amazon-apigateway-gateway-responses"].items():
         status = {"statusCode": str(response["statusCode"])} if "statusCode" in response else {}
         api_gateway.put_gateway_response(
-            restApiId=api_id, responseType=kind, responseTemplates=response["responseTemplates"], **status
+            restApiId=api_id,
+            responseType=kind,
+            responseTemplates=response["responseTemplates"],
+            responseParameters=response.get("responseParameters", {}),
+            **status,
         )
     api_gateway.create_deployment(restApiId=api_id, stageName=STAGE)
 
@@ -59,7 +65,8 @@ def _key_policy(keys: Any, key_arn: str) -> None:
 
 
 def _batch_actions(iam: Any) -> None:
-    """It looks for permission to sqs:SendMessageBatch, an action that IAM does not have: sqs:SendMessage permits both."""
+    """It looks for permission to sqs:SendMessageBatch, an action that IAM does not have: sqs:SendMessage permits both. The same
+    of sqs:ChangeMessageVisibilityBatch."""
     for role in iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]:
         name = role["RoleName"]
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
@@ -67,8 +74,9 @@ def _batch_actions(iam: Any) -> None:
             changed = False
             for statement in document["Statement"]:
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                if "sqs:SendMessage" in actions and "sqs:SendMessageBatch" not in actions:
-                    statement["Action"] = [*actions, "sqs:SendMessageBatch"]
+                batches = [f"{action}Batch" for action in BATCHED if action in actions]
+                if missing := [action for action in batches if action not in actions]:
+                    statement["Action"] = [*actions, *missing]
                     changed = True
             if changed:
                 iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))

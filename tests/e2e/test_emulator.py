@@ -65,6 +65,55 @@ def test_another_accounts_bucket_knows_who_asks(stack: Stack, is_named: bool) ->
             s3.put_object(Bucket=bucket.bucket, Key="k", Body=b"x")
 
 
+@pytest.mark.parametrize(("partition", "is_granted"), [("acme#15", True), ("acme#00", False)])
+@pytest.mark.parametrize("in_transaction", [True, False])
+def test_a_role_can_be_confined_to_partitions(
+    stack: Stack, partition: str, is_granted: bool, in_transaction: bool
+) -> None:
+    """Without the repair the condition key is absent, and nothing may be written."""
+    tables = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    admin = stack.client("dynamodb")
+    for table in tables:
+        admin.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        )
+    arns = [f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{table}" for table in tables]
+    confined = {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": arns[0]} | {
+        "Condition": {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#15"]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+    }
+    free = {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": arns[1]}
+    user, iam = f"test-{uuid.uuid4().hex[:12]}", stack.client("iam")
+    iam.create_user(UserName=user)
+    policy = {"Version": "2012-10-17", "Statement": [confined, free]}
+    iam.put_user_policy(UserName=user, PolicyName="put", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    client = stack.client("dynamodb", Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
+
+    def put() -> None:
+        item = {"p": {"S": partition}}
+        if in_transaction:
+            puts = [{"TableName": tables[0], "Item": item}, {"TableName": tables[1], "Item": {"p": {"S": "any"}}}]
+            client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
+        else:
+            client.put_item(TableName=tables[0], Item=item)
+
+    try:
+        if is_granted:
+            put()
+        else:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                put()
+    finally:
+        for table in tables:
+            admin.delete_table(TableName=table)
+
+
 def trust(principal: str, condition: dict | None) -> str:
     statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
     return document(statement | ({"Condition": condition} if condition else {}))
