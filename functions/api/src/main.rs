@@ -63,12 +63,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
     let service = Service {
-        editor: ConfigurationEditor::new(
-            &dynamodb,
-            settings.configurations_table.clone(),
-            events,
-            settings.write_shards,
-        ),
+        editor: ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events),
         tests: TestAllowance::new(dynamodb.clone(), settings.configurations_table.clone()),
         history: ExportHistory::new(dynamodb.clone(), settings.runs_table),
         event_counter: EventCounter::new(dynamodb.clone(), settings.events_table),

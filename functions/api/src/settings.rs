@@ -1,10 +1,9 @@
 //! The function's settings.
 
-use std::{num::NonZeroU8, time::Duration};
+use std::time::Duration;
 
 use aws::signing_keys::MAX_RETIRED_SIGNING_KEYS;
 use domain::{
-    block::SHARDS,
     configuration::{
         ServiceIdentity,
         arn::{AccountId, KmsKeyArn},
@@ -21,8 +20,6 @@ pub struct Settings {
     pub configurations_table: String,
     pub runs_table: String,
     pub events_table: String,
-    /// How many of a tenant's shards are written to.
-    pub write_shards: NonZeroU8,
     pub secret_key_arn: String,
     pub signing_key_arn: String,
     pub retired_signing_key_arns: Vec<String>,
@@ -45,7 +42,6 @@ impl Settings {
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
         let events_table = environment.text("EVENTS_TABLE");
-        let write_shards = environment.integer("WRITE_SHARDS", 1..=SHARDS);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let retired_signing_key_arns = retired_signing_key_arns(environment);
@@ -65,7 +61,6 @@ impl Settings {
             configurations_table: configurations_table?,
             runs_table: runs_table?,
             events_table: events_table?,
-            write_shards: write_shards.and_then(NonZeroU8::new)?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
             retired_signing_key_arns: retired_signing_key_arns?,
@@ -111,12 +106,11 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 18] = [
+    const VARIABLES: [(&str, &str); 17] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
         ("RUNS_TABLE", "Runs"),
         ("EVENTS_TABLE", "Events"),
-        ("WRITE_SHARDS", "4"),
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
         ("SIGNING_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/2345abcd-12ab-34cd-56ef-1234567890ab"),
         ("VERIFIER_FUNCTION", "verifier"),

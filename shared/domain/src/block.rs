@@ -18,6 +18,9 @@ use crate::{event::EventBatch, tenant::TenantId, time::Timestamp};
 /// however many of them are written to.
 pub const SHARDS: u8 = 16;
 
+/// How many of them ingest may write to: all but [`Shard::CHANGES`].
+pub const MAX_WRITE_SHARDS: u8 = SHARDS - 1;
+
 /// The most bytes of NDJSON in one block. Even if nothing of it can be compressed, the block and its attributes stay
 /// under the 409,600 bytes that a `DynamoDB` item may have.
 pub const MAX_BLOCK_RAW_LENGTH: usize = 320 * 1024;
@@ -72,6 +75,11 @@ impl Shard {
         all
     };
 
+    /// The shard of events that the service writes itself, those of changes to configurations. The api may write to no other
+    /// and ingest not to this one, so that neither can overwrite what the other stored: template.yaml has the conditions,
+    /// docs/adr/no-keyed-checksum.md the reason. Before, either wrote to any shard.
+    pub const CHANGES: Self = Self(SHARDS - 1);
+
     /// # Errors
     /// [`InvalidShard`] unless `number` is below [`SHARDS`].
     pub fn new(number: u8) -> Result<Self, InvalidShard> {
@@ -86,10 +94,11 @@ impl Shard {
         Self::ALL.into_iter().find(|shard| shard.to_string() == text).ok_or(InvalidShard)
     }
 
-    /// One of the first `write_shards` shards, by bits of `random` that [`BlockId::from_parts`] leaves unused.
+    /// One of the first `write_shards` shards, at most [`MAX_WRITE_SHARDS`], by bits of `random` that
+    /// [`BlockId::from_parts`] leaves unused.
     #[must_use]
     pub fn draw(random: u128, write_shards: NonZeroU8) -> Self {
-        let drawn = (random >> 96) % u128::from(write_shards.get().min(SHARDS));
+        let drawn = (random >> 96) % u128::from(write_shards.get().min(MAX_WRITE_SHARDS));
         Self(u8::try_from(drawn).unwrap_or_default())
     }
 

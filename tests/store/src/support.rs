@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, HashMap},
     env,
     future::Future,
-    num::NonZeroU8,
     time::{Duration, SystemTime},
 };
 
@@ -126,8 +125,7 @@ impl Store {
 
     pub fn editor(&self) -> ConfigurationEditor {
         let events = EventTable { name: Table::Events.name(), retention: RETENTION };
-        let write_shards = NonZeroU8::new(4).unwrap();
-        ConfigurationEditor::new(&self.client, Table::Configurations.name(), events, write_shards)
+        ConfigurationEditor::new(&self.client, Table::Configurations.name(), events)
     }
 
     pub fn allowance(&self) -> TestAllowance {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    num::NonZeroU8,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -383,7 +382,7 @@ impl World {
         let history = History::default();
         let (export_history, event_counter) = history.adapters();
         let service = Service {
-            editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events, NonZeroU8::MIN),
+            editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events),
             tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
             configurations: ConfigurationTable::new(dynamodb.clone(), "Configurations".to_owned()),
             secrets: lazily({

@@ -1,6 +1,6 @@
 //! What persons change. Each change is one transaction with the audit event that tells of it.
 
-use std::{collections::BTreeSet, num::NonZeroU8, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -59,7 +59,6 @@ pub struct ConfigurationEditor {
     client: Client,
     table: String,
     events: EventTable,
-    write_shards: NonZeroU8,
 }
 
 /// A caller's idempotency key, and a hash of what was asked for under it.
@@ -101,9 +100,9 @@ impl ConfigurationEditor {
     /// Takes over `client`'s endpoint, credentials and time-outs, but not its correction of the clock's skew: no block may
     /// be signed for with another time than the one that it is stamped with.
     #[must_use]
-    pub fn new(client: &Client, table: String, events: EventTable, write_shards: NonZeroU8) -> Self {
+    pub fn new(client: &Client, table: String, events: EventTable) -> Self {
         let configuration = client.config().to_builder().disable_clock_skew_correction(true).build();
-        Self { client: Client::from_conf(configuration), table, events, write_shards }
+        Self { client: Client::from_conf(configuration), table, events }
     }
 
     /// Stores a new configuration and its event, counts it, and remembers the idempotency key: all or nothing.
@@ -254,9 +253,7 @@ impl ConfigurationEditor {
         author: &Author,
         stamp: Stamp,
     ) -> Result<TransactWriteItem, PortError> {
-        let event = change
-            .event(author, stamp, self.write_shards)
-            .map_err(|error| PortError::internal(operation, error.to_string()))?;
+        let event = change.event(author, stamp).map_err(|error| PortError::internal(operation, error.to_string()))?;
         let tenant = &change.subject().key.tenant_id;
         let put = built(operation, self.events.put(tenant, event.shard, &event.block))?;
         Ok(TransactWriteItem::builder().put(put).build())

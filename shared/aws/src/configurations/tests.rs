@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    num::NonZeroU8,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -105,7 +104,7 @@ fn table(rules: &[&Rule]) -> ConfigurationTable {
 fn editor(rules: &[&Rule]) -> ConfigurationEditor {
     let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
     let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
-    ConfigurationEditor::new(&client, "Configurations".to_owned(), events, NonZeroU8::new(4).unwrap())
+    ConfigurationEditor::new(&client, "Configurations".to_owned(), events)
 }
 
 fn author() -> Author {
@@ -125,7 +124,7 @@ fn event_of(write: &TransactWriteItem) -> serde_json::Value {
     let put = write.put().unwrap();
     assert_eq!(put.table_name(), "Events");
     assert_eq!(put.condition_expression(), Some("attribute_not_exists(#partition)"));
-    assert_eq!(put.item()[event_item::PARTITION], text("acme#02"));
+    assert_eq!(put.item()[event_item::PARTITION], text("acme#15"));
     let block = event_item::to_block(put.item().clone()).unwrap();
     block.verify(&key().tenant_id).unwrap();
     assert_eq!(block.id.timestamp(), stamp().at);
@@ -509,7 +508,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     };
     let (shared, requests) = serve(vec![in_2100(500), in_2100(200), in_2100(200)]);
     let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
-    let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events, NonZeroU8::MIN);
+    let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events);
     for _ in 0..2 {
         let stamp = Stamp { at: now(), ..stamp() };
         assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditAnswer::Done);
@@ -526,7 +525,7 @@ async fn an_event_is_not_signed_for_long_after_its_stamp() {
         let (shared, requests) = serve(vec![answer(200, serde_json::json!({}))]);
         let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
         let client = Client::new(&shared);
-        let editor = ConfigurationEditor::new(&client, "Configurations".to_owned(), events, NonZeroU8::MIN);
+        let editor = ConfigurationEditor::new(&client, "Configurations".to_owned(), events);
         let stamp = Stamp { at: now().saturating_sub(age), ..stamp() };
         let answer = editor.create(&full(), None, &author(), stamp).await;
         let operations: Vec<String> = requests.try_iter().map(|request| request.operation).collect();

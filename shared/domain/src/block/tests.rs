@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::format_collect, reason = "a test may panic and need not be fast")]
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -29,6 +31,21 @@ fn shards_are_two_digits() {
     for bad in ["", "7", "007", "16", "+7", "aa"] {
         assert_eq!(Shard::parse(bad), Err(InvalidShard), "{bad:?}");
     }
+}
+
+#[test]
+fn ingest_never_draws_the_shard_of_changes() {
+    let draw = |write_shards: u8| -> BTreeSet<u8> {
+        let write_shards = NonZeroU8::new(write_shards).unwrap();
+        (0..1_000_u128).map(|random| Shard::draw(random << 96, write_shards).number()).collect()
+    };
+    assert_eq!(draw(4), (0..4).collect());
+    // Even if an earlier version's setting allowed all of them.
+    for write_shards in [15, 16, 255] {
+        assert_eq!(draw(write_shards), (0..15).collect());
+    }
+    assert_eq!(partition_key(&tenant(), Shard::CHANGES), "acme#15");
+    assert!(Shard::ALL.contains(&Shard::CHANGES), "readers read it");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Whoever stores the change stores this event with it, so that neither is without the other.
 
-use std::{net::IpAddr, num::NonZeroU8};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -103,18 +103,13 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     /// [`ChangeEventError`].
-    pub fn event(
-        &self,
-        author: &Author,
-        stamp: Stamp,
-        write_shards: NonZeroU8,
-    ) -> Result<ChangeEvent, ChangeEventError> {
+    pub fn event(&self, author: &Author, stamp: Stamp) -> Result<ChangeEvent, ChangeEventError> {
         let tenant = &self.subject().key.tenant_id;
         let event = serde_json::to_vec(&self.audit_event(author, stamp))?;
         let batch = EventBatch::parse(tenant.clone(), &event, BodyForm::Lines)?;
         let blocks = pack(tenant, &batch, BlockId::from_parts(stamp.at, stamp.block))?;
         let [block] = <[StoredBlock; 1]>::try_from(blocks).map_err(|_| ChangeEventError::TooLarge)?;
-        Ok(ChangeEvent { shard: Shard::draw(stamp.block, write_shards), block })
+        Ok(ChangeEvent { shard: Shard::CHANGES, block })
     }
 
     fn audit_event<'b>(self, author: &'b Author, stamp: Stamp) -> AuditEvent<'b>
@@ -282,12 +277,12 @@ mod tests {
     }
 
     fn told(change: Change<'_>, author: &Author) -> (Value, String) {
-        let event = change.event(author, stamp(), NonZeroU8::new(4).unwrap()).unwrap();
+        let event = change.event(author, stamp()).unwrap();
         let tenant = &change.subject().key.tenant_id;
         assert_eq!(event.block.verify(tenant), Ok(()));
         assert_eq!(event.block.event_count, 1);
         assert_eq!(event.block.id.timestamp(), stamp().at);
-        assert_eq!(event.shard, Shard::new(2).unwrap());
+        assert_eq!(event.shard, Shard::CHANGES);
         let text = String::from_utf8(event.block.inflate().unwrap()).unwrap();
         (serde_json::from_str(&text).unwrap(), text)
     }
