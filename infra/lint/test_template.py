@@ -6,6 +6,8 @@ Each is a promise of docs/SECURITY.md or an AWS rule that the linter doesn't kno
 from __future__ import annotations
 
 import copy
+import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunction"}
 FOURTEEN_DAYS = 1_209_600
@@ -42,8 +45,10 @@ PERMITTED = {
     },
     "IngestRole": {
         ("dynamodb:PutItem", "AuditEventsTable"),
+        ("dynamodb:UpdateItem", "AuditEventsTable"),
         ("logs:CreateLogStream", "IngestLogGroup"),
         ("logs:PutLogEvents", "IngestLogGroup"),
+        ("sqs:ChangeMessageVisibility", "EventsQueue"),
         ("sqs:DeleteMessage", "EventsQueue"),
         ("sqs:GetQueueAttributes", "EventsQueue"),
         ("sqs:ReceiveMessage", "EventsQueue"),
@@ -157,6 +162,28 @@ def test_the_api_counts_events_and_reads_none() -> None:
         "Null": {"dynamodb:Attributes": "false"},
         "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
     }
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "condition"),
+    [
+        ("ApiRole", "dynamodb:PutItem", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#15"]}}),
+        (
+            "IngestRole",
+            "dynamodb:PutItem",
+            {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["*#15", "*#quota"]}},
+        ),
+        ("IngestRole", "dynamodb:UpdateItem", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#quota"]}}),
+    ],
+)
+def test_api_and_ingest_write_to_partitions_of_their_own(role: str, action: str, condition: dict[str, Any]) -> None:
+    """The shard is `Shard::CHANGES` of shared/domain/src/block.rs, where a test holds ingest to the others."""
+    (statement,) = [
+        s for s in statements(role) if action in as_list(s["Action"]) and target(s["Resource"]) == "AuditEventsTable"
+    ]
+    # ForAllValues holds for a request without keys.
+    assert statement["Condition"] == condition | {"Null": {"dynamodb:LeadingKeys": "false"}}
+    assert TEMPLATE["Parameters"]["WriteShards"]["MaxValue"] == 15
 
 
 def test_no_action_has_a_wildcard() -> None:
@@ -285,6 +312,10 @@ def test_requested_and_scheduled_runs_have_queues_of_their_own() -> None:
     assert variables["ExporterFunction"]["RUN_QUEUE_URL"] == {"Ref": "RunsQueue"}
     assert variables["ExporterFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
     assert variables["ExporterFunction"]["MAX_RUNS_PER_TENANT"] == {"Ref": "MaximumConcurrentRunsPerTenant"}
+    # More would be refused at the function's start.
+    most = TEMPLATE["Parameters"]["MaximumConcurrentRunsPerTenant"]["MaxValue"]
+    settings = (ROOT / "functions" / "exporter" / "src" / "settings.rs").read_text()
+    assert f"MAX_SHARES_PER_TENANT: u32 = {most};" in settings
     assert variables["ApiFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
     assert "RUN_QUEUE_URL" not in variables["ApiFunction"]
 
@@ -354,9 +385,127 @@ def test_access_logs_hold_no_body_header_or_query() -> None:
     log_format = RESOURCES["HttpApi"]["Properties"]["AccessLogSetting"]["Format"]
     for forbidden in ("header", "querystring", "body", "authorizer", "$context.path", "input"):
         assert forbidden not in log_format.lower()
-    (method,) = RESOURCES["HttpApi"]["Properties"]["MethodSettings"]
-    assert method["DataTraceEnabled"] is False
-    assert method["LoggingLevel"] == "OFF"
+    for method in RESOURCES["HttpApi"]["Properties"]["MethodSettings"]:
+        assert method["DataTraceEnabled"] is False
+        assert method["LoggingLevel"] == "OFF"
+
+
+def test_producers_and_administrators_have_budgets_of_their_own() -> None:
+    settings = {
+        (method["HttpMethod"], method["ResourcePath"]): (
+            target(method["ThrottlingRateLimit"]),
+            target(method["ThrottlingBurstLimit"]),
+        )
+        for method in RESOURCES["HttpApi"]["Properties"]["MethodSettings"]
+    }
+    administrators = ("ApiRequestsPerSecond", "ApiRequestsBurst")
+    producers = ("IngestRequestsPerSecond", "IngestRequestsBurst")
+    assert settings == {
+        ("*", "/*"): administrators,
+        ("POST", "/~1api~1audit~1graphql"): administrators,
+        ("POST", "/~1api~1audit~1events"): producers,
+    }
+    # API Gateway writes "/" as "~1" in the name of a path, and each setting has to be for a path that there is.
+    paths = {path.removeprefix("/").replace("~1", "/") for _, path in settings} - {"*"}
+    events = [event for name in FUNCTIONS for event in RESOURCES[name]["Properties"].get("Events", {}).values()]
+    assert paths == {event["Properties"]["Path"] for event in events if event["Type"] == "Api"}
+
+
+def test_a_request_without_a_token_does_not_reach_a_function() -> None:
+    """As deployed, and answered in the words of the functions."""
+    body = translated()["Resources"]["HttpApi"]["Properties"]["Body"]
+    assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events"}
+    for methods in body["paths"].values():
+        validator = body["x-amazon-apigateway-request-validators"][
+            methods["post"]["x-amazon-apigateway-request-validator"]
+        ]
+        assert validator == {"validateRequestBody": False, "validateRequestParameters": True}
+        parameters = {(p["in"], p["name"]) for p in methods["post"]["parameters"] if p.get("required")}
+        assert parameters == {("header", "Authorization")}
+    response = body["x-amazon-apigateway-gateway-responses"]["BAD_REQUEST_PARAMETERS"]
+    assert response["statusCode"] == "401"
+    assert response["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
+    (error,) = json.loads(response["responseTemplates"]["application/json"])["errors"]
+    assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+    functions_words = (ROOT / "shared" / "runtime" / "src" / "token" / "verifier.rs").read_text()
+    assert f'#[error("{error["message"]}")]\n    Unauthenticated,' in functions_words
+
+
+def test_what_the_queue_brings_leaves_concurrency_for_http() -> None:
+    events = RESOURCES["IngestFunction"]["Properties"]["Events"]
+    assert events["Queue"]["Properties"]["ScalingConfig"] == {
+        "MaximumConcurrency": {"Ref": "MaximumConcurrentIngestBatches"}
+    }
+    assert TEMPLATE["Parameters"]["MaximumConcurrentIngestBatches"]["MinValue"] == 2
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_concurrency_is_reserved_where_it_is_asked_for(function: str) -> None:
+    condition, reserved, none = RESOURCES[function]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+    parameter = f"{function.removesuffix('Function')}ReservedConcurrency"
+    assert (reserved, none) == ({"Ref": parameter}, {"Ref": "AWS::NoValue"})
+    assert TEMPLATE["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+    # A new account has none to reserve.
+    assert TEMPLATE["Parameters"][parameter]["Default"] == 0
+
+
+def test_ingest_knows_its_queue_and_the_quota() -> None:
+    variables = RESOURCES["IngestFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["EVENTS_QUEUE_URL"] == {"Ref": "EventsQueue"}
+    assert variables["INGEST_MEGABYTES_PER_TENANT_MINUTE"] == {"Ref": "IngestMegabytesPerTenantMinute"}
+
+
+def test_a_web_acl_is_put_before_the_api_if_there_is_one() -> None:
+    assert RESOURCES["WebAclAssociation"]["Condition"] == "HasWebAcl"
+    properties = RESOURCES["WebAclAssociation"]["Properties"]
+    assert properties["WebACLArn"] == {"Ref": "WebAclArn"}
+    assert properties["ResourceArn"]["Fn::Sub"].endswith("/restapis/${HttpApi}/stages/${HttpApi.Stage}")
+
+
+TRAIL = ("TrailBucket", "TrailBucketPolicy", "TablesTrail")
+
+
+def test_there_is_a_trail_only_where_it_is_asked_for() -> None:
+    assert {RESOURCES[name]["Condition"] for name in TRAIL} == {"HasEventsTableTrail"}
+    assert TEMPLATE["Conditions"]["HasEventsTableTrail"] == {"Fn::Equals": [{"Ref": "EventsTableTrail"}, "enabled"]}
+    assert TEMPLATE["Parameters"]["EventsTableTrail"]["Default"] == "disabled"
+
+
+def test_the_trail_has_every_write_to_every_table_and_no_read() -> None:
+    properties = RESOURCES["TablesTrail"]["Properties"]
+    (selector,) = properties["AdvancedEventSelectors"]
+    fields = {field["Field"]: field["Equals"] for field in selector["FieldSelectors"]}
+    tables = [target(arn) for arn in fields.pop("resources.ARN")]
+    assert set(tables) == set(of_type("AWS::DynamoDB::Table"))
+    assert fields == {
+        "eventCategory": ["Data"],
+        "resources.type": ["AWS::DynamoDB::Table"],
+        "readOnly": ["false"],
+    }
+    assert properties["IsLogging"] is True
+    assert properties["EnableLogFileValidation"] is True
+    # CloudTrail looks at the bucket's policy when the trail is made.
+    assert RESOURCES["TablesTrail"]["DependsOn"] == "TrailBucketPolicy"
+
+
+def test_only_this_trail_writes_into_its_bucket_which_outlives_the_stack() -> None:
+    bucket = RESOURCES["TrailBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert all(rule["Status"] == "Enabled" for rule in properties["LifecycleConfiguration"]["Rules"])
+    policy = RESOURCES["TrailBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    allowed = [statement for statement in policy if statement["Effect"] == "Allow"]
+    assert [statement["Action"] for statement in allowed] == ["s3:GetBucketAcl", "s3:PutObject"]
+    name = RESOURCES["TablesTrail"]["Properties"]["TrailName"]
+    assert name == {"Ref": "AWS::StackName"}
+    for statement in allowed:
+        assert statement["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
+        source = statement["Condition"]["StringEquals"]["aws:SourceArn"]["Fn::Sub"]
+        assert source.endswith(":${AWS::AccountId}:trail/${AWS::StackName}")
 
 
 def test_api_gateway_answers_in_our_shape() -> None:
@@ -369,6 +518,26 @@ def test_api_gateway_answers_in_our_shape() -> None:
         (body,) = response["ResponseTemplates"].values()
         assert body.startswith('{"errors":[{"message":"')
         assert '"extensions":{"code":"' in body
+
+
+def test_every_alarm_that_is_documented_is_raised() -> None:
+    table = (
+        (ROOT / "docs" / "OPERATIONS.md")
+        .read_text()
+        .partition("### Alarm on the field `alarm`")[2]
+        .partition("\n\nWorth")[0]
+    )
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    filters = of_type("AWS::Logs::MetricFilter").values()
+    metrics = {
+        re.fullmatch(r'\{ \$\.alarm = "([A-Z_]+)" \}', metric["FilterPattern"])[1]: metric["MetricTransformations"][0][
+            "MetricName"
+        ]
+        for metric in filters
+    }
+    assert set(metrics) == documented
+    watched = [alarm["MetricName"] for alarm in of_type("AWS::CloudWatch::Alarm").values()]
+    assert all(watched.count(metric) == 1 for metric in metrics.values())
 
 
 def test_every_parameter_is_described_and_bounded() -> None:

@@ -1,6 +1,6 @@
 //! `POST /api/audit/events`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
@@ -18,27 +18,57 @@ use runtime::{
 };
 use serde_json::json;
 
-use crate::{body, handler::Ingest, host::Host, idempotency::IdempotencyKey, intake::BlockStore, payload::Request};
+use crate::{
+    body,
+    handler::Ingest,
+    host::Host,
+    idempotency::IdempotencyKey,
+    intake::BlockStore,
+    payload::Request,
+    quota::{QuotaCounter, QuotaOutcome},
+    redelivery::MessageQueue,
+};
 
-/// Seconds after which a request that found the service busy may come again.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// The time after which a request that found the service busy may come again.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refusal, and when the same request may succeed.
+struct Refusal {
+    error: ErrorBody,
+    retry_after: Option<Duration>,
+}
+
+impl<E: Into<ErrorBody>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let is_busy = error.status() == StatusCode::SERVICE_UNAVAILABLE;
+        Self { error, retry_after: is_busy.then_some(BUSY_RETRY_AFTER) }
+    }
+}
 
 /// Answers a request.
-pub(crate) async fn respond<S: BlockStore, H: Host>(ingest: &Ingest<S, H>, request: &Request) -> Response<String> {
+pub(crate) async fn respond<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
+    ingest: &Ingest<S, H, Q, C>,
+    request: &Request,
+) -> Response<String> {
     match accept(ingest, request).await {
         Ok(accepted) => accepted_response(accepted),
-        Err(error) => error_response(error),
+        Err(refusal) => error_response(refusal),
     }
 }
 
 /// Who may comes first: nothing of the body is looked at before.
-async fn accept<S: BlockStore, H: Host>(ingest: &Ingest<S, H>, request: &Request) -> Result<u64, ErrorBody> {
+async fn accept<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
+    ingest: &Ingest<S, H, Q, C>,
+    request: &Request,
+) -> Result<u64, Refusal> {
     if request.method != Method::POST {
         return Err(ErrorBody::new(
             StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::MethodNotAllowed,
             "Send events with POST.",
-        ));
+        )
+        .into());
     }
     let caller = ingest.verifier.verify(authorization_header(&request.headers), Permission::AuditWrite).await?;
     ingest.minimum_client_version.check(&request.headers)?;
@@ -53,6 +83,12 @@ async fn accept<S: BlockStore, H: Host>(ingest: &Ingest<S, H>, request: &Request
 
     let received = received_body(request)?;
     let body = body::decompressed(&received)?;
+    // Before the events are read: parsing and compressing them is what costs.
+    if let QuotaOutcome::Exhausted { retry_after } =
+        ingest.quota.take(&caller.tenant, body.len(), ingest.intake.host.now()).await
+    {
+        return Err(quota_refusal(retry_after));
+    }
     let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
     let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
     let record = key.map(|key| key.record(&body, accepted));
@@ -69,6 +105,16 @@ fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
         tracing::error!(%error, "the body isn't Base64 although API Gateway says so");
         ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "The body could not be read.")
     })
+}
+
+fn quota_refusal(retry_after: Duration) -> Refusal {
+    let seconds = retry_after.as_secs();
+    let message = format!(
+        "The tenant has sent as many events within this minute as it may; nothing was stored. Send them again in {seconds} s."
+    );
+    let error = ErrorBody::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+        .with_extension("retryAfterSeconds", seconds);
+    Refusal { error, retry_after: Some(retry_after) }
 }
 
 fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
@@ -91,17 +137,14 @@ fn accepted_response(accepted: u64) -> Response<String> {
     response
 }
 
-fn error_response(error: ErrorBody) -> Response<String> {
+fn error_response(Refusal { error, retry_after }: Refusal) -> Response<String> {
     tracing::info!(status = error.status().as_u16(), code = error.code().name(), "a request was refused");
     let mut response: Response<String> = error.into_response();
-    match response.status() {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        }
-        _ => {}
+    if let Some(retry_after) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+    }
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
 }

@@ -8,22 +8,34 @@ mod idempotency;
 mod intake;
 mod payload;
 mod queue;
+mod quota;
+mod redelivery;
 mod settings;
 
-use aws::events::writer::EventWriter;
+use aws::{
+    event_queue::EventQueueClient,
+    events::{quota::QuotaTable, writer::EventWriter},
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, token::TokenVerifier};
+use runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
 
-use crate::{handler::Ingest, host::SystemHost, intake::Intake, settings::Settings};
+use crate::{handler::Ingest, host::SystemHost, intake::Intake, quota::Quota, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = runtime::start(Settings::read)?;
-    let writer = EventWriter::new(&aws_configuration()?, settings.events_table, settings.retention);
+    let aws = aws_configuration()?;
+    let counter = lazily({
+        let (aws, table) = (aws.clone(), settings.events_table.clone());
+        move || QuotaTable::new(&aws, table)
+    });
+    let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
     let ingest = Ingest {
         verifier: TokenVerifier::new(settings.token),
         minimum_client_version: settings.minimum_client_version,
         intake: Intake { store: writer, host: SystemHost, write_shards: settings.write_shards },
+        queue: lazily(move || EventQueueClient::new(&aws, settings.events_queue_url)),
+        quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event))).await

@@ -2,15 +2,21 @@
 
 use std::{num::NonZeroU8, time::Duration};
 
-use domain::block::SHARDS;
+use domain::block::MAX_WRITE_SHARDS;
 use runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
+
+/// The largest quota that can be set; the template has the same bound.
+const MAX_MEGABYTES_PER_TENANT_MINUTE: u32 = 1_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) events_table: String,
+    pub(crate) events_queue_url: String,
     pub(crate) retention: Duration,
     /// How many of a tenant's shards are written to.
     pub(crate) write_shards: NonZeroU8,
+    /// The bytes that a tenant may send over HTTP within a minute, in millions; 0 for no quota.
+    pub(crate) megabytes_per_tenant_minute: u32,
     pub(crate) minimum_client_version: MinimumClientVersion,
     pub(crate) token: TokenSettings,
 }
@@ -19,12 +25,17 @@ impl Settings {
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
         let mode = environment.deployment_mode();
         let events_table = environment.text("EVENTS_TABLE");
+        let events_queue_url = environment.text("EVENTS_QUEUE_URL");
+        let megabytes_per_tenant_minute =
+            environment.integer("INGEST_MEGABYTES_PER_TENANT_MINUTE", 0..=MAX_MEGABYTES_PER_TENANT_MINUTE);
         let retention = timing::retention(environment);
-        let write_shards = environment.integer("WRITE_SHARDS", 1..=SHARDS);
+        let write_shards = environment.integer("WRITE_SHARDS", 1..=MAX_WRITE_SHARDS);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
         let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
         Some(Self {
             events_table: events_table?,
+            events_queue_url: events_queue_url?,
+            megabytes_per_tenant_minute: megabytes_per_tenant_minute?,
             retention: retention?,
             write_shards: write_shards.and_then(NonZeroU8::new)?,
             minimum_client_version: minimum_client_version?,

@@ -4,6 +4,7 @@ pub mod configurations;
 pub mod connector;
 pub mod digest_signer;
 pub mod error;
+pub mod event_queue;
 pub mod events;
 pub mod export_history;
 pub mod object_sink;

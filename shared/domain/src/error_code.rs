@@ -191,9 +191,9 @@ error_codes! {
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", [Http],
         "The body is larger than the path takes.",
         "Send less at once.";
-    TooManyRequests = "TOO_MANY_REQUESTS", [Http],
-        "API Gateway gets more requests than it may pass on.",
-        "Try again later, and more slowly.";
+    TooManyRequests = "TOO_MANY_REQUESTS", [Http, Ingest],
+        "API Gateway gets more requests than it may pass on; or the tenant has sent as many events within this minute as it may.",
+        "Try again after the Retry-After header if there is one, else later, and more slowly.";
     Timeout = "TIMEOUT", [Http],
         "The answer took too long; the request may still take effect.",
         "Look at what is there first, then repeat the request, events with the same Idempotency-Key.";

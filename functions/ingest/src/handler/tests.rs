@@ -13,13 +13,20 @@ use std::{
     time::Duration,
 };
 
-use aws::events::writer::{IdempotencyRecord, WriteError, WriteOutcome};
+use aws::{
+    event_queue::Redelivery,
+    events::{
+        quota::CountOutcome,
+        writer::{IdempotencyRecord, WriteError, WriteOutcome},
+    },
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock},
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
+use export::ports::PortError;
 use flate2::{Compression, write::GzEncoder};
 use lambda_runtime::Context;
 use runtime::environment::{DeploymentMode, Environment};
@@ -107,9 +114,51 @@ impl Host for TestHost {
     }
 }
 
-type TestIngest = Ingest<MemoryStore, TestHost>;
+/// Keeps the delays as the queue would get them.
+#[derive(Default)]
+struct MemoryQueue {
+    batches: Mutex<Vec<Vec<Redelivery>>>,
+    is_down: bool,
+}
+
+impl MessageQueue for MemoryQueue {
+    async fn show_again(&self, batch: &[Redelivery]) -> Result<(), PortError> {
+        self.batches.lock().unwrap().push(batch.to_vec());
+        if self.is_down { Err(PortError::transient("change", "down")) } else { Ok(()) }
+    }
+}
+
+impl MemoryQueue {
+    /// The delay of each message in seconds, by its receipt handle.
+    fn delays(&self) -> BTreeMap<String, u64> {
+        let batches = self.batches.lock().unwrap();
+        let redeliveries = batches.iter().flatten();
+        redeliveries.map(|redelivery| (redelivery.receipt_handle.clone(), redelivery.delay.as_secs())).collect()
+    }
+}
+
+/// Counts for one tenant and one minute.
+#[derive(Default)]
+struct MemoryCounter(AtomicU64);
+
+impl QuotaCounter for MemoryCounter {
+    async fn add(&self, _: &TenantId, _: Timestamp, bytes: u64, limit: u64) -> Result<CountOutcome, PortError> {
+        let counted = self.0.load(Ordering::Relaxed);
+        if counted + bytes > limit {
+            return Ok(CountOutcome::OverLimit { counted });
+        }
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Ok(CountOutcome::Counted)
+    }
+}
+
+type TestIngest = Ingest<MemoryStore, TestHost, MemoryQueue, MemoryCounter>;
 
 fn ingest() -> TestIngest {
+    ingest_with_quota(0)
+}
+
+fn ingest_with_quota(megabytes: u32) -> TestIngest {
     let mut environment = Environment::from_map([
         ("TOKEN_ISSUER", "https://issuer.example"),
         ("TOKEN_AUDIENCE", "audit-export"),
@@ -125,6 +174,8 @@ fn ingest() -> TestIngest {
             host,
             write_shards: NonZeroU8::new(4).unwrap(),
         },
+        queue: MemoryQueue::default(),
+        quota: Quota::new(MemoryCounter::default(), megabytes),
     }
 }
 
@@ -383,6 +434,98 @@ async fn a_recorded_batch_stores_the_good_messages_and_names_the_bad() {
     assert_eq!(requests("globex"), ["r-13", "r-14"]);
     // One tenant's messages share a block.
     assert_eq!(ingest.intake.store.blocks.lock().unwrap().len(), 2);
+}
+
+/// The recorded batch, every message received for the `receives`-th time. A receipt handle is the message's position.
+fn received(receives: u32) -> String {
+    let mut batch: Value = serde_json::from_str(QUEUE_BATCH).unwrap();
+    for (position, record) in batch["Records"].as_array_mut().unwrap().iter_mut().enumerate() {
+        record["attributes"]["ApproximateReceiveCount"] = receives.to_string().into();
+        record["receiptHandle"] = position.to_string().into();
+    }
+    batch.to_string()
+}
+
+#[tokio::test]
+async fn a_refused_message_shows_again_at_once_and_one_that_was_put_off_waits() {
+    for (receives, delays) in [(1, 90..=180), (2, 180..=360), (30, 900..=1_800)] {
+        let ingest = ingest();
+        ingest.intake.store.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+        let answer = invoke(&ingest, &received(receives), DEADLINE).await;
+        assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 9);
+        let redelivered = ingest.queue.delays();
+        assert_eq!(redelivered.len(), 9, "what was stored is Lambda's to delete: {redelivered:?}");
+        for position in 4..10 {
+            assert_eq!(redelivered[&position.to_string()], 0);
+        }
+        let put_off: Vec<u64> = redelivered.into_values().filter(|delay| *delay > 0).collect();
+        assert_eq!(put_off.len(), 3);
+        assert!(put_off.iter().all(|delay| delays.contains(delay)), "{put_off:?} of {delays:?}");
+    }
+}
+
+#[tokio::test]
+async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
+    let records: Vec<Value> = (0..25)
+        .map(|number| json!({"messageId": number.to_string(), "receiptHandle": number.to_string(), "body": "bad"}))
+        .collect();
+    let ingest = TestIngest { queue: MemoryQueue { is_down: true, ..MemoryQueue::default() }, ..ingest() };
+    let answer = invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 25);
+    let lengths: Vec<usize> = ingest.queue.batches.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(lengths, [10, 10, 5]);
+}
+
+#[tokio::test]
+async fn a_message_that_takes_too_much_room_alone_is_refused() {
+    let record = |tenant: &str| {
+        json!({
+            "messageId": tenant,
+            "receiptHandle": tenant,
+            "body": event(""),
+            "messageAttributes": {"tenantId": {"stringValue": tenant, "dataType": "String"}},
+        })
+    };
+    for (tenants, delay) in [(vec!["acme"], 0), (vec!["acme", "acme"], 90)] {
+        let ingest = ingest();
+        ingest.intake.store.failures.lock().unwrap().push(WriteError::TooLarge);
+        let records: Vec<Value> = tenants.into_iter().map(record).collect();
+        invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
+        assert_eq!(ingest.queue.delays()["acme"], delay);
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_changed_when_all_are_stored() {
+    let ingest = ingest();
+    let mut batch: Value = serde_json::from_str(QUEUE_BATCH).unwrap();
+    batch["Records"].as_array_mut().unwrap().truncate(4);
+    assert_eq!(invoke(&ingest, &batch.to_string(), DEADLINE).await, json!({"batchItemFailures": []}));
+    assert!(ingest.queue.batches.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_over_its_quota_learns_when_the_next_minute_begins() {
+    // As small as a quota can be: that of one largest request.
+    let ingest = ingest_with_quota(1);
+    ingest.intake.host.pass(Duration::from_millis(18_500));
+    let large = format!("[{}]", vec![event(&format!(",\"a\":\"{}\"", "x".repeat(200_000))); 9].join(","));
+    let request = with_body(large.as_bytes(), "application/json");
+    let statuses = [post(&ingest, &request).await.0, post(&ingest, &request).await.0];
+    assert_eq!(statuses, [202, 202]);
+
+    let answer = invoke(&ingest, &request, DEADLINE).await;
+    assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(429), &json!("42")));
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let extensions = &body["errors"][0]["extensions"];
+    assert_eq!(*extensions, json!({"code": "TOO_MANY_REQUESTS", "retryAfterSeconds": 42}));
+    assert_eq!(stored(&ingest, "acme").len(), 18, "nothing of it is stored");
+
+    // The queue has no quota; the next minute has a new one.
+    assert_eq!(invoke(&ingest, QUEUE_BATCH, DEADLINE).await["batchItemFailures"].as_array().unwrap().len(), 6);
+    ingest.intake.host.pass(Duration::from_secs(42));
+    ingest.quota.counter().0.store(0, Ordering::Relaxed);
+    assert_eq!(post(&ingest, &request).await.0, 202);
 }
 
 #[tokio::test]

@@ -2,5 +2,6 @@
 
 pub mod backlog;
 pub mod item;
+pub mod quota;
 pub mod reader;
 pub mod writer;
