@@ -375,10 +375,16 @@ where
         let destination = &configuration.destination;
         // One floor for all that follows: what was just found to be the earliest must not be a gap a moment later.
         let retention_floor = self.retention_floor(progress);
+        // What takes the place of a window that was given up makes the same objects of the same blocks: one of them may be in
+        // the bucket, if the destination was edited back.
+        let mut given_up: Option<Plan> = None;
         loop {
             state.begin_at_earliest(configuration, retention_floor);
             let now = self.clock.now();
-            let plan = || self.plan(destination);
+            let plan = || Plan {
+                destination: destination.clone(),
+                ..given_up.take().unwrap_or_else(|| self.plan(destination))
+            };
             let Some(mut window) = state.window_through(through, retention_floor, now, plan) else {
                 return Ok(Stop::Done);
             };
@@ -428,6 +434,7 @@ where
                 state.cursor = window.from;
                 state.next_revision = window.id.revision + 1;
                 state.window = None;
+                given_up = Some(window.plan);
                 continue;
             };
             let delivery = if sealed.is_some() { DigestDelivery::Repeated } else { DigestDelivery::First };
