@@ -161,7 +161,7 @@ mod tests {
         for expected in [30, 60, 120, 240, 480, 600, 600] {
             assert_eq!(circuit.admission(at(now)), Admission::Closed { until: at(now + expected) });
             now += expected;
-            let Admission::Probe(probed) = circuit.admission(at(now)) else { panic!("it stays closed") };
+            let Admission::Probe(probed) = circuit.admission(at(now)) else { unreachable!("it stays closed") };
             assert_eq!(probed.version, circuit.version + 1);
             assert_eq!(probed.admission(at(now)), Admission::Closed { until: at(now + 60) });
             assert!(matches!(probed.admission(at(now + 60)), Admission::Probe(_)), "a probe that died is replaced");
