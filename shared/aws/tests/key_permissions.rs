@@ -58,6 +58,8 @@ fn configuration() -> ExportConfiguration {
         start_from: Timestamp::EPOCH,
         connection: Connection::Pending,
         progress: ExportProgress::default(),
+        requested_through: None,
+        requested_until: None,
         created_by: "user".to_owned(),
         created_at: Timestamp::EPOCH,
         updated_by: "user".to_owned(),

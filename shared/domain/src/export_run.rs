@@ -55,6 +55,14 @@ pub struct RunRequest {
     pub trigger: RunTrigger,
 }
 
+impl RunRequest {
+    /// Returns the request for a run that was not queued before.
+    #[must_use]
+    pub fn new(key: ConfigurationKey, through: Timestamp, trigger: RunTrigger) -> Self {
+        Self { key, through, trigger }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunTrigger {

@@ -191,6 +191,8 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
         connection: Connection::Pending,
         progress: ExportProgress::default(),
+        requested_through: None,
+        requested_until: None,
         created_by: String::new(),
         created_at: now,
         updated_by: String::new(),

@@ -1,11 +1,13 @@
 //! Export configurations in DynamoDB.
 //!
 //! Items of one tenant share a partition: its configurations under their ids, the records of idempotency keys under
-//! `idempotency#<SHA-256 of the key>`, and `usage`, the count of its configurations. Ids are UUIDs, so those two sort
-//! behind all of them.
+//! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, what was last counted of
+//! its backlog, and the counts of its allowances. Ids are UUIDs, so all others sort behind them.
 
+mod backlog;
 mod editor;
 mod item;
+mod run_request;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
@@ -21,11 +23,13 @@ use export::ports::{ConfigurationStore, EnabledConfigurations, PortError, RunRep
 
 use self::item::{Item, attribute, number, text};
 pub use self::{
+    backlog::CountedBacklog,
     editor::{
         ConfigurationEditor, CreateAnswer, EditAnswer, IDEMPOTENCY_RETENTION, IdempotentRequest,
         MAX_TRANSACTION_ATTEMPTS,
     },
     item::SCHEDULE_SHARDS,
+    run_request::RunRequestOutcome,
 };
 use crate::error::port_error;
 
@@ -47,7 +51,7 @@ const USAGE: &str = "usage";
 const IDEMPOTENCY_PREFIX: &str = "idempotency#";
 
 /// Sorts behind every UUID and before everything else in a tenant's partition.
-const BEHIND_IDS: &str = "g";
+pub(crate) const BEHIND_IDS: &str = "g";
 
 /// The table `ExportConfigurations`. Reads are strongly consistent, but for those of the index.
 #[derive(Clone, Debug)]
