@@ -74,7 +74,7 @@ impl Exporter {
     async fn queue_next(&self, queue: &RunQueueClient, outcome: RunOutcome) -> Result<(), PortError> {
         match outcome {
             RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
-                queue.send(&[next]).await
+                self.queue_of(next.trigger).send(&[next]).await
             }
             RunOutcome::Deferred { reason, next } => {
                 let delay = deferral_delay(reason, self.clock.now(), rand::random());

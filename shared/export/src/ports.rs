@@ -111,12 +111,12 @@ pub trait ConfigurationStore: Send + Sync {
         report: &RunReport,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Clears the request for a run that a person made, unless one through a later time was made meanwhile.
+    /// Clears the request for a run that a person made. Returns through when a later one was made meanwhile, which stays.
     fn clear_run_request(
         &self,
         key: &ConfigurationKey,
         through: Timestamp,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
 }
 
 /// How a run ended, as the configuration tells it.

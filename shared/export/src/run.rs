@@ -10,7 +10,7 @@ use domain::{
     connection::{Connection, ConnectionFailure},
     export_run::{
         Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunRecord, RunRequest, RunState,
-        SLICE, Window,
+        RunTrigger, SLICE, Window,
     },
     gzip::EncoderVersion,
     retention::RetentionHistory,
@@ -76,7 +76,7 @@ pub struct EngineSettings {
 pub enum RunOutcome {
     /// Windows that are now in the bucket, oldest first; none: all that was asked for had been exported before.
     Exported(Vec<RunRecord>),
-    /// The slice is over. `next` goes on where it ended and has to be queued; `None`: the request has had as many slices as it
+    /// The slice is over, or a person asked for more meanwhile. `next` goes on where it ended and has to be queued; `None`: the request has had as many slices as it
     /// may have, and the rest is for the next slot.
     Paused { windows: Vec<RunRecord>, next: Option<RunRequest> },
     /// Nothing was done, and the request has to be queued again, to come back later: the tenant has no free share of the
@@ -88,6 +88,19 @@ pub enum RunOutcome {
     NotWanted,
     /// The customer has to change something, as the configuration says. `next` was asked for meanwhile and has to be queued.
     Refused { connection: Connection, next: Option<RunRequest> },
+}
+
+impl RunOutcome {
+    /// The same outcome, after which a run through `later` has to be queued that a person asked for meanwhile.
+    fn followed_by(self, request: &RunRequest, later: Timestamp) -> Self {
+        let next = Some(RunRequest::new(request.key.clone(), later, RunTrigger::Manual));
+        match self {
+            Self::Exported(windows) => Self::Paused { windows, next },
+            Self::LeftToAnother => Self::Paused { windows: Vec::new(), next },
+            Self::Refused { connection, .. } => Self::Refused { connection, next },
+            outcome @ (Self::Paused { .. } | Self::Deferred { .. } | Self::NotWanted) => outcome,
+        }
+    }
 }
 
 /// Why a run has to wait.
@@ -188,13 +201,18 @@ where
         }
         let is_answered =
             matches!(outcome, Ok(RunOutcome::Exported(_) | RunOutcome::LeftToAnother | RunOutcome::Refused { .. }));
-        if is_answered
-            && asked_through.is_some()
-            && let Err(error) = self.configurations.clear_run_request(&request.key, through).await
-        {
-            tracing::warn!(%error, "the request for a run was not cleared; it expires");
+        if !is_answered || asked_through.is_none() {
+            return outcome;
         }
-        outcome
+        match self.configurations.clear_run_request(&request.key, through).await {
+            Ok(None) => outcome,
+            // Its message was this one's.
+            Ok(Some(later)) => outcome.map(|outcome| outcome.followed_by(&request, later)),
+            Err(error) => {
+                tracing::warn!(%error, "the request for a run was not cleared; it expires");
+                outcome
+            }
+        }
     }
 
     async fn run_in_share(

@@ -175,13 +175,16 @@ impl ConfigurationStore for Ports {
         self.world.call("store run", |_| Ok(())).await
     }
 
-    async fn clear_run_request(&self, key: &ConfigurationKey, through: Timestamp) -> Result<(), PortError> {
+    async fn clear_run_request(
+        &self,
+        key: &ConfigurationKey,
+        through: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError> {
         let key = key.clone();
         let effect = move |state: &mut WorldState| {
-            if let Some(configuration) = state.configurations.get_mut(&key) {
-                configuration.requested_through = configuration.requested_through.filter(|asked| *asked > through);
-            }
-            Ok(())
+            let Some(configuration) = state.configurations.get_mut(&key) else { return Ok(None) };
+            configuration.requested_through = configuration.requested_through.filter(|asked| *asked > through);
+            Ok(configuration.requested_through)
         };
         self.world.call("clear run request", effect).await
     }
