@@ -274,7 +274,9 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
             current_version: first.map_or_else(String::new, |error| error.detail("currentVersion")),
         },
         "NEW_ACCESS_KEY_REFUSED" => Failure::ConnectionFailed(reason),
-        "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" => Failure::Unavailable(reason),
+        "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" | "TOO_MANY_RUNS" | "TOO_MANY_COUNTS" => {
+            Failure::Unavailable(reason)
+        }
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::TokenRefused(reason),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable(reason),
         "GRAPHQL_PARSE_FAILED" | "GRAPHQL_VALIDATION_FAILED" => Failure::Refused {

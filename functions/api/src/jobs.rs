@@ -1,9 +1,13 @@
 //! How exports went, and what waits for them: read from what the runs have stored, keyed by the caller's tenant.
 
-use std::collections::HashMap;
+use std::{iter, time::Duration};
 
-use aws::events::backlog::Backlog;
+use aws::{
+    allowance::AllowanceOutcome, configurations::CountedBacklog, events::backlog::Backlog,
+    export_history::MAX_SNAPSHOTS,
+};
 use domain::{
+    allowance::Allowance,
     block::BlockId,
     configuration::{ConfigurationId, ExportConfiguration},
     export_job::{ExportJob, ExportJobId, ExportJobTask},
@@ -15,8 +19,8 @@ use tokio::sync::Mutex;
 
 use crate::{schema::errors::ApiError, service::Service};
 
-/// The most different backlogs that are counted for one request. Configurations that are exported equally far share one.
-pub const MAX_BACKLOGS: usize = 20;
+/// For how long a count of a tenant's backlog is served without another one.
+pub const BACKLOG_FRESHNESS: Duration = Duration::from_secs(10);
 
 /// Some of a list, and whether more follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,16 +47,25 @@ pub struct NamedJob {
     pub job: ExportJob,
 }
 
-/// What was counted for one request, so that it is counted once.
+/// A backlog, and when it was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatedBacklog {
+    pub backlog: Backlog,
+    pub counted_at: Timestamp,
+}
+
+/// What one request knows of its tenant's backlog, so that it counts once at most.
 #[derive(Debug, Default)]
 pub struct BacklogCounts(Mutex<Counts>);
 
 #[derive(Debug, Default)]
-struct Counts {
-    /// One for the whole request: it moves with the clock.
-    retention_floor: Option<Timestamp>,
-    by_configuration: HashMap<ConfigurationId, Backlog>,
-    by_first_block: HashMap<BlockId, Backlog>,
+enum Counts {
+    #[default]
+    NotRead,
+    /// What another request has counted a short time ago.
+    Kept(CountedBacklog),
+    /// The result of the request's only attempt.
+    Attempted(Result<CountedBacklog, ApiError>),
 }
 
 impl Service {
@@ -105,36 +118,77 @@ impl Service {
 
     /// When the next scheduled export starts that can hold something. `None`: none does, while it is disabled.
     pub fn next_export_at(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
-        let exported_through = configuration.progress.exported_through.unwrap_or(Timestamp::EPOCH);
-        let done_through = exported_through.max(configuration.start_from);
-        configuration.enabled.then(|| self.schedule.next_export(configuration.interval, done_through, (self.clock)()))
+        let (interval, done_through) = (configuration.interval, configuration.done_through());
+        configuration.enabled.then(|| self.schedule.next_export(interval, done_through, (self.clock)()))
     }
 
     /// What is received and not exported yet. Also of a configuration that was just deleted.
+    ///
+    /// The backlogs of a tenant's configurations are counted together, in one pass. A count is served to all requests for
+    /// [`BACKLOG_FRESHNESS`], and for longer while the tenant's allowance is used up.
     pub async fn backlog(
         &self,
         configuration: &ExportConfiguration,
         counts: &BacklogCounts,
-    ) -> Result<Backlog, ApiError> {
-        let key = &configuration.key;
+    ) -> Result<DatedBacklog, ApiError> {
+        let (tenant, id) = (&configuration.key.tenant_id, configuration.key.configuration_id);
+        let now = (self.clock)();
         let mut counts = counts.0.lock().await;
-        if let Some(backlog) = counts.by_configuration.get(&key.configuration_id) {
-            return Ok(*backlog);
+        if matches!(*counts, Counts::NotRead) {
+            let kept = self.configurations.load_backlog(tenant, now).await;
+            *counts = match kept {
+                Ok(Some(kept)) if now.saturating_since(kept.counted_at) < BACKLOG_FRESHNESS => Counts::Kept(kept),
+                Ok(kept) => Counts::Attempted(self.count_backlog(configuration, kept).await),
+                Err(error) => Counts::Attempted(Err(error.into())),
+            };
         }
-        let retention_floor = *counts.retention_floor.get_or_insert_with(|| self.retention_floor());
-        let state = match self.history.snapshot(key).await? {
-            Some(snapshot) => snapshot.state,
-            None => RunState::initial(configuration),
+        if let Counts::Kept(kept) = &*counts {
+            if let Some(found) = find(kept, id) {
+                return Ok(found);
+            }
+            // It was created, or last asked for, after that count.
+            let kept = Some(kept.clone());
+            *counts = Counts::Attempted(self.count_backlog(configuration, kept).await);
+        }
+        match &*counts {
+            Counts::Attempted(Ok(counted)) => find(counted, id).ok_or_else(|| too_many_counts(now)),
+            Counts::Attempted(Err(error)) => Err(error.clone()),
+            Counts::NotRead | Counts::Kept(_) => Err(ApiError::Internal),
+        }
+    }
+
+    /// Counts the backlogs of all of the tenant's configurations, and of `asked`. Where the allowance is used up, it is what
+    /// was kept, however old.
+    async fn count_backlog(
+        &self,
+        asked: &ExportConfiguration,
+        kept: Option<CountedBacklog>,
+    ) -> Result<CountedBacklog, ApiError> {
+        let tenant = &asked.key.tenant_id;
+        let counted_at = (self.clock)();
+        match self.allowances.take(tenant, Allowance::BacklogCounts, counted_at).await? {
+            AllowanceOutcome::Granted => {}
+            AllowanceOutcome::Exhausted { .. } => return kept.ok_or_else(|| too_many_counts(counted_at)),
+        }
+        let others = self.configurations.list(tenant).await?;
+        let others = others.iter().filter(|other| other.key != asked.key);
+        // A tenant has no more than that, but one that was just deleted may be asked for.
+        let configurations: Vec<&ExportConfiguration> = iter::once(asked).chain(others).take(MAX_SNAPSHOTS).collect();
+        let keys: Vec<_> = configurations.iter().map(|configuration| &configuration.key).collect();
+        let snapshots = self.history.snapshots(&keys).await?;
+        let retention_floor = self.retention_floor();
+        let first_unexported = |configuration: &&ExportConfiguration| match snapshots.get(&configuration.key) {
+            Some(snapshot) => snapshot.state.first_unexported(retention_floor),
+            None => RunState::initial(configuration).first_unexported(retention_floor),
         };
-        let first = state.first_unexported(retention_floor);
-        let backlog = match counts.by_first_block.get(&first) {
-            Some(backlog) => *backlog,
-            None if counts.by_first_block.len() >= MAX_BACKLOGS => return Err(too_many_backlogs()),
-            None => self.event_counter.count_from(&key.tenant_id, first).await?,
-        };
-        counts.by_first_block.insert(first, backlog);
-        counts.by_configuration.insert(key.configuration_id, backlog);
-        Ok(backlog)
+        let firsts: Vec<BlockId> = configurations.iter().map(first_unexported).collect();
+        let backlogs = self.event_counter.count_from(tenant, &firsts).await?;
+        let ids = configurations.iter().map(|configuration| configuration.key.configuration_id);
+        let counted = CountedBacklog { counted_at, by_configuration: ids.zip(backlogs).collect() };
+        if let Err(error) = self.configurations.store_backlog(tenant, &counted).await {
+            tracing::warn!(%error, "what was counted could not be kept; the next request counts again");
+        }
+        Ok(counted)
     }
 
     async fn unfinished_job(&self, configuration: &ExportConfiguration) -> Result<Option<ExportJob>, ApiError> {
@@ -152,9 +206,12 @@ pub fn place_of(configuration: &ExportConfiguration) -> (Timestamp, Configuratio
     (configuration.created_at, configuration.key.configuration_id)
 }
 
-fn too_many_backlogs() -> ApiError {
-    ApiError::ValidationFailed(format!(
-        "The backlogs of {MAX_BACKLOGS} export configurations are counted for one request. Ask for fewer at once, for \
-         example with exportConfigurations(first: {MAX_BACKLOGS})."
-    ))
+fn find(counted: &CountedBacklog, id: ConfigurationId) -> Option<DatedBacklog> {
+    let backlog = *counted.by_configuration.get(&id)?;
+    Some(DatedBacklog { backlog, counted_at: counted.counted_at })
+}
+
+fn too_many_counts(now: Timestamp) -> ApiError {
+    let allowance = Allowance::BacklogCounts;
+    ApiError::AllowanceExhausted { allowance, retry_after_seconds: allowance.retry_after(now).as_secs() }
 }

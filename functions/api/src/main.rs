@@ -13,13 +13,13 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use aws::{
+    allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable, MAX_TRANSACTION_ATTEMPTS},
     events::{backlog::EventCounter, writer::EventTable},
     export_history::ExportHistory,
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::SigningKeys,
-    test_allowance::TestAllowance,
     verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -64,7 +64,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
     let service = Service {
         editor: ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events),
-        tests: TestAllowance::new(dynamodb.clone(), settings.configurations_table.clone()),
+        allowances: Allowances::new(dynamodb.clone(), settings.configurations_table.clone()),
         history: ExportHistory::new(dynamodb.clone(), settings.runs_table),
         event_counter: EventCounter::new(dynamodb.clone(), settings.events_table),
         configurations: ConfigurationTable::new(dynamodb, settings.configurations_table),
@@ -83,8 +83,8 @@ fn build(settings: Settings) -> Result<Handler, Error> {
             let configuration = configuration.clone();
             move || VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function)
         }),
-        run_queue: lazily(move || {
-            RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.run_queue_url)
+        manual_runs: lazily(move || {
+            RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.manual_run_queue_url)
         }),
         identity: settings.identity,
         customer_template: settings.customer_template,

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use aws::{
+    allowance::{AllowanceOutcome, Allowances},
     configurations::{
         ConfigurationEditor, ConfigurationTable, CreateAnswer, EditAnswer, IdempotentRequest,
-        MAX_CONFIGURATIONS_PER_TENANT,
+        MAX_CONFIGURATIONS_PER_TENANT, RunRequestOutcome,
     },
     events::backlog::EventCounter,
     export_history::ExportHistory,
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::{SigningKeys, SigningPublicKey},
-    test_allowance::{Permit, TestAllowance},
     verifier_client::VerifierClient,
 };
 use domain::{
+    allowance::Allowance,
     block::INGEST_WRITE_BOUND,
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
@@ -25,7 +26,7 @@ use domain::{
         input::{RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
         update::{Edit, NewIdentity, RawIdentity, RawUpdate, TestedAccessKey, Update, parse_update},
     },
-    connection::Connection,
+    connection::{Connection, ConnectionStatus},
     customer_template::TemplateUrl,
     export_run::{RunRequest, RunTrigger},
     interval::ExportSchedule,
@@ -49,8 +50,9 @@ pub struct Service {
     pub secrets: Lazy<SecretVault>,
     pub signing_keys: Lazy<SigningKeys>,
     pub verifier: Lazy<VerifierClient>,
-    pub tests: TestAllowance,
-    pub run_queue: Lazy<RunQueueClient>,
+    pub allowances: Allowances,
+    /// The queue of manual runs.
+    pub manual_runs: Lazy<RunQueueClient>,
     pub history: ExportHistory,
     pub event_counter: EventCounter,
     pub identity: ServiceIdentity,
@@ -122,13 +124,16 @@ impl Service {
         self.test_at_once(created).await
     }
 
+    /// Tests the connection. One that works now and did not before starts the export that is due.
     pub async fn test(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
         // Before an invocation is paid for.
-        self.load(&key).await?;
+        let before = self.load(&key).await?;
         self.take_test(caller).await?;
         self.verifier.verify(&key).await?;
-        self.load(&key).await
+        let tested = self.load(&key).await?;
+        self.start_if_repaired(&before, &tested).await;
+        Ok(tested)
     }
 
     /// Changes what was given. A changed destination or role is tested once it is stored, and a failing or impossible test
@@ -186,7 +191,11 @@ impl Service {
             };
             if self.editor.update(&current, &changed, author, stamp).await? == EditAnswer::Done {
                 self.check_elapsed(stamp)?;
-                return if is_untested { self.test_at_once(changed).await } else { Ok(changed) };
+                if is_untested {
+                    return self.test_at_once(changed).await;
+                }
+                self.start_if_repaired(&current, &changed).await;
+                return Ok(changed);
             }
         }
         Err(ApiError::TryAgain)
@@ -229,23 +238,91 @@ impl Service {
         Err(ApiError::TryAgain)
     }
 
+    /// Requests a run through what has settled.
+    ///
+    /// Every request counts for the tenant, so that the allowance bounds what a script can write. The configuration's own
+    /// allowance is for runs: a request that a run in the queue fulfills as well leaves it alone.
     pub async fn run(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
         let configuration = self.load(&key).await?;
         if !configuration.enabled {
             return Err(ApiError::ConfigurationDisabled);
         }
-        let through = (self.clock)().saturating_sub(self.schedule.settle);
-        self.run_queue.send(&[RunRequest::new(key, through, RunTrigger::Manual)]).await?;
-        Ok(configuration)
+        let now = (self.clock)();
+        let of_configuration = Allowance::ConfigurationRuns(key.configuration_id);
+        self.take(caller, Allowance::ManualRuns).await?;
+        let is_pending = configuration.has_pending_run(now);
+        if !is_pending {
+            self.take(caller, of_configuration).await?;
+        }
+        let through = now.saturating_sub(self.schedule.settle);
+        match self.configurations.request_run(&key, through, now, (self.random)()).await? {
+            RunRequestOutcome::Pending => Ok(configuration),
+            RunRequestOutcome::NotFound => Err(ApiError::NotFound),
+            RunRequestOutcome::Queue => {
+                // The run that was in the queue has ended since.
+                if is_pending && let Err(refusal) = self.take(caller, of_configuration).await {
+                    self.withdraw_request(&key).await;
+                    return Err(refusal);
+                }
+                self.queue_run(key, through).await?;
+                Ok(configuration)
+            }
+        }
+    }
+
+    /// Starts the export that is due, if the connection works now and did not before.
+    ///
+    /// It needs no allowance for manual runs, since that of connection tests bounds it, and it exports through a boundary
+    /// of the schedule, so that it makes no window that the schedule would not make. What was tested or changed stays done
+    /// if nothing can be queued: the next slot exports then.
+    async fn start_if_repaired(&self, before: &ExportConfiguration, after: &ExportConfiguration) {
+        let [was, is] = [before, after].map(|configuration| configuration.connection.status());
+        let is_repaired = was != ConnectionStatus::Success && is == ConnectionStatus::Success;
+        let now = (self.clock)();
+        let due = self.schedule.due(after.interval, after.done_through(), now);
+        let Some(through) = due.filter(|_| is_repaired && after.enabled) else { return };
+        if let Err(error) = self.start(&after.key, through, now).await {
+            tracing::warn!(configuration_id = %after.key.configuration_id, %through, %error,
+                "the export that is due could not be started; the next slot exports it");
+        }
+    }
+
+    async fn start(&self, key: &ConfigurationKey, through: Timestamp, now: Timestamp) -> Result<(), ApiError> {
+        match self.configurations.request_run(key, through, now, (self.random)()).await? {
+            RunRequestOutcome::Queue => self.queue_run(key.clone(), through).await,
+            RunRequestOutcome::Pending | RunRequestOutcome::NotFound => Ok(()),
+        }
+    }
+
+    /// Sends the message of a request that was noted. One that can't be sent is not left pending.
+    async fn queue_run(&self, key: ConfigurationKey, through: Timestamp) -> Result<(), ApiError> {
+        let request = RunRequest::new(key.clone(), through, RunTrigger::Manual);
+        if let Err(error) = self.manual_runs.send(&[request]).await {
+            self.withdraw_request(&key).await;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Clears a request that has no message. If that fails, it ends by itself, after `RUN_REQUEST_LIFETIME`.
+    async fn withdraw_request(&self, key: &ConfigurationKey) {
+        if let Err(error) = self.configurations.end_run_request(key, Timestamp::MAX).await {
+            tracing::warn!(configuration_id = %key.configuration_id, %error, "a requested run could not be withdrawn");
+        }
     }
 
     /// Before everything that tests a connection, and before it changes anything.
     async fn take_test(&self, caller: &Caller) -> Result<(), ApiError> {
-        match self.tests.take(&caller.tenant, (self.clock)()).await? {
-            Permit::Granted => Ok(()),
-            Permit::Exhausted { retry_after } => {
-                Err(ApiError::TooManyTests { retry_after_seconds: retry_after.as_secs() })
+        self.take(caller, Allowance::ConnectionTests).await
+    }
+
+    /// Counts one more of what the tenant may do so many times.
+    async fn take(&self, caller: &Caller, allowance: Allowance) -> Result<(), ApiError> {
+        match self.allowances.take(&caller.tenant, allowance, (self.clock)()).await? {
+            AllowanceOutcome::Granted => Ok(()),
+            AllowanceOutcome::Exhausted { retry_after } => {
+                Err(ApiError::AllowanceExhausted { allowance, retry_after_seconds: retry_after.as_secs() })
             }
         }
     }
@@ -253,7 +330,11 @@ impl Service {
     /// Tests what was just stored. Where that can't be done, it stays untested.
     async fn test_at_once(&self, stored: ExportConfiguration) -> Result<ExportConfiguration, ApiError> {
         match self.verifier.verify(&stored.key).await {
-            Ok(_) => self.load(&stored.key).await,
+            Ok(_) => {
+                let tested = self.load(&stored.key).await?;
+                self.start_if_repaired(&stored, &tested).await;
+                Ok(tested)
+            }
             Err(error) => {
                 tracing::warn!(configuration_id = %stored.key.configuration_id, %error,
                     "a configuration could not be tested; it stays PENDING");
@@ -328,6 +409,7 @@ impl Service {
             connection: Connection::Pending,
             progress: ExportProgress::default(),
             requested_through: None,
+            requested_until: None,
             created_by: author.subject.clone(),
             created_at: stamp.at,
             updated_by: author.subject.clone(),

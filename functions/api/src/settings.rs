@@ -24,7 +24,8 @@ pub struct Settings {
     pub signing_key_arn: String,
     pub retired_signing_key_arns: Vec<String>,
     pub verifier_function: String,
-    pub run_queue_url: String,
+    /// The queue of manual runs: those that people ask for, and those that a repaired connection starts.
+    pub manual_run_queue_url: String,
     pub schedule: ExportSchedule,
     /// How long after its receipt an event can be exported.
     pub retention: Duration,
@@ -46,7 +47,7 @@ impl Settings {
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let retired_signing_key_arns = retired_signing_key_arns(environment);
         let verifier_function = environment.text("VERIFIER_FUNCTION");
-        let run_queue_url = environment.text("RUN_QUEUE_URL");
+        let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
         let account = environment.parsed("SERVICE_ACCOUNT_ID", "an AWS account id", |text| AccountId::parse(text).ok());
@@ -65,7 +66,7 @@ impl Settings {
             signing_key_arn: signing_key_arn?,
             retired_signing_key_arns: retired_signing_key_arns?,
             verifier_function: verifier_function?,
-            run_queue_url: run_queue_url?,
+            manual_run_queue_url: manual_run_queue_url?,
             schedule: schedule?,
             retention: retention?,
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
@@ -114,7 +115,7 @@ mod tests {
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
         ("SIGNING_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/2345abcd-12ab-34cd-56ef-1234567890ab"),
         ("VERIFIER_FUNCTION", "verifier"),
-        ("RUN_QUEUE_URL", "https://sqs/queue"),
+        ("MANUAL_RUN_QUEUE_URL", "https://sqs/queue"),
         ("SETTLE_SECONDS", "1200"),
         ("RETENTION_DAYS", "90"),
         ("SERVICE_ACCOUNT_ID", "111111111111"),

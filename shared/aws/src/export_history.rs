@@ -1,6 +1,8 @@
 //! What the runs have left in their table, for whoever asks how an export went. Reads only.
 
-use aws_sdk_dynamodb::Client;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{Client, types::KeysAndAttributes};
 use domain::{
     configuration::ConfigurationKey,
     export_job::{Intent, RunSnapshot},
@@ -18,6 +20,13 @@ use crate::{
 
 /// The most records that are read at once. One has less than 1 KB, so that all of them come in one page of 1 MB.
 pub const MAX_RECORDS: u16 = 200;
+
+/// The most snapshots that are read at once: those of one `BatchGetItem`,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
+pub const MAX_SNAPSHOTS: usize = 100;
+
+/// How often snapshots are asked for that `DynamoDB` leaves unprocessed.
+const MAX_BATCH_ATTEMPTS: usize = 3;
 
 /// Reads the table `ExportRuns`, strongly consistently.
 #[derive(Clone, Debug)]
@@ -41,6 +50,46 @@ impl ExportHistory {
     pub async fn snapshot(&self, configuration: &ConfigurationKey) -> Result<Option<RunSnapshot>, PortError> {
         let found = self.get("dynamodb:GetItem (run state)", configuration, item::STATE).await?;
         found.as_ref().map(item::read_snapshot).transpose()
+    }
+
+    /// Returns how exports stand, at most [`MAX_SNAPSHOTS`]: the first of more. What no run has started yet is left out.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn snapshots(
+        &self,
+        configurations: &[&ConfigurationKey],
+    ) -> Result<HashMap<ConfigurationKey, RunSnapshot>, PortError> {
+        let operation = "dynamodb:BatchGetItem (run states)";
+        let configurations = || configurations.iter().take(MAX_SNAPSHOTS).copied();
+        let mut keys: Vec<Item> = configurations().map(|configuration| key(configuration, item::STATE)).collect();
+        let mut found = HashMap::new();
+        for _ in 0..MAX_BATCH_ATTEMPTS {
+            if keys.is_empty() {
+                break;
+            }
+            let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let request = request.map_err(|error| PortError::internal(operation, error.to_string()))?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, request)
+                .send()
+                .await
+                .map_err(|error| port_error(operation, &error))?;
+            for state in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                found.insert(item::read_run(&state)?, item::read_snapshot(&state)?);
+            }
+            keys =
+                answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values).flat_map(|rest| rest.keys).collect();
+        }
+        if !keys.is_empty() {
+            return Err(PortError::transient(operation, format!("{} states were left unprocessed", keys.len())));
+        }
+        let by_key = configurations().filter_map(|configuration| {
+            found.remove(&configuration.to_string()).map(|snapshot| (configuration.clone(), snapshot))
+        });
+        Ok(by_key.collect())
     }
 
     /// The window of that sequence, if it is exported.

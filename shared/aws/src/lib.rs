@@ -1,5 +1,6 @@
 //! The AWS side of the engine's ports, and the one place where errors of the SDK become ours.
 
+pub mod allowance;
 pub mod configurations;
 pub mod connector;
 pub mod digest_signer;
@@ -12,5 +13,4 @@ pub mod run_queue;
 pub mod runs;
 pub mod secrets;
 pub mod signing_keys;
-pub mod test_allowance;
 pub mod verifier_client;

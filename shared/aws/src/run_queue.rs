@@ -1,4 +1,8 @@
-//! The queue from which the exporter's runs are started.
+//! The queues from which the exporter's runs are started.
+//!
+//! They are standard queues. Each message names its tenant as its group, so that SQS delivers the messages of quiet tenants
+//! before those of a noisy one (fair queues):
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>.
 
 use std::time::Duration;
 
@@ -66,7 +70,7 @@ impl RunQueueClient {
 }
 
 impl RunQueue for RunQueueClient {
-    /// Of one `SendMessageBatch`:
+    /// That of one `SendMessageBatch`:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
     const MAX_BATCH: usize = 10;
 
@@ -121,7 +125,7 @@ mod tests {
 
     fn request(number: u8) -> RunRequest {
         let key = ConfigurationKey {
-            tenant_id: TenantId::parse("acme").unwrap(),
+            tenant_id: TenantId::parse(&format!("tenant-{number}")).unwrap(),
             configuration_id: ConfigurationId::from_bytes([number; 16]),
         };
         RunRequest::new(key, Timestamp::EPOCH, RunTrigger::Schedule)
@@ -132,8 +136,9 @@ mod tests {
             .match_requests(|input| {
                 let requests: Vec<RunRequest> =
                     input.entries().iter().map(|entry| serde_json::from_str(entry.message_body()).unwrap()).collect();
-                let groups = input.entries().iter().map(|entry| entry.message_group_id().unwrap());
-                requests == [request(1), request(2)] && groups.eq(["acme"; 2])
+                let groups: Vec<_> =
+                    input.entries().iter().map(SendMessageBatchRequestEntry::message_group_id).collect();
+                requests == [request(1), request(2)] && groups == [Some("tenant-1"), Some("tenant-2")]
             })
             .then_output(move || {
                 let answer = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
@@ -153,13 +158,25 @@ mod tests {
             let rule = mock!(Client::send_message)
                 .match_requests(move |input| {
                     serde_json::from_str::<RunRequest>(input.message_body().unwrap()).unwrap() == expected
-                        && input.message_group_id() == Some("acme")
+                        && input.message_group_id() == Some("tenant-1")
                         && input.delay_seconds() == Some(seconds)
                         && input.queue_url() == Some("queue")
                 })
                 .then_output(|| SendMessageOutput::builder().build());
             let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
             assert_eq!(queue.send_later(&deferred, Duration::from_secs(delay)).await, Ok(()));
+        }
+    }
+
+    /// Which group a message belongs to is all that SQS knows of its tenant.
+    #[test]
+    fn every_tenant_can_be_a_group() {
+        // Of a message group: at most 128 letters, digits and punctuation characters,
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html.
+        let longest = "a".repeat(domain::tenant::MAX_TENANT_ID_LENGTH);
+        assert!(TenantId::parse(&longest).is_ok() && longest.len() <= 128);
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric() && !byte.is_ascii_punctuation()) {
+            assert!(TenantId::parse(&format!("a{}", char::from(byte))).is_err(), "{byte}");
         }
     }
 

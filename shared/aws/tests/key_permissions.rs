@@ -59,6 +59,7 @@ fn configuration() -> ExportConfiguration {
         connection: Connection::Pending,
         progress: ExportProgress::default(),
         requested_through: None,
+        requested_until: None,
         created_by: "user".to_owned(),
         created_at: Timestamp::EPOCH,
         updated_by: "user".to_owned(),

@@ -158,6 +158,14 @@ error_codes! {
     TooManyTests = "TOO_MANY_TESTS", [GraphQl],
         "The tenant has tested as many connections within this minute as are possible; nothing was changed or tested.",
         "Try again after extensions.retryAfterSeconds.";
+    TooManyRuns = "TOO_MANY_RUNS", [GraphQl],
+        "The tenant has requested as many runs within this minute, or of this export configuration within this hour, as are \
+         possible; nothing was queued.",
+        "Try again after extensions.retryAfterSeconds, or wait for the next scheduled export.";
+    TooManyCounts = "TOO_MANY_COUNTS", [GraphQl],
+        "The tenant's backlog was counted as often within this minute as is possible, and none of the counts includes this \
+         export configuration.",
+        "Try again after extensions.retryAfterSeconds, and ask for the backlogs of all configurations at once.";
     TryAgain = "TRY_AGAIN", [GraphQl, Ingest, Queue],
         "The service is busy, or took too long; the request may have taken effect.",
         "Look at what is there first, then repeat the request, events with the same Idempotency-Key. A message comes back \

@@ -89,6 +89,13 @@ impl ExportSchedule {
         slot_boundary(scheduled_at, self.settle, self.slot_length(interval))
     }
 
+    /// Returns the boundary of the export that is due at `now`: the last one that had settled, unless everything before it
+    /// is done. `None`: the next export is still to come.
+    #[must_use]
+    pub fn due(self, interval: ExportInterval, done_through: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        Some(self.boundary(interval, now)).filter(|boundary| done_through < *boundary)
+    }
+
     /// When the next export starts that can hold something: that of the first boundary after `done_through`, before which
     /// there is nothing left to export, whose schedule hasn't fired at `now`.
     #[must_use]
@@ -134,6 +141,26 @@ mod tests {
             (ExportInterval::Every24Hours, "1970-01-01T00:00:00Z", "2026-11-22T12:00:00Z", "2026-11-23T00:20:00.000Z"),
         ] {
             assert_eq!(next(interval, done_through, now), expected, "{interval} {done_through} {now}");
+        }
+    }
+
+    #[test]
+    fn an_export_is_due_until_its_boundary_is_done() {
+        let at = |text| Timestamp::parse(text).unwrap();
+        let due = |done_through, now| {
+            SCHEDULE.due(ExportInterval::Every2Hours, at(done_through), at(now)).map(|boundary| boundary.to_string())
+        };
+        for (done_through, now, expected) in [
+            ("2026-11-22T00:00:00Z", "2026-11-22T02:19:59.999Z", None),
+            ("2026-11-22T00:00:00Z", "2026-11-22T02:20:00Z", Some("2026-11-22T02:00:00.000Z")),
+            ("2026-11-22T01:59:59.999Z", "2026-11-22T04:19:59.999Z", Some("2026-11-22T02:00:00.000Z")),
+            ("2026-11-22T02:00:00Z", "2026-11-22T04:19:59.999Z", None),
+            // A manual run went beyond the boundary.
+            ("2026-11-22T02:05:00Z", "2026-11-22T04:00:00Z", None),
+            // Far behind.
+            ("1970-01-01T00:00:00Z", "2026-11-22T12:00:00Z", Some("2026-11-22T10:00:00.000Z")),
+        ] {
+            assert_eq!(due(done_through, now).as_deref(), expected, "{done_through} {now}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing in here knows AWS, reads a clock or draws a random number: whoever calls passes those in. A value of one of
 //! these types is valid by construction; the text it came from was parsed once, at the edge.
 
+pub mod allowance;
 pub mod block;
 pub mod circuit;
 pub mod configuration;

@@ -1,6 +1,7 @@
 //! First pass: the digests, backwards from the newest.
 
 use domain::{
+    allowance::MAX_DIGESTS_OF_TEN_YEARS,
     block::BlockId,
     configuration::ConfigurationId,
     digest::{DIGEST_FOLDER, Digest, DigestObject, DigestReference, Gap, Hex32, InvalidDigest},
@@ -19,7 +20,12 @@ use crate::{
 };
 
 /// The most digests that are taken on: more than a century of an export every two hours. Each costs about 100 bytes.
-const MAX_DIGESTS: usize = 1_000_000;
+pub(crate) const MAX_DIGESTS: usize = 1_000_000;
+
+// A script that requests runs can't exhaust it: ten years of all manual runs that a configuration is allowed, and of the
+// shortest schedule, make fewer digests. More come only with data: a window of more than `MAX_DIGEST_OBJECTS` objects, and
+// one that an edit of the destination ends after an object of it was delivered.
+const _: () = assert!(MAX_DIGESTS_OF_TEN_YEARS < MAX_DIGESTS as u64);
 
 /// Bytes. A digest is kept as one item of `DynamoDB` before it is written, so none is longer than the 400 KB of that.
 const MAX_DIGEST_LENGTH: u64 = 400 * 1024;

@@ -231,6 +231,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         connection: Connection::Pending,
         progress: ExportProgress::default(),
         requested_through: None,
+        requested_until: None,
         created_by: String::new(),
         created_at: now,
         updated_by: String::new(),

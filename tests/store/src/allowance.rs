@@ -1,27 +1,38 @@
-//! How many connections a tenant may test.
+//! What a tenant may do so many times within a period.
 
-use std::time::Duration;
-
-use aws::test_allowance::{MAX_TESTS_PER_MINUTE, Permit};
+use aws::allowance::AllowanceOutcome;
+use domain::allowance::Allowance;
 use futures::future::join_all;
 
 use crate::support::{Store, Table, now};
 
+fn all(store: &Store) -> [Allowance; 4] {
+    [
+        Allowance::ConnectionTests,
+        Allowance::ManualRuns,
+        Allowance::ConfigurationRuns(store.key().configuration_id),
+        Allowance::BacklogCounts,
+    ]
+}
+
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn no_more_tests_than_the_bound_are_granted_however_many_ask_at_once() {
+async fn no_more_than_the_limit_are_granted_however_many_ask_at_once() {
     let (store, other) = (Store::new(), Store::new());
-    let (allowance, now) = (store.allowance(), now());
-    let asked = MAX_TESTS_PER_MINUTE + 10;
-    let permits = join_all((0..asked).map(|_| allowance.take(&store.tenant, now))).await;
-    let granted = permits.iter().filter(|permit| **permit == Ok(Permit::Granted)).count();
-    assert_eq!(granted, usize::try_from(MAX_TESTS_PER_MINUTE).unwrap(), "{permits:?}");
-    let is_told_when = |permit: &&_| matches!(permit, Ok(Permit::Exhausted { retry_after }) if !retry_after.is_zero());
-    assert_eq!(permits.iter().filter(is_told_when).count(), 10, "{permits:?}");
+    let (allowances, now) = (store.allowances(), now());
+    for allowance in all(&store) {
+        let asked = allowance.limit() + 10;
+        let outcomes = join_all((0..asked).map(|_| allowances.take(&store.tenant, allowance, now))).await;
+        let granted = outcomes.iter().filter(|outcome| **outcome == Ok(AllowanceOutcome::Granted)).count();
+        assert_eq!(granted, usize::try_from(allowance.limit()).unwrap(), "{outcomes:?}");
+        let is_told_when =
+            |outcome: &&_| matches!(outcome, Ok(AllowanceOutcome::Exhausted { retry_after }) if !retry_after.is_zero());
+        assert_eq!(outcomes.iter().filter(is_told_when).count(), 10, "{outcomes:?}");
 
-    let next_minute = now.saturating_add(Duration::from_mins(1));
-    assert_eq!(allowance.take(&store.tenant, next_minute).await, Ok(Permit::Granted));
-    assert_eq!(allowance.take(&other.tenant, now).await, Ok(Permit::Granted));
+        let next_period = now.saturating_add(allowance.period());
+        assert_eq!(allowances.take(&store.tenant, allowance, next_period).await, Ok(AllowanceOutcome::Granted));
+        assert_eq!(allowances.take(&other.tenant, allowance, now).await, Ok(AllowanceOutcome::Granted));
+    }
 }
 
 #[tokio::test]
@@ -29,10 +40,12 @@ async fn no_more_tests_than_the_bound_are_granted_however_many_ask_at_once() {
 async fn a_count_is_no_configuration_and_expires() {
     let store = Store::new();
     let now = now();
-    store.allowance().take(&store.tenant, now).await.unwrap();
+    for allowance in all(&store) {
+        store.allowances().take(&store.tenant, allowance, now).await.unwrap();
+        let items = store.items(Table::Configurations, store.tenant.as_str()).await;
+        let item = &items[&allowance.count_name(now)];
+        let expiry = store.expiry(Table::Configurations, item).await.unwrap();
+        assert!(expiry > now.saturating_add(allowance.period()), "{expiry} is within its own period");
+    }
     assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), []);
-    let items = store.items(Table::Configurations, store.tenant.as_str()).await;
-    let [item] = items.values().collect::<Vec<_>>()[..] else { panic!("{items:?}") };
-    let expiry = store.expiry(Table::Configurations, item).await.unwrap();
-    assert!(expiry > now.saturating_add(Duration::from_mins(1)), "{expiry} is within its own minute");
 }

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use aws::configurations::CreateAnswer;
+use aws::{
+    configurations::{CountedBacklog, CreateAnswer, RunRequestOutcome},
+    events::backlog::Backlog,
+};
 use domain::{
+    allowance::RUN_REQUEST_LIFETIME,
     configuration::{ExportConfiguration, ExportProgress, arn::UserArn},
     connection::{Connection, ConnectionError, ConnectionErrorCode},
     time::Timestamp,
 };
 use export::ports::{ConfigurationStore, RunReport};
+use futures::future::join_all;
 
 use crate::support::{Store, author, now, stamp};
 
@@ -97,5 +102,68 @@ async fn what_is_noted_of_nothing_makes_nothing() {
     let report = RunReport { ended_at: now(), exported_through: now(), succeeded: true };
     table.store_run(&key, &report).await.unwrap();
     assert_eq!(table.load(&key).await.unwrap(), None);
+    assert_eq!(table.list(&store.tenant).await.unwrap(), []);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn one_of_many_requests_at_once_is_queued_and_the_latest_is_kept() {
+    let store = Store::new();
+    let (table, configuration) = (store.configurations(), created(&store).await);
+    let (key, at) = (&configuration.key, |seconds| seconds_later(configuration.created_at, seconds));
+    let requests =
+        join_all((1..=4).map(|second| table.request_run(key, at(second), at(100 + second), second.into()))).await;
+    let count = |outcome| requests.iter().filter(|request| **request == Ok(outcome)).count();
+    assert_eq!((count(RunRequestOutcome::Queue), count(RunRequestOutcome::Pending)), (1, 3), "{requests:?}");
+    let loaded = table.load(key).await.unwrap().unwrap();
+    assert_eq!(loaded.requested_through, Some(at(4)));
+    assert!(loaded.has_pending_run(at(104)) && !loaded.has_pending_run(at(105).saturating_add(RUN_REQUEST_LIFETIME)));
+
+    // An end of a run before the latest request leaves it; one through it clears it.
+    assert_eq!(table.end_run_request(key, at(3)).await, Ok(Some(at(4))));
+    assert_eq!(table.load(key).await.unwrap().unwrap().requested_through, Some(at(4)));
+    assert_eq!(table.end_run_request(key, at(4)).await, Ok(None));
+    assert_eq!(table.load(key).await.unwrap().as_ref(), Some(&configuration));
+    assert_eq!(table.end_run_request(key, at(4)).await, Ok(None));
+
+    assert_eq!(table.request_run(key, at(5), at(110), 5).await, Ok(RunRequestOutcome::Queue));
+    let after = at(111).saturating_add(RUN_REQUEST_LIFETIME);
+    assert_eq!(table.request_run(key, at(6), after, 6).await, Ok(RunRequestOutcome::Queue), "the first may be lost");
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn a_requested_run_outlives_a_change_and_not_the_configuration() {
+    let store = Store::new();
+    let (table, configuration) = (store.configurations(), created(&store).await);
+    let (key, now) = (&configuration.key, configuration.created_at);
+    assert_eq!(table.request_run(key, now, now, 7).await, Ok(RunRequestOutcome::Queue));
+    let edit = domain::configuration::update::Edit { by: "user-2", at: now };
+    let disabled = configuration.with_enabled(false, edit);
+    store.editor().update(&configuration, &disabled, &author(), stamp()).await.unwrap();
+    let loaded = table.load(key).await.unwrap().unwrap();
+    assert_eq!((loaded.requested_through, loaded.enabled), (Some(now), false));
+    store.editor().delete(&loaded, &author(), stamp()).await.unwrap();
+    assert_eq!(table.request_run(key, now, now, 7).await, Ok(RunRequestOutcome::NotFound));
+    assert_eq!(table.end_run_request(key, now).await, Ok(None));
+    assert_eq!(table.load(key).await.unwrap(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn what_was_counted_is_no_configuration_and_no_earlier_count_replaces_it() {
+    let (store, now) = (Store::new(), now());
+    let table = store.configurations();
+    let backlog = Backlog { events: 7, oldest: Some(now), is_complete: false };
+    let counted = |seconds| CountedBacklog {
+        counted_at: seconds_later(now, seconds),
+        by_configuration: [(store.key().configuration_id, backlog)].into(),
+    };
+    let (first, second) = (counted(1), counted(2));
+    assert_eq!(table.load_backlog(&store.tenant, now).await, Ok(None));
+    for (stored, expected) in [(&first, &first), (&second, &second), (&first, &second)] {
+        assert_eq!(table.store_backlog(&store.tenant, stored).await, Ok(()));
+        assert_eq!(table.load_backlog(&store.tenant, now).await.as_ref(), Ok(&Some(expected.clone())));
+    }
     assert_eq!(table.list(&store.tenant).await.unwrap(), []);
 }

@@ -130,7 +130,8 @@ async fn a_run_is_asked_for_once_until_it_is_answered_or_lost() {
     let created = store.editor().create(&configuration, None, &author(), stamp()).await.unwrap();
     assert_eq!(created, CreateAnswer::Created);
     let table = store.configurations();
-    let request = async |through: u64, now: u64| table.request_run(&key, at(through), at(now)).await.unwrap();
+    let request =
+        async |through: u64, now: u64| table.request_run(&key, at(through), at(now), u128::from(now)).await.unwrap();
     let through = async || table.load(&key).await.unwrap().unwrap().requested_through;
     assert_eq!(through().await, None);
     assert_eq!(request(0, 0).await, RunRequestOutcome::Queue);
@@ -149,6 +150,6 @@ async fn a_run_is_asked_for_once_until_it_is_answered_or_lost() {
     assert_eq!(request(910, 910).await, RunRequestOutcome::Queue, "the message may be lost");
 
     let gone = Store::new().key();
-    assert_eq!(table.request_run(&gone, at(0), at(0)).await, Ok(RunRequestOutcome::NotFound));
+    assert_eq!(table.request_run(&gone, at(0), at(0), 0).await, Ok(RunRequestOutcome::NotFound));
     assert_eq!(table.load(&gone).await, Ok(None), "nothing was made");
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use aws::{
+    allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::{
         backlog::{Backlog, EventCounter},
@@ -16,14 +17,13 @@ use aws::{
     },
     export_history::ExportHistory,
     runs::RunTable,
-    test_allowance::TestAllowance,
 };
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
     error::BoxError,
-    operation::{get_item::GetItemInput, query::QueryInput},
+    operation::{batch_get_item::BatchGetItemInput, get_item::GetItemInput, query::QueryInput},
     types::AttributeValue,
 };
 use domain::{
@@ -97,7 +97,9 @@ impl Intercept for ConsistentReads {
         let input = context.input();
         let get = input.downcast_ref::<GetItemInput>().map(GetItemInput::consistent_read);
         let query = input.downcast_ref::<QueryInput>().filter(|query| query.index_name().is_none());
-        match get.or(query.map(QueryInput::consistent_read)) {
+        let batch = input.downcast_ref::<BatchGetItemInput>().and_then(BatchGetItemInput::request_items);
+        let batch = batch.map(|tables| Some(tables.values().all(|table| table.consistent_read() == Some(true))));
+        match get.or(query.map(QueryInput::consistent_read)).or(batch) {
             None | Some(Some(true)) => Ok(()),
             Some(_) => Err("a read that is not strongly consistent".into()),
         }
@@ -128,8 +130,8 @@ impl Store {
         ConfigurationEditor::new(&self.client, Table::Configurations.name(), events)
     }
 
-    pub fn allowance(&self) -> TestAllowance {
-        TestAllowance::new(self.client.clone(), Table::Configurations.name())
+    pub fn allowances(&self) -> Allowances {
+        Allowances::new(self.client.clone(), Table::Configurations.name())
     }
 
     pub fn runs(&self) -> RunTable {
@@ -150,7 +152,8 @@ impl Store {
 
     pub async fn backlog(&self) -> Backlog {
         let counter = EventCounter::new(self.client.clone(), Table::Events.name());
-        counter.count_from(&self.tenant, BlockId::lowest_at(Timestamp::EPOCH)).await.unwrap()
+        let backlogs = counter.count_from(&self.tenant, &[BlockId::lowest_at(Timestamp::EPOCH)]).await.unwrap();
+        backlogs[0]
     }
 
     /// A configuration of the tenant, with everything in it that one can have.

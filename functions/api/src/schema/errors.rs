@@ -7,7 +7,7 @@ use std::{
 
 use async_graphql::{Name, PathSegment, Pos, Response, ServerError, Value, indexmap::IndexMap};
 use domain::{
-    configuration::field_error::FieldError, connection::ConnectionError, error_code::ErrorCode,
+    allowance::Allowance, configuration::field_error::FieldError, connection::ConnectionError, error_code::ErrorCode,
     interval::ExportInterval,
 };
 use export::ports::{ErrorKind, PortError};
@@ -49,12 +49,30 @@ pub enum ApiError {
     NewAccessKeyRefused(ConnectionError),
     #[error("The cursor is not one of this list. Give one that an earlier page answered, or none for the first page.")]
     CursorInvalid,
-    #[error("Too many connections were tested within a minute. Try again in {retry_after_seconds} seconds.")]
-    TooManyTests { retry_after_seconds: u64 },
+    #[error("{}", exhausted(*.allowance, *.retry_after_seconds))]
+    AllowanceExhausted { allowance: Allowance, retry_after_seconds: u64 },
     #[error("The service is busy. The request may have taken effect: look first, then try again.")]
     TryAgain,
     #[error("The service failed. Our operators know of it.")]
     Internal,
+}
+
+/// The message of a refusal: what was asked for too often, and when to ask again.
+fn exhausted(allowance: Allowance, retry_after_seconds: u64) -> String {
+    let limit = allowance.limit();
+    let what = match allowance {
+        Allowance::ConnectionTests => format!("No more than {limit} connections can be tested within a minute."),
+        Allowance::ManualRuns => format!("No more than {limit} runs can be requested within a minute."),
+        Allowance::ConfigurationRuns(_) => {
+            format!("No more than {limit} runs of one export configuration can be requested within an hour.")
+        }
+        Allowance::BacklogCounts => {
+            format!(
+                "The backlog can be counted {limit} times within a minute, and no count includes this configuration."
+            )
+        }
+    };
+    format!("{what} Try again in {retry_after_seconds} seconds.")
 }
 
 impl ApiError {
@@ -73,7 +91,11 @@ impl ApiError {
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::NewAccessKeyRefused(_) => ErrorCode::NewAccessKeyRefused,
             Self::CursorInvalid => ErrorCode::CursorInvalid,
-            Self::TooManyTests { .. } => ErrorCode::TooManyTests,
+            Self::AllowanceExhausted { allowance, .. } => match allowance {
+                Allowance::ConnectionTests => ErrorCode::TooManyTests,
+                Allowance::ManualRuns | Allowance::ConfigurationRuns(_) => ErrorCode::TooManyRuns,
+                Allowance::BacklogCounts => ErrorCode::TooManyCounts,
+            },
             Self::TryAgain => ErrorCode::TryAgain,
             Self::Internal => ErrorCode::Internal,
         }
@@ -85,7 +107,9 @@ impl ApiError {
             Self::InvalidInput(fields) => Some(("fields", fields.iter().map(describe_field).collect())),
             Self::Conflict { current_version } => Some(("currentVersion", json!(current_version))),
             Self::NewAccessKeyRefused(error) => Some(("connectionError", json!(error))),
-            Self::TooManyTests { retry_after_seconds } => Some(("retryAfterSeconds", json!(retry_after_seconds))),
+            Self::AllowanceExhausted { retry_after_seconds, .. } => {
+                Some(("retryAfterSeconds", json!(retry_after_seconds)))
+            }
             Self::ParseFailed
             | Self::ValidationFailed(_)
             | Self::TooManyVerifications

@@ -69,7 +69,7 @@ impl Mutation {
     }
 
     /// Tests the connection: writes a marker object to the bucket, and, with a role, sees that nobody else can make us
-    /// assume it. The answer has the outcome.
+    /// assume it. The answer has the outcome. A connection that works now and did not before starts the export that is due.
     async fn test_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.test(caller, &id).await?.into()))
@@ -95,7 +95,8 @@ impl Mutation {
     }
 
     /// Exports now what was received until a settling time ago (20 minutes, unless the operator chose otherwise), without
-    /// waiting for the next time. The answer doesn't wait for the export.
+    /// waiting for the next time. The answer doesn't wait for the export. While such a run is in the queue, it exports for
+    /// further requests as well. `TOO_MANY_RUNS`: at most 10 requests a minute, and 10 runs of one configuration an hour.
     async fn run_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.run(caller, &id).await?.into()))

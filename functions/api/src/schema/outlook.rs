@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Error, Object, Result, SimpleObject};
-use aws::events::backlog::Backlog;
 use domain::configuration::ExportConfiguration;
 
 use super::{
     context,
     types::{DateTime, Long},
 };
+use crate::jobs::DatedBacklog;
 
 /// Worked out when it is asked for.
 pub struct ExportOutlook(Arc<ExportConfiguration>);
@@ -34,7 +34,9 @@ impl ExportOutlook {
         Ok(service.next_export_at(&self.0).map(DateTime))
     }
 
-    /// What was received and is not in the bucket yet. Counted anew for each request, of 20 configurations at most.
+    /// What was received and is not in the bucket yet. The backlogs of all configurations are counted together, at most 6
+    /// times a minute; a count that is at most 10 seconds old is answered again. Null with the error `TOO_MANY_COUNTS`:
+    /// no more counts are possible within this minute, and none of them includes this configuration.
     async fn backlog(&self, context: &Context<'_>) -> Option<ExportBacklog> {
         let backlog = match context::of_request(context) {
             Ok((service, counts)) => service.backlog(&self.0, counts).await,
@@ -52,19 +54,27 @@ impl ExportOutlook {
     }
 }
 
-/// Events that wait to be exported.
+/// Events that are not exported yet.
 #[derive(Clone, Copy, Debug, SimpleObject)]
 pub struct ExportBacklog {
     /// How many, or, unless `isComplete`, at least how many.
     events: Long,
-    /// When the oldest of them was received. Null: there are none.
+    /// When the oldest of them was received. Null: there are none, or, unless `isComplete`, it was not found within the
+    /// bound.
     oldest: Option<DateTime>,
     /// Whether all of them were counted: counting ends after a bound of some hundred thousand.
     is_complete: bool,
+    /// When they were counted.
+    counted_at: DateTime,
 }
 
-impl From<Backlog> for ExportBacklog {
-    fn from(backlog: Backlog) -> Self {
-        Self { events: Long(backlog.events), oldest: backlog.oldest.map(DateTime), is_complete: backlog.is_complete }
+impl From<DatedBacklog> for ExportBacklog {
+    fn from(DatedBacklog { backlog, counted_at }: DatedBacklog) -> Self {
+        Self {
+            events: Long(backlog.events),
+            oldest: backlog.oldest.map(DateTime),
+            is_complete: backlog.is_complete,
+            counted_at: DateTime(counted_at),
+        }
     }
 }

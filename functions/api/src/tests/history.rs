@@ -13,6 +13,7 @@ use aws::{
 use aws_sdk_dynamodb::{
     Client,
     operation::{
+        batch_get_item::BatchGetItemOutput,
         get_item::GetItemOutput,
         query::{QueryInput, QueryOutput},
     },
@@ -38,6 +39,8 @@ struct Tables {
     runs: BTreeMap<(String, String), Item>,
     events: BTreeMap<(String, String), Item>,
     event_queries: usize,
+    /// Requests for the states of several exports.
+    batches: usize,
 }
 
 /// What was exported before, as the exporter's own code names and writes it.
@@ -92,7 +95,18 @@ impl Tables {
 
 impl History {
     pub fn adapters(&self) -> (ExportHistory, EventCounter) {
-        let (gets, queries) = (self.clone(), self.clone());
+        let (gets, queries, batches) = (self.clone(), self.clone(), self.clone());
+        let batch = mock!(Client::batch_get_item).then_compute_output(move |request| {
+            let asked = &request.request_items().unwrap()[RUNS];
+            assert_eq!(asked.consistent_read(), Some(true));
+            let mut tables = batches.0.lock().unwrap();
+            tables.batches += 1;
+            let found = asked.keys().iter().filter_map(|key| {
+                let state = tables.runs.get(&(text(key, "run"), text(key, "item")))?;
+                Some(state.iter().chain(key).map(|(name, value)| (name.clone(), value.clone())).collect())
+            });
+            BatchGetItemOutput::builder().responses(RUNS, found.collect()).build()
+        });
         let get = mock!(Client::get_item).then_compute_output(move |request| {
             assert_eq!((request.table_name(), request.consistent_read()), (Some(RUNS), Some(true)));
             let key = request.key().unwrap();
@@ -100,7 +114,7 @@ impl History {
             GetItemOutput::builder().set_item(item).build()
         });
         let query = mock!(Client::query).then_compute_output(move |request| queries.0.lock().unwrap().query(request));
-        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&get, &query]);
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&get, &query, &batch]);
         (ExportHistory::new(client.clone(), RUNS.to_owned()), EventCounter::new(client, EVENTS.to_owned()))
     }
 
@@ -122,6 +136,11 @@ impl History {
         let mut tables = self.0.lock().unwrap();
         let state = tables.runs.get_mut(&(format!("acme#{configuration_id}"), "state".to_owned())).unwrap();
         state.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+
+    /// A state of an export that no version has written.
+    pub fn put_broken_state(&self, configuration_id: &str) {
+        self.put(configuration_id, "state", [("nextBlock", string("broken"))]);
     }
 
     /// A window that is exported.
@@ -161,6 +180,11 @@ impl History {
         let item = of_block(&tenant, Shard::new(shard).unwrap(), &block, Duration::ZERO);
         let key = (text(&item, "partition"), text(&item, "blockId"));
         self.0.lock().unwrap().events.insert(key, item);
+    }
+
+    /// How often the states of several exports were asked for.
+    pub fn batches(&self) -> usize {
+        self.0.lock().unwrap().batches
     }
 
     /// How often the table of events was queried.

@@ -1,10 +1,21 @@
 //! What a tenant may have done within a time. Bounds on a document are tested where they are kept.
 
-use aws::test_allowance::MAX_TESTS_PER_MINUTE;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::allowance::{
+    BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_MINUTE, MANUAL_RUNS_PER_MINUTE,
+    RUN_REQUEST_LIFETIME,
+};
 use serde_json::{Value, json};
 
-use super::world::{SECRET, World, code};
+use super::{
+    operations::{call, configuration, create_with_role, id, requested, with_role},
+    world::{SECRET, World, code},
+};
 use crate::handler::MAX_ANSWER_LENGTH;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 async fn create_with_key(world: &World, tenant: &str, changes: &Value) -> Value {
     let mut data = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
@@ -24,11 +35,11 @@ async fn a_tenant_tests_so_many_connections_in_a_minute_and_no_more() {
         let document = "mutation($id: ID!) { testExportConfiguration(id: $id) { connectionStatus } }";
         world.ask(document, json!({ "id": id })).await
     };
-    for _ in 1..MAX_TESTS_PER_MINUTE {
+    for _ in 1..CONNECTION_TESTS_PER_MINUTE {
         assert_eq!(test().await.get("errors"), None);
     }
     let done = world.invocations();
-    assert_eq!(done, MAX_TESTS_PER_MINUTE as usize);
+    assert_eq!(done, CONNECTION_TESTS_PER_MINUTE as usize);
 
     for refused in [test().await, create_with_key(&world, "acme", &json!({})).await] {
         assert_eq!(code(&refused), "TOO_MANY_TESTS");
@@ -46,7 +57,7 @@ async fn a_tenant_tests_so_many_connections_in_a_minute_and_no_more() {
 #[tokio::test]
 async fn what_is_refused_before_a_test_counts_for_none() {
     let world = World::new();
-    for _ in 0..=MAX_TESTS_PER_MINUTE {
+    for _ in 0..=CONNECTION_TESTS_PER_MINUTE {
         let refused = create_with_key(&world, "acme", &json!({"region": "nowhere"})).await;
         assert_eq!(code(&refused), "INVALID_INPUT");
         let refused = world.ask("mutation { testExportConfiguration(id: \"1\") { id } }", Value::Null).await;
@@ -75,4 +86,203 @@ async fn an_answer_fits_into_what_lambda_takes() {
     let refused = ask(30).await;
     assert_eq!(code(&refused), "GRAPHQL_VALIDATION_FAILED");
     assert!(refused.to_string().len() < 1_000, "{refused}");
+}
+
+async fn new_export(world: &World) -> String {
+    id(&create_with_role(world, with_role()).await)
+}
+
+async fn run(world: &World, id: &str) -> Value {
+    call(world, "acme", "runExportConfiguration", id).await
+}
+
+/// The time to wait that a refusal tells.
+fn retry_after(answer: &Value) -> u64 {
+    answer["errors"][0]["extensions"]["retryAfterSeconds"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn ten_requests_in_one_document_send_one_message() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    let aliases: Vec<String> =
+        (0..10).map(|number| format!("a{number}: runExportConfiguration(id: \"{id}\") {{ id }}")).collect();
+    let answer = world.ask(&format!("mutation {{ {} }}", aliases.join(" ")), Value::Null).await;
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    assert_eq!(answer["data"].as_object().unwrap().len(), 10);
+    assert_eq!(world.messages().len(), 1);
+    // They count for the tenant all the same: each may write.
+    let refused = run(&world, &id).await;
+    assert_eq!((code(&refused), retry_after(&refused)), ("TOO_MANY_RUNS", 60));
+    assert_eq!(world.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pending_run_exports_for_later_requests_too() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    configuration(&run(&world, &id).await);
+    world.wait(MINUTE);
+    configuration(&run(&world, &id).await);
+    assert_eq!(requested(&world), [(id.clone(), "2026-11-22T11:40:00.000Z".to_owned())]);
+    let through = world.attribute(&id, "requestedThrough").unwrap();
+    assert_eq!(through.as_s().unwrap(), "2026-11-22T11:41:00.000Z", "its run reads this");
+    // The first message may be lost.
+    world.wait(RUN_REQUEST_LIFETIME);
+    configuration(&run(&world, &id).await);
+    assert_eq!(world.messages().len(), 2);
+    // It has run: the next request is another run.
+    world.end_requested_run(&id);
+    configuration(&run(&world, &id).await);
+    assert_eq!(world.messages().len(), 3);
+}
+
+#[tokio::test]
+async fn a_tenant_requests_so_many_runs_in_a_minute_and_no_more() {
+    let world = World::new();
+    let mut ids = Vec::new();
+    for _ in 0..=MANUAL_RUNS_PER_MINUTE {
+        ids.push(new_export(&world).await);
+    }
+    let (last, others) = ids.split_last().unwrap();
+    for id in others {
+        configuration(&run(&world, id).await);
+    }
+    world.wait(Duration::from_millis(20_500));
+    let refused = run(&world, last).await;
+    assert_eq!((code(&refused), retry_after(&refused)), ("TOO_MANY_RUNS", 40));
+    assert_eq!(world.messages().len(), others.len());
+    assert_eq!(world.attribute(last, "requestedUntil"), None, "nothing was noted");
+    // What is refused for another reason counts for nothing, and other tenants are not held up.
+    let foreign = create_with_key(&world, "globex", &json!({})).await;
+    let foreign = foreign["data"]["createS3AccessKeyExportConfiguration"]["id"].as_str().unwrap().to_owned();
+    configuration(&call(&world, "globex", "runExportConfiguration", &foreign).await);
+    world.wait(Duration::from_secs(40));
+    for _ in 0..=MANUAL_RUNS_PER_MINUTE {
+        assert_eq!(code(&run(&world, &foreign).await), "NOT_FOUND");
+    }
+    configuration(&run(&world, last).await);
+}
+
+#[tokio::test]
+async fn a_configuration_runs_so_often_in_an_hour_and_no_more() {
+    let world = World::new();
+    let (id, other) = (new_export(&world).await, new_export(&world).await);
+    for _ in 0..CONFIGURATION_RUNS_PER_HOUR {
+        configuration(&run(&world, &id).await);
+        world.wait(MINUTE);
+        // A request that the run in the queue fulfills as well is none of them.
+        configuration(&run(&world, &id).await);
+        world.end_requested_run(&id);
+    }
+    let refused = run(&world, &id).await;
+    assert_eq!(code(&refused), "TOO_MANY_RUNS");
+    assert_eq!(retry_after(&refused), 60 * (60 - u64::from(CONFIGURATION_RUNS_PER_HOUR)));
+    assert_eq!(world.attribute(&id, "requestedUntil"), None);
+    assert_eq!(world.messages().len(), CONFIGURATION_RUNS_PER_HOUR as usize);
+    configuration(&run(&world, &other).await);
+    world.wait(Duration::from_hours(1));
+    configuration(&run(&world, &id).await);
+}
+
+#[tokio::test]
+async fn a_run_that_could_not_be_queued_is_not_pending() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    world.set_queue_down(true);
+    assert_eq!(code(&run(&world, &id).await), "TRY_AGAIN");
+    assert_eq!(world.attribute(&id, "requestedThrough"), None);
+    world.set_queue_down(false);
+    configuration(&run(&world, &id).await);
+    assert_eq!(world.messages().len(), 1);
+}
+
+const BACKLOGS: &str = "{ getAllExportConfigurations { id backlog { events countedAt } } }";
+
+#[tokio::test]
+async fn a_backlog_is_counted_so_often_in_a_minute_and_then_served_as_it_was() {
+    let world = World::new();
+    new_export(&world).await;
+    let counted_at = async || {
+        let answer = world.ask(BACKLOGS, Value::Null).await;
+        configuration(&answer)[0]["backlog"]["countedAt"].as_str().unwrap().to_owned()
+    };
+    for second in 0..20 {
+        assert_eq!(
+            counted_at().await,
+            if second < 10 { "2026-11-22T12:00:00.000Z" } else { "2026-11-22T12:00:10.000Z" }
+        );
+        world.wait(Duration::from_secs(1));
+    }
+    assert_eq!(world.history.event_queries(), 2 * 16);
+    // 12:00:20 to 12:00:50: the other four.
+    for _ in 0..BACKLOG_COUNTS_PER_MINUTE - 2 {
+        counted_at().await;
+        world.wait(Duration::from_secs(10));
+    }
+    assert_eq!(world.history.event_queries(), 6 * 16);
+
+    // Within one minute, by a configuration that no count includes each time.
+    let world = World::new();
+    for _ in 0..BACKLOG_COUNTS_PER_MINUTE {
+        new_export(&world).await;
+        assert_eq!(world.ask(BACKLOGS, Value::Null).await.get("errors"), None);
+    }
+    let last = new_export(&world).await;
+    world.wait(Duration::from_secs(30));
+    let answer = world.ask(BACKLOGS, Value::Null).await;
+    assert_eq!((code(&answer), retry_after(&answer)), ("TOO_MANY_COUNTS", 30));
+    let path = json!(["getAllExportConfigurations", BACKLOG_COUNTS_PER_MINUTE, "backlog"]);
+    assert_eq!(answer["errors"][0]["path"], path);
+    let configurations = answer["data"]["getAllExportConfigurations"].as_array().unwrap();
+    let [others @ .., without] = configurations.as_slice() else { unreachable!() };
+    assert_eq!((&without["id"], &without["backlog"]), (&json!(last), &Value::Null));
+    // Older than what is served while the allowance lasts.
+    assert!(others.iter().all(|other| other["backlog"]["countedAt"] == "2026-11-22T12:00:00.000Z"), "{answer}");
+    assert_eq!(world.history.event_queries(), 16 * BACKLOG_COUNTS_PER_MINUTE as usize);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.ask(BACKLOGS, Value::Null).await.get("errors"), None);
+}
+
+#[tokio::test]
+async fn a_tenant_is_counted_in_so_many_reads_whatever_is_asked() {
+    let world = World::new();
+    for _ in 0..100 {
+        new_export(&world).await;
+    }
+    let aliases: Vec<String> = (0..10)
+        .map(|number| {
+            format!("a{number}: getAllExportConfigurations {{ backlog {{ events }} again: backlog {{ oldest }} }}")
+        })
+        .collect();
+    let answer = world.ask(&format!("{{ {} }}", aliases.join(" ")), Value::Null).await;
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    assert_eq!((world.history.event_queries(), world.history.batches()), (16, 1));
+}
+
+#[tokio::test]
+async fn a_count_that_fails_is_not_repeated_within_its_request() {
+    let world = World::new();
+    for _ in 0..5 {
+        let id = new_export(&world).await;
+        world.history.put_broken_state(&id);
+    }
+    let answer = world.ask(BACKLOGS, Value::Null).await;
+    let errors = answer["errors"].as_array().unwrap();
+    assert!(errors.len() == 5 && errors.iter().all(|error| error["extensions"]["code"] == "INTERNAL"), "{answer}");
+    assert_eq!((world.history.event_queries(), world.history.batches()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_count_that_was_stored_by_an_unknown_version_is_replaced() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    assert_eq!(world.ask(BACKLOGS, Value::Null).await.get("errors"), None);
+    world.put_counted("acme", &[("backlogs", AttributeValue::S("[]".to_owned()))]);
+    let answer = world.ask(BACKLOGS, Value::Null).await;
+    assert_eq!(
+        configuration(&answer)[0],
+        json!({"id": id, "backlog": {"events": 0, "countedAt": "2026-11-22T12:00:00.000Z"}})
+    );
+    assert_eq!(world.history.event_queries(), 2 * 16);
 }

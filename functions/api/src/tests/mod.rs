@@ -8,6 +8,7 @@ mod jobs;
 mod leaks;
 mod limits;
 mod operations;
+mod repairs;
 mod schema;
 mod updates;
 mod world;

@@ -295,18 +295,22 @@ async fn enabling_and_disabling_twice_is_once() {
     }
 }
 
+/// The messages of manual runs: configuration, and through when.
+pub fn requested(world: &World) -> Vec<(String, String)> {
+    let field = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+    let messages = world.messages();
+    assert!(messages.iter().all(|message| message["tenantId"] == "acme" && message["trigger"] == "MANUAL"));
+    messages.iter().map(|message| (field(message, "configurationId"), field(message, "through"))).collect()
+}
+
 #[tokio::test]
 async fn a_run_is_queued_through_what_has_settled() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     let answer = call(&world, "acme", "runExportConfiguration", &id).await;
     assert_eq!(configuration(&answer)["id"], id.as_str());
-    assert_eq!(
-        world.messages(),
-        [
-            json!({"tenantId": "acme", "configurationId": id, "through": "2026-11-22T11:40:00.000Z", "trigger": "MANUAL"})
-        ]
-    );
+    assert_eq!(requested(&world), [(id.clone(), "2026-11-22T11:40:00.000Z".to_owned())]);
+    assert_eq!(world.message_groups(), [Some("acme".to_owned())], "SQS shares the queue out between tenants");
     call(&world, "acme", "disableExportConfiguration", &id).await;
     let answer = call(&world, "acme", "runExportConfiguration", &id).await;
     assert_eq!(code(&answer), "CONFIGURATION_DISABLED");

@@ -7,12 +7,12 @@ use std::{
 };
 
 use aws::{
+    allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::{item::to_block, writer::EventTable},
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::SigningKeys,
-    test_allowance::TestAllowance,
     verifier_client::VerifierClient,
 };
 use aws_lc_rs::{
@@ -23,6 +23,7 @@ use aws_lc_rs::{
 use aws_sdk_dynamodb::{
     operation::{
         get_item::GetItemOutput,
+        put_item::{PutItemError, PutItemInput, PutItemOutput},
         query::QueryOutput,
         transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
         update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
@@ -41,7 +42,7 @@ use aws_sdk_kms::{
     types::{KeySpec, error::DisabledException},
 };
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
-use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::{operation::send_message_batch::SendMessageBatchOutput, types::BatchResultErrorEntry};
 use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
@@ -96,6 +97,10 @@ struct State {
     /// Access keys that were tested before they were stored.
     candidates: Vec<Value>,
     messages: Vec<Value>,
+    /// The groups of the messages.
+    message_groups: Vec<Option<String>>,
+    /// Whether SQS refuses every message.
+    is_queue_down: bool,
     invocations: usize,
     ids: u128,
     /// DER of the public keys that KMS holds, by the names that the settings have for them.
@@ -205,24 +210,59 @@ impl State {
         item.insert("version".to_owned(), AttributeValue::N((version + 1).to_string()));
     }
 
-    fn update(&mut self, request: &UpdateItemInput) -> Option<Item> {
+    /// As much of DynamoDB's expressions as counts and requested runs use. An error is the item that was found.
+    fn update(&mut self, request: &UpdateItemInput) -> Result<(), Item> {
         let values = request.expression_attribute_values().unwrap();
         let key = key_of(request.key().unwrap());
-        if key.1.starts_with("tests#") {
-            return self.count_test(key, values);
+        if key.1.contains('#') {
+            let name = &request.expression_attribute_names().unwrap()["#taken"];
+            return self.count(key, name, values);
         }
-        unreachable!("{key:?}")
+        let Some(item) = self.items.get_mut(&key) else { return Err(Item::new()) };
+        let number = |value: &AttributeValue| value.as_n().unwrap().parse::<u64>().unwrap();
+        let until = item.get("requestedUntil").map(number);
+        let is_before = |item: &Item| {
+            item.get("requestedThrough").map(|through| through.as_s().unwrap())
+                < values.get(":through").map(|through| through.as_s().unwrap())
+        };
+        let is_pending = || until.is_some_and(|until| until > number(&values[":now"]));
+        match request.update_expression().unwrap() {
+            "SET #through = :through, #until = :until, #token = :token" if !is_pending() => {
+                item.insert("requestedThrough".to_owned(), values[":through"].clone());
+                item.insert("requestedUntil".to_owned(), values[":until"].clone());
+                item.insert("requestToken".to_owned(), values[":token"].clone());
+            }
+            "SET #through = :through" if is_pending() && is_before(item) => {
+                item.insert("requestedThrough".to_owned(), values[":through"].clone());
+            }
+            "REMOVE #through, #until, #token" if until.is_some() => {
+                item.retain(|name, _| !name.starts_with("request"));
+            }
+            _ => return Err(item.clone()),
+        }
+        Ok(())
     }
 
-    fn count_test(&mut self, key: (String, String), values: &Item) -> Option<Item> {
+    fn count(&mut self, key: (String, String), name: &str, values: &Item) -> Result<(), Item> {
         let number = |value: &AttributeValue| value.as_n().unwrap().parse::<u32>().unwrap();
         let item = self.items.entry(key).or_default();
-        let count = item.get("tests").map_or(0, number);
+        let count = item.get(name).map_or(0, number);
         if count >= number(&values[":limit"]) {
-            return None;
+            return Err(item.clone());
         }
-        item.insert("tests".to_owned(), AttributeValue::N((count + 1).to_string()));
-        Some(item.clone())
+        item.insert(name.to_owned(), AttributeValue::N((count + 1).to_string()));
+        Ok(())
+    }
+
+    /// Stores what was counted, unless a later count is there.
+    fn put(&mut self, request: &PutItemInput) -> bool {
+        let item = request.item().unwrap();
+        let later =
+            self.items.get(&key_of(item)).is_some_and(|there| text(there, "countedAt") > text(item, "countedAt"));
+        if !later {
+            self.items.insert(key_of(item), item.clone());
+        }
+        !later
     }
 
     /// As the verifier does it.
@@ -282,14 +322,28 @@ fn table(state: &Arc<Mutex<State>>) -> Vec<Rule> {
         let state = Arc::clone(state);
         mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
             match state.lock().unwrap().update(request) {
-                Some(item) => MockResponse::Output(UpdateItemOutput::builder().set_attributes(Some(item)).build()),
-                None => MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
-                    ConditionalCheckFailedException::builder().build(),
-                )),
+                Ok(()) => MockResponse::Output(UpdateItemOutput::builder().build()),
+                Err(found) => {
+                    let found = Some(found).filter(|found| !found.is_empty());
+                    MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
+                        ConditionalCheckFailedException::builder().set_item(found).build(),
+                    ))
+                }
             }
         })
     };
-    vec![get, query, transact, update]
+    let put = {
+        let state = Arc::clone(state);
+        mock!(aws_sdk_dynamodb::Client::put_item).then_compute_response(move |request| {
+            if state.lock().unwrap().put(request) {
+                MockResponse::Output(PutItemOutput::builder().build())
+            } else {
+                let exception = ConditionalCheckFailedException::builder().build();
+                MockResponse::Error(PutItemError::ConditionalCheckFailedException(exception))
+            }
+        })
+    };
+    vec![get, query, transact, update, put]
 }
 
 fn encrypt(state: &Arc<Mutex<State>>) -> Rule {
@@ -354,9 +408,20 @@ fn invoke(state: &Arc<Mutex<State>>, verifier: &Arc<Mutex<Verifier>>) -> Rule {
 fn send(state: &Arc<Mutex<State>>) -> Rule {
     let state = Arc::clone(state);
     mock!(aws_sdk_sqs::Client::send_message_batch).then_compute_output(move |request| {
-        let bodies = request.entries().iter().map(|entry| serde_json::from_str(entry.message_body()).unwrap());
-        state.lock().unwrap().messages.extend(bodies);
-        SendMessageBatchOutput::builder().set_successful(Some(Vec::new())).set_failed(Some(Vec::new())).build().unwrap()
+        assert_eq!(request.queue_url(), Some("manual-queue"));
+        let mut state = state.lock().unwrap();
+        let mut answer =
+            SendMessageBatchOutput::builder().set_successful(Some(Vec::new())).set_failed(Some(Vec::new()));
+        for entry in request.entries() {
+            if state.is_queue_down {
+                let failed = BatchResultErrorEntry::builder().id(entry.id()).code("InternalError").sender_fault(false);
+                answer = answer.failed(failed.build().unwrap());
+                continue;
+            }
+            state.messages.push(serde_json::from_str(entry.message_body()).unwrap());
+            state.message_groups.push(entry.message_group_id().map(ToOwned::to_owned));
+        }
+        answer.build().unwrap()
     })
 }
 
@@ -383,7 +448,7 @@ impl World {
         let (export_history, event_counter) = history.adapters();
         let service = Service {
             editor: ConfigurationEditor::new(&dynamodb, "Configurations".to_owned(), events),
-            tests: TestAllowance::new(dynamodb.clone(), "Configurations".to_owned()),
+            allowances: Allowances::new(dynamodb.clone(), "Configurations".to_owned()),
             configurations: ConfigurationTable::new(dynamodb.clone(), "Configurations".to_owned()),
             secrets: lazily({
                 let kms = kms.clone();
@@ -393,8 +458,8 @@ impl World {
                 SigningKeys::new(kms, "signing-key".to_owned(), vec!["retired-signing-key".to_owned()])
             }),
             verifier: lazily(move || VerifierClient::new(&lambda, "verifier".to_owned())),
-            run_queue: lazily(move || {
-                RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "queue".to_owned())
+            manual_runs: lazily(move || {
+                RunQueueClient::new(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]), "manual-queue".to_owned())
             }),
             identity: ServiceIdentity {
                 account: AccountId::parse("111111111111").unwrap(),
@@ -468,7 +533,29 @@ impl World {
         self.state.lock().unwrap().plaintexts.clone()
     }
 
-    /// Messages in the run queue.
+    /// Lets SQS refuse every message, or take them again.
+    pub fn set_queue_down(&self, is_down: bool) {
+        self.state.lock().unwrap().is_queue_down = is_down;
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, time: Duration) {
+        self.state.lock().unwrap().elapsed += time;
+    }
+
+    /// The groups of the messages in the queue of manual runs.
+    pub fn message_groups(&self) -> Vec<Option<String>> {
+        self.state.lock().unwrap().message_groups.clone()
+    }
+
+    /// Ends the requested run of a configuration of tenant `acme`, as the exporter does.
+    pub fn end_requested_run(&self, id: &str) {
+        let mut state = self.state.lock().unwrap();
+        let item = state.items.get_mut(&("acme".to_owned(), id.to_owned())).unwrap();
+        item.retain(|name, _| !name.starts_with("request"));
+    }
+
+    /// Messages in the queue of manual runs.
     pub fn messages(&self) -> Vec<Value> {
         self.state.lock().unwrap().messages.clone()
     }
@@ -492,6 +579,13 @@ impl World {
         let mut state = self.state.lock().unwrap();
         let item = state.items.get_mut(&("acme".to_owned(), id.to_owned())).unwrap();
         item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+
+    /// Replaces attributes of what was counted of a tenant's backlog.
+    pub fn put_counted(&self, tenant: &str, attributes: &[(&str, AttributeValue)]) {
+        let mut state = self.state.lock().unwrap();
+        let item = state.items.get_mut(&(tenant.to_owned(), "unexported".to_owned())).unwrap();
+        item.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     }
 
     /// The table as text.

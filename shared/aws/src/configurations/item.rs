@@ -53,10 +53,12 @@ pub(super) mod attribute {
     pub(crate) const LAST_FAILURE_AT: &str = "lastFailureAt";
     /// Not there before the first run.
     pub(crate) const CONSECUTIVE_FAILURES: &str = "consecutiveFailures";
-    /// Through when a person asked for a run that has not begun; no part of the configuration that a person edits.
+    /// Of a requested run that has not ended yet.
     pub(crate) const REQUESTED_THROUGH: &str = "requestedThrough";
-    /// Until when no second message is sent for it, in seconds since the epoch.
+    /// Seconds since the epoch: until then the run is taken to be in the queue.
     pub(crate) const REQUESTED_UNTIL: &str = "requestedUntil";
+    /// Tells a request apart from the others.
+    pub(crate) const REQUEST_TOKEN: &str = "requestToken";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_BY: &str = "updatedBy";
@@ -70,6 +72,11 @@ pub(super) mod attribute {
     pub(crate) const CONFIGURATION_ID: &str = "configurationId";
     pub(crate) const CONTENT_HASH: &str = "contentHash";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
+
+    // Of what was last counted of a tenant's backlog.
+    pub(crate) const COUNTED_AT: &str = "countedAt";
+    /// JSON: by the configuration's id.
+    pub(crate) const BACKLOGS: &str = "backlogs";
 
     // Of the count of a tenant's configurations.
     pub(crate) const CONFIGURATIONS: &str = "configurations";
@@ -168,6 +175,12 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if let Some(last_failure_at) = progress.last_failure_at {
         set(attribute::LAST_FAILURE_AT, text(last_failure_at));
     }
+    if let Some(through) = configuration.requested_through {
+        set(attribute::REQUESTED_THROUGH, text(through));
+    }
+    if let Some(until) = configuration.requested_until {
+        set(attribute::REQUESTED_UNTIL, number(until.as_seconds()));
+    }
     set(attribute::CREATED_BY, text(&configuration.created_by));
     set(attribute::CREATED_AT, text(configuration.created_at));
     set(attribute::UPDATED_BY, text(&configuration.updated_by));
@@ -206,6 +219,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
         connection: attributes.connection()?,
         progress: attributes.progress()?,
         requested_through: attributes.optional(attribute::REQUESTED_THROUGH, |text| Timestamp::parse(text).ok())?,
+        requested_until: attributes.optional_seconds(attribute::REQUESTED_UNTIL)?,
         created_by: attributes.required(attribute::CREATED_BY, |text| Some(text.to_owned()))?,
         created_at: attributes.timestamp(attribute::CREATED_AT)?,
         updated_by: attributes.required(attribute::UPDATED_BY, |text| Some(text.to_owned()))?,
@@ -235,7 +249,11 @@ impl Attributes<'_> {
         self.optional(name, parse)?.ok_or_else(|| corrupt(name))
     }
 
-    fn optional<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, PortError> {
+    pub(super) fn optional<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, PortError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(AttributeValue::S(text)) => parse(text).map(Some).ok_or_else(|| corrupt(name)),
@@ -250,6 +268,15 @@ impl Attributes<'_> {
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, PortError> {
         let value = self.0.get(name).and_then(|value| value.as_n().ok());
         value.and_then(|digits| digits.parse().ok()).ok_or_else(|| corrupt(name))
+    }
+
+    pub(super) fn optional_seconds(&self, name: &str) -> Result<Option<Timestamp>, PortError> {
+        if !self.0.contains_key(name) {
+            return Ok(None);
+        }
+        let seconds: u64 = self.number(name)?;
+        let time = seconds.checked_mul(1_000).and_then(Timestamp::from_millis);
+        time.map(Some).ok_or_else(|| corrupt(name))
     }
 
     fn progress(&self) -> Result<ExportProgress, PortError> {

@@ -1,21 +1,18 @@
 //! Export configurations in DynamoDB.
 //!
 //! Items of one tenant share a partition: its configurations under their ids, the records of idempotency keys under
-//! `idempotency#<SHA-256 of the key>`, and `usage`, the count of its configurations. Ids are UUIDs, so those two sort
-//! behind all of them.
+//! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, what was last counted of
+//! its backlog, and the counts of its allowances. Ids are UUIDs, so all others sort behind them.
 
+mod backlog;
 mod editor;
 mod item;
+mod run_request;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
-use std::time::Duration;
-
-use aws_sdk_dynamodb::{
-    Client,
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-};
+use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
@@ -27,11 +24,13 @@ use export::ports::{ConfigurationStore, EnabledConfigurations, PortError, RunRep
 
 use self::item::{Item, attribute, number, text};
 pub use self::{
+    backlog::CountedBacklog,
     editor::{
         ConfigurationEditor, CreateAnswer, EditAnswer, IDEMPOTENCY_RETENTION, IdempotentRequest,
         MAX_TRANSACTION_ATTEMPTS,
     },
     item::SCHEDULE_SHARDS,
+    run_request::RunRequestOutcome,
 };
 use crate::error::port_error;
 
@@ -53,7 +52,7 @@ const USAGE: &str = "usage";
 const IDEMPOTENCY_PREFIX: &str = "idempotency#";
 
 /// Sorts behind every UUID and before everything else in a tenant's partition.
-const BEHIND_IDS: &str = "g";
+pub(crate) const BEHIND_IDS: &str = "g";
 
 /// The table `ExportConfigurations`. Reads are strongly consistent, but for those of the index.
 #[derive(Clone, Debug)]
@@ -104,81 +103,6 @@ impl ConfigurationTable {
             }
         }
         Err(PortError::internal(operation, format!("{tenant} has more than {MAX_LIST_PAGES} pages of configurations")))
-    }
-}
-
-/// How long a run that a person asked for counts as pending. Asked for again after that, another message is sent: the first may
-/// be lost.
-pub const PENDING_RUN_PATIENCE: Duration = Duration::from_mins(15);
-
-/// The outcome of a request for a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunRequestOutcome {
-    /// A message has to be sent.
-    Queue,
-    /// One was sent that no run has answered yet: it will export through the later time, too.
-    Pending,
-    /// The configuration is gone.
-    NotFound,
-}
-
-impl ConfigurationTable {
-    /// Notes that a person asked for a run through `through`.
-    ///
-    /// # Errors
-    /// Transient or internal.
-    pub async fn request_run(
-        &self,
-        key: &ConfigurationKey,
-        through: Timestamp,
-        now: Timestamp,
-    ) -> Result<RunRequestOutcome, PortError> {
-        let set = |expression: &str, condition: &str| {
-            self.client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(item::key(key)))
-                .update_expression(expression)
-                .condition_expression(condition)
-                .expression_attribute_names("#id", attribute::ID)
-                .expression_attribute_names("#requested", attribute::REQUESTED_THROUGH)
-                .expression_attribute_names("#until", attribute::REQUESTED_UNTIL)
-                .expression_attribute_values(":through", text(through))
-                .expression_attribute_values(":now", number(now.as_seconds()))
-        };
-        let first = set(
-            "SET #requested = :through, #until = :until",
-            "attribute_exists(#id) AND (attribute_not_exists(#requested) OR attribute_not_exists(#until) OR #until <= :now)",
-        )
-        .expression_attribute_values(":until", number(now.saturating_add(PENDING_RUN_PATIENCE).as_seconds()));
-        if self.is_stored("request run", first).await? {
-            return Ok(RunRequestOutcome::Queue);
-        }
-        let later = set(
-            "SET #requested = :through",
-            "attribute_exists(#id) AND attribute_exists(#requested) AND #requested <= :through AND #until > :now",
-        );
-        if self.is_stored("request run again", later).await? {
-            return Ok(RunRequestOutcome::Pending);
-        }
-        // A run has answered in between, somebody asked for a later time, or the configuration was deleted.
-        Ok(match self.load(key).await? {
-            None => RunRequestOutcome::NotFound,
-            Some(configuration) if configuration.requested_through.is_some() => RunRequestOutcome::Pending,
-            Some(_) => RunRequestOutcome::Queue,
-        })
-    }
-
-    async fn is_stored(&self, operation: &'static str, update: UpdateItemFluentBuilder) -> Result<bool, PortError> {
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(port_error(operation, &error)),
-        }
     }
 }
 
@@ -303,17 +227,7 @@ impl ConfigurationStore for ConfigurationTable {
     }
 
     async fn clear_run_request(&self, key: &ConfigurationKey, through: Timestamp) -> Result<(), PortError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(item::key(key)))
-            .update_expression("REMOVE #requested, #until")
-            .condition_expression("#requested <= :through")
-            .expression_attribute_names("#requested", attribute::REQUESTED_THROUGH)
-            .expression_attribute_names("#until", attribute::REQUESTED_UNTIL)
-            .expression_attribute_values(":through", text(through));
-        self.is_stored("clear run request", update).await.map(|_| ())
+        self.end_run_request(key, through).await.map(|_| ())
     }
 }
 

@@ -7,12 +7,13 @@ use std::{
 use aws_sdk_dynamodb::{
     operation::{
         get_item::GetItemOutput,
+        put_item::PutItemOutput,
         query::QueryOutput,
         transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
         update_item::{UpdateItemInput, UpdateItemOutput},
     },
     types::{
-        AttributeValue, CancellationReason, TransactWriteItem,
+        AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
         error::{ConditionalCheckFailedException, TransactionCanceledException},
     },
 };
@@ -393,7 +394,7 @@ async fn a_list_reads_all_pages_of_configurations_and_nothing_else() {
         });
     let tenant = key().tenant_id;
     assert_eq!(table(&[&rule]).list(&tenant).await.unwrap(), [full(), sparse()]);
-    for behind in [USAGE, IDEMPOTENCY_PREFIX] {
+    for behind in [USAGE, IDEMPOTENCY_PREFIX, backlog::UNEXPORTED] {
         assert!(*behind > *BEHIND_IDS && *"ffffffff" < *BEHIND_IDS);
     }
 
@@ -658,15 +659,19 @@ impl Expressions<'_> {
             }
             left => {
                 let (operator, right) = (next(), next());
-                // What is not there is neither less nor equal.
-                let (Some(AttributeValue::S(left)), Some(AttributeValue::S(right))) =
-                    (self.operand(left), self.operand(right))
-                else {
-                    return false;
+                let order = match (self.operand(left), self.operand(right)) {
+                    (Some(AttributeValue::S(left)), Some(AttributeValue::S(right))) => left.cmp(&right),
+                    (Some(AttributeValue::N(left)), Some(AttributeValue::N(right))) => {
+                        left.parse::<u64>().unwrap().cmp(&right.parse().unwrap())
+                    }
+                    // What is not there is neither less nor equal.
+                    _ => return false,
                 };
                 match operator {
-                    "<" => left < right,
-                    "=" => left == right,
+                    "<" => order.is_lt(),
+                    "<=" => order.is_le(),
+                    ">" => order.is_gt(),
+                    "=" => order.is_eq(),
                     other => panic!("{other}"),
                 }
             }
@@ -676,7 +681,12 @@ impl Expressions<'_> {
     fn updated(&self) -> Item {
         let count = |value: AttributeValue| value.as_n().unwrap().parse::<u32>().unwrap();
         let mut item = self.item.clone();
-        for assignment in self.request.update_expression().unwrap().strip_prefix("SET ").unwrap().split(", #") {
+        let expression = self.request.update_expression().unwrap();
+        if let Some(names) = expression.strip_prefix("REMOVE ") {
+            item.retain(|name, _| names.split(", ").all(|removed| self.name(removed) != *name));
+            return item;
+        }
+        for assignment in expression.strip_prefix("SET ").unwrap().split(", #") {
             let (name, value) = assignment.trim_start_matches('#').split_once(" = ").unwrap();
             let value = match value.strip_prefix("if_not_exists(").and_then(|rest| rest.split_once(") + ")) {
                 Some((alternatives, step)) => {
@@ -701,8 +711,11 @@ fn stored(item: &Arc<Mutex<Item>>) -> Rule {
             *item = expressions.updated();
             MockResponse::Output(UpdateItemOutput::builder().build())
         } else {
+            let is_asked_for = request.return_values_on_condition_check_failure()
+                == Some(&ReturnValuesOnConditionCheckFailure::AllOld);
+            let found = Some(item.clone()).filter(|item| is_asked_for && !item.is_empty());
             MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
-                ConditionalCheckFailedException::builder().build(),
+                ConditionalCheckFailedException::builder().set_item(found).build(),
             ))
         }
     })
@@ -769,4 +782,136 @@ async fn a_report_changes_nothing_else_and_brings_nothing_back() {
     let after = item::read(&after_reports(item::write(&before), &report).await).unwrap();
     assert_eq!(ExportConfiguration { progress: before.progress, ..after }, before);
     assert_eq!(after_reports(Item::new(), &report).await, Item::new(), "it was deleted");
+}
+
+/// The table over one item, and the item.
+fn over(start: Item) -> (ConfigurationTable, Arc<Mutex<Item>>) {
+    let item = Arc::new(Mutex::new(start));
+    (table(&[&stored(&item)]), item)
+}
+
+fn requested(item: &Arc<Mutex<Item>>) -> (Option<Timestamp>, Option<Timestamp>) {
+    let configuration = item::read(&item.lock().unwrap()).unwrap();
+    (configuration.requested_through, configuration.requested_until)
+}
+
+#[tokio::test]
+async fn one_of_several_requests_is_queued_and_the_others_raise_it() {
+    let (table, item) = over(item::write(&full()));
+    let request = async |hour, minute| {
+        table.request_run(&key(), at_hour(hour), at_minute(minute), u128::from(minute)).await.unwrap()
+    };
+    assert_eq!(request(2, 0).await, RunRequestOutcome::Queue);
+    assert_eq!(requested(&item), (Some(at_hour(2)), Some(at_minute(15))));
+    assert_eq!(request(4, 1).await, RunRequestOutcome::Pending);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))), "raised, and no longer in the queue for it");
+    assert_eq!(request(3, 2).await, RunRequestOutcome::Pending);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
+    // The message may be lost.
+    assert_eq!(request(4, 15).await, RunRequestOutcome::Queue);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(30))));
+    let configuration = item::read(&item.lock().unwrap()).unwrap();
+    assert!(configuration.has_pending_run(at_minute(29)) && !configuration.has_pending_run(at_minute(30)));
+    assert_eq!(ExportConfiguration { requested_through: None, requested_until: None, ..configuration }, full());
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_is_still_to_be_queued() {
+    let (table, item) = over(item::write(&full()));
+    for (token, expected) in
+        [(1, RunRequestOutcome::Queue), (1, RunRequestOutcome::Queue), (2, RunRequestOutcome::Pending)]
+    {
+        let outcome = table.request_run(&key(), at_hour(2), at_minute(0), token).await.unwrap();
+        assert_eq!(outcome, expected, "the same write tried again, and another one of the same moment");
+    }
+    assert_eq!(requested(&item), (Some(at_hour(2)), Some(at_minute(15))));
+}
+
+#[tokio::test]
+async fn a_run_clears_what_it_exported_and_leaves_what_was_requested_meanwhile() {
+    let (table, item) = over(item::write(&full()));
+    table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
+    table.request_run(&key(), at_hour(4), at_minute(1), 1).await.unwrap();
+    assert_eq!(table.end_run_request(&key(), at_hour(3)).await.unwrap(), Some(at_hour(4)));
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(*item.lock().unwrap(), item::write(&full()));
+    // Nothing is there to be cleared.
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(table.request_run(&key(), at_hour(5), at_minute(2), 2).await.unwrap(), RunRequestOutcome::Queue);
+}
+
+#[tokio::test]
+async fn no_run_is_requested_of_what_was_deleted() {
+    let (table, item) = over(Item::new());
+    let outcome = table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
+    assert_eq!(outcome, RunRequestOutcome::NotFound);
+    assert_eq!(table.end_run_request(&key(), at_hour(2)).await.unwrap(), None);
+    assert_eq!(*item.lock().unwrap(), Item::new(), "nothing brings it back");
+}
+
+#[tokio::test]
+async fn a_change_by_a_person_leaves_a_requested_run_alone() {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let editor = editor(&[&transactions_to(&requests)]);
+    let before =
+        ExportConfiguration { requested_through: Some(at_hour(2)), requested_until: Some(at_minute(15)), ..full() };
+    assert_eq!(item::read(&item::write(&before)).unwrap(), before);
+    editor.update(&before, &before.with_enabled(false, edit()), &author(), stamp()).await.unwrap();
+    let [request] = requests.all().try_into().unwrap();
+    let expression = request.transact_items()[0].update().unwrap().update_expression();
+    assert!(!expression.contains("requested"), "{expression}");
+    let event = event_of(&request.transact_items()[1]).to_string();
+    assert!(!event.contains("requested"), "{event}");
+}
+
+fn counted() -> CountedBacklog {
+    let backlog = crate::events::backlog::Backlog { events: 1 << 40, oldest: Some(at_hour(1)), is_complete: false };
+    let other = crate::events::backlog::Backlog { events: 0, oldest: None, is_complete: true };
+    let by_configuration = [(key().configuration_id, backlog), (ConfigurationId::from_bytes([7; 16]), other)];
+    CountedBacklog { counted_at: at_minute(0), by_configuration: by_configuration.into() }
+}
+
+#[tokio::test]
+async fn what_was_counted_is_kept_for_an_hour_and_read_back() {
+    let item = Arc::new(Mutex::new(Item::new()));
+    let (put, got) = (Arc::clone(&item), Arc::clone(&item));
+    let put = mock!(Client::put_item).then_compute_output(move |request| {
+        assert_eq!(
+            request.condition_expression(),
+            Some("attribute_not_exists(#countedAt) OR #countedAt <= :countedAt"),
+            "a later count stays"
+        );
+        *put.lock().unwrap() = request.item().unwrap().clone();
+        PutItemOutput::builder().build()
+    });
+    let get = mock!(Client::get_item)
+        .match_requests(|request| {
+            request.consistent_read() == Some(true) && request.key().unwrap()[attribute::ID] == text("unexported")
+        })
+        .then_compute_output(move |_| {
+            let item = got.lock().unwrap().clone();
+            GetItemOutput::builder().set_item(Some(item).filter(|item| !item.is_empty())).build()
+        });
+    let table = table(&[&put, &get]);
+    let tenant = key().tenant_id;
+    assert_eq!(table.load_backlog(&tenant, at_minute(0)).await.unwrap(), None);
+    table.store_backlog(&tenant, &counted()).await.unwrap();
+    assert_eq!(table.load_backlog(&tenant, at_minute(59)).await.unwrap(), Some(counted()));
+    assert_eq!(table.load_backlog(&tenant, at("2026-11-23T01:00:00Z")).await.unwrap(), None, "not deleted yet");
+    let expires_at = item.lock().unwrap()[attribute::EXPIRES_AT].clone();
+    assert_eq!(expires_at, number(at("2026-11-23T01:00:00Z").as_seconds()));
+    // It is no more than a copy: the next count replaces what can't be read.
+    item.lock().unwrap().insert(attribute::BACKLOGS.to_owned(), text("{"));
+    assert_eq!(table.load_backlog(&tenant, at_minute(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_later_count_of_somebody_else_is_no_failure() {
+    let refused = mock!(Client::put_item).then_error(|| {
+        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
+            ConditionalCheckFailedException::builder().build(),
+        )
+    });
+    assert_eq!(table(&[&refused]).store_backlog(&key().tenant_id, &counted()).await, Ok(()));
 }

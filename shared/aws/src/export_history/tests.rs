@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::operation::{
+    batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
     get_item::GetItemOutput,
     query::{QueryInput, QueryOutput},
     transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
@@ -238,4 +239,61 @@ async fn the_state_tells_window_and_lease() {
 
     set(AttributeValue::N(u64::MAX.to_string()));
     assert_eq!(history.snapshot(&key("acme")).await.unwrap_err().kind, ErrorKind::Internal);
+}
+
+/// Answers a batch as DynamoDB does that has time for so many of its keys.
+fn batches(processed: usize) -> (ExportHistory, Arc<Mutex<Vec<BatchGetItemInput>>>) {
+    let requests = Arc::<Mutex<Vec<BatchGetItemInput>>>::default();
+    let seen = Arc::clone(&requests);
+    let rule = mock!(Client::batch_get_item).then_compute_output(move |request| {
+        seen.lock().unwrap().push(request.clone());
+        let asked = &request.request_items().unwrap()["Runs"];
+        assert_eq!(asked.consistent_read(), Some(true));
+        let (answered, rest) = asked.keys().split_at(processed.min(asked.keys().len()));
+        let states =
+            answered.iter().filter(|key| key[attribute::RUN] != text("acme#00000000-0000-0000-0000-000000000000"));
+        let states = states.map(|key| {
+            let mut state = key.clone();
+            state.insert(attribute::NEXT_BLOCK.to_owned(), text(&window(3).from));
+            state.insert(attribute::NEXT_SEQUENCE.to_owned(), item::number(3));
+            state.insert(attribute::FENCING_TOKEN.to_owned(), item::number(1));
+            state
+        });
+        let rest = KeysAndAttributes::builder().set_keys(Some(rest.to_vec())).consistent_read(true).build().unwrap();
+        let rest = (!rest.keys().is_empty()).then(|| HashMap::from([("Runs".to_owned(), rest)]));
+        BatchGetItemOutput::builder().responses("Runs", states.collect()).set_unprocessed_keys(rest).build()
+    });
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&rule]);
+    (ExportHistory::new(client, "Runs".to_owned()), requests)
+}
+
+fn numbered(number: u8) -> ConfigurationKey {
+    let configuration_id = domain::configuration::ConfigurationId::from_bytes([number; 16]);
+    ConfigurationKey { configuration_id, ..key("acme") }
+}
+
+#[tokio::test]
+async fn all_exports_of_a_tenant_are_looked_up_in_one_request() {
+    let keys: Vec<ConfigurationKey> = (0..=u8::try_from(MAX_SNAPSHOTS).unwrap()).map(numbered).collect();
+    let keys: Vec<&ConfigurationKey> = keys.iter().collect();
+    let (history, requests) = batches(MAX_SNAPSHOTS);
+    let found = history.snapshots(&keys).await.unwrap();
+    assert_eq!(found.len(), MAX_SNAPSHOTS - 1, "the first has not run, and the last is one too many");
+    assert!(!found.contains_key(keys[0]) && !found.contains_key(keys[MAX_SNAPSHOTS]));
+    assert_eq!((found[keys[1]].state.next_sequence, found[keys[1]].lease_expires_at), (3, None));
+    assert_eq!(requests.lock().unwrap().len(), 1);
+    assert_eq!(history.snapshots(&[]).await.unwrap(), HashMap::new());
+    assert_eq!(requests.lock().unwrap().len(), 1, "nothing is asked for");
+}
+
+#[tokio::test]
+async fn what_is_left_unprocessed_is_asked_for_again_so_many_times() {
+    let keys: Vec<ConfigurationKey> = (1..=6).map(numbered).collect();
+    let keys: Vec<&ConfigurationKey> = keys.iter().collect();
+    let (history, requests) = batches(2);
+    assert_eq!(history.snapshots(&keys).await.unwrap().len(), 6);
+    assert_eq!(requests.lock().unwrap().len(), MAX_BATCH_ATTEMPTS);
+    let (history, requests) = batches(1);
+    assert_eq!(history.snapshots(&keys).await.unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(requests.lock().unwrap().len(), MAX_BATCH_ATTEMPTS);
 }

@@ -105,6 +105,11 @@ pub(crate) fn json(operation: &'static str, value: &impl Serialize) -> Result<At
         .map_err(|error| PortError::internal(operation, error.to_string()))
 }
 
+/// The configuration that an item belongs to, as its hash key names it.
+pub(crate) fn read_run(item: &Item) -> Result<String, PortError> {
+    read_optional(item, attribute::RUN, |text| Some(text.to_owned()))?.ok_or_else(|| corrupt(attribute::RUN))
+}
+
 pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, PortError> {
     let lease_expires_at = match item.get(attribute::LEASE_EXPIRES_AT) {
         Some(_) => {

@@ -128,8 +128,11 @@ pub struct ExportConfiguration {
     pub start_from: Timestamp,
     pub connection: Connection,
     pub progress: ExportProgress,
-    /// Through when a person asked for a run that has not begun yet. No change of the configuration, and in no version of it.
+    /// Through when a run is to export that was requested and has not ended yet. No part of a version: requests and runs
+    /// store it at any time.
     pub requested_through: Option<Timestamp>,
+    /// Until when that run is taken to be in the queue.
+    pub requested_until: Option<Timestamp>,
     pub created_by: String,
     pub created_at: Timestamp,
     pub updated_by: String,
@@ -144,6 +147,18 @@ impl ExportConfiguration {
             Authentication::AssumedRole { role_arn } => Some(role_arn.as_str()),
             Authentication::AccessKey { .. } => self.user_arn.as_ref().map(UserArn::as_str),
         }
+    }
+
+    /// Returns whether a requested run is taken to be in the queue at `now`.
+    #[must_use]
+    pub fn has_pending_run(&self, now: Timestamp) -> bool {
+        self.requested_until.is_some_and(|until| now < until)
+    }
+
+    /// Everything received before it is exported, or is not to be.
+    #[must_use]
+    pub fn done_through(&self) -> Timestamp {
+        self.progress.exported_through.map_or(self.start_from, |through| through.max(self.start_from))
     }
 }
 

@@ -55,6 +55,7 @@ pub fn with_role() -> ExportConfiguration {
         connection: Connection::Success { checked_at: at },
         progress: ExportProgress::default(),
         requested_through: None,
+        requested_until: None,
         created_by: "user-1".to_owned(),
         created_at: at,
         updated_by: "user-1".to_owned(),

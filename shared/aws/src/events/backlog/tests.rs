@@ -63,42 +63,102 @@ fn stored(shard: u8, millisecond: u64, events: usize) -> Item {
     item::of_block(&tenant(), Shard::new(shard).unwrap(), &block, Duration::ZERO)
 }
 
+fn backlog(events: u64, oldest: Option<u64>, is_complete: bool) -> Backlog {
+    Backlog { events, oldest: oldest.map(|millisecond| block_id(millisecond).timestamp()), is_complete }
+}
+
 #[tokio::test]
 async fn all_shards_are_counted_from_the_first_block_on() {
     let mut items: Vec<Item> = (0..16_u8)
-        .flat_map(|shard| (0..5_u64).map(move |number| stored(shard, 100 * u64::from(shard) + number, 2)))
+        .flat_map(|shard| (0..3_u64).map(move |number| stored(shard, 100 * u64::from(shard) + number, 2)))
         .collect();
     let other = TenantId::parse("acme2").unwrap();
     items.push(item::of_block(&other, Shard::new(3).unwrap(), &block(block_id(5_000), 1_000), Duration::ZERO));
     let (counter, queries) = counter(items);
-    let count = async |first| counter.count_from(&tenant(), first).await.unwrap();
-    let all = Backlog { events: 160, oldest: Some(block_id(0).timestamp()), is_complete: true };
-    assert_eq!(count(block_id(0)).await, all);
-    assert_eq!(*queries.lock().unwrap(), 32, "two pages for each shard");
-    // The first block itself, and what was received after it.
-    let some = Backlog { events: 8 * 10 + 4, oldest: Some(block_id(703).timestamp()), is_complete: true };
-    assert_eq!(count(block_id(703)).await, some);
-    assert_eq!(count(block_id(1_505)).await, Backlog::EMPTY);
+    let firsts = [block_id(0), block_id(701), block_id(701), block_id(1_503), block_id(700)];
+    let backlogs = counter.count_from(&tenant(), &firsts).await.unwrap();
+    assert_eq!(
+        backlogs,
+        [
+            backlog(96, Some(0), true),
+            // The first block itself, and what was received after it.
+            backlog(8 * 6 + 4, Some(701), true),
+            backlog(8 * 6 + 4, Some(701), true),
+            backlog(0, None, true),
+            backlog(9 * 6, Some(700), true),
+        ]
+    );
+    assert_eq!(*queries.lock().unwrap(), 16, "one page for each shard, whatever is asked");
+    assert_eq!(counter.count_from(&tenant(), &[]).await.unwrap(), []);
+    assert_eq!(*queries.lock().unwrap(), 16);
 }
 
 #[tokio::test]
 async fn counting_ends_at_its_bound_and_says_so() {
-    let enough = PAGE_BLOCKS * MAX_PAGES_PER_SHARD;
     let items = |count: usize| (0..count as u64).map(|number| stored(7, number, 1)).collect::<Vec<_>>();
-    let (exact, _) = counter(items(enough));
-    assert!(exact.count_from(&tenant(), block_id(0)).await.unwrap().is_complete);
-    let (more, queries) = counter(items(10 * enough));
-    let backlog = more.count_from(&tenant(), block_id(0)).await.unwrap();
-    let bound = Backlog { events: enough as u64, oldest: Some(block_id(0).timestamp()), is_complete: false };
-    assert_eq!(backlog, bound);
-    assert_eq!(*queries.lock().unwrap(), MAX_PAGES_PER_SHARD + 15);
+    let (exact, _) = counter(items(PAGE_BLOCKS));
+    assert_eq!(exact.count_from(&tenant(), &[block_id(0)]).await.unwrap(), [backlog(3, Some(0), true)]);
+    let (more, queries) = counter(items(10 * PAGE_BLOCKS));
+    // The last that a page holds is still known.
+    let backlogs = more.count_from(&tenant(), &[block_id(0), block_id(2)]).await.unwrap();
+    assert_eq!(backlogs, [backlog(3, Some(0), false), backlog(1, Some(2), false)]);
+    assert_eq!(*queries.lock().unwrap(), 16);
+}
+
+/// One export that is far behind must not hide how the others stand.
+#[tokio::test]
+async fn what_begins_beyond_the_first_pass_is_counted_in_a_second_one() {
+    let mut items: Vec<Item> = (0..4_u8)
+        .flat_map(|shard| (0..100_u64).map(move |number| stored(shard, 10 * number + u64::from(shard), 1)))
+        .collect();
+    items.push(stored(9, 983, 5));
+    let (counter, queries) = counter(items);
+    let firsts = [block_id(0), block_id(980), block_id(991)];
+    let backlogs = counter.count_from(&tenant(), &firsts).await.unwrap();
+    // 980 to 983 and 990 to 993 are in the four shards.
+    assert_eq!(
+        backlogs,
+        [
+            // With those of the second pass: they were seen.
+            backlog(4 * 3 + 8 + 5, Some(0), false),
+            backlog(8 + 5, Some(980), true),
+            backlog(3, Some(991), true),
+        ]
+    );
+    assert_eq!(*queries.lock().unwrap(), MAX_PAGES);
+}
+
+#[tokio::test]
+async fn the_oldest_is_not_told_where_an_older_one_may_not_have_been_read() {
+    let mut items: Vec<Item> = (0..5_u8)
+        .flat_map(|shard| (0..100_u64).map(move |number| stored(shard, 10 * number + u64::from(shard), 1)))
+        .collect();
+    items.push(stored(9, 985, 5));
+    // Five shards go on: more than the pages that are left.
+    let (narrow, queries) = counter(items.clone());
+    let backlogs = narrow.count_from(&tenant(), &[block_id(0), block_id(980), block_id(2_000)]).await.unwrap();
+    assert_eq!(
+        backlogs,
+        [backlog(5 * 3 + 5, Some(0), false), backlog(5, None, false), backlog(0, None, false)],
+        "at least 5, and the oldest of them is not the one of shard 9"
+    );
+    assert_eq!(*queries.lock().unwrap(), 16);
+    // The same with pages left, where the second pass begins before the third backlog and doesn't reach it.
+    items.retain(|item| item[item::PARTITION] != AttributeValue::S("acme#04".to_owned()));
+    let (counter, queries) = counter(items);
+    let backlogs = counter.count_from(&tenant(), &[block_id(0), block_id(500), block_id(980)]).await.unwrap();
+    assert_eq!(
+        backlogs,
+        [backlog(12 + 12 + 5, Some(0), false), backlog(12 + 5, Some(500), false), backlog(5, None, false)]
+    );
+    assert_eq!(*queries.lock().unwrap(), MAX_PAGES);
 }
 
 #[tokio::test]
 async fn a_malformed_item_is_told() {
     let mut item = stored(7, 0, 1);
     item.remove(item::EVENT_COUNT);
-    let error = counter(vec![item]).0.count_from(&tenant(), block_id(0)).await.unwrap_err();
+    let error = counter(vec![item]).0.count_from(&tenant(), &[block_id(0)]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
     assert!(error.detail.contains("acme#07") && error.detail.contains("eventCount"), "{error}");
 }

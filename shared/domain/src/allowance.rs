@@ -1,0 +1,154 @@
+//! How much a tenant may ask for within a time, and how often the same is asked for at once.
+//!
+//! An allowance is counted in fixed periods: minutes and hours of UTC.
+
+use std::time::Duration;
+
+use crate::{configuration::ConfigurationId, time::Timestamp};
+
+/// Connection tests of one tenant within one minute. A test that hangs keeps a verifier for 18 s, so that one tenant can
+/// keep 9 of them busy and no more. Whoever sets an export up needs a few, and a script over all of a tenant's exports
+/// waits for the next minute.
+pub const CONNECTION_TESTS_PER_MINUTE: u32 = 30;
+
+/// Manual runs of one tenant within one minute. Bounds the writes and messages that a script can cause.
+pub const MANUAL_RUNS_PER_MINUTE: u32 = 10;
+
+/// Manual runs of one configuration within one hour. Each can become a window and so a digest of its own, and a customer
+/// who verifies an export reads all of them: see [`MAX_DIGESTS_OF_TEN_YEARS`].
+pub const CONFIGURATION_RUNS_PER_HOUR: u32 = 10;
+
+/// Countings of one tenant's backlog within one minute. Each reads up to 20 pages of 1 MB.
+pub const BACKLOG_COUNTS_PER_MINUTE: u32 = 6;
+
+/// How long a requested run is taken to be in the queue. Later, the next request queues another one: the first may be
+/// lost.
+pub const RUN_REQUEST_LIFETIME: Duration = Duration::from_mins(15);
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The shortest time between two scheduled runs of one configuration.
+const SHORTEST_INTERVAL_HOURS: u64 = 2;
+
+/// Hours of ten years with three leap days.
+const TEN_YEARS_HOURS: u64 = (10 * 365 + 3) * 24;
+
+/// The most runs that can begin a window of one configuration within ten years: all manual runs that its allowance
+/// grants, and a scheduled run every two hours. A run that a repaired connection starts exports through a boundary of
+/// the schedule, and so counts as the scheduled one.
+pub const MAX_DIGESTS_OF_TEN_YEARS: u64 =
+    TEN_YEARS_HOURS * CONFIGURATION_RUNS_PER_HOUR as u64 + TEN_YEARS_HOURS / SHORTEST_INTERVAL_HOURS;
+
+/// Something that a tenant may do so many times within a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Allowance {
+    ConnectionTests,
+    /// Manual runs of all of the tenant's configurations.
+    ManualRuns,
+    /// Manual runs of one configuration.
+    ConfigurationRuns(ConfigurationId),
+    BacklogCounts,
+}
+
+impl Allowance {
+    /// How often it is granted within one period.
+    #[must_use]
+    pub fn limit(self) -> u32 {
+        match self {
+            Self::ConnectionTests => CONNECTION_TESTS_PER_MINUTE,
+            Self::ManualRuns => MANUAL_RUNS_PER_MINUTE,
+            Self::ConfigurationRuns(_) => CONFIGURATION_RUNS_PER_HOUR,
+            Self::BacklogCounts => BACKLOG_COUNTS_PER_MINUTE,
+        }
+    }
+
+    #[must_use]
+    pub fn period(self) -> Duration {
+        match self {
+            Self::ConnectionTests | Self::ManualRuns | Self::BacklogCounts => MINUTE,
+            Self::ConfigurationRuns(_) => HOUR,
+        }
+    }
+
+    /// When the period of `now` began.
+    #[must_use]
+    pub fn period_start(self, now: Timestamp) -> Timestamp {
+        now.floor_to(self.period())
+    }
+
+    /// The name of the count of the period of `now` among all counts of a tenant.
+    #[must_use]
+    pub fn count_name(self, now: Timestamp) -> String {
+        let period = now.as_seconds() / self.period().as_secs();
+        match self {
+            Self::ConnectionTests => format!("tests#{period}"),
+            Self::ManualRuns => format!("runs#{period}"),
+            Self::ConfigurationRuns(configuration) => format!("runs#{configuration}#{period}"),
+            Self::BacklogCounts => format!("unexportedCounts#{period}"),
+        }
+    }
+
+    /// How long until the next period begins, in whole seconds; at least one.
+    #[must_use]
+    pub fn retry_after(self, now: Timestamp) -> Duration {
+        let passed = Duration::from_secs(now.saturating_since(self.period_start(now)).as_secs());
+        self.period().saturating_sub(passed)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{configuration::test_support::ID, interval::ExportInterval};
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn all() -> [Allowance; 4] {
+        let configuration = ConfigurationId::parse(ID).unwrap();
+        [
+            Allowance::ConnectionTests,
+            Allowance::ManualRuns,
+            Allowance::ConfigurationRuns(configuration),
+            Allowance::BacklogCounts,
+        ]
+    }
+
+    #[test]
+    fn each_period_of_each_allowance_has_its_own_count() {
+        let names: Vec<String> =
+            all().into_iter().map(|allowance| allowance.count_name(at("1970-01-01T02:01:59Z"))).collect();
+        assert_eq!(names, ["tests#121", "runs#121", &format!("runs#{ID}#2"), "unexportedCounts#121"]);
+        for allowance in all() {
+            let begin = allowance.period_start(at("2026-11-22T12:34:56.789Z"));
+            let end = begin.saturating_add(allowance.period());
+            let last = end.saturating_sub(Duration::from_millis(1));
+            let names = [begin, last, end].map(|time| allowance.count_name(time));
+            assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 2, "{names:?}");
+            assert_eq!((&names[0], names[1] == names[2]), (&names[1], false));
+        }
+        let other = Allowance::ConfigurationRuns(ConfigurationId::from_bytes([7; 16]));
+        assert!(!names.contains(&other.count_name(at("1970-01-01T02:01:59Z"))));
+    }
+
+    #[test]
+    fn the_next_period_is_at_most_one_period_away() {
+        for allowance in all() {
+            let begin = allowance.period_start(at("2026-11-22T12:34:56.789Z"));
+            assert_eq!(allowance.retry_after(begin), allowance.period());
+            let last = begin.saturating_add(allowance.period()).saturating_sub(Duration::from_millis(1));
+            assert_eq!(allowance.retry_after(last), Duration::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn no_interval_is_shorter_than_the_one_that_bounds_the_digests() {
+        let shortest = ExportInterval::ALL.into_iter().map(ExportInterval::duration).min().unwrap();
+        assert_eq!(shortest, Duration::from_hours(SHORTEST_INTERVAL_HOURS));
+    }
+}
