@@ -20,6 +20,9 @@ from local_stack import MARKER, Stack, wait_until
 
 # A schedule of the local stack fires each minute.
 SCHEDULE_TIMEOUT_SECONDS = 100
+MINUTE_SECONDS = 60
+# How long after the minute a firing and its runs have ended.
+FIRING_SECONDS = 10
 # Of the local stack, whatever the interval.
 SLOT_SECONDS = 10
 DATA_KEY = re.compile(
@@ -298,6 +301,31 @@ def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactor
         PolicyDocument=json.dumps(customer.account.export_policy()),
     )
     assert [event["id"] for event in customer.run_export(first + second)] == first + second
+
+
+@pytest.mark.requires("iam enforcement")
+def test_a_repaired_connection_starts_the_export_that_is_due(customers: CustomerFactory) -> None:
+    customer = customers.with_role(startFrom="earliest")
+    administrator = customer.tenant.administrator
+    iam = customer.account.client("iam")
+    iam.delete_role_policy(RoleName=customer.role_name, PolicyName="audit-export")
+    sent = customer.tenant.send(make_events(5))
+    failed = run_and_fail(customer)
+    assert failed["connectionError"]["code"] == "WRITE_DENIED"
+    # Schedules fire at the minute. After one that failed, only the test can start the export before the next one; what
+    # was sent lies before a boundary that has settled.
+    time.sleep(SLOT_SECONDS + SETTLE_SECONDS)
+    time.sleep(MINUTE_SECONDS - time.time() % MINUTE_SECONDS + FIRING_SECONDS)
+    assert customer.exported_ids() == []
+    iam.put_role_policy(
+        RoleName=customer.role_name,
+        PolicyName="audit-export",
+        PolicyDocument=json.dumps(customer.account.export_policy()),
+    )
+    assert administrator.get(customer.id)["connectionStatus"] == "FAILED"
+    assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
+    customer.wait_for(len(sent), timeout_seconds=MINUTE_SECONDS - 2 * FIRING_SECONDS)
+    assert customer.exported_ids() == sent
     wait_until(
         lambda: customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
         "the success to be told",

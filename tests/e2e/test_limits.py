@@ -11,8 +11,10 @@ from conftest import Customer, CustomerFactory, Tenant, make_events, to_lines
 
 from local_stack import REQUEST_TIMEOUT_SECONDS, GraphQlFailed
 
-# As MAX_TESTS_PER_MINUTE in shared/aws/src/test_allowance.rs.
+# As in shared/domain/src/allowance.rs.
 TESTS_PER_MINUTE = 30
+RUNS_PER_MINUTE = 10
+COUNTS_PER_MINUTE = 6
 MORE = 5
 CONCURRENCY = 8
 # A minute that ends in between counts anew; the next attempt begins in a fresh one.
@@ -50,6 +52,59 @@ def try_often(customer: Customer) -> Counter[str]:
 
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         return Counter(threads.map(outcome, range(TESTS_PER_MINUTE + MORE)))
+
+
+def test_runs_are_requested_so_often_in_a_minute_and_no_more(customers: CustomerFactory) -> None:
+    customer = customers.with_role(create_role=False)
+    administrator = customer.tenant.administrator
+    aliases = " ".join(
+        f'run{number}: runExportConfiguration(id: "{customer.id}") {{ id }}' for number in range(RUNS_PER_MINUTE)
+    )
+    for _ in range(ATTEMPTS):
+        began = minute()
+        answer = administrator.execute(f"mutation {{ {aliases} }}")
+        refused = None
+        try:
+            administrator.run(customer.id)
+        except GraphQlFailed as failure:
+            (refused,) = failure.errors
+        if minute() == began:
+            break
+        time.sleep(60 - time.time() % 60)
+    assert {run["id"] for run in answer.values()} == {customer.id}
+    assert refused is not None
+    assert refused["extensions"]["code"] == "TOO_MANY_RUNS"
+    assert 1 <= refused["extensions"]["retryAfterSeconds"] <= 60
+    # Another tenant is not held up.
+    other = customers.with_role(create_role=False)
+    assert other.tenant.administrator.run(other.id)["id"] == other.id
+
+
+def test_a_backlog_is_counted_so_often_in_a_minute_and_no_more(customers: CustomerFactory) -> None:
+    query = "{ getAllExportConfigurations { id backlog { events countedAt } } }"
+    for _ in range(ATTEMPTS):
+        began = minute()
+        customer = customers.with_role(create_role=False)
+        administrator = customer.tenant.administrator
+        # Each new configuration is one that no count includes.
+        answers = [administrator.execute(query)["getAllExportConfigurations"]]
+        for _ in range(COUNTS_PER_MINUTE - 1):
+            customers.with_role(tenant=customer.tenant, create_role=False)
+            answers.append(administrator.execute(query)["getAllExportConfigurations"])
+        customers.with_role(tenant=customer.tenant, create_role=False)
+        refused = None
+        try:
+            administrator.execute(query)
+        except GraphQlFailed as failure:
+            (refused,) = failure.errors
+        if minute() == began:
+            break
+        time.sleep(60 - time.time() % 60)
+    assert all(configuration["backlog"]["countedAt"] for answer in answers for configuration in answer)
+    assert refused is not None
+    assert refused["extensions"]["code"] == "TOO_MANY_COUNTS"
+    assert refused["path"] == ["getAllExportConfigurations", COUNTS_PER_MINUTE, "backlog"]
+    assert 1 <= refused["extensions"]["retryAfterSeconds"] <= 60
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:

@@ -258,7 +258,7 @@ impl Service {
         let through = now.saturating_sub(self.schedule.settle);
         match self.configurations.request_run(&key, through, now, (self.random)()).await? {
             RunRequestOutcome::Pending => Ok(configuration),
-            RunRequestOutcome::Gone => Err(ApiError::NotFound),
+            RunRequestOutcome::NotFound => Err(ApiError::NotFound),
             RunRequestOutcome::Queue => {
                 // The run that was in the queue has ended since.
                 if is_pending && let Err(refusal) = self.take(caller, of_configuration).await {
@@ -291,7 +291,7 @@ impl Service {
     async fn start(&self, key: &ConfigurationKey, through: Timestamp, now: Timestamp) -> Result<(), ApiError> {
         match self.configurations.request_run(key, through, now, (self.random)()).await? {
             RunRequestOutcome::Queue => self.queue_run(key.clone(), through).await,
-            RunRequestOutcome::Pending | RunRequestOutcome::Gone => Ok(()),
+            RunRequestOutcome::Pending | RunRequestOutcome::NotFound => Ok(()),
         }
     }
 
@@ -307,7 +307,7 @@ impl Service {
 
     /// Clears a request that has no message. If that fails, it ends by itself, after `RUN_REQUEST_LIFETIME`.
     async fn withdraw_request(&self, key: &ConfigurationKey) {
-        if let Err(error) = self.configurations.clear_run_request(key, Timestamp::MAX).await {
+        if let Err(error) = self.configurations.end_run_request(key, Timestamp::MAX).await {
             tracing::warn!(configuration_id = %key.configuration_id, %error, "a requested run could not be withdrawn");
         }
     }

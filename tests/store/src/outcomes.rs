@@ -120,11 +120,11 @@ async fn one_of_many_requests_at_once_is_queued_and_the_latest_is_kept() {
     assert!(loaded.has_pending_run(at(104)) && !loaded.has_pending_run(at(105).saturating_add(RUN_REQUEST_LIFETIME)));
 
     // An end of a run before the latest request leaves it; one through it clears it.
-    assert_eq!(table.clear_run_request(key, at(3)).await, Ok(Some(at(4))));
+    assert_eq!(table.end_run_request(key, at(3)).await, Ok(Some(at(4))));
     assert_eq!(table.load(key).await.unwrap().unwrap().requested_through, Some(at(4)));
-    assert_eq!(table.clear_run_request(key, at(4)).await, Ok(None));
+    assert_eq!(table.end_run_request(key, at(4)).await, Ok(None));
     assert_eq!(table.load(key).await.unwrap().as_ref(), Some(&configuration));
-    assert_eq!(table.clear_run_request(key, at(4)).await, Ok(None));
+    assert_eq!(table.end_run_request(key, at(4)).await, Ok(None));
 
     assert_eq!(table.request_run(key, at(5), at(110), 5).await, Ok(RunRequestOutcome::Queue));
     let after = at(111).saturating_add(RUN_REQUEST_LIFETIME);
@@ -144,8 +144,8 @@ async fn a_requested_run_outlives_a_change_and_not_the_configuration() {
     let loaded = table.load(key).await.unwrap().unwrap();
     assert_eq!((loaded.requested_through, loaded.enabled), (Some(now), false));
     store.editor().delete(&loaded, &author(), stamp()).await.unwrap();
-    assert_eq!(table.request_run(key, now, now, 7).await, Ok(RunRequestOutcome::Gone));
-    assert_eq!(table.clear_run_request(key, now).await, Ok(None));
+    assert_eq!(table.request_run(key, now, now, 7).await, Ok(RunRequestOutcome::NotFound));
+    assert_eq!(table.end_run_request(key, now).await, Ok(None));
     assert_eq!(table.load(key).await.unwrap(), None);
 }
 

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use aws::runs::SkipApprovalOutcome;
+use aws::{
+    configurations::{CreateAnswer, RunRequestOutcome},
+    runs::SkipApprovalOutcome,
+};
 use domain::{
     block::BlockId, circuit::Circuit, configuration::region::Region, export_run::RunTrigger,
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
-use export::ports::{KnownCorruptBlock, RegionCircuits, RunStore, ShareRequest, TenantShare, TenantShares};
+use export::ports::{
+    ConfigurationStore, KnownCorruptBlock, RegionCircuits, RunStore, ShareRequest, TenantShare, TenantShares,
+};
 use futures::future::join_all;
 
-use crate::support::{Store, settled};
+use crate::support::{Store, author, settled, stamp};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::parse("2026-11-22T00:00:00Z").unwrap().saturating_add(Duration::from_secs(seconds))
@@ -114,4 +119,37 @@ async fn only_what_was_found_corrupt_can_be_approved_to_be_left_out() {
     let known = |block, is_skip_approved| KnownCorruptBlock { block, is_skip_approved };
     assert_eq!(runs.corrupt_blocks(&tenant).await, Ok(vec![known(block(1), true), known(block(2), false)]));
     assert_eq!(runs.corrupt_blocks(&Store::new().key().tenant_id).await, Ok(Vec::new()), "another tenant");
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn a_run_is_asked_for_once_until_it_is_answered_or_lost() {
+    let store = Store::new();
+    let configuration = store.configuration();
+    let key = configuration.key.clone();
+    let created = store.editor().create(&configuration, None, &author(), stamp()).await.unwrap();
+    assert_eq!(created, CreateAnswer::Created);
+    let table = store.configurations();
+    let request =
+        async |through: u64, now: u64| table.request_run(&key, at(through), at(now), u128::from(now)).await.unwrap();
+    let through = async || table.load(&key).await.unwrap().unwrap().requested_through;
+    assert_eq!(through().await, None);
+    assert_eq!(request(0, 0).await, RunRequestOutcome::Queue);
+    assert_eq!(request(5, 5).await, RunRequestOutcome::Pending);
+    assert_eq!(through().await, Some(at(5)), "the one message will do for both");
+    assert_eq!(request(3, 6).await, RunRequestOutcome::Pending, "it came late");
+    assert_eq!(through().await, Some(at(5)));
+
+    table.clear_run_request(&key, at(4)).await.unwrap();
+    assert_eq!(through().await, Some(at(5)), "nobody has answered that one");
+    table.clear_run_request(&key, at(5)).await.unwrap();
+    assert_eq!(through().await, None);
+    table.clear_run_request(&key, at(5)).await.unwrap();
+    assert_eq!(request(10, 10).await, RunRequestOutcome::Queue);
+    assert_eq!(request(909, 909).await, RunRequestOutcome::Pending);
+    assert_eq!(request(910, 910).await, RunRequestOutcome::Queue, "the message may be lost");
+
+    let gone = Store::new().key();
+    assert_eq!(table.request_run(&gone, at(0), at(0), 0).await, Ok(RunRequestOutcome::NotFound));
+    assert_eq!(table.load(&gone).await, Ok(None), "nothing was made");
 }

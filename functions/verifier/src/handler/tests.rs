@@ -117,7 +117,11 @@ impl ConfigurationStore for Table {
         unreachable!("a test is no run")
     }
 
-    async fn clear_run_request(&self, _key: &ConfigurationKey, _through: Timestamp) -> Result<(), PortError> {
+    async fn clear_run_request(
+        &self,
+        _key: &ConfigurationKey,
+        _through: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError> {
         unreachable!("a test is no run")
     }
 }

@@ -231,7 +231,7 @@ impl ConfigurationStore for ConfigurationTable {
         key: &ConfigurationKey,
         through: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
-        Self::clear_run_request(self, key, through).await
+        self.end_run_request(key, through).await
     }
 }
 

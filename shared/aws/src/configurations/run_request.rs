@@ -27,7 +27,7 @@ pub enum RunRequestOutcome {
     /// Nothing: the run in the queue exports through the requested time as well.
     Pending,
     /// Nothing: the configuration was deleted.
-    Gone,
+    NotFound,
 }
 
 impl ConfigurationTable {
@@ -61,7 +61,7 @@ impl ConfigurationTable {
                 .expression_attribute_values(":now", number(now.as_seconds()));
             let Some(found) = refused(operation, queue).await? else { return Ok(RunRequestOutcome::Queue) };
             if found.is_empty() {
-                return Ok(RunRequestOutcome::Gone);
+                return Ok(RunRequestOutcome::NotFound);
             }
             // The answer to an earlier attempt of the same write was lost.
             if found.get(attribute::REQUEST_TOKEN) == Some(&text(&token)) {
@@ -92,7 +92,7 @@ impl ConfigurationTable {
     ///
     /// # Errors
     /// Transient or internal.
-    pub async fn clear_run_request(
+    pub async fn end_run_request(
         &self,
         key: &ConfigurationKey,
         through: Timestamp,

@@ -832,12 +832,12 @@ async fn a_run_clears_what_it_exported_and_leaves_what_was_requested_meanwhile()
     let (table, item) = over(item::write(&full()));
     table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
     table.request_run(&key(), at_hour(4), at_minute(1), 1).await.unwrap();
-    assert_eq!(table.clear_run_request(&key(), at_hour(3)).await.unwrap(), Some(at_hour(4)));
+    assert_eq!(table.end_run_request(&key(), at_hour(3)).await.unwrap(), Some(at_hour(4)));
     assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
-    assert_eq!(table.clear_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
     assert_eq!(*item.lock().unwrap(), item::write(&full()));
     // Nothing is there to be cleared.
-    assert_eq!(table.clear_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
     assert_eq!(table.request_run(&key(), at_hour(5), at_minute(2), 2).await.unwrap(), RunRequestOutcome::Queue);
 }
 
@@ -845,8 +845,8 @@ async fn a_run_clears_what_it_exported_and_leaves_what_was_requested_meanwhile()
 async fn no_run_is_requested_of_what_was_deleted() {
     let (table, item) = over(Item::new());
     let outcome = table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
-    assert_eq!(outcome, RunRequestOutcome::Gone);
-    assert_eq!(table.clear_run_request(&key(), at_hour(2)).await.unwrap(), None);
+    assert_eq!(outcome, RunRequestOutcome::NotFound);
+    assert_eq!(table.end_run_request(&key(), at_hour(2)).await.unwrap(), None);
     assert_eq!(*item.lock().unwrap(), Item::new(), "nothing brings it back");
 }
 
