@@ -34,9 +34,9 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// One for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 11.0;
+const ALARMS: f64 = 9.0;
 /// Those of the metric filters.
-const FILTER_METRICS: f64 = 7.0;
+const FILTER_METRICS: f64 = 5.0;
 /// API Gateway's detailed ones of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 2.0 * 5.0;
 /// Queues that start functions.
