@@ -188,6 +188,8 @@ mod tests {
             ("200 OK", "CONFLICT", r#","currentVersion":7"#),
             ("200 OK", "NEW_ACCESS_KEY_REFUSED", refused),
             ("200 OK", "TOO_MANY_TESTS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TOO_MANY_RUNS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TOO_MANY_COUNTS", r#","retryAfterSeconds":12"#),
             ("200 OK", "TRY_AGAIN", ""),
             ("426 Upgrade Required", "UPGRADE_REQUIRED", r#","minimumVersion":"9.1.0""#),
             ("401 Unauthorized", "UNAUTHENTICATED", ""),
