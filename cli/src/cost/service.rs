@@ -498,17 +498,17 @@ mod tests {
         assert_near(quantity(&bill, Part::Storage, &price::DYNAMODB_POINT_IN_TIME_RECOVERY), gigabytes);
     }
 
-    /// All 16 shards are asked; the configuration, and the intents.
+    /// All 16 shards are asked; the configuration, the intents, the retentions, the circuit and the corrupt blocks.
     #[test]
     fn a_run_without_events() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 0));
         assert_near(run.queries, 16.0);
         assert_near(run.objects, 0.0);
-        assert_near(run.read_units, 16.0 + 1.0 + 1.0);
+        assert_near(run.read_units, 16.0 + 1.0 + 1.0 + 3.0);
         // Lease, report, release; the window; the digest and the end, each with its check of the state.
-        assert_near(run.write_units, 3.0 + 2.0 + (4.0 + 2.0) + (4.0 + 2.0));
+        assert_near(run.write_units, 3.0 + 2.0 + (4.0 + 2.0) + (4.0 + 2.0) + 2.0);
         assert_near(run.puts(), 2.0);
-        assert_near(run.dynamodb_requests(), 24.0);
+        assert_near(run.dynamodb_requests(), 29.0);
     }
 
     /// One request of 100 events: one shard has a page of 3 units, as the model has it four of one.

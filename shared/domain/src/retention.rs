@@ -180,7 +180,8 @@ mod tests {
         /// writer had, which may have switched up to a day before or after the runs saw it.
         #[test]
         fn the_floor_is_monotone_and_safe(
-            changes in prop::collection::vec((1_u64..40, 7_u32..60, 0_i64..=1), 1..6),
+            // Long enough for a run to see each.
+            changes in prop::collection::vec((7_u64..40, 7_u32..60, 0_i64..=1), 1..6),
             unseen in 0_u64..5,
         ) {
             let mut retention_of_day = Vec::new();

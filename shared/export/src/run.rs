@@ -201,7 +201,7 @@ where
         }
         let is_answered =
             matches!(outcome, Ok(RunOutcome::Exported(_) | RunOutcome::LeftToAnother | RunOutcome::Refused { .. }));
-        if !is_answered || asked_through.is_none() {
+        if !is_answered || configuration.requested_through.is_none() {
             return outcome;
         }
         match self.configurations.clear_run_request(&request.key, through).await {
