@@ -83,7 +83,9 @@ async fn play(disturbance: Disturbance, protection: Protection) -> Option<Durati
     let world = World::new(0, bug, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
     world.lock().weather = Weather::default();
     let others: Vec<ConfigurationKey> = (0..OTHERS).filter_map(|number| create_configuration(&world, number)).collect();
-    others.iter().for_each(|key| store_blocks(&world, key, BLOCKS));
+    for key in &others {
+        store_blocks(&world, key, BLOCKS);
+    }
     let disturbing = disturb(&world, disturbance)?;
     {
         let mut state = world.lock();
@@ -148,7 +150,9 @@ async fn serve(world: &Arc<World>, queue: Vec<Queued>, max_runs: u32, others: us
         sleep(Duration::from_millis(100)).await;
     }
     let is_done = lock().1 == 0;
-    slots.iter().for_each(tokio::task::JoinHandle::abort);
+    for slot in &slots {
+        slot.abort();
+    }
     is_done.then(|| started_at.elapsed())
 }
 

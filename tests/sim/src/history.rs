@@ -95,6 +95,7 @@ pub struct Verdict {
 }
 
 /// What one history is about.
+#[expect(clippy::struct_excessive_bools, reason = "what happens in a history is drawn one by one")]
 #[derive(Clone, Copy, Debug)]
 struct Scenario {
     settle: Duration,
