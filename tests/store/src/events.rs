@@ -267,15 +267,15 @@ async fn what_waits_is_counted_over_all_shards() {
     let store = Store::new();
     assert_eq!((store.backlog().await.events, store.backlog().await.oldest), (0, None));
     let oldest = store.blocks(1);
-    for (number, blocks) in [(15, oldest.clone()), (0, store.blocks(3)), (7, store.largest_blocks(4))] {
+    for (number, blocks) in [(15, oldest.clone()), (0, store.blocks(3)), (7, store.largest_blocks(2))] {
         assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
     }
     let backlog = store.backlog().await;
-    assert_eq!((backlog.events, backlog.is_complete), (2 + 6 + 4, true));
+    assert_eq!((backlog.events, backlog.is_complete), (2 + 6 + 2, true));
     assert_eq!(backlog.oldest, Some(oldest[0].id.timestamp()));
 }
 
-/// A page ends by what was looked at, not by what is answered: counting a large backlog ends at its bound.
+/// A page ends by what was looked at, not by what is answered: a backlog that is larger than one is counted in part.
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn counting_ends_at_its_bound() {
@@ -285,5 +285,5 @@ async fn counting_ends_at_its_bound() {
     }
     let backlog = store.backlog().await;
     assert!(!backlog.is_complete, "all of {} MB were looked at", 20 * MAX_BLOCK_RAW_LENGTH / MEGABYTE);
-    assert!((8..20).contains(&backlog.events), "{backlog:?}");
+    assert!((2..8).contains(&backlog.events), "{backlog:?}");
 }
