@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
+from conftest import ROLE_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
 from runtime_api import Answer, Exporter, Invocation, Moment
 
 from local_stack import CustomerAccount, Stack
@@ -185,7 +185,7 @@ def test_an_exporter_killed_at_random_moments(
     stored = send(stack, command, tenant, tmp_path)
     tell(began, f"{EVENTS:,} events are stored")
 
-    account = customers.account(KEY_ACCOUNT)
+    account = customers.account(ROLE_ACCOUNT)
     account.s3.put_bucket_versioning(Bucket=account.bucket, VersioningConfiguration={"Status": "Enabled"})
     verifier = Verifier.create(stack, command, tmp_path)
     log = tmp_path / "exporter.log"
@@ -193,7 +193,9 @@ def test_an_exporter_killed_at_random_moments(
     with contextlib.ExitStack() as stack_of_configurations:
 
         def customer(path: str) -> Customer:
-            made = customers.with_access_key(
+            # With a role: a connection that is tested as it is created would start the export that is due, on the stack's
+            # own exporter.
+            made = customers.with_role(
                 tenant=tenant, account=replace(account, path=path), interval="EVERY_24_HOURS", startFrom="earliest"
             )
             # The schedule, when it goes on, shall find none of them.
