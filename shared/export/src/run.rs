@@ -76,8 +76,8 @@ pub struct EngineSettings {
 pub enum RunOutcome {
     /// Windows that are now in the bucket, oldest first; none: all that was asked for had been exported before.
     Exported(Vec<RunRecord>),
-    /// The slice is over, or a person asked for more meanwhile. `next` goes on where it ended and has to be queued; `None`: the request has had as many slices as it
-    /// may have, and the rest is for the next slot.
+    /// The slice is over, or a person asked for more meanwhile. `next` goes on where it ended and has to be queued; `None`:
+    /// the request has had as many slices as it may have, and the rest is for the next slot.
     Paused { windows: Vec<RunRecord>, next: Option<RunRequest> },
     /// Nothing was done, and the request has to be queued again, to come back later: the tenant has no free share of the
     /// runs, or the Region does not answer.
@@ -551,7 +551,8 @@ where
         }
     }
 
-    /// Tells the other runs that the Region did not answer. A failure to do so is only logged: they find out by themselves.
+    /// Notes for the other runs that the Region did not answer. A failure to do so is only logged: they find out by
+    /// themselves.
     async fn note_unreachable(&self, configuration: &ExportConfiguration) {
         let (region, tenant) = (&configuration.destination.region, &configuration.key.tenant_id);
         for _ in 0..MAX_SHARED_CHANGES {
@@ -570,7 +571,8 @@ where
         }
     }
 
-    /// Closes the circuit of a Region that answered. A failure to do so is only logged: the next run that gets an answer does it.
+    /// Closes the circuit of a Region that answered. A failure to do so is only logged: the next run that gets an answer
+    /// does it.
     async fn note_reached(&self, configuration: &ExportConfiguration, progress: &mut Progress) {
         if !std::mem::take(&mut progress.is_region_suspected) {
             return;

@@ -54,7 +54,8 @@ pub enum Uploaded {
 }
 
 impl Uploaded {
-    /// Raises an alarm if an object was there that no request of ours can have written. For the first attempt that is known of.
+    /// Raises an alarm if an object was there that no request of ours can have written. For the first attempt that is known
+    /// of.
     pub(crate) fn alarm_if_foreign(self, configuration: &ConfigurationKey, key: &str) {
         if let Self::Existed { was_repeated: false } = self {
             let (tenant, configuration) = (&configuration.tenant_id, &configuration.configuration_id);

@@ -11,14 +11,14 @@ use domain::{
     gzip::EncoderVersion,
     time::Timestamp,
 };
-use export::run::{DeferralReason, EngineSettings, ExportEngine, RunOutcome};
+use export::run::{DeferralReason, RunOutcome};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     bug::KnownBug,
     faults::Weather,
-    history::{INTERVAL, LONG_RETENTION, ORIGIN, create_configuration, in_simulated_time},
-    large::store_blocks,
+    history::{INTERVAL, ORIGIN, create_configuration, in_simulated_time},
+    large::{invoke_with, store_blocks},
     ports::{Ports, Release},
     world::World,
 };
@@ -32,6 +32,12 @@ const BLOCKS: u64 = 12;
 
 /// How long a request to a bucket takes: an export of a tenant takes about a minute.
 const BUCKET_LATENCY: Duration = Duration::from_secs(4);
+
+/// Sizes that make an object of each block.
+const RELEASE: Release = Release {
+    encoder_version: EncoderVersion::CURRENT,
+    limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS },
+};
 
 /// All configurations that a tenant may have, each with a role that can't be assumed.
 const FLOOD: u64 = 100;
@@ -174,7 +180,8 @@ async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize
         };
         number += 1;
         message.tries += 1;
-        let outcome = invoke(&world, &message.request, max_runs, &format!("slot-{slot}-{number}")).await;
+        let ports = Ports::new(&world, Duration::ZERO, RELEASE);
+        let outcome = invoke_with(&ports, &message.request, max_runs, &format!("slot-{slot}-{number}")).await;
         let mut queue = lock();
         match outcome {
             Ok(RunOutcome::Deferred { reason, next }) => {
@@ -196,35 +203,4 @@ async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize
             }
         }
     }
-}
-
-async fn invoke(
-    world: &Arc<World>,
-    request: &RunRequest,
-    max_runs_per_tenant: u32,
-    holder: &str,
-) -> Result<RunOutcome, export::ports::PortError> {
-    let limits =
-        PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS };
-    let ports = Ports::new(world, Duration::ZERO, Release { encoder_version: EncoderVersion::CURRENT, limits });
-    let engine = ExportEngine {
-        configurations: &ports,
-        runs: &ports,
-        blocks: &ports,
-        connector: &ports,
-        signer: &ports,
-        clock: &ports,
-        settings: EngineSettings {
-            settle: MIN_SETTLE,
-            retention: LONG_RETENTION,
-            grace: LONG_RETENTION,
-            deploy_margin: Duration::ZERO,
-            max_runs_per_tenant,
-            encoder_version: EncoderVersion::CURRENT,
-            limits,
-        },
-        holder,
-        deadline: world.now().saturating_add(Duration::from_mins(12)),
-    };
-    engine.run(request).await
 }

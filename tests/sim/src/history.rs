@@ -66,7 +66,7 @@ const DEPLOY: Duration = Duration::from_mins(10);
 const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 
 /// How many runs of a tenant and trigger may go on at the same time.
-const RUNS_PER_TENANT: u32 = 2;
+pub(crate) const RUNS_PER_TENANT: u32 = 2;
 
 /// How long a run waits that was deferred.
 const DEFERRAL: Duration = Duration::from_secs(15);

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::{
     check::{self, Question},
     faults::Weather,
-    history::{INTERVAL, LONG_RETENTION, ORIGIN, Verdict, create_configuration, in_simulated_time},
+    history::{INTERVAL, LONG_RETENTION, ORIGIN, RUNS_PER_TENANT, Verdict, create_configuration, in_simulated_time},
     ports::{Ports, Release},
     world::World,
 };
@@ -83,6 +83,16 @@ async fn play(blocks: u64) -> Large {
 
 /// One invocation of the exporter, in good weather.
 pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> Result<RunOutcome, PortError> {
+    invoke_with(ports, request, RUNS_PER_TENANT, &format!("invocation-{number}")).await
+}
+
+/// The same with so many shares for a tenant, and under a name of the invocation.
+pub(crate) async fn invoke_with(
+    ports: &Ports,
+    request: &RunRequest,
+    max_runs_per_tenant: u32,
+    holder: &str,
+) -> Result<RunOutcome, PortError> {
     let engine = ExportEngine {
         configurations: ports,
         runs: ports,
@@ -94,12 +104,12 @@ pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> 
             settle: MIN_SETTLE,
             retention: LONG_RETENTION,
             deploy_margin: Duration::ZERO,
-            max_runs_per_tenant: 2,
+            max_runs_per_tenant,
             grace: LONG_RETENTION,
             encoder_version: ports.release.encoder_version,
             limits: ports.release.limits,
         },
-        holder: &format!("invocation-{number}"),
+        holder,
         deadline: ports.world.now().saturating_add(Duration::from_mins(12)),
     };
     engine.run(request).await

@@ -96,7 +96,7 @@ async fn run(world: &World, id: &str) -> Value {
     call(world, "acme", "runExportConfiguration", id).await
 }
 
-/// The time to wait that a refusal tells.
+/// The time to wait that a refusal names.
 fn retry_after(answer: &Value) -> u64 {
     answer["errors"][0]["extensions"]["retryAfterSeconds"].as_u64().unwrap()
 }

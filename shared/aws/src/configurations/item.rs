@@ -57,7 +57,7 @@ pub(super) mod attribute {
     pub(crate) const REQUESTED_THROUGH: &str = "requestedThrough";
     /// Seconds since the epoch: until then the run is taken to be in the queue.
     pub(crate) const REQUESTED_UNTIL: &str = "requestedUntil";
-    /// Tells a request apart from the others.
+    /// Distinguishes a request from the others.
     pub(crate) const REQUEST_TOKEN: &str = "requestToken";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";

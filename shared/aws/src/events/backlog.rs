@@ -138,7 +138,7 @@ fn second_pass(pages: &[Page], firsts: &[BlockId]) -> Option<(BlockId, Vec<Shard
 }
 
 /// The backlog from `first` on, as far as `pages` show it. What is beyond the end of a page is not counted, so `events` is a
-/// lower bound; `oldest` is told only if no event that was not read can be older.
+/// lower bound; `oldest` is given only if no event that was not read can be older.
 fn backlog_from(pages: &[Page], first: BlockId) -> Backlog {
     let mut backlog = Backlog { events: 0, oldest: None, is_complete: true };
     let mut is_oldest_known = true;

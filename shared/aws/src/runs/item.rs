@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use domain::{
     block::BlockId,
-    configuration::ConfigurationKey,
     export_job::{Intent, RunSnapshot},
     export_run::{RunState, WindowId},
     time::Timestamp,
@@ -79,8 +78,9 @@ pub(crate) fn job_name(sequence: u64) -> String {
     format!("{JOB_PREFIX}{sequence:010}")
 }
 
-pub(crate) fn key(configuration: &ConfigurationKey, name: &str) -> Item {
-    with_attributes(Item::new(), [(attribute::RUN, text(configuration)), (attribute::ITEM, text(name))])
+/// The key of an item; the partition is a configuration's, or one of what runs share.
+pub(crate) fn key<P: ToString + ?Sized>(partition: &P, name: &str) -> Item {
+    with_attributes(Item::new(), [(attribute::RUN, text(partition)), (attribute::ITEM, text(name))])
 }
 
 pub(crate) fn with_attributes(

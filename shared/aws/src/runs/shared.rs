@@ -1,7 +1,7 @@
 //! What runs of all tenants share: the history of retentions, the shares of tenants, the circuits of Regions, and the blocks
 //! that were found corrupt. Each has a partition of its own, whose name is no configuration's: those are `<tenant>#<id>`.
 
-use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError};
+use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError};
 use domain::{
     block::BlockId, circuit::Circuit, configuration::region::Region, export_run::RunTrigger,
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
@@ -10,7 +10,8 @@ use export::ports::{KnownCorruptBlock, PortError, RegionCircuits, ShareRequest, 
 
 use super::{
     RunTable,
-    item::{self, Item, attribute, json, number, text},
+    item::{self, Item, attribute, json, key, number, text},
+    refused_update,
 };
 use crate::error::port_error;
 
@@ -20,10 +21,6 @@ const CIRCUIT_ITEM: &str = "circuit";
 
 /// The most corrupt blocks of a tenant that are read: with at most 200 bytes each they fit into one page.
 const MAX_CORRUPT_BLOCKS: i32 = 1_000;
-
-fn key(partition: &str, name: &str) -> Item {
-    item::with_attributes(Item::new(), [(attribute::RUN, text(partition)), (attribute::ITEM, text(name))])
-}
 
 fn region_partition(region: &Region) -> String {
     format!("region#{region}")
@@ -179,14 +176,10 @@ impl RunTable {
             .expression_attribute_values(":reason", text(reason));
         match update.send().await {
             Ok(_) => Ok(SkipApprovalOutcome::Approved),
-            Err(error) if is_refused(error.as_service_error()) => Ok(SkipApprovalOutcome::NotFound),
+            Err(error) if refused_update(&error).is_some() => Ok(SkipApprovalOutcome::NotFound),
             Err(error) => Err(port_error("dynamodb:UpdateItem (approve skip)", &error)),
         }
     }
-}
-
-fn is_refused(error: Option<&UpdateItemError>) -> bool {
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 impl TenantShares for RunTable {
@@ -215,7 +208,7 @@ impl TenantShares for RunTable {
                 .expression_attribute_values(":now", number(request.now.as_millis()));
             match update.send().await {
                 Ok(_) => return Ok(Some(share)),
-                Err(error) if is_refused(error.as_service_error()) => {}
+                Err(error) if refused_update(&error).is_some() => {}
                 Err(error) => return Err(port_error("dynamodb:UpdateItem (take share)", &error)),
             }
         }
@@ -238,7 +231,7 @@ impl TenantShares for RunTable {
             .expression_attribute_values(":expires_at", number(expires_at.as_seconds()));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if is_refused(error.as_service_error()) => Ok(()),
+            Err(error) if refused_update(&error).is_some() => Ok(()),
             Err(error) => Err(port_error("dynamodb:UpdateItem (renew share)", &error)),
         }
     }
@@ -328,7 +321,7 @@ impl RegionCircuits for RunTable {
                 };
                 match update.send().await {
                     Ok(_) => false,
-                    Err(error) if is_refused(error.as_service_error()) => true,
+                    Err(error) if refused_update(&error).is_some() => true,
                     Err(error) => return Err(port_error(operation, &error)),
                 }
             }
