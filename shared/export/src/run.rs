@@ -177,6 +177,10 @@ where
             return Ok(RunOutcome::NotWanted);
         };
         if !configuration.enabled {
+            // Who asks again once it is enabled finds no run pending that has no message any more.
+            if let Some(asked) = configuration.requested_through {
+                self.clear_run_request(&configuration, asked).await;
+            }
             return Ok(RunOutcome::NotWanted);
         }
         let share_request = ShareRequest {
@@ -204,15 +208,21 @@ where
         if !is_answered || configuration.requested_through.is_none() {
             return outcome;
         }
-        match self.configurations.clear_run_request(&request.key, through).await {
-            Ok(None) => outcome,
+        match self.clear_run_request(&configuration, through).await {
+            None => outcome,
             // Its message was this one's.
-            Ok(Some(later)) => outcome.map(|outcome| outcome.followed_by(&request, later)),
-            Err(error) => {
-                tracing::warn!(%error, "the request for a run was not cleared; it expires");
-                outcome
-            }
+            Some(later) => outcome.map(|outcome| outcome.followed_by(&request, later)),
         }
+    }
+
+    /// Clears the request for a run up to `through`. Returns through when a later one was made meanwhile. A failure is only
+    /// logged: the request expires.
+    async fn clear_run_request(&self, configuration: &ExportConfiguration, through: Timestamp) -> Option<Timestamp> {
+        let cleared = self.configurations.clear_run_request(&configuration.key, through).await;
+        cleared.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the request for a run was not cleared; it expires");
+            None
+        })
     }
 
     async fn run_in_share(

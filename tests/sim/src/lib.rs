@@ -9,6 +9,7 @@
 pub mod bug;
 pub mod check;
 mod corrupt;
+mod disabled;
 mod fair;
 mod faults;
 mod history;
@@ -20,6 +21,7 @@ mod upgrade;
 mod world;
 
 pub use corrupt::{Corrupt, Corruption, run_corrupt};
+pub use disabled::run_disabled;
 pub use fair::{Disturbance, Protection, run_fair};
 pub use history::{Verdict, run};
 pub use large::{Large, run_large};

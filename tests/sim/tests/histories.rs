@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use domain::gzip::EncoderVersion;
 use export::{MAX_PAGES, run::RunOutcome};
 use simulation::{
-    Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_fair, run_large, run_many, run_upgrade,
+    Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_disabled, run_fair, run_large, run_many,
+    run_upgrade,
 };
 
 /// Histories of one test run; `make sim` plays more.
@@ -120,6 +121,11 @@ fn neither_a_flood_nor_a_silent_region_delays_the_others() {
         assert!(with <= 1.2 * alone, "{disturbance:?}: {with} s instead of {alone} s");
         assert!(without > 1.2 * alone, "{disturbance:?} needs no protection: {without} s instead of {alone} s");
     }
+}
+
+#[test]
+fn what_was_asked_for_is_not_pending_once_its_message_is_gone() {
+    assert_eq!(run_disabled(), Some((RunOutcome::NotWanted, None)));
 }
 
 #[test]
