@@ -23,7 +23,7 @@ from settings import ROOT
 
 BINARY = ROOT / ".aws-sam" / "build" / "ExporterFunction" / "bootstrap"
 # Of the real function: a slice ends three minutes before.
-INVOCATION_SECONDS = 900
+INVOCATION_SECONDS = 360
 ROOT_PATH = "/2018-06-01/runtime"
 MAX_ANSWER_BYTES = 6 * 1024 * 1024
 # Between two looks at whether the server has to end; the default of half a second would be most of a test.

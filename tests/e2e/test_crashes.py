@@ -28,7 +28,7 @@ import pytest
 from conftest import ROLE_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
 from runtime_api import Answer, Exporter, Invocation, Moment
 
-from local_stack import CustomerAccount, Stack
+from local_stack import CustomerAccount, Stack, account_root
 from verification import COMPLETE, Verifier
 
 EVENTS = 200_000
@@ -51,6 +51,11 @@ OVERTIME = 1.1
 # A request and its answer take a few milliseconds.
 MAX_DELAY_SECONDS = 0.01
 IN_PEACE = Moment(RUN_SECONDS)
+# Of a process that was killed, until another one gets its message.
+WORST_SILENCE_SECONDS = 120
+# By then a run has hidden its message and holds the lease.
+REQUESTS_BEFORE_KILL = 8
+LONG_POLL_SECONDS = 5
 ANSWERED = Answer("response", {"batchItemFailures": []})
 
 Items = dict[str, dict[str, Any]]
@@ -231,6 +236,68 @@ def test_an_exporter_killed_at_random_moments(
     # The process's own words are answers too.
     record.answers.append(log.read_text())
     tell(began, "everything is exactly right")
+
+
+@pytest.mark.timeout(TEST_SECONDS)
+def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
+    stack: Stack, customers: CustomerFactory, record: Record, tmp_path: Path, schedule_stands_still: None
+) -> None:
+    customer = customers.with_role(interval="EVERY_24_HOURS", startFrom="earliest")
+    # A queue like that of the stack, but without its exporter: what is received here is for this test's process alone.
+    sqs = stack.client("sqs")
+    deployed = sqs.get_queue_attributes(QueueUrl=stack.queues["runs"], AttributeNames=["VisibilityTimeout"])
+    hidden = deployed["Attributes"]["VisibilityTimeout"]
+    assert int(hidden) > WORST_SILENCE_SECONDS
+    queue = sqs.create_queue(QueueName=f"killed-{uuid.uuid4()}", Attributes={"VisibilityTimeout": hidden})["QueueUrl"]
+    try:
+        time.sleep(SETTLE_SECONDS)
+        through = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=SETTLE_SECONDS)
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(customer.run_request(timestamp(through))))
+        log = tmp_path / "exporter.log"
+        # The role may change messages of the stack's own queues only.
+        root = account_root(stack.account)
+        credentials = {"AWS_ACCESS_KEY_ID": root.access_key_id, "AWS_SECRET_ACCESS_KEY": root.secret_access_key}
+        exporter = Exporter.deployed(stack, log)
+        environment = exporter.environment | credentials | {"MANUAL_RUN_QUEUE_URL": queue}
+        environment.pop("AWS_SESSION_TOKEN")
+        exporter = replace(exporter, environment=environment)
+
+        first = receive(sqs, queue, 0)
+        answer, _ = exporter.invoke(Invocation(str(uuid.uuid4()), first), Moment(RUN_SECONDS, REQUESTS_BEFORE_KILL))
+        killed = time.monotonic()
+        items = Crashes(stack, exporter, random.Random()).items(customer)
+        assert answer is None and is_leased(items), (answer, items)
+
+        second = receive(sqs, queue, WORST_SILENCE_SECONDS)
+        assert time.monotonic() - killed <= WORST_SILENCE_SECONDS
+        assert second["Records"][0]["messageId"] == first["Records"][0]["messageId"]
+        # The lease has expired by then: the run goes on at once.
+        answer, _ = exporter.invoke(Invocation(str(uuid.uuid4()), second), IN_PEACE)
+        assert answer == ANSWERED, answer
+        text = log.read_text()
+        assert '"alarm":"RUN_CRASHED"' in text
+        record.answers.append(text)
+    finally:
+        sqs.delete_queue(QueueUrl=queue)
+
+
+def receive(sqs: Any, queue: str, seconds: float) -> dict[str, Any]:
+    """The next message, as Lambda hands it to the function; waits so long for it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = sqs.receive_message(
+            QueueUrl=queue, WaitTimeSeconds=LONG_POLL_SECONDS, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+        ).get("Messages", [])
+        if found:
+            [message] = found
+            batch = as_batch(json.loads(message["Body"]))
+            batch["Records"][0] |= {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "attributes": message["Attributes"],
+            }
+            return batch
+        assert time.monotonic() < deadline, f"no message in {seconds} s"
 
 
 def tell(began: float, text: str) -> None:

@@ -70,6 +70,28 @@ def test_an_untouched_export_is_complete(exported: Customer, verifier: Verifier,
         assert report["objects"]["events"] == WINDOWS * EVENTS_OF_A_WINDOW + EVENTS_OF_CREATION
 
 
+def test_a_start_before_the_retention_is_a_gap_of_its_own(
+    customers: CustomerFactory, stack: Stack, verifier: Verifier
+) -> None:
+    customer = customers.with_role(startFrom="2020-01-01T00:00:00Z")
+    sent = customer.tenant.send(make_events(3))
+    customer.run_export(sent)
+    wait_until(
+        lambda: proven_events(verifier, customer) == len(sent) + EVENTS_OF_CREATION,
+        "the digest",
+        timeout_seconds=DIGEST_TIMEOUT_SECONDS,
+    )
+    _, report = verifier.bucket(customer.account, customer.id)
+    [gap] = report["gaps"]
+    assert (gap["from"], gap["reason"]) == ("2020-01-01T00:00:00.000Z", "START_BEFORE_RETENTION")
+    # Whoever configures such an export must not wake the operator.
+    group = f"/audit-export/{stack.description['stackName']}/exporter"
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = [event["message"] for page in pages for event in page["events"] if customer.id in event["message"]]
+    assert lines
+    assert [line for line in lines if "RETENTION_GAP" in line] == []
+
+
 def digest_files(exported: Customer, sequence: int) -> dict[str, bytes]:
     """A digest and its signature by their keys."""
     account = exported.account

@@ -10,6 +10,7 @@ use domain::{
 };
 use export::{
     CORRUPT_BLOCK,
+    message::{ReceivedMessage, while_hidden},
     ports::{Clock, ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
@@ -55,17 +56,21 @@ impl Exporter {
             clock: &self.clock,
             settings: self.settings.engine,
             holder: &invocation.request_id,
+            message: message.message_id.as_deref().unwrap_or_default(),
             deadline: deadline(invocation),
         };
-        let outcome = Box::pin(engine.run(&request)).await;
-        log(&request, &outcome);
         let queue = self.queue_of(request.trigger);
+        let received = Received { queue, message };
+        let outcome = while_hidden(&received, &self.clock, Box::pin(engine.run(&request))).await;
+        log(&request, &outcome);
         let outcome = match outcome {
             Ok(outcome) => self.queue_next(queue, outcome).await,
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            retry_later(queue, message).await;
+        if outcome.is_err()
+            && let Err(error) = received.show_after(received.retry_delay()).await
+        {
+            tracing::warn!(%error, "the retry waits until the message shows by itself");
         }
         outcome
     }
@@ -97,13 +102,23 @@ impl Exporter {
     }
 }
 
-/// Without this the message would stay hidden for the queue's whole visibility time-out.
-async fn retry_later(queue: &RunQueueClient, message: &SqsMessage) {
-    let Some(receipt_handle) = &message.receipt_handle else { return };
-    let tries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let delay = retry_delay(tries, rand::random_range(0.5..1.0));
-    if let Err(error) = queue.retry_after(receipt_handle, delay).await {
-        tracing::warn!(%error, "the retry waits for the visibility time-out");
+/// A message, and the queue that it came from.
+struct Received<'a> {
+    queue: &'a RunQueueClient,
+    message: &'a SqsMessage,
+}
+
+impl Received<'_> {
+    fn retry_delay(&self) -> Duration {
+        let tries = self.message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+        retry_delay(tries.unwrap_or(1), rand::random_range(0.5..1.0))
+    }
+}
+
+impl ReceivedMessage for Received<'_> {
+    async fn show_after(&self, delay: Duration) -> Result<(), PortError> {
+        let Some(receipt_handle) = &self.message.receipt_handle else { return Ok(()) };
+        self.queue.show_after(receipt_handle, delay).await
     }
 }
 
@@ -258,7 +273,10 @@ mod tests {
     async fn a_message_that_failed_comes_back_to_its_own_queue() {
         for (trigger, url) in TRIGGERS {
             let rule = mock!(Client::change_message_visibility)
-                .match_requests(move |input| input.queue_url() == Some(url) && input.receipt_handle() == Some("r"))
+                .match_requests(move |input| {
+                    let is_retry = input.visibility_timeout().is_some_and(|delay| (10..=20).contains(&delay));
+                    is_retry && input.queue_url() == Some(url) && input.receipt_handle() == Some("r")
+                })
                 .then_output(|| ChangeMessageVisibilityOutput::builder().build());
             let exporter = exporter_with(&rule);
             let mut message = SqsMessage::default();
@@ -279,6 +297,30 @@ mod tests {
         let until = Timestamp::EPOCH.saturating_add(Duration::from_mins(1));
         assert_eq!([0.0, 1.0].map(|share| seconds(DeferralReason::NoFreeShare, share)), [10, 20]);
         assert_eq!([0.0, 1.0].map(|share| seconds(DeferralReason::RegionUnreachable { until }, share)), [60, 90]);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_hidden_in_its_own_queue_while_the_run_goes_on() {
+        for (trigger, url) in TRIGGERS {
+            let rule = mock!(Client::change_message_visibility)
+                .match_requests(move |input| {
+                    input.visibility_timeout() == Some(120)
+                        && input.queue_url() == Some(url)
+                        && input.receipt_handle() == Some("r")
+                })
+                .then_output(|| ChangeMessageVisibilityOutput::builder().build());
+            let exporter = exporter_with(&rule);
+            let mut message = SqsMessage::default();
+            message.receipt_handle = Some("r".to_owned());
+            let received = Received { queue: exporter.queue_of(trigger), message: &message };
+            let work = async {
+                while rule.num_calls() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            while_hidden(&received, &exporter.clock, work).await;
+            assert_eq!(rule.num_calls(), 1);
+        }
     }
 
     #[test]

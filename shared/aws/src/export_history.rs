@@ -78,7 +78,7 @@ impl ExportHistory {
                 .await
                 .map_err(|error| port_error(operation, &error))?;
             for state in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                found.insert(item::read_run(&state)?, item::read_snapshot(&state)?);
+                found.insert(item::read_text(&state, attribute::RUN)?, item::read_snapshot(&state)?);
             }
             keys =
                 answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values).flat_map(|rest| rest.keys).collect();

@@ -27,11 +27,11 @@ impl RunQueueClient {
 }
 
 impl RunQueueClient {
-    /// Shows a message again after `delay`, so that a retry doesn't wait for the whole visibility time-out.
+    /// Shows a received message again after `delay`, counted from now.
     ///
     /// # Errors
-    /// Those of SQS; the message then comes back later by itself.
-    pub async fn retry_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), PortError> {
+    /// Those of SQS; the message then shows when it was to show before.
+    pub async fn show_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), PortError> {
         self.client
             .change_message_visibility()
             .queue_url(&self.queue_url)

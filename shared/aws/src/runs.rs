@@ -43,7 +43,9 @@ const MAX_INTENT_PAGES: usize = 4;
 const _: () = assert!(MAX_DIGEST_OBJECTS <= 1_000, "the intents of a window would fill more pages");
 
 const HELD_BY_US: &str = "fencingToken = :token";
-const LET_GO: &str = "REMOVE leaseExpiresAt, leaseHolder";
+const LET_GO: &str = "REMOVE leaseExpiresAt, leaseHolder, leaseMessage";
+/// In the place of a holder: the run before had let go of the lease.
+const NOBODY: &str = "";
 
 /// The table `ExportRuns`.
 #[derive(Clone, Debug)]
@@ -225,7 +227,8 @@ impl RunStore for RunTable {
                 "SET nextBlock = if_not_exists(nextBlock, :next_block), \
                  nextSequence = if_not_exists(nextSequence, :next_sequence), \
                  fencingToken = if_not_exists(fencingToken, :zero) + :one, \
-                 leaseExpiresAt = :expires_at, leaseHolder = :holder",
+                 takenFrom = if_not_exists(leaseHolder, :nobody), \
+                 leaseExpiresAt = :expires_at, leaseHolder = :holder, leaseMessage = :message",
             )
             .condition_expression(
                 "attribute_not_exists(leaseExpiresAt) OR leaseExpiresAt <= :now OR leaseHolder = :holder",
@@ -237,19 +240,28 @@ impl RunStore for RunTable {
             .expression_attribute_values(":now", number(request.now.as_millis()))
             .expression_attribute_values(":expires_at", number(request.expires_at.as_millis()))
             .expression_attribute_values(":holder", text(request.holder))
+            .expression_attribute_values(":message", text(request.message))
+            .expression_attribute_values(":nobody", text(NOBODY))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match answer {
             Ok(answer) => {
-                let state = item::read_state(&answer.attributes.unwrap_or_default())?;
+                let attributes = answer.attributes.unwrap_or_default();
+                let state = item::read_state(&attributes)?;
+                let taken_from = item::read_text(&attributes, attribute::TAKEN_FROM)?;
+                let was_abandoned = taken_from != NOBODY && taken_from != request.holder;
                 let lease = Lease { key: configuration.clone(), fencing_token: state.fencing_token };
-                Ok(LeaseAnswer::Granted { lease, state: Box::new(state) })
+                Ok(LeaseAnswer::Granted { lease, state: Box::new(state), was_abandoned })
             }
             Err(error) => match refused_update(&error) {
                 Some(found) => {
-                    Ok(LeaseAnswer::Held { fencing_token: item::read_number(&found, attribute::FENCING_TOKEN)? })
+                    let message = item::read_optional_text(&found, attribute::LEASE_MESSAGE)?;
+                    Ok(LeaseAnswer::Held {
+                        fencing_token: item::read_number(&found, attribute::FENCING_TOKEN)?,
+                        is_same_message: message.is_some_and(|message| message == request.message),
+                    })
                 }
                 None => Err(port_error("dynamodb:UpdateItem (acquire lease)", &error)),
             },

@@ -22,6 +22,9 @@ pub const DIGEST_VERSION: u32 = 1;
 /// [`DIGEST_VERSION`], byte for byte, so that older readers still take them.
 pub const SKIPPED_BLOCK_VERSION: u32 = 2;
 
+/// The version of a digest of an export that starts before the retention (see [`GapReason::StartBeforeRetention`]).
+pub const EARLY_START_VERSION: u32 = 3;
+
 /// The most objects that one digest tells of. A window with more is closed where it stands and another one follows, so
 /// that the digest of any window fits into one item of the run table (400 KB).
 pub const MAX_DIGEST_OBJECTS: u64 = 400;
@@ -132,6 +135,13 @@ impl Gap {
         Self { from, to, reason: GapReason::RetentionEnded, block: None }
     }
 
+    /// Returns the gap of an export that starts at `from`, where nothing from before `to` was held any more when it was
+    /// configured.
+    #[must_use]
+    pub fn start_before_retention(from: Timestamp, to: Timestamp) -> Self {
+        Self { from, to, reason: GapReason::StartBeforeRetention, block: None }
+    }
+
     /// Returns the gap of one block that is stored with damaged content and that an operator approved to skip.
     #[must_use]
     pub fn of_corrupt_block(block: BlockId) -> Self {
@@ -144,9 +154,10 @@ impl Gap {
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         match (self.reason, self.block) {
-            (GapReason::RetentionEnded, None) => true,
+            (GapReason::RetentionEnded | GapReason::StartBeforeRetention, None) => true,
             (GapReason::BlockCorrupt, Some(block)) => *self == Self::of_corrupt_block(block),
-            (GapReason::RetentionEnded, Some(_)) | (GapReason::BlockCorrupt, None) => false,
+            (GapReason::RetentionEnded | GapReason::StartBeforeRetention, Some(_))
+            | (GapReason::BlockCorrupt, None) => false,
         }
     }
 
@@ -165,6 +176,9 @@ pub enum GapReason {
     RetentionEnded,
     /// The stored block is damaged, and an operator approved to skip it.
     BlockCorrupt,
+    /// The export starts before the retention: these events were not held any more when it was configured, or were
+    /// received before that and not held any more when it began.
+    StartBeforeRetention,
 }
 
 /// A digest, named by what can't be said of any other.
@@ -184,7 +198,7 @@ pub struct DigestReference {
 pub enum InvalidDigest {
     #[error("it is no digest: {0}")]
     Malformed(String),
-    #[error("it has version {0}, and this program knows {DIGEST_VERSION} and {SKIPPED_BLOCK_VERSION}")]
+    #[error("it has version {0}, and this program knows {DIGEST_VERSION} to {EARLY_START_VERSION}")]
     UnknownVersion(u64),
     #[error("it has version {version}, and its gaps need version {needed}")]
     WrongVersion { version: u32, needed: u32 },
@@ -196,7 +210,12 @@ impl Digest {
     /// Returns the version of a digest with these gaps.
     #[must_use]
     pub fn version_for(gaps: &[Gap]) -> u32 {
-        if gaps.iter().any(|gap| gap.block.is_some()) { SKIPPED_BLOCK_VERSION } else { DIGEST_VERSION }
+        let version_of = |gap: &Gap| match gap.reason {
+            GapReason::RetentionEnded => DIGEST_VERSION,
+            GapReason::BlockCorrupt => SKIPPED_BLOCK_VERSION,
+            GapReason::StartBeforeRetention => EARLY_START_VERSION,
+        };
+        gaps.iter().map(version_of).max().unwrap_or(DIGEST_VERSION)
     }
 
     /// The bytes that are signed and stored: one line of JSON with the fields in the order above.
@@ -209,7 +228,7 @@ impl Digest {
         Ok(bytes)
     }
 
-    /// Reads a digest of version 1 or 2, and refuses one whose version is not the one that its gaps need.
+    /// Reads a digest of version 1 to 3, and refuses one whose version is not the one that its gaps need.
     ///
     /// # Errors
     /// [`InvalidDigest`].
@@ -220,7 +239,7 @@ impl Digest {
         }
         let malformed = |error: serde_json::Error| InvalidDigest::Malformed(error.to_string());
         let Version { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if ![DIGEST_VERSION, SKIPPED_BLOCK_VERSION].map(u64::from).contains(&version) {
+        if !(u64::from(DIGEST_VERSION)..=u64::from(EARLY_START_VERSION)).contains(&version) {
             return Err(InvalidDigest::UnknownVersion(version));
         }
         let digest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -418,6 +437,21 @@ mod tests {
         Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T00:30:00Z"))
     }
 
+    fn early_start() -> Gap {
+        Gap { reason: GapReason::StartBeforeRetention, ..retention_gap() }
+    }
+
+    /// A change of these bytes is a new version of the format.
+    #[test]
+    fn the_bytes_of_version_3_are_pinned() {
+        let gap = "{\"from\":\"2026-11-22T00:00:00.000Z\",\"to\":\"2026-11-22T00:30:00.000Z\",\
+                   \"reason\":\"START_BEFORE_RETENTION\"}";
+        let expected = text(&digest())
+            .replace("\"version\":1", "\"version\":3")
+            .replace("\"gaps\":[]", &format!("\"gaps\":[{gap}]"));
+        assert_eq!(text(&digest_with(vec![early_start()])), expected);
+    }
+
     fn text(digest: &Digest) -> String {
         String::from_utf8(digest.to_bytes().unwrap()).unwrap()
     }
@@ -448,7 +482,14 @@ mod tests {
     #[test]
     fn a_digest_is_read_back() {
         let skipped = Gap::of_corrupt_block(corrupt_block());
-        for gaps in [vec![], vec![retention_gap()], vec![skipped], vec![retention_gap(), skipped]] {
+        for gaps in [
+            vec![],
+            vec![retention_gap()],
+            vec![skipped],
+            vec![retention_gap(), skipped],
+            vec![early_start()],
+            vec![early_start(), skipped],
+        ] {
             let digest = digest_with(gaps);
             assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Ok(digest));
         }
@@ -457,9 +498,15 @@ mod tests {
     #[test]
     fn a_version_that_the_gaps_do_not_need_is_refused() {
         let skipped = Gap::of_corrupt_block(corrupt_block());
-        for (version, gaps) in [(2, vec![]), (2, vec![retention_gap()]), (1, vec![skipped])] {
+        for (version, needed, gaps) in [
+            (2, 1, vec![]),
+            (2, 1, vec![retention_gap()]),
+            (1, 2, vec![skipped]),
+            (3, 2, vec![skipped]),
+            (1, 3, vec![early_start()]),
+            (2, 3, vec![early_start(), skipped]),
+        ] {
             let digest = Digest { version, gaps, ..digest() };
-            let needed = 3 - version;
             let read = Digest::from_bytes(&digest.to_bytes().unwrap());
             assert_eq!(read, Err(InvalidDigest::WrongVersion { version, needed }));
         }
@@ -472,9 +519,10 @@ mod tests {
             Gap { block: None, ..skipped },
             Gap { reason: GapReason::RetentionEnded, ..skipped },
             Gap { block: Some(corrupt_block()), ..retention_gap() },
+            Gap { block: Some(corrupt_block()), ..early_start() },
             Gap { to: retention_gap().to, from: retention_gap().from, ..skipped },
         ] {
-            for version in [1, 2] {
+            for version in [1, 2, 3] {
                 let digest = Digest { version, gaps: vec![gap], ..digest() };
                 let read = Digest::from_bytes(&digest.to_bytes().unwrap());
                 assert_eq!(read, Err(InvalidDigest::InconsistentGap(Box::new(gap))), "{gap:?}");
@@ -512,7 +560,7 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_as_such() {
-        assert_eq!(Digest::from_bytes(b"{\"version\":3,\"else\":1}"), Err(InvalidDigest::UnknownVersion(3)));
+        assert_eq!(Digest::from_bytes(b"{\"version\":4,\"else\":1}"), Err(InvalidDigest::UnknownVersion(4)));
         assert!(matches!(Digest::from_bytes(b"{}"), Err(InvalidDigest::Malformed(_))));
     }
 

@@ -334,7 +334,15 @@ impl RunState {
             }
         };
         let from = from.timestamp();
-        (from < floor).then(|| Gap::retention_ended(from, floor))
+        (from < floor && !self.starts_before_retention(configuration, floor)).then(|| Gap::retention_ended(from, floor))
+    }
+
+    /// Whether the export has not begun, and what is past its retention was received before the configuration was made: it
+    /// never was promised.
+    fn starts_before_retention(&self, configuration: &ExportConfiguration, floor: Timestamp) -> bool {
+        let has_begun =
+            self.next_sequence > 0 || self.window.as_ref().is_some_and(|window| window.checkpoint.objects > 0);
+        !has_begun && floor <= configuration.created_at
     }
 
     /// The window that a run through `through` exports: the one that was begun, else a new one. `None`: nothing is left
@@ -342,6 +350,7 @@ impl RunState {
     #[must_use]
     pub fn window_through(
         &self,
+        configuration: &ExportConfiguration,
         through: Timestamp,
         retention_floor: Timestamp,
         now: Timestamp,
@@ -354,12 +363,16 @@ impl RunState {
         let to = BlockId::lowest_at(through);
         let exported_through = self.exported_through();
         let retention_floor = self.lost_through.map_or(retention_floor, |lost| lost.max(retention_floor));
+        let gap = if self.starts_before_retention(configuration, retention_floor) {
+            Gap::start_before_retention
+        } else {
+            Gap::retention_ended
+        };
         (self.cursor < to).then(|| Window {
             id,
             from: self.cursor,
             to,
-            gap: (exported_through < retention_floor)
-                .then(|| Gap::retention_ended(exported_through, retention_floor.min(through))),
+            gap: (exported_through < retention_floor).then(|| gap(exported_through, retention_floor.min(through))),
             started_at: now,
             plan: plan(),
             checkpoint: Checkpoint::default(),
@@ -402,7 +415,7 @@ impl RunRecord {
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::block::MAX_BLOCK_STORED_LENGTH;
+    use crate::{block::MAX_BLOCK_STORED_LENGTH, configuration::test_support::with_role, digest::GapReason};
 
     fn at(time: &str) -> Timestamp {
         Timestamp::parse(time).unwrap()
@@ -423,7 +436,8 @@ mod tests {
     }
 
     fn window(state: &RunState, through: &str, floor: &str) -> Option<Window> {
-        state.window_through(at(through), at(floor), at("2026-11-22T12:00:00Z"), test_support::plan)
+        let now = at("2026-11-22T12:00:00Z");
+        state.window_through(&with_role(), at(through), at(floor), now, test_support::plan)
     }
 
     #[test]
@@ -454,6 +468,25 @@ mod tests {
         let wholly = window(&state, "2026-11-05T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
         assert_eq!(wholly.gap.unwrap().to, at("2026-11-05T00:00:00Z"));
         assert!(wholly.remaining().is_empty());
+    }
+
+    #[test]
+    fn a_start_before_the_retention_is_no_loss_until_something_promised_is_lost() {
+        let start_from = at("2026-01-01T00:00:00Z");
+        let configuration = ExportConfiguration { created_at: at("2026-11-20T00:00:00Z"), start_from, ..with_role() };
+        let new = RunState { next_sequence: 0, ..state("2026-01-01T00:00:00Z") };
+        let reason = |state: &RunState, floor: &str| {
+            let through = at("2026-11-22T00:00:00Z");
+            let gap =
+                state.window_through(&configuration, through, at(floor), through, test_support::plan).unwrap().gap;
+            (gap.unwrap().reason, state.lost(&configuration, at(floor), Timestamp::EPOCH))
+        };
+        let lost = |floor: &str| Some(Gap::retention_ended(new.exported_through(), at(floor)));
+        let (before, after) = ("2026-11-20T00:00:00Z", "2026-11-20T00:00:00.001Z");
+        assert_eq!(reason(&new, before), (GapReason::StartBeforeRetention, None));
+        assert_eq!(reason(&new, after), (GapReason::RetentionEnded, lost(after)));
+        let begun = RunState { next_sequence: 1, ..new.clone() };
+        assert_eq!(reason(&begun, before), (GapReason::RetentionEnded, lost(before)));
     }
 
     #[test]

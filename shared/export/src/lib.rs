@@ -6,6 +6,7 @@
 pub mod connection_test;
 pub mod dispatch;
 mod merge;
+pub mod message;
 mod object;
 pub mod ports;
 pub mod retention;
@@ -20,6 +21,9 @@ const MAX_SHARED_CHANGES: u32 = 4;
 
 /// The field `alarm` of a log line that says that events are past their retention and in no export.
 const RETENTION_GAP: &str = "RETENTION_GAP";
+
+/// The field `alarm` of a log line that says that the run before was killed, or stood still for longer than a lease lasts.
+const RUN_CRASHED: &str = "RUN_CRASHED";
 
 /// The operation that fails where a block of the events table is not what ingest wrote; an alarm looks for it.
 pub const CORRUPT_BLOCK: &str = "read block";

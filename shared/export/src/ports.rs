@@ -167,6 +167,8 @@ pub struct Lease {
 pub struct LeaseRequest<'a> {
     /// Who asks: one invocation. Asking again, after an answer was lost, is granted again.
     pub holder: &'a str,
+    /// The message that it works on.
+    pub message: &'a str,
     pub now: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -177,10 +179,14 @@ pub enum LeaseAnswer {
     Granted {
         lease: Lease,
         state: Box<RunState>,
+        /// Whether the run before never let go of it: its process was killed, or stood still until the lease had expired.
+        was_abandoned: bool,
     },
     /// Somebody else is at work, under this token.
     Held {
         fencing_token: u64,
+        /// Whether that run works on the same message, which was received more than once.
+        is_same_message: bool,
     },
 }
 

@@ -8,6 +8,7 @@ use domain::{
     circuit::{Admission, Circuit, PROBE_TIME},
     configuration::{Destination, ExportConfiguration},
     connection::{Connection, ConnectionFailure},
+    digest::GapReason,
     export_run::{
         Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunRecord, RunRequest, RunState,
         RunTrigger, SLICE, Window,
@@ -19,7 +20,7 @@ use domain::{
 use futures::future::{Either, select};
 
 use crate::{
-    CORRUPT_BLOCK, MAX_SHARED_CHANGES, RETENTION_GAP,
+    CORRUPT_BLOCK, MAX_SHARED_CHANGES, RETENTION_GAP, RUN_CRASHED,
     connection_test::{ConnectionTest, TEST_VALIDITY, connection_after},
     merge::BlockMerge,
     object::{Assembly, DataObject},
@@ -48,6 +49,8 @@ pub struct ExportEngine<'a, S, R, B, N, D, K> {
     pub settings: EngineSettings,
     /// Who runs it: one invocation of the exporter.
     pub holder: &'a str,
+    /// The ID of the message that asked for it; the same each time that the message is received.
+    pub message: &'a str,
     /// When the invocation has to be over.
     pub deadline: Timestamp,
 }
@@ -251,10 +254,25 @@ where
         let key = &configuration.key;
         let initial = RunState::initial(configuration);
         for _ in 0..MAX_LEASE_REQUESTS {
-            let request = LeaseRequest { holder: self.holder, now: self.clock.now(), expires_at: self.lease_end() };
+            let request = LeaseRequest {
+                holder: self.holder,
+                message: self.message,
+                now: self.clock.now(),
+                expires_at: self.lease_end(),
+            };
             match self.runs.acquire_lease(key, &initial, &request).await? {
-                LeaseAnswer::Granted { lease, state } => return Ok(Some((lease, *state))),
-                LeaseAnswer::Held { fencing_token } => {
+                LeaseAnswer::Granted { lease, state, was_abandoned } => {
+                    if was_abandoned {
+                        tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id,
+                            alarm = RUN_CRASHED, "the run before never let go of its lease");
+                    }
+                    return Ok(Some((lease, *state)));
+                }
+                // That run may be dead already. If this one left the work to it, nobody would ask again.
+                LeaseAnswer::Held { is_same_message: true, .. } => {
+                    return Err(PortError::transient("acquire lease", "an earlier run of the same message holds it"));
+                }
+                LeaseAnswer::Held { fencing_token, is_same_message: false } => {
                     if self.runs.note_rerun(key, fencing_token, through).await? {
                         return Ok(None);
                     }
@@ -413,7 +431,7 @@ where
                 destination: destination.clone(),
                 ..given_up.take().unwrap_or_else(|| self.plan(destination))
             };
-            let Some(mut window) = state.window_through(through, retention_floor, now, plan) else {
+            let Some(mut window) = state.window_through(configuration, through, retention_floor, now, plan) else {
                 return Ok(Stop::Done);
             };
             if progress.moved && now >= pause_at {
@@ -809,7 +827,8 @@ fn log_window(lease: &Lease, record: &RunRecord) {
     tracing::info!(%tenant, %configuration, sequence, %from, %to, objects = delivered.objects, blocks = delivered.blocks,
         events = delivered.events, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
         "a window was exported");
-    if let Some(gap) = gap {
+    // What was lost before the configuration was made is nobody's to mend.
+    if let Some(gap) = gap.filter(|gap| gap.reason == GapReason::RetentionEnded) {
         tracing::error!(%tenant, %configuration, sequence, from = %gap.from, to = %gap.to, alarm = RETENTION_GAP,
             "events were past their retention before they could be exported");
     }

@@ -231,6 +231,11 @@ impl Report {
                     "  received {}: block {block} was damaged, and the operator approved to skip it",
                     gap.from
                 )?,
+                (GapReason::StartBeforeRetention, _) => writeln!(
+                    formatter,
+                    "  received {} to {}: the export starts before what was still held when it was configured",
+                    gap.from, gap.to
+                )?,
                 (GapReason::RetentionEnded | GapReason::BlockCorrupt, _) => writeln!(
                     formatter,
                     "  received {} to {}: their retention ended before they could be exported",

@@ -323,10 +323,10 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::InvalidDigest)),
     ("an unknown version", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 3);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 4);
     }, Some(BreakCode::UnknownVersion)),
     ("an unknown version in the middle", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 3);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 4);
         case.export.add_window(&case.signer, &[]);
     }, Some(BreakCode::UnknownVersion)),
     ("a signed digest in another spelling", |case| {

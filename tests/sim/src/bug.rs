@@ -40,6 +40,8 @@ pub enum KnownBug {
     CorruptBlockForgotten,
     /// Nobody looks whether a Region answers.
     CircuitForgotten,
+    /// A message is deleted because another run holds the lease, although that one works on the same message.
+    OnlyMessageDeleted,
     /// A corrupt block is left out by a window whose digest doesn't say so.
     SkipNotStored,
 }

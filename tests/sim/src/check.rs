@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
-    digest::{DIGEST_FOLDER, Digest, DigestReference, DigestTag, Gap, Hex32, SIGNATURE_SUFFIX, digest_key},
+    digest::{DIGEST_FOLDER, Digest, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_key},
     export_job::{ExportJob, ExportJobStatus, Intent},
     time::Timestamp,
 };
@@ -61,8 +61,17 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
                 let mut gaps = chain.iter().flat_map(|digest| &digest.gaps);
-                if !question.gaps_are_possible && gaps.clone().any(|gap| gap.block.is_none()) {
+                if !question.gaps_are_possible && gaps.clone().any(|gap| gap.reason == GapReason::RetentionEnded) {
                     complain("has a gap although nothing was past its retention".to_owned());
+                }
+                let created_at = state.configurations.get(key).map(|configuration| configuration.created_at);
+                let starts_early = |gap: &Gap| gap.reason == GapReason::StartBeforeRetention;
+                for (sequence, gap) in (0_u64..).zip(&chain).flat_map(|(sequence, digest)| {
+                    digest.gaps.iter().map(move |gap| (sequence, gap)).filter(|(_, gap)| starts_early(gap))
+                }) {
+                    if sequence > 0 || created_at.is_some_and(|created_at| gap.to > created_at) {
+                        complain(format!("calls the loss of {} to {} an early start", gap.from, gap.to));
+                    }
                 }
                 let is_damaged = |block| state.damaged.contains(&(key.tenant_id.clone(), block));
                 if gaps.any(|gap| gap.block.is_some_and(|block| !is_damaged(block))) {

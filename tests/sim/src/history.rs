@@ -20,6 +20,7 @@ use domain::{
 };
 use export::{
     MAX_PAGES,
+    message::while_hidden,
     ports::ErrorKind,
     retention::observe_retention,
     run::{DeferralReason, EngineSettings, ExportEngine, RunOutcome},
@@ -30,7 +31,7 @@ use crate::{
     bug::KnownBug,
     check,
     faults::{Weather, millis},
-    ports::{PAGE_BLOCKS, Ports, Release},
+    ports::{PAGE_BLOCKS, Ports, Received, Release},
     process::{Doom, Process},
     world::{Message, World, WorldState},
 };
@@ -46,11 +47,11 @@ const CALM_SLOTS: u32 = 3;
 /// By how much the clocks of two processes may differ here. Half of it goes either way of [`Ports::ahead`].
 const SKEW: Duration = MAX_CLOCK_SKEW;
 
-/// How long the queue hides a message that is being worked on.
-const VISIBILITY: Duration = Duration::from_mins(90);
+/// How long the queue hides a message whose process died before it said how long.
+const VISIBILITY: Duration = Duration::from_mins(36);
 
 /// How long a Lambda invocation may take.
-const INVOCATION: Duration = Duration::from_mins(15);
+const INVOCATION: Duration = Duration::from_mins(6);
 
 /// By how much sooner than it is deleted a block counts as gone: longer than a process lives, frozen or not.
 const GRACE_MARGIN: Duration = Duration::from_mins(45);
@@ -216,6 +217,12 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         tenant_id: TenantId::parse(&format!("tenant-{number}")).ok()?,
         configuration_id: ConfigurationId::from_uuid(uuid::Uuid::from_u128(state.chance.bits())),
     };
+    let start_from = match state.chance.below(8) {
+        0 | 1 => Timestamp::EPOCH,
+        // Mostly of before the retention.
+        2 => now.saturating_sub(state.chance.between(Duration::from_hours(1), LONG_RETENTION * 2)),
+        _ => now,
+    };
     let configuration = ExportConfiguration {
         key: key.clone(),
         version: 1,
@@ -228,7 +235,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
             secret: SealedSecret::from_ciphertext(Vec::new()),
         },
         user_arn: None,
-        start_from: if state.chance.happens(250) { Timestamp::EPOCH } else { now },
+        start_from,
         connection: Connection::Pending,
         progress: ExportProgress::default(),
         requested_through: None,
@@ -519,8 +526,16 @@ async fn consume(world: Arc<World>, scenario: Scenario, counters: Arc<std::sync:
 fn take_message(world: &World) -> Option<Message> {
     let now = world.now();
     let mut state = world.lock();
+    let weather = state.weather;
+    // At least once: now and then one that is hidden is delivered again.
+    let sees_hidden = state.chance.happens(weather.message_doubles);
     let visible: Vec<usize> = (0..state.queue.len())
-        .filter(|index| state.queue.get(*index).is_some_and(|message| message.visible_at <= now))
+        .filter(|index| {
+            state
+                .queue
+                .get(*index)
+                .is_some_and(|message| message.visible_at <= now || (sees_hidden && message.tries > 0))
+        })
         .collect();
     // A standard queue keeps no order.
     let pick = usize::try_from(state.chance.below(visible.len() as u64)).unwrap_or(0);
@@ -536,34 +551,37 @@ fn take_message(world: &World) -> Option<Message> {
     Some(message.clone())
 }
 
+/// A process with its clock and its release, what will become of it, and its name.
+fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
+    let mut state = world.lock();
+    let weather = state.weather;
+    let at_poll = 1 + state.chance.below(60);
+    let doom = if state.chance.happens(weather.process_dies) {
+        Doom::Dies { at_poll }
+    } else if state.chance.happens(weather.process_freezes) {
+        let pause = state.chance.between(Duration::from_secs(30), Duration::from_secs(400));
+        Doom::Freezes { at_poll, pause }
+    } else {
+        Doom::None
+    };
+    let ahead = state.chance.between(Duration::ZERO, SKEW / 2);
+    // Deploys change the sizes and the encoder, to and fro.
+    let limits = PlanLimits {
+        target_stored_length: 60 + state.chance.below(400),
+        target_raw_length: 200 + state.chance.below(2_000),
+        part_size: 40 + state.chance.below(200),
+        max_objects: 2 + state.chance.below(6),
+    };
+    let encoder_version =
+        if state.chance.happens(500) { EncoderVersion::Joining } else { EncoderVersion::Recompressing };
+    let release = Release { encoder_version, limits };
+    let holder = format!("invocation-{}", state.number());
+    (Ports::new(world, ahead, release), doom, holder)
+}
+
 /// One invocation of the exporter. `true`: it died.
 async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bool {
-    let (ports, doom, holder) = {
-        let mut state = world.lock();
-        let weather = state.weather;
-        let at_poll = 1 + state.chance.below(60);
-        let doom = if state.chance.happens(weather.process_dies) {
-            Doom::Dies { at_poll }
-        } else if state.chance.happens(weather.process_freezes) {
-            let pause = state.chance.between(Duration::from_secs(30), Duration::from_secs(400));
-            Doom::Freezes { at_poll, pause }
-        } else {
-            Doom::None
-        };
-        let ahead = state.chance.between(Duration::ZERO, SKEW / 2);
-        // Deploys change the sizes and the encoder, to and fro.
-        let limits = PlanLimits {
-            target_stored_length: 60 + state.chance.below(400),
-            target_raw_length: 200 + state.chance.below(2_000),
-            part_size: 40 + state.chance.below(200),
-            max_objects: 2 + state.chance.below(6),
-        };
-        let encoder_version =
-            if state.chance.happens(500) { EncoderVersion::Joining } else { EncoderVersion::Recompressing };
-        let release = Release { encoder_version, limits };
-        let holder = format!("invocation-{}", state.number());
-        (Ports::new(world, ahead, release), doom, holder)
-    };
+    let (ports, doom, holder) = start_process(world);
     let (retention, settle) = {
         let mut state = world.lock();
         let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
@@ -590,16 +608,21 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             limits: ports.release.limits,
         },
         holder: &holder,
+        message: &message.number.to_string(),
         deadline: world.now().saturating_add(INVOCATION),
     };
-    let work = tokio::time::timeout(INVOCATION * 2, engine.run(&message.request));
-    let outcome = Process::new(work, doom).await;
+    let received = Received { ports: &ports, number: message.number };
+    let work = while_hidden(&received, &ports, engine.run(&message.request));
+    let outcome = Process::new(tokio::time::timeout(INVOCATION * 2, work), doom).await;
     let now = world.now();
     let mut state = world.lock();
     check_memory(&mut state.violations, &ports);
     let position = state.queue.iter().position(|queued| queued.number == message.number);
     match outcome {
-        None | Some(Err(_)) => return true,
+        None | Some(Err(_)) => {
+            check_repetition(&mut state, message, &holder);
+            return true;
+        }
         Some(Ok(Ok(outcome))) => {
             match outcome {
                 RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
@@ -634,6 +657,20 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         }
     }
     false
+}
+
+/// A run that died with the lease is repeated before the next slot: the message that asked for it is there, or another one.
+fn check_repetition(state: &mut WorldState, message: &Message, holder: &str) {
+    let key = &message.request.key;
+    let Some(items) = state.runs.get(key) else { return };
+    let holds_lease = items.lease.as_ref().is_some_and(|lease| lease.holder == holder);
+    let is_wanted = state.configurations.get(key).is_some_and(|configuration| configuration.enabled);
+    let is_exported = items.state.exported_through() >= message.request.through;
+    let is_dead_letter = state.dead_letters.contains(&message.request);
+    let is_queued = state.queue.iter().any(|queued| queued.request.key == *key);
+    if holds_lease && is_wanted && !is_exported && !is_dead_letter && !is_queued {
+        state.violations.push(format!("{key}: a run died, and no message is left that asks for it"));
+    }
 }
 
 /// What somebody asked the holder of the lease for is done, tried, or in the queue.

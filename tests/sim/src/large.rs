@@ -110,6 +110,7 @@ pub(crate) async fn invoke_with(
             limits: ports.release.limits,
         },
         holder,
+        message: holder,
         deadline: ports.world.now().saturating_add(Duration::from_mins(12)),
     };
     engine.run(request).await

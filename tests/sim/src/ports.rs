@@ -23,17 +23,20 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use export::ports::{
-    BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, ErrorKind,
-    IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError, ProbeAnswer,
-    ProbeWith, PutObject, RegionCircuits, ReleaseAnswer, RunReport, RunStore, SealedDigest, ShareRequest, StoredItem,
-    TenantShare, TenantShares, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+use export::{
+    message::ReceivedMessage,
+    ports::{
+        BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, ErrorKind,
+        IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError,
+        ProbeAnswer, ProbeWith, PutObject, RegionCircuits, ReleaseAnswer, RunReport, RunStore, SealedDigest,
+        ShareRequest, StoredItem, TenantShare, TenantShares, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+    },
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
     bug::KnownBug,
-    world::{PendingUpload, RunItems, Timestamp0, World, WorldState},
+    world::{HeldLease, PendingUpload, RunItems, Timestamp0, World, WorldState},
 };
 
 /// Blocks in one page of a shard.
@@ -128,6 +131,26 @@ impl AsRef<[u8]> for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.memory.held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// A message that a process received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    pub(crate) ports: &'a Ports,
+    pub(crate) number: u64,
+}
+
+impl ReceivedMessage for Received<'_> {
+    async fn show_after(&self, delay: Duration) -> Result<(), PortError> {
+        let (world, number) = (Arc::clone(&self.ports.world), self.number);
+        let effect = move |state: &mut WorldState| {
+            if let Some(queued) = state.queue.iter_mut().find(|queued| queued.number == number) {
+                queued.visible_at = world.now().saturating_add(delay);
+            }
+            Ok(())
+        };
+        self.ports.world.call("show message", effect).await
     }
 }
 
@@ -451,6 +474,7 @@ impl RunStore for Ports {
     ) -> Result<LeaseAnswer, PortError> {
         let (key, initial, ports) = (key.clone(), initial.clone(), self.clone());
         let (holder, now, expires_at) = (request.holder.to_owned(), request.now, request.expires_at);
+        let (message, forgets) = (request.message.to_owned(), self.has(KnownBug::OnlyMessageDeleted));
         let asked = *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner);
         let effect = move |state: &mut WorldState| {
             let items = state.runs.entry(key.clone()).or_insert_with(|| RunItems {
@@ -460,26 +484,28 @@ impl RunStore for Ports {
                 digests: BTreeMap::default(),
                 records: Vec::new(),
             });
-            if let Some((other, until)) = &items.lease
-                && *until > now
-                && *other != holder
+            let was_abandoned = items.lease.as_ref().is_some_and(|lease| lease.holder != holder);
+            if let Some(lease) = &items.lease
+                && lease.until > now
+                && lease.holder != holder
             {
-                return Ok(LeaseAnswer::Held { fencing_token: items.state.fencing_token });
+                let is_same_message = lease.message == message && !forgets;
+                return Ok(LeaseAnswer::Held { fencing_token: items.state.fencing_token, is_same_message });
             }
             items.state.fencing_token += 1;
             *ports.tried_through.lock().unwrap_or_else(PoisonError::into_inner) =
                 items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
-            items.lease = Some((holder.clone(), expires_at));
+            items.lease = Some(HeldLease { holder: holder.clone(), message: message.clone(), until: expires_at });
             let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
-            Ok(LeaseAnswer::Granted { lease, state: Box::new(ports.read(&items.state)) })
+            Ok(LeaseAnswer::Granted { lease, state: Box::new(ports.read(&items.state)), was_abandoned })
         };
         self.world.call("acquire lease", effect).await
     }
 
     async fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> Result<(), PortError> {
         let effect = move |items: &mut RunItems| {
-            if let Some((_, until)) = &mut items.lease {
-                *until = expires_at;
+            if let Some(lease) = &mut items.lease {
+                lease.until = expires_at;
             }
         };
         self.fenced("renew lease", lease, effect).await

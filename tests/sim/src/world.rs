@@ -78,9 +78,17 @@ pub(crate) struct WorldState {
 }
 
 #[derive(Debug)]
+pub(crate) struct HeldLease {
+    pub(crate) holder: String,
+    /// The message that its holder works on.
+    pub(crate) message: String,
+    pub(crate) until: Timestamp,
+}
+
+#[derive(Debug)]
 pub(crate) struct RunItems {
     pub(crate) state: RunState,
-    pub(crate) lease: Option<(String, Timestamp)>,
+    pub(crate) lease: Option<HeldLease>,
     /// By window and first block.
     pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
     pub(crate) digests: BTreeMap<u64, SealedDigest>,

@@ -148,6 +148,8 @@ pub enum ExportGapReason {
     RetentionEnded,
     /// The stored block was damaged, and an operator approved to skip it.
     BlockCorrupt,
+    /// The export starts before what was still held when it was configured.
+    StartBeforeRetention,
 }
 
 impl From<digest::Gap> for ExportGap {

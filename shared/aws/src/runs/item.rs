@@ -38,6 +38,10 @@ pub(crate) mod attribute {
     pub const HISTORY: &str = "history";
     pub const CIRCUIT: &str = "circuit";
     pub const LEASE_HOLDER: &str = "leaseHolder";
+    /// The message that the holder of the lease works on.
+    pub const LEASE_MESSAGE: &str = "leaseMessage";
+    /// Who held the lease before it was taken, if that run had not let go of it; else empty.
+    pub const TAKEN_FROM: &str = "takenFrom";
     pub const FOUND_AT: &str = "foundAt";
     pub const APPROVED_AT: &str = "approvedAt";
     pub const REASON: &str = "reason";
@@ -106,8 +110,12 @@ pub(crate) fn json(operation: &'static str, value: &impl Serialize) -> Result<At
 }
 
 /// The configuration that an item belongs to, as its hash key names it.
-pub(crate) fn read_run(item: &Item) -> Result<String, PortError> {
-    read_optional(item, attribute::RUN, |text| Some(text.to_owned()))?.ok_or_else(|| corrupt(attribute::RUN))
+pub(crate) fn read_text(item: &Item, name: &'static str) -> Result<String, PortError> {
+    read_optional_text(item, name)?.ok_or_else(|| corrupt(name))
+}
+
+pub(crate) fn read_optional_text(item: &Item, name: &'static str) -> Result<Option<String>, PortError> {
+    read_optional(item, name, |text| Some(text.to_owned()))
 }
 
 pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, PortError> {
