@@ -6,11 +6,12 @@ import gzip
 import json
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tenant, make_events, to_lines
+from conftest import Tenant, as_batch, make_events, to_lines
 
 from local_stack import Stack, wait_until
 
@@ -194,6 +195,19 @@ def test_without_a_key_a_repetition_is_stored_again(tenant: Tenant) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 # The queue
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_is_delivered_again_is_stored_once(tenant: Tenant, invoke: Callable[[str, Any], Any]) -> None:
+    def message(number: int) -> dict[str, Any]:
+        batch = as_batch({"id": str(number), "eventTimestamp": "2026-11-22T10:00:00Z"})
+        [record] = batch["Records"]
+        return record | {"messageAttributes": {"tenantId": {"stringValue": tenant.name, "dataType": "String"}}}
+
+    first, second, third = (message(number) for number in range(3))
+    for records in [[first, second], [first], [second, third]]:
+        # As Lambda repeats a batch whose function timed out after it had stored the events.
+        assert not invoke("ingest", {"Records": records}).get("batchItemFailures")
+    assert sorted(tenant.stored_ids()) == ["0", "1", "2"]
 
 
 def message(number: int, body: bytes, tenant: str | None) -> dict[str, Any]:

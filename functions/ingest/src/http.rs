@@ -23,7 +23,7 @@ use crate::{
     handler::Ingest,
     host::Host,
     idempotency::IdempotencyKey,
-    intake::BlockStore,
+    intake::{Accepted, BlockStore},
     payload::Request,
     quota::{QuotaCounter, QuotaOutcome},
     redelivery::MessageQueue,
@@ -92,7 +92,10 @@ async fn accept<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
     let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
     let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
     let record = key.map(|key| key.record(&body, accepted));
-    Ok(ingest.intake.accept(&events, record.as_ref()).await?)
+    match ingest.intake.accept(&events, record.as_slice()).await? {
+        Accepted::Now(accepted) => Ok(accepted),
+        Accepted::Before(before) => Ok(before.iter().map(|before| before.accepted).sum()),
+    }
 }
 
 /// The bytes that came over the wire.

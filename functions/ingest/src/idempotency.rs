@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request.
+//! The `Idempotency-Key` of a request, and what takes its place for a message.
 
 use aws::events::writer::IdempotencyRecord;
 use domain::digest::Hex32;
@@ -42,6 +42,17 @@ impl IdempotencyKey {
             body_hash: Sha256::digest(body).into(),
             accepted,
         }
+    }
+}
+
+/// What is remembered of a message of the events queue under its ID, which stays the same each time that it is delivered.
+pub(crate) fn record_of_message(id: &str, body: &[u8], accepted: u64) -> IdempotencyRecord {
+    // No request has a key with that character.
+    let key = format!("message\0{id}");
+    IdempotencyRecord {
+        key_hash: Hex32(Sha256::digest(key).into()).to_string(),
+        body_hash: Sha256::digest(body).into(),
+        accepted,
     }
 }
 

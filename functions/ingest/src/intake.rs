@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use aws::events::writer::{EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
+use aws::events::writer::{AcceptedBefore, EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
     block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock, pack},
     error_code::ErrorCode,
@@ -22,7 +22,7 @@ pub(crate) trait BlockStore: Send + Sync {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
-        idempotency: Option<&IdempotencyRecord>,
+        records: &[IdempotencyRecord],
     ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
 }
 
@@ -32,9 +32,9 @@ impl BlockStore for EventWriter {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
-        idempotency: Option<&IdempotencyRecord>,
+        records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
-        EventWriter::write(self, tenant, shard, blocks, idempotency).await
+        EventWriter::write(self, tenant, shard, blocks, records).await
     }
 }
 
@@ -78,6 +78,15 @@ impl From<IntakeError> for ErrorBody {
     }
 }
 
+/// What became of events that nothing is wrong with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// They are stored, so many of them.
+    Now(u64),
+    /// Nothing was stored: those of these records had been accepted before.
+    Before(Vec<AcceptedBefore>),
+}
+
 /// Stamps, packs and stores.
 pub(crate) struct Intake<S, H> {
     pub(crate) store: S,
@@ -87,15 +96,15 @@ pub(crate) struct Intake<S, H> {
 }
 
 impl<S: BlockStore, H: Host> Intake<S, H> {
-    /// Stores the events of one request and answers how many were accepted.
+    /// Stores the events of one request, or of messages with a record each: all of them, or none.
     ///
     /// The stamp is taken here, right before packing and writing. Success is told only if [`INGEST_WRITE_BOUND`] has not
     /// passed since: an export may read up to that stamp once it has settled, and nothing may land behind it.
     pub(crate) async fn accept(
         &self,
         events: &EventBatch,
-        idempotency: Option<&IdempotencyRecord>,
-    ) -> Result<u64, IntakeError> {
+        records: &[IdempotencyRecord],
+    ) -> Result<Accepted, IntakeError> {
         let tenant = events.tenant();
         let stamp = self.host.now();
         let random = self.host.random();
@@ -103,7 +112,7 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
             tracing::error!(tenant = tenant.as_str(), %error, "events can't be packed");
             IntakeError::Internal
         })?;
-        let outcome = self.store.write(tenant, Shard::draw(random, self.write_shards), &blocks, idempotency).await;
+        let outcome = self.store.write(tenant, Shard::draw(random, self.write_shards), &blocks, records).await;
         let elapsed = self.host.now().saturating_since(stamp);
         match outcome {
             Ok(WriteOutcome::Written) if elapsed < INGEST_WRITE_BOUND => {
@@ -116,11 +125,12 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
                     milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
                     "events were stored"
                 );
-                Ok(u64::try_from(events.len()).unwrap_or(u64::MAX))
+                Ok(Accepted::Now(u64::try_from(events.len()).unwrap_or(u64::MAX)))
             }
-            Ok(WriteOutcome::AlreadyAccepted { accepted }) => {
-                tracing::info!(tenant = tenant.as_str(), events = accepted, "events had been accepted before");
-                Ok(accepted)
+            Ok(WriteOutcome::AcceptedBefore(before)) => {
+                let events = before.iter().map(|before| before.accepted).sum::<u64>();
+                tracing::info!(tenant = tenant.as_str(), events, "events had been accepted before");
+                Ok(Accepted::Before(before))
             }
             Ok(WriteOutcome::Written) => {
                 tracing::warn!(

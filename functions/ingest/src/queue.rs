@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::{
     event_queue::{REDELIVERY_TIMEOUT, Redelivery},
-    events::writer::WRITE_OPERATION_TIMEOUT,
+    events::writer::{IdempotencyRecord, WRITE_OPERATION_TIMEOUT},
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use domain::{
@@ -17,7 +17,8 @@ use futures::{StreamExt, stream};
 
 use crate::{
     host::Host,
-    intake::{BlockStore, Intake, IntakeError},
+    idempotency::record_of_message,
+    intake::{Accepted, BlockStore, Intake, IntakeError},
     redelivery::{self, FailureKind, MessageQueue},
 };
 
@@ -29,6 +30,13 @@ const RECEIVES_ATTRIBUTE: &str = "ApproximateReceiveCount";
 /// request may hold fits into one transaction.
 const MAX_GROUP_LENGTH: usize = MAX_BODY_LENGTH;
 
+/// The most messages that are written together: each has a record in the transaction, which has room for its blocks as well.
+const MAX_GROUP_MESSAGES: usize = 64;
+
+/// How often a group is written in which there are messages that were stored before. The first write finds all of them, unless
+/// another invocation stores some at the same time.
+const MAX_GROUP_WRITES: usize = 3;
+
 /// The most groups that are written at the same time.
 const MAX_CONCURRENT_WRITES: usize = 8;
 
@@ -38,6 +46,8 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 /// Why a message is not taken. It comes back, and goes to the dead-letter queue in the end.
 #[derive(Debug, thiserror::Error)]
 enum MessageError {
+    #[error("the message has no ID")]
+    Unidentified,
     #[error("the message has no attribute tenantId of type String")]
     TenantMissing,
     #[error("the attribute tenantId is no tenant's id")]
@@ -49,6 +59,7 @@ enum MessageError {
 impl MessageError {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::Unidentified => ErrorCode::Internal,
             Self::TenantMissing => ErrorCode::TenantMissing,
             Self::TenantInvalid => ErrorCode::TenantInvalid,
             Self::Rejected(rejected) => rejected.reason.code(),
@@ -56,10 +67,44 @@ impl MessageError {
     }
 }
 
-/// Events that are written together, and the messages they came in.
+/// Messages of one tenant that are written together.
 struct Group {
+    messages: Vec<Message>,
+}
+
+impl Group {
+    fn has_room_for(&self, message: &Message) -> bool {
+        let is_same_tenant =
+            self.messages.first().is_some_and(|first| first.events.tenant() == message.events.tenant());
+        let length: usize = self.messages.iter().map(|message| message.events.stored_length()).sum();
+        // A transaction takes one write of an item.
+        let is_there_already = self.messages.iter().any(|other| other.received.id == message.received.id);
+        is_same_tenant
+            && !is_there_already
+            && self.messages.len() < MAX_GROUP_MESSAGES
+            && length + message.events.stored_length() <= MAX_GROUP_LENGTH
+    }
+
+    /// All events in one batch, and the records of the messages.
+    fn together(&self) -> Option<(EventBatch, Vec<IdempotencyRecord>)> {
+        let (first, others) = self.messages.split_first()?;
+        let mut events = first.events.clone();
+        for message in others {
+            events.append(&message.events);
+        }
+        Some((events, self.messages.iter().map(|message| message.record.clone()).collect()))
+    }
+
+    fn received(self) -> Vec<Received> {
+        self.messages.into_iter().map(|message| message.received).collect()
+    }
+}
+
+/// A message with the events that were read from it.
+struct Message {
+    received: Received,
     events: EventBatch,
-    messages: Vec<Received>,
+    record: IdempotencyRecord,
 }
 
 /// A message as far as its redelivery is concerned.
@@ -127,16 +172,13 @@ fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
         let received = Received::of(&message);
         match read(&message) {
             Ok(events) => {
-                let room = groups.iter_mut().find(|group| {
-                    group.events.tenant() == events.tenant()
-                        && group.events.stored_length() + events.stored_length() <= MAX_GROUP_LENGTH
-                });
-                match room {
-                    Some(group) => {
-                        group.events.append(&events);
-                        group.messages.push(received);
-                    }
-                    None => groups.push(Group { events, messages: vec![received] }),
+                let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
+                let body = message.body.as_deref().unwrap_or_default();
+                let record = record_of_message(&received.id, body.as_bytes(), accepted);
+                let message = Message { received, events, record };
+                match groups.iter_mut().find(|group| group.has_room_for(&message)) {
+                    Some(group) => group.messages.push(message),
+                    None => groups.push(Group { messages: vec![message] }),
                 }
             }
             Err(error) => {
@@ -158,6 +200,9 @@ fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
 }
 
 fn read(message: &SqsMessage) -> Result<EventBatch, MessageError> {
+    if message.message_id.as_deref().is_none_or(str::is_empty) {
+        return Err(MessageError::Unidentified);
+    }
     let tenant = tenant_attribute(message).ok_or(MessageError::TenantMissing)?;
     let tenant = TenantId::parse(tenant).map_err(|_| MessageError::TenantInvalid)?;
     let body = message.body.as_deref().unwrap_or_default();
@@ -171,31 +216,45 @@ fn tenant_attribute(message: &SqsMessage) -> Option<&str> {
     attribute.string_value.as_deref().filter(|_| is_text)
 }
 
-/// Writes one group; answers its messages if that failed.
-async fn write<S: BlockStore, H: Host>(intake: &Intake<S, H>, group: Group, last_start: Timestamp) -> Option<Failure> {
-    let tenant = group.events.tenant().as_str();
-    if intake.host.now() > last_start {
-        tracing::warn!(
-            tenant,
-            messages = group.messages.len(),
-            code = ErrorCode::OutOfTime.name(),
-            "messages were put off"
-        );
-        return Some(Failure { kind: FailureKind::PutOff, messages: group.messages });
-    }
-    match intake.accept(&group.events, None).await {
-        Ok(_) => None,
-        Err(error) => {
+/// Writes one group; returns its messages if that failed. What was stored before, when a message was delivered for the first time, is
+/// left out.
+async fn write<S: BlockStore, H: Host>(
+    intake: &Intake<S, H>,
+    mut group: Group,
+    last_start: Timestamp,
+) -> Option<Failure> {
+    for _ in 0..MAX_GROUP_WRITES {
+        let (events, records) = group.together()?;
+        let tenant = events.tenant().as_str();
+        if intake.host.now() > last_start {
             tracing::warn!(
                 tenant,
-                messages = group.messages.len(),
-                code = error.code().name(),
+                messages = records.len(),
+                code = ErrorCode::OutOfTime.name(),
                 "messages were put off"
             );
-            // One message that is too large by itself stays so.
-            let is_refused = error == IntakeError::TooLarge && group.messages.len() == 1;
-            let kind = if is_refused { FailureKind::Refused } else { FailureKind::PutOff };
-            Some(Failure { kind, messages: group.messages })
+            return Some(Failure { kind: FailureKind::PutOff, messages: group.received() });
+        }
+        match intake.accept(&events, &records).await {
+            Ok(Accepted::Now(_)) => return None,
+            Ok(Accepted::Before(before)) => {
+                let mut index = 0..;
+                group.messages.retain(|_| {
+                    let own = index.next();
+                    before.iter().all(|before| Some(before.index) != own)
+                });
+            }
+            Err(error) => {
+                tracing::warn!(tenant, messages = records.len(), code = error.code().name(), "messages were put off");
+                // One message that is too large by itself stays so.
+                let is_refused = error == IntakeError::TooLarge && records.len() == 1;
+                let kind = if is_refused { FailureKind::Refused } else { FailureKind::PutOff };
+                return Some(Failure { kind, messages: group.received() });
+            }
         }
     }
+    if group.messages.is_empty() {
+        return None;
+    }
+    Some(Failure { kind: FailureKind::PutOff, messages: group.received() })
 }

@@ -4,7 +4,9 @@ use std::{ops::Range, time::Duration};
 
 use aws::events::{
     item::MAX_ATTRIBUTES_LENGTH,
-    writer::{IDEMPOTENCY_LIFETIME, IdempotencyRecord, MAX_TRANSACTION_LENGTH, WriteError, WriteOutcome},
+    writer::{
+        AcceptedBefore, IDEMPOTENCY_LIFETIME, IdempotencyRecord, MAX_TRANSACTION_LENGTH, WriteError, WriteOutcome,
+    },
 };
 use bytes::Bytes;
 use domain::{
@@ -61,7 +63,7 @@ impl Store {
     }
 
     async fn write(&self, number: u8, blocks: &[StoredBlock]) -> Result<WriteOutcome, WriteError> {
-        self.writer().write(&self.tenant, shard(number), blocks, None).await
+        self.writer().write(&self.tenant, shard(number), blocks, &[]).await
     }
 
     async fn pages(&self, number: u8, range: BlockRange) -> Vec<Vec<StoredBlock>> {
@@ -204,21 +206,21 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
     let writer = store.writer();
     let write = |blocks: Vec<StoredBlock>, record: IdempotencyRecord| {
         let (writer, store) = (&writer, &store);
-        async move { writer.write(&store.tenant, shard(0), &blocks, Some(&record)).await }
+        async move { writer.write(&store.tenant, shard(0), &blocks, &[record]).await }
     };
     let blocks = store.blocks(2);
     assert_eq!(write(blocks.clone(), record("key", 1, 4)).await, Ok(WriteOutcome::Written));
     let again = write(store.blocks(2), record("key", 1, 4)).await;
-    assert_eq!(again, Ok(WriteOutcome::AlreadyAccepted { accepted: 4 }));
+    assert_eq!(again, Ok(WriteOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 4 }])));
     assert_eq!(write(store.blocks(2), record("key", 2, 4)).await, Err(WriteError::KeyReused));
     assert_eq!(store.read(0, all()).await, blocks);
     // The very request again, after a lost answer. Within ten minutes DynamoDB knows it by its token.
     let same = write(blocks.clone(), record("key", 1, 4)).await;
-    assert!(matches!(same, Ok(WriteOutcome::Written | WriteOutcome::AlreadyAccepted { accepted: 4 })), "{same:?}");
+    assert!(matches!(same, Ok(WriteOutcome::Written | WriteOutcome::AcceptedBefore(_))), "{same:?}");
     assert_eq!(store.read(0, all()).await, blocks);
 
     let of_other = other.blocks(1);
-    let answer = other.writer().write(&other.tenant, shard(0), &of_other, Some(&record("key", 2, 2))).await;
+    let answer = other.writer().write(&other.tenant, shard(0), &of_other, &[record("key", 2, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written), "another tenant's key");
 
     // DynamoDB may not have deleted the record by then.
@@ -236,10 +238,10 @@ async fn blocks_and_record_are_written_both_or_neither() {
     let there = store.blocks(1);
     assert_eq!(store.write(0, &there).await, Ok(WriteOutcome::Written));
     let colliding = store.blocks_from(there[0].id, 2, b"{\"id\":\"3\"}\n");
-    let answer = store.writer().write(&store.tenant, shard(0), &colliding, Some(&record("key", 1, 2))).await;
+    let answer = store.writer().write(&store.tenant, shard(0), &colliding, &[record("key", 1, 2)]).await;
     assert!(matches!(answer, Err(WriteError::TryAgain(_))), "{answer:?}");
     assert_eq!(store.read(0, all()).await, there);
-    let answer = store.writer().write(&store.tenant, shard(0), &store.blocks(1), Some(&record("key", 2, 2))).await;
+    let answer = store.writer().write(&store.tenant, shard(0), &store.blocks(1), &[record("key", 2, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written), "the key was taken by what was not written");
 }
 
@@ -249,7 +251,7 @@ async fn blocks_and_records_expire() {
     let store = Store::new();
     let blocks = store.blocks(1);
     let stamp = blocks[0].id.timestamp();
-    let answer = store.writer().write(&store.tenant, shard(0), &blocks, Some(&record("key", 1, 2))).await;
+    let answer = store.writer().write(&store.tenant, shard(0), &blocks, &[record("key", 1, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written));
     for (partition, name, lifetime) in [
         (partition_key(&store.tenant, shard(0)), blocks[0].id.to_string(), RETENTION + EXPIRY_GRACE),

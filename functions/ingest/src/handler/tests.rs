@@ -17,7 +17,7 @@ use aws::{
     event_queue::Redelivery,
     events::{
         quota::CountOutcome,
-        writer::{IdempotencyRecord, WriteError, WriteOutcome},
+        writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, WriteError, WriteOutcome},
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -64,23 +64,29 @@ impl BlockStore for MemoryStore {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
-        idempotency: Option<&IdempotencyRecord>,
+        records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.clock.pass(*self.delay.lock().unwrap());
         if let Some(error) = self.failures.lock().unwrap().pop() {
             return Err(error);
         }
-        if let Some(record) = idempotency {
-            let mut records = self.records.lock().unwrap();
-            match records.get(&(tenant.clone(), record.key_hash.clone())) {
+        let mut known = self.records.lock().unwrap();
+        let mut before = Vec::new();
+        for (index, record) in records.iter().enumerate() {
+            match known.get(&(tenant.clone(), record.key_hash.clone())) {
                 Some(known) if known.body_hash == record.body_hash => {
-                    return Ok(WriteOutcome::AlreadyAccepted { accepted: known.accepted });
+                    before.push(AcceptedBefore { index, accepted: known.accepted });
                 }
                 Some(_) => return Err(WriteError::KeyReused),
-                None => records.insert((tenant.clone(), record.key_hash.clone()), record.clone()),
-            };
+                None => {}
+            }
         }
+        if !before.is_empty() {
+            return Ok(WriteOutcome::AcceptedBefore(before));
+        }
+        known.extend(records.iter().map(|record| ((tenant.clone(), record.key_hash.clone()), record.clone())));
+        assert!(blocks.len() + records.len() <= MAX_TRANSACTION_ITEMS);
         for block in blocks {
             let key = (tenant.clone(), block.id);
             assert!(self.blocks.lock().unwrap().insert(key, (shard, block.clone())).is_none(), "a block twice");
@@ -478,21 +484,70 @@ async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
 
 #[tokio::test]
 async fn a_message_that_takes_too_much_room_alone_is_refused() {
-    let record = |tenant: &str| {
-        json!({
-            "messageId": tenant,
-            "receiptHandle": tenant,
-            "body": event(""),
-            "messageAttributes": {"tenantId": {"stringValue": tenant, "dataType": "String"}},
-        })
-    };
-    for (tenants, delay) in [(vec!["acme"], 0), (vec!["acme", "acme"], 90)] {
+    for (ids, delay) in [(vec!["a"], 0), (vec!["a", "b"], 90)] {
         let ingest = ingest();
         ingest.intake.store.failures.lock().unwrap().push(WriteError::TooLarge);
-        let records: Vec<Value> = tenants.into_iter().map(record).collect();
-        invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
-        assert_eq!(ingest.queue.delays()["acme"], delay);
+        deliver(&ingest, &ids).await;
+        assert_eq!(ingest.queue.delays()["a"], delay);
     }
+}
+
+fn message(id: &str) -> Value {
+    json!({
+        "messageId": id,
+        "receiptHandle": id,
+        "body": event(&format!(r#","requestId":"{id}""#)),
+        "messageAttributes": {"tenantId": {"stringValue": "acme", "dataType": "String"}},
+    })
+}
+
+async fn deliver(ingest: &TestIngest, ids: &[&str]) -> Value {
+    let records: Vec<Value> = ids.iter().copied().map(message).collect();
+    invoke(ingest, &json!({ "Records": records }).to_string(), DEADLINE).await
+}
+
+fn request_ids(ingest: &TestIngest) -> Vec<String> {
+    let events = stored(ingest, "acme");
+    events.iter().map(|event| event["requestId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_message_that_is_delivered_again_is_stored_once() {
+    let ingest = ingest();
+    let none_failed = json!({"batchItemFailures": []});
+    assert_eq!(deliver(&ingest, &["a", "b", "c"]).await, none_failed);
+    assert_eq!(deliver(&ingest, &["b"]).await, none_failed);
+    ingest.intake.host.pass(Duration::from_secs(1));
+    assert_eq!(deliver(&ingest, &["d", "a", "e", "c"]).await, none_failed, "among new ones");
+    assert_eq!(request_ids(&ingest), ["a", "b", "c", "d", "e"]);
+}
+
+#[tokio::test]
+async fn a_message_that_was_stored_late_is_not_stored_again() {
+    let ingest = ingest();
+    *ingest.intake.store.delay.lock().unwrap() = INGEST_WRITE_BOUND;
+    assert_eq!(deliver(&ingest, &["a"]).await["batchItemFailures"].as_array().unwrap().len(), 1);
+    *ingest.intake.store.delay.lock().unwrap() = Duration::ZERO;
+    assert_eq!(deliver(&ingest, &["a"]).await, json!({"batchItemFailures": []}));
+    assert_eq!(request_ids(&ingest), ["a"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_twice_in_a_batch_is_stored_once() {
+    let ingest = ingest();
+    assert_eq!(deliver(&ingest, &["a", "a", "b"]).await, json!({"batchItemFailures": []}));
+    let stored: BTreeSet<String> = request_ids(&ingest).into_iter().collect();
+    assert_eq!((request_ids(&ingest).len(), stored.len()), (2, 2));
+}
+
+/// The store takes no more items than a transaction has.
+#[tokio::test]
+async fn as_many_messages_as_lambda_brings_fit_into_transactions() {
+    let ingest = ingest();
+    let ids: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert_eq!(deliver(&ingest, &ids).await, json!({"batchItemFailures": []}));
+    assert_eq!((request_ids(&ingest).len(), ingest.intake.store.writes.load(Ordering::Relaxed)), (100, 2));
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ const IS_ABSENT: &str = "attribute_not_exists(#partition)";
 /// Time to live deletes late, so that an expired record counts as absent.
 const IS_ABSENT_OR_EXPIRED: &str = "attribute_not_exists(#partition) OR #expiresAt < :now";
 
-/// What is remembered of a request with an `Idempotency-Key`.
+/// What is remembered of a request with an `Idempotency-Key`, or of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// SHA-256 of the key, in hexadecimal.
@@ -82,13 +82,20 @@ pub struct IdempotencyRecord {
 }
 
 /// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     Written,
-    /// The same body was accepted before under the same `Idempotency-Key`; nothing was written now.
-    AlreadyAccepted {
-        accepted: u64,
-    },
+    /// The same bodies were accepted before under the same keys; nothing was written now.
+    AcceptedBefore(Vec<AcceptedBefore>),
+}
+
+/// A key that was used before, for the same body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedBefore {
+    /// Which of the records of the write it is.
+    pub index: usize,
+    /// How many events were accepted then.
+    pub accepted: u64,
 }
 
 /// Why nothing can be said to have been written. After a time-out the blocks may be there all the same.
@@ -166,7 +173,7 @@ impl EventWriter {
         Self { client: Client::from_conf(configuration), table: EventTable { name: table, retention } }
     }
 
-    /// Writes the blocks of one request, stamped with one time, and its idempotency record if it has one.
+    /// Writes blocks that are stamped with one time, and the idempotency records of the requests or messages in them.
     ///
     /// # Errors
     /// [`WriteError`]; then none of the blocks was written, or, after [`WriteError::TryAgain`], all may have been.
@@ -175,12 +182,12 @@ impl EventWriter {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
-        idempotency: Option<&IdempotencyRecord>,
+        records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
-        match (blocks, idempotency) {
+        match (blocks, records) {
             ([], _) => Err(WriteError::Internal("a write without blocks".to_owned())),
-            ([block], None) => self.put(tenant, shard, block).await,
-            (blocks, idempotency) => self.put_all(tenant, shard, blocks, idempotency).await,
+            ([block], []) => self.put(tenant, shard, block).await,
+            (blocks, records) => self.put_all(tenant, shard, blocks, records).await,
         }
     }
 
@@ -212,13 +219,11 @@ impl EventWriter {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
-        idempotency: Option<&IdempotencyRecord>,
+        records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
-        let length: usize = blocks.iter().map(|block| block.deflate.len() + MAX_ATTRIBUTES_LENGTH).sum();
-        let items = blocks.len() + usize::from(idempotency.is_some());
-        let Some(first) = blocks
-            .first()
-            .filter(|_| items <= MAX_TRANSACTION_ITEMS && length + MAX_ATTRIBUTES_LENGTH <= MAX_TRANSACTION_LENGTH)
+        let items = blocks.len() + records.len();
+        let length = blocks.iter().map(|block| block.deflate.len()).sum::<usize>() + items * MAX_ATTRIBUTES_LENGTH;
+        let Some(first) = blocks.first().filter(|_| items <= MAX_TRANSACTION_ITEMS && length <= MAX_TRANSACTION_LENGTH)
         else {
             return Err(WriteError::TooLarge);
         };
@@ -228,7 +233,7 @@ impl EventWriter {
         for block in blocks {
             puts.push(transacted(self.table.put(tenant, shard, block))?);
         }
-        if let Some(record) = idempotency {
+        for record in records {
             let item = item_of_record(tenant, record, stamp);
             puts.push(transacted(self.table.conditional_put(item, IS_ABSENT_OR_EXPIRED, Some(stamp)))?);
         }
@@ -247,7 +252,7 @@ impl EventWriter {
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancellation)) => {
-                sort_cancellation(cancellation.cancellation_reasons(), blocks, idempotency)
+                sort_cancellation(cancellation.cancellation_reasons(), blocks, records)
             }
             _ => Err(guard.classify(&error)),
         }
@@ -279,18 +284,21 @@ fn written_before(existing: Option<&Item>, block: &StoredBlock) -> Result<(), Wr
     if is_same { Ok(()) } else { Err(WriteError::TryAgain("another block has the same ID".to_owned())) }
 }
 
-/// Reasons come in the order of the transaction's items: the blocks, then the record.
+/// Reasons come in the order of the transaction's items: the blocks, then the records.
 fn sort_cancellation(
     reasons: &[CancellationReason],
     blocks: &[StoredBlock],
-    idempotency: Option<&IdempotencyRecord>,
+    records: &[IdempotencyRecord],
 ) -> Result<WriteOutcome, WriteError> {
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
-    if let (Some(record), Some(reason)) = (idempotency, reasons.get(blocks.len()))
-        && is_condition(reason)
-    {
-        return sort_record(reason.item(), record);
+    let of_records = reasons.get(blocks.len()..).unwrap_or_default().iter().zip(records).enumerate();
+    let before = of_records
+        .filter(|(_, (reason, _))| is_condition(reason))
+        .map(|(index, (reason, record))| Ok(AcceptedBefore { index, accepted: accepted(reason.item(), record)? }))
+        .collect::<Result<Vec<_>, WriteError>>()?;
+    if !before.is_empty() {
+        return Ok(WriteOutcome::AcceptedBefore(before));
     }
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
     if let Some(code) = codes.iter().find(|code| !matches!(**code, "None" | "ConditionalCheckFailed")) {
         let detail = format!("transaction cancelled: {code}");
         return Err(match *code {
@@ -309,13 +317,12 @@ fn is_condition(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
-fn sort_record(existing: Option<&Item>, record: &IdempotencyRecord) -> Result<WriteOutcome, WriteError> {
+/// How many events were accepted under the key of a record that is there already.
+fn accepted(existing: Option<&Item>, record: &IdempotencyRecord) -> Result<u64, WriteError> {
     let existing = existing.ok_or_else(|| WriteError::Internal("no idempotency record in the answer".to_owned()))?;
     match existing.get(BODY_HASH) {
         Some(AttributeValue::B(hash)) if hash.as_ref() == record.body_hash => {
-            let accepted =
-                item::unsigned(existing, ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))?;
-            Ok(WriteOutcome::AlreadyAccepted { accepted })
+            item::unsigned(existing, ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))
         }
         _ => Err(WriteError::KeyReused),
     }

@@ -141,11 +141,11 @@ fn shard() -> Shard {
 async fn write(
     answers: Vec<Answer>,
     blocks: &[StoredBlock],
-    idempotency: Option<&IdempotencyRecord>,
+    records: &[IdempotencyRecord],
 ) -> (Result<WriteOutcome, WriteError>, Vec<Request>) {
     let (shared, requests) = serve(answers);
     let writer = EventWriter::new(&shared, "events".to_owned(), Duration::from_hours(24));
-    let outcome = writer.write(&tenant(), shard(), blocks, idempotency).await;
+    let outcome = writer.write(&tenant(), shard(), blocks, records).await;
     (outcome, requests.try_iter().collect())
 }
 
@@ -170,7 +170,7 @@ fn cancelled(reasons: &Value) -> Answer {
 #[tokio::test]
 async fn one_block_is_put_where_there_is_none() {
     let blocks = blocks(1, now());
-    let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, None).await;
+    let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, &[]).await;
     assert_eq!(outcome, Ok(WriteOutcome::Written));
     assert_eq!(requests[0].operation, "PutItem");
     let body = &requests[0].body;
@@ -182,7 +182,7 @@ async fn one_block_is_put_where_there_is_none() {
 #[tokio::test]
 async fn several_blocks_and_a_record_are_one_transaction() {
     let blocks = blocks(2, now());
-    let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, Some(&record())).await;
+    let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, &[record()]).await;
     assert_eq!(outcome, Ok(WriteOutcome::Written));
     assert_eq!(requests[0].operation, "TransactWriteItems");
     let puts = requests[0].body["TransactItems"].as_array().unwrap();
@@ -204,19 +204,19 @@ async fn an_attempt_whose_answer_was_lost_counts() {
     let stored = |block| told(&item::of_block(&tenant(), shard(), block, Duration::from_hours(24)));
     let lost = failure(500, "InternalServerError", &json!({}));
     let again = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[0])}));
-    let (outcome, requests) = write(vec![lost, again], &blocks[..1], None).await;
+    let (outcome, requests) = write(vec![lost, again], &blocks[..1], &[]).await;
     assert_eq!((outcome, requests.len()), (Ok(WriteOutcome::Written), 2));
 
     let reasons = json!([
         {"Code": "ConditionalCheckFailed", "Item": stored(&blocks[0])},
         {"Code": "ConditionalCheckFailed", "Item": stored(&blocks[1])},
     ]);
-    assert_eq!(write(vec![cancelled(&reasons)], &blocks, None).await.0, Ok(WriteOutcome::Written));
+    assert_eq!(write(vec![cancelled(&reasons)], &blocks, &[]).await.0, Ok(WriteOutcome::Written));
 
     let foreign = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[1])}));
-    assert!(matches!(write(vec![foreign], &blocks[..1], None).await.0, Err(WriteError::TryAgain(_))));
+    assert!(matches!(write(vec![foreign], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
     let untold = failure(400, "ConditionalCheckFailedException", &json!({}));
-    assert!(matches!(write(vec![untold], &blocks[..1], None).await.0, Err(WriteError::TryAgain(_))));
+    assert!(matches!(write(vec![untold], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
 }
 
 #[tokio::test]
@@ -224,12 +224,25 @@ async fn a_key_answers_the_same_again_and_refuses_another_body() {
     let blocks = blocks(1, now());
     let existing = told(&item_of_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
     let reasons = json!([{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": existing}]);
-    let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, Some(&record())).await;
-    assert_eq!(outcome, Ok(WriteOutcome::AlreadyAccepted { accepted: 9 }));
+    let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[record()]).await;
+    assert_eq!(outcome, Ok(WriteOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 9 }])));
 
     let other_body = IdempotencyRecord { body_hash: [8; 32], ..record() };
-    let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, Some(&other_body)).await;
+    let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[other_body]).await;
     assert_eq!(outcome, Err(WriteError::KeyReused));
+}
+
+#[tokio::test]
+async fn of_several_records_those_are_named_that_were_there() {
+    let blocks = blocks(2, now());
+    let records = ["a", "b", "c"].map(|key| IdempotencyRecord { key_hash: key.to_owned(), ..record() });
+    let known = |record: &IdempotencyRecord| told(&item_of_record(&tenant(), record, now()));
+    let none = || json!({"Code": "None"});
+    let failed = |record| json!({"Code": "ConditionalCheckFailed", "Item": known(record)});
+    let reasons = json!([none(), none(), failed(&records[0]), none(), failed(&records[2])]);
+    let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &records).await;
+    let before = [0, 2].map(|index| AcceptedBefore { index, accepted: 3 });
+    assert_eq!(outcome, Ok(WriteOutcome::AcceptedBefore(before.to_vec())));
 }
 
 #[tokio::test]
@@ -237,19 +250,19 @@ async fn what_may_pass_is_told_apart_from_what_won_t() {
     let blocks = blocks(2, now());
     let busy = |code| cancelled(&json!([{"Code": "None"}, {"Code": code}]));
     for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-        let (outcome, _) = write(vec![busy(code)], &blocks, None).await;
+        let (outcome, _) = write(vec![busy(code)], &blocks, &[]).await;
         assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{code}: {outcome:?}");
     }
-    let (outcome, _) = write(vec![busy("ValidationError")], &blocks, None).await;
+    let (outcome, _) = write(vec![busy("ValidationError")], &blocks, &[]).await;
     assert!(matches!(outcome, Err(WriteError::Internal(_))), "{outcome:?}");
 
     let throttled = || failure(400, "ProvisionedThroughputExceededException", &json!({}));
-    let (outcome, requests) = write(vec![throttled(), throttled(), throttled()], &blocks[..1], None).await;
+    let (outcome, requests) = write(vec![throttled(), throttled(), throttled()], &blocks[..1], &[]).await;
     assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{outcome:?}");
     assert_eq!(requests.len(), 3);
 
     for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
-        let (outcome, requests) = write(vec![failure(400, code, &json!({}))], &blocks[..1], None).await;
+        let (outcome, requests) = write(vec![failure(400, code, &json!({}))], &blocks[..1], &[]).await;
         assert!(matches!(outcome, Err(WriteError::Internal(_))), "{code}: {outcome:?}");
         assert_eq!(requests.len(), 1);
     }
@@ -263,7 +276,7 @@ async fn a_writer_without_a_table_to_reach_says_try_again() {
     let (shared, _requests) = serve(Vec::new());
     let shared = shared.into_builder().endpoint_url(endpoint).build();
     let writer = EventWriter::new(&shared, "events".to_owned(), Duration::ZERO);
-    let outcome = writer.write(&tenant(), shard(), &blocks(1, now()), None).await;
+    let outcome = writer.write(&tenant(), shard(), &blocks(1, now()), &[]).await;
     assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{outcome:?}");
 }
 
@@ -271,7 +284,7 @@ async fn a_writer_without_a_table_to_reach_says_try_again() {
 async fn a_request_signed_too_long_after_the_stamp_never_leaves() {
     let stamp = now().saturating_sub(INGEST_WRITE_BOUND);
     for count in [1, 2] {
-        let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks(count, stamp), None).await;
+        let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks(count, stamp), &[]).await;
         assert_eq!(outcome, Err(WriteError::TooSlow));
         assert!(requests.is_empty());
     }
@@ -279,9 +292,9 @@ async fn a_request_signed_too_long_after_the_stamp_never_leaves() {
 
 #[tokio::test]
 async fn more_than_a_transaction_takes_is_refused_here() {
-    let (outcome, requests) = write(Vec::new(), &blocks(MAX_TRANSACTION_ITEMS + 1, now()), None).await;
+    let (outcome, requests) = write(Vec::new(), &blocks(MAX_TRANSACTION_ITEMS + 1, now()), &[]).await;
     assert_eq!((outcome, requests.len()), (Err(WriteError::TooLarge), 0));
-    let (outcome, _) = write(Vec::new(), &blocks(MAX_TRANSACTION_ITEMS, now()), Some(&record())).await;
+    let (outcome, _) = write(Vec::new(), &blocks(MAX_TRANSACTION_ITEMS, now()), &[record()]).await;
     assert_eq!(outcome, Err(WriteError::TooLarge));
 }
 
@@ -300,7 +313,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let (shared, requests) = serve(answers());
     let writer = EventWriter::new(&shared, "events".to_owned(), Duration::ZERO);
     for _ in 0..2 {
-        assert_eq!(writer.write(&tenant(), shard(), &blocks(1, now()), None).await, Ok(WriteOutcome::Written));
+        assert_eq!(writer.write(&tenant(), shard(), &blocks(1, now()), &[]).await, Ok(WriteOutcome::Written));
     }
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     assert_eq!(signed.len(), 3);
@@ -313,7 +326,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
         client: Client::new(&shared),
         table: EventTable { name: "events".to_owned(), retention: Duration::ZERO },
     };
-    corrected.write(&tenant(), shard(), &blocks(1, now()), None).await.unwrap();
+    corrected.write(&tenant(), shard(), &blocks(1, now()), &[]).await.unwrap();
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     assert!(signed.iter().any(|signed_at| *signed_at > latest.saturating_add(Duration::from_hours(24))), "{signed:?}");
 }
