@@ -361,9 +361,10 @@ fn export_lines(traffic: &Traffic) -> [Line; 9] {
     let milliseconds = dispatches.milliseconds
         + runs * (run.milliseconds + run.slices * INVOCATION_OVERHEAD_MILLISECONDS)
         + tests * RUN_MILLISECONDS;
-    // Each is received and deleted; a run that goes on sends itself another.
+    // Each is received, hidden while the run goes on, and deleted; a run that goes on sends itself another.
     let messages = runs * run.slices;
-    let queue_requests = dispatches.sends + runs * (run.slices - 1.0) + 2.0 * messages;
+    let heartbeats = runs * run.milliseconds / 1_000.0 / HEARTBEAT.as_secs_f64();
+    let queue_requests = dispatches.sends + runs * (run.slices - 1.0) + 3.0 * messages + heartbeats;
     let decryptions = match parameters.authentication {
         Authentication::Role => 0.0,
         Authentication::AccessKey => runs * run.slices + tests,
