@@ -18,6 +18,7 @@ pub mod export_run;
 pub mod guidance;
 pub mod gzip;
 pub mod interval;
+pub mod lag;
 pub mod object_key;
 pub mod policy;
 pub mod retention;

@@ -12,6 +12,7 @@ pub mod ports;
 pub mod retention;
 pub mod run;
 mod seal;
+pub mod sweep;
 pub mod upload;
 
 pub use merge::MAX_PAGES;

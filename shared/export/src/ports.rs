@@ -11,6 +11,7 @@ use domain::{
     digest::{DigestObject, DigestReference, Hex32},
     export_run::{BlockRange, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
     interval::ExportInterval,
+    lag::ExportStanding,
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -143,6 +144,19 @@ pub trait EnabledConfigurations: Send + Sync {
         shard: u8,
         after: Option<Self::Position>,
     ) -> impl Future<Output = Result<(Vec<ConfigurationKey>, Option<Self::Position>), PortError>> + Send;
+}
+
+/// How exports stand, for whoever watches over all of them.
+pub trait ExportStandings: Send + Sync {
+    /// The most configurations that are read at once.
+    const MAX_BATCH: usize;
+
+    /// Returns how the exports of at most [`ExportStandings::MAX_BATCH`] configurations stand. One that was deleted meanwhile is
+    /// left out; one that can't be read is an error of its own.
+    fn standings(
+        &self,
+        batch: &[ConfigurationKey],
+    ) -> impl Future<Output = Result<Vec<Result<ExportStanding, PortError>>, PortError>> + Send;
 }
 
 /// The queue from which runs are started.

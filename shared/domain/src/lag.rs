@@ -1,0 +1,278 @@
+//! How far exports are behind, over all configurations: what an operator is alarmed by.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    connection::ConnectionStatus,
+    interval::{ExportInterval, ExportSchedule},
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+/// The fewest tenants of which a share of refused ones is reported. Of fewer, one customer's mistake is a large share.
+pub const MIN_TENANTS_OF_A_SHARE: usize = 8;
+
+/// What an enabled configuration says of its export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportStanding {
+    pub tenant_id: TenantId,
+    pub interval: ExportInterval,
+    pub connection: ConnectionStatus,
+    /// The receipt time of the first event to export.
+    pub start_from: Timestamp,
+    /// `None`: no run has ended yet.
+    pub exported_through: Option<Timestamp>,
+    pub consecutive_failures: u32,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl ExportStanding {
+    /// Whether the customer has to change something before the export can go on.
+    fn is_refused(&self) -> bool {
+        self.connection == ConnectionStatus::Failed
+    }
+
+    fn is_failing(&self) -> bool {
+        !self.is_refused() && self.consecutive_failures > 0
+    }
+
+    /// The time before which there is nothing left to export. What was received before the configuration was created is a
+    /// backlog that its first run exports, and not something that is late.
+    fn progress(&self) -> Timestamp {
+        self.exported_through.unwrap_or(Timestamp::EPOCH).max(self.start_from).max(self.created_at)
+    }
+
+    /// Returns how long ago the oldest export was due that has not happened.
+    ///
+    /// Boundaries before the last edit don't count: the configuration may have been disabled then, have had another interval,
+    /// or a connection that did not work. A refused one has no lag: the customer's fault is not the operator's.
+    #[must_use]
+    pub fn lag(&self, schedule: ExportSchedule, now: Timestamp) -> Duration {
+        if self.is_refused() {
+            return Duration::ZERO;
+        }
+        let slot_length = schedule.slot_length(self.interval);
+        let done_through = self.progress().max(self.updated_at);
+        let boundary = done_through.floor_to(slot_length).saturating_add(slot_length);
+        now.saturating_since(boundary.saturating_add(schedule.settle))
+    }
+
+    /// Returns how much of the retention the oldest event that is not exported has used, in percent; more than 100 once events
+    /// are lost.
+    #[must_use]
+    pub fn retention_used_percent(&self, retention: Duration, now: Timestamp) -> u64 {
+        percent(now.saturating_since(self.progress()).as_secs(), retention.as_secs())
+    }
+}
+
+/// What a sweep over the enabled configurations found. The field names are those of its log line, which metric filters read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LagReport {
+    pub configurations: u64,
+    pub largest_lag_seconds: u64,
+    /// Those whose last run failed for a reason that is not the customer's.
+    pub failing_configurations: u64,
+    /// Those whose connection failed.
+    pub refused_configurations: u64,
+    /// The share of tenants with a refused configuration; 0 of fewer than [`MIN_TENANTS_OF_A_SHARE`] tenants. A fault that all
+    /// of them have is ours.
+    pub refused_tenants_percent: u64,
+    pub retention_used_percent: u64,
+}
+
+/// Adds up what a sweep meets.
+#[derive(Debug)]
+pub struct LagSurvey {
+    schedule: ExportSchedule,
+    retention: Duration,
+    now: Timestamp,
+    report: LagReport,
+    tenants: BTreeSet<TenantId>,
+    refused_tenants: BTreeSet<TenantId>,
+}
+
+impl LagSurvey {
+    #[must_use]
+    pub fn new(schedule: ExportSchedule, retention: Duration, now: Timestamp) -> Self {
+        Self {
+            schedule,
+            retention,
+            now,
+            report: LagReport::default(),
+            tenants: BTreeSet::new(),
+            refused_tenants: BTreeSet::new(),
+        }
+    }
+
+    pub fn add(&mut self, standing: &ExportStanding) {
+        let report = &mut self.report;
+        report.configurations += 1;
+        report.largest_lag_seconds =
+            report.largest_lag_seconds.max(standing.lag(self.schedule, self.now).as_secs());
+        report.failing_configurations += u64::from(standing.is_failing());
+        report.refused_configurations += u64::from(standing.is_refused());
+        report.retention_used_percent =
+            report.retention_used_percent.max(standing.retention_used_percent(self.retention, self.now));
+        if standing.is_refused() {
+            self.refused_tenants.insert(standing.tenant_id.clone());
+        }
+        self.tenants.insert(standing.tenant_id.clone());
+    }
+
+    #[must_use]
+    pub fn report(&self) -> LagReport {
+        let (refused, tenants) = (self.refused_tenants.len(), self.tenants.len());
+        let refused_tenants_percent =
+            if tenants < MIN_TENANTS_OF_A_SHARE { 0 } else { percent(refused as u64, tenants as u64) };
+        LagReport { refused_tenants_percent, ..self.report }
+    }
+}
+
+/// Rounded down.
+fn percent(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(100) / whole.max(1)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    const SCHEDULE: ExportSchedule = ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None };
+    const RETENTION: Duration = Duration::from_hours(90 * 24);
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn tenant(number: usize) -> TenantId {
+        TenantId::parse(&format!("tenant-{number}")).unwrap()
+    }
+
+    /// Created and last edited at the beginning of November, and exported until the morning of the 22nd.
+    fn standing() -> ExportStanding {
+        ExportStanding {
+            tenant_id: tenant(0),
+            interval: ExportInterval::Every2Hours,
+            connection: ConnectionStatus::Success,
+            start_from: at("2026-11-01T00:00:00Z"),
+            exported_through: Some(at("2026-11-22T06:00:00Z")),
+            consecutive_failures: 0,
+            created_at: at("2026-11-01T00:00:00Z"),
+            updated_at: at("2026-11-01T00:00:00Z"),
+        }
+    }
+
+    fn lag(standing: &ExportStanding, now: &str) -> u64 {
+        standing.lag(SCHEDULE, at(now)).as_secs()
+    }
+
+    #[test]
+    fn lag_is_the_time_since_the_oldest_export_was_due_that_has_not_happened() {
+        let standing = standing();
+        for (now, expected) in [
+            ("2026-11-22T06:00:00Z", 0),
+            ("2026-11-22T08:00:00Z", 0),
+            ("2026-11-22T08:20:00Z", 0),
+            ("2026-11-22T08:20:01Z", 1),
+            // The slots after it are missed as well; the oldest counts.
+            ("2026-11-22T12:20:00Z", 4 * 3_600),
+        ] {
+            assert_eq!(lag(&standing, now), expected, "{now}");
+        }
+        // A requested run went into the middle of a slot.
+        let ahead = ExportStanding { exported_through: Some(at("2026-11-22T08:05:00Z")), ..standing };
+        assert_eq!(lag(&ahead, "2026-11-22T10:20:00Z"), 0);
+        assert_eq!(lag(&ahead, "2026-11-22T10:21:00Z"), 60);
+    }
+
+    #[test]
+    fn nothing_is_late_that_was_never_due() {
+        let now = "2026-11-22T12:00:00Z";
+        let new = ExportStanding { exported_through: None, ..standing() };
+        // It starts with events of before its creation: its first run exports them.
+        let created = ExportStanding {
+            created_at: at("2026-11-22T10:30:00Z"),
+            updated_at: at("2026-11-22T10:30:00Z"),
+            ..new.clone()
+        };
+        assert_eq!(lag(&created, now), 0);
+        assert_eq!(created.retention_used_percent(RETENTION, at(now)), 0);
+        assert_eq!(lag(&created, "2026-11-22T12:21:00Z"), 60);
+        // It was disabled until now, or had another interval.
+        let enabled_again = ExportStanding { updated_at: at("2026-11-22T11:59:00Z"), ..standing() };
+        assert_eq!(lag(&enabled_again, now), 0);
+        let starts_later = ExportStanding { start_from: at("2026-12-01T00:00:00Z"), ..new };
+        assert_eq!(lag(&starts_later, now), 0);
+        assert_eq!(starts_later.retention_used_percent(RETENTION, at(now)), 0);
+    }
+
+    #[test]
+    fn development_slots_count_as_they_are() {
+        let schedule = ExportSchedule {
+            settle: Duration::from_secs(3),
+            development_slot_length: Some(Duration::from_secs(10)),
+        };
+        assert_eq!(standing().lag(schedule, at("2026-11-22T06:00:20Z")).as_secs(), 7);
+    }
+
+    fn survey(standings: impl IntoIterator<Item = ExportStanding>, now: &str) -> LagReport {
+        let mut survey = LagSurvey::new(SCHEDULE, RETENTION, at(now));
+        for standing in standings {
+            survey.add(&standing);
+        }
+        survey.report()
+    }
+
+    #[test]
+    fn a_refused_export_counts_as_refused_and_uses_retention_but_has_no_lag() {
+        let refused =
+            ExportStanding { connection: ConnectionStatus::Failed, consecutive_failures: 9, ..standing() };
+        let expected = LagReport {
+            configurations: 1,
+            refused_configurations: 1,
+            // 45 of 90 days.
+            retention_used_percent: 50,
+            ..LagReport::default()
+        };
+        assert_eq!(survey([refused], "2027-01-06T06:00:00Z"), expected);
+    }
+
+    #[test]
+    fn the_worst_of_all_is_reported() {
+        let failing = ExportStanding { consecutive_failures: 1, tenant_id: tenant(1), ..standing() };
+        let pending = ExportStanding {
+            connection: ConnectionStatus::Pending,
+            exported_through: Some(at("2026-11-22T04:00:00Z")),
+            tenant_id: tenant(2),
+            ..standing()
+        };
+        let expected = LagReport {
+            configurations: 3,
+            largest_lag_seconds: 2 * 3_600,
+            failing_configurations: 1,
+            ..LagReport::default()
+        };
+        assert_eq!(survey([standing(), failing, pending], "2026-11-22T08:20:00Z"), expected);
+        assert_eq!(survey([], "2026-11-22T08:20:00Z"), LagReport::default());
+    }
+
+    #[test]
+    fn refused_tenants_are_a_share_of_no_fewer_than_eight() {
+        let tenants = |count: usize, refused: usize| {
+            // Two configurations each: a tenant counts once.
+            (0..2 * count).map(move |number| ExportStanding {
+                tenant_id: tenant(number / 2),
+                connection: if number / 2 < refused { ConnectionStatus::Failed } else { ConnectionStatus::Success },
+                ..standing()
+            })
+        };
+        for (count, refused, expected) in [(7, 7, 0), (8, 0, 0), (8, 2, 25), (8, 8, 100), (9, 1, 11)] {
+            let report = survey(tenants(count, refused), "2026-11-22T08:00:00Z");
+            assert_eq!(report.refused_tenants_percent, expected, "{refused} of {count}");
+        }
+    }
+}
