@@ -76,6 +76,7 @@ mod tests {
             engine: EngineSettings {
                 settle: Duration::from_mins(20),
                 retention: Duration::from_hours(24),
+                history: Duration::from_hours(24),
                 grace: Duration::ZERO,
                 deploy_margin: Duration::ZERO,
                 max_runs_per_tenant: 2,

@@ -45,6 +45,7 @@ impl Settings {
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
+        let history = timing::history(environment);
         Some(Self {
             events_table: events_table?,
             configurations_table: configurations_table?,
@@ -57,6 +58,7 @@ impl Settings {
             engine: EngineSettings {
                 settle: schedule?.settle,
                 retention: retention?,
+                history: history?,
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
                 deploy_margin: DEPLOY_MARGIN,
                 max_runs_per_tenant: max_runs_per_tenant?,
@@ -90,6 +92,7 @@ pub(crate) mod tests {
             ("SIGNING_KEY_ARN", "arn"),
             ("SETTLE_SECONDS", "1200"),
             ("RETENTION_DAYS", "90"),
+            ("HISTORY_DAYS", "400"),
             ("DEVELOPMENT_SLOT_SECONDS", slot_seconds),
         ])
     }
@@ -102,5 +105,6 @@ pub(crate) mod tests {
         let settings = settings();
         assert_eq!(settings.schedule.settle, settings.engine.settle);
         assert_eq!(settings.engine.retention, Duration::from_hours(90 * 24));
+        assert_eq!(settings.engine.history, Duration::from_hours(400 * 24));
     }
 }

@@ -2,10 +2,16 @@
 //! an `intent#…` for each object of a window, a `digest#…` for each window that was sealed, a `job#…` for each that was
 //! exported.
 
+mod erasure;
+mod expiry;
 pub(crate) mod item;
 mod shared;
 
-pub use self::shared::SkipApprovalOutcome;
+pub use self::{
+    erasure::{NotesOutcome, RunItemKey, SignedStatement, StoredErasure, TenantRunPage},
+    expiry::ExpiryOutcome,
+    shared::SkipApprovalOutcome,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -168,12 +174,16 @@ pub(crate) async fn query_intents(
     Err(PortError::internal(operation, format!("more than {MAX_INTENT_PAGES} pages")))
 }
 
+/// The positions in a transaction of the item that only the holder of the lease gets past, and of the one that is put once.
+const FENCE: usize = 0;
+const PUT: usize = 1;
+
 /// What became of a transaction whose first item is the fence.
 enum Transaction {
     Done,
     /// The lease is somebody else's.
     Fenced,
-    /// The second item was there already.
+    /// The item that it would have put was there already.
     Found(Item),
 }
 
@@ -188,8 +198,9 @@ fn refusal(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<Tr
         .enumerate()
         .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
     match refused.next()? {
-        (0, _) => Some(Transaction::Fenced),
-        (_, reason) => Some(Transaction::Found(reason.item().cloned().unwrap_or_default())),
+        (FENCE, _) => Some(Transaction::Fenced),
+        (PUT, reason) => Some(Transaction::Found(reason.item().cloned().unwrap_or_default())),
+        _ => None,
     }
 }
 
@@ -368,9 +379,14 @@ impl RunStore for RunTable {
         answer.item.map(item::read_digest).transpose()
     }
 
+    async fn expire_intents(&self, lease: &Lease, sequence: u64, expires_at: Timestamp) -> Result<(), PortError> {
+        self.expire_intents_of(&lease.key, sequence, expires_at).await
+    }
+
     async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {
         let operation = "dynamodb:TransactWriteItems (complete window)";
-        let Completion { cursor, head, record } = completion;
+        let Completion { cursor, head, record, expires_at } = completion;
+        let expiry = (attribute::EXPIRES_AT, number(expires_at.as_seconds()));
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(&lease.key, item::STATE)))
@@ -387,9 +403,19 @@ impl RunStore for RunTable {
         let job = self.put_once(
             &lease.key,
             &item::job_name(record.sequence),
-            [(attribute::RECORD, json(operation, record)?)],
+            [(attribute::RECORD, json(operation, record)?), expiry.clone()],
         );
-        match self.transact(operation, [update, job]).await? {
+        let digest = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&lease.key, &item::digest_name(record.sequence))))
+            .update_expression("SET #expiresAt = :expires_at")
+            .condition_expression("attribute_exists(#run)")
+            .expression_attribute_names("#run", attribute::RUN)
+            .expression_attribute_names("#expiresAt", expiry.0)
+            .expression_attribute_values(":expires_at", expiry.1)
+            .build()
+            .map(|update| TransactWriteItem::builder().update(update).build());
+        match self.transact(operation, [update, job, digest]).await? {
             // Found: the answer to an earlier try was lost. Under our own lease nobody else can have completed it.
             Transaction::Done | Transaction::Found(_) => Ok(()),
             Transaction::Fenced => Err(PortError::fenced(operation)),

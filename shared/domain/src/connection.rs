@@ -29,6 +29,11 @@ impl ConnectionStatus {
             Self::Failed => "FAILED",
         }
     }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Success, Self::Failed].into_iter().find(|status| status.name() == name)
+    }
 }
 
 /// The state of a configuration's connection. Illegal mixtures (a success with an error) can't be built.

@@ -110,8 +110,7 @@ impl LagSurvey {
     pub fn add(&mut self, standing: &ExportStanding) {
         let report = &mut self.report;
         report.configurations += 1;
-        report.largest_lag_seconds =
-            report.largest_lag_seconds.max(standing.lag(self.schedule, self.now).as_secs());
+        report.largest_lag_seconds = report.largest_lag_seconds.max(standing.lag(self.schedule, self.now).as_secs());
         report.failing_configurations += u64::from(standing.is_failing());
         report.refused_configurations += u64::from(standing.is_refused());
         report.retention_used_percent =
@@ -212,10 +211,8 @@ mod tests {
 
     #[test]
     fn development_slots_count_as_they_are() {
-        let schedule = ExportSchedule {
-            settle: Duration::from_secs(3),
-            development_slot_length: Some(Duration::from_secs(10)),
-        };
+        let schedule =
+            ExportSchedule { settle: Duration::from_secs(3), development_slot_length: Some(Duration::from_secs(10)) };
         assert_eq!(standing().lag(schedule, at("2026-11-22T06:00:20Z")).as_secs(), 7);
     }
 
@@ -229,8 +226,7 @@ mod tests {
 
     #[test]
     fn a_refused_export_counts_as_refused_and_uses_retention_but_has_no_lag() {
-        let refused =
-            ExportStanding { connection: ConnectionStatus::Failed, consecutive_failures: 9, ..standing() };
+        let refused = ExportStanding { connection: ConnectionStatus::Failed, consecutive_failures: 9, ..standing() };
         let expected = LagReport {
             configurations: 1,
             refused_configurations: 1,

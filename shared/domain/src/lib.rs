@@ -11,6 +11,7 @@ pub mod connection;
 pub mod customer_policy;
 pub mod customer_template;
 pub mod digest;
+pub mod erasure;
 pub mod error_code;
 pub mod event;
 pub mod export_job;

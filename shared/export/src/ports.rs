@@ -240,6 +240,8 @@ pub struct Completion {
     pub cursor: BlockId,
     pub head: DigestReference,
     pub record: RunRecord,
+    /// When the window's digest and its record may go. Nothing of a window has an expiry before it is completed.
+    pub expires_at: Timestamp,
 }
 
 /// The state of exports: how far they got, lease, window, intents, digests, history. Every write is conditional on the
@@ -296,7 +298,15 @@ pub trait RunStore: Send + Sync {
         sequence: u64,
     ) -> impl Future<Output = Result<Option<SealedDigest>, PortError>> + Send;
 
-    /// Moves the cursor to the window's end, drops the window and writes the history: all or nothing.
+    /// Lets the intents of a sequence go at `expires_at`, those of every revision. Its window has to be completed.
+    fn expire_intents(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Moves the cursor to the window's end, drops the window, writes the history and lets the digest expire: all or nothing.
     fn complete_window(
         &self,
         lease: &Lease,

@@ -64,6 +64,8 @@ pub struct EngineSettings {
     pub retention: Duration,
     /// How long after that its block is still sure to be there, for windows that were begun before.
     pub grace: Duration,
+    /// How long digests, intents and the records of windows are kept after their window was completed.
+    pub history: Duration,
     /// How long around a change of the retention writers may have used either.
     pub deploy_margin: Duration,
     /// How many runs of one tenant, of each trigger, may go on at the same time.
@@ -760,7 +762,13 @@ where
             delivered: window.checkpoint,
             attempts: window.attempts,
         };
-        let completion = Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone() };
+        let expires_at = record.ended_at.saturating_add(self.settings.history);
+        // Nothing of an open window may expire, however long it stays open: so its intents wait for the next one.
+        if let Some(previous) = window.id.sequence.checked_sub(1) {
+            self.runs.expire_intents(lease, previous, expires_at).await?;
+        }
+        let completion =
+            Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone(), expires_at };
         self.runs.complete_window(lease, &completion).await?;
         log_window(lease, &record);
         state.cursor = sealed.end_block;

@@ -33,6 +33,12 @@ pub fn retention(environment: &mut Environment) -> Option<Duration> {
     Some(Duration::from_secs(days * SECONDS_PER_DAY))
 }
 
+/// `HISTORY_DAYS`: how long the history of exports is kept.
+pub fn history(environment: &mut Environment) -> Option<Duration> {
+    let days = environment.integer("HISTORY_DAYS", 1..=3_650_u64)?;
+    Some(Duration::from_secs(days * SECONDS_PER_DAY))
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {

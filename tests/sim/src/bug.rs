@@ -42,6 +42,8 @@ pub enum KnownBug {
     CircuitForgotten,
     /// A message is deleted because another run holds the lease, although that one works on the same message.
     OnlyMessageDeleted,
+    /// The intents of a window may expire before it is completed.
+    IntentsExpireEarly,
     /// A corrupt block is left out by a window whose digest doesn't say so.
     SkipNotStored,
 }

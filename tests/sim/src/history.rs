@@ -601,6 +601,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         settings: EngineSettings {
             settle,
             retention,
+            history: Duration::ZERO,
             grace: scenario.grace.saturating_sub(GRACE_MARGIN),
             deploy_margin: DEPLOY_MARGIN,
             max_runs_per_tenant: RUNS_PER_TENANT,

@@ -103,6 +103,7 @@ pub(crate) async fn invoke_with(
         settings: EngineSettings {
             settle: MIN_SETTLE,
             retention: LONG_RETENTION,
+            history: Duration::ZERO,
             deploy_margin: Duration::ZERO,
             max_runs_per_tenant,
             grace: LONG_RETENTION,

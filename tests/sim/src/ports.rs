@@ -483,6 +483,8 @@ impl RunStore for Ports {
                 intents: BTreeMap::default(),
                 digests: BTreeMap::default(),
                 records: Vec::new(),
+                expired_intents: BTreeSet::default(),
+                expired_digests: BTreeSet::default(),
             });
             let was_abandoned = items.lease.as_ref().is_some_and(|lease| lease.holder != holder);
             if let Some(lease) = &items.lease
@@ -573,6 +575,7 @@ impl RunStore for Ports {
             Ok(state
                 .runs
                 .get(&key)
+                .filter(|items| !items.expired_intents.contains(&window.sequence))
                 .map(|items| items.intents.iter().filter_map(of_window).collect())
                 .unwrap_or_default())
         };
@@ -587,7 +590,7 @@ impl RunStore for Ports {
     ) -> Result<SealedDigest, PortError> {
         let (digest, replaces) = (digest.clone(), self.has(KnownBug::DigestSignedAgain));
         let effect = move |items: &mut RunItems| {
-            if replaces {
+            if replaces || items.expired_digests.contains(&sequence) {
                 items.digests.insert(sequence, digest.clone());
             }
             items.digests.entry(sequence).or_insert_with(|| digest.clone()).clone()
@@ -598,10 +601,27 @@ impl RunStore for Ports {
     async fn digest(&self, lease: &Lease, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
         let (key, forgets) = (lease.key.clone(), self.has(KnownBug::DigestSignedAgain));
         let effect = move |state: &mut WorldState| {
-            let items = state.runs.get(&key).filter(|_| !forgets);
+            let items = state.runs.get(&key).filter(|items| !forgets && !items.expired_digests.contains(&sequence));
             Ok(items.and_then(|items| items.digests.get(&sequence).cloned()))
         };
         self.world.call("read digest", effect).await
+    }
+
+    /// Not conditional on the lease, as in the table.
+    async fn expire_intents(&self, lease: &Lease, sequence: u64, _expires_at: Timestamp) -> Result<(), PortError> {
+        let key = lease.key.clone();
+        let sequence = if self.has(KnownBug::IntentsExpireEarly) { sequence + 1 } else { sequence };
+        let effect = move |state: &mut WorldState| {
+            let WorldState { runs, violations, .. } = state;
+            if let Some(items) = runs.get_mut(&key) {
+                if sequence >= items.state.next_sequence {
+                    violations.push(format!("{key}: the intents of the open window {sequence} may expire"));
+                }
+                items.expired_intents.insert(sequence);
+            }
+            Ok(())
+        };
+        self.world.call("expire intents", effect).await
     }
 
     async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {
@@ -624,6 +644,7 @@ impl RunStore for Ports {
             items.state.next_sequence = completion.record.sequence + 1;
             items.state.head = Some(completion.head.clone());
             items.state.window = None;
+            items.expired_digests.insert(completion.record.sequence);
             items.records.push(completion.record.clone());
             Ok(())
         };

@@ -93,6 +93,10 @@ pub(crate) struct RunItems {
     pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
     pub(crate) digests: BTreeMap<u64, SealedDigest>,
     pub(crate) records: Vec<RunRecord>,
+    /// Sequences whose intents may go. No run finds them any more: time to live may be as fast as that.
+    pub(crate) expired_intents: BTreeSet<u64>,
+    /// The same of digests.
+    pub(crate) expired_digests: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]

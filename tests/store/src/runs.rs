@@ -51,8 +51,18 @@ async fn granted(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u
     }
 }
 
+/// When the history of these windows goes.
+fn expires_at() -> Timestamp {
+    at(400 * 24 * 3_600)
+}
+
 fn completion(sequence: u64) -> Completion {
-    Completion { cursor: window(sequence).to, head: digest_reference(sequence), record: record(sequence) }
+    Completion {
+        cursor: window(sequence).to,
+        head: digest_reference(sequence),
+        record: record(sequence),
+        expires_at: expires_at(),
+    }
 }
 
 fn digest(bytes: &[u8]) -> SealedDigest {

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use super::{
     IDEMPOTENCY_PREFIX, MAX_CONFIGURATIONS_PER_TENANT, USAGE,
     item::{self, Attributes, attribute, number, text},
+    tombstone::Tombstone,
 };
 use crate::{
     error::{TRANSIENT_CANCELLATIONS, port_error},
@@ -168,7 +169,8 @@ impl ConfigurationEditor {
         self.edit(operation, writes, stamp).await
     }
 
-    /// Deletes the configuration that was read as `current`, and counts it off.
+    /// Deletes the configuration that was read as `current`, counts it off, and leaves a tombstone, by which the housekeeper
+    /// finds the items of its runs.
     ///
     /// # Errors
     /// As [`ConfigurationEditor::create`].
@@ -186,10 +188,12 @@ impl ConfigurationEditor {
             .expression_attribute_names("#version", attribute::VERSION)
             .expression_attribute_values(":read", number(current.version))
             .build();
+        let tombstone = Tombstone { key: current.key.clone(), deleted_at: stamp.at };
         let writes = vec![
             TransactWriteItem::builder().delete(built(operation, delete)?).build(),
             self.event(operation, Change::Delete(current), author, stamp)?,
             TransactWriteItem::builder().update(self.count(operation, &current.key.tenant_id, -1)?).build(),
+            TransactWriteItem::builder().put(built(operation, tombstone.put(&self.table))?).build(),
         ];
         self.edit(operation, writes, stamp).await
     }

@@ -31,7 +31,7 @@ pub(super) mod attribute {
     pub(crate) const DESCRIPTION: &str = "description";
     pub(crate) const INTERVAL: &str = "interval";
     pub(crate) const ENABLED: &str = "enabled";
-    /// Only there while the configuration is enabled: the index is sparse.
+    /// Only there while the configuration is enabled, and of a tombstone: the index is sparse.
     pub(crate) const SCHEDULE_PARTITION: &str = "schedulePartition";
     pub(crate) const BUCKET_NAME: &str = "bucketName";
     pub(crate) const BUCKET_PATH: &str = "bucketPath";
@@ -232,7 +232,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
 pub(super) fn read_key(item: &Item) -> Result<ConfigurationKey, PortError> {
     let attributes = Attributes(item);
     Ok(ConfigurationKey {
-        tenant_id: attributes.required(attribute::TENANT_ID, |text| TenantId::parse(text).ok())?,
+        tenant_id: attributes.tenant_id()?,
         configuration_id: attributes.required(attribute::ID, ConfigurationId::parse)?,
     })
 }
@@ -261,8 +261,12 @@ impl Attributes<'_> {
         }
     }
 
-    fn timestamp(&self, name: &str) -> Result<Timestamp, PortError> {
+    pub(super) fn timestamp(&self, name: &str) -> Result<Timestamp, PortError> {
         self.required(name, |text| Timestamp::parse(text).ok())
+    }
+
+    pub(super) fn tenant_id(&self) -> Result<TenantId, PortError> {
+        self.required(attribute::TENANT_ID, |text| TenantId::parse(text).ok())
     }
 
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, PortError> {
@@ -279,7 +283,7 @@ impl Attributes<'_> {
         time.map(Some).ok_or_else(|| corrupt(name))
     }
 
-    fn progress(&self) -> Result<ExportProgress, PortError> {
+    pub(super) fn progress(&self) -> Result<ExportProgress, PortError> {
         let has_failures = self.0.contains_key(attribute::CONSECUTIVE_FAILURES);
         Ok(ExportProgress {
             exported_through: self.optional(attribute::EXPORTED_THROUGH, |text| Timestamp::parse(text).ok())?,
@@ -289,7 +293,7 @@ impl Attributes<'_> {
         })
     }
 
-    fn flag(&self, name: &str) -> Result<bool, PortError> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, PortError> {
         self.0.get(name).and_then(|value| value.as_bool().ok()).copied().ok_or_else(|| corrupt(name))
     }
 
@@ -301,11 +305,7 @@ impl Attributes<'_> {
     }
 
     fn connection(&self) -> Result<Connection, PortError> {
-        let status = self.required(attribute::CONNECTION_STATUS, |text| {
-            [ConnectionStatus::Pending, ConnectionStatus::Success, ConnectionStatus::Failed]
-                .into_iter()
-                .find(|status| status.name() == text)
-        })?;
+        let status = self.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)?;
         match status {
             ConnectionStatus::Pending => Ok(Connection::Pending),
             ConnectionStatus::Success => {

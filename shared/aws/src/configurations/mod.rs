@@ -2,15 +2,18 @@
 //!
 //! Items of one tenant share a partition: its configurations under their ids, the records of idempotency keys under
 //! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, what was last counted of
-//! its backlog, and the counts of its allowances. Ids are UUIDs, so all others sort behind them.
+//! its backlog, the counts of its allowances, and the tombstones of deleted configurations. Ids are UUIDs, so all others sort
+//! behind them.
 
 mod backlog;
 mod editor;
 mod item;
 mod run_request;
+mod standing;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
+mod tombstone;
 
 use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use domain::{
@@ -31,6 +34,8 @@ pub use self::{
     },
     item::SCHEDULE_SHARDS,
     run_request::RunRequestOutcome,
+    standing::{TenantItem, TenantItems},
+    tombstone::Tombstone,
 };
 use crate::error::port_error;
 

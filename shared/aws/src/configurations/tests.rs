@@ -362,7 +362,7 @@ async fn deletion_counts_off_what_was_there() {
     let rule = transactions_to(&requests);
     assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditAnswer::Done);
     let [request] = requests.all().try_into().unwrap();
-    let [delete, event, usage] = request.transact_items() else { panic!("{request:?}") };
+    let [delete, event, usage, tombstone] = request.transact_items() else { panic!("{request:?}") };
     let delete = delete.delete().unwrap();
     assert_eq!(delete.key(), &item::key(&key()));
     assert_eq!(delete.condition_expression(), Some("#version = :read"));
@@ -372,8 +372,16 @@ async fn deletion_counts_off_what_was_there() {
     let usage = usage.update().unwrap();
     assert!(usage.condition_expression().is_none());
     assert_eq!(usage.expression_attribute_values().unwrap()[":step"], number(-1));
+    let id = key().configuration_id;
+    let expected = Item::from([
+        ("tenantId".to_owned(), text("acme")),
+        ("id".to_owned(), text(format!("tombstone#2026-11-23T00:00:00.000Z#{id}"))),
+        ("schedulePartition".to_owned(), text(format!("DELETED#{}", id.as_bytes()[15] % SCHEDULE_SHARDS))),
+    ]);
+    assert_eq!(tombstone.put().unwrap().item(), &expected);
+    assert!(**expected["id"].as_s().unwrap() > *BEHIND_IDS, "a list would have it");
 
-    let gone = transactions(&["ConditionalCheckFailed", "None", "None"]);
+    let gone = transactions(&["ConditionalCheckFailed", "None", "None", "None"]);
     let answer = editor(&[&gone]).delete(&full(), &author(), stamp()).await;
     assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
 }

@@ -1,6 +1,7 @@
-//! The table of audit events: how a block becomes an item, and who writes, reads and counts it.
+//! The table of audit events: how a block becomes an item, and who writes, reads, counts and deletes it.
 
 pub mod backlog;
+pub mod eraser;
 pub mod item;
 pub mod quota;
 pub mod reader;

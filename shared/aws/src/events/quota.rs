@@ -32,7 +32,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(450);
 const MAX_ATTEMPTS: u32 = 2;
 
 /// template.yaml permits `dynamodb:UpdateItem` on these partitions alone.
-const PARTITION_SUFFIX: &str = "#quota";
+pub(super) const PARTITION_SUFFIX: &str = "#quota";
 
 const COUNTED: &str = "bytes";
 

@@ -63,7 +63,7 @@ pub const MAX_TRANSACTION_ITEMS: usize = 100;
 pub const MAX_TRANSACTION_LENGTH: usize = 4_000_000;
 
 /// Under this a block's partition can't be: shards are numbers.
-const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
+pub(super) const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
 
 const IS_ABSENT: &str = "attribute_not_exists(#partition)";
 

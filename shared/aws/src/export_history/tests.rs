@@ -41,7 +41,12 @@ fn lease() -> Lease {
 }
 
 fn completion(sequence: u64) -> Completion {
-    Completion { cursor: window(sequence).to, head: digest_reference(sequence), record: record(sequence) }
+    Completion {
+        cursor: window(sequence).to,
+        head: digest_reference(sequence),
+        record: record(sequence),
+        expires_at: at("2027-12-31T00:00:00Z"),
+    }
 }
 
 fn name_of(key: &Item) -> (String, String) {

@@ -45,6 +45,10 @@ pub(crate) mod attribute {
     pub const FOUND_AT: &str = "foundAt";
     pub const APPROVED_AT: &str = "approvedAt";
     pub const REASON: &str = "reason";
+    /// JSON: what is noted of the erasure of a tenant.
+    pub const ERASURE: &str = "erasure";
+    pub const REVISION: &str = "revision";
+    pub const STATEMENT: &str = "statement";
     /// Seconds since the epoch; the attribute that the table's time to live looks at.
     pub const EXPIRES_AT: &str = "expiresAt";
 }
@@ -57,7 +61,12 @@ pub(crate) fn intent_name(window: WindowId, first_block: BlockId) -> String {
 }
 
 pub(crate) fn intent_prefix(window: WindowId) -> String {
-    format!("intent#{:010}.{}#", window.sequence, window.revision)
+    format!("{}{}#", intent_prefix_of_sequence(window.sequence), window.revision)
+}
+
+/// Of the windows of all revisions.
+pub(crate) fn intent_prefix_of_sequence(sequence: u64) -> String {
+    format!("intent#{sequence:010}.")
 }
 
 const JOB_PREFIX: &str = "job#";
@@ -116,6 +125,11 @@ pub(crate) fn read_text(item: &Item, name: &'static str) -> Result<String, PortE
 
 pub(crate) fn read_optional_text(item: &Item, name: &'static str) -> Result<Option<String>, PortError> {
     read_optional(item, name, |text| Some(text.to_owned()))
+}
+
+/// The name of an item in its partition.
+pub(crate) fn read_name(item: &Item) -> Result<String, PortError> {
+    read_optional(item, attribute::ITEM, |text| Some(text.to_owned()))?.ok_or_else(|| corrupt(attribute::ITEM))
 }
 
 pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, PortError> {

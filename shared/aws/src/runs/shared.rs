@@ -18,6 +18,8 @@ use crate::error::port_error;
 const RETENTION_PARTITION: &str = "retention";
 const RETENTION_ITEM: &str = "history";
 const CIRCUIT_ITEM: &str = "circuit";
+pub(super) const SHARES_SUFFIX: &str = "#shares";
+pub(super) const CORRUPT_SUFFIX: &str = "#corrupt";
 
 /// The most corrupt blocks of a tenant that are read: with at most 200 bytes each they fit into one page.
 const MAX_CORRUPT_BLOCKS: i32 = 1_000;
@@ -27,7 +29,7 @@ fn region_partition(region: &Region) -> String {
 }
 
 fn corrupt_partition(tenant: &TenantId) -> String {
-    format!("{tenant}#corrupt")
+    format!("{tenant}{CORRUPT_SUFFIX}")
 }
 
 fn share_key(share: &TenantShare) -> Item {
@@ -35,7 +37,7 @@ fn share_key(share: &TenantShare) -> Item {
         RunTrigger::Schedule => "schedule",
         RunTrigger::Manual => "manual",
     };
-    key(&format!("{}#shares", share.tenant), &format!("{trigger}#{:04}", share.number))
+    key(&format!("{}{SHARES_SUFFIX}", share.tenant), &format!("{trigger}#{:04}", share.number))
 }
 
 /// The outcome of an approval to leave a corrupt block out.

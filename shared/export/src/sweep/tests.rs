@@ -64,10 +64,7 @@ impl EnabledConfigurations for Fake {
 impl ExportStandings for Fake {
     const MAX_BATCH: usize = 2;
 
-    async fn standings(
-        &self,
-        batch: &[ConfigurationKey],
-    ) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
+    async fn standings(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
         self.largest_batch.fetch_max(batch.len(), Ordering::Relaxed);
         let there = batch.iter().filter(|key| number(key) >= self.deleted);
         let standing = |key: &ConfigurationKey| {

@@ -1,0 +1,331 @@
+//! The erasure of a tenant by an operator: what is noted of it while it goes on, and the signed statement at its end.
+
+use std::{fmt, ops::AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{configuration::ConfigurationId, digest::Hex32, tenant::TenantId, time::Timestamp};
+
+/// The version of an [`ErasureStatement`].
+pub const STATEMENT_VERSION: u32 = 1;
+
+/// The most characters of a reason.
+pub const MAX_REASON_LENGTH: usize = 256;
+
+/// The most configurations that a statement lists: with at most 220 bytes each they fit into one item of the runs table
+/// (400 KB), twice: in the notes, and in the statement. Further ones are only counted.
+pub const MAX_LISTED_CONFIGURATIONS: usize = 750;
+const _: () = assert!(MAX_LISTED_CONFIGURATIONS * 220 * 2 < 400_000 - 8 * 1024, "a statement would not fit");
+
+/// Why a tenant is erased. The statement says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ErasureReason(String);
+
+/// A text that is no [`ErasureReason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("reason: give 1 to {MAX_REASON_LENGTH} characters, none of them a control character")]
+pub struct InvalidReason;
+
+impl ErasureReason {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ErasureReason {
+    type Error = InvalidReason;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_readable = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        let is_short = text.chars().count() <= MAX_REASON_LENGTH;
+        if is_readable && is_short { Ok(Self(text)) } else { Err(InvalidReason) }
+    }
+}
+
+impl From<ErasureReason> for String {
+    fn from(reason: ErasureReason) -> Self {
+        reason.0
+    }
+}
+
+/// Where an erasure goes on that did not end within one invocation. What comes before is repeated: it finds nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ErasurePosition {
+    /// At the beginning.
+    #[default]
+    Configurations,
+    /// In the scan of the runs table, behind this item of any tenant.
+    Runs { run: String, item: String },
+    /// In the events table.
+    Events,
+}
+
+/// A text that is no [`ErasurePosition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("continueFrom: give back what the invocation before has answered, or leave it out to begin anew")]
+pub struct InvalidPosition;
+
+impl fmt::Display for ErasurePosition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configurations => formatter.write_str("configurations"),
+            // Neither has a space in it.
+            Self::Runs { run, item } => write!(formatter, "runs {run} {item}"),
+            Self::Events => formatter.write_str("events"),
+        }
+    }
+}
+
+impl TryFrom<String> for ErasurePosition {
+    type Error = InvalidPosition;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parts: Vec<&str> = text.split(' ').collect();
+        match parts[..] {
+            ["configurations"] => Ok(Self::Configurations),
+            ["events"] => Ok(Self::Events),
+            ["runs", run, item] if !run.is_empty() && !item.is_empty() => {
+                Ok(Self::Runs { run: run.to_owned(), item: item.to_owned() })
+            }
+            _ => Err(InvalidPosition),
+        }
+    }
+}
+
+impl From<ErasurePosition> for String {
+    fn from(position: ErasurePosition) -> Self {
+        position.to_string()
+    }
+}
+
+/// Items that were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErasureCounts {
+    pub configurations: u64,
+    /// What lies beside them: records of idempotency keys, counts, tombstones.
+    pub configuration_records: u64,
+    /// All of the runs table: cursors, intents, digests, records of windows, shares, corrupt blocks.
+    pub run_records: u64,
+    pub blocks: u64,
+    /// What lies beside them: records of idempotency keys, counts of bytes.
+    pub event_records: u64,
+}
+
+impl AddAssign for ErasureCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.configurations += other.configurations;
+        self.configuration_records += other.configuration_records;
+        self.run_records += other.run_records;
+        self.blocks += other.blocks;
+        self.event_records += other.event_records;
+    }
+}
+
+/// How far the export of an erased configuration had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErasedConfiguration {
+    pub configuration_id: ConfigurationId,
+    /// Everything received before it is in the bucket. `None`: not known, or no run has ended.
+    pub exported_through: Option<Timestamp>,
+    /// SHA-256 of the newest digest, from which the chain in the bucket can be followed back. `None`: not known, or there is none.
+    pub head_digest: Option<Hex32>,
+}
+
+/// What is noted of an erasure, from its first invocation on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    pub tenant_id: TenantId,
+    pub reason: ErasureReason,
+    pub started_at: Timestamp,
+    pub counts: ErasureCounts,
+    configurations: Vec<ErasedConfiguration>,
+    /// Those beyond [`MAX_LISTED_CONFIGURATIONS`].
+    unlisted_configurations: u64,
+}
+
+impl Erasure {
+    #[must_use]
+    pub fn new(tenant_id: TenantId, reason: ErasureReason, started_at: Timestamp) -> Self {
+        Self {
+            tenant_id,
+            reason,
+            started_at,
+            counts: ErasureCounts::default(),
+            configurations: Vec::new(),
+            unlisted_configurations: 0,
+        }
+    }
+
+    /// Notes how far an export had come. What was known before of the same configuration is only added to.
+    pub fn note(&mut self, found: ErasedConfiguration) {
+        let same = |known: &&mut ErasedConfiguration| known.configuration_id == found.configuration_id;
+        if let Some(known) = self.configurations.iter_mut().find(same) {
+            known.exported_through = known.exported_through.max(found.exported_through);
+            known.head_digest = known.head_digest.or(found.head_digest);
+        } else if self.configurations.len() < MAX_LISTED_CONFIGURATIONS {
+            self.configurations.push(found);
+        } else {
+            self.unlisted_configurations += 1;
+        }
+    }
+
+    /// The configurations that were found, those that are listed.
+    pub fn configurations(&self) -> impl Iterator<Item = ConfigurationId> {
+        self.configurations.iter().map(|known| known.configuration_id)
+    }
+
+    /// Returns the statement that the erasure is complete.
+    #[must_use]
+    pub fn statement(&self, erased_at: Timestamp, signing_key: Hex32) -> ErasureStatement {
+        let mut configurations = self.configurations.clone();
+        configurations.sort_by_key(|known| known.configuration_id);
+        ErasureStatement {
+            kind: StatementKind::TenantErasure,
+            version: STATEMENT_VERSION,
+            tenant_id: self.tenant_id.clone(),
+            reason: self.reason.clone(),
+            started_at: self.started_at,
+            erased_at,
+            counts: self.counts,
+            configurations,
+            unlisted_configurations: self.unlisted_configurations,
+            signing_key,
+        }
+    }
+}
+
+/// What a signed document is about, so that none can be taken for another: digests are signed with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StatementKind {
+    TenantErasure,
+}
+
+/// The last statement about a tenant. Its bytes are signed as they are, with the key that signs digests. docs/SEMANTICS.md has
+/// its fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErasureStatement {
+    pub kind: StatementKind,
+    pub version: u32,
+    pub tenant_id: TenantId,
+    pub reason: ErasureReason,
+    pub started_at: Timestamp,
+    pub erased_at: Timestamp,
+    pub counts: ErasureCounts,
+    /// By id.
+    pub configurations: Vec<ErasedConfiguration>,
+    pub unlisted_configurations: u64,
+    /// SHA-256 of the public key (DER of its `SubjectPublicKeyInfo`), in hexadecimal.
+    pub signing_key: Hex32,
+}
+
+impl ErasureStatement {
+    /// Returns one line of JSON and a line feed.
+    ///
+    /// # Errors
+    /// None that is known: every field can be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn id(number: u8) -> ConfigurationId {
+        ConfigurationId::from_bytes([number; 16])
+    }
+
+    fn erasure() -> Erasure {
+        let reason = ErasureReason::try_from("ticket 4711".to_owned()).unwrap();
+        Erasure::new(TenantId::parse("acme").unwrap(), reason, at("2026-11-28T14:00:00Z"))
+    }
+
+    fn found(number: u8, exported_through: Option<&str>, head: Option<u8>) -> ErasedConfiguration {
+        ErasedConfiguration {
+            configuration_id: id(number),
+            exported_through: exported_through.map(at),
+            head_digest: head.map(|byte| Hex32([byte; 32])),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_statement_are_pinned() {
+        let mut erasure = erasure();
+        erasure.note(found(2, None, None));
+        erasure.note(found(1, Some("2026-11-28T12:00:00Z"), Some(7)));
+        erasure.counts +=
+            ErasureCounts { configurations: 1, configuration_records: 2, run_records: 30, blocks: 4, event_records: 5 };
+        let bytes = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).to_bytes().unwrap();
+        let expected = concat!(
+            r#"{"kind":"TENANT_ERASURE","version":1,"tenantId":"acme","reason":"ticket 4711","#,
+            r#""startedAt":"2026-11-28T14:00:00.000Z","erasedAt":"2026-11-28T14:01:00.000Z","#,
+            r#""counts":{"configurations":1,"configurationRecords":2,"runRecords":30,"blocks":4,"eventRecords":5},"#,
+            r#""configurations":[{"configurationId":"01010101-0101-0101-0101-010101010101","#,
+            r#""exportedThrough":"2026-11-28T12:00:00.000Z","#,
+            r#""headDigest":"0707070707070707070707070707070707070707070707070707070707070707"},"#,
+            r#"{"configurationId":"02020202-0202-0202-0202-020202020202","exportedThrough":null,"headDigest":null}],"#,
+            r#""unlistedConfigurations":0,"#,
+            r#""signingKey":"0909090909090909090909090909090909090909090909090909090909090909"}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_known_of_a_configuration_is_added_to() {
+        let mut erasure = erasure();
+        erasure.note(found(1, Some("2026-11-28T12:00:00Z"), None));
+        erasure.note(found(1, Some("2026-11-28T10:00:00Z"), Some(7)));
+        erasure.note(found(1, None, None));
+        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32]));
+        assert_eq!(statement.configurations, [found(1, Some("2026-11-28T12:00:00Z"), Some(7))]);
+    }
+
+    #[test]
+    fn a_statement_lists_so_many_configurations_and_counts_the_others() {
+        let mut erasure = erasure();
+        for number in 0..MAX_LISTED_CONFIGURATIONS + 5 {
+            let configuration_id = ConfigurationId::from_bytes((number as u128).to_be_bytes());
+            erasure.note(ErasedConfiguration { configuration_id, ..found(0, Some("2026-11-28T12:00:00Z"), Some(7)) });
+        }
+        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32]));
+        assert_eq!(statement.unlisted_configurations, 5);
+        let (notes, bytes) = (serde_json::to_vec(&erasure).unwrap(), statement.to_bytes().unwrap());
+        assert!(notes.len() + bytes.len() < 390_000, "{} and {} bytes", notes.len(), bytes.len());
+    }
+
+    #[test]
+    fn a_reason_is_short_and_readable() {
+        for bad in ["", "  ", "two\nlines", &"a".repeat(MAX_REASON_LENGTH + 1)] {
+            assert_eq!(ErasureReason::try_from(bad.to_owned()), Err(InvalidReason), "{bad:?}");
+        }
+        assert!(ErasureReason::try_from("ä".repeat(MAX_REASON_LENGTH)).is_ok());
+    }
+
+    #[test]
+    fn a_position_is_read_back() {
+        let runs = ErasurePosition::Runs { run: "acme#1".to_owned(), item: "digest#0000000001".to_owned() };
+        for position in [ErasurePosition::Configurations, runs, ErasurePosition::Events] {
+            assert_eq!(ErasurePosition::try_from(position.to_string()), Ok(position));
+        }
+        for bad in ["", "runs", "runs a", "runs a b c", "runs  b", "event"] {
+            assert_eq!(ErasurePosition::try_from(bad.to_owned()), Err(InvalidPosition), "{bad:?}");
+        }
+    }
+}
