@@ -1,0 +1,72 @@
+//! Settings that the housekeeper reads from its environment.
+
+use std::time::Duration;
+
+use domain::interval::ExportSchedule;
+use runtime::{environment::Environment, timing};
+
+/// How long after the deletion of a configuration the items of its runs are left alone, so that a run that was under way has
+/// ended: a run lasts no longer than the exporter's 15 minutes.
+const DELETION_REST: Duration = Duration::from_hours(1);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) events_table: String,
+    pub(crate) configurations_table: String,
+    pub(crate) runs_table: String,
+    pub(crate) signing_key_arn: String,
+    pub(crate) schedule: ExportSchedule,
+    pub(crate) retention: Duration,
+    pub(crate) history: Duration,
+    pub(crate) deletion_rest: Duration,
+}
+
+impl Settings {
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let mode = environment.deployment_mode();
+        let events_table = environment.text("EVENTS_TABLE");
+        let configurations_table = environment.text("CONFIGURATIONS_TABLE");
+        let runs_table = environment.text("RUNS_TABLE");
+        let signing_key_arn = environment.text("SIGNING_KEY_ARN");
+        let schedule = timing::export_schedule(environment, mode);
+        let retention = timing::retention(environment);
+        let history = timing::history(environment);
+        Some(Self {
+            events_table: events_table?,
+            configurations_table: configurations_table?,
+            runs_table: runs_table?,
+            signing_key_arn: signing_key_arn?,
+            schedule: schedule?,
+            retention: retention?,
+            history: history?,
+            deletion_rest: if mode?.is_development() { Duration::ZERO } else { DELETION_REST },
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    fn settings(mode: &str) -> Settings {
+        Settings::read(&mut Environment::from_map([
+            ("DEPLOYMENT_MODE", mode),
+            ("EVENTS_TABLE", "events"),
+            ("CONFIGURATIONS_TABLE", "configurations"),
+            ("RUNS_TABLE", "runs"),
+            ("SIGNING_KEY_ARN", "arn"),
+            ("SETTLE_SECONDS", "1200"),
+            ("RETENTION_DAYS", "90"),
+            ("HISTORY_DAYS", "400"),
+        ]))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_deleted_configuration_rests_for_longer_than_a_run_lasts() {
+        assert!(settings("production").deletion_rest > 2 * Duration::from_mins(15));
+        assert_eq!(settings("development").deletion_rest, Duration::ZERO);
+        assert_eq!(settings("production").history, Duration::from_hours(400 * 24));
+    }
+}

@@ -1,0 +1,76 @@
+//! The scheduled sweep: how far exports are behind, in one line of the log that metric filters read.
+
+use std::time::Duration;
+
+use domain::lag::LagReport;
+use export::{
+    ports::Clock,
+    sweep::{Sweep, SweepOutcome},
+};
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::{deletions::DeletionOutcome, handler::Housekeeper};
+
+/// The time for reading the enabled configurations: 10,000 of them take a few seconds.
+const SURVEY_BUDGET: Duration = Duration::from_mins(5);
+
+/// The time for the whole sweep, the items of deleted configurations included. The function has 15 minutes.
+const SWEEP_BUDGET: Duration = Duration::from_mins(10);
+
+/// What a sweep is asked for: nothing but to be done.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SweepRequest {}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SweepAnswer {
+    report: LagReport,
+    is_complete: bool,
+    deletions: DeletionOutcome,
+}
+
+impl Housekeeper {
+    pub(crate) async fn sweep(&self) -> Result<SweepAnswer, Error> {
+        let started_at = self.clock.now();
+        let sweep = Sweep {
+            index: &self.configurations,
+            standings: &self.configurations,
+            clock: &self.clock,
+            schedule: self.settings.schedule,
+            retention: self.settings.retention,
+            deadline: started_at.saturating_add(SURVEY_BUDGET),
+        };
+        let surveyed = sweep.run().await.inspect_err(|error| tracing::error!(%error, "the sweep failed"));
+        // What is deleted is looked after whatever became of that.
+        let deletions = self.expire_deleted(started_at.saturating_add(SWEEP_BUDGET)).await;
+        let SweepOutcome { report, is_complete } = surveyed?;
+        log(report, is_complete);
+        Ok(SweepAnswer { report, is_complete, deletions: deletions? })
+    }
+}
+
+/// The alarms of template.yaml read these names.
+fn log(report: LagReport, is_complete: bool) {
+    let LagReport {
+        configurations,
+        largest_lag_seconds,
+        failing_configurations,
+        refused_configurations,
+        refused_tenants_percent,
+        retention_used_percent,
+    } = report;
+    if !is_complete {
+        tracing::error!(configurations, alarm = "SWEEP_INCOMPLETE", "the sweep did not read every configuration");
+    }
+    tracing::info!(
+        configurations,
+        largest_lag_seconds,
+        failing_configurations,
+        refused_configurations,
+        refused_tenants_percent,
+        retention_used_percent,
+        "the sweep is done"
+    );
+}
