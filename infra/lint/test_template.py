@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunction"}
+FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunction", "HousekeeperFunction"}
 FOURTEEN_DAYS = 1_209_600
 API_GATEWAY_TIMEOUT_SECONDS = 29
 
@@ -86,8 +86,25 @@ PERMITTED = {
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
         ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
     },
+    "HousekeeperRole": {
+        ("dynamodb:BatchGetItem", "ExportConfigurationsTable"),
+        ("dynamodb:DeleteItem", "AuditEventsTable"),
+        ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
+        ("dynamodb:DeleteItem", "ExportRunsTable"),
+        ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "ExportRunsTable"),
+        ("dynamodb:Query", "AuditEventsTable"),
+        ("dynamodb:Query", "ExportConfigurationsTable"),
+        ("dynamodb:Query", "ExportRunsTable"),
+        ("dynamodb:Query", "${ExportConfigurationsTable.Arn}/index/enabledByInterval"),
+        ("dynamodb:Scan", "ExportRunsTable"),
+        ("dynamodb:UpdateItem", "ExportRunsTable"),
+        ("logs:CreateLogStream", "HousekeeperLogGroup"),
+        ("logs:PutLogEvents", "HousekeeperLogGroup"),
+    },
     "ScheduleRole": {
         ("lambda:InvokeFunction", "ExporterFunction"),
+        ("lambda:InvokeFunction", "HousekeeperFunction"),
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
     },
 }
@@ -164,6 +181,35 @@ def test_the_api_counts_events_and_reads_none() -> None:
     }
 
 
+def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
+    reads = {
+        s["Sid"]: s["Condition"]
+        for s in statements("HousekeeperRole")
+        if {"AuditEventsTable", "ExportConfigurationsTable"} & set(map(target, as_list(s["Resource"])))
+        and set(as_list(s["Action"])) != {"dynamodb:DeleteItem"}
+    }
+    assert set(reads) == {"ReadStandings", "ListTenant", "ListEvents"}
+    for sid, condition in reads.items():
+        assert condition["Null"] == {"dynamodb:Attributes": "false"}
+        # BatchGetItem has no such parameter.
+        select = {} if sid == "ReadStandings" else {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+        assert condition.get("StringEquals", {}) == select
+        permitted = set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+        if sid == "ListEvents":
+            assert permitted == {"partition", "blockId"}
+        else:
+            assert permitted == set(standing_attributes())
+            assert not {"sealedSecret", "accessKeyId", "roleArn", "bucketName", "description"} & permitted
+
+
+def standing_attributes() -> list[str]:
+    """Those that the housekeeper asks for, in the order of the template."""
+    directory = ROOT / "shared" / "aws" / "src" / "configurations"
+    named = re.search(r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL)
+    values = dict(re.findall(r'const ([A-Z_]+): &str = "(\w+)";', (directory / "item.rs").read_text()))
+    return [values[name] for name in re.findall(r"attribute::([A-Z_]+)", named[1])]
+
+
 @pytest.mark.parametrize(
     ("role", "action", "condition"),
     [
@@ -238,13 +284,16 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
         }
 
 
-def test_only_the_exporter_signs_and_the_api_reads_no_more_than_the_public_half() -> None:
+def test_exporter_and_housekeeper_sign_and_the_api_reads_no_more_than_the_public_half() -> None:
     policy = {s["Sid"]: s for s in RESOURCES["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]}
-    administration, signs, publishes = (policy.pop(sid) for sid in ("Administration", "ExporterSigns", "ApiPublishes"))
+    administration, publishes = (policy.pop(sid) for sid in ("Administration", "ApiPublishes"))
+    signers = {sid: policy.pop(sid) for sid in ("ExporterSigns", "HousekeeperSigns")}
     assert policy == {}
     assert not {"kms:CreateGrant", "kms:Sign"} & set(administration["Action"])
-    assert set(signs["Action"]) == {"kms:GetPublicKey", "kms:Sign"}
-    assert [target(principal) for principal in as_list(signs["Principal"]["AWS"])] == ["ExporterRole"]
+    for signs in signers.values():
+        assert set(signs["Action"]) == {"kms:GetPublicKey", "kms:Sign"}
+    principals = {sid: [target(p) for p in as_list(signs["Principal"]["AWS"])] for sid, signs in signers.items()}
+    assert principals == {"ExporterSigns": ["ExporterRole"], "HousekeeperSigns": ["HousekeeperRole"]}
     assert (publishes["Action"], [target(p) for p in as_list(publishes["Principal"]["AWS"])]) == (
         "kms:GetPublicKey",
         ["ApiRole"],
@@ -368,6 +417,24 @@ def test_schedule_fires_after_each_boundary(hours: int, cron_hours: str) -> None
     assert "<aws.scheduler.scheduled-time>" in properties["Target"]["Input"]
     assert target(properties["Target"]["DeadLetterConfig"]["Arn"]) == "SchedulesDeadLetterQueue"
     assert properties["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_the_sweep_comes_every_quarter_of_an_hour_and_asks_for_nothing_else() -> None:
+    properties = RESOURCES["SweepSchedule"]["Properties"]
+    _, development, real = properties["ScheduleExpression"]["Fn::If"]
+    assert (development, real) == ({"Ref": "DevelopmentScheduleExpression"}, "rate(15 minutes)")
+    assert target(properties["Target"]["Arn"]) == "HousekeeperFunction"
+    assert json.loads(properties["Target"]["Input"]) == {"sweep": {}}
+
+
+def test_the_history_of_exports_is_kept_alike_by_all() -> None:
+    variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
+    for function in ("ExporterFunction", "HousekeeperFunction"):
+        assert variables[function]["HISTORY_DAYS"] == {"Ref": "HistoryDays"}
+    # A sweep and the dispatch compute the same boundaries.
+    for name in ("SETTLE_SECONDS", "RETENTION_DAYS", "DEVELOPMENT_SLOT_SECONDS"):
+        assert variables["ExporterFunction"][name] == variables["HousekeeperFunction"][name]
+    assert TEMPLATE["Parameters"]["HistoryDays"]["Default"] == 400
 
 
 def test_a_schedule_fires_exactly_when_its_slot_has_settled() -> None:

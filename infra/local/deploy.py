@@ -115,6 +115,7 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "api": outputs["ApiFunction"],
             "ingest": outputs["IngestFunction"],
             "exporter": outputs["ExporterFunction"],
+            "housekeeper": outputs["HousekeeperFunction"],
             "verifier": outputs["VerifierFunction"],
         },
         "queues": {

@@ -104,7 +104,7 @@ def run(invoke: Invoke) -> None:
                 right = False
             if not right:
                 raise WrongAnswer(f"{function} answered {file} with {json.dumps(answer)}")
-            print(f"{function:10} {file:32} as it should ({time.monotonic() - started:.1f} s)", flush=True)
+            print(f"{function:11} {file:32} as it should ({time.monotonic() - started:.1f} s)", flush=True)
     finally:
         scene.administrator.delete(scene.configuration_id)
 
@@ -150,6 +150,10 @@ def exports(answer: Any, scene: Scene) -> bool:
     return not answer["batchItemFailures"] and len(scene.account.data_keys(scene.configuration_id)) >= 1
 
 
+def counts_the_configuration(answer: Any, _: Scene) -> bool:
+    return answer["isComplete"] and answer["report"]["configurations"] >= 1
+
+
 CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("api", "http-graphql-query.json", shows_the_configuration),
     ("ingest", "http-plain-array.json", takes(3)),
@@ -158,4 +162,5 @@ CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("verifier", "verifier-request.json", tells_success),
     ("exporter", "schedule-dispatch.json", sends_runs),
     ("exporter", "queue-run.json", exports),
+    ("housekeeper", "schedule-sweep.json", counts_the_configuration),
 ]

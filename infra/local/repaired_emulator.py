@@ -98,11 +98,31 @@ def leading_keys(request: Any) -> list[str]:
 
 
 def repaired_service_context(body: bytes) -> dict[str, Any]:
-    """It does not know dynamodb:LeadingKeys, the partition keys of a request:
+    """It does not know dynamodb:LeadingKeys, the partition keys of a request, nor dynamodb:Attributes of a BatchGetItem, which
+    has a projection for each table:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
     """
-    keys = leading_keys(json.loads(body or b"{}"))
-    return service_context(body) | ({"dynamodb:LeadingKeys": keys} if keys else {})
+    request = json.loads(body or b"{}")
+    keys = leading_keys(request)
+    attributes = batch_attributes(request)
+    return (
+        service_context(body)
+        | ({"dynamodb:LeadingKeys": keys} if keys else {})
+        | ({"dynamodb:Attributes": attributes} if attributes else {})
+    )
+
+
+def batch_attributes(request: Any) -> list[str]:
+    """The attributes that a BatchGetItem names."""
+    tables = request.get("RequestItems") if isinstance(request, dict) else None
+    if not isinstance(tables, dict):
+        return []
+    projections = [table for table in tables.values() if isinstance(table, dict) and "ProjectionExpression" in table]
+    return [
+        table.get("ExpressionAttributeNames", {}).get(name.strip(), name.strip())
+        for table in projections
+        for name in table["ProjectionExpression"].split(",")
+    ]
 
 
 def repaired_transaction_checks(action: str, body: bytes, region: str, account: str) -> list[tuple[str, str]]:

@@ -1,0 +1,239 @@
+"""The housekeeper: the sweep's line in the log, the expiry of what a deleted configuration leaves, and the erasure of a tenant."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events, to_lines
+
+from local_stack import Stack, wait_until
+from verification import Verifier
+
+Invoke = Callable[[str, Any], dict[str, Any]]
+
+SWEEP_TIMEOUT_SECONDS = 60
+RUN_TIMEOUT_SECONDS = 60
+OPENSSL_SECONDS = 30
+# The default of HistoryDays in template.yaml.
+HISTORY_SECONDS = 400 * 24 * 3_600
+DAY_SECONDS = 24 * 3_600
+# Of one tenant, at most: each does what there is in a local table.
+MAX_INVOCATIONS = 10
+KEYS = {"events": "partition", "configurations": "tenantId", "runs": "run"}
+
+
+def run_items(stack: Stack, customer: Customer) -> dict[str, dict[str, Any]]:
+    """The items of the configuration's runs, by name."""
+    pages = (
+        stack.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=stack.tables["runs"],
+            KeyConditionExpression="#run = :run",
+            ExpressionAttributeNames={"#run": "run"},
+            ExpressionAttributeValues={":run": {"S": f"{customer.tenant.name}#{customer.id}"}},
+            ConsistentRead=True,
+        )
+    )
+    return {item["item"]["S"]: item for page in pages for item in page["Items"]}
+
+
+def is_at_rest(stack: Stack, customer: Customer) -> bool:
+    """Whether no run holds the lease, and no window is open."""
+    state = run_items(stack, customer).get("state", {})
+    return "nextBlock" in state and not {"leaseExpiresAt", "openWindow"} & set(state)
+
+
+def exported(customers: CustomerFactory, stack: Stack, tenant: Tenant | None = None) -> Customer:
+    """A customer with some events in the bucket, whose export is disabled and at rest."""
+    customer = customers.with_access_key(tenant=tenant)
+    sent = customer.tenant.send(make_events(5))
+    time.sleep(SETTLE_SECONDS)
+    customer.tenant.administrator.run(customer.id)
+    wait_until(
+        lambda: set(sent) <= set(customer.exported_ids()), "the export", timeout_seconds=RUN_TIMEOUT_SECONDS
+    )
+    customer.tenant.administrator.disable(customer.id)
+    wait_until(lambda: is_at_rest(stack, customer), "the end of its run", timeout_seconds=RUN_TIMEOUT_SECONDS)
+    return customer
+
+
+def sweep_lines(stack: Stack) -> list[dict[str, Any]]:
+    lines = Path(stack.description["logs"]).read_text(errors="replace").splitlines()
+    found = [line[line.index("{") :] for line in lines if '"the sweep is done"' in line and "{" in line]
+    return [json.loads(line) for line in found]
+
+
+def test_a_sweep_counts_a_refused_export_and_says_so_in_the_log(
+    customers: CustomerFactory, stack: Stack, invoke: Invoke
+) -> None:
+    refused = customers.with_access_key(bucketName=f"missing-{uuid.uuid4().hex}")
+    assert refused.configuration["connectionStatus"] == "FAILED"
+    answer = invoke("housekeeper", {"sweep": {}})
+    assert answer["isComplete"]
+    report = answer["report"]
+    assert report["configurations"] >= 1
+    assert report["refused_configurations"] >= 1
+    assert 0 <= report["refused_tenants_percent"] <= 100
+    # No export of the local stack is older than the stack; the retention is 90 days.
+    assert (report["largest_lag_seconds"] < DAY_SECONDS, report["retention_used_percent"]) == (True, 0)
+    names = {
+        "configurations",
+        "largest_lag_seconds",
+        "failing_configurations",
+        "refused_configurations",
+        "refused_tenants_percent",
+        "retention_used_percent",
+    }
+    assert set(report) == names
+
+    def is_logged() -> bool:
+        return any({name: line.get(name) for name in names} == report for line in sweep_lines(stack))
+
+    wait_until(is_logged, "the line of the sweep", timeout_seconds=SWEEP_TIMEOUT_SECONDS)
+
+
+def test_completed_windows_expire_and_the_state_does_not(customers: CustomerFactory, stack: Stack) -> None:
+    customer = exported(customers, stack)
+    items = run_items(stack, customer)
+    completed = [name for name in items if name.startswith(("digest#", "job#"))]
+    assert len(completed) >= 2
+    for name in completed:
+        assert abs(int(items[name]["expiresAt"]["N"]) - time.time() - HISTORY_SECONDS) < DAY_SECONDS, name
+    assert "expiresAt" not in items["state"]
+
+
+def test_what_a_deleted_configuration_leaves_expires_after_a_sweep(
+    customers: CustomerFactory, stack: Stack, invoke: Invoke
+) -> None:
+    customer = exported(customers, stack)
+    assert any("expiresAt" not in item for item in run_items(stack, customer).values())
+    administrator = customer.tenant.administrator
+    administrator.delete(customer.id)
+    # The tombstone is no configuration.
+    assert administrator.list() == []
+
+    def is_expiring() -> bool:
+        invoke("housekeeper", {"sweep": {}})
+        return all("expiresAt" in item for item in run_items(stack, customer).values())
+
+    wait_until(is_expiring, "an expiry of every item", timeout_seconds=SWEEP_TIMEOUT_SECONDS)
+    for name, item in run_items(stack, customer).items():
+        assert abs(int(item["expiresAt"]["N"]) - time.time() - HISTORY_SECONDS) < DAY_SECONDS, name
+    left = items_of(stack, customer.tenant.name)["configurations"]
+    assert [item["id"]["S"] for item in left if item["id"]["S"].startswith("tombstone#")] == []
+
+
+def items_of(stack: Stack, tenant: str) -> dict[str, list[dict[str, Any]]]:
+    """Whatever there is of a tenant in each table, found by reading all of it."""
+
+    def of_tenant(key: str) -> bool:
+        return key == tenant or key.startswith(f"{tenant}#")
+
+    client = stack.client("dynamodb")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, key in KEYS.items():
+        pages = client.get_paginator("scan").paginate(TableName=stack.tables[table], ConsistentRead=True)
+        found[table] = [item for page in pages for item in page["Items"] if of_tenant(item[key]["S"])]
+    return found
+
+
+def erase(invoke: Invoke, tenant: str) -> dict[str, Any]:
+    request = {"tenantId": tenant, "reason": "ticket 4711"}
+    for _ in range(MAX_INVOCATIONS):
+        answer = invoke("housekeeper", {"eraseTenant": request})
+        assert answer["tenantId"] == tenant
+        if "statement" in answer:
+            assert "continueFrom" not in answer
+            return answer
+        request["continueFrom"] = answer["continueFrom"]
+    raise AssertionError(f"{tenant} is not erased after {MAX_INVOCATIONS} invocations")
+
+
+def newest_digest(customer: Customer) -> bytes:
+    prefix = f"{customer.account.prefix}{customer.id}/_digests/"
+    keys = [entry["Key"] for entry in customer.account.objects(prefix) if entry["Key"].endswith(".json")]
+    return customer.account.download(max(keys))
+
+
+def openssl_accepts(directory: Path, public_key: Path, statement: bytes, signature: bytes) -> bool:
+    """As docs/OPERATIONS.md says it."""
+    (directory / "statement.json").write_bytes(statement)
+    (directory / "statement.sig").write_bytes(signature)
+    command = ["openssl", "dgst", "-sha256", "-verify", public_key, "-signature", "statement.sig", "statement.json"]
+    return subprocess.run(command, cwd=directory, timeout=OPENSSL_SECONDS, check=False).returncode == 0
+
+
+def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
+    customers: CustomerFactory,
+    make_tenant: Callable[..., Tenant],
+    stack: Stack,
+    invoke: Invoke,
+    command: Path,
+    tmp_path: Path,
+) -> None:
+    # The one's name begins with the other's.
+    name = f"tenant-{uuid.uuid4().hex[:12]}"
+    tenant, neighbour = make_tenant(name), make_tenant(f"{name}-2")
+    deleted, kept = exported(customers, stack, tenant), exported(customers, stack, tenant)
+    tenant.administrator.delete(deleted.id)
+    other = customers.with_access_key(tenant=neighbour)
+    sent = neighbour.send(make_events(3))
+    once = tenant.post_events(to_lines(make_events(1)), Idempotency_Key="once")
+    assert once.status_code == 202
+    before = items_of(stack, name)
+    assert all(before.values()), {table: len(items) for table, items in before.items()}
+    untouched = len(items_of(stack, neighbour.name)["events"])
+
+    answer = erase(invoke, name)
+    assert items_of(stack, name) == {table: [] for table in KEYS}
+    statement = base64.b64decode(answer["statement"])
+    signature = base64.b64decode(answer["signature"])
+    said = json.loads(statement)
+    assert (said["kind"], said["version"], said["tenantId"], said["reason"]) == (
+        "TENANT_ERASURE",
+        1,
+        name,
+        "ticket 4711",
+    )
+    assert said["counts"] == answer["counts"]
+    assert said["counts"]["configurations"] == 1
+    blocks = [item for item in before["events"] if "block" in item]
+    assert (said["counts"]["blocks"], said["counts"]["eventRecords"]) == (
+        len(blocks),
+        len(before["events"]) - len(blocks),
+    )
+    assert said["counts"]["runRecords"] == len(before["runs"])
+    heads = {found["configurationId"]: found["headDigest"] for found in said["configurations"]}
+    # The deleted one too: its runs say how far it came.
+    assert heads == {
+        customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)
+    }
+    verifier = Verifier.create(stack, command, tmp_path)
+    assert openssl_accepts(tmp_path, verifier.public_key, statement, signature)
+    assert not openssl_accepts(tmp_path, verifier.public_key, statement.replace(b"4711", b"4712"), signature)
+
+    # What was said is said again, as long as nothing else is found.
+    assert erase(invoke, name) == answer
+
+    assert len(items_of(stack, neighbour.name)["events"]) >= untouched
+    other.run_export(sent)
+    assert sorted(other.exported_ids()) == sorted(sent)
+
+
+def test_an_erasure_needs_a_tenant_and_a_reason(stack: Stack) -> None:
+    client = stack.client("lambda")
+    for request in ({"tenantId": "a#b", "reason": "x"}, {"tenantId": "acme", "reason": " "}, {"tenantId": "acme"}):
+        answer = client.invoke(
+            FunctionName=stack.functions["housekeeper"], Payload=json.dumps({"eraseTenant": request}).encode()
+        )
+        assert "FunctionError" in answer, request
