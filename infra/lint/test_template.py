@@ -205,7 +205,9 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
 def standing_attributes() -> list[str]:
     """Those that the housekeeper asks for, in the order of the template."""
     directory = ROOT / "shared" / "aws" / "src" / "configurations"
-    named = re.search(r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL)
+    named = re.search(
+        r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL
+    )
     values = dict(re.findall(r'const ([A-Z_]+): &str = "(\w+)";', (directory / "item.rs").read_text()))
     return [values[name] for name in re.findall(r"attribute::([A-Z_]+)", named[1])]
 

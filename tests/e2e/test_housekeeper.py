@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events, to_lines
 
 from local_stack import Stack, wait_until
@@ -59,9 +58,7 @@ def exported(customers: CustomerFactory, stack: Stack, tenant: Tenant | None = N
     sent = customer.tenant.send(make_events(5))
     time.sleep(SETTLE_SECONDS)
     customer.tenant.administrator.run(customer.id)
-    wait_until(
-        lambda: set(sent) <= set(customer.exported_ids()), "the export", timeout_seconds=RUN_TIMEOUT_SECONDS
-    )
+    wait_until(lambda: set(sent) <= set(customer.exported_ids()), "the export", timeout_seconds=RUN_TIMEOUT_SECONDS)
     customer.tenant.administrator.disable(customer.id)
     wait_until(lambda: is_at_rest(stack, customer), "the end of its run", timeout_seconds=RUN_TIMEOUT_SECONDS)
     return customer
@@ -215,9 +212,7 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     assert said["counts"]["runRecords"] == len(before["runs"])
     heads = {found["configurationId"]: found["headDigest"] for found in said["configurations"]}
     # The deleted one too: its runs say how far it came.
-    assert heads == {
-        customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)
-    }
+    assert heads == {customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)}
     verifier = Verifier.create(stack, command, tmp_path)
     assert openssl_accepts(tmp_path, verifier.public_key, statement, signature)
     assert not openssl_accepts(tmp_path, verifier.public_key, statement.replace(b"4711", b"4712"), signature)

@@ -27,7 +27,7 @@ pub struct DeliveredDigest {
 
 impl Service {
     /// Returns the digest of a job that succeeded. One that is sealed, but not in the bucket yet, is `NOT_FOUND`: the
-    /// next run puts it, and an edit may still change where.
+    /// next run puts it, and an edit may still change where. So is one whose history has expired.
     pub async fn digest(&self, caller: &Caller, job_id: &str) -> Result<DeliveredDigest, ApiError> {
         let job = ExportJobId::parse(job_id).ok_or(ApiError::NotFound)?;
         let configuration = self.get(caller, &job.configuration_id.to_string()).await?;
@@ -36,8 +36,8 @@ impl Service {
         if job.sequence >= state.next_sequence {
             return Err(ApiError::NotFound);
         }
-        let sealed = self.history.digest(key, job.sequence).await?.ok_or_else(|| inconsistent("is not stored"))?;
-        let reference = self.reference_to(key, job.sequence, state).await?;
+        let sealed = self.history.digest(key, job.sequence).await?.ok_or(ApiError::NotFound)?;
+        let reference = self.reference_to(key, job.sequence, state).await?.ok_or(ApiError::NotFound)?;
         let (sha256, signature_sha256) = (sha256(&sealed.bytes), sha256(&sealed.signature));
         if (sha256, signature_sha256) != (reference.sha256, reference.signature_sha256) {
             return Err(inconsistent("is not the one that the chain names").into());
@@ -47,23 +47,24 @@ impl Service {
     }
 
     /// Returns where a delivered digest was put. The next digest says so, and the run's state of the newest: the
-    /// configuration's destination may be another one today.
+    /// configuration's destination may be another one today. `None`: the next one has expired, and so has this one, although it
+    /// is still there.
     async fn reference_to(
         &self,
         key: &ConfigurationKey,
         sequence: u64,
         state: RunState,
-    ) -> Result<DigestReference, PortError> {
+    ) -> Result<Option<DigestReference>, PortError> {
         let next = sequence.saturating_add(1);
         let reference = if next == state.next_sequence {
             state.head
         } else {
-            let sealed = self.history.digest(key, next).await?.ok_or_else(|| inconsistent("has no successor"))?;
+            let Some(sealed) = self.history.digest(key, next).await? else { return Ok(None) };
             Digest::from_bytes(&sealed.bytes)
                 .map_err(|error| PortError::internal(OPERATION, error.to_string()))?
                 .previous
         };
-        reference.ok_or_else(|| inconsistent("is named by nothing"))
+        reference.map(Some).ok_or_else(|| inconsistent("is named by nothing"))
     }
 }
 

@@ -134,6 +134,7 @@ fn environment(
         ("VERIFIER_FUNCTION", "verifier".to_owned()),
         ("SETTLE_SECONDS", "1200".to_owned()),
         ("RETENTION_DAYS", "3650".to_owned()),
+        ("HISTORY_DAYS", "400".to_owned()),
         ("WRITE_SHARDS", WRITE_SHARDS.to_string()),
         ("SERVICE_ACCOUNT_ID", ACCOUNT.to_owned()),
         ("SERVICE_PARTITION", "aws".to_owned()),

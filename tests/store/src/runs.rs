@@ -187,6 +187,7 @@ async fn a_window_is_completed_before_the_lease_is_taken_over_or_not_at_all() {
         let key = store.key();
         let (lease, _) = granted(&store, &key, "a", 0).await;
         runs.store_window(&lease, &window(0)).await.unwrap();
+        runs.store_digest(&lease, 0, &digest(b"digest")).await.unwrap();
         let completing = completion(0);
         let complete = settled(|| async { runs.complete_window(&lease, &completing).await }).boxed_local();
         let take_over = granted(&store, &key, "b", 90).boxed_local();
@@ -322,6 +323,14 @@ async fn a_window_is_completed_wholly_and_once() {
     let (lease, _) = granted(&store, &key, "a", 0).await;
     runs.store_window(&lease, &window(0)).await.unwrap();
     assert_eq!(history.snapshot(&key).await.unwrap().unwrap().state.window, Some(window(0)));
+    // Without its digest there is nothing to complete.
+    let error = runs.complete_window(&lease, &completion(0)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Internal, "{error}");
+    assert_eq!(history.snapshot(&key).await.unwrap().unwrap().state.window, Some(window(0)));
+    runs.store_digest(&lease, 0, &digest(b"digest")).await.unwrap();
+    for item in store.items(Table::Runs, &key.to_string()).await.values() {
+        assert_eq!(store.expiry(Table::Runs, item).await, None, "the window is open");
+    }
     runs.complete_window(&lease, &completion(0)).await.unwrap();
     let done = history.snapshot(&key).await.unwrap().unwrap().state;
     let Completion { cursor, head, record } = completion(0);
@@ -336,9 +345,12 @@ async fn a_window_is_completed_wholly_and_once() {
     assert_eq!(history.snapshot(&key).await.unwrap().unwrap().state, done);
     assert_eq!(history.record(&key, 0).await.unwrap().as_ref(), Some(&record));
 
-    // Nothing of it goes by itself: the chain of digests has no holes.
-    for item in store.items(Table::Runs, &key.to_string()).await.values() {
-        assert_eq!(store.expiry(Table::Runs, item).await, None);
+    // Its history goes by itself; how far the export came does not.
+    let items = store.items(Table::Runs, &key.to_string()).await;
+    assert_eq!(items.len(), 3, "{:?}", items.keys());
+    for (name, item) in &items {
+        let expected = (name != "state").then(expires_at);
+        assert_eq!(store.expiry(Table::Runs, item).await, expected, "{name}");
     }
 }
 
@@ -350,9 +362,9 @@ async fn the_history_is_read_from_its_end() {
     assert_eq!(history.snapshot(&key).await.unwrap(), None);
     let (lease, _) = granted(&store, &key, "a", 0).await;
     for sequence in 0..12 {
-        runs.complete_window(&lease, &completion(sequence)).await.unwrap();
         // What lies beside them in the partition.
         runs.store_digest(&lease, sequence, &digest(b"digest")).await.unwrap();
+        runs.complete_window(&lease, &completion(sequence)).await.unwrap();
     }
     let sequences = async |before, limit| {
         let records = history.records(&key, before, limit).await.unwrap();
@@ -365,4 +377,34 @@ async fn the_history_is_read_from_its_end() {
     assert_eq!(sequences(None, 100).await.len(), 12);
     assert_eq!(history.record(&key, 12).await.unwrap(), None);
     assert_eq!(history.records(&store.key(), None, 5).await.unwrap(), []);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn the_intents_of_one_sequence_expire_and_no_others() {
+    let store = Store::new();
+    let (runs, key) = (store.runs(), store.key());
+    let (lease, _) = granted(&store, &key, "a", 0).await;
+    let (first, open) = (window(1).id, window(2).id);
+    // 1.5 MB: more than one page.
+    let large = |number| DigestObject { key: "k".repeat(100_000), ..object(number) };
+    for number in 0..15 {
+        runs.store_intent(&lease, first, &large(number)).await.unwrap();
+    }
+    runs.store_intent(&lease, WindowId { revision: 1, ..first }, &object(0)).await.unwrap();
+    runs.store_intent(&lease, open, &object(0)).await.unwrap();
+    // That of another length of sequence.
+    runs.store_intent(&lease, window(10).id, &object(0)).await.unwrap();
+    for later in [0, 1] {
+        runs.expire_intents(&lease, 1, at(400 * 24 * 3_600 + later)).await.unwrap();
+        let items = store.items(Table::Runs, &key.to_string()).await;
+        let mut expiring = 0;
+        for (name, item) in &items {
+            let is_of_first = name.starts_with("intent#0000000001.");
+            expiring += u64::from(is_of_first);
+            // What has an expiry keeps it.
+            assert_eq!(store.expiry(Table::Runs, item).await, is_of_first.then(expires_at), "{name}");
+        }
+        assert_eq!(expiring, 16);
+    }
 }

@@ -9,6 +9,7 @@
 mod allowance;
 mod configurations;
 mod events;
+mod housekeeping;
 mod index;
 mod outcomes;
 mod runs;

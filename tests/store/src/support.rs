@@ -12,6 +12,7 @@ use aws::{
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::{
         backlog::{Backlog, EventCounter},
+        eraser::EventEraser,
         reader::EventTableReader,
         writer::{EventTable, EventWriter},
     },
@@ -148,6 +149,10 @@ impl Store {
 
     pub fn reader(&self) -> EventTableReader {
         EventTableReader::new(self.client.clone(), Table::Events.name())
+    }
+
+    pub fn eraser(&self) -> EventEraser {
+        EventEraser::new(self.client.clone(), Table::Events.name())
     }
 
     pub async fn backlog(&self) -> Backlog {

@@ -119,6 +119,24 @@ async fn only_digests_in_the_bucket_are_served_and_only_to_their_tenant() {
     assert_eq!(code(&ask(&world, "acme", &format!("{never_ran}.0")).await), "NOT_FOUND");
 }
 
+/// Time to live deletes in any order, and some of what has expired only days later.
+#[tokio::test]
+async fn a_digest_that_has_expired_is_not_there() {
+    let world = World::new();
+    let id = create(&world).await;
+    let head = seal(&world, &id, 1, vec![object(0)], None);
+    let head = seal(&world, &id, 3, vec![object(0)], Some(head));
+    let head = seal(&world, &id, 4, vec![object(0)], Some(head));
+    world.history.put_state(&id, window(5).from, 5, None);
+    world.history.put_head(&id, &head);
+    for sequence in [0, 1, 2] {
+        assert_eq!(code(&ask(&world, "acme", &format!("{id}.{sequence}")).await), "NOT_FOUND", "{sequence}");
+    }
+    for sequence in [3, 4] {
+        assert_eq!(ask(&world, "acme", &format!("{id}.{sequence}")).await.get("errors"), None, "{sequence}");
+    }
+}
+
 #[tokio::test]
 async fn a_digest_that_the_chain_does_not_name_is_not_served() {
     let world = World::new();
