@@ -161,8 +161,7 @@ async fn a_tenant_s_configurations_are_erased_with_all_that_lies_beside_them() {
     assert_eq!(store.editor().delete(&gone, &author(), stamp()).await, Ok(EditAnswer::Done));
 
     let configurations = table.first_items(&store.tenant, TenantItems::Configurations).await.unwrap();
-    let expected =
-        TenantItem::Configuration { id: kept.key.configuration_id, exported_through: Some(through) };
+    let expected = TenantItem::Configuration { id: kept.key.configuration_id, exported_through: Some(through) };
     assert_eq!(configurations, [expected]);
     let all = table.first_items(&store.tenant, TenantItems::All).await.unwrap();
     assert_eq!(all.len(), 3, "its usage and the tombstone as well: {all:?}");

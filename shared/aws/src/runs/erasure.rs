@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::{
 };
 use bytes::Bytes;
 use domain::{
+    block::BlockId,
     configuration::{ConfigurationId, ConfigurationKey},
     digest::DigestReference,
     erasure::{ErasedConfiguration, Erasure},
@@ -92,7 +93,8 @@ fn is_of_tenant(tenant: &TenantId, run: &str) -> bool {
 }
 
 fn read_key(found: &Item) -> Result<RunItemKey, PortError> {
-    Ok(RunItemKey { run: item::read_run(found)?, item: item::read_name(found)? })
+    let text = |name| item::read_text(found, name);
+    Ok(RunItemKey { run: text(attribute::RUN)?, item: text(attribute::ITEM)? })
 }
 
 /// `None`: it is no state of an export.
@@ -105,7 +107,7 @@ fn read_export(found: &RunItemKey, attributes: &Item) -> Option<ErasedConfigurat
     let head = item::read_json::<DigestReference>(attributes, attribute::CHAIN_HEAD).ok();
     Some(ErasedConfiguration {
         configuration_id,
-        exported_through: item::read_block(attributes, attribute::NEXT_BLOCK).ok().map(|block| block.timestamp()),
+        exported_through: item::read_block(attributes, attribute::NEXT_BLOCK).ok().map(BlockId::timestamp),
         head_digest: head.map(|head| head.sha256),
     })
 }

@@ -112,7 +112,8 @@ impl RunTable {
             None => query.key_condition_expression("#run = :run"),
         };
         let page = query.send().await.map_err(|error| port_error("dynamodb:Query (without expiry)", &error))?;
-        let names = page.items().iter().map(item::read_name).collect::<Result<_, _>>()?;
+        let names =
+            page.items().iter().map(|found| item::read_text(found, attribute::ITEM)).collect::<Result<_, _>>()?;
         Ok((names, page.last_evaluated_key))
     }
 

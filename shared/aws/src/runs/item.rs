@@ -118,18 +118,13 @@ pub(crate) fn json(operation: &'static str, value: &impl Serialize) -> Result<At
         .map_err(|error| PortError::internal(operation, error.to_string()))
 }
 
-/// The configuration that an item belongs to, as its hash key names it.
+/// Reads a text that has to be there, such as the hash key.
 pub(crate) fn read_text(item: &Item, name: &'static str) -> Result<String, PortError> {
     read_optional_text(item, name)?.ok_or_else(|| corrupt(name))
 }
 
 pub(crate) fn read_optional_text(item: &Item, name: &'static str) -> Result<Option<String>, PortError> {
     read_optional(item, name, |text| Some(text.to_owned()))
-}
-
-/// The name of an item in its partition.
-pub(crate) fn read_name(item: &Item) -> Result<String, PortError> {
-    read_optional(item, attribute::ITEM, |text| Some(text.to_owned()))?.ok_or_else(|| corrupt(attribute::ITEM))
 }
 
 pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, PortError> {
