@@ -594,7 +594,8 @@ mod tests {
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
             (number("Type: AWS::Logs::MetricFilter\n"), FILTER_METRICS),
             (number("Type: SQS\n"), POLLED_QUEUES),
-            (number("Type: AWS::Scheduler::Schedule\n"), 5.0),
+            // One for each interval, and that of the sweep.
+            (number("Type: AWS::Scheduler::Schedule\n"), 6.0),
             (number("PointInTimeRecoveryEnabled: true"), 3.0),
             (number("Path: /api/audit/"), 2.0),
             (number("MetricsEnabled: true"), 3.0),

@@ -43,7 +43,7 @@ async fn created(store: &Store) -> ExportConfiguration {
 async fn exported(store: &Store, key: &ConfigurationKey) {
     let runs = store.runs();
     let initial = RunState::initial(&ExportConfiguration { key: key.clone(), ..store.configuration() });
-    let request = LeaseRequest { holder: "a", now: now(), expires_at: now().saturating_add(HOUR) };
+    let request = LeaseRequest { holder: "a", message: "a", now: now(), expires_at: now().saturating_add(HOUR) };
     let LeaseAnswer::Granted { lease, .. } = runs.acquire_lease(key, &initial, &request).await.unwrap() else {
         panic!("the lease is held")
     };

@@ -333,7 +333,7 @@ async fn a_window_is_completed_wholly_and_once() {
     }
     runs.complete_window(&lease, &completion(0)).await.unwrap();
     let done = history.snapshot(&key).await.unwrap().unwrap().state;
-    let Completion { cursor, head, record } = completion(0);
+    let Completion { cursor, head, record, .. } = completion(0);
     assert_eq!(done, RunState { cursor, next_sequence: 1, head: Some(head), fencing_token: 1, ..initial() });
     assert_eq!(history.record(&key, 0).await.unwrap().as_ref(), Some(&record));
 
