@@ -252,10 +252,13 @@ class Tenant:
         """What the service itself has stored of changes to the tenant's configurations."""
         return [event for event in self._stored() if is_change(event)]
 
-    def _stored(self) -> list[dict[str, Any]]:
+    def stored_lines(self) -> list[bytes]:
         """What the tenant's blocks hold, inflated by another implementation than the service's."""
         raw = b"".join(zlib.decompressobj(-15).decompress(item["block"]["B"]) for item in self.stored_blocks())
-        return [json.loads(line) for line in raw.splitlines()]
+        return raw.splitlines()
+
+    def _stored(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stored_lines()]
 
     def stored_ids(self) -> list[str]:
         return [event["id"] for event in self.stored_events()]

@@ -332,7 +332,7 @@ def json_documents(text: str) -> list[Any]:
 
 
 def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
-    view, per_day, slowest = (block.text for block in blocks_of("DuckDB", "duckdb"))
+    view, per_day, slowest, targets = (block.text for block in blocks_of("DuckDB", "duckdb"))
     with duckdb.connect() as database:
         database.execute(view)
         found = {(str(date), action): events for date, action, events in database.execute(per_day).fetchall()}
@@ -343,6 +343,9 @@ def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
         )
         assert [milliseconds for _, milliseconds, _ in rows] == durations[:10]
         assert all(name and query for name, _, query in rows)
+        assert Counter(database.execute(targets).fetchall()) == Counter(
+            (event["id"], target["type"], target["id"]) for event in exported for target in event["targets"]
+        )
         missing = (
             "SELECT count(*) FROM audit_events WHERE id IS NULL OR eventTimestamp IS NULL OR receivedTimestamp IS NULL"
         )
@@ -360,8 +363,6 @@ def assert_athena_knows_every_column(reader: Reader) -> None:
         found = described(database, "found")
     athena = athena_columns()
     assert set(found) <= set(athena), set(found) - set(athena)
-    for name in ("actor", "targets", "relatedresources"):
-        assert fields_of(found[name]) <= fields_of(athena[name]), name
     [ddl] = (block.text for block in blocks_of("Athena", "athena"))
     location, template = (
         re.search(pattern, ddl)[1]
@@ -382,14 +383,8 @@ def described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, s
 
 
 def as_athena_type(type_: str) -> str:
-    text = type_.lower().replace('"', "")
-    text = re.sub(r"timestamp with time zone|timestamp|varchar|json|date|uuid|bigint", "string", text)
-    while text.endswith("[]"):
-        return f"array<{as_athena_type(text[:-2])}>"
-    if text.startswith("struct(") and "(" not in text[7:]:
-        fields = re.sub(r"(\w+) (\w+)", r"\1:\2", text[7:-1]).replace(", ", ",")
-        return f"struct<{fields}>"
-    return text
+    """A type that a value of any form fits."""
+    return "string" if type_ in {"VARCHAR", "JSON", "DATE", "TIMESTAMP WITH TIME ZONE"} else type_.lower()
 
 
 def athena_columns() -> dict[str, str]:
@@ -397,10 +392,6 @@ def athena_columns() -> dict[str, str]:
     listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
     columns = dict(line.strip().rstrip(",").split(" ", 1) for line in listed[1].splitlines())
     return columns | {listed[2]: listed[3]}
-
-
-def fields_of(type_: str) -> set[str]:
-    return set(re.findall(r"(\w+):", type_))
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Tenant, as_batch, make_events, to_lines
+from odd_events import odd_events
 
 from local_stack import Stack, wait_until
 
@@ -65,6 +66,17 @@ def test_events_keep_every_field_and_get_the_services_own(tenant: Tenant) -> Non
     [stored] = tenant.stored_events()
     assert stored == sent | {"tenantId": tenant.name, "receivedTimestamp": stored["receivedTimestamp"]}
     assert stored["receivedTimestamp"] > "2026"
+
+
+def test_odd_events_are_stored_as_they_were_sent(tenant: Tenant) -> None:
+    """What test_readers.py reads with the tools of the customer's guide is what the service stores."""
+    accepted = [event for event in odd_events() if event.code is None]
+    answer = tenant.post_events("".join(f"{event.event}\n" for event in accepted).encode())
+    assert (answer.status_code, answer.json()) == (202, {"accepted": len(accepted)}), answer.text
+    for line, event in zip(tenant.stored_lines(), accepted, strict=True):
+        sent, _, stamp = line.decode().rpartition(f',"tenantId":"{tenant.name}","receivedTimestamp":')
+        assert sent == (event.stored or event.event).removesuffix("}"), event.name
+        assert stamp.startswith('"20') and stamp.endswith('Z"}')
 
 
 def test_blocks_are_described_as_the_design_says(tenant: Tenant) -> None:
@@ -128,6 +140,17 @@ def test_bad_input_is_refused_whole_and_told_apart(tenant: Tenant, case: str) ->
     assert error["message"]
     if event_index is not None:
         assert error["extensions"]["eventIndex"] == event_index, error
+    assert tenant.stored_blocks() == []
+
+
+def test_odd_events_that_a_reader_could_not_read_are_refused(tenant: Tenant) -> None:
+    refused = {event.name: event for event in odd_events() if event.code is not None}
+    found = {}
+    for name, event in refused.items():
+        answer = tenant.post_events(event.event.encode())
+        assert answer.status_code == 400, answer.text
+        found[name] = answer.json()["errors"][0]["extensions"]["code"]
+    assert found == {name: event.code for name, event in refused.items()}
     assert tenant.stored_blocks() == []
 
 

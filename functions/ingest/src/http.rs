@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     configuration::field_error::FieldErrorCode,
     error_code::ErrorCode,
-    event::{EventBatch, RejectedEvents},
+    event::{EventBatch, RejectedEvents, Rejection},
 };
 use http::{
     HeaderValue, Method, Response, StatusCode,
@@ -31,6 +31,9 @@ use crate::{
 
 /// The time after which a request that found the service busy may come again.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The most characters of a field's name in a response.
+const MAX_FIELD_NAME_CHARACTERS: usize = 64;
 
 /// A refusal, and when the same request may succeed.
 struct Refusal {
@@ -128,6 +131,9 @@ fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
     }
     if let Some(line) = rejected.line {
         error = error.with_extension("line", line);
+    }
+    if let Rejection::FieldDuplicated(name) = &rejected.reason {
+        error = error.with_extension("field", name.chars().take(MAX_FIELD_NAME_CHARACTERS).collect::<String>());
     }
     error
 }

@@ -240,8 +240,8 @@ error_codes! {
         "An event has no field eventTimestamp.",
         "Give it the time of the event, for example 2026-01-31T23:59:59.123Z.";
     EventTimestampInvalid = "EVENT_TIMESTAMP_INVALID", [Ingest, Queue],
-        "An event's eventTimestamp is no time as in RFC 3339 of the years 1970 to 9999.",
-        "Write it for example as 2026-01-31T23:59:59.123Z.";
+        "An event's eventTimestamp is not a time that every reader of an export reads: text as in RFC 3339, in the years 1970 to 9999 of UTC, with at most 9 decimals, an offset of at most 14:00, and no second 60.",
+        "Write it as text, for example 2026-01-31T23:59:59.123Z; a number of seconds or milliseconds is not accepted.";
     EventTooLarge = "EVENT_TOO_LARGE", [Ingest, Queue],
         "An event is larger than one event may be.",
         "Shorten it, or split it into several events.";
@@ -249,8 +249,11 @@ error_codes! {
         "An event nests objects and arrays too deeply.",
         "Flatten it.";
     EventFieldDuplicated = "EVENT_FIELD_DUPLICATED", [Ingest, Queue],
-        "An event has id or eventTimestamp twice.",
-        "Send each field once.";
+        "An event has a field twice: id, eventTimestamp, tenantId, receivedTimestamp or another one, in the event itself or in an object within it. Names are compared after unescaping; names that differ in case are different.",
+        "Send each field once; extensions.field names it.";
+    EventTextInvalid = "EVENT_TEXT_INVALID", [Ingest, Queue],
+        "A text or a field name of an event has half of a surrogate pair, such as \\ud800 alone, which stands for no character.",
+        "Send both halves, or \\ufffd in its place; a program that cuts texts has to cut between characters.";
     WriteTooSlow = "WRITE_TOO_SLOW", [Ingest, Queue],
         "Storing the events took too long; some may be stored.",
         "Send them again, with the same Idempotency-Key if they had one. A message comes back by itself.";

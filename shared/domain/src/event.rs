@@ -1,15 +1,19 @@
 //! Audit events: from what a producer sends to the lines that are stored.
 //!
-//! An event is any JSON object with a string `id` and a string `eventTimestamp`. The service sets `tenantId` and
+//! An event is any JSON object with a string `id` and a string `eventTimestamp` that the readers of the export can read: no
+//! object in it has two fields of the same name, and every text is Unicode. The service sets `tenantId` and
 //! `receivedTimestamp` itself, at the end of the object, in place of any that were sent. Every other field stays as it
 //! came, in its order, numbers and escapes byte for byte; only white space between tokens goes, so that each event is
-//! one line.
+//! one line, and `eventTimestamp` gets a `T` and a `Z` in upper case.
 
-use std::{fmt, ops::Range};
+mod compact;
+
+use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{error::Category, value::RawValue};
 
+use self::compact::{Compactor, is_whitespace, unescaped};
 use crate::{
     error_code::ErrorCode,
     tenant::TenantId,
@@ -87,17 +91,22 @@ pub enum Rejection {
     )]
     TimestampMissing,
     #[error(
-        "The event's field \"eventTimestamp\" must be a string with a time as in RFC 3339 of the years 1970 to 9999, for example 2026-01-31T23:59:59.123Z."
+        "The event's field \"eventTimestamp\" is not valid: {0}. Give the time of the event as text, for example \"2026-01-31T23:59:59.123Z\"."
     )]
-    TimestampInvalid,
+    TimestampInvalid(InvalidTimestamp),
     #[error(
         "The event has more than {MAX_EVENT_LENGTH} bytes as one line with \"tenantId\" and \"receivedTimestamp\"; shorten it or split it."
     )]
     TooLarge,
     #[error("The event nests objects and arrays deeper than {MAX_NESTING_DEPTH} levels; flatten it.")]
     NestedTooDeeply,
-    #[error("The event has the field \"{0}\" twice; send it once.")]
-    FieldDuplicated(&'static str),
+    /// The name is the event's data, which has no place in a log: the text leaves it out.
+    #[error("An object in the event, or the event itself, has two fields of the same name; send each field once.")]
+    FieldDuplicated(Box<str>),
+    #[error(
+        "The event has a text or a field name with an escape from \\ud800 to \\udfff that is half of a surrogate pair, which stands for no character; send both halves or \\ufffd."
+    )]
+    TextInvalid,
 }
 
 impl Rejection {
@@ -114,10 +123,11 @@ impl Rejection {
             Self::IdMissing => ErrorCode::EventIdMissing,
             Self::IdInvalid => ErrorCode::EventIdInvalid,
             Self::TimestampMissing => ErrorCode::EventTimestampMissing,
-            Self::TimestampInvalid => ErrorCode::EventTimestampInvalid,
+            Self::TimestampInvalid(_) => ErrorCode::EventTimestampInvalid,
             Self::TooLarge => ErrorCode::EventTooLarge,
             Self::NestedTooDeeply => ErrorCode::EventNestedTooDeeply,
             Self::FieldDuplicated(_) => ErrorCode::EventFieldDuplicated,
+            Self::TextInvalid => ErrorCode::EventTextInvalid,
         }
     }
 
@@ -265,29 +275,25 @@ fn not_an_array(text: &str) -> RejectedEvents {
     }
 }
 
-/// The white space of JSON.
-fn is_whitespace(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
 /// Builds a batch. Used as a [`DeserializeSeed`] for one event.
-struct Parser {
+struct Parser<'body> {
     batch: EventBatch,
+    compactor: Compactor<'body>,
     /// The most bytes of an event before its stamp.
     max_open_length: usize,
     /// Why the event that was just read is refused; the JSON reader's own error can carry only text.
     rejection: Option<Rejection>,
 }
 
-impl Parser {
+impl<'body> Parser<'body> {
     fn new(tenant: TenantId, body_length: usize) -> Self {
         let max_open_length = MAX_EVENT_LENGTH.saturating_sub(stamp_length(&tenant));
         let mut batch = EventBatch::new(tenant);
         batch.text.reserve(body_length);
-        Self { batch, max_open_length, rejection: None }
+        Self { batch, compactor: Compactor::default(), max_open_length, rejection: None }
     }
 
-    fn array(mut self, text: &str) -> Result<EventBatch, RejectedEvents> {
+    fn array(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let outcome = reader.deserialize_seq(ArrayVisitor(&mut self)).and_then(|()| reader.end());
         match outcome {
@@ -297,7 +303,7 @@ impl Parser {
         }
     }
 
-    fn lines(mut self, text: &str) -> Result<EventBatch, RejectedEvents> {
+    fn lines(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
         for (index, line) in text.split('\n').enumerate() {
             if line.bytes().all(is_whitespace) {
                 continue;
@@ -309,14 +315,14 @@ impl Parser {
         Ok(self.batch)
     }
 
-    fn single(mut self, text: &str) -> Result<EventBatch, RejectedEvents> {
+    fn single(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let outcome = (&mut self).deserialize(&mut reader).and_then(|()| reader.end());
         outcome.map_err(|error| self.rejected(&error, None))?;
         Ok(self.batch)
     }
 
-    /// Sorts the reader's error. The event at fault is the one after those that were taken.
+    /// Classifies the reader's error. The event at fault is the one after those that were taken.
     fn rejected(&mut self, error: &serde_json::Error, line: Option<usize>) -> RejectedEvents {
         let event_index = Some(self.batch.events.len());
         let reason = match self.rejection.take() {
@@ -331,34 +337,48 @@ impl Parser {
     }
 
     /// Takes one event's fields.
-    fn event<'de, A: MapAccess<'de>>(&mut self, mut fields: A) -> Result<(), A::Error> {
+    fn event<A: MapAccess<'body>>(&mut self, mut fields: A) -> Result<(), A::Error> {
         if self.batch.events.len() == MAX_EVENTS_PER_BODY {
             return Err(self.reject(Rejection::TooManyEvents));
         }
         let mut special = SpecialFields::default();
         let start = self.batch.text.len();
         self.batch.text.push(b'{');
+        self.compactor.start_event();
         while let Some(key) = fields.next_key::<&RawValue>()? {
-            let value = fields.next_value::<&RawValue>()?.get();
-            let kept = special.take(key.get(), value).map_err(|rejection| self.reject(rejection))?;
-            if kept {
-                self.field(start, key.get(), value).map_err(|rejection| self.reject(rejection))?;
-            }
+            let value = fields.next_value::<&RawValue>()?;
+            self.field(&mut special, start, key.get(), value.get()).map_err(|rejection| self.reject(rejection))?;
         }
-        let timestamp = special.finish().map_err(|rejection| self.reject(rejection))?;
+        let timestamp = self.compactor.end_event().and_then(|()| special.finish());
+        let timestamp = timestamp.map_err(|rejection| self.reject(rejection))?;
         self.batch.events.push(OpenEvent { end: self.batch.text.len(), timestamp });
         Ok(())
     }
 
-    /// Appends one field to the event that starts at `start`.
-    fn field(&mut self, start: usize, key: &str, value: &str) -> Result<(), Rejection> {
+    /// Appends one field to the event that starts at `start`, unless the service sets it.
+    fn field(
+        &mut self,
+        special: &mut SpecialFields,
+        start: usize,
+        key: &'body str,
+        value: &'body str,
+    ) -> Result<(), Rejection> {
+        let name = unescaped(key)?;
+        let treatment = special.take(&name, value)?;
+        self.compactor.add_event_name(name)?;
         let text = &mut self.batch.text;
+        if matches!(treatment, Treatment::Drop) {
+            return Ok(());
+        }
         if text.len() > start + 1 {
             text.push(b',');
         }
         text.extend_from_slice(key.as_bytes());
         text.push(b':');
-        append_compact(text, value.as_bytes())?;
+        match treatment {
+            Treatment::Rewrite(value) => text.extend_from_slice(value.as_bytes()),
+            Treatment::Keep | Treatment::Drop => self.compactor.append(text, value)?,
+        }
         if text.len() - start > self.max_open_length { Err(Rejection::TooLarge) } else { Ok(()) }
     }
 
@@ -376,7 +396,7 @@ fn without_line(error: &serde_json::Error) -> String {
     format!("{} at column {}", text.get(..end).unwrap_or_default(), error.column())
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Parser {
+impl<'de> DeserializeSeed<'de> for &mut Parser<'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -384,7 +404,7 @@ impl<'de> DeserializeSeed<'de> for &mut Parser {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Parser {
+impl<'de> Visitor<'de> for &mut Parser<'de> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -396,9 +416,9 @@ impl<'de> Visitor<'de> for &mut Parser {
     }
 }
 
-struct ArrayVisitor<'parser>(&'parser mut Parser);
+struct ArrayVisitor<'parser, 'body>(&'parser mut Parser<'body>);
 
-impl<'de> Visitor<'de> for ArrayVisitor<'_> {
+impl<'de> Visitor<'de> for ArrayVisitor<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -411,49 +431,39 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_> {
     }
 }
 
+/// What becomes of a field that was sent.
+enum Treatment {
+    /// It is stored as it came.
+    Keep,
+    /// The service sets it.
+    Drop,
+    /// This JSON is stored as its value.
+    Rewrite(String),
+}
+
 /// The fields of an event that the service knows.
 #[derive(Default)]
 struct SpecialFields {
     has_id: bool,
     event_timestamp: Option<Timestamp>,
-    has_tenant_id: bool,
-    has_received_timestamp: bool,
 }
 
 impl SpecialFields {
-    /// Looks at one field; says whether it is stored as it came.
-    fn take(&mut self, raw_key: &str, raw_value: &str) -> Result<bool, Rejection> {
-        let unescaped: String;
-        let key = if raw_key.contains('\\') {
-            // A key that isn't Unicode (half a surrogate pair) is none of ours.
-            unescaped = serde_json::from_str(raw_key).unwrap_or_default();
-            unescaped.as_str()
-        } else {
-            raw_key.trim_matches('"')
-        };
-        match key {
+    /// Checks one field.
+    fn take(&mut self, name: &str, raw_value: &str) -> Result<Treatment, Rejection> {
+        match name {
             ID => {
-                refuse_second(ID, self.has_id)?;
                 self.has_id = true;
                 check_id(raw_value)?;
-                Ok(true)
+                Ok(Treatment::Keep)
             }
             EVENT_TIMESTAMP => {
-                refuse_second(EVENT_TIMESTAMP, self.event_timestamp.is_some())?;
-                self.event_timestamp = Some(event_timestamp(raw_value)?);
-                Ok(true)
+                let (timestamp, treatment) = event_timestamp(raw_value)?;
+                self.event_timestamp = Some(timestamp);
+                Ok(treatment)
             }
-            TENANT_ID => {
-                refuse_second(TENANT_ID, self.has_tenant_id)?;
-                self.has_tenant_id = true;
-                Ok(false)
-            }
-            RECEIVED_TIMESTAMP => {
-                refuse_second(RECEIVED_TIMESTAMP, self.has_received_timestamp)?;
-                self.has_received_timestamp = true;
-                Ok(false)
-            }
-            _ => Ok(true),
+            TENANT_ID | RECEIVED_TIMESTAMP => Ok(Treatment::Drop),
+            _ => Ok(Treatment::Keep),
         }
     }
 
@@ -462,113 +472,28 @@ impl SpecialFields {
     }
 }
 
-fn refuse_second(name: &'static str, seen: bool) -> Result<(), Rejection> {
-    if seen { Err(Rejection::FieldDuplicated(name)) } else { Ok(()) }
-}
-
 fn check_id(raw_value: &str) -> Result<(), Rejection> {
-    let length = match string_content(raw_value) {
-        Some(content) if content.contains('\\') => {
-            serde_json::from_str::<String>(raw_value).map_err(|_| Rejection::IdInvalid)?.len()
-        }
-        Some(content) => content.len(),
-        None => return Err(Rejection::IdInvalid),
-    };
+    if !raw_value.starts_with('"') {
+        return Err(Rejection::IdInvalid);
+    }
+    let length = unescaped(raw_value)?.len();
     if (1..=MAX_EVENT_ID_LENGTH).contains(&length) { Ok(()) } else { Err(Rejection::IdInvalid) }
 }
 
-fn event_timestamp(raw_value: &str) -> Result<Timestamp, Rejection> {
-    let content = string_content(raw_value).ok_or(Rejection::TimestampInvalid)?;
-    let parsed = if content.contains('\\') {
-        let unescaped: String = serde_json::from_str(raw_value).map_err(|_| Rejection::TimestampInvalid)?;
-        parse_rfc_3339(&unescaped)
-    } else {
-        parse_rfc_3339(content)
-    };
-    parsed.map_err(|_| Rejection::TimestampInvalid)
-}
-
-/// What stands between the quotes, escapes and all; `None` for any other value than a string.
-fn string_content(raw_value: &str) -> Option<&str> {
-    raw_value.strip_prefix('"')?.strip_suffix('"')
-}
-
-/// [`Timestamp::parse`] also takes other forms of ISO 8601; readers of the export can count on this one.
-fn parse_rfc_3339(text: &str) -> Result<Timestamp, InvalidTimestamp> {
-    const DATE_AND_TIME: &[u8] = b"dddd-dd-ddTdd:dd:dd";
-    const OFFSET: &[u8] = b"+dd:dd";
-    let (date_and_time, rest) = text.as_bytes().split_at_checked(DATE_AND_TIME.len()).ok_or(InvalidTimestamp)?;
-    let offset = match rest.strip_prefix(b".") {
-        Some(fraction) => {
-            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            fraction.get(digits.max(1)..).ok_or(InvalidTimestamp)?
-        }
-        None => rest,
-    };
-    let well_formed =
-        has_shape(date_and_time, DATE_AND_TIME) && (matches!(offset, b"Z" | b"z") || has_shape(offset, OFFSET));
-    if well_formed { Timestamp::parse(text) } else { Err(InvalidTimestamp) }
-}
-
-fn has_shape(text: &[u8], shape: &[u8]) -> bool {
-    text.len() == shape.len()
-        && text.iter().zip(shape).all(|(byte, expected)| match expected {
-            b'd' => byte.is_ascii_digit(),
-            b'T' => matches!(byte, b'T' | b't'),
-            b'+' => matches!(byte, b'+' | b'-'),
-            other => byte == other,
-        })
-}
-
-/// Copies valid JSON without the white space between its tokens.
-fn append_compact(text: &mut Vec<u8>, json: &[u8]) -> Result<(), Rejection> {
-    // Only objects and arrays have room between tokens.
-    if !matches!(json.first(), Some(b'{' | b'[')) {
-        text.extend_from_slice(json);
-        return Ok(());
+/// The time, and how it is stored: readers of the export know no `t` and `z` in lower case.
+fn event_timestamp(raw_value: &str) -> Result<(Timestamp, Treatment), Rejection> {
+    if !raw_value.starts_with('"') {
+        let is_number = raw_value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let reason = if is_number { InvalidTimestamp::Number } else { InvalidTimestamp::Malformed };
+        return Err(Rejection::TimestampInvalid(reason));
     }
-    // The event is the outermost level.
-    let mut depth = 1;
-    let mut copied = 0;
-    let mut position = 0;
-    while let Some(byte) = json.get(position) {
-        match byte {
-            b'"' => position += string_length(json.get(position..).unwrap_or_default()) - 1,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_NESTING_DEPTH {
-                    return Err(Rejection::NestedTooDeeply);
-                }
-            }
-            b'}' | b']' => depth -= 1,
-            byte if is_whitespace(*byte) => {
-                append_range(text, json, copied..position);
-                copied = position + 1;
-            }
-            _ => {}
-        }
-        position += 1;
-    }
-    append_range(text, json, copied..json.len());
-    Ok(())
-}
-
-fn append_range(text: &mut Vec<u8>, json: &[u8], range: Range<usize>) {
-    text.extend_from_slice(json.get(range).unwrap_or_default());
-}
-
-/// Bytes of the string literal at the start of `json`, quotes included.
-fn string_length(json: &[u8]) -> usize {
-    let mut escaped = false;
-    for (position, byte) in json.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return position + 1,
-            _ => {}
-        }
-    }
-    json.len()
+    let text = unescaped(raw_value)?;
+    let timestamp = Timestamp::parse(&text).map_err(Rejection::TimestampInvalid)?;
+    // No character of a time has to be escaped, and the two letters are the only ones.
+    let is_plain = text.len() + 2 == raw_value.len() && !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let treatment =
+        if is_plain { Treatment::Keep } else { Treatment::Rewrite(format!("\"{}\"", text.to_ascii_uppercase())) };
+    Ok((timestamp, treatment))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
             Value::String(text) => {
-                Timestamp::parse(text).map(Self).map_err(|_| InputValueError::custom("not a time as in RFC 3339"))
+                Timestamp::parse(text).map(Self).map_err(|error| InputValueError::custom(error.to_string()))
             }
             _ => Err(InputValueError::custom("not a text")),
         }

@@ -339,6 +339,24 @@ async fn bad_input_is_told_with_code_and_event_and_nothing_is_stored() {
             400,
             json!({"code": "EVENT_NOT_AN_OBJECT", "eventIndex": 1}),
         ),
+        (
+            format!("[{good},{}]", event(",\"a\":{\"twice\":1,\"tw\\u0069ce\":2}")).into(),
+            "application/json",
+            400,
+            json!({"code": "EVENT_FIELD_DUPLICATED", "eventIndex": 1, "field": "twice"}),
+        ),
+        (
+            event(&format!(",\"{0}\":1,\"{0}\":2", "é".repeat(65))).into(),
+            "application/x-ndjson",
+            400,
+            json!({"code": "EVENT_FIELD_DUPLICATED", "eventIndex": 0, "line": 1, "field": "é".repeat(64)}),
+        ),
+        (
+            event(",\"a\":\"\\ud800\"").into(),
+            "application/x-ndjson",
+            400,
+            json!({"code": "EVENT_TEXT_INVALID", "eventIndex": 0, "line": 1}),
+        ),
         (format!("[{good},").into(), "application/json", 400, json!({"code": "JSON_INVALID", "eventIndex": 1})),
         (vec![b'[', 0xFF, b']'], "application/json", 400, json!({"code": "JSON_INVALID"})),
         (

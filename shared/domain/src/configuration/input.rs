@@ -277,6 +277,18 @@ mod tests {
     }
 
     #[test]
+    fn a_start_is_a_word_or_a_time_as_everywhere() {
+        let time = Timestamp::parse("2026-01-31T00:00:00Z").unwrap();
+        assert_eq!(StartFrom::parse("2026-01-31T01:00:00+01:00"), Ok(StartFrom::At(time)));
+        assert_eq!(StartFrom::parse("now"), Ok(StartFrom::Now));
+        assert_eq!(StartFrom::parse("earliest"), Ok(StartFrom::Earliest));
+        let other_forms = ["20260131T000000Z", "2026-01-31 00:00:00Z", "2026-01-31T00Z", "2026-01-31T00:00:00Z[UTC]"];
+        for text in ["", "Now", "2026-01-31", "1769817600", "2026-01-31T00:00:60Z"].iter().chain(&other_forms) {
+            assert!(StartFrom::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn all_errors_come_at_once() {
         let raw = RawSettings {
             interval: "EVERY_3_HOURS",

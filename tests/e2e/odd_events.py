@@ -1,0 +1,60 @@
+"""Events that are hard to read, each with what becomes of it: `odd_events.ndjson`, which the unit tests of the rules read too."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CORPUS = Path(__file__).with_suffix(".ndjson")
+DAY = "2026-02-01"
+STAMP = f',"tenantId":"acme","receivedTimestamp":"{DAY}T00:00:00.123Z"}}'
+
+
+@dataclass(frozen=True)
+class OddEvent:
+    name: str
+    event: str
+    """As it is sent."""
+    code: str | None = None
+    """Why it is refused."""
+    stored: str | None = None
+    """How it is stored before the service's fields, if other than it was sent."""
+
+    @property
+    def line(self) -> str:
+        """As it is exported, without the line feed."""
+        return (self.stored or self.event).removesuffix("}") + STAMP
+
+
+def read(line: str, **arguments: Any) -> Any:
+    """JSON with its numbers as they are written: Python refuses integers of more than 4,300 digits."""
+    return json.loads(line, parse_int=str, parse_float=str, **arguments)
+
+
+def repeated(text: str) -> str:
+    """`<<x*3>>` becomes `xxx`."""
+    return re.sub(r"<<(.*?)\*(\d+)>>", lambda found: found[1] * int(found[2]), text)
+
+
+def odd_events() -> list[OddEvent]:
+    events = [OddEvent(**json.loads(line)) for line in CORPUS.read_text().splitlines()]
+    return [
+        OddEvent(event.name, repeated(event.event), event.code, event.stored and repeated(event.stored))
+        for event in events
+    ]
+
+
+def write_accepted(folder: Path) -> list[OddEvent]:
+    """Writes those that are accepted like two exported files, as the guide's `aws s3 sync` leaves them."""
+    accepted = [event for event in odd_events() if event.code is None]
+    directory = folder / "audit-log" / f"date={DAY}"
+    directory.mkdir(parents=True)
+    half = len(accepted) // 2
+    for number, part in enumerate((accepted[:half], accepted[half:])):
+        text = "".join(event.line + "\n" for event in part)
+        (directory / f"{number}.ndjson.gz").write_bytes(gzip.compress(text.encode()))
+    return accepted

@@ -1,0 +1,132 @@
+"""Every event that the service accepts is read by every tool that docs/CUSTOMER_GUIDE.md names, by the guide's own commands.
+
+The events are those of odd_events.ndjson, as the unit tests of the rules see them stored. No stack is needed here; what the
+service itself makes of them is in test_ingest.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from odd_events import DAY, read, write_accepted
+from test_guide import BLOCKS, athena_columns, blocks_of, json_documents
+
+from settings import TOOLS
+
+# jq is not on every machine; the tools have one that speaks the same language.
+JQ_PROGRAMS = [path for path in (shutil.which("jq"), str(TOOLS / "jaq")) if path]
+JSON_COLUMNS = {"actor", "targets", "relatedResources", "auditPayload"}
+# A column of the view's list.
+DUCKDB_COLUMN = re.compile(r"^    (\w+): '(?:VARCHAR|JSON)',?$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("program", JQ_PROGRAMS, ids=lambda path: Path(path).name)
+def test_every_accepted_event_is_read_by_the_shell(program: str, tmp_path: Path) -> None:
+    accepted = write_accepted(tmp_path)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "jq").symlink_to(program)
+    [block] = [block for block in BLOCKS if (block.section, block.language) == ("zcat and jq", "sh")]
+    ran = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{block.text}"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    count, _, rest = ran.stdout.partition("\n")
+    assert int(count) == len(accepted)
+    *last, actions = json_documents(rest)
+    assert [event["id"] for event in last] == [read(event.line)["id"] for event in accepted[-3:]]
+    assert sum(actions.values()) == len(accepted)
+    rows = (tmp_path / "events.tsv").read_text().split("\n")[:-1]
+    assert [row.split("\t")[0] for row in rows] == [read(event.line)["eventTimestamp"] for event in accepted]
+    assert all(row.count("\t") == 4 for row in rows)
+    actors = {event.name: row.split("\t")[1] for event, row in zip(accepted, rows, strict=True)}
+    assert actors["actor that is text"] == actors["actor without a name"] == "bob"
+    assert actors["nothing but what is needed"] == ""
+
+
+def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted = {event.name: read(event.line) for event in write_accepted(tmp_path)}
+    monkeypatch.chdir(tmp_path)
+    view, per_day, slowest, targets = (block.text for block in blocks_of("DuckDB", "duckdb"))
+    with duckdb.connect() as database:
+        database.execute(view)
+        names = [name for name, *_ in database.execute("DESCRIBE audit_events").fetchall()]
+        # One row for each, in order, and every value is read by its exact name.
+        fields = set(names) - {"date", "eventTimestamp", "receivedTimestamp"}
+        rows = database.execute("SELECT * FROM audit_events").fetchall()
+        assert len(rows) == len(accepted)
+        for (event_name, event), row in zip(accepted.items(), rows, strict=True):
+            found = dict(zip(names, row, strict=True))
+            for name in fields:
+                value = event.get(name)
+                if isinstance(value, str) and name not in JSON_COLUMNS or value is None and found[name] is None:
+                    assert found[name] == value, (event_name, name)
+                else:
+                    assert read(found[name]) == value, (event_name, name)
+        # Every time is read as the time that it is.
+        times = database.execute("SELECT epoch_us(eventTimestamp), epoch_us(receivedTimestamp) FROM audit_events")
+        for (event_name, event), (sent, received) in zip(accepted.items(), times.fetchall(), strict=True):
+            assert sent == microseconds(event["eventTimestamp"]), event_name
+            assert received == microseconds(event["receivedTimestamp"])
+        counts = database.execute(per_day).fetchall()
+        assert {str(date) for date, *_ in counts} == {DAY}
+        assert sum(events for *_, events in counts) == len(accepted)
+        queries = [event for event in accepted.values() if event.get("action") == "QUERY"]
+        assert len(database.execute(slowest).fetchall()) == len(queries) == 3
+        lists = [event["targets"] for event in accepted.values() if isinstance(event.get("targets"), list)]
+        assert len(database.execute(targets).fetchall()) == sum(map(len, lists)) > 5
+
+
+def microseconds(time: str) -> int:
+    """Of a time with an offset and up to 9 decimals, since the epoch."""
+    found = re.fullmatch(r"(\S{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", time)
+    whole = datetime.fromisoformat(f"{found[1]}+00:00") - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    offset = timedelta()
+    if found[3] != "Z":
+        sign = -1 if found[3][0] == "-" else 1
+        offset = sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:]))
+    return (whole - offset) // timedelta(microseconds=1) + int((found[2] or "0").ljust(6, "0")[:6])
+
+
+def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
+    """Athena can't run here. This holds what its SerDe is documented to need: an object on each line, no name twice in an object,
+    and for a table that keeps capitals a mapping for each column with one. A column of text takes a value of any form.
+    https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+    """
+    accepted = write_accepted(tmp_path)
+    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    serde, properties = re.search(
+        r"ROW FORMAT SERDE '(.+)'\nWITH SERDEPROPERTIES \((.*?)\n\)\n", ddl, re.DOTALL
+    ).groups()
+    assert serde == "org.openx.data.jsonserde.JsonSerDe"
+    mappings = dict(re.findall(r"^  '(.+?)' = '(.+?)',?$", properties, re.MULTILINE))
+    assert len(mappings) == properties.count("\n")
+    assert mappings.pop("case.insensitive") == "FALSE"
+    columns = athena_columns()
+    assert set(columns.values()) == {"string"}
+    names = [mappings.pop(f"mapping.{column}", column) for column in columns]
+    assert mappings == {}
+    assert [name for name in names if name != "date"] == DUCKDB_COLUMN.findall(blocks_of("DuckDB", "duckdb")[0].text)
+
+    def no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs), pairs
+        return dict(pairs)
+
+    for event in accepted:
+        fields = read(event.line, object_pairs_hook=no_name_twice)
+        assert "\n" not in event.line and "\r" not in event.line, event.name
+        # Trino, which Athena is made of, reads offsets up to 14:00, 9 decimals, and no second 60 or lower case.
+        time = re.fullmatch(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,9})?(Z|[+-](\d\d):(\d\d))", fields["eventTimestamp"]
+        )
+        assert time, event.name
+        assert int(time[3] or 0) * 60 + int(time[4] or 0) <= 14 * 60, event.name
