@@ -22,7 +22,7 @@ use domain::{
         region::Region,
     },
     connection::ConnectionFailure,
-    policy,
+    policy::{self, AccountScope},
 };
 use export::ports::{Connected, Connector, ErrorKind, PortError, ProbeAnswer, ProbeWith};
 
@@ -143,7 +143,11 @@ impl AwsConnector {
         let session = Session {
             configuration_id: id,
             external_id: Some(id.to_string()),
-            policy: policy::export_session_policy(destination, id),
+            policy: policy::export_session_policy(
+                destination,
+                id,
+                AccountScope::of(destination, Some(role_arn.account())),
+            ),
             duration: SESSION_DURATION,
         };
         let answer = self
@@ -161,8 +165,7 @@ impl AwsConnector {
             None,
             "AssumeRole",
         );
-        let owner = destination.expected_bucket_owner.clone().unwrap_or_else(|| role_arn.account().clone());
-        let sink = S3ObjectSink::new(&self.base, credentials, destination, owner);
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, role_arn.account());
         Ok(Fresh { until, connected: Connected { sink, user_arn: None } })
     }
 
@@ -183,10 +186,9 @@ impl AwsConnector {
             .map_err(|error| customer_error(operation, SignedWith::AccessKey, &destination.region, &error))?;
         let account = identity.account.as_deref().map(AccountId::parse);
         let account = account.and_then(Result::ok).ok_or_else(|| PortError::internal(operation, "no account"))?;
-        let owner = destination.expected_bucket_owner.clone().unwrap_or(account);
         // The key itself doesn't end, but what was just learned of it gets old like a session.
         let until = SystemTime::now() + SESSION_DURATION;
-        let sink = S3ObjectSink::new(&self.base, credentials, destination, owner);
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, &account);
         let user_arn = identity.arn.as_deref().and_then(UserArn::parse);
         Ok(Fresh { until, connected: Connected { sink, user_arn } })
     }
@@ -295,6 +297,21 @@ const UNKNOWN_CREDENTIALS: &[&str] = &["InvalidAccessKeyId", "InvalidClientToken
 /// Codes with which STS refuses a signature.
 const WRONG_SIGNATURE: &[&str] = &["InvalidSignatureException", "SignatureDoesNotMatch"];
 
+/// Further codes about what the service alone decides when it assumes a role: its credentials, its account's use of STS, how
+/// it signs, and the form of the session policy.
+const OF_THIS_SERVICE: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "MalformedPolicyDocument",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "OptInRequired",
+];
+
+/// Codes with which STS refuses a request because of a clock.
+const OUT_OF_TIME: &[&str] = &["RequestExpired", "RequestTimeTooSkewed"];
+
 /// The beginnings of the message with which a signature is refused because of a clock, and not because of a key:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>.
 const CLOCK_MESSAGES: &[&str] = &["Signature expired", "Signature not yet current"];
@@ -320,7 +337,7 @@ where
     let is_unknown = UNKNOWN_CREDENTIALS.contains(&code);
     let detail = describe(error);
     let kind = match signed_with {
-        _ if is_about_clock => ErrorKind::Transient,
+        _ if is_about_clock || OUT_OF_TIME.contains(&code) => ErrorKind::Transient,
         ServiceCredentials if is_unknown || is_wrongly_signed => {
             let detail = format!(
                 "{detail} (STS does not accept the service's own credentials in {region}: enable the Region in the \
@@ -332,10 +349,13 @@ where
         AccessKey if is_wrongly_signed => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
         ServiceCredentials if code == "AccessDenied" => ErrorKind::Customer(ConnectionFailure::RoleNotAssumable),
         AccessKey if code == "AccessDenied" => ErrorKind::Customer(ConnectionFailure::WriteDenied),
+        ServiceCredentials if OF_THIS_SERVICE.contains(&code) => ErrorKind::Internal,
         _ if code == "RegionDisabledException" => ErrorKind::Customer(ConnectionFailure::RegionDisabled),
         _ if fault.is_unanswered() => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
         _ if fault.is_transient() => ErrorKind::Transient,
-        _ => ErrorKind::Internal,
+        _ => fault
+            .refusal()
+            .map_or(ErrorKind::Internal, |refusal| ErrorKind::Customer(ConnectionFailure::StsRefused(refusal))),
     };
     PortError { kind, operation, detail }
 }
@@ -349,6 +369,7 @@ mod tests {
         http::{Response, StatusCode},
     };
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+    use domain::connection::{AwsErrorCode, Refusal};
 
     use super::*;
 
@@ -383,6 +404,8 @@ mod tests {
         use ConnectionFailure as Failure;
         use ErrorKind::{Customer, Internal, Transient};
 
+        let sts =
+            |status, code: &str| Customer(Failure::StsRefused(Refusal { code: AwsErrorCode::parse(code), status }));
         let table = [
             // Code, message, with the service's credentials (role), with the customer's access key.
             (403, "AccessDenied", "", Customer(Failure::RoleNotAssumable), Customer(Failure::WriteDenied)),
@@ -396,8 +419,13 @@ mod tests {
             (400, "Throttling", "Rate exceeded", Transient, Transient),
             (500, "InternalFailure", "", Transient, Transient),
             (503, "ServiceUnavailable", "", Transient, Transient),
-            (400, "PackedPolicyTooLarge", "", Internal, Internal),
-            (403, "ExpiredToken", "", Internal, Internal),
+            (403, "RequestExpired", "", Transient, Transient),
+            (400, "PackedPolicyTooLarge", "", sts(400, "PackedPolicyTooLarge"), sts(400, "PackedPolicyTooLarge")),
+            (400, "ValidationError", "", sts(400, "ValidationError"), sts(400, "ValidationError")),
+            (404, "<b>no code</b>", "", sts(404, "<b>no code</b>"), sts(404, "<b>no code</b>")),
+            (403, "ExpiredToken", "", Internal, sts(403, "ExpiredToken")),
+            (403, "OptInRequired", "", Internal, sts(403, "OptInRequired")),
+            (400, "MalformedPolicyDocument", "", Internal, sts(400, "MalformedPolicyDocument")),
         ];
         for (status, code, message, by_role, by_key) in table {
             let kind = |signed_with| refused(signed_with, status, code, message).kind;

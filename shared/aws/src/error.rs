@@ -9,12 +9,14 @@ use aws_smithy_types::{
     error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata},
     retry::ErrorKind,
 };
+use domain::connection::{AwsErrorCode, Refusal};
 use export::ports::PortError;
 
 /// Codes of services that are busy, whatever their HTTP status.
 /// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>.
 const TRANSIENT_CODES: &[&str] = &[
     "BandwidthLimitExceeded",
+    "IncompleteBody",
     "InternalServerError",
     "ItemCollectionSizeLimitExceededException",
     "LimitExceededException",
@@ -80,9 +82,17 @@ impl<'a> Fault<'a> {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        let is_busy = self.code.is_some_and(|code| TRANSIENT_CODES.contains(&code));
+        let is_busy = self.code.is_some_and(is_transient_code);
         let is_server_side = self.status.is_some_and(|status| status >= 500 || status == 429);
         is_busy || is_server_side || self.is_unanswered() || self.reached == Reached::Unknown
+    }
+
+    /// Returns the refusal that a status of 4xx is, which nobody but its cause can mend. `None`: the same request may succeed
+    /// later, or the answer has another status.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let status = self.status.filter(|status| (400..500).contains(status) && !self.is_transient())?;
+        Some(Refusal { code: self.code.and_then(AwsErrorCode::parse), status })
     }
 
     /// Whether nobody answered: no such name, no connection, or no answer in time.
@@ -90,6 +100,11 @@ impl<'a> Fault<'a> {
     pub fn is_unanswered(&self) -> bool {
         matches!(self.reached, Reached::NoConnection | Reached::NoAnswer)
     }
+}
+
+/// Returns whether a service with this code is busy.
+pub(crate) fn is_transient_code(code: &str) -> bool {
+    TRANSIENT_CODES.contains(&code)
 }
 
 /// An error of one of our own resources: transient, or internal. Customers' resources are classified where they are used.

@@ -14,8 +14,11 @@ use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{
     Client,
     config::{Region as SdkRegion, retry::RetryConfig, timeout::TimeoutConfig},
+    operation::put_object::builders::PutObjectFluentBuilder,
     primitives::ByteStream,
-    types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
+    types::{
+        ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectCannedAcl, ServerSideEncryption,
+    },
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -33,16 +36,21 @@ use aws_smithy_types::{config_bag::ConfigBag, error::metadata::ProvideErrorMetad
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{
-    configuration::{Destination, arn::AccountId, region::Region},
+    configuration::{
+        Destination,
+        arn::{AccountId, KmsKeyArn},
+        region::Region,
+    },
     connection::ConnectionFailure,
     digest::Hex32,
+    policy::{AccountScope, BUCKET_OWNER_FULL_CONTROL},
 };
 use export::ports::{
-    ErrorKind, ObjectSink, PartAnswer, PortError, PutObject, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+    ContentType, ErrorKind, ObjectSink, PartAnswer, PortError, PutObject, UploadId, UploadedPart, WriteAnswer,
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{Fault, describe};
+use crate::error::{Fault, describe, is_transient_code};
 
 /// The time of one attempt of a request to S3 that has no body; [`attempt_timeout`] adds to it what a body takes.
 const BASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,25 +76,23 @@ pub struct S3ObjectSink {
     client: Client,
     bucket: String,
     expected_bucket_owner: AccountId,
+    acl: Option<ObjectCannedAcl>,
+    kms_key_arn: Option<KmsKeyArn>,
     base_timeout: Duration,
 }
 
 impl S3ObjectSink {
+    /// Returns the sink for writes with the `credentials` of a role or user of the account `writer`.
     #[must_use]
-    pub fn new(
-        base: &SdkConfig,
-        credentials: Credentials,
-        destination: &Destination,
-        expected_bucket_owner: AccountId,
-    ) -> Self {
-        Self::with_base_timeout(base, credentials, destination, expected_bucket_owner, BASE_TIMEOUT)
+    pub fn new(base: &SdkConfig, credentials: Credentials, destination: &Destination, writer: &AccountId) -> Self {
+        Self::with_base_timeout(base, credentials, destination, writer, BASE_TIMEOUT)
     }
 
     fn with_base_timeout(
         base: &SdkConfig,
         credentials: Credentials,
         destination: &Destination,
-        expected_bucket_owner: AccountId,
+        writer: &AccountId,
         base_timeout: Duration,
     ) -> Self {
         let configuration = aws_sdk_s3::config::Builder::from(base)
@@ -98,9 +104,40 @@ impl S3ObjectSink {
         Self {
             client: Client::from_conf(configuration),
             bucket: destination.bucket_name.as_str().to_owned(),
-            expected_bucket_owner,
+            expected_bucket_owner: destination.expected_bucket_owner.as_ref().unwrap_or(writer).clone(),
+            acl: match AccountScope::of(destination, Some(writer)) {
+                AccountScope::Same => None,
+                AccountScope::Cross => Some(ObjectCannedAcl::from(BUCKET_OWNER_FULL_CONTROL)),
+            },
+            kms_key_arn: destination.kms_key_arn.clone(),
             base_timeout,
         }
+    }
+
+    /// Begins the request that writes `key` at once. The trial and every object that is delivered are made by it, so that a
+    /// policy that permits one permits all.
+    fn put(&self, key: &str, content_type: ContentType, sha256: [u8; 32]) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_acl(self.acl.clone())
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key_id())
+            .content_type(content_type.header())
+            .if_none_match(ANY_OBJECT)
+            .checksum_sha256(STANDARD.encode(sha256))
+    }
+
+    /// Bucket policies can demand both headers:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms>.
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.kms_key_arn.is_some().then_some(ServerSideEncryption::AwsKms)
+    }
+
+    fn kms_key_id(&self) -> Option<String> {
+        self.kms_key_arn.as_ref().map(|arn| arn.as_str().to_owned())
     }
 
     /// The settings of a request with a body of this length.
@@ -133,13 +170,7 @@ impl ObjectSink for S3ObjectSink {
         let settings = self.for_body(object.bytes.len());
         let transmissions = Transmissions::default();
         let answer = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(object.key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
-            .set_if_none_match(if_none_match(object.condition))
-            .checksum_sha256(STANDARD.encode(object.sha256))
+            .put(object.key, object.content_type, object.sha256)
             .body(ByteStream::from(object.bytes))
             .customize()
             .config_override(settings)
@@ -158,13 +189,7 @@ impl ObjectSink for S3ObjectSink {
     async fn try_put(&self, key: &str) -> Result<(), PortError> {
         let operation = "s3:PutObject (trial)";
         let answer = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
-            .if_none_match(ANY_OBJECT)
-            .checksum_sha256(STANDARD.encode(Sha256::digest("other bytes than these")))
+            .put(key, ContentType::Gzip, Sha256::digest("other bytes than these").into())
             .body(ByteStream::from_static(b"trial"))
             .send()
             .await;
@@ -178,7 +203,7 @@ impl ObjectSink for S3ObjectSink {
         }
     }
 
-    async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
+    async fn create_multipart_upload(&self, key: &str, content_type: ContentType) -> Result<UploadId, PortError> {
         let operation = "s3:CreateMultipartUpload";
         let answer = self
             .client
@@ -186,6 +211,10 @@ impl ObjectSink for S3ObjectSink {
             .bucket(&self.bucket)
             .key(key)
             .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_acl(self.acl.clone())
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key_id())
+            .content_type(content_type.header())
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_type(ChecksumType::Composite)
             .send()
@@ -236,7 +265,6 @@ impl ObjectSink for S3ObjectSink {
         key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-        condition: WriteCondition,
     ) -> Result<WriteAnswer, PortError> {
         let parts = parts.iter().map(|part| {
             CompletedPart::builder()
@@ -253,7 +281,7 @@ impl ObjectSink for S3ObjectSink {
             .key(key)
             .expected_bucket_owner(self.expected_bucket_owner.as_str())
             .upload_id(&upload.0)
-            .set_if_none_match(if_none_match(condition))
+            .if_none_match(ANY_OBJECT)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .customize()
             .config_override(aws_sdk_s3::Config::builder().timeout_config(timeout_config(COMPLETION_TIMEOUT)))
@@ -316,10 +344,6 @@ impl Intercept for Transmissions {
     }
 }
 
-fn if_none_match(condition: WriteCondition) -> Option<String> {
-    (condition == WriteCondition::Absent).then(|| ANY_OBJECT.to_owned())
-}
-
 fn write_answer<E>(
     operation: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -330,12 +354,51 @@ where
 {
     match Fault::of(error).code {
         Some("PreconditionFailed") => Ok(WriteAnswer::Exists { was_repeated: transmissions.was_repeated() }),
-        Some("ConditionalRequestConflict" | "NoSuchUpload" | "OperationAborted") => Ok(WriteAnswer::Lost),
+        // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
+        Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(WriteAnswer::Lost),
+        Some("OperationAborted") => Ok(WriteAnswer::Aborted(customer_error(operation, error))),
         _ => Err(customer_error(operation, error)),
     }
 }
 
-/// Classifies what S3 says of somebody else's bucket.
+/// Codes of S3 for a session that ended, or a clock that is wrong: a new run has a new session.
+const OUT_OF_TIME: &[&str] = &["ExpiredToken", "RequestExpired", "RequestTimeTooSkewed"];
+
+/// Codes of S3 about what only this service decides: the bytes, their hashes, and the list of parts.
+const OF_THIS_SERVICE: &[&str] = &[
+    "BadDigest",
+    "EntityTooLarge",
+    "EntityTooSmall",
+    "InvalidDigest",
+    "InvalidPart",
+    "InvalidPartOrder",
+    "MalformedXML",
+    "MissingContentLength",
+    "XAmzContentChecksumMismatch",
+    "XAmzContentSHA256Mismatch",
+];
+
+/// Classifies a refusal of KMS that S3 passes on; `None`: it is none. `KMS.` precedes KMS's own code:
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors>.
+fn kms_error(fault: &Fault<'_>) -> Option<ErrorKind> {
+    let code = fault.code?.strip_prefix("KMS.")?;
+    Some(match code {
+        "DisabledException" | "NotFoundException" | "KMSInvalidStateException" | "InvalidStateException" => {
+            ErrorKind::Customer(ConnectionFailure::KmsKeyUnusable)
+        }
+        "AccessDeniedException" | "AccessDenied" => ErrorKind::Customer(ConnectionFailure::KmsDenied),
+        "DependencyTimeoutException" | "KMSInternalException" | "InternalException" | "KeyUnavailableException" => {
+            ErrorKind::Transient
+        }
+        _ if is_transient_code(code) || fault.is_transient() => ErrorKind::Transient,
+        _ => fault
+            .refusal()
+            .map_or(ErrorKind::Internal, |refusal| ErrorKind::Customer(ConnectionFailure::KmsRefused(refusal))),
+    })
+}
+
+/// Classifies what S3 says of somebody else's bucket: every refusal that is neither about time nor about what this service
+/// alone decides is for the bucket's owner to mend.
 /// Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 fn customer_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
 where
@@ -363,15 +426,18 @@ where
         }
         (Some("InvalidAccessKeyId"), _) => ErrorKind::Customer(ConnectionFailure::AccessKeyUnknown),
         (Some("SignatureDoesNotMatch"), _) => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
-        // The session ended while the run went on: a new run takes a new one.
-        (Some("ExpiredToken" | "RequestTimeTooSkewed"), _) => ErrorKind::Transient,
-        (Some(code), _) if code.starts_with("KMS.") => ErrorKind::Customer(ConnectionFailure::KmsKeyUnusable),
+        (Some(code), _) if OUT_OF_TIME.contains(&code) => ErrorKind::Transient,
+        (Some(code), _) if OF_THIS_SERVICE.contains(&code) => ErrorKind::Internal,
         (Some("AccessDenied"), _) if message.contains("kms:") => ErrorKind::Customer(ConnectionFailure::KmsDenied),
         (Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidBucketOwnerAWSAccountID"), _)
         | (None, Some(403)) => ErrorKind::Customer(ConnectionFailure::WriteDenied),
         _ if fault.is_unanswered() => ErrorKind::Customer(ConnectionFailure::EndpointUnreachable),
         _ if fault.is_transient() => ErrorKind::Transient,
-        _ => ErrorKind::Internal,
+        _ => match (kms_error(&fault), fault.refusal()) {
+            (Some(kind), _) => kind,
+            (None, Some(refusal)) => ErrorKind::Customer(ConnectionFailure::BucketRefused(refusal)),
+            (None, None) => ErrorKind::Internal,
+        },
     };
     PortError { kind, operation, detail: describe(error) }
 }
@@ -387,7 +453,10 @@ mod tests {
     use aws_sdk_s3::operation::put_object::PutObjectError;
     use aws_smithy_runtime_api::http::{Response, StatusCode};
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
-    use domain::configuration::bucket::BucketName;
+    use domain::{
+        configuration::bucket::BucketName,
+        connection::{AwsErrorCode, Refusal},
+    };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -409,6 +478,9 @@ mod tests {
     #[test]
     fn every_refusal_of_s3_has_its_own_failure() {
         let customer = ErrorKind::Customer;
+        let refusal = |status, code| Refusal { code: AwsErrorCode::parse(code), status };
+        let s3 = |status, code| customer(ConnectionFailure::BucketRefused(refusal(status, code)));
+        let kms = |status, code| customer(ConnectionFailure::KmsRefused(refusal(status, code)));
         let table = [
             (404, "NoSuchBucket", "", customer(ConnectionFailure::BucketNotFound)),
             (403, "AccessDenied", "Access Denied", customer(ConnectionFailure::WriteDenied)),
@@ -426,6 +498,29 @@ mod tests {
                  associated with this ciphertext because the resource does not exist in this Region",
                 customer(ConnectionFailure::KmsDenied),
             ),
+            (400, "KMS.AccessDeniedException", "", customer(ConnectionFailure::KmsDenied)),
+            (400, "KMS.InvalidKeyUsageException", "", kms(400, "KMS.InvalidKeyUsageException")),
+            (400, "KMS.UnsupportedOperationException", "", kms(400, "KMS.UnsupportedOperationException")),
+            (400, "KMS.XksKeyInvalidConfigurationException", "", kms(400, "KMS.XksKeyInvalidConfigurationException")),
+            (400, "KMS.ThrottlingException", "", ErrorKind::Transient),
+            (400, "KMS.KMSInternalException", "", ErrorKind::Transient),
+            (400, "KMS.KeyUnavailableException", "", ErrorKind::Transient),
+            (503, "KMS.UnheardOfException", "", ErrorKind::Transient),
+            (403, "NotSignedUp", "", s3(403, "NotSignedUp")),
+            (400, "InvalidRequest", "", s3(400, "InvalidRequest")),
+            (400, "InvalidToken", "", s3(400, "InvalidToken")),
+            (405, "MethodNotAllowed", "", s3(405, "MethodNotAllowed")),
+            (409, "OperationAborted", "", s3(409, "OperationAborted")),
+            (409, "InvalidBucketState", "", s3(409, "InvalidBucketState")),
+            (400, "AccessControlListNotSupported", "", s3(400, "AccessControlListNotSupported")),
+            (418, "Some Text, no code", "", s3(418, "Some Text, no code")),
+            (429, "UnheardOf", "", ErrorKind::Transient),
+            (501, "NotImplemented", "", ErrorKind::Transient),
+            (400, "RequestTimeout", "", ErrorKind::Transient),
+            (400, "IncompleteBody", "", ErrorKind::Transient),
+            (403, "RequestTimeTooSkewed", "", ErrorKind::Transient),
+            (400, "InvalidPart", "", ErrorKind::Internal),
+            (304, "UnheardOf", "", ErrorKind::Internal),
             (400, "KMS.DisabledException", "", customer(ConnectionFailure::KmsKeyUnusable)),
             (400, "KMS.NotFoundException", "", customer(ConnectionFailure::KmsKeyUnusable)),
             (400, "KMS.KMSInvalidStateException", "", customer(ConnectionFailure::KmsKeyUnusable)),
@@ -465,7 +560,7 @@ mod tests {
         };
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
         let owner = AccountId::parse("222222222222").unwrap();
-        S3ObjectSink::with_base_timeout(&base, credentials, &destination, owner, base_timeout)
+        S3ObjectSink::with_base_timeout(&base, credentials, &destination, &owner, base_timeout)
     }
 
     async fn put(sink: &S3ObjectSink) -> PortError {
@@ -475,7 +570,7 @@ mod tests {
     async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<WriteAnswer, PortError> {
         let bytes = Bytes::from(vec![b'x'; length]);
         let sha256 = Sha256::digest(&bytes).into();
-        sink.put_object(PutObject { key: "k", bytes, sha256, condition: WriteCondition::Absent }).await
+        sink.put_object(PutObject { key: "k", bytes, sha256, content_type: ContentType::Gzip }).await
     }
 
     async fn listen() -> (TcpListener, String) {
@@ -580,10 +675,10 @@ mod tests {
         let requests = async {
             assert_eq!(put_bytes(&sink, 1).await, Ok(WriteAnswer::Written));
             assert_eq!(put_bytes(&sink, 300_000).await, Ok(WriteAnswer::Written));
-            let upload = sink.create_multipart_upload("k").await.unwrap();
+            let upload = sink.create_multipart_upload("k", ContentType::Gzip).await.unwrap();
             let part = sink.upload_part("k", &upload, 1, Bytes::from_static(b"part")).await.unwrap();
             let PartAnswer::Uploaded(part) = part else { unreachable!("{part:?}") };
-            sink.complete_multipart_upload("k", &upload, &[part], WriteCondition::Absent).await.unwrap()
+            sink.complete_multipart_upload("k", &upload, &[part]).await.unwrap()
         };
         let (answer, ()) = tokio::join!(requests, server);
         assert_eq!(answer, WriteAnswer::Written);
@@ -606,7 +701,7 @@ mod tests {
             };
             let requests = async {
                 let put = put_bytes(&sink, 1).await.unwrap();
-                (put, sink.complete_multipart_upload("k", &upload, &[], WriteCondition::Absent).await.unwrap())
+                (put, sink.complete_multipart_upload("k", &upload, &[]).await.unwrap())
             };
             let ((put, completed), ()) = tokio::join!(requests, server);
             assert_eq!(put, WriteAnswer::Exists { was_repeated });
@@ -659,7 +754,8 @@ mod tests {
         assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
         assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
 
-        let (answer, head) = tokio::join!(sink.create_multipart_upload("k"), refuse_one(&listener));
+        let create = sink.create_multipart_upload("k", ContentType::Gzip);
+        let (answer, head) = tokio::join!(create, refuse_one(&listener));
         assert_eq!(answer.unwrap_err().kind, denied);
         assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
 
@@ -670,7 +766,7 @@ mod tests {
         assert!(head.contains("x-amz-checksum-sha256: "), "{head}");
 
         let parts = [part];
-        let complete = sink.complete_multipart_upload("k", &upload, &parts, WriteCondition::Absent);
+        let complete = sink.complete_multipart_upload("k", &upload, &parts);
         let (answer, head) = tokio::join!(complete, refuse_one(&listener));
         assert_eq!(answer.unwrap_err().kind, denied);
         assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
@@ -687,7 +783,7 @@ mod tests {
             bytes: Bytes::from_static(b"x"),
             // Of other bytes: if it is sent, it was not computed.
             sha256: [0xAB; 32],
-            condition: WriteCondition::Absent,
+            content_type: ContentType::Gzip,
         };
         let (_, head) = tokio::join!(sink.put_object(object), refuse_one(&listener));
         assert!(head.contains(&format!("x-amz-content-sha256: {}", "ab".repeat(32))), "{head}");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     configuration::{Destination, region::Region},
     error_code::Explanation,
+    policy::AccountScope,
     time::Timestamp,
 };
 
@@ -136,15 +137,26 @@ connection_error_codes! {
         "Set region to the bucket's own.";
     WriteDenied = "WRITE_DENIED",
         "Writing to the bucket was denied.",
-        "Allow s3:PutObject on the export's prefix to the role or user and, across accounts, in the bucket policy; see that \
-         no policy denies it, and that expectedBucketOwner is the bucket's account.";
+        "Allow s3:PutObject on the export's prefix to the role or user and, across accounts, s3:PutObject and \
+         s3:PutObjectAcl both there and in the bucket policy; see that no policy denies it, or demands a header that is not \
+         sent, and that expectedBucketOwner is the bucket's account.";
     KmsDenied = "KMS_DENIED",
         "The bucket's KMS key can't be used by the role or user.",
-        "Allow kms:GenerateDataKey and kms:Decrypt on it and, across accounts, in the key policy; if kmsKeyArn is set, it \
-         must be the key that the bucket encrypts with.";
+        "Allow kms:GenerateDataKey and kms:Decrypt on it and, across accounts, in the key policy; the AWS managed key \
+         (aws/s3) can't be used across accounts: give the bucket a key of your own, and set kmsKeyArn to it.";
     KmsKeyUnusable = "KMS_KEY_UNUSABLE",
         "The bucket's KMS key is disabled, pending deletion or missing.",
         "Enable the key, or give the bucket another one.";
+    KmsRefused = "KMS_REFUSED",
+        "KMS refused to encrypt with the bucket's key; the message has KMS's code.",
+        "Look the code up among the errors of KMS's GenerateDataKey, and correct the key or give the bucket another one: a \
+         symmetric key for encryption, in the bucket's Region.";
+    BucketRefused = "BUCKET_REFUSED",
+        "S3 refused to write to the bucket for a reason that has no code here; the message has S3's code.",
+        "Look S3's code up in its list of error codes, and correct the bucket or its account.";
+    StsRefused = "STS_REFUSED",
+        "STS refused the role or access key for a reason that has no code here; the message has STS's code.",
+        "Look STS's code up in its list of common errors, and correct the role, the access key or their account.";
     AccessKeyUnknown = "ACCESS_KEY_UNKNOWN",
         "AWS doesn't know the access key, or it is inactive.",
         "Activate it, or give an active access key of the IAM user; a Region that is not enabled by default has to be enabled \
@@ -166,6 +178,82 @@ impl fmt::Display for ConnectionErrorCode {
     }
 }
 
+/// The longest code that is taken over from AWS, in bytes. The longest of S3's own list has 41.
+const MAX_AWS_ERROR_CODE_LENGTH: usize = 64;
+
+/// An error code of AWS, such as `NotSignedUp` or `KMS.InvalidKeyUsageException`: short, and of characters that are safe in
+/// every message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsErrorCode(String);
+
+impl AwsErrorCode {
+    /// Returns `None` if `text` is not of the form of AWS's codes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_code = (1..=MAX_AWS_ERROR_CODE_LENGTH).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        is_code.then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A refusal of AWS in its own terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `None`: AWS gave none, or none of the form of its codes.
+    pub code: Option<AwsErrorCode>,
+    /// Of HTTP.
+    pub status: u16,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => write!(formatter, "`{}` (HTTP {})", code.as_str(), self.status),
+            None => write!(formatter, "HTTP status {}", self.status),
+        }
+    }
+}
+
+impl Refusal {
+    /// What to do about the codes of S3 that are met in practice.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+    fn s3_remedy(&self) -> &'static str {
+        match self.code.as_ref().map(AwsErrorCode::as_str) {
+            Some("NotSignedUp") => "The AWS account is not signed up for Amazon S3: complete its registration.",
+            Some("InvalidToken") => "Check that the bucket's Region is enabled in the account of the role.",
+            Some("MethodNotAllowed") => "Objects can't be put there: use a general purpose bucket.",
+            Some("InvalidBucketState") => "Check the bucket's Object Lock, versioning and replication settings.",
+            Some("InvalidRequest") => "Check the bucket's settings: encryption, Object Lock and Object Ownership.",
+            Some("OperationAborted") => {
+                "Another operation on the bucket is in progress, such as its creation or deletion: test again when it is \
+                 done."
+            }
+            Some("KeyTooLongError") => "Shorten bucketPath.",
+            _ => "Correct the bucket or its account.",
+        }
+    }
+
+    /// Source: <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors>.
+    fn kms_remedy(&self) -> &'static str {
+        match self.code.as_ref().map(AwsErrorCode::as_str) {
+            Some("KMS.InvalidKeyUsageException" | "KMS.UnsupportedOperationException") => {
+                "S3 encrypts with symmetric keys for encryption alone: give the bucket such a key."
+            }
+            Some("KMS.InvalidArnException") => "Correct the ARN of the key in the bucket's default encryption.",
+            Some(code) if code.starts_with("KMS.Xks") || code.starts_with("KMS.CloudHsm") => {
+                "The key lies in a custom key store: check that the store is connected and that its key can be used."
+            }
+            _ => "Correct the key, or give the bucket another one.",
+        }
+    }
+}
+
 /// A failure that the customer can mend, with what we learned of its cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.code())]
@@ -183,6 +271,12 @@ pub enum ConnectionFailure {
     KmsDenied,
     /// The key is disabled, pending deletion, or not there.
     KmsKeyUnusable,
+    /// Any other refusal of KMS when S3 encrypts.
+    KmsRefused(Refusal),
+    /// Any other refusal of S3.
+    BucketRefused(Refusal),
+    /// Any other refusal of STS.
+    StsRefused(Refusal),
     AccessKeyUnknown,
     SecretAccessKeyWrong,
     /// STS isn't activated for the bucket's region in the role's account.
@@ -202,6 +296,9 @@ impl ConnectionFailure {
             Self::WriteDenied => ConnectionErrorCode::WriteDenied,
             Self::KmsDenied => ConnectionErrorCode::KmsDenied,
             Self::KmsKeyUnusable => ConnectionErrorCode::KmsKeyUnusable,
+            Self::KmsRefused(_) => ConnectionErrorCode::KmsRefused,
+            Self::BucketRefused(_) => ConnectionErrorCode::BucketRefused,
+            Self::StsRefused(_) => ConnectionErrorCode::StsRefused,
             Self::AccessKeyUnknown => ConnectionErrorCode::AccessKeyUnknown,
             Self::SecretAccessKeyWrong => ConnectionErrorCode::SecretAccessKeyWrong,
             Self::RegionDisabled => ConnectionErrorCode::RegionDisabled,
@@ -209,9 +306,9 @@ impl ConnectionFailure {
         }
     }
 
-    /// The sentence for the customer.
+    /// Returns the code and the sentences for the customer. `scope` is that of the writer and the bucket.
     #[must_use]
-    pub fn explain(&self, destination: &Destination) -> ConnectionError {
+    pub fn explain(&self, destination: &Destination, scope: AccountScope) -> ConnectionError {
         let bucket = &destination.bucket_name;
         let region = &destination.region;
         let message = match self {
@@ -232,19 +329,27 @@ impl ConnectionFailure {
             Self::BucketInAnotherRegion { actual: None } => {
                 format!("The bucket {bucket} is not in {region}. Set region to the bucket's own.")
             }
-            Self::WriteDenied => format!(
-                "Writing to the bucket {bucket} was denied. Allow s3:PutObject on the export's prefix in the policy of the \
-                 role or user and, across accounts, in the bucket policy; see that no policy denies it; and check that the \
-                 bucket belongs to the expected account: a wrong expectedBucketOwner is denied in the same way."
-            ),
-            Self::KmsDenied => "The bucket's KMS key can't be used. Allow kms:GenerateDataKey and kms:Decrypt on it in the \
-                policy of the role or user and, across accounts, in the key policy. If kmsKeyArn is set, it must be the key \
-                that the bucket encrypts with."
-                .to_owned(),
+            Self::WriteDenied => explain_denied_write(destination, scope),
+            Self::KmsDenied => explain_denied_key(destination, scope),
             Self::KmsKeyUnusable => {
                 "The bucket's KMS key is disabled, pending deletion or missing. Enable it, or give the bucket another key."
                     .to_owned()
             }
+            Self::KmsRefused(refusal) => format!(
+                "KMS refused to encrypt with the bucket's key: {refusal}. {} The code is explained in \
+                 https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html.",
+                refusal.kms_remedy()
+            ),
+            Self::BucketRefused(refusal) => format!(
+                "S3 refused to write to the bucket {bucket}: {refusal}. {} The code is explained in \
+                 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.",
+                refusal.s3_remedy()
+            ),
+            Self::StsRefused(refusal) => format!(
+                "STS refused the role or access key: {refusal}. Correct it or its account; if `PackedPolicyTooLarge` is \
+                 the code, shorten bucketPath. The code is explained in \
+                 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html."
+            ),
             Self::AccessKeyUnknown => "AWS doesn't know the access key, or it is inactive. Activate it, or give an active \
                 access key of the IAM user. If the bucket's region is not enabled by default, enable it in the user's account."
                 .to_owned(),
@@ -263,11 +368,55 @@ impl ConnectionFailure {
     }
 }
 
+fn explain_denied_write(destination: &Destination, scope: AccountScope) -> String {
+    let bucket = &destination.bucket_name;
+    let actions = match scope {
+        AccountScope::Same => {
+            "Allow s3:PutObject on the export's prefix in the policy of the role or user and, across accounts, in the bucket \
+             policy"
+        }
+        AccountScope::Cross => {
+            "The bucket belongs to another account, so every write gives that account full control of the object \
+             (x-amz-acl: bucket-owner-full-control): allow s3:PutObject and s3:PutObjectAcl on the export's prefix both in \
+             the policy of the role or user and in the bucket policy"
+        }
+    };
+    let encryption = match destination.kms_key_arn {
+        Some(_) => "x-amz-server-side-encryption: aws:kms with kmsKeyArn",
+        None => "no encryption header unless kmsKeyArn is set",
+    };
+    format!(
+        "Writing to the bucket {bucket} was denied. {actions}; see that no policy denies it, or demands a header that is \
+         not sent (sent are If-None-Match: *, a SHA-256 checksum, and {encryption}); and check that the bucket belongs to \
+         the expected account: a wrong expectedBucketOwner is denied in the same way."
+    )
+}
+
+/// Nobody of another account can be permitted to use the AWS managed key, because its policy can't be changed:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#aws-managed-customer-managed-keys>.
+fn explain_denied_key(destination: &Destination, scope: AccountScope) -> String {
+    let permissions = "The bucket's KMS key can't be used. Allow kms:GenerateDataKey and kms:Decrypt on it in the policy of \
+                       the role or user and, across accounts, in the key policy.";
+    match (scope, &destination.kms_key_arn) {
+        (AccountScope::Cross, key) => {
+            let then = if key.is_some() { "set kmsKeyArn to its ARN" } else { "give its ARN as kmsKeyArn" };
+            format!(
+                "{permissions} If it is the AWS managed key (aws/s3), nobody of another account can be allowed to use it: \
+                 give the bucket a key of your own, and {then}."
+            )
+        }
+        (AccountScope::Same, Some(_)) => format!("{permissions} Files are encrypted with the key of kmsKeyArn."),
+        (AccountScope::Same, None) => {
+            format!("{permissions} If kmsKeyArn names it, the printed policies have all that.")
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::configuration::bucket::BucketName;
+    use crate::configuration::{arn::KmsKeyArn, bucket::BucketName};
 
     #[test]
     fn every_code_has_one_name_in_the_store_and_in_the_api() {
@@ -288,16 +437,90 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_region_is_named_if_it_is_known() {
-        let destination = Destination {
+    fn destination(kms_key_arn: Option<&str>) -> Destination {
+        Destination {
             bucket_name: BucketName::parse("acme").unwrap(),
             bucket_path: None,
             region: Region::parse("us-east-1").unwrap(),
-            kms_key_arn: None,
+            kms_key_arn: kms_key_arn.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_region_is_named_if_it_is_known() {
         let failure = ConnectionFailure::BucketInAnotherRegion { actual: Region::parse("eu-west-1").ok() };
-        assert!(failure.explain(&destination).message.contains("Set region to eu-west-1"));
+        let error = failure.explain(&destination(None), AccountScope::Same);
+        assert!(error.message.contains("Set region to eu-west-1"));
+    }
+
+    #[test]
+    fn only_what_looks_like_a_code_of_aws_reaches_a_message() {
+        for code in ["NotSignedUp", "KMS.InvalidKeyUsageException", "a", &"x".repeat(64)] {
+            assert_eq!(AwsErrorCode::parse(code).unwrap().as_str(), code);
+        }
+        for text in ["", "two words", "<Code>", "a\nb", "a`b", "ünknown", ".a", "1a", "\u{1b}[2J", &"x".repeat(65)] {
+            assert_eq!(AwsErrorCode::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_explained_with_the_code_of_aws() {
+        let refusal = |code: &str, status| Refusal { code: AwsErrorCode::parse(code), status };
+        let table = [
+            (
+                ConnectionFailure::BucketRefused(refusal("NotSignedUp", 403)),
+                "`NotSignedUp` (HTTP 403). The AWS account is not",
+            ),
+            (
+                ConnectionFailure::BucketRefused(refusal("Unheard.Of", 418)),
+                "`Unheard.Of` (HTTP 418). Correct the bucket",
+            ),
+            (ConnectionFailure::BucketRefused(refusal("no code", 405)), "acme: HTTP status 405. Correct the bucket"),
+            (
+                ConnectionFailure::StsRefused(refusal("ValidationError", 400)),
+                "access key: `ValidationError` (HTTP 400).",
+            ),
+            (
+                ConnectionFailure::KmsRefused(refusal("KMS.InvalidKeyUsageException", 400)),
+                "`KMS.InvalidKeyUsageException` (HTTP 400). S3 encrypts with symmetric keys",
+            ),
+            (
+                ConnectionFailure::KmsRefused(refusal("KMS.XksProxyUriUnreachableException", 400)),
+                "The key lies in a custom key store",
+            ),
+        ];
+        for (failure, words) in table {
+            let error = failure.explain(&destination(None), AccountScope::Same);
+            assert!(error.message.contains(words), "{}", error.message);
+            assert_eq!(error.code, failure.code());
+        }
+    }
+
+    #[test]
+    fn a_denial_across_accounts_names_what_only_that_needs() {
+        let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let message = |failure: &ConnectionFailure, key, scope| failure.explain(&destination(key), scope).message;
+        for key in [None, Some(key)] {
+            let same = message(&ConnectionFailure::WriteDenied, key, AccountScope::Same);
+            assert!(same.contains("s3:PutObject") && !same.contains("s3:PutObjectAcl"), "{same}");
+            assert!(message(&ConnectionFailure::WriteDenied, key, AccountScope::Cross).contains("s3:PutObjectAcl"));
+
+            let own_key = "give the bucket a key of your own";
+            assert!(!message(&ConnectionFailure::KmsDenied, key, AccountScope::Same).contains(own_key));
+            assert!(message(&ConnectionFailure::KmsDenied, key, AccountScope::Cross).contains(own_key));
+        }
+    }
+
+    #[test]
+    fn a_denied_write_names_the_headers_that_a_policy_may_demand() {
+        let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        for (key, words) in
+            [(Some(key), "x-amz-server-side-encryption: aws:kms"), (None, "no encryption header unless")]
+        {
+            let error = ConnectionFailure::WriteDenied.explain(&destination(key), AccountScope::Same);
+            assert!(error.message.contains(words), "{}", error.message);
+            assert!(error.message.contains("If-None-Match: *"), "{}", error.message);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         Authentication, ExportConfiguration, ServiceIdentity,
         arn::{AccountId, RoleArn, UserArn},
     },
-    policy::{Condition, Document, KEY_ACTIONS, Principal, Statement, use_of_named_key, writes},
+    policy::{AccountScope, Condition, Document, KEY_ACTIONS, Principal, Statement, use_of_named_key, writes},
 };
 
 /// The path of every role of this service, set in template.yaml. Trust policies name the path and not a role, so that they
@@ -130,9 +130,11 @@ fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &S
 
 fn iam_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
     let destination = &configuration.destination;
-    let statements = [Some(writes(destination, configuration.key.configuration_id)), use_of_named_key(destination)];
+    let scope = AccountScope::of(destination, writer.account());
+    let mut statements = writes(destination, configuration.key.configuration_id, scope);
+    statements.extend(use_of_named_key(destination));
     PolicyDocument {
-        document: format!("{:#}", Document::of(statements.into_iter().flatten().collect())),
+        document: format!("{:#}", Document::of(statements)),
         is_required: true,
         instruction: match writer {
             Writer::Role(role) => format!("Attach this policy to the role {role}."),
@@ -144,10 +146,13 @@ fn iam_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> Policy
 
 fn bucket_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
     let destination = &configuration.destination;
-    let statement =
-        Statement { principal: Some(writer.principal()), ..writes(destination, configuration.key.configuration_id) };
-    // Without an expected owner the bucket has to belong to the writer's own account: every write says so.
-    let is_required = destination.expected_bucket_owner.as_ref().is_some_and(|owner| writer.account() != Some(owner));
+    let scope = AccountScope::of(destination, writer.account());
+    let statements: Vec<_> = writes(destination, configuration.key.configuration_id, scope)
+        .into_iter()
+        .map(|statement| Statement { principal: Some(writer.principal()), ..statement })
+        .collect();
+    let is_required = scope == AccountScope::Cross;
+    let noun = if statements.len() == 1 { "statement" } else { "statements" };
     let need = match (is_required, writer) {
         (true, Writer::UnknownUser) => "Needed if the bucket belongs to another account than the IAM user.",
         (true, _) => "Needed because the bucket belongs to another account.",
@@ -156,10 +161,10 @@ fn bucket_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> Pol
         }
     };
     PolicyDocument {
-        document: format!("{:#}", Document::of(vec![statement])),
+        document: format!("{:#}", Document::of(statements)),
         is_required,
         instruction: format!(
-            "{need} {}Add the statement to the policy of the bucket {}; if it has none, this is a whole one.",
+            "{need} {}Add the {noun} to the policy of the bucket {}; if it has none, this is a whole one.",
             writer.preparation(),
             destination.bucket_name
         ),

@@ -42,7 +42,7 @@ impl TemplateUrl {
 #[must_use]
 pub fn parameters(configuration: &ExportConfiguration, service: &ServiceIdentity) -> Vec<(&'static str, String)> {
     let Some(role) = role_to_create(configuration) else { return Vec::new() };
-    let Destination { bucket_name, bucket_path, kms_key_arn, .. } = &configuration.destination;
+    let Destination { bucket_name, bucket_path, kms_key_arn, expected_bucket_owner, .. } = &configuration.destination;
     vec![
         ("ServiceAccountId", service.account.to_string()),
         ("ServiceRolePath", SERVICE_ROLE_PATH.to_owned()),
@@ -50,6 +50,7 @@ pub fn parameters(configuration: &ExportConfiguration, service: &ServiceIdentity
         ("RoleName", role.name().to_owned()),
         ("BucketName", bucket_name.to_string()),
         ("BucketPath", bucket_path.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("BucketOwnerAccountId", expected_bucket_owner.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("CreateBucket", creates_bucket(configuration, role).to_string()),
         ("KmsKeyArn", kms_key_arn.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("CreateKmsKey", false.to_string()),
@@ -163,6 +164,7 @@ mod tests {
             &param_RoleName=export
             &param_BucketName=acme-audit
             &param_BucketPath=audit%2Flogs%281%29%3D%27x%27%21
+            &param_BucketOwnerAccountId=222222222222
             &param_CreateBucket=false
             &param_KmsKeyArn=arn%3Aaws%3Akms%3Aeu-west-1%3A222222222222%3Akey%2F1234abcd-12ab-34cd-56ef-1234567890ab
             &param_CreateKmsKey=false

@@ -116,6 +116,9 @@ fn to_mend(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep>
         ConnectionErrorCode::BucketNotFound
         | ConnectionErrorCode::BucketInAnotherRegion
         | ConnectionErrorCode::KmsKeyUnusable
+        | ConnectionErrorCode::KmsRefused
+        | ConnectionErrorCode::BucketRefused
+        | ConnectionErrorCode::StsRefused
         | ConnectionErrorCode::AccessKeyUnknown
         | ConnectionErrorCode::SecretAccessKeyWrong
         | ConnectionErrorCode::RegionDisabled
@@ -151,16 +154,22 @@ impl ConnectionCheckName {
 
     /// The check that fails with `code`.
     #[must_use]
-    pub fn failing_with(code: ConnectionErrorCode) -> Self {
+    pub fn failing_with(code: ConnectionErrorCode, authentication: &Authentication) -> Self {
         match code {
             ConnectionErrorCode::EndpointUnreachable | ConnectionErrorCode::RegionDisabled => Self::RegionAvailable,
+            ConnectionErrorCode::StsRefused => match authentication {
+                Authentication::AssumedRole { .. } => Self::RoleAssumable,
+                Authentication::AccessKey { .. } => Self::AccessKeyValid,
+            },
             ConnectionErrorCode::RoleNotAssumable => Self::RoleAssumable,
             ConnectionErrorCode::AccessKeyUnknown | ConnectionErrorCode::SecretAccessKeyWrong => Self::AccessKeyValid,
             ConnectionErrorCode::TrustPolicyTooOpen => Self::ExternalIdRequired,
             ConnectionErrorCode::BucketNotFound => Self::BucketFound,
             ConnectionErrorCode::BucketInAnotherRegion => Self::BucketRegionCorrect,
-            ConnectionErrorCode::WriteDenied => Self::WriteAllowed,
-            ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable => Self::KeyUsable,
+            ConnectionErrorCode::WriteDenied | ConnectionErrorCode::BucketRefused => Self::WriteAllowed,
+            ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable | ConnectionErrorCode::KmsRefused => {
+                Self::KeyUsable
+            }
         }
     }
 
@@ -202,7 +211,8 @@ pub enum CheckOutcome<'a> {
 #[must_use]
 pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(ConnectionCheckName, CheckOutcome<'_>)> {
     let connection = &configuration.connection;
-    let failed = connection.error().map(|error| (ConnectionCheckName::failing_with(error.code), error));
+    let authentication = &configuration.authentication;
+    let failed = connection.error().map(|error| (ConnectionCheckName::failing_with(error.code, authentication), error));
     let mut outcome = match connection {
         Connection::Pending => CheckOutcome::NotChecked,
         Connection::Success { .. } | Connection::Failed { .. } => CheckOutcome::Passed,
@@ -363,7 +373,7 @@ mod tests {
                 let checks = statuses(&configuration);
                 let letters: String = checks.iter().map(|(_, letter)| letter).collect();
                 let position = letters.find('F').unwrap();
-                assert_eq!(checks[position].0, ConnectionCheckName::failing_with(code));
+                assert_eq!(checks[position].0, ConnectionCheckName::failing_with(code, &configuration.authentication));
                 assert_eq!(letters, format!("{}F{}", "P".repeat(position), "N".repeat(letters.len() - position - 1)));
                 let error = configuration.connection.error().unwrap();
                 assert_eq!(connection_checks(&configuration)[position].1, CheckOutcome::Failed(error));

@@ -5,9 +5,36 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use crate::{
-    configuration::{ConfigurationId, Destination, region::Region},
+    configuration::{ConfigurationId, Destination, arn::AccountId, region::Region},
     object_key,
 };
+
+/// Whether the bucket belongs to the account of the role or user that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountScope {
+    Same,
+    /// Where the bucket's ACLs are enabled, its owner can read an object of another account only if that account says so
+    /// with each write ([`BUCKET_OWNER_FULL_CONTROL`]).
+    Cross,
+}
+
+impl AccountScope {
+    /// Returns the scope of writes to `destination` by a role or user of the account `writer`; `None`: not known yet. Without
+    /// an expected owner the bucket has to belong to the writer's own account: every write says so.
+    #[must_use]
+    pub fn of(destination: &Destination, writer: Option<&AccountId>) -> Self {
+        match &destination.expected_bucket_owner {
+            Some(owner) if writer != Some(owner) => Self::Cross,
+            _ => Self::Same,
+        }
+    }
+}
+
+/// The canned ACL of writes across accounts. It takes `s3:PutObjectAcl` beside `s3:PutObject`:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html> (Permissions). A bucket whose ACLs are disabled takes
+/// it as well, and no other:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>.
+pub const BUCKET_OWNER_FULL_CONTROL: &str = "bucket-owner-full-control";
 
 /// Characters of a session policy that STS takes.
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
@@ -15,9 +42,15 @@ pub const MAX_SESSION_POLICY_LENGTH: usize = 2_048;
 
 /// Allows the export's prefix and the marker in the bucket, and the bucket's key; nothing else of what the role may do.
 #[must_use]
-pub fn export_session_policy(destination: &Destination, configuration_id: ConfigurationId) -> String {
+pub fn export_session_policy(
+    destination: &Destination,
+    configuration_id: ConfigurationId,
+    scope: AccountScope,
+) -> String {
     let use_of_key = use_of_named_key(destination).unwrap_or_else(|| use_of_any_key_through_s3(&destination.region));
-    Document::of(vec![writes(destination, configuration_id), use_of_key]).to_string()
+    let mut statements = writes(destination, configuration_id, scope);
+    statements.push(use_of_key);
+    Document::of(statements).to_string()
 }
 
 /// Allows nothing: for the probes of a trust policy, whose sessions must be worth nothing to anybody.
@@ -28,11 +61,26 @@ pub fn deny_all_session_policy() -> String {
 
 /// All that an export writes: the objects under its prefix, and the marker of the connection test. Uploads in parts need
 /// nothing else: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
-pub(crate) fn writes(destination: &Destination, configuration_id: ConfigurationId) -> Statement {
+///
+/// Across accounts also the one ACL that such writes carry, and no other.
+pub(crate) fn writes(
+    destination: &Destination,
+    configuration_id: ConfigurationId,
+    scope: AccountScope,
+) -> Vec<Statement> {
     let partition = destination.region.partition();
     let object = |key: String| format!("arn:{partition}:s3:::{}/{key}", destination.bucket_name);
     let exported = object(format!("{}/*", object_key::export_prefix(destination, configuration_id)));
-    Statement::allow(["s3:PutObject"], [exported, object(object_key::marker(destination))])
+    let resources = [exported, object(object_key::marker(destination))];
+    let put = Statement::allow(["s3:PutObject"], resources.clone());
+    match scope {
+        AccountScope::Same => vec![put],
+        AccountScope::Cross => {
+            let acl = BTreeMap::from([("s3:x-amz-acl", BUCKET_OWNER_FULL_CONTROL.to_owned())]);
+            let condition = Condition::from([("StringEquals", acl)]);
+            vec![put, Statement { condition, ..Statement::allow(["s3:PutObjectAcl"], resources) }]
+        }
+    }
 }
 
 /// What S3 does with the bucket's key in our name. `kms:Decrypt` is for uploads in parts:
@@ -156,14 +204,47 @@ mod tests {
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
         let key = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab";
         for destination in [destination(None), destination(Some(key))] {
-            assert!(export_session_policy(&destination, id).len() < MAX_SESSION_POLICY_LENGTH);
+            for scope in [AccountScope::Same, AccountScope::Cross] {
+                let length = export_session_policy(&destination, id, scope).len();
+                assert!(length < MAX_SESSION_POLICY_LENGTH, "{scope:?}: {length}");
+            }
         }
+    }
+
+    #[test]
+    fn a_bucket_without_an_expected_owner_is_the_writers() {
+        let account = |id: &str| AccountId::parse(id).unwrap();
+        let (writer, other) = (account("222222222222"), account("333333333333"));
+        for (owner, writer, scope) in [
+            (None, Some(&writer), AccountScope::Same),
+            (None, None, AccountScope::Same),
+            (Some(&writer), Some(&writer), AccountScope::Same),
+            (Some(&other), Some(&writer), AccountScope::Cross),
+            (Some(&other), None, AccountScope::Cross),
+        ] {
+            let destination = Destination { expected_bucket_owner: owner.cloned(), ..destination(None) };
+            assert_eq!(AccountScope::of(&destination, writer), scope, "{owner:?}, {writer:?}");
+        }
+    }
+
+    #[test]
+    fn only_across_accounts_may_an_acl_be_set_and_only_the_owners() {
+        let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
+        let policy = |scope| export_session_policy(&destination(None), id, scope);
+        assert!(!policy(AccountScope::Same).contains("Acl"));
+        let policy: Value = serde_json::from_str(&policy(AccountScope::Cross)).unwrap();
+        let [put, acl, _] = policy["Statement"].as_array().unwrap().as_slice() else { panic!("{policy}") };
+        assert_eq!(acl["Action"], serde_json::json!(["s3:PutObjectAcl"]));
+        assert_eq!(acl["Resource"], put["Resource"]);
+        assert_eq!(acl["Condition"]["StringEquals"]["s3:x-amz-acl"], "bucket-owner-full-control");
+        assert_eq!(put["Condition"], Value::Null, "parts of an upload carry no ACL");
     }
 
     #[test]
     fn without_a_key_only_s3_of_the_region_may_use_one() {
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
-        let policy: Value = serde_json::from_str(&export_session_policy(&destination(None), id)).unwrap();
+        let policy: Value =
+            serde_json::from_str(&export_session_policy(&destination(None), id, AccountScope::Same)).unwrap();
         let condition = &policy["Statement"][1]["Condition"]["StringEquals"]["kms:ViaService"];
         assert_eq!(condition, "s3.us-gov-west-1.amazonaws.com");
     }

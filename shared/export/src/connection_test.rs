@@ -10,6 +10,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionFailure},
     object_key,
+    policy::AccountScope,
     time::Timestamp,
 };
 use futures::future::{Either, select};
@@ -17,8 +18,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ports::{
-        Clock, ConfigurationStore, Connected, Connector, ErrorKind, ObjectSink, PortError, ProbeAnswer, ProbeWith,
-        WriteCondition,
+        Clock, ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeAnswer,
+        ProbeWith,
     },
     upload::{Upload, UploadShape, upload},
 };
@@ -85,7 +86,9 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
             }
         };
         let outcome = outcome.map_err(|error| unless_answered_before(error, &configuration.connection));
-        Ok(TestOutcome { connection: connection_after(outcome, configuration, self.clock.now())?, user_arn })
+        let writer = user_arn.as_ref().map(UserArn::account).or_else(|| configuration.writer_account());
+        let scope = AccountScope::of(&configuration.destination, writer);
+        Ok(TestOutcome { connection: connection_after(outcome, configuration, scope, self.clock.now())?, user_arn })
     }
 
     /// Tries everything that an export needs, and stores nothing.
@@ -114,11 +117,12 @@ impl<S: ConfigurationStore, N: Connector, K: Clock> ConnectionTest<'_, S, N, K> 
         let marker = Upload {
             key: &object_key::marker(&configuration.destination),
             sha256: Sha256::digest(&bytes).into(),
-            // In one part, so that what a large export needs of the bucket's key is missed now.
-            shape: UploadShape::Multipart { part_size: bytes.len() },
-            condition: WriteCondition::None,
+            // As every object of a new window: no request of an export needs more than this one.
+            shape: UploadShape::Single,
+            content_type: ContentType::Text,
             bytes,
         };
+        // A marker of an earlier test stays: S3 has looked at the permissions before it says that the marker is there.
         upload(sink, self.clock, &marker).await.map(|_| ())
     }
 
@@ -156,6 +160,7 @@ fn unless_answered_before(error: PortError, connection: &Connection) -> PortErro
 pub(crate) fn connection_after(
     outcome: Result<(), PortError>,
     configuration: &ExportConfiguration,
+    scope: AccountScope,
     now: Timestamp,
 ) -> Result<Connection, PortError> {
     match outcome {
@@ -164,7 +169,7 @@ pub(crate) fn connection_after(
             let key = &configuration.key;
             tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id,
                 code = %failure.code(), operation, detail, "the customer's side refused the connection");
-            Ok(Connection::Failed { checked_at: now, error: failure.explain(&configuration.destination) })
+            Ok(Connection::Failed { checked_at: now, error: failure.explain(&configuration.destination, scope) })
         }
         Err(error) => Err(error),
     }
@@ -172,7 +177,7 @@ pub(crate) fn connection_after(
 
 fn marker_text(configuration: &ExportConfiguration, now: Timestamp) -> String {
     format!(
-        "The audit log export {} can write to this bucket. Last tested at {now}.\n",
+        "The audit log export {} can write to this bucket. First tested at {now}.\n",
         configuration.key.configuration_id
     )
 }

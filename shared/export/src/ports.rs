@@ -464,14 +464,19 @@ pub trait BlockSource: Send + Sync {
     ) -> impl Future<Output = Result<BlockPage, PortError>> + Send;
 }
 
-/// A connection to the customer's bucket.
+/// A connection to the customer's bucket. No write replaces an object: each one is conditional (`If-None-Match: *`), and all
+/// of them, the trial included, carry the same headers, so that a policy permits all or none.
 pub trait ObjectSink: Send + Sync {
     fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
 
     /// Fails as a write of `key` would; writes nothing.
     fn try_put(&self, key: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    fn create_multipart_upload(&self, key: &str) -> impl Future<Output = Result<UploadId, PortError>> + Send;
+    fn create_multipart_upload(
+        &self,
+        key: &str,
+        content_type: ContentType,
+    ) -> impl Future<Output = Result<UploadId, PortError>> + Send;
 
     fn upload_part(
         &self,
@@ -486,7 +491,6 @@ pub trait ObjectSink: Send + Sync {
         key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-        condition: WriteCondition,
     ) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
 }
 
@@ -496,20 +500,37 @@ pub struct PutObject<'a> {
     pub key: &'a str,
     pub bytes: Bytes,
     pub sha256: [u8; 32],
-    pub condition: WriteCondition,
+    pub content_type: ContentType,
 }
 
-/// Whether a write may replace what is there.
+/// The media type of an object. It depends on what the object is and on nothing else, so every attempt sends the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteCondition {
-    /// `If-None-Match: *`.
-    Absent,
-    /// Only the marker, which says nothing but that it could be written.
-    None,
+pub enum ContentType {
+    /// Data objects. They have no `Content-Encoding`: a client that decodes it would get other bytes than the digest states.
+    Gzip,
+    /// Digests.
+    Json,
+    /// Signatures, which are ASN.1 DER.
+    Binary,
+    /// The connection test's marker.
+    Text,
+}
+
+impl ContentType {
+    /// Returns the value of the header.
+    #[must_use]
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Gzip => "application/gzip",
+            Self::Json => "application/json",
+            Self::Binary => "application/octet-stream",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
 }
 
 /// What S3 said to a conditional write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteAnswer {
     Written,
     /// 412: the key exists. `was_repeated`: this call had sent the object before, so that it may have been written by that.
@@ -518,6 +539,8 @@ pub enum WriteAnswer {
     },
     /// 409 (another conditional write is under way) or a lost upload: nothing is known, upload afresh.
     Lost,
+    /// 409 (another operation on the bucket is in progress): upload afresh. The error applies if that does not help.
+    Aborted(PortError),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

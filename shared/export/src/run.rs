@@ -14,6 +14,7 @@ use domain::{
         RunTrigger, SLICE, Window,
     },
     gzip::EncoderVersion,
+    policy::AccountScope,
     retention::RetentionHistory,
     time::Timestamp,
 };
@@ -25,9 +26,9 @@ use crate::{
     merge::BlockMerge,
     object::{Assembly, DataObject},
     ports::{
-        BlockSource, Clock, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, IntentAnswer, Lease,
-        LeaseAnswer, LeaseRequest, ObjectSink, PortError, RegionCircuits, ReleaseAnswer, RunReport, RunStore,
-        SealedDigest, ShareRequest, TenantShare, TenantShares, WriteCondition,
+        BlockSource, Clock, Completion, ConfigurationStore, Connector, ContentType, DigestSigner, ErrorKind,
+        IntentAnswer, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PortError, RegionCircuits, ReleaseAnswer,
+        RunReport, RunStore, SealedDigest, ShareRequest, TenantShare, TenantShares,
     },
     retention::observe_retention,
     seal::{self, DigestDelivery},
@@ -374,7 +375,8 @@ where
             ErrorKind::Transient | ErrorKind::Internal => {}
         }
         self.record_lost(lease, state, configuration, progress).await;
-        let connection = connection_after(Err(error), configuration, self.clock.now());
+        let scope = AccountScope::of(&configuration.destination, configuration.writer_account());
+        let connection = connection_after(Err(error), configuration, scope, self.clock.now());
         let noted = self.runs.hand_over(lease).await?;
         match connection {
             Ok(connection) => {
@@ -725,7 +727,7 @@ where
                 bytes: object.bytes.clone(),
                 sha256: description.sha256.0,
                 shape: UploadShape::for_length(object.bytes.len(), part_size),
-                condition: WriteCondition::Absent,
+                content_type: ContentType::Gzip,
             },
         )
         .await?;

@@ -10,7 +10,7 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ports::{Clock, DigestSigner, Lease, ObjectSink, PortError, RunStore, SealedDigest, WriteCondition},
+    ports::{Clock, ContentType, DigestSigner, Lease, ObjectSink, PortError, RunStore, SealedDigest},
     upload::{Upload, UploadShape, upload},
 };
 
@@ -72,14 +72,11 @@ pub(crate) async fn put(
     let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp(), tag);
     // The signature first: a digest without one would look forged.
     let signature_key = format!("{key}{SIGNATURE_SUFFIX}");
-    for (key, bytes, sha256) in [(&signature_key, &sealed.signature, signature_sha256), (&key, &sealed.bytes, sha256)] {
-        let object = Upload {
-            key,
-            bytes: bytes.clone(),
-            sha256: sha256.0,
-            shape: UploadShape::Single,
-            condition: WriteCondition::Absent,
-        };
+    for (key, bytes, sha256, content_type) in [
+        (&signature_key, &sealed.signature, signature_sha256, ContentType::Binary),
+        (&key, &sealed.bytes, sha256, ContentType::Json),
+    ] {
+        let object = Upload { key, bytes: bytes.clone(), sha256: sha256.0, shape: UploadShape::Single, content_type };
         let outcome = upload(sink, clock, &object).await?;
         if delivery == DigestDelivery::First {
             outcome.alarm_if_foreign(&lease.key, key);

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use domain::configuration::ConfigurationKey;
 use futures::future::try_join_all;
 
-use crate::ports::{Clock, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer, WriteCondition};
+use crate::ports::{Clock, ContentType, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer};
 
-/// How often an upload is begun afresh after S3 lost it, before the run gives up for now.
+/// The number of times that an upload is begun if S3 loses it or aborts it, before the run gives up for now.
 const MAX_UPLOADS: u32 = 4;
 
 /// The wait before the second upload; doubled with each further one.
@@ -22,7 +22,7 @@ pub struct Upload<'a> {
     /// Of all bytes.
     pub sha256: [u8; 32],
     pub shape: UploadShape,
-    pub condition: WriteCondition,
+    pub content_type: ContentType,
 }
 
 /// In how many requests an object is written.
@@ -69,33 +69,39 @@ impl Uploaded {
 /// Writes the object, or finds it there.
 ///
 /// # Errors
-/// Whatever the sink answers; transient if S3 lost every upload.
+/// Whatever the sink answers; transient if S3 lost the last upload, and the error of [`WriteAnswer::Aborted`] if it aborted
+/// that.
 pub async fn upload(sink: &impl ObjectSink, clock: &impl Clock, object: &Upload<'_>) -> Result<Uploaded, PortError> {
     let mut wait = FIRST_WAIT;
-    for attempt in 1..=MAX_UPLOADS {
-        match upload_once(sink, object).await? {
+    let mut attempt = 1;
+    loop {
+        let error = match upload_once(sink, object).await? {
             WriteAnswer::Written => return Ok(Uploaded::Written),
             WriteAnswer::Exists { was_repeated } => {
                 return Ok(Uploaded::Existed { was_repeated: was_repeated || attempt > 1 });
             }
-            WriteAnswer::Lost if attempt < MAX_UPLOADS => {
-                clock.sleep(wait).await;
-                wait *= 2;
+            WriteAnswer::Lost => {
+                PortError::transient("upload", format!("S3 lost upload {attempt} of {MAX_UPLOADS} of {}", object.key))
             }
-            WriteAnswer::Lost => {}
+            WriteAnswer::Aborted(error) => error,
+        };
+        if attempt == MAX_UPLOADS {
+            return Err(error);
         }
+        clock.sleep(wait).await;
+        wait *= 2;
+        attempt += 1;
     }
-    Err(PortError::transient("upload", format!("S3 lost {MAX_UPLOADS} uploads of {}", object.key)))
 }
 
 async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<WriteAnswer, PortError> {
-    let Upload { key, bytes, sha256, shape, condition } = object;
+    let Upload { key, bytes, sha256, shape, content_type } = object;
     match *shape {
         UploadShape::Single => {
-            sink.put_object(PutObject { key, bytes: bytes.clone(), sha256: *sha256, condition: *condition }).await
+            sink.put_object(PutObject { key, bytes: bytes.clone(), sha256: *sha256, content_type: *content_type }).await
         }
         UploadShape::Multipart { part_size } => {
-            let upload = sink.create_multipart_upload(key).await?;
+            let upload = sink.create_multipart_upload(key, *content_type).await?;
             let parts = (1_u16..)
                 .zip(part_ranges(bytes.len(), part_size))
                 .map(|(number, range)| sink.upload_part(key, &upload, number, bytes.slice(range)));
@@ -107,7 +113,7 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<Writ
                     PartAnswer::Lost => return Ok(WriteAnswer::Lost),
                 }
             }
-            sink.complete_multipart_upload(key, &upload, &uploaded, *condition).await
+            sink.complete_multipart_upload(key, &upload, &uploaded).await
         }
     }
 }
@@ -122,10 +128,13 @@ fn part_ranges(length: usize, part_size: usize) -> impl Iterator<Item = std::ops
 mod tests {
     use std::sync::Mutex;
 
-    use domain::time::Timestamp;
+    use domain::{
+        connection::{AwsErrorCode, ConnectionFailure, Refusal},
+        time::Timestamp,
+    };
 
     use super::*;
-    use crate::ports::{UploadId, UploadedPart};
+    use crate::ports::{ErrorKind, UploadId, UploadedPart};
 
     /// A bucket that gives these outcomes to writes, in this order; a clock that doesn't wait.
     struct Scripted(Mutex<Vec<WriteAnswer>>);
@@ -147,7 +156,7 @@ mod tests {
             unreachable!("an upload writes")
         }
 
-        async fn create_multipart_upload(&self, _key: &str) -> Result<UploadId, PortError> {
+        async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
             Ok(UploadId("u".to_owned()))
         }
 
@@ -166,7 +175,6 @@ mod tests {
             _key: &str,
             _upload: &UploadId,
             _parts: &[UploadedPart],
-            _condition: WriteCondition,
         ) -> Result<WriteAnswer, PortError> {
             Ok(self.0.lock().unwrap().remove(0))
         }
@@ -174,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_that_is_there_may_be_our_own_only_after_it_was_sent_before() {
-        use WriteAnswer::{Exists, Lost, Written};
+        use WriteAnswer::{Aborted, Exists, Lost, Written};
 
         let exists = |was_repeated| Exists { was_repeated };
         for shape in [UploadShape::Single, UploadShape::Multipart { part_size: 1 }] {
@@ -184,18 +192,39 @@ mod tests {
                 (vec![exists(true)], Uploaded::Existed { was_repeated: true }),
                 (vec![Lost, exists(false)], Uploaded::Existed { was_repeated: true }),
                 (vec![Lost, Written], Uploaded::Written),
+                (vec![Aborted(aborted()), exists(false)], Uploaded::Existed { was_repeated: true }),
+                (vec![Lost, Aborted(aborted()), Lost, Written], Uploaded::Written),
             ] {
                 let case = format!("{shape:?}: {outcomes:?}");
                 let bucket = Scripted(Mutex::new(outcomes));
-                let object = Upload {
-                    key: "k",
-                    bytes: Bytes::from_static(b"ab"),
-                    sha256: [0; 32],
-                    shape,
-                    condition: WriteCondition::Absent,
-                };
-                assert_eq!(upload(&bucket, &bucket, &object).await, Ok(uploaded), "{case}");
+                assert_eq!(upload(&bucket, &bucket, &object(shape)).await, Ok(uploaded), "{case}");
             }
+        }
+    }
+
+    fn object(shape: UploadShape) -> Upload<'static> {
+        let content_type = ContentType::Gzip;
+        Upload { key: "k", bytes: Bytes::from_static(b"ab"), sha256: [0; 32], shape, content_type }
+    }
+
+    fn aborted() -> PortError {
+        let refusal = Refusal { code: AwsErrorCode::parse("OperationAborted"), status: 409 };
+        PortError::customer("s3:PutObject", ConnectionFailure::BucketRefused(refusal), "OperationAborted")
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_begun_four_times_at_the_most() {
+        use WriteAnswer::{Aborted, Lost};
+
+        for (outcomes, kind) in [
+            (vec![Lost; 5], ErrorKind::Transient),
+            (vec![Aborted(aborted()); 5], aborted().kind),
+            (vec![Aborted(aborted()), Lost, Lost, Lost, Lost], ErrorKind::Transient),
+        ] {
+            let bucket = Scripted(Mutex::new(outcomes));
+            let error = upload(&bucket, &bucket, &object(UploadShape::Single)).await.unwrap_err();
+            assert_eq!(error.kind, kind);
+            assert_eq!(bucket.0.lock().unwrap().len(), 1, "{kind:?}");
         }
     }
 

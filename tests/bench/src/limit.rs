@@ -15,7 +15,7 @@ use domain::{
     tenant::TenantId,
 };
 use export::{
-    ports::WriteCondition,
+    ports::ContentType,
     upload::{Upload, UploadShape, upload},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -217,7 +217,7 @@ async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<BytesMut>
         UploadShape::Single => <sha2::Sha256 as sha2::Digest>::digest(&bytes).into(),
         UploadShape::Multipart { .. } => [0; 32],
     };
-    let object = Upload { key: &key, bytes: bytes.clone(), sha256, shape, condition: WriteCondition::Absent };
+    let object = Upload { key: &key, bytes: bytes.clone(), sha256, shape, content_type: ContentType::Gzip };
     upload(&sink, &SystemClock, &object).await?;
     drop(object);
     let mut buffer = bytes.try_into_mut().unwrap_or_default();

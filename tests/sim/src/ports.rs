@@ -26,10 +26,10 @@ use domain::{
 use export::{
     message::ReceivedMessage,
     ports::{
-        BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, DigestSigner, ErrorKind,
-        IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer, PortError,
-        ProbeAnswer, ProbeWith, PutObject, RegionCircuits, ReleaseAnswer, RunReport, RunStore, SealedDigest,
-        ShareRequest, StoredItem, TenantShare, TenantShares, UploadId, UploadedPart, WriteAnswer, WriteCondition,
+        BlockPage, BlockSource, Clock, Completion, ConfigurationStore, Connected, Connector, ContentType, DigestSigner,
+        ErrorKind, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ObjectSink, PartAnswer,
+        PortError, ProbeAnswer, ProbeWith, PutObject, RegionCircuits, ReleaseAnswer, RunReport, RunStore, SealedDigest,
+        ShareRequest, StoredItem, TenantShare, TenantShares, UploadId, UploadedPart, WriteAnswer,
     },
 };
 use sha2::{Digest, Sha256};
@@ -343,21 +343,21 @@ impl BucketSink {
     }
 }
 
-fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes, condition: WriteCondition) -> WriteAnswer {
+fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> WriteAnswer {
     let objects = &mut state.bucket(bucket).objects;
-    if condition == WriteCondition::Absent && objects.contains_key(key) {
-        return WriteAnswer::Exists { was_repeated: false };
+    let Some(present) = objects.get(key) else {
+        objects.insert(key.to_owned(), bytes.clone());
+        return WriteAnswer::Written;
+    };
+    if present != bytes && !key.ends_with(MARKER_NAME) {
+        state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
     }
-    let replaced = objects.insert(key.to_owned(), bytes.clone());
-    if replaced.is_some_and(|replaced| replaced != *bytes) && !key.ends_with(MARKER_NAME) {
-        state.violations.push(format!("{bucket}/{key} was written with two contents"));
-    }
-    WriteAnswer::Written
+    WriteAnswer::Exists { was_repeated: false }
 }
 
 impl ObjectSink for BucketSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
-        let PutObject { key, bytes, sha256, condition } = object;
+        let PutObject { key, bytes, sha256, .. } = object;
         let key = key.to_owned();
         let effect = move |state: &mut WorldState, bucket: &str| {
             if <[u8; 32]>::from(Sha256::digest(&bytes)) != sha256 {
@@ -366,7 +366,7 @@ impl ObjectSink for BucketSink {
             if state.chance.happens(state.weather.upload_lost) {
                 return Ok(WriteAnswer::Lost);
             }
-            Ok(write(state, bucket, &key, &bytes, condition))
+            Ok(write(state, bucket, &key, &bytes))
         };
         self.request("put object", effect).await
     }
@@ -375,7 +375,7 @@ impl ObjectSink for BucketSink {
         self.request("try to put", |_, _| Ok(())).await
     }
 
-    async fn create_multipart_upload(&self, key: &str) -> Result<UploadId, PortError> {
+    async fn create_multipart_upload(&self, key: &str, _type: ContentType) -> Result<UploadId, PortError> {
         let key = key.to_owned();
         let effect = move |state: &mut WorldState, bucket: &str| {
             let id = format!("upload-{}", state.number());
@@ -411,14 +411,13 @@ impl ObjectSink for BucketSink {
         _key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-        condition: WriteCondition,
     ) -> Result<WriteAnswer, PortError> {
         let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
         let effect = move |state: &mut WorldState, _: &str| {
             let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(WriteAnswer::Lost) };
             let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));
             let bytes = Bytes::from(chunks.flat_map(|chunk| chunk.iter().copied()).collect::<Vec<u8>>());
-            let answer = write(state, &pending.bucket, &pending.key, &bytes, condition);
+            let answer = write(state, &pending.bucket, &pending.key, &bytes);
             if answer == WriteAnswer::Written {
                 state.uploads.remove(&upload);
             }

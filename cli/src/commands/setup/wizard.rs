@@ -537,14 +537,17 @@ fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field
             ConnectionErrorCode::RoleNotAssumable
             | ConnectionErrorCode::TrustPolicyTooOpen
             | ConnectionErrorCode::AccessKeyUnknown
-            | ConnectionErrorCode::SecretAccessKeyWrong,
+            | ConnectionErrorCode::SecretAccessKeyWrong
+            | ConnectionErrorCode::StsRefused,
         ) => identity.to_vec(),
         Some(ConnectionErrorCode::BucketNotFound | ConnectionErrorCode::BucketInAnotherRegion) => {
             vec![Field::BucketName, Field::Region]
         }
         Some(ConnectionErrorCode::RegionDisabled | ConnectionErrorCode::EndpointUnreachable) => vec![Field::Region],
-        Some(ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable) => vec![Field::KmsKeyArn],
-        Some(ConnectionErrorCode::WriteDenied) => destination.to_vec(),
+        Some(
+            ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable | ConnectionErrorCode::KmsRefused,
+        ) => vec![Field::KmsKeyArn],
+        Some(ConnectionErrorCode::WriteDenied | ConnectionErrorCode::BucketRefused) => destination.to_vec(),
         None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
     }
 }
@@ -559,6 +562,9 @@ fn is_mended_by_policies(code: ConnectionErrorCode) -> bool {
         ConnectionErrorCode::BucketNotFound
         | ConnectionErrorCode::BucketInAnotherRegion
         | ConnectionErrorCode::KmsKeyUnusable
+        | ConnectionErrorCode::KmsRefused
+        | ConnectionErrorCode::BucketRefused
+        | ConnectionErrorCode::StsRefused
         | ConnectionErrorCode::AccessKeyUnknown
         | ConnectionErrorCode::SecretAccessKeyWrong
         | ConnectionErrorCode::RegionDisabled

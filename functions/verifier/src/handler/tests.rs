@@ -15,8 +15,8 @@ use domain::{
     verification::Candidate,
 };
 use export::ports::{
-    Connected, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId, UploadedPart,
-    WriteAnswer, WriteCondition,
+    Connected, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId,
+    UploadedPart, WriteAnswer,
 };
 use tokio::time::Instant;
 
@@ -35,7 +35,7 @@ impl ObjectSink for SilentRegion {
         std::future::pending().await
     }
 
-    async fn create_multipart_upload(&self, _key: &str) -> Result<UploadId, PortError> {
+    async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
         std::future::pending().await
     }
 
@@ -54,7 +54,6 @@ impl ObjectSink for SilentRegion {
         _key: &str,
         _upload: &UploadId,
         _parts: &[UploadedPart],
-        _condition: WriteCondition,
     ) -> Result<WriteAnswer, PortError> {
         std::future::pending().await
     }

@@ -83,7 +83,8 @@ pub struct Destination {
     pub bucket_name: BucketName,
     pub bucket_path: Option<BucketPath>,
     pub region: Region,
-    /// The key that the bucket encrypts with by default; narrows the session policy to it.
+    /// The key that every object is encrypted with: named in each request that creates one. The session policy is narrowed
+    /// to it. `None`: the bucket's default encryption.
     pub kms_key_arn: Option<KmsKeyArn>,
     /// Sent with every write. Without it: the account of the role, or of the access key.
     pub expected_bucket_owner: Option<AccountId>,
@@ -146,6 +147,15 @@ impl ExportConfiguration {
         match &self.authentication {
             Authentication::AssumedRole { role_arn } => Some(role_arn.as_str()),
             Authentication::AccessKey { .. } => self.user_arn.as_ref().map(UserArn::as_str),
+        }
+    }
+
+    /// Returns the account of the role or IAM user as whom files are written. `None`: an access key that was never tested.
+    #[must_use]
+    pub fn writer_account(&self) -> Option<&AccountId> {
+        match &self.authentication {
+            Authentication::AssumedRole { role_arn } => Some(role_arn.account()),
+            Authentication::AccessKey { .. } => self.user_arn.as_ref().map(UserArn::account),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard};
 
 use domain::{
-    configuration::{Destination, test_support::with_role},
-    connection::{ConnectionError, ConnectionErrorCode},
+    configuration::{Destination, arn::AccountId, test_support::with_role},
+    connection::{AwsErrorCode, ConnectionError, ConnectionErrorCode, Refusal},
 };
 use tokio::time::Instant;
 
@@ -54,6 +54,7 @@ struct World {
     assumable_after: Option<Duration>,
     probing: Behavior,
     writing: Behavior,
+    marker: WriteAnswer,
     start: Instant,
     seen: Mutex<Seen>,
 }
@@ -73,6 +74,7 @@ impl World {
             assumable_after: None,
             probing: Succeeds,
             writing: Succeeds,
+            marker: WriteAnswer::Written,
             start: Instant::now(),
             seen: Mutex::default(),
         }
@@ -140,29 +142,31 @@ impl ConfigurationStore for World {
 #[derive(Debug)]
 struct Bucket {
     writing: Behavior,
+    marker: WriteAnswer,
 }
 
 impl ObjectSink for Bucket {
-    async fn put_object(&self, _object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
-        unreachable!("the marker is uploaded in parts")
+    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
+        Ok(self.marker.clone())
     }
 
     async fn try_put(&self, _key: &str) -> Result<(), PortError> {
         self.writing.happen().await
     }
 
-    async fn create_multipart_upload(&self, _key: &str) -> Result<UploadId, PortError> {
-        Ok(UploadId("u".to_owned()))
+    async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
+        unreachable!("the marker is one request")
     }
 
     async fn upload_part(
         &self,
         _key: &str,
         _upload: &UploadId,
-        number: u16,
+        _number: u16,
         _bytes: Bytes,
     ) -> Result<PartAnswer, PortError> {
-        Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
+        unreachable!("the marker is one request")
     }
 
     async fn complete_multipart_upload(
@@ -170,9 +174,8 @@ impl ObjectSink for Bucket {
         _key: &str,
         _upload: &UploadId,
         _parts: &[UploadedPart],
-        _condition: WriteCondition,
     ) -> Result<WriteAnswer, PortError> {
-        Ok(WriteAnswer::Written)
+        unreachable!("the marker is one request")
     }
 }
 
@@ -189,7 +192,7 @@ impl Connector for World {
         if self.assumable_after.is_none_or(|after| elapsed < after) {
             self.connecting.happen().await?;
         }
-        Ok(Connected { sink: Bucket { writing: self.writing }, user_arn: None })
+        Ok(Connected { sink: Bucket { writing: self.writing, marker: self.marker.clone() }, user_arn: None })
     }
 
     async fn connect(
@@ -299,6 +302,40 @@ async fn a_role_that_can_not_be_assumed_yet_is_tried_again_for_ten_seconds() {
     let world = World { connecting: Fails(throttled), ..World::new(Connection::Pending) };
     assert_eq!(world.run().await, Err(throttled()));
     assert_eq!(world.seen().connected_at, [Duration::ZERO]);
+}
+
+/// Object Lock would keep each version of a marker that is written again, and a policy may demand conditional writes.
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_is_there_passes() {
+    let there = WriteAnswer::Exists { was_repeated: false };
+    let world = World { marker: there, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
+    assert_eq!(world.check().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_aborts_each_write_is_the_customers_and_one_that_loses_them_is_not() {
+    let refusal = Refusal { code: AwsErrorCode::parse("OperationAborted"), status: 409 };
+    let aborted = PortError::customer("s3:PutObject", ConnectionFailure::BucketRefused(refusal), "OperationAborted");
+    let world = World { marker: WriteAnswer::Aborted(aborted), ..World::new(Connection::Pending) };
+    let error = world.run().await.unwrap().error().unwrap().clone();
+    assert_eq!(error.code, ConnectionErrorCode::BucketRefused);
+    assert!(error.message.contains("`OperationAborted` (HTTP 409)"), "{}", error.message);
+
+    let world = World { marker: WriteAnswer::Lost, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);
+}
+
+/// Across accounts, a denied write needs a permission that it doesn't need in one account.
+#[tokio::test(start_paused = true)]
+async fn what_to_allow_depends_on_whose_the_bucket_is() {
+    let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    for (owner, names_acl) in [("222222222222", false), ("333333333333", true)] {
+        let mut world = World { writing: Fails(refusal), ..World::new(Connection::Pending) };
+        world.configuration.destination.expected_bucket_owner = AccountId::parse(owner).ok();
+        let error = world.run().await.unwrap().error().unwrap().clone();
+        assert_eq!(error.message.contains("s3:PutObjectAcl"), names_acl, "{}", error.message);
+    }
 }
 
 /// Throttling is neither the refusal that a probe wants nor the grant that it fears.
