@@ -23,7 +23,7 @@ from typing import Any
 import hcl2
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ROLE_ACCOUNT, Customer, CustomerFactory, make_events
+from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 from hcl2 import SerializationOptions
 from samtranslator.yaml_helper import yaml_parse
 
@@ -43,8 +43,8 @@ DEPLOY_SECONDS = 60
 TERRAFORM_SECONDS = 240
 
 PARAMETERS = {
-    "ServiceAccountId", "ServiceRolePath", "ExternalId", "RoleName", "BucketName", "BucketPath", "CreateBucket", "KmsKeyArn",
-    "CreateKmsKey",
+    "ServiceAccountId", "ServiceRolePath", "ExternalId", "RoleName", "BucketName", "BucketPath", "BucketOwnerAccountId",
+    "CreateBucket", "KmsKeyArn", "CreateKmsKey",
 }  # fmt: skip
 
 VALID = {
@@ -241,16 +241,24 @@ def test_an_existing_bucket_takes_the_export_and_is_left_as_it_is(
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["without-key", "with-key"])
 @pytest.mark.parametrize("path", [PATH, None], ids=["with-path", "at-root"])
+@pytest.mark.parametrize("owner", [None, ROLE_ACCOUNT, KEY_ACCOUNT], ids=["no-owner", "own-bucket", "foreign-bucket"])
 def test_the_role_is_what_the_api_prints(
-    path: str | None, encrypted: bool, customers: CustomerFactory, stacks: Callable[[CustomerAccount], CustomerStacks]
+    owner: str | None,
+    path: str | None,
+    encrypted: bool,
+    customers: CustomerFactory,
+    stacks: Callable[[CustomerAccount], CustomerStacks],
 ) -> None:
     account = customers.account(ROLE_ACCOUNT, REGION, path=path, encrypted=encrypted)
-    customer = customers.with_role(account=account, create_role=False)
+    owned = {} if owner is None else {"expectedBucketOwner": owner}
+    customer = customers.with_role(account=account, create_role=False, **owned)
     stacks(account).deploy(printed_parameters(customer))
     trust, permissions = deployed_policies(customer)
     printed = printed_policies(customer)
     assert statements(trust) == statements(printed["trustPolicy"]["document"])
     assert statements(permissions) == statements(printed["iamPolicy"]["document"])
+    actions = [action for statement in statements(permissions) for action in statement["Action"]]
+    assert ("s3:PutObjectAcl" in actions) == (owner == KEY_ACCOUNT)
     module = Module(
         {
             "service_account_id": account.stack.account,
@@ -258,6 +266,7 @@ def test_the_role_is_what_the_api_prints(
             "external_id": customer.id,
             "bucket_name": account.bucket,
             "bucket_path": path or "",
+            "bucket_owner_account_id": owner or "",
         },
         kms_key_arn=account.kms_key_arn,
         account=ROLE_ACCOUNT,
@@ -315,6 +324,7 @@ def test_the_parameters_are_those_that_the_api_fills_in(customers: CustomerFacto
         ({"BucketPath": "a//b"}, "A path like"),
         ({"BucketPath": "a/../b"}, "A path like"),
         ({"BucketPath": "*"}, "A path like"),
+        ({"BucketOwnerAccountId": "3333"}, "12 digits"),
         ({"KmsKeyArn": "alias/audit"}, "The ARN of a key"),
         ({"CreateBucket": "yes"}, "CreateBucket"),
         ({"CreateKmsKey": "true"}, "needs CreateBucket=true"),
@@ -379,9 +389,13 @@ class Module:
         self.values = {f"var.{name}": value for name, value in variables.items()} | {
             "data.aws_partition.current.partition": "aws",
             "data.aws_caller_identity.current.account_id": account,
-            "statement.value": kms_key_arn,
         }
-        self.has_key = kms_key_arn is not None
+        crosses_accounts = variables.get("bucket_owner_account_id", "") not in ("", account)
+        # The values of each dynamic statement.
+        self.dynamic = {
+            "${local.crosses_accounts ? [true] : []}": ["true"] if crosses_accounts else [],
+            "${local.has_key ? [local.kms_key_arn] : []}": [] if kms_key_arn is None else [kms_key_arn],
+        }
         path = variables["bucket_path"]
         self.values['var.bucket_path == "" ? "" : "${var.bucket_path}/"'] = f"{path}/" if path else ""
         for name in ("bucket_arn", "prefix"):
@@ -400,11 +414,11 @@ class Module:
             for kind, labelled in entry.items()
             if kind == "aws_iam_policy_document" and name in labelled
         ]
-        found = list(document["statement"])
+        policy = [self._statement(statement) for statement in document["statement"]]
         for dynamic in document.get("dynamic", []):
-            assert dynamic["statement"]["for_each"] == "${local.has_key ? [local.kms_key_arn] : []}"
-            found += dynamic["statement"]["content"] if self.has_key else []
-        policy = [self._statement(statement) for statement in found]
+            for value in self.dynamic[dynamic["statement"]["for_each"]]:
+                self.values["statement.value"] = value
+                policy += [self._statement(content) for content in dynamic["statement"]["content"]]
         return statements({"Version": "2012-10-17", "Statement": policy})
 
     def _statement(self, source: dict[str, Any]) -> dict[str, Any]:

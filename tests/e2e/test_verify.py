@@ -37,8 +37,9 @@ def probe(customer: Customer) -> dict[str, Any]:
 def assert_success(customer: Customer, tested: dict[str, Any]) -> None:
     assert (tested["connectionStatus"], tested["connectionError"]) == ("SUCCESS", None)
     marker = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=customer.account.prefix + MARKER)
-    # By an upload in parts, so that a missing kms:Decrypt shows now and not at the first large export.
-    assert marker["ETag"].strip('"').endswith("-1")
+    # In one request, as the objects of an export.
+    assert "-" not in marker["ETag"]
+    assert marker["ContentType"] == "text/plain; charset=utf-8"
 
 
 def assert_failure(customer: Customer, tested: dict[str, Any], code: str, *words: str) -> None:
@@ -75,11 +76,17 @@ def test_a_user_with_only_the_documented_permissions_succeeds(customers: Custome
     assert_success(customer, probe(customer))
 
 
-def test_a_test_can_be_repeated(customers: CustomerFactory) -> None:
+def test_a_test_can_be_repeated_and_leaves_one_version_of_the_marker(customers: CustomerFactory) -> None:
     customer = customers.with_role()
+    account = customer.account
+    versioning = {"Status": "Enabled"}
+    account.s3.put_bucket_versioning(Bucket=account.bucket, VersioningConfiguration=versioning)
     first, second = probe(customer), probe(customer)
     assert_success(customer, second)
     assert first["connectionCheckedAt"] < second["connectionCheckedAt"]
+    versions = account.s3.list_object_versions(Bucket=account.bucket)["Versions"]
+    assert [version["Key"] for version in versions] == [account.prefix + MARKER]
+    assert account.s3.list_multipart_uploads(Bucket=account.bucket).get("Uploads", []) == []
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -57,8 +57,8 @@ const MESSAGES_PER_SEND: f64 = 10.0;
 const CONCURRENT_SENDS: f64 = 16.0;
 /// As in `domain::gzip::stretch`: shorter blocks are compressed anew.
 const SHORT_BLOCK_BYTES: f64 = 8.0 * KILOBYTE;
-/// Of a connection test: the trial, and a marker in one part, which takes three requests.
-const TEST_PUTS: f64 = 4.0;
+/// Of a connection test: the trial and the marker.
+const TEST_PUTS: f64 = 2.0;
 /// Of a window: the digest and its signature.
 const DIGEST_PUTS: f64 = 2.0;
 

@@ -10,6 +10,8 @@ locals {
   prefix      = var.bucket_path == "" ? "" : "${var.bucket_path}/"
   has_key     = var.create_kms_key || var.kms_key_arn != ""
   kms_key_arn = var.create_kms_key ? one(aws_kms_key.this[*].arn) : var.kms_key_arn
+
+  crosses_accounts = !contains(["", data.aws_caller_identity.current.account_id], var.bucket_owner_account_id)
 }
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -50,6 +52,25 @@ data "aws_iam_policy_document" "export" {
       "${local.bucket_arn}/${local.prefix}${var.external_id}/*",
       "${local.bucket_arn}/${local.prefix}.immuta.export.log",
     ]
+  }
+
+  dynamic "statement" {
+    for_each = local.crosses_accounts ? [true] : []
+
+    content {
+      effect  = "Allow"
+      actions = ["s3:PutObjectAcl"]
+      resources = [
+        "${local.bucket_arn}/${local.prefix}${var.external_id}/*",
+        "${local.bucket_arn}/${local.prefix}.immuta.export.log",
+      ]
+
+      condition {
+        test     = "StringEquals"
+        variable = "s3:x-amz-acl"
+        values   = ["bucket-owner-full-control"]
+      }
+    }
   }
 
   dynamic "statement" {

@@ -77,6 +77,18 @@ variable "bucket_path" {
   }
 }
 
+variable "bucket_owner_account_id" {
+  description = "The configuration's expectedBucketOwner. If it is another account than this one, the role may also give that account full control of what it writes; that account has to permit the role in the bucket's policy. Empty for this account."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([0-9]{12})?$", var.bucket_owner_account_id))
+    error_message = "An AWS account id has 12 digits; or give nothing."
+  }
+}
+
 variable "create_bucket" {
   description = "Whether to create the bucket. If false, it has to exist, and nothing about it is changed."
   type        = bool

@@ -42,7 +42,7 @@ async fn policies_are_those_of_the_configuration() {
     assert_eq!(required, [true, true, false, false]);
     let formation = &policies["cloudFormation"];
     assert!(formation["launchUrl"].as_str().unwrap().contains(&format!("&param_ExternalId={id}&")));
-    assert_eq!(formation["parameters"].as_array().unwrap().len(), 9);
+    assert_eq!(formation["parameters"].as_array().unwrap().len(), 10);
 }
 
 #[tokio::test]
