@@ -114,6 +114,23 @@ def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> N
     assert all(entry["Key"].startswith(allowed) for entry in customer.account.objects())
 
 
+def test_every_object_has_the_type_of_what_it_is(make_customer: Make) -> None:
+    customer = make_customer()
+    customer.run_export(customer.tenant.send(make_events(3)))
+    account = customer.account
+    found: dict[str, set[str]] = {}
+    for entry in account.objects():
+        head = account.s3.head_object(Bucket=account.bucket, Key=entry["Key"])
+        assert "ContentEncoding" not in head
+        found.setdefault(entry["Key"].rpartition("/")[2].partition(".")[2], set()).add(head["ContentType"])
+    assert found == {
+        "ndjson.gz": {"application/gzip"},
+        "json": {"application/json"},
+        "json.sig": {"application/octet-stream"},
+        MARKER.removeprefix("."): {"text/plain; charset=utf-8"},
+    }
+
+
 def test_a_second_run_exports_only_what_is_new(make_customer: Make) -> None:
     customer = make_customer()
     first = customer.tenant.send(make_events(20))

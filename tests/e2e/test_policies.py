@@ -224,6 +224,22 @@ def test_the_template_is_linked_to_with_its_parameters(role: Writer, role_polici
     assert filled_in == {f"param_{name}": value for name, value in parameters.items()}
 
 
+def test_a_foreign_bucket_can_demand_full_control_for_its_owner(role: Writer, role_policies: dict[str, Any]) -> None:
+    policy = document(role_policies, "bucketPolicy")
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": policy["Statement"][0]["Resource"],
+        "Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}},
+    }
+    role.put_bucket_policy(policy | {"Statement": [*policy["Statement"], deny]})
+    try:
+        assert role.test() == "SUCCESS"
+    finally:
+        role.put_bucket_policy(policy)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Nothing can go
 # ----------------------------------------------------------------------------------------------------------------------

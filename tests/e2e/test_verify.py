@@ -1,8 +1,9 @@
 """Point 4: the connection test, and every failure that the emulator can be made to show.
 
 The emulator does not enforce `expectedBucketOwner`, nor the permissions on a bucket's KMS key, nor regions that are
-disabled or don't exist: WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, REGION_DISABLED and
-ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws and shared/export.
+disabled or don't exist: WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, KMS_REFUSED, BUCKET_REFUSED,
+STS_REFUSED, REGION_DISABLED and ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws and
+shared/export. So are policies on `s3:if-none-match`, Object Lock, and `s3:PutObjectAcl` (shared/aws/tests/strict_bucket.rs).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, Customer, CustomerFactory, Record
+from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record
 
 from local_stack import MARKER, Credentials, CustomerAccount, Stack
 
@@ -196,6 +197,32 @@ def test_a_bucket_policy_that_denies(customers: CustomerFactory) -> None:
         Bucket=account.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     )
     assert_failure(customer, probe(customer), "WRITE_DENIED", "no policy denies")
+
+
+def demand(account: CustomerAccount, header: str, value: str) -> None:
+    """Denies every write to the bucket that lacks the header."""
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{account.bucket}/*",
+        "Condition": {"StringNotEquals": {f"s3:{header}": value}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [deny]}
+    account.s3.put_bucket_policy(Bucket=account.bucket, Policy=json.dumps(policy))
+
+
+@pytest.mark.requires("iam enforcement")
+def test_a_bucket_policy_that_demands_encryption_is_met_with_the_key_and_named_without(
+    customers: CustomerFactory,
+) -> None:
+    account = customers.account(ROLE_ACCOUNT, "eu-west-1", encrypted=True)
+    demand(account, "x-amz-server-side-encryption", "aws:kms")
+    without_key = customers.with_role(account=account, kmsKeyArn=None)
+    assert_failure(without_key, probe(without_key), "WRITE_DENIED", "demands a header", "kmsKeyArn")
+    assert_nothing_written(without_key)
+    customer = customers.with_role(account=account)
+    assert_success(customer, probe(customer))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
