@@ -10,7 +10,7 @@
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html>), and the ACL for the bucket's owner
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-condition-keys.html>);
 //! - it has a checksum, without which Object Lock takes nothing
-//!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html>);
+//!   (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>, `Content-MD5`);
 //! - the policies of the role and of the key let S3 use the key, which S3 is taken to ask before it compares anything.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -98,14 +98,14 @@ fn in_one_account() -> ExportConfiguration {
     ExportConfiguration { destination, ..example }
 }
 
-/// What a customer has put in place.
+/// The policies that a customer has put in place.
 #[derive(Clone, Debug)]
 struct Applied {
-    iam_policy: Value,
+    writer: Value,
     /// Across accounts alone.
-    bucket_policy: Option<Value>,
+    bucket: Option<Value>,
     /// If the bucket has a key.
-    key_policy: Option<Value>,
+    key: Option<Value>,
 }
 
 impl Applied {
@@ -119,9 +119,9 @@ impl Applied {
             CustomerPolicies::of(configuration, &service);
         let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         Self {
-            iam_policy: parsed(&iam_policy.document),
-            bucket_policy: bucket_policy.is_required.then(|| parsed(&bucket_policy.document)),
-            key_policy: kms_key_policy_statement.map(|statement| json!({ "Statement": [parsed(&statement.document)] })),
+            writer: parsed(&iam_policy.document),
+            bucket: bucket_policy.is_required.then(|| parsed(&bucket_policy.document)),
+            key: kms_key_policy_statement.map(|statement| json!({ "Statement": [parsed(&statement.document)] })),
         }
     }
 }
@@ -283,7 +283,7 @@ impl Aws {
         actions.extend(acl.map(|_| "s3:PutObjectAcl"));
         let resource = format!("arn:aws:s3:::{}/{}", destination.bucket_name, request.key);
         let session_policy = self.state.lock().unwrap().session_policy.clone().unwrap();
-        let policies = [Some(&session_policy), Some(&self.applied.iam_policy), self.applied.bucket_policy.as_ref()];
+        let policies = [Some(&session_policy), Some(&self.applied.writer), self.applied.bucket.as_ref()];
         for action in actions {
             if !policies.into_iter().flatten().all(|policy| allows(policy, action, &resource, acl)) {
                 return Err(denied(&format!("not authorized to perform: {action}")));
@@ -307,12 +307,9 @@ impl Aws {
 
     /// Across accounts, the policies of the role and of the key have to allow it.
     fn use_key(&self, action: &str) -> Result<(), Answer> {
-        let Some(key_policy) = &self.applied.key_policy else { return Ok(()) };
+        let Some(key_policy) = &self.applied.key else { return Ok(()) };
         let session_policy = self.state.lock().unwrap().session_policy.clone().unwrap();
-        if [&session_policy, &self.applied.iam_policy, key_policy]
-            .iter()
-            .all(|policy| allows(policy, action, KEY, None))
-        {
+        if [&session_policy, &self.applied.writer, key_policy].iter().all(|policy| allows(policy, action, KEY, None)) {
             return Ok(());
         }
         Err(denied(&format!(
@@ -442,7 +439,7 @@ async fn deliver(
 }
 
 #[tokio::test]
-async fn the_test_and_every_delivery_pass_the_strictest_bucket_with_the_printed_policies() {
+async fn the_test_and_every_delivery_pass_the_strictest_bucket() {
     for configuration in [across_accounts(), in_one_account()] {
         let applied = Applied::as_printed(&configuration);
         let world = World::new(configuration, applied).await;
@@ -485,25 +482,25 @@ fn without(policy: &Value, element: &str, entry: &str) -> Value {
     changed
 }
 
-/// All that is less than what is printed by one entry, with `kms:Decrypt` left in.
+/// The printed policies without one of their entries each, and the code that this fails with. `kms:Decrypt` stays.
 fn less_by_one() -> Vec<(Applied, ConnectionErrorCode)> {
     let applied = Applied::as_printed(&across_accounts());
-    let of_bucket = applied.bucket_policy.clone().unwrap();
-    let of_key = applied.key_policy.clone().unwrap();
-    let role = |iam_policy| Applied { iam_policy, ..applied.clone() };
-    let bucket = |policy| Applied { bucket_policy: Some(policy), ..applied.clone() };
-    let key = |policy| Applied { key_policy: Some(policy), ..applied.clone() };
+    let of_bucket = applied.bucket.clone().unwrap();
+    let of_key = applied.key.clone().unwrap();
+    let role = |policy| Applied { writer: policy, ..applied.clone() };
+    let bucket = |policy| Applied { bucket: Some(policy), ..applied.clone() };
+    let key = |policy| Applied { key: Some(policy), ..applied.clone() };
     let mut less = Vec::new();
     let exports = format!("arn:aws:s3:::acme-audit/{ID}/*");
     let marker = format!("arn:aws:s3:::acme-audit/{MARKER}");
     let writes =
         [("Action", "s3:PutObject"), ("Action", "s3:PutObjectAcl"), ("Resource", &exports), ("Resource", &marker)];
     for (element, entry) in writes {
-        less.push((role(without(&applied.iam_policy, element, entry)), ConnectionErrorCode::WriteDenied));
+        less.push((role(without(&applied.writer, element, entry)), ConnectionErrorCode::WriteDenied));
         less.push((bucket(without(&of_bucket, element, entry)), ConnectionErrorCode::WriteDenied));
     }
     for (element, entry) in [("Action", "kms:GenerateDataKey"), ("Resource", KEY)] {
-        less.push((role(without(&applied.iam_policy, element, entry)), ConnectionErrorCode::KmsDenied));
+        less.push((role(without(&applied.writer, element, entry)), ConnectionErrorCode::KmsDenied));
     }
     for (element, entry) in [("Action", "kms:GenerateDataKey"), ("Resource", "*")] {
         less.push((key(without(&of_key, element, entry)), ConnectionErrorCode::KmsDenied));
@@ -526,8 +523,8 @@ async fn without_any_one_permission_the_test_says_which_kind_is_missing() {
 #[tokio::test]
 async fn only_uploads_in_parts_need_to_decrypt() {
     let printed = Applied::as_printed(&across_accounts());
-    let iam_policy = without(&printed.iam_policy, "Action", "kms:Decrypt");
-    let world = World::new(across_accounts(), Applied { iam_policy, ..printed }).await;
+    let writer = without(&printed.writer, "Action", "kms:Decrypt");
+    let world = World::new(across_accounts(), Applied { writer, ..printed }).await;
     assert_eq!(world.test_connection().await, None);
     let sink = world.sink().await;
     let single = deliver(&sink, "a", ContentType::Gzip, UploadShape::Single).await;

@@ -233,7 +233,7 @@ mod tests {
         let policy = |scope| export_session_policy(&destination(None), id, scope);
         assert!(!policy(AccountScope::Same).contains("Acl"));
         let policy: Value = serde_json::from_str(&policy(AccountScope::Cross)).unwrap();
-        let [put, acl, _] = policy["Statement"].as_array().unwrap().as_slice() else { panic!("{policy}") };
+        let [put, acl, _] = policy["Statement"].as_array().unwrap().as_slice() else { unreachable!("{policy}") };
         assert_eq!(acl["Action"], serde_json::json!(["s3:PutObjectAcl"]));
         assert_eq!(acl["Resource"], put["Resource"]);
         assert_eq!(acl["Condition"]["StringEquals"]["s3:x-amz-acl"], "bucket-owner-full-control");

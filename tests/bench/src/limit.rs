@@ -95,9 +95,9 @@ impl Limit {
             kms_key_arn: None,
             expected_bucket_owner: None,
         };
-        let owner = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
+        let writer = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
         let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
-        let sink = S3ObjectSink::new(&aws, credentials, &destination, owner);
+        let sink = S3ObjectSink::new(&aws, credentials, &destination, &writer);
         let mut shards = Vec::new();
         for shard in Shard::ALL {
             let lean = match aws.endpoint_url() {
