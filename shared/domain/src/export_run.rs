@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{BlockId, INGEST_WRITE_BOUND, SIGNATURE_LIFETIME},
-    configuration::{ConfigurationKey, Destination, ExportConfiguration},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration, ExportProgress},
     digest::{DigestReference, Gap, MAX_DIGEST_GAPS, MAX_DIGEST_OBJECTS},
     time::Timestamp,
 };
@@ -382,6 +382,34 @@ impl RunState {
     }
 }
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// It finished a window: this is the configuration's last export, and ends its row of failures.
+    Exported,
+    /// It finished none and met no fault: nothing was left to do, or the next run goes on with the window. It ends the row
+    /// of failures, and is no export.
+    NoWindow,
+    /// It makes the row of failures longer.
+    Failed,
+}
+
+impl RunEnd {
+    /// Returns how a run without a fault ended that found `known` on the configuration and left `state`.
+    ///
+    /// A boundary of the schedule is no proof of an export: a configuration that was made between the boundary and its
+    /// firing has nothing to export at it. A window counts for the run that finished it, and for a later one where its
+    /// report was lost.
+    #[must_use]
+    pub fn without_fault(known: &ExportProgress, state: &RunState, finished_windows: usize) -> Self {
+        let is_reported = known.last_export_at.is_some()
+            && known.consecutive_failures == 0
+            && known.exported_through >= Some(state.exported_through());
+        let is_untold = state.head.is_some() && !is_reported;
+        if finished_windows > 0 || is_untold { Self::Exported } else { Self::NoWindow }
+    }
+}
+
 /// A finished window, as the history of a configuration keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -532,5 +560,35 @@ mod tests {
         state.window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z");
         let later = window(&state, "2026-11-22T04:00:00Z", "2026-11-22T03:00:00Z");
         assert_eq!(later, state.window);
+    }
+
+    #[test]
+    fn a_boundary_without_a_window_is_no_export() {
+        // Made between the boundary and its firing: nothing is left to do at it.
+        let mut state = state("2026-11-22T02:05:00Z");
+        assert_eq!(window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z"), None);
+        let never = ExportProgress::default();
+        assert_eq!(RunEnd::without_fault(&never, &state, 0), RunEnd::NoWindow);
+        assert_eq!(
+            RunEnd::without_fault(&ExportProgress { consecutive_failures: 1, ..never }, &state, 0),
+            RunEnd::NoWindow
+        );
+
+        state.head = Some(test_support::digest_reference(2));
+        let known = ExportProgress {
+            exported_through: Some(state.exported_through()),
+            last_export_at: Some(at("2026-11-22T02:20:00Z")),
+            ..never
+        };
+        assert_eq!(RunEnd::without_fault(&known, &state, 0), RunEnd::NoWindow, "a manual run did it before");
+        assert_eq!(RunEnd::without_fault(&known, &state, 1), RunEnd::Exported);
+        // The report of the run that finished the window was lost.
+        for untold in [
+            never,
+            ExportProgress { consecutive_failures: 1, ..known },
+            ExportProgress { exported_through: Some(at("2026-11-22T00:00:00Z")), ..known },
+        ] {
+            assert_eq!(RunEnd::without_fault(&untold, &state, 0), RunEnd::Exported, "{untold:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, region::Region},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, DigestReference, Hex32},
-    export_run::{BlockRange, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
+    export_run::{BlockRange, RunEnd, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
     interval::ExportInterval,
     lag::ExportStanding,
     retention::RetentionHistory,
@@ -95,7 +95,7 @@ pub trait ConfigurationStore: Send + Sync {
         key: &ConfigurationKey,
     ) -> impl Future<Output = Result<Option<ExportConfiguration>, PortError>> + Send;
 
-    /// Stores the outcome of a test or run, unless a person has changed the configuration since `version`: then nothing
+    /// Stores the outcome of a test or run, unless a person has changed destination or identity since `version`: then nothing
     /// happens, because the outcome speaks of what is no more. `user_arn` is stored with it if it is known.
     fn store_connection(
         &self,
@@ -120,14 +120,13 @@ pub trait ConfigurationStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
 }
 
-/// How a run ended, as the configuration tells it.
+/// What a configuration stores of a run that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunReport {
     pub ended_at: Timestamp,
-    /// Everything received before it is in the bucket.
-    pub exported_through: Timestamp,
-    /// Ends a row of failures, or makes it longer.
-    pub succeeded: bool,
+    /// Everything received before it is in the bucket and in a digest. `None`: there is no digest yet.
+    pub exported_through: Option<Timestamp>,
+    pub end: RunEnd,
 }
 
 /// The enabled configurations of an interval, in pages.

@@ -10,8 +10,8 @@ use domain::{
     connection::{Connection, ConnectionFailure},
     digest::GapReason,
     export_run::{
-        Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunRecord, RunRequest, RunState,
-        RunTrigger, SLICE, Window,
+        Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunEnd, RunRecord, RunRequest,
+        RunState, RunTrigger, SLICE, Window,
     },
     gzip::EncoderVersion,
     policy::AccountScope,
@@ -338,7 +338,8 @@ where
                     Err(error) => return self.fail(lease, &state, configuration, &request, &mut progress, error).await,
                 };
             // Before the lease goes: whoever repeats a run that could not tell how it ended finds nothing left to do.
-            if let Err(error) = self.report(configuration, &state, Ok(())).await {
+            let end = RunEnd::without_fault(&configuration.progress, &state, progress.windows.len());
+            if let Err(error) = self.report(configuration, &state, end, None).await {
                 return self.fail(lease, &state, configuration, &request, &mut progress, error).await;
             }
             if progress.moved {
@@ -380,7 +381,7 @@ where
         let noted = self.runs.hand_over(lease).await?;
         match connection {
             Ok(connection) => {
-                self.report(configuration, state, Err(Some(&connection))).await?;
+                self.report(configuration, state, RunEnd::Failed, Some(&connection)).await?;
                 // Whoever asked while this run was failing may have mended what it failed at.
                 let noted = noted.filter(|noted| *noted > request.through);
                 let next = noted.map(|through| RunRequest { through, slices: 0, deferrals: 0, ..request.clone() });
@@ -388,7 +389,7 @@ where
             }
             Err(error) => {
                 // The error itself is what has to be told; that it could not be noted is not.
-                if let Err(second) = self.report(configuration, state, Err(None)).await {
+                if let Err(second) = self.report(configuration, state, RunEnd::Failed, None).await {
                     tracing::warn!(error = %second, "the failure was not noted on the configuration");
                 }
                 Err(error)
@@ -396,19 +397,19 @@ where
         }
     }
 
-    /// Tells the configuration how the run ended: `Err(None)` is a failure that is not the customer's.
+    /// Stores on the configuration how the run ended, and the `connection` where the customer's side refused it.
     async fn report(
         &self,
         configuration: &ExportConfiguration,
         state: &RunState,
-        outcome: Result<(), Option<&Connection>>,
+        end: RunEnd,
+        connection: Option<&Connection>,
     ) -> Result<(), PortError> {
-        let ended_at = self.clock.now();
-        let succeeded = outcome.is_ok();
-        let report = RunReport { ended_at, exported_through: state.exported_through(), succeeded };
+        let exported_through = state.head.as_ref().map(|_| state.exported_through());
+        let report = RunReport { ended_at: self.clock.now(), exported_through, end };
         self.configurations.store_run(&configuration.key, &report).await?;
         // A success is stored by the test alone: its time says when the trust policy was last probed.
-        let Err(Some(connection)) = outcome else { return Ok(()) };
+        let Some(connection) = connection else { return Ok(()) };
         self.configurations.store_connection(&configuration.key, configuration.version, connection, None).await
     }
 

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use aws::{
-    configurations::{CountedBacklog, CreateAnswer, RunRequestOutcome},
+    configurations::{CountedBacklog, CreateAnswer, EditAnswer, RunRequestOutcome},
     events::backlog::Backlog,
 };
 use domain::{
     allowance::RUN_REQUEST_LIFETIME,
-    configuration::{ExportConfiguration, ExportProgress, arn::UserArn},
+    configuration::{
+        Destination, ExportConfiguration, ExportProgress,
+        arn::UserArn,
+        update::{Edit, NewIdentity, PlainSettings},
+    },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    export_run::RunEnd,
     time::Timestamp,
 };
 use export::ports::{ConfigurationStore, RunReport};
@@ -62,12 +67,44 @@ async fn the_latest_outcome_of_the_current_version_stays() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
+async fn an_outcome_outlasts_edits_that_leave_the_connection_alone() {
+    let store = Store::new();
+    let (table, editor, configuration) = (store.configurations(), store.editor(), created(&store).await);
+    let key = &configuration.key;
+    let success = |seconds| Connection::Success { checked_at: seconds_later(configuration.created_at, seconds) };
+    let edit = Edit { by: "user-2", at: configuration.created_at };
+    let settings = PlainSettings { interval: configuration.interval, description: None };
+    // Described anew while the connection of version 1 is being tested.
+    let described = configuration.with_settings(settings.clone(), edit);
+    assert_eq!(editor.update(&configuration, &described, &author(), stamp()).await, Ok(EditAnswer::Done));
+    table.store_connection(key, configuration.version, &success(5), None).await.unwrap();
+    let stored = table.load(key).await.unwrap().unwrap();
+    assert_eq!((stored.version, &stored.connection), (2, &success(5)));
+
+    // Moved while it is being tested: what the test found is of another place.
+    let destination = Destination { bucket_path: None, ..stored.destination.clone() };
+    let moved = stored.with_connection(settings.clone(), destination, NewIdentity::Kept, edit);
+    assert_ne!(moved.destination, stored.destination);
+    assert_eq!(editor.update(&stored, &moved, &author(), stamp()).await, Ok(EditAnswer::Done));
+    let described = moved.with_settings(settings, edit);
+    assert_eq!(editor.update(&moved, &described, &author(), stamp()).await, Ok(EditAnswer::Done));
+    for (version, expected) in [(2, Connection::Pending), (3, success(6)), (4, success(6))] {
+        table.store_connection(key, version, &success(6), None).await.unwrap();
+        assert_eq!(table.load(key).await.unwrap().unwrap().connection, expected, "{version}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
 async fn progress_never_goes_back_and_no_failure_counts_twice() {
     let store = Store::new();
     let (table, configuration) = (store.configurations(), created(&store).await);
     let at = |seconds| seconds_later(configuration.created_at, seconds);
-    let report =
-        |ended, through, succeeded| RunReport { ended_at: at(ended), exported_through: at(through), succeeded };
+    let report = |ended, through, succeeded| RunReport {
+        ended_at: at(ended),
+        exported_through: Some(at(through)),
+        end: if succeeded { RunEnd::Exported } else { RunEnd::Failed },
+    };
     for (report, exported_through, last_export_at, last_failure_at, consecutive_failures) in [
         (report(10, 0, false), 0, None, Some(10), 1),
         (report(10, 0, false), 0, None, Some(10), 1),
@@ -99,7 +136,7 @@ async fn what_is_noted_of_nothing_makes_nothing() {
     let store = Store::new();
     let (table, key) = (store.configurations(), store.key());
     table.store_connection(&key, 1, &Connection::Success { checked_at: now() }, None).await.unwrap();
-    let report = RunReport { ended_at: now(), exported_through: now(), succeeded: true };
+    let report = RunReport { ended_at: now(), exported_through: Some(now()), end: RunEnd::Exported };
     table.store_run(&key, &report).await.unwrap();
     assert_eq!(table.load(&key).await.unwrap(), None);
     assert_eq!(table.list(&store.tenant).await.unwrap(), []);

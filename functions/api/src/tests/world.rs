@@ -151,9 +151,17 @@ fn apply(item: &mut Item, update: &Update) -> bool {
     }
     let expression = update.update_expression().strip_prefix("SET ").unwrap();
     let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((expression, ""));
-    for assignment in set.split(", ") {
-        let (name, value) = assignment.split_once(" = ").unwrap();
-        item.insert(name.trim_start_matches('#').to_owned(), values[value].clone());
+    for assignment in set.split(", #") {
+        let (name, value) = assignment.trim_start_matches('#').split_once(" = ").unwrap();
+        let kept = value.strip_prefix("if_not_exists(").and_then(|rest| rest.strip_suffix(')')?.split_once(", "));
+        match kept {
+            Some((attribute, default)) => {
+                item.entry(attribute.trim_start_matches('#').to_owned()).or_insert_with(|| values[default].clone());
+            }
+            None => {
+                item.insert(name.to_owned(), values[value].clone());
+            }
+        }
     }
     for name in remove.split(", ") {
         item.remove(name.trim_start_matches('#'));

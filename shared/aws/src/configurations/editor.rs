@@ -242,6 +242,13 @@ impl ConfigurationEditor {
                 remove.push(format!("#{name}"));
             }
         }
+        // The version that was read is known to have the connection that an edit keeps.
+        update = update.expression_attribute_names("#connectionVersion", attribute::CONNECTION_VERSION);
+        set.push(if is_reconnected {
+            "#connectionVersion = :version".to_owned()
+        } else {
+            "#connectionVersion = if_not_exists(#connectionVersion, :read)".to_owned()
+        });
         let mut expression = format!("SET {}", set.join(", "));
         if !remove.is_empty() {
             expression.push_str(" REMOVE ");

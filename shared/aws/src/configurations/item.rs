@@ -47,6 +47,9 @@ pub(super) mod attribute {
     pub(crate) const CONNECTION_STATUS: &str = "connectionStatus";
     pub(crate) const CONNECTION_CHECKED_AT: &str = "connectionCheckedAt";
     pub(crate) const CONNECTION_ERROR: &str = "connectionError";
+    /// The version that last changed destination or identity: an outcome of a test of that version or a later one still
+    /// holds. Not there before the first edit, nor in items that were last edited by an earlier version of the service.
+    pub(crate) const CONNECTION_VERSION: &str = "connectionVersion";
     pub(crate) const EXPORTED_THROUGH: &str = "exportedThrough";
     pub(crate) const LAST_EXPORT_AT: &str = "lastExportAt";
     /// Tells a report of a run that comes late from a new one, and a failure that was mended since from one that wasn't.

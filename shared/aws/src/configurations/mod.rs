@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
+    export_run::RunEnd,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -111,10 +112,15 @@ impl ConfigurationTable {
     }
 }
 
-/// The condition under which a run's report is stored. The texts sort like the times.
+/// The condition under which the report of a run is stored. The texts sort like the times.
 const RUN_IS_NEWS: &str = "attribute_exists(#id) AND (attribute_not_exists(#through) OR #through < :through OR (\
     #through = :through AND (attribute_not_exists(#lastExportAt) OR #lastExportAt < :endedAt) \
     AND (attribute_not_exists(#lastFailureAt) OR #lastFailureAt < :endedAt)))";
+
+/// The same where no digest is there yet, so that only the times order the reports.
+const FIRST_RUN_IS_NEWS: &str = "attribute_exists(#id) AND \
+    (attribute_not_exists(#lastExportAt) OR #lastExportAt < :endedAt) \
+    AND (attribute_not_exists(#lastFailureAt) OR #lastFailureAt < :endedAt)";
 
 impl ConfigurationStore for ConfigurationTable {
     async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
@@ -130,7 +136,8 @@ impl ConfigurationStore for ConfigurationTable {
         answer.item().map(item::read).transpose()
     }
 
-    /// An outcome is dropped too if a later test's was stored already. It changes neither `version` nor `updatedAt`.
+    /// An outcome holds for later versions as well, while their edits left destination and identity alone. It is dropped too
+    /// if a later test's was stored already. It changes neither `version` nor `updatedAt`.
     async fn store_connection(
         &self,
         key: &ConfigurationKey,
@@ -140,13 +147,14 @@ impl ConfigurationStore for ConfigurationTable {
     ) -> Result<(), PortError> {
         let mut set = vec!["#status = :status"];
         let mut remove = Vec::new();
-        let mut condition = "#version = :version".to_owned();
+        let mut condition = "(#version = :version OR #connectionVersion <= :version)".to_owned();
         let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(item::key(key)))
             .expression_attribute_names("#version", attribute::VERSION)
+            .expression_attribute_names("#connectionVersion", attribute::CONNECTION_VERSION)
             .expression_attribute_names("#status", attribute::CONNECTION_STATUS)
             .expression_attribute_names("#checkedAt", attribute::CONNECTION_CHECKED_AT)
             .expression_attribute_names("#error", attribute::CONNECTION_ERROR)
@@ -194,27 +202,35 @@ impl ConfigurationStore for ConfigurationTable {
     /// time because its answer was lost, changes nothing: `exportedThrough` never goes back, and no failure is counted
     /// twice.
     async fn store_run(&self, key: &ConfigurationKey, report: &RunReport) -> Result<(), PortError> {
-        let expression = if report.succeeded {
-            "SET #through = :through, #lastExportAt = :endedAt, #failures = :zero"
-        } else {
-            "SET #through = :through, #lastFailureAt = :endedAt, #failures = if_not_exists(#failures, :zero) + :one"
+        let mut set = match report.end {
+            RunEnd::Exported => vec!["#lastExportAt = :endedAt", "#failures = :zero"],
+            RunEnd::NoWindow => vec!["#failures = :zero"],
+            RunEnd::Failed => {
+                vec!["#lastFailureAt = :endedAt", "#failures = if_not_exists(#failures, :zero) + :one"]
+            }
         };
         let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(item::key(key)))
-            .update_expression(expression)
-            .condition_expression(RUN_IS_NEWS)
             .expression_attribute_names("#id", attribute::ID)
-            .expression_attribute_names("#through", attribute::EXPORTED_THROUGH)
             .expression_attribute_names("#lastExportAt", attribute::LAST_EXPORT_AT)
             .expression_attribute_names("#lastFailureAt", attribute::LAST_FAILURE_AT)
             .expression_attribute_names("#failures", attribute::CONSECUTIVE_FAILURES)
-            .expression_attribute_values(":through", text(report.exported_through))
             .expression_attribute_values(":endedAt", text(report.ended_at))
             .expression_attribute_values(":zero", number(0));
-        if !report.succeeded {
+        update = if let Some(through) = report.exported_through {
+            set.insert(0, "#through = :through");
+            update
+                .condition_expression(RUN_IS_NEWS)
+                .expression_attribute_names("#through", attribute::EXPORTED_THROUGH)
+                .expression_attribute_values(":through", text(through))
+        } else {
+            update.condition_expression(FIRST_RUN_IS_NEWS)
+        };
+        update = update.update_expression(format!("SET {}", set.join(", ")));
+        if report.end == RunEnd::Failed {
             update = update.expression_attribute_values(":one", number(1));
         }
         match update.send().await {
@@ -223,7 +239,7 @@ impl ConfigurationStore for ConfigurationTable {
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
-                    ended_at = %report.ended_at, succeeded = report.succeeded,
+                    ended_at = %report.ended_at, end = ?report.end,
                     "a run's report was dropped: it or a later one is there, or the configuration was deleted");
                 Ok(())
             }

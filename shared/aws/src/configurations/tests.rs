@@ -31,6 +31,7 @@ use domain::{
     },
     connection::{ConnectionError, ConnectionErrorCode},
     digest::Hex32,
+    export_run::RunEnd,
     time::Timestamp,
 };
 use export::ports::ErrorKind;
@@ -456,18 +457,18 @@ async fn an_update_writes_what_differs_and_its_event() {
     let (before, off) = (full(), full().with_enabled(false, edit()));
     let (expression, event) = updated(&before, &off).await;
     assert_eq!(event["action"], "DISABLE");
-    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #schedulePartition");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read) REMOVE #schedulePartition");
 
     let disabled =
         ExportConfiguration { version: 7, updated_by: "user-2".to_owned(), updated_at: full().updated_at, ..off };
     let (expression, event) = updated(&disabled, &disabled.with_enabled(true, edit())).await;
     assert_eq!(event["action"], "ENABLE");
-    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read)");
 
     let settings = PlainSettings { interval: ExportInterval::Every24Hours, description: None };
     let (expression, event) = updated(&before, &before.with_settings(settings.clone(), edit())).await;
     assert_eq!(event["action"], "UPDATE");
-    insta::assert_snapshot!(expression, @"SET #interval = :interval, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #description");
+    insta::assert_snapshot!(expression, @"SET #interval = :interval, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read) REMOVE #description");
     let (expression, _) = updated(&disabled, &disabled.with_settings(settings, edit())).await;
     assert!(!expression.contains("schedulePartition"), "a disabled one is in no partition: {expression}");
 }
@@ -486,12 +487,13 @@ async fn another_connection_takes_away_whatever_was_known_of_the_old() {
         assert_eq!(
             expression,
             "SET #connectionStatus = :connectionStatus, #updatedAt = :updatedAt, #updatedBy = :updatedBy, \
-             #version = :version REMOVE #bucketPath, #connectionCheckedAt, #connectionError, #principalArn"
+             #version = :version, #connectionVersion = :version \
+             REMOVE #bucketPath, #connectionCheckedAt, #connectionError, #principalArn"
         );
     }
     let role = NewIdentity::Role(RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap());
     let (expression, event) = updated(&full(), &moved(&full(), role)).await;
-    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret");
+    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret");
     assert_eq!(event["auditPayload"]["after"]["type"], "S3_ASSUMED_ROLE");
     assert!(!event.to_string().contains("secret"), "{event}");
 }
@@ -566,10 +568,10 @@ async fn an_outcome_is_stored_for_the_version_that_was_tested() {
         })
         .collect();
     insta::assert_snapshot!(expressions.join("\n"), @r"
-    SET #status = :status, #checkedAt = :checkedAt, #error = :error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
-    SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
-    SET #status = :status REMOVE #checkedAt, #error IF #version = :version
-    SET #status = :status, #checkedAt = :checkedAt, #principalArn = :principalArn REMOVE #error IF #version = :version AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status, #checkedAt = :checkedAt, #error = :error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status REMOVE #checkedAt, #error IF (#version = :version OR #connectionVersion <= :version)
+    SET #status = :status, #checkedAt = :checkedAt, #principalArn = :principalArn REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
     ");
 
     table(&[&stale()]).store_connection(&key(), 7, &full().connection, None).await.unwrap();
@@ -735,7 +737,8 @@ async fn after_reports(start: Item, reports: &[(u8, u8, bool)]) -> Item {
     let rule = stored(&item);
     let table = table(&[&rule]);
     for (hour, minute, succeeded) in reports.iter().copied() {
-        let report = RunReport { exported_through: at_hour(hour), ended_at: at_minute(minute), succeeded };
+        let end = if succeeded { RunEnd::Exported } else { RunEnd::Failed };
+        let report = RunReport { exported_through: Some(at_hour(hour)), ended_at: at_minute(minute), end };
         table.store_run(&key(), &report).await.unwrap();
     }
     let item = item.lock().unwrap();
@@ -767,6 +770,31 @@ async fn the_progress_of_exports_is_kept() {
     assert_eq!(progress_after(&recovered).await, (Some(at_hour(4)), Some(at_minute(40)), 0));
     let failed_again = [(2, 20, false), (4, 40, true), (4, 50, false)];
     assert_eq!(progress_after(&failed_again).await, (Some(at_hour(4)), Some(at_minute(40)), 1));
+}
+
+#[tokio::test]
+async fn a_run_that_finished_no_window_is_no_export() {
+    let item = Arc::new(Mutex::new(item::write(&sparse())));
+    let rule = stored(&item);
+    let table = table(&[&rule]);
+    let progress = || item::read(&item.lock().unwrap()).unwrap().progress;
+    let told = || (progress().exported_through, progress().last_export_at, progress().consecutive_failures);
+    for (minute, exported_through, end, expected) in [
+        // The first boundary after the configuration was made, at which nothing of it was due.
+        (10, None, RunEnd::NoWindow, (None, None, 0)),
+        (20, None, RunEnd::Failed, (None, None, 1)),
+        (20, None, RunEnd::Failed, (None, None, 1)),
+        (15, None, RunEnd::NoWindow, (None, None, 1)),
+        (25, None, RunEnd::NoWindow, (None, None, 0)),
+        (30, Some(at_hour(2)), RunEnd::Exported, (Some(at_hour(2)), Some(at_minute(30)), 0)),
+        (40, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 0)),
+        (50, Some(at_hour(2)), RunEnd::Failed, (Some(at_hour(2)), Some(at_minute(30)), 1)),
+        (45, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 1)),
+        (55, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 0)),
+    ] {
+        table.store_run(&key(), &RunReport { exported_through, ended_at: at_minute(minute), end }).await.unwrap();
+        assert_eq!(told(), expected, "{minute}");
+    }
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ pub enum Authentication {
 pub struct ExportConfiguration {
     pub key: ConfigurationKey,
     /// 1 when created, one more with each change that a person makes. Outcomes of tests and runs don't count: they
-    /// are stored only if the version is still the one that they were made with.
+    /// are stored only if destination and identity are still those that they were made with.
     pub version: u64,
     /// What a person calls it.
     pub description: Option<Description>,
@@ -165,6 +165,12 @@ impl ExportConfiguration {
         self.requested_until.is_some_and(|until| now < until)
     }
 
+    /// Returns through when the requested run exports that is taken to be in the queue at `now`.
+    #[must_use]
+    pub fn pending_run_through(&self, now: Timestamp) -> Option<Timestamp> {
+        self.requested_through.filter(|_| self.has_pending_run(now))
+    }
+
     /// Everything received before it is exported, or is not to be.
     #[must_use]
     pub fn done_through(&self) -> Timestamp {
@@ -178,7 +184,7 @@ impl ExportConfiguration {
 pub struct ExportProgress {
     /// Everything received before it is in the bucket. `None`: no run has ended yet.
     pub exported_through: Option<Timestamp>,
-    /// When the last run ended that brought all into the bucket that it was asked for.
+    /// When the last run ended that finished a window. A run that found nothing to do is no export.
     pub last_export_at: Option<Timestamp>,
     /// Runs that failed since then.
     pub consecutive_failures: u32,
