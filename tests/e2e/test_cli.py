@@ -366,6 +366,24 @@ def test_a_new_access_key_is_tested_before_it_replaces_the_old(
     assert (after["version"], after["connectionStatus"]) == (before["version"], "SUCCESS")
 
 
+@pytest.mark.requires("iam enforcement")
+def test_a_bucket_that_can_not_be_written_to_replaces_nothing_unless_forced(
+    cli: CommandLine, tenant: Tenant, key_file: Path
+) -> None:
+    before = cli("config", "create", key_file, "--output", "json").json()
+    update = ("config", "update", before["id"], "-")
+    missing = json.dumps({"bucketName": f"missing-{uuid.uuid4().hex[:12]}"})
+    assert "NEW_CONNECTION_REFUSED" in cli(*update, stdin=missing).failed(CONNECTION_FAILED)
+    after = tenant.administrator.get(before["id"])
+    assert (after["version"], after["connectionStatus"]) == (before["version"], "SUCCESS")
+    forced = cli(*update, "--force", stdin=missing)
+    assert "the change is stored" in forced.failed(CONNECTION_FAILED)
+    # Another description of what does not work is no failure.
+    cli(*update, stdin='{"description": "Nightly"}').succeeded()
+    after = tenant.administrator.get(before["id"])
+    assert (after["version"], after["connectionStatus"]) == (before["version"] + 2, "FAILED")
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Files
 # ----------------------------------------------------------------------------------------------------------------------

@@ -142,14 +142,16 @@ def test_events_go_on_in_the_new_bucket(
     )
 
     new_bucket = customers.account(KEY_ACCOUNT, path="moved")
-    # The user may not write there yet: the change is made all the same, and told to fail.
-    updated = administrator.update_access_key(customer.id, **new_bucket.destination)
-    assert (updated["version"], updated["connectionStatus"]) == (2, "FAILED")
-    assert updated["connectionError"]["code"] == "WRITE_DENIED"
+    before = administrator.get(customer.id)
+    # The user may not write there yet: the connection that works stays.
+    extensions = refused(lambda: administrator.update_access_key(customer.id, **new_bucket.destination))
+    assert (extensions["code"], extensions["connectionError"]["code"]) == ("NEW_CONNECTION_REFUSED", "WRITE_DENIED")
+    assert administrator.get(customer.id) == before
     new_bucket.client("iam").put_user_policy(
         UserName=user_of(customer), PolicyName="moved", PolicyDocument=json.dumps(new_bucket.export_policy())
     )
-    assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
+    updated = administrator.update_access_key(customer.id, **new_bucket.destination)
+    assert (updated["version"], updated["connectionStatus"]) == (2, "SUCCESS")
 
     customer.account = new_bucket
     second = customer.tenant.send(make_events(20))
@@ -167,20 +169,39 @@ def test_events_go_on_in_the_new_bucket(
         return status == COMPLETE and report["objects"]["events"] == len(second) + 1
 
     wait_until(is_proven, "the digest in the new bucket", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    # What the service wrote to the old bucket ends earlier than its newest export, and nothing is missing there.
+    token_file = tmp_path / "token"
+    token_file.write_text(administrator.token)
+    token_file.chmod(0o600)
+    service = ("--url", stack.api_url, "--token-file", str(token_file))
+    status, report = verifier.bucket(old_bucket, customer.id, *service)
+    assert (status, report["expectation"]["source"]) == (COMPLETE, "SERVICE"), report
+    assert report["expectation"]["head"] == report["digests"]["headSha256"]
+    assert verifier.bucket(new_bucket, customer.id, *service)[0] == COMPLETE
 
 
 @pytest.mark.requires("iam enforcement")
-def test_a_change_of_place_is_tested_at_once(customers: CustomerFactory) -> None:
+def test_a_change_of_place_is_tested_before_it_replaces_what_works(customers: CustomerFactory) -> None:
     account = customers.account(ROLE_ACCOUNT, "eu-west-1", path="first")
     customer = customers.with_role(account=account)
     administrator = customer.tenant.administrator
     assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
-    updated = administrator.update_assumed_role(customer.id, bucketPath="second")
-    assert updated["connectionError"]["code"] == "WRITE_DENIED"
-    updated = administrator.update_assumed_role(customer.id, bucketPath="first")
-    assert (updated["connectionStatus"], updated["connectionError"], updated["version"]) == ("SUCCESS", None, 3)
+    before = administrator.get(customer.id)
+    for change, code in [
+        ({"bucketPath": "second"}, "WRITE_DENIED"),
+        ({"roleArn": account.role_arn("missing")}, "ROLE_NOT_ASSUMABLE"),
+    ]:
+        extensions = refused(lambda change=change: administrator.update_assumed_role(customer.id, **change))
+        assert (extensions["code"], extensions["connectionError"]["code"]) == ("NEW_CONNECTION_REFUSED", code)
+        assert administrator.get(customer.id) == before
+    updated = administrator.update_assumed_role(customer.id, bucketPath="second", force=True)
+    assert (updated["version"], updated["connectionError"]["code"]) == (2, "WRITE_DENIED")
+    # What does not work is repaired in steps.
     updated = administrator.update_assumed_role(customer.id, roleArn=account.role_arn("missing"))
-    assert updated["connectionError"]["code"] == "ROLE_NOT_ASSUMABLE"
+    assert (updated["version"], updated["connectionError"]["code"]) == (3, "ROLE_NOT_ASSUMABLE")
+    role = before["endpointConfiguration"]["roleArn"]
+    updated = administrator.update_assumed_role(customer.id, bucketPath="first", roleArn=role)
+    assert (updated["connectionStatus"], updated["connectionError"], updated["version"]) == ("SUCCESS", None, 4)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

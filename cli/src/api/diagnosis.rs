@@ -273,7 +273,7 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
         "CONFLICT" => Failure::Conflict {
             current_version: first.map_or_else(String::new, |error| error.detail("currentVersion")),
         },
-        "NEW_ACCESS_KEY_REFUSED" => Failure::ConnectionFailed(reason),
+        "NEW_ACCESS_KEY_REFUSED" | "NEW_CONNECTION_REFUSED" => Failure::ConnectionFailed(reason),
         "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" | "TOO_MANY_RUNS" | "TOO_MANY_COUNTS" => {
             Failure::Unavailable(reason)
         }

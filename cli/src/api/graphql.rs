@@ -187,6 +187,7 @@ mod tests {
             ("200 OK", "NOT_FOUND", ""),
             ("200 OK", "CONFLICT", r#","currentVersion":7"#),
             ("200 OK", "NEW_ACCESS_KEY_REFUSED", refused),
+            ("200 OK", "NEW_CONNECTION_REFUSED", refused),
             ("200 OK", "TOO_MANY_TESTS", r#","retryAfterSeconds":12"#),
             ("200 OK", "TOO_MANY_RUNS", r#","retryAfterSeconds":12"#),
             ("200 OK", "TOO_MANY_COUNTS", r#","retryAfterSeconds":12"#),

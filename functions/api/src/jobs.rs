@@ -122,6 +122,11 @@ impl Service {
         configuration.enabled.then(|| self.schedule.next_export(interval, done_through, (self.clock)()))
     }
 
+    /// Returns through when the requested run exports that is in the queue.
+    pub fn requested_run_through(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
+        configuration.pending_run_through((self.clock)())
+    }
+
     /// What is received and not exported yet. Also of a configuration that was just deleted.
     ///
     /// The backlogs of a tenant's configurations are counted together, in one pass. A count is served to all requests for

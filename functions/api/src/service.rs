@@ -16,22 +16,22 @@ use aws::{
     verifier_client::VerifierClient,
 };
 use domain::{
-    allowance::Allowance,
+    allowance::{Allowance, RUN_REQUEST_LIFETIME},
     block::INGEST_WRITE_BOUND,
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         ServiceIdentity,
-        access_key::{AccessKeyId, SecretAccessKey},
+        arn::UserArn,
         change::{Author, Stamp},
         input::{RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
         update::{Edit, NewIdentity, RawIdentity, RawUpdate, TestedAccessKey, Update, parse_update},
     },
-    connection::{Connection, ConnectionStatus},
+    connection::{Connection, ConnectionError, ConnectionStatus},
     customer_template::TemplateUrl,
     export_run::{RunRequest, RunTrigger},
     interval::ExportSchedule,
     time::Timestamp,
-    verification::{Candidate, VerifierResponse},
+    verification::{Candidate, CandidateIdentity, VerifierResponse},
 };
 use export::ports::{ConfigurationStore, RunQueue};
 use runtime::{lazy::Lazy, token::Caller};
@@ -136,8 +136,10 @@ impl Service {
         Ok(tested)
     }
 
-    /// Changes what was given. A changed destination or role is tested once it is stored, and a failing or impossible test
-    /// undoes nothing; a new access key is tested before, and replaces nothing unless it works.
+    /// Changes what was given. Another destination or role is tested before it replaces a connection that works, and a new
+    /// access key in any case: unless the test succeeds, nothing is changed. Where the stored connection does not work, or
+    /// the change is forced, a destination or role is stored first and tested at once, so that a connection can be repaired
+    /// in steps; a failing or impossible test then undoes nothing.
     ///
     /// With a `version` that isn't the current one (any more) nothing is changed.
     pub async fn update(
@@ -145,12 +147,12 @@ impl Service {
         caller: &Caller,
         author: &Author,
         id: &str,
-        version: Option<u64>,
+        UpdateTerms { version, force }: UpdateTerms,
         (raw, identity): (&RawUpdate<'_>, &RawIdentity<'_>),
     ) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
         let mut is_permitted = false;
-        let mut tested: Option<(Destination, TestedAccessKey)> = None;
+        let mut passed: Option<PassedTest> = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.load(&key).await?;
             if version.is_some_and(|version| version != current.version) {
@@ -161,33 +163,31 @@ impl Service {
                 self.take_test(caller).await?;
                 is_permitted = true;
             }
-            let (settings, connection) = match update {
+            let is_tested_first = match &update {
                 Update::Nothing => return Ok(current),
-                Update::Plain(settings) => (settings, None),
-                Update::Connection { settings, destination, role_arn } => {
-                    let identity = role_arn.map_or(NewIdentity::Kept, NewIdentity::Role);
-                    (settings, Some((destination, identity)))
+                Update::Plain(_) => false,
+                // What was tested once is not stored without a test.
+                Update::Connection { .. } => {
+                    passed.is_some() || (!force && current.connection.status() == ConnectionStatus::Success)
                 }
-                Update::AccessKey { settings, destination, access_key_id, secret } => {
-                    let key = match tested.take() {
-                        None => self.try_out(&current, &destination, access_key_id, &secret).await?,
-                        Some((place, key)) if (&place, &key.access_key_id) == (&destination, &access_key_id) => {
-                            Some(key)
-                        }
-                        // What was tested isn't what it would become, and a second test doesn't fit into a request.
-                        Some(_) => return Err(ApiError::TryAgain),
-                    };
-                    let Some(key) = key else { continue };
-                    tested = Some((destination.clone(), key.clone()));
-                    (settings, Some((destination, NewIdentity::AccessKey(key))))
-                }
+                Update::AccessKey { .. } => true,
             };
-            let is_untested = matches!(connection, Some((_, NewIdentity::Kept | NewIdentity::Role(_))));
+            if is_tested_first {
+                passed = match passed {
+                    None => self.try_out(&current, &update).await?,
+                    Some(passed) if passed.is_of(&current, &update) => Some(passed),
+                    // What was tested isn't what it would become, and a second test doesn't fit into a request.
+                    Some(_) => return Err(ApiError::TryAgain),
+                };
+                if passed.is_none() {
+                    continue;
+                }
+            }
+            let is_untested = update.brings_a_test() && !is_tested_first;
             let stamp = self.stamp();
             let edit = Edit { by: &author.subject, at: stamp.at };
-            let changed = match connection {
-                None => current.with_settings(settings, edit),
-                Some((destination, identity)) => current.with_connection(settings, destination, identity, edit),
+            let Some(changed) = apply(&current, update, passed.as_ref().filter(|_| is_tested_first), edit) else {
+                return Ok(current);
             };
             if self.editor.update(&current, &changed, author, stamp).await? == EditAnswer::Done {
                 self.check_elapsed(stamp)?;
@@ -256,8 +256,15 @@ impl Service {
             self.take(caller, of_configuration).await?;
         }
         let through = now.saturating_sub(self.schedule.settle);
+        // Of several requests the latest counts, for all of them.
+        let asked = configuration.pending_run_through(now).map_or(through, |pending| pending.max(through));
+        let requested = ExportConfiguration {
+            requested_through: Some(asked),
+            requested_until: Some(now.saturating_add(RUN_REQUEST_LIFETIME)),
+            ..configuration
+        };
         match self.configurations.request_run(&key, through, now, (self.random)()).await? {
-            RunRequestOutcome::Pending => Ok(configuration),
+            RunRequestOutcome::Pending => Ok(requested),
             RunRequestOutcome::NotFound => Err(ApiError::NotFound),
             RunRequestOutcome::Queue => {
                 // The run that was in the queue has ended since.
@@ -266,7 +273,7 @@ impl Service {
                     return Err(refusal);
                 }
                 self.queue_run(key, through).await?;
-                Ok(configuration)
+                Ok(ExportConfiguration { requested_through: Some(through), ..requested })
             }
         }
     }
@@ -343,27 +350,36 @@ impl Service {
         }
     }
 
-    /// Tests a new access key before anything of it is stored. `None`: the configuration isn't `current` any more.
-    async fn try_out(
-        &self,
-        current: &ExportConfiguration,
-        destination: &Destination,
-        access_key_id: AccessKeyId,
-        secret: &SecretAccessKey,
-    ) -> Result<Option<TestedAccessKey>, ApiError> {
-        let secret = self.secrets.seal(&current.key, secret).await?;
+    /// Tests what `update` would make of the connection, before anything of it is stored. `None`: the configuration isn't
+    /// `current` any more.
+    async fn try_out(&self, current: &ExportConfiguration, update: &Update) -> Result<Option<PassedTest>, ApiError> {
+        let (destination, identity, refusal): (_, _, fn(ConnectionError) -> ApiError) = match update {
+            Update::Nothing | Update::Plain(_) => return Ok(None),
+            Update::Connection { destination, role_arn, .. } => {
+                let identity = role_arn.clone().map_or(CandidateIdentity::Kept, CandidateIdentity::Role);
+                (destination, identity, ApiError::NewConnectionRefused)
+            }
+            Update::AccessKey { destination, access_key_id, secret, .. } => {
+                let sealed_secret = self.secrets.seal(&current.key, secret).await?;
+                let identity = CandidateIdentity::AccessKey { access_key_id: access_key_id.clone(), sealed_secret };
+                (destination, identity, ApiError::NewAccessKeyRefused)
+            }
+        };
         let candidate = Candidate {
             key: current.key.clone(),
             version: current.version,
             destination: destination.clone(),
-            access_key_id: access_key_id.clone(),
-            sealed_secret: secret.clone(),
+            identity,
         };
+        let Some(would_be) = candidate.clone().applied_to(current.clone()) else { return Ok(None) };
         match self.verifier.try_out(candidate).await? {
-            Some(VerifierResponse::Success { checked_at, user_arn }) => {
-                Ok(Some(TestedAccessKey { access_key_id, secret, tested_at: checked_at, user_arn }))
-            }
-            Some(VerifierResponse::Failed { error, .. }) => Err(ApiError::NewAccessKeyRefused(error)),
+            Some(VerifierResponse::Success { checked_at, user_arn }) => Ok(Some(PassedTest {
+                destination: would_be.destination,
+                authentication: would_be.authentication,
+                at: checked_at,
+                user_arn,
+            })),
+            Some(VerifierResponse::Failed { error, .. }) => Err(refusal(error)),
             None => Ok(None),
         }
     }
@@ -431,6 +447,75 @@ impl Service {
     fn new_key(&self, caller: &Caller) -> ConfigurationKey {
         ConfigurationKey { tenant_id: caller.tenant.clone(), configuration_id: (self.new_id)() }
     }
+}
+
+/// On which terms an update is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UpdateTerms {
+    /// The version that it was made for; `None`: any.
+    pub version: Option<u64>,
+    /// Whether another destination or role replaces a connection that works without being tested first.
+    pub force: bool,
+}
+
+/// A connection test that succeeded before what it tested was stored.
+struct PassedTest {
+    destination: Destination,
+    authentication: Authentication,
+    at: Timestamp,
+    /// The owner of the access key, if there is one.
+    user_arn: Option<UserArn>,
+}
+
+impl PassedTest {
+    /// Returns whether it tested what `update` would make of `current`. The secret is the same throughout a request.
+    fn is_of(&self, current: &ExportConfiguration, update: &Update) -> bool {
+        match update {
+            Update::Nothing | Update::Plain(_) => false,
+            Update::Connection { destination, role_arn, .. } => {
+                let is_same = match role_arn {
+                    None => self.authentication == current.authentication,
+                    Some(arn) => {
+                        matches!(&self.authentication, Authentication::AssumedRole { role_arn } if role_arn == arn)
+                    }
+                };
+                is_same && self.destination == *destination
+            }
+            Update::AccessKey { destination, access_key_id: id, .. } => {
+                let is_same = matches!(&self.authentication,
+                    Authentication::AccessKey { access_key_id, .. } if access_key_id == id);
+                is_same && self.destination == *destination
+            }
+        }
+    }
+}
+
+/// The configuration after the update. `None`: nothing changes.
+fn apply(
+    current: &ExportConfiguration,
+    update: Update,
+    passed: Option<&PassedTest>,
+    edit: Edit<'_>,
+) -> Option<ExportConfiguration> {
+    let changed = match update {
+        Update::Nothing => return None,
+        Update::Plain(settings) => return Some(current.with_settings(settings, edit)),
+        Update::Connection { settings, destination, role_arn } => {
+            let identity = role_arn.map_or(NewIdentity::Kept, NewIdentity::Role);
+            current.with_connection(settings, destination, identity, edit)
+        }
+        Update::AccessKey { settings, destination, .. } => {
+            // Without a test, a new key replaces nothing.
+            let PassedTest { authentication, at, user_arn, .. } = passed?;
+            let Authentication::AccessKey { access_key_id, secret } = authentication.clone() else { return None };
+            let key = TestedAccessKey { access_key_id, secret, tested_at: *at, user_arn: user_arn.clone() };
+            current.with_connection(settings, destination, NewIdentity::AccessKey(key), edit)
+        }
+    };
+    Some(match passed {
+        Some(passed) => changed.having_passed(passed.at, passed.user_arn.clone()),
+        None => changed,
+    })
 }
 
 /// What is no id can't be there either.

@@ -123,6 +123,7 @@ mod tests {
         },
         connection::{ConnectionErrorCode, ConnectionStatus},
         tenant::TenantId,
+        verification::CandidateIdentity,
     };
     use export::ports::ErrorKind;
     use serde_json::json;
@@ -179,8 +180,10 @@ mod tests {
                 kms_key_arn: None,
                 expected_bucket_owner: None,
             },
-            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
-            sealed_secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
+            identity: CandidateIdentity::AccessKey {
+                access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+                sealed_secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
+            },
         };
         let expected = json!({"candidate": {"tenantId": "acme", "configurationId": ID, "version": 7,
             "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "sealedSecret": "c2VhbGVk", "destination": {

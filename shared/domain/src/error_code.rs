@@ -59,7 +59,7 @@ impl Place {
             Self::Connection => {
                 "What a connection test or an export found at the customer's side: `connectionError.code` of an export \
                  configuration, `connectionChecks[].code`, and `extensions.connectionError.code` of a GraphQL error \
-                 `NEW_ACCESS_KEY_REFUSED`."
+                 `NEW_ACCESS_KEY_REFUSED` or `NEW_CONNECTION_REFUSED`."
             }
         }
     }
@@ -152,6 +152,11 @@ error_codes! {
     NewAccessKeyRefused = "NEW_ACCESS_KEY_REFUSED", [GraphQl],
         "The connection test with the new access key failed, so the old one was kept and nothing was changed.",
         "Do what extensions.connectionError says, which has a code of its own, and send the update again.";
+    NewConnectionRefused = "NEW_CONNECTION_REFUSED", [GraphQl],
+        "The connection test with another role, bucket, path, region, KMS key or bucket owner failed, so the connection that \
+         works was kept and nothing was changed.",
+        "Do what extensions.connectionError says, which has a code of its own, and send the update again; with `force`, it is \
+         stored although the test fails.";
     CursorInvalid = "CURSOR_INVALID", [GraphQl],
         "The cursor is none that this list answered.",
         "Send an endCursor of the same list unchanged, or begin without `after`.";

@@ -1,13 +1,13 @@
 //! What the verifier function is asked and what it answers.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     configuration::{
         Authentication, ConfigurationKey, Destination, ExportConfiguration,
         access_key::{AccessKeyId, SealedSecret},
-        arn::UserArn,
+        arn::{RoleArn, UserArn},
     },
     connection::{Connection, ConnectionError, ConnectionStatus},
     time::Timestamp,
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum VerifierRequest {
-    /// A new access key, before anything of it is stored. The outcome isn't stored either.
+    /// Another role, access key or destination, before anything of it is stored. The outcome isn't stored either.
     Candidate { candidate: Box<Candidate> },
     /// A configuration as it is stored. The outcome is stored with it.
     Stored(ConfigurationKey),
@@ -25,17 +25,84 @@ pub enum VerifierRequest {
 
 /// What a configuration would become.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "CandidateFields", into = "CandidateFields")]
 pub struct Candidate {
-    #[serde(flatten)]
     pub key: ConfigurationKey,
     /// The version that it would replace.
     pub version: u64,
     pub destination: Destination,
-    pub access_key_id: AccessKeyId,
-    /// Under the service's key, for this configuration alone.
-    #[serde(serialize_with = "write_sealed", deserialize_with = "read_sealed")]
-    pub sealed_secret: SealedSecret,
+    pub identity: CandidateIdentity,
+}
+
+/// The role or access key of a [`Candidate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CandidateIdentity {
+    /// The one that is stored.
+    Kept,
+    Role(RoleArn),
+    AccessKey {
+        access_key_id: AccessKeyId,
+        /// Under the service's key, for this configuration alone.
+        sealed_secret: SealedSecret,
+    },
+}
+
+/// A candidate in an invocation. An access key has the fields that it had before there were other candidates, so that a new
+/// verifier understands an older API during a deployment; an older verifier refuses candidates without one, and the API
+/// answers `TRY_AGAIN`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CandidateFields {
+    #[serde(flatten)]
+    key: ConfigurationKey,
+    version: u64,
+    destination: Destination,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role_arn: Option<RoleArn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<AccessKeyId>,
+    /// Base 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed_secret: Option<String>,
+}
+
+/// A candidate that has a part of an access key, or a role beside one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a candidate has a roleArn, an accessKeyId with its sealedSecret in base 64, or neither")]
+pub struct InvalidCandidate;
+
+impl From<Candidate> for CandidateFields {
+    fn from(candidate: Candidate) -> Self {
+        let Candidate { key, version, destination, identity } = candidate;
+        let fields = Self { key, version, destination, role_arn: None, access_key_id: None, sealed_secret: None };
+        match identity {
+            CandidateIdentity::Kept => fields,
+            CandidateIdentity::Role(role_arn) => Self { role_arn: Some(role_arn), ..fields },
+            CandidateIdentity::AccessKey { access_key_id, sealed_secret } => Self {
+                access_key_id: Some(access_key_id),
+                sealed_secret: Some(BASE64.encode(sealed_secret.ciphertext())),
+                ..fields
+            },
+        }
+    }
+}
+
+impl TryFrom<CandidateFields> for Candidate {
+    type Error = InvalidCandidate;
+
+    fn try_from(fields: CandidateFields) -> Result<Self, Self::Error> {
+        let CandidateFields { key, version, destination, role_arn, access_key_id, sealed_secret } = fields;
+        let identity = match (role_arn, access_key_id, sealed_secret) {
+            (None, None, None) => CandidateIdentity::Kept,
+            (Some(role_arn), None, None) => CandidateIdentity::Role(role_arn),
+            (None, Some(access_key_id), Some(text)) => {
+                let ciphertext = BASE64.decode(text).map_err(|_| InvalidCandidate)?;
+                CandidateIdentity::AccessKey { access_key_id, sealed_secret: SealedSecret::from_ciphertext(ciphertext) }
+            }
+            _ => return Err(InvalidCandidate),
+        };
+        Ok(Self { key, version, destination, identity })
+    }
 }
 
 impl Candidate {
@@ -44,24 +111,25 @@ impl Candidate {
     #[must_use]
     pub fn applied_to(self, stored: ExportConfiguration) -> Option<ExportConfiguration> {
         let is_same_region = stored.destination.region == self.destination.region;
-        (stored.key == self.key && stored.version == self.version).then(|| ExportConfiguration {
+        if stored.key != self.key || stored.version != self.version {
+            return None;
+        }
+        let (authentication, user_arn) = match self.identity {
+            CandidateIdentity::Kept => (stored.authentication, stored.user_arn),
+            CandidateIdentity::Role(role_arn) => (Authentication::AssumedRole { role_arn }, None),
+            CandidateIdentity::AccessKey { access_key_id, sealed_secret } => {
+                (Authentication::AccessKey { access_key_id, secret: sealed_secret }, None)
+            }
+        };
+        Some(ExportConfiguration {
             version: self.version.saturating_add(1),
             connection: if is_same_region { stored.connection } else { Connection::Pending },
             destination: self.destination,
-            authentication: Authentication::AccessKey { access_key_id: self.access_key_id, secret: self.sealed_secret },
-            user_arn: None,
+            authentication,
+            user_arn,
             ..stored
         })
     }
-}
-
-fn write_sealed<S: Serializer>(sealed: &SealedSecret, serializer: S) -> Result<S::Ok, S::Error> {
-    BASE64.encode(sealed.ciphertext()).serialize(serializer)
-}
-
-fn read_sealed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SealedSecret, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    BASE64.decode(text).map(SealedSecret::from_ciphertext).map_err(|_| D::Error::custom("not base 64"))
 }
 
 /// The outcome of a connection test, as the verifier sends it.
@@ -197,9 +265,15 @@ mod tests {
             key: stored.key,
             version: stored.version,
             destination: Destination { bucket_path: None, ..stored.destination },
-            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
-            sealed_secret: SealedSecret::from_ciphertext(vec![0xff, 0, 1]),
+            identity: CandidateIdentity::AccessKey {
+                access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+                sealed_secret: SealedSecret::from_ciphertext(vec![0xff, 0, 1]),
+            },
         }
+    }
+
+    fn other_role() -> RoleArn {
+        RoleArn::parse("arn:aws:iam::222222222222:role/other").unwrap()
     }
 
     #[test]
@@ -214,6 +288,43 @@ mod tests {
         assert_eq!(text["candidate"]["sealedSecret"], "/wAB");
         assert_eq!((&text["candidate"]["tenantId"], &text["candidate"]["version"]), (&json!("acme"), &json!(7)));
         assert_eq!(serde_json::from_value::<VerifierRequest>(text).unwrap(), request);
+    }
+
+    #[test]
+    fn candidates_of_each_kind_are_read_back_and_no_others() {
+        for (identity, names) in [
+            (CandidateIdentity::Kept, &[][..]),
+            (CandidateIdentity::Role(other_role()), &["roleArn"]),
+            (candidate().identity, &["accessKeyId", "sealedSecret"]),
+        ] {
+            let request = VerifierRequest::Candidate { candidate: Box::new(Candidate { identity, ..candidate() }) };
+            let text = serde_json::to_value(&request).unwrap();
+            for name in ["roleArn", "accessKeyId", "sealedSecret"] {
+                assert_eq!(text["candidate"].get(name).is_some(), names.contains(&name), "{name}");
+            }
+            assert_eq!(serde_json::from_value::<VerifierRequest>(text).unwrap(), request);
+        }
+        let good = serde_json::to_value(VerifierRequest::Candidate { candidate: Box::new(candidate()) }).unwrap();
+        for (name, value) in [
+            ("sealedSecret", json!(null)),
+            ("accessKeyId", json!(null)),
+            ("sealedSecret", json!("not base 64")),
+            ("roleArn", json!(other_role())),
+        ] {
+            let mut bad = good.clone();
+            bad["candidate"][name] = value;
+            assert!(serde_json::from_value::<VerifierRequest>(bad).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_without_an_access_key_keeps_the_stored_identity_or_takes_the_role() {
+        let kept = Candidate { identity: CandidateIdentity::Kept, ..candidate() }.applied_to(with_role()).unwrap();
+        assert_eq!((kept.authentication, kept.user_arn), (with_role().authentication, with_role().user_arn));
+        assert_eq!(kept.destination.bucket_path, None);
+        let role = CandidateIdentity::Role(other_role());
+        let switched = Candidate { identity: role, ..candidate() }.applied_to(with_role()).unwrap();
+        assert_eq!(switched.authentication, Authentication::AssumedRole { role_arn: other_role() });
     }
 
     #[test]

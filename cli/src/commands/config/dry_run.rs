@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::file::{Field, Value};
+use super::{
+    file::{Field, Value},
+    update::FORCE,
+};
 use crate::{
     failure::Failure,
     output::{self, OutputArguments, OutputFormat},
@@ -27,11 +30,15 @@ fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: Outp
         let shown = match data.get(field.name()) {
             Some(Value::Text(text)) => printable(text.expose()),
             Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Flag(flag)) => flag.to_string(),
             Some(Value::Null) => "(none from now on)".to_owned(),
             None if field == Field::SecretAccessKey && has_secret => "(given, not shown)".to_owned(),
             None => continue,
         };
         lines.push(format!("  {:width$}  {shown}", field.name()));
+    }
+    if let Some(Value::Flag(true)) = data.get(FORCE) {
+        lines.push("  It is stored even if the connection test fails.".to_owned());
     }
     lines.join("\n")
 }

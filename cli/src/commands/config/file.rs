@@ -137,6 +137,7 @@ pub enum Value {
     Null,
     Text(Secret),
     Number(u64),
+    Flag(bool),
 }
 
 impl Serialize for Value {
@@ -145,6 +146,7 @@ impl Serialize for Value {
             Self::Null => serializer.serialize_none(),
             Self::Text(text) => text.serialize(serializer),
             Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
         }
     }
 }

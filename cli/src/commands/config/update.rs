@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use domain::configuration::ConfigurationId;
@@ -14,6 +14,7 @@ use crate::{
     api::{Diagnosis, Operation},
     failure::Failure,
     model::{Configuration, all_configuration_fields},
+    secret::Secret,
     service::{Service, ServiceArguments},
 };
 
@@ -39,18 +40,22 @@ pub const ASSUMED_ROLE: Operation = Operation {
     ),
 };
 
+/// The input field of an update that is stored even if its connection test fails.
+pub const FORCE: &str = "force";
+
 /// Change an export configuration
 ///
 /// What the JSON file leaves out stays as it is, and null takes an optional field away. With roleArn the export uses a
-/// role from now on, with accessKeyId an access key. A new access key is tested before it replaces the old one; after any
-/// other change of destination or role the connection is tested at once.
+/// role from now on, with accessKeyId an access key. Another bucket, path, region, KMS key, owner or role is tested before it
+/// replaces a connection that works, and a new access key always: unless the test succeeds, nothing is changed. Where the
+/// connection does not work, a change is stored and then tested, so that it can be repaired in steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   echo '{"interval": "EVERY_12_HOURS"}' | audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b -
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json --expect-version 3
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b new-key.json --secret-file secret
 
-The exit code is 7 if a new access key can't write to the bucket (nothing was changed then), and 9 if somebody else changed the configuration meanwhile."#)]
+The exit code is 7 if the connection test failed (the message says whether anything was changed), and 9 if somebody else changed the configuration meanwhile."#)]
 pub struct UpdateArguments {
     /// The configuration's id
     #[arg(value_name = "ID", value_parser = parse_id)]
@@ -67,6 +72,12 @@ pub struct UpdateArguments {
     /// Change it only if this is its version, as `config get` showed it; so is `version` in the file
     #[arg(long, value_name = "VERSION")]
     expect_version: Option<u64>,
+
+    /// Change it even if the connection test fails and the export works as it is
+    ///
+    /// For a bucket or role whose permissions are not there yet. A new access key is tested first all the same.
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     secret: SecretArguments,
@@ -90,7 +101,7 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         let kind = kind.unwrap_or(Kind::AssumedRole);
         file.check(kind, Purpose::Update).map_err(at)?;
         let mut data = file.data(kind, Purpose::Update);
-        data.insert("id", Value::Text(crate::secret::Secret::new(arguments.id.to_string().into())));
+        arguments.complete(&mut data);
         return dry_run::print(operation(kind).field, data, &arguments.service.output);
     }
     let service = Service::connect(&arguments.service)?;
@@ -99,12 +110,32 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         other => complete_from_current(arguments, &service, &mut file, other)?,
     };
     let mut data = file.data(kind, Purpose::Update);
-    data.insert("id", Value::Text(crate::secret::Secret::new(arguments.id.to_string().into())));
+    arguments.complete(&mut data);
     let answer = service.ask(operation(kind), &json!({ "data": data }))?;
-    service.output.print(&answer, |style| {
-        let configuration: Configuration = answer.parse()?;
-        Ok(render::updated(&configuration, style))
-    })
+    let configuration: Configuration = answer.parse()?;
+    service.output.print(&answer, |style| Ok(render::updated(&configuration, style)))?;
+    match failed_test(&configuration) {
+        None => Ok(()),
+        Some(code) => Err(Failure::ConnectionFailed(format!("{code}; the change is stored"))),
+    }
+}
+
+impl UpdateArguments {
+    /// Adds what is not in the file.
+    fn complete(&self, data: &mut BTreeMap<&'static str, Value>) {
+        data.insert("id", Value::Text(Secret::new(self.id.to_string().into())));
+        if self.force {
+            data.insert(FORCE, Value::Flag(true));
+        }
+    }
+}
+
+/// The code of the test that followed the change, if it failed. One of before says nothing of the change.
+fn failed_test(configuration: &Configuration) -> Option<&str> {
+    let error = configuration.connection_error.as_ref()?;
+    // All times of the service have one form, and sort like their texts.
+    let is_of_change = configuration.connection_checked_at.as_deref()? >= &*configuration.updated_at;
+    is_of_change.then_some(&*error.code)
 }
 
 /// Looks at the configuration as it is: to change the right kind, and to ask for the secret of a new access key.
@@ -133,5 +164,29 @@ pub fn operation(kind: Kind) -> &'static Operation {
     match kind {
         Kind::AccessKey => &ACCESS_KEY,
         Kind::AssumedRole => &ASSUMED_ROLE,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::model::tests::configuration_json;
+
+    #[test]
+    fn a_failed_test_of_this_change_is_a_failure() {
+        let tested = |error: serde_json::Value, checked_at: &str| {
+            let mut json = configuration_json();
+            json["connectionError"] = error;
+            json["connectionCheckedAt"] = json!(checked_at);
+            json["updatedAt"] = json!("2026-11-22T12:00:00.000Z");
+            let configuration: Configuration = serde_json::from_value(json).unwrap();
+            failed_test(&configuration).map(ToOwned::to_owned)
+        };
+        let error = json!({ "code": "WRITE_DENIED", "message": "Allow it." });
+        assert_eq!(tested(error.clone(), "2026-11-22T12:00:01.000Z").as_deref(), Some("WRITE_DENIED"));
+        // The description of what fails since yesterday was changed.
+        assert_eq!(tested(error, "2026-11-21T12:00:00.000Z"), None);
+        assert_eq!(tested(json!(null), "2026-11-22T12:00:01.000Z"), None);
     }
 }

@@ -47,6 +47,11 @@ pub enum ApiError {
              change."
     )]
     NewAccessKeyRefused(ConnectionError),
+    #[error(
+        "The connection test of the change failed, so nothing was changed and the export goes on as it was: see \
+             extensions.connectionError for what to change, or send the update with force."
+    )]
+    NewConnectionRefused(ConnectionError),
     #[error("The cursor is not one of this list. Give one that an earlier page answered, or none for the first page.")]
     CursorInvalid,
     #[error("{}", exhausted(*.allowance, *.retry_after_seconds))]
@@ -90,6 +95,7 @@ impl ApiError {
             Self::ConfigurationDisabled => ErrorCode::ConfigurationDisabled,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::NewAccessKeyRefused(_) => ErrorCode::NewAccessKeyRefused,
+            Self::NewConnectionRefused(_) => ErrorCode::NewConnectionRefused,
             Self::CursorInvalid => ErrorCode::CursorInvalid,
             Self::AllowanceExhausted { allowance, .. } => match allowance {
                 Allowance::ConnectionTests => ErrorCode::TooManyTests,
@@ -106,7 +112,9 @@ impl ApiError {
         match self {
             Self::InvalidInput(fields) => Some(("fields", fields.iter().map(describe_field).collect())),
             Self::Conflict { current_version } => Some(("currentVersion", json!(current_version))),
-            Self::NewAccessKeyRefused(error) => Some(("connectionError", json!(error))),
+            Self::NewAccessKeyRefused(error) | Self::NewConnectionRefused(error) => {
+                Some(("connectionError", json!(error)))
+            }
             Self::AllowanceExhausted { retry_after_seconds, .. } => {
                 Some(("retryAfterSeconds", json!(retry_after_seconds)))
             }

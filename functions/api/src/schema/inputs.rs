@@ -7,6 +7,7 @@ use domain::configuration::{
 };
 
 use super::types::ExportInterval;
+use crate::service::UpdateTerms;
 
 /// An export that uses an access key of an IAM user in the customer's account.
 #[derive(InputObject)]
@@ -63,6 +64,9 @@ pub struct UpdateS3AccessKeyExportConfigurationInput {
     pub id: ID,
     /// The version that the change was made for: if it isn't the current one, nothing is changed (`CONFLICT`).
     pub version: Option<u64>,
+    /// Stores another role, bucket, path, region, KMS key or bucket owner even where its test would fail and the stored
+    /// connection works. A new access key is tested first in any case.
+    pub force: Option<bool>,
     interval: MaybeUndefined<ExportInterval>,
     /// The name of a general purpose bucket; no ARN, no access point.
     bucket_name: MaybeUndefined<String>,
@@ -88,6 +92,9 @@ pub struct UpdateS3AssumedRoleExportConfigurationInput {
     pub id: ID,
     /// The version that the change was made for: if it isn't the current one, nothing is changed (`CONFLICT`).
     pub version: Option<u64>,
+    /// Stores another role, bucket, path, region, KMS key or bucket owner even where its test would fail and the stored
+    /// connection works. A new access key is tested first in any case.
+    pub force: Option<bool>,
     interval: MaybeUndefined<ExportInterval>,
     /// The name of a general purpose bucket; no ARN, no access point.
     bucket_name: MaybeUndefined<String>,
@@ -130,6 +137,10 @@ settings!(CreateS3AssumedRoleExportConfigurationInput);
 macro_rules! update {
     ($input:ty) => {
         impl $input {
+            pub fn terms(&self) -> UpdateTerms {
+                UpdateTerms { version: self.version, force: self.force.unwrap_or_default() }
+            }
+
             pub fn update(&self) -> RawUpdate<'_> {
                 RawUpdate {
                     interval: match self.interval {

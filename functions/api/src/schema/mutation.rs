@@ -42,9 +42,10 @@ impl Mutation {
         Ok(Some(service.create_with_role(caller, author, &data.settings(), &data.role_arn).await?.into()))
     }
 
-    /// Changes what is given; what is left out stays. Another bucket, path, region, KMS key or bucket owner is tested at
-    /// once. A new access key, by its id and secret or by its secret alone, is tested before it replaces the old one: unless
-    /// that succeeds, nothing is changed (`NEW_ACCESS_KEY_REFUSED`). An export that used a role uses the access key from
+    /// Changes what is given; what is left out stays. Another bucket, path, region, KMS key or bucket owner is tested before
+    /// it replaces a connection that works: unless that succeeds, nothing is changed (`NEW_CONNECTION_REFUSED`). With `force`,
+    /// or where the connection does not work, it is stored and then tested. A new access key, by its id and secret or by its
+    /// secret alone, is always tested first (`NEW_ACCESS_KEY_REFUSED`). An export that used a role uses the access key from
     /// now on.
     async fn update_s3_access_key_export_configuration(
         &self,
@@ -53,11 +54,13 @@ impl Mutation {
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         let change = (&data.update(), &data.identity());
-        Ok(Some(service.update(caller, author, &data.id, data.version, change).await?.into()))
+        Ok(Some(service.update(caller, author, &data.id, data.terms(), change).await?.into()))
     }
 
     /// Changes what is given; what is left out stays. Another role, bucket, path, region, KMS key or bucket owner is tested
-    /// at once, and a test that fails undoes nothing. An export that used an access key uses the role from now on.
+    /// before it replaces a connection that works: unless that succeeds, nothing is changed (`NEW_CONNECTION_REFUSED`). With
+    /// `force`, or where the connection does not work, it is stored and then tested, and a test that fails undoes nothing. An
+    /// export that used an access key uses the role from now on.
     async fn update_s3_assumed_role_export_configuration(
         &self,
         context: &Context<'_>,
@@ -65,7 +68,7 @@ impl Mutation {
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         let change = (&data.update(), &data.identity());
-        Ok(Some(service.update(caller, author, &data.id, data.version, change).await?.into()))
+        Ok(Some(service.update(caller, author, &data.id, data.terms(), change).await?.into()))
     }
 
     /// Tests the connection: writes a marker object to the bucket, and, with a role, sees that nobody else can make us

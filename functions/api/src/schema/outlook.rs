@@ -34,6 +34,13 @@ impl ExportOutlook {
         Ok(service.next_export_at(&self.0).map(DateTime))
     }
 
+    /// Through when a run exports that was requested and has not ended. Null: no requested run is in the queue, and one that
+    /// was has either brought `exportedThrough` to its time or failed.
+    async fn requested_run_through(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
+        let (service, _) = context::of(context)?;
+        Ok(service.requested_run_through(&self.0).map(DateTime))
+    }
+
     /// What was received and is not in the bucket yet. The backlogs of all configurations are counted together, at most 6
     /// times a minute; a count that is at most 10 seconds old is answered again. Null with the error `TOO_MANY_COUNTS`:
     /// no more counts are possible within this minute, and none of them includes this configuration.

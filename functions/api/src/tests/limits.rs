@@ -118,6 +118,31 @@ async fn ten_requests_in_one_document_send_one_message() {
 }
 
 #[tokio::test]
+async fn a_request_names_through_when_its_run_exports() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    let ask = async |operation: &str, field: &str| {
+        let document = format!("{operation} {{ {field}(id: \"{id}\") {{ requestedRunThrough }} }}");
+        let answer = world.ask(&document, Value::Null).await;
+        answer["data"][field]["requestedRunThrough"].clone()
+    };
+    let run = async || ask("mutation", "runExportConfiguration").await;
+    let get = async || ask("query", "getExportConfiguration").await;
+    assert_eq!(get().await, Value::Null);
+    assert_eq!(run().await, "2026-11-22T11:40:00.000Z");
+    assert_eq!(get().await, "2026-11-22T11:40:00.000Z");
+    world.wait(MINUTE);
+    assert_eq!(run().await, "2026-11-22T11:41:00.000Z", "the same message, and more of it");
+    assert_eq!(get().await, "2026-11-22T11:41:00.000Z");
+    // It is not in the queue for ever.
+    world.wait(RUN_REQUEST_LIFETIME);
+    assert_eq!(get().await, Value::Null);
+    assert_eq!(run().await, "2026-11-22T11:56:00.000Z");
+    world.end_requested_run(&id);
+    assert_eq!(get().await, Value::Null);
+}
+
+#[tokio::test]
 async fn a_pending_run_exports_for_later_requests_too() {
     let world = World::new();
     let id = new_export(&world).await;

@@ -61,14 +61,70 @@ async fn what_is_left_out_stays_and_null_clears() {
     assert_eq!(world.invocations(), 2);
 }
 
+const OTHER_ROLE: &str = "arn:aws:iam::222222222222:role/other";
+
 #[tokio::test]
-async fn another_place_or_role_is_tested_once_it_is_stored() {
+async fn another_place_or_role_is_tested_before_it_replaces_what_works() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    for (number, (data, name)) in (2_usize..).zip([
+        (json!({"id": id, "bucketName": "other"}), "destination"),
+        (json!({"id": id, "bucketPath": null}), "destination"),
+        (json!({"id": id, "kmsKeyArn": null}), "destination"),
+        (json!({"id": id, "expectedBucketOwner": null}), "destination"),
+        (json!({"id": id, "roleArn": OTHER_ROLE}), "roleArn"),
+    ]) {
+        let (before, changes) = (world.dump(), world.changes());
+        let without_counts = |dump: String| dump.split("\"tests#").next().unwrap().to_owned();
+        world.set_verifier(Verifier::Fails);
+        let answer = update_role(&world, data.clone()).await;
+        assert_eq!(code(&answer), "NEW_CONNECTION_REFUSED", "{data}");
+        let error = &answer["errors"][0]["extensions"]["connectionError"];
+        assert_eq!(*error, json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."}));
+        world.set_verifier(Verifier::Crashes);
+        assert_eq!(code(&update_role(&world, data.clone()).await), "TRY_AGAIN");
+        assert_eq!(without_counts(world.dump()), without_counts(before), "nothing was changed");
+        assert_eq!(world.changes(), changes);
+
+        world.set_verifier(Verifier::Succeeds);
+        let answer = update_role(&world, data).await;
+        assert_eq!(configuration(&answer)["version"], number);
+        assert_eq!(configuration(&answer)["connectionStatus"], "SUCCESS");
+        let candidates = world.candidates();
+        let [.., candidate] = candidates.as_slice() else { unreachable!() };
+        assert!(candidate.get(name).is_some() && candidate.get("accessKeyId").is_none(), "{candidate}");
+        world.wait(Duration::from_mins(1));
+    }
+    assert_eq!(world.candidates().len(), 10, "one test for each refusal and for each success");
+}
+
+#[tokio::test]
+async fn another_place_of_an_access_key_is_tested_with_the_key_that_stays() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    world.set_verifier(Verifier::Fails);
+    let data = json!({"id": id, "bucketName": "other"});
+    assert_eq!(code(&update_key(&world, data.clone()).await), "NEW_CONNECTION_REFUSED");
+    world.set_verifier(Verifier::Succeeds);
+    assert_eq!(configuration(&update_key(&world, data).await)["connectionStatus"], "SUCCESS");
+    let candidates = world.candidates();
+    assert!(candidates.iter().all(|candidate| candidate.get("sealedSecret").is_none()), "{candidates:?}");
+    assert_eq!(world.plaintexts(), [SECRET], "no secret is sealed again");
+}
+
+#[tokio::test]
+async fn a_forced_change_and_one_of_what_does_not_work_are_tested_once_they_are_stored() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     for (verifier, data, status) in [
+        // It is PENDING.
         (Verifier::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
-        (Verifier::Fails, json!({"id": id, "bucketName": "another"}), "FAILED"),
-        (Verifier::Crashes, json!({"id": id, "roleArn": "arn:aws:iam::222222222222:role/other"}), "PENDING"),
+        (Verifier::Fails, json!({"id": id, "bucketName": "another", "force": true}), "FAILED"),
+        // A repair in two steps, of which the first alone mends nothing.
+        (Verifier::Fails, json!({"id": id, "roleArn": OTHER_ROLE}), "FAILED"),
+        (Verifier::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
+        (Verifier::Crashes, json!({"id": id, "bucketName": "another", "force": true}), "PENDING"),
     ] {
         world.set_verifier(verifier);
         let answer = update_role(&world, data).await;
@@ -76,9 +132,30 @@ async fn another_place_or_role_is_tested_once_it_is_stored() {
         let stored = call(&world, "acme", "getExportConfiguration", &id).await;
         assert_eq!(configuration(&stored)["connectionStatus"], status);
     }
+    assert!(world.candidates().is_empty());
     assert_eq!(world.attribute(&id, "connectionError"), None);
     assert_eq!(world.attribute(&id, "connectionCheckedAt"), None);
-    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("4".to_owned())));
+    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("6".to_owned())));
+}
+
+#[tokio::test]
+async fn a_new_key_is_tested_first_even_if_it_is_forced() {
+    let world = World::new();
+    let id = id(&create_with_key(&world, with_key()).await);
+    world.set_verifier(Verifier::Fails);
+    let data = json!({"id": id, "secretAccessKey": "y".repeat(40), "force": true});
+    assert_eq!(code(&update_key(&world, data).await), "NEW_ACCESS_KEY_REFUSED");
+    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("1".to_owned())));
+}
+
+#[tokio::test]
+async fn a_place_is_tested_once_although_another_change_came_between() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    world.interfere(1);
+    let answer = update_role(&world, json!({"id": id, "bucketName": "other"})).await;
+    assert_eq!((&configuration(&answer)["version"], world.candidates().len()), (&json!(3), 1));
 }
 
 #[tokio::test]
@@ -138,7 +215,6 @@ async fn the_secret_stays_if_it_is_left_out() {
         update_key(&world, json!({"id": id, "bucketName": "other", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"})).await;
     assert_eq!(configuration(&answer)["version"], 2);
     assert_eq!(world.attribute(&id, "sealedSecret"), secret);
-    assert!(world.candidates().is_empty());
 
     let answer = update_key(&world, json!({"id": id, "accessKeyId": OTHER_KEY})).await;
     assert_eq!(code(&answer), "INVALID_INPUT");
@@ -167,7 +243,7 @@ async fn the_other_kind_is_taken_with_its_whole_identity() {
     let answer = configuration(&answer);
     assert_eq!((&answer["type"], &answer["version"]), (&json!("S3_ACCESS_KEY"), &json!(3)));
     assert_eq!(world.attribute(&id, "roleArn"), None);
-    assert_eq!(world.candidates().len(), 1);
+    assert_eq!(world.candidates().len(), 2);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use domain::{
     },
     connection::ConnectionErrorCode,
     time::Timestamp,
-    verification::Candidate,
+    verification::{Candidate, CandidateIdentity},
 };
 use export::ports::{
     Connected, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId,
@@ -174,20 +174,21 @@ async fn a_region_that_answered_before_leaves_the_status_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_access_key_for_a_region_that_never_answered_is_refused() {
-    let verifier = verifier(Connection::Pending, Duration::ZERO);
-    let stored = with_role();
-    let candidate = Candidate {
-        key: stored.key,
-        version: stored.version,
-        destination: stored.destination,
+async fn a_candidate_for_a_region_that_never_answered_is_refused_and_not_stored() {
+    let access_key = CandidateIdentity::AccessKey {
         access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
         sealed_secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
     };
-    let request = VerifierRequest::Candidate { candidate: Box::new(candidate) };
-    let response = verifier.handle(request).await.unwrap().unwrap();
-    assert_eq!(code(&Connection::from(response)), ConnectionErrorCode::EndpointUnreachable);
-    assert_eq!(verifier.configurations.stored.lock().unwrap().len(), 0);
+    for identity in [access_key, CandidateIdentity::Kept] {
+        let verifier = verifier(Connection::Pending, Duration::ZERO);
+        let stored = with_role();
+        let candidate =
+            Candidate { key: stored.key, version: stored.version, destination: stored.destination, identity };
+        let request = VerifierRequest::Candidate { candidate: Box::new(candidate) };
+        let response = verifier.handle(request).await.unwrap().unwrap();
+        assert_eq!(code(&Connection::from(response)), ConnectionErrorCode::EndpointUnreachable);
+        assert_eq!(verifier.configurations.stored.lock().unwrap().len(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

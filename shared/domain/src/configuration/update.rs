@@ -64,7 +64,8 @@ pub enum Update {
     Nothing,
     /// What the last test said is as true as before.
     Plain(PlainSettings),
-    /// Another destination or another role: nothing is known of the connection until it is tested.
+    /// Another destination or another role: nothing is known of the connection until it is tested, which comes first where
+    /// the stored connection works.
     Connection {
         settings: PlainSettings,
         destination: Destination,
@@ -274,6 +275,17 @@ impl ExportConfiguration {
             }
         };
         Self { destination, authentication, user_arn, connection, ..self.with_settings(settings, edit) }
+    }
+
+    /// The configuration, after a test of its connection that succeeded before it was stored.
+    #[must_use]
+    pub fn having_passed(self, tested_at: Timestamp, user_arn: Option<UserArn>) -> Self {
+        // A role is no user's.
+        let user_arn = match self.authentication {
+            Authentication::AssumedRole { .. } => None,
+            Authentication::AccessKey { .. } => user_arn.or(self.user_arn),
+        };
+        Self { connection: Connection::Success { checked_at: tested_at }, user_arn, ..self }
     }
 
     #[must_use]
@@ -490,6 +502,10 @@ mod tests {
         let moved = before.with_connection(settings.clone(), destination.clone(), NewIdentity::Kept, edit);
         assert!(!moved.connects_like(&before) && moved.connection == Connection::Pending);
         assert_eq!(moved.user_arn, before.user_arn, "the key is still the same user's");
+
+        let passed = moved.having_passed(edit.at, None);
+        assert_eq!(passed.connection, Connection::Success { checked_at: edit.at });
+        assert_eq!(passed.user_arn, before.user_arn);
 
         let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/other").unwrap();
         let identity = NewIdentity::Role(role_arn);
