@@ -23,6 +23,8 @@ pub struct Configuration {
     pub exported_through: Option<Text>,
     pub last_export: Option<Text>,
     pub next_export_at: Option<Text>,
+    /// Asked for by `config run` alone.
+    pub requested_run_through: Option<Text>,
     pub consecutive_failures: u64,
     pub start_from: Text,
     pub external_id: Text,

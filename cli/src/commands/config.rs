@@ -8,7 +8,7 @@ mod dry_run;
 mod enable;
 pub mod file;
 pub mod get;
-mod jobs;
+pub mod jobs;
 mod list;
 pub mod policies;
 pub mod render;
@@ -139,6 +139,7 @@ mod tests {
             delete::OPERATION,
             test::OPERATION,
             run::OPERATION,
+            run::PROGRESS,
             jobs::OPERATION,
             tasks::OPERATION,
             digest::OPERATION,
@@ -146,6 +147,7 @@ mod tests {
             crate::commands::setup::IDENTITY,
             verify::service::KEYS,
             verify::service::EXPORTED_THROUGH,
+            verify::service::DIGEST,
         ];
         let of_kinds = [create::operation, update::operation]
             .into_iter()

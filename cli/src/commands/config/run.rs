@@ -8,24 +8,39 @@ use std::{
 };
 
 use clap::Args;
-use domain::configuration::ConfigurationId;
+use domain::{configuration::ConfigurationId, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{get, jobs, parse_id, render, tasks, test};
+use super::{jobs, parse_id, render, tasks, test};
 use crate::{
     api::{Answer, Operation},
     failure::Failure,
     model::{Configuration, Job, Task, all_configuration_fields},
     output::{Style, Tone},
     service::{Service, ServiceArguments},
+    text::Text,
 };
 
 pub const OPERATION: Operation = Operation {
     what: "to export now",
     field: "runExportConfiguration",
-    document: concat!("mutation($id: ID!) { runExportConfiguration(id: $id) { ", all_configuration_fields!(), " } }"),
+    document: concat!(
+        "mutation($id: ID!) { runExportConfiguration(id: $id) { ",
+        all_configuration_fields!(),
+        " requestedRunThrough } }"
+    ),
+};
+
+pub const PROGRESS: Operation = Operation {
+    what: "to get the export configuration",
+    field: "getExportConfiguration",
+    document: concat!(
+        "query($id: ID!) { getExportConfiguration(id: $id) { ",
+        all_configuration_fields!(),
+        " requestedRunThrough } }"
+    ),
 };
 
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -53,8 +68,9 @@ pub struct RunArguments {
     #[arg(value_name = "ID", value_parser = parse_id)]
     id: ConfigurationId,
 
-    /// Wait until the export has ended, and show what arrived
+    /// Wait until this export has ended, and show what arrived
     ///
+    /// Exports of the schedule and of other people don't end the waiting, unless they export what this one was asked for.
     /// The exit code is 7 if the bucket can't be written to, and 12 if the export has not ended in time.
     #[arg(long)]
     wait: bool,
@@ -84,18 +100,18 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         let answer = service.ask(&OPERATION, &variables)?;
         return service.output.print(&answer, |_| Ok(render::running(&answer.parse()?)));
     }
-    let before = Before {
-        configuration: service.ask(&get::OPERATION, &variables)?.parse()?,
-        jobs: ask_jobs(&service, arguments.id)?,
+    let jobs = ask_jobs(&service, arguments.id)?;
+    let asked: Answer = service.ask(&OPERATION, &variables)?;
+    let request = Request::new(&asked.parse()?, jobs)?;
+    let (answer, configuration, jobs) = match wait(&service, arguments, &request)? {
+        (Progress::Failed, answer, configuration, jobs) => {
+            service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
+            return Err(failure(&configuration, &jobs));
+        }
+        (_, answer, configuration, jobs) => (answer, configuration, jobs),
     };
-    service.ask(&OPERATION, &variables)?;
-    let (answer, configuration, jobs) = wait(&service, arguments, &before)?;
-    if has_failed(&before.configuration, &configuration) {
-        service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
-        return Err(failure(&configuration, &jobs));
-    }
     service.output.print(&answer, |style| {
-        let Some(job) = before.choose(&jobs) else { return Ok(nothing_new(&configuration, style)) };
+        let Some(job) = request.choose(&jobs) else { return Ok(nothing_new(&configuration, style)) };
         let tasks: Vec<Task> = service.ask(&tasks::OPERATION, &json!({ "id": job.id.to_string() }))?.parse()?;
         let mut text = exported(&configuration, job, tasks.first(), style);
         if let Some(task) = tasks.first() {
@@ -110,12 +126,12 @@ fn ask_jobs(service: &Service, id: ConfigurationId) -> Result<Vec<Job>, Failure>
     service.ask(&jobs::OPERATION, &json!({ "id": id.to_string() }))?.parse()
 }
 
-/// Asks until the export has ended or failed.
+/// Asks until the requested run has ended.
 fn wait(
     service: &Service,
     arguments: &RunArguments,
-    before: &Before,
-) -> Result<(Answer, Configuration, Vec<Job>), Failure> {
+    request: &Request,
+) -> Result<(Progress, Answer, Configuration, Vec<Job>), Failure> {
     let spinner = Spinner::new();
     let variables = json!({ "id": arguments.id.to_string() });
     let deadline = Instant::now() + arguments.timeout;
@@ -125,21 +141,28 @@ fn wait(
     loop {
         service.wait(pause.min(deadline.saturating_duration_since(Instant::now())));
         pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        let asked = service.ask(&get::OPERATION, &variables).and_then(|answer| {
+        let asked = service.ask(&PROGRESS, &variables).and_then(|answer| {
             let configuration: Configuration = answer.parse()?;
-            // After the configuration: a run that has told its end has stored its job.
+            // After the configuration: a run that has stored its end has stored its job.
             Ok((answer, configuration, ask_jobs(service, arguments.id)?))
         });
         match asked {
             Ok((answer, configuration, jobs)) => {
                 failures = 0;
-                let is_failure = has_failed(&before.configuration, &configuration);
-                // That it failed is told a moment before why it did.
-                let is_told = configuration.connection_error.is_some() || was_failure;
-                if (is_failure && is_told) || has_ended(&before.configuration, &configuration, &jobs) {
-                    return Ok((answer, configuration, jobs));
+                let progress = request.progress(&configuration)?;
+                // That a run failed is stored a moment before why it did.
+                let is_explained = configuration.connection_error.is_some() || was_failure;
+                match progress {
+                    Progress::Disabled => {
+                        return Err(Failure::Unfinished(
+                            "the export was disabled meanwhile, so nothing is exported; enable it first".to_owned(),
+                        ));
+                    }
+                    Progress::Done => return Ok((progress, answer, configuration, jobs)),
+                    Progress::Failed if is_explained => return Ok((progress, answer, configuration, jobs)),
+                    Progress::Failed | Progress::Waiting => {}
                 }
-                was_failure = is_failure;
+                was_failure = progress == Progress::Failed;
                 spinner.show(&jobs);
             }
             Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
@@ -152,7 +175,7 @@ fn wait(
         }
         if Instant::now() >= deadline {
             return Err(Failure::Unfinished(format!(
-                "the export has not ended within {} s; it goes on without us\n  To see what becomes of it: audit-export config jobs {}",
+                "the export has not ended within {} s; it goes on without us\n  To follow its progress: audit-export config jobs {}",
                 arguments.timeout.as_secs(),
                 arguments.id
             )));
@@ -160,36 +183,79 @@ fn wait(
     }
 }
 
-/// How things were before the export was asked for.
-struct Before {
-    configuration: Configuration,
+/// How far a requested run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    /// Everything is exported that was asked for.
+    Done,
+    Failed,
+    /// The configuration was disabled, which ends the request.
+    Disabled,
+}
+
+/// A run that was requested, told apart from those of the schedule and of other people.
+struct Request {
+    /// Through when it exports. Whatever is exported through then was exported by it, or by a run that did its work.
+    through: Timestamp,
+    /// How the configuration was when the run was requested.
+    failures: u64,
+    checked_at: Option<String>,
+    /// The jobs that were there before.
     jobs: Vec<Job>,
 }
 
-impl Before {
-    /// Of the jobs that have been done since, the newest that wrote a file, or else the newest.
+impl Request {
+    fn new(asked: &Configuration, jobs: Vec<Job>) -> Result<Self, Failure> {
+        let through = asked
+            .requested_run_through
+            .as_ref()
+            .ok_or_else(|| Failure::Unavailable("it names no requested run".to_owned()))?;
+        Ok(Self {
+            through: time(through)?,
+            failures: asked.consecutive_failures,
+            checked_at: asked.connection_checked_at.as_ref().map(ToString::to_string),
+            jobs,
+        })
+    }
+
+    /// While the request is in the queue, neither a success nor a failure of another run ends the waiting. The service
+    /// clears it when its run ends; where another run took its work over, that one's outcome is its own.
+    fn progress(&self, now: &Configuration) -> Result<Progress, Failure> {
+        let start = time(&now.start_from)?;
+        let done = now.exported_through.as_ref().map(time).transpose()?.map_or(start, |through| through.max(start));
+        if done >= self.through {
+            return Ok(Progress::Done);
+        }
+        let queued = now.requested_run_through.as_ref().map(time).transpose()?;
+        if queued.is_some_and(|queued| queued >= self.through) {
+            return Ok(Progress::Waiting);
+        }
+        if !now.enabled {
+            return Ok(Progress::Disabled);
+        }
+        let checked_at = now.connection_checked_at.as_ref().map(ToString::to_string);
+        let was_refused = &*now.connection_status == "FAILED" && checked_at != self.checked_at;
+        let has_failed = was_refused || now.consecutive_failures > self.failures;
+        Ok(if has_failed { Progress::Failed } else { Progress::Waiting })
+    }
+
+    /// Of the jobs that were done since and begin before the requested time, the newest that wrote a file, or else the
+    /// newest.
     fn choose<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
         let was_done = |job: &Job| self.jobs.iter().any(|known| known.id == job.id && is_done(known));
-        let new = || jobs.iter().filter(|job| is_done(job) && !was_done(job));
+        let is_of_it = |job: &Job| time(&job.start_timestamp).is_ok_and(|start| start < self.through);
+        let new = || jobs.iter().filter(|job| is_done(job) && !was_done(job) && is_of_it(job));
         new().find(|job| job.objects > 0).or_else(|| new().next())
     }
 }
 
+fn time(text: &Text) -> Result<Timestamp, Failure> {
+    Timestamp::parse(text).map_err(|error| Failure::Unavailable(format!("it answered a malformed time: {error}")))
+}
+
 fn is_done(job: &Job) -> bool {
     &*job.status == "SUCCEEDED"
-}
-
-/// Whether a run has failed since.
-fn has_failed(before: &Configuration, now: &Configuration) -> bool {
-    let was_refused = &*now.connection_status == "FAILED" && now.connection_checked_at != before.connection_checked_at;
-    was_refused || now.consecutive_failures > before.consecutive_failures
-}
-
-/// Whether a run has ended well since. Through which time an export goes that is asked for, the API doesn't tell; but each
-/// run tells its end, also one that found nothing left to do.
-fn has_ended(before: &Configuration, now: &Configuration, jobs: &[Job]) -> bool {
-    let is_at_work = jobs.first().is_some_and(|job| matches!(&*job.status, "PENDING" | "RUNNING"));
-    now.last_export.is_some() && now.last_export != before.last_export && !is_at_work
 }
 
 fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
@@ -300,49 +366,76 @@ mod tests {
         .unwrap()
     }
 
-    #[test]
-    fn a_run_has_ended_once_it_says_so_and_nothing_of_it_is_left() {
-        let before = configuration(&[("lastExport", json!(EARLIER))]);
-        let after = configuration(&[("lastExport", json!(LATER))]);
-        assert!(!has_ended(&before, &before, &[job(1, "SUCCEEDED", 1)]));
-        assert!(!has_ended(&before, &after, &[job(2, "RUNNING", 1), job(1, "SUCCEEDED", 1)]));
-        assert!(!has_ended(&before, &after, &[job(2, "PENDING", 1), job(1, "SUCCEEDED", 1)]));
-        assert!(has_ended(&before, &after, &[job(2, "SUCCEEDED", 1), job(1, "SUCCEEDED", 1)]));
-        // It found nothing to do.
-        assert!(has_ended(&before, &after, &[]));
-        let never = configuration(&[("lastExport", Value::Null)]);
-        assert!(has_ended(&never, &after, &[]) && !has_ended(&never, &never, &[]));
+    const THROUGH: &str = "2026-11-22T08:40:00.000Z";
+
+    fn request(changes: &[(&str, Value)], jobs: Vec<Job>) -> Request {
+        let mut changes = changes.to_vec();
+        changes.push(("requestedRunThrough", json!(THROUGH)));
+        Request::new(&configuration(&changes), jobs).unwrap()
     }
 
     #[test]
-    fn only_what_failed_since_is_a_failure() {
+    fn a_run_is_done_once_what_was_asked_for_is_exported() {
+        let request = request(&[], vec![]);
+        let progress = |changes: &[(&str, Value)]| request.progress(&configuration(changes)).unwrap();
+        let queued = ("requestedRunThrough", json!(THROUGH));
+        assert_eq!(progress(&[queued.clone()]), Progress::Waiting);
+        // An export of the schedule ended meanwhile, and ours is still in the queue.
+        let other = [("lastExport", json!(LATER)), ("exportedThrough", json!("2026-11-22T08:00:00.000Z"))];
+        assert_eq!(progress(&[other.as_slice(), &[queued]].concat()), Progress::Waiting);
+        // Ours is at work in another run, or in windows that follow.
+        assert_eq!(progress(&other), Progress::Waiting);
+        assert_eq!(progress(&[("exportedThrough", json!(THROUGH))]), Progress::Done);
+        assert_eq!(progress(&[("exportedThrough", json!(LATER))]), Progress::Done, "another run went beyond it");
+        let fresh = [("exportedThrough", Value::Null), ("startFrom", json!("2026-11-22T08:50:00.000Z"))];
+        assert_eq!(progress(&fresh), Progress::Done, "nothing is to be exported yet");
+        assert_eq!(progress(&[("enabled", json!(false))]), Progress::Disabled);
+        let bad = configuration(&[("exportedThrough", json!("soon"))]);
+        assert_eq!(request.progress(&bad).unwrap_err().exit_code(), 1);
+        assert!(Request::new(&configuration(&[]), vec![]).is_err(), "the service named no run");
+    }
+
+    #[test]
+    fn only_a_failure_of_the_requested_run_counts() {
         let failed = |failures: u64, checked_at: &str| {
-            configuration(&[
+            vec![
                 ("connectionStatus", json!("FAILED")),
                 ("connectionError", json!({ "code": "WRITE_DENIED", "message": "Allow it." })),
                 ("connectionCheckedAt", json!(checked_at)),
                 ("consecutiveFailures", json!(failures)),
-            ])
+            ]
         };
-        assert!(!has_failed(&failed(3, EARLIER), &failed(3, EARLIER)));
-        assert!(has_failed(&failed(3, EARLIER), &failed(4, EARLIER)));
-        assert!(has_failed(&failed(3, EARLIER), &failed(3, LATER)));
-        assert_eq!(failure(&failed(1, LATER), &[]).exit_code(), 7);
+        let request = request(&failed(3, EARLIER), vec![]);
+        let progress = |changes: Vec<(&str, Value)>| request.progress(&configuration(&changes)).unwrap();
+        assert_eq!(progress(failed(3, EARLIER)), Progress::Waiting);
+        assert_eq!(progress(failed(4, EARLIER)), Progress::Failed);
+        assert_eq!(progress(failed(3, LATER)), Progress::Failed);
+        // Another run failed while ours is in the queue.
+        let queued = |through: &str| ("requestedRunThrough", json!(through));
+        assert_eq!(progress([failed(4, LATER), vec![queued(THROUGH)]].concat()), Progress::Waiting);
+        assert_eq!(
+            progress([failed(4, LATER), vec![queued(LATER)]].concat()),
+            Progress::Waiting,
+            "somebody asked again"
+        );
+        assert_eq!(failure(&configuration(&failed(1, LATER)), &[]).exit_code(), 7);
         let ours = configuration(&[("consecutiveFailures", json!(1))]);
-        assert!(has_failed(&configuration(&[]), &ours));
         assert_eq!(failure(&ours, &[job(1, "FAILED", 0)]).exit_code(), 1);
     }
 
     #[test]
     fn the_newest_new_job_with_a_file_is_shown() {
-        let before =
-            Before { configuration: configuration(&[]), jobs: vec![job(2, "FAILED", 1), job(1, "SUCCEEDED", 1)] };
+        let before = request(&[], vec![job(2, "FAILED", 1), job(1, "SUCCEEDED", 1)]);
         let chosen = |jobs: &[Job]| before.choose(jobs).map(|job| job.id.rsplit('.').next().unwrap().to_owned());
         let old = job(1, "SUCCEEDED", 1);
         assert_eq!(chosen(&[job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
         assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
         assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 0), old.clone()]).as_deref(), Some("3"));
         assert_eq!(chosen(&[job(2, "FAILED", 1), old]), None);
+        // What begins where ours ends is another run's.
+        let mut later = job(4, "SUCCEEDED", 1);
+        later.start_timestamp = serde_json::from_value(json!(THROUGH)).unwrap();
+        assert_eq!(chosen(&[later]), None);
     }
 
     #[test]
