@@ -84,6 +84,12 @@ pub enum Failure {
 
     #[error("the export is broken: {0}")]
     Broken(&'static str),
+
+    #[error(
+        "the copy is older than the service's newest export: what is here is complete and unchanged\n  Fetch the copy again, \
+         and verify it; if that one ends at the same time, the newest digests were removed from the bucket."
+    )]
+    Outdated,
 }
 
 impl Failure {
@@ -108,6 +114,7 @@ impl Failure {
             Self::UpgradeRequired { .. } => 10,
             Self::NotConfirmed(_) => 11,
             Self::Unfinished(_) => 12,
+            Self::Outdated => 13,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }

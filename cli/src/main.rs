@@ -42,7 +42,8 @@ Exit codes:
   9  somebody else changed the export configuration meanwhile: look at it, then repeat the change
  10  this version is too old for the service
  11  not confirmed, so nothing was done
- 12  not finished: what was begun goes on, or is taken up again by the same command";
+ 12  not finished: what was begun goes on, or is taken up again by the same command
+ 13  the copy that was verified is older than the service's newest export, and nothing else is wrong with it";
 
 /// Export the audit log into your own S3 bucket: set it up, see what becomes of it, and verify what was exported
 ///

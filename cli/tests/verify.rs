@@ -335,9 +335,13 @@ fn a_bucket_that_can_not_be_read() {
     assert_eq!(code(&no_region), 2, "{}", stderr(&no_region));
     let no_credentials = verify_bucket(&copy, &endpoint, &CREDENTIALS[2..], &[]);
     assert_eq!(code(&no_credentials), 4, "{}", stderr(&no_credentials));
+    let words = "error: access to the bucket was refused: no AWS credentials were found: set AWS_ACCESS_KEY_ID";
+    assert!(stderr(&no_credentials).starts_with(words), "{}", stderr(&no_credentials));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable = verify_bucket(&copy, &format!("http://{nobody}"), &CREDENTIALS, &[]);
     assert_eq!(code(&unreachable), 1, "{}", stderr(&unreachable));
+    let words = "no connection to S3; check the network, the region and AWS_ENDPOINT_URL (Connection refused";
+    assert!(stderr(&unreachable).contains(words), "{}", stderr(&unreachable));
     for (status, expected) in [("403 Forbidden", 4), ("400 Bad Request", 5)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -351,6 +355,7 @@ fn a_bucket_that_can_not_be_read() {
         });
         let refused = verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]);
         assert_eq!(code(&refused), expected, "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("S3 answered with HTTP status 40"), "{}", stderr(&refused));
     }
 }
 
@@ -363,8 +368,40 @@ fn the_place_is_found_whatever_the_way_to_it() {
     assert_eq!(code(&dotted.unwrap()), 0);
 }
 
-/// Answers the API's two questions with these bodies, and a connection of its own for each.
+/// Where a digest lies, and its SHA-256.
+type Located = (String, String, String);
+
+/// Answers the API's questions with these bodies, and a connection of its own for each. No job is listed.
 fn serve_api(status: &'static str, keys: String, configuration: String) -> String {
+    serve_jobs(status, keys, configuration, Vec::new())
+}
+
+fn jobs_answer(count: usize) -> String {
+    let job = |sequence: usize| {
+        serde_json::json!({"id": format!("{CONFIGURATION}.{sequence}"), "exportConfigurationId": CONFIGURATION,
+            "startTimestamp": END, "endTimestamp": END, "startedAt": END, "endedAt": END, "attempts": 1,
+            "status": if sequence == count { "RUNNING" } else { "SUCCEEDED" }, "failureReason": null, "objects": 0,
+            "events": 0, "bytes": 0, "gap": null, "gaps": []})
+    };
+    let jobs: Vec<_> = if count == 0 { Vec::new() } else { (0..=count).rev().map(job).collect() };
+    serde_json::json!({"data": {"getAllExportJobs": jobs}}).to_string()
+}
+
+fn digest_answer((bucket, key, sha256): &Located) -> String {
+    serde_json::json!({"data": {"getExportDigest": {"bucketName": bucket, "objectKey": key, "sha256": sha256}}})
+        .to_string()
+}
+
+/// The digests of an export as the service locates them, in their order.
+fn located(export: &Export) -> Vec<Located> {
+    let prefix = export.place().replace("s3://acme-audit/", "");
+    let digest = |name: &String| {
+        ("acme-audit".to_owned(), format!("{prefix}/{name}"), support::sha256(&export.files[name]).to_string())
+    };
+    export.digests.iter().map(digest).collect()
+}
+
+fn serve_jobs(status: &'static str, keys: String, configuration: String, digests: Vec<Located>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/stage/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -382,7 +419,17 @@ fn serve_api(status: &'static str, keys: String, configuration: String) -> Strin
                 && head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer token"));
             let asks_for_keys = question.contains("exportSigningKeys { fingerprint publicKey }");
             assert!(asks_for_keys || question.contains(CONFIGURATION), "{question}");
-            let body = if asks_for_keys { &keys } else { &configuration };
+            let question: serde_json::Value = serde_json::from_str(&question).unwrap();
+            let body = match question["query"].as_str().unwrap() {
+                query if query.contains("exportSigningKeys") => keys.clone(),
+                query if query.contains("getAllExportJobs") => jobs_answer(digests.len()),
+                query if query.contains("getExportDigest") => {
+                    let id = question["variables"]["id"].as_str().unwrap();
+                    let sequence: usize = id.rsplit_once('.').unwrap().1.parse().unwrap();
+                    digests.get(sequence).map_or_else(|| error_answer("NOT_FOUND"), digest_answer)
+                }
+                _ => configuration.clone(),
+            };
             let status = if is_right { status } else { "400 Bad Request" };
             let head = format!(
                 "HTTP/1.1 {status}\r\nLocation: /\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -435,7 +482,8 @@ fn the_keys_and_the_end_of_the_service() {
     // A tail that was cut off shows by itself, unless something else is expected.
     let url = serve_api("200 OK", keys, through_answer(LATER));
     let cut = verify_with(&copy, &url, &[]);
-    assert!(code(&cut) == 6 && stderr(&cut).contains("TRUNCATED_CHAIN"), "{}{}", stdout(&cut), stderr(&cut));
+    assert!(code(&cut) == 13 && stderr(&cut).contains("Fetch the copy again"), "{}{}", stdout(&cut), stderr(&cut));
+    assert!(stdout(&cut).contains(&format!("OUTDATED: complete through {END}")), "{}", stdout(&cut));
     let expected = verify_with(&copy, &url, &["--expect-through", END]);
     assert_eq!(code(&expected), 0, "{}{}", stdout(&expected), stderr(&expected));
     // Keys of a file and of the service count alike.
@@ -444,6 +492,88 @@ fn the_keys_and_the_end_of_the_service() {
     assert!(code(&wrong) == 6 && stdout(&wrong).contains("WRONG_KEY"), "{}", stdout(&wrong));
     let both = verify_with(&copy, &url, &["--public-key", copy.directory.join("key.pem").to_str().unwrap()]);
     assert_eq!(code(&both), 0, "{}{}", stdout(&both), stderr(&both));
+}
+
+#[test]
+fn the_place_that_an_export_was_moved_away_from() {
+    let copy = Copy::new();
+    let keys = || keys_answer(&[&copy.signer]);
+    let mut digests = located(&copy.export);
+    // The newest digest is here: all that the service exported has to be.
+    let url = serve_jobs("200 OK", keys(), through_answer(END), digests.clone());
+    let here = verify_with(&copy, &url, &[]);
+    assert_eq!(code(&here), 0, "{}{}", stdout(&here), stderr(&here));
+    assert!(stdout(&here).contains(&format!("through {END}, by the service")), "{}", stdout(&here));
+    // It went on elsewhere.
+    for sequence in [5, 6] {
+        let key = format!("{CONFIGURATION}/_digests/{sequence:010}_20261122T080000000Z.json");
+        digests.push(("next-audit".to_owned(), key, "0".repeat(64)));
+    }
+    let url = serve_jobs("200 OK", keys(), through_answer(LATER), digests.clone());
+    for arguments in [&[][..], &["--place", &copy.export.place()]] {
+        let moved = verify_with(&copy, &url, arguments);
+        assert_eq!(code(&moved), 0, "{}{}", stdout(&moved), stderr(&moved));
+        let head = copy.export.head.as_ref().unwrap().sha256;
+        assert!(stdout(&moved).contains(&format!("digest {head}, by the service")), "{}", stdout(&moved));
+    }
+    // The end of the part that was here is missing.
+    for name in [&copy.export.digests[4], &copy.export.signature(4)] {
+        fs::remove_file(copy.folder().join(name)).unwrap();
+    }
+    let cut = verify_with(&copy, &url, &[]);
+    assert!(code(&cut) == 13 && stdout(&cut).contains("OUTDATED_COPY"), "{}{}", stdout(&cut), stderr(&cut));
+    // The service does not have them any more: nothing is expected, and that is said.
+    let url = serve_jobs("200 OK", keys(), through_answer(LATER), {
+        digests[4].0 = "gone-audit".to_owned();
+        digests[3] = ("gone".to_owned(), "gone".to_owned(), "0".repeat(64));
+        digests[2].0 = "gone-audit".to_owned();
+        digests[1].0 = "gone-audit".to_owned();
+        digests[0].0 = "gone-audit".to_owned();
+        digests
+    });
+    let unknown = verify_with(&copy, &url, &[]);
+    assert!(code(&unknown) == 0 && stderr(&unknown).contains("--expect-head"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn files_that_a_computer_made_are_named_and_are_no_break() {
+    let copy = Copy::new();
+    for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db"] {
+        copy.write(name, b"x");
+    }
+    let output = copy.verify(&["--require-proven"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        stdout(&output).contains("Made by a computer, no part of the export, not checked (3)\n  _digests/.DS_Store\n")
+    );
+    copy.write("date=2026-11-22/._x.ndjson.gz", b"x");
+    let output = copy.verify(&[]);
+    assert!(code(&output) == 6 && stdout(&output).contains("macOS"), "{}", stdout(&output));
+}
+
+#[test]
+fn the_set_that_is_proven_can_be_the_set_that_is_read() {
+    let copy = Copy::new();
+    let list = copy.directory.join("list");
+    let arguments = ["--proven-objects", list.to_str().unwrap()];
+    let pending = Export::object_name_at("2026-11-22T06:00:00Z");
+    copy.write(&pending, b"forged");
+    let output = copy.verify(&arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("; 1 file here is not proven\n"), "{}", stdout(&output));
+    let names = fs::read_to_string(&list).unwrap();
+    assert_eq!(names.lines().collect::<Vec<_>>(), copy.export.objects);
+    let output = copy.verify(&["--require-proven"]);
+    assert!(code(&output) == 6 && stderr(&output).contains("UNPROVEN_FILES"), "{}", stderr(&output));
+    // Of a broken export there is no list.
+    fs::remove_file(copy.folder().join(&copy.export.objects[0])).unwrap();
+    assert_eq!(code(&copy.verify(&arguments)), 6);
+    assert!(!list.exists());
+    // Whoever forges for the future is found.
+    let copy = Copy::new();
+    copy.write(&Export::object_name_at("2099-01-01T00:00:00Z"), b"forged");
+    let output = copy.verify(&[]);
+    assert!(code(&output) == 6 && stderr(&output).contains("EXTRA_OBJECT"), "{}", stderr(&output));
 }
 
 #[test]

@@ -26,6 +26,11 @@ const DIGEST_REMEDY: &str = "Keep the report and the files as they are; find out
 const NOT_WHOLE_REMEDY: &str = "Verify the places that the report names under Elsewhere as well, or leave \
     --require-whole out to verify the part that is here. If the export never went elsewhere, digests were removed.";
 
+const OUTDATED_REMEDY: &str = "Fetch the copy again, and verify it. If the new copy ends at the same time, the newest \
+    digests were removed: verify the bucket itself, and find out who could write to it.";
+const UNPROVEN_REMEDY: &str = "Files that were received after the newest digest are of an export that is under way: verify \
+    again when it has ended; those that are not covered are proven where their digests are. Until then, read the files that --proven-objects lists, not all that are there.";
+
 const EXAMPLES: &str = "\
 Examples:
   audit-export explain WRITE_DENIED
@@ -74,6 +79,8 @@ fn entries() -> Vec<Entry> {
         meaning: code.explanation(),
         remedy: match code {
             BreakCode::NotWhole => NOT_WHOLE_REMEDY,
+            BreakCode::OutdatedCopy => OUTDATED_REMEDY,
+            BreakCode::UnprovenFiles => UNPROVEN_REMEDY,
             BreakCode::MissingDigest
             | BreakCode::MissingSignature
             | BreakCode::AlteredDigest

@@ -1,12 +1,14 @@
 //! Whether an export is complete and unchanged: in the bucket itself, or in a copy on disk.
 
+mod aws_error;
 pub mod bucket;
 mod folder;
 pub mod service;
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
-    io::{self, IsTerminal, Read},
+    io::{self, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -16,8 +18,8 @@ use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Url;
 use verification::{
-    Archive, BreakCode, Circumstances, Expectation, MAX_CONCURRENCY, Options, Place, Progress, PublicKeys, ReadError,
-    Report, Verdict,
+    Archive, BreakCode, Circumstances, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Place, Progress,
+    PublicKeys, ReadError, Report, Verdict,
 };
 
 use self::{bucket::Bucket, folder::Folder, service::Service};
@@ -38,7 +40,7 @@ Examples:
   audit-export verify copy --public-key key.pem --deep --expect-through 2026-11-22T00:00:00Z --report report.txt
   audit-export verify 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --url https://example.com/production --token-file token
 
-The exit code is 0 only if the export is complete and 6 if it is broken; `audit-export --help` lists the others.";
+The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if only a newer export is missing in a copy; `audit-export --help` lists the others.";
 
 /// Verify that an export is complete and unchanged
 ///
@@ -75,8 +77,9 @@ pub struct VerifyArguments {
     /// same without trust in its answer.
     ///
     /// If the target or `--place` ends in a configuration's id, the digests also have to reach to that configuration's
-    /// `exportedThrough`, so that a tail that was cut off shows by itself. `--expect-through` or `--expect-head` replaces
-    /// that: give one for an older copy, or if the configuration was deleted.
+    /// `exportedThrough`, so that a tail that was cut off shows by itself; in a place that the export was moved away from,
+    /// to the newest digest that the service wrote there. A copy that ends earlier is `OUTDATED_COPY` (exit code 13).
+    /// `--expect-through` or `--expect-head` replaces that: give one for an older copy, or if the configuration was deleted.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
@@ -98,6 +101,19 @@ pub struct VerifyArguments {
     /// far an older part here once reached, before the export went elsewhere and came back, is then not proven.
     #[arg(long, conflicts_with = "since")]
     require_whole: bool,
+
+    /// Fail if there are files here that no digest proves: of an export that is under way, or of times whose digests are not
+    /// here
+    ///
+    /// Without it, the report counts them. Whoever reads all files of a folder or bucket reads these too.
+    #[arg(long)]
+    require_proven: bool,
+
+    /// Write the names of the proven objects to this file, one a line, relative to the export's path
+    ///
+    /// Read these, and exactly what was verified is read. The file is left out if the export is broken.
+    #[arg(long, value_name = "FILE")]
+    proven_objects: Option<PathBuf>,
 
     /// Look at no older digests than the one of this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
@@ -158,7 +174,11 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let report = runtime.block_on(verify(arguments, options, service.as_ref()))?;
+    let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
+    let report = runtime.block_on(verify(arguments, options, service.as_ref(), list.as_ref()))?;
+    if let Some(list) = list {
+        list.finish(report.verdict)?;
+    }
     let text = render(&report, arguments.output)?;
     if let Some(path) = &arguments.report {
         fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
@@ -166,6 +186,7 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     output::print_line(&text)?;
     match report.verdict {
         Verdict::Complete => Ok(()),
+        Verdict::Outdated => Err(Failure::Outdated),
         Verdict::Broken => Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str()))),
     }
 }
@@ -174,37 +195,47 @@ async fn verify(
     arguments: &VerifyArguments,
     mut options: Options,
     service: Option<&Service>,
+    list: Option<&ProvenObjects>,
 ) -> Result<Report, Failure> {
     if !arguments.target.starts_with(BUCKET_SCHEME) {
         let path = Path::new(&arguments.target);
         options.configuration_id = configuration_of(path);
+        options.is_copy = true;
         let folder = Folder::open(path)?;
-        ask(service, &mut options).await?;
-        return verify_archive(&folder, &options, arguments)
-            .await
-            .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() });
+        let unreadable = |error: ReadError| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() };
+        let place = match (&options.place, service) {
+            (None, Some(_)) => verification::inferred_place_of(&folder).await.map_err(unreadable)?,
+            (place, _) => place.clone(),
+        };
+        ask(service, &mut options, place.as_ref()).await?;
+        return verify_archive(&folder, &options, arguments, list).await.map_err(unreadable);
     }
     let place: Place =
         arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
     let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
+    // A replica, say, may be behind.
+    options.is_copy = options.place.as_ref().is_some_and(|original| *original != place);
     options.place.get_or_insert(place);
-    ask(service, &mut options).await?;
-    verify_archive(&bucket, &options, arguments).await.map_err(|error| match error {
+    let place = options.place.clone();
+    ask(service, &mut options, place.as_ref()).await?;
+    verify_archive(&bucket, &options, arguments, list).await.map_err(|error| match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
         ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
     })
 }
 
-/// Adds what the service knows to `options`, before anything is read: what is exported later can't be missed then.
-async fn ask(service: Option<&Service>, options: &mut Options) -> Result<(), Failure> {
+/// Adds what the service knows to `options`, before anything is verified: what is exported later can't be missed then. What
+/// `place` a copy names for itself decides only what is expected of it.
+async fn ask(service: Option<&Service>, options: &mut Options, place: Option<&Place>) -> Result<(), Failure> {
     let Some(service) = service else { return Ok(()) };
     service.add_keys(&mut options.keys).await?;
     let configuration_id = options.place.as_ref().map(Place::configuration_id).or(options.configuration_id);
     if let Some(configuration_id) = configuration_id
         && options.expectation == Expectation::default()
     {
-        options.expectation.through = service.exported_through(configuration_id).await?;
+        let place = place.filter(|place| place.configuration_id() == configuration_id);
+        options.expectation = service.expectation(configuration_id, place).await?;
     }
     Ok(())
 }
@@ -213,6 +244,7 @@ async fn verify_archive(
     archive: &impl Archive,
     options: &Options,
     arguments: &VerifyArguments,
+    list: Option<&ProvenObjects>,
 ) -> Result<Report, ReadError> {
     let circumstances = Circumstances {
         target: arguments.target.clone(),
@@ -220,7 +252,13 @@ async fn verify_archive(
         program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     let display = Display::new();
-    let report = verification::verify(archive, options, circumstances, &|progress| display.show(progress)).await;
+    let show = |progress: Progress<'_>| {
+        if let (Progress::ObjectProven { name }, Some(list)) = (progress, list) {
+            list.add(name);
+        }
+        display.show(progress);
+    };
+    let report = verification::verify(archive, options, circumstances, &show).await;
     display.bar.finish_and_clear();
     report
 }
@@ -239,7 +277,12 @@ fn options(arguments: &VerifyArguments) -> Result<Options, Failure> {
     options.concurrency = usize::try_from(arguments.concurrency).unwrap_or(1);
     options.since = arguments.since;
     options.whole_required = arguments.require_whole;
-    options.expectation = Expectation { through: arguments.expect_through, head: arguments.expect_head };
+    options.proven_required = arguments.require_proven;
+    options.expectation = Expectation {
+        through: arguments.expect_through,
+        head: arguments.expect_head,
+        source: ExpectationSource::Caller,
+    };
     Ok(options)
 }
 
@@ -264,6 +307,38 @@ fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
     }
 }
 
+/// The file that the names of proven objects are written to as they are proven. It is there only after a verification that
+/// found nothing wrong with them.
+struct ProvenObjects {
+    path: PathBuf,
+    file: RefCell<BufWriter<File>>,
+    /// The first error; nothing is written after it.
+    failure: RefCell<Option<io::Error>>,
+}
+
+impl ProvenObjects {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(Failure::file(path))?;
+        Ok(Self { path: path.to_owned(), file: RefCell::new(BufWriter::new(file)), failure: RefCell::default() })
+    }
+
+    fn add(&self, name: &str) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_none() {
+            *failure = writeln!(self.file.borrow_mut(), "{name}").err();
+        }
+    }
+
+    fn finish(self, verdict: Verdict) -> Result<(), Failure> {
+        let Self { path, file, failure } = self;
+        if verdict == Verdict::Broken {
+            return fs::remove_file(&path).map_err(Failure::file(path));
+        }
+        let written = failure.into_inner().map_or(Ok(()), Err).and_then(|()| file.into_inner().flush());
+        written.map_err(Failure::file(path))
+    }
+}
+
 /// How far it is, drawn on standard error and only where a person looks at it.
 struct Display {
     bar: ProgressBar,
@@ -276,7 +351,7 @@ impl Display {
         Self { bar: ProgressBar::with_draw_target(Some(0), target) }
     }
 
-    fn show(&self, progress: Progress) {
+    fn show(&self, progress: Progress<'_>) {
         match progress {
             Progress::DigestsListed { count } => self.begin(count, "{bar:30} {pos}/{len} digests (ready in {eta})"),
             Progress::DigestChecked => self.bar.inc(1),
@@ -287,7 +362,7 @@ impl Display {
                 );
             }
             Progress::BytesRead { count } => self.bar.inc(count),
-            Progress::ObjectChecked => {}
+            Progress::ObjectChecked | Progress::ObjectProven { .. } => {}
         }
     }
 

@@ -9,7 +9,9 @@ pub enum BreakCode {
     NoDigests,
     WrongPlace,
     TruncatedChain,
+    OutdatedCopy,
     NotWhole,
+    UnprovenFiles,
     MissingDigest,
     MissingSignature,
     AlteredDigest,
@@ -29,11 +31,13 @@ pub enum BreakCode {
 }
 
 impl BreakCode {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NoDigests,
         Self::WrongPlace,
         Self::TruncatedChain,
+        Self::OutdatedCopy,
         Self::NotWhole,
+        Self::UnprovenFiles,
         Self::MissingDigest,
         Self::MissingSignature,
         Self::AlteredDigest,
@@ -58,7 +62,9 @@ impl BreakCode {
             Self::NoDigests => "NO_DIGESTS",
             Self::WrongPlace => "WRONG_PLACE",
             Self::TruncatedChain => "TRUNCATED_CHAIN",
+            Self::OutdatedCopy => "OUTDATED_COPY",
             Self::NotWhole => "NOT_WHOLE",
+            Self::UnprovenFiles => "UNPROVEN_FILES",
             Self::MissingDigest => "MISSING_DIGEST",
             Self::MissingSignature => "MISSING_SIGNATURE",
             Self::AlteredDigest => "ALTERED_DIGEST",
@@ -85,6 +91,10 @@ impl BreakCode {
             Self::NoDigests => "There is no digest at all, so nothing can be proved.",
             Self::WrongPlace => "The digests tell of another bucket or path than the one that was looked at.",
             Self::TruncatedChain => "The newest digests are missing: the chain ends before what was expected of it.",
+            Self::OutdatedCopy => "The copy ends before the newest export that the service knows: it was made earlier.",
+            Self::UnprovenFiles => {
+                "Only proven files were required, but there are files here that no proven digest covers."
+            }
             Self::NotWhole => {
                 "The whole export was required, but digests or objects of it are elsewhere or were not looked at."
             }
@@ -112,7 +122,9 @@ impl BreakCode {
             Self::Reordered => {
                 "An object holds the bytes of another object, or a digest lists its objects out of order or overlapping."
             }
-            Self::ExtraObject => "A file lies inside of the verified period or among the digests that no digest names.",
+            Self::ExtraObject => {
+                "A file that no digest names lies inside of the verified period, among the digests, or in the future."
+            }
             Self::ContentMismatch => {
                 "An object has the right bytes, but its CRC-32, length or number of events is not what its digest says."
             }

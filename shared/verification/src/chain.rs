@@ -14,9 +14,10 @@ use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
     names::{self, DigestName},
+    objects,
     place::Place,
     report::{KeyUse, MAX_LISTED, Report},
-    verifier::{Options, Progress},
+    verifier::{MAX_CLOCK_SKEW, Options, Progress},
 };
 
 /// The most digests that are taken on: more than a century of an export every two hours. Each costs about 100 bytes.
@@ -113,7 +114,7 @@ struct Upper {
 pub(crate) struct Walk<'a, A: Archive + ?Sized> {
     archive: &'a A,
     options: &'a Options,
-    progress: &'a dyn Fn(Progress),
+    progress: &'a dyn Fn(Progress<'_>),
     report: &'a mut Report,
     place: Option<Place>,
     configuration_id: Option<ConfigurationId>,
@@ -129,7 +130,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     pub(crate) fn new(
         archive: &'a A,
         options: &'a Options,
-        progress: &'a dyn Fn(Progress),
+        progress: &'a dyn Fn(Progress<'_>),
         report: &'a mut Report,
     ) -> Self {
         Self {
@@ -156,8 +157,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             self.walk(&listed).await?;
         }
         for name in strangers {
-            let detail = "its name is neither a digest's nor a signature's".to_owned();
-            self.report.push(Break { code: BreakCode::ExtraObject, file: Some(name), sequence: None, detail });
+            let detail = "its name is neither a digest's nor a signature's";
+            objects::push_stranger(self.report, self.options, name, detail);
         }
         self.digests.reverse();
         self.report.tenant_id = self.tenant_id;
@@ -411,9 +412,13 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         let next = self.digests.first().and_then(|newest| newest.name.sequence.checked_add(1));
         let signatures = std::mem::take(&mut self.early_signatures);
         let candidates = signatures.iter().filter(|signature| Some(signature.name.sequence) == next).count();
+        let latest = self.report.circumstances.verified_at.saturating_add(MAX_CLOCK_SKEW);
         for EarlySignature { name, fits_name } in signatures {
             if Some(name.sequence) != next {
                 self.fail_at(BreakCode::MissingDigest, name, "only its signature is there");
+            } else if name.to > latest {
+                let detail = "only its signature is there, of a later time than this machine's clock";
+                self.fail_at(BreakCode::MissingDigest, name, detail);
             } else if !fits_name {
                 self.fail_at(BreakCode::BadSignature, name, "its name is not the one that this signature gives it");
             } else if candidates > 1 {
@@ -522,6 +527,23 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
 
 fn broken(code: BreakCode, name: DigestName, detail: impl Into<String>) -> Break {
     Break { code, file: Some(name.file()), sequence: Some(name.sequence), detail: detail.into() }
+}
+
+/// Returns the place that the newest digest names, before anything is proven. `None`: it names none, or there is no digest.
+///
+/// # Errors
+/// [`ReadError`] if files can't be read.
+pub async fn inferred_place_of<A: Archive + ?Sized>(archive: &A) -> Result<Option<Place>, ReadError> {
+    let mut newest = None;
+    let mut entries = archive.list(DIGEST_FOLDER);
+    while let Some(Entry { name, .. }) = entries.try_next().await? {
+        newest = DigestName::parse(&name).or(newest);
+    }
+    let Some(newest) = newest else { return Ok(None) };
+    Ok(match read_bounded(archive, &newest.file(), MAX_DIGEST_LENGTH).await? {
+        File::Read(bytes) => Digest::from_bytes(&bytes).ok().as_ref().and_then(inferred_place),
+        File::Missing | File::TooLong => None,
+    })
 }
 
 /// Where the files lie if nobody said so: where the newest digest's objects or, without any, the digest before it are.

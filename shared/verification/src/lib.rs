@@ -19,10 +19,11 @@ mod verifier;
 
 pub use archive::{Archive, Entry, ReadError};
 pub use breaks::{Break, BreakCode};
+pub use chain::inferred_place_of;
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
 pub use place::{InvalidPlace, Place};
 pub use report::{
-    Circumstances, DigestSummary, Elsewhere, Expectation, KeyUse, NamedFiles, ObjectSummary, Period, Report,
-    SequenceRange, Verdict,
+    Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,
+    Report, SequenceRange, Verdict,
 };
 pub use verifier::{MAX_CONCURRENCY, Options, Progress, verify};

@@ -61,6 +61,40 @@ impl DigestName {
     }
 }
 
+/// A file that a computer makes by itself in a folder that somebody looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SystemFile {
+    /// No reader of an export reads it.
+    Harmless,
+    /// Its name ends like an object's or a digest's, so that a reader of those reads it.
+    LooksExported,
+}
+
+impl SystemFile {
+    /// `None`: the name is not one that macOS or Windows is known to give.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        let name = name.rsplit('/').next()?;
+        // What macOS keeps of a file's attributes where the file system has no place for them.
+        let is_attributes = name.starts_with("._");
+        let is_known = is_attributes
+            || [".DS_Store", ".localized", "Icon\r"].contains(&name)
+            || ["thumbs.db", "desktop.ini", "ehthumbs.db"].contains(&name.to_ascii_lowercase().as_str());
+        let looks_exported = [".gz", ".json", SIGNATURE_SUFFIX].iter().any(|end| name.ends_with(end));
+        is_known.then_some(if looks_exported { Self::LooksExported } else { Self::Harmless })
+    }
+
+    /// What is wrong with it where it counts, and what to do.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Harmless => "it is a file that a computer made, no part of the export: delete it",
+            Self::LooksExported => {
+                "it has the name of a file that macOS makes beside another one, and readers of the export would read it: \
+                 delete it"
+            }
+        }
+    }
+}
+
 fn parse_compact_time(text: &str) -> Option<Timestamp> {
     if text.len() != COMPACT_TIME_LENGTH || !text.is_ascii() {
         return None;
@@ -73,12 +107,12 @@ fn parse_compact_time(text: &str) -> Option<Timestamp> {
         .then(|| Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}.{millisecond}Z")).ok())?
 }
 
-/// The first block that a data object holds by its name; `None` unless it is exactly what [`data_object_name`] makes.
-pub(crate) fn first_block_of(name: &str) -> Option<BlockId> {
+/// The first and the last block that a data object holds by its name; `None` unless it is exactly what [`data_object_name`] makes.
+pub(crate) fn blocks_of(name: &str) -> Option<(BlockId, BlockId)> {
     let (first, last) = name.rsplit('/').next()?.strip_suffix(".ndjson.gz")?.split_once('-')?;
     let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
     let (first, last) = (block(first)?, block(last)?);
-    (first <= last && data_object_name(first, last) == name).then_some(first)
+    (first <= last && data_object_name(first, last) == name).then_some((first, last))
 }
 
 /// Splits a data object's whole key into the export's prefix and the name that its blocks give it.
@@ -92,6 +126,22 @@ pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockI
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_the_computer_are_known_by_their_names() {
+        for name in
+            [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db", "desktop.ini", "a/._x", "Desktop.ini"]
+        {
+            assert_eq!(SystemFile::of(name), Some(SystemFile::Harmless), "{name}");
+        }
+        for name in ["date=2026-11-22/._a-b.ndjson.gz", "_digests/._0000000007.json", "_digests/._0000000007.json.sig"]
+        {
+            assert_eq!(SystemFile::of(name), Some(SystemFile::LooksExported), "{name}");
+        }
+        for name in ["", "x", "date=2026-11-22/a.ndjson.gz", ".hidden", ".DS_Store/x", "x.DS_Store"] {
+            assert_eq!(SystemFile::of(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn names_are_read_back_and_have_one_spelling() {
@@ -127,10 +177,10 @@ mod tests {
         assert!(names.is_sorted() && name < tagged);
         let block = BlockId::from_parts(name.to, 5);
         let object = data_object_name(block, block.next());
-        assert_eq!(first_block_of(&object), Some(block));
+        assert_eq!(blocks_of(&object), Some((block, block.next())));
         assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.clone())));
-        assert_eq!(first_block_of(&data_object_name(block.next(), block)), None);
-        assert_eq!(first_block_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
-        assert_eq!(first_block_of("date=2026-11-22/x.ndjson.gz"), None);
+        assert_eq!(blocks_of(&data_object_name(block.next(), block)), None);
+        assert_eq!(blocks_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
+        assert_eq!(blocks_of("date=2026-11-22/x.ndjson.gz"), None);
     }
 }

@@ -20,9 +20,9 @@ use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
     chain::{self, Before, Chain, ProvenDigest},
-    names,
+    names::{self, SystemFile},
     report::{MAX_LISTED, Report},
-    verifier::{Options, Progress},
+    verifier::{MAX_CLOCK_SKEW, Options, Progress},
 };
 
 /// The most files of one export that are taken on.
@@ -43,6 +43,7 @@ enum Step {
 /// What became of it.
 enum Outcome {
     Intact {
+        name: String,
         is_inflated: bool,
     },
     Broken(Break),
@@ -58,7 +59,7 @@ enum Outcome {
 pub(crate) async fn check<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
-    progress: &dyn Fn(Progress),
+    progress: &dyn Fn(Progress<'_>),
     chain: &Chain,
     report: &mut Report,
 ) -> Result<(), ReadError> {
@@ -72,7 +73,8 @@ pub(crate) async fn check<A: Archive + ?Sized>(
             .boxed_local();
         while let Some(outcome) = outcomes.try_next().await? {
             match outcome {
-                Outcome::Intact { is_inflated } => {
+                Outcome::Intact { name, is_inflated } => {
+                    progress(Progress::ObjectProven { name: &name });
                     report.objects.intact += 1;
                     report.objects.inflated += u64::from(is_inflated);
                 }
@@ -86,7 +88,7 @@ pub(crate) async fn check<A: Archive + ?Sized>(
                 Outcome::Elsewhere(object) => {
                     report.elsewhere.objects.add(format!("s3://{}/{}", object.bucket.as_str(), object.key));
                 }
-                Outcome::Unnamed(name) => sort_unnamed(report, &coverage, name),
+                Outcome::Unnamed(name) => classify_unnamed(report, options, &coverage, name),
             }
         }
     }
@@ -94,14 +96,32 @@ pub(crate) async fn check<A: Archive + ?Sized>(
 }
 
 /// Says of a file that no digest names what it is by its time.
-fn sort_unnamed(report: &mut Report, coverage: &Coverage, name: String) {
-    match names::first_block_of(&name).map(|block| coverage.of_block(block)) {
+fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage, name: String) {
+    let blocks = names::blocks_of(&name);
+    // No run can have received a later event: whoever wrote it wants it to pass for pending.
+    let latest = report.circumstances.verified_at.saturating_add(MAX_CLOCK_SKEW);
+    if blocks.is_some_and(|(_, last)| last.timestamp() > latest) {
+        let detail =
+            format!("its name is of a later time than this machine's clock, {}", report.circumstances.verified_at);
+        return report.push(extra(name, &detail));
+    }
+    match blocks.map(|(first, _)| coverage.of_block(first)) {
         Some(Covered::Later) => report.pending.add(name),
         Some(Covered::Unknown) => report.uncovered.add(name),
         Some(Covered::Proven) => {
             report.push(extra(name, "it was received inside of the verified period, but no digest names it"));
         }
-        None => report.push(extra(name, "its name is not one that an export gives")),
+        None => push_stranger(report, options, name, "its name is not one that an export gives"),
+    }
+}
+
+/// Reports a file whose name is none of an export's. In a copy, what a computer makes is no break, unless a reader of the
+/// export's files would read it.
+pub(crate) fn push_stranger(report: &mut Report, options: &Options, name: String, detail: &str) {
+    match SystemFile::of(&name) {
+        Some(SystemFile::Harmless) if options.is_copy => report.system_files.add(name),
+        Some(file) => report.push(extra(name, file.advice())),
+        None => report.push(extra(name, detail)),
     }
 }
 
@@ -234,7 +254,7 @@ impl Merge<'_> {
 async fn carry_out<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
-    progress: &dyn Fn(Progress),
+    progress: &dyn Fn(Progress<'_>),
     step: Step,
 ) -> Result<Outcome, ReadError> {
     Ok(match step {
@@ -262,7 +282,7 @@ fn broken(code: BreakCode, name: String, sequence: u64, detail: String) -> Break
 async fn check_object<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
-    progress: &dyn Fn(Progress),
+    progress: &dyn Fn(Progress<'_>),
     name: &str,
     object: &DigestObject,
     sequence: u64,
@@ -303,7 +323,7 @@ async fn check_object<A: Archive + ?Sized>(
     }
     Ok(match content.map(|content| content.compare(object)) {
         Some(Err(detail)) => Outcome::Broken(broken(BreakCode::ContentMismatch, name.to_owned(), sequence, detail)),
-        compared => Outcome::Intact { is_inflated: compared.is_some() },
+        compared => Outcome::Intact { name: name.to_owned(), is_inflated: compared.is_some() },
     })
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use domain::configuration::{ConfigurationId, bucket::BucketName};
 use serde::Serialize;
 
+use crate::names::DigestName;
+
 /// `s3://<bucket>/<bucketPath>/<configuration id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
@@ -40,6 +42,12 @@ impl Place {
     #[must_use]
     pub fn configuration_id(&self) -> ConfigurationId {
         self.configuration_id
+    }
+
+    /// Returns whether a digest of this bucket and key lies here.
+    #[must_use]
+    pub fn holds_digest(&self, bucket: &str, key: &str) -> bool {
+        DigestName::of_key(key).is_some_and(|(prefix, _)| self.bucket.as_str() == bucket && self.prefix == prefix)
     }
 
     pub(crate) fn is(&self, bucket: &BucketName, prefix: &str) -> bool {

@@ -29,13 +29,16 @@ pub struct Circumstances {
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub verdict: Verdict,
-    /// All that was received before it is there and unchanged; `None` if something is broken.
+    /// All that was received before it is there and unchanged; `None` if something is broken. A copy that is outdated is
+    /// proven so far.
     pub complete_through: Option<Timestamp>,
     /// Whether that means everything since the first digest of the configuration: nothing is elsewhere, and nothing was
     /// left out.
     pub is_whole: bool,
     /// Whether the caller required it: then an export that is not whole is broken.
     pub whole_required: bool,
+    /// Whether the caller required that every file here is proven: then `pending` and `uncovered` ones break it.
+    pub proven_required: bool,
     #[serde(flatten)]
     pub circumstances: Circumstances,
     pub tenant_id: Option<TenantId>,
@@ -64,6 +67,9 @@ pub struct Report {
     pub pending: NamedFiles,
     /// Files of times that no proven digest covers, because their digests lie elsewhere or are broken.
     pub uncovered: NamedFiles,
+    /// Files that a computer made beside those of a copy, such as `.DS_Store`: no part of the export, and nothing that a
+    /// reader of its files reads.
+    pub system_files: NamedFiles,
     /// What digests name in other places, because the export's destination was changed. Not checked.
     pub elsewhere: Elsewhere,
     /// The first one decides. Those of the chain come first, from its newest end backwards, then those of the objects,
@@ -73,6 +79,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Returns how many files are here that no proven digest names, and that a reader may read.
+    #[must_use]
+    pub fn unproven_files(&self) -> u64 {
+        self.pending.count.saturating_add(self.uncovered.count)
+    }
+
     pub(crate) fn push(&mut self, broken: Break) {
         self.break_count += 1;
         if self.breaks.len() < MAX_LISTED {
@@ -85,6 +97,9 @@ impl Report {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     Complete,
+    /// Nothing is wrong with what is here, but the service has exported more since. The files of a copy can't show whether
+    /// it was made earlier or its newest digests were removed.
+    Outdated,
     Broken,
 }
 
@@ -105,6 +120,19 @@ pub struct Expectation {
     pub through: Option<Timestamp>,
     /// The SHA-256 of a digest that is in the chain.
     pub head: Option<Hex32>,
+    /// Where the expectation comes from.
+    pub source: ExpectationSource,
+}
+
+/// The origin of an [`Expectation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExpectationSource {
+    /// The person who verifies.
+    #[default]
+    Caller,
+    /// The service's newest export: a copy may be older.
+    Service,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use domain::{digest::GapReason, time::Timestamp};
 
-use crate::report::{NamedFiles, Report, SequenceRange, Verdict};
+use crate::report::{ExpectationSource, NamedFiles, Report, SequenceRange, Verdict};
 
 /// The most lines of one list; the JSON form has more.
 const MAX_LINES: usize = 10;
@@ -87,13 +87,20 @@ impl Display for Report {
         self.write_gaps(formatter)?;
         files(formatter, "Pending: received after the period, for a later digest to tell of", &self.pending)?;
         files(formatter, "Not covered: of times whose digests are not here or are broken", &self.uncovered)?;
+        files(formatter, "Made by a computer, no part of the export, not checked", &self.system_files)?;
         self.write_elsewhere(formatter)
     }
 }
 
 impl Report {
     fn write_head(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
+        let mut verdict = match self.verdict {
+            Verdict::Outdated => {
+                format!(
+                    "OUTDATED: complete through {}, and the service exported more since",
+                    Optional(self.complete_through)
+                )
+            }
             Verdict::Complete if self.is_whole => format!("COMPLETE through {}", Optional(self.complete_through)),
             Verdict::Complete if self.digests.stretches > 1 => format!(
                 "COMPLETE through {}, for the {} parts that are here",
@@ -113,6 +120,11 @@ impl Report {
                 format!("BROKEN: {}", Optional(first))
             }
         };
+        match self.unproven_files() {
+            0 => {}
+            1 => verdict.push_str("; 1 file here is not proven"),
+            count => verdict.push_str(&format!("; {count} files here are not proven")),
+        }
         line(formatter, "Verdict", verdict)?;
         line(formatter, "Verified", Name(&self.circumstances.target))?;
         line(formatter, "At", self.circumstances.verified_at)?;
@@ -125,13 +137,17 @@ impl Report {
             line(formatter, "Since", format_args!("{since}; older digests were not looked at"))?;
         }
         let expectation = self.expectation;
+        let source = match expectation.source {
+            ExpectationSource::Caller => "",
+            ExpectationSource::Service => ", by the service",
+        };
         match (expectation.through, expectation.head) {
             (None, None) => line(formatter, "Expected", "nothing was said: a tail that was cut off would not show"),
             (through, head) => {
                 if let Some(through) = through {
-                    line(formatter, "Expected", format_args!("through {through}"))?;
+                    line(formatter, "Expected", format_args!("through {through}{source}"))?;
                 }
-                head.map_or(Ok(()), |head| line(formatter, "Expected", format_args!("digest {head}")))
+                head.map_or(Ok(()), |head| line(formatter, "Expected", format_args!("digest {head}{source}")))
             }
         }
     }

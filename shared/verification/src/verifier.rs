@@ -1,5 +1,7 @@
 //! The whole verification.
 
+use std::time::Duration;
+
 use domain::{block::BlockId, configuration::ConfigurationId, time::Timestamp};
 
 use crate::{
@@ -10,8 +12,8 @@ use crate::{
     objects,
     place::Place,
     report::{
-        Circumstances, DigestSummary, Elsewhere, Expectation, MAX_LISTED, NamedFiles, ObjectSummary, Period, Report,
-        SequenceRange, Verdict,
+        Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, MAX_LISTED, NamedFiles, ObjectSummary,
+        Period, Report, SequenceRange, Verdict,
     },
 };
 
@@ -37,6 +39,10 @@ pub struct Options {
     pub since: Option<Timestamp>,
     /// Counts an export as broken unless all of it, from the first digest of the configuration on, is linked here.
     pub whole_required: bool,
+    /// Counts an export as broken if files are here that no proven digest names.
+    pub proven_required: bool,
+    /// Whether the files are a copy: it may be older than the export, and hold files that a computer made.
+    pub is_copy: bool,
     pub expectation: Expectation,
 }
 
@@ -51,6 +57,8 @@ impl Options {
             concurrency: 8,
             since: None,
             whole_required: false,
+            proven_required: false,
+            is_copy: false,
             expectation: Expectation::default(),
         }
     }
@@ -60,14 +68,29 @@ impl Options {
     }
 }
 
+/// How far the clock of the machine that verifies may be behind the service's. A file's name with a later time is no
+/// export's.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(15);
+
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    DigestsListed { count: u64 },
+pub enum Progress<'a> {
+    DigestsListed {
+        count: u64,
+    },
     DigestChecked,
-    ObjectsCounted { count: u64, stored_bytes: u64 },
-    BytesRead { count: u64 },
+    ObjectsCounted {
+        count: u64,
+        stored_bytes: u64,
+    },
+    BytesRead {
+        count: u64,
+    },
     ObjectChecked,
+    /// In the order of the names: this object is what its digest says.
+    ObjectProven {
+        name: &'a str,
+    },
 }
 
 /// Verifies an export. Whatever is wrong with it is told in the report.
@@ -78,11 +101,11 @@ pub async fn verify<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
     circumstances: Circumstances,
-    progress: &dyn Fn(Progress),
+    progress: &dyn Fn(Progress<'_>),
 ) -> Result<Report, ReadError> {
     let mut report = empty(circumstances, options);
     let chain = Walk::new(archive, options, progress, &mut report).run().await?;
-    check_expectation(&chain, options.expectation, &mut report);
+    check_expectation(&chain, options, &mut report);
     report.unproven_digests = unproven(&chain, options.since);
     if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {
         report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
@@ -95,12 +118,28 @@ pub async fn verify<A: Archive + ?Sized>(
         let detail = not_whole(&report);
         report.push(Break { code: BreakCode::NotWhole, file: None, sequence: None, detail });
     }
-    if report.break_count == 0 {
-        report.verdict = Verdict::Complete;
-        report.complete_through = report.period.map(|period| period.to);
-        report.is_whole = is_whole;
+    if options.proven_required && report.unproven_files() > 0 {
+        let detail = format!(
+            "{} pending, {} not covered: the report lists them, and --proven-objects the files to read instead",
+            report.pending.count, report.uncovered.count
+        );
+        report.push(Break { code: BreakCode::UnprovenFiles, file: None, sequence: None, detail });
     }
+    conclude(&mut report, is_whole);
     Ok(report)
+}
+
+/// Decides from the breaks. That a copy is outdated is the verdict only where nothing else is wrong.
+fn conclude(report: &mut Report, is_whole: bool) {
+    let is_outdated = |broken: &Break| broken.code == BreakCode::OutdatedCopy;
+    let outdated = report.breaks.iter().filter(|broken| is_outdated(broken)).count();
+    if outdated as u64 == report.break_count {
+        report.verdict = if outdated == 0 { Verdict::Complete } else { Verdict::Outdated };
+        report.complete_through = report.period.map(|period| period.to);
+        report.is_whole = is_whole && outdated == 0;
+    } else {
+        report.breaks.sort_by_key(is_outdated);
+    }
 }
 
 /// The sequences before and between those that are proven, without those that the caller left out.
@@ -139,6 +178,7 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
         complete_through: None,
         is_whole: false,
         whole_required: options.whole_required,
+        proven_required: options.proven_required,
         circumstances,
         tenant_id: None,
         configuration_id: None,
@@ -154,6 +194,7 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
         signing_keys: Vec::new(),
         pending: NamedFiles::default(),
         uncovered: NamedFiles::default(),
+        system_files: NamedFiles::default(),
         elsewhere: Elsewhere::default(),
         breaks: Vec::new(),
         break_count: 0,
@@ -161,23 +202,41 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
 }
 
 /// A tail that was cut off shows only against something that is known from elsewhere.
-fn check_expectation(chain: &Chain, expectation: Expectation, report: &mut Report) {
+fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
+    let Expectation { through, head, source } = options.expectation;
     let end = chain.digests.last().map(|newest| newest.end_block);
-    if let Some(through) = expectation.through
+    let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
+    // A bucket has what the service knows to be there: it writes the digest before it tells of the export.
+    let is_outdated = source == ExpectationSource::Service && options.is_copy && end.is_some();
+    let mut push = |detail: String| {
+        let (code, detail) = if is_outdated {
+            let advice = "fetch the copy again; if that one ends there as well, the newest digests were removed";
+            (BreakCode::OutdatedCopy, format!("{detail}; {advice}"))
+        } else {
+            (BreakCode::TruncatedChain, detail)
+        };
+        report.push(Break { code, file: None, sequence: None, detail });
+    };
+    if let Some(through) = through
         && end < Some(BlockId::lowest_at(through))
     {
-        let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
-        report.push(truncated(format!("the chain reaches {reached}, and {through} was expected")));
+        push(match source {
+            ExpectationSource::Caller => format!("the chain reaches {reached}, and {through} was expected"),
+            ExpectationSource::Service => {
+                format!("the chain reaches {reached}, and the service exported through {through}")
+            }
+        });
     }
-    if let Some(head) = expectation.head
+    if let Some(head) = head
         && !chain.digests.iter().any(|digest| digest.sha256 == head)
     {
-        report.push(truncated(format!("no digest of the chain has the expected SHA-256 {head}")));
+        push(match source {
+            ExpectationSource::Caller => format!("no digest of the chain has the expected SHA-256 {head}"),
+            ExpectationSource::Service => {
+                format!("the newest digest that the service wrote here is missing; its SHA-256 is {head}")
+            }
+        });
     }
-}
-
-fn truncated(detail: String) -> Break {
-    Break { code: BreakCode::TruncatedChain, file: None, sequence: None, detail }
 }
 
 /// If nothing that the digests name is here, then everything counts as elsewhere and nothing was checked.

@@ -13,7 +13,9 @@ use domain::{
     tenant::TenantId,
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
-use verification::{BreakCode, Circumstances, Options, PublicKeys, Report, SequenceRange, Verdict, verify};
+use verification::{
+    BreakCode, Circumstances, ExpectationSource, Options, PublicKeys, Report, SequenceRange, Verdict, verify,
+};
 
 struct Case {
     export: Export,
@@ -124,6 +126,39 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("add an object after the period: pending", |case| {
         case.export.files.insert(Export::object_name_at("2026-11-22T06:00:00Z"), Bytes::from_static(b"x"));
     }, None),
+    ("add an object that was received a moment ago by the clock: pending", |case| {
+        case.export.files.insert(Export::object_name_at("2026-12-01T00:15:00Z"), Bytes::from_static(b"x"));
+    }, None),
+    ("add an object of later than the clock and its skew", |case| {
+        case.export.files.insert(Export::object_name_at("2026-12-01T00:15:00.001Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object of the next century", |case| {
+        case.export.files.insert(Export::object_name_at("2099-01-01T00:00:00Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object after the period, with only proven files required", |case| {
+        case.options.proven_required = true;
+        case.export.files.insert(Export::object_name_at("2026-11-22T06:00:00Z"), Bytes::from_static(b"x"));
+    }, Some(BreakCode::UnprovenFiles)),
+    ("nothing, with only proven files required", |case| case.options.proven_required = true, None),
+    ("a signature of the next digest, in the future", |case| {
+        let signature = b"x".to_vec();
+        let tag = case.export.is_tagged.then(|| DigestTag::of_signature(sha256(&signature)));
+        let name = digest_name(5, at("2099-01-01T00:00:00Z"), tag) + SIGNATURE_SUFFIX;
+        case.export.files.insert(name, signature.into());
+    }, Some(BreakCode::MissingDigest)),
+    ("files of a computer in a bucket", |case| {
+        case.export.files.insert(".DS_Store".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("files of a computer in a copy", |case| {
+        case.options.is_copy = true;
+        for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db", "desktop.ini"] {
+            case.export.files.insert(name.to_owned(), Bytes::from_static(b"x"));
+        }
+    }, None),
+    ("a file of a computer that readers would read", |case| {
+        case.options.is_copy = true;
+        case.export.files.insert("date=2026-11-22/._a-b.ndjson.gz".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
     ("add a file of another kind", |case| {
         case.export.files.insert("date=2026-11-22/readme.txt".to_owned(), Bytes::from_static(b"x"));
     }, Some(BreakCode::ExtraObject)),
@@ -178,6 +213,41 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.remove_digest(4);
         case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
     }, Some(BreakCode::TruncatedChain)),
+    ("a bucket that lacks the service's newest digest", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.expectation.source = ExpectationSource::Service;
+    }, Some(BreakCode::TruncatedChain)),
+    ("a copy that lacks the service's newest export", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.expectation.source = ExpectationSource::Service;
+        case.options.is_copy = true;
+    }, Some(BreakCode::OutdatedCopy)),
+    ("a copy that lacks the service's newest digest of this place", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
+        case.options.expectation.source = ExpectationSource::Service;
+        case.options.is_copy = true;
+    }, Some(BreakCode::OutdatedCopy)),
+    ("a copy without what the person expects", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.is_copy = true;
+    }, Some(BreakCode::TruncatedChain)),
+    ("an old copy with a changed object", |case| {
+        case.export.remove_digest(4);
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.expectation.source = ExpectationSource::Service;
+        case.options.is_copy = true;
+        case.export.flip(&case.export.objects[3].clone(), 30);
+    }, Some(BreakCode::AlteredObject)),
+    ("an empty copy", |case| {
+        case.export.files.clear();
+        case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
+        case.options.expectation.source = ExpectationSource::Service;
+        case.options.is_copy = true;
+    }, Some(BreakCode::NoDigests)),
     ("cut the tail with its objects", |case| {
         case.export.remove_digest(4);
         case.export.remove_digest(3);
@@ -733,7 +803,8 @@ fn each_is_named() {
         let report = case.verify();
         let actual = report.breaks.first().map(|broken| broken.code);
         let is_consistent = (report.verdict == Verdict::Complete) == report.breaks.is_empty()
-            && report.complete_through.is_some() == report.breaks.is_empty()
+            && (report.verdict == Verdict::Outdated) == (actual == Some(BreakCode::OutdatedCopy))
+            && report.complete_through.is_some() == (report.verdict != Verdict::Broken)
             && report.break_count >= report.breaks.len() as u64;
         if actual != *expected || !is_consistent {
             wrong.push(format!(

@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::{Client, config::Builder, primitives::ByteStream};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bytes::Bytes;
 use futures::{
     StreamExt,
@@ -14,6 +14,7 @@ use futures::{
 };
 use verification::{Archive, Entry, Place, ReadError};
 
+use super::aws_error;
 use crate::failure::Failure;
 
 /// Attempts of one request, the first included.
@@ -50,7 +51,7 @@ impl Bucket {
         // Without this, the first request would say the same in worse words.
         if let Some(provider) = configuration.credentials_provider() {
             let credentials = provider.provide_credentials().await;
-            credentials.map_err(|error| Failure::BucketRefused(DisplayErrorContext(error).to_string()))?;
+            credentials.map_err(|error| Failure::BucketRefused(aws_error::of_credentials(&error)))?;
         }
         Ok(Self::new(&configuration, place))
     }
@@ -115,7 +116,7 @@ impl Bucket {
                     return Ok(Some(piece));
                 }
                 Some(Err(error)) if reading.resumptions >= MAX_RESUMPTIONS => {
-                    return Err(ReadError::Unavailable(format!("{}: {}", reading.name, DisplayErrorContext(error))));
+                    return Err(ReadError::Unavailable(format!("{}: {}", reading.name, aws_error::of_body(&error))));
                 }
                 Some(Err(_)) => {
                     reading.resumptions += 1;
@@ -185,10 +186,7 @@ where
     let region = response.and_then(|response| response.headers().get("x-amz-bucket-region"));
     let service = error.as_service_error();
     let code = service.and_then(ProvideErrorMetadata::code);
-    let text = match (code, service.and_then(ProvideErrorMetadata::message)) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        _ => DisplayErrorContext(error).to_string(),
-    };
+    let text = aws_error::of_request(error);
     match (code, status) {
         (Some("NoSuchKey"), _) => ReadError::NotFound,
         (Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"), _)

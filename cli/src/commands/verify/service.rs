@@ -1,14 +1,18 @@
 //! What the service knows of an export: the keys that it signs with, and how far the export has to reach.
 
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
-use verification::PublicKeys;
+use verification::{Expectation, ExpectationSource, Place, PublicKeys};
 
 use crate::{
     access::Access,
     api::{GraphQl, Operation},
+    commands::config::jobs,
     failure::Failure,
+    model::Job,
+    output,
 };
 
 pub const KEYS: Operation = Operation {
@@ -33,6 +37,26 @@ struct SigningKey {
 #[serde(rename_all = "camelCase")]
 struct ExportedThrough {
     exported_through: Option<String>,
+}
+
+pub const DIGEST: Operation = Operation {
+    what: "to name the digest of the export job; --expect-head says it instead",
+    field: "getExportDigest",
+    document: "query($id: ID!) { getExportDigest(exportJobId: $id) { bucketName objectKey sha256 } }",
+};
+
+/// Digests that are asked for to find the newest one of a place that the export has left: two years of one every two hours.
+const MAX_DIGESTS_ASKED: u64 = 8_760;
+/// Digests that are asked for at once.
+const DIGESTS_AT_ONCE: usize = 8;
+
+/// Where a digest lies.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LocatedDigest {
+    bucket_name: String,
+    object_key: String,
+    sha256: Hex32,
 }
 
 pub struct Service(GraphQl);
@@ -60,12 +84,58 @@ impl Service {
         Ok(())
     }
 
+    /// Returns what has to be in `place` by what the service knows: as much as it exported, if its newest digest lies there,
+    /// and otherwise the newest digest that does, since the export was moved to another destination.
+    pub async fn expectation(&self, id: ConfigurationId, place: Option<&Place>) -> Result<Expectation, Failure> {
+        // Before the jobs: what ends in between is no more than what is expected.
+        let through = self.exported_through(id).await?;
+        let expected = Expectation { through, head: None, source: ExpectationSource::Service };
+        let (Some(place), Some(_)) = (place, through) else { return Ok(expected) };
+        let jobs: Vec<Job> = self.0.ask(&jobs::OPERATION, &json!({ "id": id.to_string() })).await?.parse()?;
+        let newest = jobs.iter().find(|job| &*job.status == "SUCCEEDED").and_then(sequence_of);
+        let Some(newest) = newest else { return Ok(expected) };
+        let oldest_asked = (newest + 1).saturating_sub(MAX_DIGESTS_ASKED);
+        let mut digests = stream::iter((oldest_asked..=newest).rev())
+            .map(|sequence| async move { (sequence, self.digest(id, sequence).await) })
+            .buffered(DIGESTS_AT_ONCE);
+        while let Some((sequence, digest)) = digests.next().await {
+            let Some(digest) = digest? else { break };
+            if place.holds_digest(&digest.bucket_name, &digest.object_key) {
+                let is_newest = sequence == newest;
+                return Ok(Expectation {
+                    through: through.filter(|_| is_newest),
+                    head: Some(digest.sha256).filter(|_| !is_newest),
+                    ..expected
+                });
+            }
+        }
+        output::warn(
+            "the service knows of no digest here any more, so a tail that was cut off would not show: give --expect-head with \
+             the SHA-256 that the report of the next place names",
+        );
+        Ok(Expectation::default())
+    }
+
+    /// `None`: the service does not have it any more.
+    async fn digest(&self, id: ConfigurationId, sequence: u64) -> Result<Option<LocatedDigest>, Failure> {
+        match self.0.ask(&DIGEST, &json!({ "id": format!("{id}.{sequence}") })).await {
+            Ok(answer) => answer.parse().map(Some),
+            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Everything received before it is told of by a signed digest. `None`: no export of the configuration has ended.
-    pub async fn exported_through(&self, id: ConfigurationId) -> Result<Option<Timestamp>, Failure> {
+    async fn exported_through(&self, id: ConfigurationId) -> Result<Option<Timestamp>, Failure> {
         let answer = self.0.ask(&EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
         let Some(text) = answer.parse::<ExportedThrough>()?.exported_through else { return Ok(None) };
         Timestamp::parse(&text)
             .map(Some)
             .map_err(|error| Failure::Unavailable(format!("its exportedThrough is no time: {error}")))
     }
+}
+
+/// A job's id is the configuration's, a full stop and the digest's sequence.
+fn sequence_of(job: &Job) -> Option<u64> {
+    job.id.rsplit_once('.')?.1.parse().ok()
 }
