@@ -57,6 +57,13 @@ def clippy() -> Count:
     )
 
 
+def dependencies() -> Count:
+    # Not their advisories, whose database has to come from GitHub.
+    return Count.of_status(
+        _run(TOOLS / "cargo-deny", "--locked", "check", "--deny", "warnings", "licenses", "bans", "sources")
+    )
+
+
 def python() -> Count:
     # Without a cache: it is keyed by a file alone, and whether an import is our own hangs on which other files there are.
     return Count.of_status(_run(TOOLS / "ruff", "check", "--no-cache", "infra", "tests"))
@@ -177,7 +184,15 @@ def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
     return leave_out
 
 
-LINT: list[Callable[[], Count]] = [formatting, clippy, python, template, serverless_rules, template_rules]
+LINT: list[Callable[[], Count]] = [
+    formatting,
+    clippy,
+    dependencies,
+    python,
+    template,
+    serverless_rules,
+    template_rules,
+]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
     "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests, *localstack()],
