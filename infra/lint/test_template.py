@@ -613,7 +613,48 @@ def test_every_parameter_is_described_and_bounded() -> None:
     bounds = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue", "MaxLength"}
     for name, parameter in TEMPLATE["Parameters"].items():
         assert parameter.get("Description"), name
-        assert bounds & set(parameter) or parameter["Type"] == "CommaDelimitedList", name
+        assert bounds & set(parameter), name
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accepted", "refused"),
+    [
+        (
+            "EventSenders",
+            [
+                "",
+                "arn:aws:iam::111111111111:root",
+                "arn:aws-us-gov:iam::111111111111:role/path/of/producer",
+                "arn:aws-cn:iam::111111111111:user/first.last+x=y@example.com",
+            ],
+            [
+                "*",
+                "111111111111",
+                "producer",
+                "arn:aws:iam::111111111111:role/*",
+                "arn:aws:iam::111111111111:role/",
+                "arn:aws:iam::1111:role/producer",
+                "arn:aws:iam::111111111111:group/producers",
+                "arn:aws:sts::111111111111:assumed-role/producer/session",
+                "arn:aws:iam::111111111111:role/a arn:aws:iam::111111111111:role/b",
+            ],
+        ),
+        (
+            "RetiredSigningKeyArns",
+            ["", "arn:aws:kms:eu-central-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+            [
+                "alias/digests",
+                "arn:aws:kms:eu-central-1:111111111111:alias/digests",
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+            ],
+        ),
+    ],
+)
+def test_a_parameter_takes_what_is_well_formed_alone(parameter: str, accepted: list[str], refused: list[str]) -> None:
+    """CloudFormation matches the whole of a String, and the whole of each value of a CommaDelimitedList."""
+    pattern = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"])
+    assert [value for value in accepted if not pattern.fullmatch(value)] == []
+    assert [value for value in refused if pattern.fullmatch(value)] == []
 
 
 def test_production_refuses_every_development_setting() -> None:
