@@ -381,17 +381,6 @@ def test_lambda_does_not_stop_an_export_that_continues_through_its_queue() -> No
     assert loops == dict.fromkeys(FUNCTIONS, None) | {"ExporterFunction": "Allow"}
 
 
-@pytest.mark.parametrize("queue", sorted(name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name))
-def test_dead_letters_raise_an_alarm(queue: str) -> None:
-    watched = [
-        target(dimension["Value"]).removesuffix(".QueueName")
-        for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        for dimension in alarm.get("Dimensions", [])
-        if dimension["Name"] == "QueueName"
-    ]
-    assert watched.count(queue) == 1
-
-
 @pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))
 def test_queue_is_encrypted_and_keeps_messages_for_14_days(queue: str) -> None:
     properties = RESOURCES[queue]["Properties"]
@@ -587,26 +576,6 @@ def test_api_gateway_answers_in_our_shape() -> None:
         (body,) = response["ResponseTemplates"].values()
         assert body.startswith('{"errors":[{"message":"')
         assert '"extensions":{"code":"' in body
-
-
-def test_every_alarm_that_is_documented_is_raised() -> None:
-    table = (
-        (ROOT / "docs" / "OPERATIONS.md")
-        .read_text()
-        .partition("### Alarm on the field `alarm`")[2]
-        .partition("\n\nWorth")[0]
-    )
-    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
-    filters = of_type("AWS::Logs::MetricFilter").values()
-    metrics = {
-        re.fullmatch(r'\{ \$\.alarm = "([A-Z_]+)" \}', metric["FilterPattern"])[1]: metric["MetricTransformations"][0][
-            "MetricName"
-        ]
-        for metric in filters
-    }
-    assert set(metrics) == documented
-    watched = [alarm["MetricName"] for alarm in of_type("AWS::CloudWatch::Alarm").values()]
-    assert all(watched.count(metric) == 1 for metric in metrics.values())
 
 
 def test_every_parameter_is_described_and_bounded() -> None:

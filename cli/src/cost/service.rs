@@ -34,9 +34,12 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// One for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 9.0;
-/// Those of the metric filters.
-const FILTER_METRICS: f64 = 5.0;
+const ALARMS: f64 = 42.0;
+const METRIC_FILTERS: f64 = 9.0;
+/// Schedules that dispatch, one for each interval.
+const DISPATCH_SCHEDULES: f64 = 5.0;
+/// One of each filter; the one of dispatches has one of each interval.
+const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
 /// API Gateway's detailed ones of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 2.0 * 5.0;
 /// Queues that start functions.
@@ -592,10 +595,12 @@ mod tests {
         let counts = [
             (number("Type: AWS::KMS::Key\n"), KEYS),
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
-            (number("Type: AWS::Logs::MetricFilter\n"), FILTER_METRICS),
+            (number("Type: AWS::Logs::MetricFilter\n"), METRIC_FILTERS),
             (number("Type: SQS\n"), POLLED_QUEUES),
             // One for each interval, and that of the sweep.
             (number("Type: AWS::Scheduler::Schedule\n"), 6.0),
+            (number("Input: '{\"dispatch\":{\"interval\":"), DISPATCH_SCHEDULES),
+            (number("Value: $.interval }"), 1.0),
             (number("PointInTimeRecoveryEnabled: true"), 3.0),
             (number("Path: /api/audit/"), 2.0),
             (number("MetricsEnabled: true"), 3.0),

@@ -27,6 +27,8 @@ class Capability(StrEnum):
     """API Gateway hands a request's body on as it came, whatever its Content-Encoding says."""
     GATEWAY_RESPONSES = "gateway responses"
     """API Gateway gives its own refusals the form that the template says."""
+    ALARM_EVALUATION = "alarm evaluation"
+    """CloudWatch evaluates alarms as soon as data is put, and functions' logs are in their log groups."""
     QUICK_CALLS = "quick calls"
     """A hundred exports that are killed and begun again end within a few minutes."""
 

@@ -27,6 +27,7 @@ LACKS = {
     Capability.BUCKET_REGIONS: "LocalStack 4.14.0 serves a bucket in every Region",
     Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks what Content-Encoding calls gzip, and fails if it is not",
     Capability.GATEWAY_RESPONSES: "LocalStack 4.14.0 answers what it refuses itself in a form of its own",
+    Capability.ALARM_EVALUATION: "LocalStack 4.14.0 evaluates an alarm once a period, and the longest here is an hour",
     Capability.QUICK_CALLS: "each call goes through LocalStack to DynamoDB Local and back, so fewer moments come to be tried",
 }
 # Exit status of install.sh if this machine lacks something.

@@ -1,0 +1,324 @@
+"""Every failure has an alarm, every alarm has an action and an entry in the runbook, and every metric has a source."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+from test_template import RESOURCES, ROOT, TEMPLATE, of_type, target, translated
+
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+
+from filter_patterns import FilterPattern, data_points
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+FILTERS = of_type("AWS::Logs::MetricFilter")
+FUNCTIONS = of_type("AWS::Serverless::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+TABLES = of_type("AWS::DynamoDB::Table")
+INTERVALS = (2, 4, 6, 12, 24)
+OWN_NAMESPACE = {"Fn::Sub": "AuditExport/${AWS::StackName}"}
+TOPIC = {"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}
+HOUR = 3_600
+DAY = 24 * HOUR
+# What AWS names its metrics' dimensions; with others an alarm would wait for ever.
+DIMENSIONS = {
+    "AWS/ApiGateway": [{"ApiName", "Stage", "Resource", "Method"}],
+    "AWS/Lambda": [{"FunctionName"}],
+    "AWS/SQS": [{"QueueName"}],
+    "AWS/DynamoDB": [{"TableName"}, {"TableName", "GlobalSecondaryIndexName"}],
+}
+
+
+def dimensions(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
+
+
+def transformation(metric_filter: dict[str, Any]) -> dict[str, Any]:
+    (only,) = metric_filter["MetricTransformations"]
+    return only
+
+
+def watching(metric: str, dimension: str, resource: str) -> list[dict[str, Any]]:
+    """The alarms on a metric of a resource of its own, and not of one that is a part of it."""
+    return [
+        alarm
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == metric
+        and set(dimensions(alarm)) == {dimension}
+        and target(dimensions(alarm)[dimension]).removesuffix(".QueueName") == resource
+    ]
+
+
+def rust_sources() -> list[str]:
+    return [
+        path.read_text()
+        for folder in ("functions", "shared")
+        for path in (ROOT / folder).rglob("*.rs")
+        if "tests" not in path.parts and path.name != "tests.rs"
+    ]
+
+
+def log_calls() -> list[str]:
+    """What is between the parentheses of each call of a `tracing` macro."""
+    calls = re.compile(
+        r"tracing::(?:error|warn|info)!\((.*?)\);|inspect_err\(\|\w+\| tracing::\w+!\((.*?)\)\)", re.DOTALL
+    )
+    return [first or second for source in rust_sources() for first, second in calls.findall(source)]
+
+
+def raised_by_the_sources() -> set[str]:
+    """The values of the field `alarm`: a literal, a constant, or a variable of that name that is one of several literals."""
+    sources = rust_sources()
+    text = "\n".join(sources)
+    values = set()
+    for call in log_calls():
+        if found := re.search(r'\balarm = (?:"([A-Z_]+)"|([A-Z_]+))', call):
+            values.add(found[1] or re.search(rf'const {found[2]}: &str = "([A-Z_]+)"', text)[1])
+    for source in sources:
+        for assigned in re.findall(r"let alarm = (.*?);", source, re.DOTALL):
+            values.update(re.findall(r'\{ "([A-Z_]+)" \}', assigned))
+    return values
+
+
+def marked(metric_filter: dict[str, Any]) -> str | None:
+    """The value of the field `alarm` that the filter looks for, if it does."""
+    found = re.fullmatch(r'\{ \$\.alarm = "([A-Z_]+)" \}', metric_filter["FilterPattern"])
+    return found and found[1]
+
+
+def runbook() -> dict[str, list[str]]:
+    """The other cells of a row of a table under "Alarms", by each alarm that its first cell names."""
+    section = re.split(r"\n## ", (ROOT / "docs" / "OPERATIONS.md").read_text().partition("\n## Alarms\n")[2])[0]
+    entries: dict[str, list[str]] = {}
+    for row in re.findall(r"^\| (`\w+Alarm`.*) \|$", section, re.MULTILINE):
+        names, *cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
+        for name in re.findall(r"`(\w+Alarm)`", names):
+            assert name not in entries, f"{name} has two entries"
+            entries[name] = cells
+    return entries
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_reaches_somebody_and_says_what_missing_data_means(name: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["AlarmActions"] == [TOPIC]
+    assert alarm["TreatMissingData"] in ("breaching", "notBreaching")
+    assert alarm["AlarmDescription"].endswith(".")
+    assert "ActionsEnabled" not in alarm
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_of_a_state_says_that_it_is_over_and_one_of_a_log_line_does_not(name: str) -> None:
+    of_a_line = {transformation(metric)["MetricName"] for metric in FILTERS.values() if marked(metric)}
+    expected = None if ALARMS[name]["MetricName"] in of_a_line else [TOPIC]
+    assert ALARMS[name].get("OKActions") == expected
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_can_be_evaluated(name: str) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+    alarm = ALARMS[name]
+    assert alarm["Period"] % 60 == 0
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= (7 * DAY if alarm["Period"] >= HOUR else DAY)
+    assert 1 <= alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarms_metric_has_a_source(name: str) -> None:
+    alarm = ALARMS[name]
+    if alarm["Namespace"] == OWN_NAMESPACE:
+        (source,) = [t for t in map(transformation, FILTERS.values()) if t["MetricName"] == alarm["MetricName"]]
+        assert source["MetricNamespace"] == OWN_NAMESPACE
+        assert set(dimensions(alarm)) == {dimension["Key"] for dimension in source.get("Dimensions", [])}
+    else:
+        assert set(dimensions(alarm)) in DIMENSIONS[alarm["Namespace"]]
+
+
+def test_every_metric_of_a_filter_has_an_alarm() -> None:
+    watched = {alarm["MetricName"] for alarm in ALARMS.values() if alarm["Namespace"] == OWN_NAMESPACE}
+    assert {transformation(metric)["MetricName"] for metric in FILTERS.values()} == watched
+
+
+def test_every_alarm_has_an_entry_in_the_runbook_and_every_entry_an_alarm() -> None:
+    entries = runbook()
+    assert set(entries) == set(ALARMS)
+    for name, cells in entries.items():
+        assert len(cells) == 2, name
+        assert all(len(cell) > 20 for cell in cells), name
+
+
+def test_the_runbook_states_how_many_alarms_there_are_and_what_they_cost() -> None:
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    metrics = len(FILTERS) + len(INTERVALS) - 1
+    cost = f"USD {len(ALARMS) * 0.1 + metrics * 0.3:.2f}"
+    assert f"{len(ALARMS)} alarms and {metrics} metrics" in text
+    assert cost in text
+
+
+def test_every_value_of_the_field_alarm_has_a_filter() -> None:
+    filtered = {value for value in map(marked, FILTERS.values()) if value}
+    assert len(filtered) >= 6
+    assert raised_by_the_sources() == filtered
+
+
+@pytest.mark.parametrize("name", [name for name, metric in FILTERS.items() if "$.message" in metric["FilterPattern"]])
+def test_a_message_that_a_filter_looks_for_is_logged_with_the_fields_that_it_reads(name: str) -> None:
+    (condition,) = FilterPattern.parse(FILTERS[name]["FilterPattern"]).conditions
+    (call,) = [call for call in log_calls() if f'"{condition.text}"' in call]
+    read = [transformation(FILTERS[name])["MetricValue"]]
+    read += [dimension["Value"] for dimension in transformation(FILTERS[name]).get("Dimensions", [])]
+    for field in (field.removeprefix("$.") for field in read if field.startswith("$.")):
+        assert re.search(rf"\b{field}\b", call), field
+
+
+@pytest.mark.parametrize("name", [name for name, metric in FILTERS.items() if "$.errorType" in metric["FilterPattern"]])
+def test_what_a_filter_looks_for_in_the_access_log_is_there(name: str) -> None:
+    properties = RESOURCES["HttpApi"]["Properties"]
+    logged = json.loads(properties["AccessLogSetting"]["Format"])
+    error, path = FilterPattern.parse(FILTERS[name]["FilterPattern"]).conditions
+    assert (logged[error.field], logged[path.field]) == ("$context.error.responseType", "$context.resourcePath")
+    assert str(properties["GatewayResponses"][error.text]["StatusCode"]) == "429"
+    assert path.text == FUNCTIONS["IngestFunction"]["Events"]["Http"]["Properties"]["Path"]
+    assert target(FILTERS[name]["LogGroupName"]) == "ApiAccessLogGroup"
+
+
+def test_every_throttled_request_is_counted_once() -> None:
+    patterns = [metric["FilterPattern"] for metric in FILTERS.values() if "$.errorType" in metric["FilterPattern"]]
+    for path in ("/api/audit/events", "/api/audit/graphql", "-"):
+        line = json.dumps({"errorType": "THROTTLED", "resourcePath": path})
+        assert [FilterPattern.parse(pattern).matches(line) for pattern in patterns].count(True) == 1
+    refused = json.dumps({"errorType": "BAD_REQUEST_PARAMETERS", "resourcePath": "/api/audit/events"})
+    assert not any(FilterPattern.parse(pattern).matches(refused) for pattern in patterns)
+
+
+def test_a_filter_with_a_dimension_has_no_default() -> None:
+    """CloudWatch refuses the two together."""
+    with_dimensions = [t for t in map(transformation, FILTERS.values()) if "Dimensions" in t]
+    assert with_dimensions
+    assert all("DefaultValue" not in t for t in with_dimensions)
+
+
+def test_a_filter_makes_data_points_of_matching_lines_alone() -> None:
+    lines = [
+        '{"message":"done","lag":7,"interval":"EVERY_2_HOURS"}',
+        '{"message":"done","lag":9}',
+        '{"message":"begun","lag":8,"interval":"EVERY_2_HOURS"}',
+        "not JSON",
+    ]
+    pattern = '{ $.message = "done" }'
+    assert [point.value for point in data_points(pattern, "$.lag", {}, lines)] == [7, 9]
+    assert [point.dimensions for point in data_points(pattern, "1", {"Interval": "$.interval"}, lines)] == [
+        {"Interval": "EVERY_2_HOURS"}
+    ]
+    with pytest.raises(ValueError, match="can't be evaluated"):
+        FilterPattern.parse('{ $.message = "done" || $.lag > 7 }')
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_functions_failures_are_seen(function: str) -> None:
+    for metric in ("Errors", "Throttles", "Duration"):
+        assert len(watching(metric, "FunctionName", function)) == 1, metric
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_that_comes_near_its_time_out_is_seen_before_it_gets_there(function: str) -> None:
+    (alarm,) = watching("Duration", "FunctionName", function)
+    assert alarm["Statistic"] == "Maximum"
+    # 90 %, in milliseconds.
+    assert alarm["Threshold"] == 900 * FUNCTIONS[function]["Timeout"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_messages_that_wait_and_messages_that_failed_are_seen(queue: str) -> None:
+    ages = watching("ApproximateAgeOfOldestMessage", "QueueName", queue)
+    waiting = watching("ApproximateNumberOfMessagesVisible", "QueueName", queue)
+    if "RedrivePolicy" in QUEUES[queue]:
+        (age,) = ages
+        # A message whose receiver died is hidden for that long, and is no sign of a backlog.
+        assert age["Threshold"] > QUEUES[queue]["VisibilityTimeout"]
+        assert waiting == []
+    else:
+        assert ages == []
+        assert [alarm["Threshold"] for alarm in waiting] == [1]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_throttles_of_a_table_and_its_indexes_are_seen(table: str) -> None:
+    indexes = {index["IndexName"] for index in TABLES[table].get("GlobalSecondaryIndexes", [])}
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        assert len(watching(metric, "TableName", table)) == 1
+        of_indexes = [
+            dimensions(alarm)["GlobalSecondaryIndexName"]
+            for alarm in ALARMS.values()
+            if alarm["MetricName"] == metric
+            and len(dimensions(alarm)) == 2
+            and target(dimensions(alarm)["TableName"]) == table
+        ]
+        assert len(of_indexes) == len(indexes)
+        assert set(of_indexes) == indexes
+
+
+def test_server_errors_of_every_path_are_seen() -> None:
+    alarms = [dimensions(alarm) for alarm in ALARMS.values() if alarm["MetricName"] == "5XXError"]
+    events = [event["Properties"] for f in FUNCTIONS.values() for event in f.get("Events", {}).values()]
+    paths = {(event["Method"], event["Path"]) for event in events if "Path" in event}
+    assert {(alarm["Method"], alarm["Resource"]) for alarm in alarms} == paths
+    assert len(alarms) == len(paths)
+    body = translated()["Resources"]["HttpApi"]["Properties"]
+    for alarm in alarms:
+        # The name that the API gets from its definition.
+        assert alarm["ApiName"] == body["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
+        assert "Name" not in body
+    # Metrics of a method are made only where they are enabled.
+    assert all(setting["MetricsEnabled"] is True for setting in RESOURCES["HttpApi"]["Properties"]["MethodSettings"])
+
+
+@pytest.mark.parametrize("hours", INTERVALS)
+def test_an_interval_without_a_dispatch_is_seen(hours: int) -> None:
+    alarm = ALARMS[f"Every{hours}HoursDispatchAlarm"]
+    schedule = RESOURCES[f"Every{hours}HoursSchedule"]["Properties"]["Target"]
+    interval = json.loads(schedule["Input"])["dispatch"]["interval"]
+    assert dimensions(alarm) == {"Interval": interval}
+    # Each period without a dispatch counts, with or without data; none of them may be left out.
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
+    assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
+    window = alarm["Period"] * alarm["EvaluationPeriods"]
+    assert window == hours * HOUR + schedule["RetryPolicy"]["MaximumEventAgeInSeconds"]
+
+
+def test_the_stack_makes_a_topic_unless_one_is_given() -> None:
+    assert TEMPLATE["Conditions"]["MakesAlarmTopic"] == {"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}
+    assert TEMPLATE["Parameters"]["AlarmTopicArn"]["Default"] == ""
+    for name in ("AlarmTopic", "AlarmTopicPolicy"):
+        assert RESOURCES[name]["Condition"] == "MakesAlarmTopic"
+    # CloudWatch may not use the key that AWS manages for SNS.
+    assert "KmsMasterKeyId" not in RESOURCES["AlarmTopic"].get("Properties", {})
+    (statement,) = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sns:Publish")
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert TEMPLATE["Outputs"]["AlarmTopicArn"]["Value"] == TOPIC
+
+
+def test_an_address_is_subscribed_to_the_own_topic_alone() -> None:
+    subscription = RESOURCES["AlarmEmailSubscription"]
+    assert subscription["Condition"] == "SendsAlarmEmail"
+    assert subscription["Properties"]["TopicArn"] == {"Ref": "AlarmTopic"}
+    (assertion,) = TEMPLATE["Rules"]["AlarmEmailNeedsTheOwnTopic"]["Assertions"]
+    empty = [{"Fn::Equals": [{"Ref": name}, ""]} for name in ("AlarmEmail", "AlarmTopicArn")]
+    assert assertion["Assert"] == {"Fn::Or": empty}
+
+
+@pytest.mark.parametrize("address", ["", "on-call+audit@example.co.uk"])
+def test_an_address_is_taken(address: str) -> None:
+    assert re.fullmatch(TEMPLATE["Parameters"]["AlarmEmail"]["AllowedPattern"], address)
+
+
+@pytest.mark.parametrize("text", ["example.com", "a@b", "a@example.com b@example.com", "a@example.com,b@example.com"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    assert not re.fullmatch(TEMPLATE["Parameters"]["AlarmEmail"]["AllowedPattern"], text)

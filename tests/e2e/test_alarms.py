@@ -1,0 +1,258 @@
+"""Every alarm of the stack is raised once and reaches the topic, and log lines that functions really write are what the metric
+filters count. infra/lint/test_alarms.py holds the template to the rest.
+
+The emulator has metrics of functions alone, applies no filter, and ignores missing data and dimensions when it evaluates an alarm:
+what AWS would measure is put here, under the alarm's own name and dimensions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from conftest import SETTLE_SECONDS, CustomerFactory, make_events
+
+from filter_patterns import DataPoint, FilterPattern, data_points
+from local_stack import Stack, wait_until
+
+INTERVALS = [f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)]
+# As many failures as the alarm on a function's errors takes.
+FAILURES = 3
+LOG_TIMEOUT_SECONDS = 60
+MESSAGE_TIMEOUT_SECONDS = 30
+
+evaluates = pytest.mark.requires("alarm evaluation")
+
+
+def alarms(stack: Stack) -> dict[str, dict[str, Any]]:
+    """By their logical ID: CloudFormation names them <stack>-<logical ID>-<random>."""
+    prefix = f"{stack.description['stackName']}-"
+    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+    found = [alarm for page in pages for alarm in page["MetricAlarms"]]
+    return {alarm["AlarmName"].removeprefix(prefix).split("-")[0]: alarm for alarm in found}
+
+
+def put(stack: Stack, alarm: dict[str, Any], *points: DataPoint) -> None:
+    """Puts data points of the alarm's metric, upon which the emulator evaluates every alarm."""
+    stack.client("cloudwatch").put_metric_data(
+        Namespace=alarm["Namespace"],
+        MetricData=[
+            {
+                "MetricName": alarm["MetricName"],
+                "Dimensions": [{"Name": name, "Value": value} for name, value in point.dimensions.items()],
+                "Value": point.value,
+            }
+            for point in points
+        ],
+    )
+
+
+def own_dimensions(alarm: dict[str, Any]) -> dict[str, str]:
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+
+
+def total(stack: Stack, alarm: dict[str, Any]) -> float:
+    """Of what was put within the alarm's longest window."""
+    now = datetime.now(UTC)
+    points = stack.client("cloudwatch").get_metric_statistics(
+        Namespace=alarm["Namespace"],
+        MetricName=alarm["MetricName"],
+        Dimensions=alarm["Dimensions"],
+        StartTime=now - timedelta(days=2),
+        EndTime=now + timedelta(hours=1),
+        Period=86_400,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
+def log_lines(stack: Stack, function: str) -> list[str]:
+    group = f"/audit-export/{stack.description['stackName']}/{function}"
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+
+def filters(stack: Stack, function: str) -> dict[str, dict[str, Any]]:
+    """The deployed filters of a function's log group, by the name of their metric."""
+    group = f"/audit-export/{stack.description['stackName']}/{function}"
+    pages = stack.client("logs").get_paginator("describe_metric_filters").paginate(logGroupName=group)
+    found = [entry for page in pages for entry in page["metricFilters"]]
+    return {entry["metricTransformations"][0]["metricName"]: entry for entry in found}
+
+
+def counted(metric_filter: dict[str, Any], lines: list[str]) -> list[DataPoint]:
+    (transformation,) = metric_filter["metricTransformations"]
+    fields = transformation.get("dimensions", {})
+    return data_points(metric_filter["filterPattern"], transformation["metricValue"], fields, lines)
+
+
+@pytest.fixture
+def received(stack: Stack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """All that the topic has sent so far to a queue that is subscribed to it."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    cloudformation = stack.client("cloudformation")
+    (described,) = cloudformation.describe_stacks(StackName=stack.description["stackName"])["Stacks"]
+    topic = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}["AlarmTopicArn"]
+    url = sqs.create_queue(QueueName=f"alarms-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    messages: list[dict[str, Any]] = []
+
+    def receive() -> list[dict[str, Any]]:
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in batch:
+                messages.append(json.loads(json.loads(message["Body"])["Message"]))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
+    yield receive
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    sqs.delete_queue(QueueUrl=url)
+
+
+@evaluates
+def test_every_alarm_is_raised_and_reaches_the_topic(
+    stack: Stack, received: Callable[[], list[dict[str, Any]]]
+) -> None:
+    cloudwatch = stack.client("cloudwatch")
+    # Those that are raised by too little have a test of their own: it must not matter here what that test has put.
+    provoked = {
+        name: alarm
+        for name, alarm in alarms(stack).items()
+        if alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    }
+    assert len(provoked) > 30
+    for name, alarm in provoked.items():
+        cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="the test begins")
+        put(stack, alarm, DataPoint(alarm["Threshold"], own_dimensions(alarm)))
+        (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
+        assert now["StateValue"] == "ALARM", name
+    names = {alarm["AlarmName"] for alarm in provoked.values()}
+
+    def told() -> bool:
+        return names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == "ALARM"}
+
+    wait_until(told, "a message of each alarm", timeout_seconds=MESSAGE_TIMEOUT_SECONDS)
+
+
+@evaluates
+def test_an_interval_is_in_alarm_until_it_is_dispatched(
+    stack: Stack, received: Callable[[], list[dict[str, Any]]], invoke: Callable[[str, Any], dict[str, Any]]
+) -> None:
+    cloudwatch = stack.client("cloudwatch")
+    by_interval = {
+        own_dimensions(alarm)["Interval"]: alarm
+        for alarm in alarms(stack).values()
+        if alarm["MetricName"] == "Dispatched"
+    }
+    assert set(by_interval) == set(INTERVALS)
+
+    def states() -> set[str]:
+        names = [alarm["AlarmName"] for alarm in by_interval.values()]
+        return {alarm["StateValue"] for alarm in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
+
+    for interval, alarm in by_interval.items():
+        # Takes back what an earlier run has put on the same stack.
+        put(stack, alarm, DataPoint(-total(stack, alarm), {"Interval": interval}))
+    assert states() == {"ALARM"}
+    for interval in INTERVALS:
+        invoke("exporter", {"dispatch": {"interval": interval, "scheduledTime": "2026-03-01T00:20:00Z"}})
+    metric_filter = filters(stack, "exporter")["Dispatched"]
+
+    def dispatched() -> list[DataPoint]:
+        points = counted(metric_filter, log_lines(stack, "exporter"))
+        return points if {point.dimensions["Interval"] for point in points} == set(INTERVALS) else []
+
+    points = wait_until(dispatched, "a log line of each interval", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    assert {point.value for point in points} == {1}
+    put(stack, by_interval[INTERVALS[0]], *(DataPoint(1, {"Interval": interval}) for interval in INTERVALS))
+    assert states() == {"OK"}
+    names = {alarm["AlarmName"] for alarm in by_interval.values()}
+    for state in ("ALARM", "OK"):
+        wait_until(
+            lambda state=state: (
+                names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == state}
+            ),
+            f"a message of each alarm in {state}",
+            timeout_seconds=MESSAGE_TIMEOUT_SECONDS,
+        )
+
+
+@evaluates
+def test_a_function_that_fails_is_seen(stack: Stack) -> None:
+    """By the metrics that the emulator has of functions, under the dimension that the alarm names."""
+    cloudwatch = stack.client("cloudwatch")
+    by_function = {
+        own_dimensions(alarm)["FunctionName"]: alarm
+        for alarm in alarms(stack).values()
+        if alarm["MetricName"] == "Errors"
+    }
+    assert set(by_function) == set(stack.functions.values())
+    for function, alarm in by_function.items():
+        cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="the test begins")
+        for _ in range(FAILURES):
+            answer = stack.client("lambda").invoke(FunctionName=function, Payload=b'"not a request"')
+            assert "FunctionError" in answer, function
+        (failed,) = [
+            metric
+            for metric in cloudwatch.list_metrics(
+                Namespace="AWS/Lambda", MetricName="Errors", Dimensions=alarm["Dimensions"]
+            )["Metrics"]
+            if metric["Dimensions"] == alarm["Dimensions"]
+        ]
+        assert failed["Namespace"] == alarm["Namespace"]
+        # Nothing happened; but now it looks.
+        put(stack, alarm, DataPoint(0, own_dimensions(alarm)))
+        (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
+        assert now["StateValue"] == "ALARM", function
+
+
+@evaluates
+def test_a_corrupt_block_is_counted_by_its_filter_alone(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_role()
+    customer.tenant.send(make_events(3))
+    (block,) = [item for item in customer.tenant.stored_blocks() if item["eventCount"] == {"N": "3"}]
+    content = block["block"]["B"]
+    stack.client("dynamodb").update_item(
+        TableName=stack.tables["events"],
+        Key={"partition": block["partition"], "blockId": block["blockId"]},
+        UpdateExpression="SET #b = :b",
+        ExpressionAttributeNames={"#b": "block"},
+        ExpressionAttributeValues={":b": {"B": content[:-1] + bytes([content[-1] ^ 1])}},
+    )
+    time.sleep(max(0.0, customer.tenant.last_sent + SETTLE_SECONDS - time.monotonic()))
+    customer.tenant.administrator.run(customer.id)
+    found = filters(stack, "exporter")
+
+    def line() -> str | None:
+        own = (line for line in log_lines(stack, "exporter") if customer.id in line)
+        return next((line for line in own if '"alarm"' in line), None)
+
+    logged = wait_until(line, "the log line", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    assert [name for name, entry in found.items() if counted(entry, [logged])] == ["CorruptBlock"]
+    assert counted(found["CorruptBlock"], [logged]) == [DataPoint(1, {})]
+
+
+@pytest.mark.last
+@evaluates
+def test_every_line_that_raises_an_alarm_is_counted_by_one_filter(stack: Stack) -> None:
+    """Of all lines that the tests before have led to."""
+    for function in stack.functions:
+        patterns = [FilterPattern.parse(entry["filterPattern"]) for entry in filters(stack, function).values()]
+        for line in log_lines(stack, function):
+            if line.startswith("{") and "alarm" in json.loads(line):
+                assert [pattern.matches(line) for pattern in patterns].count(True) == 1, line
