@@ -247,6 +247,28 @@ def test_a_corrupt_block_is_counted_by_its_filter_alone(customers: CustomerFacto
     assert counted(found["CorruptBlock"], [logged]) == [DataPoint(1, {})]
 
 
+@evaluates
+def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callable[[str, Any], dict[str, Any]]) -> None:
+    invoke("housekeeper", {"sweep": {}})
+    found = {name: entry for name, entry in filters(stack, "housekeeper").items() if "sweep" in entry["filterPattern"]}
+    assert set(found) == {
+        "LargestLagSeconds",
+        "FailingConfigurations",
+        "RefusedTenantsPercent",
+        "RetentionUsedPercent",
+    }
+
+    def figures() -> dict[str, list[DataPoint]]:
+        lines = log_lines(stack, "housekeeper")
+        points = {name: counted(entry, lines) for name, entry in found.items()}
+        return points if all(points.values()) else {}
+
+    points = wait_until(figures, "the log line of a sweep", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    # One line has them all.
+    assert len({len(of_one) for of_one in points.values()}) == 1
+    assert all(point.value >= 0 and not point.dimensions for of_one in points.values() for point in of_one)
+
+
 @pytest.mark.last
 @evaluates
 def test_every_line_that_raises_an_alarm_is_counted_by_one_filter(stack: Stack) -> None:
