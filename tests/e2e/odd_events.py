@@ -49,12 +49,17 @@ def odd_events() -> list[OddEvent]:
 
 
 def write_accepted(folder: Path) -> list[OddEvent]:
-    """Writes those that are accepted like two exported files, as the guide's `aws s3 sync` leaves them."""
+    """Writes those that are accepted as the guide's `aws s3 sync` leaves them."""
     accepted = [event for event in odd_events() if event.code is None]
+    write_lines(folder, [event.line for event in accepted])
+    return accepted
+
+
+def write_lines(folder: Path, lines: list[str]) -> None:
+    """Writes two files of a day, as they are exported."""
     directory = folder / "audit-log" / f"date={DAY}"
     directory.mkdir(parents=True)
-    half = len(accepted) // 2
-    for number, part in enumerate((accepted[:half], accepted[half:])):
-        text = "".join(event.line + "\n" for event in part)
+    half = len(lines) // 2
+    for number, part in enumerate((lines[:half], lines[half:])):
+        text = "".join(f"{line}\n" for line in part)
         (directory / f"{number}.ndjson.gz").write_bytes(gzip.compress(text.encode()))
-    return accepted

@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from odd_events import DAY, read, write_accepted
-from test_guide import BLOCKS, athena_columns, blocks_of, json_documents
+from odd_events import DAY, odd_events, read, write_accepted, write_lines
+from test_guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 
 from settings import TOOLS
 
@@ -95,6 +95,29 @@ def microseconds(time: str) -> int:
         sign = -1 if found[3][0] == "-" else 1
         offset = sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:]))
     return (whole - offset) // timedelta(microseconds=1) + int((found[2] or "0").ljust(6, "0")[:6])
+
+
+def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guide says of files with events that are refused today."""
+    monkeypatch.chdir(tmp_path)
+    half = next(event for event in odd_events() if event.name == "high surrogate alone")
+    good = next(event for event in odd_events() if event.code is None)
+    write_lines(tmp_path, [good.line, half.line, good.line])
+    view = blocks_of("DuckDB", "duckdb")[0].text
+    with duckdb.connect() as database:
+        database.execute(view)
+        with pytest.raises(duckdb.Error, match="Malformed JSON"):
+            database.execute("SELECT * FROM audit_events").fetchall()
+        tolerant = view.replace("format =", "ignore_errors = true,\n  format =").replace("CREATE", "CREATE OR REPLACE")
+        assert "ignore_errors = true" in GUIDE.read_text()
+        database.execute(tolerant)
+        rows = database.execute("SELECT id, tenantId FROM audit_events").fetchall()
+        assert rows == [(good.name, "acme"), (None, None), (good.name, "acme")]
+    assert "`jq --raw-input 'fromjson?'`" in GUIDE.read_text()
+    for program in JQ_PROGRAMS:
+        read_past = f"zcat audit-log/date=*/*.ndjson.gz | {program} --raw-input 'fromjson? | .id'"
+        ran = subprocess.run(["bash", "-c", read_past], capture_output=True, text=True, check=True)
+        assert json_documents(ran.stdout) == [good.name] * 2
 
 
 def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
