@@ -344,7 +344,7 @@ def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
         assert [milliseconds for _, milliseconds, _ in rows] == durations[:10]
         assert all(name and query for name, _, query in rows)
         assert Counter(database.execute(targets).fetchall()) == Counter(
-            (event["id"], target["type"], target["id"]) for event in exported for target in event["targets"]
+            (event["id"], target["type"], str(target["id"])) for event in exported for target in event["targets"]
         )
         missing = (
             "SELECT count(*) FROM audit_events WHERE id IS NULL OR eventTimestamp IS NULL OR receivedTimestamp IS NULL"
@@ -425,6 +425,8 @@ def test_every_link_leads_somewhere() -> None:
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     }
     for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
         file, _, anchor = target.partition("#")
         if file:
             assert (GUIDE.parent / file).exists(), target

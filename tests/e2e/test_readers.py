@@ -33,6 +33,7 @@ def test_every_accepted_event_is_read_by_the_shell(program: str, tmp_path: Path)
     accepted = write_accepted(tmp_path)
     programs = tmp_path / "bin"
     programs.mkdir()
+    assert Path(program).exists()
     (programs / "jq").symlink_to(program)
     [block] = [block for block in BLOCKS if (block.section, block.language) == ("zcat and jq", "sh")]
     ran = subprocess.run(
