@@ -345,6 +345,18 @@ impl RunState {
         !has_begun && floor <= configuration.created_at
     }
 
+    /// Returns whether a run that finished so many windows and left this state has exported anything that `known`, which it
+    /// found on the configuration, does not tell.
+    ///
+    /// A boundary of the schedule is no proof of an export: a configuration that was made between the boundary and its
+    /// firing has nothing to export at it. A window counts for the run that finished it, and for a later one where its
+    /// report was lost.
+    #[must_use]
+    pub fn has_exported(&self, known: &ExportProgress, finished_windows: usize) -> bool {
+        let is_reported = known.last_export_at.is_some() && known.exported_through >= Some(self.exported_through());
+        finished_windows > 0 || (self.head.is_some() && !is_reported)
+    }
+
     /// The window that a run through `through` exports: the one that was begun, else a new one. `None`: nothing is left
     /// to do.
     #[must_use]
@@ -379,34 +391,6 @@ impl RunState {
             attempts: first_attempt(),
             skipped: Vec::new(),
         })
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunEnd {
-    /// It finished a window: this is the configuration's last export, and ends its row of failures.
-    Exported,
-    /// It finished none and met no fault: nothing was left to do, or the next run goes on with the window. It ends the row
-    /// of failures, and is no export.
-    NoWindow,
-    /// It makes the row of failures longer.
-    Failed,
-}
-
-impl RunEnd {
-    /// Returns how a run without a fault ended that found `known` on the configuration and left `state`.
-    ///
-    /// A boundary of the schedule is no proof of an export: a configuration that was made between the boundary and its
-    /// firing has nothing to export at it. A window counts for the run that finished it, and for a later one where its
-    /// report was lost.
-    #[must_use]
-    pub fn without_fault(known: &ExportProgress, state: &RunState, finished_windows: usize) -> Self {
-        let is_reported = known.last_export_at.is_some()
-            && known.consecutive_failures == 0
-            && known.exported_through >= Some(state.exported_through());
-        let is_untold = state.head.is_some() && !is_reported;
-        if finished_windows > 0 || is_untold { Self::Exported } else { Self::NoWindow }
     }
 }
 
@@ -568,27 +552,19 @@ mod tests {
         let mut state = state("2026-11-22T02:05:00Z");
         assert_eq!(window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z"), None);
         let never = ExportProgress::default();
-        assert_eq!(RunEnd::without_fault(&never, &state, 0), RunEnd::NoWindow);
-        assert_eq!(
-            RunEnd::without_fault(&ExportProgress { consecutive_failures: 1, ..never }, &state, 0),
-            RunEnd::NoWindow
-        );
+        assert!(!state.has_exported(&never, 0));
 
         state.head = Some(test_support::digest_reference(2));
         let known = ExportProgress {
             exported_through: Some(state.exported_through()),
             last_export_at: Some(at("2026-11-22T02:20:00Z")),
-            ..never
+            consecutive_failures: 1,
+            last_failure_at: Some(at("2026-11-22T02:30:00Z")),
         };
-        assert_eq!(RunEnd::without_fault(&known, &state, 0), RunEnd::NoWindow, "a manual run did it before");
-        assert_eq!(RunEnd::without_fault(&known, &state, 1), RunEnd::Exported);
+        assert!(!state.has_exported(&known, 0), "a manual run did it before, and a run that had nothing to do failed");
+        assert!(state.has_exported(&known, 1));
         // The report of the run that finished the window was lost.
-        for untold in [
-            never,
-            ExportProgress { consecutive_failures: 1, ..known },
-            ExportProgress { exported_through: Some(at("2026-11-22T00:00:00Z")), ..known },
-        ] {
-            assert_eq!(RunEnd::without_fault(&untold, &state, 0), RunEnd::Exported, "{untold:?}");
-        }
+        let behind = ExportProgress { exported_through: Some(at("2026-11-22T00:00:00Z")), ..known };
+        assert!(state.has_exported(&behind, 0) && state.has_exported(&never, 0));
     }
 }

@@ -9,7 +9,7 @@ use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, region::Region},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, DigestReference, Hex32},
-    export_run::{BlockRange, RunEnd, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
+    export_run::{BlockRange, RunRecord, RunRequest, RunState, RunTrigger, Window, WindowId},
     interval::ExportInterval,
     lag::ExportStanding,
     retention::RetentionHistory,
@@ -126,7 +126,10 @@ pub struct RunReport {
     pub ended_at: Timestamp,
     /// Everything received before it is in the bucket and in a digest. `None`: there is no digest yet.
     pub exported_through: Option<Timestamp>,
-    pub end: RunEnd,
+    /// Whether this is the configuration's last export.
+    pub has_exported: bool,
+    /// Makes a row of failures longer, or ends it.
+    pub has_failed: bool,
 }
 
 /// The enabled configurations of an interval, in pages.

@@ -10,8 +10,8 @@ use domain::{
     connection::{Connection, ConnectionFailure},
     digest::GapReason,
     export_run::{
-        Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunEnd, RunRecord, RunRequest,
-        RunState, RunTrigger, SLICE, Window,
+        Checkpoint, HEARTBEAT, LEASE_DURATION, MAX_SKIPPED_BLOCKS, Plan, PlanLimits, RunRecord, RunRequest, RunState,
+        RunTrigger, SLICE, Window,
     },
     gzip::EncoderVersion,
     policy::AccountScope,
@@ -338,8 +338,7 @@ where
                     Err(error) => return self.fail(lease, &state, configuration, &request, &mut progress, error).await,
                 };
             // Before the lease goes: whoever repeats a run that could not tell how it ended finds nothing left to do.
-            let end = RunEnd::without_fault(&configuration.progress, &state, progress.windows.len());
-            if let Err(error) = self.report(configuration, &state, end, None).await {
+            if let Err(error) = self.report(configuration, &state, &progress, Ok(())).await {
                 return self.fail(lease, &state, configuration, &request, &mut progress, error).await;
             }
             if progress.moved {
@@ -381,7 +380,7 @@ where
         let noted = self.runs.hand_over(lease).await?;
         match connection {
             Ok(connection) => {
-                self.report(configuration, state, RunEnd::Failed, Some(&connection)).await?;
+                self.report(configuration, state, progress, Err(Some(&connection))).await?;
                 // Whoever asked while this run was failing may have mended what it failed at.
                 let noted = noted.filter(|noted| *noted > request.through);
                 let next = noted.map(|through| RunRequest { through, slices: 0, deferrals: 0, ..request.clone() });
@@ -389,7 +388,7 @@ where
             }
             Err(error) => {
                 // The error itself is what has to be told; that it could not be noted is not.
-                if let Err(second) = self.report(configuration, state, RunEnd::Failed, None).await {
+                if let Err(second) = self.report(configuration, state, progress, Err(None)).await {
                     tracing::warn!(error = %second, "the failure was not noted on the configuration");
                 }
                 Err(error)
@@ -397,19 +396,23 @@ where
         }
     }
 
-    /// Stores on the configuration how the run ended, and the `connection` where the customer's side refused it.
+    /// Stores on the configuration how the run ended: `Err(None)` is a failure that is not the customer's.
     async fn report(
         &self,
         configuration: &ExportConfiguration,
         state: &RunState,
-        end: RunEnd,
-        connection: Option<&Connection>,
+        progress: &Progress,
+        outcome: Result<(), Option<&Connection>>,
     ) -> Result<(), PortError> {
-        let exported_through = state.head.as_ref().map(|_| state.exported_through());
-        let report = RunReport { ended_at: self.clock.now(), exported_through, end };
+        let report = RunReport {
+            ended_at: self.clock.now(),
+            exported_through: state.head.as_ref().map(|_| state.exported_through()),
+            has_exported: state.has_exported(&configuration.progress, progress.windows.len()),
+            has_failed: outcome.is_err(),
+        };
         self.configurations.store_run(&configuration.key, &report).await?;
         // A success is stored by the test alone: its time says when the trust policy was last probed.
-        let Some(connection) = connection else { return Ok(()) };
+        let Err(Some(connection)) = outcome else { return Ok(()) };
         self.configurations.store_connection(&configuration.key, configuration.version, connection, None).await
     }
 

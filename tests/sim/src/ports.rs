@@ -16,7 +16,7 @@ use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, region::Region},
     connection::{Connection, ConnectionFailure},
     digest::{DigestObject, Hex32},
-    export_run::{BlockRange, PlanLimits, RunEnd, RunState, Window, WindowId},
+    export_run::{BlockRange, PlanLimits, RunState, Window, WindowId},
     gzip::EncoderVersion,
     object_key::MARKER_NAME,
     retention::RetentionHistory,
@@ -198,17 +198,15 @@ impl ConfigurationStore for Ports {
         let (key, report) = (key.clone(), report.clone());
         let effect = move |state: &mut WorldState| {
             let has_digest = state.runs.get(&key).is_some_and(|items| items.state.head.is_some());
-            if !has_digest && (report.end == RunEnd::Exported || report.exported_through.is_some()) {
+            if !has_digest && (report.has_exported || report.exported_through.is_some()) {
                 state.violations.push(format!("{key}: reports an export and has no digest"));
             }
             if let Some(configuration) = state.configurations.get_mut(&key) {
                 let progress = &mut configuration.progress;
                 progress.exported_through = progress.exported_through.max(report.exported_through);
-                match report.end {
-                    RunEnd::Exported => progress.last_export_at = Some(report.ended_at),
-                    RunEnd::NoWindow | RunEnd::Failed => {}
-                }
-                progress.consecutive_failures = u32::from(report.end == RunEnd::Failed);
+                progress.last_export_at =
+                    Some(report.ended_at).filter(|_| report.has_exported).or(progress.last_export_at);
+                progress.consecutive_failures = u32::from(report.has_failed);
             }
             Ok(())
         };

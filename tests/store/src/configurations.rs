@@ -14,7 +14,6 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::Connection,
-    export_run::RunEnd,
     interval::ExportInterval,
 };
 use export::ports::{ConfigurationStore, ErrorKind, RunReport};
@@ -233,7 +232,12 @@ async fn an_update_touches_only_what_it_changes() {
     let checked_at = before.created_at.saturating_add(Duration::from_secs(1));
     let connection = Connection::Success { checked_at };
     table.store_connection(&before.key, before.version, &connection, None).await.unwrap();
-    let report = RunReport { ended_at: checked_at, exported_through: Some(before.created_at), end: RunEnd::Exported };
+    let report = RunReport {
+        ended_at: checked_at,
+        exported_through: Some(before.created_at),
+        has_exported: true,
+        has_failed: false,
+    };
     table.store_run(&before.key, &report).await.unwrap();
     let progress = ExportProgress {
         exported_through: report.exported_through,
@@ -296,7 +300,7 @@ async fn what_was_deleted_is_gone_and_counted_off_once() {
     assert_eq!(editor.update(&gone, &changed, &author(), stamp()).await, Ok(EditAnswer::ChangedSince));
     // A test and a run that were under way.
     table.store_connection(&gone.key, gone.version, &Connection::Success { checked_at: now() }, None).await.unwrap();
-    let report = RunReport { ended_at: now(), exported_through: Some(now()), end: RunEnd::Failed };
+    let report = RunReport { ended_at: now(), exported_through: Some(now()), has_exported: false, has_failed: true };
     table.store_run(&gone.key, &report).await.unwrap();
 
     assert_eq!(store.load(&gone).await, None);

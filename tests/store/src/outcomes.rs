@@ -14,7 +14,6 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
-    export_run::RunEnd,
     time::Timestamp,
 };
 use export::ports::{ConfigurationStore, RunReport};
@@ -103,7 +102,8 @@ async fn progress_never_goes_back_and_no_failure_counts_twice() {
     let report = |ended, through, succeeded| RunReport {
         ended_at: at(ended),
         exported_through: Some(at(through)),
-        end: if succeeded { RunEnd::Exported } else { RunEnd::Failed },
+        has_exported: succeeded,
+        has_failed: !succeeded,
     };
     for (report, exported_through, last_export_at, last_failure_at, consecutive_failures) in [
         (report(10, 0, false), 0, None, Some(10), 1),
@@ -136,7 +136,7 @@ async fn what_is_noted_of_nothing_makes_nothing() {
     let store = Store::new();
     let (table, key) = (store.configurations(), store.key());
     table.store_connection(&key, 1, &Connection::Success { checked_at: now() }, None).await.unwrap();
-    let report = RunReport { ended_at: now(), exported_through: Some(now()), end: RunEnd::Exported };
+    let report = RunReport { ended_at: now(), exported_through: Some(now()), has_exported: true, has_failed: false };
     table.store_run(&key, &report).await.unwrap();
     assert_eq!(table.load(&key).await.unwrap(), None);
     assert_eq!(table.list(&store.tenant).await.unwrap(), []);

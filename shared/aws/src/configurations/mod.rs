@@ -19,7 +19,6 @@ use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
-    export_run::RunEnd,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -202,13 +201,14 @@ impl ConfigurationStore for ConfigurationTable {
     /// time because its answer was lost, changes nothing: `exportedThrough` never goes back, and no failure is counted
     /// twice.
     async fn store_run(&self, key: &ConfigurationKey, report: &RunReport) -> Result<(), PortError> {
-        let mut set = match report.end {
-            RunEnd::Exported => vec!["#lastExportAt = :endedAt", "#failures = :zero"],
-            RunEnd::NoWindow => vec!["#failures = :zero"],
-            RunEnd::Failed => {
-                vec!["#lastFailureAt = :endedAt", "#failures = if_not_exists(#failures, :zero) + :one"]
-            }
+        let mut set = if report.has_failed {
+            vec!["#lastFailureAt = :endedAt", "#failures = if_not_exists(#failures, :zero) + :one"]
+        } else {
+            vec!["#failures = :zero"]
         };
+        if report.has_exported {
+            set.insert(0, "#lastExportAt = :endedAt");
+        }
         let mut update = self
             .client
             .update_item()
@@ -230,7 +230,7 @@ impl ConfigurationStore for ConfigurationTable {
             update.condition_expression(FIRST_RUN_IS_NEWS)
         };
         update = update.update_expression(format!("SET {}", set.join(", ")));
-        if report.end == RunEnd::Failed {
+        if report.has_failed {
             update = update.expression_attribute_values(":one", number(1));
         }
         match update.send().await {
@@ -239,7 +239,7 @@ impl ConfigurationStore for ConfigurationTable {
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
-                    ended_at = %report.ended_at, end = ?report.end,
+                    ended_at = %report.ended_at, has_exported = report.has_exported, has_failed = report.has_failed,
                     "a run's report was dropped: it or a later one is there, or the configuration was deleted");
                 Ok(())
             }

@@ -31,7 +31,6 @@ use domain::{
     },
     connection::{ConnectionError, ConnectionErrorCode},
     digest::Hex32,
-    export_run::RunEnd,
     time::Timestamp,
 };
 use export::ports::ErrorKind;
@@ -737,8 +736,12 @@ async fn after_reports(start: Item, reports: &[(u8, u8, bool)]) -> Item {
     let rule = stored(&item);
     let table = table(&[&rule]);
     for (hour, minute, succeeded) in reports.iter().copied() {
-        let end = if succeeded { RunEnd::Exported } else { RunEnd::Failed };
-        let report = RunReport { exported_through: Some(at_hour(hour)), ended_at: at_minute(minute), end };
+        let report = RunReport {
+            exported_through: Some(at_hour(hour)),
+            ended_at: at_minute(minute),
+            has_exported: succeeded,
+            has_failed: !succeeded,
+        };
         table.store_run(&key(), &report).await.unwrap();
     }
     let item = item.lock().unwrap();
@@ -779,20 +782,24 @@ async fn a_run_that_finished_no_window_is_no_export() {
     let table = table(&[&rule]);
     let progress = || item::read(&item.lock().unwrap()).unwrap().progress;
     let told = || (progress().exported_through, progress().last_export_at, progress().consecutive_failures);
-    for (minute, exported_through, end, expected) in [
+    let two = Some(at_hour(2));
+    for (minute, exported_through, has_exported, has_failed, expected) in [
         // The first boundary after the configuration was made, at which nothing of it was due.
-        (10, None, RunEnd::NoWindow, (None, None, 0)),
-        (20, None, RunEnd::Failed, (None, None, 1)),
-        (20, None, RunEnd::Failed, (None, None, 1)),
-        (15, None, RunEnd::NoWindow, (None, None, 1)),
-        (25, None, RunEnd::NoWindow, (None, None, 0)),
-        (30, Some(at_hour(2)), RunEnd::Exported, (Some(at_hour(2)), Some(at_minute(30)), 0)),
-        (40, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 0)),
-        (50, Some(at_hour(2)), RunEnd::Failed, (Some(at_hour(2)), Some(at_minute(30)), 1)),
-        (45, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 1)),
-        (55, Some(at_hour(2)), RunEnd::NoWindow, (Some(at_hour(2)), Some(at_minute(30)), 0)),
+        (10, None, false, false, (None, None, 0)),
+        (20, None, false, true, (None, None, 1)),
+        (20, None, false, true, (None, None, 1)),
+        (15, None, false, false, (None, None, 1)),
+        (25, None, false, false, (None, None, 0)),
+        (30, two, true, false, (two, Some(at_minute(30)), 0)),
+        (40, two, false, false, (two, Some(at_minute(30)), 0)),
+        (50, two, false, true, (two, Some(at_minute(30)), 1)),
+        (45, two, false, false, (two, Some(at_minute(30)), 1)),
+        (55, two, false, false, (two, Some(at_minute(30)), 0)),
+        // It finished a window, and failed at the next.
+        (57, Some(at_hour(4)), true, true, (Some(at_hour(4)), Some(at_minute(57)), 1)),
     ] {
-        table.store_run(&key(), &RunReport { exported_through, ended_at: at_minute(minute), end }).await.unwrap();
+        let report = RunReport { exported_through, ended_at: at_minute(minute), has_exported, has_failed };
+        table.store_run(&key(), &report).await.unwrap();
         assert_eq!(told(), expected, "{minute}");
     }
 }
