@@ -379,7 +379,7 @@ mod tests {
         let request = request(&[], vec![]);
         let progress = |changes: &[(&str, Value)]| request.progress(&configuration(changes)).unwrap();
         let queued = ("requestedRunThrough", json!(THROUGH));
-        assert_eq!(progress(&[queued.clone()]), Progress::Waiting);
+        assert_eq!(progress(std::slice::from_ref(&queued)), Progress::Waiting);
         // An export of the schedule ended meanwhile, and ours is still in the queue.
         let other = [("lastExport", json!(LATER)), ("exportedThrough", json!("2026-11-22T08:00:00.000Z"))];
         assert_eq!(progress(&[other.as_slice(), &[queued]].concat()), Progress::Waiting);
