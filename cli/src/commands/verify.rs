@@ -18,8 +18,8 @@ use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Url;
 use verification::{
-    Archive, BreakCode, Circumstances, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Place, Progress,
-    PublicKeys, ReadError, Report, Verdict,
+    Archive, BreakCode, Circumstances, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin, Place,
+    Progress, PublicKeys, ReadError, Report, Verdict,
 };
 
 use self::{bucket::Bucket, folder::Folder, service::Service};
@@ -200,7 +200,7 @@ async fn verify(
     if !arguments.target.starts_with(BUCKET_SCHEME) {
         let path = Path::new(&arguments.target);
         options.configuration_id = configuration_of(path);
-        options.is_copy = true;
+        options.origin = Origin::Copy;
         let folder = Folder::open(path)?;
         let unreadable = |error: ReadError| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() };
         let place = match (&options.place, service) {
@@ -214,7 +214,9 @@ async fn verify(
         arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
     let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
     // A replica, say, may be behind.
-    options.is_copy = options.place.as_ref().is_some_and(|original| *original != place);
+    if options.place.as_ref().is_some_and(|original| *original != place) {
+        options.origin = Origin::Copy;
+    }
     options.place.get_or_insert(place);
     let place = options.place.clone();
     ask(service, &mut options, place.as_ref()).await?;

@@ -26,4 +26,4 @@ pub use report::{
     Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,
     Report, SequenceRange, Verdict,
 };
-pub use verifier::{MAX_CONCURRENCY, Options, Progress, verify};
+pub use verifier::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress, verify};

@@ -22,7 +22,7 @@ use crate::{
     chain::{self, Before, Chain, ProvenDigest},
     names::{self, SystemFile},
     report::{MAX_LISTED, Report},
-    verifier::{MAX_CLOCK_SKEW, Options, Progress},
+    verifier::{MAX_CLOCK_SKEW, Options, Origin, Progress},
 };
 
 /// The most files of one export that are taken on.
@@ -119,7 +119,7 @@ fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage,
 /// export's files would read it.
 pub(crate) fn push_stranger(report: &mut Report, options: &Options, name: String, detail: &str) {
     match SystemFile::of(&name) {
-        Some(SystemFile::Harmless) if options.is_copy => report.system_files.add(name),
+        Some(SystemFile::Harmless) if options.origin == Origin::Copy => report.system_files.add(name),
         Some(file) => report.push(extra(name, file.advice())),
         None => report.push(extra(name, detail)),
     }

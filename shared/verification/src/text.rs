@@ -94,7 +94,7 @@ impl Display for Report {
 
 impl Report {
     fn write_head(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let mut verdict = match self.verdict {
+        let verdict = match self.verdict {
             Verdict::Outdated => {
                 format!(
                     "OUTDATED: complete through {}, and the service exported more since",
@@ -120,12 +120,12 @@ impl Report {
                 format!("BROKEN: {}", Optional(first))
             }
         };
-        match self.unproven_files() {
-            0 => {}
-            1 => verdict.push_str("; 1 file here is not proven"),
-            count => verdict.push_str(&format!("; {count} files here are not proven")),
-        }
-        line(formatter, "Verdict", verdict)?;
+        let unproven = match self.unproven_files() {
+            0 => String::new(),
+            1 => "; 1 file here is not proven".to_owned(),
+            count => format!("; {count} files here are not proven"),
+        };
+        line(formatter, "Verdict", format_args!("{verdict}{unproven}"))?;
         line(formatter, "Verified", Name(&self.circumstances.target))?;
         line(formatter, "At", self.circumstances.verified_at)?;
         line(formatter, "By", &self.circumstances.program)?;

@@ -23,6 +23,15 @@ pub const MAX_CONCURRENCY: usize = 64;
 /// The most ranges of sequences that one sentence names; the report lists more.
 const MAX_RANGES_IN_DETAIL: usize = 5;
 
+/// Where the files that are verified come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The bucket that the export is written to.
+    Bucket,
+    /// A copy, which may be older than the export and hold files that a computer made.
+    Copy,
+}
+
 /// What to verify against.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -41,8 +50,7 @@ pub struct Options {
     pub whole_required: bool,
     /// Counts an export as broken if files are here that no proven digest names.
     pub proven_required: bool,
-    /// Whether the files are a copy: it may be older than the export, and hold files that a computer made.
-    pub is_copy: bool,
+    pub origin: Origin,
     pub expectation: Expectation,
 }
 
@@ -58,7 +66,7 @@ impl Options {
             since: None,
             whole_required: false,
             proven_required: false,
-            is_copy: false,
+            origin: Origin::Bucket,
             expectation: Expectation::default(),
         }
     }
@@ -207,7 +215,7 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     let end = chain.digests.last().map(|newest| newest.end_block);
     let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
     // A bucket has what the service knows to be there: it writes the digest before it tells of the export.
-    let is_outdated = source == ExpectationSource::Service && options.is_copy && end.is_some();
+    let is_outdated = source == ExpectationSource::Service && options.origin == Origin::Copy && end.is_some();
     let mut push = |detail: String| {
         let (code, detail) = if is_outdated {
             let advice = "fetch the copy again; if that one ends there as well, the newest digests were removed";

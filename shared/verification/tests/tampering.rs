@@ -14,7 +14,7 @@ use domain::{
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
 use verification::{
-    BreakCode, Circumstances, ExpectationSource, Options, PublicKeys, Report, SequenceRange, Verdict, verify,
+    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, Report, SequenceRange, Verdict, verify,
 };
 
 struct Case {
@@ -150,13 +150,13 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.files.insert(".DS_Store".to_owned(), Bytes::from_static(b"x"));
     }, Some(BreakCode::ExtraObject)),
     ("files of a computer in a copy", |case| {
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
         for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db", "desktop.ini"] {
             case.export.files.insert(name.to_owned(), Bytes::from_static(b"x"));
         }
     }, None),
     ("a file of a computer that readers would read", |case| {
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
         case.export.files.insert("date=2026-11-22/._a-b.ndjson.gz".to_owned(), Bytes::from_static(b"x"));
     }, Some(BreakCode::ExtraObject)),
     ("add a file of another kind", |case| {
@@ -222,31 +222,31 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.remove_digest(4);
         case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
         case.options.expectation.source = ExpectationSource::Service;
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
     }, Some(BreakCode::OutdatedCopy)),
     ("a copy that lacks the service's newest digest of this place", |case| {
         case.export.remove_digest(4);
         case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
         case.options.expectation.source = ExpectationSource::Service;
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
     }, Some(BreakCode::OutdatedCopy)),
     ("a copy without what the person expects", |case| {
         case.export.remove_digest(4);
         case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
     }, Some(BreakCode::TruncatedChain)),
     ("an old copy with a changed object", |case| {
         case.export.remove_digest(4);
         case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
         case.options.expectation.source = ExpectationSource::Service;
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
         case.export.flip(&case.export.objects[3].clone(), 30);
     }, Some(BreakCode::AlteredObject)),
     ("an empty copy", |case| {
         case.export.files.clear();
         case.options.expectation.through = Some(at("2026-11-22T06:00:00Z"));
         case.options.expectation.source = ExpectationSource::Service;
-        case.options.is_copy = true;
+        case.options.origin = Origin::Copy;
     }, Some(BreakCode::NoDigests)),
     ("cut the tail with its objects", |case| {
         case.export.remove_digest(4);
