@@ -77,7 +77,7 @@ async fn complete(store: &Store, lease: &Lease) {
 async fn standings_are_those_of_enabled_configurations() {
     let store = Store::new();
     let failing = created(&store).await;
-    let report = RunReport { ended_at: now(), exported_through: now(), succeeded: false };
+    let report = RunReport { ended_at: now(), exported_through: Some(now()), has_exported: false, has_failed: true };
     store.configurations().store_run(&failing.key, &report).await.unwrap();
     let disabled = ExportConfiguration { enabled: false, ..store.configuration() };
     let answer = store.editor().create(&disabled, None, &author(), stamp()).await;
@@ -90,7 +90,7 @@ async fn standings_are_those_of_enabled_configurations() {
         interval: failing.interval,
         connection: ConnectionStatus::Failed,
         start_from: failing.start_from,
-        exported_through: Some(report.exported_through),
+        exported_through: report.exported_through,
         consecutive_failures: 1,
         created_at: failing.created_at,
         updated_at: failing.updated_at,
@@ -156,7 +156,7 @@ async fn a_tenant_s_configurations_are_erased_with_all_that_lies_beside_them() {
     let table = store.configurations();
     let (gone, kept) = (created(&store).await, created(&store).await);
     let through = now();
-    let report = RunReport { ended_at: now(), exported_through: through, succeeded: true };
+    let report = RunReport { ended_at: now(), exported_through: Some(through), has_exported: true, has_failed: false };
     table.store_run(&kept.key, &report).await.unwrap();
     assert_eq!(store.editor().delete(&gone, &author(), stamp()).await, Ok(EditAnswer::Done));
 
