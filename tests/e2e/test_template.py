@@ -87,9 +87,11 @@ def test_there_is_a_schedule_for_each_interval(stack: Stack) -> None:
         json.loads(scheduler.get_schedule(GroupName=stack.description["stackName"], Name=name)["Target"]["Input"])
         for name in names
     ]
-    assert sorted(entry["dispatch"]["interval"] for entry in inputs) == sorted(
+    assert sorted(entry["dispatch"]["interval"] for entry in inputs if "dispatch" in entry) == sorted(
         f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)
     )
+    # And one for the housekeeper.
+    assert [entry for entry in inputs if "dispatch" not in entry] == [{"sweep": {}}]
 
 
 def test_runs_come_one_by_one(stack: Stack) -> None:
