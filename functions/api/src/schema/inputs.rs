@@ -22,7 +22,7 @@ pub struct CreateS3AccessKeyExportConfigurationInput {
     pub access_key_id: String,
     /// Encrypted at once and never returned.
     pub secret_access_key: String,
-    /// The ARN of the KMS key that the bucket encrypts with; no alias.
+    /// The ARN of the KMS key that files are encrypted with (SSE-KMS); no alias.
     kms_key_arn: Option<String>,
     /// The account that the bucket has to belong to, 12 digits; by default the access key's.
     expected_bucket_owner: Option<String>,
@@ -46,7 +46,7 @@ pub struct CreateS3AssumedRoleExportConfigurationInput {
     region: String,
     /// The role need not exist yet: its trust policy needs the configuration's id as external ID.
     pub role_arn: String,
-    /// The ARN of the KMS key that the bucket encrypts with; no alias.
+    /// The ARN of the KMS key that files are encrypted with (SSE-KMS); no alias.
     kms_key_arn: Option<String>,
     /// The account that the bucket has to belong to, 12 digits; by default the role's.
     expected_bucket_owner: Option<String>,
@@ -78,7 +78,7 @@ pub struct UpdateS3AccessKeyExportConfigurationInput {
     access_key_id: MaybeUndefined<String>,
     /// Encrypted at once and never returned. Left out, it stays.
     secret_access_key: MaybeUndefined<String>,
-    /// The ARN of the KMS key that the bucket encrypts with; no alias. Null: none.
+    /// The ARN of the KMS key that files are encrypted with (SSE-KMS); no alias. Null: none.
     kms_key_arn: MaybeUndefined<String>,
     /// The account that the bucket has to belong to, 12 digits. Null: the access key's.
     expected_bucket_owner: MaybeUndefined<String>,
@@ -103,7 +103,7 @@ pub struct UpdateS3AssumedRoleExportConfigurationInput {
     /// The bucket's region, for example eu-west-1.
     region: MaybeUndefined<String>,
     role_arn: MaybeUndefined<String>,
-    /// The ARN of the KMS key that the bucket encrypts with; no alias. Null: none.
+    /// The ARN of the KMS key that files are encrypted with (SSE-KMS); no alias. Null: none.
     kms_key_arn: MaybeUndefined<String>,
     /// The account that the bucket has to belong to, 12 digits. Null: the role's.
     expected_bucket_owner: MaybeUndefined<String>,

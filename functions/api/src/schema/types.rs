@@ -103,7 +103,7 @@ pub struct S3EndpointConfiguration {
     role_arn: Option<String>,
     /// The access key that is used, if no role is assumed.
     access_key_id: Option<String>,
-    /// The KMS key that the bucket encrypts with.
+    /// The KMS key that files are encrypted with. Null: whatever the bucket encrypts with.
     kms_key_arn: Option<String>,
     /// The account that the bucket has to belong to. Without it: the account of the role or access key.
     expected_bucket_owner: Option<String>,
@@ -139,7 +139,7 @@ struct StoredConfiguration {
     connection_checked_at: Option<DateTime>,
     connection_error: Option<ConnectionError>,
     endpoint_configuration: S3EndpointConfiguration,
-    /// The KMS key that the bucket encrypts with.
+    /// The KMS key that files are encrypted with. Null: whatever the bucket encrypts with.
     kms_key_arn: Option<String>,
     /// The account that the bucket has to belong to. Without it: the account of the role or access key.
     expected_bucket_owner: Option<String>,
