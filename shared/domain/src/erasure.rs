@@ -65,7 +65,7 @@ pub enum ErasurePosition {
 
 /// A text that is no [`ErasurePosition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("continueFrom: give back what the invocation before has answered, or leave it out to begin anew")]
+#[error("continueFrom: give back what the invocation before has answered, or leave it out to start from the beginning")]
 pub struct InvalidPosition;
 
 impl fmt::Display for ErasurePosition {

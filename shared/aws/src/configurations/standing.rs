@@ -1,4 +1,4 @@
-//! How exports stand, read without anything that is nobody's business here: IAM permits the housekeeper these attributes alone.
+//! How exports stand. IAM permits the housekeeper to read these attributes and no others.
 
 use std::collections::HashMap;
 
@@ -132,7 +132,7 @@ impl TenantItem {
     }
 }
 
-/// Whose items of a tenant's partition are read.
+/// The items of a tenant's partition to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantItems {
     Configurations,

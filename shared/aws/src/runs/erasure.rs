@@ -82,8 +82,8 @@ fn notes_key(tenant: &TenantId) -> Item {
     key(&format!("{NOTES_PREFIX}{tenant}"), NOTES_ITEM)
 }
 
-/// Whose partition it is of the tenant's: a configuration's, its shares or its corrupt blocks. Nobody else's begins with a
-/// tenant's name and `#`, but that a Region may be called like a tenant.
+/// Returns whether a partition is one of the tenant's: a configuration's, its shares or its corrupt blocks. A Region's circuit has
+/// a partition that begins alike if a tenant is called `region`.
 fn is_of_tenant(tenant: &TenantId, run: &str) -> bool {
     let suffix = run.strip_prefix(tenant.as_str());
     suffix.is_some_and(|suffix| {

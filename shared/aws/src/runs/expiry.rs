@@ -21,7 +21,7 @@ const MAX_CONCURRENT_UPDATES: usize = 16;
 /// the deletion of its configuration.
 const MAX_INTENT_PAGES: usize = 64;
 
-/// What became of giving the items of a configuration's runs an expiry.
+/// The result of giving the items of a configuration's runs an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiryOutcome {
     /// Items that had none before.
