@@ -14,11 +14,14 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import dynamodb, iam, s3
+from ministack.services.cloudformation import changesets, handlers
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
 evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
+evaluate_conditions = handlers._evaluate_conditions
 foreign_bucket_allows = s3._foreign_bucket_allows
 transact_write_items = dynamodb._transact_write_items
 service_context = iam_actions.dynamodb_service_context
@@ -42,6 +45,12 @@ def repaired_condition_key(key: str, context: Any) -> Any:
     name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
     role = iam._roles.get_scoped(context.principal_account, None, name)
     return role["Arn"] if role else value
+
+
+def repaired_conditions(template: dict[str, Any], params: dict[str, Any]) -> dict[str, bool]:
+    """In a condition it takes a pseudo parameter for its name."""
+    pseudo = {"AWS::AccountId": get_account_id(), "AWS::Region": get_region(), "AWS::Partition": "aws"}
+    return evaluate_conditions(template, {name: {"Value": value} for name, value in pseudo.items()} | params)
 
 
 def repaired_foreign_bucket_allows(
@@ -164,6 +173,7 @@ if __name__ == "__main__":
     iam_evaluator.enforce = repaired_enforce
     iam_actions.dynamodb_service_context = repaired_service_context
     iam_actions.dynamodb_transaction_checks = repaired_transaction_checks
+    handlers._evaluate_conditions = changesets._evaluate_conditions = repaired_conditions
     s3._foreign_bucket_allows = repaired_foreign_bucket_allows
     dynamodb._DDB_TXN_MAX_BYTES = sys.maxsize
     dynamodb._transact_write_items = repaired_transact_write_items

@@ -65,6 +65,26 @@ def test_another_accounts_bucket_knows_who_asks(stack: Stack, is_named: bool) ->
             s3.put_object(Bucket=bucket.bucket, Key="k", Body=b"x")
 
 
+def test_a_condition_of_a_template_knows_its_account(stack: Stack) -> None:
+    parameter = {"Type": "String"}
+    template = {
+        "Parameters": {"Account": parameter},
+        "Conditions": {"IsOwn": {"Fn::Equals": [{"Ref": "Account"}, {"Ref": "AWS::AccountId"}]}},
+        "Resources": {"Group": {"Type": "AWS::Logs::LogGroup", "Condition": "IsOwn"}},
+    }
+    client, names = stack.client("cloudformation"), {}
+    for account in (stack.account, "999999999999"):
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        parameters = [{"ParameterKey": "Account", "ParameterValue": account}]
+        client.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=parameters)
+        client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        names[account] = [
+            r["LogicalResourceId"] for r in client.list_stack_resources(StackName=name)["StackResourceSummaries"]
+        ]
+        client.delete_stack(StackName=name)
+    assert list(names.values()) == [["Group"], []]
+
+
 @pytest.mark.parametrize(("partition", "is_granted"), [("acme#15", True), ("acme#00", False)])
 @pytest.mark.parametrize("in_transaction", [True, False])
 def test_a_role_can_be_confined_to_partitions(
