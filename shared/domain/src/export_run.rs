@@ -337,6 +337,12 @@ impl RunState {
         (from < floor && !self.starts_before_retention(configuration, floor)).then(|| Gap::retention_ended(from, floor))
     }
 
+    /// Whether this loss is the first since the cursor moved: of an export that goes on failing, more is lost with each run.
+    #[must_use]
+    pub fn begins_loss(&self, gap: &Gap) -> bool {
+        self.lost_through.is_none_or(|recorded| recorded <= gap.from)
+    }
+
     /// Whether the export has not begun, and what is past its retention was received before the configuration was made: it
     /// never was promised.
     fn starts_before_retention(&self, configuration: &ExportConfiguration, floor: Timestamp) -> bool {
@@ -480,6 +486,18 @@ mod tests {
         let wholly = window(&state, "2026-11-05T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
         assert_eq!(wholly.gap.unwrap().to, at("2026-11-05T00:00:00Z"));
         assert!(wholly.remaining().is_empty());
+    }
+
+    #[test]
+    fn a_loss_that_grows_begins_once() {
+        let new = state("2026-11-01T00:00:00Z");
+        let gap = |from, to| Gap::retention_ended(at(from), at(to));
+        let first = gap("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
+        assert!(new.begins_loss(&first));
+        let recorded = RunState { lost_through: Some(first.to), ..new };
+        assert!(!recorded.begins_loss(&gap("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")));
+        // It is signed, and the export fails again later.
+        assert!(recorded.begins_loss(&gap("2026-11-02T00:00:00Z", "2026-11-04T00:00:00Z")));
     }
 
     #[test]

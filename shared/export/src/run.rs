@@ -494,6 +494,8 @@ where
             let delivery = if sealed.is_some() { DigestDelivery::Repeated } else { DigestDelivery::First };
             let sealed = match sealed {
                 Some(sealed) => sealed,
+                // Of a deleted configuration nothing is signed any more, in a window without objects neither.
+                None if self.is_edited(configuration).await? => return Ok(Stop::Unfinished),
                 None => seal::seal(self.runs, self.signer, lease, state, &window, end).await?,
             };
             let completed = self.complete(lease, state, &window, (&sealed, delivery), configuration, progress).await;
@@ -558,8 +560,13 @@ where
         let floor = self.retention_floor(progress);
         let Some(gap) = state.lost(configuration, floor, self.grace_floor(progress)) else { return };
         let key = &configuration.key;
-        tracing::error!(tenant = %key.tenant_id, configuration = %key.configuration_id, from = %gap.from, to = %gap.to,
-            alarm = RETENTION_GAP, "events are past their retention, and the export fails");
+        if state.begins_loss(&gap) {
+            tracing::error!(tenant = %key.tenant_id, configuration = %key.configuration_id, from = %gap.from, to = %gap.to,
+                alarm = RETENTION_GAP, "events are past their retention, and the export fails");
+        } else {
+            tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id, from = %gap.from, to = %gap.to,
+                "more events are past their retention, and the export still fails");
+        }
         if state.lost_through < Some(gap.to)
             && let Err(error) = self.runs.record_lost(lease, gap.to).await
         {

@@ -625,6 +625,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             return true;
         }
         Some(Ok(Ok(outcome))) => {
+            let is_left = outcome == RunOutcome::LeftToAnother;
             match outcome {
                 RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
                     state.enqueue(next, now);
@@ -644,6 +645,9 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
                 && let Some(position) = position
             {
                 state.queue.remove(position);
+                if is_left {
+                    state.left_to_another.insert(message.number);
+                }
             }
             check_notes(&mut state, &ports, &message.request);
         }
@@ -660,16 +664,17 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
     false
 }
 
-/// A run that died with the lease is repeated before the next slot: the message that asked for it is there, or another one.
+/// A run that died with the lease is repeated before the next slot: no other run has deleted its message because this one was at
+/// work on it, unless there is another message.
 fn check_repetition(state: &mut WorldState, message: &Message, holder: &str) {
     let key = &message.request.key;
     let Some(items) = state.runs.get(key) else { return };
     let holds_lease = items.lease.as_ref().is_some_and(|lease| lease.holder == holder);
     let is_wanted = state.configurations.get(key).is_some_and(|configuration| configuration.enabled);
     let is_exported = items.state.exported_through() >= message.request.through;
-    let is_dead_letter = state.dead_letters.contains(&message.request);
+    let is_left = state.left_to_another.contains(&message.number);
     let is_queued = state.queue.iter().any(|queued| queued.request.key == *key);
-    if holds_lease && is_wanted && !is_exported && !is_dead_letter && !is_queued {
+    if holds_lease && is_wanted && !is_exported && is_left && !is_queued {
         state.violations.push(format!("{key}: a run died, and no message is left that asks for it"));
     }
 }
