@@ -17,7 +17,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import dynamodb, iam, s3
-from ministack.services.cloudformation import changesets, handlers
+from ministack.services.cloudformation import changesets, handlers, stacks
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
 evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
@@ -173,7 +173,8 @@ if __name__ == "__main__":
     iam_evaluator.enforce = repaired_enforce
     iam_actions.dynamodb_service_context = repaired_service_context
     iam_actions.dynamodb_transaction_checks = repaired_transaction_checks
-    handlers._evaluate_conditions = changesets._evaluate_conditions = repaired_conditions
+    for module in (changesets, handlers, stacks):
+        module._evaluate_conditions = repaired_conditions
     s3._foreign_bucket_allows = repaired_foreign_bucket_allows
     dynamodb._DDB_TXN_MAX_BYTES = sys.maxsize
     dynamodb._transact_write_items = repaired_transact_write_items

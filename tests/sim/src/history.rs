@@ -645,8 +645,9 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
                 && let Some(position) = position
             {
                 state.queue.remove(position);
-                if is_left {
-                    state.left_to_another.insert(message.number);
+                let lease = state.runs.get(&message.request.key).and_then(|items| items.lease.as_ref());
+                if is_left && lease.is_some_and(|lease| lease.message == message.number.to_string()) {
+                    state.left_to_itself.insert(message.number);
                 }
             }
             check_notes(&mut state, &ports, &message.request);
@@ -672,7 +673,7 @@ fn check_repetition(state: &mut WorldState, message: &Message, holder: &str) {
     let holds_lease = items.lease.as_ref().is_some_and(|lease| lease.holder == holder);
     let is_wanted = state.configurations.get(key).is_some_and(|configuration| configuration.enabled);
     let is_exported = items.state.exported_through() >= message.request.through;
-    let is_left = state.left_to_another.contains(&message.number);
+    let is_left = state.left_to_itself.contains(&message.number);
     let is_queued = state.queue.iter().any(|queued| queued.request.key == *key);
     if holds_lease && is_wanted && !is_exported && is_left && !is_queued {
         state.violations.push(format!("{key}: a run died, and no message is left that asks for it"));

@@ -51,8 +51,8 @@ pub(crate) struct WorldState {
     pub(crate) uploads: HashMap<String, PendingUpload>,
     pub(crate) queue: Vec<Message>,
     pub(crate) dead_letters: Vec<RunRequest>,
-    /// Messages that were deleted because another run was at work.
-    pub(crate) left_to_another: BTreeSet<u64>,
+    /// Messages that were deleted because another run of the same message was at work.
+    pub(crate) left_to_itself: BTreeSet<u64>,
     /// Promises that were seen broken while the history went on.
     pub(crate) violations: Vec<String>,
     /// Configurations whose destination was edited.
@@ -152,7 +152,7 @@ impl World {
             uploads: HashMap::new(),
             queue: Vec::new(),
             dead_letters: Vec::new(),
-            left_to_another: BTreeSet::new(),
+            left_to_itself: BTreeSet::new(),
             violations: Vec::new(),
             edited: BTreeSet::new(),
             expires_at: BTreeMap::new(),
