@@ -45,7 +45,7 @@ CHANGES = "AUDIT_EXPORT_CONFIGURATION"
 BEFORE = ["Before you start"]
 ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connection", "A5. Export now"]
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
-CHECK = ["Verify", "Read the files", "zcat and jq"]
+CHECK = ["Verify", "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
@@ -313,7 +313,7 @@ def assert_readable(reader: Reader, exported: list[dict[str, Any]], monkeypatch:
 
 
 def assert_jq_counts_right(reader: Reader, exported: list[dict[str, Any]]) -> None:
-    count, _, rest = reader.output_of("zcat and jq").partition("\n")
+    count, _, rest = reader.output_of("gunzip and jq").partition("\n")
     assert int(count) == len(exported)
     *last, actions = json_documents(rest)
     assert last == exported[-3:]

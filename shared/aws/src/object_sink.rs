@@ -77,6 +77,8 @@ pub struct S3ObjectSink {
     bucket: String,
     expected_bucket_owner: AccountId,
     acl: Option<ObjectCannedAcl>,
+    /// Whether the credentials are a session's: then this service made them, and not the customer.
+    is_session: bool,
     kms_key_arn: Option<KmsKeyArn>,
     base_timeout: Duration,
 }
@@ -95,6 +97,7 @@ impl S3ObjectSink {
         writer: &AccountId,
         base_timeout: Duration,
     ) -> Self {
+        let is_session = credentials.session_token().is_some();
         let configuration = aws_sdk_s3::config::Builder::from(base)
             .region(SdkRegion::new(destination.region.as_str().to_owned()))
             .credentials_provider(credentials)
@@ -110,6 +113,7 @@ impl S3ObjectSink {
                 AccountScope::Cross => Some(ObjectCannedAcl::from(BUCKET_OWNER_FULL_CONTROL)),
             },
             kms_key_arn: destination.kms_key_arn.clone(),
+            is_session,
             base_timeout,
         }
     }
@@ -138,6 +142,39 @@ impl S3ObjectSink {
 
     fn kms_key_id(&self) -> Option<String> {
         self.kms_key_arn.as_ref().map(|arn| arn.as_str().to_owned())
+    }
+
+    fn write_answer<E>(
+        &self,
+        operation: &'static str,
+        error: &SdkError<E, HttpResponse>,
+        transmissions: &Transmissions,
+    ) -> Result<WriteAnswer, PortError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match Fault::of(error).code {
+            Some("PreconditionFailed") => Ok(WriteAnswer::Exists { was_repeated: transmissions.was_repeated() }),
+            // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
+            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(WriteAnswer::Lost),
+            Some("OperationAborted") => Ok(WriteAnswer::Aborted(self.refused(operation, error))),
+            _ => Err(self.refused(operation, error)),
+        }
+    }
+
+    /// As [`customer_error`], but that a session's credentials are not the customer's to mend.
+    fn refused<E>(&self, operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match Fault::of(error).code {
+            Some("SignatureDoesNotMatch") if self.is_session => PortError::internal(operation, describe(error)),
+            // The session may have ended, or AWS doesn't know it in this place yet: a new run has a new one.
+            Some("InvalidAccessKeyId" | "TokenRefreshRequired") if self.is_session => {
+                PortError::transient(operation, describe(error))
+            }
+            _ => customer_error(operation, error),
+        }
     }
 
     /// The settings of a request with a body of this length.
@@ -180,7 +217,7 @@ impl ObjectSink for S3ObjectSink {
             .await;
         match answer {
             Ok(_) => Ok(WriteAnswer::Written),
-            Err(error) => write_answer("s3:PutObject", &error, &transmissions),
+            Err(error) => self.write_answer("s3:PutObject", &error, &transmissions),
         }
     }
 
@@ -198,7 +235,7 @@ impl ObjectSink for S3ObjectSink {
             Err(error) => match Fault::of(&error).code {
                 // Each of them comes after the permissions.
                 Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict") => Ok(()),
-                _ => Err(customer_error(operation, &error)),
+                _ => Err(self.refused(operation, &error)),
             },
         }
     }
@@ -219,7 +256,7 @@ impl ObjectSink for S3ObjectSink {
             .checksum_type(ChecksumType::Composite)
             .send()
             .await
-            .map_err(|error| customer_error(operation, &error))?;
+            .map_err(|error| self.refused(operation, &error))?;
         let id = answer.upload_id.ok_or_else(|| PortError::internal(operation, "S3 gave no upload id"))?;
         Ok(UploadId(id))
     }
@@ -256,7 +293,7 @@ impl ObjectSink for S3ObjectSink {
                 Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag, sha256 }))
             }
             Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(PartAnswer::Lost),
-            Err(error) => Err(customer_error(operation, &error)),
+            Err(error) => Err(self.refused(operation, &error)),
         }
     }
 
@@ -290,7 +327,7 @@ impl ObjectSink for S3ObjectSink {
             .await;
         match answer {
             Ok(_) => Ok(WriteAnswer::Written),
-            Err(error) => write_answer("s3:CompleteMultipartUpload", &error, &transmissions),
+            Err(error) => self.write_answer("s3:CompleteMultipartUpload", &error, &transmissions),
         }
     }
 }
@@ -341,23 +378,6 @@ impl Intercept for Transmissions {
     ) -> Result<(), BoxError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }
-}
-
-fn write_answer<E>(
-    operation: &'static str,
-    error: &SdkError<E, HttpResponse>,
-    transmissions: &Transmissions,
-) -> Result<WriteAnswer, PortError>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match Fault::of(error).code {
-        Some("PreconditionFailed") => Ok(WriteAnswer::Exists { was_repeated: transmissions.was_repeated() }),
-        // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
-        Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(WriteAnswer::Lost),
-        Some("OperationAborted") => Ok(WriteAnswer::Aborted(customer_error(operation, error))),
-        _ => Err(customer_error(operation, error)),
     }
 }
 
@@ -565,6 +585,24 @@ mod tests {
 
     async fn put(sink: &S3ObjectSink) -> PortError {
         put_bytes(sink, 1).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_session_is_not_the_customers_to_mend() {
+        let kind = |sink: &S3ObjectSink, code| {
+            let metadata = ErrorMetadata::builder().code(code).build();
+            let response = Response::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+            sink.refused("test", &SdkError::service_error(PutObjectError::generic(metadata), response)).kind
+        };
+        let with_key = sink("http://127.0.0.1:1");
+        let with_session = S3ObjectSink { is_session: true, ..with_key.clone() };
+        assert_eq!(kind(&with_session, "SignatureDoesNotMatch"), ErrorKind::Internal);
+        assert_eq!(kind(&with_session, "InvalidAccessKeyId"), ErrorKind::Transient);
+        assert_eq!(kind(&with_session, "TokenRefreshRequired"), ErrorKind::Transient);
+        let customer = ErrorKind::Customer;
+        assert_eq!(kind(&with_session, "AccessDenied"), customer(ConnectionFailure::WriteDenied));
+        assert_eq!(kind(&with_key, "SignatureDoesNotMatch"), customer(ConnectionFailure::SecretAccessKeyWrong));
+        assert_eq!(kind(&with_key, "InvalidAccessKeyId"), customer(ConnectionFailure::AccessKeyUnknown));
     }
 
     async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<WriteAnswer, PortError> {

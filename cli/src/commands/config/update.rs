@@ -86,6 +86,21 @@ pub struct UpdateArguments {
     service: ServiceArguments,
 }
 
+/// What a change of has the connection tested.
+const CONNECTION: [Field; 8] = [
+    Field::BucketName,
+    Field::BucketPath,
+    Field::Region,
+    Field::RoleArn,
+    Field::AccessKeyId,
+    Field::SecretAccessKey,
+    Field::KmsKeyArn,
+    Field::ExpectedBucketOwner,
+];
+
+/// The `connectionStatus` of what no test was made of.
+const UNTESTED: &str = "PENDING";
+
 pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     let at = |problems: Problems| problems.at(&arguments.file);
     let mut file = ConfigurationFile::read(&arguments.file, Purpose::Update)?;
@@ -114,10 +129,14 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     let answer = service.ask(operation(kind), &json!({ "data": data }))?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(render::updated(&configuration, style)))?;
-    match failed_test(&configuration) {
-        None => Ok(()),
-        Some(code) => Err(Failure::ConnectionFailed(format!("{code}; the change is stored"))),
+    if let Some(code) = failed_test(&configuration) {
+        return Err(Failure::ConnectionFailed(format!("{code}; the change is stored")));
     }
+    if is_untested(&configuration, &data) {
+        let advice = "the change is stored and could not be tested; test it with audit-export config test";
+        return Err(Failure::ConnectionFailed(advice.to_owned()));
+    }
+    Ok(())
 }
 
 impl UpdateArguments {
@@ -136,6 +155,11 @@ fn failed_test(configuration: &Configuration) -> Option<&str> {
     // All times of the service have one form, and sort like their texts.
     let is_of_change = configuration.connection_checked_at.as_deref()? >= &*configuration.updated_at;
     is_of_change.then_some(&*error.code)
+}
+
+/// Whether the change was of the connection, and no test of it was made.
+fn is_untested(configuration: &Configuration, data: &BTreeMap<&'static str, Value>) -> bool {
+    CONNECTION.iter().any(|field| data.contains_key(field.name())) && &*configuration.connection_status == UNTESTED
 }
 
 /// Looks at the configuration as it is: to change the right kind, and to ask for the secret of a new access key.
@@ -188,5 +212,17 @@ mod tests {
         // The description of what fails since yesterday was changed.
         assert_eq!(tested(error, "2026-11-21T12:00:00.000Z"), None);
         assert_eq!(tested(json!(null), "2026-11-22T12:00:01.000Z"), None);
+    }
+
+    #[test]
+    fn a_change_of_the_connection_that_could_not_be_tested_is_a_failure() {
+        let is_untested = |status: &str, field: Field| {
+            let mut json = configuration_json();
+            json["connectionStatus"] = json!(status);
+            let configuration: Configuration = serde_json::from_value(json).unwrap();
+            is_untested(&configuration, &BTreeMap::from([(field.name(), Value::Null)]))
+        };
+        assert!(is_untested("PENDING", Field::BucketName) && is_untested("PENDING", Field::KmsKeyArn));
+        assert!(!is_untested("PENDING", Field::Description) && !is_untested("SUCCESS", Field::BucketName));
     }
 }
