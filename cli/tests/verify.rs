@@ -371,6 +371,9 @@ fn the_place_is_found_whatever_the_way_to_it() {
 /// Where a digest lies, and its SHA-256.
 type Located = (String, String, String);
 
+/// The bucket of a digest that the service does not have any more.
+const EXPIRED: &str = "expired";
+
 /// Answers the API's questions with these bodies, and a connection of its own for each. No job is listed.
 fn serve_api(status: &'static str, keys: String, configuration: String) -> String {
     serve_jobs(status, keys, configuration, Vec::new())
@@ -426,7 +429,8 @@ fn serve_jobs(status: &'static str, keys: String, configuration: String, digests
                 query if query.contains("getExportDigest") => {
                     let id = question["variables"]["id"].as_str().unwrap();
                     let sequence: usize = id.rsplit_once('.').unwrap().1.parse().unwrap();
-                    digests.get(sequence).map_or_else(|| error_answer("NOT_FOUND"), digest_answer)
+                    let digest = digests.get(sequence).filter(|digest| digest.0 != EXPIRED);
+                    digest.map_or_else(|| error_answer("NOT_FOUND"), digest_answer)
                 }
                 _ => configuration.clone(),
             };
@@ -510,18 +514,21 @@ fn the_place_that_an_export_was_moved_away_from() {
         digests.push(("next-audit".to_owned(), key, "0".repeat(64)));
     }
     let url = serve_jobs("200 OK", keys(), through_answer(LATER), digests.clone());
-    for arguments in [&[][..], &["--place", &copy.export.place()]] {
-        let moved = verify_with(&copy, &url, arguments);
-        assert_eq!(code(&moved), 0, "{}{}", stdout(&moved), stderr(&moved));
-        let head = copy.export.head.as_ref().unwrap().sha256;
-        assert!(stdout(&moved).contains(&format!("digest {head}, by the service")), "{}", stdout(&moved));
-    }
+    let place = copy.export.place();
+    let moved = verify_with(&copy, &url, &["--place", &place]);
+    assert_eq!(code(&moved), 0, "{}{}", stdout(&moved), stderr(&moved));
+    let head = copy.export.head.as_ref().unwrap().sha256;
+    assert!(stdout(&moved).contains(&format!("digest {head}, by the service")), "{}", stdout(&moved));
+    // What a copy says of its place lowers nothing: these may be old files in the place of the new ones.
+    let claimed = verify_with(&copy, &url, &[]);
+    assert!(code(&claimed) == 13 && stdout(&claimed).contains("OUTDATED_COPY"), "{}", stdout(&claimed));
+    assert!(stderr(&claimed).contains("give --place if this is a copy of the old place"), "{}", stderr(&claimed));
     // The end of the part that was here is missing.
     for name in [&copy.export.digests[4], &copy.export.signature(4)] {
         fs::remove_file(copy.folder().join(name)).unwrap();
     }
-    let cut = verify_with(&copy, &url, &[]);
-    assert!(code(&cut) == 13 && stdout(&cut).contains("OUTDATED_COPY"), "{}{}", stdout(&cut), stderr(&cut));
+    let cut = verify_with(&copy, &url, &["--place", &place]);
+    assert!(code(&cut) == 13 && stdout(&cut).contains(&head.to_string()), "{}{}", stdout(&cut), stderr(&cut));
     // The service does not have them any more: nothing is expected, and that is said.
     let url = serve_jobs("200 OK", keys(), through_answer(LATER), {
         digests[4].0 = "gone-audit".to_owned();
@@ -531,8 +538,50 @@ fn the_place_that_an_export_was_moved_away_from() {
         digests[0].0 = "gone-audit".to_owned();
         digests
     });
-    let unknown = verify_with(&copy, &url, &[]);
+    let unknown = verify_with(&copy, &url, &["--place", &place]);
     assert!(code(&unknown) == 0 && stderr(&unknown).contains("--expect-head"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn a_newest_digest_that_has_expired_at_the_service_lowers_nothing() {
+    let copy = Copy::new();
+    let expired = || {
+        let mut digests = located(&copy.export);
+        digests[4].0 = EXPIRED.to_owned();
+        digests
+    };
+    let place = copy.export.place();
+    for arguments in [&[][..], &["--place", &place]] {
+        for (through, expected) in [(END, 0), (LATER, 13)] {
+            let url = serve_jobs("200 OK", keys_answer(&[&copy.signer]), through_answer(through), expired());
+            let output = verify_with(&copy, &url, arguments);
+            assert_eq!(code(&output), expected, "{arguments:?}: {}{}", stdout(&output), stderr(&output));
+            assert!(stdout(&output).contains(&format!("through {through}, by the service")), "{}", stdout(&output));
+            let is_warned = stderr(&output).contains("does not know any more where its newest digest lies");
+            assert_eq!(is_warned, !arguments.is_empty(), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_folder_of_any_name_is_expected() {
+    let copy = Copy::new();
+    let named = copy.directory.join("audit-log");
+    fs::rename(copy.folder(), &named).unwrap();
+    let token = copy.directory.join("token");
+    fs::write(&token, "token\n").unwrap();
+    let verify = |through: &str| {
+        let url = serve_jobs("200 OK", keys_answer(&[&copy.signer]), through_answer(through), located(&copy.export));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+        command.arg("verify").arg(&named).arg("--token-file").arg(&token).args(["--url", &url]).output().unwrap()
+    };
+    assert_eq!(code(&verify(END)), 0);
+    let cut = verify(LATER);
+    assert!(code(&cut) == 13 && stdout(&cut).contains("OUTDATED_COPY"), "{}{}", stdout(&cut), stderr(&cut));
+    // Nothing says what this is a copy of.
+    fs::write(named.join(&copy.export.digests[4]), "x").unwrap();
+    let unknown = verify(END);
+    assert!(code(&unknown) == 6 && stderr(&unknown).contains("nothing is expected"), "{}", stderr(&unknown));
 }
 
 #[test]

@@ -18,11 +18,15 @@ use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Url;
 use verification::{
-    Archive, BreakCode, Circumstances, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin, Place,
-    Progress, PublicKeys, ReadError, Report, Verdict,
+    Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
+    Place, Progress, PublicKeys, ReadError, Report, Verdict,
 };
 
-use self::{bucket::Bucket, folder::Folder, service::Service};
+use self::{
+    bucket::Bucket,
+    folder::Folder,
+    service::{PlaceSource, Service},
+};
 use crate::{
     access::{self, AccessArguments},
     failure::Failure,
@@ -76,9 +80,10 @@ pub struct VerifyArguments {
     /// Digests may then be signed with every public key that the service tells. Keys that you kept yourself prove the
     /// same without trust in its answer.
     ///
-    /// If the target or `--place` ends in a configuration's id, the digests also have to reach to that configuration's
-    /// `exportedThrough`, so that a tail that was cut off shows by itself; in a place that the export was moved away from,
-    /// to the newest digest that the service wrote there. A copy that ends earlier is `OUTDATED_COPY` (exit code 13).
+    /// The digests also have to reach to `exportedThrough` of the configuration that the target's or the `--place`'s end
+    /// names or, without either, the newest digest, so that a tail that was cut off shows by itself; in a bucket or a
+    /// `--place` that the export was moved away from, to the newest digest that the service wrote there. A copy that ends
+    /// earlier is `OUTDATED_COPY` (exit code 13).
     /// `--expect-through` or `--expect-head` replaces that: give one for an older copy, or if the configuration was deleted.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -203,11 +208,11 @@ async fn verify(
         options.origin = Origin::Copy;
         let folder = Folder::open(path)?;
         let unreadable = |error: ReadError| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() };
-        let place = match (&options.place, service) {
-            (None, Some(_)) => verification::inferred_place_of(&folder).await.map_err(unreadable)?,
-            (place, _) => place.clone(),
+        let claimed = match (&options.place, service) {
+            (None, Some(_)) => verification::claimed_origin_of(&folder).await.map_err(unreadable)?,
+            _ => None,
         };
-        ask(service, &mut options, place.as_ref()).await?;
+        ask(service, &mut options, claimed).await?;
         return verify_archive(&folder, &options, arguments, list).await.map_err(unreadable);
     }
     let place: Place =
@@ -218,8 +223,7 @@ async fn verify(
         options.origin = Origin::Copy;
     }
     options.place.get_or_insert(place);
-    let place = options.place.clone();
-    ask(service, &mut options, place.as_ref()).await?;
+    ask(service, &mut options, None).await?;
     verify_archive(&bucket, &options, arguments, list).await.map_err(|error| match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
@@ -228,17 +232,28 @@ async fn verify(
 }
 
 /// Adds what the service knows to `options`, before anything is verified: what is exported later can't be missed then. What
-/// `place` a copy names for itself decides only what is expected of it.
-async fn ask(service: Option<&Service>, options: &mut Options, place: Option<&Place>) -> Result<(), Failure> {
+/// a copy claims of its origin decides only what is expected of it.
+async fn ask(service: Option<&Service>, options: &mut Options, claimed: Option<ClaimedOrigin>) -> Result<(), Failure> {
     let Some(service) = service else { return Ok(()) };
     service.add_keys(&mut options.keys).await?;
-    let configuration_id = options.place.as_ref().map(Place::configuration_id).or(options.configuration_id);
-    if let Some(configuration_id) = configuration_id
-        && options.expectation == Expectation::default()
-    {
-        let place = place.filter(|place| place.configuration_id() == configuration_id);
-        options.expectation = service.expectation(configuration_id, place).await?;
+    if options.expectation != Expectation::default() {
+        return Ok(());
     }
+    let known_id = options.place.as_ref().map(Place::configuration_id).or(options.configuration_id);
+    let Some(id) = known_id.or(claimed.as_ref().map(|claimed| claimed.configuration_id)) else {
+        output::warn(
+            "it is not known which configuration this is a copy of, so nothing is expected of its end, and a tail that was \
+             cut off would not show: give --place, --expect-through or --expect-head",
+        );
+        return Ok(());
+    };
+    let claimed_place = claimed.and_then(|claimed| claimed.place).filter(|place| place.configuration_id() == id);
+    let source = match (&options.place, &claimed_place) {
+        (Some(place), _) => PlaceSource::Given(place),
+        (None, Some(place)) => PlaceSource::Claimed(place),
+        (None, None) => PlaceSource::Unknown,
+    };
+    options.expectation = service.expectation(id, source).await?;
     Ok(())
 }
 

@@ -529,11 +529,19 @@ fn broken(code: BreakCode, name: DigestName, detail: impl Into<String>) -> Break
     Break { code, file: Some(name.file()), sequence: Some(name.sequence), detail: detail.into() }
 }
 
-/// Returns the place that the newest digest names, before anything is proven. `None`: it names none, or there is no digest.
+/// What a copy says of its origin. Whoever changed the copy chose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedOrigin {
+    pub configuration_id: ConfigurationId,
+    /// `None`: the newest digest names no place.
+    pub place: Option<Place>,
+}
+
+/// Returns what the newest digest says, before anything is proven. `None`: there is no digest, or it can't be read as one.
 ///
 /// # Errors
 /// [`ReadError`] if files can't be read.
-pub async fn inferred_place_of<A: Archive + ?Sized>(archive: &A) -> Result<Option<Place>, ReadError> {
+pub async fn claimed_origin_of<A: Archive + ?Sized>(archive: &A) -> Result<Option<ClaimedOrigin>, ReadError> {
     let mut newest = None;
     let mut entries = archive.list(DIGEST_FOLDER);
     while let Some(Entry { name, .. }) = entries.try_next().await? {
@@ -541,7 +549,9 @@ pub async fn inferred_place_of<A: Archive + ?Sized>(archive: &A) -> Result<Optio
     }
     let Some(newest) = newest else { return Ok(None) };
     Ok(match read_bounded(archive, &newest.file(), MAX_DIGEST_LENGTH).await? {
-        File::Read(bytes) => Digest::from_bytes(&bytes).ok().as_ref().and_then(inferred_place),
+        File::Read(bytes) => Digest::from_bytes(&bytes)
+            .ok()
+            .map(|digest| ClaimedOrigin { configuration_id: digest.configuration_id, place: inferred_place(&digest) }),
         File::Missing | File::TooLong => None,
     })
 }

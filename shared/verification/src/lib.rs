@@ -19,7 +19,7 @@ mod verifier;
 
 pub use archive::{Archive, Entry, ReadError};
 pub use breaks::{Break, BreakCode};
-pub use chain::inferred_place_of;
+pub use chain::{ClaimedOrigin, claimed_origin_of};
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
 pub use place::{InvalidPlace, Place};
 pub use report::{

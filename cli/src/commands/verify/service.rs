@@ -59,6 +59,23 @@ struct LocatedDigest {
     sha256: Hex32,
 }
 
+impl LocatedDigest {
+    fn lies_in(&self, place: &Place) -> bool {
+        place.holds_digest(&self.bucket_name, &self.object_key)
+    }
+}
+
+/// Who says which place is verified.
+#[derive(Clone, Copy, Debug)]
+pub enum PlaceSource<'a> {
+    /// The person.
+    Given(&'a Place),
+    /// The copy itself: whoever changed it chose the place too.
+    Claimed(&'a Place),
+    /// Nobody.
+    Unknown,
+}
+
 pub struct Service(GraphQl);
 
 impl Service {
@@ -84,29 +101,47 @@ impl Service {
         Ok(())
     }
 
-    /// Returns what has to be in `place` by what the service knows: as much as it exported, if its newest digest lies there,
-    /// and otherwise the newest digest that does, since the export was moved to another destination.
-    pub async fn expectation(&self, id: ConfigurationId, place: Option<&Place>) -> Result<Expectation, Failure> {
+    /// Returns what has to be in a place by what the service knows: as much as it exported. If the newest digest lies
+    /// elsewhere, because the export was moved to another destination, the newest digest that lies here is enough, but only
+    /// where the person said that it is this place.
+    pub async fn expectation(&self, id: ConfigurationId, source: PlaceSource<'_>) -> Result<Expectation, Failure> {
         // Before the jobs: what ends in between is no more than what is expected.
         let through = self.exported_through(id).await?;
         let expected = Expectation { through, head: None, source: ExpectationSource::Service };
-        let (Some(place), Some(_)) = (place, through) else { return Ok(expected) };
+        let (PlaceSource::Given(place) | PlaceSource::Claimed(place), Some(_)) = (source, through) else {
+            return Ok(expected);
+        };
         let jobs: Vec<Job> = self.0.ask(&jobs::OPERATION, &json!({ "id": id.to_string() })).await?.parse()?;
         let newest = jobs.iter().find(|job| &*job.status == "SUCCEEDED").and_then(sequence_of);
         let Some(newest) = newest else { return Ok(expected) };
+        let Some(newest_digest) = self.digest(id, newest).await? else {
+            if let PlaceSource::Given(_) = source {
+                output::warn(
+                    "the service does not know any more where its newest digest lies, so all that it exported is expected \
+                     here: if the export was moved away before, give --expect-head with the SHA-256 that the report of the \
+                     next place names",
+                );
+            }
+            return Ok(expected);
+        };
+        if newest_digest.lies_in(place) {
+            return Ok(expected);
+        }
+        if let PlaceSource::Claimed(_) = source {
+            output::warn(
+                "this copy's digests name another place than the one of the service's newest digest, and all that the \
+                 service exported is expected of it: give --place if this is a copy of the old place",
+            );
+            return Ok(expected);
+        }
         let oldest_asked = (newest + 1).saturating_sub(MAX_DIGESTS_ASKED);
-        let mut digests = stream::iter((oldest_asked..=newest).rev())
-            .map(|sequence| async move { (sequence, self.digest(id, sequence).await) })
+        let mut digests = stream::iter((oldest_asked..newest).rev())
+            .map(|sequence| self.digest(id, sequence))
             .buffered(DIGESTS_AT_ONCE);
-        while let Some((sequence, digest)) = digests.next().await {
+        while let Some(digest) = digests.next().await {
             let Some(digest) = digest? else { break };
-            if place.holds_digest(&digest.bucket_name, &digest.object_key) {
-                let is_newest = sequence == newest;
-                return Ok(Expectation {
-                    through: through.filter(|_| is_newest),
-                    head: Some(digest.sha256).filter(|_| !is_newest),
-                    ..expected
-                });
+            if digest.lies_in(place) {
+                return Ok(Expectation { through: None, head: Some(digest.sha256), ..expected });
             }
         }
         output::warn(
