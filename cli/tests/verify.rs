@@ -587,7 +587,7 @@ fn the_end_of_a_folder_of_any_name_is_expected() {
 #[test]
 fn files_that_a_computer_made_are_named_and_are_no_break() {
     let copy = Copy::new();
-    for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db"] {
+    for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/.DS_Store"] {
         copy.write(name, b"x");
     }
     let output = copy.verify(&["--require-proven"]);
@@ -598,6 +598,10 @@ fn files_that_a_computer_made_are_named_and_are_no_break() {
     copy.write("date=2026-11-22/._x.ndjson.gz", b"x");
     let output = copy.verify(&[]);
     assert!(code(&output) == 6 && stdout(&output).contains("macOS"), "{}", stdout(&output));
+    fs::remove_file(copy.folder().join("date=2026-11-22/._x.ndjson.gz")).unwrap();
+    copy.write("date=2026-11-22/Thumbs.db", b"x");
+    let output = copy.verify(&[]);
+    assert!(code(&output) == 6 && stdout(&output).contains("whole folder would read it"), "{}", stdout(&output));
 }
 
 #[test]

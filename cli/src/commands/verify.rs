@@ -218,9 +218,8 @@ async fn verify(
     let place: Place =
         arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
     let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
-    // A replica, say, may be behind.
     if options.place.as_ref().is_some_and(|original| *original != place) {
-        options.origin = Origin::Copy;
+        options.origin = Origin::Replica;
     }
     options.place.get_or_insert(place);
     ask(service, &mut options, None).await?;

@@ -14,9 +14,9 @@ use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
     names::{self, DigestName},
-    objects,
+    objects::{self, Stranger},
     place::Place,
-    report::{KeyUse, MAX_LISTED, Report},
+    report::{FoundBreaks, KeyUse, MAX_LISTED, Report},
     verifier::{MAX_CLOCK_SKEW, Options, Progress},
 };
 
@@ -34,6 +34,9 @@ const MAX_DIGEST_LENGTH: u64 = 400 * 1024;
 /// Bytes. A signature has 72 at most: two numbers of 33 with their heads (ASN.1 DER).
 const MAX_SIGNATURE_LENGTH: u64 = 128;
 
+/// What is wrong with any other file among the digests.
+const STRANGER_DETAIL: &str = "its name is neither a digest's nor a signature's";
+
 /// What to do about a file beside the chain.
 const STRAY_ADVICE: &str = "the digest of this sequence is another file, which is proven: this one was not written by the \
                             service. Find out who wrote it, and who may write here, then remove it";
@@ -46,6 +49,9 @@ pub(crate) struct ProvenDigest {
     pub(crate) first_block: BlockId,
     pub(crate) end_block: BlockId,
     pub(crate) before: Before,
+    /// Whether it can be the first one here after the destination was changed: the digest before it and its objects, if it
+    /// has any, lie in one and the same place.
+    pub(crate) names_one_place: bool,
 }
 
 /// What comes before a digest.
@@ -156,10 +162,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         } else {
             self.walk(&listed).await?;
         }
-        for name in strangers {
-            let detail = "its name is neither a digest's nor a signature's";
-            objects::push_stranger(self.report, self.options, name, detail);
-        }
+        self.report.push_all(strangers);
         self.digests.reverse();
         self.report.tenant_id = self.tenant_id;
         self.report.configuration_id = self.configuration_id;
@@ -167,10 +170,10 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         Ok(Chain { digests: self.digests, place: self.place, references_here: self.references_here })
     }
 
-    /// The names of digests and signatures in ascending order, and the first names that are neither.
-    async fn list(&mut self) -> Result<(Vec<Listed>, Vec<String>), ReadError> {
+    /// The names of digests and signatures in ascending order, and what is wrong with names that are neither.
+    async fn list(&mut self) -> Result<(Vec<Listed>, FoundBreaks), ReadError> {
         let mut listed: Vec<Listed> = Vec::new();
-        let mut strangers = Vec::new();
+        let mut strangers = FoundBreaks::default();
         let mut last_name = None;
         let mut entries = self.archive.list(DIGEST_FOLDER);
         while let Some(Entry { name: file, length }) = entries.try_next().await? {
@@ -179,8 +182,11 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
                 (Some(name), _) => (name, false),
                 (None, Some(name)) => (name, true),
                 (None, None) => {
-                    if !is_folder_marker(&file, length) && strangers.len() < MAX_LISTED {
-                        strangers.push(file);
+                    if !is_folder_marker(&file, length) {
+                        match objects::classify_stranger(self.options, file, STRANGER_DETAIL) {
+                            Stranger::Harmless(file) => self.report.system_files.add(file),
+                            Stranger::Broken(broken) => strangers.add(broken),
+                        }
                     }
                     continue;
                 }
@@ -317,7 +323,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         self.references_here += u64::from(previous.as_ref().is_some_and(|link| link.is_here)) + objects_here as u64;
         let before = if previous.is_some() { Before::Unknown } else { Before::Nothing };
         let (first_block, end_block) = (digest.window.first_block, digest.window.end_block);
-        self.digests.push(ProvenDigest { name, sha256, first_block, end_block, before });
+        let names_one_place = names_one_place(digest);
+        self.digests.push(ProvenDigest { name, sha256, first_block, end_block, before, names_one_place });
         self.count(digest, sha256);
         Upper { sequence: digest.sequence, first_block, previous }
     }
@@ -566,6 +573,15 @@ fn inferred_place(digest: &Digest) -> Option<Place> {
         let reference = digest.previous.as_ref()?;
         Place::new(reference.bucket.clone(), DigestName::of_key(&reference.key)?.0)
     })
+}
+
+/// Whether a digest's objects, if it has any, lie where the digest before it does.
+fn names_one_place(digest: &Digest) -> bool {
+    let previous = digest.previous.as_ref().and_then(|reference| {
+        let (prefix, _) = DigestName::of_key(&reference.key)?;
+        Place::new(reference.bucket.clone(), prefix)
+    });
+    previous.is_some_and(|place| digest.objects.iter().all(|object| is_here(Some(&place), object)))
 }
 
 /// Whether a digest says of an object that it lies in `place`.

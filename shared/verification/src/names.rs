@@ -7,6 +7,8 @@ use domain::{
     time::Timestamp,
 };
 
+/// What the names of the folders of days begin with.
+const DAY_PREFIX: &str = "date=";
 /// `YYYYMMDDTHHMMSSmmmZ`.
 const COMPACT_TIME_LENGTH: usize = 19;
 
@@ -68,19 +70,28 @@ pub(crate) enum SystemFile {
     Harmless,
     /// Its name ends like an object's or a digest's, so that a reader of those reads it.
     LooksExported,
+    /// It lies among the objects, and its name does not begin with a full stop, so that a reader of a whole folder, such as
+    /// Athena or a glob, reads it.
+    AmongObjects,
 }
 
 impl SystemFile {
     /// `None`: the name is not one that macOS or Windows is known to give.
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        let name = name.rsplit('/').next()?;
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next()?;
         // What macOS keeps of a file's attributes where the file system has no place for them.
         let is_attributes = name.starts_with("._");
         let is_known = is_attributes
             || [".DS_Store", ".localized", "Icon\r"].contains(&name)
             || ["thumbs.db", "desktop.ini", "ehthumbs.db"].contains(&name.to_ascii_lowercase().as_str());
         let looks_exported = [".gz", ".json", SIGNATURE_SUFFIX].iter().any(|end| name.ends_with(end));
-        is_known.then_some(if looks_exported { Self::LooksExported } else { Self::Harmless })
+        is_known.then_some(if looks_exported {
+            Self::LooksExported
+        } else if path.starts_with(DAY_PREFIX) && !name.starts_with('.') {
+            Self::AmongObjects
+        } else {
+            Self::Harmless
+        })
     }
 
     /// What is wrong with it where it counts, and what to do.
@@ -90,6 +101,9 @@ impl SystemFile {
             Self::LooksExported => {
                 "it has the name of a file that macOS makes beside another one, and readers of the export would read it: \
                  delete it"
+            }
+            Self::AmongObjects => {
+                "it is a file that a computer made, and readers that read a day's whole folder would read it: delete it"
             }
         }
     }
@@ -129,10 +143,22 @@ mod tests {
 
     #[test]
     fn files_of_the_computer_are_known_by_their_names() {
-        for name in
-            [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db", "desktop.ini", "a/._x", "Desktop.ini"]
-        {
+        for name in [
+            ".DS_Store",
+            "_digests/.DS_Store",
+            "_digests/Thumbs.db",
+            "date=2026-11-22/.DS_Store",
+            "date=2026-11-22/._x",
+            "desktop.ini",
+            "a/._x",
+            "Desktop.ini",
+        ] {
             assert_eq!(SystemFile::of(name), Some(SystemFile::Harmless), "{name}");
+        }
+        for name in
+            ["date=2026-11-22/Thumbs.db", "date=2026-11-22/desktop.ini", "date=x/.y/ehthumbs.db", "date=/Icon\r"]
+        {
+            assert_eq!(SystemFile::of(name), Some(SystemFile::AmongObjects), "{name}");
         }
         for name in ["date=2026-11-22/._a-b.ndjson.gz", "_digests/._0000000007.json", "_digests/._0000000007.json.sig"]
         {

@@ -111,17 +111,26 @@ fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage,
         Some(Covered::Proven) => {
             report.push(extra(name, "it was received inside of the verified period, but no digest names it"));
         }
-        None => push_stranger(report, options, name, "its name is not one that an export gives"),
+        None => match classify_stranger(options, name, "its name is not one that an export gives") {
+            Stranger::Harmless(name) => report.system_files.add(name),
+            Stranger::Broken(broken) => report.push(broken),
+        },
     }
 }
 
-/// Reports a file whose name is none of an export's. In a copy, what a computer makes is no break, unless a reader of the
-/// export's files would read it.
-pub(crate) fn push_stranger(report: &mut Report, options: &Options, name: String, detail: &str) {
+/// A file whose name is none of an export's.
+pub(crate) enum Stranger {
+    Harmless(String),
+    Broken(Break),
+}
+
+/// Says what such a file is. In a copy on disk, what a computer makes is no break, unless a reader of the export's files
+/// would read it.
+pub(crate) fn classify_stranger(options: &Options, name: String, detail: &str) -> Stranger {
     match SystemFile::of(&name) {
-        Some(SystemFile::Harmless) if options.origin == Origin::Copy => report.system_files.add(name),
-        Some(file) => report.push(extra(name, file.advice())),
-        None => report.push(extra(name, detail)),
+        Some(SystemFile::Harmless) if options.origin == Origin::Copy => Stranger::Harmless(name),
+        Some(file) => Stranger::Broken(extra(name, file.advice())),
+        None => Stranger::Broken(extra(name, detail)),
     }
 }
 

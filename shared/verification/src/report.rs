@@ -67,8 +67,8 @@ pub struct Report {
     pub pending: NamedFiles,
     /// Files of times that no proven digest covers, because their digests lie elsewhere or are broken.
     pub uncovered: NamedFiles,
-    /// Files that a computer made beside those of a copy, such as `.DS_Store`: no part of the export, and nothing that a
-    /// reader of its files reads.
+    /// Files that a computer made beside those of a copy on disk, such as `.DS_Store`: no part of the export, and nothing
+    /// that a reader of its files reads.
     pub system_files: NamedFiles,
     /// What digests name in other places, because the export's destination was changed. Not checked.
     pub elsewhere: Elsewhere,
@@ -89,6 +89,28 @@ impl Report {
         self.break_count += 1;
         if self.breaks.len() < MAX_LISTED {
             self.breaks.push(broken);
+        }
+    }
+
+    pub(crate) fn push_all(&mut self, found: FoundBreaks) {
+        let unlisted = found.count.saturating_sub(found.first.len() as u64);
+        found.first.into_iter().for_each(|broken| self.push(broken));
+        self.break_count += unlisted;
+    }
+}
+
+/// Breaks that are found before those that come first in the report: their count, and as many as a report lists.
+#[derive(Debug, Default)]
+pub(crate) struct FoundBreaks {
+    first: Vec<Break>,
+    count: u64,
+}
+
+impl FoundBreaks {
+    pub(crate) fn add(&mut self, broken: Break) {
+        self.count += 1;
+        if self.first.len() < MAX_LISTED {
+            self.first.push(broken);
         }
     }
 }

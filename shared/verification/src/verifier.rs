@@ -23,12 +23,18 @@ pub const MAX_CONCURRENCY: usize = 64;
 /// The most ranges of sequences that one sentence names; the report lists more.
 const MAX_RANGES_IN_DETAIL: usize = 5;
 
+/// What to do about a copy whose only digest names another place than the one that it was copied from.
+const PLACE_ADVICE: &str =
+    "if this is a copy of the place that the export was moved to, say which one it is: give --place";
+
 /// Where the files that are verified come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The bucket that the export is written to.
     Bucket,
-    /// A copy, which may be older than the export and hold files that a computer made.
+    /// Another bucket that it was copied to, which may be older than the export.
+    Replica,
+    /// A copy on disk, which may be older too and hold files that a computer made.
     Copy,
 }
 
@@ -119,6 +125,7 @@ pub async fn verify<A: Archive + ?Sized>(
         report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
         objects::check(archive, options, progress, &chain, &mut report).await?;
         check_place(&chain, &mut report);
+        advise_on_place(&chain, options, &mut report);
     }
     let from_the_first = report.digests.first_sequence == Some(0) && report.digests.stretches == 1;
     let is_whole = from_the_first && report.elsewhere.objects.count == 0;
@@ -215,7 +222,7 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     let end = chain.digests.last().map(|newest| newest.end_block);
     let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
     // A bucket has what the service knows to be there: it writes the digest before it tells of the export.
-    let is_outdated = source == ExpectationSource::Service && options.origin == Origin::Copy && end.is_some();
+    let is_outdated = source == ExpectationSource::Service && options.origin != Origin::Bucket && end.is_some();
     let mut push = |detail: String| {
         let (code, detail) = if is_outdated {
             let advice = "fetch the copy again; if that one ends there as well, the newest digests were removed";
@@ -247,12 +254,28 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     }
 }
 
+/// Adds a hint to the first break if nothing is here of the place that the only digest names: it may be the first one of
+/// another place.
+fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
+    let is_missing = |broken: &Break| matches!(broken.code, BreakCode::MissingDigest | BreakCode::MissingObject);
+    let is_alone = matches!(chain.digests.as_slice(), [only] if only.names_one_place);
+    if options.place.is_none()
+        && is_alone
+        && report.objects.intact == 0
+        && report.breaks.iter().all(is_missing)
+        && let Some(broken) = report.breaks.first_mut()
+    {
+        broken.detail = format!("{}; {PLACE_ADVICE}", broken.detail);
+    }
+}
+
 /// If nothing that the digests name is here, then everything counts as elsewhere and nothing was checked.
 fn check_place(chain: &Chain, report: &mut Report) {
-    // A single digest without objects, the first one after the destination was changed, names nothing that is here.
-    let is_suspect =
-        report.elsewhere.objects.count > 0 || (report.elsewhere.digest_count > 0 && chain.digests.len() > 1);
-    if chain.references_here > 0 || !is_suspect {
+    let names_others = report.elsewhere.objects.count > 0 || report.elsewhere.digest_count > 0;
+    // The first digest after the destination was changed names nothing that is here: the window that the change ended was
+    // delivered where the digest before it lies.
+    let is_first_here = matches!(chain.digests.as_slice(), [only] if only.names_one_place);
+    if chain.references_here > 0 || !names_others || is_first_here {
         return;
     }
     let named = report.elsewhere.objects.names.first().cloned();

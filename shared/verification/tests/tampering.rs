@@ -151,10 +151,25 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     }, Some(BreakCode::ExtraObject)),
     ("files of a computer in a copy", |case| {
         case.options.origin = Origin::Copy;
-        for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/Thumbs.db", "desktop.ini"] {
+        for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/.DS_Store", "desktop.ini"] {
             case.export.files.insert(name.to_owned(), Bytes::from_static(b"x"));
         }
     }, None),
+    ("files of a computer in another bucket", |case| {
+        case.options.origin = Origin::Replica;
+        case.export.files.insert("desktop.ini".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("a file of a computer among the objects of a copy", |case| {
+        case.options.origin = Origin::Copy;
+        case.export.files.insert("date=2026-11-22/desktop.ini".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
+    ("a digest's neighbour behind many files of a computer in a copy", |case| {
+        case.options.origin = Origin::Copy;
+        for number in 0..200 {
+            case.export.files.insert(format!("_digests/._{number}"), Bytes::from_static(b"x"));
+        }
+        case.export.files.insert("_digests/evil.json".to_owned(), Bytes::from_static(b"x"));
+    }, Some(BreakCode::ExtraObject)),
     ("a file of a computer that readers would read", |case| {
         case.options.origin = Origin::Copy;
         case.export.files.insert("date=2026-11-22/._a-b.ndjson.gz".to_owned(), Bytes::from_static(b"x"));
@@ -630,6 +645,25 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         move_after(case, 3);
         case.export.files.remove(&case.export.objects[4]);
     }, Some(BreakCode::MissingObject)),
+    ("another destination, which ended a window that was in part delivered", |case| first_after_move(case, &[2]), None),
+    ("another destination, which ended a window without events", |case| first_after_move(case, &[]), None),
+    ("the same of unknown origin: the digest before it is looked for", |case| {
+        first_after_move(case, &[2]);
+        case.options.place = None;
+    }, Some(BreakCode::MissingDigest)),
+    ("a single digest whose objects are in another place than the digest before it, and not here", |case| {
+        first_after_move(case, &[2]);
+        let mut digest = case.export.digest(5);
+        for object in &mut digest.objects { object.bucket = BucketName::parse("other-audit").unwrap(); }
+        let bytes = digest.to_bytes().unwrap();
+        case.export.sign_again(&case.signer, 5, bytes);
+    }, Some(BreakCode::WrongPlace)),
+    ("the first digest of all, and its objects are in another place", |case| {
+        case.export = Export::new("acme", CONFIGURATION);
+        case.export.add_window(&case.signer, &[2]);
+        case.export.files.remove(&case.export.objects[0]);
+        case.options.place = Some(format!("s3://copy/{CONFIGURATION}").parse().unwrap());
+    }, Some(BreakCode::WrongPlace)),
     ("the destination went away and came back", |case| {
         let here = case.export.destination.clone();
         case.export.destination.bucket_name = BucketName::parse("other-audit").unwrap();
@@ -792,6 +826,50 @@ fn move_after(case: &mut Case, windows: usize) {
         export.add_window(&case.signer, events);
     }
     case.export = export;
+}
+
+/// Only the first digest after the sample is here: the destination was changed when objects of its window were delivered.
+fn first_after_move(case: &mut Case, objects: &[u64]) {
+    case.export.add_window(&case.signer, objects);
+    let newest = case.export.digests[5].clone();
+    case.export.files.retain(|name, _| name.starts_with(&newest));
+    case.options.place = Some(format!("s3://new-audit/{CONFIGURATION}").parse().unwrap());
+}
+
+/// A copy of the new place alone can't say which one it is.
+#[test]
+fn a_copy_of_the_new_place_is_given_a_hint() {
+    for objects in [&[][..], &[2]] {
+        let mut case = Case::new();
+        first_after_move(&mut case, objects);
+        case.options.place = None;
+        let report = case.verify();
+        assert!(report.breaks[0].detail.ends_with("give --place"), "{report}");
+        assert_eq!(report.break_count, 1 + objects.len() as u64);
+    }
+    // The digest before it was here: no hint to look away.
+    let mut case = Case::new();
+    case.options.place = None;
+    case.export.remove_digest(3);
+    assert!(!case.verify().breaks[0].detail.contains("--place"));
+}
+
+/// All strangers count, and the first are listed.
+#[test]
+fn more_breaks_than_are_listed_count() {
+    let mut case = Case::new();
+    for number in 0..150 {
+        case.export.files.insert(format!("_digests/{number}.json"), Bytes::from_static(b"x"));
+    }
+    case.export.flip(&case.export.objects[0].clone(), 30);
+    let report = case.verify();
+    assert_eq!((report.break_count, report.breaks.len()), (151, 100));
+    case.options.origin = Origin::Copy;
+    for number in 0..150 {
+        case.export.files.insert(format!("_digests/._{number}"), Bytes::from_static(b"x"));
+    }
+    let report = case.verify();
+    assert_eq!((report.break_count, report.system_files.count), (151, 150));
 }
 
 #[test]
