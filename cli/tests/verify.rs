@@ -198,6 +198,8 @@ struct Bucket {
     /// Whose first answer ends in the middle.
     breaking: String,
     has_broken: AtomicBool,
+    /// Whether keys are listed encoded if that is asked for; what only resembles S3 may not know it.
+    knows_encoding: bool,
 }
 
 impl Bucket {
@@ -253,10 +255,15 @@ impl Bucket {
         let prefix = parameter("prefix").unwrap();
         let after = parameter("continuation-token").unwrap_or_default();
         let mut keys = self.files.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+        let is_encoded = parameter("encoding-type").as_deref() == Some("url");
         let mut text = String::from("<ListBucketResult>");
+        if is_encoded && self.knows_encoding {
+            text += "<EncodingType>url</EncodingType>";
+        }
         let mut last = None;
         for (key, bytes) in keys.by_ref().take(3) {
-            text.extend([format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", bytes.len())]);
+            let key_text = if is_encoded && self.knows_encoding { encode(key) } else { key.clone() };
+            text.extend([format!("<Contents><Key>{key_text}</Key><Size>{}</Size></Contents>", bytes.len())]);
             last = Some(key);
         }
         match (keys.next(), last) {
@@ -269,6 +276,17 @@ impl Bucket {
         }
         text + "</ListBucketResult>"
     }
+}
+
+/// Encodes a key of ASCII as S3 does in a list.
+fn encode(key: &str) -> String {
+    key.chars()
+        .map(|character| match character {
+            ' ' => "+".to_owned(),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '/' | '-' | '_' | '.' | '*' => character.to_string(),
+            _ => format!("%{:02X}", u32::from(character)),
+        })
+        .collect()
 }
 
 fn decode(text: &str) -> String {
@@ -301,7 +319,7 @@ const CREDENTIALS: [(&str, &str); 3] =
 fn bucket_of(copy: &Copy) -> Bucket {
     let prefix = copy.export.place().replace("s3://acme-audit/", "");
     let files = copy.export.files.iter().map(|(name, bytes)| (format!("{prefix}/{name}"), bytes.clone())).collect();
-    Bucket { files, breaking: copy.export.objects[3].clone(), has_broken: AtomicBool::new(false) }
+    Bucket { files, breaking: copy.export.objects[3].clone(), has_broken: AtomicBool::new(false), knows_encoding: true }
 }
 
 #[test]
@@ -314,6 +332,26 @@ fn a_complete_bucket() {
     let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--deep"]);
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("7, 7 intact, 7 inflated"), "{}", stdout(&output));
+}
+
+#[test]
+fn keys_of_any_characters_are_listed() {
+    let copy = Copy::new();
+    let prefix = format!("audit/logs/{CONFIGURATION}");
+    let verify = |name: &str, knows_encoding: bool| {
+        let mut bucket = Bucket { knows_encoding, ..bucket_of(&copy) };
+        if !name.is_empty() {
+            bucket.files.insert(format!("{prefix}/{name}"), Bytes::from_static(b"x"));
+        }
+        let output = verify_bucket(&copy, &bucket.serve(), &CREDENTIALS, &["--output", "json"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (code(&output), report["breaks"][0]["file"].clone())
+    };
+    for name in ["date=2026-11-22/\u{1}", "date=2026-11-22/a+b c%20d", "_digests/\u{1}"] {
+        assert_eq!(verify(name, true), (6, name.into()), "{name:?}");
+    }
+    assert_eq!(verify("", false).0, 0);
+    assert_eq!(verify("date=2026-11-22/a+b", false), (6, "date=2026-11-22/a+b".into()));
 }
 
 #[test]
@@ -622,6 +660,20 @@ fn the_set_that_is_proven_can_be_the_set_that_is_read() {
     fs::remove_file(copy.folder().join(&copy.export.objects[0])).unwrap();
     assert_eq!(code(&copy.verify(&arguments)), 6);
     assert!(!list.exists());
+    // Nor of one that can't be read to its end, not even an earlier one.
+    let copy = Copy::new();
+    let list = copy.directory.join("list");
+    let arguments = ["--proven-objects", list.to_str().unwrap()];
+    fs::write(&list, "earlier").unwrap();
+    std::os::unix::fs::symlink("/dev/null", copy.folder().join("date=2026-11-22/zzz")).unwrap();
+    assert_eq!(code(&copy.verify(&arguments)), 5);
+    let mut names: Vec<_> =
+        fs::read_dir(&copy.directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [CONFIGURATION, "key.pem"]);
+    // What is written to a pipe can't be taken back.
+    let output = copy.verify(&["--proven-objects", "/dev/stdout"]);
+    assert!(code(&output) == 2 && stderr(&output).contains("not a plain file"), "{}", stderr(&output));
     // Whoever forges for the future is found.
     let copy = Copy::new();
     copy.write(&Export::object_name_at("2099-01-01T00:00:00Z"), b"forged");

@@ -17,6 +17,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Url;
+use uuid::Uuid;
 use verification::{
     Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
     Place, Progress, PublicKeys, ReadError, Report, Verdict,
@@ -116,7 +117,8 @@ pub struct VerifyArguments {
 
     /// Write the names of the proven objects to this file, one a line, relative to the export's path
     ///
-    /// Read these, and exactly what was verified is read. The file is left out if the export is broken.
+    /// Read these, and exactly what was verified is read. The file is there only when all is proven: there is none, and no
+    /// earlier one, if the export is broken or can't be read.
     #[arg(long, value_name = "FILE")]
     proven_objects: Option<PathBuf>,
 
@@ -323,19 +325,51 @@ fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
     }
 }
 
-/// The file that the names of proven objects are written to as they are proven. It is there only after a verification that
-/// found nothing wrong with them.
+/// The list of proven objects, as they are proven. It has another name until a verification found nothing wrong with them,
+/// so that under its own name it is whole.
 struct ProvenObjects {
     path: PathBuf,
+    partial: PartialFile,
     file: RefCell<BufWriter<File>>,
     /// The first error; nothing is written after it.
     failure: RefCell<Option<io::Error>>,
 }
 
+/// A file that goes away with the value, unless it was renamed.
+struct PartialFile(PathBuf);
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // It has gone if it was renamed; nobody takes it for a list if it can't be removed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 impl ProvenObjects {
+    /// Begins the list, and removes an earlier one, which would pass for this verification's.
     fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(Failure::file(path))?;
-        Ok(Self { path: path.to_owned(), file: RefCell::new(BufWriter::new(file)), failure: RefCell::default() })
+        let refuse = |reason: &str| {
+            let reason = format!("{} {reason}; give the name of a new file", path.display());
+            Failure::InvalidArgument { what: "--proven-objects", reason }
+        };
+        let Some(name) = path.file_name() else { return Err(refuse("is no file's name")) };
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => fs::remove_file(path).map_err(Failure::file(path))?,
+            // What is written to a device or a pipe can't be taken back.
+            Ok(_) => return Err(refuse("is not a plain file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::file(path)(error)),
+        }
+        let mut partial_name = name.to_owned();
+        partial_name.push(format!(".{}.partial", Uuid::new_v4()));
+        let partial_path = path.with_file_name(partial_name);
+        let file = File::create_new(&partial_path).map_err(Failure::file(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            partial: PartialFile(partial_path),
+            file: RefCell::new(BufWriter::new(file)),
+            failure: RefCell::default(),
+        })
     }
 
     fn add(&self, name: &str) {
@@ -346,12 +380,12 @@ impl ProvenObjects {
     }
 
     fn finish(self, verdict: Verdict) -> Result<(), Failure> {
-        let Self { path, file, failure } = self;
+        let Self { path, partial, file, failure } = self;
         if verdict == Verdict::Broken {
-            return fs::remove_file(&path).map_err(Failure::file(path));
+            return Ok(());
         }
         let written = failure.into_inner().map_or(Ok(()), Err).and_then(|()| file.into_inner().flush());
-        written.map_err(Failure::file(path))
+        written.and_then(|()| fs::rename(&partial.0, &path)).map_err(Failure::file(path))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_s3::{Client, config::Builder, primitives::ByteStream};
+use aws_sdk_s3::{Client, config::Builder, primitives::ByteStream, types::EncodingType};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
 };
+use percent_encoding::percent_decode_str;
 use verification::{Archive, Entry, Place, ReadError};
 
 use super::aws_error;
@@ -71,6 +72,8 @@ impl Bucket {
             .list_objects_v2()
             .bucket(&self.name)
             .prefix(format!("{}{folder}", self.prefix))
+            // Keys may have characters that XML can't have.
+            .encoding_type(EncodingType::Url)
             .set_continuation_token(token.clone())
             .send()
             .await
@@ -79,13 +82,16 @@ impl Bucket {
         if (next.is_none() && answer.is_truncated == Some(true)) || (next.is_some() && next == token) {
             return Err(ReadError::Unreadable("S3's list of the bucket does not go on where it should".to_owned()));
         }
+        // What only resembles S3 may not know it.
+        let is_encoded = answer.encoding_type == Some(EncodingType::Url);
         let entries = answer.contents.unwrap_or_default().into_iter().map(|object| {
             let key = object.key.unwrap_or_default();
+            let key = if is_encoded { decoded(&key)? } else { key };
             let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
             let length = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-            Entry { name, length }
+            Ok(Entry { name, length })
         });
-        Ok((entries.collect(), next))
+        Ok((entries.collect::<Result<_, ReadError>>()?, next))
     }
 
     /// The object from `offset` on, if it still is the one that was begun.
@@ -174,6 +180,15 @@ impl Archive for Bucket {
             Ok(self.next_piece(&mut reading).await?.map(|piece| (piece, reading)))
         })
         .boxed_local()
+    }
+}
+
+/// Decodes a key of a list, in which a space is `+`.
+fn decoded(key: &str) -> Result<String, ReadError> {
+    let spaced = key.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(ReadError::Unreadable(format!("S3's list of the bucket has a key that is no UTF-8: {key}"))),
     }
 }
 
