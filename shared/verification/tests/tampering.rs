@@ -852,6 +852,8 @@ fn a_copy_of_the_new_place_is_given_a_hint() {
     case.options.place = None;
     case.export.remove_digest(3);
     assert!(!case.verify().breaks[0].detail.contains("--place"));
+    case.export.files.retain(|name, _| name.starts_with('_'));
+    assert!(!case.verify().breaks[0].detail.contains("--place"));
 }
 
 /// All strangers count, and the first are listed.
