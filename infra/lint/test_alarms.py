@@ -232,6 +232,39 @@ def test_a_function_that_comes_near_its_time_out_is_seen_before_it_gets_there(fu
     assert alarm["Threshold"] == 900 * FUNCTIONS[function]["Timeout"]
 
 
+def test_sweeps_that_fail_raise_the_alarm_of_their_function() -> None:
+    """One sweep begins in a period, and none is repeated."""
+    (alarm,) = watching("Errors", "FunctionName", "HousekeeperFunction")
+    assert RESOURCES["SweepSchedule"]["Properties"]["ScheduleExpression"]["Fn::If"][2] == "rate(15 minutes)"
+    assert FUNCTIONS["HousekeeperFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert (alarm["Period"], alarm["Threshold"]) == (900, 1)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (3, 4)
+
+
+def test_an_erasure_that_uses_all_of_its_time_raises_no_alarm() -> None:
+    source = (ROOT / "functions" / "housekeeper" / "src" / "erasure.rs").read_text()
+    margin = int(re.search(r"const DEADLINE_MARGIN: Duration = Duration::from_mins\((\d+)\);", source)[1])
+    (alarm,) = watching("Duration", "FunctionName", "HousekeeperFunction")
+    assert FUNCTIONS["HousekeeperFunction"]["Timeout"] - 60 * margin < alarm["Threshold"] / 1_000
+
+
+def test_every_line_that_a_filter_reads_is_written_at_every_level() -> None:
+    levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
+    sources = "\n".join(rust_sources())
+    read = [FilterPattern.parse(metric["FilterPattern"]).conditions for metric in FILTERS.values()]
+    messages = {c.text for conditions in read for c in conditions if c.field == "message"}
+    calls = re.findall(r"tracing::(error|warn|info)!\((.*?)\);", sources, re.DOTALL)
+    written = {
+        level.upper()
+        for level, call in calls
+        if re.search(r"\balarm\b", call) or any(f'"{message}"' in call for message in messages)
+    }
+    least_severe = min(map(levels.index, written))
+    assert levels[least_severe] == "INFO"
+    permitted = TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"]
+    assert permitted == levels[: least_severe + 1]
+
+
 @pytest.mark.parametrize("queue", QUEUES)
 def test_messages_that_wait_and_messages_that_failed_are_seen(queue: str) -> None:
     ages = watching("ApproximateAgeOfOldestMessage", "QueueName", queue)

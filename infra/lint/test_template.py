@@ -202,6 +202,25 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
             assert not {"sealedSecret", "accessKeyId", "roleArn", "bucketName", "description"} & permitted
 
 
+def test_a_deletion_of_the_housekeeper_returns_no_secret_and_no_event() -> None:
+    deletions = [s for s in statements("HousekeeperRole") if "dynamodb:DeleteItem" in as_list(s["Action"])]
+    conditions = {target(s["Resource"]): s.get("Condition") for s in deletions}
+    returns_nothing = {"StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"}}
+    # The housekeeper reads the runs table as a whole.
+    assert conditions == {
+        "AuditEventsTable": returns_nothing,
+        "ExportConfigurationsTable": returns_nothing,
+        "ExportRunsTable": None,
+    }
+
+
+def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
+    """docs/OPERATIONS.md says so in the entry of LargestLagAlarm."""
+    assert "DeadLetterConfig" not in RESOURCES["SweepSchedule"]["Properties"]["Target"]
+    assert "DestinationConfig" not in FUNCTIONS["HousekeeperFunction"]["EventInvokeConfig"]
+    assert "sweep" not in RESOURCES["SchedulesDeadLettersAlarm"]["Properties"]["AlarmDescription"]
+
+
 def standing_attributes() -> list[str]:
     """Those that the housekeeper asks for, in the order of the template."""
     directory = ROOT / "shared" / "aws" / "src" / "configurations"

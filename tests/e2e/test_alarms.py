@@ -256,6 +256,7 @@ def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callabl
         "FailingConfigurations",
         "RefusedTenantsPercent",
         "RetentionUsedPercent",
+        "RefusedRetentionUsedPercent",
     }
 
     def figures() -> dict[str, list[DataPoint]]:

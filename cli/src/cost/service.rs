@@ -34,8 +34,8 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// One for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 51.0;
-const METRIC_FILTERS: f64 = 14.0;
+const ALARMS: f64 = 52.0;
+const METRIC_FILTERS: f64 = 15.0;
 /// Schedules that dispatch, one for each interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
 /// One of each filter; the one of dispatches has one of each interval.

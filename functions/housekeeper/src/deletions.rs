@@ -17,20 +17,38 @@ pub(crate) struct DeletionOutcome {
     items: u64,
 }
 
+/// What failed of work whose parts go on without each other.
+#[derive(Debug, Default)]
+struct Failures {
+    first: Option<PortError>,
+}
+
+impl Failures {
+    /// Returns what a part has returned, and logs its failure otherwise.
+    fn note<T>(&mut self, result: Result<T, PortError>) -> Option<T> {
+        result
+            .map_err(|error| {
+                tracing::error!(%error, "items of a deleted configuration wait for the next sweep");
+                self.first.get_or_insert(error);
+            })
+            .ok()
+    }
+}
+
 impl Housekeeper {
     /// Gives the items of configurations that were deleted a while ago an expiry, until `deadline`: one page of tombstones of each
-    /// shard. What is left is for the next sweep.
+    /// shard. What is left is for the next sweep. What fails stops nothing else; the first error is returned at the end.
     pub(crate) async fn expire_deleted(&self, deadline: Timestamp) -> Result<DeletionOutcome, PortError> {
         let before = self.clock.now().saturating_sub(self.settings.deletion_rest);
-        let mut outcome = DeletionOutcome::default();
-        for shard in 0..SCHEDULE_SHARDS {
-            for tombstone in self.configurations.tombstones(shard, before).await? {
+        let (mut outcome, mut failures) = (DeletionOutcome::default(), Failures::default());
+        'shards: for shard in 0..SCHEDULE_SHARDS {
+            let found = failures.note(self.configurations.tombstones(shard, before).await);
+            for tombstone in found.into_iter().flatten() {
                 if self.clock.now() >= deadline {
-                    return Ok(outcome);
+                    break 'shards;
                 }
-                if let Err(error) = self.expire_runs(&tombstone, deadline, &mut outcome).await {
-                    let configuration = &tombstone.key;
-                    tracing::warn!(%configuration, %error, "the items of a deleted configuration wait for the next sweep");
+                if let Some(tombstone) = failures.note(tombstone) {
+                    failures.note(self.expire_runs(&tombstone, deadline, &mut outcome).await);
                 }
             }
         }
@@ -38,7 +56,7 @@ impl Housekeeper {
             let DeletionOutcome { configurations, items } = outcome;
             tracing::info!(configurations, items, "the history of deleted configurations was given an expiry");
         }
-        Ok(outcome)
+        failures.first.map_or(Ok(outcome), Err)
     }
 
     async fn expire_runs(
@@ -61,5 +79,20 @@ impl Housekeeper {
             outcome.configurations += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_kept_and_what_comes_after_it_is_used() {
+        let mut failures = Failures::default();
+        let results =
+            [Ok(1), Err(PortError::internal("first", "corrupt")), Err(PortError::internal("second", "")), Ok(4)];
+        let used: Vec<_> = results.into_iter().filter_map(|result| failures.note(result)).collect();
+        assert_eq!(used, [1, 4]);
+        assert!(failures.first.is_some_and(|error| error.to_string().contains("first")));
     }
 }

@@ -60,6 +60,7 @@ fn log(report: LagReport, is_complete: bool) {
         refused_configurations,
         refused_tenants_percent,
         retention_used_percent,
+        refused_retention_used_percent,
     } = report;
     if !is_complete {
         tracing::error!(configurations, alarm = "SWEEP_INCOMPLETE", "the sweep did not read every configuration");
@@ -71,6 +72,7 @@ fn log(report: LagReport, is_complete: bool) {
         refused_configurations,
         refused_tenants_percent,
         retention_used_percent,
+        refused_retention_used_percent,
         "the sweep is done"
     );
 }

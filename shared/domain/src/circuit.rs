@@ -22,6 +22,9 @@ const MAX_PAUSE: Duration = Duration::from_mins(10);
 /// How long the run that probes a Region has before another one may.
 pub const PROBE_TIME: Duration = Duration::from_mins(1);
 
+/// How long what is known of a Region is kept: as long as it fails it is known again, and it names tenants.
+const MEMORY: Duration = Duration::from_hours(1);
+
 /// What is known of a Region that did not answer lately. Nothing is stored of a Region that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,6 +109,16 @@ impl Circuit {
         }
     }
 
+    /// When the circuit is forgotten: an hour after the last failure, or after the end of its pause.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        let last = match &self.state {
+            CircuitState::Suspected { failures } => failures.iter().map(|failure| failure.at).max(),
+            CircuitState::Open { until, .. } | CircuitState::Probed { until, .. } => Some(*until),
+        };
+        last.unwrap_or(Timestamp::EPOCH).saturating_add(MEMORY)
+    }
+
     fn followed_by(&self, state: CircuitState) -> Self {
         Self { version: self.version + 1, state }
     }
@@ -131,6 +144,16 @@ mod tests {
 
     fn fail(circuit: Option<&Circuit>, name: &str, seconds: u64) -> Option<Circuit> {
         Circuit::after_failure(circuit, &tenant(name), at(seconds))
+    }
+
+    #[test]
+    fn a_circuit_is_forgotten_an_hour_after_its_last_failure_or_pause() {
+        let suspected = fail(None, "acme", 0).unwrap();
+        assert_eq!(suspected.expires_at(), at(3_600));
+        let again = fail(Some(&suspected), "acme", 7).unwrap();
+        assert_eq!(again.expires_at(), at(3_607));
+        let open = fail(Some(&again), "other", 8).unwrap();
+        assert_eq!(open.expires_at(), at(3_638));
     }
 
     #[test]

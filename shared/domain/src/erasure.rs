@@ -50,7 +50,8 @@ impl From<ErasureReason> for String {
     }
 }
 
-/// Where an erasure goes on that did not end within one invocation. What comes before is repeated: it finds nothing.
+/// Where an erasure goes on that did not end within one invocation: a part of its notes, so that nobody else can move it. What
+/// comes before is repeated: it finds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ErasurePosition {
@@ -59,13 +60,13 @@ pub enum ErasurePosition {
     Configurations,
     /// In the scan of the runs table, behind this item of any tenant.
     Runs { run: String, item: String },
-    /// In the events table.
+    /// Behind the end of the scan, in the events table.
     Events,
 }
 
 /// A text that is no [`ErasurePosition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("continueFrom: give back what the invocation before has answered, or leave it out to start from the beginning")]
+#[error("the position of an erasure is \"configurations\", \"runs <run> <item>\" or \"events\"")]
 pub struct InvalidPosition;
 
 impl fmt::Display for ErasurePosition {
@@ -147,6 +148,9 @@ pub struct Erasure {
     configurations: Vec<ErasedConfiguration>,
     /// Those beyond [`MAX_LISTED_CONFIGURATIONS`].
     unlisted_configurations: u64,
+    /// Notes that are older have none, and begin again.
+    #[serde(default)]
+    pub position: ErasurePosition,
 }
 
 impl Erasure {
@@ -159,6 +163,7 @@ impl Erasure {
             counts: ErasureCounts::default(),
             configurations: Vec::new(),
             unlisted_configurations: 0,
+            position: ErasurePosition::default(),
         }
     }
 
@@ -180,12 +185,16 @@ impl Erasure {
         self.configurations.iter().map(|known| known.configuration_id)
     }
 
-    /// Returns the statement that the erasure is complete.
+    /// Returns the statement that the erasure is complete. `None`: it is not, because the scan of the runs has not come to its
+    /// end since the last configuration was found.
     #[must_use]
-    pub fn statement(&self, erased_at: Timestamp, signing_key: Hex32) -> ErasureStatement {
+    pub fn statement(&self, erased_at: Timestamp, signing_key: Hex32) -> Option<ErasureStatement> {
+        if self.position != ErasurePosition::Events {
+            return None;
+        }
         let mut configurations = self.configurations.clone();
         configurations.sort_by_key(|known| known.configuration_id);
-        ErasureStatement {
+        Some(ErasureStatement {
             kind: StatementKind::TenantErasure,
             version: STATEMENT_VERSION,
             tenant_id: self.tenant_id.clone(),
@@ -196,7 +205,7 @@ impl Erasure {
             configurations,
             unlisted_configurations: self.unlisted_configurations,
             signing_key,
-        }
+        })
     }
 }
 
@@ -253,7 +262,25 @@ mod tests {
 
     fn erasure() -> Erasure {
         let reason = ErasureReason::try_from("ticket 4711".to_owned()).unwrap();
-        Erasure::new(TenantId::parse("acme").unwrap(), reason, at("2026-11-28T14:00:00Z"))
+        let erasure = Erasure::new(TenantId::parse("acme").unwrap(), reason, at("2026-11-28T14:00:00Z"));
+        Erasure { position: ErasurePosition::Events, ..erasure }
+    }
+
+    #[test]
+    fn nothing_is_stated_before_the_scan_has_ended() {
+        let runs = ErasurePosition::Runs { run: "acme#1".to_owned(), item: "state".to_owned() };
+        for (position, expected) in
+            [(ErasurePosition::Configurations, false), (runs, false), (ErasurePosition::Events, true)]
+        {
+            let stored = serde_json::to_vec(&Erasure { position, ..erasure() }).unwrap();
+            let erasure: Erasure = serde_json::from_slice(&stored).unwrap();
+            let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32]));
+            assert_eq!(statement.is_some(), expected, "{:?}", erasure.position);
+        }
+        let mut old = serde_json::to_value(erasure()).unwrap();
+        old.as_object_mut().unwrap().remove("position");
+        let old: Erasure = serde_json::from_value(old).unwrap();
+        assert_eq!(old.position, ErasurePosition::Configurations);
     }
 
     fn found(number: u8, exported_through: Option<&str>, head: Option<u8>) -> ErasedConfiguration {
@@ -271,7 +298,7 @@ mod tests {
         erasure.note(found(1, Some("2026-11-28T12:00:00Z"), Some(7)));
         erasure.counts +=
             ErasureCounts { configurations: 1, configuration_records: 2, run_records: 30, blocks: 4, event_records: 5 };
-        let bytes = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).to_bytes().unwrap();
+        let bytes = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).unwrap().to_bytes().unwrap();
         let expected = concat!(
             r#"{"kind":"TENANT_ERASURE","version":1,"tenantId":"acme","reason":"ticket 4711","#,
             r#""startedAt":"2026-11-28T14:00:00.000Z","erasedAt":"2026-11-28T14:01:00.000Z","#,
@@ -293,7 +320,7 @@ mod tests {
         erasure.note(found(1, Some("2026-11-28T12:00:00Z"), None));
         erasure.note(found(1, Some("2026-11-28T10:00:00Z"), Some(7)));
         erasure.note(found(1, None, None));
-        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32]));
+        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).unwrap();
         assert_eq!(statement.configurations, [found(1, Some("2026-11-28T12:00:00Z"), Some(7))]);
     }
 
@@ -304,7 +331,7 @@ mod tests {
             let configuration_id = ConfigurationId::from_bytes((number as u128).to_be_bytes());
             erasure.note(ErasedConfiguration { configuration_id, ..found(0, Some("2026-11-28T12:00:00Z"), Some(7)) });
         }
-        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32]));
+        let statement = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).unwrap();
         assert_eq!(statement.unlisted_configurations, 5);
         let (notes, bytes) = (serde_json::to_vec(&erasure).unwrap(), statement.to_bytes().unwrap());
         assert!(notes.len() + bytes.len() < 390_000, "{} and {} bytes", notes.len(), bytes.len());

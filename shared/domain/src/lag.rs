@@ -14,17 +14,24 @@ use crate::{
 /// The fewest tenants of which a share of refused ones is reported. Of fewer, one customer's mistake is a large share.
 pub const MIN_TENANTS_OF_A_SHARE: usize = 8;
 
+/// From here on events are lost: an alarm of its own reports the gap.
+const ALL_RETENTION_PERCENT: u64 = 100;
+
 /// What an enabled configuration says of its export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportStanding {
     pub tenant_id: TenantId,
     pub interval: ExportInterval,
     pub connection: ConnectionStatus,
+    /// `None`: the connection was not tested since it was edited.
+    pub connection_checked_at: Option<Timestamp>,
     /// The receipt time of the first event to export.
     pub start_from: Timestamp,
     /// `None`: no run has ended yet.
     pub exported_through: Option<Timestamp>,
+    /// Of runs, whoever they are the fault of.
     pub consecutive_failures: u32,
+    pub last_failure_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -35,8 +42,23 @@ impl ExportStanding {
         self.connection == ConnectionStatus::Failed
     }
 
+    /// Whether the last run failed for a reason that is not the customer's. What it failed at may be mended if the customer has
+    /// changed or tested the connection since: nothing is known until the next run, as in
+    /// [`ExportFailure`](crate::export_job::ExportFailure).
     fn is_failing(&self) -> bool {
-        !self.is_refused() && self.consecutive_failures > 0
+        let found_at = match self.connection {
+            ConnectionStatus::Failed => return false,
+            ConnectionStatus::Success => self.connection_checked_at,
+            ConnectionStatus::Pending => Some(self.updated_at),
+        };
+        let is_news = self.last_failure_at.zip(found_at).is_some_and(|(failed_at, found_at)| failed_at < found_at);
+        self.consecutive_failures > 0 && !is_news
+    }
+
+    /// Whether runs still export what was received before the configuration was created: the backlog takes as many runs as it
+    /// takes, and none of it was ever due.
+    fn is_catching_up(&self) -> bool {
+        self.exported_through.is_some_and(|exported_through| exported_through < self.created_at)
     }
 
     /// The time before which there is nothing left to export. What was received before the configuration was created is a
@@ -48,10 +70,11 @@ impl ExportStanding {
     /// Returns how long ago the oldest export was due that has not happened.
     ///
     /// Boundaries before the last edit don't count: the configuration may have been disabled then, have had another interval,
-    /// or a connection that did not work. A refused one has no lag: the customer's fault is not the operator's.
+    /// or a connection that did not work. A refused one has no lag: the customer's fault is not the operator's. Nor has one
+    /// that catches up with what was received before its creation.
     #[must_use]
     pub fn lag(&self, schedule: ExportSchedule, now: Timestamp) -> Duration {
-        if self.is_refused() {
+        if self.is_refused() || self.is_catching_up() {
             return Duration::ZERO;
         }
         let slot_length = schedule.slot_length(self.interval);
@@ -80,7 +103,10 @@ pub struct LagReport {
     /// The share of tenants with a refused configuration; 0 of fewer than [`MIN_TENANTS_OF_A_SHARE`] tenants. A fault that all
     /// of them have is ours.
     pub refused_tenants_percent: u64,
+    /// Of exports that aren't refused, without those that have lost events already: they would hide the others.
     pub retention_used_percent: u64,
+    /// The same of refused exports.
+    pub refused_retention_used_percent: u64,
 }
 
 /// Adds up what a sweep meets.
@@ -113,8 +139,15 @@ impl LagSurvey {
         report.largest_lag_seconds = report.largest_lag_seconds.max(standing.lag(self.schedule, self.now).as_secs());
         report.failing_configurations += u64::from(standing.is_failing());
         report.refused_configurations += u64::from(standing.is_refused());
-        report.retention_used_percent =
-            report.retention_used_percent.max(standing.retention_used_percent(self.retention, self.now));
+        let used = standing.retention_used_percent(self.retention, self.now);
+        if used < ALL_RETENTION_PERCENT {
+            let largest = if standing.is_refused() {
+                &mut report.refused_retention_used_percent
+            } else {
+                &mut report.retention_used_percent
+            };
+            *largest = used.max(*largest);
+        }
         if standing.is_refused() {
             self.refused_tenants.insert(standing.tenant_id.clone());
         }
@@ -157,9 +190,11 @@ mod tests {
             tenant_id: tenant(0),
             interval: ExportInterval::Every2Hours,
             connection: ConnectionStatus::Success,
+            connection_checked_at: Some(at("2026-11-01T00:00:00Z")),
             start_from: at("2026-11-01T00:00:00Z"),
             exported_through: Some(at("2026-11-22T06:00:00Z")),
             consecutive_failures: 0,
+            last_failure_at: None,
             created_at: at("2026-11-01T00:00:00Z"),
             updated_at: at("2026-11-01T00:00:00Z"),
         }
@@ -231,10 +266,65 @@ mod tests {
             configurations: 1,
             refused_configurations: 1,
             // 45 of 90 days.
-            retention_used_percent: 50,
+            refused_retention_used_percent: 50,
             ..LagReport::default()
         };
         assert_eq!(survey([refused], "2027-01-06T06:00:00Z"), expected);
+    }
+
+    #[test]
+    fn an_export_that_has_lost_events_hides_no_other_one() {
+        let now = "2027-02-20T06:00:00Z";
+        let lost = standing();
+        // 89 and 45 of 90 days.
+        let next = ExportStanding { exported_through: Some(at("2026-11-23T06:00:00Z")), ..standing() };
+        let later = ExportStanding { exported_through: Some(at("2027-01-06T06:00:00Z")), ..standing() };
+        let refused =
+            |standing: &ExportStanding| ExportStanding { connection: ConnectionStatus::Failed, ..standing.clone() };
+        let used = |standings: Vec<ExportStanding>| {
+            let report = survey(standings, now);
+            (report.retention_used_percent, report.refused_retention_used_percent)
+        };
+        assert_eq!(lost.retention_used_percent(RETENTION, at(now)), 100);
+        assert_eq!(used(vec![lost.clone(), refused(&lost)]), (0, 0));
+        assert_eq!(used(vec![refused(&next), lost.clone(), later.clone()]), (50, 98));
+        assert_eq!(used(vec![next, refused(&lost), refused(&later)]), (98, 50));
+    }
+
+    #[test]
+    fn a_failure_before_the_last_change_of_the_connection_is_not_ours() {
+        use ConnectionStatus::{Failed, Pending, Success};
+        let (before, edited, after) = ("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z");
+        for (connection, failed_at, expected) in [
+            (Pending, Some(before), 0),
+            (Pending, Some(after), 1),
+            (Success, Some(before), 0),
+            (Success, Some(after), 1),
+            (Success, None, 1),
+            (Failed, Some(after), 0),
+        ] {
+            let standing = ExportStanding {
+                connection,
+                connection_checked_at: (connection == Success).then(|| at(edited)),
+                consecutive_failures: 3,
+                last_failure_at: failed_at.map(at),
+                updated_at: at(if connection == Pending { edited } else { before }),
+                ..standing()
+            };
+            assert_eq!(survey([standing], after).failing_configurations, expected, "{connection:?} {failed_at:?}");
+        }
+    }
+
+    #[test]
+    fn an_export_that_catches_up_with_what_was_before_it_has_no_lag() {
+        let created = at("2026-11-22T00:30:00Z");
+        let new = ExportStanding { created_at: created, updated_at: created, ..standing() };
+        let through = |text: Option<&str>| ExportStanding { exported_through: text.map(at), ..new.clone() };
+        assert_eq!(lag(&through(Some("2026-11-05T00:00:00Z")), "2026-11-22T12:20:00Z"), 0);
+        // No run has ended, or all of the backlog is exported.
+        for late in [None, Some("2026-11-22T00:30:00Z")] {
+            assert_eq!(lag(&through(late), "2026-11-22T12:20:00Z"), 10 * 3_600, "{late:?}");
+        }
     }
 
     #[test]

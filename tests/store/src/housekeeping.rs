@@ -89,9 +89,11 @@ async fn standings_are_those_of_enabled_configurations() {
         tenant_id: store.tenant.clone(),
         interval: failing.interval,
         connection: ConnectionStatus::Failed,
+        connection_checked_at: failing.connection.checked_at(),
         start_from: failing.start_from,
         exported_through: report.exported_through,
         consecutive_failures: 1,
+        last_failure_at: Some(report.ended_at),
         created_at: failing.created_at,
         updated_at: failing.updated_at,
     };
@@ -102,7 +104,9 @@ async fn tombstones(store: &Store, before: Timestamp) -> Vec<Tombstone> {
     let mut found = Vec::new();
     for shard in 0..SCHEDULE_SHARDS {
         let of_shard = store.configurations().tombstones(shard, before).await.unwrap();
-        found.extend(of_shard.into_iter().filter(|tombstone| tombstone.key.tenant_id == store.tenant));
+        found.extend(
+            of_shard.into_iter().map(Result::unwrap).filter(|tombstone| tombstone.key.tenant_id == store.tenant),
+        );
     }
     found
 }

@@ -23,15 +23,17 @@ use crate::error::port_error;
 const MAX_BATCH_ATTEMPTS: usize = 3;
 
 /// The names of `HousekeeperRole` in template.yaml: a request for another one is refused there.
-const ATTRIBUTES: [&str; 10] = [
+const ATTRIBUTES: [&str; 12] = [
     attribute::TENANT_ID,
     attribute::ID,
     attribute::ENABLED,
     attribute::INTERVAL,
     attribute::CONNECTION_STATUS,
+    attribute::CONNECTION_CHECKED_AT,
     attribute::START_FROM,
     attribute::EXPORTED_THROUGH,
     attribute::CONSECUTIVE_FAILURES,
+    attribute::LAST_FAILURE_AT,
     attribute::CREATED_AT,
     attribute::UPDATED_AT,
 ];
@@ -90,9 +92,12 @@ fn read(found: &Item) -> Result<Option<ExportStanding>, PortError> {
         tenant_id: attributes.tenant_id()?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
         connection: attributes.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)?,
+        connection_checked_at: attributes
+            .optional(attribute::CONNECTION_CHECKED_AT, |text| Timestamp::parse(text).ok())?,
         start_from: attributes.timestamp(attribute::START_FROM)?,
         exported_through: progress.exported_through,
         consecutive_failures: progress.consecutive_failures,
+        last_failure_at: progress.last_failure_at,
         created_at: attributes.timestamp(attribute::CREATED_AT)?,
         updated_at: attributes.timestamp(attribute::UPDATED_AT)?,
     }))

@@ -76,7 +76,11 @@ impl ConfigurationTable {
     ///
     /// # Errors
     /// Transient or internal.
-    pub async fn tombstones(&self, shard: u8, before: Timestamp) -> Result<Vec<Tombstone>, PortError> {
+    pub async fn tombstones(
+        &self,
+        shard: u8,
+        before: Timestamp,
+    ) -> Result<Vec<Result<Tombstone, PortError>>, PortError> {
         let page = self
             .client
             .query()
@@ -91,7 +95,8 @@ impl ConfigurationTable {
             .send()
             .await
             .map_err(|error| port_error("dynamodb:Query (tombstones)", &error))?;
-        page.items().iter().map(Tombstone::read).collect()
+        // One that can't be read stops no other.
+        Ok(page.items().iter().map(Tombstone::read).collect())
     }
 
     /// Removes a tombstone; one that is gone already is no error.

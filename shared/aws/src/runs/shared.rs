@@ -312,7 +312,9 @@ impl RegionCircuits for RunTable {
                     .update_item()
                     .table_name(&self.table)
                     .set_key(Some(key))
-                    .update_expression("SET #circuit = :circuit")
+                    .update_expression("SET #circuit = :circuit, #expiresAt = :expires_at")
+                    .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
+                    .expression_attribute_values(":expires_at", number(circuit.expires_at().as_seconds()))
                     .expression_attribute_names("#circuit", attribute::CIRCUIT)
                     .expression_attribute_values(":circuit", json(operation, circuit)?);
                 update = match current {

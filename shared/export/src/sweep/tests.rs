@@ -75,9 +75,11 @@ impl ExportStandings for Fake {
                 tenant_id: key.tenant_id.clone(),
                 interval: ExportInterval::Every4Hours,
                 connection: ConnectionStatus::Success,
+                connection_checked_at: None,
                 start_from: Timestamp::EPOCH,
                 exported_through: Some(at("2026-11-22T08:00:00Z")),
                 consecutive_failures: 1,
+                last_failure_at: None,
                 created_at: at("2026-11-01T00:00:00Z"),
                 updated_at: at("2026-11-01T00:00:00Z"),
             })
