@@ -327,14 +327,14 @@ def test_an_interval_without_a_dispatch_is_seen(hours: int) -> None:
 def test_the_alarm_on_lag_takes_the_hours_that_were_chosen() -> None:
     parameter = TEMPLATE["Parameters"]["LagAlarmHours"]
     seconds = {int(hours): entry["Seconds"] for hours, entry in TEMPLATE["Mappings"]["LagAlarmSeconds"].items()}
-    assert seconds == {hours: hours * HOUR for hours in parameter["AllowedValues"]}
+    assert seconds == {int(hours): int(hours) * HOUR for hours in parameter["AllowedValues"]}
     alarm = ALARMS["LargestLagAlarm"]
     assert alarm["Threshold"] == {"Fn::FindInMap": ["LagAlarmSeconds", {"Ref": "LagAlarmHours"}, "Seconds"]}
     # A sweep that does not run is the alarm's as well.
     assert alarm["TreatMissingData"] == "breaching"
     # The first alarm on retention comes later, even with the shortest one.
     quarter = ALARMS["RetentionUsed25Alarm"]["Threshold"] / 100
-    assert parameter["Default"] * HOUR < quarter * TEMPLATE["Parameters"]["RetentionDays"]["MinValue"] * DAY
+    assert int(parameter["Default"]) * HOUR < quarter * TEMPLATE["Parameters"]["RetentionDays"]["MinValue"] * DAY
 
 
 def test_the_stack_makes_a_topic_unless_one_is_given() -> None:
