@@ -541,7 +541,7 @@ pub enum WriteAnswer {
     },
     /// 409 (another conditional write is under way) or a lost upload: nothing is known, upload afresh.
     Lost,
-    /// 409 (another operation on the bucket is in progress): upload afresh. The error applies if that does not help.
+    /// 409 (another operation on the bucket is in progress): upload again. The error applies if that does not help.
     Aborted(PortError),
 }
 

@@ -221,7 +221,7 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     let Expectation { through, head, source } = options.expectation;
     let end = chain.digests.last().map(|newest| newest.end_block);
     let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
-    // A bucket has what the service knows to be there: it writes the digest before it tells of the export.
+    // A bucket has what the service knows to be there: it writes the digest before it reports the export.
     let is_outdated = source == ExpectationSource::Service && options.origin != Origin::Bucket && end.is_some();
     let mut push = |detail: String| {
         let (code, detail) = if is_outdated {

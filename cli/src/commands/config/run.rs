@@ -194,7 +194,7 @@ enum Progress {
     Disabled,
 }
 
-/// A run that was requested, told apart from those of the schedule and of other people.
+/// A run that was requested, as distinct from those of the schedule and of other people.
 struct Request {
     /// Through when it exports. Whatever is exported through then was exported by it, or by a run that did its work.
     through: Timestamp,
