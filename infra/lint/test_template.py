@@ -223,7 +223,7 @@ def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
 
 def standing_attributes() -> list[str]:
     """Those that the housekeeper asks for, in the order of the template."""
-    directory = ROOT / "shared" / "aws" / "src" / "configurations"
+    directory = ROOT / "shared" / "aws-adapters" / "src" / "configurations"
     named = re.search(
         r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL
     )
@@ -504,7 +504,7 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     assert response["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
     (error,) = json.loads(response["responseTemplates"]["application/json"])["errors"]
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
-    functions_words = (ROOT / "shared" / "runtime" / "src" / "token" / "verifier.rs").read_text()
+    functions_words = (ROOT / "shared" / "function-runtime" / "src" / "token" / "verifier.rs").read_text()
     assert f'#[error("{error["message"]}")]\n    Unauthenticated,' in functions_words
 
 

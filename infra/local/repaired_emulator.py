@@ -1,7 +1,7 @@
 """Starts MiniStack 1.5.33 with repairs of what it makes of policies and transactions; nothing of it is needed on AWS.
 
 Run by the emulator's own Python, in the place of `python -m ministack`. What can be repaired from the outside, after a deploy,
-is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it, or tests/store does.
+is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it, or tests/store-conformance does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs the conformance suite of the stores (tests/store) on the DynamoDB of DYNAMODB_ENDPOINT, with tables that are made as
+"""Runs the conformance suite of the stores (tests/store-conformance) on the DynamoDB of DYNAMODB_ENDPOINT, with tables that are made as
 template.yaml describes them and deleted at the end.
 
 Usage: stores.py [ARGUMENT…], which goes to the tests: part of a test's name, say. What sets DYNAMODB_ENDPOINT: emulator.py and

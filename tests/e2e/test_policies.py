@@ -2,7 +2,7 @@
 
 Bucket and role, or bucket and user, are in different accounts, so that every policy is needed: on AWS and on the emulator a
 write needs the permission of both. That each permission to the bucket's KMS key is needed is tested with a double of AWS in
-shared/aws/tests/key_permissions.rs, because the emulator doesn't ask KMS when S3 encrypts.
+shared/aws-adapters/tests/key_permissions.rs, because the emulator doesn't ask KMS when S3 encrypts.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ def cases(of: dict[str, dict[Change, str]]) -> list[Any]:
 
 def changed(policies: dict[str, Any], policy: str, change: Change) -> Document:
     less = document(policies, policy)
-    # What follows, s3:PutObjectAcl, is asked for by no emulator: shared/aws/tests/strict_bucket.rs takes it away.
+    # What follows, s3:PutObjectAcl, is asked for by no emulator: shared/aws-adapters/tests/strict_bucket.rs takes it away.
     statement, *_ = less["Statement"]
     whole = copy.deepcopy(statement)
     change(statement)

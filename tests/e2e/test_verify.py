@@ -2,8 +2,8 @@
 
 The emulator does not enforce `expectedBucketOwner`, nor the permissions on a bucket's KMS key, nor regions that are
 disabled or don't exist: WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, KMS_REFUSED, BUCKET_REFUSED,
-STS_REFUSED, REGION_DISABLED and ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws and
-shared/export. So are policies on `s3:if-none-match`, Object Lock, and `s3:PutObjectAcl` (shared/aws/tests/strict_bucket.rs).
+STS_REFUSED, REGION_DISABLED and ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws-adapters and
+shared/export-engine. So are policies on `s3:if-none-match`, Object Lock, and `s3:PutObjectAcl` (shared/aws-adapters/tests/strict_bucket.rs).
 """
 
 from __future__ import annotations

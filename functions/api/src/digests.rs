@@ -7,8 +7,8 @@ use domain::{
     export_job::ExportJobId,
     export_run::RunState,
 };
-use export::ports::PortError;
-use runtime::token::Caller;
+use export_engine::ports::PortError;
+use function_runtime::token::Caller;
 use sha2::{Digest as _, Sha256};
 
 use crate::{schema::errors::ApiError, service::Service};

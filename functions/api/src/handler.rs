@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use async_graphql::{Request as GraphQlRequest, Variables};
 use domain::{configuration::change::Author, error_code::ErrorCode};
+use function_runtime::{
+    client_version::MinimumClientVersion,
+    http_error::ErrorBody,
+    token::{AccessError, Caller, Permission, TokenVerifier, authorization_header},
+};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
@@ -11,11 +16,6 @@ use lambda_http::{
         header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     },
     request::RequestContext,
-};
-use runtime::{
-    client_version::MinimumClientVersion,
-    http_error::ErrorBody,
-    token::{AccessError, Caller, Permission, TokenVerifier, authorization_header},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};

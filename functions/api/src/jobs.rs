@@ -2,7 +2,7 @@
 
 use std::{iter, time::Duration};
 
-use aws::{
+use aws_adapters::{
     allowance::AllowanceOutcome, configurations::CountedBacklog, events::backlog::Backlog,
     export_history::MAX_SNAPSHOTS,
 };
@@ -14,7 +14,7 @@ use domain::{
     export_run::RunState,
     time::Timestamp,
 };
-use runtime::token::Caller;
+use function_runtime::token::Caller;
 use tokio::sync::Mutex;
 
 use crate::{schema::errors::ApiError, service::Service};

@@ -7,12 +7,11 @@ mod schema;
 mod service;
 mod settings;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use aws::{
+use aws_adapters::{
     allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable, MAX_TRANSACTION_ATTEMPTS},
     events::{backlog::EventCounter, writer::EventTable},
@@ -24,9 +23,10 @@ use aws::{
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use domain::{block::INGEST_WRITE_BOUND, configuration::ConfigurationId};
-use export::ports::Clock;
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
+use host::Clock;
+use host::Machine;
 use lambda_http::{Error, Request, run, service_fn};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily, token::TokenVerifier};
 
 use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
 
@@ -43,7 +43,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = runtime::start(Settings::read)?;
+    let settings = function_runtime::start(Settings::read)?;
     let handler = Arc::new(build(settings)?);
     run(service_fn(move |request: Request| {
         let handler = Arc::clone(&handler);
@@ -90,7 +90,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         customer_template: settings.customer_template,
         schedule: settings.schedule,
         retention: settings.retention,
-        clock: Box::new(|| SystemClock.now()),
+        clock: Box::new(|| Machine.now()),
         new_id: Box::new(|| ConfigurationId::from_uuid(uuid::Uuid::new_v4())),
         random: Box::new(rand::random),
     };

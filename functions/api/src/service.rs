@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::{
+use aws_adapters::{
     allowance::{AllowanceOutcome, Allowances},
     configurations::{
         ConfigurationEditor, ConfigurationTable, CreateAnswer, EditAnswer, IdempotentRequest,
@@ -33,8 +33,8 @@ use domain::{
     time::Timestamp,
     verification::{Candidate, CandidateIdentity, VerifierResponse},
 };
-use export::ports::{ConfigurationStore, RunQueue};
-use runtime::{lazy::Lazy, token::Caller};
+use export_engine::ports::{ConfigurationStore, RunQueue};
+use function_runtime::{lazy::Lazy, token::Caller};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

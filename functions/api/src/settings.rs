@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::signing_keys::MAX_RETIRED_SIGNING_KEYS;
+use aws_adapters::signing_keys::MAX_RETIRED_SIGNING_KEYS;
 use domain::{
     configuration::{
         ServiceIdentity,
@@ -12,7 +12,7 @@ use domain::{
     customer_template::TemplateUrl,
     interval::ExportSchedule,
 };
-use runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
+use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
 
 /// Settings of the api function.
 #[derive(Clone, Debug)]
@@ -103,7 +103,6 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,7 +1,8 @@
 //! A schedule's firing, and the slot that it stands for.
 
 use domain::{interval::ExportInterval, time::Timestamp};
-use export::{dispatch, ports::Clock, retention::observe_retention};
+use export_engine::{dispatch, retention::observe_retention};
+use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
@@ -53,13 +54,12 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::time::Duration;
 
     use domain::{export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
-    use export::run::EngineSettings;
-    use runtime::environment::DeploymentMode;
+    use export_engine::run::EngineSettings;
+    use function_runtime::environment::DeploymentMode;
 
     use super::*;
 

@@ -1,12 +1,13 @@
 //! What an invocation asks for: the dispatch of a slot, runs, or the approval to leave a corrupt block out.
 
-use aws::{
+use aws_adapters::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
     events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use function_runtime::lazy::Lazy;
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent};
-use runtime::{clock::SystemClock, lazy::Lazy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -25,7 +26,7 @@ pub(crate) struct Exporter {
     pub(crate) manual_queue: Lazy<RunQueueClient>,
     pub(crate) connector: Lazy<AwsConnector>,
     pub(crate) signer: Lazy<KmsDigestSigner>,
-    pub(crate) clock: SystemClock,
+    pub(crate) clock: Machine,
     pub(crate) settings: Settings,
 }
 
@@ -64,10 +65,9 @@ impl Exporter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 pub(crate) mod tests {
     use aws_config::{BehaviorVersion, SdkConfig};
-    use runtime::lazy::lazily;
+    use function_runtime::lazy::lazily;
 
     use super::*;
     use crate::settings::tests::settings;
@@ -89,7 +89,7 @@ pub(crate) mod tests {
             manual_queue: queue(manual),
             connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned())),
             signer: lazily(move || KmsDigestSigner::new(kms, "arn".to_owned())),
-            clock: SystemClock,
+            clock: Machine,
             settings: settings(),
         }
     }

@@ -6,18 +6,19 @@ mod runs;
 mod settings;
 mod skip;
 
-use aws::{
+use aws_adapters::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
     events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
 };
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily};
 
 use crate::{handler::Exporter, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = runtime::start(Settings::read)?;
+    let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let exporter = Exporter {
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Error> {
             let key_arn = settings.secret_key_arn.clone();
             move || AwsConnector::new(aws, key_arn)
         }),
-        clock: SystemClock,
+        clock: Machine,
         settings,
     };
     let exporter = &exporter;

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use aws::run_queue::RunQueueClient;
+use aws_adapters::run_queue::RunQueueClient;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     export_run::{RunRequest, RunTrigger},
     time::Timestamp,
 };
-use export::{
+use export_engine::{
     CORRUPT_BLOCK,
     message::{ReceivedMessage, while_hidden},
-    ports::{Clock, ErrorKind, PortError, RunQueue},
+    ports::{ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
+use host::Clock;
 use lambda_runtime::Context;
 
 use crate::handler::Exporter;
@@ -190,7 +191,6 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use aws_sdk_sqs::{
         Client,

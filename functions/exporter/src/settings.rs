@@ -6,8 +6,8 @@ use domain::{
     block::EXPIRY_GRACE, export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule,
     retention::DEPLOY_MARGIN,
 };
-use export::run::EngineSettings;
-use runtime::{
+use export_engine::run::EngineSettings;
+use function_runtime::{
     environment::{DeploymentMode, Environment},
     timing,
 };
@@ -71,7 +71,6 @@ impl Settings {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 pub(crate) mod tests {
     use super::*;
 

@@ -1,8 +1,8 @@
 //! An operator's approval that exports leave a corrupt block out: docs/OPERATIONS.md, "A corrupt block".
 
-use aws::runs::SkipApprovalOutcome;
+use aws_adapters::runs::SkipApprovalOutcome;
 use domain::{block::BlockId, tenant::TenantId};
-use export::ports::Clock;
+use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,9 @@
 //! The items of deleted configurations' runs: they are given an expiry, found by the tombstones of the configurations.
 
-use aws::configurations::{SCHEDULE_SHARDS, Tombstone};
+use aws_adapters::configurations::{SCHEDULE_SHARDS, Tombstone};
 use domain::time::Timestamp;
-use export::ports::{Clock, PortError};
+use export_engine::ports::PortError;
+use host::Clock;
 use serde::Serialize;
 
 use crate::handler::Housekeeper;

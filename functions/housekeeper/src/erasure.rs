@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::{
+use aws_adapters::{
     configurations::{TenantItem, TenantItems},
     events::eraser::EventPartition,
     runs::{NotesOutcome, RunItemKey, SignedStatement, StoredErasure, TenantRunPage},
@@ -15,8 +15,9 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use export::ports::{Clock, DigestSigner, PortError};
+use export_engine::ports::{DigestSigner, PortError};
 use futures::stream::{StreamExt, iter};
+use host::Clock;
 use lambda_runtime::{Context, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -334,7 +335,6 @@ async fn erase_partition(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -1,10 +1,11 @@
 //! What an invocation asks for: a sweep, or the erasure of a tenant.
 
-use aws::{
+use aws_adapters::{
     configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser, runs::RunTable,
 };
+use function_runtime::lazy::Lazy;
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent};
-use runtime::{clock::SystemClock, lazy::Lazy};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,7 +20,7 @@ pub(crate) struct Housekeeper {
     pub(crate) runs: RunTable,
     pub(crate) events: EventEraser,
     pub(crate) signer: Lazy<KmsDigestSigner>,
-    pub(crate) clock: SystemClock,
+    pub(crate) clock: Machine,
     pub(crate) settings: Settings,
 }
 
@@ -52,7 +53,6 @@ impl Housekeeper {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

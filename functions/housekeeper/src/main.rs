@@ -6,17 +6,18 @@ mod handler;
 mod settings;
 mod sweep;
 
-use aws::{
+use aws_adapters::{
     configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser, runs::RunTable,
 };
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock, lazy::lazily};
 
 use crate::{handler::Housekeeper, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = runtime::start(Settings::read)?;
+    let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let housekeeper = Housekeeper {
@@ -27,7 +28,7 @@ async fn main() -> Result<(), Error> {
             let key_arn = settings.signing_key_arn.clone();
             move || KmsDigestSigner::new(aws_sdk_kms::Client::new(&aws), key_arn)
         }),
-        clock: SystemClock,
+        clock: Machine,
         settings,
     };
     let housekeeper = &housekeeper;

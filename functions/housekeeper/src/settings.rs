@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::interval::ExportSchedule;
-use runtime::{environment::Environment, timing};
+use function_runtime::{environment::Environment, timing};
 
 /// How long after the deletion of a configuration the items of its runs are left alone, so that a run that was under way has
 /// ended: a run lasts no longer than the exporter's 15 minutes.
@@ -45,7 +45,6 @@ impl Settings {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

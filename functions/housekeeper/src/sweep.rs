@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use domain::lag::LagReport;
-use export::{
-    ports::Clock,
-    sweep::{Sweep, SweepOutcome},
-};
+use export_engine::sweep::{Sweep, SweepOutcome};
+use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 

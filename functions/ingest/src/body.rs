@@ -10,8 +10,8 @@ use domain::{
     event::{BodyForm, MAX_BODY_LENGTH, Rejection},
 };
 use flate2::bufread::MultiGzDecoder;
+use function_runtime::http_error::ErrorBody;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use runtime::http_error::ErrorBody;
 
 /// The first bytes of gzip (RFC 1952, 2.3.1). No JSON text starts like this.
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
@@ -86,7 +86,6 @@ fn capacity(gzip: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::io::Write;
 

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use domain::time::Timestamp;
+use function_runtime::{client_version::MinimumClientVersion, token::TokenVerifier};
 use lambda_runtime::LambdaEvent;
-use runtime::{client_version::MinimumClientVersion, token::TokenVerifier};
 
 use crate::{
     host::Host,

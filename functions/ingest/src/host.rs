@@ -1,8 +1,8 @@
 //! The two things that make a block unlike any other: the time, and chance.
 
 use domain::time::Timestamp;
-use export::ports::Clock as _;
-use runtime::clock::SystemClock;
+use host::Clock as _;
+use host::Machine;
 
 pub(crate) trait Host: Send + Sync {
     fn now(&self) -> Timestamp;
@@ -17,7 +17,7 @@ pub(crate) struct SystemHost;
 
 impl Host for SystemHost {
     fn now(&self) -> Timestamp {
-        SystemClock.now()
+        Machine.now()
     }
 
     fn random(&self) -> u128 {

@@ -8,13 +8,13 @@ use domain::{
     error_code::ErrorCode,
     event::{EventBatch, RejectedEvents, Rejection},
 };
+use function_runtime::{
+    http_error::ErrorBody,
+    token::{Permission, authorization_header},
+};
 use http::{
     HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
-};
-use runtime::{
-    http_error::ErrorBody,
-    token::{Permission, authorization_header},
 };
 use serde_json::json;
 

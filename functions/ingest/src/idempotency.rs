@@ -1,6 +1,6 @@
 //! The `Idempotency-Key` of a request, and what takes its place for a message.
 
-use aws::events::writer::IdempotencyRecord;
+use aws_adapters::events::writer::IdempotencyRecord;
 use domain::digest::Hex32;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,6 @@ pub(crate) fn record_of_message(id: &str, body: &[u8], accepted: u64) -> Idempot
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use http::HeaderValue;
 

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroU8;
 
-use aws::events::writer::{AcceptedBefore, EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
+use aws_adapters::events::writer::{AcceptedBefore, EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
     block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock, pack},
     error_code::ErrorCode,
     event::{EventBatch, Rejection},
     tenant::TenantId,
 };
+use function_runtime::http_error::ErrorBody;
 use http::StatusCode;
-use runtime::http_error::ErrorBody;
 
 use crate::host::Host;
 

@@ -12,18 +12,18 @@ mod quota;
 mod redelivery;
 mod settings;
 
-use aws::{
+use aws_adapters::{
     event_queue::EventQueueClient,
     events::{quota::QuotaTable, writer::EventWriter},
 };
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
 
 use crate::{handler::Ingest, host::SystemHost, intake::Intake, quota::Quota, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = runtime::start(Settings::read)?;
+    let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
     let counter = lazily({
         let (aws, table) = (aws.clone(), settings.events_table.clone());

@@ -112,7 +112,6 @@ impl From<Response<String>> for ProxyResponse {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 mod tests {
     use http::header::AUTHORIZATION;
     use serde_json::{Value, json};

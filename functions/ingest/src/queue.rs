@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::{
+use aws_adapters::{
     event_queue::{REDELIVERY_TIMEOUT, Redelivery},
     events::writer::{IdempotencyRecord, WRITE_OPERATION_TIMEOUT},
 };

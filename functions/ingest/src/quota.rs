@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-use aws::events::quota::{CountOutcome, QUOTA_PERIOD, QuotaTable};
+use aws_adapters::events::quota::{CountOutcome, QUOTA_PERIOD, QuotaTable};
 use domain::{event::MAX_BODY_LENGTH, tenant::TenantId, time::Timestamp};
-use export::ports::PortError;
-use runtime::lazy::Lazy;
+use export_engine::ports::PortError;
+use function_runtime::lazy::Lazy;
 
 const BYTES_PER_MEGABYTE: u64 = 1_000_000;
 
@@ -170,7 +170,6 @@ impl<C: QuotaCounter> Quota<C> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::sync::Arc;
 

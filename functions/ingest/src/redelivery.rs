@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use aws::event_queue::{EventQueueClient, Redelivery};
-use export::ports::PortError;
+use aws_adapters::event_queue::{EventQueueClient, Redelivery};
+use export_engine::ports::PortError;
+use function_runtime::lazy::Lazy;
 use futures::{StreamExt, stream};
-use runtime::lazy::Lazy;
 
 /// The wait before a message is tried for the second time; doubled with each further one.
 const FIRST_DELAY: Duration = Duration::from_mins(3);
@@ -72,7 +72,6 @@ pub(crate) async fn show_again<Q: MessageQueue>(queue: &Q, redeliveries: &[Redel
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -9,10 +9,11 @@ use domain::{
     connection::Connection,
     verification::{VerifierRequest, VerifierResponse},
 };
-use export::{
+use export_engine::{
     connection_test::{ConnectionTest, TestOutcome},
-    ports::{Clock, ConfigurationStore, Connector, PortError},
+    ports::{ConfigurationStore, Connector, PortError},
 };
+use host::{Clock, Timer};
 use lambda_runtime::Error;
 
 /// The time for reading the configuration, the test and storing its outcome. The function has 22 s, the API that waits for
@@ -30,7 +31,7 @@ pub(crate) struct Verifier<S, N, K> {
     pub(crate) clock: K,
 }
 
-impl<S: ConfigurationStore, N: Connector, K: Clock> Verifier<S, N, K> {
+impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> Verifier<S, N, K> {
     /// `None`: there is no such configuration, or not any more. An error says nothing of the customer's side.
     pub(crate) async fn handle(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, Error> {
         let (key, is_candidate) = match &request {

@@ -3,20 +3,21 @@
 mod handler;
 mod settings;
 
-use aws::{configurations::ConfigurationTable, connector::AwsConnector};
+use aws_adapters::{configurations::ConfigurationTable, connector::AwsConnector};
+use function_runtime::aws_configuration::aws_configuration;
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
 
 use crate::{handler::Verifier, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = runtime::start(Settings::read)?;
+    let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
     let verifier = Verifier {
         configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),
         connector: AwsConnector::new(aws, settings.secret_key_arn),
-        clock: SystemClock,
+        clock: Machine,
     };
     let verifier = &verifier;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| verifier.handle(event.payload))).await

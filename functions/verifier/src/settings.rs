@@ -1,6 +1,6 @@
 //! What the verifier is told by its environment.
 
-use runtime::environment::Environment;
+use function_runtime::environment::Environment;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -413,7 +413,6 @@ fn explain_denied_key(destination: &Destination, scope: AccountScope) -> String 
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::configuration::{arn::KmsKeyArn, bucket::BucketName};

@@ -194,5 +194,4 @@ fn kms_key_policy_statement(configuration: &ExportConfiguration, writer: Writer<
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

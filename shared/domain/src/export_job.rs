@@ -227,5 +227,4 @@ pub struct ExportJobTask {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

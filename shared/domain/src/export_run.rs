@@ -430,7 +430,6 @@ impl RunRecord {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::{block::MAX_BLOCK_STORED_LENGTH, configuration::test_support::with_role, digest::GapReason};

@@ -232,7 +232,6 @@ pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(Connection
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::configuration::{

@@ -56,7 +56,6 @@ pub(crate) fn compact_time(time: Timestamp) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::configuration::{

@@ -179,7 +179,6 @@ fn write_json(value: &impl Serialize, formatter: &mut fmt::Formatter<'_>) -> fmt
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use serde_json::Value;
 

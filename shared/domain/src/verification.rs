@@ -218,7 +218,6 @@ impl From<VerifierResponse> for VerifierFields {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use serde_json::json;
 

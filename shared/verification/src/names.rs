@@ -137,7 +137,6 @@ pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockI
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

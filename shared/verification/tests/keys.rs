@@ -1,7 +1,5 @@
 //! Which public keys are taken, and that other programs agree about the signatures.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod support;
 
 use std::process::Command;

@@ -589,7 +589,6 @@ impl Items {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use serde_json::Value;
 

@@ -1,7 +1,5 @@
 //! The tables of docs/PERFORMANCE.md, made from the report that is committed beside the code: no figure there is typed.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::{fs, path::Path};
 
 use audit_export::figures::filled;

@@ -83,7 +83,6 @@ async fn forward(server: SocketAddr, mut request: Request<Incoming>) -> Outcome<
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::convert::Infallible;
 

@@ -164,10 +164,10 @@ pub fn configuration_id(number: u64) -> Outcome<ConfigurationId> {
     ConfigurationId::parse(&format!("00000000-0000-4000-8000-{number:012x}")).ok_or_else(|| failure("no id"))
 }
 
-/// A configuration with a role, enabled and tested, as the api stores it: shared/aws/src/configurations/item.rs.
+/// A configuration with a role, enabled and tested, as the api stores it: shared/aws-adapters/src/configurations/item.rs.
 pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now: Timestamp) -> Outcome<Value> {
     let id = configuration_id(number)?;
-    let shard = id.as_bytes()[15] % aws::configurations::SCHEDULE_SHARDS;
+    let shard = id.as_bytes()[15] % aws_adapters::configurations::SCHEDULE_SHARDS;
     let text = |text: &str| json!({ "S": text });
     Ok(json!({
         "tenantId": text(tenant), "id": text(&id.to_string()), "version": {"N": "1"}, "interval": text("EVERY_24_HOURS"),

@@ -3,7 +3,7 @@
 
 use std::{io::Write, time::Instant};
 
-use aws::object_sink::S3ObjectSink;
+use aws_adapters::object_sink::S3ObjectSink;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use bytes::{Bytes, BytesMut};
@@ -14,12 +14,13 @@ use domain::{
     export_run::{PART_SIZE, TARGET_STORED_LENGTH},
     tenant::TenantId,
 };
-use export::{
+use export_engine::{
     ports::ContentType,
     upload::{Upload, UploadShape, upload},
 };
+use function_runtime::aws_configuration::aws_configuration;
 use futures::{StreamExt, stream::FuturesUnordered};
-use runtime::{aws_configuration::aws_configuration, clock::SystemClock};
+use host::Machine;
 use tokio::task::JoinHandle;
 use zlib_rs::crc32::crc32_combine;
 
@@ -218,7 +219,7 @@ async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<BytesMut>
         UploadShape::Multipart { .. } => [0; 32],
     };
     let object = Upload { key: &key, bytes: bytes.clone(), sha256, shape, content_type: ContentType::Gzip };
-    upload(&sink, &SystemClock, &object).await?;
+    upload(&sink, &Machine, &object).await?;
     drop(object);
     let mut buffer = bytes.try_into_mut().unwrap_or_default();
     buffer.clear();

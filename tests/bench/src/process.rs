@@ -162,7 +162,6 @@ pub fn run_to_end(command: &mut Command, core: usize) -> Outcome<Split> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

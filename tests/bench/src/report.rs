@@ -175,7 +175,7 @@ pub fn mebibytes(bytes: u64) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
+#[expect(clippy::float_cmp, reason = "exact numbers")]
 mod tests {
     use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::Context;
 use domain::configuration::change::Author;
-use runtime::token::Caller;
+use function_runtime::token::Caller;
 
 use super::errors::ApiError;
 use crate::{jobs::BacklogCounts, service::Service};

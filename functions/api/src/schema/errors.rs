@@ -10,7 +10,7 @@ use domain::{
     allowance::Allowance, configuration::field_error::FieldError, connection::ConnectionError, error_code::ErrorCode,
     interval::ExportInterval,
 };
-use export::ports::{ErrorKind, PortError};
+use export_engine::ports::{ErrorKind, PortError};
 use serde_json::{Value as Json, json};
 
 /// The most errors that an answer tells; a document can be wrong in thousands of places.

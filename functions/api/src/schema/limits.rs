@@ -200,7 +200,6 @@ fn behind_block_string(mut text: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use async_graphql::parser::parse_query;
 

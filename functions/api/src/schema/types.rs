@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{
     Enum, ID, InputValueError, InputValueResult, MergedObject, Scalar, ScalarType, SimpleObject, Value,
 };
-use aws::signing_keys::SigningPublicKey;
+use aws_adapters::signing_keys::SigningPublicKey;
 use domain::{
     configuration::{self, Authentication, Destination, ServiceIdentity},
     connection, interval,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aws::{
+use aws_adapters::{
     events::{backlog::EventCounter, item::of_block},
     export_history::ExportHistory,
 };

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws::{
+use aws_adapters::{
     allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::{item::to_block, writer::EventTable},
@@ -56,12 +56,12 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use lambda_http::{Body, Request, RequestExt, Response, http};
-use runtime::{
+use function_runtime::{
     client_version::MinimumClientVersion,
     lazy::lazily,
     token::{KeySet, KeySource, TokenSettings, TokenVerifier},
 };
+use lambda_http::{Body, Request, RequestExt, Response, http};
 use serde_json::{Value, json};
 
 use super::history::History;

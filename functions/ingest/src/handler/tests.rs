@@ -1,7 +1,5 @@
 //! Recorded payloads through the whole function; only the table is a fake, in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
@@ -13,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use aws::{
+use aws_adapters::{
     event_queue::Redelivery,
     events::{
         quota::CountOutcome,
@@ -26,11 +24,11 @@ use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
-use export::ports::PortError;
+use export_engine::ports::PortError;
 use flate2::{Compression, write::GzEncoder};
+use function_runtime::environment::{DeploymentMode, Environment};
+use function_runtime::token::TokenSettings;
 use lambda_runtime::Context;
-use runtime::environment::{DeploymentMode, Environment};
-use runtime::token::TokenSettings;
 use serde_json::{Value, json};
 
 use super::*;

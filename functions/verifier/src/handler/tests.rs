@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -14,7 +12,7 @@ use domain::{
     time::Timestamp,
     verification::{Candidate, CandidateIdentity},
 };
-use export::ports::{
+use export_engine::ports::{
     Connected, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId,
     UploadedPart, WriteAnswer,
 };
@@ -132,7 +130,9 @@ impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::EPOCH
     }
+}
 
+impl Timer for TestClock {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }

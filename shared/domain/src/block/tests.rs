@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::format_collect, reason = "a test may panic and need not be fast")]
+#![expect(clippy::format_collect, reason = "a test may panic and need not be fast")]
 
 use std::collections::BTreeSet;
 

@@ -101,7 +101,6 @@ impl fmt::Debug for SealedSecret {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -220,7 +220,6 @@ text_type!(RoleArn, text);
 text_type!(KmsKeyArn, text);
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

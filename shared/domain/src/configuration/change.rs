@@ -252,7 +252,6 @@ fn is_other_secret(before: &Authentication, after: &Authentication) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use serde_json::{Value, json};
 

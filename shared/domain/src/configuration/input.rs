@@ -258,7 +258,6 @@ pub(super) fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::configuration::test_support::{SECRET, service};

@@ -142,7 +142,6 @@ impl fmt::Display for Partition {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -310,7 +310,6 @@ impl ExportConfiguration {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::configuration::test_support::{SECRET, service, with_key, with_role};

@@ -407,7 +407,6 @@ fn returned(request: &Value, old: Option<Item>) -> Option<Item> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

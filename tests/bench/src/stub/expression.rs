@@ -336,7 +336,6 @@ fn add(left: &Value, right: Option<&Value>, factor: i128) -> Result<Value, BadEx
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use aws::events::item::{self, Item};
+use aws_adapters::events::item::{self, Item};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     Client, Config,
@@ -335,7 +335,6 @@ fn to_attribute(json: &Value) -> Option<AttributeValue> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -157,7 +157,6 @@ fn compress(blocks: &[Vec<u8>], level: u32) -> Outcome<(f64, f64)> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

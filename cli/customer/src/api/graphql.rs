@@ -1,0 +1,311 @@
+//! Asking the service by GraphQL.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Client, StatusCode, Url, header::CONTENT_TYPE};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::{
+    GRAPHQL_PATH, client,
+    diagnosis::{self, ServiceError},
+    endpoint, read_text,
+};
+use crate::{access::Access, failure::Failure, output, text::printable_json};
+
+/// API Gateway gives up after 29 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// A field that failed, as JSON.
+const NULL: &str = "null";
+
+/// A document with one operation that asks for one field.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Says in a failure what was asked for: "the service refused …".
+    pub what: &'static str,
+    /// The field of `data` that has the answer.
+    pub field: &'static str,
+    pub document: &'static str,
+}
+
+/// What the API answered in the field that an operation asks for.
+#[derive(Debug)]
+pub struct Answer(Box<RawValue>);
+
+impl Answer {
+    /// The answer as it came, on one line, with nothing in it that steers a terminal.
+    #[must_use]
+    pub fn json(&self) -> String {
+        printable_json(self.0.get())
+    }
+
+    /// # Errors
+    /// It has another shape than the API documents.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(self.0.get()).map_err(|error| Failure::NoAnswer(diagnosis::unexpected_shape(&error)))
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a, V> {
+    query: &'a str,
+    variables: &'a V,
+}
+
+#[derive(Deserialize)]
+struct GraphQlAnswer {
+    #[serde(default)]
+    data: Option<std::collections::HashMap<String, Box<RawValue>>>,
+    #[serde(default)]
+    errors: Vec<ServiceError>,
+}
+
+/// Asks the service by GraphQL. One attempt: a person waits for it.
+pub struct GraphQl {
+    client: Client,
+    url: Url,
+}
+
+impl GraphQl {
+    /// # Errors
+    /// Those of [`client`] and [`endpoint`].
+    pub fn new(access: &Access) -> Result<Self, Failure> {
+        Self::with_timeout(access, REQUEST_TIMEOUT)
+    }
+
+    fn with_timeout(access: &Access, timeout: Duration) -> Result<Self, Failure> {
+        Ok(Self { client: client(access, timeout)?, url: endpoint(&access.url, GRAPHQL_PATH)? })
+    }
+
+    /// # Errors
+    /// The service refused, could not be reached, or something else answered.
+    pub async fn ask(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
+        // Variables may hold a secret: our copy of them is wiped.
+        let body = serde_json::to_vec(&Request { query: operation.document, variables })
+            .map(Zeroizing::new)
+            .map_err(|error| Failure::StandardOutput(error.into()))?;
+        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        let answer = request.body(Bytes::from_owner(body)).send().await.map_err(|error| self.no_answer(error))?;
+        let (status, location) = (answer.status(), diagnosis::location(&answer));
+        let text = read_text(answer).await.map_err(|error| self.no_answer(error))?;
+        let someone_else = || Failure::NoAnswer(diagnosis::of_answer(status, location.as_deref(), &text));
+        let Ok(GraphQlAnswer { data, errors }) = serde_json::from_str(&text) else {
+            return Err(someone_else());
+        };
+        let answer = data.and_then(|mut data| data.remove(operation.field)).filter(|answer| answer.get() != NULL);
+        // What was asked for was done, and only some of what is told of it is missing.
+        let is_partial = answer.is_some() && errors.iter().all(ServiceError::is_of_a_part);
+        if !errors.is_empty() && !is_partial {
+            return Err(diagnosis::refusal(operation.what, status, &errors));
+        }
+        if status != StatusCode::OK {
+            return Err(someone_else());
+        }
+        if !errors.is_empty() {
+            output::warn(&format!("the answer is not complete: {}", diagnosis::explain_errors(&errors)));
+        }
+        answer.map(Answer).ok_or_else(someone_else)
+    }
+
+    fn no_answer(&self, error: reqwest::Error) -> Failure {
+        Failure::NoAnswer(diagnosis::of_error(error, &self.url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{
+        VERSION,
+        test_server::{PATIENCE, TestServer, access, answer},
+    };
+
+    const OPERATION: Operation = Operation { what: "to greet", field: "greeting", document: "{ greeting }" };
+
+    fn ask(access: &Access) -> Result<Answer, Failure> {
+        ask_within(access, PATIENCE)
+    }
+
+    fn ask_within(access: &Access, timeout: Duration) -> Result<Answer, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(GraphQl::with_timeout(access, timeout)?.ask(&OPERATION, &json!({ "name": "Zoë" })))
+    }
+
+    fn failure_of(answer: impl Into<Vec<u8>>) -> (u8, String) {
+        let failure = ask(&TestServer::answering(answer).access()).unwrap_err();
+        (failure.exit_code(), failure.to_string())
+    }
+
+    fn json_answer(status: &str, body: &str) -> String {
+        answer(status, "content-type: application/json\r\n", body)
+    }
+
+    fn error_answer(status: &str, code: &str, extensions: &str) -> String {
+        let error = format!(r#"{{"message":"Because.","extensions":{{"code":"{code}"{extensions}}}}}"#);
+        json_answer(status, &format!(r#"{{"data":null,"errors":[{error}]}}"#))
+    }
+
+    #[test]
+    fn the_answer_comes_as_it_is() {
+        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"greeting":{"b":1, "a":"x"}}}"#));
+        let answer = ask(&server.access()).unwrap();
+        assert_eq!(answer.json(), r#"{"b":1, "a":"x"}"#);
+        let request = server.request().to_lowercase();
+        for part in [
+            "post /api/audit/graphql http/1.1",
+            "authorization: bearer the-token",
+            &format!("audit-export-version: {VERSION}"),
+            "content-type: application/json",
+            r#"{"query":"{ greeting }","variables":{"name":"zoë"}}"#,
+        ] {
+            assert!(request.contains(part), "{part}: {request}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_json_steers_a_terminal() {
+        let body = "{\"data\":{\"greeting\":\"\u{9b}31m\u{202e}\"}}";
+        let answer = ask(&TestServer::answering(json_answer("200 OK", body)).access()).unwrap();
+        assert_eq!(answer.json(), r#""\u009b31m\u202e""#);
+    }
+
+    /// Each with its exit code, and as it is printed.
+    #[test]
+    fn what_the_service_refuses() {
+        let field = r#","fields":[{"field":"region","code":"REGION_INVALID","message":"Give a region."}]"#;
+        let refused = r#","connectionError":{"code":"WRITE_DENIED","message":"Allow it."}"#;
+        let cases = [
+            ("200 OK", "INVALID_INPUT", field),
+            ("200 OK", "LIMIT_EXCEEDED", ""),
+            ("200 OK", "GRAPHQL_VALIDATION_FAILED", ""),
+            ("200 OK", "NOT_FOUND", ""),
+            ("200 OK", "CONFLICT", r#","currentVersion":7"#),
+            ("200 OK", "NEW_ACCESS_KEY_REFUSED", refused),
+            ("200 OK", "NEW_CONNECTION_REFUSED", refused),
+            ("200 OK", "TOO_MANY_TESTS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TOO_MANY_RUNS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TOO_MANY_COUNTS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TRY_AGAIN", ""),
+            ("426 Upgrade Required", "UPGRADE_REQUIRED", r#","minimumVersion":"9.1.0""#),
+            ("401 Unauthorized", "UNAUTHENTICATED", ""),
+            ("403 Forbidden", "FORBIDDEN", ""),
+            ("500 Internal Server Error", "INTERNAL", ""),
+        ];
+        let told: Vec<String> = cases
+            .into_iter()
+            .map(|(status, code, extensions)| {
+                let (exit_code, text) = failure_of(error_answer(status, code, extensions));
+                format!("{code}: exit code {exit_code}\n{text}")
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn what_answers_instead_of_the_service() {
+        let page = "<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head>\u{1b}[2J</html>";
+        let html = "content-type: text/html\r\n";
+        let gateway = |message: &str| format!(r#"{{"message":"{message}"}}"#);
+        let cases = [
+            ("a website", answer("200 OK", html, page)),
+            ("a proxy that wants a password", answer("407 Proxy Authentication Required", html, page)),
+            ("a load balancer, 502", answer("502 Bad Gateway", html, page)),
+            ("a load balancer, 503", answer("503 Service Unavailable", html, page)),
+            ("a page that was moved", answer("302 Found", "location: https://login.example.com/?secret=1\r\n", "")),
+            ("another API", json_answer("200 OK", r#"{"hello":"world"}"#)),
+            ("another GraphQL API", json_answer("200 OK", r#"{"data":{"other":1}}"#)),
+            ("a list", json_answer("200 OK", "[]")),
+            ("nothing", answer("200 OK", "", "")),
+            ("API Gateway without the stage", json_answer("403 Forbidden", &gateway("Missing Authentication Token"))),
+            ("API Gateway, whose function failed", json_answer("502 Bad Gateway", &gateway("Internal server error"))),
+            ("API Gateway, too slow", json_answer("504 Gateway Timeout", &gateway("Endpoint request timed out"))),
+            ("API Gateway, too busy", json_answer("429 Too Many Requests", &gateway("Too Many Requests"))),
+        ];
+        let told: Vec<String> = cases
+            .into_iter()
+            .map(|(who, answer)| {
+                let (exit_code, text) = failure_of(answer);
+                format!("{who}: exit code {exit_code}\n{text}")
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn what_was_done_is_told_even_if_a_part_of_the_answer_is_missing() {
+        let ask = |data: &str, paths: &[&str]| {
+            let errors: Vec<String> = paths
+                .iter()
+                .map(|path| format!(r#"{{"message":"Busy.","path":{path},"extensions":{{"code":"TRY_AGAIN"}}}}"#))
+                .collect();
+            let body = format!(r#"{{"data":{{"greeting":{data}}},"errors":[{}]}}"#, errors.join(","));
+            ask(&TestServer::answering(json_answer("200 OK", &body)).access())
+        };
+        let part = r#"["greeting","backlog"]"#;
+        assert_eq!(ask(r#"{"backlog":null}"#, &[part, part]).unwrap().json(), r#"{"backlog":null}"#);
+        for (data, paths) in [
+            ("null", &[part][..]),
+            ("null", &[r#"["greeting"]"#]),
+            (r#"{"backlog":null}"#, &[part, "[]"]),
+            (r#"{"backlog":null}"#, &[r#"["greeting"]"#]),
+        ] {
+            assert!(matches!(ask(data, paths), Err(Failure::Unavailable(_))), "{data} {paths:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_shape() {
+        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"greeting":[1]}}"#));
+        let failure = ask(&server.access()).unwrap().parse::<String>().unwrap_err();
+        assert_eq!(failure.exit_code(), 1);
+        assert!(failure.to_string().starts_with("the answer has another shape than this version"), "{failure}");
+    }
+
+    #[test]
+    fn a_connection_that_breaks() {
+        for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"] {
+            let (exit_code, text) = failure_of(answer);
+            assert_eq!(exit_code, 1);
+            assert!(text.starts_with("127.0.0.1 broke the connection off"), "{answer:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn no_answer_in_time() {
+        let server = TestServer::silent_for(Duration::from_secs(2));
+        let failure = ask_within(&server.access(), Duration::from_millis(100)).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "127.0.0.1 did not answer in time\n  The request may have taken effect: look first, then try again."
+        );
+    }
+
+    #[test]
+    fn nobody_listens() {
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let failure = ask(&access(&format!("http://127.0.0.1:{port}"))).unwrap_err();
+        assert_eq!(failure.exit_code(), 1);
+        let what = format!("nothing listens at 127.0.0.1:{port} (connection refused)");
+        assert!(failure.to_string().starts_with(&what), "{failure}");
+    }
+
+    #[test]
+    fn no_such_host() {
+        // A name that can't exist: <https://www.rfc-editor.org/rfc/rfc2606#section-2>.
+        let failure = ask(&access("https://audit-export.invalid")).unwrap_err();
+        assert!(failure.to_string().starts_with("the host audit-export.invalid is not known (DNS)"), "{failure}");
+    }
+
+    #[test]
+    fn no_tls() {
+        let server = TestServer::answering(answer("400 Bad Request", "", "This port speaks HTTP."));
+        let failure = ask(&access(&server.url.as_str().replace("http:", "https:"))).unwrap_err();
+        assert!(failure.to_string().starts_with("no secure connection (TLS) to 127.0.0.1: "), "{failure}");
+    }
+}

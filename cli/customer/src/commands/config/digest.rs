@@ -1,0 +1,220 @@
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::Args;
+use domain::digest::{DIGEST_FOLDER, Hex32, SIGNATURE_SUFFIX};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::tasks::parse_job_id;
+use crate::{
+    api::Operation,
+    failure::Failure,
+    model::SignedDigest,
+    service::{Service, ServiceArguments},
+    text::shell_word,
+};
+
+pub const OPERATION: Operation = Operation {
+    what: "to serve the digest of the export job",
+    field: "getExportDigest",
+    document: "query($id: ID!) { getExportDigest(exportJobId: $id) { \
+               exportJobId bucketName objectKey digest sha256 signatureObjectKey signature signatureSha256 } }",
+};
+
+/// Get the signed digest of an export job again
+///
+/// Writes the digest and its signature below a folder, under the names that they have below the export's prefix, and
+/// prints the commands that put them back into the bucket. For an export whose digest was removed or replaced:
+/// `audit-export verify` names it. Nothing is overwritten.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7
+  audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --directory restored")]
+pub struct DigestArguments {
+    /// The job's id: the configuration's, a full stop and the digest's sequence, as `config jobs` lists it
+    #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
+    id: String,
+
+    /// The folder to write to; it is created if it is not there
+    #[arg(long, value_name = "DIRECTORY", default_value = ".")]
+    directory: PathBuf,
+
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+pub fn run(arguments: &DigestArguments) -> Result<(), Failure> {
+    let service = Service::connect(&arguments.service)?;
+    let answer = service.ask(&OPERATION, &json!({ "id": arguments.id }))?;
+    let files = Files::of(&answer.parse()?)?;
+    files.write(&arguments.directory)?;
+    service.output.print(&answer, |_| Ok(files.restoring(&arguments.directory)))
+}
+
+/// A digest and its signature, checked against their hashes.
+#[derive(Debug, PartialEq, Eq)]
+struct Files {
+    bucket: String,
+    /// What precedes the names in the bucket, with a slash at its end.
+    prefix: String,
+    /// Of the digest, relative to the export's prefix.
+    name: String,
+    digest: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Files {
+    fn of(served: &SignedDigest) -> Result<Self, Failure> {
+        let unusable = |reason: &str| Failure::Unavailable(format!("its digest can't be used: {reason}"));
+        let signature =
+            BASE64_STANDARD.decode(&*served.signature).map_err(|_| unusable("the signature is not base64"))?;
+        let digest = served.digest.as_bytes().to_vec();
+        for (what, bytes, sha256) in
+            [("the digest", &digest, &served.sha256), ("the signature", &signature, &served.signature_sha256)]
+        {
+            if Hex32(Sha256::digest(bytes).into()).to_string() != **sha256 {
+                return Err(unusable(&format!("{what} has another SHA-256 than the answer names")));
+            }
+        }
+        let (prefix, name) = served
+            .object_key
+            .rfind(DIGEST_FOLDER)
+            .and_then(|start| served.object_key.split_at_checked(start))
+            .filter(|(_, name)| is_digest_name(name))
+            .ok_or_else(|| unusable("its name in the bucket is not one of a digest"))?;
+        if *served.signature_object_key != format!("{}{SIGNATURE_SUFFIX}", &*served.object_key) {
+            return Err(unusable("the signature's name does not follow from the digest's"));
+        }
+        let (bucket, prefix, name) = (served.bucket_name.to_string(), prefix.to_owned(), name.to_owned());
+        Ok(Self { bucket, prefix, name, digest, signature })
+    }
+
+    fn signature_name(&self) -> String {
+        format!("{}{SIGNATURE_SUFFIX}", self.name)
+    }
+
+    /// Writes both files, or neither if one is there already.
+    fn write(&self, directory: &Path) -> Result<(), Failure> {
+        let files = [(self.signature_name(), &self.signature), (self.name.clone(), &self.digest)];
+        if let Some(path) = files.iter().map(|(name, _)| directory.join(name)).find(|path| path.exists()) {
+            return Err(Failure::Exists(path));
+        }
+        let folder = directory.join(DIGEST_FOLDER);
+        fs::create_dir_all(&folder).map_err(Failure::file(&folder))?;
+        for (name, bytes) in files {
+            let path = directory.join(name);
+            let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(Failure::Exists(path)),
+                file => file.map_err(Failure::file(&path))?,
+            };
+            file.write_all(bytes).map_err(Failure::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// The commands that put the files back: the signature first, as the service does.
+    fn restoring(&self, directory: &Path) -> String {
+        let copy = |name: &str| {
+            let path = directory.join(name);
+            let target = format!("s3://{}/{}{name}", self.bucket, self.prefix);
+            format!("aws s3 cp {} {}", shell_word(&path.to_string_lossy()), shell_word(&target))
+        };
+        let target = format!("s3://{}/{}", self.bucket, self.prefix.trim_end_matches('/'));
+        format!(
+            "Wrote the digest and its signature. To put them back into the bucket:\n\n{}\n{}\n\nThen verify the export:\n\n\
+             audit-export verify {} --public-key FILE",
+            copy(&self.signature_name()),
+            copy(&self.name),
+            shell_word(&target)
+        )
+    }
+}
+
+/// Whether a name is one file in the folder of the digests, with nothing in it that leads elsewhere.
+fn is_digest_name(name: &str) -> bool {
+    name.strip_prefix(DIGEST_FOLDER)
+        .and_then(|name| name.strip_suffix(".json"))
+        .is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::tests::TemporaryDirectory;
+
+    const NAME: &str = "_digests/0000000007_20261122T020000000Z_abababababababab.json";
+    const SIGNATURE: [u8; 3] = [0x30, 0xff, 0x00];
+
+    fn sha256(bytes: &[u8]) -> String {
+        Hex32(Sha256::digest(bytes).into()).to_string()
+    }
+
+    fn served(changes: &serde_json::Value) -> SignedDigest {
+        let key = format!("audit logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/{NAME}");
+        let mut json = json!({
+            "bucketName": "acme-audit", "objectKey": key, "digest": "{\"version\":1}\n", "sha256": sha256(b"{\"version\":1}\n"),
+            "signatureObjectKey": format!("{key}.sig"), "signature": BASE64_STANDARD.encode(SIGNATURE),
+            "signatureSha256": sha256(&SIGNATURE),
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            json[name] = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn both_files_are_written_byte_for_byte() {
+        let directory = TemporaryDirectory::new();
+        let target = directory.0.join("new");
+        Files::of(&served(&json!({}))).unwrap().write(&target).unwrap();
+        assert_eq!(fs::read(target.join(NAME)).unwrap(), b"{\"version\":1}\n");
+        assert_eq!(fs::read(target.join(format!("{NAME}.sig"))).unwrap(), SIGNATURE);
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        for there in [NAME.to_owned(), format!("{NAME}.sig")] {
+            let directory = TemporaryDirectory::new();
+            fs::create_dir_all(directory.0.join(DIGEST_FOLDER)).unwrap();
+            fs::write(directory.0.join(&there), "evidence").unwrap();
+            let failure = Files::of(&served(&json!({}))).unwrap().write(&directory.0).unwrap_err();
+            assert_eq!((failure.exit_code(), failure.to_string().contains(&there)), (5, true), "{failure}");
+            assert_eq!(fs::read(directory.0.join(&there)).unwrap(), b"evidence");
+            assert_eq!(fs::read_dir(directory.0.join(DIGEST_FOLDER)).unwrap().count(), 1, "neither is written");
+        }
+    }
+
+    #[test]
+    fn the_commands_put_the_signature_first_and_are_quoted() {
+        insta::assert_snapshot!(Files::of(&served(&json!({}))).unwrap().restoring(Path::new("it's here")));
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_refused() {
+        let prefix = "logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/";
+        let key = |name: &str| {
+            let key = format!("{prefix}{name}");
+            json!({ "signatureObjectKey": format!("{key}.sig"), "objectKey": key })
+        };
+        for changes in [
+            json!({ "sha256": sha256(b"x") }),
+            json!({ "signatureSha256": sha256(b"x") }),
+            json!({ "signature": "?" }),
+            json!({ "signatureObjectKey": "x.sig" }),
+            key("0000000007.json"),
+            key("_digests/"),
+            key("_digests/.json"),
+            key("_digests/../../.ssh/authorized_keys.json"),
+            key("_digests/0000000007 x.json"),
+        ] {
+            let failure = Files::of(&served(&changes)).unwrap_err();
+            assert_eq!(failure.exit_code(), 1, "{changes}");
+        }
+    }
+}

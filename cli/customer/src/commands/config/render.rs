@@ -1,0 +1,333 @@
+//! How configurations are shown to people. Takes data, gives text.
+
+use crate::{
+    model::{Backlog, Configuration, NextStep},
+    output::{Style, Tone},
+    text::Text,
+};
+
+const NOTHING_CONFIGURED: &str = "\
+0 export configurations
+
+Nothing is exported yet. To begin:
+  audit-export setup               asks what is needed, step by step
+  audit-export config create FILE  takes it from a JSON file; audit-export config create --help shows one";
+
+pub fn list(configurations: &[Configuration], style: &Style) -> String {
+    if configurations.is_empty() {
+        return NOTHING_CONFIGURED.to_owned();
+    }
+    let rows: Vec<_> = configurations
+        .iter()
+        .map(|configuration| {
+            vec![
+                (Tone::Plain, configuration.id.to_string()),
+                (Tone::Plain, location(configuration)),
+                (Tone::Plain, interval(&configuration.interval)),
+                if configuration.enabled { (Tone::Plain, "yes".to_owned()) } else { (Tone::Faint, "no".to_owned()) },
+                (status_tone(&configuration.connection_status), configuration.connection_status.to_string()),
+                (Tone::Plain, short_time(configuration.last_export.as_ref(), "never", style)),
+                (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
+            ]
+        })
+        .collect();
+    let headings = ["ID", "DESTINATION", "EVERY", "ENABLED", "CONNECTION", "LAST EXPORT", "NEXT EXPORT"];
+    let count = match configurations.len() {
+        1 => "1 export configuration".to_owned(),
+        count => format!("{count} export configurations"),
+    };
+    format!("{}\n\n{count}", style.table(&headings, &rows))
+}
+
+/// Everything about a configuration, and what to do next.
+pub fn configuration(configuration: &Configuration, style: &Style) -> String {
+    let mut sections = vec![fields(configuration, style)];
+    if let Some(error) = &configuration.connection_error {
+        sections.push(style.paint(Tone::Bad, &format!("{}: {}", error.code, error.message)));
+    }
+    if !configuration.next_steps.is_empty() {
+        sections.push(next_steps(configuration, style));
+    }
+    sections.join("\n\n")
+}
+
+/// After creating: what was made, what to do, and when the first files come.
+pub fn created(configuration: &Configuration, style: &Style) -> String {
+    let mut sections = vec![
+        style.paint(Tone::Strong, &format!("Created export configuration {}", configuration.id)),
+        self::configuration(configuration, style),
+    ];
+    sections.extend(first_export(configuration, style));
+    sections.join("\n\n")
+}
+
+pub fn updated(configuration: &Configuration, style: &Style) -> String {
+    let heading = format!("Export configuration {} has version {}", configuration.id, configuration.version);
+    let mut sections = vec![style.paint(Tone::Strong, &heading), self::configuration(configuration, style)];
+    sections.extend(first_export(configuration, style));
+    sections.join("\n\n")
+}
+
+pub fn enabled(configuration: &Configuration, style: &Style) -> String {
+    let mut lines = vec![format!("Export configuration {} is enabled.", configuration.id)];
+    if let Some(time) = &configuration.next_export_at {
+        lines.push(format!("The next export begins {}.", style.time(time)));
+    }
+    lines.join("\n")
+}
+
+pub fn disabled(configuration: &Configuration, style: &Style) -> String {
+    let mut lines = vec![
+        format!("Export configuration {} is disabled: nothing is exported any more.", configuration.id),
+        "Events are kept until their retention ends; enabling it exports what is still there.".to_owned(),
+    ];
+    lines.extend(configuration.backlog.as_ref().map(|waiting| format!("Waiting: {}.", backlog(waiting, style))));
+    lines.join("\n")
+}
+
+/// After an export was asked for.
+pub fn running(configuration: &Configuration) -> String {
+    format!(
+        "An export to {} begins now. To see what becomes of it:\n  audit-export config jobs {}",
+        location(configuration),
+        configuration.id
+    )
+}
+
+/// What deleting means, before it is asked whether to.
+pub fn before_delete(configuration: &Configuration, style: &Style) -> String {
+    format!(
+        "This deletes the export configuration {} to {} for good.\n{}\nWhat is in the bucket stays there.",
+        configuration.id,
+        location(configuration),
+        unexported(configuration, style)
+    )
+}
+
+pub fn deleted(configuration: &Configuration, style: &Style) -> String {
+    format!(
+        "Deleted export configuration {} to {}.\n{}\nWhat is in the bucket stays there. You can take its role or \
+         access key away.",
+        configuration.id,
+        location(configuration),
+        unexported(configuration, style)
+    )
+}
+
+fn unexported(configuration: &Configuration, style: &Style) -> String {
+    match &configuration.backlog {
+        Some(waiting) if waiting.events > 0 || !waiting.is_complete => {
+            format!("Not exported, and never will be by it: {}.", backlog(waiting, style))
+        }
+        Some(_) => "Everything that was received for it is exported.".to_owned(),
+        None => "How much is not exported yet is not known.".to_owned(),
+    }
+}
+
+pub fn first_export(configuration: &Configuration, style: &Style) -> Option<String> {
+    let time = configuration.next_export_at.as_ref().filter(|_| configuration.last_export.is_none())?;
+    Some(format!("The first export begins {}.", style.time(time)))
+}
+
+fn fields(configuration: &Configuration, style: &Style) -> String {
+    let endpoint = &configuration.endpoint_configuration;
+    let time = |text: &Option<Text>| text.as_ref().map(|text| style.time(text));
+    let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
+    let status = match &configuration.connection_checked_at {
+        Some(checked_at) => format!(", found {}", style.time(checked_at)),
+        None => String::new(),
+    };
+    let status_name = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
+    let changed_by = |time: &Text, person: &Text| Some(format!("{} by {person}", style.time(time)));
+    style.fields(&[
+        ("id", Some(configuration.id.to_string())),
+        ("description", text(&configuration.description)),
+        ("destination", Some(location(configuration))),
+        ("region", Some(endpoint.region.to_string())),
+        ("role", text(&endpoint.role_arn)),
+        ("access key", text(&endpoint.access_key_id)),
+        (
+            "written as",
+            text(&configuration.principal_arn)
+                .filter(|principal| Some(principal.as_str()) != endpoint.role_arn.as_deref()),
+        ),
+        ("KMS key", text(&endpoint.kms_key_arn)),
+        ("bucket owner", text(&endpoint.expected_bucket_owner)),
+        ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
+        ("every", Some(interval(&configuration.interval))),
+        ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
+        ("connection", Some(format!("{status_name}{status}"))),
+        ("events from", Some(style.time(&configuration.start_from))),
+        ("exported through", time(&configuration.exported_through)),
+        ("last export", Some(time(&configuration.last_export).unwrap_or_else(|| "never".to_owned()))),
+        (
+            "failures since",
+            Some(configuration.consecutive_failures).filter(|count| *count > 0).map(|count| count.to_string()),
+        ),
+        ("next export", time(&configuration.next_export_at)),
+        ("waiting", configuration.backlog.as_ref().map(|waiting| backlog(waiting, style))),
+        ("created", changed_by(&configuration.created_at, &configuration.created_by)),
+        ("changed", changed_by(&configuration.updated_at, &configuration.updated_by)),
+        ("version", Some(configuration.version.to_string())),
+    ])
+}
+
+/// What to do next, numbered; documents indented below their step.
+pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
+    let mut lines = vec![style.paint(Tone::Strong, "Next:")];
+    for (number, step) in (1..).zip(&configuration.next_steps) {
+        lines.push(format!("{number}. {}", step.instruction));
+        // The instruction names the operation of the API.
+        lines
+            .extend(command_of(step).map(|command| format!("     audit-export config {command} {}", configuration.id)));
+        if let Some(document) = &step.document {
+            lines.extend(document.lines().map(|line| format!("     {line}")));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The command that does what a step says, if one does.
+fn command_of(step: &NextStep) -> Option<&'static str> {
+    match &*step.code {
+        "TEST_CONNECTION" => Some("test"),
+        "ENABLE" => Some("enable"),
+        "WAIT_FOR_EXPORT" => Some("run"),
+        _ => None,
+    }
+}
+
+/// "12 events, the oldest of …".
+pub fn backlog(backlog: &Backlog, style: &Style) -> String {
+    let at_least = if backlog.is_complete { "" } else { "at least " };
+    let events = if backlog.events == 1 { "event" } else { "events" };
+    let oldest = backlog
+        .oldest
+        .as_ref()
+        .map(|oldest| format!(", the oldest received {}", style.time(oldest)))
+        .unwrap_or_default();
+    format!("{at_least}{} {events}{oldest}", backlog.events)
+}
+
+/// `s3://bucket/path`.
+pub fn location(configuration: &Configuration) -> String {
+    let endpoint = &configuration.endpoint_configuration;
+    match &endpoint.bucket_path {
+        Some(path) => format!("s3://{}/{path}", endpoint.bucket_name),
+        None => format!("s3://{}", endpoint.bucket_name),
+    }
+}
+
+/// `EVERY_24_HOURS` as "24 hours".
+pub fn interval(name: &str) -> String {
+    name.strip_prefix("EVERY_").unwrap_or(name).replace('_', " ").to_lowercase()
+}
+
+pub fn status_tone(status: &str) -> Tone {
+    match status {
+        "SUCCESS" => Tone::Good,
+        "FAILED" => Tone::Bad,
+        _ => Tone::Warning,
+    }
+}
+
+fn short_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
+    time.map_or_else(|| otherwise.to_owned(), |time| style.short_time(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{model::tests::configuration_json, output::tests::style};
+
+    fn changed(changes: &Value) -> Configuration {
+        let mut json = configuration_json();
+        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn new_with_role() -> Configuration {
+        changed(&json!({
+            "connectionStatus": "PENDING", "connectionCheckedAt": null, "lastExport": null, "exportedThrough": null,
+            "nextSteps": [
+                { "code": "CREATE_ROLE", "instruction": "Create the role with this trust policy.", "document": "{\n  \"Version\": \"2012-10-17\"\n}" },
+                { "code": "TEST_CONNECTION", "instruction": "Test the connection.", "document": null },
+            ],
+        }))
+    }
+
+    fn failed_with_access_key() -> Configuration {
+        changed(&json!({
+            "version": 4, "type": "S3_ACCESS_KEY", "description": "For the auditors", "enabled": false,
+            "connectionStatus": "FAILED",
+            "connectionError": { "code": "WRITE_DENIED", "message": "Allow s3:PutObject." },
+            "endpointConfiguration": {
+                "bucketName": "acme-audit", "bucketPath": null, "region": "eu-west-1", "roleArn": null,
+                "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+                "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "expectedBucketOwner": "222222222222",
+            },
+            "principalArn": null, "consecutiveFailures": 3, "nextExportAt": null, "updatedBy": "joe\u{1b}[2J@example.com",
+            "backlog": { "events": 100_000, "oldest": "2026-11-22T00:00:01.000Z", "isComplete": false },
+        }))
+    }
+
+    #[test]
+    fn nothing_is_configured() {
+        insta::assert_snapshot!(list(&[], &style()));
+    }
+
+    #[test]
+    fn several_are_configured() {
+        insta::assert_snapshot!(list(&[changed(&json!({})), new_with_role(), failed_with_access_key()], &style()));
+    }
+
+    #[test]
+    fn one_that_works() {
+        insta::assert_snapshot!(configuration(&changed(&json!({})), &style()));
+    }
+
+    #[test]
+    fn one_that_fails() {
+        insta::assert_snapshot!(configuration(&failed_with_access_key(), &style()));
+    }
+
+    #[test]
+    fn one_that_was_created() {
+        insta::assert_snapshot!(created(&new_with_role(), &style()));
+    }
+
+    #[test]
+    fn one_that_was_updated() {
+        insta::assert_snapshot!(updated(&changed(&json!({ "version": 2, "interval": "EVERY_2_HOURS" })), &style()));
+    }
+
+    #[test]
+    fn what_is_said_of_a_change() {
+        let (style, configuration) = (style(), changed(&json!({})));
+        let all_exported = changed(&json!({ "backlog": { "events": 0, "oldest": null, "isComplete": true } }));
+        let unknown = changed(&json!({ "backlog": null }));
+        let told = [
+            ("enabled", enabled(&configuration, &style)),
+            ("disabled", disabled(&configuration, &style)),
+            ("running", running(&configuration)),
+            ("before it is deleted", before_delete(&configuration, &style)),
+            ("deleted", deleted(&configuration, &style)),
+            ("deleted, all exported", deleted(&all_exported, &style)),
+            ("deleted, at least", deleted(&failed_with_access_key(), &style)),
+            ("deleted, not known", deleted(&unknown, &style)),
+        ];
+        insta::assert_snapshot!(told.map(|(what, text)| format!("{what}:\n{text}")).join("\n\n"));
+    }
+
+    #[test]
+    fn colors_mean_something() {
+        let colored = Style { has_colors: true, ..style() };
+        let shown = configuration(&failed_with_access_key(), &colored);
+        assert!(shown.contains("\u{1b}[31mFAILED\u{1b}[0m"), "{shown:?}");
+        // What the service says has no part in it.
+        assert!(!shown.contains("\u{1b}[2J"), "{shown:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! How the policies for the customer's account are shown to people. Takes data, gives text.
+
+use super::policies::DocumentName;
+use crate::{
+    model::{Policies, PolicyDocument},
+    output::{Style, Tone},
+};
+
+pub fn document(policies: &Policies, name: DocumentName) -> Option<&str> {
+    let document = match name {
+        DocumentName::Iam => Some(&policies.iam_policy),
+        DocumentName::Trust => policies.trust_policy.as_ref(),
+        DocumentName::Bucket => Some(&policies.bucket_policy),
+        DocumentName::Key => policies.kms_key_policy_statement.as_ref(),
+    };
+    document.map(|document| &*document.document)
+}
+
+pub fn policies(policies: &Policies, style: &Style) -> String {
+    let mut sections = Vec::new();
+    let fields = style.fields(&[
+        ("external ID", policies.trust_policy.as_ref().map(|_| policies.external_id.to_string())),
+        ("written as", policies.principal_arn.as_ref().map(ToString::to_string)),
+    ]);
+    if !fields.is_empty() {
+        sections.push(fields);
+    }
+    let documents = [
+        ("Trust policy of the role", policies.trust_policy.as_ref(), "trust"),
+        ("Permissions (IAM policy)", Some(&policies.iam_policy), "iam"),
+        ("Bucket policy", Some(&policies.bucket_policy), "bucket"),
+        ("Statement for the policy of the KMS key", policies.kms_key_policy_statement.as_ref(), "key"),
+    ];
+    for (title, document, name) in documents {
+        if let Some(document) = document {
+            sections.push(section(title, document, name, style));
+        }
+    }
+    if policies.cloud_formation.launch_url.is_some() {
+        // The external ID is the configuration's id.
+        sections.push(format!(
+            "All of it at once, by CloudFormation: audit-export config policies {} --cloudformation",
+            policies.external_id
+        ));
+    }
+    sections.join("\n\n")
+}
+
+fn section(title: &str, document: &PolicyDocument, name: &str, style: &Style) -> String {
+    let is_required = if document.is_required { "required" } else { "not required" };
+    let heading = style.paint(Tone::Strong, title);
+    format!(
+        "{heading} ({is_required}; alone: --document {name})\n{}\n\n{}",
+        document.instruction,
+        document.document.trim_end()
+    )
+}
+
+pub fn cloud_formation(policies: &Policies, style: &Style) -> String {
+    let template = &policies.cloud_formation;
+    let parameters: Vec<_> = template
+        .parameters
+        .iter()
+        .map(|parameter| vec![(Tone::Plain, parameter.name.to_string()), (Tone::Plain, parameter.value.to_string())])
+        .collect();
+    let table = style.table(&["PARAMETER", "VALUE"], &parameters);
+    match &template.launch_url {
+        Some(url) => format!(
+            "Open this link, signed in to the account of the bucket, and create the stack:\n\n{url}\n\nFilled in are:\n{table}"
+        ),
+        None => format!(
+            "The operator of the service has not published the CloudFormation template, so there is no link. Ask for \
+             infra/customer/cloudformation.yaml, and create a stack from it with these parameters:\n\n{table}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::output::tests::style;
+
+    fn with(changes: &Value) -> Policies {
+        let document = |is_required: bool, instruction: &str| {
+            json!({
+                "document": "{\n  \"Version\": \"2012-10-17\"\n}", "isRequired": is_required,
+                "instruction": instruction,
+            })
+        };
+        let mut json = json!({
+            "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
+            "principalArn": "arn:aws:iam::222222222222:role/audit-export",
+            "trustPolicy": document(true, "Create the role with it."),
+            "iamPolicy": document(true, "Attach it to the role."),
+            "bucketPolicy": document(false, "Add it to the bucket's policy, if the bucket is in another account."),
+            "kmsKeyPolicyStatement": document(true, "Add it to the key's policy."),
+            "cloudFormation": {
+                "launchUrl": "https://console.aws.amazon.com/cloudformation/home#/stacks/create/review?a=b",
+                "parameters": [{ "name": "ExternalId", "value": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b" }],
+            },
+        });
+        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn all_documents() {
+        insta::assert_snapshot!(policies(&with(&json!({})), &style()));
+    }
+
+    #[test]
+    fn those_of_an_access_key() {
+        let changes = json!({ "trustPolicy": null, "kmsKeyPolicyStatement": null, "principalArn": null });
+        insta::assert_snapshot!(policies(&with(&changes), &style()));
+        assert_eq!(document(&with(&changes), DocumentName::Trust), None);
+        assert_eq!(document(&with(&changes), DocumentName::Key), None);
+    }
+
+    #[test]
+    fn a_link_to_cloud_formation() {
+        let unpublished =
+            json!({ "cloudFormation": { "launchUrl": null, "parameters": [{ "name": "A", "value": "b" }] } });
+        let shown = [&json!({}), &unpublished].map(|changes| cloud_formation(&with(changes), &style()));
+        insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn a_document_is_what_the_service_says() {
+        let policies = with(&json!({}));
+        for name in [DocumentName::Iam, DocumentName::Trust, DocumentName::Bucket, DocumentName::Key] {
+            let parsed: Value = serde_json::from_str(document(&policies, name).unwrap()).unwrap();
+            assert_eq!(parsed, json!({ "Version": "2012-10-17" }));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The first events of an exported file, read with the credentials of the person who runs the command.
+
+use std::{io::Read, time::Duration};
+
+use flate2::read::MultiGzDecoder;
+use futures::StreamExt;
+use verification::{Archive, Place};
+
+use crate::{
+    commands::verify::bucket::Bucket, failure::Failure, model::Configuration, service::Service, text::printable,
+};
+
+/// How many events are shown.
+const SHOWN_EVENTS: usize = 3;
+/// Bytes of the file that are fetched at most. Three events of a common size have a hundredth of it.
+const MAX_FETCHED_LENGTH: usize = 256 * 1_024;
+/// Bytes that these are inflated to at most.
+const MAX_INFLATED_LENGTH: u64 = 4 * 1_024 * 1_024;
+/// Finding credentials may ask a machine that isn't there.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Columns of a line where no terminal says how many it has.
+const DEFAULT_WIDTH: usize = 160;
+/// Characters of a reason why nothing can be shown: it is one line.
+const MAX_REASON_LENGTH: usize = 200;
+
+/// Three events of the file, each on a line, or how to look at them.
+pub fn show(service: &Service, configuration: &Configuration, object_key: &str) -> String {
+    let width = console::Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
+    let read = service.block_on(async {
+        let timed_out = || Failure::Bucket(format!("no answer within {} s", READ_TIMEOUT.as_secs()));
+        tokio::time::timeout(READ_TIMEOUT, fetch(configuration, object_key)).await.unwrap_or_else(|_| Err(timed_out()))
+    });
+    match read {
+        Ok(beginning) => lines(&beginning, width).join("\n"),
+        Err(failure) => {
+            let reason = printable(&failure.to_string().replace('\n', " "));
+            format!(
+                "Its events can't be shown from here: {}\nTo see the first three: aws s3 cp 's3://{}/{object_key}' - | zcat \
+                 | head -{SHOWN_EVENTS}",
+                console::truncate_str(&reason, MAX_REASON_LENGTH, "…"),
+                configuration.endpoint_configuration.bucket_name,
+            )
+        }
+    }
+}
+
+/// The beginning of the file as it is stored.
+async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8>, Failure> {
+    let endpoint = &configuration.endpoint_configuration;
+    let directory = match &endpoint.bucket_path {
+        Some(path) => format!("{path}/{}", configuration.id),
+        None => configuration.id.to_string(),
+    };
+    let place: Place = format!("s3://{}/{directory}", endpoint.bucket_name)
+        .parse()
+        .map_err(|error: verification::InvalidPlace| Failure::Bucket(error.to_string()))?;
+    let name = object_key
+        .strip_prefix(&format!("{directory}/"))
+        .ok_or_else(|| Failure::Bucket(format!("the file lies outside of {place}")))?;
+    let bucket = Bucket::connect(&place, Some(endpoint.region.to_string())).await?;
+    let mut pieces = bucket.read(name);
+    let mut fetched = Vec::new();
+    while fetched.len() < MAX_FETCHED_LENGTH
+        && let Some(piece) = pieces.next().await
+    {
+        fetched.extend_from_slice(&piece.map_err(|error| Failure::Bucket(error.to_string()))?);
+    }
+    fetched.truncate(MAX_FETCHED_LENGTH);
+    Ok(fetched)
+}
+
+/// The first events, as far as the beginning of a file holds them, none of them wider than `width` columns.
+fn lines(beginning: &[u8], width: usize) -> Vec<String> {
+    let mut raw = Vec::new();
+    // The beginning of a file ends before its end, which is an error to a decoder: what came before is right.
+    let _ = MultiGzDecoder::new(beginning).take(MAX_INFLATED_LENGTH).read_to_end(&mut raw);
+    raw.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .take(SHOWN_EVENTS)
+        .map(|line| console::truncate_str(&printable(&String::from_utf8_lossy(line)), width, "…").into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn compress(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn three_events_are_shown_each_on_a_line_that_fits() {
+        let file =
+            compress("{\"id\":\"1\"}\n{\"name\":\"Zoë \u{1b}[2J\u{202e}\",\"long\":true}\n{\"id\":3}\n{\"id\":4}\n");
+        assert_eq!(lines(&file, 80), ["{\"id\":\"1\"}", "{\"name\":\"Zoë [2J\",\"long\":true}", "{\"id\":3}"]);
+        assert_eq!(lines(&file, 12), ["{\"id\":\"1\"}", "{\"name\":\"Zo…", "{\"id\":3}"]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_file_is_enough() {
+        // As good as random, so that half of the file is not enough for all of them.
+        let lines_of_file = (0..20_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string());
+        let events = lines_of_file.collect::<Vec<_>>().join("\n");
+        let file = compress(&events);
+        let shown = lines(file.get(..file.len() / 2).unwrap(), 80);
+        assert_eq!(shown, events.lines().take(3).collect::<Vec<_>>());
+        assert!(lines(b"no gzip", 80).is_empty());
+    }
+}

@@ -1,0 +1,170 @@
+use clap::Args;
+use domain::configuration::ConfigurationId;
+use serde_json::json;
+
+use super::{parse_id, render};
+use crate::{
+    api::Operation,
+    failure::Failure,
+    model::{Configuration, ConnectionCheck, all_configuration_fields},
+    output::{Style, Tone},
+    service::{Service, ServiceArguments},
+};
+
+pub const OPERATION: Operation = Operation {
+    what: "to test the connection",
+    field: "testExportConfiguration",
+    document: concat!("mutation($id: ID!) { testExportConfiguration(id: $id) { ", all_configuration_fields!(), " } }"),
+};
+
+/// Test whether the bucket can be written to, and show what to change if not
+///
+/// Writes a marker object named .immuta.export.log, and with a role also sees that nobody else can make the service
+/// assume it. Shows each check: passed, failed, or not checked because one before it failed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionChecks
+
+The exit code is 0 only if the bucket can be written to, and 7 if it can't.")]
+pub struct TestArguments {
+    /// The configuration's id
+    #[arg(value_name = "ID", value_parser = parse_id)]
+    id: ConfigurationId,
+
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+pub fn run(arguments: &TestArguments) -> Result<(), Failure> {
+    let service = Service::connect(&arguments.service)?;
+    let answer = service.ask(&OPERATION, &json!({ "id": arguments.id.to_string() }))?;
+    let configuration: Configuration = answer.parse()?;
+    service.output.print(&answer, |style| Ok(tested(&configuration, style)))?;
+    outcome(&configuration)
+}
+
+/// A failed test as the failure of the command.
+pub fn outcome(configuration: &Configuration) -> Result<(), Failure> {
+    match (&*configuration.connection_status, &configuration.connection_error) {
+        ("SUCCESS", _) => Ok(()),
+        (_, Some(error)) => Err(Failure::ConnectionFailed(error.code.to_string())),
+        (status, None) => Err(Failure::ConnectionFailed(format!(
+            "it left the status {status}: the export configuration was changed meanwhile; test it again"
+        ))),
+    }
+}
+
+/// The outcome of a test: each check, and if all is well what comes next.
+fn tested(configuration: &Configuration, style: &Style) -> String {
+    let mut sections = vec![checked(configuration, style)];
+    if &*configuration.connection_status == "SUCCESS" {
+        if !configuration.next_steps.is_empty() {
+            sections.push(render::next_steps(configuration, style));
+        }
+        sections.extend(render::first_export(configuration, style));
+    }
+    sections.join("\n\n")
+}
+
+/// How the connection was found to be, with each check and the fix of what failed.
+pub fn checked(configuration: &Configuration, style: &Style) -> String {
+    let status = &configuration.connection_status;
+    let painted = style.paint(render::status_tone(status), status);
+    let mut lines = vec![format!("Connection to {}: {painted}", render::location(configuration))];
+    let checks = &configuration.connection_checks;
+    if !checks.is_empty() {
+        lines.push(String::new());
+        lines.extend(checks.iter().flat_map(|check| lines_of(check, style)));
+    }
+    // What went wrong is told even if no check is marked with it.
+    if let Some(error) = &configuration.connection_error
+        && !checks.iter().any(|check| &*check.status == "FAILED")
+    {
+        lines.extend([String::new(), style.paint(Tone::Bad, &error.message), explanation(&error.code)]);
+    }
+    lines.join("\n")
+}
+
+fn lines_of(check: &ConnectionCheck, style: &Style) -> Vec<String> {
+    let title = &check.title;
+    match &*check.status {
+        "PASSED" => vec![format!("{} {title}", style.paint(Tone::Good, "✓"))],
+        "FAILED" => {
+            let mut lines = vec![format!("{} {title}", style.paint(Tone::Bad, "✗"))];
+            lines.extend(check.message.iter().map(|message| format!("    {message}")));
+            lines.extend(check.code.iter().map(|code| format!("    {}", explanation(code))));
+            lines
+        }
+        _ => vec![format!("{} {title} {}", style.paint(Tone::Faint, "–"), style.paint(Tone::Faint, "(not checked)"))],
+    }
+}
+
+fn explanation(code: &str) -> String {
+    format!("{code}: see audit-export explain {code}")
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{model::tests::configuration_json, output::tests::style};
+
+    fn tested_with(status: &str, error: &Value, checks: &Value) -> Configuration {
+        let mut json = configuration_json();
+        json["connectionStatus"] = json!(status);
+        json["connectionError"] = error.clone();
+        json["connectionChecks"] = checks.clone();
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn check(name: &str, status: &str, title: &str) -> Value {
+        json!({ "check": name, "status": status, "title": title, "code": null, "message": null })
+    }
+
+    /// A configuration whose role can be assumed, and whose bucket can't be written to.
+    pub fn write_denied() -> Configuration {
+        let message = "Writing to the bucket acme-audit was denied. Allow s3:PutObject on the export's prefix.";
+        let mut denied = check("WRITE", "FAILED", "Files can be written to the bucket");
+        denied["code"] = json!("WRITE_DENIED");
+        denied["message"] = json!(message);
+        let checks = json!([
+            check("ROLE", "PASSED", "The role can be assumed with the external ID"),
+            denied,
+            check("KMS", "NOT_CHECKED", "The bucket's KMS key can be used"),
+        ]);
+        tested_with("FAILED", &json!({ "code": "WRITE_DENIED", "message": message }), &checks)
+    }
+
+    #[test]
+    fn every_check_is_shown_with_the_fix_of_what_failed() {
+        insta::assert_snapshot!(tested(&write_denied(), &style()));
+        let colored = tested(&write_denied(), &Style { has_colors: true, ..style() });
+        for painted in ["\u{1b}[32m✓\u{1b}[0m The role", "\u{1b}[31m✗\u{1b}[0m Files", "\u{1b}[2m–\u{1b}[0m The bucket"]
+        {
+            assert!(colored.contains(painted), "{colored:?}");
+        }
+    }
+
+    #[test]
+    fn success_says_what_comes_next() {
+        let checks = json!([check("WRITE", "PASSED", "Files can be written to the bucket")]);
+        insta::assert_snapshot!(tested(&tested_with("SUCCESS", &Value::Null, &checks), &style()));
+    }
+
+    #[test]
+    fn a_failure_that_no_check_tells_is_told() {
+        let error = json!({ "code": "NEW_CODE", "message": "Something is new.\u{1b}[2J" });
+        let shown = tested(&tested_with("FAILED", &error, &json!([])), &style());
+        assert!(shown.contains("Something is new.[2J") && shown.contains("audit-export explain NEW_CODE"), "{shown}");
+    }
+
+    #[test]
+    fn only_success_is_success() {
+        assert!(outcome(&tested_with("SUCCESS", &Value::Null, &json!([]))).is_ok());
+        assert_eq!(outcome(&write_denied()).unwrap_err().exit_code(), 7);
+        assert_eq!(outcome(&tested_with("PENDING", &Value::Null, &json!([]))).unwrap_err().exit_code(), 7);
+    }
+}

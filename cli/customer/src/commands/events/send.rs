@@ -1,0 +1,389 @@
+use std::{
+    cell::RefCell,
+    fs::File,
+    io::{self, BufRead, BufReader, IsTerminal},
+    path::{Path, PathBuf},
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use clap::{ArgAction, Args};
+use domain::event::MAX_EVENTS_PER_BODY;
+use futures::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rand::Rng;
+use reqwest::{
+    Client, StatusCode, Url,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::batches::{Batch, BatchError, Batches};
+use crate::{
+    access::AccessArguments,
+    api::{self, Diagnosis, explain},
+    failure::Failure,
+    output::{self, OutputFormat},
+};
+
+/// Where events go, below the service's base URL.
+const EVENTS_PATH: &str = "/api/audit/events";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// API Gateway gives up after 29 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
+const MAX_ATTEMPTS: u32 = 8;
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
+const MAX_CONCURRENCY: u64 = 64;
+const MAX_EVENTS_PER_BATCH: u64 = MAX_EVENTS_PER_BODY as u64;
+
+/// Send events (one JSON object a line) to the service
+///
+/// A request that fails for a passing reason (429, 500, 502, 503, 504, no connection) is repeated with growing pauses.
+/// Every request carries an Idempotency-Key made from its events, so that neither that nor sending the same file again
+/// within 24 hours stores an event twice, as long as --batch-size stays the same.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export events send events.ndjson --url https://example.com/production --token-file token
+  zcat events.ndjson.gz | audit-export events send - --url \"$URL\" --token-file token --output json
+
+The exit code is 0 only if every event was accepted; `audit-export --help` lists the others.")]
+pub struct SendArguments {
+    /// The events; - for standard input
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    access: AccessArguments,
+
+    /// The most events in one request; a request also stays below 3 MiB
+    #[arg(long, alias = "batch", default_value_t = 4_000, value_name = "EVENTS",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_EVENTS_PER_BATCH))]
+    batch_size: u64,
+
+    /// Compress the requests
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true,
+        default_missing_value = "true", value_name = "true|false")]
+    gzip: bool,
+
+    /// The most requests under way at once
+    #[arg(long, default_value_t = 4, value_name = "REQUESTS",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
+    concurrency: u64,
+
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// What was achieved.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    /// Events that the service said it has.
+    accepted: u64,
+    requests: u64,
+    /// Attempts beyond each request's first.
+    retries: u64,
+    /// Bytes of NDJSON.
+    event_bytes: u64,
+    /// Bytes of the requests' bodies, each counted once.
+    sent_bytes: u64,
+    seconds: f64,
+}
+
+impl Summary {
+    fn add(&mut self, delivered: &Delivered) {
+        self.accepted += delivered.accepted;
+        self.requests += 1;
+        self.retries += delivered.retries;
+        self.event_bytes += delivered.event_bytes;
+        self.sent_bytes += delivered.sent_bytes;
+    }
+}
+
+/// What one request achieved.
+struct Delivered {
+    accepted: u64,
+    retries: u64,
+    event_bytes: u64,
+    sent_bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    accepted: u64,
+}
+
+/// Why an attempt failed, and whether another one may help.
+enum AttemptError {
+    Passing { reason: String, retry_after: Option<Duration> },
+    Final(Failure),
+}
+
+pub fn run(arguments: &SendArguments) -> Result<(), Failure> {
+    let sender = Sender::new(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let progress = progress_bar(&arguments.file)?;
+    let started = Instant::now();
+    let mut summary = Summary::default();
+    let outcome = runtime.block_on(send_all(arguments, &sender, &progress, &mut summary));
+    // The thread that reads may wait for standard input for ever: it is not waited for.
+    runtime.shutdown_background();
+    progress.finish_and_clear();
+    summary.seconds = started.elapsed().as_secs_f64();
+    output::print_result(&summary, arguments.output)?;
+    outcome
+}
+
+/// Reads on a thread of its own, sends `concurrency` requests at a time, and stops at the first that finally fails: those
+/// under way are still waited for, so that the count is right.
+async fn send_all(
+    arguments: &SendArguments,
+    sender: &Sender,
+    progress: &ProgressBar,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let concurrency = usize::try_from(arguments.concurrency).unwrap_or(1);
+    let mut batches = Batches::new(open_input(&arguments.file)?, arguments.batch_size, arguments.gzip);
+    let (batch_sender, batch_receiver) = mpsc::channel(1);
+    let path = arguments.file.clone();
+    tokio::task::spawn_blocking(move || {
+        loop {
+            let next = batches.next_batch().map_err(|error| invalid_input(&path, &error));
+            let goes_on = next.is_ok();
+            let Some(next) = next.transpose() else { return };
+            if batch_sender.blocking_send(next).is_err() || !goes_on {
+                return;
+            }
+        }
+    });
+
+    let first_failure = RefCell::new(None);
+    let requests = stream::unfold(batch_receiver, |mut receiver| {
+        let failed = first_failure.borrow().is_some();
+        async move { if failed { None } else { receiver.recv().await.map(|batch| (batch, receiver)) } }
+    });
+    let mut deliveries =
+        pin!(requests.map(|batch| async move { sender.deliver(batch?).await }).buffer_unordered(concurrency));
+    while let Some(outcome) = deliveries.next().await {
+        match outcome {
+            Ok(delivered) => {
+                summary.add(&delivered);
+                progress.inc(delivered.event_bytes);
+                progress.set_message(format!("{} events accepted", summary.accepted));
+            }
+            Err(failure) => {
+                first_failure.borrow_mut().get_or_insert(failure);
+            }
+        }
+    }
+    first_failure.take().map_or(Ok(()), Err)
+}
+
+fn invalid_input(path: &Path, error: &BatchError) -> Failure {
+    Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() }
+}
+
+fn open_input(file: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
+    if file == Path::new("-") {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    Ok(Box::new(BufReader::new(File::open(file).map_err(Failure::file(file))?)))
+}
+
+/// Drawn on standard error, and only where a person looks at it.
+fn progress_bar(file: &Path) -> Result<ProgressBar, Failure> {
+    if !io::stderr().is_terminal() {
+        return Ok(ProgressBar::hidden());
+    }
+    let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+    let template = match length {
+        Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} (ready in {eta})",
+        None => "{spinner} {bytes} {binary_bytes_per_sec} {msg}",
+    };
+    let style = ProgressStyle::with_template(template)
+        .map_err(|error| Failure::InvalidArgument { what: "progress", reason: error.to_string() })?;
+    Ok(ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style))
+}
+
+struct Sender {
+    client: Client,
+    url: Url,
+}
+
+impl Sender {
+    fn new(arguments: &SendArguments) -> Result<Self, Failure> {
+        let access = arguments.access.resolve()?;
+        Ok(Self { client: api::client(&access, REQUEST_TIMEOUT)?, url: api::endpoint(&access.url, EVENTS_PATH)? })
+    }
+
+    /// Sends one batch until it is accepted, refused, or has failed [`MAX_ATTEMPTS`] times.
+    async fn deliver(&self, batch: Batch) -> Result<Delivered, Failure> {
+        let mut retries = 0;
+        loop {
+            match self.attempt(&batch).await {
+                Ok(accepted) => {
+                    let sent_bytes = batch.body.len() as u64;
+                    let retries = u64::from(retries);
+                    return Ok(Delivered { accepted, retries, event_bytes: batch.input_length, sent_bytes });
+                }
+                Err(AttemptError::Final(failure)) => return Err(failure),
+                Err(AttemptError::Passing { reason, .. }) if retries + 1 >= MAX_ATTEMPTS => {
+                    return Err(Failure::Unavailable(format!("after {MAX_ATTEMPTS} attempts: {reason}")));
+                }
+                Err(AttemptError::Passing { retry_after, .. }) => {
+                    let pause =
+                        retry_after.unwrap_or_else(|| rand::rng().random_range(Duration::ZERO..=backoff(retries)));
+                    tokio::time::sleep(pause.min(MAX_BACKOFF)).await;
+                    retries += 1;
+                }
+            }
+        }
+    }
+
+    /// How many events the service accepted.
+    async fn attempt(&self, batch: &Batch) -> Result<u64, AttemptError> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(IDEMPOTENCY_KEY, &batch.idempotency_key);
+        if batch.compressed {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        let passing = |diagnosis: Diagnosis| AttemptError::Passing { reason: diagnosis.to_string(), retry_after: None };
+        let answer = request
+            .body(batch.body.clone())
+            .send()
+            .await
+            .map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
+        let status = answer.status();
+        let retry_after = retry_after(answer.headers());
+        let text = api::read_text(answer).await.map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
+        if status.is_success() {
+            return serde_json::from_str(&text).map(|Accepted { accepted }| accepted).map_err(|_| {
+                AttemptError::Final(Failure::Unavailable(format!(
+                    "{status}, but the answer does not say how many events it took; is the URL right?"
+                )))
+            });
+        }
+        let reason = explain(status, &text);
+        Err(match status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => AttemptError::Passing { reason, retry_after },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AttemptError::Final(Failure::TokenRefused(reason)),
+            _ => {
+                let last_line = batch.first_line + batch.event_count.saturating_sub(1);
+                let what = format!("the events from line {} to about line {last_line}", batch.first_line);
+                AttemptError::Final(Failure::Refused { what, reason })
+            }
+        })
+    }
+}
+
+/// Full jitter (a random pause up to this) over exponential growth keeps many senders from coming back at once.
+fn backoff(retries: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retries)).min(MAX_BACKOFF)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers one request after the other with `answers`, the last one for ever, and keeps the requests' heads.
+    async fn serve(listener: TcpListener, answers: Vec<&'static str>, heads: Arc<Mutex<Vec<String>>>) {
+        let mut answers = answers.into_iter().peekable();
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            loop {
+                let mut chunk = [0; 4_096];
+                let length = connection.read(&mut chunk).await.unwrap();
+                request.extend_from_slice(&chunk[..length]);
+                let text = String::from_utf8_lossy(&request).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let expected = head
+                        .lines()
+                        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+                        .map_or(0, |length| length.parse::<usize>().unwrap());
+                    if body.len() >= expected || length == 0 {
+                        heads.lock().unwrap().push(head.to_owned());
+                        break;
+                    }
+                }
+            }
+            let answer = if answers.len() > 1 { answers.next() } else { answers.peek().copied() };
+            connection.write_all(answer.unwrap().as_bytes()).await.unwrap();
+        }
+    }
+
+    async fn deliver_to(answers: Vec<&'static str>) -> (Result<Delivered, Failure>, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let server = tokio::spawn(serve(listener, answers, Arc::clone(&heads)));
+        let sender = Sender { client: Client::new(), url };
+        let batch = Batches::new(&b"{}\n"[..], 1, false).next_batch().unwrap().unwrap();
+        let outcome = sender.deliver(batch).await;
+        server.abort();
+        let heads = heads.lock().unwrap().clone();
+        (outcome, heads)
+    }
+
+    const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 14\r\nconnection: close\r\n\r\n{\"accepted\":1}";
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 0\r\nconnection: close\r\n\r\n";
+    const REFUSED: &str = "HTTP/1.1 400 Bad\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const FORBIDDEN: &str = "HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn what_passes_is_repeated_under_the_same_key() {
+        let (outcome, heads) = deliver_to(vec![BUSY, BUSY, ACCEPTED]).await;
+        let delivered = outcome.unwrap_or_else(|failure| unreachable!("{failure}"));
+        assert_eq!((delivered.accepted, delivered.retries), (1, 2));
+        let keys: Vec<_> =
+            heads.iter().map(|head| head.lines().find(|line| line.starts_with(IDEMPOTENCY_KEY)).unwrap()).collect();
+        assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }
+
+    #[tokio::test]
+    async fn repeating_ends() {
+        let (outcome, heads) = deliver_to(vec![BUSY]).await;
+        assert!(matches!(outcome, Err(Failure::Unavailable(_))));
+        assert_eq!(heads.len(), MAX_ATTEMPTS as usize);
+    }
+
+    #[tokio::test]
+    async fn what_stays_wrong_is_not_repeated() {
+        let (outcome, heads) = deliver_to(vec![REFUSED]).await;
+        assert!(matches!(outcome, Err(Failure::Refused { .. })) && heads.len() == 1);
+        let (outcome, heads) = deliver_to(vec![FORBIDDEN]).await;
+        assert!(matches!(outcome, Err(Failure::TokenRefused(_))) && heads.len() == 1);
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_bound() {
+        assert_eq!(backoff(0), FIRST_BACKOFF);
+        assert_eq!(backoff(1), FIRST_BACKOFF * 2);
+        assert_eq!(backoff(40), MAX_BACKOFF);
+    }
+}

@@ -1,0 +1,267 @@
+//! What the codes of the service and of `verify` mean, without asking anybody.
+
+use clap::Args;
+use domain::error_code::{ErrorCode, Place};
+use serde::Serialize;
+use verification::BreakCode;
+
+use crate::{
+    failure::Failure,
+    output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
+    text::printable,
+};
+
+/// Characters of a text that may still be a code; what is longer is compared with none.
+const MAX_CODE_LENGTH: usize = 64;
+/// How alike two codes have to be, from 0 to 1, for one to be taken for a slip of the other.
+const MIN_SIMILARITY: f64 = 0.7;
+
+const VERIFICATION: &str = "Verification";
+const VERIFICATION_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket \
+    since, and compare with other copies. If you verified a copy, make it anew first.";
+
+const DIGEST_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket since. \
+    `audit-export config digest JOB-ID` gets the digest and its signature again, to put them back. If you verified a \
+    copy, make it again first.";
+const NOT_WHOLE_REMEDY: &str = "Verify the places that the report names under Elsewhere as well, or leave \
+    --require-whole out to verify the part that is here. If the export never went elsewhere, digests were removed.";
+
+const OUTDATED_REMEDY: &str = "Fetch the copy again, and verify it. If the new copy ends at the same time, the newest \
+    digests were removed: verify the bucket itself, and find out who could write to it.";
+const UNPROVEN_REMEDY: &str = "Files that were received after the newest digest are of an export that is under way: verify \
+    again when it has ended; those that are not covered are proven where their digests are. Until then, read the files that --proven-objects lists, not all that are there.";
+
+const EXAMPLES: &str = "\
+Examples:
+  audit-export explain WRITE_DENIED
+  audit-export explain --output json";
+
+/// Explain a code: what it means, and what to do
+///
+/// Knows the codes of the API, of sending events, of input fields, of connection tests, and of `verify`. Nothing is asked
+/// of the service.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ExplainArguments {
+    /// The code, in any case; without it, all codes are listed
+    code: Option<String>,
+
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// One code and everything that is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    code: &'static str,
+    /// Where it appears.
+    places: Vec<&'static str>,
+    meaning: &'static str,
+    remedy: &'static str,
+}
+
+/// Every code there is, in the order of its name.
+fn entries() -> Vec<Entry> {
+    let of_service = ErrorCode::all().map(|code| {
+        let explanation = code.explanation();
+        Entry {
+            code: code.name(),
+            places: code.places().iter().copied().map(Place::name).collect(),
+            meaning: explanation.meaning,
+            remedy: explanation.remedy,
+        }
+    });
+    let of_verification = BreakCode::ALL.into_iter().map(|code| Entry {
+        code: code.as_str(),
+        places: vec![VERIFICATION],
+        meaning: code.explanation(),
+        remedy: match code {
+            BreakCode::NotWhole => NOT_WHOLE_REMEDY,
+            BreakCode::OutdatedCopy => OUTDATED_REMEDY,
+            BreakCode::UnprovenFiles => UNPROVEN_REMEDY,
+            BreakCode::MissingDigest
+            | BreakCode::MissingSignature
+            | BreakCode::AlteredDigest
+            | BreakCode::BadSignature
+            | BreakCode::ReplayedDigest => DIGEST_REMEDY,
+            _ => VERIFICATION_REMEDY,
+        },
+    });
+    let mut entries: Vec<Entry> = of_service.chain(of_verification).collect();
+    entries.sort_unstable_by_key(|entry| entry.code);
+    entries
+}
+
+pub fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
+    let output = Output::new(&OutputArguments { output: arguments.output, ..OutputArguments::default() });
+    let text = explain(arguments.code.as_deref(), output.format, &output.style)?;
+    output::print_line(&text)
+}
+
+fn explain(code: Option<&str>, format: OutputFormat, style: &Style) -> Result<String, Failure> {
+    let entries = entries();
+    let json = |value: serde_json::Result<String>| value.map_err(|error| Failure::StandardOutput(error.into()));
+    let Some(text) = code else {
+        return match format {
+            OutputFormat::Json => json(serde_json::to_string(&entries)),
+            OutputFormat::Table => Ok(render_all(&entries, style)),
+        };
+    };
+    // As a person may write it.
+    let wanted = text.trim().to_ascii_uppercase().replace(['-', ' '], "_");
+    let entry = entries.iter().find(|entry| entry.code == wanted);
+    let entry = entry.ok_or_else(|| Failure::InvalidArgument { what: "CODE", reason: unknown(&wanted, &entries) })?;
+    match format {
+        OutputFormat::Json => json(serde_json::to_string(entry)),
+        OutputFormat::Table => Ok(render(entry, style)),
+    }
+}
+
+fn unknown(wanted: &str, entries: &[Entry]) -> String {
+    let shown: String = printable(wanted).chars().take(MAX_CODE_LENGTH).collect();
+    let hint = match nearest(wanted, entries) {
+        Some(entry) => format!("did you mean {}?", entry.code),
+        None => "`audit-export explain` lists all codes".to_owned(),
+    };
+    format!("there is no code {shown}; {hint}")
+}
+
+fn nearest<'a>(wanted: &str, entries: &'a [Entry]) -> Option<&'a Entry> {
+    if wanted.chars().nth(MAX_CODE_LENGTH).is_some() {
+        return None;
+    }
+    let similarities = entries.iter().map(|entry| (strsim::normalized_damerau_levenshtein(wanted, entry.code), entry));
+    let (similarity, entry) = similarities.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (similarity >= MIN_SIMILARITY).then_some(entry)
+}
+
+fn render(entry: &Entry, style: &Style) -> String {
+    style.fields(&[
+        ("Code", Some(style.paint(Tone::Strong, entry.code))),
+        ("Meaning", Some(entry.meaning.to_owned())),
+        ("What to do", Some(entry.remedy.to_owned())),
+        ("Appears in", Some(entry.places.join(", "))),
+    ])
+}
+
+fn render_all(entries: &[Entry], style: &Style) -> String {
+    let rows: Vec<Vec<(Tone, String)>> = entries
+        .iter()
+        .map(|entry| {
+            vec![
+                (Tone::Plain, entry.code.to_owned()),
+                (Tone::Faint, entry.places.join(", ")),
+                (Tone::Plain, entry.meaning.to_owned()),
+            ]
+        })
+        .collect();
+    style.table(&["CODE", "APPEARS IN", "MEANING"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Write};
+
+    use super::*;
+    use crate::output::tests::style;
+
+    const VERIFICATION_DESCRIPTION: &str =
+        "Something wrong with an export that `audit-export verify` looked at: `breaks[].code` of its report.";
+
+    fn table(code: &str) -> Result<String, Failure> {
+        explain(Some(code), OutputFormat::Table, &style())
+    }
+
+    /// docs/reference/ERRORS.md.
+    fn document() -> String {
+        let mut text = "\
+# Codes
+
+What callers may rely on: a code keeps its name and its meaning; the sentence beside it in an answer may change. Every
+error has the shape `{\"errors\":[{\"message\":\"…\",\"extensions\":{\"code\":\"…\"}}]}`. `audit-export explain CODE` says
+the same as this page.
+
+This page is generated from [error_code.rs](../shared/domain/src/error_code.rs) and what that composes:
+`UPDATE_DOCS=1 cargo test -p audit-export explain`.
+"
+        .to_owned();
+        let places = Place::ALL.map(|place| (place.name(), place.description()));
+        for (name, description) in places.into_iter().chain([(VERIFICATION, VERIFICATION_DESCRIPTION)]) {
+            write!(text, "\n## {name}\n\n{description}\n\n| Code | Meaning | What to do |\n|---|---|---|\n").unwrap();
+            for Entry { code, meaning, remedy, .. } in entries().iter().filter(|entry| entry.places.contains(&name)) {
+                writeln!(text, "| `{code}` | {meaning} | {remedy} |").unwrap();
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_page_of_codes_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/ERRORS.md");
+        let document = document();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &document).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(published == document, "docs/reference/ERRORS.md is out of date: run the test with UPDATE_DOCS=1");
+    }
+
+    #[test]
+    fn every_code_has_one_entry() {
+        let entries = entries();
+        let names: BTreeSet<&str> = entries.iter().map(|entry| entry.code).collect();
+        assert_eq!(names.len(), entries.len(), "two codes share a name");
+        for entry in entries {
+            assert!(!entry.meaning.contains('|') && !entry.remedy.contains('|'), "breaks the table: {}", entry.code);
+        }
+    }
+
+    /// What API Gateway answers by itself comes from the template and not from a type.
+    #[test]
+    fn the_codes_of_the_template_are_known() {
+        let template = include_str!("../../../../template.yaml");
+        let codes: Vec<&str> =
+            template.split(r#""code":""#).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(codes.len() >= 10, "{codes:?}");
+        for code in codes {
+            let entry = entries().into_iter().find(|entry| entry.code == code);
+            assert!(entry.is_some_and(|entry| entry.places.contains(&Place::Http.name())), "{code}");
+        }
+    }
+
+    #[test]
+    fn one_code_is_explained_however_it_is_written() {
+        insta::assert_snapshot!("explain_one", table("WRITE_DENIED").unwrap());
+        for spelling in ["write_denied", " Write-Denied", "write denied"] {
+            assert_eq!(table(spelling).unwrap(), table("WRITE_DENIED").unwrap());
+        }
+        insta::assert_snapshot!("explain_one_json", explain(Some("CONFLICT"), OutputFormat::Json, &style()).unwrap());
+        insta::assert_snapshot!("explain_verification", table("SPLICED_CHAIN").unwrap());
+    }
+
+    #[test]
+    fn all_codes_are_listed() {
+        insta::assert_snapshot!("explain_all", explain(None, OutputFormat::Table, &style()).unwrap());
+        let json = explain(None, OutputFormat::Json, &style()).unwrap();
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+        assert_eq!(listed.len(), entries().len());
+    }
+
+    #[test]
+    fn the_nearest_code_is_suggested_for_an_unknown_one() {
+        let fault = |code: &str| {
+            let failure = table(code).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            failure.to_string()
+        };
+        assert_eq!(fault("WRITE_DENID"), "CODE: there is no code WRITE_DENID; did you mean WRITE_DENIED?");
+        assert_eq!(fault("kms-denyed"), "CODE: there is no code KMS_DENYED; did you mean KMS_DENIED?");
+        let lists = "; `audit-export explain` lists all codes";
+        assert_eq!(fault("\u{1b}[2Jx"), format!("CODE: there is no code [2JX{lists}"));
+        assert_eq!(fault(""), format!("CODE: there is no code {lists}"));
+        let long = fault(&"WRITE_DENIED".repeat(1_000));
+        assert!(long.len() < 150 && long.ends_with(lists), "{long}");
+    }
+}

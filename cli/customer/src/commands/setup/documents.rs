@@ -1,0 +1,175 @@
+//! The policies as files, and the commands of the AWS command line that put them in their places. Takes data, gives text.
+
+use domain::configuration::arn::RoleArn;
+
+use crate::{
+    model::{Configuration, Policies, PolicyDocument},
+    text::shell_word,
+};
+
+const TRUST_POLICY: &str = "trust-policy.json";
+const IAM_POLICY: &str = "iam-policy.json";
+const BUCKET_POLICY: &str = "bucket-policy.json";
+const KEY_POLICY_STATEMENT: &str = "kms-key-policy-statement.json";
+pub const COMMANDS: &str = "commands.sh";
+
+/// The name of the policy in the role or user.
+const POLICY_NAME: &str = "audit-export";
+/// Stands for what a person has to put in its place.
+const UNKNOWN_USER: &str = "NAME-OF-THE-IAM-USER";
+
+/// Each file that the policies are written to, with its content.
+pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
+    let documents = [
+        (TRUST_POLICY, policies.trust_policy.as_ref()),
+        (IAM_POLICY, Some(&policies.iam_policy)),
+        (BUCKET_POLICY, Some(&policies.bucket_policy)),
+        (KEY_POLICY_STATEMENT, policies.kms_key_policy_statement.as_ref()),
+    ];
+    let content = |document: &PolicyDocument| format!("{}\n", document.document.trim_end());
+    documents.into_iter().filter_map(|(name, document)| Some((name, content(document?)))).collect()
+}
+
+/// A script for the POSIX shell, to be run in the folder of the files. What is not required is commented out.
+pub fn commands(policies: &Policies, configuration: &Configuration) -> String {
+    let mut lines = vec![
+        "#!/bin/sh".to_owned(),
+        "# Run this in its folder. If bucket or key are in another account, run their part with credentials of that one.".to_owned(),
+        "set -eu".to_owned(),
+    ];
+    lines.extend(identity(policies, configuration));
+    lines.extend(bucket(policies, configuration));
+    lines.extend(key(policies, configuration));
+    lines.join("\n")
+}
+
+fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
+    let endpoint = &configuration.endpoint_configuration;
+    let Some(role) = endpoint.role_arn.as_ref().and_then(|arn| RoleArn::parse(arn).ok()) else {
+        let user = policies.principal_arn.as_ref().and_then(|arn| arn.rsplit_once("user/")).map(|(_, user)| user);
+        let user = user.map_or(UNKNOWN_USER, |user| user.rsplit('/').next().unwrap_or(user));
+        return vec![
+            format!(
+                "\n# The permissions of the IAM user whose access key is used. {}",
+                policies.iam_policy.instruction
+            ),
+            format!(
+                "aws iam put-user-policy --user-name {} --policy-name {POLICY_NAME} --policy-document file://{IAM_POLICY}",
+                shell_word(user)
+            ),
+        ];
+    };
+    let name = shell_word(role.name());
+    let path = role.as_str().split_once(":role").map_or("/", |(_, rest)| &rest[..rest.len() - role.name().len()]);
+    let path = if path == "/" { String::new() } else { format!(" --path {}", shell_word(path)) };
+    vec![
+        format!(
+            "\n# The role, in the account {}. If it is there already, this instead of create-role:",
+            role.account()
+        ),
+        format!("# aws iam update-assume-role-policy --role-name {name} --policy-document file://{TRUST_POLICY}"),
+        format!("aws iam create-role --role-name {name}{path} --assume-role-policy-document file://{TRUST_POLICY}"),
+        format!(
+            "aws iam put-role-policy --role-name {name} --policy-name {POLICY_NAME} --policy-document file://{IAM_POLICY}"
+        ),
+    ]
+}
+
+fn bucket(policies: &Policies, configuration: &Configuration) -> Vec<String> {
+    let policy = &policies.bucket_policy;
+    let bucket = shell_word(&configuration.endpoint_configuration.bucket_name);
+    let comment = if policy.is_required { "" } else { "# " };
+    vec![
+        format!("\n# The bucket's policy. {}", policy.instruction),
+        "# The command replaces a policy that is there: first see whether there is one, and then merge the two."
+            .to_owned(),
+        format!("# aws s3api get-bucket-policy --bucket {bucket} --query Policy --output text"),
+        format!("{comment}aws s3api put-bucket-policy --bucket {bucket} --policy file://{BUCKET_POLICY}"),
+    ]
+}
+
+fn key(policies: &Policies, configuration: &Configuration) -> Vec<String> {
+    let endpoint = &configuration.endpoint_configuration;
+    let (Some(statement), Some(arn)) = (&policies.kms_key_policy_statement, &endpoint.kms_key_arn) else {
+        return Vec::new();
+    };
+    let (arn, region) = (shell_word(arn), shell_word(&endpoint.region));
+    let comment = if statement.is_required { "" } else { "# " };
+    vec![
+        format!("\n# The policy of the KMS key. {}", statement.instruction),
+        format!(
+            "{comment}aws kms get-key-policy --region {region} --key-id {arn} --policy-name default --query Policy \
+             --output text > key-policy.json"
+        ),
+        format!("{comment}jq '.Statement += [input]' key-policy.json {KEY_POLICY_STATEMENT} > new-key-policy.json"),
+        format!(
+            "{comment}aws kms put-key-policy --region {region} --key-id {arn} --policy-name default \
+             --policy file://new-key-policy.json"
+        ),
+    ]
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::tests::configuration_json;
+
+    fn document(text: &str, is_required: bool) -> Value {
+        json!({ "document": text, "isRequired": is_required, "instruction": format!("Put {text} there.") })
+    }
+
+    pub fn policies(changes: &Value) -> Policies {
+        let mut json = json!({
+            "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
+            "principalArn": "arn:aws:iam::222222222222:role/audit-export",
+            "trustPolicy": document("{trust}", true), "iamPolicy": document("{iam}", true),
+            "bucketPolicy": document("{bucket}", false), "kmsKeyPolicyStatement": null,
+            "cloudFormation": { "launchUrl": null, "parameters": [] },
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            json[name] = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    pub fn configuration(endpoint: &Value) -> Configuration {
+        let mut json = configuration_json();
+        for (name, value) in endpoint.as_object().unwrap() {
+            json["endpointConfiguration"][name] = value.clone();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_role_is_created_with_its_policies() {
+        let policies = policies(&json!({}));
+        insta::assert_snapshot!("commands_role", commands(&policies, &configuration(&json!({}))));
+        let expected = [(TRUST_POLICY, "{trust}\n"), (IAM_POLICY, "{iam}\n"), (BUCKET_POLICY, "{bucket}\n")];
+        assert_eq!(files(&policies), expected.map(|(name, content)| (name, content.to_owned())));
+    }
+
+    #[test]
+    fn what_is_required_is_not_commented_out() {
+        let policies = policies(&json!({
+            "bucketPolicy": document("{bucket}", true), "kmsKeyPolicyStatement": document("{key}", true),
+        }));
+        let configuration = configuration(&json!({
+            "roleArn": "arn:aws:iam::222222222222:role/team's/audit+export",
+            "kmsKeyArn": "arn:aws:kms:eu-west-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        }));
+        insta::assert_snapshot!("commands_everything", commands(&policies, &configuration));
+    }
+
+    #[test]
+    fn a_user_gets_a_policy() {
+        let endpoint = configuration(&json!({ "roleArn": null, "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
+        let known = policies(&json!({
+            "trustPolicy": null, "principalArn": "arn:aws:iam::222222222222:user/team/zoe",
+        }));
+        insta::assert_snapshot!("commands_user", commands(&known, &endpoint));
+        let unknown = policies(&json!({ "trustPolicy": null, "principalArn": null }));
+        assert!(commands(&unknown, &endpoint).contains("--user-name NAME-OF-THE-IAM-USER "));
+    }
+}

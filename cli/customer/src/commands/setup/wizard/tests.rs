@@ -1,0 +1,374 @@
+use domain::configuration::region::{Partition, Region};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::{
+    commands::config::{file::Purpose, test::tests::write_denied},
+    model::tests::configuration_json,
+};
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+fn now() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().unwrap()
+}
+
+fn service() -> ServiceIdentity {
+    ServiceIdentity {
+        account: AccountId::parse("111111111111").unwrap(),
+        partition: Partition::Commercial,
+        region: Region::parse("us-east-1").unwrap(),
+    }
+}
+
+fn wizard() -> Wizard {
+    Wizard::new(State::new("https://example.com/".to_owned(), "key-1".to_owned()), service())
+}
+
+/// Gives these answers, each to the question that the wizard asks then.
+fn answer(wizard: &mut Wizard, answers: &[(Question, &str)]) {
+    for (question, text) in answers {
+        assert_eq!(wizard.next(), Step::Ask(*question));
+        assert_eq!(wizard.answer(*question, text, now()), Ok(Reply::GoOn), "{question:?}");
+    }
+}
+
+const DESTINATION: [(Question, &str); 6] = [
+    (Question::Field(Field::Interval), "12"),
+    (Question::Field(Field::BucketName), "acme-audit"),
+    (Question::Field(Field::BucketPath), ""),
+    (Question::Field(Field::Region), "eu-west-1"),
+    (Question::Field(Field::KmsKeyArn), ""),
+    (Question::Field(Field::ExpectedBucketOwner), ""),
+];
+
+/// One whose answers are all given, for a role.
+fn confirmed() -> Wizard {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "role")]);
+    answer(&mut wizard, &DESTINATION);
+    answer(&mut wizard, &[(Question::Field(Field::RoleArn), "222222222222"), (Question::Confirm, "yes")]);
+    wizard
+}
+
+/// One that was created, with `changes` to what the API says of it.
+fn configuration(changes: &[(&str, Json)]) -> Configuration {
+    let mut json = configuration_json();
+    for (name, value) in changes {
+        json[*name] = value.clone();
+    }
+    serde_json::from_value(json).unwrap()
+}
+
+fn failed(code: &str) -> Configuration {
+    configuration(&[
+        ("connectionStatus", json!("FAILED")),
+        ("connectionError", json!({ "code": code, "message": "Mend it." })),
+    ])
+}
+
+fn pending() -> Configuration {
+    configuration(&[("connectionStatus", json!("PENDING")), ("connectionCheckedAt", Json::Null)])
+}
+
+fn created() -> Wizard {
+    let mut wizard = confirmed();
+    wizard.seen(pending(), Source::Created);
+    wizard
+}
+
+/// What outlasts an interruption, in a new wizard.
+fn resumed(wizard: &Wizard) -> Wizard {
+    let stored = serde_json::to_string(&wizard.state).unwrap();
+    assert!(!stored.contains(SECRET));
+    let state: State = serde_json::from_str(&stored).unwrap();
+    assert!(state.is_valid() && state == wizard.state);
+    Wizard::new(state, service())
+}
+
+fn sent(file: &ConfigurationFile, kind: Kind, purpose: Purpose) -> Json {
+    serde_json::to_value(file.data(kind, purpose)).unwrap()
+}
+
+#[test]
+fn a_role_is_set_up_to_the_end() {
+    let mut wizard = confirmed();
+    assert_eq!(wizard.next(), Step::Create);
+    assert_eq!(
+        sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create),
+        json!({
+            "interval": "EVERY_12_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "idempotencyKey": "key-1",
+            "roleArn": "arn:aws:iam::222222222222:role/audit-export",
+        })
+    );
+    wizard.seen(pending(), Source::Created);
+    assert_eq!(wizard.next(), Step::ShowPolicies);
+    wizard.policies_shown();
+    answer(&mut wizard, &[(Question::Ready, "")]);
+    assert_eq!(wizard.next(), Step::Test);
+    wizard.seen(failed("ROLE_NOT_ASSUMABLE"), Source::Tested);
+    answer(&mut wizard, &[(Question::Failed, "retry")]);
+    assert_eq!(wizard.next(), Step::Test);
+    wizard.seen(configuration(&[]), Source::Tested);
+    assert_eq!(wizard.next(), Step::Finish);
+}
+
+#[test]
+fn a_secret_is_asked_for_last_and_never_kept() {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "access-key")]);
+    answer(&mut wizard, &DESTINATION);
+    answer(&mut wizard, &[(Question::Field(Field::AccessKeyId), "AKIAIOSFODNN7EXAMPLE"), (Question::Confirm, "y")]);
+    let question = Question::Field(Field::SecretAccessKey);
+    assert!(wizard.answer(question, "too short", now()).unwrap_err().contains("SECRET_ACCESS_KEY_INVALID"));
+    answer(&mut wizard, &[(question, SECRET)]);
+    assert_eq!(wizard.next(), Step::Create);
+    assert_eq!(sent(&wizard.creation(), Kind::AccessKey, Purpose::Create)["secretAccessKey"], SECRET);
+    assert!(!format!("{wizard:?}").contains(SECRET));
+    // It was not stored, so it is asked for again.
+    assert_eq!(resumed(&wizard).next(), Step::Ask(question));
+
+    wizard.seen(configuration(&[("type", json!("S3_ACCESS_KEY"))]), Source::Created);
+    assert_eq!(wizard.next(), Step::Finish);
+    assert!(sent(&wizard.creation(), Kind::AccessKey, Purpose::Create).get("secretAccessKey").is_none());
+}
+
+#[test]
+fn what_the_service_would_refuse_is_refused_at_once() {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "")]);
+    for (field, bad, code) in [
+        (Field::Interval, "3", "INTERVAL_INVALID"),
+        (Field::Interval, "", "REQUIRED"),
+        (Field::BucketName, "Acme", "BUCKET_NAME_INVALID"),
+        (Field::BucketName, "", "REQUIRED"),
+        (Field::BucketPath, "/a", "BUCKET_PATH_INVALID"),
+        (Field::Region, "europe", "REGION_INVALID"),
+        (Field::Region, "cn-north-1", "REGION_PARTITION_MISMATCH"),
+        (Field::ExpectedBucketOwner, "1", "ACCOUNT_ID_INVALID"),
+        (Field::RoleArn, "arn:aws:iam::111111111111:role/x", "ROLE_IN_SERVICE_ACCOUNT"),
+        (Field::RoleArn, "111111111111", "ROLE_IN_SERVICE_ACCOUNT"),
+        (Field::RoleArn, "arn:aws:iam::222222222222:role/*", "ROLE_ARN_INVALID"),
+        (Field::KmsKeyArn, "alias/x", "KMS_KEY_ARN_INVALID"),
+    ] {
+        let refused = wizard.answer(Question::Field(field), bad, now()).unwrap_err();
+        assert!(refused.contains(code), "{field:?} {bad:?}: {refused}");
+        assert!(!wizard.state.answers.contains_key(&field));
+    }
+    answer(&mut wizard, &DESTINATION[..4]);
+    let elsewhere = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let refused = wizard.answer(Question::Field(Field::KmsKeyArn), elsewhere, now()).unwrap_err();
+    assert!(refused.contains("KMS_KEY_REGION_MISMATCH"), "{refused}");
+    assert!(wizard.answer(Question::Kind, "token", now()).is_err());
+    assert!(wizard.answer(Question::Confirm, "perhaps", now()).is_err());
+    assert!(wizard.answer(Question::Ready, "what", now()).is_err());
+    assert!(wizard.answer(Question::Failed, "what", now()).is_err());
+}
+
+#[test]
+fn short_answers_are_completed() {
+    let mut wizard = wizard();
+    wizard.state.kind = Some(Kind::AssumedRole);
+    for (field, typed, taken) in [
+        (Field::Interval, "24", "EVERY_24_HOURS"),
+        (Field::Interval, " 6 h ", "EVERY_6_HOURS"),
+        (Field::Interval, "every_2_hours", "EVERY_2_HOURS"),
+        (Field::BucketName, "s3://acme-audit/", "acme-audit"),
+        (Field::RoleArn, "222222222222", "arn:aws:iam::222222222222:role/audit-export"),
+    ] {
+        assert_eq!(wizard.answer(Question::Field(field), typed, now()), Ok(Reply::GoOn), "{typed}");
+        assert_eq!(wizard.state.answers[&field].as_deref(), Some(taken));
+    }
+}
+
+#[test]
+fn an_interruption_loses_no_answer() {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "role")]);
+    answer(&mut wizard, &DESTINATION[..3]);
+    assert_eq!(resumed(&wizard).next(), Step::Ask(Question::Field(Field::Region)));
+    // Sent, and no answer came: the same is sent again, under the same key.
+    let confirmed = confirmed();
+    let again = resumed(&confirmed);
+    assert_eq!(again.next(), Step::Create);
+    let sent_by = |wizard: &Wizard| sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create);
+    assert_eq!(sent_by(&again), sent_by(&confirmed));
+    // Created: how it stands is asked first.
+    let mut again = resumed(&created());
+    assert_eq!(again.next(), Step::Look);
+    again.seen(pending(), Source::LookedAt);
+    assert_eq!(again.next(), Step::ShowPolicies);
+    let mut again = resumed(&created());
+    again.seen(configuration(&[]), Source::LookedAt);
+    assert_eq!(again.next(), Step::Finish);
+}
+
+#[test]
+fn what_is_too_old_to_be_repeated_is_stale() {
+    let state = confirmed().state;
+    let later = |hours: i64| now() + jiff::SignedDuration::from_hours(hours);
+    assert!(!state.is_stale(now()) && !state.is_stale(later(22)));
+    assert!(state.is_stale(later(24)) && state.is_stale(later(-24)));
+    assert!(!created().state.is_stale(later(1_000)) && !wizard().state.is_stale(later(1_000)));
+}
+
+#[test]
+fn a_no_goes_through_the_questions_again() {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "role")]);
+    answer(&mut wizard, &DESTINATION);
+    answer(&mut wizard, &[(Question::Field(Field::RoleArn), "222222222222"), (Question::Confirm, "no")]);
+    assert_eq!(wizard.next(), Step::Ask(Question::Field(Field::Interval)));
+    assert_eq!(wizard.suggestion(Field::Interval).as_deref(), Some("12"));
+    assert_eq!(resumed(&wizard).suggestion(Field::BucketName).as_deref(), Some("acme-audit"));
+    assert_eq!(wizard.suggestion(Field::BucketPath), None);
+    assert_eq!(super::tests::wizard().suggestion(Field::Interval).as_deref(), Some("24"));
+}
+
+#[test]
+fn what_was_refused_is_asked_again_under_another_key() {
+    let mut wizard = confirmed();
+    wizard.refused("key-2".to_owned());
+    assert_eq!(wizard.next(), Step::Ask(Question::Field(Field::Interval)));
+    answer(&mut wizard, &DESTINATION);
+    answer(&mut wizard, &[(Question::Field(Field::RoleArn), "222222222222"), (Question::Confirm, "")]);
+    assert_eq!(sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create)["idempotencyKey"], "key-2");
+}
+
+#[test]
+fn each_failure_asks_what_can_be_wrong() {
+    let kms = json!("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    for code in ConnectionErrorCode::ALL {
+        let mut wizard = created();
+        wizard.policies_shown();
+        let mut found = failed(code.name());
+        found.endpoint_configuration.kms_key_arn = Some(serde_json::from_value(kms.clone()).unwrap());
+        wizard.seen(found, Source::Tested);
+        answer(&mut wizard, &[(Question::Failed, "change")]);
+        let Step::Ask(Question::Field(first)) = wizard.next() else { panic!("{code}: nothing is asked") };
+        assert!(wizard.suggestion(first).is_some() || first == Field::ExpectedBucketOwner, "{code}");
+    }
+}
+
+#[test]
+fn a_change_sends_what_was_changed() {
+    let mut wizard = created();
+    wizard.policies_shown();
+    wizard.seen(failed("BUCKET_IN_ANOTHER_REGION"), Source::Tested);
+    answer(
+        &mut wizard,
+        &[
+            (Question::Failed, "change"),
+            (Question::Field(Field::BucketName), "acme-audit"),
+            (Question::Field(Field::Region), "eu-central-1"),
+        ],
+    );
+    let Step::Update(changes) = wizard.next() else { panic!("no update") };
+    assert_eq!(
+        sent(&wizard.update(&changes), Kind::AssumedRole, Purpose::Update),
+        json!({ "bucketName": "acme-audit", "region": "eu-central-1" })
+    );
+    wizard.seen(configuration(&[]), Source::Updated);
+    assert_eq!(wizard.next(), Step::Finish);
+}
+
+#[test]
+fn a_change_can_clear_a_field_and_bring_a_new_key() {
+    let mut wizard = created();
+    wizard.policies_shown();
+    wizard.seen(write_denied(), Source::Tested);
+    answer(
+        &mut wizard,
+        &[
+            (Question::Failed, "change"),
+            (Question::Field(Field::BucketName), "acme-audit"),
+            (Question::Field(Field::BucketPath), ""),
+            (Question::Field(Field::Region), "eu-west-1"),
+            (Question::Field(Field::ExpectedBucketOwner), "222222222222"),
+        ],
+    );
+    let Step::Update(changes) = wizard.next() else { panic!("no update") };
+    assert_eq!(sent(&wizard.update(&changes), Kind::AssumedRole, Purpose::Update)["bucketPath"], Json::Null);
+
+    let mut endpoint = configuration_json()["endpointConfiguration"].clone();
+    endpoint["roleArn"] = Json::Null;
+    endpoint["accessKeyId"] = json!("AKIAIOSFODNN7EXAMPLE");
+    wizard.seen(
+        configuration(&[
+            ("type", json!("S3_ACCESS_KEY")),
+            ("endpointConfiguration", endpoint),
+            ("connectionStatus", json!("FAILED")),
+            ("connectionError", json!({ "code": "SECRET_ACCESS_KEY_WRONG", "message": "Give another." })),
+        ]),
+        Source::Updated,
+    );
+    answer(
+        &mut wizard,
+        &[
+            (Question::Failed, "c"),
+            (Question::Field(Field::AccessKeyId), "AKIAIOSFODNN7EXAMPLE"),
+            (Question::Field(Field::SecretAccessKey), SECRET),
+        ],
+    );
+    let Step::Update(changes) = wizard.next() else { panic!("no update") };
+    assert!(!format!("{changes:?}").contains(SECRET));
+    assert_eq!(
+        sent(&wizard.update(&changes), Kind::AccessKey, Purpose::Update),
+        json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET })
+    );
+    wizard.update_refused();
+    assert_eq!(wizard.next(), Step::Ask(Question::Failed));
+}
+
+#[test]
+fn policies_are_shown_before_they_are_waited_for() {
+    // No policy mends a bucket that isn't there.
+    let mut wizard = confirmed();
+    wizard.seen(failed("BUCKET_NOT_FOUND"), Source::Created);
+    assert_eq!(wizard.next(), Step::Ask(Question::Failed));
+    let mut wizard = confirmed();
+    wizard.seen(failed("WRITE_DENIED"), Source::Created);
+    assert_eq!(wizard.next(), Step::ShowPolicies);
+    wizard.policies_shown();
+    wizard.seen(failed("WRITE_DENIED"), Source::Tested);
+    answer(&mut wizard, &[(Question::Failed, "policies")]);
+    assert_eq!(wizard.next(), Step::ShowPolicies);
+    // Another bucket has other policies.
+    wizard.policies_shown();
+    wizard.seen(failed("WRITE_DENIED"), Source::Updated);
+    assert_eq!(wizard.next(), Step::ShowPolicies);
+    // Changed by somebody while it was tested.
+    wizard.policies_shown();
+    wizard.seen(pending(), Source::Tested);
+    assert_eq!(wizard.next(), Step::Ask(Question::Ready));
+    assert_eq!(wizard.answer(Question::Ready, "q", now()), Ok(Reply::Quit));
+}
+
+#[test]
+fn a_file_answers_everything_at_once() {
+    let file = |json: &Json| ConfigurationFile::parse(&json.to_string(), Purpose::Create).unwrap();
+    let whole = json!({
+        "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "description": "Für uns",
+        "roleArn": "arn:aws:iam::222222222222:role/x",
+    });
+    let mut wizard = wizard();
+    let wrong = file(&json!({ "interval": "3", "roleArn": "arn:aws:iam::111111111111:role/x" }));
+    let problems = wizard.answer_all(&wrong, Kind::AssumedRole, now()).unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(wizard.next(), Step::Ask(Question::Kind));
+
+    wizard.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
+    assert_eq!(wizard.next(), Step::Create);
+    let mut expected = whole.clone();
+    expected["idempotencyKey"] = json!("key-1");
+    assert_eq!(sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create), expected);
+
+    // The same again goes on, other answers do not.
+    wizard.seen(pending(), Source::Created);
+    let mut again = resumed(&wizard);
+    again.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
+    assert_eq!(again.next(), Step::Look);
+    let mut other = whole;
+    other["bucketName"] = json!("acme-logs");
+    assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err());
+}

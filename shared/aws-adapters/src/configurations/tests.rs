@@ -1,0 +1,960 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    operation::{
+        get_item::GetItemOutput,
+        put_item::PutItemOutput,
+        query::QueryOutput,
+        transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
+    },
+    types::{
+        AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        error::{ConditionalCheckFailedException, TransactionCanceledException},
+    },
+};
+use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
+use domain::{
+    block::INGEST_WRITE_BOUND,
+    configuration::{
+        Authentication, ConfigurationId, Destination, ExportProgress,
+        access_key::{AccessKeyId, SealedSecret},
+        arn::RoleArn,
+        change::{Author, Stamp},
+        input::IdempotencyKey,
+        test_support::{self, ID},
+        update::{Edit, NewIdentity, PlainSettings},
+    },
+    connection::{ConnectionError, ConnectionErrorCode},
+    digest::Hex32,
+    time::Timestamp,
+};
+use export_engine::ports::ErrorKind;
+
+use super::*;
+use crate::events::{
+    item as event_item,
+    writer::{
+        EventTable,
+        tests::{Answer, answer, now, serve},
+    },
+};
+
+const CIPHERTEXT: &[u8] = b"ciphertext";
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn key() -> ConfigurationKey {
+    test_support::with_role().key
+}
+
+fn full() -> ExportConfiguration {
+    ExportConfiguration {
+        authentication: Authentication::AccessKey {
+            access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+            secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
+        },
+        start_from: at("2026-11-21T00:00:00Z"),
+        connection: Connection::Failed {
+            checked_at: at("2026-11-22T00:00:01Z"),
+            error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
+        },
+        progress: ExportProgress {
+            exported_through: Some(at("2026-11-21T22:00:00Z")),
+            last_export_at: Some(at("2026-11-21T22:20:05Z")),
+            consecutive_failures: 2,
+            last_failure_at: Some(at("2026-11-22T00:00:01Z")),
+        },
+        created_at: at("2026-11-21T00:00:00Z"),
+        updated_by: "user-2".to_owned(),
+        ..test_support::with_key()
+    }
+}
+
+fn sparse() -> ExportConfiguration {
+    let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap();
+    let full = full();
+    ExportConfiguration {
+        description: None,
+        enabled: false,
+        destination: Destination {
+            bucket_path: None,
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+            ..full.destination
+        },
+        authentication: Authentication::AssumedRole { role_arn },
+        user_arn: None,
+        connection: Connection::Pending,
+        progress: ExportProgress::default(),
+        requested_through: None,
+        ..full
+    }
+}
+
+fn table(rules: &[&Rule]) -> ConfigurationTable {
+    ConfigurationTable::new(mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules), "Configurations".to_owned())
+}
+
+fn editor(rules: &[&Rule]) -> ConfigurationEditor {
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
+    let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+    ConfigurationEditor::new(&client, "Configurations".to_owned(), events)
+}
+
+fn author() -> Author {
+    Author { subject: "user-3".to_owned(), ip: None, request_id: None }
+}
+
+fn stamp() -> Stamp {
+    Stamp { at: at("2026-11-23T00:00:00Z"), event: 1, block: (2 << 96) | 7 }
+}
+
+fn edit() -> Edit<'static> {
+    Edit { by: "user-3", at: stamp().at }
+}
+
+/// The event that a transaction puts, if it puts exactly this way.
+fn event_of(write: &TransactWriteItem) -> serde_json::Value {
+    let put = write.put().unwrap();
+    assert_eq!(put.table_name(), "Events");
+    assert_eq!(put.condition_expression(), Some("attribute_not_exists(#partition)"));
+    assert_eq!(put.item()[event_item::PARTITION], text("acme#15"));
+    let block = event_item::to_block(put.item().clone()).unwrap();
+    block.verify(&key().tenant_id).unwrap();
+    assert_eq!(block.id.timestamp(), stamp().at);
+    serde_json::from_slice(&block.inflate().unwrap()).unwrap()
+}
+
+fn transactions_to(requests: &Requests<TransactWriteItemsInput>) -> Rule {
+    let requests = requests.clone();
+    mock!(Client::transact_write_items).then_compute_output(move |request| {
+        requests.note(request);
+        TransactWriteItemsOutput::builder().build()
+    })
+}
+
+fn lines(item: &Item) -> String {
+    item.iter()
+        .map(|(name, value)| match value {
+            AttributeValue::M(fields) => (name, format!("{name} = {:?}\n", BTreeMap::from_iter(fields))),
+            value => (name, format!("{name} = {value:?}\n")),
+        })
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
+}
+
+/// What was asked of DynamoDB.
+#[derive(Clone)]
+struct Requests<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Clone> Requests<T> {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn note(&self, request: &T) {
+        self.0.lock().unwrap().push(request.clone());
+    }
+
+    fn all(&self) -> Vec<T> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn cancelled(codes: &[&str]) -> TransactWriteItemsError {
+    let mut exception = TransactionCanceledException::builder();
+    for code in codes {
+        exception = exception.cancellation_reasons(CancellationReason::builder().code(*code).build());
+    }
+    TransactWriteItemsError::TransactionCanceledException(exception.build())
+}
+
+fn transactions(codes: &'static [&'static str]) -> Rule {
+    mock!(Client::transact_write_items).then_error(|| cancelled(codes))
+}
+
+#[test]
+fn attributes_have_the_names_of_the_api() {
+    insta::assert_snapshot!(lines(&item::write(&full())), @r#"
+    accessKeyId = S("AKIAIOSFODNN7EXAMPLE")
+    bucketName = S("acme-audit")
+    bucketPath = S("audit/log")
+    connectionCheckedAt = S("2026-11-22T00:00:01.000Z")
+    connectionError = {"code": S("WRITE_DENIED"), "message": S("Allow it.")}
+    connectionStatus = S("FAILED")
+    consecutiveFailures = N("2")
+    createdAt = S("2026-11-21T00:00:00.000Z")
+    createdBy = S("user-1")
+    description = S("For the auditors")
+    enabled = Bool(true)
+    expectedBucketOwner = S("222222222222")
+    exportedThrough = S("2026-11-21T22:00:00.000Z")
+    id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    interval = S("EVERY_2_HOURS")
+    kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    lastExportAt = S("2026-11-21T22:20:05.000Z")
+    lastFailureAt = S("2026-11-22T00:00:01.000Z")
+    principalArn = S("arn:aws:iam::222222222222:user/export")
+    region = S("eu-west-1")
+    schedulePartition = S("EVERY_2_HOURS#3")
+    sealedSecret = B(Blob { inner: 63697068657274657874 })
+    startFrom = S("2026-11-21T00:00:00.000Z")
+    tenantId = S("acme")
+    updatedAt = S("2026-11-22T00:00:00.000Z")
+    updatedBy = S("user-2")
+    version = N("7")
+    "#);
+    insta::assert_snapshot!(lines(&item::write(&sparse())), @r#"
+    bucketName = S("acme-audit")
+    connectionStatus = S("PENDING")
+    createdAt = S("2026-11-21T00:00:00.000Z")
+    createdBy = S("user-1")
+    enabled = Bool(false)
+    id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    interval = S("EVERY_2_HOURS")
+    region = S("eu-west-1")
+    roleArn = S("arn:aws:iam::222222222222:role/export")
+    startFrom = S("2026-11-21T00:00:00.000Z")
+    tenantId = S("acme")
+    updatedAt = S("2026-11-22T00:00:00.000Z")
+    updatedBy = S("user-2")
+    version = N("7")
+    "#);
+}
+
+#[test]
+fn items_are_read_back() {
+    for configuration in [full(), sparse()] {
+        assert_eq!(item::read(&item::write(&configuration)).unwrap(), configuration);
+    }
+}
+
+#[test]
+fn what_was_sealed_is_not_printed() {
+    assert!(format!("{:?}", full()).contains("secret: SealedSecret(10 bytes)"));
+}
+
+#[test]
+fn corrupt_items_are_told_by_their_attribute() {
+    let both = [item::write(&full()), item::write(&sparse())];
+    for (item, name) in both.iter().flat_map(|item| item.keys().map(move |name| (item, name))) {
+        // The index alone reads it.
+        if name == attribute::SCHEDULE_PARTITION {
+            continue;
+        }
+        for bad in [AttributeValue::Null(true), text("\u{7}bad"), number(-1)] {
+            // Any text will do for the name of a person.
+            if [attribute::CREATED_BY, attribute::UPDATED_BY].contains(&name.as_str()) && bad.is_s() {
+                continue;
+            }
+            let mut item = item.clone();
+            item.insert(name.clone(), bad);
+            let error = item::read(&item).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
+            assert!(error.detail.contains(name.as_str()) && !error.detail.contains("bad\u{7}"), "{error}");
+        }
+    }
+    let mut without = item::write(&full());
+    without.remove(attribute::SEALED_SECRET);
+    assert!(item::read(&without).unwrap_err().detail.contains(attribute::SEALED_SECRET));
+    let mut with_both = item::write(&full());
+    with_both.extend([(attribute::ROLE_ARN.to_owned(), text("arn:aws:iam::222222222222:role/export"))]);
+    assert!(item::read(&with_both).is_err());
+    assert!(item::read(&Item::new()).is_err());
+}
+
+#[tokio::test]
+async fn creation_is_one_transaction() {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = transactions_to(&requests);
+    let editor = editor(&[&rule]);
+    let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
+    let request = IdempotentRequest { key: &idempotency_key, content_hash: [0xab; 32] };
+    assert_eq!(editor.create(&full(), Some(request), &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor.create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+
+    let [with_key, without_key] = requests.all().try_into().unwrap();
+    assert_eq!(without_key.transact_items().len(), 3);
+    let [configuration, usage, event, record] = with_key.transact_items() else { panic!("{with_key:?}") };
+    let put = configuration.put().unwrap();
+    assert_eq!(put.item(), &item::write(&full()));
+    assert_eq!(put.condition_expression(), Some("attribute_not_exists(#id)"));
+    let update = usage.update().unwrap();
+    assert_eq!(update.key()[attribute::ID], text("usage"));
+    assert_eq!(
+        update.condition_expression(),
+        Some("attribute_not_exists(#configurations) OR #configurations < :limit")
+    );
+    assert_eq!(update.expression_attribute_values().unwrap()[":limit"], number(100));
+    assert_eq!(event_of(event)["action"], "CREATE");
+    insta::assert_snapshot!(lines(record.put().unwrap().item()), @r#"
+    configurationId = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
+    contentHash = S("abababababababababababababababababababababababababababababababab")
+    expiresAt = N("1795305600")
+    id = S("idempotency#ad44dc8e51cfbfa55e81ddbb626b466241069045066846e7e4cd096131505290")
+    tenantId = S("acme")
+    "#);
+}
+
+#[tokio::test]
+async fn a_creation_that_is_refused_says_why() {
+    let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
+    let ours = IdempotentRequest { key: &idempotency_key, content_hash: [1; 32] };
+    let record =
+        mock!(Client::get_item).match_requests(|request| request.consistent_read() == Some(true)).then_output(|| {
+            let record = Item::from([
+                ("configurationId".to_owned(), text(ID)),
+                ("contentHash".to_owned(), text(Hex32([1; 32]))),
+            ]);
+            GetItemOutput::builder().set_item(Some(record)).build()
+        });
+
+    // Even where the limit is reached too.
+    let refused = transactions(&["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]);
+    let answer = editor(&[&refused, &record]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
+    assert_eq!(answer, CreateAnswer::Repeated(key().configuration_id));
+    let other = IdempotentRequest { content_hash: [2; 32], ..ours };
+    let answer = editor(&[&refused, &record]).create(&full(), Some(other), &author(), stamp()).await.unwrap();
+    assert_eq!(answer, CreateAnswer::KeyReused);
+
+    let full_up = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
+    let answer = editor(&[&full_up]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
+    assert_eq!(answer, CreateAnswer::LimitExceeded);
+
+    let taken = transactions(&["ConditionalCheckFailed", "None", "None"]);
+    assert_eq!(
+        editor(&[&taken]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind,
+        ErrorKind::Internal
+    );
+    let bad = transactions(&["None", "ValidationError"]);
+    assert_eq!(editor(&[&bad]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind, ErrorKind::Internal);
+}
+
+#[tokio::test]
+async fn transactions_that_meet_are_tried_again_for_a_while() {
+    let rule = mock!(Client::transact_write_items)
+        .sequence()
+        .error(|| cancelled(&["None", "TransactionConflict"]))
+        .output(|| TransactWriteItemsOutput::builder().build())
+        .build();
+    assert_eq!(editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(rule.num_calls(), 2);
+
+    let rule = transactions(&["TransactionConflict", "None"]);
+    assert_eq!(
+        editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind,
+        ErrorKind::Transient
+    );
+    assert_eq!(rule.num_calls(), 4);
+}
+
+#[tokio::test]
+async fn deletion_counts_off_what_was_there() {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = transactions_to(&requests);
+    assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditAnswer::Done);
+    let [request] = requests.all().try_into().unwrap();
+    let [delete, event, usage, tombstone] = request.transact_items() else { panic!("{request:?}") };
+    let delete = delete.delete().unwrap();
+    assert_eq!(delete.key(), &item::key(&key()));
+    assert_eq!(delete.condition_expression(), Some("#version = :read"));
+    assert_eq!(delete.expression_attribute_values().unwrap()[":read"], number(7));
+    let event = event_of(event);
+    assert_eq!((&event["action"], &event["auditPayload"]["after"]), (&"DELETE".into(), &serde_json::Value::Null));
+    let usage = usage.update().unwrap();
+    assert!(usage.condition_expression().is_none());
+    assert_eq!(usage.expression_attribute_values().unwrap()[":step"], number(-1));
+    let id = key().configuration_id;
+    let expected = Item::from([
+        ("tenantId".to_owned(), text("acme")),
+        ("id".to_owned(), text(format!("tombstone#2026-11-23T00:00:00.000Z#{id}"))),
+        ("schedulePartition".to_owned(), text(format!("DELETED#{}", id.as_bytes()[15] % SCHEDULE_SHARDS))),
+    ]);
+    assert_eq!(tombstone.put().unwrap().item(), &expected);
+    assert!(**expected["id"].as_s().unwrap() > *BEHIND_IDS, "a list would have it");
+
+    let gone = transactions(&["ConditionalCheckFailed", "None", "None", "None"]);
+    let answer = editor(&[&gone]).delete(&full(), &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
+}
+
+#[tokio::test]
+async fn a_list_reads_all_pages_of_configurations_and_nothing_else() {
+    let rule = mock!(Client::query)
+        .match_requests(|request| {
+            request.consistent_read() == Some(true)
+                && request.key_condition_expression() == Some("#tenant = :tenant AND #id < :behindIds")
+        })
+        .then_compute_output(|request| {
+            let is_first = request.exclusive_start_key().is_none();
+            QueryOutput::builder()
+                .items(item::write(&if is_first { full() } else { sparse() }))
+                .set_last_evaluated_key(is_first.then(|| item::key(&key())))
+                .build()
+        });
+    let tenant = key().tenant_id;
+    assert_eq!(table(&[&rule]).list(&tenant).await.unwrap(), [full(), sparse()]);
+    for behind in [USAGE, IDEMPOTENCY_PREFIX, backlog::UNEXPORTED] {
+        assert!(*behind > *BEHIND_IDS && *"ffffffff" < *BEHIND_IDS);
+    }
+
+    let endless = mock!(Client::query)
+        .then_output(|| QueryOutput::builder().set_last_evaluated_key(Some(item::key(&key()))).build());
+    assert_eq!(table(&[&endless]).list(&tenant).await.unwrap_err().kind, ErrorKind::Internal);
+    assert_eq!(endless.num_calls(), MAX_LIST_PAGES);
+}
+
+fn updates(requests: &Requests<UpdateItemInput>, output: Item) -> Rule {
+    let requests = requests.clone();
+    mock!(Client::update_item).then_compute_output(move |request| {
+        requests.note(request);
+        UpdateItemOutput::builder().set_attributes(Some(output.clone())).build()
+    })
+}
+
+fn stale() -> Rule {
+    mock!(Client::update_item).then_error(|| {
+        UpdateItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build())
+    })
+}
+
+/// The expression of an update, and its event.
+async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (String, serde_json::Value) {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let rule = transactions_to(&requests);
+    let answer = editor(&[&rule]).update(before, after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::Done);
+    let [request] = requests.all().try_into().unwrap();
+    let [update, event] = request.transact_items() else { panic!("{request:?}") };
+    let update = update.update().unwrap();
+    assert_eq!((update.table_name(), update.key()), ("Configurations", &item::key(&key())));
+    assert_eq!(update.condition_expression(), Some("#version = :read"));
+    let values = update.expression_attribute_values().unwrap();
+    assert_eq!((&values[":read"], &values[":version"]), (&number(7), &number(8)));
+    assert_eq!((&values[":updatedBy"], &values[":updatedAt"]), (&text("user-3"), &text(stamp().at)));
+    // What is written is what `after` is, and the names stand for themselves.
+    let new = item::write(after);
+    for (placeholder, value) in values {
+        let name = placeholder.trim_start_matches(':');
+        assert!(name == "read" || new.get(name) == Some(value), "{name}");
+    }
+    let names = update.expression_attribute_names().unwrap();
+    assert!(names.iter().all(|(placeholder, name)| *placeholder == format!("#{name}")));
+    (update.update_expression().to_owned(), event_of(event))
+}
+
+#[tokio::test]
+async fn an_update_writes_what_differs_and_its_event() {
+    let (before, off) = (full(), full().with_enabled(false, edit()));
+    let (expression, event) = updated(&before, &off).await;
+    assert_eq!(event["action"], "DISABLE");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read) REMOVE #schedulePartition");
+
+    let disabled =
+        ExportConfiguration { version: 7, updated_by: "user-2".to_owned(), updated_at: full().updated_at, ..off };
+    let (expression, event) = updated(&disabled, &disabled.with_enabled(true, edit())).await;
+    assert_eq!(event["action"], "ENABLE");
+    insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read)");
+
+    let settings = PlainSettings { interval: ExportInterval::Every24Hours, description: None };
+    let (expression, event) = updated(&before, &before.with_settings(settings.clone(), edit())).await;
+    assert_eq!(event["action"], "UPDATE");
+    insta::assert_snapshot!(expression, @"SET #interval = :interval, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read) REMOVE #description");
+    let (expression, _) = updated(&disabled, &disabled.with_settings(settings, edit())).await;
+    assert!(!expression.contains("schedulePartition"), "a disabled one is in no partition: {expression}");
+}
+
+#[tokio::test]
+async fn another_connection_takes_away_whatever_was_known_of_the_old() {
+    let settings = PlainSettings { interval: full().interval, description: full().description };
+    let moved = |before: &ExportConfiguration, identity: NewIdentity| {
+        let destination = Destination { bucket_path: None, ..full().destination };
+        before.with_connection(settings.clone(), destination, identity, edit())
+    };
+    // Even if nothing was known when it was read: a test may store its outcome meanwhile.
+    for connection in [full().connection, Connection::Pending] {
+        let before = ExportConfiguration { connection, user_arn: None, ..full() };
+        let (expression, _) = updated(&before, &moved(&before, NewIdentity::Kept)).await;
+        assert_eq!(
+            expression,
+            "SET #connectionStatus = :connectionStatus, #updatedAt = :updatedAt, #updatedBy = :updatedBy, \
+             #version = :version, #connectionVersion = :version \
+             REMOVE #bucketPath, #connectionCheckedAt, #connectionError, #principalArn"
+        );
+    }
+    let role = NewIdentity::Role(RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap());
+    let (expression, event) = updated(&full(), &moved(&full(), role)).await;
+    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret");
+    assert_eq!(event["auditPayload"]["after"]["type"], "S3_ASSUMED_ROLE");
+    assert!(!event.to_string().contains("secret"), "{event}");
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_changed_since_is_no_change() {
+    let stale = transactions(&["ConditionalCheckFailed", "None"]);
+    let after = full().with_enabled(false, edit());
+    let answer = editor(&[&stale]).update(&full(), &after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
+    // Another block of the same ID says nothing of the configuration.
+    let collided = transactions(&["None", "ConditionalCheckFailed"]);
+    let answer = editor(&[&collided]).update(&full(), &after, &author(), stamp()).await;
+    assert_eq!(answer.unwrap_err().kind, ErrorKind::Transient);
+}
+
+/// As ingest's writer, whose test shows that a client as the SDK makes it would follow the service.
+#[tokio::test]
+async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
+    let in_2100 = |status: u16| Answer {
+        headers: "Date: Fri, 01 Jan 2100 00:00:00 GMT\r\n",
+        ..answer(status, serde_json::json!({"__type": "InternalServerError"}))
+    };
+    let (shared, requests) = serve(vec![in_2100(500), in_2100(200), in_2100(200)]);
+    let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+    let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events);
+    for _ in 0..2 {
+        let stamp = Stamp { at: now(), ..stamp() };
+        assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditAnswer::Done);
+    }
+    let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
+    let latest = now();
+    assert!(signed.len() == 3 && signed.iter().all(|signed_at| *signed_at <= latest), "{signed:?}");
+}
+
+#[tokio::test]
+async fn an_event_is_not_signed_for_long_after_its_stamp() {
+    let bound = INGEST_WRITE_BOUND;
+    for (age, sent) in [(Duration::ZERO, 1), (bound.saturating_sub(Duration::from_secs(10)), 1), (bound, 0)] {
+        let (shared, requests) = serve(vec![answer(200, serde_json::json!({}))]);
+        let events = EventTable { name: "Events".to_owned(), retention: Duration::from_hours(24) };
+        let client = Client::new(&shared);
+        let editor = ConfigurationEditor::new(&client, "Configurations".to_owned(), events);
+        let stamp = Stamp { at: now().saturating_sub(age), ..stamp() };
+        let answer = editor.create(&full(), None, &author(), stamp).await;
+        let operations: Vec<String> = requests.try_iter().map(|request| request.operation).collect();
+        assert_eq!(operations.len(), sent, "{age:?}: {operations:?}");
+        match answer {
+            Ok(answer) => assert_eq!((answer, sent), (CreateAnswer::Created, 1)),
+            Err(error) => assert_eq!((error.kind, sent), (ErrorKind::Transient, 0)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_is_stored_for_the_version_that_was_tested() {
+    let requests = Requests::new();
+    let rule = updates(&requests, Item::new());
+    let table_of_updates = table(&[&rule]);
+    let checked_at = at("2026-11-23T00:00:00Z");
+    let outcomes = [full().connection, Connection::Success { checked_at }, Connection::Pending];
+    for outcome in &outcomes {
+        table_of_updates.store_connection(&key(), 7, outcome, None).await.unwrap();
+    }
+    let user = full().user_arn;
+    table_of_updates.store_connection(&key(), 7, &outcomes[1], user.as_ref()).await.unwrap();
+    let expressions: Vec<String> = requests
+        .all()
+        .iter()
+        .map(|request| {
+            format!("{} IF {}", request.update_expression().unwrap(), request.condition_expression().unwrap())
+        })
+        .collect();
+    insta::assert_snapshot!(expressions.join("\n"), @r"
+    SET #status = :status, #checkedAt = :checkedAt, #error = :error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #status = :status REMOVE #checkedAt, #error IF (#version = :version OR #connectionVersion <= :version)
+    SET #status = :status, #checkedAt = :checkedAt, #principalArn = :principalArn REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    ");
+
+    table(&[&stale()]).store_connection(&key(), 7, &full().connection, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
+    let rule = mock!(Client::query)
+        .match_requests(|request| {
+            request.index_name() == Some("enabledByInterval")
+                && request.limit() == Some(INDEX_PAGE_SIZE)
+                && request.expression_attribute_values().unwrap()[":schedule"] == text("EVERY_2_HOURS#3")
+        })
+        .then_compute_output(|request| {
+            let is_first = request.exclusive_start_key().is_none();
+            let keys = item::key(&key());
+            let page = QueryOutput::builder().items(keys.clone());
+            page.set_last_evaluated_key(is_first.then_some(keys)).build()
+        });
+    let table = table(&[&rule]);
+    assert_eq!(table.shards(), 8);
+    let (keys, next) = table.page(ExportInterval::Every2Hours, 3, None).await.unwrap();
+    assert_eq!(keys, [key()]);
+    let (keys, next) = table.page(ExportInterval::Every2Hours, 3, next).await.unwrap();
+    assert_eq!(keys, [key()]);
+    assert!(next.is_none());
+
+    for last in 0..=u8::MAX {
+        let mut bytes = [0; 16];
+        bytes[15] = last;
+        let id = ConfigurationId::from_bytes(bytes);
+        let partition = item::schedule_partition(ExportInterval::Every24Hours, id);
+        let shards: Vec<String> =
+            (0..SCHEDULE_SHARDS).map(|shard| item::schedule_shard(ExportInterval::Every24Hours, shard)).collect();
+        assert!(shards.contains(&partition));
+    }
+}
+
+/// As much of DynamoDB's expressions as a run's report uses, so that it is tested for what it does.
+struct Expressions<'a> {
+    request: &'a UpdateItemInput,
+    item: &'a Item,
+}
+
+impl Expressions<'_> {
+    fn name(&self, placeholder: &str) -> String {
+        self.request.expression_attribute_names().unwrap()[placeholder].clone()
+    }
+
+    fn operand(&self, token: &str) -> Option<AttributeValue> {
+        if token.starts_with('#') {
+            self.item.get(&self.name(token)).cloned()
+        } else {
+            Some(self.request.expression_attribute_values().unwrap()[token].clone())
+        }
+    }
+
+    fn holds(&self) -> bool {
+        let spaced = self.request.condition_expression().unwrap().replace('(', " ( ").replace(')', " ) ");
+        let mut tokens = spaced.split_whitespace();
+        let holds = self.any(&mut tokens);
+        assert_eq!(tokens.next(), None);
+        holds
+    }
+
+    fn any<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut holds = self.all(tokens);
+        while tokens.clone().next() == Some("OR") {
+            tokens.next();
+            holds |= self.all(tokens);
+        }
+        holds
+    }
+
+    fn all<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut holds = self.one(tokens);
+        while tokens.clone().next() == Some("AND") {
+            tokens.next();
+            holds &= self.one(tokens);
+        }
+        holds
+    }
+
+    fn one<'t>(&self, tokens: &mut (impl Iterator<Item = &'t str> + Clone)) -> bool {
+        let mut next = || tokens.next().unwrap();
+        match next() {
+            function @ ("attribute_exists" | "attribute_not_exists") => {
+                let ("(", name, ")") = (next(), next(), next()) else { panic!("{function}") };
+                self.operand(name).is_some() == (function == "attribute_exists")
+            }
+            "(" => {
+                let holds = self.any(tokens);
+                assert_eq!(tokens.next(), Some(")"));
+                holds
+            }
+            left => {
+                let (operator, right) = (next(), next());
+                let order = match (self.operand(left), self.operand(right)) {
+                    (Some(AttributeValue::S(left)), Some(AttributeValue::S(right))) => left.cmp(&right),
+                    (Some(AttributeValue::N(left)), Some(AttributeValue::N(right))) => {
+                        left.parse::<u64>().unwrap().cmp(&right.parse().unwrap())
+                    }
+                    // What is not there is neither less nor equal.
+                    _ => return false,
+                };
+                match operator {
+                    "<" => order.is_lt(),
+                    "<=" => order.is_le(),
+                    ">" => order.is_gt(),
+                    "=" => order.is_eq(),
+                    other => panic!("{other}"),
+                }
+            }
+        }
+    }
+
+    fn updated(&self) -> Item {
+        let count = |value: AttributeValue| value.as_n().unwrap().parse::<u32>().unwrap();
+        let mut item = self.item.clone();
+        let expression = self.request.update_expression().unwrap();
+        if let Some(names) = expression.strip_prefix("REMOVE ") {
+            item.retain(|name, _| names.split(", ").all(|removed| self.name(removed) != *name));
+            return item;
+        }
+        for assignment in expression.strip_prefix("SET ").unwrap().split(", #") {
+            let (name, value) = assignment.trim_start_matches('#').split_once(" = ").unwrap();
+            let value = match value.strip_prefix("if_not_exists(").and_then(|rest| rest.split_once(") + ")) {
+                Some((alternatives, step)) => {
+                    let (attribute, default) = alternatives.split_once(", ").unwrap();
+                    let start = self.operand(attribute).or_else(|| self.operand(default)).unwrap();
+                    number(count(start) + count(self.operand(step).unwrap()))
+                }
+                None => self.operand(value).unwrap(),
+            };
+            item.insert(self.name(&format!("#{name}")), value);
+        }
+        item
+    }
+}
+
+fn stored(item: &Arc<Mutex<Item>>) -> Rule {
+    let item = Arc::clone(item);
+    mock!(Client::update_item).then_compute_response(move |request| {
+        let mut item = item.lock().unwrap();
+        let expressions = Expressions { request, item: &item };
+        if expressions.holds() {
+            *item = expressions.updated();
+            MockResponse::Output(UpdateItemOutput::builder().build())
+        } else {
+            let is_asked_for = request.return_values_on_condition_check_failure()
+                == Some(&ReturnValuesOnConditionCheckFailure::AllOld);
+            let found = Some(item.clone()).filter(|item| is_asked_for && !item.is_empty());
+            MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(
+                ConditionalCheckFailedException::builder().set_item(found).build(),
+            ))
+        }
+    })
+}
+
+/// What a configuration's item is after reports of runs that ended at a minute with all exported through an hour.
+async fn after_reports(start: Item, reports: &[(u8, u8, bool)]) -> Item {
+    let item = Arc::new(Mutex::new(start));
+    let rule = stored(&item);
+    let table = table(&[&rule]);
+    for (hour, minute, succeeded) in reports.iter().copied() {
+        let report = RunReport {
+            exported_through: Some(at_hour(hour)),
+            ended_at: at_minute(minute),
+            has_exported: succeeded,
+            has_failed: !succeeded,
+        };
+        table.store_run(&key(), &report).await.unwrap();
+    }
+    let item = item.lock().unwrap();
+    item.clone()
+}
+
+async fn progress_after(reports: &[(u8, u8, bool)]) -> (Option<Timestamp>, Option<Timestamp>, u32) {
+    let progress = item::read(&after_reports(item::write(&sparse()), reports).await).unwrap().progress;
+    (progress.exported_through, progress.last_export_at, progress.consecutive_failures)
+}
+
+fn at_hour(hour: u8) -> Timestamp {
+    at(&format!("2026-11-22T{hour:02}:00:00Z"))
+}
+
+fn at_minute(minute: u8) -> Timestamp {
+    at(&format!("2026-11-23T00:{minute:02}:00Z"))
+}
+
+#[tokio::test]
+async fn the_progress_of_exports_is_kept() {
+    assert_eq!(progress_after(&[]).await, (None, None, 0));
+    assert_eq!(progress_after(&[(2, 10, true)]).await, (Some(at_hour(2)), Some(at_minute(10)), 0));
+    assert_eq!(progress_after(&[(2, 10, false)]).await, (Some(at_hour(2)), None, 1));
+    // Failures that brought nothing into the bucket count like one that brought a part of it.
+    let failures = [(2, 10, true), (2, 20, false), (2, 30, false), (4, 40, false)];
+    assert_eq!(progress_after(&failures).await, (Some(at_hour(4)), Some(at_minute(10)), 3));
+    let recovered = [(2, 20, false), (2, 30, false), (4, 40, true)];
+    assert_eq!(progress_after(&recovered).await, (Some(at_hour(4)), Some(at_minute(40)), 0));
+    let failed_again = [(2, 20, false), (4, 40, true), (4, 50, false)];
+    assert_eq!(progress_after(&failed_again).await, (Some(at_hour(4)), Some(at_minute(40)), 1));
+}
+
+#[tokio::test]
+async fn a_run_that_finished_no_window_is_no_export() {
+    let item = Arc::new(Mutex::new(item::write(&sparse())));
+    let rule = stored(&item);
+    let table = table(&[&rule]);
+    let progress = || item::read(&item.lock().unwrap()).unwrap().progress;
+    let told = || (progress().exported_through, progress().last_export_at, progress().consecutive_failures);
+    let two = Some(at_hour(2));
+    for (minute, exported_through, has_exported, has_failed, expected) in [
+        // The first boundary after the configuration was made, at which nothing of it was due.
+        (10, None, false, false, (None, None, 0)),
+        (20, None, false, true, (None, None, 1)),
+        (20, None, false, true, (None, None, 1)),
+        (15, None, false, false, (None, None, 1)),
+        (25, None, false, false, (None, None, 0)),
+        (30, two, true, false, (two, Some(at_minute(30)), 0)),
+        (40, two, false, false, (two, Some(at_minute(30)), 0)),
+        (50, two, false, true, (two, Some(at_minute(30)), 1)),
+        (45, two, false, false, (two, Some(at_minute(30)), 1)),
+        (55, two, false, false, (two, Some(at_minute(30)), 0)),
+        // It finished a window, and failed at the next.
+        (57, Some(at_hour(4)), true, true, (Some(at_hour(4)), Some(at_minute(57)), 1)),
+    ] {
+        let report = RunReport { exported_through, ended_at: at_minute(minute), has_exported, has_failed };
+        table.store_run(&key(), &report).await.unwrap();
+        assert_eq!(told(), expected, "{minute}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_comes_late_or_twice_changes_nothing() {
+    for late in [(2, 10, true), (2, 10, false), (2, 50, true), (4, 30, false), (4, 40, true)] {
+        let reports = [(4, 40, true), late];
+        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(40)), 0), "{late:?}");
+    }
+    for late in [(4, 40, false), (4, 30, true), (4, 20, false), (2, 50, true)] {
+        let reports = [(2, 10, true), (4, 40, false), late];
+        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(10)), 1), "{late:?}");
+    }
+    // Clocks differ: how far the export got comes first.
+    assert_eq!(progress_after(&[(2, 10, false), (4, 9, true)]).await, (Some(at_hour(4)), Some(at_minute(9)), 0));
+}
+
+#[tokio::test]
+async fn a_report_changes_nothing_else_and_brings_nothing_back() {
+    let report = [(23, 10, true), (23, 20, false)];
+    let before = full();
+    let after = item::read(&after_reports(item::write(&before), &report).await).unwrap();
+    assert_eq!(ExportConfiguration { progress: before.progress, ..after }, before);
+    assert_eq!(after_reports(Item::new(), &report).await, Item::new(), "it was deleted");
+}
+
+/// The table over one item, and the item.
+fn over(start: Item) -> (ConfigurationTable, Arc<Mutex<Item>>) {
+    let item = Arc::new(Mutex::new(start));
+    (table(&[&stored(&item)]), item)
+}
+
+fn requested(item: &Arc<Mutex<Item>>) -> (Option<Timestamp>, Option<Timestamp>) {
+    let configuration = item::read(&item.lock().unwrap()).unwrap();
+    (configuration.requested_through, configuration.requested_until)
+}
+
+#[tokio::test]
+async fn one_of_several_requests_is_queued_and_the_others_raise_it() {
+    let (table, item) = over(item::write(&full()));
+    let request = async |hour, minute| {
+        table.request_run(&key(), at_hour(hour), at_minute(minute), u128::from(minute)).await.unwrap()
+    };
+    assert_eq!(request(2, 0).await, RunRequestOutcome::Queue);
+    assert_eq!(requested(&item), (Some(at_hour(2)), Some(at_minute(15))));
+    assert_eq!(request(4, 1).await, RunRequestOutcome::Pending);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))), "raised, and no longer in the queue for it");
+    assert_eq!(request(3, 2).await, RunRequestOutcome::Pending);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
+    // The message may be lost.
+    assert_eq!(request(4, 15).await, RunRequestOutcome::Queue);
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(30))));
+    let configuration = item::read(&item.lock().unwrap()).unwrap();
+    assert!(configuration.has_pending_run(at_minute(29)) && !configuration.has_pending_run(at_minute(30)));
+    assert_eq!(ExportConfiguration { requested_through: None, requested_until: None, ..configuration }, full());
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_is_still_to_be_queued() {
+    let (table, item) = over(item::write(&full()));
+    for (token, expected) in
+        [(1, RunRequestOutcome::Queue), (1, RunRequestOutcome::Queue), (2, RunRequestOutcome::Pending)]
+    {
+        let outcome = table.request_run(&key(), at_hour(2), at_minute(0), token).await.unwrap();
+        assert_eq!(outcome, expected, "the same write tried again, and another one of the same moment");
+    }
+    assert_eq!(requested(&item), (Some(at_hour(2)), Some(at_minute(15))));
+}
+
+#[tokio::test]
+async fn a_run_clears_what_it_exported_and_leaves_what_was_requested_meanwhile() {
+    let (table, item) = over(item::write(&full()));
+    table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
+    table.request_run(&key(), at_hour(4), at_minute(1), 1).await.unwrap();
+    assert_eq!(table.end_run_request(&key(), at_hour(3)).await.unwrap(), Some(at_hour(4)));
+    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(*item.lock().unwrap(), item::write(&full()));
+    // Nothing is there to be cleared.
+    assert_eq!(table.end_run_request(&key(), at_hour(4)).await.unwrap(), None);
+    assert_eq!(table.request_run(&key(), at_hour(5), at_minute(2), 2).await.unwrap(), RunRequestOutcome::Queue);
+}
+
+#[tokio::test]
+async fn no_run_is_requested_of_what_was_deleted() {
+    let (table, item) = over(Item::new());
+    let outcome = table.request_run(&key(), at_hour(2), at_minute(0), 0).await.unwrap();
+    assert_eq!(outcome, RunRequestOutcome::NotFound);
+    assert_eq!(table.end_run_request(&key(), at_hour(2)).await.unwrap(), None);
+    assert_eq!(*item.lock().unwrap(), Item::new(), "nothing brings it back");
+}
+
+#[tokio::test]
+async fn a_change_by_a_person_leaves_a_requested_run_alone() {
+    let requests = Requests::<TransactWriteItemsInput>::new();
+    let editor = editor(&[&transactions_to(&requests)]);
+    let before =
+        ExportConfiguration { requested_through: Some(at_hour(2)), requested_until: Some(at_minute(15)), ..full() };
+    assert_eq!(item::read(&item::write(&before)).unwrap(), before);
+    editor.update(&before, &before.with_enabled(false, edit()), &author(), stamp()).await.unwrap();
+    let [request] = requests.all().try_into().unwrap();
+    let expression = request.transact_items()[0].update().unwrap().update_expression();
+    assert!(!expression.contains("requested"), "{expression}");
+    let event = event_of(&request.transact_items()[1]).to_string();
+    assert!(!event.contains("requested"), "{event}");
+}
+
+fn counted() -> CountedBacklog {
+    let backlog = crate::events::backlog::Backlog { events: 1 << 40, oldest: Some(at_hour(1)), is_complete: false };
+    let other = crate::events::backlog::Backlog { events: 0, oldest: None, is_complete: true };
+    let by_configuration = [(key().configuration_id, backlog), (ConfigurationId::from_bytes([7; 16]), other)];
+    CountedBacklog { counted_at: at_minute(0), by_configuration: by_configuration.into() }
+}
+
+#[tokio::test]
+async fn what_was_counted_is_kept_for_an_hour_and_read_back() {
+    let item = Arc::new(Mutex::new(Item::new()));
+    let (put, got) = (Arc::clone(&item), Arc::clone(&item));
+    let put = mock!(Client::put_item).then_compute_output(move |request| {
+        assert_eq!(
+            request.condition_expression(),
+            Some("attribute_not_exists(#countedAt) OR #countedAt <= :countedAt"),
+            "a later count stays"
+        );
+        *put.lock().unwrap() = request.item().unwrap().clone();
+        PutItemOutput::builder().build()
+    });
+    let get = mock!(Client::get_item)
+        .match_requests(|request| {
+            request.consistent_read() == Some(true) && request.key().unwrap()[attribute::ID] == text("unexported")
+        })
+        .then_compute_output(move |_| {
+            let item = got.lock().unwrap().clone();
+            GetItemOutput::builder().set_item(Some(item).filter(|item| !item.is_empty())).build()
+        });
+    let table = table(&[&put, &get]);
+    let tenant = key().tenant_id;
+    assert_eq!(table.load_backlog(&tenant, at_minute(0)).await.unwrap(), None);
+    table.store_backlog(&tenant, &counted()).await.unwrap();
+    assert_eq!(table.load_backlog(&tenant, at_minute(59)).await.unwrap(), Some(counted()));
+    assert_eq!(table.load_backlog(&tenant, at("2026-11-23T01:00:00Z")).await.unwrap(), None, "not deleted yet");
+    let expires_at = item.lock().unwrap()[attribute::EXPIRES_AT].clone();
+    assert_eq!(expires_at, number(at("2026-11-23T01:00:00Z").as_seconds()));
+    // It is no more than a copy: the next count replaces what can't be read.
+    item.lock().unwrap().insert(attribute::BACKLOGS.to_owned(), text("{"));
+    assert_eq!(table.load_backlog(&tenant, at_minute(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_later_count_of_somebody_else_is_no_failure() {
+    let refused = mock!(Client::put_item).then_error(|| {
+        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
+            ConditionalCheckFailedException::builder().build(),
+        )
+    });
+    assert_eq!(table(&[&refused]).store_backlog(&key().tenant_id, &counted()).await, Ok(()));
+}

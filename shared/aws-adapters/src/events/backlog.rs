@@ -1,0 +1,168 @@
+//! Counting a tenant's events without reading them.
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, Select},
+};
+use domain::{
+    block::{BlockId, SHARDS, Shard, partition_key},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export_engine::ports::PortError;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::item::{self, Item, MalformedItem};
+use crate::error::port_error;
+
+/// Pages that are read for one count, however many backlogs are asked for. `DynamoDB` ends a page when 1 MB of items is
+/// read, the blocks that are left out of the answer included: that is some ten thousand events a page.
+pub const MAX_PAGES: usize = 20;
+
+/// Pages of the first pass: one of each shard.
+const FIRST_PAGES: usize = SHARDS as usize;
+
+/// Pages of the second pass: for the backlogs that begin beyond where the first one ended.
+const FURTHER_PAGES: usize = MAX_PAGES - FIRST_PAGES;
+
+/// All that is asked for. The role of the api function may read no other attribute of the table.
+const PROJECTION: &str = "blockId, eventCount";
+
+/// Events that are not exported yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backlog {
+    pub events: u64,
+    /// When the oldest of them was received. `None`: there are none, or, unless `is_complete`, it is not known.
+    pub oldest: Option<Timestamp>,
+    /// Whether there are no more than `events`: otherwise the counting ended at its bound.
+    pub is_complete: bool,
+}
+
+/// What is known of a block without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CountedBlock {
+    id: BlockId,
+    events: u32,
+}
+
+/// A page of a shard: all of its blocks from `first` to `last`.
+#[derive(Clone, Debug)]
+struct Page {
+    shard: Shard,
+    first: BlockId,
+    /// `None`: the page goes to the end of the shard.
+    last: Option<BlockId>,
+    blocks: Vec<CountedBlock>,
+}
+
+impl Page {
+    /// Whether the page shows what the shard holds at `first`.
+    fn shows(&self, first: BlockId) -> bool {
+        self.first <= first && self.last.is_none_or(|last| first <= last)
+    }
+}
+
+/// Counts in the table `AuditEvents`, strongly consistently.
+#[derive(Clone, Debug)]
+pub struct EventCounter {
+    client: Client,
+    table: String,
+}
+
+impl EventCounter {
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Returns one backlog for each of `firsts`: the tenant's events from that block on.
+    ///
+    /// They share one pass from the earliest of `firsts` on, one page of each shard. A backlog that begins beyond where a
+    /// page ended is counted in a second pass, unless that takes more pages than are left.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn count_from(&self, tenant: &TenantId, firsts: &[BlockId]) -> Result<Vec<Backlog>, PortError> {
+        let Some(earliest) = firsts.iter().copied().min() else { return Ok(Vec::new()) };
+        let mut pages = self.pages(tenant, Shard::ALL.into_iter(), earliest).await?;
+        if let Some((next, hidden)) = second_pass(&pages, firsts) {
+            pages.extend(self.pages(tenant, hidden.into_iter(), next).await?);
+        }
+        Ok(firsts.iter().map(|first| backlog_from(&pages, *first)).collect())
+    }
+
+    async fn pages(
+        &self,
+        tenant: &TenantId,
+        shards: impl Iterator<Item = Shard>,
+        first: BlockId,
+    ) -> Result<Vec<Page>, PortError> {
+        let pages = stream::iter(shards).map(|shard| self.page(tenant, shard, first));
+        pages.buffer_unordered(FIRST_PAGES).try_collect().await
+    }
+
+    async fn page(&self, tenant: &TenantId, shard: Shard, first: BlockId) -> Result<Page, PortError> {
+        let operation = "dynamodb:Query (count events)";
+        let partition = partition_key(tenant, shard);
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .select(Select::SpecificAttributes)
+            .projection_expression(PROJECTION)
+            .key_condition_expression("#partition = :partition AND blockId >= :first")
+            .expression_attribute_names("#partition", item::PARTITION)
+            .expression_attribute_values(":partition", AttributeValue::S(partition.clone()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        let malformed =
+            |error: MalformedItem| PortError::internal(operation, format!("an item of {partition}: {error}"));
+        let blocks = page.items().iter().map(read_block).collect::<Result<_, _>>().map_err(malformed)?;
+        let last = page.last_evaluated_key().map(read_id).transpose().map_err(malformed)?;
+        Ok(Page { shard, first, last, blocks })
+    }
+}
+
+/// Where a second pass begins, and in which shards: the earliest of `firsts` that some page doesn't reach. `None`: every
+/// page reaches all of them, or it would take too many pages.
+fn second_pass(pages: &[Page], firsts: &[BlockId]) -> Option<(BlockId, Vec<Shard>)> {
+    let is_hidden = |first: BlockId| pages.iter().any(|page| !page.shows(first));
+    let next = firsts.iter().copied().filter(|first| is_hidden(*first)).min()?;
+    let hidden: Vec<Shard> = pages.iter().filter(|page| !page.shows(next)).map(|page| page.shard).collect();
+    (hidden.len() <= FURTHER_PAGES).then_some((next, hidden))
+}
+
+/// The backlog from `first` on, as far as `pages` show it. What is beyond the end of a page is not counted, so `events` is a
+/// lower bound; `oldest` is given only if no event that was not read can be older.
+fn backlog_from(pages: &[Page], first: BlockId) -> Backlog {
+    let mut backlog = Backlog { events: 0, oldest: None, is_complete: true };
+    let mut is_oldest_known = true;
+    for shard in Shard::ALL {
+        let of_shard = || pages.iter().filter(|page| page.shard == shard);
+        for block in of_shard().flat_map(|page| &page.blocks).filter(|block| block.id >= first) {
+            backlog.events = backlog.events.saturating_add(block.events.into());
+            let time = block.id.timestamp();
+            backlog.oldest = Some(backlog.oldest.map_or(time, |oldest| oldest.min(time)));
+        }
+        // Where a page shows `first` and has an end, that end is a block of the backlog itself.
+        is_oldest_known &= of_shard().any(|page| page.shows(first));
+        backlog.is_complete &= of_shard().any(|page| page.shows(first) && page.last.is_none());
+    }
+    Backlog { oldest: backlog.oldest.filter(|_| is_oldest_known), ..backlog }
+}
+
+fn read_id(found: &Item) -> Result<BlockId, MalformedItem> {
+    item::parsed(found, item::BLOCK_ID, |text| BlockId::parse(text).ok())
+}
+
+fn read_block(found: &Item) -> Result<CountedBlock, MalformedItem> {
+    Ok(CountedBlock { id: read_id(found)?, events: item::unsigned::<u32>(found, item::EVENT_COUNT)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! Asking the verifier function to test a connection.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::{
+    Client,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    primitives::Blob,
+    types::InvocationType,
+};
+use domain::{
+    configuration::ConfigurationKey,
+    connection::Connection,
+    verification::{Candidate, VerifierRequest, VerifierResponse},
+};
+use export_engine::ports::PortError;
+use serde_json::Value;
+
+use crate::error::port_error;
+
+/// How long an invocation may take: the verifier's own 22 s and the way there and back. It leaves the api function, which
+/// has 27 s, time for what comes before and after.
+pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(23);
+
+/// Bytes of a failed invocation's payload that are read for the log.
+const MAX_FAILURE_LENGTH: usize = 16 * 1024;
+
+/// Invokes the verifier.
+#[derive(Clone, Debug)]
+pub struct VerifierClient {
+    client: Client,
+    function_name: String,
+}
+
+impl VerifierClient {
+    /// Takes over `client`'s endpoint and credentials, but neither its retries nor its time-outs: a repeated invocation
+    /// would test twice at once, and outlast the caller.
+    #[must_use]
+    pub fn new(client: &Client, function_name: String) -> Self {
+        let configuration = client
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_timeout(INVOCATION_TIMEOUT)
+                    // What is left unset here would be taken from the shared configuration, which is for quick calls.
+                    .disable_operation_attempt_timeout()
+                    .disable_read_timeout()
+                    .build(),
+            )
+            // An answer that takes long is what we wait for; the time-out above bounds it.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(configuration), function_name }
+    }
+
+    /// Tests the connection of a stored configuration. The verifier stores the outcome itself. `None`: it found no such
+    /// configuration.
+    ///
+    /// # Errors
+    /// Transient if the verifier failed or took too long: nothing is known then. Internal if it may not be invoked, or
+    /// its answer isn't understood.
+    pub async fn verify(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
+        let response = self.invoke(&VerifierRequest::Stored(key.clone())).await?;
+        Ok(response.map(Connection::from))
+    }
+
+    /// Tests what a configuration would become. Nothing is stored, here or there. `None`: the configuration was changed
+    /// or deleted meanwhile.
+    ///
+    /// # Errors
+    /// As [`VerifierClient::verify`].
+    pub async fn try_out(&self, candidate: Candidate) -> Result<Option<VerifierResponse>, PortError> {
+        self.invoke(&VerifierRequest::Candidate { candidate: Box::new(candidate) }).await
+    }
+
+    async fn invoke(&self, request: &VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
+        let operation = "lambda:Invoke";
+        let request = serde_json::to_vec(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+        let answer = self
+            .client
+            .invoke()
+            .function_name(&self.function_name)
+            .invocation_type(InvocationType::RequestResponse)
+            .payload(Blob::new(request))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, &error))?;
+        let payload = answer.payload.unwrap_or_else(|| Blob::new(Vec::new()));
+        if let Some(kind) = answer.function_error {
+            return Err(PortError::transient(operation, describe_failure(&kind, payload.as_ref())));
+        }
+        serde_json::from_slice(payload.as_ref())
+            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")))
+    }
+}
+
+/// What Lambda says of a function that failed: `errorType` and `errorMessage`.
+fn describe_failure(kind: &str, payload: &[u8]) -> String {
+    let payload: Value = if payload.len() <= MAX_FAILURE_LENGTH {
+        serde_json::from_slice(payload).unwrap_or_default()
+    } else {
+        Value::Null
+    };
+    let field = |name: &str| payload[name].as_str().unwrap_or("unknown").to_owned();
+    format!("the verifier failed ({kind}): {}: {}", field("errorType"), field("errorMessage"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::{config::retry::RetryMode, operation::invoke::InvokeOutput};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use domain::{
+        configuration::{
+            ConfigurationId, Destination,
+            access_key::{AccessKeyId, SealedSecret},
+            bucket::BucketName,
+            region::Region,
+        },
+        connection::{ConnectionErrorCode, ConnectionStatus},
+        tenant::TenantId,
+        verification::CandidateIdentity,
+    };
+    use export_engine::ports::ErrorKind;
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+
+    fn key() -> ConfigurationKey {
+        ConfigurationKey {
+            tenant_id: TenantId::parse("acme").unwrap(),
+            configuration_id: ConfigurationId::parse(ID).unwrap(),
+        }
+    }
+
+    /// A client that would repeat what fails.
+    fn persistent_client(rule: &Rule) -> Client {
+        mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [rule], |configuration| configuration
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1))))
+    }
+
+    fn verifier(rule: &Rule) -> VerifierClient {
+        VerifierClient::new(&persistent_client(rule), "verifier".to_owned())
+    }
+
+    fn answering(payload: &Value) -> Rule {
+        let payload = payload.to_string();
+        mock!(Client::invoke)
+            .then_output(move || InvokeOutput::builder().status_code(200).payload(Blob::new(payload.as_str())).build())
+    }
+
+    #[tokio::test]
+    async fn the_verifier_is_told_tenant_and_configuration_and_nothing_else() {
+        let rule = mock!(Client::invoke)
+            .match_requests(|request| {
+                let payload: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
+                request.function_name() == Some("verifier")
+                    && request.invocation_type() == Some(&InvocationType::RequestResponse)
+                    && payload == json!({"tenantId": "acme", "configurationId": ID})
+            })
+            .then_output(|| InvokeOutput::builder().payload(Blob::new("null")).build());
+        assert_eq!(verifier(&rule).verify(&key()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_candidate_is_told_with_its_sealed_secret_alone() {
+        let candidate = Candidate {
+            key: key(),
+            version: 7,
+            destination: Destination {
+                bucket_name: BucketName::parse("acme-audit").unwrap(),
+                bucket_path: None,
+                region: Region::parse("eu-west-1").unwrap(),
+                kms_key_arn: None,
+                expected_bucket_owner: None,
+            },
+            identity: CandidateIdentity::AccessKey {
+                access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+                sealed_secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
+            },
+        };
+        let expected = json!({"candidate": {"tenantId": "acme", "configurationId": ID, "version": 7,
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "sealedSecret": "c2VhbGVk", "destination": {
+                "bucketName": "acme-audit", "bucketPath": null, "region": "eu-west-1", "kmsKeyArn": null,
+                "expectedBucketOwner": null}}});
+        let rule = mock!(Client::invoke)
+            .match_requests(move |request| {
+                serde_json::from_slice::<Value>(request.payload().unwrap().as_ref()).unwrap() == expected
+            })
+            .then_output(|| {
+                let at = "2026-11-22T00:00:00.000Z";
+                let user = "arn:aws:iam::222222222222:user/export";
+                let answer = json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": null,
+                    "userArn": user});
+                InvokeOutput::builder().payload(Blob::new(answer.to_string())).build()
+            });
+        let outcome = verifier(&rule).try_out(candidate).await.unwrap().unwrap();
+        let VerifierResponse::Success { user_arn: Some(user), .. } = outcome else { unreachable!() };
+        assert_eq!(user.as_str(), "arn:aws:iam::222222222222:user/export");
+    }
+
+    #[tokio::test]
+    async fn outcomes_are_understood() {
+        let at = "2026-11-22T00:00:00.000Z";
+        let success = json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": null});
+        let connection = verifier(&answering(&success)).verify(&key()).await.unwrap().unwrap();
+        assert_eq!(connection.status(), ConnectionStatus::Success);
+
+        let error = json!({"code": "WRITE_DENIED", "message": "Allow it."});
+        let failed = json!({"connectionStatus": "FAILED", "connectionCheckedAt": at, "connectionError": error});
+        let connection = verifier(&answering(&failed)).verify(&key()).await.unwrap().unwrap();
+        assert_eq!(connection.error().unwrap().code, ConnectionErrorCode::WriteDenied);
+
+        for nonsense in [json!({}), json!("SUCCESS"), json!({"connectionStatus": "PENDING", "connectionCheckedAt": at})]
+        {
+            let error = verifier(&answering(&nonsense)).verify(&key()).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_that_failed_says_nothing_of_the_customer() {
+        let rule = mock!(Client::invoke).then_output(|| {
+            let payload = json!({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}).to_string();
+            InvokeOutput::builder().function_error("Unhandled").payload(Blob::new(payload)).build()
+        });
+        let error = verifier(&rule).verify(&key()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
+        assert_eq!(error.detail, "the verifier failed (Unhandled): Sandbox.Timedout: Task timed out");
+    }
+
+    #[tokio::test]
+    async fn an_invocation_is_never_repeated() {
+        let failing = || {
+            mock!(Client::invoke)
+                .sequence()
+                .http_response(|| HttpResponse::new(StatusCode::try_from(500).unwrap(), "{}".into()))
+                .repeatedly()
+                .build()
+        };
+        let rule = failing();
+        assert_eq!(verifier(&rule).verify(&key()).await.unwrap_err().kind, ErrorKind::Transient);
+        assert_eq!(rule.num_calls(), 1);
+
+        let rule = failing();
+        let answer = persistent_client(&rule).invoke().function_name("verifier").send().await;
+        assert!(answer.is_err());
+        assert_eq!(rule.num_calls(), 3, "the client that it was made from repeats");
+    }
+
+    #[test]
+    fn an_invocation_ends_before_its_caller_does() {
+        let verifier = verifier(&answering(&Value::Null));
+        let configuration = verifier.client.config();
+        let timeouts = configuration.timeout_config().unwrap();
+        assert_eq!(timeouts.operation_timeout(), Some(INVOCATION_TIMEOUT));
+        assert_eq!(timeouts.operation_attempt_timeout(), None);
+        assert_eq!(configuration.retry_config().unwrap().max_attempts(), 1);
+        assert_eq!(configuration.retry_config().unwrap().mode(), RetryMode::Standard);
+        assert!((Duration::from_secs(22)..Duration::from_secs(25)).contains(&INVOCATION_TIMEOUT));
+    }
+}

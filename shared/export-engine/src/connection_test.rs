@@ -1,0 +1,183 @@
+//! Testing a connection: may we write to the bucket, and may nobody else through us?
+
+#[cfg(test)]
+mod tests;
+
+use std::{pin::pin, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
+    connection::{Connection, ConnectionFailure},
+    object_key,
+    policy::AccountScope,
+    time::Timestamp,
+};
+use futures::future::{Either, select};
+use host::{Clock, Timer};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ports::{
+        ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeAnswer, ProbeWith,
+    },
+    upload::{Upload, UploadShape, upload},
+};
+
+/// How long a role that can't be assumed is tried again: IAM's changes take a while to arrive everywhere.
+pub const ASSUME_ROLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The wait between two tries.
+const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
+
+/// How old a successful test may be before a run repeats it: a trust policy can be opened at any time.
+pub const TEST_VALIDITY: Duration = Duration::from_hours(24);
+
+/// What a test found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestOutcome {
+    pub connection: Connection,
+    /// Whose the access key is, if there is one and AWS took it.
+    pub user_arn: Option<UserArn>,
+}
+
+/// Tests connections and stores what came out.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionTest<'a, S, N, K> {
+    pub configurations: &'a S,
+    pub connector: &'a N,
+    pub clock: &'a K,
+}
+
+impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S, N, K> {
+    /// Tests the configuration's connection within `budget` and stores the outcome. `None`: there is no such configuration.
+    ///
+    /// # Errors
+    /// Transient, unreachable and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
+    pub async fn run(&self, key: &ConfigurationKey, budget: Duration) -> Result<Option<Connection>, PortError> {
+        let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
+        let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget).await?;
+        self.configurations.store_connection(key, configuration.version, &connection, user_arn.as_ref()).await?;
+        Ok(Some(connection))
+    }
+
+    /// Tests the connection and stores nothing. A test that takes longer than `budget` has found an endpoint that does not
+    /// answer.
+    ///
+    /// # Errors
+    /// As [`ConnectionTest::run`].
+    pub async fn try_out(
+        &self,
+        configuration: &ExportConfiguration,
+        budget: Duration,
+    ) -> Result<TestOutcome, PortError> {
+        let test = pin!(async {
+            match self.connect_patiently(configuration).await {
+                // Also where the rest fails: a bucket policy that is missing has to name the user.
+                Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
+                Err(error) => (Err(error), None),
+            }
+        });
+        let (outcome, user_arn) = match select(test, pin!(self.clock.sleep(budget))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), _)) => {
+                let detail = format!("no outcome within {budget:?}");
+                (Err(PortError::customer("test connection", ConnectionFailure::EndpointUnreachable, detail)), None)
+            }
+        };
+        let outcome = outcome.map_err(|error| unless_answered_before(error, &configuration.connection));
+        let writer = user_arn.as_ref().map(UserArn::account).or_else(|| configuration.writer_account());
+        let scope = AccountScope::of(&configuration.destination, writer);
+        Ok(TestOutcome { connection: connection_after(outcome, configuration, scope, self.clock.now())?, user_arn })
+    }
+
+    /// Tries everything that an export needs, and stores nothing.
+    ///
+    /// # Errors
+    /// The first thing that failed.
+    pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
+        let checked = match self.connect_patiently(configuration).await {
+            Ok(Connected { sink, .. }) => self.check_with(&sink, configuration).await,
+            Err(error) => Err(error),
+        };
+        checked.map_err(|error| unless_answered_before(error, &configuration.connection))
+    }
+
+    async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
+        // Only now: before the role can be assumed at all, a refusal says nothing.
+        for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
+            if self.connector.probe(configuration, with).await? == Some(ProbeAnswer::Granted) {
+                let detail = format!("assumed the role with {with:?}");
+                return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
+            }
+        }
+        // The marker lies beside the export's own objects, and may be permitted without them.
+        sink.try_put(&object_key::trial(&configuration.destination, configuration.key.configuration_id)).await?;
+        let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
+        let marker = Upload {
+            key: &object_key::marker(&configuration.destination),
+            sha256: Sha256::digest(&bytes).into(),
+            // As every object of a new window: no request of an export needs more than this one.
+            shape: UploadShape::Single,
+            content_type: ContentType::Text,
+            bytes,
+        };
+        // A marker of an earlier test stays: S3 has looked at the permissions before it says that the marker is there.
+        upload(sink, self.clock, &marker).await.map(|_| ())
+    }
+
+    async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<Connected<N::Sink>, PortError> {
+        let give_up_at = self.clock.now().saturating_add(ASSUME_ROLE_PATIENCE);
+        loop {
+            let answer = self.connector.connect_afresh(configuration, &configuration.destination).await;
+            match answer {
+                Err(error)
+                    if error.kind == ErrorKind::Customer(ConnectionFailure::RoleNotAssumable)
+                        && self.clock.now().saturating_add(ASSUME_ROLE_WAIT) <= give_up_at =>
+                {
+                    self.clock.sleep(ASSUME_ROLE_WAIT).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// An endpoint that can't be reached concerns the customer only while it never answered: then the Region may not exist. One
+/// that has answered before is out of order, which passes.
+fn unless_answered_before(error: PortError, connection: &Connection) -> PortError {
+    if error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) && connection.has_answered() {
+        PortError { kind: ErrorKind::Unreachable, ..error }
+    } else {
+        error
+    }
+}
+
+/// The state of the connection after something was tried with it.
+///
+/// # Errors
+/// `outcome`'s, where it isn't the customer's.
+pub(crate) fn connection_after(
+    outcome: Result<(), PortError>,
+    configuration: &ExportConfiguration,
+    scope: AccountScope,
+    now: Timestamp,
+) -> Result<Connection, PortError> {
+    match outcome {
+        Ok(()) => Ok(Connection::Success { checked_at: now }),
+        Err(PortError { kind: ErrorKind::Customer(failure), operation, detail }) => {
+            let key = &configuration.key;
+            tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id,
+                code = %failure.code(), operation, detail, "the customer's side refused the connection");
+            Ok(Connection::Failed { checked_at: now, error: failure.explain(&configuration.destination, scope) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn marker_text(configuration: &ExportConfiguration, now: Timestamp) -> String {
+    format!(
+        "The audit log export {} can write to this bucket. First tested at {now}.\n",
+        configuration.key.configuration_id
+    )
+}

@@ -1,0 +1,350 @@
+use std::sync::{Mutex, MutexGuard};
+
+use domain::{
+    configuration::{Destination, arn::AccountId, test_support::with_role},
+    connection::{AwsErrorCode, ConnectionError, ConnectionErrorCode, Refusal},
+};
+use tokio::time::Instant;
+
+use super::*;
+use crate::ports::{PartAnswer, PutObject, RunReport, UploadId, UploadedPart, WriteAnswer};
+
+const BUDGET: Duration = Duration::from_secs(15);
+
+/// What a call to AWS does.
+#[derive(Clone, Copy, Debug)]
+enum Behavior {
+    Succeeds,
+    Fails(fn() -> PortError),
+    Hangs,
+}
+
+use Behavior::{Fails, Hangs, Succeeds};
+
+impl Behavior {
+    async fn happen(self) -> Result<(), PortError> {
+        match self {
+            Succeeds => Ok(()),
+            Fails(error) => Err(error()),
+            Hangs => std::future::pending().await,
+        }
+    }
+}
+
+fn unreachable_endpoint() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::EndpointUnreachable, "no such host")
+}
+
+fn not_assumable() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::RoleNotAssumable, "AccessDenied")
+}
+
+fn throttled() -> PortError {
+    PortError::transient("sts:AssumeRole (probe)", "Throttling: Rate exceeded")
+}
+
+/// One stored configuration, and AWS as it behaves; the time is tokio's.
+#[derive(Debug)]
+struct World {
+    configuration: ExportConfiguration,
+    connecting: Behavior,
+    /// From then on connecting succeeds.
+    assumable_after: Option<Duration>,
+    probing: Behavior,
+    writing: Behavior,
+    marker: WriteAnswer,
+    start: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    connected_at: Vec<Duration>,
+    probes: usize,
+    stored: Vec<Connection>,
+}
+
+impl World {
+    fn new(connection: Connection) -> Self {
+        Self {
+            configuration: ExportConfiguration { connection, ..with_role() },
+            connecting: Succeeds,
+            assumable_after: None,
+            probing: Succeeds,
+            writing: Succeeds,
+            marker: WriteAnswer::Written,
+            start: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    fn test(&self) -> ConnectionTest<'_, Self, Self, Self> {
+        ConnectionTest { configurations: self, connector: self, clock: self }
+    }
+
+    /// As the verifier does.
+    async fn run(&self) -> Result<Connection, PortError> {
+        self.test().run(&self.configuration.key, BUDGET).await.map(Option::unwrap)
+    }
+
+    /// As a run's daily test does.
+    async fn check(&self) -> Result<(), PortError> {
+        self.test().check(&self.configuration).await
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        with_role().created_at.saturating_add(self.start.elapsed())
+    }
+}
+
+impl Timer for World {
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+impl ConfigurationStore for World {
+    async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
+        Ok((*key == self.configuration.key).then(|| self.configuration.clone()))
+    }
+
+    async fn store_connection(
+        &self,
+        _key: &ConfigurationKey,
+        version: u64,
+        connection: &Connection,
+        _user_arn: Option<&UserArn>,
+    ) -> Result<(), PortError> {
+        assert_eq!(version, self.configuration.version);
+        self.seen().stored.push(connection.clone());
+        Ok(())
+    }
+
+    async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
+        unreachable!("a test is no run")
+    }
+
+    async fn clear_run_request(
+        &self,
+        _key: &ConfigurationKey,
+        _through: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError> {
+        unreachable!("a test is no run")
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    writing: Behavior,
+    marker: WriteAnswer,
+}
+
+impl ObjectSink for Bucket {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
+        Ok(self.marker.clone())
+    }
+
+    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+        self.writing.happen().await
+    }
+
+    async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
+        unreachable!("the marker is one request")
+    }
+
+    async fn upload_part(
+        &self,
+        _key: &str,
+        _upload: &UploadId,
+        _number: u16,
+        _bytes: Bytes,
+    ) -> Result<PartAnswer, PortError> {
+        unreachable!("the marker is one request")
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        _key: &str,
+        _upload: &UploadId,
+        _parts: &[UploadedPart],
+    ) -> Result<WriteAnswer, PortError> {
+        unreachable!("the marker is one request")
+    }
+}
+
+impl Connector for World {
+    type Sink = Bucket;
+
+    async fn connect_afresh(
+        &self,
+        _configuration: &ExportConfiguration,
+        _destination: &Destination,
+    ) -> Result<Connected<Bucket>, PortError> {
+        let elapsed = self.start.elapsed();
+        self.seen().connected_at.push(elapsed);
+        if self.assumable_after.is_none_or(|after| elapsed < after) {
+            self.connecting.happen().await?;
+        }
+        Ok(Connected { sink: Bucket { writing: self.writing, marker: self.marker.clone() }, user_arn: None })
+    }
+
+    async fn connect(
+        &self,
+        _configuration: &ExportConfiguration,
+        _destination: &Destination,
+    ) -> Result<Bucket, PortError> {
+        unreachable!("a test uses no connection of before")
+    }
+
+    async fn probe(
+        &self,
+        _configuration: &ExportConfiguration,
+        _with: ProbeWith,
+    ) -> Result<Option<ProbeAnswer>, PortError> {
+        self.seen().probes += 1;
+        self.probing.happen().await?;
+        Ok(Some(ProbeAnswer::Refused))
+    }
+}
+
+fn success() -> Connection {
+    Connection::Success { checked_at: Timestamp::EPOCH }
+}
+
+fn failed(code: ConnectionErrorCode) -> Connection {
+    Connection::Failed {
+        checked_at: Timestamp::EPOCH,
+        error: ConnectionError { code, message: "Change it.".to_owned() },
+    }
+}
+
+/// Where AWS may be silent: STS, the probe, S3.
+fn silences(connection: &Connection) -> [World; 4] {
+    let world = || World::new(connection.clone());
+    [
+        World { connecting: Fails(unreachable_endpoint), ..world() },
+        World { probing: Fails(unreachable_endpoint), ..world() },
+        World { writing: Fails(unreachable_endpoint), ..world() },
+        World { writing: Hangs, ..world() },
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_answered_before_is_out_of_order_and_the_status_stays() {
+    for connection in [success(), failed(ConnectionErrorCode::WriteDenied)] {
+        for world in silences(&connection) {
+            let error = world.run().await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unreachable, "{world:?}");
+            assert_eq!(world.seen().stored, [], "{world:?}");
+            if !matches!(world.writing, Hangs) {
+                assert_eq!(world.check().await.unwrap_err().kind, ErrorKind::Unreachable, "{world:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_never_answered_is_the_customers_to_correct() {
+    for connection in [Connection::Pending, failed(ConnectionErrorCode::EndpointUnreachable)] {
+        for world in silences(&connection) {
+            let outcome = world.run().await.unwrap();
+            assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::EndpointUnreachable, "{world:?}");
+            assert_eq!(world.seen().stored, [outcome], "{world:?}");
+            if !matches!(world.writing, Hangs) {
+                let error = world.check().await.unwrap_err();
+                assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{world:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_failure_is_the_customers_whatever_was_before() {
+    let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    for connection in [Connection::Pending, success()] {
+        let world = World { writing: Fails(refusal), ..World::new(connection) };
+        assert_eq!(world.check().await, Err(refusal()));
+        let outcome = world.run().await.unwrap();
+        assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::WriteDenied);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_ends_with_its_budget() {
+    let world = World { writing: Hangs, ..World::new(Connection::Pending) };
+    world.run().await.unwrap();
+    assert_eq!(world.start.elapsed(), BUDGET);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_can_not_be_assumed_yet_is_tried_again_for_ten_seconds() {
+    let world = World { connecting: Fails(not_assumable), ..World::new(Connection::Pending) };
+    let outcome = world.run().await.unwrap();
+    assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::RoleNotAssumable);
+    assert_eq!(world.seen().connected_at, [0, 2, 4, 6, 8, 10].map(Duration::from_secs));
+    assert_eq!(world.seen().probes, 0, "before the role can be assumed, a refusal of a probe says nothing");
+
+    // IAM's change arrives in between.
+    let assumable_after = Some(Duration::from_secs(5));
+    let world = World { connecting: Fails(not_assumable), assumable_after, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
+    assert_eq!(world.seen().connected_at, [0, 2, 4, 6].map(Duration::from_secs));
+    assert_eq!(world.seen().probes, 2);
+
+    // Only that refusal may pass by itself.
+    let world = World { connecting: Fails(throttled), ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await, Err(throttled()));
+    assert_eq!(world.seen().connected_at, [Duration::ZERO]);
+}
+
+/// Object Lock would keep each version of a marker that is written again, and a policy may demand conditional writes.
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_is_there_passes() {
+    let there = WriteAnswer::Exists { was_repeated: false };
+    let world = World { marker: there, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
+    assert_eq!(world.check().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_aborts_each_write_is_the_customers_and_one_that_loses_them_is_not() {
+    let refusal = Refusal { code: AwsErrorCode::parse("OperationAborted"), status: 409 };
+    let aborted = PortError::customer("s3:PutObject", ConnectionFailure::BucketRefused(refusal), "OperationAborted");
+    let world = World { marker: WriteAnswer::Aborted(aborted), ..World::new(Connection::Pending) };
+    let error = world.run().await.unwrap().error().unwrap().clone();
+    assert_eq!(error.code, ConnectionErrorCode::BucketRefused);
+    assert!(error.message.contains("`OperationAborted` (HTTP 409)"), "{}", error.message);
+
+    let world = World { marker: WriteAnswer::Lost, ..World::new(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);
+}
+
+/// Across accounts, a denied write needs a permission that it doesn't need in one account.
+#[tokio::test(start_paused = true)]
+async fn what_to_allow_depends_on_whose_the_bucket_is() {
+    let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    for (owner, names_acl) in [("222222222222", false), ("333333333333", true)] {
+        let mut world = World { writing: Fails(refusal), ..World::new(Connection::Pending) };
+        world.configuration.destination.expected_bucket_owner = AccountId::parse(owner).ok();
+        let error = world.run().await.unwrap().error().unwrap().clone();
+        assert_eq!(error.message.contains("s3:PutObjectAcl"), names_acl, "{}", error.message);
+    }
+}
+
+/// Throttling is neither the refusal that a probe wants nor the grant that it fears.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_throttled_says_nothing() {
+    for connection in [Connection::Pending, success()] {
+        let world = World { probing: Fails(throttled), ..World::new(connection) };
+        assert_eq!(world.run().await, Err(throttled()));
+        assert_eq!(world.check().await, Err(throttled()));
+        assert_eq!(world.seen().stored, []);
+    }
+}

@@ -1,0 +1,87 @@
+//! The signed digest of a window: made once, put as often as it takes.
+
+use bytes::Bytes;
+use domain::{
+    block::BlockId,
+    configuration::Destination,
+    digest::{Digest, DigestReference, DigestTag, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
+    export_run::{RunState, Window},
+};
+use host::Timer;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    ports::{ContentType, DigestSigner, Lease, ObjectSink, PortError, RunStore, SealedDigest},
+    upload::{Upload, UploadShape, upload},
+};
+
+/// The sealed digest of the window as far as it is delivered, stored before anybody can see it. If one is there, that is
+/// the one, with the end that it has.
+pub(crate) async fn seal(
+    runs: &impl RunStore,
+    signer: &impl DigestSigner,
+    lease: &Lease,
+    state: &RunState,
+    window: &Window,
+    end: BlockId,
+) -> Result<SealedDigest, PortError> {
+    let mut objects = runs.intents(lease, window.id).await?;
+    // An intent beyond the checkpoint was never carried out, or will be found again by the next window.
+    objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
+    if objects.len() as u64 != window.checkpoint.objects {
+        let detail = format!("{} intents, {} objects delivered", objects.len(), window.checkpoint.objects);
+        return Err(PortError::internal("seal digest", detail));
+    }
+    let gaps = window.gaps_before(end);
+    let digest = Digest {
+        version: Digest::version_for(&gaps),
+        tenant_id: lease.key.tenant_id.clone(),
+        configuration_id: lease.key.configuration_id,
+        sequence: window.id.sequence,
+        window: DigestWindow::new(window.from, end),
+        objects,
+        gaps,
+        previous: state.head.clone(),
+        signing_key: signer.fingerprint().await?,
+    };
+    let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
+    let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
+    let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature, is_tagged: true };
+    runs.store_digest(lease, window.id.sequence, &sealed).await
+}
+
+/// Whether an earlier run may have put a digest into the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DigestDelivery {
+    First,
+    Repeated,
+}
+
+/// Puts digest and signature into the bucket, or finds them there, and says where.
+pub(crate) async fn put(
+    sink: &impl ObjectSink,
+    timer: &impl Timer,
+    lease: &Lease,
+    sequence: u64,
+    sealed: &SealedDigest,
+    delivery: DigestDelivery,
+    destination: &Destination,
+) -> Result<DigestReference, PortError> {
+    let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
+    let signature_sha256 = Hex32(Sha256::digest(&sealed.signature).into());
+    let tag = sealed.is_tagged.then(|| DigestTag::of_signature(signature_sha256));
+    let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp(), tag);
+    // The signature first: a digest without one would look forged.
+    let signature_key = format!("{key}{SIGNATURE_SUFFIX}");
+    for (key, bytes, sha256, content_type) in [
+        (&signature_key, &sealed.signature, signature_sha256, ContentType::Binary),
+        (&key, &sealed.bytes, sha256, ContentType::Json),
+    ] {
+        let object = Upload { key, bytes: bytes.clone(), sha256: sha256.0, shape: UploadShape::Single, content_type };
+        let outcome = upload(sink, timer, &object).await?;
+        if delivery == DigestDelivery::First {
+            outcome.alarm_if_foreign(&lease.key, key);
+        }
+    }
+    Ok(DigestReference { bucket: destination.bucket_name.clone(), key, sha256, signature_sha256 })
+}

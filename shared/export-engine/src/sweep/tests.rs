@@ -1,0 +1,144 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::{
+    configuration::ConfigurationId, connection::ConnectionStatus, interval::ExportInterval, lag::ExportStanding,
+    tenant::TenantId,
+};
+use host::Clock;
+
+use super::*;
+
+const PAGE: usize = 3;
+const NOW: &str = "2026-11-22T12:20:00Z";
+
+/// An index whose configurations are all in the first shard of one interval. Time goes on by a minute with each page.
+#[derive(Debug, Default)]
+struct Fake {
+    configurations: usize,
+    /// Those that are in the index and were deleted since.
+    deleted: usize,
+    corrupt: Option<usize>,
+    pages: AtomicUsize,
+    largest_batch: AtomicUsize,
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn key(number: usize) -> ConfigurationKey {
+    ConfigurationKey {
+        tenant_id: TenantId::parse(&format!("tenant-{number}")).unwrap(),
+        configuration_id: ConfigurationId::from_bytes((number as u128).to_be_bytes()),
+    }
+}
+
+fn number(key: &ConfigurationKey) -> usize {
+    usize::try_from(u128::from_be_bytes(*key.configuration_id.as_bytes())).unwrap()
+}
+
+impl EnabledConfigurations for Fake {
+    type Position = usize;
+
+    fn shards(&self) -> u8 {
+        2
+    }
+
+    async fn page(
+        &self,
+        interval: ExportInterval,
+        shard: u8,
+        after: Option<usize>,
+    ) -> Result<(Vec<ConfigurationKey>, Option<usize>), PortError> {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        if interval != ExportInterval::Every4Hours || shard != 1 {
+            return Ok((Vec::new(), None));
+        }
+        let start = after.unwrap_or(0);
+        let end = (start + PAGE).min(self.configurations);
+        Ok(((start..end).map(key).collect(), (end < self.configurations).then_some(end)))
+    }
+}
+
+impl ExportStandings for Fake {
+    const MAX_BATCH: usize = 2;
+
+    async fn standings(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
+        self.largest_batch.fetch_max(batch.len(), Ordering::Relaxed);
+        let there = batch.iter().filter(|key| number(key) >= self.deleted);
+        let standing = |key: &ConfigurationKey| {
+            if self.corrupt == Some(number(key)) {
+                return Err(PortError::internal("read configuration", "corrupt"));
+            }
+            Ok(ExportStanding {
+                tenant_id: key.tenant_id.clone(),
+                interval: ExportInterval::Every4Hours,
+                connection: ConnectionStatus::Success,
+                connection_checked_at: None,
+                start_from: Timestamp::EPOCH,
+                exported_through: Some(at("2026-11-22T08:00:00Z")),
+                consecutive_failures: 1,
+                last_failure_at: None,
+                created_at: at("2026-11-01T00:00:00Z"),
+                updated_at: at("2026-11-01T00:00:00Z"),
+            })
+        };
+        Ok(there.map(standing).collect())
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Timestamp {
+        at(NOW).saturating_add(Duration::from_mins(self.pages.load(Ordering::Relaxed) as u64))
+    }
+}
+
+async fn sweep(fake: &Fake, deadline: &str) -> SweepOutcome {
+    let sweep = Sweep {
+        index: fake,
+        standings: fake,
+        clock: fake,
+        schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
+        retention: Duration::from_hours(24 * 90),
+        deadline: at(deadline),
+    };
+    sweep.run().await.unwrap()
+}
+
+const IN_A_YEAR: &str = "2027-11-22T00:00:00Z";
+
+#[tokio::test]
+async fn every_enabled_configuration_is_counted_once() {
+    let fake = Fake { configurations: 20, deleted: 2, ..Fake::default() };
+    let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
+    assert!(is_complete);
+    assert_eq!((report.configurations, report.failing_configurations), (18, 18));
+    // As of the sweep's beginning, however long it takes.
+    assert_eq!(report.largest_lag_seconds, 0);
+    assert_eq!(fake.largest_batch.load(Ordering::Relaxed), Fake::MAX_BATCH);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_hides_no_other() {
+    let fake = Fake { configurations: 20, corrupt: Some(4), ..Fake::default() };
+    let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
+    assert!(!is_complete);
+    assert_eq!(report.configurations, 19);
+}
+
+#[tokio::test]
+async fn a_sweep_ends_at_its_deadline_with_what_it_has_seen() {
+    let fake = Fake { configurations: 3_000, ..Fake::default() };
+    let SweepOutcome { report, is_complete } = sweep(&fake, "2026-11-22T12:30:00Z").await;
+    assert!(!is_complete);
+    // Three pages of empty shards came before.
+    assert_eq!((fake.pages.load(Ordering::Relaxed), report.configurations), (10, 7 * PAGE as u64));
+}
+
+#[tokio::test]
+async fn a_sweep_reads_so_many_pages_and_no_more() {
+    let fake = Fake { configurations: MAX_INDEX_PAGES * PAGE, ..Fake::default() };
+    let SweepOutcome { is_complete, .. } = sweep(&fake, IN_A_YEAR).await;
+    assert!(!is_complete);
+    assert_eq!(fake.pages.load(Ordering::Relaxed), MAX_INDEX_PAGES);
+}

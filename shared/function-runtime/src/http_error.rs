@@ -1,0 +1,97 @@
+//! The one shape of every HTTP error: `{"errors":[{"message":"…","extensions":{"code":"…"}}]}`, the shape of GraphQL.
+
+use domain::error_code::ErrorCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+/// An error answer: status, stable code, a sentence for people, and further fields of `extensions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    extensions: Map<String, Value>,
+}
+
+impl ErrorBody {
+    /// `message` may change and says what to do.
+    #[must_use]
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), extensions: Map::new() }
+    }
+
+    /// Adds a field to `extensions`, such as the index of the event at fault. `code` can't be replaced.
+    #[must_use]
+    pub fn with_extension(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The body as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut extensions = self.extensions.clone();
+        extensions.insert("code".to_owned(), Value::from(self.code.name()));
+        json!({ "errors": [{ "message": self.message, "extensions": extensions }] })
+    }
+
+    /// The whole answer, for any body type that is made from a text (`lambda_http::Body`, `String`).
+    ///
+    /// A 401 carries the challenge that RFC 9110 section 15.5.2 asks for, without parameters that would say more than
+    /// the code does.
+    pub fn into_response<B: From<String>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.to_json().to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_shape_of_graphql() {
+        let error = ErrorBody::new(StatusCode::BAD_REQUEST, ErrorCode::EventIdMissing, "Event 3 has no `id`.")
+            .with_extension("eventIndex", 3)
+            .with_extension("code", "SOMETHING_ELSE");
+        let response: Response<String> = error.into_response();
+
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
+        let body: Value = serde_json::from_str(response.body()).unwrap();
+        assert_eq!(
+            body,
+            json!({"errors": [{
+                "message": "Event 3 has no `id`.",
+                "extensions": {"code": "EVENT_ID_MISSING", "eventIndex": 3}
+            }]})
+        );
+    }
+
+    #[test]
+    fn a_401_carries_a_bare_challenge() {
+        let response: Response<String> =
+            ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "No.").into_response();
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+    }
+}

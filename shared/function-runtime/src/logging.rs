@@ -1,0 +1,331 @@
+//! Logs: one flat JSON object per line on standard output, where Lambda hands them to `CloudWatch`.
+//!
+//! A line has `timestamp` (RFC 3339, UTC), `level`, `target`, `message`, the fields of the event and those of all spans
+//! around it (`requestId`, `tenant`, …) side by side, so that one metric filter or query (`$.tenant`) finds them all.
+//! Where names meet, an inner span's field hides an outer one's, and an event's hides a span's.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The level where `LOG_LEVEL` isn't set.
+pub const DEFAULT_LEVEL: Level = Level::INFO;
+
+/// The most verbose level at which other people's crates are heard, whatever `LOG_LEVEL` says: below it, AWS clients, the
+/// Lambda runtime and HTTP crates print whole events, requests and credentials. A release doesn't even contain what they
+/// would print: the workspace asks `tracing` to leave it out (`release_max_level_info`).
+pub const FOREIGN_LEVEL: Level = Level::INFO;
+
+/// The longest text of one field, in bytes; the rest is cut off.
+pub const MAX_FIELD_LENGTH_BYTES: usize = 8 * 1024;
+
+/// The crates that `LOG_LEVEL` is about.
+pub const OWN_CRATES: [&str; 8] = ["api", "aws", "domain", "export", "exporter", "ingest", "runtime", "verifier"];
+
+/// Starts logging to standard output. Only the first call of a process has an effect.
+pub fn initialize(level: Level) {
+    // An error says that logging has been started already, which is what was wanted.
+    let _ = tracing_subscriber::registry().with(layer(level, std::io::stdout)).try_init();
+}
+
+/// The layer that writes lines at `level` to `writer`.
+fn layer<S, W>(level: Level, writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    JsonLines { writer }.with_filter(filter(level))
+}
+
+fn filter<S>(level: Level) -> impl Filter<S> {
+    let foreign = level.min(FOREIGN_LEVEL);
+    filter_fn(move |metadata: &Metadata<'_>| {
+        *metadata.level() <= if is_own(metadata.target()) { level } else { foreign }
+    })
+    .and(LevelFilter::from_level(level))
+}
+
+/// Whether a target is one of our crates or a module in it. `tracing_subscriber::filter::Targets` compares plain prefixes,
+/// to which `aws_smithy_runtime::client` would be a part of our `aws`.
+fn is_own(target: &str) -> bool {
+    OWN_CRATES
+        .iter()
+        .any(|name| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::")))
+}
+
+struct JsonLines<W> {
+    writer: W,
+}
+
+/// The fields of a span, kept beside it.
+struct SpanFields(Map<String, Value>);
+
+impl<S, W> Layer<S> for JsonLines<W>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields::default();
+            attributes.record(&mut fields);
+            span.extensions_mut().replace(SpanFields(fields.0));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(SpanFields(recorded)) = span.extensions_mut().get_mut()
+        {
+            let mut fields = Fields::default();
+            values.record(&mut fields);
+            recorded.extend(fields.0);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut line = Fields::default();
+        for span in context.event_scope(event).into_iter().flatten().collect::<Vec<_>>().into_iter().rev() {
+            if let Some(SpanFields(fields)) = span.extensions().get() {
+                line.0.extend(fields.clone());
+            }
+        }
+        event.record(&mut line);
+
+        // Written last, so that no field can pass for them.
+        let mut timestamp = String::new();
+        let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+        line.0.insert("timestamp".to_owned(), Value::from(timestamp));
+        line.0.insert("level".to_owned(), Value::from(event.metadata().level().as_str()));
+        line.0.insert("target".to_owned(), Value::from(event.metadata().target()));
+
+        let mut text = Value::Object(line.0).to_string();
+        text.push('\n');
+        // One write per line. A log that can't be written has nowhere to be told.
+        let _ = self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes());
+    }
+}
+
+/// Collects fields as JSON.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn insert_text(&mut self, field: &Field, mut text: String) {
+        if text.len() > MAX_FIELD_LENGTH_BYTES {
+            text.truncate(text.floor_char_boundary(MAX_FIELD_LENGTH_BYTES));
+            text.push('…');
+        }
+        self.insert(field, text);
+    }
+}
+
+impl Visit for Fields {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert_text(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let mut text = value.to_string();
+        let mut source = value.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        self.insert_text(field, text);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert_text(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines_of(level: Level, log: impl FnOnce()) -> Vec<Value> {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::registry().with(layer(level, move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = captured.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Logs at each level under a target and answers the levels that were heard.
+    macro_rules! heard {
+        ($level:expr, $target:literal) => {{
+            let lines = lines_of($level, || {
+                tracing::error!(target: $target, "said");
+                tracing::warn!(target: $target, "said");
+                tracing::info!(target: $target, "said");
+                tracing::debug!(target: $target, "said");
+                tracing::trace!(target: $target, "said");
+            });
+            assert!(lines.iter().all(|line| line["target"] == $target));
+            lines.len()
+        }};
+    }
+
+    #[test]
+    fn our_crates_are_heard_at_the_given_level() {
+        assert_eq!(heard!(Level::TRACE, "aws"), 5);
+        assert_eq!(heard!(Level::TRACE, "aws::dynamodb"), 5);
+        assert_eq!(heard!(Level::TRACE, "exporter::run"), 5);
+        assert_eq!(heard!(Level::TRACE, "runtime::token"), 5);
+        assert_eq!(heard!(Level::DEBUG, "ingest"), 4);
+        assert_eq!(heard!(Level::INFO, "api::graphql"), 3);
+        assert_eq!(heard!(Level::WARN, "verifier"), 2);
+        assert_eq!(heard!(Level::ERROR, "domain::tenant"), 1);
+    }
+
+    #[test]
+    fn other_crates_are_capped_at_info_even_if_their_names_begin_like_ours() {
+        assert_eq!(heard!(Level::TRACE, "aws_smithy_runtime::client::orchestrator"), 3);
+        assert_eq!(heard!(Level::TRACE, "aws_sdk_dynamodb::operation"), 3);
+        assert_eq!(heard!(Level::TRACE, "aws_config::default_provider"), 3);
+        assert_eq!(heard!(Level::TRACE, "aws_sigv4"), 3);
+        assert_eq!(heard!(Level::TRACE, "aws_lc_rs"), 3);
+        assert_eq!(heard!(Level::TRACE, "lambda_runtime::layers::api_client"), 3);
+        assert_eq!(heard!(Level::TRACE, "lambda_http"), 3);
+        assert_eq!(heard!(Level::TRACE, "hyper::proto"), 3);
+        assert_eq!(heard!(Level::TRACE, "hyper_util::client"), 3);
+        assert_eq!(heard!(Level::TRACE, "reqwest::connect"), 3);
+        assert_eq!(heard!(Level::TRACE, "rustls::client"), 3);
+        assert_eq!(heard!(Level::TRACE, "h2::codec"), 3);
+        assert_eq!(heard!(Level::TRACE, "apiary::x"), 3);
+        assert_eq!(heard!(Level::TRACE, "api:x"), 3);
+        assert_eq!(heard!(Level::TRACE, ""), 3);
+        assert_eq!(heard!(Level::WARN, "aws_sdk_s3"), 2);
+        assert_eq!(heard!(Level::ERROR, "hyper"), 1);
+    }
+
+    /// Whichever crate is added next: only those of this workspace count as ours.
+    #[test]
+    fn no_dependency_is_heard_below_info() {
+        let lock = include_str!("../../../Cargo.lock");
+        let packages: Vec<(String, bool)> = lock
+            .split("[[package]]")
+            .skip(1)
+            .map(|package| {
+                let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
+                // What comes from elsewhere has a source.
+                (name.trim_matches('"').replace('-', "_"), package.contains("\nsource = "))
+            })
+            .collect();
+        for payload in
+            ["aws_smithy_runtime", "aws_config", "hyper", "lambda_runtime", "lambda_http", "async_graphql", "rustls"]
+        {
+            assert!(packages.contains(&(payload.to_owned(), true)), "{payload} is none of the dependencies");
+        }
+        for (name, is_foreign) in &packages {
+            assert!(!is_foreign || !is_own(name), "{name}");
+            assert!(!is_foreign || !is_own(&format!("{name}::module")), "{name}");
+        }
+        for name in OWN_CRATES {
+            assert!(packages.contains(&(name.to_owned(), false)), "{name} is none of this workspace's crates");
+        }
+    }
+
+    #[test]
+    fn spans_of_other_crates_below_info_leave_no_fields() {
+        let lines = lines_of(Level::TRACE, || {
+            let _outer = tracing::info_span!(target: "lambda_runtime", "invoke", requestId = "r-1").entered();
+            let _inner = tracing::debug_span!(target: "aws_smithy_runtime", "call", credentials = "hidden").entered();
+            tracing::info!(target: "export::run", "working");
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["requestId"], "r-1");
+        assert!(!lines[0].to_string().contains("hidden"));
+    }
+
+    #[test]
+    fn a_line_is_flat_and_its_time_is_utc() {
+        let lines = lines_of(Level::INFO, || {
+            let outer = tracing::info_span!(target: "api", "request", tenant = "acme", attempt = 1, later = tracing::field::Empty);
+            let _outer = outer.enter();
+            let _inner = tracing::info_span!(target: "api", "step", attempt = 2, name = "inner").entered();
+            outer.record("later", true);
+            tracing::warn!(target: "api", count = 3_u64, ratio = 0.5, name = "event", level = "forged", timestamp = 0, "two\nlines");
+        });
+        assert_eq!(lines.len(), 1);
+        let line = lines[0].as_object().unwrap();
+        assert_eq!(line["message"], "two\nlines");
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["target"], "api");
+        assert_eq!((&line["tenant"], &line["attempt"], &line["later"]), (&"acme".into(), &2.into(), &true.into()));
+        assert_eq!((&line["count"], &line["ratio"], &line["name"]), (&3.into(), &0.5.into(), &"event".into()));
+        assert!(line.values().all(|value| !value.is_object() && !value.is_array()));
+        let timestamp = line["timestamp"].as_str().unwrap();
+        assert!(timestamp.ends_with('Z') && timestamp.as_bytes()[10] == b'T', "{timestamp}");
+    }
+
+    #[test]
+    fn errors_tell_their_causes_and_long_texts_are_cut() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("upload failed")]
+        struct Upload(#[source] std::fmt::Error);
+
+        let lines = lines_of(Level::INFO, || {
+            let error = Upload(std::fmt::Error);
+            tracing::error!(target: "export", error = &error as &dyn Error, long = "ä".repeat(MAX_FIELD_LENGTH_BYTES));
+        });
+        let cause = std::fmt::Error.to_string();
+        assert_eq!(lines[0]["error"], format!("upload failed: {cause}"));
+        let long = lines[0]["long"].as_str().unwrap();
+        assert!(long.len() <= MAX_FIELD_LENGTH_BYTES + '…'.len_utf8() && long.ends_with('…'));
+    }
+}

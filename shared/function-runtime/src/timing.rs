@@ -1,0 +1,71 @@
+//! When exports start and how long events can be exported: settings that more than one function has, and that mean the
+//! same in each.
+
+use std::time::Duration;
+
+use domain::{export_run::MIN_SETTLE, interval::ExportSchedule};
+
+use crate::environment::{DeploymentMode, Environment};
+
+const SECONDS_PER_DAY: u64 = 24 * 3_600;
+
+/// `SETTLE_SECONDS` and `DEVELOPMENT_SLOT_SECONDS`: production takes neither a short time nor short slots.
+pub fn export_schedule(environment: &mut Environment, mode: Option<DeploymentMode>) -> Option<ExportSchedule> {
+    let settle = environment.integer("SETTLE_SECONDS", 1..=7_200_u64).map(Duration::from_secs);
+    let slot_seconds = environment.integer_or("DEVELOPMENT_SLOT_SECONDS", 0..=SECONDS_PER_DAY, 0);
+    let is_production = mode == Some(DeploymentMode::Production);
+    if is_production && slot_seconds.is_some_and(|seconds| seconds > 0) {
+        environment.note("DEVELOPMENT_SLOT_SECONDS", "is for development only");
+    }
+    if is_production && settle.is_some_and(|settle| settle < MIN_SETTLE) {
+        environment.note("SETTLE_SECONDS", format!("must be at least {} outside of development", MIN_SETTLE.as_secs()));
+    }
+    let development_slot_length = slot_seconds?;
+    Some(ExportSchedule {
+        settle: settle?,
+        development_slot_length: (development_slot_length > 0).then(|| Duration::from_secs(development_slot_length)),
+    })
+}
+
+/// `RETENTION_DAYS`: how long after its receipt an event can be exported.
+pub fn retention(environment: &mut Environment) -> Option<Duration> {
+    let days = environment.integer("RETENTION_DAYS", 1..=3_650_u64)?;
+    Some(Duration::from_secs(days * SECONDS_PER_DAY))
+}
+
+/// `HISTORY_DAYS`: how long the history of exports is kept.
+pub fn history(environment: &mut Environment) -> Option<Duration> {
+    let days = environment.integer("HISTORY_DAYS", 1..=3_650_u64)?;
+    Some(Duration::from_secs(days * SECONDS_PER_DAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::interval::ExportInterval;
+
+    use super::*;
+
+    fn read(mode: DeploymentMode, settle_seconds: &str, slot_seconds: &str) -> Result<ExportSchedule, String> {
+        let mut environment =
+            Environment::from_map([("SETTLE_SECONDS", settle_seconds), ("DEVELOPMENT_SLOT_SECONDS", slot_seconds)]);
+        let schedule = export_schedule(&mut environment, Some(mode));
+        environment.finish(schedule).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn short_slots_are_for_development_only() {
+        assert!(read(DeploymentMode::Production, "1200", "60").unwrap_err().contains("DEVELOPMENT_SLOT_SECONDS"));
+        let schedule = read(DeploymentMode::Development, "1200", "60").unwrap();
+        assert_eq!(schedule.slot_length(ExportInterval::Every24Hours), Duration::from_mins(1));
+        for none in ["0", ""] {
+            let schedule = read(DeploymentMode::Production, "1200", none).unwrap();
+            assert_eq!(schedule.slot_length(ExportInterval::Every24Hours), Duration::from_hours(24));
+        }
+    }
+
+    #[test]
+    fn a_short_time_to_settle_is_for_development_only() {
+        assert!(read(DeploymentMode::Production, "3", "0").unwrap_err().contains("SETTLE_SECONDS"));
+        assert_eq!(read(DeploymentMode::Development, "3", "0").unwrap().settle, Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,607 @@
+//! Tokens that must not pass, one case each, beside those that must.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use aws_lc_rs::hmac;
+use function_runtime::http_error::ErrorBody;
+use function_runtime::token::{
+    AccessError, Caller, KeySet, KeySource, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH_BYTES, Permission, TokenSettings,
+    TokenVerifier,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tracing::instrument::WithSubscriber;
+
+use crate::issuer::{AUDIENCE, EcKey, ISSUER, NOW, RsaKey, TestClock, base64url, claims, token};
+
+/// A real key of 1024 bits, and a token that it signed with RS256; the private key was thrown away.
+const WEAK_MODULUS: &str = "1ZVsWsFyTZjCG8FFmao0M-FRf-4TAreYdmJnGFkL-eH9E95zvGzCMhj1rmB1QxfL3x8z6rrosFb5vrhDahlQ-DIaLYrU0wPkWLMU98nwOLneZG2S1KAHgb6hCDXJ3XCFxrClMYoN9L6gXy7NDZPTwKf_jbscvonUv6orX9pTBnE";
+const WEAK_TOKEN: [&str; 3] = [
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6IndlYWsifQ",
+    "eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwiYXVkIjoiYXVkaXQtZXhwb3J0Iiwic3ViIjoidXNlci0xIiwiZXhwIjoxODAwMDAwNjAwLCJ0ZW5hbnRfaWQiOiJhY21lIiwicGVybWlzc2lvbnMiOlsiQVVESVQiXX0",
+    "QGaoLdIU1oY2yCetB9spEPrV_GYfe5M8yfsLfomCK9kOlaaiTl6dzXHcGog47zn8cECSEWZCDB7u1nqsUPRDNqPwFNti-sQnJAuvFvjAVIv_xEOulZKDnaPV6_OyoupgLsf5ERTZVSTI7p1Ln4JZ4dwT469Y7HVVnAUugmsi2qE",
+];
+
+struct Keys {
+    ec: EcKey,
+    rsa: RsaKey,
+    encryption: RsaKey,
+    /// Not in the key set.
+    foreign: EcKey,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    ec: EcKey::generate(),
+    rsa: RsaKey::generate(),
+    encryption: RsaKey::generate(),
+    foreign: EcKey::generate(),
+});
+
+fn key_set() -> Value {
+    let mut encryption = KEYS.encryption.jwk("encryption");
+    encryption["use"] = json!("enc");
+    json!({"keys": [
+        KEYS.ec.jwk("ec"),
+        KEYS.rsa.jwk("rsa"),
+        encryption,
+        {"kty": "RSA", "kid": "weak", "n": WEAK_MODULUS, "e": "AQAB"},
+        {"kty": "oct", "kid": "symmetric", "k": base64url("secret"), "alg": "HS256"},
+    ]})
+}
+
+fn settings() -> TokenSettings {
+    TokenSettings {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        tenant_claim: "tenant_id".to_owned(),
+        permissions_claim: "permissions".to_owned(),
+        key_source: KeySource::Inline(KeySet::parse(key_set().to_string().as_bytes()).unwrap()),
+    }
+}
+
+fn verifier() -> TokenVerifier {
+    with_settings(settings())
+}
+
+fn with_settings(settings: TokenSettings) -> TokenVerifier {
+    TokenVerifier::with_limits(settings, function_runtime::token::JwksLimits::DEFAULT, Arc::new(TestClock::new()))
+}
+
+async fn present(token: &str) -> Result<Caller, AccessError> {
+    verifier().verify(Some(&format!("Bearer {token}")), Permission::Audit).await
+}
+
+fn ec_header() -> Value {
+    json!({"alg": "ES256", "kid": "ec", "typ": "JWT"})
+}
+
+fn ec_token(claims: &Value) -> String {
+    token(&ec_header(), claims.to_string(), |message| KEYS.ec.sign(message))
+}
+
+fn ec_token_with_header(name: &str, value: Value) -> String {
+    let mut header = ec_header();
+    header[name] = value;
+    token(&header, claims().to_string(), |message| KEYS.ec.sign(message))
+}
+
+fn rsa_token(header: &Value) -> String {
+    token(header, claims().to_string(), |message| KEYS.rsa.sign(message))
+}
+
+/// Valid claims with one of them replaced.
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+/// Valid claims without one of them.
+fn without(name: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+fn hmac_token(header: &Value, secret: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    token(header, claims().to_string(), |message| hmac::sign(&key, message).as_ref().to_vec())
+}
+
+async fn assert_unauthenticated(cases: Vec<(&str, String)>) {
+    for (case, token) in cases {
+        assert_eq!(present(&token).await, Err(AccessError::Unauthenticated), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn good_tokens_pass() {
+    let expected = Caller {
+        tenant: domain::tenant::TenantId::parse("acme").unwrap(),
+        subject: "user-1".to_owned(),
+        permissions: Permission::ALL.into(),
+    };
+    for (case, token) in [
+        ("ES256", ec_token(&claims())),
+        ("RS256", rsa_token(&json!({"alg": "RS256", "kid": "rsa"}))),
+        ("access token", ec_token_with_header("typ", json!("at+jwt"))),
+        ("media type in full and in capitals", ec_token_with_header("typ", json!("application/AT+JWT"))),
+        ("other header members", ec_token_with_header("x5t", json!("abc"))),
+        ("audience among others", ec_token(&with("aud", json!(["other", AUDIENCE])))),
+        ("no nbf", ec_token(&without("nbf"))),
+        ("expired within the leeway", ec_token(&with("exp", json!(NOW - 59)))),
+        ("expiry with a fraction", ec_token(&with("exp", json!(f64::from(1_800_000_000) + 0.5)))),
+        ("not before within the leeway", ec_token(&with("nbf", json!(NOW + 60)))),
+        ("permissions in one text", ec_token(&with("permissions", json!("openid AUDIT  AUDIT_WRITE")))),
+    ] {
+        assert_eq!(present(&token).await.as_ref(), Ok(&expected), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn the_algorithm_is_the_keys() {
+    let unsigned = |algorithm: &str| {
+        let header = json!({"alg": algorithm, "kid": "ec"});
+        token(&header, claims().to_string(), |_| Vec::new())
+    };
+    let rsa_signed = |algorithm: &str, kid: &str| rsa_token(&json!({"alg": algorithm, "kid": kid}));
+    let ec_signed = |algorithm: Value, kid: &str| {
+        let header = json!({"alg": algorithm, "kid": kid});
+        token(&header, claims().to_string(), |message| KEYS.ec.sign(message))
+    };
+    assert_unauthenticated(vec![
+        ("alg none, no signature", unsigned("none")),
+        ("alg None", unsigned("None")),
+        ("alg NONE", unsigned("NONE")),
+        ("alg nOnE", unsigned("nOnE")),
+        ("alg none with a signature", ec_signed(json!("none"), "ec")),
+        ("ES256 without a signature", unsigned("ES256")),
+        ("alg empty", ec_signed(json!(""), "ec")),
+        ("alg null", ec_signed(json!(null), "ec")),
+        ("alg an array", ec_signed(json!(["ES256"]), "ec")),
+        ("alg in small letters", ec_signed(json!("es256"), "ec")),
+        ("alg missing", token(&json!({"kid": "ec"}), claims().to_string(), |message| KEYS.ec.sign(message))),
+        ("RS256 key, ES256 header", rsa_signed("ES256", "rsa")),
+        ("RS256 key, RS384 header", rsa_signed("RS384", "rsa")),
+        ("RS256 key, RS512 header", rsa_signed("RS512", "rsa")),
+        ("RS256 key, PS256 header", rsa_signed("PS256", "rsa")),
+        ("RS256 key, HS256 header", rsa_signed("HS256", "rsa")),
+        ("ES256 key, RS256 header", ec_signed(json!("RS256"), "ec")),
+        ("ES256 key, ES384 header", ec_signed(json!("ES384"), "ec")),
+        ("ES256 key, EdDSA header", ec_signed(json!("EdDSA"), "ec")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn public_keys_are_no_secrets_to_sign_with() {
+    let hs256 = |kid: &str| json!({"alg": "HS256", "kid": kid});
+    let der = KEYS.rsa.public_der();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{encoded}\n-----END PUBLIC KEY-----\n");
+    let jwk = KEYS.rsa.jwk("rsa").to_string();
+    let ec_x = KEYS.ec.jwk("ec")["x"].as_str().unwrap().to_owned();
+    assert_unauthenticated(vec![
+        ("HS256 with the RSA key's DER", hmac_token(&hs256("rsa"), &der)),
+        ("HS256 with the RSA key's PEM", hmac_token(&hs256("rsa"), pem.as_bytes())),
+        ("HS256 with the RSA key's modulus", hmac_token(&hs256("rsa"), &KEYS.rsa.modulus())),
+        ("HS256 with the JWK's text", hmac_token(&hs256("rsa"), jwk.as_bytes())),
+        ("HS256 with the EC key's coordinate", hmac_token(&hs256("ec"), ec_x.as_bytes())),
+        ("HS256 with an empty secret", hmac_token(&hs256("rsa"), b"")),
+        ("HMAC under an RS256 header", hmac_token(&json!({"alg": "RS256", "kid": "rsa"}), &der)),
+        ("HS256 with the set's symmetric key", hmac_token(&hs256("symmetric"), b"secret")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_is_the_one_of_the_kid() {
+    let header = |algorithm: &str, kid: Value| json!({"alg": algorithm, "kid": kid});
+    let by_ec = |kid: Value| token(&header("ES256", kid), claims().to_string(), |message| KEYS.ec.sign(message));
+    let encrypting =
+        token(&header("RS256", json!("encryption")), claims().to_string(), |message| KEYS.encryption.sign(message));
+    let foreign = token(&ec_header(), claims().to_string(), |message| KEYS.foreign.sign(message));
+    assert_unauthenticated(vec![
+        ("kid of another key", by_ec(json!("rsa"))),
+        ("kid of another key, its alg", rsa_token(&header("ES256", json!("ec")))),
+        ("unknown kid", by_ec(json!("nobody"))),
+        ("kid with another case", by_ec(json!("EC"))),
+        ("kid with a space", by_ec(json!("ec "))),
+        ("kid a path", by_ec(json!("../../dev/null"))),
+        ("kid empty", by_ec(json!(""))),
+        ("kid a number", by_ec(json!(1))),
+        ("kid null", by_ec(json!(null))),
+        ("kid an array", by_ec(json!(["ec"]))),
+        ("kid missing", token(&json!({"alg": "ES256"}), claims().to_string(), |message| KEYS.ec.sign(message))),
+        ("signed by a key that isn't published", foreign),
+        ("signed by a key for encryption", encrypting),
+        ("signed by a key of 1024 bits", WEAK_TOKEN.join(".")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_brings_no_key() {
+    let jwk = KEYS.foreign.jwk("ec");
+    let mut cases = vec![(
+        "own jwk that signed",
+        token(&json!({"alg": "ES256", "kid": "ec", "jwk": jwk}), claims().to_string(), |message| {
+            KEYS.foreign.sign(message)
+        }),
+    )];
+    // Refused even where the signature is right, and whatever the value.
+    for (name, value) in [
+        ("jku", json!("https://attacker.example/keys")),
+        ("jku", json!(ISSUER)),
+        ("jku", json!(null)),
+        ("jwk", KEYS.ec.jwk("ec")),
+        ("jwk", json!(null)),
+        ("x5u", json!("https://attacker.example/certificate")),
+        ("x5u", json!("")),
+        ("x5c", json!(["MIIB"])),
+        ("x5c", json!([])),
+        ("crit", json!(["exp"])),
+        ("crit", json!(["b64"])),
+        ("crit", json!([])),
+        ("crit", json!(null)),
+    ] {
+        cases.push((name, ec_token_with_header(name, value)));
+    }
+    assert_unauthenticated(cases).await;
+}
+
+#[tokio::test]
+async fn other_kinds_of_tokens_are_refused() {
+    let cases = ["logout+jwt", "dpop+jwt", "secevent+jwt", "JWE", "", "jwt "];
+    for kind in cases {
+        let token = ec_token_with_header("typ", json!(kind));
+        assert_eq!(present(&token).await, Err(AccessError::Unauthenticated), "{kind}");
+    }
+    assert_unauthenticated(vec![("typ not a text", ec_token_with_header("typ", json!(["JWT"])))]).await;
+}
+
+#[tokio::test]
+async fn times_bound_a_token() {
+    assert_unauthenticated(vec![
+        ("expired", ec_token(&with("exp", json!(NOW - 3600)))),
+        ("expired at the end of the leeway", ec_token(&with("exp", json!(NOW - 60)))),
+        ("no exp", ec_token(&without("exp"))),
+        ("exp a text", ec_token(&with("exp", json!((NOW + 600).to_string())))),
+        ("exp null", ec_token(&with("exp", json!(null)))),
+        ("exp true", ec_token(&with("exp", json!(true)))),
+        ("exp an array", ec_token(&with("exp", json!([NOW + 600])))),
+        ("exp negative", ec_token(&with("exp", json!(-1)))),
+        ("exp zero", ec_token(&with("exp", json!(0)))),
+        ("nbf after the leeway", ec_token(&with("nbf", json!(NOW + 61)))),
+        ("nbf a text", ec_token(&with("nbf", json!(NOW.to_string())))),
+        ("nbf null", ec_token(&with("nbf", json!(null)))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_exact() {
+    assert_unauthenticated(vec![
+        ("another issuer", ec_token(&with("iss", json!("https://attacker.example")))),
+        ("issuer with a slash", ec_token(&with("iss", json!(format!("{ISSUER}/"))))),
+        ("issuer as a prefix", ec_token(&with("iss", json!(format!("{ISSUER}.attacker.example"))))),
+        ("issuer with another case", ec_token(&with("iss", json!(ISSUER.to_uppercase())))),
+        ("issuer in an array", ec_token(&with("iss", json!([ISSUER])))),
+        ("no issuer", ec_token(&without("iss"))),
+        ("another audience", ec_token(&with("aud", json!("other")))),
+        ("other audiences", ec_token(&with("aud", json!(["other", "another"])))),
+        ("audience as a prefix", ec_token(&with("aud", json!("audit-export-other")))),
+        ("audiences between spaces", ec_token(&with("aud", json!("other audit-export")))),
+        ("no audiences", ec_token(&with("aud", json!([])))),
+        ("audience beside something else", ec_token(&with("aud", json!([AUDIENCE, 1])))),
+        ("audience in an object", ec_token(&with("aud", json!({ AUDIENCE: true })))),
+        ("no audience", ec_token(&without("aud"))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_names_one_tenant() {
+    assert_unauthenticated(vec![
+        ("tenant empty", ec_token(&with("tenant_id", json!("")))),
+        ("tenant an array", ec_token(&with("tenant_id", json!(["acme"])))),
+        ("tenant an empty array", ec_token(&with("tenant_id", json!([])))),
+        ("tenant a number", ec_token(&with("tenant_id", json!(7)))),
+        ("tenant null", ec_token(&with("tenant_id", json!(null)))),
+        ("tenant an object", ec_token(&with("tenant_id", json!({"id": "acme"})))),
+        ("tenant missing", ec_token(&without("tenant_id"))),
+        ("tenant with #", ec_token(&with("tenant_id", json!("acme#03")))),
+        ("tenant with a space", ec_token(&with("tenant_id", json!("acme ")))),
+        ("tenant with a slash", ec_token(&with("tenant_id", json!("acme/other")))),
+        ("tenant with a line break", ec_token(&with("tenant_id", json!("acme\n")))),
+        ("tenant with a null character", ec_token(&with("tenant_id", json!("acme\0")))),
+        ("tenant in letters that look alike", ec_token(&with("tenant_id", json!("\u{430}cme")))),
+        ("tenant too long", ec_token(&with("tenant_id", json!("a".repeat(129))))),
+        ("tenant twice", {
+            let payload = claims().to_string().replacen('{', r#"{"tenant_id":"other","#, 1);
+            token(&ec_header(), payload, |message| KEYS.ec.sign(message))
+        }),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn claim_names_are_no_paths() {
+    let nested = {
+        let mut claims = without("tenant_id");
+        claims["app"] = json!({"tenant": "other"});
+        claims["https://app.example/tenant"] = json!("acme");
+        claims
+    };
+    for (name, expected) in [
+        ("https://app.example/tenant", Ok("acme")),
+        ("app.tenant", Err(AccessError::Unauthenticated)),
+        ("/app/tenant", Err(AccessError::Unauthenticated)),
+        ("app", Err(AccessError::Unauthenticated)),
+        ("HTTPS://app.example/tenant", Err(AccessError::Unauthenticated)),
+    ] {
+        let verifier = with_settings(TokenSettings { tenant_claim: name.to_owned(), ..settings() });
+        let header = format!("Bearer {}", ec_token(&nested));
+        let outcome = verifier.verify(Some(&header), Permission::Audit).await;
+        assert_eq!(outcome.as_ref().map(|caller| caller.tenant.as_str()), expected.as_ref().copied(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_is_a_bounded_text() {
+    let longest = "\u{e4}".repeat(MAX_SUBJECT_LENGTH);
+    assert_eq!(present(&ec_token(&with("sub", json!(longest)))).await.unwrap().subject, longest);
+    assert_unauthenticated(vec![
+        ("no subject", ec_token(&without("sub"))),
+        ("subject empty", ec_token(&with("sub", json!("")))),
+        ("subject a number", ec_token(&with("sub", json!(1)))),
+        ("subject too long", ec_token(&with("sub", json!("a".repeat(MAX_SUBJECT_LENGTH + 1))))),
+        ("subject with a line break", ec_token(&with("sub", json!("user\nforged: line")))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn permissions_are_exact() {
+    for (case, claim) in [
+        ("none", json!([])),
+        ("an empty text", json!("")),
+        ("a prefix", json!(["AUDI"])),
+        ("a suffix", json!(["AUDITOR"])),
+        ("the other one", json!(["AUDIT_WRITE"])),
+        ("another case", json!(["audit"])),
+        ("with a space", json!([" AUDIT"])),
+        ("several in one element", json!(["AUDIT AUDIT_WRITE"])),
+        ("between commas", json!("AUDIT,AUDIT_WRITE")),
+        ("between tabs", json!("AUDIT\tAUDIT_WRITE")),
+        ("a wildcard", json!("*")),
+        ("a part of a name", json!("NO-AUDIT x:AUDIT")),
+    ] {
+        assert_eq!(present(&ec_token(&with("permissions", claim))).await, Err(AccessError::Forbidden), "{case}");
+    }
+    assert_eq!(present(&ec_token(&without("permissions"))).await, Err(AccessError::Forbidden));
+    assert_unauthenticated(vec![
+        ("permissions a number", ec_token(&with("permissions", json!(1)))),
+        ("permissions null", ec_token(&with("permissions", json!(null)))),
+        ("permissions an object", ec_token(&with("permissions", json!({"AUDIT": true})))),
+        ("permissions with something else", ec_token(&with("permissions", json!(["AUDIT", 1])))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn neither_permission_includes_the_other() {
+    for (held, required, expected) in [
+        ("AUDIT", Permission::Audit, true),
+        ("AUDIT", Permission::AuditWrite, false),
+        ("AUDIT_WRITE", Permission::Audit, false),
+        ("AUDIT_WRITE", Permission::AuditWrite, true),
+    ] {
+        let header = format!("Bearer {}", ec_token(&with("permissions", json!([held]))));
+        let outcome = verifier().verify(Some(&header), required).await;
+        assert_eq!(outcome.is_ok(), expected, "{held} for {required:?}");
+    }
+}
+
+#[tokio::test]
+async fn signatures_cover_every_byte() {
+    let token = ec_token(&claims());
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, payload, signature] = parts.as_slice() else { panic!("three parts") };
+    let swapped = base64url(with("tenant_id", json!("other")).to_string());
+    let other_header = base64url(json!({"alg": "ES256", "kid": "ec"}).to_string());
+    let other_signature = ec_token(&with("sub", json!("user-2"))).rsplit('.').next().unwrap().to_owned();
+    let in_der = KEYS.ec.in_der();
+    assert_unauthenticated(vec![
+        ("tampered payload", format!("{header}.{swapped}.{signature}")),
+        ("tampered header", format!("{other_header}.{payload}.{signature}")),
+        ("signature of another token", format!("{header}.{payload}.{other_signature}")),
+        ("signature cut by a character", token[..token.len() - 1].to_owned()),
+        ("signature cut in half", format!("{header}.{payload}.{}", &signature[..signature.len() / 2])),
+        ("signature empty", format!("{header}.{payload}.")),
+        ("signature missing", format!("{header}.{payload}")),
+        ("signature of zeros", format!("{header}.{payload}.{}", base64url([0; 64]))),
+        ("signature longer by a byte", format!("{header}.{payload}.{}", base64url([0; 65]))),
+        ("signature twice", format!("{token}.{signature}")),
+        ("signature in DER", crate::issuer::token(&ec_header(), claims().to_string(), |message| in_der.sign(message))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn every_bit_of_a_signature_counts() {
+    let token = rsa_token(&json!({"alg": "RS256", "kid": "rsa"}));
+    assert!(present(&token).await.is_ok());
+    let (signed_part, signature) = token.rsplit_once('.').unwrap();
+    let signature = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature).unwrap();
+    for position in [0, 1, 127, 254, 255] {
+        let mut changed = signature.clone();
+        changed[position] ^= 1;
+        let token = format!("{signed_part}.{}", base64url(changed));
+        assert_eq!(present(&token).await, Err(AccessError::Unauthenticated), "byte {position}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_three_parts_and_nothing_else() {
+    let token = ec_token(&claims());
+    let signed = |header: &str, payload: &str| {
+        let signed_part = format!("{}.{}", base64url(header), base64url(payload));
+        format!("{signed_part}.{}", base64url(KEYS.ec.sign(signed_part.as_bytes())))
+    };
+    let header = ec_header().to_string();
+    let payload = claims().to_string();
+    let padded = {
+        let part = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, &payload);
+        let part = if part.ends_with('=') { part } else { format!("{part}=") };
+        let signed_part = format!("{}.{part}", base64url(&header));
+        format!("{signed_part}.{}", base64url(KEYS.ec.sign(signed_part.as_bytes())))
+    };
+    assert_unauthenticated(vec![
+        ("empty", String::new()),
+        ("dots", "..".to_owned()),
+        ("one part", "abc".to_owned()),
+        ("four parts", format!("{token}.abc")),
+        ("five parts, as encrypted tokens", format!("{token}.abc.def")),
+        ("a dot before", format!(".{token}")),
+        ("a dot after", format!("{token}.")),
+        ("a space after", format!("{token} ")),
+        ("more after a space", format!("{token} abc")),
+        ("another token after a comma", format!("{token}, Bearer {token}")),
+        ("a parameter", format!("{token};a=b")),
+        ("a line break after", format!("{token}\n")),
+        ("a null character after", format!("{token}\0")),
+        ("in quotes", format!("\"{token}\"")),
+        ("padding", padded),
+        ("padding after the signature", format!("{token}==")),
+        ("header no JSON", signed("header", &payload)),
+        ("header an array", signed("[]", &payload)),
+        ("header with more after it", signed(&format!("{header}{{}}"), &payload)),
+        ("header with a name twice", signed(&header.replacen('{', r#"{"alg":"none","#, 1), &payload)),
+        ("payload no JSON", signed(&header, "payload")),
+        ("payload empty", signed(&header, "")),
+        ("payload an array", signed(&header, "[]")),
+        ("payload with more after it", signed(&header, &format!("{payload} x"))),
+        ("payload not UTF-8", crate::issuer::token(&ec_header(), b"{\"a\":\"\xff\"}", |message| KEYS.ec.sign(message))),
+        ("payload nested deeply", signed(&header, &format!(r#"{{"a":{}"#, "[".repeat(2000)))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_has_a_greatest_length() {
+    let sized = |length: usize| {
+        let mut padding = length;
+        loop {
+            let token = ec_token(&with("padding", json!("x".repeat(padding))));
+            if token.len() <= length {
+                return token;
+            }
+            padding -= 1;
+        }
+    };
+    let longest = sized(MAX_TOKEN_LENGTH_BYTES);
+    assert!(longest.len() > MAX_TOKEN_LENGTH_BYTES - 4);
+    assert!(present(&longest).await.is_ok());
+    let longer = sized(MAX_TOKEN_LENGTH_BYTES + 4);
+    assert!(longer.len() > MAX_TOKEN_LENGTH_BYTES);
+    assert_unauthenticated(vec![("longer than allowed", longer), ("much longer", "a".repeat(1024 * 1024))]).await;
+}
+
+#[tokio::test]
+async fn the_scheme_is_bearer() {
+    let token = ec_token(&claims());
+    let verifier = verifier();
+    for good in
+        [format!("Bearer {token}"), format!("bearer {token}"), format!("BEARER {token}"), format!("Bearer   {token}")]
+    {
+        assert!(verifier.verify(Some(&good), Permission::Audit).await.is_ok(), "{:?}", &good[..12]);
+    }
+    for bad in [
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        token.clone(),
+        format!(" Bearer {token}"),
+        format!("Bearer\t{token}"),
+        format!("Bearer \t{token}"),
+        format!("Bearer\u{a0}{token}"),
+        format!("Bearer{token}"),
+        format!("Bearer:{token}"),
+        format!("Bearer: {token}"),
+        format!("Bearer Bearer {token}"),
+        format!("Basic {token}"),
+        format!("Token {token}"),
+        format!("JWT {token}"),
+        format!("DPoP {token}"),
+        format!("Bearer token={token}"),
+    ] {
+        let outcome = verifier.verify(Some(&bad), Permission::Audit).await;
+        assert_eq!(outcome, Err(AccessError::Unauthenticated), "{bad:?}");
+    }
+    assert_eq!(verifier.verify(None, Permission::Audit).await, Err(AccessError::Unauthenticated));
+}
+
+#[tokio::test]
+async fn logs_tell_the_reason_and_nothing_of_the_token() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let mut confidential = with("sub", json!("confidential-subject"));
+    confidential["iss"] = json!("confidential-issuer");
+    let tokens = [
+        ec_token(&confidential),
+        token(&json!({"alg": "ES256", "kid": "confidential-kid"}), "{}", |_| vec![0; 64]),
+        ec_token_with_header("jku", json!("confidential-address")),
+        ec_token(&with("permissions", json!(["confidential-permission"]))),
+    ];
+    async {
+        for token in &tokens {
+            assert!(present(token).await.is_err());
+        }
+    }
+    .with_subscriber(subscriber)
+    .await;
+
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for reason in ["another issuer", "unknown kid", "critical extension", "FORBIDDEN"] {
+        assert!(log.contains(reason), "{reason}: {log}");
+    }
+    assert!(!log.contains("confidential"), "{log}");
+    for part in tokens.iter().flat_map(|token| token.split('.')) {
+        assert!(!log.contains(part), "{log}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refusal_says_no_more_than_its_code() {
+    for (error, status, code) in [
+        (AccessError::Unauthenticated, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+        (AccessError::Forbidden, StatusCode::FORBIDDEN, "FORBIDDEN"),
+        (AccessError::KeysUnavailable, StatusCode::SERVICE_UNAVAILABLE, "KEYS_UNAVAILABLE"),
+    ] {
+        assert_eq!((error.status(), error.code().name()), (status, code));
+        let body = ErrorBody::from(error);
+        assert_eq!((body.status(), body.code().name()), (status, code));
+        let body = body.to_json();
+        assert_eq!(body["errors"][0]["extensions"], json!({ "code": code }));
+        assert_eq!(body["errors"].as_array().unwrap().len(), 1);
+    }
+}

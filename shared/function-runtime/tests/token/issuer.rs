@@ -1,0 +1,132 @@
+//! An issuer of tokens with real keys. It signs with the cryptography library itself, not with the JWT library under test.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
+    RSA_PKCS1_SHA256,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use function_runtime::token::Clock;
+use serde_json::{Value, json};
+
+pub const ISSUER: &str = "https://issuer.example";
+pub const AUDIENCE: &str = "audit-export";
+
+/// The time at which tests begin, in seconds since 1970.
+pub const NOW: u64 = 1_800_000_000;
+
+/// A clock that stands still until it is moved.
+#[derive(Clone)]
+pub struct TestClock(Arc<Mutex<SystemTime>>);
+
+impl TestClock {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))))
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        *self.0.lock().unwrap() += Duration::from_secs(seconds);
+    }
+
+    pub fn set_back(&self, seconds: u64) {
+        *self.0.lock().unwrap() -= Duration::from_secs(seconds);
+    }
+}
+
+impl fmt::Debug for TestClock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TestClock")
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> SystemTime {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A key that signs ES256.
+pub struct EcKey {
+    pair: EcdsaKeyPair,
+    document: Vec<u8>,
+}
+
+impl EcKey {
+    pub fn generate() -> Self {
+        let document = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap().to_pkcs8v1().unwrap();
+        Self::with(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref())
+    }
+
+    fn with(algorithm: &'static EcdsaSigningAlgorithm, document: &[u8]) -> Self {
+        Self { pair: EcdsaKeyPair::from_pkcs8(algorithm, document).unwrap(), document: document.to_vec() }
+    }
+
+    /// The same key with signatures in DER, which JWS doesn't know.
+    pub fn in_der(&self) -> Self {
+        Self::with(&ECDSA_P256_SHA256_ASN1_SIGNING, &self.document)
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+
+    pub fn jwk(&self, key_id: &str) -> Value {
+        let point = self.pair.public_key().as_ref();
+        json!({"kty": "EC", "crv": "P-256", "kid": key_id, "alg": "ES256", "use": "sig",
+               "x": base64url(&point[1..33]), "y": base64url(&point[33..])})
+    }
+}
+
+/// A key that signs RS256.
+pub struct RsaKey(RsaKeyPair);
+
+impl RsaKey {
+    pub fn generate() -> Self {
+        Self(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    }
+
+    pub fn modulus(&self) -> Vec<u8> {
+        self.0.public_key().modulus().big_endian_without_leading_zero().to_vec()
+    }
+
+    /// The public key as a certificate or PEM file carries it.
+    pub fn public_der(&self) -> Vec<u8> {
+        self.0.public_key().as_der().unwrap().as_ref().to_vec()
+    }
+
+    pub fn jwk(&self, key_id: &str) -> Value {
+        let exponent = self.0.public_key().exponent().big_endian_without_leading_zero().to_vec();
+        json!({"kty": "RSA", "kid": key_id, "n": base64url(self.modulus()), "e": base64url(exponent)})
+    }
+}
+
+/// Claims that are valid at [`NOW`] for tenant `acme` with both permissions.
+pub fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "user-1", "exp": NOW + 600, "nbf": NOW, "iat": NOW,
+        "tenant_id": "acme", "permissions": ["AUDIT", "AUDIT_WRITE", "OTHER"]
+    })
+}
+
+pub fn token(header: &Value, payload: impl AsRef<[u8]>, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let signed_part = format!("{}.{}", base64url(header.to_string()), base64url(payload));
+    let signature = base64url(sign(signed_part.as_bytes()));
+    format!("{signed_part}.{signature}")
+}

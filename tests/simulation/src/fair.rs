@@ -1,0 +1,206 @@
+//! Many tenants at one queue: one of them floods it, or a Region doesn't answer, and the others wait no longer for it.
+//!
+//! The queue is a standard one, without what SQS fair queues would do: messages come in any order, so many at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    configuration::{ConfigurationKey, Destination, bucket::BucketName, region::Region},
+    connection::Connection,
+    export_run::{MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
+    gzip::EncoderVersion,
+    time::Timestamp,
+};
+use export_engine::run::{DeferralReason, RunOutcome};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    bug::KnownBug,
+    faults::Weather,
+    history::{INTERVAL, ORIGIN, create_configuration, in_simulated_time},
+    large::{invoke_with, store_blocks},
+    ports::{Ports, Release},
+    world::World,
+};
+
+/// As `MaximumConcurrentRuns` is by default.
+const SLOTS: usize = 20;
+
+/// Tenants that want nothing but their export, each with so many blocks, of which each becomes an object.
+const OTHERS: u64 = 50;
+const BLOCKS: u64 = 12;
+
+/// How long a request to a bucket takes: an export of a tenant takes about a minute.
+const BUCKET_LATENCY: Duration = Duration::from_secs(4);
+
+/// Sizes that make an object of each block.
+const RELEASE: Release = Release {
+    encoder_version: EncoderVersion::CURRENT,
+    limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS },
+};
+
+/// All configurations that a tenant may have, each with a role that can't be assumed.
+const FLOOD: u64 = 100;
+
+/// Tenants whose Region doesn't answer.
+const SILENT: u64 = 30;
+
+/// The wait before a message shows again, doubled with each try, and the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(20);
+const MAX_RETRY: Duration = Duration::from_mins(15);
+
+/// The longest that a history may take.
+const PATIENCE: Duration = Duration::from_hours(2);
+
+/// What comes beside the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    Nothing,
+    /// One tenant asks for runs of 100 configurations with a role that can't be assumed, again as soon as it has an answer.
+    Flood,
+    /// The Region of 30 tenants accepts requests and does not answer.
+    SilentRegion,
+}
+
+/// How many runs of one tenant may go on at a time, and whether circuits are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Protection {
+    pub max_runs_per_tenant: u32,
+    pub circuits: bool,
+}
+
+/// How long it takes until the exports of 50 tenants are done, of messages that come at the same time as the disturbance's.
+/// `None`: it could not start, or never ended.
+#[must_use]
+pub fn run_fair(disturbance: Disturbance, protection: Protection) -> Option<Duration> {
+    in_simulated_time(play(disturbance, protection)).flatten()
+}
+
+#[derive(Clone, Debug)]
+struct Queued {
+    request: RunRequest,
+    visible_at: Instant,
+    tries: u32,
+    is_others: bool,
+}
+
+async fn play(disturbance: Disturbance, protection: Protection) -> Option<Duration> {
+    let bug = (!protection.circuits).then_some(KnownBug::CircuitForgotten);
+    let world = World::new(0, bug, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
+    world.lock().weather = Weather::default();
+    let others: Vec<ConfigurationKey> = (0..OTHERS).filter_map(|number| create_configuration(&world, number)).collect();
+    for key in &others {
+        store_blocks(&world, key, BLOCKS);
+    }
+    let disturbing = disturb(&world, disturbance)?;
+    {
+        let mut state = world.lock();
+        let now = world.now();
+        for configuration in state.configurations.values_mut() {
+            configuration.start_from = now;
+            configuration.connection = Connection::Success { checked_at: now };
+        }
+        state.bucket_latency = BUCKET_LATENCY;
+        state.bucket("silent-bucket").silent_until.0 = Timestamp::MAX;
+    }
+    sleep(INTERVAL.duration() + MIN_SETTLE).await;
+
+    let through = world.now().saturating_sub(MIN_SETTLE);
+    let queued = |key: &ConfigurationKey, is_others| Queued {
+        request: RunRequest::new(key.clone(), through, RunTrigger::Schedule),
+        visible_at: Instant::now(),
+        tries: 0,
+        is_others,
+    };
+    let mut queue: Vec<Queued> = disturbing.iter().map(|key| queued(key, false)).collect();
+    queue.extend(others.iter().map(|key| queued(key, true)));
+    serve(&world, queue, protection.max_runs_per_tenant, others.len()).await
+}
+
+/// The configurations that disturb.
+fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<ConfigurationKey>> {
+    let keys: Vec<ConfigurationKey> = match disturbance {
+        Disturbance::Nothing => Vec::new(),
+        Disturbance::Flood => {
+            let keys: Vec<_> = (0..FLOOD).filter_map(|_| create_configuration(world, OTHERS)).collect();
+            world.lock().untrusting.extend(keys.iter().cloned());
+            keys
+        }
+        Disturbance::SilentRegion => {
+            let keys: Vec<_> = (0..SILENT).filter_map(|number| create_configuration(world, OTHERS + number)).collect();
+            let destination = Destination {
+                bucket_name: BucketName::parse("silent-bucket").ok()?,
+                bucket_path: None,
+                region: Region::parse("eu-south-2").ok()?,
+                kms_key_arn: None,
+                expected_bucket_owner: None,
+            };
+            let mut state = world.lock();
+            for key in &keys {
+                state.configurations.get_mut(key)?.destination = destination.clone();
+            }
+            keys
+        }
+    };
+    Some(keys)
+}
+
+/// Takes messages in any order, so many at a time, until the others' are done.
+async fn serve(world: &Arc<World>, queue: Vec<Queued>, max_runs: u32, others: usize) -> Option<Duration> {
+    let started_at = Instant::now();
+    let queue = Arc::new(std::sync::Mutex::new((queue, others)));
+    let slots: Vec<_> =
+        (0..SLOTS).map(|slot| tokio::spawn(work(Arc::clone(world), Arc::clone(&queue), max_runs, slot))).collect();
+    let lock = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    while lock().1 > 0 && started_at.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let is_done = lock().1 == 0;
+    for slot in &slots {
+        slot.abort();
+    }
+    is_done.then(|| started_at.elapsed())
+}
+
+async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize)>>, max_runs: u32, slot: usize) {
+    let lock = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut number = 0_u64;
+    loop {
+        let taken = {
+            let mut queue = lock();
+            let visible: Vec<usize> = (0..queue.0.len())
+                .filter(|index| queue.0.get(*index).is_some_and(|message| message.visible_at <= Instant::now()))
+                .collect();
+            let pick = usize::try_from(world.lock().chance.below(visible.len() as u64)).unwrap_or(0);
+            visible.get(pick).map(|index| queue.0.swap_remove(*index))
+        };
+        let Some(mut message) = taken else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        number += 1;
+        message.tries += 1;
+        let ports = Ports::new(&world, Duration::ZERO, RELEASE);
+        let outcome = invoke_with(&ports, &message.request, max_runs, &format!("slot-{slot}-{number}")).await;
+        let mut queue = lock();
+        match outcome {
+            Ok(RunOutcome::Deferred { reason, next }) => {
+                let wait = match reason {
+                    DeferralReason::NoFreeShare => Duration::from_secs(15),
+                    DeferralReason::RegionUnreachable { until } => until.saturating_since(world.now()),
+                };
+                queue.0.push(Queued { request: next, visible_at: Instant::now() + wait, tries: 0, ..message });
+            }
+            Ok(RunOutcome::Paused { next: Some(next), .. }) => {
+                queue.0.push(Queued { request: next, visible_at: Instant::now(), tries: 0, ..message });
+            }
+            // The tenant asks again at once.
+            Ok(_) if !message.is_others => queue.0.push(Queued { visible_at: Instant::now(), tries: 0, ..message }),
+            Ok(_) => queue.1 -= 1,
+            Err(_) => {
+                let wait = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(message.tries - 1)).min(MAX_RETRY);
+                queue.0.push(Queued { visible_at: Instant::now() + wait, ..message });
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Everything outside of the processes: tables, buckets, the queue, and time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, Shard, StoredBlock},
+    circuit::Circuit,
+    configuration::{ConfigurationKey, ExportConfiguration, region::Region},
+    digest::DigestObject,
+    export_run::{RunRecord, RunRequest, RunState, RunTrigger, WindowId},
+    retention::RetentionHistory,
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export_engine::ports::{PortError, SealedDigest};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    bug::KnownBug,
+    faults::{Chance, Fate, Weather},
+};
+
+/// How long a caller waits for an answer that doesn't come.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One world; processes share it.
+#[derive(Debug)]
+pub(crate) struct World {
+    state: Mutex<WorldState>,
+    origin: Timestamp,
+    started: Instant,
+    pub(crate) bug: Option<KnownBug>,
+}
+
+#[derive(Debug)]
+pub(crate) struct WorldState {
+    pub(crate) chance: Chance,
+    pub(crate) weather: Weather,
+    /// What the events table holds.
+    pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
+    /// Every block that was ever stored, deleted or not: what has to arrive.
+    pub(crate) landed: BTreeMap<TenantId, BTreeMap<BlockId, Bytes>>,
+    pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
+    pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
+    pub(crate) buckets: BTreeMap<String, Bucket>,
+    pub(crate) uploads: HashMap<String, PendingUpload>,
+    pub(crate) queue: Vec<Message>,
+    pub(crate) dead_letters: Vec<RunRequest>,
+    /// Messages that were deleted because another run of the same message was at work.
+    pub(crate) left_to_itself: BTreeSet<u64>,
+    /// Promises that were seen broken while the history went on.
+    pub(crate) violations: Vec<String>,
+    /// Configurations whose destination was edited.
+    pub(crate) edited: BTreeSet<ConfigurationKey>,
+    /// When time to live may delete a block, by the retention that its writer had.
+    pub(crate) expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
+    /// The operator's `RetentionDays`, from which time on.
+    pub(crate) retentions: Vec<(Timestamp, Duration)>,
+    pub(crate) retention_history: RetentionHistory,
+    /// Blocks that somebody damaged or deleted.
+    pub(crate) damaged: BTreeSet<(TenantId, BlockId)>,
+    /// What runs reported as corrupt, whatever was stored of it.
+    pub(crate) reported: BTreeSet<(TenantId, BlockId)>,
+    /// The stored records of corrupt blocks, and whether an operator has approved to leave them out.
+    pub(crate) corrupt_blocks: BTreeMap<(TenantId, BlockId), bool>,
+    pub(crate) shares: BTreeMap<(TenantId, RunTrigger, u32), (String, Timestamp)>,
+    pub(crate) circuits: BTreeMap<Region, Circuit>,
+    /// Through when runs that held the lease were asked to export, the latest of each configuration.
+    pub(crate) tried_through: BTreeMap<ConfigurationKey, Timestamp>,
+    /// Configurations whose role can't be assumed.
+    pub(crate) untrusting: BTreeSet<ConfigurationKey>,
+    /// How long a request to a bucket takes that is answered.
+    pub(crate) bucket_latency: Duration,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct HeldLease {
+    pub(crate) holder: String,
+    /// The message that its holder works on.
+    pub(crate) message: String,
+    pub(crate) until: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct RunItems {
+    pub(crate) state: RunState,
+    pub(crate) lease: Option<HeldLease>,
+    /// By window and first block.
+    pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
+    pub(crate) digests: BTreeMap<u64, SealedDigest>,
+    pub(crate) records: Vec<RunRecord>,
+    /// Sequences whose intents may go. No run finds them any more: time to live may be as fast as that.
+    pub(crate) expired_intents: BTreeSet<u64>,
+    /// The same of digests.
+    pub(crate) expired_digests: BTreeSet<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    pub(crate) objects: BTreeMap<String, Bytes>,
+    /// Until then it answers 503.
+    pub(crate) busy_until: Timestamp0,
+    /// Until then it answers 403.
+    pub(crate) denied_until: Timestamp0,
+    /// Until then it answers nothing.
+    pub(crate) silent_until: Timestamp0,
+}
+
+/// A time that starts at the epoch by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Timestamp0(pub(crate) Timestamp);
+
+impl Default for Timestamp0 {
+    fn default() -> Self {
+        Self(Timestamp::EPOCH)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PendingUpload {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) parts: BTreeMap<u16, Bytes>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) number: u64,
+    pub(crate) request: RunRequest,
+    pub(crate) visible_at: Timestamp,
+    pub(crate) tries: u32,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<KnownBug>, origin: Timestamp) -> Arc<Self> {
+        let mut chance = Chance::new(seed);
+        let weather = Weather::draw(&mut chance);
+        let state = WorldState {
+            chance,
+            weather,
+            blocks: BTreeMap::new(),
+            landed: BTreeMap::new(),
+            configurations: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            uploads: HashMap::new(),
+            queue: Vec::new(),
+            dead_letters: Vec::new(),
+            left_to_itself: BTreeSet::new(),
+            violations: Vec::new(),
+            edited: BTreeSet::new(),
+            expires_at: BTreeMap::new(),
+            retentions: Vec::new(),
+            retention_history: RetentionHistory::default(),
+            damaged: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            corrupt_blocks: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            circuits: BTreeMap::new(),
+            tried_through: BTreeMap::new(),
+            untrusting: BTreeSet::new(),
+            bucket_latency: Duration::ZERO,
+            next_number: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), origin, started: Instant::now(), bug })
+    }
+
+    pub(crate) fn has(&self, bug: KnownBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// The true time; processes see it through a clock of their own.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.origin.saturating_add(self.started.elapsed())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call over the network: it may take a while, fail, be repeated by the client, or land late.
+    pub(crate) async fn call<T, E>(self: &Arc<Self>, operation: &'static str, effect: E) -> Result<T, PortError>
+    where
+        T: Send + 'static,
+        E: Fn(&mut WorldState) -> Result<T, PortError> + Send + 'static,
+    {
+        let (latency, fate, repeats) = {
+            let mut state = self.lock();
+            let is_slow = state.chance.happens(60);
+            let latency = is_slow.then(|| state.chance.between(Duration::from_millis(1), Duration::from_secs(4)));
+            let weather = state.weather;
+            (latency, weather.fate(&mut state.chance), state.chance.happens(500))
+        };
+        match latency {
+            Some(latency) => sleep(latency).await,
+            None => tokio::task::yield_now().await,
+        }
+        match fate {
+            Fate::Works => effect(&mut self.lock()),
+            Fate::FailsBefore if repeats => effect(&mut self.lock()),
+            Fate::FailsBefore => Err(PortError::transient(operation, "failed before its effect")),
+            Fate::FailsAfter => {
+                let first = effect(&mut self.lock());
+                tokio::task::yield_now().await;
+                if repeats {
+                    effect(&mut self.lock())
+                } else {
+                    first.and(Err(PortError::transient(operation, "failed after its effect")))
+                }
+            }
+            Fate::LandsLate(delay) => {
+                let world = Arc::clone(self);
+                tokio::spawn(async move {
+                    sleep(delay).await;
+                    // Nobody waits for the answer any more.
+                    drop(effect(&mut world.lock()));
+                });
+                sleep(CALL_TIMEOUT).await;
+                Err(PortError::transient(operation, "timed out; may land later"))
+            }
+        }
+    }
+}
+
+impl WorldState {
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(crate) fn enqueue(&mut self, request: RunRequest, visible_at: Timestamp) {
+        let number = self.number();
+        self.queue.push(Message { number, request, visible_at, tries: 0 });
+    }
+
+    pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {
+        self.landed.entry(tenant.clone()).or_default().insert(block.id, raw);
+        self.blocks.entry((tenant.clone(), shard)).or_default().insert(block.id, block);
+    }
+
+    /// The retention that a process has which was deployed by `time`.
+    pub(crate) fn retention_at(&self, time: Timestamp) -> Option<Duration> {
+        self.retentions
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= time)
+            .or(self.retentions.first())
+            .map(|(_, length)| *length)
+    }
+
+    /// Whether what lies in the table is the block that was stored.
+    pub(crate) fn is_sound(&self, tenant: &TenantId, id: BlockId) -> bool {
+        let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
+        let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));
+        found.next().is_some_and(|block| block.verify(tenant).is_ok())
+    }
+
+    pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {
+        self.buckets.entry(name.to_owned()).or_default()
+    }
+}

@@ -1,0 +1,136 @@
+//! The engine's promises over many histories, and the proof that this simulation would notice if they were broken.
+
+#![expect(clippy::print_stderr, reason = "tests")]
+
+use clap::ValueEnum;
+use domain::gzip::EncoderVersion;
+use export_engine::{MAX_PAGES, run::RunOutcome};
+use simulation::{
+    Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_disabled, run_fair, run_large, run_many,
+    run_upgrade,
+};
+
+/// Histories of one test run; `make sim` plays more.
+const HISTORIES: u64 = 10_000;
+
+/// A known bug that isn't caught within so many histories counts as not caught.
+const HISTORIES_PER_BUG: u64 = 3_000;
+
+#[test]
+fn no_history_breaks_a_promise() {
+    let outcome = run_many(0, HISTORIES, None);
+    assert!(outcome.broken.is_none(), "{outcome}");
+    // A simulation in which nothing happens proves nothing.
+    assert!(
+        outcome.crashes > HISTORIES / 10 && outcome.objects > HISTORIES && outcome.digests > HISTORIES,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn every_known_bug_is_caught() {
+    // That one delays others, and breaks no promise: the test of a silent Region plays it.
+    for bug in KnownBug::value_variants().iter().filter(|bug| **bug != KnownBug::CircuitForgotten) {
+        let outcome = run_many(0, HISTORIES_PER_BUG, Some(*bug));
+        let Some((seed, verdict)) = outcome.broken else { panic!("{bug:?} was not caught") };
+        let first = verdict.violations.first().map_or("", String::as_str);
+        eprintln!("{bug:?}: caught by seed {seed}, after {} histories: {first}", outcome.histories);
+    }
+}
+
+#[test]
+fn very_many_blocks_are_exported_in_slices_and_delay_nobody() {
+    let Some(large) = run_large(100_000) else { panic!("the simulation could not start") };
+    assert_eq!(large.verdict.violations, Vec::<String>::new());
+    assert_eq!(large.verdict.blocks, 100_001);
+    assert!(large.slices > 10, "{} slices", large.slices);
+    assert_eq!(large.small_done_at, 2, "the other tenant waits for one slice, not for all");
+    assert!(large.peak_page_bytes < MAX_PAGES * 3 * 200, "{} bytes of pages", large.peak_page_bytes);
+    eprintln!(
+        "100,000 blocks: {} slices, {} objects, {} digests",
+        large.slices, large.verdict.objects, large.verdict.digests
+    );
+}
+
+#[test]
+fn a_corrupt_block_stops_its_tenant_alone_and_loses_nothing() {
+    for corruption in [Corruption::BitTurned, Corruption::Foreign, Corruption::CopiedToAnotherShard] {
+        let Some(corrupt) = run_corrupt(corruption) else { panic!("the simulation could not start") };
+        assert!(corrupt.raises_the_alarm(), "{corruption:?}: {:?}", corrupt.stopped);
+        assert_eq!(corrupt.objects_written, 0, "{corruption:?}");
+        assert!(matches!(&corrupt.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{corruption:?}");
+        assert_eq!(corrupt.verdict.violations, Vec::<String>::new(), "{corruption:?}");
+        assert_eq!(corrupt.skipped, usize::from(corruption == Corruption::Foreign), "{corruption:?}");
+    }
+}
+
+/// Whatever await the old program dies at: if it had begun the window, the new one writes the old one's bytes.
+#[test]
+fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes() {
+    let [joining, recompressing] = EncoderVersion::ALL;
+    for (before, after) in [(joining, recompressing), (recompressing, joining)] {
+        let export = |dies_at_poll| {
+            let Some(upgrade) = run_upgrade(before, dies_at_poll, after) else {
+                panic!("the simulation could not start")
+            };
+            assert_eq!(upgrade.verdict.violations, Vec::<String>::new(), "{before:?} dies at {dies_at_poll:?}");
+            upgrade
+        };
+        let begun = export(None);
+        let not_begun = export(Some(1));
+        assert!(begun.objects != not_begun.objects, "the encoders give the same");
+        let (mut in_between, mut at_poll) = (0, 1);
+        loop {
+            at_poll += 1;
+            let upgrade = export(Some(at_poll));
+            if upgrade.verdict.crashes == 0 {
+                break;
+            }
+            let is_whole = upgrade.objects == begun.objects || upgrade.objects == not_begun.objects;
+            assert!(is_whole, "{before:?} dies at {at_poll}");
+            if upgrade.objects_before > 0 {
+                assert_eq!(upgrade.objects, begun.objects, "{before:?} dies at {at_poll}");
+                in_between += u64::from(upgrade.objects_before < begun.objects.len());
+            }
+        }
+        assert!(in_between > 10, "{before:?} died {in_between} times between objects");
+    }
+}
+
+/// 50 tenants at the queue: what one other tenant asks for, or a Region that does not answer, delays them by a fifth at most;
+/// and without shares and circuits by more.
+#[test]
+fn neither_a_flood_nor_a_silent_region_delays_the_others() {
+    let shared = Protection { max_runs_per_tenant: 2, circuits: true };
+    let time = |disturbance, protection| match run_fair(disturbance, protection) {
+        Some(time) => time.as_secs_f64(),
+        None => f64::INFINITY,
+    };
+    let alone = time(Disturbance::Nothing, shared);
+    assert!(alone.is_finite());
+    for (disturbance, unprotected) in [
+        (Disturbance::Flood, Protection { max_runs_per_tenant: 1_000, ..shared }),
+        (Disturbance::SilentRegion, Protection { circuits: false, ..shared }),
+    ] {
+        let (with, without) = (time(disturbance, shared), time(disturbance, unprotected));
+        eprintln!(
+            "{disturbance:?}: alone {alone:.0} s, {:.2} times with, {:.2} without",
+            with / alone,
+            without / alone
+        );
+        assert!(with <= 1.2 * alone, "{disturbance:?}: {with} s instead of {alone} s");
+        assert!(without > 1.2 * alone, "{disturbance:?} needs no protection: {without} s instead of {alone} s");
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_not_pending_once_its_message_is_gone() {
+    assert_eq!(run_disabled(), Some((RunOutcome::NotWanted, None)));
+}
+
+#[test]
+fn one_seed_gives_one_history() {
+    for seed in 0..20 {
+        assert_eq!(run(seed, None), run(seed, None), "seed {seed}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What a tenant may do so many times within a period.
+
+use aws_adapters::allowance::AllowanceOutcome;
+use domain::allowance::Allowance;
+use futures::future::join_all;
+
+use crate::support::{Store, Table, now};
+
+fn all(store: &Store) -> [Allowance; 4] {
+    [
+        Allowance::ConnectionTests,
+        Allowance::ManualRuns,
+        Allowance::ConfigurationRuns(store.key().configuration_id),
+        Allowance::BacklogCounts,
+    ]
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn no_more_than_the_limit_are_granted_however_many_ask_at_once() {
+    let (store, other) = (Store::new(), Store::new());
+    let (allowances, now) = (store.allowances(), now());
+    for allowance in all(&store) {
+        let asked = allowance.limit() + 10;
+        let outcomes = join_all((0..asked).map(|_| allowances.take(&store.tenant, allowance, now))).await;
+        let granted = outcomes.iter().filter(|outcome| **outcome == Ok(AllowanceOutcome::Granted)).count();
+        assert_eq!(granted, usize::try_from(allowance.limit()).unwrap(), "{outcomes:?}");
+        let is_told_when =
+            |outcome: &&_| matches!(outcome, Ok(AllowanceOutcome::Exhausted { retry_after }) if !retry_after.is_zero());
+        assert_eq!(outcomes.iter().filter(is_told_when).count(), 10, "{outcomes:?}");
+
+        let next_period = now.saturating_add(allowance.period());
+        assert_eq!(allowances.take(&store.tenant, allowance, next_period).await, Ok(AllowanceOutcome::Granted));
+        assert_eq!(allowances.take(&other.tenant, allowance, now).await, Ok(AllowanceOutcome::Granted));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn a_count_is_no_configuration_and_expires() {
+    let store = Store::new();
+    let now = now();
+    for allowance in all(&store) {
+        store.allowances().take(&store.tenant, allowance, now).await.unwrap();
+        let items = store.items(Table::Configurations, store.tenant.as_str()).await;
+        let item = &items[&allowance.count_name(now)];
+        let expiry = store.expiry(Table::Configurations, item).await.unwrap();
+        assert!(expiry > now.saturating_add(allowance.period()), "{expiry} is within its own period");
+    }
+    assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), []);
+}
