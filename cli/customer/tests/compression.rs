@@ -91,7 +91,7 @@ fn a_file_of_mixed_blocks_loses_at_most_a_fifth() {
     }
 }
 
-/// The table of docs/adr/short-blocks-are-compressed-anew.md:
+/// The table of docs/adr/short-blocks-are-compressed-again.md:
 /// `cargo test --release -p audit-export --test compression -- --ignored --nocapture table`.
 #[test]
 #[ignore = "prints figures, proves nothing"]

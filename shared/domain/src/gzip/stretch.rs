@@ -3,7 +3,7 @@
 //! What a block loses by being compressed alone is what it could have referred to in the blocks before it: at most about
 //! 1.6 KB, however long it is, measured on audit events of 640 bytes. Copying takes about a hundredth of what
 //! compressing anew takes. So blocks are copied where that loss is small beside them. The figures are in
-//! docs/adr/short-blocks-are-compressed-anew.md.
+//! docs/adr/short-blocks-are-compressed-again.md.
 
 use bytes::Bytes;
 
