@@ -1,4 +1,4 @@
-//! The tables of docs/PERFORMANCE.md, made from the report that is committed beside the code: no figure there is typed.
+//! The tables of docs/PERFORMANCE.md and docs/reference/MEASUREMENTS.md, generated from the committed report.
 
 use std::{fs, path::Path};
 
@@ -7,8 +7,11 @@ use serde::Deserialize;
 
 use crate::report::rounded;
 
-/// Set to 1, it has the test write the page anew.
+/// The environment variable that makes the test write the pages.
 const UPDATE_VARIABLE: &str = "UPDATE_DOCS";
+
+/// The pages with tables, relative to `docs/`. The first has the tables that its text discusses, the second the others.
+const PAGES: [&str; 2] = ["PERFORMANCE.md", "reference/MEASUREMENTS.md"];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,18 +82,20 @@ fn the_page_shows_every_figure_of_the_report() {
     let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
     let report: Report = serde_json::from_slice(&fs::read(bench.join("results/report.json")).unwrap()).unwrap();
     assert!(!report.is_quick, "a quick run is for trying");
-    let path = bench.join("../../docs/PERFORMANCE.md");
-    let page = fs::read_to_string(&path).unwrap();
     let mut shown = Vec::new();
-    let filled = filled(&page, |suite| {
-        shown.push(suite.to_owned());
-        table(&report, suite)
-    });
-    let filled = filled.unwrap();
-    if std::env::var_os(UPDATE_VARIABLE).is_some() {
-        fs::write(&path, &filled).unwrap();
-    } else {
-        assert!(page == filled, "docs/PERFORMANCE.md is out of date: {UPDATE_VARIABLE}=1 cargo test -p bench document");
+    for name in PAGES {
+        let path = bench.join("../../docs").join(name);
+        let page = fs::read_to_string(&path).unwrap();
+        let filled = filled(&page, |suite| {
+            shown.push(suite.to_owned());
+            table(&report, suite)
+        });
+        let filled = filled.unwrap();
+        if std::env::var_os(UPDATE_VARIABLE).is_some() {
+            fs::write(&path, &filled).unwrap();
+        } else {
+            assert!(page == filled, "docs/{name} is out of date: {UPDATE_VARIABLE}=1 cargo test -p bench document");
+        }
     }
     let measured = in_order(report.figures.iter().map(|figure| figure.suite.as_str()));
     assert!(measured.iter().all(|suite| shown.iter().any(|shown| shown == suite)), "{shown:?} of {measured:?}");
