@@ -183,7 +183,7 @@ What callers may rely on: a code keeps its name and its meaning; the sentence be
 error has the shape `{\"errors\":[{\"message\":\"…\",\"extensions\":{\"code\":\"…\"}}]}`. `audit-export explain CODE` says
 the same as this page.
 
-This page is generated from [error_code.rs](../shared/domain/src/error_code.rs) and what that composes:
+This page is generated from [error_code.rs](../../shared/domain/src/error_code.rs) and what that composes:
 `UPDATE_DOCS=1 cargo test -p audit-export explain`.
 "
         .to_owned();
