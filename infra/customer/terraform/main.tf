@@ -1,5 +1,5 @@
-# What an audit-log export needs in a customer's account: a role that the export service assumes for one export
-# configuration, and, if wanted, a bucket and a KMS key. The same as ../cloudformation.yaml; tests hold the two equal.
+# The resources that an audit-log export needs in a customer's account: a role that the export service assumes for one
+# export configuration, and optionally a bucket and a KMS key. Equivalent to ../cloudformation.yaml; tests compare the two.
 
 data "aws_partition" "current" {}
 
@@ -23,8 +23,8 @@ data "aws_iam_policy_document" "trust" {
     effect  = "Allow"
     actions = ["sts:AssumeRole"]
 
-    # The account, narrowed by aws:PrincipalArn: a role that is named as the principal itself would be lost as the service
-    # is deployed anew.
+    # The account, restricted by aws:PrincipalArn: a role named as the principal would be lost when the service is
+    # redeployed.
     principals {
       type        = "AWS"
       identifiers = ["arn:${data.aws_partition.current.partition}:iam::${var.service_account_id}:root"]
@@ -106,7 +106,7 @@ resource "aws_s3_bucket" "this" {
 
   bucket = var.bucket_name
 
-  # Destroying the module must not delete the audit log. To leave the bucket behind: terraform state rm.
+  # Destroying the module must not delete the audit log. To keep the bucket: terraform state rm.
   force_destroy = false
 
   lifecycle {
@@ -154,7 +154,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
   bucket = one(aws_s3_bucket.this[*].id)
 
-  # Parts of an upload that broke off are invisible, cost money, and can't be removed by the export, which may only put.
+  # Parts of an interrupted upload are invisible and cost money, and the export, which may only put objects, can't remove
+  # them.
   rule {
     id     = "abort-incomplete-uploads"
     status = "Enabled"
@@ -168,7 +169,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 data "aws_iam_policy_document" "bucket" {
-  # No statement for the role: within one account its own policy is enough.
+  # No statement for the role: within one account the role's policy is enough.
   statement {
     sid       = "OnlyOverTls"
     effect    = "Deny"
@@ -203,7 +204,7 @@ resource "aws_s3_bucket_policy" "this" {
 # ----------------------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "key" {
-  # As KMS's default policy: IAM of this account decides, so the role's own policy is enough.
+  # Like KMS's default policy: IAM of this account decides, so the role's policy is enough.
   statement {
     sid       = "ThisAccountDecides"
     effect    = "Allow"
@@ -225,7 +226,7 @@ resource "aws_kms_key" "this" {
   deletion_window_in_days = 30
   policy                  = data.aws_iam_policy_document.key.json
 
-  # Without the key nobody can read what was exported.
+  # Without the key nobody can read the exported files.
   lifecycle {
     prevent_destroy = true
   }
