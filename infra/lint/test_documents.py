@@ -115,6 +115,16 @@ def test_tests_that_the_security_page_names_exist() -> None:
     assert named - defined == set()
 
 
+def test_log_messages_that_the_runbook_quotes_exist() -> None:
+    """A quotation of three words or more is a message, or a command of AWS."""
+    runbook = prose(ROOT / "docs" / "OPERATIONS.md")
+    quoted = {" ".join(text.split()) for text in re.findall(r"`([a-z']+(?: [a-z'-]+){2,})`", runbook)}
+    messages = {text for text in quoted if not text.startswith(("aws ", "sam "))}
+    assert len(messages) >= 8
+    logged = re.sub(r"\\\n\s*", "", sources())
+    assert {message for message in messages if message not in logged} == set()
+
+
 def test_links_that_point_nowhere_are_found(tmp_path: Path) -> None:
     document, other = tmp_path / "a.md", tmp_path / "b.md"
     other.write_text("# One\n\n## Two words\n\n## Two words\n\n```\n## Not a heading\n```\n")
