@@ -1,4 +1,4 @@
-//! HTTP around GraphQL: who may, and what is a request at all.
+//! GraphQL over HTTP: authentication, and the form of requests and responses.
 
 use std::time::Duration;
 
@@ -21,27 +21,27 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::Instrument;
 
-use crate::schema::{ApiSchema, errors::ApiError};
+use crate::{error::ApiError, schema::ApiSchema};
 
-/// Bytes of a request's body. A configuration has less than 4 KiB.
+/// The most bytes of a request's body. A configuration has less than 4 KiB.
 pub const MAX_BODY_LENGTH: usize = 64 * 1024;
 
-/// Bytes of an answer. Lambda takes 6 MB, in which a JSON text within JSON may have twice its length:
+/// The most bytes of a response. Lambda takes 6 MB, in which a JSON text within JSON may have twice its length:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. All fields of all configurations that a tenant
-/// may have fill a half of it; aliases can ask for them many times.
-pub const MAX_ANSWER_LENGTH: usize = 2_500_000;
+/// may have fill a half of it. Aliases can select them many times.
+pub const MAX_RESPONSE_LENGTH: usize = 2_500_000;
 
-/// How long a request may take: the function has 27 s.
+/// The time limit of a request. The function has 27 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 
-/// Answers requests.
+/// The HTTP handler.
 pub struct Handler {
     pub tokens: TokenVerifier,
     pub minimum_client_version: MinimumClientVersion,
     pub schema: ApiSchema,
 }
 
-/// A request as in <https://graphql.github.io/graphql-over-http/draft/#sec-Request>.
+/// The body of a request: <https://graphql.github.io/graphql-over-http/draft/#sec-Request>.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestBody {
@@ -56,10 +56,10 @@ impl Handler {
     pub async fn handle(&self, request: Request) -> Response<Body> {
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
         let span = tracing::info_span!("request", requestId = request_id, tenant = tracing::field::Empty);
-        self.answer(&request).instrument(span).await.unwrap_or_else(ErrorBody::into_response)
+        self.respond(&request).instrument(span).await.unwrap_or_else(ErrorBody::into_response)
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response<Body>, ErrorBody> {
+    async fn respond(&self, request: &Request) -> Result<Response<Body>, ErrorBody> {
         if request.method() != Method::POST {
             let mut response: Response<Body> = method_not_allowed().into_response();
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -78,8 +78,8 @@ impl Handler {
         let body = parse_body(request.body().as_ref())?;
         let author = author_of(request, &caller);
         let response = json_response(&self.execute(body, caller, author).await);
-        if response.body().len() > MAX_ANSWER_LENGTH {
-            return Ok(json_response(&self.schema.refuse(too_long_an_answer())));
+        if response.body().len() > MAX_RESPONSE_LENGTH {
+            return Ok(json_response(&self.schema.refuse(response_too_long())));
         }
         Ok(response)
     }
@@ -102,7 +102,7 @@ impl Handler {
     }
 }
 
-/// Who is calling, as the audit event of a change tells it. The request is called what API Gateway answers and logs.
+/// Returns the author for the audit event of a change. The request id is the one that API Gateway returns and logs.
 fn author_of(request: &Request, caller: &Caller) -> Author {
     let (ip, request_id) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {
@@ -114,7 +114,7 @@ fn author_of(request: &Request, caller: &Caller) -> Author {
     Author { subject: caller.subject.clone(), ip, request_id }
 }
 
-/// One line for each request that was run: what came out, nothing of what went in.
+/// Logs one line for each executed request: the codes of its errors, and nothing of its content.
 fn log(response: &async_graphql::Response) {
     let codes: Vec<&str> = response
         .errors
@@ -127,10 +127,10 @@ fn log(response: &async_graphql::Response) {
     tracing::info!(errors = codes.join(","), "answered");
 }
 
-fn too_long_an_answer() -> ApiError {
+fn response_too_long() -> ApiError {
     ApiError::ValidationFailed(format!(
-        "The answer would have more than {MAX_ANSWER_LENGTH} bytes. What was to be changed may have been: look first, and \
-         ask for less at once, for example in pages."
+        "The response exceeds {MAX_RESPONSE_LENGTH} bytes. Mutations may have taken effect: check the current state, and \
+         select less at once, for example in pages."
     ))
 }
 
@@ -138,7 +138,7 @@ fn method_not_allowed() -> ErrorBody {
     ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Send a POST request.")
 }
 
-/// `application/json`, alone or with UTF-8 as its charset.
+/// Returns whether the content type is `application/json`, alone or with the charset UTF-8.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
@@ -159,11 +159,11 @@ fn parse_body(body: &[u8]) -> Result<RequestBody, ErrorBody> {
         return Err(ErrorBody::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::PayloadTooLarge,
-            format!("A request may have {MAX_BODY_LENGTH} bytes."),
+            format!("The request is too large. The limit is {MAX_BODY_LENGTH} bytes."),
         ));
     }
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(bad_request("Send one operation per request: batches are not taken."));
+        return Err(bad_request("Send one operation per request. Batches are not supported."));
     }
     // The parser's own message may quote a value.
     serde_json::from_slice(body).map_err(|_| {
@@ -181,7 +181,7 @@ fn json_response(response: &async_graphql::Response) -> Response<Body> {
             response
         }
         Err(error) => {
-            tracing::error!(%error, "an answer can't be written as JSON");
+            tracing::error!(%error, "a response can't be written as JSON");
             let internal = ApiError::Internal;
             ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, internal.code(), internal.to_string()).into_response()
         }

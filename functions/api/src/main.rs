@@ -1,8 +1,9 @@
-//! The GraphQL API over export configurations.
+//! The GraphQL API for export configurations.
 
-mod digests;
+mod adapters;
+mod error;
 mod handler;
-mod jobs;
+mod ports;
 mod schema;
 mod service;
 mod settings;
@@ -22,23 +23,22 @@ use aws_adapters::{
     verifier_client::VerifierClient,
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use domain::{block::INGEST_WRITE_BOUND, configuration::ConfigurationId};
+use domain::block::INGEST_WRITE_BOUND;
 use function_runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
-use host::Clock;
 use host::Machine;
 use lambda_http::{Error, Request, run, service_fn};
 
-use crate::{handler::Handler, schema::ApiSchema, service::Service, settings::Settings};
+use crate::{handler::Handler, ports::Ports, schema::ApiSchema, service::Service, settings::Settings};
 
-/// How long one call to DynamoDB, KMS or SQS may take with its retries. Three of them, one after the other, and a
-/// connection test, which sets its own time-out, fit into a request.
+/// The time limit of one call to DynamoDB, KMS or SQS with its retries. Three calls, one after the other, fit into a request
+/// together with a connection test, which sets its own time limit.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
 
-// A change is written together with its event, which nothing may store long after its stamp. All attempts fit into that
-// time, so that a late one is an exception.
+// A change is stored with its event, which may not happen long after the event's stamp. All attempts fit into that time,
+// so a late change is an exception.
 const _: () = assert!(OPERATION_TIMEOUT.as_secs() * (MAX_TRANSACTION_ATTEMPTS as u64) < INGEST_WRITE_BOUND.as_secs());
 
-/// How long one attempt of such a call may take.
+/// The time limit of one attempt of such a call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,38 +61,42 @@ fn build(settings: Settings) -> Result<Handler, Error> {
     let configuration = configuration.into_builder().timeout_config(timeouts).build();
 
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
+    let configurations = ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone());
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
-    let service = Service {
-        editor: ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events),
-        allowances: Allowances::new(dynamodb.clone(), settings.configurations_table.clone()),
-        history: ExportHistory::new(dynamodb.clone(), settings.runs_table),
-        event_counter: EventCounter::new(dynamodb.clone(), settings.events_table),
-        configurations: ConfigurationTable::new(dynamodb, settings.configurations_table),
-        secrets: lazily({
+    let ports = Ports {
+        changes: Box::new(ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events)),
+        allowances: Box::new(Allowances::new(dynamodb.clone(), settings.configurations_table)),
+        history: Box::new(ExportHistory::new(dynamodb.clone(), settings.runs_table)),
+        events: Box::new(EventCounter::new(dynamodb, settings.events_table)),
+        backlogs: Box::new(configurations.clone()),
+        configurations: Box::new(configurations),
+        secrets: Box::new(lazily({
             let configuration = configuration.clone();
             move || SecretVault::new(aws_sdk_kms::Client::new(&configuration), settings.secret_key_arn)
-        }),
-        signing_keys: lazily({
+        })),
+        signing_keys: Box::new(lazily({
             let configuration = configuration.clone();
             move || {
                 let client = aws_sdk_kms::Client::new(&configuration);
                 SigningKeys::new(client, settings.signing_key_arn, settings.retired_signing_key_arns)
             }
-        }),
-        verifier: lazily({
+        })),
+        tester: Box::new(lazily({
             let configuration = configuration.clone();
             move || VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function)
-        }),
-        manual_runs: lazily(move || {
+        })),
+        manual_runs: Box::new(lazily(move || {
             RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.manual_run_queue_url)
-        }),
+        })),
+    };
+    let service = Service {
+        ports,
+        clock: Box::new(Machine),
+        random: Box::new(Machine),
         identity: settings.identity,
         customer_template: settings.customer_template,
         schedule: settings.schedule,
         retention: settings.retention,
-        clock: Box::new(|| Machine.now()),
-        new_id: Box::new(|| ConfigurationId::from_uuid(uuid::Uuid::new_v4())),
-        random: Box::new(rand::random),
     };
     Ok(Handler {
         tokens: TokenVerifier::new(settings.token),

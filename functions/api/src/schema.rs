@@ -1,28 +1,36 @@
-//! The GraphQL schema and how a request is run against it.
+//! The GraphQL schema, and how a request is executed.
 
+mod configuration;
 mod context;
 mod digests;
-pub mod errors;
+mod errors;
 mod guidance;
 mod inputs;
+mod interval;
 mod jobs;
-pub mod limits;
+mod limits;
 mod mutation;
 mod outlook;
 mod pages;
 mod policies;
 mod query;
-mod types;
+mod scalars;
+mod service;
 
 use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, Request, Response, SDLExportOptions, Schema, parser::parse_query};
 use function_runtime::token::Caller;
 
-use self::{errors::ApiError, mutation::Mutation, query::Query};
-use crate::{jobs::BacklogCounts, service::Service};
+#[cfg(test)]
+pub use self::errors::MAX_ERRORS;
+use self::{mutation::Mutation, query::Query};
+use crate::{
+    error::ApiError,
+    service::{BacklogCounts, Service},
+};
 
-/// The schema with what its resolvers need.
+/// The schema with the service that its resolvers call.
 #[derive(Clone)]
 pub struct ApiSchema(Schema<Query, Mutation, EmptySubscription>);
 
@@ -37,19 +45,21 @@ impl ApiSchema {
         Self(if introspection { builder } else { builder.disable_introspection() }.finish())
     }
 
-    /// The schema in its own language.
+    /// Returns the schema in the GraphQL schema definition language.
     #[must_use]
     pub fn sdl(&self) -> String {
         let options = SDLExportOptions::new().include_specified_by().prefer_single_line_descriptions();
         self.0.sdl_with_options(options.use_space_ident().indent_width(2))
     }
 
-    /// Runs a request of `caller`. Whatever is wrong with it is told in the answer, by code.
+    /// Executes a request of `caller`. Every error of the response has a code.
     pub async fn execute(&self, mut request: Request, caller: Caller) -> Response {
         let document = match limits::check_nesting(&request.query).map(|()| parse_query(&request.query)) {
             Ok(Ok(document)) => document,
             // The parser's own message quotes the line.
-            Ok(Err(error)) => return self.finish(ApiError::ParseFailed.into_response(error.positions().collect())),
+            Ok(Err(error)) => {
+                return self.finish(errors::response_of(ApiError::ParseFailed, error.positions().collect()));
+            }
             Err(error) => return self.refuse(error),
         };
         if let Err(error) = limits::check(&document) {
@@ -59,10 +69,10 @@ impl ApiSchema {
         self.finish(self.0.execute(request.data(caller).data(BacklogCounts::default())).await)
     }
 
-    /// The answer to a request that was not run to its end.
+    /// Returns the response to a request that was not executed to its end.
     #[must_use]
     pub fn refuse(&self, error: ApiError) -> Response {
-        self.finish(error.into_response(Vec::new()))
+        self.finish(errors::response_of(error, Vec::new()))
     }
 
     fn finish(&self, response: Response) -> Response {

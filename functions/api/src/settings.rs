@@ -24,10 +24,10 @@ pub struct Settings {
     pub signing_key_arn: String,
     pub retired_signing_key_arns: Vec<String>,
     pub verifier_function: String,
-    /// The queue of manual runs: those that people ask for, and those that a repaired connection starts.
+    /// The queue of manual runs: those that people request, and those that a repaired connection starts.
     pub manual_run_queue_url: String,
     pub schedule: ExportSchedule,
-    /// How long after its receipt an event can be exported.
+    /// The time after its receipt in which an event can be exported.
     pub retention: Duration,
     pub identity: ServiceIdentity,
     pub customer_template: Option<TemplateUrl>,
@@ -37,7 +37,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `None` if something is missing or bad; `environment` has noted what.
+    /// Reads the settings. `None`: a variable is missing or not valid, and `environment` has noted which.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let mode = environment.deployment_mode();
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
@@ -78,8 +78,8 @@ impl Settings {
     }
 }
 
-/// `CUSTOMER_TEMPLATE_URL`: `Some(None)` if the operator has not published the template.
-#[expect(clippy::option_option, reason = "like every reader: `None` if the variable is bad")]
+/// Reads `CUSTOMER_TEMPLATE_URL`. `Some(None)`: the operator has not published the template.
+#[expect(clippy::option_option, reason = "as for every variable, the outer `None` is one that is not valid")]
 fn customer_template(environment: &mut Environment) -> Option<Option<TemplateUrl>> {
     let name = "CUSTOMER_TEMPLATE_URL";
     if environment.is_set(name) {
@@ -89,13 +89,14 @@ fn customer_template(environment: &mut Environment) -> Option<Option<TemplateUrl
     }
 }
 
-/// Written by hand, so each is looked at: one that is wrong would be found only when a customer verifies.
+/// Reads `RETIRED_SIGNING_KEY_ARNS`. Each ARN is checked, because operators write the list by hand, and an error would show
+/// only when a customer verifies an export.
 fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>> {
     let name = "RETIRED_SIGNING_KEY_ARNS";
     if !environment.is_set(name) {
         return Some(Vec::new());
     }
-    environment.parsed(name, &format!("at most {MAX_RETIRED_SIGNING_KEYS} ARNs of keys with commas between"), |text| {
+    environment.parsed(name, &format!("at most {MAX_RETIRED_SIGNING_KEYS} ARNs of keys, separated by commas"), |text| {
         let arns: Vec<&str> = text.split(',').map(str::trim).collect();
         let is_good = arns.len() <= MAX_RETIRED_SIGNING_KEYS && arns.iter().all(|arn| KmsKeyArn::parse(arn).is_ok());
         is_good.then(|| arns.into_iter().map(ToOwned::to_owned).collect())

@@ -1,4 +1,4 @@
-//! Requests as API Gateway sends them, through the handler, to AWS clients that are answered at their HTTP boundary.
+//! Requests of API Gateway through the handler, over ports in memory.
 
 mod access;
 mod digests;
@@ -7,6 +7,7 @@ mod history;
 mod jobs;
 mod leaks;
 mod limits;
+mod memory;
 mod operations;
 mod repairs;
 mod schema;

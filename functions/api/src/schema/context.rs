@@ -1,4 +1,4 @@
-//! What a resolver works with.
+//! The data that resolvers take from the context.
 
 use std::sync::Arc;
 
@@ -6,43 +6,38 @@ use async_graphql::Context;
 use domain::configuration::change::Author;
 use function_runtime::token::Caller;
 
-use super::errors::ApiError;
-use crate::{jobs::BacklogCounts, service::Service};
+use crate::{
+    error::ApiError,
+    service::{BacklogCounts, Service},
+};
 
-/// The same for a change, with what its audit event tells of its author.
-///
-/// # Errors
-/// As [`of`].
-pub fn of_change<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Caller, &'a Author), ApiError> {
-    let (service, caller) = of(context)?;
-    let author = context.data_opt::<Author>().ok_or_else(|| {
-        tracing::error!("a resolver has no author");
-        ApiError::Internal
-    })?;
-    Ok((service, caller, author))
-}
-
-/// The use-cases, and who is calling.
+/// Returns the service and the caller.
 ///
 /// # Errors
 /// Internal, if the schema or request was built without them.
 pub fn of<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Caller), ApiError> {
-    let service = context.data_opt::<Arc<Service>>().map(Arc::as_ref);
-    service.zip(context.data_opt::<Caller>()).ok_or_else(|| {
-        tracing::error!("a resolver has no service or no caller");
-        ApiError::Internal
-    })
+    Ok((data::<Arc<Service>>(context)?, data(context)?))
 }
 
-/// The use-cases, and what was counted for this request so far.
+/// Returns the service, the caller, and the author for the audit event of a change.
 ///
 /// # Errors
-/// Internal, if the schema or request was built without them.
-pub fn of_request<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a BacklogCounts), ApiError> {
-    let (service, _) = of(context)?;
-    let counts = context.data_opt::<BacklogCounts>().ok_or_else(|| {
-        tracing::error!("a request has no counts");
+/// As [`of`].
+pub fn of_change<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Caller, &'a Author), ApiError> {
+    Ok((data::<Arc<Service>>(context)?, data(context)?, data(context)?))
+}
+
+/// Returns the service, and the backlogs that this request has counted.
+///
+/// # Errors
+/// As [`of`].
+pub fn of_backlog<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a BacklogCounts), ApiError> {
+    Ok((data::<Arc<Service>>(context)?, data(context)?))
+}
+
+fn data<'a, D: Send + Sync + 'static>(context: &'a Context<'_>) -> Result<&'a D, ApiError> {
+    context.data_opt::<D>().ok_or_else(|| {
+        tracing::error!(data = std::any::type_name::<D>(), "a resolver has no such data");
         ApiError::Internal
-    })?;
-    Ok((service, counts))
+    })
 }

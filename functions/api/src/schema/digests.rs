@@ -1,19 +1,19 @@
-//! Signed digests, as they lie in the bucket.
+//! Signed digests, as they are in the bucket.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::digest::SIGNATURE_SUFFIX;
 
 use super::context;
-use crate::digests::DeliveredDigest;
+use crate::service::DeliveredDigest;
 
 #[derive(Default)]
 pub struct DigestQuery;
 
 #[Object]
 impl DigestQuery {
-    /// The signed digest of a job that succeeded, to put it back if it was removed or replaced in the bucket. `NOT_FOUND`
-    /// as long as the job has not succeeded.
+    /// The signed digest of a job that succeeded, to restore it if it was removed from the bucket or replaced there.
+    /// `NOT_FOUND`: the job has not succeeded, or its history has expired.
     async fn get_export_digest(&self, context: &Context<'_>, export_job_id: ID) -> Result<Option<ExportDigest>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.digest(caller, &export_job_id).await?.into()))
@@ -24,11 +24,11 @@ impl DigestQuery {
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportDigest {
     export_job_id: ID,
-    /// The bucket that it was put into.
+    /// The bucket that the digest was written to.
     bucket_name: String,
     /// The digest's name in the bucket.
     object_key: String,
-    /// The digest's exact bytes, which are UTF-8; they end with a line feed.
+    /// The digest's exact bytes, which are UTF-8 and end with a line feed.
     digest: String,
     /// The SHA-256 of the digest's bytes, in hexadecimal.
     sha256: String,

@@ -1,4 +1,4 @@
-//! What the administrator has to do next, and what is known of each step.
+//! The next steps of an administrator, and the checks of a connection test.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use domain::{
 
 use super::context;
 
-/// Worked out when it is asked for.
+/// The fields of a configuration that guide its administrator. They are computed when a query selects them.
 pub struct ExportGuidance(Arc<ExportConfiguration>);
 
 impl ExportGuidance {
@@ -22,7 +22,7 @@ impl ExportGuidance {
 #[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl ExportGuidance {
-    /// How the export proves who it is.
+    /// The kind of identity that the export uses.
     async fn r#type(&self) -> ExportConfigurationType {
         match self.0.authentication {
             Authentication::AccessKey { .. } => ExportConfigurationType::S3AccessKey,
@@ -30,43 +30,42 @@ impl ExportGuidance {
         }
     }
 
-    /// As whom files are written: the ARN of the role, or of the IAM user whose access key is used. Null: the access key
-    /// was never tested.
+    /// The ARN of the role or IAM user that writes the files. Null: the access key was never tested.
     async fn principal_arn(&self) -> Option<&str> {
         self.0.principal_arn()
     }
 
-    /// What there is to do until files arrive, in order.
+    /// The steps until files arrive, in order.
     async fn next_steps(&self, context: &Context<'_>) -> Result<Vec<ExportNextStep>> {
         let (service, _) = context::of(context)?;
-        let steps = guidance::next_steps(&self.0, service.identity(), service.next_export_at(&self.0));
+        let steps = guidance::next_steps(&self.0, &service.identity, service.next_export_at(&self.0));
         Ok(steps.into_iter().map(Into::into).collect())
     }
 
-    /// What a connection test checks, in its order, each as the last test or export found it.
+    /// The checks of a connection test, in order, each with its result in the last test or export.
     async fn connection_checks(&self) -> Vec<ConnectionCheck> {
         let checks = guidance::connection_checks(&self.0);
         checks.into_iter().map(|(name, outcome)| ConnectionCheck::of(name, outcome)).collect()
     }
 }
 
-/// How an export proves to the customer's account who it is.
+/// The kind of identity that an export uses in the customer's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 pub enum ExportConfigurationType {
-    /// With an access key of an IAM user.
+    /// An access key of an IAM user.
     #[graphql(name = "S3_ACCESS_KEY")]
     S3AccessKey,
-    /// With a role that it assumes.
+    /// A role that the export assumes.
     #[graphql(name = "S3_ASSUMED_ROLE")]
     S3AssumedRole,
 }
 
-/// One thing to do.
+/// One step for the administrator.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportNextStep {
     code: ExportNextStepCode,
     instruction: String,
-    /// The policy that the instruction speaks of, as JSON.
+    /// The policy that the instruction refers to, as JSON.
     document: Option<String>,
 }
 
@@ -76,7 +75,7 @@ impl From<guidance::NextStep> for ExportNextStep {
     }
 }
 
-/// What kind of a step it is.
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 #[graphql(remote = "guidance::NextStepCode")]
 pub enum ExportNextStepCode {
@@ -89,23 +88,23 @@ pub enum ExportNextStepCode {
     /// Add the statement to the policy of the bucket's KMS key.
     SetKeyPolicy,
     TestConnection,
-    /// Mend what the last test or export failed at.
+    /// Fix the cause of the failure of the last test or export.
     FixConnection,
     Enable,
     /// Nothing is left to do.
     WaitForExport,
 }
 
-/// One of the things that a connection test checks.
+/// One check of a connection test.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ConnectionCheck {
     check: ConnectionCheckName,
     status: ConnectionCheckStatus,
-    /// What is so if it passed.
+    /// What holds when the check passes.
     title: &'static str,
-    /// If it failed: stable, for example `WRITE_DENIED`.
+    /// If the check failed: a stable code, for example `WRITE_DENIED`.
     code: Option<String>,
-    /// If it failed: what to change.
+    /// If the check failed: the cause, and the change that fixes it.
     message: Option<String>,
 }
 
@@ -126,7 +125,7 @@ impl ConnectionCheck {
     }
 }
 
-/// What is checked.
+/// The name of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 #[graphql(remote = "guidance::ConnectionCheckName")]
 pub enum ConnectionCheckName {
@@ -140,11 +139,11 @@ pub enum ConnectionCheckName {
     KeyUsable,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 pub enum ConnectionCheckStatus {
     Passed,
     Failed,
-    /// A check before it failed, or nothing was tested since the last change.
+    /// An earlier check failed, or the connection was not tested since the last change.
     NotChecked,
 }

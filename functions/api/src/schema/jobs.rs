@@ -1,46 +1,24 @@
-//! What has become of exports: jobs and their tasks.
-
-use std::{fmt, str::FromStr};
+//! The history of exports: jobs and their tasks.
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject, connection::Connection};
 use domain::{
-    configuration::ConfigurationId,
     digest,
     export_job::{self, ExportJobId},
-    time::Timestamp,
 };
 
 use super::{
     context,
     pages::{self, Cursor, MAX_PAGE},
-    types::{DateTime, ExportConfiguration, Long},
+    scalars::{DateTime, Long},
 };
-use crate::jobs::{NamedJob, Page, place_of};
+use crate::service::{IdentifiedJob, Page};
 
-/// Lists that grow, in pages and whole.
 #[derive(Default)]
 pub struct JobQuery;
 
 #[Object]
 impl JobQuery {
-    /// The export configurations in pages, the oldest first.
-    async fn export_configurations(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "From 1 to 100; 20 if it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor of the last one that is known.")] after: Option<String>,
-    ) -> Result<Option<Connection<Cursor, ExportConfiguration>>> {
-        let (service, caller) = context::of(context)?;
-        let place = pages::position::<Place>(after.as_deref())?;
-        let page =
-            service.page(caller, place.map(|Place(created_at, id)| (created_at, id)), pages::limit(first)?).await?;
-        Ok(Some(pages::connection(page, after.is_none(), |configuration| {
-            let (created_at, id) = place_of(configuration);
-            Place(created_at, id)
-        })))
-    }
-
-    /// The last 100 jobs of an export, the newest first; `exportJobs` has all of them, in pages.
+    /// The last 100 jobs of an export, the newest first. `exportJobs` has all of them, in pages.
     async fn get_all_export_jobs(
         &self,
         context: &Context<'_>,
@@ -56,16 +34,16 @@ impl JobQuery {
         &self,
         context: &Context<'_>,
         export_configuration_id: ID,
-        #[graphql(desc = "From 1 to 100; 20 if it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor of the last one that is known.")] after: Option<String>,
+        #[graphql(desc = "The number of items, from 1 to 100. The default is 20.")] first: Option<i32>,
+        #[graphql(desc = "The cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Option<Connection<Cursor, ExportJob>>> {
         let (service, caller) = context::of(context)?;
         let before = pages::position::<u64>(after.as_deref())?;
         let page = service.jobs(caller, &export_configuration_id, before, pages::limit(first)?).await?;
-        Ok(Some(pages::connection(page, after.is_none(), |named| named.id.sequence)))
+        Ok(Some(pages::connection(page, after.is_none(), |job| job.id.sequence)))
     }
 
-    /// The tasks of a job, in order. A job has at most 400, and those that are under way.
+    /// The tasks of a job, in order. A job has at most 400, and those that are not finished.
     async fn get_all_export_job_tasks(
         &self,
         context: &Context<'_>,
@@ -81,8 +59,8 @@ impl JobQuery {
         &self,
         context: &Context<'_>,
         export_job_id: ID,
-        #[graphql(desc = "From 1 to 100; 20 if it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor of the last one that is known.")] after: Option<String>,
+        #[graphql(desc = "The number of items, from 1 to 100. The default is 20.")] first: Option<i32>,
+        #[graphql(desc = "The cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Option<Connection<Cursor, ExportJobTask>>> {
         let (service, caller) = context::of(context)?;
         let (after_task, limit) = (pages::position::<u64>(after.as_deref())?, pages::limit(first)?);
@@ -93,62 +71,39 @@ impl JobQuery {
     }
 }
 
-/// Where a configuration stands among the others: `<time of creation>_<id>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place(Timestamp, ConfigurationId);
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}_{}", self.0, self.1)
-    }
-}
-
-/// A text that is no place.
-#[derive(Clone, Copy, Debug)]
-struct NoPlace;
-
-impl FromStr for Place {
-    type Err = NoPlace;
-
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let (created_at, id) = text.split_once('_').ok_or(NoPlace)?;
-        Ok(Self(Timestamp::parse(created_at).map_err(|_| NoPlace)?, ConfigurationId::parse(id).ok_or(NoPlace)?))
-    }
-}
-
-/// How a job or a task stands.
+/// The state of a job or task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum ExportJobStatus {
-    /// Begun, and waiting for the next run to take it up.
+    /// Started, and waiting for the next run to continue it.
     Pending,
     Running,
-    /// All of it is in the bucket, and told of by a signed digest.
+    /// All its files are in the bucket, and listed in a signed digest.
     Succeeded,
-    /// The last run failed: see `failureReason`. The next one takes it up again.
+    /// The last run failed: see `failureReason`. The next run continues it.
     Failed,
 }
 
-/// Events that no job can export any more.
+/// Events that can no longer be exported.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportGap {
-    /// Received from then on.
+    /// The events were received from this time on.
     start_timestamp: DateTime,
-    /// Received before then.
+    /// The events were received before this time.
     end_timestamp: DateTime,
     reason: ExportGapReason,
-    /// The block that was skipped, exactly if `reason` is `BLOCK_CORRUPT`: only its events are missing.
+    /// The skipped block, if `reason` is `BLOCK_CORRUPT`: only its events are missing.
     block_id: Option<ID>,
 }
 
-/// Why events can't be exported any more.
+/// The reason why events can no longer be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "digest::GapReason")]
 pub enum ExportGapReason {
     /// Their retention ended before an export reached them.
     RetentionEnded,
-    /// The stored block was damaged, and an operator approved to skip it.
+    /// The stored block was damaged, and an operator approved skipping it.
     BlockCorrupt,
-    /// The export starts before what was still held when it was configured.
+    /// The export starts before the oldest event that was still stored when it was configured.
     StartBeforeRetention,
 }
 
@@ -163,38 +118,38 @@ impl From<digest::Gap> for ExportGap {
     }
 }
 
-/// One window of an export: the events that were received within it, and the digest that tells of them.
+/// One window of an export: the events received in it, and their digest.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportJob {
     id: ID,
     export_configuration_id: ID,
-    /// What was received from then on is exported.
+    /// Events received from this time on belong to the job.
     start_timestamp: DateTime,
-    /// What was received from then on is another job's. Null: not fixed yet, because no run could begin.
+    /// Events received from this time on belong to another job. Null: no run could start yet.
     end_timestamp: Option<DateTime>,
-    /// When a run began it.
+    /// The time when a run started the job.
     started_at: Option<DateTime>,
-    /// When it had succeeded.
+    /// The time when the job had succeeded.
     ended_at: Option<DateTime>,
-    /// How many runs worked on it.
+    /// The number of runs that worked on the job.
     attempts: u32,
     status: ExportJobStatus,
-    /// What to change, if the status is `FAILED`.
+    /// The cause and the remedy, if the status is `FAILED`.
     failure_reason: Option<String>,
-    /// Files in the bucket so far, without the digest.
+    /// The number of files in the bucket so far, without the digest.
     objects: u64,
-    /// Events in those files.
+    /// The number of events in those files.
     events: Long,
-    /// Bytes of those files as they are stored.
+    /// The size of those files as they are stored, in bytes.
     bytes: Long,
-    /// Events of this window that are in no file, because they were past their retention.
+    /// Events of this window that are in no file, because their retention had ended.
     gap: Option<ExportGap>,
-    /// All events of this window that are in no file: those of `gap`, and those of skipped blocks.
+    /// All events of this window that are in no file: `gap`, and the events of skipped blocks.
     gaps: Vec<ExportGap>,
 }
 
-impl From<NamedJob> for ExportJob {
-    fn from(NamedJob { id, job }: NamedJob) -> Self {
+impl From<IdentifiedJob> for ExportJob {
+    fn from(IdentifiedJob { id, job }: IdentifiedJob) -> Self {
         let (status, failure_reason) = status_of(&job.status);
         let gaps = job.gaps().into_iter().map(Into::into).collect();
         Self {
@@ -220,24 +175,24 @@ impl From<NamedJob> for ExportJob {
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportJobTask {
     id: ID,
-    /// When its first events were received.
+    /// The time when its first events were received.
     start_timestamp: DateTime,
-    /// When its last events were received.
+    /// The time when its last events were received.
     end_timestamp: DateTime,
-    /// How many runs set out to write it.
+    /// The number of runs that started to write it.
     attempts: u32,
-    /// Events of the job that come before it.
+    /// The number of events of the job before this file.
     offset: Long,
-    /// Events that it holds from there on.
+    /// The number of events in this file.
     limit: Long,
     status: ExportJobStatus,
-    /// What to change, if the status is `FAILED`.
+    /// The cause and the remedy, if the status is `FAILED`.
     failure_reason: Option<String>,
     /// Always 1: a task writes one file.
     objects: u64,
     /// The same as `limit`.
     events: Long,
-    /// Bytes of the file as it is stored.
+    /// The size of the file as it is stored, in bytes.
     bytes: Long,
     /// The file's name in the bucket.
     object_key: String,

@@ -1,52 +1,57 @@
-//! Bounds on a document, checked before anything that would walk it once for every way through its fragments.
+//! Limits of a document. They are checked first, because later steps visit a fragment once for each time it is spread.
 
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet};
 
-use super::errors::ApiError;
+use crate::error::ApiError;
 
-/// Brackets of any kind within each other, before the document is parsed: the parser goes down by recursion.
+/// The most nested brackets of any kind. They are counted before the document is parsed, because the parser is
+/// recursive.
 pub const MAX_NESTING: usize = 64;
 
-/// Operations of one document.
+/// The most operations of one document.
 pub const MAX_OPERATIONS: usize = 10;
 
-/// Fragments of one document.
+/// The most fragments of one document.
 pub const MAX_FRAGMENTS: usize = 32;
 
-/// Fields, with those of each fragment counted wherever it is spread. The common introspection query has 150.
+/// The most fields. Those of a fragment count each time it is spread. The common introspection query has 150.
 pub const MAX_FIELDS: usize = 400;
 
-/// Aliases, counted like fields.
+/// The most aliases, counted like fields.
 pub const MAX_ALIASES: usize = 30;
 
-/// Fields within each other. The common introspection query has 14.
+/// The most nested fields. The common introspection query has 14.
 pub const MAX_DEPTH: usize = 15;
 
-/// Fields of the query or mutation itself; each may call AWS.
+/// The most fields of the query or mutation itself. Each may call AWS.
 pub const MAX_ROOT_FIELDS: usize = 10;
 
-/// Directives of one field.
+/// The most directives of one field.
 pub const MAX_DIRECTIVES: usize = 5;
 
-/// Mutations that wait for a connection test. Mutations run one after the other, and only one test fits into the time that
-/// API Gateway gives a request.
-pub const MAX_VERIFICATIONS: usize = 1;
+/// The most mutations that wait for a connection test. Mutations run one after the other, and only one test fits into the
+/// time that API Gateway gives a request.
+pub const MAX_CONNECTION_TESTS: usize = 1;
 
-const VERIFYING_MUTATIONS: [&str; 4] = [
+const TESTING_MUTATIONS: [&str; 4] = [
     "createS3AccessKeyExportConfiguration",
     "testExportConfiguration",
     "updateS3AccessKeyExportConfiguration",
     "updateS3AssumedRoleExportConfiguration",
 ];
 
+/// Checks the nesting of brackets in a document that is not parsed yet.
+///
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED`.
 pub fn check_nesting(document: &str) -> Result<(), ApiError> {
-    if nesting(document) > MAX_NESTING { Err(too_large("brackets within each other", MAX_NESTING)) } else { Ok(()) }
+    if nesting(document) > MAX_NESTING { Err(too_large("nested brackets", MAX_NESTING)) } else { Ok(()) }
 }
 
+/// Checks the size of a document.
+///
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED` or `TOO_MANY_VERIFICATIONS`.
 pub fn check(document: &ExecutableDocument) -> Result<(), ApiError> {
@@ -59,23 +64,23 @@ pub fn check(document: &ExecutableDocument) -> Result<(), ApiError> {
     let mut total = Size::default();
     for (_, operation) in document.operations.iter() {
         let size = measure.selection_set(&operation.node.selection_set.node)?;
-        if size.direct_verifications > MAX_VERIFICATIONS {
-            return Err(ApiError::TooManyVerifications);
+        if size.direct_tests > MAX_CONNECTION_TESTS {
+            return Err(ApiError::TooManyTestsInRequest);
         }
         within("fields at the root", size.direct_fields, MAX_ROOT_FIELDS)?;
         total = total.beside(size);
     }
-    // Fragments that nothing spreads are validated all the same.
+    // Fragments that are never spread are validated too.
     for fragment in document.fragments.values() {
         measure.selection_set(&fragment.node.selection_set.node).map(|size| total = total.beside(size))?;
     }
-    within("fields within each other", total.depth, MAX_DEPTH)?;
+    within("nested fields", total.depth, MAX_DEPTH)?;
     within("aliases", total.aliases, MAX_ALIASES)?;
     within("fields", total.fields, MAX_FIELDS)
 }
 
 fn too_large(what: &str, limit: usize) -> ApiError {
-    ApiError::ValidationFailed(format!("The document is too large: it may have {limit} {what}."))
+    ApiError::ValidationFailed(format!("The document is too large. The limit is {limit} {what}."))
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,9 +88,9 @@ struct Size {
     fields: usize,
     aliases: usize,
     depth: usize,
-    /// Not within another field.
+    /// Fields that are not in another field.
     direct_fields: usize,
-    direct_verifications: usize,
+    direct_tests: usize,
 }
 
 impl Size {
@@ -95,15 +100,15 @@ impl Size {
             aliases: self.aliases.saturating_add(other.aliases),
             depth: self.depth.max(other.depth),
             direct_fields: self.direct_fields.saturating_add(other.direct_fields),
-            direct_verifications: self.direct_verifications.saturating_add(other.direct_verifications),
+            direct_tests: self.direct_tests.saturating_add(other.direct_tests),
         }
     }
 }
 
-/// Each fragment is measured once, however often it is spread.
+/// The measurement of a document. Each fragment is measured once, however often it is spread.
 struct Measure<'a> {
     document: &'a ExecutableDocument,
-    /// `None`: being measured.
+    /// The sizes of fragments. `None`: the fragment is being measured.
     fragments: HashMap<&'a str, Option<Size>>,
 }
 
@@ -119,14 +124,14 @@ impl<'a> Measure<'a> {
                         aliases: inner.aliases.saturating_add(usize::from(field.node.alias.is_some())),
                         depth: inner.depth.saturating_add(1),
                         direct_fields: 1,
-                        direct_verifications: usize::from(VERIFYING_MUTATIONS.contains(&field.node.name.node.as_str())),
+                        direct_tests: usize::from(TESTING_MUTATIONS.contains(&field.node.name.node.as_str())),
                     }
                 }
                 Selection::InlineFragment(fragment) => self.selection_set(&fragment.node.selection_set.node)?,
                 Selection::FragmentSpread(spread) => {
                     match self.document.fragments.get_key_value(&spread.node.fragment_name.node) {
                         Some((name, fragment)) => self.fragment(name, &fragment.node)?,
-                        // Told by validation.
+                        // Validation reports it.
                         None => Size::default(),
                     }
                 }
@@ -149,7 +154,7 @@ impl<'a> Measure<'a> {
     }
 }
 
-/// How deep brackets go in each other, outside of strings and comments.
+/// Returns the depth of nested brackets outside of strings and comments.
 fn nesting(document: &str) -> usize {
     let mut rest = document.as_bytes();
     let (mut depth, mut deepest) = (0_usize, 0_usize);
@@ -269,7 +274,7 @@ mod tests {
     fn one_connection_test_fits_into_a_request() {
         let test = |alias: &str| format!("{alias}: testExportConfiguration(id: 1) {{ id }}");
         assert_eq!(code(&format!("mutation {{ {} }}", test("a"))), None);
-        for name in VERIFYING_MUTATIONS {
+        for name in TESTING_MUTATIONS {
             let twice = format!("mutation {{ a: {name}(x: 1) {{ id }} b: {name}(x: 2) {{ id }} }}");
             assert_eq!(code(&twice), Some("TOO_MANY_VERIFICATIONS"), "{name}");
         }

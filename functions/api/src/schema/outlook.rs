@@ -1,4 +1,4 @@
-//! What lies ahead of an export: when it next runs, and what waits for it.
+//! The next export of a configuration, and the events that it will export.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use domain::configuration::ExportConfiguration;
 
 use super::{
     context,
-    types::{DateTime, Long},
+    scalars::{DateTime, Long},
 };
-use crate::jobs::DatedBacklog;
+use crate::service::DatedBacklog;
 
-/// Worked out when it is asked for.
+/// The fields of a configuration that concern coming exports. They are computed when a query selects them.
 pub struct ExportOutlook(Arc<ExportConfiguration>);
 
 impl ExportOutlook {
@@ -23,35 +23,35 @@ impl ExportOutlook {
 #[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl ExportOutlook {
-    /// The external ID that the trust policy of the role has to require: the configuration's id.
+    /// The external ID that the role's trust policy has to require: the configuration's id.
     async fn external_id(&self) -> String {
         self.0.key.configuration_id.to_string()
     }
 
-    /// When the next scheduled export starts that can hold something. Null: it is disabled.
+    /// The start of the next scheduled export that can have events. Null: the configuration is disabled.
     async fn next_export_at(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
         let (service, _) = context::of(context)?;
         Ok(service.next_export_at(&self.0).map(DateTime))
     }
 
-    /// Through when a run exports that was requested and has not ended. Null: no requested run is in the queue, and one that
-    /// was has either brought `exportedThrough` to its time or failed.
+    /// The end of the requested run that has not ended yet: it exports everything received before this time. Null: no
+    /// requested run is in the queue. An earlier one has either raised `exportedThrough` to its end, or failed.
     async fn requested_run_through(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
         let (service, _) = context::of(context)?;
         Ok(service.requested_run_through(&self.0).map(DateTime))
     }
 
-    /// What was received and is not in the bucket yet. The backlogs of all configurations are counted together, at most 6
-    /// times a minute; a count that is at most 10 seconds old is answered again. Null with the error `TOO_MANY_COUNTS`:
-    /// no more counts are possible within this minute, and none of them includes this configuration.
+    /// Events not yet exported. The backlogs of all configurations are counted together, at most 6 times per minute; a count
+    /// is returned again for 10 seconds. Null with the error `TOO_MANY_COUNTS`: the limit is reached, and none of the counts
+    /// includes this configuration.
     async fn backlog(&self, context: &Context<'_>) -> Option<ExportBacklog> {
-        let backlog = match context::of_request(context) {
+        let backlog = match context::of_backlog(context) {
             Ok((service, counts)) => service.backlog(&self.0, counts).await,
             Err(error) => Err(error),
         };
         match backlog {
             Ok(backlog) => Some(backlog.into()),
-            // Null by itself, so that the rest of the configuration is answered.
+            // Only this field becomes null, and not the configuration.
             Err(error) => {
                 let error = Error::new_with_source(error).into_server_error(context.item.pos);
                 context.add_error(context.set_error_path(error));
@@ -61,17 +61,17 @@ impl ExportOutlook {
     }
 }
 
-/// Events that are not exported yet.
+/// Events not yet exported.
 #[derive(Clone, Copy, Debug, SimpleObject)]
 pub struct ExportBacklog {
-    /// How many, or, unless `isComplete`, at least how many.
+    /// The number of events. Unless `isComplete`, there are more.
     events: Long,
-    /// When the oldest of them was received. Null: there are none, or, unless `isComplete`, it was not found within the
-    /// bound.
+    /// The time when the oldest of them was received. Null: there are none or, unless `isComplete`, counting ended before it
+    /// was found.
     oldest: Option<DateTime>,
-    /// Whether all of them were counted: counting ends after a bound of some hundred thousand.
+    /// True if all events were counted. Counting ends after some hundred thousand.
     is_complete: bool,
-    /// When they were counted.
+    /// The time of the count.
     counted_at: DateTime,
 }
 

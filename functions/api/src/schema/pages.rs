@@ -1,4 +1,4 @@
-//! Lists in pages, as in <https://relay.dev/graphql/connections.htm>.
+//! Pages of lists, by the specification of cursor connections: <https://relay.dev/graphql/connections.htm>.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -8,19 +8,18 @@ use async_graphql::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::errors::ApiError;
-use crate::jobs::Page;
+use crate::{error::ApiError, service::Page};
 
-/// The most items that a page or a plain list may have.
+/// The most items of a page or plain list.
 pub const MAX_PAGE: u16 = 100;
 
-/// The items of a page for which no number is given.
+/// The number of items of a page if the request gives none.
 const DEFAULT_PAGE: u16 = 20;
 
-/// Bytes of the longest cursor: that of a configuration has 84.
+/// The most bytes of a cursor. The longest are those of configurations, with 84.
 const MAX_CURSOR_LENGTH: usize = 128;
 
-/// Where an item stands in its list, and nothing else: whose list it is comes from the caller's token and the arguments.
+/// The position of an item in its list. The list itself follows from the caller's token and the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
 
@@ -38,10 +37,10 @@ impl CursorType for Cursor {
     }
 }
 
-/// The place that a cursor stands for.
+/// Parses the position that a cursor encodes.
 ///
 /// # Errors
-/// `CURSOR_INVALID` unless it is exactly what we give for some place.
+/// `CURSOR_INVALID` unless the cursor has the form that the API returns.
 pub fn position<T: FromStr + Display>(after: Option<&str>) -> Result<Option<T>, ApiError> {
     let Some(after) = after else { return Ok(None) };
     let Cursor(text) = Cursor::decode_cursor(after)?;
@@ -49,17 +48,17 @@ pub fn position<T: FromStr + Display>(after: Option<&str>) -> Result<Option<T>, 
     position.map(Some).ok_or(ApiError::CursorInvalid)
 }
 
-/// The number of items that are asked for.
+/// Returns the number of items of a page.
 ///
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED` unless it is from 1 to [`MAX_PAGE`].
 pub fn limit(first: Option<i32>) -> Result<u16, ApiError> {
     let Some(first) = first else { return Ok(DEFAULT_PAGE) };
     let limit = u16::try_from(first).ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
-    limit.ok_or_else(|| ApiError::ValidationFailed(format!("The argument `first` has to be from 1 to {MAX_PAGE}.")))
+    limit.ok_or_else(|| ApiError::ValidationFailed(format!("The argument `first` must be from 1 to {MAX_PAGE}.")))
 }
 
-/// A page as the API answers it; `position` tells the place of an item.
+/// Makes the connection of a page. `position` returns the position of an item.
 pub fn connection<T, N, P>(page: Page<T>, is_first: bool, position: impl Fn(&T) -> P) -> Connection<Cursor, N>
 where
     N: OutputType + From<T>,

@@ -1,4 +1,4 @@
-//! The policies of a customer's account, filled in for one configuration.
+//! The policies that a customer's account needs for one configuration.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use domain::{
@@ -15,8 +15,8 @@ pub struct PolicyQuery;
 
 #[Object]
 impl PolicyQuery {
-    /// All that the customer's account has to allow for an export, to be used as it is: enough, and nothing more.
-    /// `NOT_FOUND` if there is no configuration with this id.
+    /// The policies that the customer's account needs for an export, ready to use. They allow what the export needs and
+    /// nothing more. `NOT_FOUND`: there is no configuration with this id.
     async fn get_export_configuration_policies(
         &self,
         context: &Context<'_>,
@@ -31,24 +31,24 @@ impl PolicyQuery {
 /// The policies that an export needs.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportConfigurationPolicies {
-    /// What the role's trust policy requires: the configuration's id.
+    /// The external ID that the role's trust policy requires: the configuration's id.
     external_id: String,
-    /// As whom files are written: the role or IAM user. Null: the access key was never tested, and a text that says so
-    /// stands in its place.
+    /// The ARN of the role or IAM user that writes the files. Null: the access key was never tested, and the policies have a
+    /// placeholder.
     principal_arn: Option<String>,
-    /// Of the role; null for an access key.
+    /// The trust policy of the role. Null for an access key.
     trust_policy: Option<PolicyDocument>,
-    /// Of the role or IAM user.
+    /// The permissions policy of the role or IAM user.
     iam_policy: PolicyDocument,
     bucket_policy: PolicyDocument,
-    /// One statement for the policy of the bucket's KMS key; null without `kmsKeyArn`.
+    /// A statement for the policy of the bucket's KMS key. Null without `kmsKeyArn`.
     kms_key_policy_statement: Option<PolicyDocument>,
     cloud_formation: CustomerCloudFormation,
 }
 
 impl ExportConfigurationPolicies {
     fn of(configuration: &ExportConfiguration, service: &Service) -> Self {
-        let policies = CustomerPolicies::of(configuration, service.identity());
+        let policies = CustomerPolicies::of(configuration, &service.identity);
         Self {
             external_id: configuration.key.configuration_id.to_string(),
             principal_arn: configuration.principal_arn().map(ToOwned::to_owned),
@@ -61,14 +61,14 @@ impl ExportConfigurationPolicies {
     }
 }
 
-/// A policy and where to put it.
+/// A policy, and the place to put it.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PolicyDocument {
-    /// JSON.
+    /// The policy as JSON.
     document: String,
-    /// Whether an export is impossible without it.
+    /// True if an export is impossible without the policy.
     is_required: bool,
-    /// Where to put it.
+    /// The place to put it.
     instruction: String,
 }
 
@@ -79,23 +79,24 @@ impl From<customer_policy::PolicyDocument> for PolicyDocument {
     }
 }
 
-/// The CloudFormation template that makes the role, and the bucket and key if wanted.
+/// The CloudFormation template that creates the role and, on request, the bucket and key.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct CustomerCloudFormation {
-    /// Opens CloudFormation's console with the template and the parameters. Null: there are no parameters, the operator
+    /// The URL of CloudFormation's console with the template and the parameters. Null: there are no parameters, the operator
     /// has not published the template, or the console of the bucket's partition has no public address.
     launch_url: Option<String>,
-    /// What the template asks for. Empty for an access key and for a role with a path, which it can't make.
+    /// The parameters of the template. Empty for an access key, and for a role with a path, which the template can't
+    /// create.
     parameters: Vec<CloudFormationParameter>,
 }
 
 impl CustomerCloudFormation {
     fn of(configuration: &ExportConfiguration, service: &Service) -> Self {
         let template = service.customer_template.as_ref();
-        let parameters = customer_template::parameters(configuration, service.identity());
+        let parameters = customer_template::parameters(configuration, &service.identity);
         Self {
             launch_url: template
-                .and_then(|template| customer_template::launch_url(template, configuration, service.identity())),
+                .and_then(|template| customer_template::launch_url(template, configuration, &service.identity)),
             parameters: parameters
                 .into_iter()
                 .map(|(name, value)| CloudFormationParameter { name: name.to_owned(), value })

@@ -1,24 +1,29 @@
-//! What can be asked.
+//! The queries.
 
-use async_graphql::{Context, ID, MergedObject, Object, Result};
+use std::{fmt, str::FromStr};
+
+use async_graphql::{Context, ID, MergedObject, Object, Result, connection::Connection};
+use domain::{configuration::ConfigurationId, time::Timestamp};
 
 use super::{
+    configuration::ExportConfiguration,
     context,
     digests::DigestQuery,
     jobs::JobQuery,
+    pages::{self, Cursor},
     policies::PolicyQuery,
-    types::{ExportConfiguration, ExportServiceIdentity, ExportSigningKey},
+    service::ServiceQuery,
 };
+use crate::service::position_of;
 
-/// Everything is of the tenant that the token names.
+/// The queries. Each returns data of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, JobQuery, DigestQuery, PolicyQuery);
+pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;
 
-// Fields that can fail are nullable, so that a failure takes nothing else of the answer away.
-#[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
+// Fields that can fail are nullable, so that a failure leaves the other fields of the response.
 #[Object]
 impl ConfigurationQuery {
     /// All export configurations, the oldest first.
@@ -28,23 +33,50 @@ impl ConfigurationQuery {
         Ok(Some(configurations.into_iter().map(Into::into).collect()))
     }
 
-    /// One export configuration; `NOT_FOUND` if there is none with this id.
+    /// One export configuration. `NOT_FOUND`: there is none with this id.
     async fn get_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.get(caller, &id).await?.into()))
     }
 
-    /// Who this service is to AWS: needed to write the trust policy of a role.
-    async fn export_service_identity(&self, context: &Context<'_>) -> Result<Option<ExportServiceIdentity>> {
-        let (service, _) = context::of(context)?;
-        Ok(Some(service.identity().into()))
+    /// The export configurations in pages, the oldest first.
+    async fn export_configurations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The number of items, from 1 to 100. The default is 20.")] first: Option<i32>,
+        #[graphql(desc = "The cursor of the item before the page.")] after: Option<String>,
+    ) -> Result<Option<Connection<Cursor, ExportConfiguration>>> {
+        let (service, caller) = context::of(context)?;
+        let position = pages::position::<Position>(after.as_deref())?;
+        let position = position.map(|Position(created_at, id)| (created_at, id));
+        let page = service.page(caller, position, pages::limit(first)?).await?;
+        Ok(Some(pages::connection(page, after.is_none(), |configuration| {
+            let (created_at, id) = position_of(configuration);
+            Position(created_at, id)
+        })))
     }
+}
 
-    /// The public keys that digests are or were signed with, the current one first. Keep them where whoever can write to
-    /// the bucket can't change them.
-    async fn export_signing_keys(&self, context: &Context<'_>) -> Result<Option<Vec<ExportSigningKey>>> {
-        let (service, _) = context::of(context)?;
-        let keys = service.signing_keys().await?;
-        Ok(Some(keys.into_iter().enumerate().map(|(index, key)| ExportSigningKey::of(key, index == 0)).collect()))
+/// The position of a configuration among the others: `<time of creation>_<id>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position(Timestamp, ConfigurationId);
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.0, self.1)
+    }
+}
+
+/// A text that is not a position.
+#[derive(Clone, Copy, Debug)]
+struct PositionError;
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (created_at, id) = text.split_once('_').ok_or(PositionError)?;
+        let created_at = Timestamp::parse(created_at).map_err(|_| PositionError)?;
+        Ok(Self(created_at, ConfigurationId::parse(id).ok_or(PositionError)?))
     }
 }

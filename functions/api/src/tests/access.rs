@@ -1,4 +1,4 @@
-//! Who may ask, and what is a request at all.
+//! Authentication, and the form of requests.
 
 use lambda_http::{
     Body, Request,

@@ -1,4 +1,4 @@
-//! Sealed digests, as the API serves them again.
+//! Sealed digests.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
@@ -14,7 +14,7 @@ use super::{
     operations::id,
     world::{World, code},
 };
-use crate::handler::MAX_ANSWER_LENGTH;
+use crate::handler::MAX_RESPONSE_LENGTH;
 
 const DIGEST: &str = "exportJobId bucketName objectKey digest sha256 signatureObjectKey signature signatureSha256";
 
@@ -36,11 +36,11 @@ fn sha256(bytes: &[u8]) -> Hex32 {
 }
 
 fn signature(sequence: u64) -> Vec<u8> {
-    // Not UTF-8, as no signature is.
+    // Like any signature, it is not UTF-8.
     vec![0x30, 0xff, u8::try_from(sequence).unwrap()]
 }
 
-/// Seals a digest, and returns what the next one says of it.
+/// Seals a digest, and returns the reference that the next one has.
 fn seal(
     world: &World,
     id: &str,
@@ -70,7 +70,7 @@ fn seal(
     }
 }
 
-/// An export of `delivered` digests; one more is sealed, and not in the bucket yet.
+/// Makes an export with `delivered` digests in the bucket, and one more that is sealed.
 async fn exported(world: &World, delivered: u64) -> (String, Vec<DigestReference>) {
     let id = create(world).await;
     let mut references: Vec<DigestReference> = Vec::new();
@@ -119,7 +119,7 @@ async fn only_digests_in_the_bucket_are_served_and_only_to_their_tenant() {
     assert_eq!(code(&ask(&world, "acme", &format!("{never_ran}.0")).await), "NOT_FOUND");
 }
 
-/// Time to live deletes in any order, and some of what has expired only days later.
+/// Time to live deletes items in any order, and some of them only days after they expired.
 #[tokio::test]
 async fn a_digest_that_has_expired_is_not_there() {
     let world = World::new();
@@ -155,7 +155,7 @@ async fn a_digest_that_the_chain_does_not_name_is_not_served() {
 async fn the_longest_digest_fits_and_many_of_them_are_refused() {
     let world = World::new();
     let id = create(&world).await;
-    // The longest key that an object of an export can have is shorter.
+    // Longer than any key of an object.
     let longest = |number| DigestObject { key: "k".repeat(700), ..object(number) };
     let reference = seal(&world, &id, 0, (0..MAX_DIGEST_OBJECTS).map(longest).collect(), None);
     world.history.put_state(&id, window(1).from, 1, None);
@@ -163,7 +163,7 @@ async fn the_longest_digest_fits_and_many_of_them_are_refused() {
     let job = format!("{id}.0");
     let answer = ask(&world, "acme", &job).await;
     assert_eq!(answer["data"]["getExportDigest"]["sha256"], json!(reference.sha256));
-    assert!(10 * answer.to_string().len() > MAX_ANSWER_LENGTH);
+    assert!(10 * answer.to_string().len() > MAX_RESPONSE_LENGTH);
     let one = |number: u32| format!("a{number}: getExportDigest(exportJobId: \"{job}\") {{ digest }}");
     let many = (0..10).map(one).collect::<Vec<_>>().join(" ");
     assert_eq!(code(&world.ask(&format!("{{ {many} }}"), Value::Null).await), "GRAPHQL_VALIDATION_FAILED");

@@ -1,10 +1,11 @@
-//! What an administrator is told to do, and the policies to do it with.
+//! The next steps of an administrator, and the policies for them.
 
 use serde_json::{Value, json};
 
 use super::{
+    memory::Tester,
     operations::{configuration, create_with_key, create_with_role, id, with_key, with_role},
-    world::{Verifier, World, code},
+    world::{World, code},
 };
 
 const POLICIES: &str = "query($id: ID!) { getExportConfigurationPolicies(id: $id) {
@@ -67,13 +68,13 @@ async fn policies_are_the_tenants_own() {
 async fn what_is_next_follows_the_connection() {
     let world = World::new();
     let answer = create_with_role(&world, with_role()).await;
-    let told = ask(&world, GUIDANCE, &id(&answer)).await;
-    assert_eq!((&told["type"], &told["principalArn"]), (&json!("S3_ASSUMED_ROLE"), &with_role()["roleArn"]));
+    let fields = ask(&world, GUIDANCE, &id(&answer)).await;
+    assert_eq!((&fields["type"], &fields["principalArn"]), (&json!("S3_ASSUMED_ROLE"), &with_role()["roleArn"]));
     let steps = ["CREATE_ROLE", "ATTACH_PERMISSIONS", "SET_KEY_POLICY", "TEST_CONNECTION", "WAIT_FOR_EXPORT"];
-    assert_eq!(texts(&told["nextSteps"], "code"), steps);
-    let when = told["nextExportAt"].as_str().unwrap();
-    assert!(told["nextSteps"][4]["instruction"].as_str().unwrap().contains(when), "{told}");
-    assert_eq!(texts(&told["connectionChecks"], "status"), ["NOT_CHECKED"; 7]);
+    assert_eq!(texts(&fields["nextSteps"], "code"), steps);
+    let when = fields["nextExportAt"].as_str().unwrap();
+    assert!(fields["nextSteps"][4]["instruction"].as_str().unwrap().contains(when), "{fields}");
+    assert_eq!(texts(&fields["connectionChecks"], "status"), ["NOT_CHECKED"; 7]);
 
     let tested = ask(&world, GUIDANCE, &id(&create_with_key(&world, with_key()).await)).await;
     assert_eq!(tested["type"], "S3_ACCESS_KEY");
@@ -81,7 +82,7 @@ async fn what_is_next_follows_the_connection() {
     assert_eq!(texts(&tested["connectionChecks"], "status"), ["PASSED"; 6]);
 
     let world = World::new();
-    world.set_verifier(Verifier::Fails);
+    world.set_tester(Tester::Fails);
     let failed = ask(&world, GUIDANCE, &id(&create_with_key(&world, with_key()).await)).await;
     assert_eq!(texts(&failed["nextSteps"], "code"), ["FIX_CONNECTION", "TEST_CONNECTION", "WAIT_FOR_EXPORT"]);
     let checks = failed["connectionChecks"].as_array().unwrap();

@@ -1,11 +1,11 @@
-//! Jobs, tasks, backlogs and the next export, as the API answers them.
+//! Jobs, tasks, backlogs and the next export.
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     block::BlockId,
+    connection::{Connection, ConnectionError, ConnectionErrorCode},
     digest::Gap,
     export_job::SERVICE_FAILURE,
     export_run::{
@@ -17,7 +17,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use super::world::{World, code};
-use crate::jobs::BACKLOG_FRESHNESS;
+use crate::service::BACKLOG_FRESHNESS;
 
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
     objects events bytes gap { startTimestamp endTimestamp reason blockId } gaps { startTimestamp endTimestamp reason blockId }";
@@ -28,7 +28,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// The only field of an answer without errors.
+/// Returns the value of the only field of a response without errors.
 fn only(answer: &Value) -> &Value {
     assert_eq!(answer.get("errors"), None, "{answer}");
     answer["data"].as_object().unwrap().values().next().unwrap()
@@ -42,7 +42,7 @@ async fn create(world: &World) -> String {
     only(&world.ask(document, json!({ "data": data })).await)["id"].as_str().unwrap().to_owned()
 }
 
-/// With the times of the first window, whatever its sequence.
+/// Returns a record with the times of the first window.
 fn record(sequence: u64, delivered: Checkpoint) -> RunRecord {
     RunRecord { sequence, delivered, ..test_support::record(0) }
 }
@@ -51,7 +51,7 @@ fn window(sequence: u64, checkpoint: Checkpoint) -> Window {
     Window { id: WindowId { sequence, revision: 0 }, checkpoint, ..test_support::window(0) }
 }
 
-/// Every page of a connection: its nodes. No cursor comes twice.
+/// Reads all pages of a connection, and returns the nodes. No cursor may occur twice.
 async fn pages(world: &World, field: &str, arguments: &str, first: usize, node: &str) -> Vec<Value> {
     let mut nodes = Vec::new();
     let (mut after, mut cursors) = (Value::Null, BTreeSet::new());
@@ -122,7 +122,7 @@ async fn jobs_come_newest_first_and_each_once() {
 }
 
 #[tokio::test]
-async fn more_than_32_bits_are_told() {
+async fn numbers_beyond_32_bits_are_returned() {
     let world = World::new();
     let id = create(&world).await;
     let (events, stored_bytes) = (1_u64 << 33, (1_u64 << 53) - 1);
@@ -133,7 +133,7 @@ async fn more_than_32_bits_are_told() {
 }
 
 #[tokio::test]
-async fn gaps_are_told_with_their_reasons_and_blocks() {
+async fn gaps_are_returned_with_their_reasons_and_blocks() {
     let world = World::new();
     let id = create(&world).await;
     let block = BlockId::from_parts(at("2026-11-22T01:00:00.500Z"), 7);
@@ -157,7 +157,7 @@ async fn gaps_are_told_with_their_reasons_and_blocks() {
 }
 
 #[tokio::test]
-async fn a_window_that_ended_while_it_was_asked_for_is_told_once() {
+async fn a_window_that_ended_while_it_was_asked_for_is_returned_once() {
     let world = World::new();
     let id = create(&world).await;
     let open = window(0, delivered(1));
@@ -176,7 +176,7 @@ async fn tasks_part_the_events_of_their_job() {
     for number in 0..130 {
         world.history.put_intent(&id, id_of_window, &object(number), 1 + u32::from(number == 3));
     }
-    // The last one was given up, and another window has its events.
+    // The last object was given up, and another window has its events.
     world.history.put_record(&id, &record(0, delivered(129)));
     world.history.put_intent(&id, WindowId { sequence: 0, revision: 1 }, &object(0), 1);
     world.history.put_intent(&id, WindowId { sequence: 10, revision: 0 }, &object(0), 1);
@@ -198,28 +198,20 @@ async fn tasks_part_the_events_of_their_job() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_what_to_change() {
+async fn a_failure_is_returned_with_what_to_change() {
     let world = World::new();
     let id = create(&world).await;
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let failures = |count: u32| ("consecutiveFailures", AttributeValue::N(count.to_string()));
-    world.store_run(&id, [failures(2)]);
+    world.change_stored(&id, |stored| stored.progress.consecutive_failures = 2);
     let answer = all_jobs(&world, "acme", &id).await;
     let job = &only(&answer)[0];
     assert_eq!((&job["status"], &job["failureReason"]), (&json!("FAILED"), &json!(SERVICE_FAILURE)));
     assert_eq!((&job["attempts"], &job["endTimestamp"], &job["startedAt"]), (&json!(2), &Value::Null, &Value::Null));
     assert_eq!(*only(&all_tasks(&world, "acme", job["id"].as_str().unwrap()).await), json!([]));
 
-    let error = [("code", "WRITE_DENIED"), ("message", "Allow s3:PutObject.")];
-    let error = error.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
-    world.store_run(
-        &id,
-        [
-            ("connectionStatus", text("FAILED")),
-            ("connectionCheckedAt", text("2026-11-22T11:00:00.000Z")),
-            ("connectionError", AttributeValue::M(error)),
-        ],
-    );
+    let error = ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow s3:PutObject.".to_owned() };
+    world.change_stored(&id, |stored| {
+        stored.connection = Connection::Failed { checked_at: at("2026-11-22T11:00:00.000Z"), error };
+    });
     let open = window(0, delivered(1));
     world.history.put_state(&id, open.from, 0, Some(&open));
     for number in 0..2 {
@@ -253,7 +245,7 @@ async fn what_is_another_tenants_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_bad_cursor_or_number_is_told_as_such() {
+async fn a_bad_cursor_or_number_is_reported_as_such() {
     let world = World::new();
     let id = create(&world).await;
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
@@ -280,11 +272,11 @@ async fn a_bad_cursor_or_number_is_told_as_such() {
         }
         only(&ask(field, json!({})).await);
     }
-    // A cursor holds the place alone: in the hands of another tenant it is one in that tenant's own list.
+    // A cursor has only the position: for another tenant, it is a position in that tenant's list.
     let answer = world.ask("{ exportConfigurations { edges { cursor } } }", Value::Null).await;
     let cursor = only(&answer)["edges"][0]["cursor"].as_str().unwrap();
-    let place = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
-    assert_eq!(place, format!("2026-11-22T12:00:00.000Z_{id}"));
+    let position = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
+    assert_eq!(position, format!("2026-11-22T12:00:00.000Z_{id}"));
 }
 
 #[tokio::test]
@@ -305,7 +297,7 @@ async fn the_backlog_is_what_is_not_exported() {
     let world = World::new();
     let id = create(&world).await;
     let document = "query($id: ID!) { getExportConfiguration(id: $id) { backlog { events oldest isComplete } } }";
-    // As time passes: a count is served for a while.
+    // A count is returned again for some time.
     let backlog = async || {
         world.wait(BACKLOG_FRESHNESS);
         only(&world.ask(document, json!({ "id": id })).await)["backlog"].clone()
@@ -313,11 +305,11 @@ async fn the_backlog_is_what_is_not_exported() {
     let is = |events: u64, oldest: Option<&str>| json!({"events": events, "oldest": oldest, "isComplete": true});
     assert_eq!(backlog().await, is(0, None));
 
-    // Before its start; two blocks of its own; another tenant's.
-    world.history.put_block("acme", 3, at("2026-11-21T23:59:59.999Z"), 1);
-    world.history.put_block("acme", 3, at("2026-11-22T00:00:00Z"), 20);
-    world.history.put_block("acme", 15, at("2026-11-22T03:00:00Z"), 300);
-    world.history.put_block("acme2", 3, at("2026-11-22T03:00:00Z"), 1_000);
+    // One block before the start, two in the backlog, and one of another tenant.
+    world.history.put_block("acme", at("2026-11-21T23:59:59.999Z"), 1);
+    world.history.put_block("acme", at("2026-11-22T00:00:00Z"), 20);
+    world.history.put_block("acme", at("2026-11-22T03:00:00Z"), 300);
+    world.history.put_block("acme2", at("2026-11-22T03:00:00Z"), 1_000);
     assert_eq!(backlog().await, is(320, Some("2026-11-22T00:00:00.000Z")));
 
     let mut open = window(0, Checkpoint::default());
@@ -329,9 +321,9 @@ async fn the_backlog_is_what_is_not_exported() {
     world.history.put_state(&id, BlockId::lowest_at(at("2026-11-22T04:00:00Z")), 1, None);
     assert_eq!(backlog().await, is(0, None));
 
-    // What is past its retention can't be exported, however far behind the export is. 70 s have passed by then.
-    world.history.put_block("acme", 0, at("2026-08-24T12:00:59.999Z"), 7);
-    world.history.put_block("acme", 0, at("2026-08-24T12:01:10Z"), 5);
+    // Events past their retention can't be exported, however far behind the export is. 70 s have passed.
+    world.history.put_block("acme", at("2026-08-24T12:00:59.999Z"), 7);
+    world.history.put_block("acme", at("2026-08-24T12:01:10Z"), 5);
     world.history.put_state(&id, BlockId::lowest_at(Timestamp::EPOCH), 1, None);
     assert_eq!(backlog().await, is(5 + 1 + 320, Some("2026-08-24T12:01:10.000Z")));
 
@@ -347,10 +339,10 @@ async fn the_backlogs_of_a_tenant_are_counted_in_one_pass() {
     for _ in 0..25 {
         ids.push(create(&world).await);
     }
-    // Each is exported one millisecond further than the one before, and so are the blocks apart.
+    // The cursors of the exports are one millisecond apart, and so are the blocks.
     for (number, id) in (0..).zip(&ids) {
         let cursor = Timestamp::from_millis(at("2026-11-22T00:00:00Z").as_millis() + number).unwrap();
-        world.history.put_block("acme", u8::try_from(number % 16).unwrap(), cursor, 1);
+        world.history.put_block("acme", cursor, 1);
         world.history.put_state(id, BlockId::lowest_at(cursor), 1, None);
     }
     let answer =
@@ -362,13 +354,13 @@ async fn the_backlogs_of_a_tenant_are_counted_in_one_pass() {
         let expected = json!({"events": ids.len() - number, "oldest": oldest, "isComplete": true});
         assert_eq!((&configuration["id"], &configuration["backlog"]), (&json!(ids[number]), &expected));
     }
-    assert_eq!((world.history.event_queries(), world.history.batches()), (16, 1));
+    assert_eq!((world.history.passes(), world.history.batches()), (1, 1));
 
-    // One alone is answered from what was counted for all.
+    // A single configuration gets the count of all.
     let document = "query($id: ID!) { getExportConfiguration(id: $id) { backlog { events countedAt } } }";
     let answer = world.ask(document, json!({ "id": ids[3] })).await;
     assert_eq!(only(&answer)["backlog"], json!({"events": 22, "countedAt": "2026-11-22T12:00:00.000Z"}));
-    assert_eq!(world.history.event_queries(), 16);
+    assert_eq!(world.history.passes(), 1);
     // Another tenant has its own count.
     let answer = world.ask_as("other", "{ getAllExportConfigurations { backlog { events } } }", Value::Null).await;
     assert_eq!(*only(&answer), json!([]));
@@ -376,14 +368,14 @@ async fn the_backlogs_of_a_tenant_are_counted_in_one_pass() {
 }
 
 #[tokio::test]
-async fn the_next_export_is_told_unless_it_is_disabled() {
+async fn the_next_export_is_returned_unless_it_is_disabled() {
     let world = World::new();
     let id = create(&world).await;
     let document = "query($id: ID!) { getExportConfiguration(id: $id) { nextExportAt } }";
     let next = async || only(&world.ask(document, json!({ "id": id })).await)["nextExportAt"].clone();
-    // It is 12:00, and the slot that ended now settles for 20 minutes.
+    // It is 12:00, and the slot that just ended settles for 20 minutes.
     assert_eq!(next().await, "2026-11-22T12:20:00.000Z");
-    world.store_run(&id, [("exportedThrough", AttributeValue::S("2026-11-22T12:00:00.000Z".to_owned()))]);
+    world.change_stored(&id, |stored| stored.progress.exported_through = Some(at("2026-11-22T12:00:00.000Z")));
     assert_eq!(next().await, "2026-11-22T14:20:00.000Z");
     let document_to_disable = "mutation($id: ID!) { disableExportConfiguration(id: $id) { nextExportAt } }";
     let answer = world.ask(document_to_disable, json!({ "id": id })).await;

@@ -1,19 +1,26 @@
-//! A secret, wherever a caller has put it, comes back neither in an answer nor in a line of a log.
+//! A secret gets into no response and no log line, wherever a caller puts it.
 
 use std::{
     io::Write,
     sync::{Arc, Mutex},
 };
 
+use aws_adapters::secrets::SecretVault;
+use aws_sdk_kms::{Client, operation::encrypt::EncryptOutput, primitives::Blob};
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use function_runtime::lazy::{Lazy, lazily};
 use serde_json::{Value, json};
 use tracing_subscriber::{
     filter::{LevelFilter, filter_fn},
     layer::SubscriberExt,
 };
 
-use super::world::{SECRET, Verifier, World, code};
+use super::{
+    memory::Tester,
+    world::{SECRET, World, code},
+};
 
-/// With the characters of a secret that no name of GraphQL has.
+/// A secret with characters that no name of GraphQL has.
 const SECRET_WITH_SIGNS: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE=";
 
 #[derive(Clone, Default)]
@@ -30,7 +37,18 @@ impl Write for Lines {
     }
 }
 
-/// Documents that misplace the secret, each with the code of its answer.
+/// The vault of production over a KMS in memory, so that the log has the lines of the SDK too.
+fn vault(plaintexts: Arc<Mutex<Vec<String>>>) -> Lazy<SecretVault> {
+    let encrypt = mock!(Client::encrypt).then_compute_output(move |request| {
+        let plaintext = request.plaintext().unwrap().as_ref();
+        plaintexts.lock().unwrap().push(String::from_utf8(plaintext.to_vec()).unwrap());
+        let sealed: Vec<u8> = plaintext.iter().map(|byte| !byte).collect();
+        EncryptOutput::builder().ciphertext_blob(Blob::new(sealed)).build()
+    });
+    lazily(move || SecretVault::new(mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&encrypt]), "key".to_owned()))
+}
+
+/// Documents that misplace the secret, each with the code of its error.
 fn documents() -> Vec<(String, &'static str)> {
     let (parse, validation) = ("GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED");
     let create = |data: &str| format!("mutation {{ createS3AccessKeyExportConfiguration(data: {data}) {{ id }} }}");
@@ -38,7 +56,7 @@ fn documents() -> Vec<(String, &'static str)> {
     let valid = "interval: EVERY_2_HOURS, bucketName: \"acme-audit\", region: \"eu-west-1\", accessKeyId: \"AKIAIOSFODNN7EXAMPLE\"";
     let quoted = format!("\"{SECRET}\"");
     vec![
-        // Broken around it.
+        // The document is broken around the secret.
         (create(&format!("{{{valid}, secretAccessKey: {quoted}")), parse),
         (create(&format!("{{{valid}, secretAccessKey: \"{SECRET}}}")), parse),
         (create(&format!("{{{valid}, secretAccessKey: {SECRET}/+}}")), parse),
@@ -47,7 +65,7 @@ fn documents() -> Vec<(String, &'static str)> {
         (format!("{quoted} {{ a }}"), parse),
         (format!("query {SECRET} {{ getAllExportConfigurations {{ id }} }} query {SECRET} {{ a }}"), parse),
         (format!("query {SECRET} {{ a }} {{ b }}"), parse),
-        // Of the wrong kind, or at the wrong place.
+        // The secret has the wrong type, or is in the wrong place.
         (create(&format!("{{{valid}, secretAccessKey: {SECRET}}}")), validation),
         (create(&format!("{{{valid}, secretAccessKey: [{quoted}, {quoted}]}}")), validation),
         (create(&format!("{{{valid}, secretAccessKey: {{a: {quoted}}}}}")), validation),
@@ -101,7 +119,7 @@ fn documents() -> Vec<(String, &'static str)> {
             ),
             validation,
         ),
-        // Well-formed values that are refused, or looked for in vain.
+        // The value is well-formed, but not valid or not found.
         (create(&format!("{{{valid}, secretAccessKey: \"{SECRET}x\"}}")), "INVALID_INPUT"),
         (
             create(&format!(
@@ -112,7 +130,7 @@ fn documents() -> Vec<(String, &'static str)> {
         ),
         (format!("{{ getExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
         (format!("mutation {{ testExportConfiguration(id: {quoted}) {{ id }} }}"), "NOT_FOUND"),
-        // The same of a change.
+        // The same in an update.
         (update(&format!("{{id: 1, secretAccessKey: {quoted}")), parse),
         (update(&format!("{{id: 1, secretAccessKey: {SECRET}}}")), validation),
         (update(&format!("{{id: 1, secretAccessKey: [{quoted}]}}")), validation),
@@ -129,7 +147,7 @@ fn documents() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Variables that misplace `secret`, where they may have every character that JSON can.
+/// Variables that misplace `secret`. They can have every character of JSON.
 fn variables(secret: &str) -> Vec<(Value, &'static str)> {
     let valid = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
         "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": secret});
@@ -160,18 +178,21 @@ fn variables(secret: &str) -> Vec<(Value, &'static str)> {
 async fn a_secret_never_comes_back() {
     let lines = Lines::default();
     let writer = lines.clone();
-    // As in service: everything of ours, and of others what is not for debugging.
+    // More than in production: all levels of our crates, and INFO of others.
     let filter = filter_fn(|metadata| {
         *metadata.level() <= tracing::Level::INFO
-            || ["api", "aws::", "domain", "export", "runtime"].iter().any(|name| metadata.target().starts_with(name))
+            || ["api", "aws_adapters", "domain", "export_engine", "function_runtime"]
+                .iter()
+                .any(|name| metadata.target().starts_with(name))
     });
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(tracing_subscriber::Layer::with_filter(layer, filter));
-    // With one subscriber alone, what another test's thread logs first would be switched off for all of them.
+    // A single subscriber would disable call sites that other tests' threads reach first.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(LevelFilter::OFF)).unwrap();
     let _guard = tracing::subscriber::set_default(subscriber);
 
-    let world = World::with_introspection(true);
+    let plaintexts = Arc::<Mutex<Vec<String>>>::default();
+    let world = World::with_secrets(Box::new(vault(Arc::clone(&plaintexts))));
     let mutation = "mutation($data: CreateS3AccessKeyExportConfigurationInput!) {
         createS3AccessKeyExportConfiguration(data: $data) { id } }";
     let documents = documents().into_iter().map(|(document, code)| (document, Value::Null, code));
@@ -198,11 +219,11 @@ async fn a_secret_never_comes_back() {
         assert!(!String::from_utf8_lossy(response.body()).contains(SECRET));
     }
 
-    // And where all is well.
+    // Valid requests.
     let valid = json!({"data": {"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
         "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET, "idempotencyKey": "key-1"}});
-    for verifier in [Verifier::Crashes, Verifier::Fails, Verifier::Succeeds] {
-        world.set_verifier(verifier);
+    for tester in [Tester::Crashes, Tester::Fails, Tester::Succeeds] {
+        world.set_tester(tester);
         let answer = world.ask(mutation, valid.clone()).await;
         assert_eq!(answer.get("errors"), None);
         assert!(!answer.to_string().contains(SECRET));
@@ -218,18 +239,18 @@ async fn a_secret_never_comes_back() {
         "mutation {{ updateS3AccessKeyExportConfiguration(data: {{id: \"{id}\", {inlined}: \"{SECRET}\"}}) {{ version }} }}"
     );
     let outcomes = [
-        (Verifier::Crashes, json!("TRY_AGAIN")),
-        (Verifier::Fails, json!("NEW_ACCESS_KEY_REFUSED")),
-        (Verifier::Succeeds, Value::Null),
+        (Tester::Crashes, json!("TRY_AGAIN")),
+        (Tester::Fails, json!("NEW_ACCESS_KEY_REFUSED")),
+        (Tester::Succeeds, Value::Null),
     ];
-    for (verifier, expected) in outcomes {
-        world.set_verifier(verifier);
+    for (tester, expected) in outcomes {
+        world.set_tester(tester);
         let answer = world.ask(&update, Value::Null).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], expected, "{answer}");
         assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
-    assert!(world.plaintexts().iter().all(|plaintext| plaintext == SECRET));
-    assert!(!world.dump().contains(SECRET));
+    assert!(plaintexts.lock().unwrap().iter().all(|plaintext| plaintext == SECRET));
+    assert!(!format!("{:?}", world.tables()).contains(SECRET));
     assert!(world.changes().len() >= 3, "one for each that was created, and the update");
     assert!(world.changes().iter().all(|change| !change.to_string().contains(SECRET)));
 
@@ -239,7 +260,7 @@ async fn a_secret_never_comes_back() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_document_is_told_all_the_same() {
+async fn errors_of_a_document_are_reported_without_values() {
     let world = World::new();
     let mut messages = Vec::new();
     for document in [
@@ -277,18 +298,18 @@ async fn what_is_wrong_with_a_document_is_told_all_the_same() {
     GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.interval", enumeration type "ExportInterval" does not contain the value that was given. Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS, EVERY_24_HOURS.
     GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data", field "bucketName" of type "String!" is required but not provided
     GRAPHQL_VALIDATION_FAILED: Operation name required in request.
-    GRAPHQL_VALIDATION_FAILED: The request doesn't fit the schema.
+    GRAPHQL_VALIDATION_FAILED: The request doesn't match the schema.
     "#);
 }
 
 #[tokio::test]
-async fn an_answer_tells_so_many_errors_and_no_more() {
+async fn a_response_has_so_many_errors_and_no_more() {
     let document = format!(
         "{{ getAllExportConfigurations {{ {} }} }}",
         (0..300).fold(String::new(), |text, index| format!("{text} x{index}"))
     );
     let answer = World::new().ask(&document, Value::Null).await;
-    assert_eq!(answer["errors"].as_array().unwrap().len(), crate::schema::errors::MAX_ERRORS);
+    assert_eq!(answer["errors"].as_array().unwrap().len(), crate::schema::MAX_ERRORS);
     let answer = World::new().ask("{ x }", Value::Null).await;
     assert_eq!(code(&answer), "GRAPHQL_VALIDATION_FAILED");
 }

@@ -1,8 +1,7 @@
-//! What a tenant may have done within a time. Bounds on a document are tested where they are kept.
+//! The allowances of a tenant, and the limit of a response. `schema::limits` tests the limits of a document.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use domain::allowance::{
     BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_MINUTE, MANUAL_RUNS_PER_MINUTE,
     RUN_REQUEST_LIFETIME,
@@ -13,7 +12,7 @@ use super::{
     operations::{call, configuration, create_with_role, id, requested, with_role},
     world::{SECRET, World, code},
 };
-use crate::handler::MAX_ANSWER_LENGTH;
+use crate::handler::MAX_RESPONSE_LENGTH;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -38,7 +37,7 @@ async fn a_tenant_tests_so_many_connections_in_a_minute_and_no_more() {
     for _ in 1..CONNECTION_TESTS_PER_MINUTE {
         assert_eq!(test().await.get("errors"), None);
     }
-    let done = world.invocations();
+    let done = world.tests();
     assert_eq!(done, CONNECTION_TESTS_PER_MINUTE as usize);
 
     for refused in [test().await, create_with_key(&world, "acme", &json!({})).await] {
@@ -48,9 +47,9 @@ async fn a_tenant_tests_so_many_connections_in_a_minute_and_no_more() {
     }
     let answer = world.ask("{ getAllExportConfigurations { id } }", Value::Null).await;
     assert_eq!(answer["data"]["getAllExportConfigurations"].as_array().unwrap().len(), 1, "nothing was created");
-    assert_eq!(world.invocations(), done, "nothing was tested");
+    assert_eq!(world.tests(), done, "nothing was tested");
 
-    // Others are not held up.
+    // Other tenants have their own allowance.
     assert_eq!(create_with_key(&world, "globex", &json!({})).await.get("errors"), None);
 }
 
@@ -82,7 +81,7 @@ async fn an_answer_fits_into_what_lambda_takes() {
     };
     let once = ask(1).await;
     assert_eq!(once.get("errors"), None);
-    assert!(30 * once.to_string().len() > MAX_ANSWER_LENGTH);
+    assert!(30 * once.to_string().len() > MAX_RESPONSE_LENGTH);
     let refused = ask(30).await;
     assert_eq!(code(&refused), "GRAPHQL_VALIDATION_FAILED");
     assert!(refused.to_string().len() < 1_000, "{refused}");
@@ -96,7 +95,7 @@ async fn run(world: &World, id: &str) -> Value {
     call(world, "acme", "runExportConfiguration", id).await
 }
 
-/// The time to wait that a refusal names.
+/// Returns the seconds after which a refused request may be repeated.
 fn retry_after(answer: &Value) -> u64 {
     answer["errors"][0]["extensions"]["retryAfterSeconds"].as_u64().unwrap()
 }
@@ -111,7 +110,7 @@ async fn ten_requests_in_one_document_send_one_message() {
     assert_eq!(answer.get("errors"), None, "{answer}");
     assert_eq!(answer["data"].as_object().unwrap().len(), 10);
     assert_eq!(world.messages().len(), 1);
-    // They count for the tenant all the same: each may write.
+    // All of them count for the tenant, since each may write.
     let refused = run(&world, &id).await;
     assert_eq!((code(&refused), retry_after(&refused)), ("TOO_MANY_RUNS", 60));
     assert_eq!(world.messages().len(), 1);
@@ -134,7 +133,7 @@ async fn a_request_names_through_when_its_run_exports() {
     world.wait(MINUTE);
     assert_eq!(run().await, "2026-11-22T11:41:00.000Z", "the same message, and more of it");
     assert_eq!(get().await, "2026-11-22T11:41:00.000Z");
-    // It is not in the queue for ever.
+    // A request expires.
     world.wait(RUN_REQUEST_LIFETIME);
     assert_eq!(get().await, Value::Null);
     assert_eq!(run().await, "2026-11-22T11:56:00.000Z");
@@ -150,13 +149,13 @@ async fn a_pending_run_exports_for_later_requests_too() {
     world.wait(MINUTE);
     configuration(&run(&world, &id).await);
     assert_eq!(requested(&world), [(id.clone(), "2026-11-22T11:40:00.000Z".to_owned())]);
-    let through = world.attribute(&id, "requestedThrough").unwrap();
-    assert_eq!(through.as_s().unwrap(), "2026-11-22T11:41:00.000Z", "its run reads this");
+    let through = world.stored(&id).requested_through.unwrap();
+    assert_eq!(through.to_string(), "2026-11-22T11:41:00.000Z", "its run reads this");
     // The first message may be lost.
     world.wait(RUN_REQUEST_LIFETIME);
     configuration(&run(&world, &id).await);
     assert_eq!(world.messages().len(), 2);
-    // It has run: the next request is another run.
+    // The run has ended: the next request is another run.
     world.end_requested_run(&id);
     configuration(&run(&world, &id).await);
     assert_eq!(world.messages().len(), 3);
@@ -177,8 +176,8 @@ async fn a_tenant_requests_so_many_runs_in_a_minute_and_no_more() {
     let refused = run(&world, last).await;
     assert_eq!((code(&refused), retry_after(&refused)), ("TOO_MANY_RUNS", 40));
     assert_eq!(world.messages().len(), others.len());
-    assert_eq!(world.attribute(last, "requestedUntil"), None, "nothing was noted");
-    // What is refused for another reason counts for nothing, and other tenants are not held up.
+    assert_eq!(world.stored(last).requested_until, None, "nothing was stored");
+    // A request that is refused for another reason doesn't count, and other tenants have their own allowance.
     let foreign = create_with_key(&world, "globex", &json!({})).await;
     let foreign = foreign["data"]["createS3AccessKeyExportConfiguration"]["id"].as_str().unwrap().to_owned();
     configuration(&call(&world, "globex", "runExportConfiguration", &foreign).await);
@@ -196,14 +195,14 @@ async fn a_configuration_runs_so_often_in_an_hour_and_no_more() {
     for _ in 0..CONFIGURATION_RUNS_PER_HOUR {
         configuration(&run(&world, &id).await);
         world.wait(MINUTE);
-        // A request that the run in the queue fulfills as well is none of them.
+        // A request that the run in the queue covers doesn't count.
         configuration(&run(&world, &id).await);
         world.end_requested_run(&id);
     }
     let refused = run(&world, &id).await;
     assert_eq!(code(&refused), "TOO_MANY_RUNS");
     assert_eq!(retry_after(&refused), 60 * (60 - u64::from(CONFIGURATION_RUNS_PER_HOUR)));
-    assert_eq!(world.attribute(&id, "requestedUntil"), None);
+    assert_eq!(world.stored(&id).requested_until, None);
     assert_eq!(world.messages().len(), CONFIGURATION_RUNS_PER_HOUR as usize);
     configuration(&run(&world, &other).await);
     world.wait(Duration::from_hours(1));
@@ -216,7 +215,7 @@ async fn a_run_that_could_not_be_queued_is_not_pending() {
     let id = new_export(&world).await;
     world.set_queue_down(true);
     assert_eq!(code(&run(&world, &id).await), "TRY_AGAIN");
-    assert_eq!(world.attribute(&id, "requestedThrough"), None);
+    assert_eq!(world.stored(&id).requested_through, None);
     world.set_queue_down(false);
     configuration(&run(&world, &id).await);
     assert_eq!(world.messages().len(), 1);
@@ -239,15 +238,15 @@ async fn a_backlog_is_counted_so_often_in_a_minute_and_then_served_as_it_was() {
         );
         world.wait(Duration::from_secs(1));
     }
-    assert_eq!(world.history.event_queries(), 2 * 16);
-    // 12:00:20 to 12:00:50: the other four.
+    assert_eq!(world.history.passes(), 2);
+    // The other four, from 12:00:20 to 12:00:50.
     for _ in 0..BACKLOG_COUNTS_PER_MINUTE - 2 {
         counted_at().await;
         world.wait(Duration::from_secs(10));
     }
-    assert_eq!(world.history.event_queries(), 6 * 16);
+    assert_eq!(world.history.passes(), 6);
 
-    // Within one minute, by a configuration that no count includes each time.
+    // Several counts within one minute, each because of a new configuration.
     let world = World::new();
     for _ in 0..BACKLOG_COUNTS_PER_MINUTE {
         new_export(&world).await;
@@ -262,9 +261,9 @@ async fn a_backlog_is_counted_so_often_in_a_minute_and_then_served_as_it_was() {
     let configurations = answer["data"]["getAllExportConfigurations"].as_array().unwrap();
     let [others @ .., without] = configurations.as_slice() else { unreachable!() };
     assert_eq!((&without["id"], &without["backlog"]), (&json!(last), &Value::Null));
-    // Older than what is served while the allowance lasts.
+    // The count is older than those that are returned while the allowance lasts.
     assert!(others.iter().all(|other| other["backlog"]["countedAt"] == "2026-11-22T12:00:00.000Z"), "{answer}");
-    assert_eq!(world.history.event_queries(), 16 * BACKLOG_COUNTS_PER_MINUTE as usize);
+    assert_eq!(world.history.passes(), BACKLOG_COUNTS_PER_MINUTE as usize);
     world.wait(Duration::from_secs(30));
     assert_eq!(world.ask(BACKLOGS, Value::Null).await.get("errors"), None);
 }
@@ -282,20 +281,20 @@ async fn a_tenant_is_counted_in_so_many_reads_whatever_is_asked() {
         .collect();
     let answer = world.ask(&format!("{{ {} }}", aliases.join(" ")), Value::Null).await;
     assert_eq!(answer.get("errors"), None, "{answer}");
-    assert_eq!((world.history.event_queries(), world.history.batches()), (16, 1));
+    assert_eq!((world.history.passes(), world.history.batches()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_count_that_fails_is_not_repeated_within_its_request() {
     let world = World::new();
     for _ in 0..5 {
-        let id = new_export(&world).await;
-        world.history.put_broken_state(&id);
+        new_export(&world).await;
     }
+    world.history.break_states();
     let answer = world.ask(BACKLOGS, Value::Null).await;
     let errors = answer["errors"].as_array().unwrap();
     assert!(errors.len() == 5 && errors.iter().all(|error| error["extensions"]["code"] == "INTERNAL"), "{answer}");
-    assert_eq!((world.history.event_queries(), world.history.batches()), (0, 1));
+    assert_eq!((world.history.passes(), world.history.batches()), (0, 1));
 }
 
 #[tokio::test]
@@ -303,11 +302,12 @@ async fn a_count_that_was_stored_by_an_unknown_version_is_replaced() {
     let world = World::new();
     let id = new_export(&world).await;
     assert_eq!(world.ask(BACKLOGS, Value::Null).await.get("errors"), None);
-    world.put_counted("acme", &[("backlogs", AttributeValue::S("[]".to_owned()))]);
+    // The store returns no count that another version of the service has stored.
+    world.drop_counted("acme");
     let answer = world.ask(BACKLOGS, Value::Null).await;
     assert_eq!(
         configuration(&answer)[0],
         json!({"id": id, "backlog": {"events": 0, "countedAt": "2026-11-22T12:00:00.000Z"}})
     );
-    assert_eq!(world.history.event_queries(), 2 * 16);
+    assert_eq!(world.history.passes(), 2);
 }

@@ -1,15 +1,15 @@
-//! What each operation does.
+//! Creating, testing, enabling, running and deleting configurations.
 
+use domain::{configuration::ExportProgress, time::Timestamp};
 use serde_json::{Value, json};
-
-use aws_sdk_dynamodb::types::AttributeValue;
-use domain::digest::Hex32;
-use sha2::{Digest, Sha256};
 use verification::PublicKeys;
 
-use super::world::{SECRET, Verifier, World, code};
+use super::{
+    memory::Tester,
+    world::{SECRET, World, code},
+};
 
-/// With sorted names: whether `serde_json` keeps their order is up to what else is built.
+/// Asserts a snapshot with sorted names. `serde_json` keeps their order only with a feature that other crates may enable.
 macro_rules! assert_snapshot {
     ($value:expr, @$snapshot:literal) => {
         insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!($value, @$snapshot) })
@@ -57,7 +57,7 @@ pub async fn create_with_role(world: &World, data: Value) -> Value {
     create(world, "AssumedRole", data).await
 }
 
-/// The configuration that an answer holds under its only field.
+/// Returns the value of the only field of a response without errors.
 pub fn configuration(answer: &Value) -> &Value {
     assert_eq!(answer.get("errors"), None, "{answer}");
     answer["data"].as_object().unwrap().values().next().unwrap()
@@ -103,8 +103,8 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
       },
       "expectedBucketOwner": null,
       "exportedThrough": null,
-      "externalId": "00000000-0000-0000-0000-000000000001",
-      "id": "00000000-0000-0000-0000-000000000001",
+      "externalId": "00000000-0000-4000-8000-000000000001",
+      "id": "00000000-0000-4000-8000-000000000001",
       "interval": "EVERY_2_HOURS",
       "kmsKeyArn": null,
       "lastExport": null,
@@ -115,13 +115,13 @@ async fn a_configuration_with_a_key_is_tested_as_it_is_created() {
     }
     "#);
     assert_eq!(world.plaintexts(), [SECRET]);
-    assert!(!world.dump().contains(SECRET));
+    assert!(!format!("{:?}", world.tables()).contains(SECRET));
 }
 
 #[tokio::test]
 async fn a_test_that_fails_undoes_no_creation() {
     let world = World::new();
-    world.set_verifier(Verifier::Fails);
+    world.set_tester(Tester::Fails);
     let answer = create_with_key(&world, with_key()).await;
     assert_eq!(configuration(&answer)["connectionStatus"], "FAILED");
     assert_eq!(
@@ -129,7 +129,7 @@ async fn a_test_that_fails_undoes_no_creation() {
         json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."})
     );
 
-    world.set_verifier(Verifier::Crashes);
+    world.set_tester(Tester::Crashes);
     let answer = create_with_key(&world, with_key()).await;
     assert_eq!(configuration(&answer)["connectionStatus"], "PENDING");
     assert_eq!(ids(&world, "acme").await.len(), 2);
@@ -160,8 +160,8 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
       },
       "expectedBucketOwner": "222222222222",
       "exportedThrough": null,
-      "externalId": "00000000-0000-0000-0000-000000000001",
-      "id": "00000000-0000-0000-0000-000000000001",
+      "externalId": "00000000-0000-4000-8000-000000000001",
+      "id": "00000000-0000-4000-8000-000000000001",
       "interval": "EVERY_24_HOURS",
       "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "lastExport": null,
@@ -171,7 +171,7 @@ async fn a_configuration_with_a_role_waits_for_the_role() {
       "version": 1
     }
     "#);
-    assert_eq!(world.invocations(), 0);
+    assert_eq!(world.tests(), 0);
 }
 
 #[tokio::test]
@@ -220,8 +220,8 @@ async fn a_repeated_creation_gives_the_same_configuration() {
     let data = and(with_key(), "idempotencyKey", "key-1");
     let first = create_with_key(&world, data.clone()).await;
     assert_eq!(create_with_key(&world, data.clone()).await, first);
-    assert_eq!(world.invocations(), 1, "the outcome is known");
-    // The secret is no part of what is compared.
+    assert_eq!(world.tests(), 1, "the outcome is known");
+    // The secret is not compared.
     let other_secret = "x".repeat(40);
     assert_eq!(create_with_key(&world, and(data.clone(), "secretAccessKey", other_secret)).await, first);
     assert_eq!(create_with_key(&world, and(data.clone(), "bucketPath", "")).await, first);
@@ -243,9 +243,9 @@ async fn a_repeated_creation_gives_the_same_configuration() {
 async fn a_creation_that_was_cut_off_is_tested_when_it_is_repeated() {
     let world = World::new();
     let data = and(with_key(), "idempotencyKey", "key-1");
-    world.set_verifier(Verifier::Crashes);
+    world.set_tester(Tester::Crashes);
     assert_eq!(configuration(&create_with_key(&world, data.clone()).await)["connectionStatus"], "PENDING");
-    world.set_verifier(Verifier::Succeeds);
+    world.set_tester(Tester::Succeeds);
     assert_eq!(configuration(&create_with_key(&world, data).await)["connectionStatus"], "SUCCESS");
 }
 
@@ -267,13 +267,13 @@ async fn a_tenant_has_so_many_configurations_and_no_more() {
 async fn a_test_answers_with_its_outcome() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
-    for (verifier, status) in [(Verifier::Fails, "FAILED"), (Verifier::Succeeds, "SUCCESS")] {
-        world.set_verifier(verifier);
+    for (tester, status) in [(Tester::Fails, "FAILED"), (Tester::Succeeds, "SUCCESS")] {
+        world.set_tester(tester);
         let answer = call(&world, "acme", "testExportConfiguration", &id).await;
         assert_eq!(configuration(&answer)["connectionStatus"], status);
         assert_eq!(configuration(&answer)["version"], 1);
     }
-    world.set_verifier(Verifier::Crashes);
+    world.set_tester(Tester::Crashes);
     assert_eq!(code(&call(&world, "acme", "testExportConfiguration", &id).await), "TRY_AGAIN");
     let answer = call(&world, "acme", "getExportConfiguration", &id).await;
     assert_eq!(configuration(&answer)["connectionStatus"], "SUCCESS", "nothing was learned");
@@ -295,7 +295,7 @@ async fn enabling_and_disabling_twice_is_once() {
     }
 }
 
-/// The messages of manual runs: configuration, and through when.
+/// Returns the configuration and the end of each requested run.
 pub fn requested(world: &World) -> Vec<(String, String)> {
     let field = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
     let messages = world.messages();
@@ -310,7 +310,6 @@ async fn a_run_is_queued_through_what_has_settled() {
     let answer = call(&world, "acme", "runExportConfiguration", &id).await;
     assert_eq!(configuration(&answer)["id"], id.as_str());
     assert_eq!(requested(&world), [(id.clone(), "2026-11-22T11:40:00.000Z".to_owned())]);
-    assert_eq!(world.message_groups(), [Some("acme".to_owned())], "SQS shares the queue out between tenants");
     call(&world, "acme", "disableExportConfiguration", &id).await;
     let answer = call(&world, "acme", "runExportConfiguration", &id).await;
     assert_eq!(code(&answer), "CONFIGURATION_DISABLED");
@@ -321,7 +320,7 @@ async fn a_run_is_queued_through_what_has_settled() {
 async fn another_tenants_configuration_is_not_there() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    let before = world.dump();
+    let before = world.tables();
     for operation in [
         "getExportConfiguration",
         "testExportConfiguration",
@@ -337,8 +336,8 @@ async fn another_tenants_configuration_is_not_there() {
         }
     }
     assert!(ids(&world, "other").await.is_empty());
-    assert_eq!(world.dump(), before);
-    assert_eq!((world.invocations(), world.messages().len()), (1, 0));
+    assert_eq!(world.tables(), before);
+    assert_eq!((world.tests(), world.messages().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -365,7 +364,7 @@ async fn a_failed_mutation_takes_nothing_from_the_one_before() {
     assert_eq!(answer["errors"][0]["path"], json!(["deleteExportConfiguration"]));
     assert_eq!(
         answer["data"],
-        json!({"createS3AssumedRoleExportConfiguration": {"id": "00000000-0000-0000-0000-000000000001"},
+        json!({"createS3AssumedRoleExportConfiguration": {"id": "00000000-0000-4000-8000-000000000001"},
             "deleteExportConfiguration": null})
     );
 }
@@ -383,22 +382,22 @@ async fn only_one_test_fits_into_a_request() {
     let test = |alias: &str| format!("{alias}: testExportConfiguration(id: \"{id}\") {{ id }}");
     let answer = world.ask(&format!("mutation {{ {} {} }}", test("a"), test("b")), Value::Null).await;
     assert_eq!(code(&answer), "TOO_MANY_VERIFICATIONS");
-    assert_eq!(world.invocations(), 0);
+    assert_eq!(world.tests(), 0);
 }
 
 #[tokio::test]
 async fn how_far_exports_got_outlives_what_a_person_changes() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
-    world.store_run(
-        &id,
-        [
-            ("exportedThrough", AttributeValue::S("2026-11-22T00:00:00.000Z".to_owned())),
-            ("lastExportAt", AttributeValue::S("2026-11-22T00:20:05.000Z".to_owned())),
-            ("lastFailureAt", AttributeValue::S("2026-11-22T02:20:05.000Z".to_owned())),
-            ("consecutiveFailures", AttributeValue::N("3".to_owned())),
-        ],
-    );
+    let at = |text: &str| Timestamp::parse(text).ok();
+    world.change_stored(&id, |stored| {
+        stored.progress = ExportProgress {
+            exported_through: at("2026-11-22T00:00:00.000Z"),
+            last_export_at: at("2026-11-22T00:20:05.000Z"),
+            last_failure_at: at("2026-11-22T02:20:05.000Z"),
+            consecutive_failures: 3,
+        };
+    });
     for operation in ["getExportConfiguration", "disableExportConfiguration", "enableExportConfiguration"] {
         let answer = call(&world, "acme", operation, &id).await;
         let answer = configuration(&answer);
@@ -411,30 +410,28 @@ async fn how_far_exports_got_outlives_what_a_person_changes() {
 const SIGNING_KEYS: &str = "{ exportSigningKeys { fingerprint algorithm publicKey current } }";
 
 #[tokio::test]
-async fn digests_can_be_verified_with_the_keys_that_are_told() {
+async fn digests_can_be_verified_with_the_returned_keys() {
     let world = World::new();
     let answer = world.ask(SIGNING_KEYS, Value::Null).await;
     let keys = configuration(&answer).as_array().unwrap();
     assert_eq!(keys.len(), 2);
-    for (key, (name, current)) in keys.iter().zip([("signing-key", true), ("retired-signing-key", false)]) {
+    for ((key, expected), current) in keys.iter().zip(world.signing_keys()).zip([true, false]) {
         let fingerprint = key["fingerprint"].as_str().unwrap();
-        assert_eq!(fingerprint, Hex32(Sha256::digest(world.signing_key(name)).into()).to_string());
+        assert_eq!(fingerprint, expected.to_string());
         assert_eq!((&key["algorithm"], &key["current"]), (&json!("ECDSA_P256_SHA256"), &json!(current)));
-        // As a customer's verifier reads it.
+        // A customer's verifier can read it.
         let mut verifier = PublicKeys::default();
         verifier.add_pem(key["publicKey"].as_str().unwrap()).unwrap();
         let known: Vec<String> = verifier.fingerprints().map(|known| known.to_string()).collect();
         assert_eq!(known, [fingerprint]);
     }
-    // They are asked for once.
-    world.disable_signing_key("signing-key");
     assert_eq!(world.ask_as("other", SIGNING_KEYS, Value::Null).await, answer);
 }
 
 #[tokio::test]
-async fn signing_keys_are_told_all_or_not_at_all() {
+async fn signing_keys_are_returned_all_or_not_at_all() {
     let world = World::new();
-    world.disable_signing_key("retired-signing-key");
+    world.disable_signing_key();
     let document = "{ exportServiceIdentity { account } exportSigningKeys { fingerprint } }";
     let answer = world.ask(document, Value::Null).await;
     assert_eq!(code(&answer), "INTERNAL");

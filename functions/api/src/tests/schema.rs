@@ -1,10 +1,10 @@
-//! The schema as it is published.
+//! The published schema.
 
 use serde_json::Value;
 
 use super::world::World;
 
-/// The query that tools send; it takes seven levels of `ofType`, as they do.
+/// The introspection query that tools send, with seven levels of `ofType`.
 const INTROSPECTION: &str = "query IntrospectionQuery { __schema { queryType { name } mutationType { name } subscriptionType { name }
     types { ...FullType } directives { name description locations args { ...InputValue } } } }
     fragment FullType on __Type { kind name description

@@ -1,18 +1,28 @@
-//! Changing what is there, and the audit events that tell of it.
+//! Updating configurations, and the audit events of changes.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use domain::block::INGEST_WRITE_BOUND;
+use domain::{
+    block::INGEST_WRITE_BOUND,
+    configuration::{Authentication, Destination},
+    connection::Connection,
+    interval::ExportInterval,
+};
 use serde_json::{Value, json};
 
 use super::{
+    memory::Tester,
     operations::{call, configuration, create_with_key, create_with_role, id, with_key, with_role},
-    world::{SECRET, Verifier, World, code},
+    world::{SECRET, World, code},
 };
 
 const FIELDS: &str = "id version type description interval enabled connectionStatus connectionError { code }
     endpointConfiguration { bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner }";
+
+fn sealed_secret(authentication: &Authentication) -> &[u8] {
+    let Authentication::AccessKey { secret, .. } = authentication else { unreachable!() };
+    secret.ciphertext()
+}
 
 const OTHER_KEY: &str = "AKIAIOSFODNN7OTHERRR";
 
@@ -46,19 +56,19 @@ async fn what_is_left_out_stays_and_null_clears() {
     let answer = configuration(&answer);
     assert_eq!((&answer["interval"], &answer["description"]), (&json!("EVERY_4_HOURS"), &Value::Null));
     assert_eq!((&answer["version"], &answer["connectionStatus"]), (&json!(2), &json!("SUCCESS")));
-    assert_eq!(world.invocations(), 1, "the connection is the same");
-    let partition = world.attribute(&id, "schedulePartition").unwrap();
-    assert!(partition.as_s().unwrap().starts_with("EVERY_4_HOURS#"), "{partition:?}");
+    assert_eq!(world.tests(), 1, "the connection is the same");
+    assert_eq!(world.stored(&id).interval, ExportInterval::Every4Hours);
 
     let data = json!({"id": id, "kmsKeyArn": null, "expectedBucketOwner": null, "bucketPath": null});
     let answer = update_role(&world, data).await;
     let endpoint = &configuration(&answer)["endpointConfiguration"];
     for name in ["kmsKeyArn", "expectedBucketOwner", "bucketPath"] {
         assert_eq!(endpoint[name], Value::Null);
-        assert_eq!(world.attribute(&id, name), None);
     }
+    let Destination { bucket_path, kms_key_arn, expected_bucket_owner, .. } = world.stored(&id).destination;
+    assert_eq!((bucket_path, kms_key_arn, expected_bucket_owner), (None, None, None));
     assert_eq!(endpoint["roleArn"], "arn:aws:iam::222222222222:role/export");
-    assert_eq!(world.invocations(), 2);
+    assert_eq!(world.tests(), 2);
 }
 
 const OTHER_ROLE: &str = "arn:aws:iam::222222222222:role/other";
@@ -75,19 +85,18 @@ async fn another_place_or_role_is_tested_before_it_replaces_what_works() {
         (json!({"id": id, "expectedBucketOwner": null}), "destination"),
         (json!({"id": id, "roleArn": OTHER_ROLE}), "roleArn"),
     ]) {
-        let (before, changes) = (world.dump(), world.changes());
-        let without_counts = |dump: String| dump.split("\"tests#").next().unwrap().to_owned();
-        world.set_verifier(Verifier::Fails);
+        let (before, changes) = (world.tables().configurations, world.changes());
+        world.set_tester(Tester::Fails);
         let answer = update_role(&world, data.clone()).await;
         assert_eq!(code(&answer), "NEW_CONNECTION_REFUSED", "{data}");
         let error = &answer["errors"][0]["extensions"]["connectionError"];
         assert_eq!(*error, json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."}));
-        world.set_verifier(Verifier::Crashes);
+        world.set_tester(Tester::Crashes);
         assert_eq!(code(&update_role(&world, data.clone()).await), "TRY_AGAIN");
-        assert_eq!(without_counts(world.dump()), without_counts(before), "nothing was changed");
+        assert_eq!(world.tables().configurations, before, "nothing was changed");
         assert_eq!(world.changes(), changes);
 
-        world.set_verifier(Verifier::Succeeds);
+        world.set_tester(Tester::Succeeds);
         let answer = update_role(&world, data).await;
         assert_eq!(configuration(&answer)["version"], number);
         assert_eq!(configuration(&answer)["connectionStatus"], "SUCCESS");
@@ -103,10 +112,10 @@ async fn another_place_or_role_is_tested_before_it_replaces_what_works() {
 async fn another_place_of_an_access_key_is_tested_with_the_key_that_stays() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    world.set_verifier(Verifier::Fails);
+    world.set_tester(Tester::Fails);
     let data = json!({"id": id, "bucketName": "other"});
     assert_eq!(code(&update_key(&world, data.clone()).await), "NEW_CONNECTION_REFUSED");
-    world.set_verifier(Verifier::Succeeds);
+    world.set_tester(Tester::Succeeds);
     assert_eq!(configuration(&update_key(&world, data).await)["connectionStatus"], "SUCCESS");
     let candidates = world.candidates();
     assert!(candidates.iter().all(|candidate| candidate.get("sealedSecret").is_none()), "{candidates:?}");
@@ -117,35 +126,34 @@ async fn another_place_of_an_access_key_is_tested_with_the_key_that_stays() {
 async fn a_forced_change_and_one_of_what_does_not_work_are_tested_once_they_are_stored() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
-    for (verifier, data, status) in [
-        // It is PENDING.
-        (Verifier::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
-        (Verifier::Fails, json!({"id": id, "bucketName": "another", "force": true}), "FAILED"),
-        // A repair in two steps, of which the first alone mends nothing.
-        (Verifier::Fails, json!({"id": id, "roleArn": OTHER_ROLE}), "FAILED"),
-        (Verifier::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
-        (Verifier::Crashes, json!({"id": id, "bucketName": "another", "force": true}), "PENDING"),
+    for (tester, data, status) in [
+        // The connection is PENDING.
+        (Tester::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
+        (Tester::Fails, json!({"id": id, "bucketName": "another", "force": true}), "FAILED"),
+        // A repair in two steps.
+        (Tester::Fails, json!({"id": id, "roleArn": OTHER_ROLE}), "FAILED"),
+        (Tester::Succeeds, json!({"id": id, "bucketName": "other"}), "SUCCESS"),
+        (Tester::Crashes, json!({"id": id, "bucketName": "another", "force": true}), "PENDING"),
     ] {
-        world.set_verifier(verifier);
+        world.set_tester(tester);
         let answer = update_role(&world, data).await;
         assert_eq!(configuration(&answer)["connectionStatus"], status);
         let stored = call(&world, "acme", "getExportConfiguration", &id).await;
         assert_eq!(configuration(&stored)["connectionStatus"], status);
     }
     assert!(world.candidates().is_empty());
-    assert_eq!(world.attribute(&id, "connectionError"), None);
-    assert_eq!(world.attribute(&id, "connectionCheckedAt"), None);
-    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("6".to_owned())));
+    let stored = world.stored(&id);
+    assert_eq!((stored.connection, stored.version), (Connection::Pending, 6));
 }
 
 #[tokio::test]
 async fn a_new_key_is_tested_first_even_if_it_is_forced() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    world.set_verifier(Verifier::Fails);
+    world.set_tester(Tester::Fails);
     let data = json!({"id": id, "secretAccessKey": "y".repeat(40), "force": true});
     assert_eq!(code(&update_key(&world, data).await), "NEW_ACCESS_KEY_REFUSED");
-    assert_eq!(world.attribute(&id, "version"), Some(AttributeValue::N("1".to_owned())));
+    assert_eq!(world.stored(&id).version, 1);
 }
 
 #[tokio::test]
@@ -162,20 +170,20 @@ async fn a_place_is_tested_once_although_another_change_came_between() {
 async fn a_new_key_that_works_replaces_the_old_with_one_test() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    let before = world.attribute(&id, "sealedSecret").unwrap();
+    let before = world.stored(&id).authentication;
     let secret = "y".repeat(40);
     let data = json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": secret, "bucketName": "other"});
     let answer = update_key(&world, data).await;
     let answer = configuration(&answer);
     assert_eq!((&answer["version"], &answer["connectionStatus"]), (&json!(2), &json!("SUCCESS")));
     assert_eq!(answer["endpointConfiguration"]["accessKeyId"], OTHER_KEY);
-    assert_eq!(world.invocations(), 2, "one for each key");
+    assert_eq!(world.tests(), 2, "one for each key");
     let [candidate] = world.candidates().try_into().unwrap();
     assert_eq!(candidate["destination"]["bucketName"], "other", "it is tested with what it is to be used with");
     assert_eq!((&candidate["configurationId"], &candidate["version"]), (&json!(id), &json!(1)));
-    assert_ne!(world.attribute(&id, "sealedSecret").unwrap(), before);
-    let user = world.attribute(&id, "principalArn").unwrap();
-    assert_eq!(user.as_s().unwrap(), "arn:aws:iam::222222222222:user/export");
+    let stored = world.stored(&id);
+    assert_ne!(sealed_secret(&stored.authentication), sealed_secret(&before));
+    assert_eq!(stored.user_arn.unwrap().as_str(), "arn:aws:iam::222222222222:user/export");
 
     // A new secret alone.
     let data = json!({"id": id, "secretAccessKey": "z".repeat(40)});
@@ -187,22 +195,21 @@ async fn a_new_key_that_works_replaces_the_old_with_one_test() {
 async fn a_new_key_that_does_not_work_replaces_nothing() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    let (before, changes) = (world.dump(), world.changes());
+    let (before, changes) = (world.tables().configurations, world.changes());
     let data =
         json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": "y".repeat(40), "interval": "EVERY_4_HOURS"});
 
-    world.set_verifier(Verifier::Fails);
+    world.set_tester(Tester::Fails);
     let answer = update_key(&world, data.clone()).await;
     assert_eq!(code(&answer), "NEW_ACCESS_KEY_REFUSED");
     assert_eq!(
         answer["errors"][0]["extensions"]["connectionError"],
         json!({"code": "WRITE_DENIED", "message": "Allow s3:PutObject."})
     );
-    world.set_verifier(Verifier::Crashes);
+    world.set_tester(Tester::Crashes);
     assert_eq!(code(&update_key(&world, data).await), "TRY_AGAIN");
     assert_eq!(world.candidates().len(), 1);
-    let without_counts = |dump: String| dump.split("\"tests#").next().unwrap().to_owned();
-    assert_eq!(without_counts(world.dump()), without_counts(before));
+    assert_eq!(world.tables().configurations, before);
     assert_eq!(world.changes(), changes);
 }
 
@@ -210,11 +217,11 @@ async fn a_new_key_that_does_not_work_replaces_nothing() {
 async fn the_secret_stays_if_it_is_left_out() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
-    let secret = world.attribute(&id, "sealedSecret");
+    let authentication = world.stored(&id).authentication;
     let answer =
         update_key(&world, json!({"id": id, "bucketName": "other", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"})).await;
     assert_eq!(configuration(&answer)["version"], 2);
-    assert_eq!(world.attribute(&id, "sealedSecret"), secret);
+    assert_eq!(world.stored(&id).authentication, authentication);
 
     let answer = update_key(&world, json!({"id": id, "accessKeyId": OTHER_KEY})).await;
     assert_eq!(code(&answer), "INVALID_INPUT");
@@ -234,15 +241,14 @@ async fn the_other_kind_is_taken_with_its_whole_identity() {
     let answer = configuration(&answer);
     assert_eq!((&answer["type"], &answer["connectionStatus"]), (&json!("S3_ASSUMED_ROLE"), &json!("SUCCESS")));
     assert_eq!(answer["endpointConfiguration"]["accessKeyId"], Value::Null);
-    for name in ["accessKeyId", "sealedSecret", "principalArn"] {
-        assert_eq!(world.attribute(&id, name), None);
-    }
+    let stored = world.stored(&id);
+    assert!(matches!(stored.authentication, Authentication::AssumedRole { .. }) && stored.user_arn.is_none());
 
     let data = json!({"id": id, "accessKeyId": OTHER_KEY, "secretAccessKey": SECRET});
     let answer = update_key(&world, data).await;
     let answer = configuration(&answer);
     assert_eq!((&answer["type"], &answer["version"]), (&json!("S3_ACCESS_KEY"), &json!(3)));
-    assert_eq!(world.attribute(&id, "roleArn"), None);
+    assert!(matches!(world.stored(&id).authentication, Authentication::AccessKey { .. }));
     assert_eq!(world.candidates().len(), 2);
 }
 
@@ -251,16 +257,16 @@ async fn a_stale_version_changes_nothing() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     configuration(&update_role(&world, json!({"id": id, "version": 1, "interval": "EVERY_4_HOURS"})).await);
-    let before = world.dump();
-    // Even where it would change nothing.
+    let before = world.tables();
+    // Also an update that would change nothing.
     for interval in ["EVERY_6_HOURS", "EVERY_4_HOURS"] {
         let answer = update_role(&world, json!({"id": id, "version": 1, "interval": interval})).await;
         assert_eq!(code(&answer), "CONFLICT");
         assert_eq!(answer["errors"][0]["extensions"]["currentVersion"], 2);
     }
-    assert_eq!(world.dump(), before);
+    assert_eq!(world.tables(), before);
     let answer = update_role(&world, json!({"id": id, "version": null, "interval": "EVERY_4_HOURS"})).await;
-    assert_eq!(configuration(&answer)["version"], 2, "it is so already");
+    assert_eq!(configuration(&answer)["version"], 2, "nothing changes");
     assert_eq!(actions(&world), ["CREATE", "UPDATE"]);
 }
 
@@ -273,7 +279,7 @@ async fn of_two_changes_at_once_the_second_is_made_upon_the_first() {
     assert_eq!(configuration(&update_role(&world, change("EVERY_4_HOURS")).await)["version"], 4);
     world.interfere(3);
     assert_eq!(code(&update_role(&world, change("EVERY_6_HOURS")).await), "TRY_AGAIN");
-    // Whoever names a version wants to be told.
+    // A caller that names a version gets a conflict.
     world.interfere(1);
     let answer = update_role(&world, json!({"id": id, "version": 7, "interval": "EVERY_6_HOURS"})).await;
     assert_eq!(answer["errors"][0]["extensions"]["currentVersion"], 8, "{answer}");
@@ -295,7 +301,7 @@ async fn a_key_is_tested_once_although_another_change_came_between() {
 }
 
 #[tokio::test]
-async fn each_change_is_told_and_what_changes_nothing_is_not() {
+async fn each_change_is_reported_and_what_changes_nothing_is_not() {
     let world = World::new();
     let id = id(&create_with_key(&world, with_key()).await);
     for (operation, count) in [
@@ -330,7 +336,7 @@ async fn each_change_is_told_and_what_changes_nothing_is_not() {
 }
 
 #[tokio::test]
-async fn what_was_refused_or_repeated_is_not_told() {
+async fn what_was_refused_or_repeated_is_not_reported() {
     let world = World::new();
     let mut data = with_role();
     data["idempotencyKey"] = json!("key-1");
@@ -345,7 +351,7 @@ async fn what_was_refused_or_repeated_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_change_that_took_too_long_is_not_told_to_have_succeeded() {
+async fn a_change_that_took_too_long_is_not_reported_as_success() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     world.delay_writes(INGEST_WRITE_BOUND);
@@ -354,7 +360,7 @@ async fn a_change_that_took_too_long_is_not_told_to_have_succeeded() {
     for operation in ["disableExportConfiguration", "deleteExportConfiguration"] {
         assert_eq!(code(&call(&world, "acme", operation, &id).await), "TRY_AGAIN", "{operation}");
     }
-    assert_eq!(actions(&world), ["CREATE", "CREATE", "UPDATE", "DISABLE", "DELETE"], "but done it is");
+    assert_eq!(actions(&world), ["CREATE", "CREATE", "UPDATE", "DISABLE", "DELETE"], "the changes were made");
     world.delay_writes(INGEST_WRITE_BOUND.saturating_sub(Duration::from_millis(1)));
     configuration(&create_with_role(&world, with_role()).await);
 }

@@ -1,19 +1,19 @@
-//! An IAM user's access key.
+//! The access key of an IAM user.
 
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{
-    field_error::{FieldErrorCode, Invalid},
+    field_error::{FieldErrorCode, ValueError},
     text_type::text_type,
 };
 
-/// The public half of an access key: 16 to 128 upper-case letters and digits.
+/// The id of an access key: 16 to 128 upper-case letters and digits.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html>. Keys of temporary credentials
-/// (`ASIA…`) are refused: they are worth nothing without a session token and end within hours.
+/// (`ASIA…`) are refused: they need a session token and expire within hours.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessKeyId(String);
@@ -21,10 +21,10 @@ pub struct AccessKeyId(String);
 impl AccessKeyId {
     /// # Errors
     /// `ACCESS_KEY_ID_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let invalid = |rule| Err(Invalid::new(FieldErrorCode::AccessKeyIdInvalid, rule));
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let invalid = |rule| Err(ValueError::new(FieldErrorCode::AccessKeyIdInvalid, rule));
         if text.starts_with("ASIA") {
-            return invalid("Give the access key of an IAM user (AKIA…): temporary credentials end within hours.");
+            return invalid("Give the access key of an IAM user (AKIA…). Temporary credentials expire within hours.");
         }
         let shaped = (16..=128).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
@@ -43,42 +43,37 @@ impl AccessKeyId {
 
 text_type!(AccessKeyId, 0);
 
-/// The secret half. It can be neither printed, compared nor serialized, and its memory is wiped when it is dropped.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct SecretAccessKey(String);
+/// A secret access key. It is never printed or serialized, and its memory is wiped when it is dropped.
+#[derive(Clone, Debug)]
+pub struct SecretAccessKey(SecretString);
 
 impl SecretAccessKey {
-    /// 40 characters of base 64, as IAM issues them.
+    /// Parses 40 characters of base 64, the form in which IAM issues secrets.
     ///
     /// # Errors
     /// `SECRET_ACCESS_KEY_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         let shaped =
             text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/+=".contains(&byte));
         if shaped {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
-            Err(Invalid::new(
+            Err(ValueError::new(
                 FieldErrorCode::SecretAccessKeyInvalid,
                 "A secret access key has 40 characters: letters, digits, '/', '+' or '='.",
             ))
         }
     }
 
-    /// The secret itself; only to encrypt it or to sign with it.
+    /// Returns the secret, to encrypt it or to sign with it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
-impl fmt::Debug for SecretAccessKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("SecretAccessKey(…)")
-    }
-}
-
-/// A secret access key under the service's KMS key, bound to its tenant and configuration by the encryption context.
+/// A secret access key that is encrypted with the service's KMS key. The encryption context binds it to its tenant and
+/// configuration.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSecret(Vec<u8>);
 
@@ -123,7 +118,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_printed() {
         let secret = SecretAccessKey::parse("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").unwrap();
-        assert_eq!(format!("{secret:?}"), "SecretAccessKey(…)");
+        assert_eq!(format!("{secret:?}"), "SecretAccessKey(SecretBox<str>([REDACTED]))");
         assert_eq!(format!("{:?}", SealedSecret::from_ciphertext(vec![1, 2, 3])), "SealedSecret(3 bytes)");
     }
 }

@@ -1,11 +1,11 @@
-//! Accounts, roles and keys, as their ARNs name them.
+//! AWS accounts, and the ARNs of roles, users and keys.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    field_error::{FieldErrorCode, Invalid},
+    field_error::{FieldErrorCode, ValueError},
     region::{Partition, Region},
     text_type::text_type,
 };
@@ -18,11 +18,11 @@ pub struct AccountId(String);
 impl AccountId {
     /// # Errors
     /// `ACCOUNT_ID_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(FieldErrorCode::AccountIdInvalid, "An AWS account id has 12 digits."))
+            Err(ValueError::new(FieldErrorCode::AccountIdInvalid, "An AWS account id has 12 digits."))
         }
     }
 
@@ -49,8 +49,8 @@ const MAX_ROLE_PATH_LENGTH: usize = 512;
 impl RoleArn {
     /// # Errors
     /// `ROLE_ARN_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        Self::parts(text).ok_or(Invalid::new(
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        Self::parts(text).ok_or(ValueError::new(
             FieldErrorCode::RoleArnInvalid,
             "Give the role's ARN, for example arn:aws:iam::123456789012:role/audit-export.",
         ))
@@ -61,7 +61,7 @@ impl RoleArn {
         let (path, name) = resource.strip_prefix("role/").map(|rest| rest.rsplit_once('/').unwrap_or(("", rest)))?;
         let name_is_valid = (1..=MAX_ROLE_NAME_LENGTH).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte));
-        // A wildcard can't be part of a role that exists, and must never reach a policy.
+        // No role's path has a wildcard, and none may get into a policy.
         let path_is_valid = path.len() + 2 <= MAX_ROLE_PATH_LENGTH
             && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?\"\\".contains(&byte));
         (name_is_valid && path_is_valid).then_some(())?;
@@ -87,21 +87,21 @@ impl RoleArn {
         &self.account
     }
 
-    /// The role's name, without its path.
+    /// Returns the role's name, without its path.
     #[must_use]
     pub fn name(&self) -> &str {
         self.text.rsplit_once('/').map_or("", |(_, name)| name)
     }
 
-    /// Whether the role lies under a path other than `/`.
+    /// Returns whether the role has a path other than `/`.
     #[must_use]
     pub fn has_path(&self) -> bool {
         self.text.matches('/').count() > 1
     }
 }
 
-/// The ARN of whom an access key belongs to: an IAM user, `arn:<partition>:iam::<account>:user/<path and name>`, or the
-/// root user, `arn:<partition>:iam::<account>:root`. AWS says it; it is never a caller's.
+/// The ARN of the owner of an access key: an IAM user, `arn:<partition>:iam::<account>:user/<path and name>`, or the root
+/// user, `arn:<partition>:iam::<account>:root`. It comes from AWS, never from a caller.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,11 +110,11 @@ pub struct UserArn {
     account: AccountId,
 }
 
-/// A user's name has at most as many characters as a role's, and so has its path.
+/// Names and paths of users have the same limits as those of roles.
 const MAX_USER_RESOURCE_LENGTH: usize = "user/".len() + MAX_ROLE_PATH_LENGTH + MAX_ROLE_NAME_LENGTH;
 
 impl UserArn {
-    /// `None` if it is the ARN of somebody else, or holds what must never reach a policy.
+    /// Parses the ARN. `None`: it is not the ARN of a user, or has characters that may not get into a policy.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let [partition, "iam", "", account, resource] = arn_fields(text)? else { return None };
@@ -145,7 +145,8 @@ impl fmt::Display for UserArn {
     }
 }
 
-/// The ARN of a KMS key: `arn:<partition>:kms:<region>:<account>:key/<id>`. Never an alias: a policy can't name one.
+/// The ARN of a KMS key: `arn:<partition>:kms:<region>:<account>:key/<id>`. Aliases are refused: a policy can't name
+/// one.
 ///
 /// Key ids are UUIDs, or `mrk-` and 32 hex digits for a multi-Region key:
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id>.
@@ -161,8 +162,8 @@ pub struct KmsKeyArn {
 impl KmsKeyArn {
     /// # Errors
     /// `KMS_KEY_ARN_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        Self::parts(text).ok_or(Invalid::new(
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        Self::parts(text).ok_or(ValueError::new(
             FieldErrorCode::KmsKeyArnInvalid,
             "Give the key's ARN with its id, not an alias, for example \
              arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab.",
@@ -209,7 +210,7 @@ impl KmsKeyArn {
     }
 }
 
-/// Partition, service, region, account and resource: the five fields after `arn:`.
+/// Splits an ARN into partition, service, region, account and resource: the five fields after `arn:`.
 fn arn_fields(text: &str) -> Option<[&str; 5]> {
     let mut fields = text.strip_prefix("arn:")?.splitn(5, ':');
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?])

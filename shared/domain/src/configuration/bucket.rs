@@ -1,17 +1,17 @@
-//! Where in S3 the files go: the bucket and the path in it.
+//! The bucket of an export, and the path in it.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    field_error::{FieldErrorCode, Invalid},
+    field_error::{FieldErrorCode, ValueError},
     text_type::text_type,
 };
 
 /// The name of a general purpose bucket.
 ///
-/// Rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>. Names that S3 reserves for
-/// other things (access point aliases, directory buckets, table buckets, object Lambda) are refused too, as are ARNs:
-/// each would send the files elsewhere than to a bucket of that name.
+/// Rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>. ARNs and the names that S3
+/// reserves (access point aliases, directory buckets, table buckets, object Lambda) are refused: they don't name a general
+/// purpose bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BucketName(String);
@@ -22,8 +22,8 @@ impl BucketName {
 
     /// # Errors
     /// `BUCKET_NAME_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let invalid = |rule| Err(Invalid::new(FieldErrorCode::BucketNameInvalid, rule));
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let invalid = |rule| Err(ValueError::new(FieldErrorCode::BucketNameInvalid, rule));
         if text.starts_with("arn:") {
             return invalid("Give the bucket's name, not its ARN.");
         }
@@ -31,8 +31,8 @@ impl BucketName {
             || Self::RESERVED_SUFFIXES.iter().any(|suffix| text.ends_with(suffix))
         {
             return invalid(
-                "Give the name of a general purpose bucket: access point aliases, directory buckets, table buckets and \
-                 names that S3 reserves can't take an export.",
+                "Give the name of a general purpose bucket. Access point aliases, directory buckets, table buckets and names \
+                 that S3 reserves are not supported.",
             );
         }
         let is_alphanumeric =
@@ -47,8 +47,8 @@ impl BucketName {
             Ok(Self(text.to_owned()))
         } else {
             invalid(
-                "A bucket's name has 3 to 63 lower-case letters, digits, '.' or '-', starts and ends with a letter or a \
-                 digit, has no '..' and is no IP address.",
+                "A bucket name has 3 to 63 lower-case letters, digits, '.' or '-', starts and ends with a letter or a digit, \
+                 has no '..' and is not an IP address.",
             )
         }
     }
@@ -59,30 +59,30 @@ impl BucketName {
     }
 }
 
-/// The path under which everything is written, without a slash at either end. Root is the absence of a path.
+/// The path under which everything is written, without a slash at either end. The bucket's root has no path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BucketPath(String);
 
-/// Characters; leaves room for the rest of a key within S3's 1,024 bytes.
+/// The most characters of a path. It leaves room for the rest of a key within S3's 1,024 bytes.
 pub const MAX_BUCKET_PATH_LENGTH: usize = 256;
 
 impl BucketPath {
-    /// S3's safe characters but `*` (it is a wildcard in a policy), and `=` for Hive-style partitions.
+    /// Allows S3's safe characters except `*`, which is a wildcard in a policy, and `=` for Hive-style partitions.
     /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
     ///
     /// # Errors
     /// `BUCKET_PATH_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!_.'()/=-".contains(&byte);
         let segments_are_names = text.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
         if text.len() <= MAX_BUCKET_PATH_LENGTH && text.bytes().all(allowed) && segments_are_names {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(
+            Err(ValueError::new(
                 FieldErrorCode::BucketPathInvalid,
-                "A bucket path has at most 256 of A-Z a-z 0-9 ! _ . ' ( ) / = -, no '/' at either end, no '//', and no \
-                 segment '.' or '..'; leave it out to write to the bucket's root.",
+                "A bucket path has at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, no '/' at either end, no '//', \
+                 and no segment '.' or '..'. Leave it out to write to the bucket's root.",
             ))
         }
     }

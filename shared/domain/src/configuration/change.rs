@@ -1,14 +1,16 @@
-//! A change to a configuration as an audit event of its tenant.
-//!
-//! Whoever stores the change stores this event with it, so that neither is without the other.
+//! The audit event of a change to a configuration. It is stored in the same transaction as the change.
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::{
-    Authentication, ConfigurationId, Destination, ExportConfiguration, access_key::AccessKeyId, arn::RoleArn,
+    access_key::AccessKeyId,
+    arn::RoleArn,
     description::Description,
+    destination::Destination,
+    export_configuration::{Authentication, ExportConfiguration},
+    key::ConfigurationId,
 };
 use crate::{
     block::{BlockId, EncodeError, Shard, StoredBlock, pack},
@@ -23,11 +25,11 @@ pub const TARGET_TYPE: &str = "AUDIT_EXPORT_CONFIGURATION";
 /// The `auditPayload.type` of these events.
 pub const PAYLOAD_TYPE: &str = "AuditExportConfigurationChange";
 
-/// What a person did to a configuration.
+/// A change that a person made to a configuration.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
     Create(&'a ExportConfiguration),
-    /// Enabling and disabling are told apart from other updates by what they change.
+    /// An update, which includes enabling and disabling.
     Update {
         before: &'a ExportConfiguration,
         after: &'a ExportConfiguration,
@@ -35,27 +37,27 @@ pub enum Change<'a> {
     Delete(&'a ExportConfiguration),
 }
 
-/// Who made a change.
+/// The author of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     /// The subject of the token.
     pub subject: String,
-    /// Where the request came from, if that is known.
+    /// The address that the request came from, if it is known.
     pub ip: Option<IpAddr>,
-    /// What the request is called in logs.
+    /// The id of the request in logs.
     pub request_id: Option<String>,
 }
 
-/// When a change is made, and chance for the names of its event and of the event's block.
+/// The time of a change, and random bits for the ids of its event and of the event's block.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// Taken right before the write: nothing may be stored long after it.
+    /// Read right before the write, because an event may not be stored long after its stamp.
     pub at: Timestamp,
     pub event: u128,
     pub block: u128,
 }
 
-/// Why a change can't be told. Only a fault of ours leads here: every text in it is bounded.
+/// A change that has no event. This is a defect of the service: every text in the event is bounded.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEventError {
     #[error("a change can't be written as JSON: {0}")]
@@ -68,7 +70,7 @@ pub enum ChangeEventError {
     TooLarge,
 }
 
-/// The block that tells of one change, and the shard that it belongs into.
+/// The block that holds the event of one change, and the block's shard.
 #[derive(Clone, Debug)]
 pub struct ChangeEvent {
     pub shard: Shard,
@@ -76,7 +78,7 @@ pub struct ChangeEvent {
 }
 
 impl<'a> Change<'a> {
-    /// The configuration, as it is or as it last was.
+    /// Returns the configuration after the change, or the deleted one.
     #[must_use]
     pub fn subject(&self) -> &'a ExportConfiguration {
         match self {
@@ -85,7 +87,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The event's `action`.
+    /// Returns the event's `action`.
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
@@ -99,7 +101,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The event in a block of its own, stamped like one of ingest.
+    /// Makes the event, alone in a block, with a stamp as ingest makes it.
     ///
     /// # Errors
     /// [`ChangeEventError`].
@@ -121,9 +123,9 @@ impl<'a> Change<'a> {
             Self::Update { before, after } => (Some(before), Some(after)),
             Self::Delete(before) => (Some(before), None),
         };
-        let is_other_secret = before
+        let has_other_secret = before
             .zip(after)
-            .is_some_and(|(before, after)| is_other_secret(&before.authentication, &after.authentication));
+            .is_some_and(|(before, after)| has_other_secret(&before.authentication, &after.authentication));
         let subject = self.subject();
         AuditEvent {
             id: uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
@@ -139,7 +141,7 @@ impl<'a> Change<'a> {
                 version: 1,
                 before: before.map(Settings::of),
                 after: after.map(|after| Settings {
-                    secret_access_key: is_other_secret.then_some("CHANGED"),
+                    secret_access_key: has_other_secret.then_some("CHANGED"),
                     ..Settings::of(after)
                 }),
             },
@@ -190,7 +192,7 @@ struct Payload<'a> {
     after: Option<Settings<'a>>,
 }
 
-/// What a person sets, by the names of the API. There is no room for a secret.
+/// The settings that a person sets, under the names of the API. No field holds a secret.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Settings<'a> {
@@ -207,7 +209,7 @@ struct Settings<'a> {
     role_arn: Option<&'a RoleArn>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<&'a AccessKeyId>,
-    /// Only that it changed.
+    /// `CHANGED` if the secret was replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_access_key: Option<&'static str>,
     start_from: Timestamp,
@@ -235,14 +237,14 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// What people call it, or else where it exports to.
+/// Returns the description, or the bucket name if there is none.
 fn name(configuration: &ExportConfiguration) -> &str {
     let bucket_name = &configuration.destination.bucket_name;
     configuration.description.as_ref().map_or_else(|| bucket_name.as_str(), Description::as_str)
 }
 
-/// Whether an access key's secret was replaced by another one.
-fn is_other_secret(before: &Authentication, after: &Authentication) -> bool {
+/// Returns whether an update replaced the secret of an access key.
+fn has_other_secret(before: &Authentication, after: &Authentication) -> bool {
     match (before, after) {
         (Authentication::AccessKey { secret: before, .. }, Authentication::AccessKey { secret: after, .. }) => {
             before != after
@@ -275,7 +277,7 @@ mod tests {
         Stamp { at: Timestamp::parse("2026-11-23T00:00:00.123Z").unwrap(), event: 1, block: (2 << 96) | 7 }
     }
 
-    fn told(change: Change<'_>, author: &Author) -> (Value, String) {
+    fn event_of(change: Change<'_>, author: &Author) -> (Value, String) {
         let event = change.event(author, stamp()).unwrap();
         let tenant = &change.subject().key.tenant_id;
         assert_eq!(event.block.verify(tenant), Ok(()));
@@ -291,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn a_creation_is_told_in_full() {
-        let (event, text) = told(Change::Create(&with_role()), &author());
+    fn a_creation_is_reported_in_full() {
+        let (event, text) = event_of(Change::Create(&with_role()), &author());
         assert!(text.starts_with("{\"id\":"), "{text}");
         let expected = json!({
             "id": "00000000-0000-4000-8000-000000000001",
@@ -334,12 +336,12 @@ mod tests {
             (Change::Update { before: &off, after: &on_again }, "ENABLE", json!(8), json!(9)),
             (Change::Delete(&on), "DELETE", json!(7), json!(null)),
         ] {
-            let (event, _) = told(change, &author());
+            let (event, _) = event_of(change, &author());
             let payload = &event["auditPayload"];
             assert_eq!(event["action"], action);
             assert_eq!((&payload["before"]["version"], &payload["after"]["version"]), (&before, &after), "{action}");
         }
-        let (event, _) = told(Change::Update { before: &on, after: &moved }, &author());
+        let (event, _) = event_of(Change::Update { before: &on, after: &moved }, &author());
         let payload = &event["auditPayload"];
         assert_eq!(
             (&payload["before"]["bucketPath"], &payload["after"]["bucketPath"]),
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_secret_nothing_is_told_but_that_it_changed() {
+    fn of_a_secret_nothing_is_reported_but_that_it_changed() {
         let before = with_key();
         let access_key_id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
         let secret = SealedSecret::from_ciphertext(b"resealed".to_vec());
@@ -356,15 +358,15 @@ mod tests {
             authentication: Authentication::AccessKey { access_key_id, secret },
             ..before.with_enabled(true, edit())
         };
-        let (event, text) = told(Change::Update { before: &before, after: &after }, &author());
+        let (event, text) = event_of(Change::Update { before: &before, after: &after }, &author());
         let payload = &event["auditPayload"];
         assert_eq!(payload["after"]["secretAccessKey"], "CHANGED");
         assert_eq!(payload["after"]["accessKeyId"], "AKIAIOSFODNN7EXAMPLE");
         assert!(!text.contains("sealed"), "{text}");
-        // The same secret, or another kind: there is nothing to tell.
+        // The secret is the same, or the kind changed.
         let same = before.with_enabled(false, edit());
         for (before, after) in [(&before, &same), (&with_role(), &before), (&before, &with_role())] {
-            let (_, text) = told(Change::Update { before, after }, &author());
+            let (_, text) = event_of(Change::Update { before, after }, &author());
             assert!(!text.contains("secret") && !text.contains("sealed"), "{text}");
         }
     }
@@ -373,10 +375,10 @@ mod tests {
     fn the_largest_change_fits_and_what_is_unknown_is_left_out() {
         let nobody = Author { subject: "\u{1f512}".repeat(256), ip: None, request_id: None };
         let description = Description::parse(&"\u{1f512}".repeat(MAX_DESCRIPTION_LENGTH)).ok();
-        let (event, _) = told(Change::Delete(&ExportConfiguration { description, ..with_role() }), &nobody);
+        let (event, _) = event_of(Change::Delete(&ExportConfiguration { description, ..with_role() }), &nobody);
         assert!(event.get("actorIp").is_none() && event.get("requestId").is_none());
         let unnamed = ExportConfiguration { description: None, ..with_role() };
-        let (event, _) = told(Change::Delete(&unnamed), &nobody);
+        let (event, _) = event_of(Change::Delete(&unnamed), &nobody);
         assert_eq!(event["targets"][0]["name"], "acme-audit");
     }
 }

@@ -1,17 +1,16 @@
-//! What a person calls a configuration.
+//! The description of a configuration.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    field_error::{FieldErrorCode, Invalid},
+    field_error::{FieldErrorCode, ValueError},
     text_type::text_type,
 };
 
-/// Characters; a sentence or two.
+/// The most characters of a description.
 pub const MAX_DESCRIPTION_LENGTH: usize = 256;
 
-/// A line of text for people, of 1 to [`MAX_DESCRIPTION_LENGTH`] characters without control characters. Nothing depends
-/// on it.
+/// One line of text for people: 1 to [`MAX_DESCRIPTION_LENGTH`] characters without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Description(String);
@@ -19,12 +18,12 @@ pub struct Description(String);
 impl Description {
     /// # Errors
     /// `DESCRIPTION_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         let has_length = (1..=MAX_DESCRIPTION_LENGTH).contains(&text.chars().count());
         if has_length && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(
+            Err(ValueError::new(
                 FieldErrorCode::DescriptionInvalid,
                 "A description has 1 to 256 characters and no line breaks or other control characters.",
             ))

@@ -1,19 +1,24 @@
-//! What is wrong with an input, field by field.
+//! Errors in input fields.
 
 use crate::error_code::Explanation;
 
-/// One field that has to change before the input can be accepted.
+/// An error in one input field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field's name in the API.
+    /// One of [`super::field`].
     pub field: &'static str,
-    /// Stable; see [`FieldErrorCode::name`].
     pub code: FieldErrorCode,
-    /// One sentence that says what to change. It never repeats the value: the value may be a secret.
+    /// A sentence that says what to change. It never repeats the value, which may be a secret.
     pub message: String,
 }
 
-/// Why a field was refused.
+impl FieldError {
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self { field, code: FieldErrorCode::Required, message: format!("Give a value for {field}.") }
+    }
+}
+
+/// The reason why a field was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldErrorCode {
     Required,
@@ -56,7 +61,7 @@ impl FieldErrorCode {
         Self::IdempotencyKeyInvalid,
     ];
 
-    /// The stable name that callers may rely on.
+    /// Returns the stable name that callers may rely on.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -80,32 +85,32 @@ impl FieldErrorCode {
         }
     }
 
-    /// What the code says, for the list of all codes.
+    /// Returns the meaning and the remedy, for the list of all codes.
     #[must_use]
     pub fn explanation(self) -> Explanation {
         let (meaning, remedy) = match self {
             Self::Required => (
-                "A field is missing that is needed here.",
-                "Give the field; a new access key id needs its secret, and a change of the kind its whole identity.",
+                "A required field is missing.",
+                "Give the field. A new access key id needs its secret; a change of the kind needs the role or the access key.",
             ),
-            Self::IntervalInvalid => ("The interval is none that exports can have.", "Choose one of ExportInterval."),
+            Self::IntervalInvalid => ("The interval is not supported.", "Choose one of ExportInterval."),
             Self::BucketNameInvalid => (
-                "The text can't be the name of an S3 bucket.",
+                "The text is not a valid name of an S3 bucket.",
                 "Give the bucket's name, without s3:// and not its ARN.",
             ),
             Self::BucketPathInvalid => (
-                "The text can't be a path inside of the bucket.",
-                "Use letters, digits and a few signs, with / between segments; leave it out for the bucket's root.",
+                "The text is not a valid path in the bucket.",
+                "Use letters, digits and a few signs, with / between segments. Leave it out for the bucket's root.",
             ),
             Self::RegionInvalid => {
-                ("The text is no code of an AWS Region.", "Give the Region of the bucket, for example eu-west-1.")
+                ("The text is not an AWS Region code.", "Give the Region of the bucket, for example eu-west-1.")
             }
             Self::RegionPartitionMismatch => (
                 "The Region is in another partition of AWS than the service.",
-                "Choose a bucket in the service's partition; exportServiceIdentity tells which that is.",
+                "Choose a bucket in the service's partition, which exportServiceIdentity returns.",
             ),
             Self::RoleArnInvalid => (
-                "The text is no ARN of an IAM role.",
+                "The text is not the ARN of an IAM role.",
                 "Copy the ARN from the role's page, for example arn:aws:iam::123456789012:role/audit-export.",
             ),
             Self::RolePartitionMismatch => {
@@ -116,31 +121,31 @@ impl FieldErrorCode {
                 "Create the role in your own account.",
             ),
             Self::AccessKeyIdInvalid => (
-                "The text is no access key id of an IAM user.",
-                "Give an id that begins with AKIA; temporary credentials (ASIA) end within hours.",
+                "The text is not the access key id of an IAM user.",
+                "Give an id that begins with AKIA. Temporary credentials (ASIA) expire within hours.",
             ),
             Self::SecretAccessKeyInvalid => (
-                "The text can't be a secret access key.",
+                "The text is not a valid secret access key.",
                 "Copy all 40 characters that IAM showed when the access key was created.",
             ),
             Self::KmsKeyArnInvalid => {
-                ("The text is no ARN of a KMS key.", "Give the ARN of the key with its id, not that of an alias.")
+                ("The text is not the ARN of a KMS key.", "Give the ARN of the key with its id, not that of an alias.")
             }
             Self::KmsKeyRegionMismatch => (
                 "The KMS key is in another Region than the bucket.",
-                "Use a key of the bucket's Region: S3 encrypts with no other.",
+                "Use a key in the bucket's Region: S3 accepts no other.",
             ),
             Self::AccountIdInvalid => {
-                ("The text is no id of an AWS account.", "Give the 12 digits of the account that owns the bucket.")
+                ("The text is not an AWS account id.", "Give the 12 digits of the account that owns the bucket.")
             }
             Self::DescriptionInvalid => {
                 ("The description is too long or has control characters.", "Shorten it to one line of 256 characters.")
             }
             Self::StartFromInvalid => {
-                ("The text is no point to start from.", "Give now, earliest, or a time such as 2026-01-31T00:00:00Z.")
+                ("The start is not valid.", "Give now, earliest, or a time such as 2026-01-31T00:00:00Z.")
             }
             Self::IdempotencyKeyInvalid => (
-                "The idempotency key is empty, too long, sent twice, or has other than visible ASCII characters.",
+                "The idempotency key is empty, too long, sent twice, or has characters other than visible ASCII.",
                 "Send a UUID, once.",
             ),
         };
@@ -148,16 +153,16 @@ impl FieldErrorCode {
     }
 }
 
-/// A text that breaks the rule of the type it was parsed for.
+/// A text that the parser of its type refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{rule}")]
-pub struct Invalid {
+pub struct ValueError {
     pub code: FieldErrorCode,
-    /// What a valid value looks like, as a sentence for the caller.
+    /// A sentence for the caller that describes a valid value.
     pub rule: &'static str,
 }
 
-impl Invalid {
+impl ValueError {
     pub(super) fn new(code: FieldErrorCode, rule: &'static str) -> Self {
         Self { code, rule }
     }

@@ -1,20 +1,22 @@
-//! Parsing what a customer typed into what we can work with: all fields at once, all errors at once.
+//! Parsing the fields of a new configuration. All fields are parsed, and all errors are returned together.
 
 use super::{
-    Destination, ServiceIdentity,
     access_key::{AccessKeyId, SecretAccessKey},
     arn::{AccountId, KmsKeyArn, RoleArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    field_error::{FieldError, FieldErrorCode, Invalid},
+    destination::Destination,
+    field,
+    field_error::{FieldError, FieldErrorCode, ValueError},
     region::Region,
+    service_identity::ServiceIdentity,
 };
 use crate::{interval::ExportInterval, time::Timestamp};
 
-/// The fields that both kinds of configuration have, as typed.
-#[derive(Clone, Copy, Debug, Default)]
+/// The unparsed fields that both kinds of configuration have.
+#[derive(Clone, Copy, Debug)]
 pub struct RawSettings<'a> {
-    pub interval: &'a str,
+    pub interval: ExportInterval,
     pub bucket_name: &'a str,
     pub bucket_path: Option<&'a str>,
     pub region: &'a str,
@@ -25,7 +27,7 @@ pub struct RawSettings<'a> {
     pub idempotency_key: Option<&'a str>,
 }
 
-/// The same, parsed.
+/// The parsed fields that both kinds of configuration have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub description: Option<Description>,
@@ -35,12 +37,12 @@ pub struct Settings {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// Which events the first export begins with, by the time of their receipt.
+/// The receipt time of the first event to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFrom {
-    /// Those received after the configuration was made.
+    /// The creation of the configuration.
     Now,
-    /// The oldest that we still hold.
+    /// The receipt of the oldest event that is still stored.
     Earliest,
     At(Timestamp),
 }
@@ -48,12 +50,12 @@ pub enum StartFrom {
 impl StartFrom {
     /// # Errors
     /// `START_FROM_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "now" => Ok(Self::Now),
             "earliest" => Ok(Self::Earliest),
             time => Timestamp::parse(time).map(Self::At).map_err(|_| {
-                Invalid::new(
+                ValueError::new(
                     FieldErrorCode::StartFromInvalid,
                     "Give \"now\", \"earliest\", or a time as in RFC 3339, for example 2026-01-31T00:00:00Z.",
                 )
@@ -61,7 +63,7 @@ impl StartFrom {
         }
     }
 
-    /// The receipt time that it stands for, for a configuration made `now`.
+    /// Returns the receipt time for a configuration that is created at `now`.
     #[must_use]
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
@@ -72,18 +74,19 @@ impl StartFrom {
     }
 }
 
-/// Makes creating safe to repeat: the same key gives the same configuration. 1 to 128 printable ASCII characters.
+/// A key that makes a creation safe to repeat: 1 to 128 printable ASCII characters. The same key returns the same
+/// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// # Errors
     /// `IDEMPOTENCY_KEY_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(
+            Err(ValueError::new(
                 FieldErrorCode::IdempotencyKeyInvalid,
                 "An idempotency key has 1 to 128 printable ASCII characters without spaces; a UUID is a good one.",
             ))
@@ -96,7 +99,7 @@ impl IdempotencyKey {
     }
 }
 
-/// Collects errors while every field is parsed.
+/// The errors of the fields parsed so far.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     errors: Vec<FieldError>,
@@ -107,48 +110,47 @@ impl Fields {
         &mut self,
         field: &'static str,
         text: &str,
-        parse: fn(&str) -> Result<T, Invalid>,
+        parse: fn(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
-        if text.is_empty() {
-            let message = format!("Give a value for {field}.");
-            self.errors.push(FieldError { field, code: FieldErrorCode::Required, message });
-            return None;
-        }
-        parse(text).map_err(|invalid| self.errors.push(invalid.at(field))).ok()
+        if text.is_empty() { self.missing(field) } else { self.optional(field, Some(text), parse) }
     }
 
     pub(super) fn optional<T>(
         &mut self,
         field: &'static str,
         text: Option<&str>,
-        parse: fn(&str) -> Result<T, Invalid>,
+        parse: fn(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
-        parse(text?).map_err(|invalid| self.errors.push(invalid.at(field))).ok()
+        parse(text?).map_err(|error| self.errors.push(error.at(field))).ok()
+    }
+
+    /// Notes that a required field has no value.
+    pub(super) fn missing<T>(&mut self, field: &'static str) -> Option<T> {
+        self.errors.push(FieldError::missing(field));
+        None
     }
 
     fn refuse(&mut self, field: &'static str, code: FieldErrorCode, message: String) {
         self.errors.push(FieldError { field, code, message });
     }
 
-    fn settings(&mut self, raw: &RawSettings<'_>, service: &ServiceIdentity) -> Option<Settings> {
-        let interval = self.required("interval", raw.interval, parse_interval);
-        let bucket_name = self.required("bucketName", raw.bucket_name, BucketName::parse);
-        // An empty path is how a form says "no path".
-        let bucket_path =
-            self.optional("bucketPath", raw.bucket_path.filter(|path| !path.is_empty()), BucketPath::parse);
-        let region = self.required("region", raw.region, Region::parse);
-        let kms_key_arn = self.optional("kmsKeyArn", raw.kms_key_arn, KmsKeyArn::parse);
-        let expected_bucket_owner = self.optional("expectedBucketOwner", raw.expected_bucket_owner, AccountId::parse);
-        // An empty one is how a form says "none", as with the path.
-        let description =
-            self.optional("description", raw.description.filter(|text| !text.is_empty()), Description::parse);
-        let start_from = self.optional("startFrom", raw.start_from, StartFrom::parse);
-        let idempotency_key = self.optional("idempotencyKey", raw.idempotency_key, IdempotencyKey::parse);
+    fn settings<'a>(&mut self, raw: &RawSettings<'a>, service: &ServiceIdentity) -> Option<Settings> {
+        // Forms send an empty path or description for none.
+        let given = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
+        let bucket_name = self.required(field::BUCKET_NAME, raw.bucket_name, BucketName::parse);
+        let bucket_path = self.optional(field::BUCKET_PATH, given(raw.bucket_path), BucketPath::parse);
+        let region = self.required(field::REGION, raw.region, Region::parse);
+        let kms_key_arn = self.optional(field::KMS_KEY_ARN, raw.kms_key_arn, KmsKeyArn::parse);
+        let expected_bucket_owner =
+            self.optional(field::EXPECTED_BUCKET_OWNER, raw.expected_bucket_owner, AccountId::parse);
+        let description = self.optional(field::DESCRIPTION, given(raw.description), Description::parse);
+        let start_from = self.optional(field::START_FROM, raw.start_from, StartFrom::parse);
+        let idempotency_key = self.optional(field::IDEMPOTENCY_KEY, raw.idempotency_key, IdempotencyKey::parse);
 
         self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
         Some(Settings {
             description,
-            interval: interval?,
+            interval: raw.interval,
             destination: Destination {
                 bucket_name: bucket_name?,
                 bucket_path,
@@ -161,7 +163,7 @@ impl Fields {
         })
     }
 
-    /// S3 encrypts with keys of the bucket's region, and nothing works across partitions.
+    /// Checks that the Region is in the service's partition, and the KMS key in the Region.
     pub(super) fn check_region(
         &mut self,
         region: Option<&Region>,
@@ -171,10 +173,10 @@ impl Fields {
         let Some(region) = region else { return };
         if region.partition() != service.partition {
             self.refuse(
-                "region",
+                field::REGION,
                 FieldErrorCode::RegionPartitionMismatch,
                 format!(
-                    "The region lies in the partition {}, this service in {}: choose a bucket in {}.",
+                    "The Region is in partition {}, and the service in {}. Choose a bucket in {}.",
                     region.partition(),
                     service.partition,
                     service.partition
@@ -183,9 +185,9 @@ impl Fields {
         }
         if kms_key_arn.is_some_and(|key| key.region() != region || key.partition() != region.partition()) {
             self.refuse(
-                "kmsKeyArn",
+                field::KMS_KEY_ARN,
                 FieldErrorCode::KmsKeyRegionMismatch,
-                format!("S3 encrypts with keys of the bucket's own region: give a key in {region}."),
+                format!("S3 encrypts only with keys of the bucket's Region. Give a key in {region}."),
             );
         }
     }
@@ -194,10 +196,10 @@ impl Fields {
         let Some(role) = role else { return };
         if role.partition() != service.partition {
             self.refuse(
-                "roleArn",
+                field::ROLE_ARN,
                 FieldErrorCode::RolePartitionMismatch,
                 format!(
-                    "The role lies in the partition {}, this service in {}: roles can't be assumed across partitions.",
+                    "The role is in partition {}, and the service in {}. Roles can't be assumed across partitions.",
                     role.partition(),
                     service.partition
                 ),
@@ -205,9 +207,9 @@ impl Fields {
         }
         if role.account() == &service.account {
             self.refuse(
-                "roleArn",
+                field::ROLE_ARN,
                 FieldErrorCode::RoleInServiceAccount,
-                "The role lies in the account of this service: give a role in your own account.".to_owned(),
+                "The role is in the service's account. Give a role in your own account.".to_owned(),
             );
         }
     }
@@ -220,6 +222,8 @@ impl Fields {
     }
 }
 
+/// Parses a new configuration that assumes a role.
+///
 /// # Errors
 /// Every field that has to change.
 pub fn parse_assumed_role(
@@ -229,11 +233,13 @@ pub fn parse_assumed_role(
 ) -> Result<(Settings, RoleArn), Vec<FieldError>> {
     let mut fields = Fields::default();
     let settings = fields.settings(settings, service);
-    let role_arn = fields.required("roleArn", role_arn, RoleArn::parse);
+    let role_arn = fields.required(field::ROLE_ARN, role_arn, RoleArn::parse);
     fields.check_role(role_arn.as_ref(), service);
     fields.finish(settings.zip(role_arn))
 }
 
+/// Parses a new configuration that uses an access key.
+///
 /// # Errors
 /// Every field that has to change.
 pub fn parse_access_key(
@@ -244,17 +250,25 @@ pub fn parse_access_key(
 ) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
     let mut fields = Fields::default();
     let settings = fields.settings(settings, service);
-    let access_key_id = fields.required("accessKeyId", access_key_id, AccessKeyId::parse);
-    let secret = fields.required("secretAccessKey", secret_access_key, SecretAccessKey::parse);
+    let access_key_id = fields.required(field::ACCESS_KEY_ID, access_key_id, AccessKeyId::parse);
+    let secret = fields.required(field::SECRET_ACCESS_KEY, secret_access_key, SecretAccessKey::parse);
     let all = settings.zip(access_key_id).zip(secret).map(|((settings, id), secret)| (settings, id, secret));
     fields.finish(all)
 }
 
-pub(super) fn parse_interval(text: &str) -> Result<ExportInterval, Invalid> {
-    ExportInterval::parse(text).ok_or(Invalid::new(
+/// Parses an interval that comes as a text: from a configuration file or a terminal.
+///
+/// # Errors
+/// `REQUIRED` or `INTERVAL_INVALID`.
+pub fn parse_interval(text: &str) -> Result<ExportInterval, FieldError> {
+    if text.is_empty() {
+        return Err(FieldError::missing(field::INTERVAL));
+    }
+    let error = ValueError::new(
         FieldErrorCode::IntervalInvalid,
         "Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS and EVERY_24_HOURS.",
-    ))
+    );
+    ExportInterval::parse(text).ok_or_else(|| error.at(field::INTERVAL))
 }
 
 #[cfg(test)]
@@ -264,10 +278,24 @@ mod tests {
 
     fn valid() -> RawSettings<'static> {
         RawSettings {
-            interval: "EVERY_24_HOURS",
+            interval: ExportInterval::Every24Hours,
             bucket_name: "acme-audit",
+            bucket_path: None,
             region: "eu-west-1",
-            ..RawSettings::default()
+            kms_key_arn: None,
+            expected_bucket_owner: None,
+            description: None,
+            start_from: None,
+            idempotency_key: None,
+        }
+    }
+
+    #[test]
+    fn an_interval_is_one_of_the_names() {
+        assert_eq!(parse_interval("EVERY_2_HOURS"), Ok(ExportInterval::Every2Hours));
+        for (text, code) in [("", "REQUIRED"), ("EVERY_3_HOURS", "INTERVAL_INVALID")] {
+            let error = parse_interval(text).unwrap_err();
+            assert_eq!((error.field, error.code.name()), ("interval", code));
         }
     }
 
@@ -290,7 +318,7 @@ mod tests {
     #[test]
     fn all_errors_come_at_once() {
         let raw = RawSettings {
-            interval: "EVERY_3_HOURS",
+            interval: ExportInterval::Every2Hours,
             bucket_name: "Bad_Bucket",
             bucket_path: Some("/a"),
             region: "",
@@ -304,7 +332,6 @@ mod tests {
         assert_eq!(
             codes(&errors),
             [
-                ("interval", "INTERVAL_INVALID"),
                 ("bucketName", "BUCKET_NAME_INVALID"),
                 ("bucketPath", "BUCKET_PATH_INVALID"),
                 ("region", "REQUIRED"),

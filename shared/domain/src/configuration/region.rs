@@ -1,30 +1,30 @@
-//! AWS regions and the partitions they lie in.
+//! AWS Regions and partitions.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    field_error::{FieldErrorCode, Invalid},
+    field_error::{FieldErrorCode, ValueError},
     text_type::text_type,
 };
 
-/// The longest region name that we take; AWS's longest today has 15 characters.
+/// The most characters of a Region code. AWS's longest today has 15.
 const MAX_REGION_LENGTH: usize = 32;
 
-/// A name of the shape of an AWS region. Parsed before it can become part of a host name.
+/// A text of the form of an AWS Region code, so that it can become part of a host name.
 ///
-/// Whether AWS has such a region is AWS's to say: its list grows.
+/// It is not compared with a list of Regions, since AWS adds new ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Region(String);
 
 impl Region {
-    /// `xx-words-N`: two to four letters, one or more words of lower-case letters, one or two digits.
+    /// Parses `xx-words-N`: two to four letters, one or more words of lower-case letters, one or two digits.
     ///
     /// # Errors
     /// `REGION_INVALID`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
         let parts: Vec<&str> = text.split('-').collect();
         let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
         let shaped = match parts.as_slice() {
@@ -41,9 +41,9 @@ impl Region {
         if shaped && text.len() <= MAX_REGION_LENGTH {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(
+            Err(ValueError::new(
                 FieldErrorCode::RegionInvalid,
-                "Give the bucket's AWS region by its code, for example eu-west-1.",
+                "Give the code of the bucket's AWS Region, for example eu-west-1.",
             ))
         }
     }
@@ -53,7 +53,7 @@ impl Region {
         &self.0
     }
 
-    /// The partition that AWS's region codes imply.
+    /// Returns the partition that the prefix of the code implies.
     /// Source: <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
     #[must_use]
     pub fn partition(&self) -> Partition {
@@ -75,7 +75,7 @@ impl Region {
 
 text_type!(Region, 0);
 
-/// A group of regions that share accounts and ARNs. Nothing can be assumed across partitions.
+/// A group of Regions that share accounts and ARNs. Roles can't be assumed across partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Partition {
     Commercial,
@@ -100,7 +100,7 @@ impl Partition {
         Self::EuropeanSovereignCloud,
     ];
 
-    /// The second field of an ARN.
+    /// Returns the second field of an ARN.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ impl Partition {
         Self::ALL.into_iter().find(|partition| partition.as_str() == text)
     }
 
-    /// The last labels of the partition's endpoints, as in `s3.eu-west-1.amazonaws.com`.
+    /// Returns the last labels of the partition's endpoints, as in `s3.eu-west-1.amazonaws.com`.
     #[must_use]
     pub fn domain_suffix(self) -> &'static str {
         match self {

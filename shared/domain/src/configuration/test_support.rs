@@ -1,15 +1,17 @@
-//! Configurations for the tests of this crate, and of those that store them (feature `test-support`).
+//! Configurations for the tests of this crate and of other crates (feature `test-support`).
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 use super::{
-    Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
-    ServiceIdentity,
     access_key::{AccessKeyId, SealedSecret},
     arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
     description::Description,
+    destination::Destination,
+    export_configuration::{Authentication, ExportConfiguration, ExportProgress},
+    key::{ConfigurationId, ConfigurationKey},
     region::{Partition, Region},
+    service_identity::ServiceIdentity,
 };
 use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
 

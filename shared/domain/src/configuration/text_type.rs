@@ -1,4 +1,4 @@
-//! The conversions that every type made from a text has, so that serde reads it through its parser.
+//! Conversions of the types that are parsed from text, so that serde reads them through their parsers.
 
 macro_rules! text_type {
     ($name:ident, $field:tt) => {
@@ -9,7 +9,7 @@ macro_rules! text_type {
         }
 
         impl TryFrom<String> for $name {
-            type Error = $crate::configuration::field_error::Invalid;
+            type Error = $crate::configuration::field_error::ValueError;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 Self::parse(&text)

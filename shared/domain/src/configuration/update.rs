@@ -1,93 +1,99 @@
-//! Changing a configuration: what was typed, merged into what is there.
+//! Changes of a configuration: merging the fields of an update, and applying the result.
 
 use super::{
-    Authentication, Destination, ExportConfiguration, ServiceIdentity,
     access_key::{AccessKeyId, SealedSecret, SecretAccessKey},
     arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    field_error::{FieldError, Invalid},
-    input::{Fields, parse_interval},
+    destination::Destination,
+    export_configuration::{Authentication, ExportConfiguration},
+    field,
+    field_error::{FieldError, ValueError},
+    input::Fields,
     region::Region,
+    service_identity::ServiceIdentity,
 };
 use crate::{connection::Connection, interval::ExportInterval, time::Timestamp};
 
-/// What an update says of one field.
+/// The part of an update that concerns one field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RawField<'a> {
-    /// It was left out and stays as it is.
+pub enum RawField<T> {
+    /// The field was left out: its value stays.
     #[default]
     Kept,
-    /// It was null: an optional field has no value from now on.
+    /// The field was null: an optional field loses its value.
     Cleared,
-    Given(&'a str),
+    Given(T),
 }
 
-impl RawField<'_> {
-    /// An empty text is how a form says "none".
+/// A field that is parsed from text.
+pub type RawText<'a> = RawField<&'a str>;
+
+impl RawText<'_> {
+    /// Takes an empty text as null, since forms send it for none.
     fn or_cleared(self) -> Self {
         if self == Self::Given("") { Self::Cleared } else { self }
     }
 }
 
-/// The fields of both kinds of configuration that can be changed, as typed.
+/// The unparsed changes of the fields that both kinds of configuration have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawUpdate<'a> {
-    pub interval: RawField<'a>,
-    pub bucket_name: RawField<'a>,
-    pub bucket_path: RawField<'a>,
-    pub region: RawField<'a>,
-    pub kms_key_arn: RawField<'a>,
-    pub expected_bucket_owner: RawField<'a>,
-    pub description: RawField<'a>,
+    pub interval: RawField<ExportInterval>,
+    pub bucket_name: RawText<'a>,
+    pub bucket_path: RawText<'a>,
+    pub region: RawText<'a>,
+    pub kms_key_arn: RawText<'a>,
+    pub expected_bucket_owner: RawText<'a>,
+    pub description: RawText<'a>,
 }
 
-/// As whom the files are to be written, as typed. No `Debug`: it may hold a secret.
+/// The unparsed change of the role or access key.
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "it may hold a secret")]
 pub enum RawIdentity<'a> {
-    Role { role_arn: RawField<'a> },
-    AccessKey { access_key_id: RawField<'a>, secret_access_key: RawField<'a> },
+    Role { role_arn: RawText<'a> },
+    AccessKey { access_key_id: RawText<'a>, secret_access_key: RawText<'a> },
 }
 
-/// The settings that a connection test says nothing of.
+/// The settings that don't affect the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainSettings {
     pub interval: ExportInterval,
     pub description: Option<Description>,
 }
 
-/// What an update changes, sorted by what it means for the connection.
+/// The changes of an update, by their effect on the connection.
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// All is as it was.
+    /// No setting changes.
     Nothing,
-    /// What the last test said is as true as before.
+    /// The outcome of the last connection test still holds.
     Plain(PlainSettings),
-    /// Another destination or another role: nothing is known of the connection until it is tested, which comes first where
-    /// the stored connection works.
+    /// The destination or role changes. The connection has to be tested, before the change is stored where the stored
+    /// connection works.
     Connection {
         settings: PlainSettings,
         destination: Destination,
-        /// `None`: role or access key stay.
+        /// `None`: the role or access key stays.
         role_arn: Option<RoleArn>,
     },
-    /// A new access key, perhaps with a new destination: it is to be tested before it replaces what works.
+    /// The access key changes, and maybe the destination. The new key is tested before it is stored.
     AccessKey { settings: PlainSettings, destination: Destination, access_key_id: AccessKeyId, secret: SecretAccessKey },
 }
 
 impl Update {
-    /// Whether the connection is tested because of it, before or after it is stored.
+    /// Returns whether the change needs a connection test, before or after it is stored.
     #[must_use]
-    pub fn brings_a_test(&self) -> bool {
+    pub fn needs_a_test(&self) -> bool {
         matches!(self, Self::Connection { .. } | Self::AccessKey { .. })
     }
 }
 
-/// Merges what was typed into `current`.
+/// Merges an update into `current`.
 ///
 /// # Errors
-/// Every field that has to change. Rules between fields are applied to what the configuration would become.
+/// Every field that has to change. Rules that concern several fields are applied to the resulting configuration.
 pub fn parse_update(
     current: &ExportConfiguration,
     raw: &RawUpdate<'_>,
@@ -99,10 +105,10 @@ pub fn parse_update(
     let identity = fields.updated_identity(&current.authentication, identity, service);
     let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
     let is_plain = current.interval == settings.interval && current.description == settings.description;
-    let is_there = current.destination == destination;
+    let is_same_destination = current.destination == destination;
     Ok(match identity {
-        UpdatedIdentity::Kept if is_plain && is_there => Update::Nothing,
-        UpdatedIdentity::Kept if is_there => Update::Plain(settings),
+        UpdatedIdentity::Kept if is_plain && is_same_destination => Update::Nothing,
+        UpdatedIdentity::Kept if is_same_destination => Update::Plain(settings),
         UpdatedIdentity::Kept => Update::Connection { settings, destination, role_arn: None },
         UpdatedIdentity::Role(role_arn) => Update::Connection { settings, destination, role_arn: Some(role_arn) },
         UpdatedIdentity::AccessKey { access_key_id, secret } => {
@@ -121,23 +127,23 @@ impl Fields {
     fn replaced<T: Clone>(
         &mut self,
         field: &'static str,
-        raw: RawField<'_>,
+        raw: RawText<'_>,
         current: Option<&T>,
-        parse: fn(&str) -> Result<T, Invalid>,
+        parse: fn(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
         match (raw, current) {
             (RawField::Given(text), _) => self.required(field, text, parse),
             (RawField::Kept, Some(current)) => Some(current.clone()),
-            (RawField::Kept, None) | (RawField::Cleared, _) => self.required(field, "", parse),
+            (RawField::Kept, None) | (RawField::Cleared, _) => self.missing(field),
         }
     }
 
     fn replaced_optional<T: Clone>(
         &mut self,
         field: &'static str,
-        raw: RawField<'_>,
+        raw: RawText<'_>,
         current: Option<&T>,
-        parse: fn(&str) -> Result<T, Invalid>,
+        parse: fn(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
         match raw {
             RawField::Kept => current.cloned(),
@@ -152,26 +158,30 @@ impl Fields {
         raw: &RawUpdate<'_>,
         service: &ServiceIdentity,
     ) -> Option<(PlainSettings, Destination)> {
-        let there = &current.destination;
-        let interval = self.replaced("interval", raw.interval, Some(&current.interval), parse_interval);
-        let bucket_name = self.replaced("bucketName", raw.bucket_name, Some(&there.bucket_name), BucketName::parse);
+        let Destination { bucket_name, bucket_path, region, kms_key_arn, expected_bucket_owner } = &current.destination;
+        let interval = match raw.interval {
+            RawField::Kept => Some(current.interval),
+            RawField::Cleared => self.missing(field::INTERVAL),
+            RawField::Given(interval) => Some(interval),
+        };
+        let bucket_name = self.replaced(field::BUCKET_NAME, raw.bucket_name, Some(bucket_name), BucketName::parse);
         let bucket_path = self.replaced_optional(
-            "bucketPath",
+            field::BUCKET_PATH,
             raw.bucket_path.or_cleared(),
-            there.bucket_path.as_ref(),
+            bucket_path.as_ref(),
             BucketPath::parse,
         );
-        let region = self.replaced("region", raw.region, Some(&there.region), Region::parse);
+        let region = self.replaced(field::REGION, raw.region, Some(region), Region::parse);
         let kms_key_arn =
-            self.replaced_optional("kmsKeyArn", raw.kms_key_arn, there.kms_key_arn.as_ref(), KmsKeyArn::parse);
+            self.replaced_optional(field::KMS_KEY_ARN, raw.kms_key_arn, kms_key_arn.as_ref(), KmsKeyArn::parse);
         let expected_bucket_owner = self.replaced_optional(
-            "expectedBucketOwner",
+            field::EXPECTED_BUCKET_OWNER,
             raw.expected_bucket_owner,
-            there.expected_bucket_owner.as_ref(),
+            expected_bucket_owner.as_ref(),
             AccountId::parse,
         );
         let description = self.replaced_optional(
-            "description",
+            field::DESCRIPTION,
             raw.description.or_cleared(),
             current.description.as_ref(),
             Description::parse,
@@ -194,7 +204,7 @@ impl Fields {
                     Authentication::AssumedRole { role_arn } => Some(role_arn),
                     Authentication::AccessKey { .. } => None,
                 };
-                let role = self.replaced("roleArn", role_arn, current, RoleArn::parse);
+                let role = self.replaced(field::ROLE_ARN, role_arn, current, RoleArn::parse);
                 self.check_role(role.as_ref(), service);
                 role.map(
                     |role| if Some(&role) == current { UpdatedIdentity::Kept } else { UpdatedIdentity::Role(role) },
@@ -210,38 +220,37 @@ impl Fields {
                     RawField::Cleared => false,
                     RawField::Given(text) => current.is_some_and(|current| current.as_str() == text),
                 };
-                let id = self.replaced("accessKeyId", access_key_id, current, AccessKeyId::parse);
+                let id = self.replaced(field::ACCESS_KEY_ID, access_key_id, current, AccessKeyId::parse);
                 if stays && secret_access_key == RawField::Kept {
                     return Some(UpdatedIdentity::Kept);
                 }
-                // Whether a given secret is the one that is stored can't be told: it counts as a new one.
-                let secret = self.replaced("secretAccessKey", secret_access_key, None, SecretAccessKey::parse);
+                // A given secret counts as new, because it can't be compared with the stored one.
+                let secret = self.replaced(field::SECRET_ACCESS_KEY, secret_access_key, None, SecretAccessKey::parse);
                 id.zip(secret).map(|(access_key_id, secret)| UpdatedIdentity::AccessKey { access_key_id, secret })
             }
         }
     }
 }
 
-/// As whom files are written from now on.
+/// The change of the identity that an export uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewIdentity {
-    /// As whom they were.
     Kept,
     Role(RoleArn),
     AccessKey(TestedAccessKey),
 }
 
-/// An access key that was found to work with the destination that it comes with.
+/// An access key that passed a connection test with the destination that is stored with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestedAccessKey {
     pub access_key_id: AccessKeyId,
     pub secret: SealedSecret,
     pub tested_at: Timestamp,
-    /// Whose it is.
+    /// The owner of the key.
     pub user_arn: Option<UserArn>,
 }
 
-/// Who changes a configuration, and when.
+/// The author and time of a change.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     /// The subject of the token.
@@ -250,14 +259,14 @@ pub struct Edit<'a> {
 }
 
 impl ExportConfiguration {
-    /// The configuration with other plain settings. What is known of the connection stays.
+    /// Returns the configuration with other plain settings. The outcome of the last connection test stays.
     #[must_use]
     pub fn with_settings(&self, settings: PlainSettings, edit: Edit<'_>) -> Self {
         Self { interval: settings.interval, description: settings.description, ..self.edited(edit) }
     }
 
-    /// The configuration with another destination or identity. Nothing is known of its connection, unless it came with a
-    /// tested access key.
+    /// Returns the configuration with another destination or identity. Its connection is untested, except with a tested
+    /// access key.
     #[must_use]
     pub fn with_connection(
         &self,
@@ -277,10 +286,10 @@ impl ExportConfiguration {
         Self { destination, authentication, user_arn, connection, ..self.with_settings(settings, edit) }
     }
 
-    /// The configuration, after a test of its connection that succeeded before it was stored.
+    /// Returns the configuration after a connection test that succeeded before it was stored.
     #[must_use]
     pub fn having_passed(self, tested_at: Timestamp, user_arn: Option<UserArn>) -> Self {
-        // A role is no user's.
+        // A role has no user.
         let user_arn = match self.authentication {
             Authentication::AssumedRole { .. } => None,
             Authentication::AccessKey { .. } => user_arn.or(self.user_arn),
@@ -288,12 +297,13 @@ impl ExportConfiguration {
         Self { connection: Connection::Success { checked_at: tested_at }, user_arn, ..self }
     }
 
+    /// Returns the configuration enabled or disabled.
     #[must_use]
     pub fn with_enabled(&self, enabled: bool, edit: Edit<'_>) -> Self {
         Self { enabled, ..self.edited(edit) }
     }
 
-    /// Whether what is known of the connection of one of the two is known of the other's.
+    /// Returns whether the outcome of a connection test of one configuration holds for the other.
     #[must_use]
     pub fn connects_like(&self, other: &Self) -> bool {
         self.destination == other.destination && self.authentication == other.authentication
@@ -327,7 +337,7 @@ mod tests {
     const SAME_KEY: RawIdentity<'_> =
         RawIdentity::AccessKey { access_key_id: RawField::Kept, secret_access_key: RawField::Kept };
 
-    fn key<'a>(access_key_id: RawField<'a>, secret_access_key: RawField<'a>) -> RawIdentity<'a> {
+    fn key<'a>(access_key_id: RawText<'a>, secret_access_key: RawText<'a>) -> RawIdentity<'a> {
         RawIdentity::AccessKey { access_key_id, secret_access_key }
     }
 
@@ -336,7 +346,7 @@ mod tests {
         for (current, identity) in [(with_role(), SAME_ROLE), (with_key(), SAME_KEY)] {
             assert!(matches!(update(&current, RawUpdate::default(), identity), Ok(Update::Nothing)));
             let same = RawUpdate {
-                interval: RawField::Given("EVERY_2_HOURS"),
+                interval: RawField::Given(ExportInterval::Every2Hours),
                 bucket_name: RawField::Given("acme-audit"),
                 bucket_path: RawField::Given("audit/log"),
                 region: RawField::Given("eu-west-1"),
@@ -357,7 +367,7 @@ mod tests {
     #[test]
     fn interval_and_description_leave_the_connection_alone() {
         let raw = RawUpdate {
-            interval: RawField::Given("EVERY_4_HOURS"),
+            interval: RawField::Given(ExportInterval::Every4Hours),
             description: RawField::Cleared,
             ..RawUpdate::default()
         };
@@ -430,8 +440,12 @@ mod tests {
         ] {
             assert_eq!(update(&current, RawUpdate::default(), identity).unwrap_err(), expected);
         }
-        let raw =
-            RawUpdate { interval: clear, bucket_name: clear, region: RawField::Given(""), ..RawUpdate::default() };
+        let raw = RawUpdate {
+            interval: RawField::Cleared,
+            bucket_name: clear,
+            region: RawField::Given(""),
+            ..RawUpdate::default()
+        };
         assert_eq!(
             update(&with_key(), raw, SAME_KEY).unwrap_err(),
             [("interval", "REQUIRED"), ("bucketName", "REQUIRED"), ("region", "REQUIRED")]
@@ -442,7 +456,7 @@ mod tests {
     fn all_errors_come_at_once_and_rules_hold_for_what_comes_out() {
         let bad = RawField::Given("\u{7}");
         let raw = RawUpdate {
-            interval: bad,
+            interval: RawField::Kept,
             bucket_name: bad,
             bucket_path: bad,
             region: bad,
@@ -453,7 +467,6 @@ mod tests {
         assert_eq!(
             update(&with_key(), raw, key(bad, bad)).unwrap_err(),
             [
-                ("interval", "INTERVAL_INVALID"),
                 ("bucketName", "BUCKET_NAME_INVALID"),
                 ("bucketPath", "BUCKET_PATH_INVALID"),
                 ("region", "REGION_INVALID"),
@@ -464,7 +477,7 @@ mod tests {
                 ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
             ]
         );
-        // The key that stays lies in the old region.
+        // The key that stays is in the old Region.
         let region = RawUpdate { region: RawField::Given("eu-west-2"), ..RawUpdate::default() };
         assert_eq!(update(&with_key(), region, SAME_KEY).unwrap_err(), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
         let china =

@@ -13,7 +13,7 @@ use domain::{
         ServiceIdentity,
         arn::{AccountId, KmsKeyArn, RoleArn},
         field_error::FieldError,
-        input::{RawSettings, parse_access_key, parse_assumed_role},
+        input::{RawSettings, parse_access_key, parse_assumed_role, parse_interval},
         region::{Partition, Region},
     },
     interval::ExportInterval,
@@ -425,11 +425,11 @@ impl ConfigurationFile {
             None if purpose == Purpose::Update => kept.to_owned(),
             _ => self.text(field).unwrap_or_default().to_owned(),
         };
-        let interval = or(Field::Interval, ExportInterval::Every24Hours.name());
+        let interval = parse_interval(&or(Field::Interval, ExportInterval::Every24Hours.name()));
         let bucket_name = or(Field::BucketName, "example");
         let region = or(Field::Region, key_region.as_ref().map_or("us-east-1", Region::as_str));
         let settings = RawSettings {
-            interval: &interval,
+            interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
             bucket_name: &bucket_name,
             bucket_path: self.text(Field::BucketPath),
             region: &region,
@@ -460,7 +460,7 @@ impl ConfigurationFile {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
             })
         };
-        let errors: Vec<FieldError> = outcome.err().unwrap_or_default();
+        let errors: Vec<FieldError> = interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect();
         let problems: Vec<String> = errors
             .iter()
             .filter(|error| !is_left_out(error))

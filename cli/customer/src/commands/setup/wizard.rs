@@ -7,7 +7,7 @@ use domain::{
         ConfigurationId, ServiceIdentity,
         arn::AccountId,
         field_error::FieldError,
-        input::{RawSettings, parse_access_key, parse_assumed_role},
+        input::{RawSettings, parse_access_key, parse_assumed_role, parse_interval},
     },
     connection::ConnectionErrorCode,
     interval::ExportInterval,
@@ -292,8 +292,9 @@ impl Wizard {
     /// What the service would say of these answers, by its own rules.
     fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
         let text = |field: Field| answers.get(&field).and_then(Option::as_deref);
+        let interval = parse_interval(text(Field::Interval).unwrap_or_default());
         let settings = RawSettings {
-            interval: text(Field::Interval).unwrap_or_default(),
+            interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
             bucket_name: text(Field::BucketName).unwrap_or_default(),
             bucket_path: text(Field::BucketPath),
             region: text(Field::Region).unwrap_or_default(),
@@ -313,7 +314,7 @@ impl Wizard {
                 parse_assumed_role(&settings, text(Field::RoleArn).unwrap_or_default(), &self.service).map(drop)
             }
         };
-        outcome.err().unwrap_or_default()
+        interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()
     }
 
     /// All answers from a file, at once.

@@ -1,4 +1,4 @@
-//! Sealed digests, served again so that a customer can put back what was removed or replaced in the bucket.
+//! Sealed digests, so that a customer can restore one that was removed from the bucket or replaced there.
 
 use bytes::Bytes;
 use domain::{
@@ -7,48 +7,52 @@ use domain::{
     export_job::ExportJobId,
     export_run::RunState,
 };
-use export_engine::ports::PortError;
 use function_runtime::token::Caller;
 use sha2::{Digest as _, Sha256};
 
-use crate::{schema::errors::ApiError, service::Service};
+use super::shared::Service;
+use crate::{error::ApiError, ports::PortError};
 
 const OPERATION: &str = "read digest";
 
-/// A digest and its signature as they were put into the bucket, and where.
+/// A digest and its signature as they were put into the bucket, and their place there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveredDigest {
     pub job: ExportJobId,
     pub reference: DigestReference,
-    /// The bytes that are signed.
+    /// The signed bytes.
     pub text: String,
     pub signature: Bytes,
 }
 
 impl Service {
-    /// Returns the digest of a job that succeeded. One that is sealed, but not in the bucket yet, is `NOT_FOUND`: the
-    /// next run puts it, and an edit may still change where. So is one whose history has expired.
+    /// Returns the digest of a job that succeeded.
+    ///
+    /// A digest that is sealed and not in the bucket yet is `NOT_FOUND`: the next run puts it there, and an edit may still
+    /// change the place. So is a digest with an expired history.
     pub async fn digest(&self, caller: &Caller, job_id: &str) -> Result<DeliveredDigest, ApiError> {
+        let history = &self.ports.history;
         let job = ExportJobId::parse(job_id).ok_or(ApiError::NotFound)?;
         let configuration = self.get(caller, &job.configuration_id.to_string()).await?;
         let key = &configuration.key;
-        let state = self.history.snapshot(key).await?.ok_or(ApiError::NotFound)?.state;
+        let state = history.snapshot(key).await?.ok_or(ApiError::NotFound)?.state;
         if job.sequence >= state.next_sequence {
             return Err(ApiError::NotFound);
         }
-        let sealed = self.history.digest(key, job.sequence).await?.ok_or(ApiError::NotFound)?;
+        let sealed = history.digest(key, job.sequence).await?.ok_or(ApiError::NotFound)?;
         let reference = self.reference_to(key, job.sequence, state).await?.ok_or(ApiError::NotFound)?;
         let (sha256, signature_sha256) = (sha256(&sealed.bytes), sha256(&sealed.signature));
         if (sha256, signature_sha256) != (reference.sha256, reference.signature_sha256) {
-            return Err(inconsistent("is not the one that the chain names").into());
+            return Err(inconsistent("differs from its reference in the chain").into());
         }
         let text = String::from_utf8(sealed.bytes.into()).map_err(|_| inconsistent("is not UTF-8"))?;
         Ok(DeliveredDigest { job, reference, text, signature: sealed.signature })
     }
 
-    /// Returns where a delivered digest was put. The next digest says so, and the run's state of the newest: the
-    /// configuration's destination may be another one today. `None`: the next one has expired, and so has this one, although it
-    /// is still there.
+    /// Returns the place where a delivered digest was put.
+    ///
+    /// It is in the next digest, or for the newest digest in the state of the runs. The configuration is no source: its
+    /// destination may have changed. `None`: the next digest has expired, so this one counts as expired too.
     async fn reference_to(
         &self,
         key: &ConfigurationKey,
@@ -59,12 +63,12 @@ impl Service {
         let reference = if next == state.next_sequence {
             state.head
         } else {
-            let Some(sealed) = self.history.digest(key, next).await? else { return Ok(None) };
+            let Some(sealed) = self.ports.history.digest(key, next).await? else { return Ok(None) };
             Digest::from_bytes(&sealed.bytes)
                 .map_err(|error| PortError::internal(OPERATION, error.to_string()))?
                 .previous
         };
-        reference.map(Some).ok_or_else(|| inconsistent("is named by nothing"))
+        reference.map(Some).ok_or_else(|| inconsistent("has no reference in the chain"))
     }
 }
 
@@ -72,6 +76,6 @@ fn sha256(bytes: &[u8]) -> Hex32 {
     Hex32(Sha256::digest(bytes).into())
 }
 
-fn inconsistent(what: &str) -> PortError {
-    PortError::internal(OPERATION, format!("the digest of a delivered window {what}"))
+fn inconsistent(defect: &str) -> PortError {
+    PortError::internal(OPERATION, format!("the digest of a delivered window {defect}"))
 }

@@ -1,0 +1,59 @@
+//! Reading configurations, and what is derived from them.
+
+use domain::{
+    configuration::{ConfigurationId, ExportConfiguration},
+    time::Timestamp,
+};
+use function_runtime::token::Caller;
+
+use super::{
+    page::Page,
+    shared::{Service, key_of},
+};
+use crate::{error::ApiError, ports::SigningPublicKey};
+
+impl Service {
+    /// Returns all configurations of the tenant, the oldest first.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<ExportConfiguration>, ApiError> {
+        let mut configurations = self.ports.configurations.list(&caller.tenant).await?;
+        configurations.sort_by_key(position_of);
+        Ok(configurations)
+    }
+
+    /// Returns the configurations after a position in the order of [`Service::list`].
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        after: Option<(Timestamp, ConfigurationId)>,
+        limit: u16,
+    ) -> Result<Page<ExportConfiguration>, ApiError> {
+        let configurations = self.list(caller).await?.into_iter();
+        Ok(Page::first(limit, configurations.filter(|configuration| Some(position_of(configuration)) > after)))
+    }
+
+    /// Returns one configuration.
+    pub async fn get(&self, caller: &Caller, id: &str) -> Result<ExportConfiguration, ApiError> {
+        self.load(&key_of(caller, id)?).await
+    }
+
+    /// Returns the start of the next scheduled export that can have events. `None`: the configuration is disabled.
+    pub fn next_export_at(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
+        let (interval, done_through) = (configuration.interval, configuration.done_through());
+        configuration.enabled.then(|| self.schedule.next_export(interval, done_through, self.clock.now()))
+    }
+
+    /// Returns the end of the requested run that is in the queue.
+    pub fn requested_run_through(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
+        configuration.pending_run_through(self.clock.now())
+    }
+
+    /// Returns the keys that digests are or were signed with, the current one first.
+    pub async fn signing_keys(&self) -> Result<Vec<&SigningPublicKey>, ApiError> {
+        Ok(self.ports.signing_keys.all().await?)
+    }
+}
+
+/// Returns the position of a configuration among those of its tenant.
+pub fn position_of(configuration: &ExportConfiguration) -> (Timestamp, ConfigurationId) {
+    (configuration.created_at, configuration.key.configuration_id)
+}

@@ -1,0 +1,124 @@
+//! Updating a configuration.
+
+use domain::{
+    allowance::Allowance,
+    configuration::{
+        Authentication, ExportConfiguration,
+        change::Author,
+        update::{Edit, NewIdentity, RawIdentity, RawUpdate, TestedAccessKey, Update, parse_update},
+    },
+    connection::ConnectionStatus,
+};
+use function_runtime::token::Caller;
+
+use super::{
+    connection_test::PassedTest,
+    shared::{MAX_CHANGE_ATTEMPTS, Service, key_of},
+};
+use crate::{error::ApiError, ports::EditOutcome};
+
+/// The conditions of an update.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UpdateTerms {
+    /// The version to update. `None`: any.
+    pub version: Option<u64>,
+    /// True if another destination or role may replace a working connection without a test before.
+    pub force: bool,
+}
+
+impl Service {
+    /// Changes the given fields.
+    ///
+    /// Another destination or role is tested before it replaces a working connection, and a new access key in any case:
+    /// unless the test succeeds, nothing changes. If the stored connection does not work, or the change is forced, a
+    /// destination or role is stored first and tested after, so that a connection can be repaired in steps; a test that
+    /// fails, or that can't be made, then undoes nothing.
+    ///
+    /// Nothing changes if the terms name another version than the current one.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        author: &Author,
+        id: &str,
+        UpdateTerms { version, force }: UpdateTerms,
+        (raw, identity): (&RawUpdate<'_>, &RawIdentity<'_>),
+    ) -> Result<ExportConfiguration, ApiError> {
+        let key = key_of(caller, id)?;
+        let mut is_permitted = false;
+        let mut passed: Option<PassedTest> = None;
+        for _ in 0..MAX_CHANGE_ATTEMPTS {
+            let current = self.load(&key).await?;
+            if version.is_some_and(|version| version != current.version) {
+                return Err(ApiError::Conflict { current_version: current.version });
+            }
+            let update = parse_update(&current, raw, identity, &self.identity).map_err(ApiError::InvalidInput)?;
+            if update.needs_a_test() && !is_permitted {
+                self.take(caller, Allowance::ConnectionTests).await?;
+                is_permitted = true;
+            }
+            let is_tested_first = match &update {
+                Update::Nothing => return Ok(current),
+                Update::Plain(_) => false,
+                // A change that was tested in an earlier attempt is not stored without a test.
+                Update::Connection { .. } => {
+                    passed.is_some() || (!force && current.connection.status() == ConnectionStatus::Success)
+                }
+                Update::AccessKey { .. } => true,
+            };
+            if is_tested_first {
+                passed = match passed {
+                    None => self.test_before_storing(&current, &update).await?,
+                    Some(passed) if passed.is_of(&current, &update) => Some(passed),
+                    // The test was of another result, and a second one doesn't fit into a request.
+                    Some(_) => return Err(ApiError::TryAgain),
+                };
+                if passed.is_none() {
+                    continue;
+                }
+            }
+            let is_untested = update.needs_a_test() && !is_tested_first;
+            let stamp = self.stamp();
+            let edit = Edit { by: &author.subject, at: stamp.at };
+            let Some(changed) = apply(&current, update, passed.as_ref().filter(|_| is_tested_first), edit) else {
+                return Ok(current);
+            };
+            if self.ports.changes.update(&current, &changed, author, stamp).await? == EditOutcome::Done {
+                self.check_elapsed(stamp)?;
+                if is_untested {
+                    return self.test_at_once(changed).await;
+                }
+                self.start_if_repaired(&current, &changed).await;
+                return Ok(changed);
+            }
+        }
+        Err(ApiError::TryAgain)
+    }
+}
+
+/// Returns the configuration after the update. `None`: nothing changes.
+fn apply(
+    current: &ExportConfiguration,
+    update: Update,
+    passed: Option<&PassedTest>,
+    edit: Edit<'_>,
+) -> Option<ExportConfiguration> {
+    let changed = match update {
+        Update::Nothing => return None,
+        Update::Plain(settings) => return Some(current.with_settings(settings, edit)),
+        Update::Connection { settings, destination, role_arn } => {
+            let identity = role_arn.map_or(NewIdentity::Kept, NewIdentity::Role);
+            current.with_connection(settings, destination, identity, edit)
+        }
+        Update::AccessKey { settings, destination, .. } => {
+            // An untested key replaces nothing.
+            let PassedTest { authentication, at, user_arn, .. } = passed?;
+            let Authentication::AccessKey { access_key_id, secret } = authentication.clone() else { return None };
+            let key = TestedAccessKey { access_key_id, secret, tested_at: *at, user_arn: user_arn.clone() };
+            current.with_connection(settings, destination, NewIdentity::AccessKey(key), edit)
+        }
+    };
+    Some(match passed {
+        Some(passed) => changed.having_passed(passed.at, passed.user_arn.clone()),
+        None => changed,
+    })
+}

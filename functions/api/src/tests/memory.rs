@@ -1,0 +1,375 @@
+//! The ports in memory: configurations, allowances, the connection tester, keys and the queue.
+//!
+//! Runs and events are in [`super::history`]. That the adapters of AWS behave as these do is proven by
+//! `tests/store-conformance`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use domain::{
+    allowance::{Allowance, RUN_REQUEST_LIFETIME},
+    configuration::{
+        ConfigurationId, ConfigurationKey, ExportConfiguration,
+        access_key::{SealedSecret, SecretAccessKey},
+        arn::UserArn,
+        change::{Author, Change, Stamp},
+    },
+    connection::{Connection, ConnectionError, ConnectionErrorCode},
+    digest::Hex32,
+    export_run::RunRequest,
+    tenant::TenantId,
+    time::Timestamp,
+    verification::{Candidate, VerifierResponse},
+};
+use host::{Clock, Random};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::ports::{
+    AllowanceOutcome, Allowances, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester, CountedBacklog,
+    CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT, ManualRuns, PortError, PortFuture,
+    RunRequestOutcome, SecretSealer, SigningKeys, SigningPublicKey,
+};
+
+/// The time at which a test starts.
+pub const NOW: &str = "2026-11-22T12:00:00.000Z";
+
+/// The behaviour of the connection tester.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Tester {
+    #[default]
+    Succeeds,
+    Fails,
+    Crashes,
+}
+
+/// The content of the table of configurations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    pub configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
+    /// The content hash and the configuration of each idempotency key.
+    idempotency: BTreeMap<(TenantId, String), ([u8; 32], ConfigurationId)>,
+    allowances: BTreeMap<(TenantId, String), u32>,
+    pub backlogs: BTreeMap<TenantId, CountedBacklog>,
+}
+
+/// The world around the service.
+#[derive(Debug, Default)]
+pub struct State {
+    pub tables: Tables,
+    /// The audit events of changes.
+    pub changes: Vec<Value>,
+    /// The number of coming changes that conflict with one of another person.
+    pub interferences: usize,
+    /// The time that a change takes.
+    pub delay: Duration,
+    /// The time since [`NOW`].
+    pub elapsed: Duration,
+    pub tester: Tester,
+    pub tests: usize,
+    /// The changes that were tested before they were stored.
+    pub candidates: Vec<Value>,
+    /// The secrets that were encrypted.
+    pub plaintexts: Vec<String>,
+    /// The messages in the queue of manual runs.
+    pub messages: Vec<Value>,
+    /// True if the queue refuses every message.
+    pub is_queue_down: bool,
+    /// True if a signing key can't be read.
+    pub is_signing_key_disabled: bool,
+    random_numbers: u128,
+}
+
+/// The ports over one [`State`].
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+pub fn ready<'a, T: Send + 'a>(result: Result<T, PortError>) -> PortFuture<'a, T> {
+    Box::pin(std::future::ready(result))
+}
+
+/// Reads the event in the block that would be stored with a change.
+fn event_of(change: Change<'_>, author: &Author, stamp: Stamp) -> Value {
+    let block = change.event(author, stamp).unwrap().block;
+    block.verify(&change.subject().key.tenant_id).unwrap();
+    serde_json::from_slice(&block.inflate().unwrap()).unwrap()
+}
+
+impl State {
+    /// Returns the configuration that a change of `before` applies to. `None`: another person has changed or deleted it.
+    fn begin_edit(&mut self, before: &ExportConfiguration) -> Option<&mut ExportConfiguration> {
+        self.elapsed += self.delay;
+        let stored = self.tables.configurations.get_mut(&before.key)?;
+        if self.interferences > 0 {
+            self.interferences -= 1;
+            stored.version += 1;
+        }
+        (stored.version == before.version).then_some(stored)
+    }
+
+    fn create(
+        &mut self,
+        configuration: &ExportConfiguration,
+        idempotency: Option<IdempotentRequest<'_>>,
+        event: Value,
+    ) -> CreateOutcome {
+        self.elapsed += self.delay;
+        let (key, tenant) = (&configuration.key, &configuration.key.tenant_id);
+        let record_of = |request: IdempotentRequest<'_>| (tenant.clone(), request.key.as_str().to_owned());
+        if let Some(request) = idempotency
+            && let Some((hash, id)) = self.tables.idempotency.get(&record_of(request))
+        {
+            let is_same = *hash == request.content_hash;
+            return if is_same { CreateOutcome::Repeated(*id) } else { CreateOutcome::KeyReused };
+        }
+        let count = self.tables.configurations.keys().filter(|other| other.tenant_id == *tenant).count();
+        if count >= usize::from(MAX_CONFIGURATIONS_PER_TENANT) {
+            return CreateOutcome::LimitExceeded;
+        }
+        if let Some(request) = idempotency {
+            self.tables.idempotency.insert(record_of(request), (request.content_hash, key.configuration_id));
+        }
+        assert!(self.tables.configurations.insert(key.clone(), configuration.clone()).is_none());
+        self.changes.push(event);
+        CreateOutcome::Created
+    }
+
+    fn request_run(&mut self, key: &ConfigurationKey, through: Timestamp, now: Timestamp) -> RunRequestOutcome {
+        let Some(stored) = self.tables.configurations.get_mut(key) else { return RunRequestOutcome::NotFound };
+        if stored.has_pending_run(now) {
+            stored.requested_through = stored.requested_through.max(Some(through));
+            return RunRequestOutcome::Pending;
+        }
+        stored.requested_through = Some(through);
+        stored.requested_until = Some(now.saturating_add(RUN_REQUEST_LIFETIME));
+        RunRequestOutcome::Queue
+    }
+
+    /// Returns the result of a connection test.
+    fn test(&mut self) -> Result<VerifierResponse, PortError> {
+        self.tests += 1;
+        let checked_at = Timestamp::parse(NOW).unwrap();
+        match self.tester {
+            Tester::Succeeds => {
+                let user_arn = UserArn::parse("arn:aws:iam::222222222222:user/export");
+                Ok(VerifierResponse::Success { checked_at, user_arn })
+            }
+            Tester::Fails => {
+                let message = "Allow s3:PutObject.".to_owned();
+                let error = ConnectionError { code: ConnectionErrorCode::WriteDenied, message };
+                Ok(VerifierResponse::Failed { checked_at, error })
+            }
+            Tester::Crashes => Err(PortError::transient("test connection", "the tester crashed")),
+        }
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Timestamp {
+        Timestamp::parse(NOW).unwrap().saturating_add(self.lock().elapsed)
+    }
+}
+
+/// Numbers that rise from 1 on.
+impl Random for Memory {
+    fn bits(&self) -> u128 {
+        let mut state = self.lock();
+        state.random_numbers += 1;
+        state.random_numbers
+    }
+
+    fn fraction(&self) -> f64 {
+        0.5
+    }
+}
+
+impl Configurations for Memory {
+    fn load<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportConfiguration>> {
+        ready(Ok(self.lock().tables.configurations.get(key).cloned()))
+    }
+
+    fn list<'a>(&'a self, tenant: &'a TenantId) -> PortFuture<'a, Vec<ExportConfiguration>> {
+        let state = self.lock();
+        let of_tenant = state.tables.configurations.values().filter(|stored| stored.key.tenant_id == *tenant);
+        ready(Ok(of_tenant.cloned().collect()))
+    }
+
+    fn request_run<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+        through: Timestamp,
+        now: Timestamp,
+        _token: u128,
+    ) -> PortFuture<'a, RunRequestOutcome> {
+        ready(Ok(self.lock().request_run(key, through, now)))
+    }
+
+    fn withdraw_run_request<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, ()> {
+        if let Some(stored) = self.lock().tables.configurations.get_mut(key) {
+            (stored.requested_through, stored.requested_until) = (None, None);
+        }
+        ready(Ok(()))
+    }
+}
+
+impl ConfigurationChanges for Memory {
+    fn create<'a>(
+        &'a self,
+        configuration: &'a ExportConfiguration,
+        idempotency: Option<IdempotentRequest<'a>>,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, CreateOutcome> {
+        let event = event_of(Change::Create(configuration), author, stamp);
+        ready(Ok(self.lock().create(configuration, idempotency, event)))
+    }
+
+    fn update<'a>(
+        &'a self,
+        before: &'a ExportConfiguration,
+        after: &'a ExportConfiguration,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, EditOutcome> {
+        let mut state = self.lock();
+        let Some(stored) = state.begin_edit(before) else { return ready(Ok(EditOutcome::ChangedSince)) };
+        // Runs store these at any time.
+        *stored = ExportConfiguration {
+            progress: stored.progress,
+            requested_through: stored.requested_through,
+            requested_until: stored.requested_until,
+            ..after.clone()
+        };
+        state.changes.push(event_of(Change::Update { before, after }, author, stamp));
+        ready(Ok(EditOutcome::Done))
+    }
+
+    fn delete<'a>(
+        &'a self,
+        current: &'a ExportConfiguration,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, EditOutcome> {
+        let mut state = self.lock();
+        if state.begin_edit(current).is_none() {
+            return ready(Ok(EditOutcome::ChangedSince));
+        }
+        state.tables.configurations.remove(&current.key);
+        state.changes.push(event_of(Change::Delete(current), author, stamp));
+        ready(Ok(EditOutcome::Done))
+    }
+}
+
+impl Allowances for Memory {
+    fn take<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        allowance: Allowance,
+        now: Timestamp,
+    ) -> PortFuture<'a, AllowanceOutcome> {
+        let mut state = self.lock();
+        let count = state.tables.allowances.entry((tenant.clone(), allowance.count_name(now))).or_default();
+        if *count >= allowance.limit() {
+            return ready(Ok(AllowanceOutcome::Exhausted { retry_after: allowance.retry_after(now) }));
+        }
+        *count += 1;
+        ready(Ok(AllowanceOutcome::Granted))
+    }
+}
+
+impl BacklogCache for Memory {
+    fn load<'a>(&'a self, tenant: &'a TenantId, _now: Timestamp) -> PortFuture<'a, Option<CountedBacklog>> {
+        ready(Ok(self.lock().tables.backlogs.get(tenant).cloned()))
+    }
+
+    fn store<'a>(&'a self, tenant: &'a TenantId, counted: &'a CountedBacklog) -> PortFuture<'a, ()> {
+        self.lock().tables.backlogs.insert(tenant.clone(), counted.clone());
+        ready(Ok(()))
+    }
+}
+
+impl ConnectionTester for Memory {
+    fn test_stored<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, ()> {
+        let mut state = self.lock();
+        let result = state.test().map(Connection::from);
+        ready(result.map(|connection| {
+            if let Some(stored) = state.tables.configurations.get_mut(key) {
+                stored.connection = connection;
+            }
+        }))
+    }
+
+    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<VerifierResponse>> {
+        let mut state = self.lock();
+        let result = state.test();
+        if result.is_ok() {
+            state.candidates.push(json!(candidate));
+        }
+        ready(result.map(Some))
+    }
+}
+
+impl SecretSealer for Memory {
+    fn seal<'a>(&'a self, _key: &'a ConfigurationKey, secret: &'a SecretAccessKey) -> PortFuture<'a, SealedSecret> {
+        self.lock().plaintexts.push(secret.expose().to_owned());
+        ready(Ok(SealedSecret::from_ciphertext(secret.expose().bytes().map(|byte| !byte).collect())))
+    }
+}
+
+impl ManualRuns for Memory {
+    fn send(&self, request: RunRequest) -> PortFuture<'_, ()> {
+        let mut state = self.lock();
+        if state.is_queue_down {
+            return ready(Err(PortError::transient("send run", "the queue is down")));
+        }
+        state.messages.push(json!(request));
+        ready(Ok(()))
+    }
+}
+
+/// A current and a retired key.
+#[derive(Debug)]
+pub struct MemorySigningKeys {
+    keys: [SigningPublicKey; 2],
+    memory: Memory,
+}
+
+impl MemorySigningKeys {
+    pub fn new(memory: Memory) -> Self {
+        Self { keys: [new_public_key(), new_public_key()], memory }
+    }
+
+    /// Returns the fingerprints of the current and the retired key.
+    pub fn fingerprints(&self) -> [Hex32; 2] {
+        self.keys.each_ref().map(|key| key.fingerprint)
+    }
+}
+
+impl SigningKeys for MemorySigningKeys {
+    fn all(&self) -> PortFuture<'_, Vec<&SigningPublicKey>> {
+        if self.memory.lock().is_signing_key_disabled {
+            return ready(Err(PortError::internal("read signing keys", "a key is disabled")));
+        }
+        ready(Ok(self.keys.iter().collect()))
+    }
+}
+
+fn new_public_key() -> SigningPublicKey {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let der = der.as_ref().to_vec();
+    SigningPublicKey { fingerprint: Hex32(Sha256::digest(&der).into()), der: der.into() }
+}

@@ -1,0 +1,14 @@
+//! The names of the input fields, as the API and configuration files spell them.
+
+pub const INTERVAL: &str = "interval";
+pub const BUCKET_NAME: &str = "bucketName";
+pub const BUCKET_PATH: &str = "bucketPath";
+pub const REGION: &str = "region";
+pub const KMS_KEY_ARN: &str = "kmsKeyArn";
+pub const EXPECTED_BUCKET_OWNER: &str = "expectedBucketOwner";
+pub const ROLE_ARN: &str = "roleArn";
+pub const ACCESS_KEY_ID: &str = "accessKeyId";
+pub const SECRET_ACCESS_KEY: &str = "secretAccessKey";
+pub const DESCRIPTION: &str = "description";
+pub const START_FROM: &str = "startFrom";
+pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
