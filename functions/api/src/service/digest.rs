@@ -51,7 +51,7 @@ impl Service {
 
     /// Returns the place where a delivered digest was put.
     ///
-    /// It is in the next digest, or for the newest digest in the state of the runs. The configuration is no source: its
+    /// It is in the next digest, or for the newest digest in the state of the runs. The configuration is not used: its
     /// destination may have changed. `None`: the next digest has expired, so this one counts as expired too.
     async fn reference_to(
         &self,

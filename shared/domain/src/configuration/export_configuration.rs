@@ -91,7 +91,7 @@ impl ExportConfiguration {
 pub struct ExportProgress {
     /// Everything received before it is in the bucket. `None`: no run has ended yet.
     pub exported_through: Option<Timestamp>,
-    /// The end of the last run that finished a window. A run that found nothing to do is no export.
+    /// The end of the last run that finished a window. A run that found nothing to do is not an export.
     pub last_export_at: Option<Timestamp>,
     /// The number of runs that failed since then.
     pub consecutive_failures: u32,
