@@ -631,7 +631,9 @@ fn files_that_a_computer_made_are_named_and_are_no_break() {
     let output = copy.verify(&["--require-proven"]);
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert!(
-        stdout(&output).contains("Made by a computer, no part of the export, not checked (3)\n  _digests/.DS_Store\n")
+        stdout(&output).contains(
+            "Created by the operating system: not part of the export, not checked (3)\n  _digests/.DS_Store\n"
+        )
     );
     copy.write("date=2026-11-22/._x.ndjson.gz", b"x");
     let output = copy.verify(&[]);

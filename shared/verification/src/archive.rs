@@ -1,4 +1,4 @@
-//! Where the files come from: a bucket, a folder, a map in memory.
+//! The port through which the files of an export are read: a bucket, a folder, or a map in memory.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ pub struct Entry {
     pub length: u64,
 }
 
-/// Why a file or a list could not be read. Only [`ReadError::NotFound`] says something about the export.
+/// The reason why a file or a list could not be read. Only [`ReadError::NotFound`] says something about the export.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    #[error("there is no such file")]
+    #[error("the file does not exist")]
     NotFound,
-    /// Whoever holds the files doesn't hand them out to this person.
+    /// The reader has no permission.
     #[error("{0}")]
     Denied(String),
-    /// It may work later.
+    /// A retry may succeed.
     #[error("{0}")]
     Unavailable(String),
-    /// Anything else.
+    /// Any other reason.
     #[error("{0}")]
     Unreadable(String),
 }
 
 /// The files of one export: everything below `<bucketPath>/<configuration id>/`.
 pub trait Archive {
-    /// The files whose names begin with `folder` (empty, or ending in `/`), in ascending order of their bytes, which is
-    /// the order in which S3 lists.
+    /// Lists the files whose names begin with `folder` (empty, or ending in `/`), in ascending order of their bytes, which
+    /// is the order in which S3 lists.
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>>;
 
-    /// A file's bytes, piece by piece.
+    /// Reads a file's bytes, piece by piece.
     fn read<'a>(&'a self, name: &'a str) -> LocalBoxStream<'a, Result<Bytes, ReadError>>;
 }
 

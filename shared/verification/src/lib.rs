@@ -1,29 +1,38 @@
-//! Whether a delivered audit log is complete and unchanged, found out from its files and the public keys alone.
+//! Verifies offline that a delivered audit log is complete and unchanged, from its files and the public keys alone.
 //!
-//! The digests (see [`domain::digest`]) are walked backwards from the newest: each must be signed by a known key and be
-//! the one that its successor names. Then the objects that they name are read in order and compared with the list of what
-//! is there. Nothing in here knows AWS, a clock or a disk: files come through the port [`Archive`], whatever their origin.
+//! The first pass walks the digests (see [`domain::digest`]) backwards from the newest: each must be signed by a known key
+//! and be the one that the next digest names. The second pass reads the objects that they name in order, and compares them
+//! with the list of files. The crate uses no AWS, clock or disk: files come through the port [`Archive`].
 //!
-//! Memory stays flat: of each digest a summary of fixed size is kept, and objects are read as streams.
+//! Memory stays flat: a summary of fixed size is kept of each digest, and objects are read as streams.
 
 mod archive;
 mod breaks;
 mod chain;
+mod content;
+mod contradiction;
+mod coverage;
+mod files;
 mod keys;
 mod names;
 mod objects;
+mod options;
+mod origin;
 mod place;
 mod report;
 mod text;
+mod unknown_file;
 mod verifier;
+mod walk;
 
 pub use archive::{Archive, Entry, ReadError};
 pub use breaks::{Break, BreakCode};
-pub use chain::{ClaimedOrigin, claimed_origin_of};
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
+pub use options::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress};
+pub use origin::{ClaimedOrigin, claimed_origin_of};
 pub use place::{InvalidPlace, Place};
 pub use report::{
     Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,
-    Report, SequenceRange, Verdict,
+    Report, SequenceRange, VerificationOutcome,
 };
-pub use verifier::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress, verify};
+pub use verifier::verify;

@@ -1,4 +1,4 @@
-//! The names of an export's files, read back.
+//! Parsers of the names of an export's files.
 
 use domain::{
     block::BlockId,
@@ -7,22 +7,20 @@ use domain::{
     time::Timestamp,
 };
 
-/// What the names of the folders of days begin with.
-const DAY_PREFIX: &str = "date=";
-/// `YYYYMMDDTHHMMSSmmmZ`.
+/// The length of `YYYYMMDDTHHMMSSmmmZ`.
 const COMPACT_TIME_LENGTH: usize = 19;
 
-/// What the name of a digest or of its signature says.
+/// The parts of the name of a digest or of its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DigestName {
     pub(crate) sequence: u64,
     pub(crate) to: Timestamp,
-    /// `None` in the names of digests that were sealed by earlier versions of the service.
+    /// `None`: an earlier version of the service sealed the digest.
     pub(crate) tag: Option<DigestTag>,
 }
 
 impl DigestName {
-    /// `None` unless `name` is exactly what [`digest_name`] makes.
+    /// Parses a digest's name. `None` unless `name` is exactly what [`digest_name`] returns.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (sequence, rest) = name.strip_prefix(DIGEST_FOLDER)?.strip_suffix(".json")?.split_once('_')?;
         let (time, tag) = match rest.split_once('_') {
@@ -33,7 +31,7 @@ impl DigestName {
         (parsed.file() == name).then_some(parsed)
     }
 
-    /// Of a digest's signature.
+    /// Parses the name of a digest's signature.
     pub(crate) fn parse_signature(name: &str) -> Option<Self> {
         Self::parse(name.strip_suffix(SIGNATURE_SUFFIX)?)
     }
@@ -42,12 +40,12 @@ impl DigestName {
         digest_name(self.sequence, self.to, self.tag)
     }
 
-    /// What the name says of the digest's window, without its tag.
+    /// Returns the parts that name the digest's window: all but the tag.
     pub(crate) fn window(self) -> (u64, Timestamp) {
         (self.sequence, self.to)
     }
 
-    /// Whether a digest whose signature has this SHA-256 can have this name.
+    /// Returns whether a digest whose signature has this SHA-256 can have this name.
     pub(crate) fn fits_signature(self, signature_sha256: Hex32) -> bool {
         self.tag.is_none_or(|tag| tag == DigestTag::of_signature(signature_sha256))
     }
@@ -63,52 +61,6 @@ impl DigestName {
     }
 }
 
-/// A file that a computer makes by itself in a folder that somebody looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SystemFile {
-    /// No reader of an export reads it.
-    Harmless,
-    /// Its name ends like an object's or a digest's, so that a reader of those reads it.
-    LooksExported,
-    /// It lies among the objects, and its name does not begin with a full stop, so that a reader of a whole folder, such as
-    /// Athena or a glob, reads it.
-    AmongObjects,
-}
-
-impl SystemFile {
-    /// `None`: the name is not one that macOS or Windows is known to give.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        let name = path.rsplit('/').next()?;
-        // What macOS keeps of a file's attributes where the file system has no place for them.
-        let is_attributes = name.starts_with("._");
-        let is_known = is_attributes
-            || [".DS_Store", ".localized", "Icon\r"].contains(&name)
-            || ["thumbs.db", "desktop.ini", "ehthumbs.db"].contains(&name.to_ascii_lowercase().as_str());
-        let looks_exported = [".gz", ".json", SIGNATURE_SUFFIX].iter().any(|end| name.ends_with(end));
-        is_known.then_some(if looks_exported {
-            Self::LooksExported
-        } else if path.starts_with(DAY_PREFIX) && !name.starts_with('.') {
-            Self::AmongObjects
-        } else {
-            Self::Harmless
-        })
-    }
-
-    /// What is wrong with it where it counts, and what to do.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::Harmless => "it is a file that a computer made, no part of the export: delete it",
-            Self::LooksExported => {
-                "it has the name of a file that macOS makes beside another one, and readers of the export would read it: \
-                 delete it"
-            }
-            Self::AmongObjects => {
-                "it is a file that a computer made, and readers that read a day's whole folder would read it: delete it"
-            }
-        }
-    }
-}
-
 fn parse_compact_time(text: &str) -> Option<Timestamp> {
     if text.len() != COMPACT_TIME_LENGTH || !text.is_ascii() {
         return None;
@@ -121,7 +73,8 @@ fn parse_compact_time(text: &str) -> Option<Timestamp> {
         .then(|| Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}.{millisecond}Z")).ok())?
 }
 
-/// The first and the last block that a data object holds by its name; `None` unless it is exactly what [`data_object_name`] makes.
+/// Returns the first and the last block that a data object holds by its name. `None` unless the name is exactly what
+/// [`data_object_name`] returns.
 pub(crate) fn blocks_of(name: &str) -> Option<(BlockId, BlockId)> {
     let (first, last) = name.rsplit('/').next()?.strip_suffix(".ndjson.gz")?.split_once('-')?;
     let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
@@ -139,34 +92,6 @@ pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockI
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_of_the_computer_are_known_by_their_names() {
-        for name in [
-            ".DS_Store",
-            "_digests/.DS_Store",
-            "_digests/Thumbs.db",
-            "date=2026-11-22/.DS_Store",
-            "date=2026-11-22/._x",
-            "desktop.ini",
-            "a/._x",
-            "Desktop.ini",
-        ] {
-            assert_eq!(SystemFile::of(name), Some(SystemFile::Harmless), "{name}");
-        }
-        for name in
-            ["date=2026-11-22/Thumbs.db", "date=2026-11-22/desktop.ini", "date=x/.y/ehthumbs.db", "date=/Icon\r"]
-        {
-            assert_eq!(SystemFile::of(name), Some(SystemFile::AmongObjects), "{name}");
-        }
-        for name in ["date=2026-11-22/._a-b.ndjson.gz", "_digests/._0000000007.json", "_digests/._0000000007.json.sig"]
-        {
-            assert_eq!(SystemFile::of(name), Some(SystemFile::LooksExported), "{name}");
-        }
-        for name in ["", "x", "date=2026-11-22/a.ndjson.gz", ".hidden", ".DS_Store/x", "x.DS_Store"] {
-            assert_eq!(SystemFile::of(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn names_are_read_back_and_have_one_spelling() {
@@ -197,7 +122,7 @@ mod tests {
         ] {
             assert_eq!(DigestName::parse(bad), None, "{bad}");
         }
-        // The walk relies on it: names are listed in the order of what they say.
+        // The walk relies on it: names are listed in the order of sequence, time and tag.
         let names = [name.file(), name.signature_file(), tagged.file(), tagged.signature_file()];
         assert!(names.is_sorted() && name < tagged);
         let block = BlockId::from_parts(name.to, 5);

@@ -1,15 +1,11 @@
-//! Second pass: the objects that the digests name, in order, against the list of what is there.
+//! The second pass: compares the objects that the digests name with the files that exist.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Write},
-};
+use std::collections::VecDeque;
 
 use domain::{
-    block::BlockId,
-    digest::{DIGEST_FOLDER, DigestObject, Hex32},
+    digest::{DIGEST_FOLDER, Digest, DigestObject, Hex32},
+    object_key::data_object_name,
 };
-use flate2::{Crc, write::GzDecoder};
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, LocalBoxStream, Stream},
@@ -19,20 +15,24 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
-    chain::{self, Before, Chain, ProvenDigest},
-    names::{self, SystemFile},
+    chain::{Chain, ProvenDigest},
+    content::Content,
+    coverage::{Coverage, Position},
+    files::{check_order, is_folder_marker},
+    names,
+    options::{MAX_CLOCK_SKEW, Options, Progress},
     report::{MAX_LISTED, Report},
-    verifier::{MAX_CLOCK_SKEW, Options, Origin, Progress},
+    unknown_file::{self, UnknownFile},
 };
 
-/// The most files of one export that are taken on.
+/// The most files of one export.
 const MAX_FILES: u64 = 1_000_000_000;
 
-/// Bytes. A file that is longer than its digest says is read no further than this, to find out whose bytes it holds. No
+/// The bytes that are read of a file that is longer than its digest says, to find out which object's bytes it holds. No
 /// object is longer: see [`domain::export_run::TARGET_STORED_LENGTH`].
 const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
-/// What is to be done next, in the order of the files' names.
+/// One step of the comparison, in the order of the files' names.
 enum Step {
     Check { name: String, object: DigestObject, sequence: u64 },
     Missing { name: String, object: DigestObject, sequence: u64 },
@@ -40,14 +40,14 @@ enum Step {
     Unnamed(String),
 }
 
-/// What became of it.
+/// The outcome of a step.
 enum Outcome {
     Intact {
         name: String,
         is_inflated: bool,
     },
     Broken(Break),
-    /// The bytes are of the object with this hash, if there is one.
+    /// The bytes may be those of another object with this SHA-256.
     OtherBytes {
         broken: Break,
         sha256: Hex32,
@@ -56,6 +56,7 @@ enum Outcome {
     Unnamed(String),
 }
 
+/// Checks the objects of all proven digests, and adds the outcome to the report.
 pub(crate) async fn check<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
@@ -95,98 +96,33 @@ pub(crate) async fn check<A: Archive + ?Sized>(
     find_owners(archive, options, &chain.digests, report, &others).await
 }
 
-/// Says of a file that no digest names what it is by its time.
+/// Classifies a file that no digest names, by the time in its name.
 fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage, name: String) {
     let blocks = names::blocks_of(&name);
-    // No run can have received a later event: whoever wrote it wants it to pass for pending.
+    // No run can have received a later event: the name was chosen so that the file passes for pending.
     let latest = report.circumstances.verified_at.saturating_add(MAX_CLOCK_SKEW);
     if blocks.is_some_and(|(_, last)| last.timestamp() > latest) {
         let detail =
-            format!("its name is of a later time than this machine's clock, {}", report.circumstances.verified_at);
-        return report.push(extra(name, &detail));
+            format!("the time in its name is after this machine's clock, {}", report.circumstances.verified_at);
+        return report.push(unknown_file::extra(name, &detail));
     }
-    match blocks.map(|(first, _)| coverage.of_block(first)) {
-        Some(Covered::Later) => report.pending.add(name),
-        Some(Covered::Unknown) => report.uncovered.add(name),
-        Some(Covered::Proven) => {
-            report.push(extra(name, "it was received inside of the verified period, but no digest names it"));
+    match blocks.map(|(first, _)| coverage.position_of(first)) {
+        Some(Position::Later) => report.pending.add(name),
+        Some(Position::Uncovered) => report.uncovered.add(name),
+        Some(Position::Covered) => {
+            report.push(unknown_file::extra(name, "it was received in the verified period, but no digest names it"));
         }
-        None => match classify_stranger(options, name, "its name is not one that an export gives") {
-            Stranger::Harmless(name) => report.system_files.add(name),
-            Stranger::Broken(broken) => report.push(broken),
+        None => match unknown_file::classify(options, name, "its name is not one that an export writes") {
+            UnknownFile::Harmless(name) => report.system_files.add(name),
+            UnknownFile::Broken(broken) => report.push(broken),
         },
     }
 }
 
-/// A file whose name is none of an export's.
-pub(crate) enum Stranger {
-    Harmless(String),
-    Broken(Break),
-}
-
-/// Says what such a file is. In a copy on disk, what a computer makes is no break, unless a reader of the export's files
-/// would read it.
-pub(crate) fn classify_stranger(options: &Options, name: String, detail: &str) -> Stranger {
-    match SystemFile::of(&name) {
-        Some(SystemFile::Harmless) if options.origin == Origin::Copy => Stranger::Harmless(name),
-        Some(file) => Stranger::Broken(extra(name, file.advice())),
-        None => Stranger::Broken(extra(name, detail)),
-    }
-}
-
-fn extra(name: String, detail: &str) -> Break {
-    Break { code: BreakCode::ExtraObject, file: Some(name), sequence: None, detail: detail.to_owned() }
-}
-
-/// Where a block lies against the proven digests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Covered {
-    /// A proven digest answers for it, or it is older than the first digest of all.
-    Proven,
-    /// No proven digest answers for it, though there are newer ones.
-    Unknown,
-    /// After the newest.
-    Later,
-}
-
-/// The stretches of blocks that the proven digests cover, the oldest first.
-struct Coverage {
-    stretches: Vec<(BlockId, BlockId)>,
-    begins_with_first: bool,
-}
-
-impl Coverage {
-    fn of(digests: &[ProvenDigest]) -> Self {
-        let mut stretches: Vec<(BlockId, BlockId)> = Vec::new();
-        for digest in digests {
-            match stretches.last_mut() {
-                Some((_, end)) if digest.before == Before::Linked => *end = digest.end_block,
-                _ => stretches.push((digest.first_block, digest.end_block)),
-            }
-        }
-        let begins_with_first = digests.first().is_some_and(|digest| digest.before == Before::Nothing);
-        Self { stretches, begins_with_first }
-    }
-
-    fn of_block(&self, block: BlockId) -> Covered {
-        let index = self.stretches.partition_point(|(first, _)| *first <= block);
-        let Some((_, end)) = index.checked_sub(1).and_then(|index| self.stretches.get(index)) else {
-            return if self.begins_with_first { Covered::Proven } else { Covered::Unknown };
-        };
-        if block < *end {
-            Covered::Proven
-        } else if index == self.stretches.len() {
-            Covered::Later
-        } else {
-            Covered::Unknown
-        }
-    }
-}
-
-/// Merges the digests' objects and the list of files: both are in the order of the blocks.
+/// The merge of the digests' objects with the list of files: both are in the order of the blocks.
 struct Merge<'a> {
     chain: &'a Chain,
-    digests: LocalBoxStream<'a, Result<domain::digest::Digest, ReadError>>,
+    digests: LocalBoxStream<'a, Result<Digest, ReadError>>,
     sequence: u64,
     objects: VecDeque<DigestObject>,
     files: LocalBoxStream<'a, Result<Entry, ReadError>>,
@@ -201,7 +137,7 @@ fn steps<'a, A: Archive + ?Sized>(
     chain: &'a Chain,
 ) -> impl Stream<Item = Result<Step, ReadError>> + 'a {
     let digests = stream::iter(chain.digests.iter().copied())
-        .map(move |digest| chain::read_again(archive, digest))
+        .map(move |digest| digest.read(archive))
         .buffered(options.concurrency())
         .boxed_local();
     let merge = Merge {
@@ -230,13 +166,13 @@ impl Merge<'_> {
             self.objects = digest.objects.into();
         }
         let Some(object) = self.objects.front() else { return Ok(None) };
-        let name = domain::object_key::data_object_name(object.first_block, object.last_block);
+        let name = data_object_name(object.first_block, object.last_block);
         if let Some(file) = self.next_file.take_if(|file| *file < name) {
             return Ok(Some(Step::Unnamed(file)));
         }
         let found = self.next_file.take_if(|file| *file == name).is_some();
         let Some(object) = self.objects.pop_front() else { return Ok(None) };
-        let named_here = chain::is_here(self.chain.place.as_ref(), &object);
+        let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object));
         Ok(Some(match (found, named_here) {
             (true, _) => Step::Check { name, object, sequence: self.sequence },
             (false, true) => Step::Missing { name, object, sequence: self.sequence },
@@ -244,15 +180,15 @@ impl Merge<'_> {
         }))
     }
 
-    /// The next file that is not among the digests, which were looked at before.
+    /// Returns the next file that is not among the digests, which were checked before.
     async fn list_next(&mut self) -> Result<Option<String>, ReadError> {
         while let Some(Entry { name, length }) = self.files.try_next().await? {
-            chain::in_order(&mut self.last_file, &name)?;
+            check_order(&mut self.last_file, &name)?;
             self.file_count += 1;
             if self.file_count > MAX_FILES {
                 return Err(ReadError::Unreadable(format!("there are more than {MAX_FILES} files")));
             }
-            if !name.starts_with(DIGEST_FOLDER) && !chain::is_folder_marker(&name, length) {
+            if !name.starts_with(DIGEST_FOLDER) && !is_folder_marker(&name, length) {
                 return Ok(Some(name));
             }
         }
@@ -305,7 +241,7 @@ async fn check_object<A: Archive + ?Sized>(
             Ok(Some(piece)) => piece,
             Ok(None) => break,
             Err(ReadError::NotFound) => {
-                let detail = "it went away while this was running".to_owned();
+                let detail = "it was removed during the verification".to_owned();
                 return Ok(Outcome::Broken(broken(BreakCode::MissingObject, name.to_owned(), sequence, detail)));
             }
             Err(error) => return Err(error),
@@ -336,78 +272,7 @@ async fn check_object<A: Archive + ?Sized>(
     })
 }
 
-/// What is inside of an object, as its bytes come along.
-struct Content {
-    decoder: GzDecoder<Counter>,
-    failure: Option<io::Error>,
-}
-
-/// Counts what is inflated and keeps nothing of it.
-struct Counter {
-    limit: u64,
-    crc: Crc,
-    length: u64,
-    lines: u64,
-    ends_with_line: bool,
-}
-
-impl Write for Counter {
-    fn write(&mut self, raw: &[u8]) -> io::Result<usize> {
-        self.length += raw.len() as u64;
-        if self.length > self.limit {
-            return Err(io::Error::other("it inflates to more than its digest says"));
-        }
-        self.crc.update(raw);
-        #[expect(clippy::naive_bytecount, reason = "as fast as the dependency it asks for: it becomes vector code")]
-        let lines = raw.iter().filter(|byte| **byte == b'\n').count();
-        self.lines += lines as u64;
-        if let Some(last) = raw.last() {
-            self.ends_with_line = *last == b'\n';
-        }
-        Ok(raw.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Content {
-    /// Inflates no more than `limit` bytes.
-    fn new(limit: u64) -> Self {
-        let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false };
-        Self { decoder: GzDecoder::new(counter), failure: None }
-    }
-
-    fn push(&mut self, piece: &[u8]) {
-        if self.failure.is_none() {
-            self.failure = self.decoder.write_all(piece).err();
-        }
-    }
-
-    /// # Errors
-    /// What differs, in words.
-    fn compare(self, object: &DigestObject) -> Result<(), String> {
-        let counter = match self.failure {
-            Some(failure) => Err(failure),
-            None => self.decoder.finish(),
-        }
-        .map_err(|error| format!("it can't be inflated: {error}"))?;
-        let crc32 = counter.crc.sum();
-        if counter.length != object.raw_length {
-            return Err(format!("it inflates to {} bytes, its digest says {}", counter.length, object.raw_length));
-        }
-        if crc32 != object.crc32 {
-            return Err(format!("its events have CRC-32 {crc32:08x}, its digest says {:08x}", object.crc32));
-        }
-        if counter.lines != object.events || !counter.ends_with_line {
-            return Err(format!("it holds {} whole lines, its digest says {} events", counter.lines, object.events));
-        }
-        Ok(())
-    }
-}
-
-/// Bytes that are not the named ones may be another object's: then that is what happened.
+/// Finds the objects to which altered bytes belong, and reports these breaks as reordered objects.
 async fn find_owners<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
@@ -418,9 +283,8 @@ async fn find_owners<A: Archive + ?Sized>(
     if others.is_empty() {
         return Ok(());
     }
-    let mut digests = stream::iter(digests.iter().copied())
-        .map(|digest| chain::read_again(archive, digest))
-        .buffered(options.concurrency());
+    let mut digests =
+        stream::iter(digests.iter().copied()).map(|digest| digest.read(archive)).buffered(options.concurrency());
     while let Some(digest) = digests.try_next().await? {
         for object in &digest.objects {
             for (index, _) in others.iter().filter(|(_, sha256)| *sha256 == object.sha256) {

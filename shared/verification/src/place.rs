@@ -1,13 +1,16 @@
-//! Where an export lies: a bucket and the prefix of everything in it.
+//! The place of an export: a bucket, and the prefix of all keys of the export.
 
 use std::{fmt, str::FromStr};
 
-use domain::configuration::{ConfigurationId, bucket::BucketName};
+use domain::{
+    configuration::{ConfigurationId, bucket::BucketName},
+    digest::{Digest, DigestObject, DigestReference},
+};
 use serde::Serialize;
 
-use crate::names::DigestName;
+use crate::names::{self, DigestName};
 
-/// `s3://<bucket>/<bucketPath>/<configuration id>`.
+/// The place of an export: `s3://<bucket>/<bucketPath>/<configuration id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Place {
@@ -16,9 +19,9 @@ pub struct Place {
     configuration_id: ConfigurationId,
 }
 
-/// A text that is no [`Place`].
+/// The error of a text that is not a [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("s3://<bucket>/<bucket path>/<configuration id> is needed; the path is left out if there is none")]
+#[error("the place must be s3://<bucket>/<bucket path>/<configuration id>, without a path if there is none")]
 pub struct InvalidPlace;
 
 impl Place {
@@ -28,12 +31,30 @@ impl Place {
         Some(Self { bucket, prefix: prefix.to_owned(), configuration_id })
     }
 
+    /// Returns the place of an object, if its key is the one of its blocks.
+    pub(crate) fn of_object(object: &DigestObject) -> Option<Self> {
+        let (prefix, _) = names::split_data_key(&object.key, object.first_block, object.last_block)?;
+        Self::new(object.bucket.clone(), prefix)
+    }
+
+    /// Returns the place of a digest, if its key is a digest's.
+    pub(crate) fn of_reference(reference: &DigestReference) -> Option<Self> {
+        Self::new(reference.bucket.clone(), DigestName::of_key(&reference.key)?.0)
+    }
+
+    /// Infers the place of an export from its newest digest: the place of its objects or, if it has none, of the previous
+    /// digest.
+    pub(crate) fn inferred_from(digest: &Digest) -> Option<Self> {
+        let by_object = digest.objects.last().and_then(Self::of_object);
+        by_object.or_else(|| digest.previous.as_ref().and_then(Self::of_reference))
+    }
+
     #[must_use]
     pub fn bucket(&self) -> &BucketName {
         &self.bucket
     }
 
-    /// Without a slash at its end.
+    /// Returns the prefix without a slash at its end.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -44,14 +65,15 @@ impl Place {
         self.configuration_id
     }
 
-    /// Returns whether a digest of this bucket and key lies here.
+    /// Returns whether a digest of this bucket and key is here.
     #[must_use]
     pub fn holds_digest(&self, bucket: &str, key: &str) -> bool {
         DigestName::of_key(key).is_some_and(|(prefix, _)| self.bucket.as_str() == bucket && self.prefix == prefix)
     }
 
-    pub(crate) fn is(&self, bucket: &BucketName, prefix: &str) -> bool {
-        self.bucket == *bucket && self.prefix == prefix
+    /// Returns whether the object is in this place, by its key.
+    pub(crate) fn holds_object(&self, object: &DigestObject) -> bool {
+        Self::of_object(object).is_some_and(|place| place == *self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was found out, for auditors and for programs.
+//! The report of a verification, for auditors and for programs.
 
 use domain::{
     configuration::ConfigurationId,
@@ -10,76 +10,76 @@ use serde::Serialize;
 
 use crate::{breaks::Break, place::Place};
 
-/// The most breaks, gaps and names that a report lists; beyond it, it counts.
+/// The most breaks, gaps and names that a report lists. It counts the others.
 pub(crate) const MAX_LISTED: usize = 100;
 
-/// What only the caller knows, for the report's head.
+/// The circumstances of a verification, which only the caller knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Circumstances {
-    /// What was verified, as the person named it.
+    /// The verified place, as the caller named it.
     pub target: String,
     pub verified_at: Timestamp,
-    /// Name and version.
+    /// The name and version of the program.
     pub program: String,
 }
 
-/// The outcome of one verification.
+/// The report of a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    pub verdict: Verdict,
-    /// All that was received before it is there and unchanged; `None` if something is broken. A copy that is outdated is
-    /// proven so far.
+    #[serde(rename = "verdict")]
+    pub outcome: VerificationOutcome,
+    /// Everything received before it is present and unchanged. `None`: something is broken. An outdated copy is proven up to
+    /// here.
     pub complete_through: Option<Timestamp>,
-    /// Whether that means everything since the first digest of the configuration: nothing is elsewhere, and nothing was
-    /// left out.
+    /// True if that covers everything since the first digest of the configuration: nothing is elsewhere, and nothing was left
+    /// out.
     pub is_whole: bool,
-    /// Whether the caller required it: then an export that is not whole is broken.
+    /// True if the caller required a whole export, so that any other is broken.
     pub whole_required: bool,
-    /// Whether the caller required that every file here is proven: then `pending` and `uncovered` ones break it.
+    /// True if the caller required that every file is proven, so that `pending` and `uncovered` ones are breaks.
     pub proven_required: bool,
     #[serde(flatten)]
     pub circumstances: Circumstances,
     pub tenant_id: Option<TenantId>,
     pub configuration_id: Option<ConfigurationId>,
-    /// Where the digests say that the files lie.
+    /// The place that the digests name.
     pub place: Option<Place>,
-    /// From the oldest proven digest to the newest one.
     pub period: Option<Period>,
-    /// Older digests than the one of this time were not looked at, because the caller said so.
+    /// The time that the caller gave: digests older than the one of this time were not checked.
     pub since: Option<Timestamp>,
-    /// What the caller expected of the newest digests.
+    /// The expectation of the newest digests.
     pub expectation: Expectation,
     pub digests: DigestSummary,
-    /// The sequences before and between those that are proven here, the oldest first: their digests are in another
-    /// place, were removed or are broken. How far a stretch before such a range once reached is not proven.
+    /// The sequences before and between those that are proven here, the oldest first: their digests are in another place,
+    /// were removed or are broken. The original end of a stretch before such a range is not proven.
     pub unproven_digests: Vec<SequenceRange>,
-    /// What the proven digests tell, and how much of it was checked.
+    /// The objects that the proven digests name, and how many of them were checked.
     pub objects: ObjectSummary,
-    /// Received events that are in no object, because their retention had ended or their block was skipped: signed, so
-    /// not a break.
+    /// Received events that are in no object, because their retention had ended or their block was skipped. Digests state
+    /// them, so they are no breaks.
     pub gaps: Vec<Gap>,
     pub gap_count: u64,
     /// In the order of their last use, the newest first.
     pub signing_keys: Vec<KeyUse>,
-    /// Files received after the period, which a later digest will tell of.
+    /// Files received after the period, which a later digest will name.
     pub pending: NamedFiles,
-    /// Files of times that no proven digest covers, because their digests lie elsewhere or are broken.
+    /// Files of times that no proven digest covers, because their digests are elsewhere or broken.
     pub uncovered: NamedFiles,
-    /// Files that a computer made beside those of a copy on disk, such as `.DS_Store`: no part of the export, and nothing
-    /// that a reader of its files reads.
+    /// Files that the operating system created in a copy on disk, such as `.DS_Store`. They are not part of the export, and
+    /// readers of its files don't read them.
     pub system_files: NamedFiles,
-    /// What digests name in other places, because the export's destination was changed. Not checked.
+    /// Digests and objects in other places, because the export's destination was changed. Not checked.
     pub elsewhere: Elsewhere,
-    /// The first one decides. Those of the chain come first, from its newest end backwards, then those of the objects,
-    /// from the oldest on.
+    /// The first one is the main one. Breaks of the chain come first, from the newest digest backwards, then those of the
+    /// objects, from the oldest on.
     pub breaks: Vec<Break>,
     pub break_count: u64,
 }
 
 impl Report {
-    /// Returns how many files are here that no proven digest names, and that a reader may read.
+    /// Returns the number of files that no proven digest names, and that a reader of the export may read.
     #[must_use]
     pub fn unproven_files(&self) -> u64 {
         self.pending.count.saturating_add(self.uncovered.count)
@@ -99,7 +99,7 @@ impl Report {
     }
 }
 
-/// Breaks that are found before those that come first in the report: their count, and as many as a report lists.
+/// Breaks that are found before others that precede them in the report: their number, and as many as a report lists.
 #[derive(Debug, Default)]
 pub(crate) struct FoundBreaks {
     first: Vec<Break>,
@@ -115,16 +115,18 @@ impl FoundBreaks {
     }
 }
 
+/// The outcome of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Verdict {
+pub enum VerificationOutcome {
     Complete,
-    /// Nothing is wrong with what is here, but the service has exported more since. The files of a copy can't show whether
-    /// it was made earlier or its newest digests were removed.
+    /// The files are complete and unchanged, but the service has exported more. A copy can't show whether it was made earlier
+    /// or its newest digests were removed.
     Outdated,
     Broken,
 }
 
+/// The period from the oldest proven digest to the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Period {
@@ -134,15 +136,14 @@ pub struct Period {
     pub to: Timestamp,
 }
 
-/// `None`: nothing was expected, and so a cut tail can't show.
+/// The expected end of the chain. Without any expectation, digests that are missing at the end can't show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Expectation {
-    /// The chain reaches at least to it.
+    /// The time that the chain has to reach.
     pub through: Option<Timestamp>,
-    /// The SHA-256 of a digest that is in the chain.
+    /// The SHA-256 of a digest that the chain has to contain.
     pub head: Option<Hex32>,
-    /// Where the expectation comes from.
     pub source: ExpectationSource,
 }
 
@@ -153,24 +154,26 @@ pub enum ExpectationSource {
     /// The person who verifies.
     #[default]
     Caller,
-    /// The service's newest export: a copy may be older.
+    /// The service's newest export. A copy may be older.
     Service,
 }
 
+/// The sums of the proven digests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DigestSummary {
-    /// Digests whose signature, link and statement are good.
+    /// Digests whose signature, link and statement are valid.
     pub count: u64,
     pub first_sequence: Option<u64>,
     pub last_sequence: Option<u64>,
     /// SHA-256 of the newest proven digest.
     pub head_sha256: Option<Hex32>,
-    /// Unbroken stretches of the chain: 1, unless the destination was changed back and forth or something is broken.
+    /// The number of parts of the chain that are linked in themselves: 1, unless the destination was changed back and forth
+    /// or something is broken.
     pub stretches: u64,
 }
 
-/// Sequences of digests, both ends included.
+/// A range of digests by their sequences, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SequenceRange {
@@ -178,6 +181,7 @@ pub struct SequenceRange {
     pub last_sequence: u64,
 }
 
+/// The sums of the objects that the proven digests name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectSummary {
@@ -191,13 +195,13 @@ pub struct ObjectSummary {
     pub oldest_event: Option<Timestamp>,
     /// The latest `eventTimestamp`.
     pub newest_event: Option<Timestamp>,
-    /// Objects that are there with the right length and SHA-256.
+    /// Objects with the right length and SHA-256.
     pub intact: u64,
-    /// Those of them that were inflated, with the right CRC-32, length and number of events.
+    /// Intact objects that were also inflated, with the right CRC-32, length and number of events.
     pub inflated: u64,
 }
 
-/// A key, and the digests that it signed.
+/// A signing key, and the digests that it signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyUse {
@@ -208,7 +212,7 @@ pub struct KeyUse {
     pub last_sequence: u64,
 }
 
-/// A count, and the first names.
+/// The number of some files, and the first names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamedFiles {
@@ -225,10 +229,11 @@ impl NamedFiles {
     }
 }
 
+/// Digests and objects in other places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Elsewhere {
-    /// The digests at which the chain goes on in another place, each the newest there.
+    /// The digests with which the chain continues in another place, each the newest there.
     pub digests: Vec<DigestReference>,
     pub digest_count: u64,
     pub objects: NamedFiles,

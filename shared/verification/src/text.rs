@@ -1,21 +1,21 @@
-//! The report as one page for people.
+//! The report as text.
 
 use std::fmt::{self, Display, Formatter};
 
 use domain::{digest::GapReason, time::Timestamp};
 
-use crate::report::{ExpectationSource, NamedFiles, Report, SequenceRange, Verdict};
+use crate::report::{ExpectationSource, NamedFiles, Report, SequenceRange, VerificationOutcome};
 
-/// The most lines of one list; the JSON form has more.
+/// The most lines of one list. The JSON form has more.
 const MAX_LINES: usize = 10;
 
-/// A name that somebody else chose, with nothing in it that a terminal obeys.
+/// A name from outside, printed without the characters that control a terminal.
 struct Name<'a>(&'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|character| {
-            // Marks that turn the direction of writing could show a name as another one.
+            // Marks that change the direction of writing could make a name look like another.
             let is_direction =
                 matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
             if character.is_control() || is_direction {
@@ -85,29 +85,31 @@ impl Display for Report {
         self.write_breaks(formatter)?;
         self.write_keys(formatter)?;
         self.write_gaps(formatter)?;
-        files(formatter, "Pending: received after the period, for a later digest to tell of", &self.pending)?;
-        files(formatter, "Not covered: of times whose digests are not here or are broken", &self.uncovered)?;
-        files(formatter, "Made by a computer, no part of the export, not checked", &self.system_files)?;
+        files(formatter, "Pending: received after the period, not yet named by a digest", &self.pending)?;
+        files(formatter, "Not covered: the digests of their times are not here, or are broken", &self.uncovered)?;
+        files(formatter, "Created by the operating system: not part of the export, not checked", &self.system_files)?;
         self.write_elsewhere(formatter)
     }
 }
 
 impl Report {
     fn write_head(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Outdated => {
+        let verdict = match self.outcome {
+            VerificationOutcome::Outdated => {
                 format!(
-                    "OUTDATED: complete through {}, and the service exported more since",
+                    "OUTDATED: complete through {}, but the service has exported more",
                     Optional(self.complete_through)
                 )
             }
-            Verdict::Complete if self.is_whole => format!("COMPLETE through {}", Optional(self.complete_through)),
-            Verdict::Complete if self.digests.stretches > 1 => format!(
+            VerificationOutcome::Complete if self.is_whole => {
+                format!("COMPLETE through {}", Optional(self.complete_through))
+            }
+            VerificationOutcome::Complete if self.digests.stretches > 1 => format!(
                 "COMPLETE through {}, for the {} parts that are here",
                 Optional(self.complete_through),
                 self.digests.stretches
             ),
-            Verdict::Complete => {
+            VerificationOutcome::Complete => {
                 let from = self.period.map(|period| period.from);
                 format!(
                     "COMPLETE through {}, for the part from {} that is here",
@@ -115,7 +117,7 @@ impl Report {
                     Optional(from)
                 )
             }
-            Verdict::Broken => {
+            VerificationOutcome::Broken => {
                 let first = self.breaks.first().map(|broken| broken.code.as_str());
                 format!("BROKEN: {}", Optional(first))
             }
@@ -134,7 +136,7 @@ impl Report {
         line(formatter, "Place", Optional(self.place.as_ref()))?;
         line(formatter, "Period", span(self.period.map(|period| period.from), self.period.map(|period| period.to)))?;
         if let Some(since) = self.since {
-            line(formatter, "Since", format_args!("{since}; older digests were not looked at"))?;
+            line(formatter, "Since", format_args!("{since}; older digests were not checked"))?;
         }
         let expectation = self.expectation;
         let source = match expectation.source {
@@ -142,7 +144,7 @@ impl Report {
             ExpectationSource::Service => ", by the service",
         };
         match (expectation.through, expectation.head) {
-            (None, None) => line(formatter, "Expected", "nothing was said: a tail that was cut off would not show"),
+            (None, None) => line(formatter, "Expected", "nothing: missing digests at the end would not show"),
             (through, head) => {
                 if let Some(through) = through {
                     line(formatter, "Expected", format_args!("through {through}{source}"))?;
@@ -160,11 +162,7 @@ impl Report {
         };
         line(formatter, "Digests", format_args!("{}{sequences}", digests.count))?;
         if digests.stretches > 1 {
-            line(
-                formatter,
-                "Stretches",
-                format_args!("{} that are not linked with each other here", digests.stretches),
-            )?;
+            line(formatter, "Stretches", format_args!("{}, not linked with each other here", digests.stretches))?;
         }
         line(formatter, "Newest digest", Optional(digests.head_sha256))?;
         let inflated =
@@ -180,21 +178,21 @@ impl Report {
         if ranges.is_empty() {
             return Ok(());
         }
-        writeln!(formatter, "\nDigests that are not proven here ({})", ranges.len())?;
+        writeln!(formatter, "\nDigests not proven here ({})", ranges.len())?;
         let shown = ranges.len().min(MAX_LINES);
         for range in ranges.iter().take(shown) {
-            let question = match range.first_sequence.checked_sub(1) {
-                Some(end) => format!("digest {end} was the last one here before them"),
+            let unknown = match range.first_sequence.checked_sub(1) {
+                Some(end) => format!("other digests followed digest {end} here"),
                 None => "any of them was here".to_owned(),
             };
-            writeln!(formatter, "  {range}: whether {question} is not proven by this place alone")?;
+            writeln!(formatter, "  {range}: this place alone does not prove whether {unknown}")?;
         }
         more(formatter, ranges.len() as u64, shown)?;
         writeln!(
             formatter,
-            "  Verify the place that holds them: its report names the digest before them, with a SHA-256 for --expect-head."
+            "  To prove it, verify the place that holds them: its report has the SHA-256 of the digest before them, for --expect-head."
         )?;
-        writeln!(formatter, "  With --require-whole, such an export is broken.")
+        writeln!(formatter, "  With --require-whole, the export counts as broken.")
     }
 
     fn write_breaks(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -244,12 +242,12 @@ impl Report {
             match (gap.reason, gap.block) {
                 (GapReason::BlockCorrupt, Some(block)) => writeln!(
                     formatter,
-                    "  received {}: block {block} was damaged, and the operator approved to skip it",
+                    "  received {}: block {block} was damaged, and the operator approved skipping it",
                     gap.from
                 )?,
                 (GapReason::StartBeforeRetention, _) => writeln!(
                     formatter,
-                    "  received {} to {}: the export starts before what was still held when it was configured",
+                    "  received {} to {}: the export was configured to start before the retention",
                     gap.from, gap.to
                 )?,
                 (GapReason::RetentionEnded | GapReason::BlockCorrupt, _) => writeln!(
@@ -266,7 +264,7 @@ impl Report {
         let elsewhere = &self.elsewhere;
         if elsewhere.digest_count > 0 {
             let title =
-                "Elsewhere, not checked: the destination was changed, and the chain goes on there backwards from";
+                "Elsewhere, not checked: the destination was changed, and these older digests continue the chain";
             writeln!(formatter, "\n{title} ({})", elsewhere.digest_count)?;
             let shown = elsewhere.digests.len().min(MAX_LINES);
             for digest in elsewhere.digests.iter().take(shown) {
@@ -275,6 +273,6 @@ impl Report {
             }
             more(formatter, elsewhere.digest_count, shown)?;
         }
-        files(formatter, "Elsewhere, not checked: objects that digests name in other places", &elsewhere.objects)
+        files(formatter, "Elsewhere, not checked: objects in other places", &elsewhere.objects)
     }
 }

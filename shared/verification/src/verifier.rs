@@ -1,116 +1,30 @@
-//! The whole verification.
+//! The verification of an export: both passes, and the outcome.
 
-use std::time::Duration;
-
-use domain::{block::BlockId, configuration::ConfigurationId, time::Timestamp};
+use domain::{block::BlockId, time::Timestamp};
 
 use crate::{
     archive::{Archive, ReadError},
     breaks::{Break, BreakCode},
-    chain::{Before, Chain, Walk},
-    keys::PublicKeys,
+    chain::{Before, Chain},
     objects,
-    place::Place,
+    options::{Options, Origin, Progress},
     report::{
         Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, MAX_LISTED, NamedFiles, ObjectSummary,
-        Period, Report, SequenceRange, Verdict,
+        Period, Report, SequenceRange, VerificationOutcome,
     },
+    walk::Walk,
 };
-
-/// The most files that are read at the same time.
-pub const MAX_CONCURRENCY: usize = 64;
 
 /// The most ranges of sequences that one sentence names; the report lists more.
 const MAX_RANGES_IN_DETAIL: usize = 5;
 
-/// What to do about a copy whose only digest names another place than the one that it was copied from.
-const PLACE_ADVICE: &str =
-    "if this is a copy of the place that the export was moved to, say which one it is: give --place";
+/// The advice on a copy whose only digest names another place than the one that it was copied from.
+const PLACE_ADVICE: &str = "if this is a copy of the place that the export was moved to, name that place: give --place";
 
-/// Where the files that are verified come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The bucket that the export is written to.
-    Bucket,
-    /// Another bucket that it was copied to, which may be older than the export.
-    Replica,
-    /// A copy on disk, which may be older too and hold files that a computer made.
-    Copy,
-}
-
-/// What to verify against.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub keys: PublicKeys,
-    /// Where the digests are to say that the files lie. `None`: where the newest digest says, for a copy of unknown origin.
-    pub place: Option<Place>,
-    /// The configuration that a copy of unknown place is of, if that is known.
-    pub configuration_id: Option<ConfigurationId>,
-    /// Also inflates every object and compares CRC-32, length and number of events.
-    pub deep: bool,
-    /// Files that are read at the same time; kept between 1 and [`MAX_CONCURRENCY`].
-    pub concurrency: usize,
-    /// Looks at no older digest than the one that answers for this time.
-    pub since: Option<Timestamp>,
-    /// Counts an export as broken unless all of it, from the first digest of the configuration on, is linked here.
-    pub whole_required: bool,
-    /// Counts an export as broken if files are here that no proven digest names.
-    pub proven_required: bool,
-    pub origin: Origin,
-    pub expectation: Expectation,
-}
-
-impl Options {
-    #[must_use]
-    pub fn new(keys: PublicKeys) -> Self {
-        Self {
-            keys,
-            place: None,
-            configuration_id: None,
-            deep: false,
-            concurrency: 8,
-            since: None,
-            whole_required: false,
-            proven_required: false,
-            origin: Origin::Bucket,
-            expectation: Expectation::default(),
-        }
-    }
-
-    pub(crate) fn concurrency(&self) -> usize {
-        self.concurrency.clamp(1, MAX_CONCURRENCY)
-    }
-}
-
-/// How far the clock of the machine that verifies may be behind the service's. A file's name with a later time is no
-/// export's.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(15);
-
-/// How far a verification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
-    DigestsListed {
-        count: u64,
-    },
-    DigestChecked,
-    ObjectsCounted {
-        count: u64,
-        stored_bytes: u64,
-    },
-    BytesRead {
-        count: u64,
-    },
-    ObjectChecked,
-    /// In the order of the names: this object is what its digest says.
-    ObjectProven {
-        name: &'a str,
-    },
-}
-
-/// Verifies an export. Whatever is wrong with it is told in the report.
+/// Verifies an export. The report holds all that is wrong with it.
 ///
 /// # Errors
-/// [`ReadError`] if files can't be read for a reason that says nothing about the export, or change meanwhile.
+/// [`ReadError`] if files can't be read for a reason that says nothing about the export, or change during the verification.
 pub async fn verify<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
@@ -130,26 +44,26 @@ pub async fn verify<A: Archive + ?Sized>(
     let from_the_first = report.digests.first_sequence == Some(0) && report.digests.stretches == 1;
     let is_whole = from_the_first && report.elsewhere.objects.count == 0;
     if options.whole_required && !is_whole {
-        let detail = not_whole(&report);
-        report.push(Break { code: BreakCode::NotWhole, file: None, sequence: None, detail });
+        let detail = missing_to_the_whole(&report);
+        report.push(Break::of_export(BreakCode::NotWhole, detail));
     }
     if options.proven_required && report.unproven_files() > 0 {
         let detail = format!(
-            "{} pending, {} not covered: the report lists them, and --proven-objects the files to read instead",
+            "{} pending, {} not covered: the report lists them; --proven-objects lists the files to read instead",
             report.pending.count, report.uncovered.count
         );
-        report.push(Break { code: BreakCode::UnprovenFiles, file: None, sequence: None, detail });
+        report.push(Break::of_export(BreakCode::UnprovenFiles, detail));
     }
     conclude(&mut report, is_whole);
     Ok(report)
 }
 
-/// Decides from the breaks. That a copy is outdated is the verdict only where nothing else is wrong.
+/// Derives the outcome from the breaks. A copy counts as outdated only if nothing else is wrong.
 fn conclude(report: &mut Report, is_whole: bool) {
     let is_outdated = |broken: &Break| broken.code == BreakCode::OutdatedCopy;
     let outdated = report.breaks.iter().filter(|broken| is_outdated(broken)).count();
     if outdated as u64 == report.break_count {
-        report.verdict = if outdated == 0 { Verdict::Complete } else { Verdict::Outdated };
+        report.outcome = if outdated == 0 { VerificationOutcome::Complete } else { VerificationOutcome::Outdated };
         report.complete_through = report.period.map(|period| period.to);
         report.is_whole = is_whole && outdated == 0;
     } else {
@@ -157,7 +71,7 @@ fn conclude(report: &mut Report, is_whole: bool) {
     }
 }
 
-/// The sequences before and between those that are proven, without those that the caller left out.
+/// Returns the sequences before and between those that are proven, without those that the caller left out.
 fn unproven(chain: &Chain, since: Option<Timestamp>) -> Vec<SequenceRange> {
     let mut ranges = Vec::new();
     let mut next = 0;
@@ -172,8 +86,7 @@ fn unproven(chain: &Chain, since: Option<Timestamp>) -> Vec<SequenceRange> {
     ranges
 }
 
-/// What is missing to the whole.
-fn not_whole(report: &Report) -> String {
+fn missing_to_the_whole(report: &Report) -> String {
     let mut missing: Vec<String> =
         report.unproven_digests.iter().take(MAX_RANGES_IN_DETAIL).map(ToString::to_string).collect();
     if report.unproven_digests.len() > MAX_RANGES_IN_DETAIL {
@@ -181,7 +94,7 @@ fn not_whole(report: &Report) -> String {
     }
     match (missing.is_empty(), report.since, report.elsewhere.objects.count) {
         (false, ..) => format!("not proven here: digests {}", missing.join(", ")),
-        (true, Some(since), _) => format!("digests before {since} were not looked at"),
+        (true, Some(since), _) => format!("digests before {since} were not checked"),
         (true, None, 0) => "no digest is proven here".to_owned(),
         (true, None, objects) => format!("objects that digests name in other places, and that are not here: {objects}"),
     }
@@ -189,7 +102,7 @@ fn not_whole(report: &Report) -> String {
 
 fn empty(circumstances: Circumstances, options: &Options) -> Report {
     Report {
-        verdict: Verdict::Broken,
+        outcome: VerificationOutcome::Broken,
         complete_through: None,
         is_whole: false,
         whole_required: options.whole_required,
@@ -216,30 +129,29 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
     }
 }
 
-/// A tail that was cut off shows only against something that is known from elsewhere.
+/// Compares the end of the chain with what is expected. Missing digests at the end show only in this way.
 fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     let Expectation { through, head, source } = options.expectation;
     let end = chain.digests.last().map(|newest| newest.end_block);
-    let reached = end.map_or_else(|| "nowhere".to_owned(), |end| format!("to {}", end.timestamp()));
-    // A bucket has what the service knows to be there: it writes the digest before it reports the export.
+    let reached =
+        end.map_or_else(|| "the chain is empty".to_owned(), |end| format!("the chain ends at {}", end.timestamp()));
+    // The bucket itself can't be outdated: the service writes the digest before it reports the export.
     let is_outdated = source == ExpectationSource::Service && options.origin != Origin::Bucket && end.is_some();
     let mut push = |detail: String| {
         let (code, detail) = if is_outdated {
-            let advice = "fetch the copy again; if that one ends there as well, the newest digests were removed";
+            let advice = "copy the export again; if that copy ends there as well, the newest digests were removed";
             (BreakCode::OutdatedCopy, format!("{detail}; {advice}"))
         } else {
             (BreakCode::TruncatedChain, detail)
         };
-        report.push(Break { code, file: None, sequence: None, detail });
+        report.push(Break::of_export(code, detail));
     };
     if let Some(through) = through
         && end < Some(BlockId::lowest_at(through))
     {
         push(match source {
-            ExpectationSource::Caller => format!("the chain reaches {reached}, and {through} was expected"),
-            ExpectationSource::Service => {
-                format!("the chain reaches {reached}, and the service exported through {through}")
-            }
+            ExpectationSource::Caller => format!("{reached}, but {through} was expected"),
+            ExpectationSource::Service => format!("{reached}, but the service exported through {through}"),
         });
     }
     if let Some(head) = head
@@ -254,8 +166,8 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
     }
 }
 
-/// Adds a hint to the first break if nothing is here of the place that the only digest names: it may be the first one of
-/// another place.
+/// Adds the advice to the first break if nothing is here that the only digest names: it may be the first one of another
+/// place.
 fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
     let is_missing = |broken: &Break| matches!(broken.code, BreakCode::MissingDigest | BreakCode::MissingObject);
     let is_alone = matches!(chain.digests.as_slice(), [only] if only.names_one_place);
@@ -269,11 +181,12 @@ fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
     }
 }
 
-/// If nothing that the digests name is here, then everything counts as elsewhere and nothing was checked.
+/// Reports a wrong place if nothing that the digests name is here: all of it would count as elsewhere, and nothing would be
+/// checked.
 fn check_place(chain: &Chain, report: &mut Report) {
     let names_others = report.elsewhere.objects.count > 0 || report.elsewhere.digest_count > 0;
-    // The first digest after the destination was changed names nothing that is here: the window that the change ended was
-    // delivered where the digest before it lies.
+    // The first digest after a change of the destination names nothing here: the window that the change ended was delivered
+    // to the place of the previous digest.
     let is_first_here = matches!(chain.digests.as_slice(), [only] if only.names_one_place);
     if chain.references_here > 0 || !names_others || is_first_here {
         return;
@@ -283,6 +196,6 @@ fn check_place(chain: &Chain, report: &mut Report) {
         report.elsewhere.digests.first().map(|digest| format!("s3://{}/{}", digest.bucket.as_str(), digest.key))
     });
     let place = chain.place.as_ref().map(ToString::to_string).unwrap_or_default();
-    let detail = format!("the digests name {}, and {place} was looked at", named.unwrap_or_default());
-    report.push(Break { code: BreakCode::WrongPlace, file: None, sequence: None, detail });
+    let detail = format!("the digests name {}, but {place} was verified", named.unwrap_or_default());
+    report.push(Break::of_export(BreakCode::WrongPlace, detail));
 }

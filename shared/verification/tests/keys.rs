@@ -1,4 +1,4 @@
-//! Which public keys are taken, and that other programs agree about the signatures.
+//! The public keys that are accepted, and signatures that other programs check.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn what_is_no_public_key_of_that_kind_is_refused() {
     assert_eq!(keys.add_der(&Signer::generate().public_key_der()), Err(InvalidPublicKey::TooMany));
 }
 
-/// A customer needs no program of ours: `openssl dgst` reads the same three files.
+/// Customers can verify with `openssl dgst` alone, which reads the same three files.
 #[test]
 fn openssl_agrees() {
     if Command::new("openssl").arg("version").output().is_err() {
@@ -56,19 +56,17 @@ fn openssl_agrees() {
     }
     let signer = Signer::generate();
     let export = Export::sample(&signer, true);
-    let folder = std::env::temp_dir().join(format!("verification-{}-{}", std::process::id(), signer.fingerprint()));
-    std::fs::create_dir(&folder).unwrap();
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     write("key.pem", signer.public_key_pem().as_bytes());
     write("digest.json", &export.files[&export.digests[3]]);
     write("digest.json.sig", &export.files[&export.signature(3)]);
     write("other.json", &export.files[&export.digests[2]]);
-    let run = |arguments: &[&str]| Command::new("openssl").args(arguments).current_dir(&folder).output().unwrap();
+    let run = |arguments: &[&str]| Command::new("openssl").args(arguments).current_dir(folder.path()).output().unwrap();
     let verify = ["dgst", "-sha256", "-verify", "key.pem", "-signature", "digest.json.sig"];
     let good = run(&[&verify[..], &["digest.json"]].concat());
     let bad = run(&[&verify[..], &["other.json"]].concat());
     let der = run(&["pkey", "-pubin", "-in", "key.pem", "-outform", "DER"]);
-    std::fs::remove_dir_all(&folder).unwrap();
     assert!(good.status.success(), "{good:?}");
     assert!(!bad.status.success(), "{bad:?}");
     assert_eq!(support::sha256(&der.stdout), signer.fingerprint());

@@ -14,7 +14,8 @@ use domain::{
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
 use verification::{
-    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, Report, SequenceRange, Verdict, verify,
+    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, Report, SequenceRange,
+    VerificationOutcome, verify,
 };
 
 struct Case {
@@ -55,7 +56,7 @@ impl Case {
 
 type Tamper = fn(&mut Case);
 
-/// What is done, and the code of the first break; `None`: it stays complete.
+/// The tampering, and the code of the first break. `None`: the export stays complete.
 #[rustfmt::skip]
 const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("nothing", |_| {}, None),
@@ -308,7 +309,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("sign the newest digest with a foreign key under the right name", |case| {
         case.export.change_digest(&Signer::generate(), 4, |digest| digest.objects.clear());
     }, Some(BreakCode::BadSignature)),
-    ("make everything anew with a foreign key", |case| {
+    ("make everything again with a foreign key", |case| {
         case.export = Export::sample(&Signer::generate(), case.export.is_tagged);
     }, Some(BreakCode::WrongKey)),
     ("no key at all", |case| case.options.keys = PublicKeys::default(), Some(BreakCode::WrongKey)),
@@ -882,9 +883,9 @@ fn each_is_named() {
         tamper(&mut case);
         let report = case.verify();
         let actual = report.breaks.first().map(|broken| broken.code);
-        let is_consistent = (report.verdict == Verdict::Complete) == report.breaks.is_empty()
-            && (report.verdict == Verdict::Outdated) == (actual == Some(BreakCode::OutdatedCopy))
-            && report.complete_through.is_some() == (report.verdict != Verdict::Broken)
+        let is_consistent = (report.outcome == VerificationOutcome::Complete) == report.breaks.is_empty()
+            && (report.outcome == VerificationOutcome::Outdated) == (actual == Some(BreakCode::OutdatedCopy))
+            && report.complete_through.is_some() == (report.outcome != VerificationOutcome::Broken)
             && report.break_count >= report.breaks.len() as u64;
         if actual != *expected || !is_consistent {
             wrong.push(format!(
@@ -899,7 +900,7 @@ fn each_is_named() {
 #[test]
 fn every_code_has_a_case() {
     for code in BreakCode::ALL {
-        assert!(CASES.iter().any(|(_, _, expected)| *expected == Some(code)), "{code:?}");
+        assert!(CASES.iter().any(|(_, _, expected)| *expected == Some(*code)), "{code:?}");
     }
 }
 
@@ -911,11 +912,11 @@ fn no_byte_of_the_chain_is_free() {
     for name in names {
         for index in (0..case.export.files[&name].len()).step_by(7) {
             case.export.flip(&name, index);
-            assert_eq!(case.verify().verdict, Verdict::Broken, "{name} at {index}");
+            assert_eq!(case.verify().outcome, VerificationOutcome::Broken, "{name} at {index}");
             case.export.flip(&name, index);
         }
     }
-    assert_eq!(case.verify().verdict, Verdict::Complete);
+    assert_eq!(case.verify().outcome, VerificationOutcome::Complete);
 }
 
 /// The bytes of every object are all proved, and each file is needed.
@@ -926,19 +927,19 @@ fn no_file_is_free() {
     case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
     for (name, bytes) in case.export.files.clone() {
         case.export.files.remove(&name);
-        assert_eq!(case.verify().verdict, Verdict::Broken, "without {name}");
+        assert_eq!(case.verify().outcome, VerificationOutcome::Broken, "without {name}");
         case.export.files.insert(name.clone(), bytes.clone());
         for index in (0..bytes.len()).step_by(11) {
             case.export.flip(&name, index);
-            assert_eq!(case.verify().verdict, Verdict::Broken, "{name} at {index}");
+            assert_eq!(case.verify().outcome, VerificationOutcome::Broken, "{name} at {index}");
             case.export.flip(&name, index);
         }
     }
 }
 
-/// What is broken at one end doesn't hide what is proved at the other.
+/// A break at one end doesn't hide the part that is proven at the other.
 #[test]
-fn the_sound_part_is_told_and_checked() {
+fn the_sound_part_is_reported_and_checked() {
     let mut case = Case::new();
     case.export.remove_digest(2);
     case.export.flip(&case.export.objects[6].clone(), 30);
@@ -965,7 +966,7 @@ fn a_planted_file_hides_nothing() {
             plant(&mut case, sequence, tag, has_digest.then_some(b"x"));
             let report = case.verify();
             assert_eq!(sound(&case), before);
-            assert_eq!((report.break_count, report.verdict), (1, Verdict::Broken));
+            assert_eq!((report.break_count, report.outcome), (1, VerificationOutcome::Broken));
             let broken = &report.breaks[0];
             assert_eq!(broken.file, Some(planted_name(sequence, tag)));
             assert!(broken.detail.contains("was not written by the service"), "{report}");
@@ -974,25 +975,28 @@ fn a_planted_file_hides_nothing() {
 }
 
 #[test]
-fn what_one_place_alone_does_not_prove_is_told() {
+fn what_one_place_alone_does_not_prove_is_reported() {
     let mut case = Case::new();
     assert_eq!(case.verify().unproven_digests, []);
     away_and_back(&mut case);
     let range = |first_sequence, last_sequence| SequenceRange { first_sequence, last_sequence };
     let report = case.verify();
-    assert_eq!((report.verdict, report.is_whole, report.digests.stretches), (Verdict::Complete, false, 2));
+    assert_eq!((report.outcome, report.is_whole, report.digests.stretches), (VerificationOutcome::Complete, false, 2));
     assert_eq!(report.unproven_digests, [range(4, 5)]);
     let text = report.to_string();
-    assert!(text.contains("4 to 5: whether digest 3 was the last one here before them is not proven"), "{text}");
+    assert!(text.contains("4 to 5: this place alone does not prove whether other digests followed digest 3"), "{text}");
     assert!(text.contains("for the 2 parts that are here"), "{text}");
 
     cut_off(&mut case, 3);
     cut_off(&mut case, 2);
     let report = case.verify();
-    assert_eq!((report.verdict, report.unproven_digests.as_slice()), (Verdict::Complete, &[range(2, 5)][..]));
+    assert_eq!(
+        (report.outcome, report.unproven_digests.as_slice()),
+        (VerificationOutcome::Complete, &[range(2, 5)][..])
+    );
     case.options.whole_required = true;
     let report = case.verify();
-    assert_eq!(report.verdict, Verdict::Broken);
+    assert_eq!(report.outcome, VerificationOutcome::Broken);
     assert_eq!(report.breaks[0].detail, "not proven here: digests 2 to 5");
 
     let mut case = Case::new();
@@ -1009,7 +1013,7 @@ fn a_skipped_block_is_named_in_the_report() {
     let report = case.verify();
     let block = BlockId::from_parts(at("2026-11-22T06:00:00Z"), 7);
     let line =
-        format!("received 2026-11-22T06:00:00.000Z: block {block} was damaged, and the operator approved to skip it");
+        format!("received 2026-11-22T06:00:00.000Z: block {block} was damaged, and the operator approved skipping it");
     assert!(report.to_string().contains(&line), "{report}");
     let gap = &serde_json::to_value(&report).unwrap()["gaps"][0];
     assert_eq!((&gap["reason"], &gap["block"]), (&"BLOCK_CORRUPT".into(), &block.to_string().into()));
@@ -1022,7 +1026,7 @@ fn what_lies_outside_of_the_proven_is_sorted() {
     case.export.files.insert(Export::object_name_at("2026-11-21T21:00:00Z"), Bytes::from_static(b"old"));
     case.export.files.insert(Export::object_name_at("2026-11-23T21:00:00Z"), Bytes::from_static(b"new"));
     let report = case.verify();
-    assert_eq!(report.verdict, Verdict::Complete);
+    assert_eq!(report.outcome, VerificationOutcome::Complete);
     assert_eq!((report.uncovered.count, report.pending.count), (1, 1));
     assert!(!report.is_whole && Case::new().verify().is_whole);
     assert_eq!(report.elsewhere.digest_count, 1);

@@ -73,7 +73,7 @@ fn entries() -> Vec<Entry> {
             remedy: explanation.remedy,
         }
     });
-    let of_verification = BreakCode::ALL.into_iter().map(|code| Entry {
+    let of_verification = BreakCode::ALL.iter().copied().map(|code| Entry {
         code: code.as_str(),
         places: vec![VERIFICATION],
         meaning: code.explanation(),

@@ -20,7 +20,7 @@ use reqwest::Url;
 use uuid::Uuid;
 use verification::{
     Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
-    Place, Progress, PublicKeys, ReadError, Report, Verdict,
+    Place, Progress, PublicKeys, ReadError, Report, VerificationOutcome,
 };
 
 use self::{
@@ -164,7 +164,8 @@ fn parse_sha256(text: &str) -> Result<Hex32, domain::digest::InvalidHex> {
 }
 
 fn long_help() -> String {
-    let codes = BreakCode::ALL.map(|code| format!("  {}\n      {}", code.as_str(), code.explanation())).join("\n");
+    let describe = |code: &BreakCode| format!("  {}\n      {}", code.as_str(), code.explanation());
+    let codes = BreakCode::ALL.iter().map(describe).collect::<Vec<_>>().join("\n");
     format!("{EXAMPLES}\n\nWhat can be broken:\n{codes}")
 }
 
@@ -184,17 +185,19 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
     let report = runtime.block_on(verify(arguments, options, service.as_ref(), list.as_ref()))?;
     if let Some(list) = list {
-        list.finish(report.verdict)?;
+        list.finish(report.outcome)?;
     }
     let text = render(&report, arguments.output)?;
     if let Some(path) = &arguments.report {
         fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
     }
     output::print_line(&text)?;
-    match report.verdict {
-        Verdict::Complete => Ok(()),
-        Verdict::Outdated => Err(Failure::Outdated),
-        Verdict::Broken => Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str()))),
+    match report.outcome {
+        VerificationOutcome::Complete => Ok(()),
+        VerificationOutcome::Outdated => Err(Failure::Outdated),
+        VerificationOutcome::Broken => {
+            Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str())))
+        }
     }
 }
 
@@ -379,9 +382,9 @@ impl ProvenObjects {
         }
     }
 
-    fn finish(self, verdict: Verdict) -> Result<(), Failure> {
+    fn finish(self, outcome: VerificationOutcome) -> Result<(), Failure> {
         let Self { path, partial, file, failure } = self;
-        if verdict == Verdict::Broken {
+        if outcome == VerificationOutcome::Broken {
             return Ok(());
         }
         let written = failure.into_inner().map_or(Ok(()), Err).and_then(|()| file.into_inner().flush());

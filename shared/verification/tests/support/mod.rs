@@ -1,4 +1,4 @@
-//! Real exports for tests: blocks, objects and digests made by the domain's encoders, signed with a fresh key.
+//! Real exports for tests: blocks, objects and digests by the domain's encoders, signed with a new key.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, clippy::format_collect, reason = "a test may panic and need not be fast")]
@@ -66,9 +66,9 @@ impl Signer {
     }
 }
 
-/// An export in the making: `files` is what lies below its prefix.
+/// An export that a test builds. `files` holds everything below its prefix.
 pub struct Export {
-    /// Whether digests are named as the service names them today, or as earlier versions did.
+    /// True: digests have the names of today. False: those of earlier versions.
     pub is_tagged: bool,
     pub destination: Destination,
     pub key: ConfigurationKey,
@@ -120,7 +120,7 @@ impl Export {
         format!("s3://{}/{prefix}", self.destination.bucket_name.as_str())
     }
 
-    /// Delivers a window of two hours with objects of so many events, and its digest.
+    /// Delivers a window of two hours, with an object for each number of events, and its digest.
     pub fn add_window(&mut self, signer: &Signer, events: &[u64]) {
         self.add_window_with(signer, events, |_| {});
     }
@@ -227,7 +227,7 @@ impl Export {
         self.put_digest(&self.digests[sequence].clone(), bytes, signature);
     }
 
-    /// The name of a digest as it is with another signature.
+    /// Returns the name of the digest with another signature.
     fn name_for(&self, name: String, signature: &[u8]) -> String {
         match (self.tag(signature), name.rsplit_once('_')) {
             (Some(tag), Some((beginning, _))) => format!("{beginning}_{tag}.json"),
@@ -260,7 +260,7 @@ impl Export {
         self.files.insert(other.to_owned(), first);
     }
 
-    /// The name of an object received at that time.
+    /// Returns the name of an object received at that time.
     pub fn object_name_at(time: &str) -> String {
         let block = BlockId::from_parts(at(time), 9);
         object_key::data_object_name(block, block)

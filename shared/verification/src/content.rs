@@ -1,0 +1,79 @@
+//! The content of an object, inflated as its bytes arrive.
+
+use std::io::{self, Write};
+
+use domain::digest::DigestObject;
+use flate2::{Crc, write::GzDecoder};
+
+/// A decoder that compares the content of an object with its digest.
+pub(crate) struct Content {
+    decoder: GzDecoder<Counter>,
+    failure: Option<io::Error>,
+}
+
+/// A writer that counts what is inflated, and keeps nothing of it.
+struct Counter {
+    limit: u64,
+    crc: Crc,
+    length: u64,
+    lines: u64,
+    ends_with_line: bool,
+}
+
+impl Write for Counter {
+    fn write(&mut self, raw: &[u8]) -> io::Result<usize> {
+        self.length += raw.len() as u64;
+        if self.length > self.limit {
+            return Err(io::Error::other("it inflates to more than its digest says"));
+        }
+        self.crc.update(raw);
+        #[expect(clippy::naive_bytecount, reason = "as fast as the dependency it asks for: it becomes vector code")]
+        let lines = raw.iter().filter(|byte| **byte == b'\n').count();
+        self.lines += lines as u64;
+        if let Some(last) = raw.last() {
+            self.ends_with_line = *last == b'\n';
+        }
+        Ok(raw.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Content {
+    /// Creates a decoder that inflates no more than `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Self {
+        let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false };
+        Self { decoder: GzDecoder::new(counter), failure: None }
+    }
+
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        if self.failure.is_none() {
+            self.failure = self.decoder.write_all(piece).err();
+        }
+    }
+
+    /// Compares the content with the digest.
+    ///
+    /// # Errors
+    /// The difference, in words.
+    pub(crate) fn compare(self, object: &DigestObject) -> Result<(), String> {
+        let counter = match self.failure {
+            Some(failure) => Err(failure),
+            None => self.decoder.finish(),
+        }
+        .map_err(|error| format!("it can't be inflated: {error}"))?;
+        let crc32 = counter.crc.sum();
+        if counter.length != object.raw_length {
+            return Err(format!("it inflates to {} bytes, its digest says {}", counter.length, object.raw_length));
+        }
+        if crc32 != object.crc32 {
+            return Err(format!("its events have CRC-32 {crc32:08x}, its digest says {:08x}", object.crc32));
+        }
+        if counter.lines != object.events || !counter.ends_with_line {
+            return Err(format!("it holds {} whole lines, its digest says {} events", counter.lines, object.events));
+        }
+        Ok(())
+    }
+}
