@@ -1,86 +1,86 @@
-//! The signed digest of a window: what was delivered, and which digest came before.
+//! The signed digest of a window: the objects that were delivered, the gaps, and the previous digest.
 //!
-//! A digest is a JSON document whose bytes are signed as they are: nobody has to make them canonical again to check the
-//! signature. Its fields are told one by one in docs/SEMANTICS.md.
+//! A digest is a JSON document. Its bytes are signed as they are, so a reader checks the signature without canonicalizing
+//! them. docs/SEMANTICS.md describes the fields.
 
-use std::time::Duration;
+mod gap;
+mod hex;
+mod name;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    gap::{Gap, GapReason},
+    hex::{Hex32, InvalidHex},
+    name::{DIGEST_FOLDER, DigestTag, SIGNATURE_SUFFIX, digest_key, digest_name},
+};
 use crate::{
     block::BlockId,
-    configuration::{ConfigurationId, ConfigurationKey, Destination, bucket::BucketName},
-    object_key,
+    configuration::{ConfigurationId, bucket::BucketName},
     tenant::TenantId,
     time::Timestamp,
 };
 
-/// The version of a digest without skipped blocks. A reader refuses a version that it doesn't know.
+/// The version of a digest without skipped blocks. A reader refuses versions that it doesn't know.
 pub const DIGEST_VERSION: u32 = 1;
 
 /// The version of a digest that names at least one skipped block (see [`Gap::block`]). All other digests keep
-/// [`DIGEST_VERSION`], byte for byte, so that older readers still take them.
+/// [`DIGEST_VERSION`], byte for byte, so that older readers still accept them.
 pub const SKIPPED_BLOCK_VERSION: u32 = 2;
 
 /// The version of a digest of an export that starts before the retention (see [`GapReason::StartBeforeRetention`]).
 pub const EARLY_START_VERSION: u32 = 3;
 
-/// The most objects that one digest tells of. A window with more is closed where it stands and another one follows, so
-/// that the digest of any window fits into one item of the run table (400 KB).
+/// The most objects of one digest. A window with more is closed after these and another one follows, so that every digest
+/// fits into one item of the run table (400 KB).
 pub const MAX_DIGEST_OBJECTS: u64 = 400;
 
-/// The longest that one object can be in a digest: 400 bytes of names and numbers, a bucket's name of 63 characters, and a
-/// key with the longest bucket path.
+/// The most bytes of one object in a digest: 400 bytes of names and numbers, a bucket name of 63 characters, and a key with
+/// the longest bucket path.
 const MAX_DIGEST_OBJECT_LENGTH: u64 = 900;
 
-/// The most gaps of one digest: the one of the retention, and skipped blocks. A window that would have more ends before
-/// the next one.
+/// The most gaps of one digest: the gap of the retention, and skipped blocks. A window that would have more ends before the
+/// next skipped block.
 pub const MAX_DIGEST_GAPS: u64 = 100;
 
-/// The longest that one gap can be in a digest, in bytes: two times, a reason and a block ID take 140.
+/// The most bytes of one gap in a digest: two times, a reason and a block ID take 140.
 const MAX_DIGEST_GAP_LENGTH: u64 = 200;
 const _: () = assert!(
     MAX_DIGEST_OBJECTS * MAX_DIGEST_OBJECT_LENGTH + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH < 400_000 - 8 * 1024,
     "a digest would not fit"
 );
 
-/// What is appended to a digest's key to name its signature: ECDSA over P-256 with SHA-256, as ASN.1 DER, the form that
-/// KMS gives and that `openssl dgst -verify` reads.
-pub const SIGNATURE_SUFFIX: &str = ".sig";
-
-/// Where the digests lie, below an export's prefix.
-pub const DIGEST_FOLDER: &str = "_digests/";
-
+/// The signed statement of a window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Digest {
     pub version: u32,
     pub tenant_id: TenantId,
     pub configuration_id: ConfigurationId,
-    /// 0 for the first of a configuration, one more for each that follows.
+    /// 0 for the first digest of a configuration, raised by 1 with each digest.
     pub sequence: u64,
     pub window: DigestWindow,
-    /// In the order of the blocks that they hold.
+    /// In the order of their blocks.
     pub objects: Vec<DigestObject>,
-    /// What was received within the window and is in no object, in ascending order.
+    /// Received events of the window that are in no object, in ascending order.
     pub gaps: Vec<Gap>,
-    /// `None` for the first.
+    /// `None` for the first digest.
     pub previous: Option<DigestReference>,
-    /// SHA-256 of the public key (DER of its `SubjectPublicKeyInfo`), in hexadecimal.
+    /// The SHA-256 of the public key (DER of its `SubjectPublicKeyInfo`).
     pub signing_key: Hex32,
 }
 
-/// Which blocks a digest answers for: all that were received from `from` on and before `to`.
+/// The window of a digest: all blocks that were received from `from` to before `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DigestWindow {
-    /// The first block id that it could hold. Each window starts where the one before it ended.
+    /// The first block ID of the window. Each window starts where the previous one ended.
     pub first_block: BlockId,
-    /// The first block id after it.
+    /// The first block ID after the window.
     pub end_block: BlockId,
     /// The receipt time of `first_block`.
     pub from: Timestamp,
-    /// Everything received before it is covered by this digest or an earlier one.
+    /// Exclusive. This digest and earlier ones cover everything received before it.
     pub to: Timestamp,
 }
 
@@ -97,13 +97,13 @@ impl DigestWindow {
 pub struct DigestObject {
     pub bucket: BucketName,
     pub key: String,
-    /// Of the bytes as stored.
+    /// The SHA-256 of the bytes as stored.
     pub sha256: Hex32,
-    /// Bytes as stored.
+    /// The number of bytes as stored.
     pub stored_length: u64,
-    /// Of the raw NDJSON, as in the gzip trailer (RFC 1952).
+    /// The CRC-32 of the raw NDJSON, as in the gzip trailer (RFC 1952).
     pub crc32: u32,
-    /// Bytes of raw NDJSON.
+    /// The number of bytes of raw NDJSON.
     pub raw_length: u64,
     pub events: u64,
     pub first_block: BlockId,
@@ -114,95 +114,28 @@ pub struct DigestObject {
     pub newest_event: Timestamp,
 }
 
-/// Received events that are in no object. Without `block`: all that was received from `from` (the window's first block) to
-/// before `to`. With `block`: exactly that block, and `from` to before `to` is the millisecond of its receipt; other
-/// blocks of that millisecond are exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gap {
-    pub from: Timestamp,
-    pub to: Timestamp,
-    pub reason: GapReason,
-    /// Set exactly when `reason` is [`GapReason::BlockCorrupt`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub block: Option<BlockId>,
-}
-
-impl Gap {
-    /// Returns the gap of everything received from `from` to before `to`, whose retention ended before it was exported.
-    #[must_use]
-    pub fn retention_ended(from: Timestamp, to: Timestamp) -> Self {
-        Self { from, to, reason: GapReason::RetentionEnded, block: None }
-    }
-
-    /// Returns the gap of an export that starts at `from`, where nothing from before `to` was held any more when it was
-    /// configured.
-    #[must_use]
-    pub fn start_before_retention(from: Timestamp, to: Timestamp) -> Self {
-        Self { from, to, reason: GapReason::StartBeforeRetention, block: None }
-    }
-
-    /// Returns the gap of one block that is stored with damaged content and that an operator approved to skip.
-    #[must_use]
-    pub fn of_corrupt_block(block: BlockId) -> Self {
-        let from = block.timestamp();
-        let to = from.saturating_add(Duration::from_millis(1));
-        Self { from, to, reason: GapReason::BlockCorrupt, block: Some(block) }
-    }
-
-    /// Whether `block` is set exactly if the reason needs it, and the times are the block's.
-    #[must_use]
-    pub fn is_consistent(&self) -> bool {
-        match (self.reason, self.block) {
-            (GapReason::RetentionEnded | GapReason::StartBeforeRetention, None) => true,
-            (GapReason::BlockCorrupt, Some(block)) => *self == Self::of_corrupt_block(block),
-            (GapReason::RetentionEnded | GapReason::StartBeforeRetention, Some(_))
-            | (GapReason::BlockCorrupt, None) => false,
-        }
-    }
-
-    /// Whether a block of this ID is in the gap.
-    #[must_use]
-    pub fn holds(&self, block: BlockId) -> bool {
-        let received = block.timestamp();
-        self.block.map_or(self.from <= received && received < self.to, |skipped| skipped == block)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum GapReason {
-    /// The retention of the events ended before they could be exported.
-    RetentionEnded,
-    /// The stored block is damaged, and an operator approved to skip it.
-    BlockCorrupt,
-    /// The export starts before the retention: these events were not held any more when it was configured, or were
-    /// received before that and not held any more when it began.
-    StartBeforeRetention,
-}
-
-/// A digest, named by what can't be said of any other.
+/// A reference to a digest, by its key and by the hashes of its bytes and signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DigestReference {
     pub bucket: BucketName,
     pub key: String,
-    /// Of the digest's bytes.
+    /// The SHA-256 of the digest's bytes.
     pub sha256: Hex32,
-    /// Of the digest's signature.
+    /// The SHA-256 of the digest's signature.
     pub signature_sha256: Hex32,
 }
 
-/// A digest that can't be read.
+/// The error of a digest that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDigest {
-    #[error("it is no digest: {0}")]
+    #[error("it is not a digest: {0}")]
     Malformed(String),
-    #[error("it has version {0}, and this program knows {DIGEST_VERSION} to {EARLY_START_VERSION}")]
+    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {EARLY_START_VERSION}")]
     UnknownVersion(u64),
-    #[error("it has version {version}, and its gaps need version {needed}")]
+    #[error("it has version {version}, but its gaps need version {needed}")]
     WrongVersion { version: u32, needed: u32 },
-    #[error("its gap from {} to {} has a reason, times and a block that don't fit each other", .0.from, .0.to)]
+    #[error("its gap from {} to {} has a reason, times and a block that do not match", .0.from, .0.to)]
     InconsistentGap(Box<Gap>),
 }
 
@@ -218,17 +151,17 @@ impl Digest {
         gaps.iter().map(version_of).max().unwrap_or(DIGEST_VERSION)
     }
 
-    /// The bytes that are signed and stored: one line of JSON with the fields in the order above.
+    /// Returns the bytes that are signed and stored: one line of JSON with the fields in the order above.
     ///
     /// # Errors
-    /// None that a digest can cause; serde's signature has one.
+    /// None: every digest can be serialized.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 
-    /// Reads a digest of version 1 to 3, and refuses one whose version is not the one that its gaps need.
+    /// Parses a digest of version 1 to 3, and refuses one whose version is not the one that its gaps need.
     ///
     /// # Errors
     /// [`InvalidDigest`].
@@ -251,121 +184,6 @@ impl Digest {
             return Err(InvalidDigest::WrongVersion { version: digest.version, needed });
         }
         Ok(digest)
-    }
-}
-
-/// The part of a digest's name that nobody can know before the digest is signed: the first 8 bytes of the SHA-256 of its
-/// signature. ECDSA signatures by KMS are random, so even somebody who knows the digest's bytes cannot guess it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DigestTag([u8; Self::LENGTH]);
-
-impl DigestTag {
-    const LENGTH: usize = 8;
-
-    /// Returns the tag of the digest whose signature has this SHA-256.
-    #[must_use]
-    pub fn of_signature(signature_sha256: Hex32) -> Self {
-        let mut tag = [0; Self::LENGTH];
-        tag.iter_mut().zip(signature_sha256.0).for_each(|(own, byte)| *own = byte);
-        Self(tag)
-    }
-}
-
-impl std::fmt::Display for DigestTag {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write_hex(formatter, &self.0)
-    }
-}
-
-/// Reads the 16 lower-case hexadecimal digits that `Display` writes.
-impl std::str::FromStr for DigestTag {
-    type Err = InvalidHex;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read_hex(text).map(Self)
-    }
-}
-
-/// `<bucketPath>/<configuration id>/_digests/<sequence>_<end of the window>_<tag>.json`: sorts by sequence. Query engines
-/// skip names that begin with an underscore. Digests that were sealed by earlier versions have no tag.
-#[must_use]
-pub fn digest_key(
-    destination: &Destination,
-    key: &ConfigurationKey,
-    sequence: u64,
-    to: Timestamp,
-    tag: Option<DigestTag>,
-) -> String {
-    format!("{}/{}", object_key::export_prefix(destination, key.configuration_id), digest_name(sequence, to, tag))
-}
-
-/// What follows the export's prefix in [`digest_key`].
-#[must_use]
-pub fn digest_name(sequence: u64, to: Timestamp, tag: Option<DigestTag>) -> String {
-    let to = object_key::compact_time(to);
-    match tag {
-        Some(tag) => format!("{DIGEST_FOLDER}{sequence:010}_{to}_{tag}.json"),
-        None => format!("{DIGEST_FOLDER}{sequence:010}_{to}.json"),
-    }
-}
-
-/// 32 bytes, written as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Hex32(pub [u8; 32]);
-
-impl std::fmt::Display for Hex32 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write_hex(formatter, &self.0)
-    }
-}
-
-impl std::fmt::Debug for Hex32 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, formatter)
-    }
-}
-
-/// A text that is not as many lower-case hexadecimal digits as its type needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{digits} lower-case hexadecimal digits are needed")]
-pub struct InvalidHex {
-    digits: usize,
-}
-
-fn write_hex(formatter: &mut std::fmt::Formatter<'_>, bytes: &[u8]) -> std::fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-}
-
-fn read_hex<const N: usize>(text: &str) -> Result<[u8; N], InvalidHex> {
-    let invalid = InvalidHex { digits: 2 * N };
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Ok(byte - b'0'),
-        b'a'..=b'f' => Ok(byte - b'a' + 10),
-        _ => Err(invalid),
-    };
-    let mut bytes = [0; N];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return Err(invalid);
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? * 16 + digit(*low)?;
-    }
-    Ok(bytes)
-}
-
-impl TryFrom<String> for Hex32 {
-    type Error = InvalidHex;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        read_hex(&text).map(Self)
-    }
-}
-
-impl From<Hex32> for String {
-    fn from(hex: Hex32) -> Self {
-        hex.to_string()
     }
 }
 

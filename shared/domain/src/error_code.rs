@@ -1,25 +1,20 @@
-//! The one list of the codes that callers may rely on: what each means, what to do, and where it appears.
+//! The list of all codes that callers may rely on: the meaning, the remedy and the places of each.
 //!
-//! Codes of fields and of connections are their own types'; they are part of the list as they are. Those of the verification
-//! of an export are `verification::BreakCode`, since a verifier needs nothing of the service.
+//! The codes of fields and of connections are defined by their own types, and are part of the list. Those of the verification
+//! of an export are `verification::BreakCode`, because a verification needs nothing of the service.
 
 use std::fmt;
 
-use crate::{configuration::field_error::FieldErrorCode, connection::ConnectionErrorCode};
+use strum::{IntoStaticStr, VariantArray};
 
-/// What a code says, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// One sentence on what happened.
-    pub meaning: &'static str,
-    /// What to do about it.
-    pub remedy: &'static str,
-}
+use crate::{configuration::field_error::FieldErrorCode, connection::ConnectionErrorCode, explanation::Explanation};
 
-/// Where a code appears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A place where codes appear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 pub enum Place {
+    #[strum(serialize = "GraphQL")]
     GraphQl,
+    #[strum(serialize = "HTTP")]
     Http,
     Ingest,
     Queue,
@@ -28,37 +23,30 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Self; 6] = [Self::GraphQl, Self::Http, Self::Ingest, Self::Queue, Self::Field, Self::Connection];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::GraphQl => "GraphQL",
-            Self::Http => "HTTP",
-            Self::Ingest => "Ingest",
-            Self::Queue => "Queue",
-            Self::Field => "Field",
-            Self::Connection => "Connection",
-        }
+        self.into()
     }
 
-    /// Where exactly, as a sentence.
+    /// Returns a sentence that describes the place.
     #[must_use]
     pub fn description(self) -> &'static str {
         match self {
-            Self::GraphQl => "An answer of `POST /api/audit/graphql` with status 200: `errors[].extensions.code`.",
-            Self::Http => "An answer with another status than 2xx, whatever the path: `errors[].extensions.code`.",
-            Self::Ingest => "A refusal by `POST /api/audit/events`: `errors[].extensions.code`.",
+            Self::GraphQl => "`errors[].extensions.code` of responses of `POST /api/audit/graphql` with status 200.",
+            Self::Http => "`errors[].extensions.code` of responses with a status other than 2xx, whatever the path.",
+            Self::Ingest => "`errors[].extensions.code` of events that `POST /api/audit/events` refused.",
             Self::Queue => {
-                "The ingest function's log, in `code` of the lines that tell of messages of the events queue that were \
-                 refused or put off: no answer goes to whoever sent them."
+                "`code` in the log of the ingest function, for messages of the events queue that were refused or delayed. \
+                 The sender gets no response."
             }
             Self::Field => {
-                "One input field that has to change: `extensions.fields[].code` of a GraphQL error `INVALID_INPUT`."
+                "`extensions.fields[].code` of a GraphQL error `INVALID_INPUT`, for each input field that has to change."
             }
             Self::Connection => {
-                "What a connection test or an export found at the customer's side: `connectionError.code` of an export \
-                 configuration, `connectionChecks[].code`, and `extensions.connectionError.code` of a GraphQL error \
+                "Failures on the customer's side that a connection test or an export found: `connectionError.code` of an \
+                 export configuration, `connectionChecks[].code`, and `extensions.connectionError.code` of a GraphQL error \
                  `NEW_ACCESS_KEY_REFUSED` or `NEW_CONNECTION_REFUSED`."
             }
         }
@@ -71,9 +59,11 @@ impl fmt::Display for Place {
     }
 }
 
+/// Defines the codes as a table: a row holds the name, the places, the meaning and the remedy of a code, which four `match`es
+/// over 47 variants would tear apart.
 macro_rules! error_codes {
     ($($variant:ident = $name:literal, $places:expr, $meaning:literal, $remedy:literal;)+) => {
-        /// A code that the service answers with or logs.
+        /// A code that the service responds with or logs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $($variant,)+
@@ -81,11 +71,11 @@ macro_rules! error_codes {
             Connection(ConnectionErrorCode),
         }
 
-        /// Those that are of no other type.
+        /// The codes that no other type defines.
         const OWN: &[ErrorCode] = &[$(ErrorCode::$variant,)+];
 
         impl ErrorCode {
-            /// The stable name that callers may rely on.
+            /// Returns the stable name that callers may rely on.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -104,12 +94,12 @@ macro_rules! error_codes {
                 }
             }
 
-            /// Wherever the code appears; at least one place.
+            /// Returns the places where the code appears; at least one.
             #[must_use]
             pub fn places(self) -> &'static [Place] {
                 match self {
                     $(Self::$variant => &$places,)+
-                    // The same rule in another place: of a header of HTTP.
+                    // Ingest has the same rule for its HTTP header.
                     Self::Field(FieldErrorCode::IdempotencyKeyInvalid) => &[Place::Field, Place::Ingest],
                     Self::Field(_) => &[Place::Field],
                     Self::Connection(_) => &[Place::Connection],
@@ -124,157 +114,161 @@ use Place::{GraphQl, Http, Ingest, Queue};
 error_codes! {
     GraphQlParseFailed = "GRAPHQL_PARSE_FAILED", [GraphQl],
         "The document is not valid GraphQL.",
-        "Correct the document; locations[] says where it goes wrong.";
+        "Correct the document at the position in locations[].";
     GraphQlValidationFailed = "GRAPHQL_VALIDATION_FAILED", [GraphQl],
-        "The document or its variables don't fit the schema, or exceed a bound on size, depth or number.",
-        "Compare with schema.graphql; the message names the field or the bound.";
+        "The document or its variables do not match the schema, or exceed a limit on size, depth or number.",
+        "Compare the document with schema.graphql. The message names the field or the limit.";
     TooManyVerifications = "TOO_MANY_VERIFICATIONS", [GraphQl],
         "One request has more than one mutation that tests a connection.",
-        "Send such mutations one by one.";
+        "Send each of these mutations in its own request.";
     InvalidInput = "INVALID_INPUT", [GraphQl],
-        "One or more fields of the input are not valid; nothing was changed.",
-        "Correct each field of extensions.fields, which has a code and a message of its own.";
+        "One or more input fields are not valid. Nothing was changed.",
+        "Correct each field in extensions.fields, which has a code and a message for it.";
     NotFound = "NOT_FOUND", [GraphQl, Http],
-        "GraphQL: the tenant has no such export configuration or job. HTTP: there is nothing at this path for this method.",
-        "Look the id up in getAllExportConfigurations; over HTTP, check URL and method.";
+        "GraphQL: the tenant has no export configuration or job with this id. HTTP: the path does not exist for this method.",
+        "GraphQL: look the id up with getAllExportConfigurations. HTTP: check the URL and the method.";
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", [GraphQl, Ingest],
-        "The idempotency key was used within the last 24 hours for something else, or for a configuration that was deleted.",
-        "Make a new key for each new request; repeat a key only with the same content.";
+        "The idempotency key was used within the last 24 hours for another request, or for a configuration that was deleted.",
+        "Use a new key for each new request. Repeat a key only with the same content.";
     LimitExceeded = "LIMIT_EXCEEDED", [GraphQl],
-        "The tenant has as many export configurations as are possible.",
-        "Delete one that is not needed, or update it instead.";
+        "The tenant has reached the maximum number of export configurations.",
+        "Delete a configuration that is not needed, or update it instead.";
     ConfigurationDisabled = "CONFIGURATION_DISABLED", [GraphQl],
-        "A disabled export configuration can't be run.",
-        "Enable it first.";
+        "The export configuration is disabled and can't be run.",
+        "Enable the configuration first.";
     Conflict = "CONFLICT", [GraphQl],
-        "The configuration was changed by somebody else since the version that the update was made for; nothing was changed.",
+        "The configuration has changed since the version that the update names. Nothing was changed by this update.",
         "Read the configuration again, and send the update with extensions.currentVersion as its version.";
     NewAccessKeyRefused = "NEW_ACCESS_KEY_REFUSED", [GraphQl],
-        "The connection test with the new access key failed, so the old one was kept and nothing was changed.",
-        "Do what extensions.connectionError says, which has a code of its own, and send the update again.";
+        "The connection test with the new access key failed. The old access key was kept and nothing was changed.",
+        "Follow the message of extensions.connectionError, and send the update again.";
     NewConnectionRefused = "NEW_CONNECTION_REFUSED", [GraphQl],
-        "The connection test with another role, bucket, path, region, KMS key or bucket owner failed, so the connection that \
-         works was kept and nothing was changed.",
-        "Do what extensions.connectionError says, which has a code of its own, and send the update again; with `force`, it is \
-         stored although the test fails.";
+        "The connection test with another role, bucket, path, region, KMS key or bucket owner failed. The working connection \
+         was kept and nothing was changed.",
+        "Follow the message of extensions.connectionError, and send the update again. With `force`, the update is stored \
+         even if the test fails.";
     CursorInvalid = "CURSOR_INVALID", [GraphQl],
-        "The cursor is none that this list answered.",
-        "Send an endCursor of the same list unchanged, or begin without `after`.";
+        "The cursor was not returned by this list.",
+        "Send an endCursor of the same list unchanged, or start without `after`.";
     TooManyTests = "TOO_MANY_TESTS", [GraphQl],
-        "The tenant has tested as many connections within this minute as are possible; nothing was changed or tested.",
+        "The tenant has reached the limit of connection tests per minute. Nothing was changed or tested.",
         "Try again after extensions.retryAfterSeconds.";
     TooManyRuns = "TOO_MANY_RUNS", [GraphQl],
-        "The tenant has requested as many runs within this minute, or of this export configuration within this hour, as are \
-         possible; nothing was queued.",
+        "The tenant has reached the limit of requested runs per minute, or per hour for this export configuration. Nothing was \
+         queued.",
         "Try again after extensions.retryAfterSeconds, or wait for the next scheduled export.";
     TooManyCounts = "TOO_MANY_COUNTS", [GraphQl],
-        "The tenant's backlog was counted as often within this minute as is possible, and none of the counts includes this \
-         export configuration.",
-        "Try again after extensions.retryAfterSeconds, and ask for the backlogs of all configurations at once.";
+        "The tenant has reached the limit of backlog counts per minute, and none of the counts includes this export \
+         configuration.",
+        "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
     TryAgain = "TRY_AGAIN", [GraphQl, Ingest, Queue],
-        "The service is busy, or took too long; the request may have taken effect.",
-        "Look at what is there first, then repeat the request, events with the same Idempotency-Key. A message comes back \
-         by itself.";
+        "The service is busy or did not finish in time. The request may have taken effect.",
+        "Check whether the request took effect, then repeat it; repeat events with the same Idempotency-Key. The queue \
+         delivers a message again by itself.";
     Internal = "INTERNAL", [GraphQl, Http, Ingest, Queue],
-        "The service failed in a way that is not the caller's doing.",
-        "Repeat the request later; if it keeps failing, tell the service's operators the time and extensions.requestId, if \
-         there is one.";
+        "The service failed for a reason that the caller did not cause.",
+        "Repeat the request later. If it fails again, report the time and extensions.requestId, if there is one, to the \
+         operator of the service.";
 
     Unauthenticated = "UNAUTHENTICATED", [Http],
-        "There is no valid bearer token: it is missing, expired, wrongly signed, or of another issuer or audience.",
-        "Get a new token, and send it as `Authorization: Bearer <token>`, once.";
+        "The request has no valid bearer token: it is missing, expired, has a wrong signature, or is of another issuer or \
+         audience.",
+        "Get a new token, and send it in one header `Authorization: Bearer <token>`.";
     Forbidden = "FORBIDDEN", [Http],
         "The token is valid but lacks the permission: AUDIT for GraphQL, AUDIT_WRITE for sending events.",
-        "Ask whoever issues tokens for the permission.";
+        "Request the permission from the issuer of your tokens.";
     KeysUnavailable = "KEYS_UNAVAILABLE", [Http],
-        "The token issuer's keys can't be had at the moment, so that no token can be verified.",
-        "Try again later; operators check TokenJwksUrl and the issuer.";
+        "The token issuer's keys are not available at the moment, so no token can be checked.",
+        "Try again later. Operators: check TokenJwksUrl and the issuer.";
     UpgradeRequired = "UPGRADE_REQUIRED", [Http],
-        "The command line is older than this service accepts, or its Audit-Export-Version header is no version.",
-        "Install audit-export of at least the version in extensions.minimumVersion.";
+        "The command line is older than this service accepts, or its Audit-Export-Version header is not a version.",
+        "Install audit-export in the version of extensions.minimumVersion or later.";
     MethodNotAllowed = "METHOD_NOT_ALLOWED", [Http],
-        "The path takes POST only.",
+        "The path accepts POST only.",
         "Send a POST request.";
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", [Http],
-        "A GraphQL request has to be JSON: neither forms nor uploads are taken.",
-        "Send `Content-Type: application/json`, once, in UTF-8.";
+        "The GraphQL request is not JSON. Forms and uploads are not supported.",
+        "Send one header `Content-Type: application/json`, and the body in UTF-8.";
     BadRequest = "BAD_REQUEST", [Http],
-        "The body is no GraphQL request, or a batch of them, or API Gateway could not read the request.",
+        "The body is not a GraphQL request, or is a batch of them, or API Gateway could not read the request.",
         "Send one JSON object with the text `query`, and optionally `variables` and `operationName`.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", [Http],
-        "The body is larger than the path takes.",
-        "Send less at once.";
+        "The body is larger than the path accepts.",
+        "Send less in one request.";
     TooManyRequests = "TOO_MANY_REQUESTS", [Http, Ingest],
-        "API Gateway gets more requests than it may pass on; or the tenant has sent as many events within this minute as it may.",
-        "Try again after the Retry-After header if there is one, else later, and more slowly.";
+        "API Gateway has reached its limit of requests, or the tenant has reached its limit of events per minute.",
+        "Try again after the time in the Retry-After header, or later if there is none, and at a lower rate.";
     Timeout = "TIMEOUT", [Http],
-        "The answer took too long; the request may still take effect.",
-        "Look at what is there first, then repeat the request, events with the same Idempotency-Key.";
+        "The response took too long. The request may still take effect.",
+        "Check whether the request took effect, then repeat it; repeat events with the same Idempotency-Key.";
 
     ContentTypeUnsupported = "CONTENT_TYPE_UNSUPPORTED", [Ingest],
-        "The Content-Type header doesn't say how the events follow each other.",
-        "Send application/json (an array) or application/x-ndjson (one event a line), once, in UTF-8.";
+        "The Content-Type header does not name a supported format of events.",
+        "Send one header with application/json (an array) or application/x-ndjson (one event per line), in UTF-8.";
     GzipInvalid = "GZIP_INVALID", [Ingest],
-        "The body begins like gzip but is broken or cut off.",
+        "The body begins like gzip but is damaged or incomplete.",
         "Compress the body again, and send all of it.";
     BodyEmpty = "BODY_EMPTY", [Ingest, Queue],
-        "The body holds no event.",
+        "The body contains no event.",
         "Send at least one event.";
     BodyTooLarge = "BODY_TOO_LARGE", [Ingest, Queue],
-        "The body is too large after decompression, or its events take too much room even after compression.",
+        "The body is too large after decompression, or its events are too large even after compression.",
         "Send the events in several smaller requests.";
     BodyNotAnArray = "BODY_NOT_AN_ARRAY", [Ingest, Queue],
-        "The body of an application/json request is no JSON array.",
-        "Wrap the events in [ and ], or send one event a line as application/x-ndjson.";
+        "The body of an application/json request is not a JSON array.",
+        "Wrap the events in [ and ], or send one event per line as application/x-ndjson.";
     JsonInvalid = "JSON_INVALID", [Ingest, Queue],
-        "The body is no valid JSON in UTF-8.",
-        "Correct it where the message says; extensions.eventIndex and extensions.line lead to the event.";
+        "The body is not valid JSON in UTF-8.",
+        "Correct the position that the message names. extensions.eventIndex and extensions.line locate the event.";
     TooManyEvents = "TOO_MANY_EVENTS", [Ingest, Queue],
-        "The body holds more events than one request may.",
+        "The body contains more events than one request may.",
         "Send the events in several smaller requests.";
     EventNotAnObject = "EVENT_NOT_AN_OBJECT", [Ingest, Queue],
-        "An event is no JSON object.",
-        "Make every event an object; as NDJSON, put each on a line of its own.";
+        "An event is not a JSON object.",
+        "Send every event as an object; in NDJSON, each on its own line.";
     EventIdMissing = "EVENT_ID_MISSING", [Ingest, Queue],
         "An event has no field id.",
-        "Give it an id that names it uniquely, for example a UUID.";
+        "Add a unique id, for example a UUID.";
     EventIdInvalid = "EVENT_ID_INVALID", [Ingest, Queue],
-        "An event's id is no text, is empty or is too long.",
-        "Give it a short text, for example a UUID.";
+        "The id of an event is not a string, is empty or is too long.",
+        "Use a short string, for example a UUID.";
     EventTimestampMissing = "EVENT_TIMESTAMP_MISSING", [Ingest, Queue],
         "An event has no field eventTimestamp.",
-        "Give it the time of the event, for example 2026-01-31T23:59:59.123Z.";
+        "Add the time of the event, for example 2026-01-31T23:59:59.123Z.";
     EventTimestampInvalid = "EVENT_TIMESTAMP_INVALID", [Ingest, Queue],
-        "An event's eventTimestamp is not a time that every reader of an export reads: text as in RFC 3339, in the years 1970 to 9999 of UTC, with at most 9 decimals, an offset of at most 14:00, and no second 60.",
-        "Write it as text, for example 2026-01-31T23:59:59.123Z; a number of seconds or milliseconds is not accepted.";
+        "The eventTimestamp of an event is not a time that every reader of an export can read: a string as in RFC 3339, in \
+         the years 1970 to 9999 of UTC, with at most 9 decimals, an offset of at most 14:00, and no second 60.",
+        "Write it as a string, for example 2026-01-31T23:59:59.123Z. Numbers of seconds or milliseconds are not accepted.";
     EventTooLarge = "EVENT_TOO_LARGE", [Ingest, Queue],
-        "An event is larger than one event may be.",
-        "Shorten it, or split it into several events.";
+        "An event is larger than the limit.",
+        "Shorten the event, or split it into several events.";
     EventNestedTooDeeply = "EVENT_NESTED_TOO_DEEPLY", [Ingest, Queue],
         "An event nests objects and arrays too deeply.",
-        "Flatten it.";
+        "Flatten the event.";
     EventFieldDuplicated = "EVENT_FIELD_DUPLICATED", [Ingest, Queue],
-        "An event has a field twice: id, eventTimestamp, tenantId, receivedTimestamp or another one, in the event itself or in an object within it. Names are compared after unescaping; names that differ in case are different.",
-        "Send each field once; extensions.field names it.";
+        "An event has a field twice: id, eventTimestamp, tenantId, receivedTimestamp or another one, in the event itself or in \
+         an object within it. Names are compared after unescaping; names that differ in case are different.",
+        "Send each field once. extensions.field names the field.";
     EventTextInvalid = "EVENT_TEXT_INVALID", [Ingest, Queue],
-        "A text or a field name of an event has half of a surrogate pair, such as \\ud800 alone, which stands for no character.",
-        "Send both halves, or \\ufffd in its place; a program that cuts texts has to cut between characters.";
+        "A string or a field name of an event contains half of a surrogate pair, such as \\ud800 alone, which is not a \
+         character.",
+        "Send both halves, or \\ufffd instead. A program that cuts strings has to cut between characters.";
     WriteTooSlow = "WRITE_TOO_SLOW", [Ingest, Queue],
-        "Storing the events took too long; some may be stored.",
-        "Send them again, with the same Idempotency-Key if they had one. A message comes back by itself.";
+        "Storing the events took too long. Some may be stored.",
+        "Send the events again, with the same Idempotency-Key if they had one. The queue delivers a message again by itself.";
     TenantMissing = "TENANT_MISSING", [Queue],
         "A message has no attribute tenantId of type String.",
-        "Set the attribute on every message; the message goes to the dead-letter queue in the end.";
+        "Set the attribute on every message. After all retries, the message goes to the dead-letter queue.";
     TenantInvalid = "TENANT_INVALID", [Queue],
-        "A message's attribute tenantId is no tenant's id.",
-        "Send the id as tokens carry it; the message goes to the dead-letter queue in the end.";
+        "The attribute tenantId of a message is not a valid tenant id.",
+        "Send the id that tokens of the tenant have. After all retries, the message goes to the dead-letter queue.";
     OutOfTime = "OUT_OF_TIME", [Queue],
-        "The invocation was nearly over before the messages' turn came; they come back by themselves.",
-        "Nothing; if it happens often, send smaller messages.";
+        "The invocation had too little time left for the messages. The queue delivers them again.",
+        "No action is needed. If it happens often, send smaller messages.";
 }
 
 impl ErrorCode {
-    /// Every code, each once.
+    /// Returns every code, each once.
     pub fn all() -> impl Iterator<Item = Self> {
         let fields = FieldErrorCode::ALL.into_iter().map(Self::Field);
         let connections = ConnectionErrorCode::ALL.iter().copied().map(Self::Connection);
@@ -317,7 +311,7 @@ mod tests {
             assert_eq!(code.places().iter().collect::<std::collections::HashSet<_>>().len(), code.places().len());
         }
         for place in Place::ALL {
-            assert!(ErrorCode::all().any(|code| code.places().contains(&place)), "{place}");
+            assert!(ErrorCode::all().any(|code| code.places().contains(place)), "{place}");
         }
     }
 }

@@ -1,32 +1,34 @@
 //! Export objects: many blocks as one gzip member.
 //!
-//! Layout (RFC 1952): a fixed header without name or time, DEFLATE streams one behind the other, an empty final block, the
-//! CRC-32 combined from the blocks' own, and the length modulo 2^32. A block's stream is copied as it is, or, where blocks
-//! are short, one stream takes the place of those of a whole [stretch](Stretch) of blocks.
+//! Layout (RFC 1952): a fixed header without name or time, consecutive DEFLATE streams, an empty final block, the CRC-32
+//! combined from those of the blocks, and the length modulo 2^32. The stream of a block is copied unchanged; where blocks are
+//! short, one stream replaces those of a whole [stretch](Stretch) of blocks.
 
+mod error;
 mod stretch;
 
 use bytes::{Bytes, BytesMut};
 use zlib_rs::crc32::crc32_combine;
 
+pub use self::error::ObjectError;
 use self::stretch::{Recompressor, Stretch};
-use crate::block::{CorruptBlock, EncodeError, StoredBlock, truncate_to_32_bits};
+use crate::block::{StoredBlock, truncate_to_32_bits};
 
-/// Which bytes the same blocks become. A run's plan names it by number, so that a retry under a newer program doesn't write
-/// other bytes under the same key: whatever would change one byte of an object needs another version, and an old one has to
-/// stay for as long as a window that was begun with it can be open.
+/// The version of the encoder, which decides the bytes of an object. A run's plan names it by number, so that a retry under a
+/// newer program doesn't write other bytes under the same key. A change of one byte of an object needs another version, and
+/// an old version has to stay while a window that was begun with it can be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncoderVersion {
     /// 1: every block is copied.
     Joining,
-    /// 2: stretches of short blocks are compressed anew, all others are copied.
+    /// 2: stretches of short blocks are recompressed, all others are copied.
     Recompressing,
 }
 
 impl EncoderVersion {
     pub const ALL: [Self; 2] = [Self::Joining, Self::Recompressing];
 
-    /// That of new plans.
+    /// The version of new plans.
     pub const CURRENT: Self = Self::Recompressing;
 
     #[must_use]
@@ -37,7 +39,7 @@ impl EncoderVersion {
         }
     }
 
-    /// `None`: a plan of a newer program.
+    /// Returns the version of a plan. `None`: a newer program made the plan.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.number() == number)
@@ -50,21 +52,20 @@ pub const ENCODER_VERSION: u32 = EncoderVersion::CURRENT.number();
 /// Magic, method 8 (DEFLATE), no flags, no time, no extra flags, unknown operating system.
 const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];
 
-/// A final block of fixed Huffman codes that holds only its end.
+/// A final block of fixed Huffman codes without content.
 const EMPTY_FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// CRC-32 and length, four bytes each.
+/// The length of the trailer: CRC-32 and length, four bytes each.
 const TRAILER_LENGTH: usize = 8;
 
-/// Makes one gzip object of blocks. They are pushed in the order in which their events shall appear, after
-/// [`StoredBlock::verify`].
+/// An encoder of blocks as one gzip object. Blocks are pushed in the order of their events, after [`StoredBlock::verify`].
 #[derive(Debug)]
 pub struct ObjectEncoder {
     version: EncoderVersion,
     encoded: BytesMut,
-    /// Blocks that are pushed and not yet in `encoded`, as it isn't decided how they get there.
+    /// Blocks that were pushed and are not yet in `encoded`.
     stretch: Stretch,
-    /// Made when it is needed: most objects need none.
+    /// Created on first use: most objects need none.
     recompressor: Option<Recompressor>,
     raw_length: u64,
     crc32: u32,
@@ -76,23 +77,12 @@ pub struct ObjectEncoder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedObject {
     pub bytes: Bytes,
-    /// Bytes of NDJSON.
+    /// The length of the NDJSON in bytes.
     pub raw_length: u64,
-    /// CRC-32 of the NDJSON.
+    /// The CRC-32 of the NDJSON.
     pub crc32: u32,
     pub event_count: u64,
     pub block_count: u32,
-}
-
-/// Why blocks can't become an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ObjectError {
-    #[error(transparent)]
-    Corrupt(#[from] CorruptBlock),
-    #[error("blocks can't be compressed anew: {0}")]
-    Compressor(EncodeError),
-    #[error("what blocks were compressed to anew doesn't decode to what they hold")]
-    NotReversible,
 }
 
 impl ObjectEncoder {
@@ -101,7 +91,7 @@ impl ObjectEncoder {
         Self::in_buffer(version, BytesMut::new())
     }
 
-    /// Writes into `buffer`, whose content is dropped.
+    /// Creates an encoder that writes into `buffer`, after clearing it.
     #[must_use]
     pub fn in_buffer(version: EncoderVersion, mut buffer: BytesMut) -> Self {
         buffer.clear();
@@ -121,7 +111,7 @@ impl ObjectEncoder {
     /// Appends a block's events.
     ///
     /// # Errors
-    /// [`ObjectError`] if blocks have to be compressed anew and can't be; then the object is of no use.
+    /// [`ObjectError`] if blocks have to be recompressed and can't be. The object is not valid then.
     pub fn push(&mut self, block: StoredBlock) -> Result<(), ObjectError> {
         let raw_length = u64::from(block.raw_length);
         self.crc32 = crc32_combine(self.crc32, block.crc32, raw_length);
@@ -140,13 +130,13 @@ impl ObjectEncoder {
         Ok(())
     }
 
-    /// The most bytes of the object if it were finished now: blocks whose stretch hasn't ended count as if they were copied.
+    /// Returns the most bytes of the object if it were finished now. Blocks of an open stretch count as copied.
     #[must_use]
     pub fn stored_length(&self) -> usize {
         self.encoded.len() + self.stretch.stored_length() + EMPTY_FINAL_BLOCK.len() + TRAILER_LENGTH
     }
 
-    /// Bytes of NDJSON.
+    /// Returns the length of the NDJSON in bytes.
     #[must_use]
     pub fn raw_length(&self) -> u64 {
         self.raw_length

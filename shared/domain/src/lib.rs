@@ -14,6 +14,7 @@ pub mod digest;
 pub mod erasure;
 pub mod error_code;
 pub mod event;
+pub mod explanation;
 pub mod export_job;
 pub mod export_run;
 pub mod guidance;

@@ -187,8 +187,8 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
 `UPDATE_DOCS=1 cargo test -p audit-export explain`.
 "
         .to_owned();
-        let places = Place::ALL.map(|place| (place.name(), place.description()));
-        for (name, description) in places.into_iter().chain([(VERIFICATION, VERIFICATION_DESCRIPTION)]) {
+        let places = Place::ALL.iter().map(|place| (place.name(), place.description()));
+        for (name, description) in places.chain([(VERIFICATION, VERIFICATION_DESCRIPTION)]) {
             write!(text, "\n## {name}\n\n{description}\n\n| Code | Meaning | What to do |\n|---|---|---|\n").unwrap();
             for Entry { code, meaning, remedy, .. } in entries().iter().filter(|entry| entry.places.contains(&name)) {
                 writeln!(text, "| `{code}` | {meaning} | {remedy} |").unwrap();

@@ -1,11 +1,17 @@
 #![expect(clippy::format_collect, reason = "a test may panic and need not be fast")]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU8, time::Duration};
 
+use bytes::Bytes;
 use proptest::prelude::*;
+use ulid::Ulid;
 
-use super::*;
-use crate::event::{BodyForm, MAX_BODY_LENGTH, MAX_EVENTS_PER_BODY};
+use super::{stored::FULL_FLUSH_MARKER, *};
+use crate::{
+    event::{BodyForm, EventBatch, MAX_BODY_LENGTH, MAX_EVENTS_PER_BODY},
+    tenant::TenantId,
+    time::Timestamp,
+};
 
 fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()

@@ -1,6 +1,6 @@
 //! Errors in input fields.
 
-use crate::error_code::Explanation;
+use crate::explanation::Explanation;
 
 /// An error in one input field.
 #[derive(Clone, Debug, PartialEq, Eq)]

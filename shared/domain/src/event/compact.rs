@@ -1,20 +1,21 @@
-//! The values of an event: copied without the white space between their tokens, and checked for what a JSON reader accepts
-//! and readers of the export don't.
+//! Copies the values of an event without the white space between their tokens, and checks them for what a JSON reader accepts
+//! but readers of the export don't.
 //!
-//! The JSON itself is valid already. Besides that, no text holds half of a surrogate pair, and no object has two fields of
-//! the same name.
+//! The JSON itself is valid already. In addition, no string may hold half of a surrogate pair, and no object may have two
+//! fields of the same name.
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{MAX_NESTING_DEPTH, Rejection};
+use super::{limits::MAX_NESTING_DEPTH, rejection::Rejection};
 
-/// Of how many names of an object each is compared with those before it; more are sorted when the object ends.
+/// The number of names of an object up to which each is compared with the previous ones. More are sorted when the object
+/// ends.
 const MAX_NAMES_COMPARED: usize = 24;
 
-/// Copies the values of one event after the other.
+/// A copier of the values of one event after the other.
 #[derive(Default)]
 pub(super) struct Compactor<'body> {
-    /// Names of the fields of all open objects, unescaped; those of the event first.
+    /// The names of the fields of all open objects, unescaped; those of the event first.
     names: Vec<Cow<'body, str>>,
     event: Object,
     /// The open objects and arrays of the value that is being copied.
@@ -27,26 +28,26 @@ enum Container {
     Array,
 }
 
-/// An object whose fields are being read.
+/// An object that is being read.
 #[derive(Clone, Copy, Default)]
 struct Object {
-    /// Where its names start in [`Compactor::names`].
+    /// The index of its first name in [`Compactor::names`].
     start: usize,
     /// A bit for each [`bucket`] of its names.
     buckets: u64,
-    /// Whether there may be equal names that were not compared.
+    /// True if there may be equal names that were not compared.
     is_unsure: bool,
 }
 
 impl<'body> Compactor<'body> {
-    /// Forgets the event before.
+    /// Resets the state for the next event.
     pub(super) fn start_event(&mut self) {
         self.names.clear();
         self.open.clear();
         self.event = Object::default();
     }
 
-    /// Takes the name of a field of the event itself.
+    /// Adds the name of a field of the event itself.
     pub(super) fn add_event_name(&mut self, name: Cow<'body, str>) -> Result<(), Rejection> {
         self.event.add(&mut self.names, name)
     }
@@ -62,7 +63,7 @@ impl<'body> Compactor<'body> {
         match bytes.first() {
             Some(b'{' | b'[') => self.append_container(text, json),
             Some(b'"') if bytes.contains(&b'\\') && has_lone_surrogate(bytes) => Err(Rejection::TextInvalid),
-            // Only objects and arrays have room between tokens.
+            // Only objects and arrays have white space between tokens.
             _ => {
                 text.extend_from_slice(bytes);
                 Ok(())
@@ -121,7 +122,7 @@ impl<'body> Compactor<'body> {
 }
 
 impl Object {
-    /// Adds a name behind all others, of which the last are this object's.
+    /// Appends a name. The last names are those of this object.
     fn add<'body>(&mut self, names: &mut Vec<Cow<'body, str>>, name: Cow<'body, str>) -> Result<(), Rejection> {
         let bucket = 1 << bucket(name.as_bytes());
         if self.buckets & bucket != 0 {
@@ -137,7 +138,7 @@ impl Object {
         Ok(())
     }
 
-    /// Removes the object's names after a last look at them.
+    /// Checks the object's names that were not compared, and removes all of its names.
     fn end(self, names: &mut Vec<Cow<'_, str>>) -> Result<(), Rejection> {
         if self.is_unsure {
             let own = names.get_mut(self.start..).unwrap_or_default();
@@ -151,7 +152,7 @@ impl Object {
     }
 }
 
-/// One of 64 classes: equal names are in the same.
+/// Returns one of 64 buckets. Equal names are in the same bucket.
 fn bucket(name: &[u8]) -> usize {
     let byte = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default());
     (name.len() * 17 + byte(name.first()) * 5 + byte(name.last())) % 64
@@ -161,12 +162,12 @@ fn duplicated(name: &str) -> Rejection {
     Rejection::FieldDuplicated(name.into())
 }
 
-/// The white space of JSON.
+/// Returns whether the byte is white space of JSON.
 pub(super) fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// What a string literal stands for.
+/// Returns the string of a literal.
 ///
 /// # Errors
 /// [`Rejection::TextInvalid`] for half of a surrogate pair.
@@ -182,15 +183,15 @@ fn append_range(text: &mut Vec<u8>, json: &[u8], range: Range<usize>) {
     text.extend_from_slice(json.get(range).unwrap_or_default());
 }
 
-/// What is to be known of a string literal.
+/// The properties of a string literal.
 struct Literal {
-    /// Bytes, quotes included.
+    /// The length in bytes, quotes included.
     length: usize,
     has_escapes: bool,
 }
 
 impl Literal {
-    /// The literal that valid JSON starts with.
+    /// Returns the literal at the start of valid JSON.
     fn at_start(json: &[u8]) -> Self {
         let mut literal = Self { length: 1, has_escapes: false };
         loop {
@@ -213,7 +214,7 @@ impl Literal {
     }
 }
 
-/// Whether a valid string literal escapes one half of a surrogate pair without the other.
+/// Returns whether a valid string literal escapes one half of a surrogate pair without the other.
 fn has_lone_surrogate(literal: &[u8]) -> bool {
     let mut rest = literal;
     while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
@@ -225,14 +226,14 @@ fn has_lone_surrogate(literal: &[u8]) -> bool {
             },
             Some((0xdc00..=0xdfff, _)) => return true,
             Some((_, after)) => after,
-            // An escape of one letter.
+            // An escape with one letter.
             None => rest.get(2..).unwrap_or_default(),
         };
     }
     false
 }
 
-/// The code unit of UTF-16 that `json` starts with as `\uXXXX`, and what follows.
+/// Returns the UTF-16 code unit that `json` starts with as `\uXXXX`, and the rest.
 fn code_unit(json: &[u8]) -> Option<(u32, &[u8])> {
     let (digits, after) = json.strip_prefix(b"\\u")?.split_first_chunk::<4>()?;
     let unit = digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))?;

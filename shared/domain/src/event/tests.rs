@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{error_code::ErrorCode, tenant::TenantId, time::Timestamp};
 
 const TIME: &str = "2026-01-31T23:59:59Z";
 

@@ -1,4 +1,4 @@
-//! A run of [`with_role`], for the tests of this crate, and of those that store or show one (feature `test-support`).
+//! A run of [`with_role`], for tests of this crate and of crates that store or show runs (feature `test-support`).
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,7 +15,7 @@ use crate::{
 
 const WINDOW_MINUTES: u64 = 120;
 
-/// So many minutes after the first window begins.
+/// Returns the time this number of minutes after the first window begins.
 fn minute(number: u64) -> Timestamp {
     Timestamp::parse("2026-11-22T00:00:00Z").unwrap().saturating_add(Duration::from_mins(number))
 }
@@ -25,7 +25,7 @@ pub fn plan() -> Plan {
     Plan { destination: with_role().destination, encoder_version: ENCODER_VERSION, limits: PlanLimits::CURRENT }
 }
 
-/// Windows of two hours, each from where the one before it ended; nothing is delivered yet.
+/// Returns a window of two hours that begins where the previous one ends. Nothing is delivered yet.
 #[must_use]
 pub fn window(sequence: u64) -> Window {
     let (from, to) = (WINDOW_MINUTES * sequence, WINDOW_MINUTES * (sequence + 1));
@@ -42,7 +42,7 @@ pub fn window(sequence: u64) -> Window {
     }
 }
 
-/// What is kept of [`window`]; nothing was in it.
+/// Returns the record of [`window`], which held nothing.
 #[must_use]
 pub fn record(sequence: u64) -> RunRecord {
     let (from, to) = (WINDOW_MINUTES * sequence, WINDOW_MINUTES * (sequence + 1));
@@ -60,7 +60,7 @@ pub fn record(sequence: u64) -> RunRecord {
     }
 }
 
-/// The objects of the first window: five events in ten blocks each, one after the other.
+/// Returns an object of the first window, with five events in ten blocks.
 #[must_use]
 pub fn object(number: u64) -> DigestObject {
     let received_at = minute(0);
@@ -79,7 +79,7 @@ pub fn object(number: u64) -> DigestObject {
     }
 }
 
-/// What is delivered once the first of these objects are.
+/// Returns the checkpoint after the first `objects` objects.
 #[must_use]
 pub fn delivered(objects: u64) -> Checkpoint {
     Checkpoint {
@@ -92,7 +92,7 @@ pub fn delivered(objects: u64) -> Checkpoint {
     }
 }
 
-/// The digest that tells of [`window`].
+/// Returns the reference of the digest of [`window`].
 #[must_use]
 pub fn digest_reference(sequence: u64) -> DigestReference {
     DigestReference {

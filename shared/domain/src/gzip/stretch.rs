@@ -1,27 +1,27 @@
-//! Runs of consecutive blocks, and the rule by which they are compressed anew.
+//! Stretches of consecutive blocks, and the rule by which they are recompressed.
 //!
-//! What a block loses by being compressed alone is what it could have referred to in the blocks before it: at most about
-//! 1.6 KB, however long it is, measured on audit events of 640 bytes. Copying takes about a hundredth of what
-//! compressing anew takes. So blocks are copied where that loss is small beside them. The figures are in
+//! A block that was compressed alone can't refer to the blocks before it. That costs at most about 1.6 KB, however long the
+//! block is, measured on audit events of 640 bytes. Copying takes about a hundredth of the time of recompressing, so blocks
+//! are copied where that loss is small compared to their length. The figures are in
 //! docs/adr/short-blocks-are-compressed-again.md.
 
 use bytes::Bytes;
 
-use super::ObjectError;
+use super::error::ObjectError;
 use crate::block::{BlockDecoder, BlockEncoder, StoredBlock};
 
-/// A stretch ends with the block that brings its NDJSON to so many bytes. A stretch that is compressed anew begins with an
-/// empty window, which costs a hundredth of this length; and it is held in memory, inflated, with at most one block more.
+/// The bytes of NDJSON with which a stretch ends. A recompressed stretch begins with an empty window, which costs a hundredth
+/// of this length, and is held in memory, inflated, with at most one block more.
 pub(super) const STRETCH_RAW_LENGTH: usize = 1024 * 1024;
 
-/// Blocks whose streams are shorter than this on average are compressed anew. At this length, copying costs about a fifth of
-/// the object's bytes; blocks of 100 audit events have 11 KB.
+/// The average length of a block's stream below which blocks are recompressed. At this length, copying costs about a fifth of
+/// the object's bytes. Blocks of 100 audit events have 11 KB.
 pub(super) const SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;
 
-/// At which a stretch is compressed anew. Part of what `EncoderVersion` 2 is: another one would give other objects.
+/// The compression level of recompressed stretches. It is part of `EncoderVersion` 2: another one would change the objects.
 const COMPRESSION_LEVEL: u32 = 6;
 
-/// Consecutive blocks of one object. Where it begins and ends depends on nothing but the object's blocks.
+/// Consecutive blocks of one object. Its begin and end depend on the object's blocks only.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
     blocks: Vec<StoredBlock>,
@@ -40,7 +40,7 @@ impl Stretch {
         &self.blocks
     }
 
-    /// Bytes of the blocks' streams.
+    /// Returns the bytes of the blocks' streams.
     pub(super) fn stored_length(&self) -> usize {
         self.stored_length
     }
@@ -49,14 +49,14 @@ impl Stretch {
         self.raw_length >= STRETCH_RAW_LENGTH
     }
 
-    /// Whether it gains much by being compressed anew. A single block gains nothing.
+    /// Returns whether recompressing gains much. A single block gains nothing.
     pub(super) fn is_of_short_blocks(&self) -> bool {
         let blocks = self.blocks.len();
         blocks > 1 && self.stored_length < blocks * SHORT_BLOCK_STORED_LENGTH
     }
 }
 
-/// Compresses stretches anew. Keeps what that takes (2 MiB) from stretch to stretch.
+/// A recompressor of stretches. It keeps its buffers (2 MiB) from stretch to stretch.
 #[derive(Debug)]
 pub(super) struct Recompressor {
     decoder: BlockDecoder,
@@ -72,7 +72,7 @@ impl Default for Recompressor {
 }
 
 impl Recompressor {
-    /// One stream of all blocks' NDJSON, ended by a full flush, and proved to decode to it.
+    /// Returns one stream of the NDJSON of all blocks, ended by a full flush, after checking that it decodes to the NDJSON.
     pub(super) fn recompress(&mut self, stretch: &Stretch) -> Result<Bytes, ObjectError> {
         self.raw.clear();
         for block in &stretch.blocks {

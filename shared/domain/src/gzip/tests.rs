@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    block::{BlockId, encode_block},
+    block::{BlockId, CorruptBlock, encode_block},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -110,7 +110,7 @@ fn a_number_is_of_one_version_or_of_none() {
 }
 
 #[test]
-fn short_blocks_are_compressed_anew_and_long_ones_are_copied() {
+fn short_blocks_are_recompressed_and_long_ones_are_copied() {
     let short = short_blocks(2_000);
     let joined = encode(EncoderVersion::Joining, &short);
     let recompressed = encode(EncoderVersion::Recompressing, &short);
@@ -124,7 +124,7 @@ fn short_blocks_are_compressed_anew_and_long_ones_are_copied() {
 }
 
 #[test]
-fn nothing_gets_longer_by_being_compressed_anew() {
+fn nothing_gets_longer_by_being_recompressed() {
     let lone = short_blocks(1);
     assert_eq!(encode(EncoderVersion::Recompressing, &lone), encode(EncoderVersion::Joining, &lone));
     // Each as short as can be, and nothing in common.
@@ -169,7 +169,7 @@ fn without_blocks_it_is_an_empty_file() {
     }
 }
 
-/// What `program` prints when it is given `input`.
+/// Returns the output of `program` for `input`.
 fn output_of(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
