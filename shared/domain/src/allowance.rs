@@ -1,28 +1,27 @@
-//! How much a tenant may ask for within a time, and how often the same is asked for at once.
+//! Allowances: the number of operations that a tenant may request within a period.
 //!
-//! An allowance is counted in fixed periods: minutes and hours of UTC.
+//! They are counted in fixed periods: minutes and hours of UTC.
 
 use std::time::Duration;
 
 use crate::{configuration::ConfigurationId, time::Timestamp};
 
-/// Connection tests of one tenant within one minute. A test that hangs keeps a verifier for 18 s, so that one tenant can
-/// keep 9 of them busy and no more. Whoever sets an export up needs a few, and a script over all of a tenant's exports
-/// waits for the next minute.
+/// Connection tests of one tenant within one minute. A test that hangs occupies a verifier for 18 s, so one tenant can
+/// occupy at most 9. Setting up an export takes a few tests; a script over all exports of a tenant waits for the next minute.
 pub const CONNECTION_TESTS_PER_MINUTE: u32 = 30;
 
-/// Manual runs of one tenant within one minute. Bounds the writes and messages that a script can cause.
+/// Manual runs of one tenant within one minute. Limits the writes and messages that a script can cause.
 pub const MANUAL_RUNS_PER_MINUTE: u32 = 10;
 
-/// Manual runs of one configuration within one hour. Each can become a window and so a digest of its own, and a customer
-/// who verifies an export reads all of them: see [`MAX_DIGESTS_OF_TEN_YEARS`].
+/// Manual runs of one configuration within one hour. Each can create a window with a digest, and a verification of the export
+/// reads all digests: see [`MAX_DIGESTS_OF_TEN_YEARS`].
 pub const CONFIGURATION_RUNS_PER_HOUR: u32 = 10;
 
-/// Countings of one tenant's backlog within one minute. Each reads up to 20 pages of 1 MB.
+/// Backlog counts of one tenant within one minute. Each reads up to 20 pages of 1 MB.
 pub const BACKLOG_COUNTS_PER_MINUTE: u32 = 6;
 
-/// How long a requested run is taken to be in the queue. Later, the next request queues another one: the first may be
-/// lost.
+/// The time for which a requested run is assumed to be in the queue. After that, the next request queues another run, because
+/// the first may be lost.
 pub const RUN_REQUEST_LIFETIME: Duration = Duration::from_mins(15);
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -34,17 +33,17 @@ const SHORTEST_INTERVAL_HOURS: u64 = 2;
 /// Hours of ten years with three leap days.
 const TEN_YEARS_HOURS: u64 = (10 * 365 + 3) * 24;
 
-/// The most runs that can begin a window of one configuration within ten years: all manual runs that its allowance
-/// grants, and a scheduled run every two hours. A run that a repaired connection starts exports through a boundary of
-/// the schedule, and so counts as the scheduled one.
+/// The most runs that can begin a window of one configuration within ten years: all manual runs of its allowance, and a
+/// scheduled run every two hours. A run that a repaired connection starts exports through a boundary of the schedule, so it
+/// counts as the scheduled one.
 pub const MAX_DIGESTS_OF_TEN_YEARS: u64 =
     TEN_YEARS_HOURS * CONFIGURATION_RUNS_PER_HOUR as u64 + TEN_YEARS_HOURS / SHORTEST_INTERVAL_HOURS;
 
-/// Something that a tenant may do so many times within a period.
+/// An operation with a limit per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Allowance {
     ConnectionTests,
-    /// Manual runs of all of the tenant's configurations.
+    /// Manual runs of all configurations of the tenant.
     ManualRuns,
     /// Manual runs of one configuration.
     ConfigurationRuns(ConfigurationId),
@@ -52,7 +51,7 @@ pub enum Allowance {
 }
 
 impl Allowance {
-    /// How often it is granted within one period.
+    /// Returns the number of operations that are allowed within one period.
     #[must_use]
     pub fn limit(self) -> u32 {
         match self {
@@ -71,13 +70,13 @@ impl Allowance {
         }
     }
 
-    /// When the period of `now` began.
+    /// Returns the beginning of the period of `now`.
     #[must_use]
     pub fn period_start(self, now: Timestamp) -> Timestamp {
         now.floor_to(self.period())
     }
 
-    /// The name of the count of the period of `now` among all counts of a tenant.
+    /// Returns the name of the count for the period of `now`, among all counts of a tenant.
     #[must_use]
     pub fn count_name(self, now: Timestamp) -> String {
         let period = now.as_seconds() / self.period().as_secs();
@@ -89,7 +88,7 @@ impl Allowance {
         }
     }
 
-    /// How long until the next period begins, in whole seconds; at least one.
+    /// Returns the time until the next period begins, in whole seconds; at least one.
     #[must_use]
     pub fn retry_after(self, now: Timestamp) -> Duration {
         let passed = Duration::from_secs(now.saturating_since(self.period_start(now)).as_secs());

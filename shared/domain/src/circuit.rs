@@ -1,5 +1,5 @@
-//! The circuit breaker of a Region: while it is open, exports into the Region wait, so that a Region that does not answer
-//! holds no run slots.
+//! The circuit breaker of a Region: while it is open, exports to the Region wait, so that a Region that does not answer
+//! occupies no runs.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{tenant::TenantId, time::Timestamp};
 
-/// How many tenants have to find a Region unreachable before it counts as such: what one tenant sees may be its own fault.
+/// The number of tenants that have to find a Region unreachable before its circuit opens: one tenant alone may be the cause.
 const TENANTS_TO_OPEN: usize = 2;
 
-/// How long a tenant's failure counts.
+/// The time for which a tenant's failure counts.
 const SUSPICION: Duration = Duration::from_mins(2);
 
-/// How long a circuit stays open for the first time; doubled with each probe that fails.
+/// The first pause of a circuit, doubled with each probe that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The longest pause between two probes.
 const MAX_PAUSE: Duration = Duration::from_mins(10);
 
-/// How long the run that probes a Region has before another one may.
+/// The time of a probe, after which another run may probe.
 pub const PROBE_TIME: Duration = Duration::from_mins(1);
 
-/// How long what is known of a Region is kept: as long as it fails it is known again, and it names tenants.
+/// The time for which a circuit is kept. It names tenants, and a Region that keeps failing gets a new one.
 const MEMORY: Duration = Duration::from_hours(1);
 
-/// What is known of a Region that did not answer lately. Nothing is stored of a Region that answers.
+/// The circuit of a Region that did not answer recently. Nothing is stored for a Region that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Circuit {
-    /// Rises with each change, so that of two changes that meet only one takes effect.
+    /// Raised with each change, so that only one of two concurrent changes takes effect.
     pub version: u64,
     #[serde(flatten)]
     state: CircuitState,
@@ -38,11 +38,11 @@ pub struct Circuit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase", tag = "state")]
 enum CircuitState {
-    /// Some tenants got no answer; every run is still admitted.
+    /// Some tenants got no answer. Every run is still admitted.
     Suspected { failures: Vec<TenantFailure> },
     /// Runs wait.
     Open { until: Timestamp, openings: u32 },
-    /// One run finds out whether the Region answers again; the others wait.
+    /// One run checks whether the Region answers again. The others wait.
     Probed { until: Timestamp, openings: u32 },
 }
 
@@ -54,11 +54,11 @@ struct TenantFailure {
     at: Timestamp,
 }
 
-/// Whether a run may go into a Region.
+/// The admission of a run to a Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     Admitted,
-    /// The run is the probe, if it is the first to store this circuit.
+    /// The run is the probe if it is the first to store this circuit.
     Probe(Circuit),
     Closed {
         until: Timestamp,
@@ -80,8 +80,8 @@ impl Circuit {
         }
     }
 
-    /// The circuit after a run of `tenant` got no answer. `None`: nothing changes, because it was opened while that run was
-    /// under way.
+    /// Returns the circuit after a run of `tenant` got no answer. `None`: nothing changes, because the circuit was opened during
+    /// that run.
     #[must_use]
     pub fn after_failure(current: Option<&Self>, tenant: &TenantId, now: Timestamp) -> Option<Self> {
         let failure = TenantFailure { tenant_id: tenant.clone(), at: now };
@@ -109,7 +109,7 @@ impl Circuit {
         }
     }
 
-    /// When the circuit is forgotten: an hour after the last failure, or after the end of its pause.
+    /// Returns the time at which the circuit expires: an hour after the last failure, or after the end of its pause.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         let last = match &self.state {
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(late.admission(at(120)), Admission::Admitted);
         let open = fail(first.as_ref(), "umbrella", 119).unwrap();
         assert_eq!(open.admission(at(120)), Admission::Closed { until: at(149) });
-        // What was under way meanwhile changes nothing.
+        // A run that was in progress changes nothing.
         assert_eq!(fail(Some(&open), "initech", 130), None);
     }
 

@@ -1,4 +1,4 @@
-//! The policies that a customer needs, filled in for one configuration: enough for an export, and nothing more.
+//! The policies that a customer needs for one configuration: the permissions of an export, and nothing more.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,20 @@ use crate::{
     policy::{AccountScope, Condition, Document, KEY_ACTIONS, Principal, Statement, use_of_named_key, writes},
 };
 
-/// The path of every role of this service, set in template.yaml. Trust policies name the path and not a role, so that they
-/// hold for a service that is deployed anew under other names.
+/// The path of every role of this service, set in template.yaml. Trust policies name the path and not a role, so they stay
+/// valid if the service is deployed again under other names.
 pub const SERVICE_ROLE_PATH: &str = "audit-export";
 
-/// Stands in a policy for the ARN of an IAM user whom no test has told us yet. AWS refuses it, so it can't be overlooked.
+/// The placeholder in a policy for the ARN of an IAM user that no test has found yet. AWS refuses it, so it can't be
+/// overlooked.
 pub const UNKNOWN_USER: &str = "REPLACE-WITH-THE-ARN-OF-THE-IAM-USER";
 
-/// A policy and where to put it.
+/// A policy, and the instruction where to put it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyDocument {
-    /// JSON, with indentation.
+    /// JSON with indentation.
     pub document: String,
-    /// Whether an export is impossible without it.
+    /// True if an export is impossible without it.
     pub is_required: bool,
     /// One or more sentences for the customer.
     pub instruction: String,
@@ -31,12 +32,12 @@ pub struct PolicyDocument {
 /// All policies of one configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerPolicies {
-    /// Of the role; an IAM user has none.
+    /// The trust policy of the role. An IAM user has none.
     pub trust_policy: Option<PolicyDocument>,
-    /// Of the role or user.
+    /// The permissions of the role or user.
     pub iam_policy: PolicyDocument,
     pub bucket_policy: PolicyDocument,
-    /// One statement for the policy of the bucket's KMS key, if the configuration names one.
+    /// A statement for the policy of the bucket's KMS key, if the configuration names one.
     pub kms_key_policy_statement: Option<PolicyDocument>,
 }
 
@@ -56,7 +57,7 @@ impl CustomerPolicies {
     }
 }
 
-/// As whom files are written.
+/// The identity that writes the files.
 #[derive(Clone, Copy)]
 enum Writer<'a> {
     Role(&'a RoleArn),
@@ -93,23 +94,25 @@ impl<'a> Writer<'a> {
         Principal { aws: self.arn().to_owned() }
     }
 
-    /// What to do before a policy that names the writer is put in its place.
+    /// Returns the instruction that precedes a policy that names the writer.
     fn preparation(self) -> String {
         match self {
-            Self::Role(_) => "Create the role first: AWS refuses a policy that names nobody. ".to_owned(),
+            Self::Role(_) => {
+                "Create the role first: AWS refuses a policy that names a role that doesn't exist. ".to_owned()
+            }
             Self::User(_) => String::new(),
             Self::UnknownUser => format!(
-                "Test the connection first, so that the IAM user of the access key becomes known, or replace \
-                 {UNKNOWN_USER} by the user's ARN. "
+                "Test the connection first, so that the service knows the IAM user of the access key, or replace \
+                 {UNKNOWN_USER} with the user's ARN. "
             ),
         }
     }
 }
 
-/// Lets this service assume the role, for this configuration alone.
+/// Returns the policy that allows this service to assume the role, for this configuration only.
 ///
-/// The account is trusted, and its roles under [`SERVICE_ROLE_PATH`]; a role that is named as the principal itself would be
-/// lost with it: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
+/// It trusts the roles of the account under [`SERVICE_ROLE_PATH`]. A principal that names a role itself would become invalid
+/// with the deletion of the role: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
 fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &ServiceIdentity) -> PolicyDocument {
     let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", service.partition, service.account);
     let external_id = configuration.key.configuration_id.to_string();
@@ -124,7 +127,9 @@ fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &S
     PolicyDocument {
         document: format!("{:#}", Document::of(vec![statement])),
         is_required: true,
-        instruction: format!("Create the role {role} with this as its trust policy, or make this its trust policy."),
+        instruction: format!(
+            "Create the role {role} with this trust policy, or replace its trust policy with this one."
+        ),
     }
 }
 
@@ -154,17 +159,17 @@ fn bucket_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> Pol
     let is_required = scope == AccountScope::Cross;
     let noun = if statements.len() == 1 { "statement" } else { "statements" };
     let need = match (is_required, writer) {
-        (true, Writer::UnknownUser) => "Needed if the bucket belongs to another account than the IAM user.",
-        (true, _) => "Needed because the bucket belongs to another account.",
+        (true, Writer::UnknownUser) => "Required if the bucket belongs to another account than the IAM user.",
+        (true, _) => "Required because the bucket belongs to another account.",
         (false, _) => {
-            "Not needed: in one account the policy of the role or user is enough, unless the bucket's policy denies it."
+            "Not required: within one account the policy of the role or user is enough, unless the bucket policy denies it."
         }
     };
     PolicyDocument {
         document: format!("{:#}", Document::of(statements)),
         is_required,
         instruction: format!(
-            "{need} {}Add the {noun} to the policy of the bucket {}; if it has none, this is a whole one.",
+            "{need} {}Add the {noun} to the policy of the bucket {}; if it has none, this is a complete policy.",
             writer.preparation(),
             destination.bucket_name
         ),
@@ -175,15 +180,15 @@ fn kms_key_policy_statement(configuration: &ExportConfiguration, writer: Writer<
     let key = configuration.destination.kms_key_arn.as_ref()?;
     let statement = Statement {
         principal: Some(writer.principal()),
-        // In a key policy that is the key itself.
+        // In a key policy, `*` is the key itself.
         ..Statement::allow(KEY_ACTIONS, ["*"])
     };
     let is_required = writer.account() != Some(key.account());
     let need = match (is_required, writer) {
-        (true, Writer::UnknownUser) => "Needed if the key belongs to another account than the IAM user.",
-        (true, _) => "Needed because the key belongs to another account.",
+        (true, Writer::UnknownUser) => "Required if the key belongs to another account than the IAM user.",
+        (true, _) => "Required because the key belongs to another account.",
         (false, _) => {
-            "Only needed if the key's policy doesn't leave it to IAM policies; the policy that a new key has does."
+            "Required only if the key policy doesn't allow access by IAM policies. The default key policy allows it."
         }
     };
     Some(PolicyDocument {

@@ -1,5 +1,7 @@
 //! The CloudFormation template for a customer's role, and the link that opens it filled in for one configuration.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::{
     configuration::{
         Authentication, ConfigurationId, Destination, ExportConfiguration, ServiceIdentity,
@@ -10,15 +12,18 @@ use crate::{
     customer_policy::SERVICE_ROLE_PATH,
 };
 
-/// Where the operator has published infra/customer/cloudformation.yaml: an HTTPS URL of an object in S3, which is what
-/// CloudFormation reads templates from.
+/// The URL at which the operator has published infra/customer/cloudformation.yaml: an HTTPS URL of an object in S3, from which
+/// CloudFormation reads templates.
 ///
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateUrl(String);
 
-/// Characters that CloudFormation takes. Same source.
+/// The most characters that CloudFormation accepts. Same source.
 const MAX_TEMPLATE_URL_LENGTH: usize = 5_120;
+
+/// The characters that are percent-encoded: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl TemplateUrl {
     #[must_use]
@@ -38,7 +43,8 @@ impl TemplateUrl {
     }
 }
 
-/// Names and values of the template's parameters. Empty where it doesn't fit: it makes a role without a path.
+/// Returns the names and values of the template's parameters. Empty where the template can't be used: it creates a role
+/// without a path.
 #[must_use]
 pub fn parameters(configuration: &ExportConfiguration, service: &ServiceIdentity) -> Vec<(&'static str, String)> {
     let Some(role) = role_to_create(configuration) else { return Vec::new() };
@@ -57,8 +63,8 @@ pub fn parameters(configuration: &ExportConfiguration, service: &ServiceIdentity
     ]
 }
 
-/// A link that opens CloudFormation's console with the template and its parameters filled in, in the bucket's region.
-/// `None` where the template doesn't fit, and in partitions whose console has no public address.
+/// Returns a link that opens the CloudFormation console in the bucket's Region, with the template and its parameters filled
+/// in. `None` where the template can't be used, and in partitions without a public address of the console.
 ///
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-console-create-stacks-quick-create-links.html>.
 #[must_use]
@@ -72,11 +78,12 @@ pub fn launch_url(
     let mut url = format!(
         "https://{}/cloudformation/home?region={region}#/stacks/create/review?templateURL={}&stackName={}",
         console(region)?,
-        percent_encoded(&template.0),
+        utf8_percent_encode(&template.0, RESERVED),
         stack_name(configuration.key.configuration_id)
     );
     for (name, value) in parameters(configuration, service) {
-        url.extend(["&param_", name, "=", &percent_encoded(&value)]);
+        url.extend(["&param_", name, "="]);
+        url.extend(utf8_percent_encode(&value, RESERVED));
     }
     Some(url)
 }
@@ -88,14 +95,14 @@ fn role_to_create(configuration: &ExportConfiguration) -> Option<&RoleArn> {
     }
 }
 
-/// Only if the last test missed the bucket, and it can be made in the role's account.
+/// Returns whether the template creates the bucket: if the last test did not find it, and it belongs to the role's account.
 fn creates_bucket(configuration: &ExportConfiguration, role: &RoleArn) -> bool {
     let is_missing = matches!(&configuration.connection, Connection::Failed { error, .. }
         if error.code == ConnectionErrorCode::BucketNotFound);
     is_missing && configuration.destination.expected_bucket_owner.as_ref().is_none_or(|owner| owner == role.account())
 }
 
-/// The console's host: <https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/console-urls.html>, for China
+/// Returns the host of the console: <https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/console-urls.html>, for China
 /// <https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-Beijing.html>, for `GovCloud`
 /// <https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/using-govcloud-endpoints.html>.
 fn console(region: &Region) -> Option<String> {
@@ -110,19 +117,9 @@ fn console(region: &Region) -> Option<String> {
     Some(format!("{region}.console.{domain}"))
 }
 
-/// Letters, digits and hyphens, a letter first, at most 128: the rule of `StackName`.
+/// Returns the name of the stack. `StackName` allows at most 128 letters, digits and hyphens, a letter first.
 fn stack_name(id: ConfigurationId) -> String {
     format!("audit-export-{id}")
-}
-
-/// All but RFC 3986's unreserved characters.
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match char::from(byte) {
-            kept if kept.is_ascii_alphanumeric() || "-._~".contains(kept) => kept.to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The erasure of a tenant by an operator: what is noted of it while it goes on, and the signed statement at its end.
+//! The erasure of a tenant by an operator: the notes during the erasure, and the signed statement at its end.
 
 use std::{fmt, ops::AddAssign};
 
@@ -12,17 +12,17 @@ pub const STATEMENT_VERSION: u32 = 1;
 /// The most characters of a reason.
 pub const MAX_REASON_LENGTH: usize = 256;
 
-/// The most configurations that a statement lists: with at most 220 bytes each they fit into one item of the runs table
-/// (400 KB), twice: in the notes, and in the statement. Further ones are only counted.
+/// The most configurations that a statement lists. With at most 220 bytes each, they fit twice into one item of the runs table
+/// (400 KB): in the notes, and in the statement. Further ones are only counted.
 pub const MAX_LISTED_CONFIGURATIONS: usize = 750;
 const _: () = assert!(MAX_LISTED_CONFIGURATIONS * 220 * 2 < 400_000 - 8 * 1024, "a statement would not fit");
 
-/// Why a tenant is erased. The statement says it.
+/// The reason of an erasure, which the statement includes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ErasureReason(String);
 
-/// A text that is no [`ErasureReason`].
+/// The error of a text that is not an [`ErasureReason`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("reason: give 1 to {MAX_REASON_LENGTH} characters, none of them a control character")]
 pub struct InvalidReason;
@@ -50,30 +50,30 @@ impl From<ErasureReason> for String {
     }
 }
 
-/// Where an erasure goes on that did not end within one invocation: a part of its notes, so that nobody else can move it. What
-/// comes before is repeated: it finds nothing.
+/// The position at which the next invocation continues an erasure. It is a part of the notes, so that no other invocation can
+/// move it. Steps before it are repeated, and find nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ErasurePosition {
     /// At the beginning.
     #[default]
     Configurations,
-    /// In the scan of the runs table, behind this item of any tenant.
+    /// In the scan of the runs table, after this item of any tenant.
     Runs { run: String, item: String },
-    /// Behind the end of the scan, in the events table.
+    /// After the end of the scan, in the events table.
     Events,
 }
 
-/// A text that is no [`ErasurePosition`].
+/// The error of a text that is not an [`ErasurePosition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the position of an erasure is \"configurations\", \"runs <run> <item>\" or \"events\"")]
+#[error("the position of an erasure must be \"configurations\", \"runs <run> <item>\" or \"events\"")]
 pub struct InvalidPosition;
 
 impl fmt::Display for ErasurePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configurations => formatter.write_str("configurations"),
-            // Neither has a space in it.
+            // Neither part contains a space.
             Self::Runs { run, item } => write!(formatter, "runs {run} {item}"),
             Self::Events => formatter.write_str("events"),
         }
@@ -102,17 +102,17 @@ impl From<ErasurePosition> for String {
     }
 }
 
-/// Items that were deleted.
+/// The numbers of deleted items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ErasureCounts {
     pub configurations: u64,
-    /// What lies beside them: records of idempotency keys, counts, tombstones.
+    /// Other items of the configurations table: records of idempotency keys, counts, tombstones.
     pub configuration_records: u64,
-    /// All of the runs table: cursors, intents, digests, records of windows, shares, corrupt blocks.
+    /// All items of the runs table: cursors, intents, digests, records of windows, shares, corrupt blocks.
     pub run_records: u64,
     pub blocks: u64,
-    /// What lies beside them: records of idempotency keys, counts of bytes.
+    /// Other items of the events table: records of idempotency keys, counts of bytes.
     pub event_records: u64,
 }
 
@@ -126,18 +126,19 @@ impl AddAssign for ErasureCounts {
     }
 }
 
-/// How far the export of an erased configuration had come.
+/// The progress of the export of an erased configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ErasedConfiguration {
     pub configuration_id: ConfigurationId,
-    /// Everything received before it is in the bucket. `None`: not known, or no run has ended.
+    /// Everything received before it is delivered. `None`: not known, or no run has ended.
     pub exported_through: Option<Timestamp>,
-    /// SHA-256 of the newest digest, from which the chain in the bucket can be followed back. `None`: not known, or there is none.
+    /// The SHA-256 of the newest digest, from which the chain in the bucket can be followed back. `None`: not known, or there is
+    /// no digest.
     pub head_digest: Option<Hex32>,
 }
 
-/// What is noted of an erasure, from its first invocation on.
+/// The notes of an erasure, from its first invocation on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Erasure {
@@ -146,9 +147,9 @@ pub struct Erasure {
     pub started_at: Timestamp,
     pub counts: ErasureCounts,
     configurations: Vec<ErasedConfiguration>,
-    /// Those beyond [`MAX_LISTED_CONFIGURATIONS`].
+    /// The number of configurations beyond [`MAX_LISTED_CONFIGURATIONS`].
     unlisted_configurations: u64,
-    /// Notes that are older have none, and begin again.
+    /// Older notes have no position, and begin again.
     #[serde(default)]
     pub position: ErasurePosition,
 }
@@ -167,7 +168,7 @@ impl Erasure {
         }
     }
 
-    /// Notes how far an export had come. What was known before of the same configuration is only added to.
+    /// Notes the progress of an export. Earlier notes on the same configuration are only extended.
     pub fn note(&mut self, found: ErasedConfiguration) {
         let same = |known: &&mut ErasedConfiguration| known.configuration_id == found.configuration_id;
         if let Some(known) = self.configurations.iter_mut().find(same) {
@@ -180,13 +181,13 @@ impl Erasure {
         }
     }
 
-    /// The configurations that were found, those that are listed.
+    /// Returns the listed configurations.
     pub fn configurations(&self) -> impl Iterator<Item = ConfigurationId> {
         self.configurations.iter().map(|known| known.configuration_id)
     }
 
-    /// Returns the statement that the erasure is complete. `None`: it is not, because the scan of the runs has not come to its
-    /// end since the last configuration was found.
+    /// Returns the statement that the erasure is complete. `None`: it is not complete, because the scan of the runs has not ended
+    /// since the last configuration was found.
     #[must_use]
     pub fn statement(&self, erased_at: Timestamp, signing_key: Hex32) -> Option<ErasureStatement> {
         if self.position != ErasurePosition::Events {
@@ -209,15 +210,15 @@ impl Erasure {
     }
 }
 
-/// What a signed document is about, so that none can be taken for another: digests are signed with the same key.
+/// The kind of a signed document, so that none can be mistaken for another: digests are signed with the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StatementKind {
     TenantErasure,
 }
 
-/// The last statement about a tenant. Its bytes are signed as they are, with the key that signs digests. docs/SEMANTICS.md has
-/// its fields.
+/// The statement that a tenant was erased. Its bytes are signed as they are, with the key that signs digests.
+/// docs/SEMANTICS.md describes the fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ErasureStatement {
@@ -228,10 +229,10 @@ pub struct ErasureStatement {
     pub started_at: Timestamp,
     pub erased_at: Timestamp,
     pub counts: ErasureCounts,
-    /// By id.
+    /// In the order of their IDs.
     pub configurations: Vec<ErasedConfiguration>,
     pub unlisted_configurations: u64,
-    /// SHA-256 of the public key (DER of its `SubjectPublicKeyInfo`), in hexadecimal.
+    /// The SHA-256 of the public key (DER of its `SubjectPublicKeyInfo`).
     pub signing_key: Hex32,
 }
 
@@ -239,7 +240,7 @@ impl ErasureStatement {
     /// Returns one line of JSON and a line feed.
     ///
     /// # Errors
-    /// None that is known: every field can be written.
+    /// None: every statement can be serialized.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');

@@ -59,8 +59,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Defines the codes as a table: a row holds the name, the places, the meaning and the remedy of a code, which four `match`es
-/// over 47 variants would tear apart.
+/// Defines the codes as a table: a row holds the name, the places, the meaning and the remedy of a code, which
+/// separate `match`es over 47 variants would scatter.
 macro_rules! error_codes {
     ($($variant:ident = $name:literal, $places:expr, $meaning:literal, $remedy:literal;)+) => {
         /// A code that the service responds with or logs.

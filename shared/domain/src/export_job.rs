@@ -1,5 +1,5 @@
-//! The history of an export as its administrator sees it: a job is a window, a task is one of its objects. Both are worked
-//! out from what the runs have stored; nothing is stored for them.
+//! The history of an export for its administrator: a job is a window, a task is one of its objects. Both are derived from the
+//! stored state of the runs; nothing is stored for them.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a job says that failed for a reason which no customer can mend.
+/// The message of a job that failed for a reason that customers can't fix.
 pub const SERVICE_FAILURE: &str =
-    "The export failed for a reason on our side. It is tried again by itself; nothing has to be changed.";
+    "The export failed for a reason on the service's side. It is retried automatically; no action is needed.";
 
-/// The name of a job: `<configuration id>.<sequence>`. Whose it is, it doesn't say: that comes from the caller's token.
+/// The ID of a job: `<configuration id>.<sequence>`. It does not contain the tenant, which the caller's token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportJobId {
     pub configuration_id: ConfigurationId,
-    /// That of the digest that tells of the window.
+    /// The sequence of the window's digest.
     pub sequence: u64,
 }
 
 impl ExportJobId {
-    /// `None` unless `text` is exactly what [`fmt::Display`] writes: one id, one spelling.
+    /// Parses an ID. `None` unless `text` is exactly what [`fmt::Display`] writes: each ID has one spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (configuration_id, sequence) = text.split_once('.')?;
@@ -40,43 +40,43 @@ impl fmt::Display for ExportJobId {
     }
 }
 
-/// What the run table says of a configuration's export at one moment.
+/// The state of a configuration's export at one moment, as the run table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSnapshot {
     pub state: RunState,
-    /// Until when a run holds the lease. `None`: none does.
+    /// The time until which a run holds the lease. `None`: no run holds it.
     pub lease_expires_at: Option<Timestamp>,
 }
 
-/// An object that a run set out to write, and how often.
+/// An object that runs attempted to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
     pub object: DigestObject,
     pub attempts: u32,
 }
 
-/// How a job or a task stands.
+/// The status of a job or a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportJobStatus {
-    /// The next run takes it up.
+    /// The next run continues it.
     Pending,
     Running,
     Succeeded,
-    /// The last run failed; the next one takes it up again.
+    /// The last run failed. The next one continues it.
     Failed(ExportFailure),
 }
 
-/// Why a run failed.
+/// The reason why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportFailure {
     /// The customer has to change something.
     Connection(ConnectionError),
-    /// Ours.
+    /// A failure of the service.
     Service,
 }
 
 impl ExportFailure {
-    /// One sentence or more for the customer.
+    /// Returns the message for the customer.
     #[must_use]
     pub fn message(&self) -> &str {
         match self {
@@ -85,8 +85,8 @@ impl ExportFailure {
         }
     }
 
-    /// How the last run failed, if it did, and unless the customer has changed or tested the connection since: then what
-    /// it failed at may be mended, and nothing is known until the next run.
+    /// Returns the failure of the last run, if it failed. `None` also if the customer has changed or tested the connection
+    /// since: the cause may be fixed, and the next run has to show it.
     fn last(configuration: &ExportConfiguration) -> Option<Self> {
         let ExportProgress { consecutive_failures, last_failure_at, .. } = configuration.progress;
         let found_at = match &configuration.connection {
@@ -103,21 +103,21 @@ impl ExportFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportJob {
     pub sequence: u64,
-    /// What its tasks are stored under. `None`: no run got as far as to fix a window.
+    /// The window that its tasks are stored under. `None`: no run has fixed a window yet.
     pub window: Option<WindowId>,
-    /// What was received from then on is exported.
+    /// Inclusive, by the time of receipt.
     pub from: Timestamp,
     /// Exclusive. `None`: not fixed yet.
     pub to: Option<Timestamp>,
-    /// When the window was fixed.
+    /// The time at which the window was fixed.
     pub started_at: Option<Timestamp>,
-    /// When the last of it, its digest, was in the bucket.
+    /// The time at which its digest, the last file, was delivered.
     pub ended_at: Option<Timestamp>,
-    /// How many runs worked on it.
+    /// The number of runs that worked on it.
     pub attempts: u32,
     pub status: ExportJobStatus,
     pub gap: Option<Gap>,
-    /// Corrupt blocks that were left out, in order.
+    /// Corrupt blocks that were skipped, in order.
     pub skipped: Vec<BlockId>,
     pub delivered: Checkpoint,
 }
@@ -140,8 +140,8 @@ impl ExportJob {
         }
     }
 
-    /// The job that is not done, if there is one: the window that was begun, or the runs that failed before they could
-    /// begin one.
+    /// Returns the unfinished job, if there is one: the window that was begun, or the runs that failed before they could begin
+    /// one.
     #[must_use]
     pub fn unfinished(
         configuration: &ExportConfiguration,
@@ -190,15 +190,15 @@ impl ExportJob {
         })
     }
 
-    /// Returns everything of the job that is in no object, as its digest says it.
+    /// Returns the gaps of the job, as in its digest.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
         self.gap.into_iter().chain(self.skipped.iter().copied().map(Gap::of_corrupt_block)).collect()
     }
 
-    /// The job's tasks, of all intents of its window in the order of their blocks.
+    /// Returns the job's tasks, given all intents of its window in the order of their blocks.
     ///
-    /// Of a job that is done, an intent beyond what it delivered was given up: its events are another job's.
+    /// If the job is finished, intents after the last delivered object were given up: their events belong to another job.
     #[must_use]
     pub fn tasks(&self, intents: Vec<Intent>) -> Vec<ExportJobTask> {
         let mut offset = 0;
@@ -216,11 +216,11 @@ impl ExportJob {
 /// One object of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportJobTask {
-    /// Its place in the job, from 0 on.
+    /// The position in the job, from 0.
     pub number: u64,
-    /// How often a run set out to write it.
+    /// The number of attempts to write it.
     pub attempts: u32,
-    /// Events of the job that come before it.
+    /// The number of events of the job that precede it.
     pub offset: u64,
     pub status: ExportJobStatus,
     pub object: DigestObject,

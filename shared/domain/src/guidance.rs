@@ -1,4 +1,6 @@
-//! What an administrator has to do next, in order, and how far the last connection test got.
+//! Guidance for administrators: the next steps in order, and the checks of the last connection test.
+
+use strum::VariantArray;
 
 use crate::{
     configuration::{Authentication, ExportConfiguration, ServiceIdentity},
@@ -7,34 +9,35 @@ use crate::{
     time::Timestamp,
 };
 
-/// One thing to do.
+/// A step to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextStep {
     pub code: NextStepCode,
     /// One or more sentences.
     pub instruction: String,
-    /// The policy that the instruction speaks of.
+    /// The policy that the instruction refers to.
     pub document: Option<String>,
 }
 
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStepCode {
-    /// Of the customer's role, with its trust policy.
+    /// Create the customer's role with its trust policy.
     CreateRole,
-    /// To the role or the IAM user.
+    /// Attach the permissions to the role or the IAM user.
     AttachPermissions,
     SetBucketPolicy,
     SetKeyPolicy,
     TestConnection,
-    /// What the last test or export failed at.
+    /// Fix the cause of the last failed test or export.
     FixConnection,
     Enable,
-    /// Nothing is left to do.
+    /// No action is left.
     WaitForExport,
 }
 
-/// From the configuration as it is to files in the bucket. `next_export` is when the next scheduled export starts, if the
-/// configuration is enabled.
+/// Returns the steps from the current configuration to files in the bucket. `next_export` is the start of the next scheduled
+/// export, if the configuration is enabled.
 #[must_use]
 pub fn next_steps(
     configuration: &ExportConfiguration,
@@ -44,18 +47,18 @@ pub fn next_steps(
     let policies = CustomerPolicies::of(configuration, service);
     let mut steps = match &configuration.connection {
         Connection::Success { .. } => Vec::new(),
-        Connection::Failed { error, .. } => to_mend(error, policies),
-        Connection::Pending => to_set_up(policies),
+        Connection::Failed { error, .. } => steps_to_fix(error, policies),
+        Connection::Pending => steps_to_set_up(policies),
     };
     if configuration.connection.status() != ConnectionStatus::Success {
         steps.push(step(
             NextStepCode::TestConnection,
-            "Test the connection: testExportConfiguration. A change in IAM can take a minute to arrive.",
+            "Test the connection: testExportConfiguration. Changes in IAM can take a minute to become effective.",
         ));
     }
     steps.push(match next_export {
         _ if !configuration.enabled => {
-            step(NextStepCode::Enable, "Enable the export: enableExportConfiguration. Nothing is exported before.")
+            step(NextStepCode::Enable, "Enable the export: enableExportConfiguration. Nothing is exported until then.")
         }
         Some(time) => step(NextStepCode::WaitForExport, wait_until(configuration, time)),
         None => step(NextStepCode::WaitForExport, "Wait for the next export."),
@@ -66,8 +69,8 @@ pub fn next_steps(
 fn wait_until(configuration: &ExportConfiguration, time: Timestamp) -> String {
     let which = if configuration.progress.exported_through.is_some() { "next" } else { "first" };
     format!(
-        "Wait: the {which} export starts at {time}, and writes a file if there are events. To export at once what has been \
-         received: runExportConfiguration."
+        "Wait: the {which} export starts at {time}, and writes files if there are events. To export the received events now: \
+         runExportConfiguration."
     )
 }
 
@@ -79,7 +82,7 @@ fn with_policy(code: NextStepCode, policy: PolicyDocument) -> NextStep {
     NextStep { code, instruction: policy.instruction, document: Some(policy.document) }
 }
 
-fn to_set_up(policies: CustomerPolicies) -> Vec<NextStep> {
+fn steps_to_set_up(policies: CustomerPolicies) -> Vec<NextStep> {
     let CustomerPolicies { trust_policy, iam_policy, bucket_policy, kms_key_policy_statement } = policies;
     let bucket_policy = Some(bucket_policy).filter(|policy| policy.is_required);
     [
@@ -93,8 +96,8 @@ fn to_set_up(policies: CustomerPolicies) -> Vec<NextStep> {
     .collect()
 }
 
-/// The fix, with each policy that it can mean.
-fn to_mend(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep> {
+/// Returns the fix, with each policy that it may refer to.
+fn steps_to_fix(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep> {
     let CustomerPolicies { trust_policy, iam_policy, bucket_policy, kms_key_policy_statement } = policies;
     let fix = |policy: Option<PolicyDocument>| NextStep {
         code: NextStepCode::FixConnection,
@@ -110,7 +113,7 @@ fn to_mend(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep>
         }
         ConnectionErrorCode::KmsDenied => {
             let of_key = kms_key_policy_statement.map(|policy| with_policy(NextStepCode::SetKeyPolicy, policy));
-            // Without the configuration's kmsKeyArn there is no key that the policy could name.
+            // Without kmsKeyArn there is no key that the policy could name.
             [Some(fix(of_key.is_some().then_some(iam_policy))), of_key].into_iter().flatten().collect()
         }
         ConnectionErrorCode::BucketNotFound
@@ -126,8 +129,8 @@ fn to_mend(error: &ConnectionError, policies: CustomerPolicies) -> Vec<NextStep>
     }
 }
 
-/// One of the things that a connection test checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A check of a connection test. The variants are in the order of the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum ConnectionCheckName {
     RegionAvailable,
     RoleAssumable,
@@ -140,19 +143,7 @@ pub enum ConnectionCheckName {
 }
 
 impl ConnectionCheckName {
-    /// In the order of the test.
-    pub const ALL: [Self; 8] = [
-        Self::RegionAvailable,
-        Self::RoleAssumable,
-        Self::AccessKeyValid,
-        Self::ExternalIdRequired,
-        Self::BucketFound,
-        Self::BucketRegionCorrect,
-        Self::WriteAllowed,
-        Self::KeyUsable,
-    ];
-
-    /// The check that fails with `code`.
+    /// Returns the check that fails with `code`.
     #[must_use]
     pub fn failing_with(code: ConnectionErrorCode, authentication: &Authentication) -> Self {
         match code {
@@ -173,16 +164,16 @@ impl ConnectionCheckName {
         }
     }
 
-    /// What is so if it passed.
+    /// Returns the statement that holds if the check passes.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::RegionAvailable => "AWS can be reached in the bucket's region",
+            Self::RegionAvailable => "The endpoints of AWS in the bucket's Region can be reached",
             Self::RoleAssumable => "The role can be assumed with the external ID",
-            Self::AccessKeyValid => "The access key is active and its secret is right",
-            Self::ExternalIdRequired => "The role can't be assumed with no external ID or another one",
+            Self::AccessKeyValid => "The access key is active and its secret is correct",
+            Self::ExternalIdRequired => "The role can't be assumed without the external ID or with another one",
             Self::BucketFound => "The bucket exists",
-            Self::BucketRegionCorrect => "The bucket is in the configured region",
+            Self::BucketRegionCorrect => "The bucket is in the configured Region",
             Self::WriteAllowed => "Objects can be written under the path",
             Self::KeyUsable => "The bucket's KMS key, if it has one, can be used",
         }
@@ -198,16 +189,16 @@ impl ConnectionCheckName {
     }
 }
 
-/// How one check ended.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckOutcome<'a> {
     Passed,
     Failed(&'a ConnectionError),
-    /// A check before it failed, or nothing was tested since the last change.
+    /// A previous check failed, or nothing was tested since the last change.
     NotChecked,
 }
 
-/// What the last test or export said of each check, in the order of the test.
+/// Returns the outcome of each check in the last test or export, in the order of the test.
 #[must_use]
 pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(ConnectionCheckName, CheckOutcome<'_>)> {
     let connection = &configuration.connection;
@@ -217,8 +208,9 @@ pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(Connection
         Connection::Pending => CheckOutcome::NotChecked,
         Connection::Success { .. } | Connection::Failed { .. } => CheckOutcome::Passed,
     };
-    ConnectionCheckName::ALL
-        .into_iter()
+    ConnectionCheckName::VARIANTS
+        .iter()
+        .copied()
         // S3 may refuse a session as it refuses an access key.
         .filter(|check| check.is_of(&configuration.authentication) || failed.is_some_and(|(name, _)| name == *check))
         .map(|check| match failed {
@@ -253,7 +245,7 @@ mod tests {
         Connection::Success { checked_at: at("2026-11-22T00:00:00Z") }
     }
 
-    /// The role, and bucket and key of another account.
+    /// The configuration with the role, and with bucket and key of another account.
     fn across_accounts(connection: Connection) -> ExportConfiguration {
         let example = with_role();
         let owner = AccountId::parse("333333333333").ok();

@@ -8,6 +8,7 @@ mod error;
 mod stretch;
 
 use bytes::{Bytes, BytesMut};
+use strum::FromRepr;
 use zlib_rs::crc32::crc32_combine;
 
 pub use self::error::ObjectError;
@@ -17,12 +18,13 @@ use crate::block::{StoredBlock, truncate_to_32_bits};
 /// The version of the encoder, which decides the bytes of an object. A run's plan names it by number, so that a retry under a
 /// newer program doesn't write other bytes under the same key. A change of one byte of an object needs another version, and
 /// an old version has to stay while a window that was begun with it can be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRepr)]
+#[repr(u32)]
 pub enum EncoderVersion {
-    /// 1: every block is copied.
-    Joining,
-    /// 2: stretches of short blocks are recompressed, all others are copied.
-    Recompressing,
+    /// Every block is copied.
+    Joining = 1,
+    /// Stretches of short blocks are recompressed, all others are copied.
+    Recompressing = 2,
 }
 
 impl EncoderVersion {
@@ -33,21 +35,15 @@ impl EncoderVersion {
 
     #[must_use]
     pub const fn number(self) -> u32 {
-        match self {
-            Self::Joining => 1,
-            Self::Recompressing => 2,
-        }
+        self as u32
     }
 
     /// Returns the version of a plan. `None`: a newer program made the plan.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|version| version.number() == number)
+        Self::from_repr(number)
     }
 }
-
-/// The number of [`EncoderVersion::CURRENT`].
-pub const ENCODER_VERSION: u32 = EncoderVersion::CURRENT.number();
 
 /// Magic, method 8 (DEFLATE), no flags, no time, no extra flags, unknown operating system.
 const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];

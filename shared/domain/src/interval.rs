@@ -1,23 +1,29 @@
-//! How often a configuration exports, and which slot a schedule's firing stands for.
+//! The intervals of exports, and the slots of the schedule.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::time::Timestamp;
 
 /// The time between two exports of one configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr)]
 pub enum ExportInterval {
     #[serde(rename = "EVERY_2_HOURS")]
+    #[strum(serialize = "EVERY_2_HOURS")]
     Every2Hours,
     #[serde(rename = "EVERY_4_HOURS")]
+    #[strum(serialize = "EVERY_4_HOURS")]
     Every4Hours,
     #[serde(rename = "EVERY_6_HOURS")]
+    #[strum(serialize = "EVERY_6_HOURS")]
     Every6Hours,
     #[serde(rename = "EVERY_12_HOURS")]
+    #[strum(serialize = "EVERY_12_HOURS")]
     Every12Hours,
     #[serde(rename = "EVERY_24_HOURS")]
+    #[strum(serialize = "EVERY_24_HOURS")]
     Every24Hours,
 }
 
@@ -25,21 +31,15 @@ impl ExportInterval {
     pub const ALL: [Self; 5] =
         [Self::Every2Hours, Self::Every4Hours, Self::Every6Hours, Self::Every12Hours, Self::Every24Hours];
 
-    /// The name in the API, the table and the logs.
+    /// Returns the name in the API, the table and the logs.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Every2Hours => "EVERY_2_HOURS",
-            Self::Every4Hours => "EVERY_4_HOURS",
-            Self::Every6Hours => "EVERY_6_HOURS",
-            Self::Every12Hours => "EVERY_12_HOURS",
-            Self::Every24Hours => "EVERY_24_HOURS",
-        }
+        self.into()
     }
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|interval| interval.name() == name)
+        name.parse().ok()
     }
 
     #[must_use]
@@ -61,19 +61,19 @@ impl fmt::Display for ExportInterval {
     }
 }
 
-/// The boundary that a schedule's firing stands for: the last UTC multiple of `slot_length` that had settled at
-/// `scheduled_at`. Every firing between two boundaries names the same slot, so firing twice changes nothing.
+/// Returns the boundary of a firing of the schedule: the last UTC multiple of `slot_length` that had settled at
+/// `scheduled_at`. All firings between two boundaries have the same slot, so firing twice changes nothing.
 #[must_use]
 pub fn slot_boundary(scheduled_at: Timestamp, settle: Duration, slot_length: Duration) -> Timestamp {
     scheduled_at.saturating_sub(settle).floor_to(slot_length)
 }
 
-/// When scheduled exports start.
+/// The schedule of exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportSchedule {
-    /// How long after a slot's boundary its export starts.
+    /// The time from a slot's boundary to the start of its export.
     pub settle: Duration,
-    /// In development: the length of every slot, whatever the interval.
+    /// In development: the length of every slot, for all intervals.
     pub development_slot_length: Option<Duration>,
 }
 
@@ -83,21 +83,21 @@ impl ExportSchedule {
         self.development_slot_length.unwrap_or_else(|| interval.duration())
     }
 
-    /// See [`slot_boundary`].
+    /// Returns the boundary of a firing; see [`slot_boundary`].
     #[must_use]
     pub fn boundary(self, interval: ExportInterval, scheduled_at: Timestamp) -> Timestamp {
         slot_boundary(scheduled_at, self.settle, self.slot_length(interval))
     }
 
-    /// Returns the boundary of the export that is due at `now`: the last one that had settled, unless everything before it
-    /// is done. `None`: the next export is still to come.
+    /// Returns the boundary of the export that is due at `now`: the last one that had settled, unless everything before it is
+    /// exported. `None`: no export is due.
     #[must_use]
     pub fn due(self, interval: ExportInterval, done_through: Timestamp, now: Timestamp) -> Option<Timestamp> {
         Some(self.boundary(interval, now)).filter(|boundary| done_through < *boundary)
     }
 
-    /// When the next export starts that can hold something: that of the first boundary after `done_through`, before which
-    /// there is nothing left to export, whose schedule hasn't fired at `now`.
+    /// Returns the start of the next export that can hold events: that of the first boundary after `done_through`, before which
+    /// everything is exported, whose schedule hasn't fired at `now`.
     #[must_use]
     pub fn next_export(self, interval: ExportInterval, done_through: Timestamp, now: Timestamp) -> Timestamp {
         let slot_length = self.slot_length(interval);
@@ -128,7 +128,7 @@ mod tests {
                 "2026-11-22T02:19:59.999Z",
                 "2026-11-22T02:20:00.000Z",
             ),
-            // It fires now: what is asked for is the one after.
+            // It fires now: the next one is the one after.
             (ExportInterval::Every2Hours, "2026-11-22T00:00:00Z", "2026-11-22T02:20:00Z", "2026-11-22T04:20:00.000Z"),
             // A manual run went beyond the boundary of 02:00, whose export finds nothing.
             (ExportInterval::Every2Hours, "2026-11-22T02:05:00Z", "2026-11-22T02:10:00Z", "2026-11-22T04:20:00.000Z"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     proptest! {
-        /// By its definition, which looks at every boundary: the first that holds something and is still to fire.
+        /// Compares with the definition: the first boundary that holds something and is still to fire.
         #[test]
         fn no_earlier_export_could_hold_something(
             interval in prop::sample::select(&ExportInterval::ALL[..]),

@@ -1,4 +1,4 @@
-//! How far exports are behind, over all configurations: what an operator is alarmed by.
+//! The lag of exports over all configurations, for the operator's alarms.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// The fewest tenants of which a share of refused ones is reported. Of fewer, one customer's mistake is a large share.
+/// The fewest tenants for which a share of refused ones is reported. With fewer, one customer's mistake is a large share.
 pub const MIN_TENANTS_OF_A_SHARE: usize = 8;
 
-/// From here on events are lost: an alarm of its own reports the gap.
+/// The percentage from which on events are lost. Another alarm reports the gap.
 const ALL_RETENTION_PERCENT: u64 = 100;
 
-/// What an enabled configuration says of its export.
+/// The state of the export of an enabled configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportStanding {
     pub tenant_id: TenantId,
@@ -29,7 +29,7 @@ pub struct ExportStanding {
     pub start_from: Timestamp,
     /// `None`: no run has ended yet.
     pub exported_through: Option<Timestamp>,
-    /// Of runs, whoever they are the fault of.
+    /// The failures of runs, of all causes.
     pub consecutive_failures: u32,
     pub last_failure_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -37,14 +37,13 @@ pub struct ExportStanding {
 }
 
 impl ExportStanding {
-    /// Whether the customer has to change something before the export can go on.
+    /// Returns whether the customer has to change something before the export can continue.
     fn is_refused(&self) -> bool {
         self.connection == ConnectionStatus::Failed
     }
 
-    /// Whether the last run failed for a reason that is not the customer's. What it failed at may be mended if the customer has
-    /// changed or tested the connection since: nothing is known until the next run, as in
-    /// [`ExportFailure`](crate::export_job::ExportFailure).
+    /// Returns whether the last run failed for a reason on the service's side. If the customer has changed or tested the
+    /// connection since, the cause may be fixed and the next run has to show it, as in `export_job::ExportFailure`.
     fn is_failing(&self) -> bool {
         let found_at = match self.connection {
             ConnectionStatus::Failed => return false,
@@ -55,23 +54,23 @@ impl ExportStanding {
         self.consecutive_failures > 0 && !is_news
     }
 
-    /// Whether runs still export what was received before the configuration was created: the backlog takes as many runs as it
-    /// takes, and none of it was ever due.
+    /// Returns whether runs still export events that were received before the configuration was created. This backlog was never
+    /// due, however many runs it takes.
     fn is_catching_up(&self) -> bool {
         self.exported_through.is_some_and(|exported_through| exported_through < self.created_at)
     }
 
-    /// The time before which there is nothing left to export. What was received before the configuration was created is a
-    /// backlog that its first run exports, and not something that is late.
+    /// Returns the time before which everything is exported. Events that were received before the configuration was created are
+    /// a backlog for its first run, and are not late.
     fn progress(&self) -> Timestamp {
         self.exported_through.unwrap_or(Timestamp::EPOCH).max(self.start_from).max(self.created_at)
     }
 
-    /// Returns how long ago the oldest export was due that has not happened.
+    /// Returns the time since the oldest export was due that has not happened.
     ///
-    /// Boundaries before the last edit don't count: the configuration may have been disabled then, have had another interval,
-    /// or a connection that did not work. A refused one has no lag: the customer's fault is not the operator's. Nor has one
-    /// that catches up with what was received before its creation.
+    /// Boundaries before the last edit don't count: the configuration may have been disabled then, or have had another interval
+    /// or a broken connection. A refused export has no lag, because the customer has to act and not the operator. Neither has
+    /// one that catches up with events from before its creation.
     #[must_use]
     pub fn lag(&self, schedule: ExportSchedule, now: Timestamp) -> Duration {
         if self.is_refused() || self.is_catching_up() {
@@ -83,7 +82,7 @@ impl ExportStanding {
         now.saturating_since(boundary.saturating_add(schedule.settle))
     }
 
-    /// Returns how much of the retention the oldest event that is not exported has used, in percent; more than 100 once events
+    /// Returns the share of the retention that the oldest unexported event has used, in percent. More than 100 means that events
     /// are lost.
     #[must_use]
     pub fn retention_used_percent(&self, retention: Duration, now: Timestamp) -> u64 {
@@ -91,25 +90,25 @@ impl ExportStanding {
     }
 }
 
-/// What a sweep over the enabled configurations found. The field names are those of its log line, which metric filters read.
+/// The result of a sweep over the enabled configurations. Metric filters read the field names in its log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LagReport {
     pub configurations: u64,
     pub largest_lag_seconds: u64,
-    /// Those whose last run failed for a reason that is not the customer's.
+    /// Configurations whose last run failed for a reason on the service's side.
     pub failing_configurations: u64,
-    /// Those whose connection failed.
+    /// Configurations whose connection failed.
     pub refused_configurations: u64,
-    /// The share of tenants with a refused configuration; 0 of fewer than [`MIN_TENANTS_OF_A_SHARE`] tenants. A fault that all
-    /// of them have is ours.
+    /// The share of tenants with a refused configuration; 0 with fewer than [`MIN_TENANTS_OF_A_SHARE`] tenants. If all tenants
+    /// fail, the fault is on the service's side.
     pub refused_tenants_percent: u64,
-    /// Of exports that aren't refused, without those that have lost events already: they would hide the others.
+    /// The largest share of exports that aren't refused, without those that have lost events: they would hide the others.
     pub retention_used_percent: u64,
-    /// The same of refused exports.
+    /// The same for refused exports.
     pub refused_retention_used_percent: u64,
 }
 
-/// Adds up what a sweep meets.
+/// The sum over the configurations of a sweep.
 #[derive(Debug)]
 pub struct LagSurvey {
     schedule: ExportSchedule,
@@ -163,7 +162,7 @@ impl LagSurvey {
     }
 }
 
-/// Rounded down.
+/// Returns the share in percent, rounded down.
 fn percent(part: u64, whole: u64) -> u64 {
     part.saturating_mul(100) / whole.max(1)
 }
@@ -183,7 +182,7 @@ mod tests {
         TenantId::parse(&format!("tenant-{number}")).unwrap()
     }
 
-    /// Created and last edited at the beginning of November, and exported until the morning of the 22nd.
+    /// An export that was created and last edited at the beginning of November, and is complete until the morning of the 22nd.
     fn standing() -> ExportStanding {
         ExportStanding {
             tenant_id: tenant(0),

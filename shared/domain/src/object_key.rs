@@ -1,4 +1,4 @@
-//! The names of the objects that we write into a customer's bucket.
+//! The keys of the objects that the service writes to a customer's bucket.
 
 use crate::{
     block::BlockId,
@@ -6,29 +6,29 @@ use crate::{
     time::Timestamp,
 };
 
-/// The object that a connection test writes. The name is the product's.
+/// The name of the object that a connection test writes, as the Immuta product has it.
 pub const MARKER_NAME: &str = ".immuta.export.log";
 
-/// `<bucketPath>/.immuta.export.log`.
+/// Returns `<bucketPath>/.immuta.export.log`.
 #[must_use]
 pub fn marker(destination: &Destination) -> String {
     destination.key_of(MARKER_NAME)
 }
 
-/// `<bucketPath>/<configuration id>`: everything that an export writes lies under it.
+/// Returns `<bucketPath>/<configuration id>`, the prefix of everything that an export writes.
 #[must_use]
 pub fn export_prefix(destination: &Destination, configuration_id: ConfigurationId) -> String {
     destination.key_of(&configuration_id.to_string())
 }
 
-/// Lies where exports lie, and is never written: a connection test asks whether it could be.
+/// Returns a key under the prefix that is never written: a connection test checks whether it could be.
 #[must_use]
 pub fn trial(destination: &Destination, configuration_id: ConfigurationId) -> String {
     format!("{}/{MARKER_NAME}", export_prefix(destination, configuration_id))
 }
 
-/// `<bucketPath>/<configuration id>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by the
-/// UTC time of its receipt and its id: `20261122T001500123Z_01K…`. Names sort like the blocks they hold.
+/// Returns `<bucketPath>/<configuration id>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by
+/// the UTC time of its receipt and its ID: `20261122T001500123Z_01K…`. Names sort like their blocks.
 #[must_use]
 pub fn data_object(
     destination: &Destination,
@@ -39,7 +39,7 @@ pub fn data_object(
     format!("{}/{}", export_prefix(destination, configuration_id), data_object_name(first_block, last_block))
 }
 
-/// What follows the export's prefix in [`data_object`].
+/// Returns the part of [`data_object`] after the export's prefix.
 #[must_use]
 pub fn data_object_name(first_block: BlockId, last_block: BlockId) -> String {
     let date = first_block.timestamp().utc_date();
@@ -50,7 +50,7 @@ fn block_name(block: BlockId) -> String {
     format!("{}_{block}", compact_time(block.timestamp()))
 }
 
-/// `20261122T001500123Z`: a time that can stand in a name.
+/// Returns a time in the form of names: `20261122T001500123Z`.
 pub(crate) fn compact_time(time: Timestamp) -> String {
     time.to_string().chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect()
 }

@@ -1,4 +1,4 @@
-//! What an export needs to be allowed, and the session policies that narrow every role we assume down to that.
+//! The permissions of an export, and the session policies that restrict every assumed role to them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,18 +9,18 @@ use crate::{
     object_key,
 };
 
-/// Whether the bucket belongs to the account of the role or user that writes.
+/// The relation of the bucket's account to the account of the role or user that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountScope {
     Same,
-    /// Where the bucket's ACLs are enabled, its owner can read an object of another account only if that account says so
-    /// with each write ([`BUCKET_OWNER_FULL_CONTROL`]).
+    /// If the bucket's ACLs are enabled, its owner can read an object of another account only if that account grants it with
+    /// each write ([`BUCKET_OWNER_FULL_CONTROL`]).
     Cross,
 }
 
 impl AccountScope {
-    /// Returns the scope of writes to `destination` by a role or user of the account `writer`; `None`: not known yet. Without
-    /// an expected owner the bucket has to belong to the writer's own account: every write says so.
+    /// Returns the scope of writes to `destination` by a role or user of the account `writer` (`None`: not known yet). Without an
+    /// expected owner, the bucket has to belong to the writer's account, which every write requires.
     #[must_use]
     pub fn of(destination: &Destination, writer: Option<&AccountId>) -> Self {
         match &destination.expected_bucket_owner {
@@ -30,17 +30,18 @@ impl AccountScope {
     }
 }
 
-/// The canned ACL of writes across accounts. It takes `s3:PutObjectAcl` beside `s3:PutObject`:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html> (Permissions). A bucket whose ACLs are disabled takes
-/// it as well, and no other:
+/// The canned ACL of writes across accounts. It requires `s3:PutObjectAcl` in addition to `s3:PutObject`:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html> (Permissions). A bucket with disabled ACLs accepts this
+/// ACL only:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>.
 pub const BUCKET_OWNER_FULL_CONTROL: &str = "bucket-owner-full-control";
 
-/// Characters of a session policy that STS takes.
+/// The most characters of a session policy that STS accepts.
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
 pub const MAX_SESSION_POLICY_LENGTH: usize = 2_048;
 
-/// Allows the export's prefix and the marker in the bucket, and the bucket's key; nothing else of what the role may do.
+/// Returns the session policy of an export: writes under its prefix and of the marker, and the use of the bucket's key. It
+/// allows nothing else that the role may do.
 #[must_use]
 pub fn export_session_policy(
     destination: &Destination,
@@ -53,16 +54,16 @@ pub fn export_session_policy(
     Document::of(statements).to_string()
 }
 
-/// Allows nothing: for the probes of a trust policy, whose sessions must be worth nothing to anybody.
+/// Returns a session policy that allows nothing, for the sessions that probe a trust policy.
 #[must_use]
 pub fn deny_all_session_policy() -> String {
     Document::of(vec![Statement { effect: Effect::Deny, ..Statement::allow(["*"], ["*"]) }]).to_string()
 }
 
-/// All that an export writes: the objects under its prefix, and the marker of the connection test. Uploads in parts need
-/// nothing else: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
+/// Returns the statements for the writes of an export: the objects under its prefix, and the marker of the connection test.
+/// Multipart uploads need no other permission: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
 ///
-/// Across accounts also the one ACL that such writes carry, and no other.
+/// Across accounts they also allow the one ACL that such writes have.
 pub(crate) fn writes(
     destination: &Destination,
     configuration_id: ConfigurationId,
@@ -83,11 +84,11 @@ pub(crate) fn writes(
     }
 }
 
-/// What S3 does with the bucket's key in our name. `kms:Decrypt` is for uploads in parts:
+/// The actions that S3 performs with the bucket's key on behalf of the writer. `kms:Decrypt` is for multipart uploads:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
 pub(crate) const KEY_ACTIONS: [&str; 2] = ["kms:GenerateDataKey", "kms:Decrypt"];
 
-/// `None`: the configuration names no key.
+/// Returns the statement for the use of the configuration's key. `None`: the configuration names no key.
 pub(crate) fn use_of_named_key(destination: &Destination) -> Option<Statement> {
     destination.kms_key_arn.as_ref().map(|key| Statement::allow(KEY_ACTIONS, [key.as_str()]))
 }
@@ -100,7 +101,7 @@ fn use_of_any_key_through_s3(region: &Region) -> Statement {
     }
 }
 
-/// A policy, in the order in which AWS's documentation writes its elements. `{:#}` prints it with indentation.
+/// A policy, with its elements in the order of AWS's documentation. `{:#}` prints it with indentation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Document {
@@ -120,7 +121,7 @@ impl fmt::Display for Document {
     }
 }
 
-/// Without `Sid`, which has to be unique in the policy that a customer adds the statement to.
+/// A statement. It has no `Sid`, which would have to be unique in the policy that a customer adds the statement to.
 ///
 /// Elements: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>.
 #[derive(Debug, Serialize)]
@@ -130,7 +131,7 @@ pub(crate) struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) principal: Option<Principal>,
     pub(crate) action: Vec<String>,
-    /// None in a trust policy, whose resource is the role itself.
+    /// Empty in a trust policy: its resource is the role itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) resource: Vec<String>,
     #[serde(skip_serializing_if = "Condition::is_empty")]
@@ -149,7 +150,7 @@ pub(crate) struct Principal {
     pub(crate) aws: String,
 }
 
-/// Operators, each with condition keys and the value of each.
+/// The condition operators, each with condition keys and their values.
 pub(crate) type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
 impl Statement {

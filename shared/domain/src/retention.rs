@@ -1,8 +1,8 @@
-//! How long blocks are kept: the retentions that were in force, and the time from which on every block is still there.
+//! The retention of blocks: the history of retentions, and the time from which on every block still exists.
 //!
-//! A block lives as long as the retention that was in force when it was written. An operator may change `RetentionDays`,
-//! and neither the writers nor the exporters switch at one instant. So the history of the retentions that runs have seen is
-//! stored, and for times around a change the shortest of them counts.
+//! A block is kept for the retention that was in force when it was written. An operator may change `RetentionDays`, and the
+//! writers and exporters don't switch at the same instant. So the retentions that runs have seen are stored, and the shortest
+//! one counts for times around a change.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// The most periods that a history keeps. Beyond it the two oldest become one with the shorter retention.
+/// The most periods of a history. Beyond it, the two oldest are merged to one with the shorter retention.
 const MAX_PERIODS: usize = 32;
 
-/// How old the last observation of a retention may become before it is stored again.
+/// The age of the last observation of a retention from which on it is stored again.
 pub const OBSERVATION_INTERVAL: Duration = Duration::from_hours(1);
 
-/// How long around a change of the retention writers may still, or already, have used the other one: far longer than a
-/// deploy and its rollback take.
+/// The time around a change of the retention in which writers may have used either one: far longer than a deployment and its
+/// rollback take.
 pub const DEPLOY_MARGIN: Duration = Duration::from_hours(24);
 
-/// A retention, and when runs saw it in force.
+/// A retention, and the times at which runs saw it in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RetentionPeriod {
@@ -35,13 +35,13 @@ impl RetentionPeriod {
     }
 }
 
-/// The retentions under which blocks were written, as runs have seen them, the oldest first.
+/// The retentions that runs have seen, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RetentionHistory(Vec<RetentionPeriod>);
 
 impl RetentionHistory {
-    /// The history after a run has seen `retention` in force at `now`; `None` if nothing has to be stored.
+    /// Returns the history after a run has seen `retention` in force at `now`. `None`: nothing has to be stored.
     #[must_use]
     pub fn observed(&self, retention: Duration, now: Timestamp) -> Option<Self> {
         let retention_seconds = retention.as_secs();
@@ -68,11 +68,10 @@ impl RetentionHistory {
         Some(Self(periods))
     }
 
-    /// The time from which on every block that was written is within its retention at `now`.
+    /// Returns the time from which on every written block is within its retention at `now`.
     ///
-    /// A retention counts for the blocks that were stamped from `margin` before the last time that the one before it was
-    /// seen, until `margin` after the first time that the next one was seen. The floor never moves back, whatever is
-    /// observed later.
+    /// A retention counts for the blocks that were stamped from `margin` before the previous one was last seen, until `margin`
+    /// after the next one was first seen. The floor never moves back, whatever is observed later.
     #[must_use]
     pub fn floor(&self, now: Timestamp, margin: Duration) -> Timestamp {
         let starts = self.0.iter().map(|before| before.last_seen.saturating_sub(margin));
@@ -103,7 +102,7 @@ mod tests {
         DAY * number
     }
 
-    /// What runs see that happen every day.
+    /// The history of runs that happen every day.
     fn history(retentions: impl IntoIterator<Item = (u64, u32)>) -> RetentionHistory {
         retentions.into_iter().fold(RetentionHistory::default(), |history, (number, retention)| {
             history.observed(days(retention), day(number)).unwrap_or(history)
@@ -123,7 +122,7 @@ mod tests {
         assert_eq!(history.floor(day(101), DAY), day(71));
         assert_eq!(history.floor(day(120), DAY), day(90));
         assert_eq!(history.floor(day(131), DAY), day(101));
-        // From then on all that is left was written under the longer one.
+        // From then on all remaining blocks were written under the longer one.
         assert_eq!(history.floor(day(180), DAY), day(101));
         assert_eq!(history.floor(day(200), DAY), day(110));
     }
@@ -175,8 +174,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever an operator does: the floor never moves back, and no block above it is past the retention that its
-        /// writer had, which may have switched up to a day before or after the runs saw it.
+        /// The floor never moves back, and no block above it is past the retention of its writer, which may have switched up to
+        /// a day before or after the runs saw it.
         #[test]
         fn the_floor_is_monotone_and_safe(
             // Long enough for a run to see each.

@@ -1,23 +1,23 @@
-//! Whose data it is.
+//! Tenants: the customers of the operator.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The most characters a tenant's name may have. It leads every partition key, so it stays short.
+/// The most characters of a tenant's ID. It is the beginning of every partition key, so it stays short.
 pub const MAX_TENANT_ID_LENGTH: usize = 128;
 
-/// The identity of one customer of the vendor who runs this service.
+/// The identity of a tenant.
 ///
-/// 1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or a digit. `#` separates the parts of our partition keys and so
-/// can't occur.
+/// 1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or a digit. `#` is not allowed, because it separates the parts of
+/// partition keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
 
-/// A text that is no [`TenantId`].
+/// The error of a text that is not a [`TenantId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a tenant id has 1 to 128 letters, digits, '.', '_' or '-', and starts with a letter or a digit")]
+#[error("a tenant id must have 1 to 128 letters, digits, '.', '_' or '-', and start with a letter or a digit")]
 pub struct InvalidTenantId;
 
 impl TenantId {

@@ -1,34 +1,34 @@
-//! Points in time, to the millisecond: the resolution of a ULID and so of everything the export decides by.
+//! Timestamps in milliseconds, the resolution of a ULID and therefore of all decisions of an export.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Printed and stored as RFC 3339 in UTC with three decimals, so that the text
-/// sorts like the time.
+/// A point in time, as milliseconds since 1970-01-01T00:00:00Z. It is printed and stored as RFC 3339 in UTC with three
+/// decimals, so that the text sorts like the time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
-/// Why a text is not accepted as a time.
+/// The reason why a text is not accepted as a time.
 ///
-/// A time is written as in RFC 3339, with the bounds that the readers of an export have: `T` and `Z` in either case, 1 to 9
-/// decimals or none, an offset from -14:00 to +14:00, no second 60. It lies in the years 1970 to 9999 of UTC.
+/// A time is written as in RFC 3339, within the limits of the readers of an export: `T` and `Z` in either case, 1 to 9
+/// decimals or none, an offset from -14:00 to +14:00, no second 60, and in the years 1970 to 9999 of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTimestamp {
-    #[error("a time is written as in RFC 3339, with an offset, for example 2026-01-31T23:59:59Z")]
+    #[error("a time must be written as in RFC 3339, with an offset, for example 2026-01-31T23:59:59Z")]
     Malformed,
-    #[error("a time is written as in RFC 3339, for example 2026-01-31T23:59:59Z, not as a number")]
+    #[error("a time must be written as in RFC 3339, for example 2026-01-31T23:59:59Z, not as a number")]
     Number,
-    #[error("there is no such date or time of day")]
+    #[error("the date or time of day does not exist")]
     NoSuchTime,
     #[error("the second 60 is not accepted; write a leap second as second 59")]
     LeapSecond,
-    #[error("a time has at most 9 decimals")]
+    #[error("a time may have at most 9 decimals")]
     TooManyDecimals,
-    #[error("an offset lies between -14:00 and +14:00")]
+    #[error("an offset must be between -14:00 and +14:00")]
     OffsetTooLarge,
-    #[error("a time lies in the years 1970 to 9999 of UTC")]
+    #[error("a time must be in the years 1970 to 9999 of UTC")]
     OutOfRange,
 }
 
@@ -42,31 +42,31 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 impl Timestamp {
     pub const EPOCH: Self = Self(0);
 
-    /// 9999-12-31T23:59:59.999Z, the last time whose year has four digits; a ULID reaches further.
+    /// 9999-12-31T23:59:59.999Z, the last time with a year of four digits. A ULID reaches further.
     pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// `None` after the year 9999.
+    /// Returns `None` after the year 9999.
     #[must_use]
     pub fn from_millis(millis: u64) -> Option<Self> {
         i64::try_from(millis).ok().map(Self).filter(|timestamp| *timestamp <= Self::MAX)
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub fn as_millis(self) -> u64 {
         self.0.unsigned_abs()
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Returns the whole seconds since the epoch, rounded down.
     #[must_use]
     pub fn as_seconds(self) -> u64 {
         self.as_millis() / 1_000
     }
 
-    /// Reads a time wherever one is given. What is finer than a millisecond is cut off.
+    /// Parses a time. Fractions of a millisecond are cut off.
     ///
     /// # Errors
-    /// [`InvalidTimestamp`] says what is wrong.
+    /// [`InvalidTimestamp`].
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let malformed = || if is_number(text) { InvalidTimestamp::Number } else { InvalidTimestamp::Malformed };
         let (&date_and_time, rest) = text.as_bytes().split_first_chunk().ok_or_else(malformed)?;
@@ -92,58 +92,58 @@ impl Timestamp {
         if (Self::EPOCH..=Self::MAX).contains(&timestamp) { Ok(timestamp) } else { Err(InvalidTimestamp::OutOfRange) }
     }
 
-    /// The later time; stops at [`Timestamp::MAX`].
+    /// Returns the later time, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis).min(Self::MAX.0))
     }
 
-    /// The earlier time; stops at the epoch.
+    /// Returns the earlier time, at least the epoch.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis).max(0))
     }
 
-    /// How long after `earlier` this is; zero if it isn't.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.as_millis().saturating_sub(earlier.as_millis()))
     }
 
-    /// The last multiple of `step` since the epoch that is not after this time. UTC days start at multiples of 24 h.
+    /// Returns the last multiple of `step` since the epoch that is not after this time. UTC days start at multiples of 24 h.
     #[must_use]
     pub fn floor_to(self, step: Duration) -> Self {
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
         Self(self.0 - self.0 % step)
     }
 
-    /// The number of the UTC day since 1970-01-01.
+    /// Returns the number of UTC days since 1970-01-01.
     #[must_use]
     pub fn utc_day(self) -> u64 {
         self.as_seconds() / 86_400
     }
 
-    /// The UTC day as `YYYY-MM-DD`.
+    /// Returns the UTC day as `YYYY-MM-DD`.
     #[must_use]
     pub fn utc_date(self) -> String {
         self.to_string().chars().take("YYYY-MM-DD".len()).collect()
     }
 }
 
-/// The value of a text of digits only.
+/// Returns the value of a text of digits.
 fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
-/// Whether somebody gave seconds or milliseconds since the epoch.
+/// Returns whether the text looks like seconds or milliseconds since the epoch.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-/// The milliseconds of what follows the second, and the offset behind them.
+/// Splits the text after the seconds into milliseconds and offset.
 fn split_fraction(text: &[u8]) -> Result<(i64, &[u8]), InvalidTimestamp> {
     let Some(fraction) = text.strip_prefix(b".") else { return Ok((0, text)) };
     let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -174,8 +174,8 @@ fn offset_minutes(text: &[u8]) -> Result<i64, InvalidTimestamp> {
     if minutes < 60 && offset <= MAX_OFFSET_MINUTES { Ok(sign * offset) } else { Err(InvalidTimestamp::OffsetTooLarge) }
 }
 
-/// Days of the Gregorian calendar; `None` if there is no such day. Years start in March here, so that a leap day is the
-/// last day of its year.
+/// Returns the days of the Gregorian calendar since the epoch. `None`: the day does not exist. Years start in March here, so
+/// that a leap day is the last day of its year.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last_day = match month {
@@ -190,20 +190,20 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     }
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days_of_years = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // The months from March on have 31, 30, 31, 30 and 31 days, again and again.
+    // From March on, the lengths of the months repeat: 31, 30, 31, 30, 31 days.
     let days_of_months = (153 * month + 2) / 5;
     Some(days_of_years + days_of_months + day - 1 - EPOCH_DAY)
 }
 
-/// Days from 0000-03-01 to 1970-01-01.
+/// The days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAY: i64 = 719_468;
 
-/// Year, month and day of the Gregorian calendar, of a day from 1970 on.
+/// Returns year, month and day of the Gregorian calendar, for a day from 1970 on.
 fn date(days_since_epoch: i64) -> (i64, i64, i64) {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let days = days_since_epoch + EPOCH_DAY;
     let (four_centuries, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-    // Leap days before it are taken out: of every 4 years, but not of every 100, and of the last of 400.
+    // Subtracts the leap days before it: of every 4 years, but not of every 100, and of the last of 400.
     let year = (day - day / 1_460 + day / 36_524 - day / (DAYS_OF_400_YEARS - 1)) / 365;
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day_of_year + 2) / 153;

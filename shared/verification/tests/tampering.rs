@@ -1,4 +1,4 @@
-//! Every way to tamper with an export that we could think of, each named by its code.
+//! The known ways to tamper with an export, with the code of each.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -29,7 +29,7 @@ impl Case {
         Self::with_names(true)
     }
 
-    /// With digests that are named as today (`is_tagged`), or as earlier versions named them.
+    /// Creates a case with the digest names of today (`is_tagged`), or of earlier versions.
     fn with_names(is_tagged: bool) -> Self {
         let signer = Signer::generate();
         let export = Export::sample(&signer, is_tagged);
@@ -725,7 +725,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     }, Some(BreakCode::MissingDigest)),
 ];
 
-/// An export of another configuration of the same tenant, without anything in it.
+/// Returns an empty export of another configuration of the same tenant.
 fn other_export(case: &Case) -> Export {
     Export { is_tagged: case.export.is_tagged, ..Export::new("acme", OTHER_CONFIGURATION) }
 }
@@ -733,7 +733,7 @@ fn other_export(case: &Case) -> Export {
 const LOWEST_TAG: &str = "0000000000000000";
 const HIGHEST_TAG: &str = "ffffffffffffffff";
 
-/// The name of the sample's digest of a sequence, or of the one that would follow, with another tag.
+/// Returns the name of a digest of the sample, or of the next one, with another tag.
 fn planted_name(sequence: u64, tag: Option<&str>) -> String {
     let tag = tag.map(|tag| tag.parse().unwrap());
     digest_name(
@@ -755,7 +755,7 @@ fn plant(case: &mut Case, sequence: u64, tag: Option<&str>, digest: Option<&[u8]
     plant_files(case, sequence, tag, digest, b"x");
 }
 
-/// Puts a digest and its signature under another tag, too.
+/// Copies a digest and its signature to a name with another tag.
 fn copy_of_digest(case: &mut Case, sequence: usize, tag: Option<&str>) {
     let digest = case.export.files[&case.export.digests[sequence]].clone();
     let signature = case.export.files[&case.export.signature(sequence)].clone();
@@ -774,7 +774,7 @@ fn skip(case: &mut Case, objects: &[u64], blocks: fn(&Digest) -> Vec<BlockId>) {
     });
 }
 
-/// Digests 0 to 3 are here, 4 and 5 in another bucket, 6 and 7 here again.
+/// Moves the export away and back: digests 0 to 3 are here, 4 and 5 in another bucket, 6 and 7 here again.
 fn away_and_back(case: &mut Case) {
     let here = case.export.destination.clone();
     case.export.remove_digest(4);
@@ -813,7 +813,7 @@ fn cut_off(case: &mut Case, sequence: usize) {
     case.export.remove_digest(sequence);
 }
 
-/// The destination of a sample was changed after so many windows; what came before is not here.
+/// Changes the destination of a sample after a number of windows. Files from before the change are not here.
 fn move_after(case: &mut Case, windows: usize) {
     let sample = [&[3, 2][..], &[4], &[], &[1, 5, 2], &[6]];
     let mut export = Export { is_tagged: case.export.is_tagged, ..Export::new("acme", CONFIGURATION) };
@@ -829,7 +829,7 @@ fn move_after(case: &mut Case, windows: usize) {
     case.export = export;
 }
 
-/// Only the first digest after the sample is here: the destination was changed when objects of its window were delivered.
+/// Keeps only the first digest after the sample: the destination was changed after objects of its window were delivered.
 fn first_after_move(case: &mut Case, objects: &[u64]) {
     case.export.add_window(&case.signer, objects);
     let newest = case.export.digests[5].clone();
@@ -837,7 +837,7 @@ fn first_after_move(case: &mut Case, objects: &[u64]) {
     case.options.place = Some(format!("s3://new-audit/{CONFIGURATION}").parse().unwrap());
 }
 
-/// A copy of the new place alone can't say which one it is.
+/// A copy of the new place alone does not show which place it is.
 #[test]
 fn a_copy_of_the_new_place_is_given_a_hint() {
     for objects in [&[][..], &[2]] {
@@ -848,7 +848,7 @@ fn a_copy_of_the_new_place_is_given_a_hint() {
         assert!(report.breaks[0].detail.ends_with("give --place"), "{report}");
         assert_eq!(report.break_count, 1 + objects.len() as u64);
     }
-    // The digest before it was here: no hint to look away.
+    // The previous digest was here, so there is no advice to name another place.
     let mut case = Case::new();
     case.options.place = None;
     case.export.remove_digest(3);
@@ -857,7 +857,7 @@ fn a_copy_of_the_new_place_is_given_a_hint() {
     assert!(!case.verify().breaks[0].detail.contains("--place"));
 }
 
-/// All strangers count, and the first are listed.
+/// All unknown files count, and the first are listed.
 #[test]
 fn more_breaks_than_are_listed_count() {
     let mut case = Case::new();
@@ -904,7 +904,7 @@ fn every_code_has_a_case() {
     }
 }
 
-/// Whichever byte of a digest or a signature is changed, it shows.
+/// A change of any byte of a digest or a signature is found.
 #[test]
 fn no_byte_of_the_chain_is_free() {
     let mut case = Case::new();
@@ -919,11 +919,11 @@ fn no_byte_of_the_chain_is_free() {
     assert_eq!(case.verify().outcome, VerificationOutcome::Complete);
 }
 
-/// The bytes of every object are all proved, and each file is needed.
+/// All bytes of every object are proven, and each file is needed.
 #[test]
 fn no_file_is_free() {
     let mut case = Case::new();
-    // Without the newest digest a shorter export is complete: that is what an expectation is for.
+    // Without the newest digest, a shorter export is complete: only an expectation shows the difference.
     case.options.expectation.head = case.export.head.as_ref().map(|head| head.sha256);
     for (name, bytes) in case.export.files.clone() {
         case.export.files.remove(&name);
@@ -950,7 +950,7 @@ fn the_sound_part_is_reported_and_checked() {
     assert_eq!((report.digests.count, report.digests.stretches, report.objects.intact), (4, 2, 5));
 }
 
-/// Whatever somebody adds beside the chain: the chain is proved as before, and the file is named with what to do.
+/// Files added beside the chain don't change what is proven, and each is reported with the advice.
 #[test]
 fn a_planted_file_hides_nothing() {
     let sound = |case: &Case| {

@@ -46,7 +46,7 @@ fn ingest_never_draws_the_shard_of_changes() {
         (0..1_000_u128).map(|random| Shard::draw(random << 96, write_shards).number()).collect()
     };
     assert_eq!(draw(4), (0..4).collect());
-    // Even if an earlier version's setting allowed all of them.
+    // Earlier versions had settings that allowed all shards.
     for write_shards in [15, 16, 255] {
         assert_eq!(draw(write_shards), (0..15).collect());
     }
@@ -126,7 +126,7 @@ fn a_block_that_decodes_to_something_else_is_refused() {
         fault_after(|block| block.deflate = block.deflate.slice(..block.deflate.len() - 1)),
         CorruptBlock::Deflate(good.id)
     );
-    // A final block in the middle would end the whole object there.
+    // A final block in the middle would end the object there.
     assert_eq!(
         fault_after(|block| block.deflate = [&block.deflate[..], &[0x03, 0x00], &FULL_FLUSH_MARKER].concat().into()),
         CorruptBlock::Deflate(good.id)

@@ -12,17 +12,17 @@ use crate::{
     policy::{AccountScope, export_session_policy},
 };
 
-/// Characters of a trust policy that IAM takes by default:
+/// The most characters of a trust policy that IAM accepts by default:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length>.
 const MAX_TRUST_POLICY_LENGTH: usize = 2_048;
 
-/// Characters of all inline policies of a user together, white space not counted; a role's may be longer. Same source.
+/// The most characters of all inline policies of a user, without white space. Those of a role may be longer. Same source.
 const MAX_USER_POLICY_LENGTH: usize = 2_048;
 
-/// Bytes: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>.
+/// The most bytes of a bucket policy: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>.
 const MAX_BUCKET_POLICY_LENGTH: usize = 20 * 1_024;
 
-/// Bytes: <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html#key-policy-limit>.
+/// The most bytes of a key policy: <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html#key-policy-limit>.
 const MAX_KEY_POLICY_LENGTH: usize = 32 * 1_024;
 
 const SERVICE_ACCOUNT: &str = "111111111111";
@@ -84,7 +84,8 @@ fn printed(policies: &CustomerPolicies) -> String {
     text
 }
 
-/// Both ways to authenticate, with and without a key, bucket and key in the same and in another account, three partitions.
+/// Returns configurations with a role and with an access key, with and without a KMS key, with bucket and key in the same and
+/// in another account, in three partitions.
 #[test]
 fn policies_are_filled_in_for_the_configuration() {
     let partitions =
@@ -122,7 +123,7 @@ fn without_an_expected_owner_the_bucket_is_the_writers() {
     assert!(!policies.bucket_policy.is_required);
 }
 
-/// What the role may do and what we let ourselves do with it are the same, if the configuration names the key.
+/// The permissions of the role equal those of the session policy, if the configuration names the key.
 #[test]
 fn the_policy_of_the_role_allows_exactly_what_a_session_takes() {
     let key = format!("arn:aws:kms:eu-west-1:{WRITERS_ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab");

@@ -150,11 +150,11 @@ fn the_deepest_and_the_longest_event_that_fit_are_taken() {
 #[serde(deny_unknown_fields)]
 struct OddEvent {
     name: String,
-    /// As it is sent; `<<x*3>>` stands for `xxx`.
+    /// The sent form; `<<x*3>>` stands for `xxx`.
     event: String,
-    /// Why it is refused.
+    /// The code of the refusal.
     code: Option<String>,
-    /// How it is stored before the service's fields, if other than it was sent.
+    /// The stored form before the service's fields, if it differs from the sent one.
     stored: Option<String>,
 }
 
@@ -183,7 +183,7 @@ fn every_odd_event_is_accepted_as_it_is_or_refused_with_its_code() {
     assert!(accepted > 60, "{accepted}");
 }
 
-/// `<<x*3>>` becomes `xxx`.
+/// Replaces `<<x*3>>` with `xxx`.
 fn repeated(event: &str) -> String {
     let mut parts = event.split("<<");
     let mut text = parts.next().unwrap().to_owned();
@@ -242,7 +242,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object of a few names, some equal and some escaped, and whether two are equal.
+/// Generates an object of a few names, some equal and some escaped, and whether two are equal.
 fn any_object() -> impl Strategy<Value = (String, bool)> {
     proptest::collection::vec(("[a-c]{0,2}", any::<bool>()), 0..40).prop_map(|names| {
         let fields = names.iter().map(|(name, is_escaped)| match name.bytes().next() {

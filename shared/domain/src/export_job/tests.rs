@@ -56,13 +56,13 @@ fn record(delivered: Checkpoint) -> RunRecord {
     RunRecord { sequence: 4, revision: 1, delivered, ..test_support::record(0) }
 }
 
-/// Objects of so many events each, one block after the other.
+/// Returns intents of consecutive objects with these numbers of events.
 fn intents(events: &[u64]) -> Vec<Intent> {
     let object = |(number, events): (u64, &u64)| DigestObject { events: *events, ..test_support::object(number) };
     (0..).zip(events).map(|entry| Intent { object: object(entry), attempts: 1 }).collect()
 }
 
-/// How far a window is when so many of the objects are in the bucket.
+/// Returns the checkpoint of a window after the first `count` objects.
 fn delivered(intents: &[Intent], count: usize) -> Checkpoint {
     let done = &intents[..count];
     Checkpoint {
@@ -119,7 +119,7 @@ fn a_window_that_was_begun_is_a_job() {
 }
 
 #[test]
-fn a_failure_tells_what_to_change() {
+fn a_failure_says_what_to_change() {
     let runs = snapshot(Some(window(Checkpoint::default())), None);
     let reason = |connection, failures| match unfinished(&configuration(connection, failures), &runs).unwrap().status {
         ExportJobStatus::Failed(failure) => Some(failure.message().to_owned()),
@@ -161,7 +161,7 @@ fn runs_that_failed_before_a_window_was_begun_are_a_job_too() {
 
 #[test]
 fn without_a_window_or_a_failure_there_is_nothing_under_way() {
-    // A test that failed is no export that failed.
+    // A failed test is not a failed export.
     for connection in [Connection::Pending, failed()] {
         assert_eq!(unfinished(&configuration(connection, 0), &snapshot(None, Some("2026-11-22T13:00:00Z"))), None);
     }

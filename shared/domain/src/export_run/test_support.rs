@@ -9,7 +9,7 @@ use crate::{
     block::BlockId,
     configuration::test_support::with_role,
     digest::{DigestObject, DigestReference, Hex32},
-    gzip::ENCODER_VERSION,
+    gzip::EncoderVersion,
     time::Timestamp,
 };
 
@@ -22,7 +22,11 @@ fn minute(number: u64) -> Timestamp {
 
 #[must_use]
 pub fn plan() -> Plan {
-    Plan { destination: with_role().destination, encoder_version: ENCODER_VERSION, limits: PlanLimits::CURRENT }
+    Plan {
+        destination: with_role().destination,
+        encoder_version: EncoderVersion::CURRENT.number(),
+        limits: PlanLimits::CURRENT,
+    }
 }
 
 /// Returns a window of two hours that begins where the previous one ends. Nothing is delivered yet.

@@ -69,7 +69,7 @@ fn a_loss_that_grows_begins_once() {
     assert!(new.begins_loss(&first));
     let recorded = RunState { lost_through: Some(first.to), ..new };
     assert!(!recorded.begins_loss(&gap("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")));
-    // It is signed, and the export fails again later.
+    // The loss was signed, and the export fails again later.
     assert!(recorded.begins_loss(&gap("2026-11-02T00:00:00Z", "2026-11-04T00:00:00Z")));
 }
 
@@ -138,7 +138,7 @@ fn a_window_that_was_begun_is_ended_first() {
 
 #[test]
 fn a_boundary_without_a_window_is_no_export() {
-    // Made between the boundary and its firing: nothing is left to do at it.
+    // The configuration was created between the boundary and its firing: nothing is left to export.
     let mut state = state("2026-11-22T02:05:00Z");
     assert_eq!(window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z"), None);
     let never = ExportProgress::default();

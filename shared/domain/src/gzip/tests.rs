@@ -29,7 +29,7 @@ fn encode(version: EncoderVersion, blocks: &[StoredBlock]) -> EncodedObject {
     encoder.finish().unwrap()
 }
 
-/// Lines that are alike but not the same, from the number of the first on.
+/// Returns similar lines, numbered from `first` on.
 fn events(first: u64, count: u64) -> String {
     (first..first + count)
         .map(|number| {
@@ -53,7 +53,7 @@ fn inflated(object: &EncodedObject) -> Vec<u8> {
     raw
 }
 
-/// A block of literal bytes, as any compressor may write it (RFC 1951, 3.2.4): independent of ours.
+/// Returns a block of literal bytes, as any compressor may write it (RFC 1951, 3.2.4), independent of the encoder.
 fn literal_block(raw: &[u8]) -> StoredBlock {
     let length = u16::try_from(raw.len()).unwrap();
     let mut deflate = vec![0x00];
@@ -77,8 +77,8 @@ fn hash(object: &EncodedObject) -> String {
     Sha256::digest(&object.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-// Changing one of these hashes means changing what a retry writes. Then it has to be another version, and the code that
-// writes the old bytes has to stay: a new zlib-rs beside the old one, if that is what changed them.
+// A change of one of these hashes changes the bytes that a retry writes. It needs another version, and the code that writes
+// the old bytes has to stay: a new zlib-rs beside the old one, if that changed them.
 
 #[test]
 fn the_same_blocks_always_become_the_same_bytes_in_version_1() {
@@ -93,7 +93,7 @@ fn the_same_blocks_always_become_the_same_bytes_in_version_1() {
 fn the_same_blocks_always_become_the_same_bytes_in_version_2() {
     let long_block = |number: u64| literal_block(events(number * 1_000, 700).as_bytes());
     let short = |range: std::ops::Range<u64>| range.map(|number| literal_block(events(number, 1).as_bytes()));
-    // Two full stretches of short blocks, one that long blocks are copied from, and one that the object ends.
+    // Two full stretches of short blocks, one of long blocks that are copied, and one that ends with the object.
     let blocks: Vec<_> = short(0..25_000).chain((0..30).map(long_block)).chain(short(30_000..30_100)).collect();
     let object = encode(EncoderVersion::Recompressing, &blocks);
     assert_eq!(EncoderVersion::Recompressing.number(), 2);
@@ -127,7 +127,7 @@ fn short_blocks_are_recompressed_and_long_ones_are_copied() {
 fn nothing_gets_longer_by_being_recompressed() {
     let lone = short_blocks(1);
     assert_eq!(encode(EncoderVersion::Recompressing, &lone), encode(EncoderVersion::Joining, &lone));
-    // Each as short as can be, and nothing in common.
+    // Blocks of minimal length without any similarity.
     let bytes = |number: u8| (1..=200).map(|step: u8| step.wrapping_mul(number)).collect::<Vec<u8>>();
     let noise: Vec<_> = (0..4).map(|number| literal_block(&[&bytes(2 * number + 1)[..], b"\n"].concat())).collect();
     let joined = encode(EncoderVersion::Joining, &noise).bytes.len();
