@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::{
     connection::Connection,
-    verification::{VerifierRequest, VerifierResponse},
+    connection_test::{VerifierRequest, VerifierResponse},
 };
 use export_engine::{
     connection_test::{ConnectionTest, TestOutcome},

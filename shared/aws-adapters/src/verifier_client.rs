@@ -11,7 +11,7 @@ use aws_sdk_lambda::{
 use domain::{
     configuration::ConfigurationKey,
     connection::Connection,
-    verification::{Candidate, VerifierRequest, VerifierResponse},
+    connection_test::{Candidate, VerifierRequest, VerifierResponse},
 };
 use export_engine::ports::PortError;
 use serde_json::Value;
@@ -121,8 +121,8 @@ mod tests {
             region::Region,
         },
         connection::{ConnectionErrorCode, ConnectionStatus},
+        connection_test::CandidateIdentity,
         tenant::TenantId,
-        verification::CandidateIdentity,
     };
     use export_engine::ports::ErrorKind;
     use serde_json::json;

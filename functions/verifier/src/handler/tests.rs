@@ -9,8 +9,8 @@ use domain::{
         test_support::with_role,
     },
     connection::ConnectionErrorCode,
+    connection_test::{Candidate, CandidateIdentity},
     time::Timestamp,
-    verification::{Candidate, CandidateIdentity},
 };
 use export_engine::ports::{
     Connected, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId,

@@ -1,4 +1,4 @@
-//! What the verifier function is asked and what it answers.
+//! Connection tests: the request to the verifier function, and the outcome.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
@@ -13,22 +13,22 @@ use crate::{
     time::Timestamp,
 };
 
-/// What is to be tested. The answer is `null` if there is no such configuration (any more).
+/// The request to test a connection. The response is `null` if the configuration does not exist (any more).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum VerifierRequest {
-    /// Another role, access key or destination, before anything of it is stored. The outcome isn't stored either.
+    /// Another role, access key or destination, before it is stored. The outcome isn't stored either.
     Candidate { candidate: Box<Candidate> },
-    /// A configuration as it is stored. The outcome is stored with it.
+    /// A stored configuration. The outcome is stored with it.
     Stored(ConfigurationKey),
 }
 
-/// What a configuration would become.
+/// A change of a configuration that is tested before it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "CandidateFields", into = "CandidateFields")]
 pub struct Candidate {
     pub key: ConfigurationKey,
-    /// The version that it would replace.
+    /// The version that the change would replace.
     pub version: u64,
     pub destination: Destination,
     pub identity: CandidateIdentity,
@@ -37,19 +37,19 @@ pub struct Candidate {
 /// The role or access key of a [`Candidate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CandidateIdentity {
-    /// The one that is stored.
+    /// The stored one.
     Kept,
     Role(RoleArn),
     AccessKey {
         access_key_id: AccessKeyId,
-        /// Under the service's key, for this configuration alone.
+        /// Encrypted with the service's key, for this configuration only.
         sealed_secret: SealedSecret,
     },
 }
 
-/// A candidate in an invocation. An access key has the fields that it had before there were other candidates, so that a new
-/// verifier understands an older API during a deployment; an older verifier refuses candidates without one, and the API
-/// answers `TRY_AGAIN`.
+/// The JSON form of a candidate. The fields of an access key are those of earlier versions, so that a new verifier understands
+/// an older API during a deployment. An older verifier refuses candidates without an access key, and the API responds with
+/// `TRY_AGAIN`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CandidateFields {
@@ -61,14 +61,14 @@ struct CandidateFields {
     role_arn: Option<RoleArn>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_key_id: Option<AccessKeyId>,
-    /// Base 64.
+    /// In Base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sealed_secret: Option<String>,
 }
 
-/// A candidate that has a part of an access key, or a role beside one.
+/// The error of a candidate with a part of an access key, or with both a role and an access key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a candidate has a roleArn, an accessKeyId with its sealedSecret in base 64, or neither")]
+#[error("a candidate must have a roleArn, an accessKeyId with its sealedSecret in Base64, or neither")]
 pub struct InvalidCandidate;
 
 impl From<Candidate> for CandidateFields {
@@ -106,8 +106,8 @@ impl TryFrom<CandidateFields> for Candidate {
 }
 
 impl Candidate {
-    /// The configuration as it would be. `None` if `stored` isn't the version any more that the candidate was made for.
-    /// What is known of the connection stays only while the Region does: another one may have never answered.
+    /// Returns the configuration with the change. `None`: `stored` is no longer the version that the candidate was made for. The
+    /// state of the connection is kept only for the same Region, because another one may have never answered.
     #[must_use]
     pub fn applied_to(self, stored: ExportConfiguration) -> Option<ExportConfiguration> {
         let is_same_region = stored.destination.region == self.destination.region;
@@ -132,13 +132,13 @@ impl Candidate {
     }
 }
 
-/// The outcome of a connection test, as the verifier sends it.
+/// The outcome of a connection test, as the verifier returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "VerifierFields", into = "VerifierFields")]
 pub enum VerifierResponse {
     Success {
         checked_at: Timestamp,
-        /// Whose the access key is, if there is one.
+        /// The user of the access key, if there is one.
         user_arn: Option<UserArn>,
     },
     Failed {
@@ -157,13 +157,13 @@ struct VerifierFields {
     user_arn: Option<String>,
 }
 
-/// An outcome that can't be: pending after a test, or an error beside a success.
+/// The error of an impossible outcome: pending after a test, or a success with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a test ends in SUCCESS without an error or in FAILED with one")]
+#[error("the outcome of a test must be SUCCESS without an error or FAILED with one")]
 pub struct InvalidOutcome;
 
 impl VerifierResponse {
-    /// `None` for a connection that was not tested.
+    /// Returns `None` for a connection that was not tested.
     #[must_use]
     pub fn of(connection: Connection, user_arn: Option<UserArn>) -> Option<Self> {
         match connection {
