@@ -3,6 +3,8 @@
 use serde::Serialize;
 use strum::{IntoStaticStr, VariantArray};
 
+use crate::names::DigestName;
+
 /// A kind of break. The codes are stable: scripts and auditors rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -106,6 +108,11 @@ impl Break {
     /// Returns a break of the export as a whole.
     pub(crate) fn of_export(code: BreakCode, detail: impl Into<String>) -> Self {
         Self { code, file: None, sequence: None, detail: detail.into() }
+    }
+
+    /// Returns a break of a digest or of its signature.
+    pub(crate) fn of_digest(code: BreakCode, name: DigestName, detail: impl Into<String>) -> Self {
+        Self { code, file: Some(name.file()), sequence: Some(name.sequence), detail: detail.into() }
     }
 }
 

@@ -2,27 +2,23 @@
 
 use domain::{
     block::BlockId,
-    configuration::ConfigurationId,
-    digest::{DIGEST_FOLDER, Digest, DigestReference, Hex32, InvalidDigest},
-    tenant::TenantId,
+    digest::{DIGEST_FOLDER, Digest, DigestReference, Hex32},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
-    chain::{Before, Chain, MAX_DIGEST_LENGTH, MAX_DIGESTS, ProvenDigest},
-    contradiction::contradiction,
-    files::{BoundedFile, check_order, is_folder_marker, read_bounded, sha256},
+    chain::{Before, Chain, MAX_DIGESTS, ProvenDigest},
+    examine::{Identity, examine},
+    files::{BoundedFile, check_order, is_folder_marker, sha256},
     names::DigestName,
     options::{MAX_CLOCK_SKEW, Options, Progress},
+    pair::{Listed, Pair},
     place::Place,
     report::{FoundBreaks, KeyUse, MAX_LISTED, Report},
     unknown_file::{self, UnknownFile},
 };
-
-/// The most bytes of a signature, which has 72 at most: two numbers of 33 with their heads (ASN.1 DER).
-const MAX_SIGNATURE_LENGTH: u64 = 128;
 
 /// The detail of the break of a file among the digests that is neither a digest nor a signature.
 const UNKNOWN_NAME_DETAIL: &str = "its name is neither a digest's nor a signature's";
@@ -30,21 +26,6 @@ const UNKNOWN_NAME_DETAIL: &str = "its name is neither a digest's nor a signatur
 /// The advice on a digest or signature outside of the chain.
 const STRAY_ADVICE: &str = "another file is the proven digest of this sequence: this one was not written by the service. \
                             Find out who wrote it, and who may write here, then remove it";
-
-/// A name among the digests.
-#[derive(Clone, Copy, Debug)]
-struct Listed {
-    name: DigestName,
-    has_digest: bool,
-    has_signature: bool,
-}
-
-/// A digest and its signature, as read.
-struct Pair {
-    listed: Listed,
-    digest: BoundedFile,
-    signature: BoundedFile,
-}
 
 /// A signature without a digest.
 struct EarlySignature {
@@ -75,8 +56,7 @@ pub(crate) struct Walk<'a, A: Archive + ?Sized> {
     progress: &'a dyn Fn(Progress<'_>),
     report: &'a mut Report,
     place: Option<Place>,
-    configuration_id: Option<ConfigurationId>,
-    tenant_id: Option<TenantId>,
+    identity: Identity,
     /// The newest first.
     digests: Vec<ProvenDigest>,
     references_here: u64,
@@ -97,8 +77,10 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             progress,
             report,
             place: options.place.clone(),
-            configuration_id: options.place.as_ref().map(Place::configuration_id).or(options.configuration_id),
-            tenant_id: None,
+            identity: Identity {
+                configuration_id: options.place.as_ref().map(Place::configuration_id).or(options.configuration_id),
+                tenant_id: None,
+            },
             digests: Vec::new(),
             references_here: 0,
             early_signatures: Vec::new(),
@@ -117,8 +99,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         }
         self.report.push_all(unknown);
         self.digests.reverse();
-        self.report.tenant_id = self.tenant_id;
-        self.report.configuration_id = self.configuration_id;
+        self.report.tenant_id = self.identity.tenant_id;
+        self.report.configuration_id = self.identity.configuration_id;
         self.report.place.clone_from(&self.place);
         Ok(Chain { digests: self.digests, place: self.place, references_here: self.references_here })
     }
@@ -159,7 +141,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     async fn walk(&mut self, listed: &[Listed]) -> Result<(), ReadError> {
         let archive = self.archive;
         let mut pairs = stream::iter(listed.iter().rev().copied())
-            .map(|listed| fetch(archive, listed))
+            .map(|listed| Pair::read(archive, listed))
             .buffered(self.options.concurrency());
         let mut upper: Option<Upper> = None;
         while let Some(pair) = pairs.try_next().await? {
@@ -180,6 +162,10 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         Ok(())
     }
 
+    fn examine(&self, pair: &Pair, expected: Option<&DigestReference>) -> Result<Digest, Break> {
+        examine(pair, expected, &self.options.keys, &self.identity)
+    }
+
     fn reaches_back_far_enough(&self) -> bool {
         let Some((since, oldest)) = self.options.since.zip(self.digests.last()) else { return false };
         oldest.first_block.timestamp() <= since
@@ -187,7 +173,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
 
     /// Examines the next digest below `upper`. Returns the `upper` of the digest after that.
     fn step(&mut self, upper: Option<Upper>, pair: &Pair) -> Option<Upper> {
-        let name = pair.listed.name;
+        let name = pair.name;
         let Some(upper) = upper else { return self.begin_stretch(pair) };
         match &upper.previous {
             Some(link) if link.name == name => {
@@ -233,7 +219,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     fn begin_stretch(&mut self, pair: &Pair) -> Option<Upper> {
         if matches!(pair.digest, BoundedFile::Missing) {
             if self.digests.is_empty() {
-                let name = pair.listed.name;
+                let name = pair.name;
                 let fits_name =
                     matches!(&pair.signature, BoundedFile::Read(bytes) if name.fits_signature(sha256(bytes)));
                 self.early_signatures.push(EarlySignature { name, fits_name });
@@ -256,11 +242,11 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
                 "its window ends after block {}, where digest {} begins",
                 above.first_block, above.name.sequence
             );
-            self.report.push(broken(BreakCode::WindowGap, pair.listed.name, detail));
+            self.report.push(Break::of_digest(BreakCode::WindowGap, pair.name, detail));
         }
         self.report.digests.stretches += 1;
         let BoundedFile::Read(bytes) = &pair.digest else { return None };
-        Some(self.prove(pair.listed.name, &digest, sha256(bytes)))
+        Some(self.prove(pair.name, &digest, sha256(bytes)))
     }
 
     /// Adds a digest whose signature, link and statement are valid.
@@ -268,8 +254,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         if self.place.is_none() {
             self.place = Place::inferred_from(digest);
         }
-        self.configuration_id.get_or_insert(digest.configuration_id);
-        self.tenant_id.get_or_insert_with(|| digest.tenant_id.clone());
+        self.identity.configuration_id.get_or_insert(digest.configuration_id);
+        self.identity.tenant_id.get_or_insert_with(|| digest.tenant_id.clone());
         let place = self.place.as_ref();
         let previous = digest.previous.as_ref().and_then(|reference| {
             let (_, name) = DigestName::of_key(&reference.key)?;
@@ -335,24 +321,24 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     fn check_junction(&mut self, name: DigestName, digest: &Digest, upper: &Upper) {
         if digest.sequence.checked_add(1) != Some(upper.sequence) {
             let detail = format!("digest {} names it as its previous one", upper.sequence);
-            self.report.push(broken(BreakCode::WindowGap, name, detail));
+            self.report.push(Break::of_digest(BreakCode::WindowGap, name, detail));
         } else if digest.window.end_block != upper.first_block {
             let detail = format!(
                 "it ends before block {}, and digest {} begins with block {}",
                 digest.window.end_block, upper.sequence, upper.first_block
             );
-            self.report.push(broken(BreakCode::WindowGap, name, detail));
+            self.report.push(Break::of_digest(BreakCode::WindowGap, name, detail));
         }
     }
 
     /// Reports a digest that no digest of the chain names.
     fn report_stray(&mut self, pair: &Pair) {
         let broken = if matches!(pair.digest, BoundedFile::Missing) {
-            broken(BreakCode::MissingDigest, pair.listed.name, "only its signature exists")
+            Break::of_digest(BreakCode::MissingDigest, pair.name, "only its signature exists")
         } else {
             match self.examine(pair, None) {
                 Err(broken) => broken,
-                Ok(_) => broken(BreakCode::ForkedChain, pair.listed.name, "no digest of the chain names it"),
+                Ok(_) => Break::of_digest(BreakCode::ForkedChain, pair.name, "no digest of the chain names it"),
             }
         };
         self.report.push(broken);
@@ -360,7 +346,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
 
     fn report_missing(&mut self, link: &Link) {
         let detail = format!("the next digest names it with SHA-256 {}", link.reference.sha256);
-        self.report.push(broken(BreakCode::MissingDigest, link.name, detail));
+        self.report.push(Break::of_digest(BreakCode::MissingDigest, link.name, detail));
     }
 
     fn report_elsewhere(&mut self, link: Link) {
@@ -393,7 +379,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
                 self.report.pending.add(name.signature_file());
                 continue;
             };
-            self.report.push(broken(code, name, detail));
+            self.report.push(Break::of_digest(code, name, detail));
         }
     }
 
@@ -407,107 +393,10 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             }
         }
     }
-
-    /// Checks a digest by itself and against the reference of the next one.
-    fn examine(&self, pair: &Pair, expected: Option<&DigestReference>) -> Result<Digest, Break> {
-        let name = pair.listed.name;
-        let fail = |code, detail: &str| Err(broken(code, name, detail));
-        let bytes = match &pair.digest {
-            BoundedFile::Read(bytes) => bytes,
-            BoundedFile::Missing => return fail(BreakCode::MissingDigest, "only its signature exists"),
-            BoundedFile::TooLong => return fail(BreakCode::AlteredDigest, "it is longer than any digest"),
-        };
-        let signature = match &pair.signature {
-            BoundedFile::Read(bytes) => bytes.as_slice(),
-            BoundedFile::Missing => {
-                return fail(BreakCode::MissingSignature, "a run may be in progress: verify again later");
-            }
-            BoundedFile::TooLong => return fail(BreakCode::BadSignature, "the signature is longer than any"),
-        };
-        let actual = sha256(bytes);
-        let parsed = Digest::from_bytes(bytes);
-        let keys = &self.options.keys;
-        let signed = match &parsed {
-            Ok(digest) => keys.verify(digest.signing_key, bytes, signature).ok_or(digest.signing_key),
-            Err(_) => Ok(keys.any_verifies(bytes, signature)),
-        };
-        let is_expected = expected.is_none_or(|expected| expected.sha256 == actual);
-        let differs = || format!("its SHA-256 is {actual}");
-        match signed {
-            Err(key) if is_expected => return fail(BreakCode::WrongKey, &format!("it names key {key}")),
-            Err(key) => {
-                let detail = format!("it names key {key}, and the next digest names another digest");
-                return fail(BreakCode::WrongKey, &detail);
-            }
-            Ok(false) if is_expected => {
-                return fail(BreakCode::BadSignature, "the signature does not match these bytes");
-            }
-            Ok(false) => return fail(BreakCode::AlteredDigest, &differs()),
-            Ok(true) => {}
-        }
-        let digest = match parsed {
-            Ok(digest) => digest,
-            Err(error @ InvalidDigest::UnknownVersion(_)) => {
-                return fail(BreakCode::UnknownVersion, &error.to_string());
-            }
-            Err(error) => return fail(BreakCode::InvalidDigest, &error.to_string()),
-        };
-        self.check_identity(&digest, name)?;
-        if !is_expected {
-            return fail(BreakCode::ForkedChain, &format!("{}, and the next digest names another digest", differs()));
-        }
-        if expected.is_some_and(|expected| expected.signature_sha256 != sha256(signature)) {
-            return fail(BreakCode::BadSignature, "the next digest names another signature");
-        }
-        if !name.fits_signature(sha256(signature)) {
-            return fail(BreakCode::ReplayedDigest, "the end of its name does not match the signature");
-        }
-        if digest.to_bytes().ok().as_ref() != Some(bytes) {
-            return fail(BreakCode::InvalidDigest, "its bytes are not in the format of a digest");
-        }
-        match contradiction(&digest) {
-            Some((code, detail)) => fail(code, &detail),
-            None => Ok(digest),
-        }
-    }
-
-    /// Checks that the digest is of this tenant and configuration, and of this name.
-    fn check_identity(&self, digest: &Digest, name: DigestName) -> Result<(), Break> {
-        let fail = |code, detail: String| Err(broken(code, name, detail));
-        if self.configuration_id.is_some_and(|expected| expected != digest.configuration_id) {
-            return fail(BreakCode::SplicedChain, format!("it is of configuration {}", digest.configuration_id));
-        }
-        if self.tenant_id.as_ref().is_some_and(|expected| *expected != digest.tenant_id) {
-            return fail(BreakCode::SplicedChain, format!("it is of tenant {}", digest.tenant_id));
-        }
-        if (digest.sequence, digest.window.to) != (name.sequence, name.to) {
-            let detail = format!("it is digest {} through {}", digest.sequence, digest.window.to);
-            return fail(BreakCode::ReplayedDigest, detail);
-        }
-        Ok(())
-    }
-}
-
-fn broken(code: BreakCode, name: DigestName, detail: impl Into<String>) -> Break {
-    Break { code, file: Some(name.file()), sequence: Some(name.sequence), detail: detail.into() }
 }
 
 /// Returns whether the previous digest and all objects, if there are any, are in one place.
 fn names_one_place(digest: &Digest) -> bool {
     let previous = digest.previous.as_ref().and_then(Place::of_reference);
     previous.is_some_and(|place| digest.objects.iter().all(|object| place.holds_object(object)))
-}
-
-async fn fetch<A: Archive + ?Sized>(archive: &A, listed: Listed) -> Result<Pair, ReadError> {
-    let digest = if listed.has_digest {
-        read_bounded(archive, &listed.name.file(), MAX_DIGEST_LENGTH).await?
-    } else {
-        BoundedFile::Missing
-    };
-    let signature = if listed.has_signature {
-        read_bounded(archive, &listed.name.signature_file(), MAX_SIGNATURE_LENGTH).await?
-    } else {
-        BoundedFile::Missing
-    };
-    Ok(Pair { listed, digest, signature })
 }
