@@ -123,7 +123,7 @@ fn the_whole_can_be_required() {
     }
     let output = copy.verify(&[]);
     assert_eq!(code(&output), 0, "{}", stdout(&output));
-    assert!(stdout(&output).contains("not proven by this place alone"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("this place alone does not prove"), "{}", stdout(&output));
     let output = copy.verify(&["--require-whole"]);
     assert_eq!((code(&output), stderr(&output).as_str()), (6, "error: the export is broken: NOT_WHOLE\n"));
     assert!(stdout(&output).contains("not proven here: digests 0"), "{}", stdout(&output));
@@ -641,7 +641,11 @@ fn files_that_a_computer_made_are_named_and_are_no_break() {
     fs::remove_file(copy.folder().join("date=2026-11-22/._x.ndjson.gz")).unwrap();
     copy.write("date=2026-11-22/Thumbs.db", b"x");
     let output = copy.verify(&[]);
-    assert!(code(&output) == 6 && stdout(&output).contains("whole folder would read it"), "{}", stdout(&output));
+    assert!(
+        code(&output) == 6 && stdout(&output).contains("readers of the day's folder would read it"),
+        "{}",
+        stdout(&output)
+    );
 }
 
 #[test]
