@@ -1,5 +1,5 @@
-"""`make sam-local`: each function once with `sam local invoke`, and both paths with `sam local start-api`. Expects the running
-local stack. `make sam-shell`: a shell in which `sam local` works, to invoke by hand.
+"""Invokes each function with `sam local invoke`, and both paths with `sam local start-api`: `make sam-local`. Expects the running
+local stack and a Docker engine. `make sam-shell` opens a shell in which `sam local` works, to invoke by hand.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 import requests
 from samtranslator.yaml_helper import yaml_parse
 
-import event_files
-from docker_engine import engine, ensure_base_image, host_address
-from emulator import free_port
-from local_stack import Stack
-from programs import running, wait_for
-from settings import ARCHITECTURE, LOCAL, aws_environment
+from infra.local import event_files
+from infra.local.docker_engine import ensure_base_image, host_address, require_engine
+from infra.local.emulator import free_port
+from infra.local.programs import running, wait_for
+from infra.local.settings import ARCHITECTURE, LOCAL, aws_environment
+from infra.local.stack import Stack
 
 TEMPLATE = LOCAL / "sam-local.json"
 DEFAULT_PORT = 3000
@@ -36,11 +36,12 @@ BUFFER_BYTES = 65536
 
 def main(command: str = "check") -> None:
     stack = Stack.load()
-    with engine() as environment, reachable(stack, host_address(environment)) as endpoint:
-        ensure_base_image(environment)
+    require_engine()
+    ensure_base_image()
+    with reachable(stack, host_address()) as endpoint:
         write_template(stack, endpoint)
-        # What the shell has goes before what the template has.
-        environment = aws_environment(endpoint) | environment
+        # Variables of the shell override those of the template.
+        environment = aws_environment(endpoint)
         if command == "shell":
             print(
                 f"For example: {shlex.join(sam('invoke', 'IngestFunction', '--event', 'tests/events/queue-batch.json'))}"
@@ -51,7 +52,7 @@ def main(command: str = "check") -> None:
 
 
 def check(environment: dict[str, str]) -> None:
-    """Raises WrongAnswer."""
+    """Raises WrongResponse."""
     with (LOCAL / "sam-local.log").open("w") as log:
 
         def invoke(function: str, event: Path) -> Any:
@@ -61,7 +62,7 @@ def check(environment: dict[str, str]) -> None:
             )
             log.write(outcome.stderr)
             if outcome.returncode != 0:
-                raise event_files.WrongAnswer(f"{function} failed:\n{outcome.stdout}{outcome.stderr}")
+                raise event_files.WrongResponse(f"{function} failed:\n{outcome.stdout}{outcome.stderr}")
             return json.loads(outcome.stdout.strip().splitlines()[-1])
 
         event_files.run(invoke)
@@ -72,14 +73,14 @@ def check(environment: dict[str, str]) -> None:
 
 
 def call(url: str) -> None:
-    """Both paths, with what the files hold."""
+    """Calls both paths with the requests of the event files."""
     for file, status in (("http-plain-array.json", 202), ("http-graphql-query.json", 200)):
         event = json.loads((event_files.FILES / file).read_text())
         headers = {name: event["headers"][name] for name in ("Authorization", "Content-Type")}
         answer = requests.post(url + event["path"], event["body"].encode(), headers=headers, timeout=INVOKE_SECONDS)
         if answer.status_code != status:
-            raise event_files.WrongAnswer(f"{event['path']} answered {answer.status_code} {answer.text}")
-        print(f"{event['path']:43} as it should (sam local start-api)", flush=True)
+            raise event_files.WrongResponse(f"{event['path']} answered {answer.status_code} {answer.text}")
+        print(f"{event['path']:43} passed (sam local start-api)", flush=True)
 
 
 def sam(command: str, *arguments: str) -> list[str]:
@@ -90,8 +91,9 @@ def sam(command: str, *arguments: str) -> list[str]:
 
 
 def write_template(stack: Stack, endpoint: str) -> None:
-    """The built template with the values of the running stack in it: `sam local` knows neither tables nor queues, and lets
-    nothing be set in a function's environment that the template doesn't have."""
+    """Writes the built template with the values of the running stack.
+
+    `sam local` knows neither tables nor queues, and sets only those variables of a function that the template has."""
     template = yaml_parse((event_files.BUILT / "template.yaml").read_text())
     for function in stack.functions:
         properties = template["Resources"][f"{function.capitalize()}Function"]["Properties"]
@@ -102,7 +104,7 @@ def write_template(stack: Stack, endpoint: str) -> None:
 
 @contextmanager
 def reachable(stack: Stack, address: str) -> Iterator[str]:
-    """The emulator listens on this machine alone: opens a way to it from containers, and says where."""
+    """Forwards a port that containers reach to the emulator, which listens on the loopback interface only; yields the URL."""
     port = int(stack.endpoint.rpartition(":")[2])
     with socket.create_server((address, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, port), daemon=True).start()
@@ -130,6 +132,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    # So that what was started is ended then, too.
+    # Ends what was started on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     main(*sys.argv[1:])
