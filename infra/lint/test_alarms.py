@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import Any
 
 import pytest
-from test_template import RESOURCES, ROOT, TEMPLATE, of_type, target, translated
 
-sys.path.insert(0, str(ROOT / "infra" / "local"))
-
-from filter_patterns import FilterPattern, data_points
+from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE, of_type, target, translated
+from infra.local.filter_patterns import FilterPattern, data_points
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 FILTERS = of_type("AWS::Logs::MetricFilter")
@@ -74,10 +71,10 @@ def raised_by_the_sources() -> set[str]:
     """The values of the field `alarm`: a literal, a constant, or a variable of that name that is one of several literals."""
     sources = rust_sources()
     text = "\n".join(sources)
-    values = set()
+    values: set[str] = set()
     for call in log_calls():
         if found := re.search(r'\balarm = (?:"([A-Z_]+)"|([A-Z_]+))', call):
-            values.add(found[1] or re.search(rf'const {found[2]}: &str = "([A-Z_]+)"', text)[1])
+            values.update([found[1]] if found[1] else re.findall(rf'const {found[2]}: &str = "([A-Z_]+)"', text))
     for source in sources:
         for assigned in re.findall(r"let alarm = (.*?);", source, re.DOTALL):
             values.update(re.findall(r'\{ "([A-Z_]+)" \}', assigned))
@@ -243,9 +240,9 @@ def test_sweeps_that_fail_raise_the_alarm_of_their_function() -> None:
 
 def test_an_erasure_that_uses_all_of_its_time_raises_no_alarm() -> None:
     source = (ROOT / "functions" / "housekeeper" / "src" / "erasure.rs").read_text()
-    margin = int(re.search(r"const DEADLINE_MARGIN: Duration = Duration::from_mins\((\d+)\);", source)[1])
+    [margin] = re.findall(r"const DEADLINE_MARGIN: Duration = Duration::from_mins\((\d+)\);", source)
     (alarm,) = watching("Duration", "FunctionName", "HousekeeperFunction")
-    assert FUNCTIONS["HousekeeperFunction"]["Timeout"] - 60 * margin < alarm["Threshold"] / 1_000
+    assert FUNCTIONS["HousekeeperFunction"]["Timeout"] - 60 * int(margin) < alarm["Threshold"] / 1_000
 
 
 def test_every_line_that_a_filter_reads_is_written_at_every_level() -> None:

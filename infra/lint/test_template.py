@@ -227,6 +227,7 @@ def standing_attributes() -> list[str]:
     named = re.search(
         r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL
     )
+    assert named
     values = dict(re.findall(r'const ([A-Z_]+): &str = "(\w+)";', (directory / "item.rs").read_text()))
     return [values[name] for name in re.findall(r"attribute::([A-Z_]+)", named[1])]
 

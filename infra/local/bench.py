@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from settings import ARCHITECTURE, ROOT, TOOLS, tool_environment
+from infra.local.settings import ARCHITECTURE, ROOT, TOOLS, tool_environment
 
 FUNCTIONS = ("api", "exporter", "ingest", "verifier")
 # Neither is deployed, so neither may have a say in the features that the functions are built with.

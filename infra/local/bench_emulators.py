@@ -22,10 +22,10 @@ from typing import Any
 import boto3
 from botocore.client import BaseClient
 
-import emulator
-from dynamodb_local import dynamodb_local, why_not
-from settings import LOCAL, REGION, ROOT, SERVICE_ACCOUNT
-from stores import tables
+from infra.local import emulator
+from infra.local.dynamodb_local import dynamodb_local, missing_requirement
+from infra.local.settings import LOCAL, REGION, ROOT, SERVICE_ACCOUNT
+from infra.local.stores import tables
 
 CUSTOMER_ACCOUNT = "222222222222"
 # What the bench's configurations have for it: functions.rs.
@@ -142,7 +142,7 @@ def main(configuration_ids: list[str]) -> None:
         ends.callback(emulator.stop)
         _, endpoint = emulator.start()
         stores = [_store("MiniStack", endpoint, ends)]
-        lack = why_not()
+        lack = missing_requirement()
         if lack is None:
             stores.append(_store("DynamoDB Local, the rest MiniStack", ends.enter_context(dynamodb_local()), ends))
         world = World.create(endpoint, configuration_ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from settings import ARCHITECTURE, CLI_BINARY, ROOT, TOOLS, tool_environment
+from infra.local.settings import ARCHITECTURE, CLI_BINARY, ROOT, TOOLS, tool_environment
 
 # A local stack is built for the one who waits for it: without link-time optimization, the last step of each function takes
 # seconds instead of minutes. `sam build` by itself, the way to AWS, builds with the profile of Cargo.toml.

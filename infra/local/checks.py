@@ -1,7 +1,9 @@
-"""`make lint`, `make test`, `make stores` and `make test-localstack`: runs every suite, lists what was left out and why, adds up
-what passed and failed, and ends with that as a line of its own.
+"""The suites of `make lint`, `make test`, `make stores` and `make test-localstack`.
 
-Usage: checks.py lint|test|stores|localstack. The exit status is 1 if anything failed.
+Runs each suite, lists the tests that were skipped with the reason, and ends with a line of totals. The exit status is 1 if
+anything failed.
+
+Usage: python -m infra.local.checks lint|test|stores|localstack
 """
 
 from __future__ import annotations
@@ -17,22 +19,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import dynamodb_local
-from emulators.localstack import PLUGIN_DIRECTORY, why_not, why_not_as_process
-from settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
+from infra.local import dynamodb_local
+from infra.local.emulators.localstack import PLUGIN_DIRECTORY, PLUGIN_PATH, missing_for_process, missing_requirement
+from infra.local.settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
 END_TO_END_TESTS = ROOT / "tests" / "e2e"
 ONE_TEST_SECONDS = 300
-# End-to-end tests that run at the same time.
+# The number of end-to-end tests that run at the same time.
 WORKERS = 6
+PYTHON_FOLDERS = ("infra", "tests")
 
 
 @dataclass(frozen=True)
 class Count:
+    """The result of a suite."""
+
     passed: int
     failed: int
     skipped: tuple[str, ...] = ()
-    """Each test that was left out, with the reason."""
+    """The skipped tests, each with the reason."""
 
     @classmethod
     def of_status(cls, status: int) -> Count:
@@ -57,16 +62,33 @@ def clippy() -> Count:
     )
 
 
+def documentation() -> Count:
+    # Cargo.toml denies links that lead nowhere.
+    return Count.of_status(_run("cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "--locked"))
+
+
 def dependencies() -> Count:
-    # Not their advisories, whose database has to come from GitHub.
+    # Without advisories: their database is fetched from GitHub.
     return Count.of_status(
         _run(TOOLS / "cargo-deny", "--locked", "check", "--deny", "warnings", "licenses", "bans", "sources")
     )
 
 
-def python() -> Count:
-    # Without a cache: it is keyed by a file alone, and whether an import is our own hangs on which other files there are.
-    return Count.of_status(_run(TOOLS / "ruff", "check", "--no-cache", "infra", "tests"))
+def python_formatting() -> Count:
+    return Count.of_status(_run(TOOLS / "ruff", "format", "--check", "--quiet", *PYTHON_FOLDERS))
+
+
+def python_lints() -> Count:
+    # Without a cache: its key is one file, but whether an import is first-party depends on the other files.
+    return Count.of_status(_run(TOOLS / "ruff", "check", "--no-cache", *PYTHON_FOLDERS))
+
+
+def python_types() -> Count:
+    return Count.of_status(_run(sys.executable, "-m", "mypy"))
+
+
+def module_circles() -> Count:
+    return Count.of_status(_run(sys.executable, "-m", "infra.lint.circles"))
 
 
 def template() -> Count:
@@ -74,13 +96,13 @@ def template() -> Count:
 
 
 def serverless_rules() -> Count:
-    # The template's Metadata says which of them don't hold here, and why.
+    # The template's Metadata lists the rules that don't apply here, with the reasons.
     return Count.of_status(
         _run(TOOLS / "cfn-lint", "--append-rules", "cfn_lint_serverless.rules", "--template", ROOT / "template.yaml")
     )
 
 
-def template_rules() -> Count:
+def own_rules() -> Count:
     return _pytest(ROOT / "infra" / "lint")
 
 
@@ -91,20 +113,19 @@ def rust_tests() -> Count:
 def stores_on_ministack() -> Count:
     directory = ROOT / ".local" / "test-stores"
     environment = {"AUDIT_EXPORT_LOCAL_DIRECTORY": str(directory), "EMULATOR": "ministack"}
-    return _stores("emulator.py", extra=environment)
+    return _stores("emulator", extra=environment)
 
 
 def stores_on_dynamodb_local() -> Count:
-    return _stores("dynamodb_local.py")
+    return _stores("dynamodb_local")
 
 
 def _stores(served_by: str, extra: dict[str, str] | None = None) -> Count:
-    scripts = Path(__file__).parent
-    return _cargo_test(sys.executable, scripts / served_by, sys.executable, scripts / "stores.py", extra=extra)
+    return _cargo_test(*_module(served_by), *_module("stores"), extra=extra)
 
 
 def _cargo_test(*command: object, extra: dict[str, str] | None = None) -> Count:
-    """Counts the lines "test result: ok. 3 passed; 0 failed; …"; a suite that does not compile has none."""
+    """Adds up the lines "test result: ok. 3 passed; 0 failed; …". Without any, a failed command counts as one failure."""
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=ROOT,
@@ -125,13 +146,13 @@ def end_to_end_tests() -> Count:
 
 
 def process_executor() -> Count:
-    """In LocalStack's Python, because what is tested is loaded into LocalStack."""
+    """Runs in LocalStack's Python: the executor is a plugin of LocalStack."""
     if (status := _run(PLUGIN_DIRECTORY / "install.sh")) != 0:
         return Count.of_status(status)
     return _pytest(
         PLUGIN_DIRECTORY,
         python=TOOL_DIRECTORY / "localstack" / "bin" / "python",
-        extra={"PYTHONPATH": str(PLUGIN_DIRECTORY)},
+        extra={"PYTHONPATH": PLUGIN_PATH},
     )
 
 
@@ -140,58 +161,63 @@ def end_to_end_tests_on_localstack() -> Count:
 
 
 def _end_to_end(emulator: str) -> Count:
-    # A stack of their own, so that one left running by `make up` is neither used nor disturbed.
+    # A separate stack: one that `make up` left running is neither used nor disturbed.
     directory = ROOT / ".local" / f"test-{emulator}"
     environment = {
         "AUDIT_EXPORT_LOCAL_DIRECTORY": str(directory),
         "AUDIT_EXPORT_CLI": str(CLI),
         "EMULATOR": emulator,
     }
-    scripts = Path(__file__).parent
-    _run(sys.executable, scripts / "down.py", extra=environment)
+    _run(*_module("down"), extra=environment)
     try:
-        if (status := _run(sys.executable, scripts / "up.py", extra=environment)) != 0:
+        if (status := _run(*_module("up"), extra=environment)) != 0:
             return Count.of_status(status)
         shutil.rmtree(directory / "records", ignore_errors=True)
-        # Most of their time the tests wait: for what was received to settle, for a schedule, for a refusal to be final.
+        # The tests spend most of their time waiting: for received events to settle, for a schedule, for a final refusal.
         workers = ("--numprocesses", WORKERS, "--dist", "worksteal", "-m", "not last")
         all_but_last = _pytest(END_TO_END_TESTS, *workers, name=f"e2e-{emulator}", extra=environment)
         return all_but_last + _pytest(END_TO_END_TESTS, "-m", "last", name=f"e2e-{emulator}-last", extra=environment)
     finally:
-        _run(sys.executable, scripts / "down.py", extra=environment)
+        _run(*_module("down"), extra=environment)
 
 
 def localstack() -> list[Callable[[], Count]]:
-    return _where_possible({process_executor: why_not_as_process(), end_to_end_tests_on_localstack: why_not()})
+    return _where_possible(
+        {process_executor: missing_for_process(), end_to_end_tests_on_localstack: missing_requirement()}
+    )
 
 
 def stores() -> list[Callable[[], Count]]:
-    return _where_possible({stores_on_ministack: None, stores_on_dynamodb_local: dynamodb_local.why_not()})
+    return _where_possible({stores_on_ministack: None, stores_on_dynamodb_local: dynamodb_local.missing_requirement()})
 
 
 def _where_possible(suites: dict[Callable[[], Count], str | None]) -> list[Callable[[], Count]]:
-    """Without the suites that this machine lacks something for, which is said beside them, unless it is CI's."""
+    """Returns the suites, each with a missing requirement replaced by one that reports it. In CI nothing is replaced."""
     must = bool(os.environ.get("CI"))
-    return [suite if must or reason is None else _left_out(suite, reason) for suite, reason in suites.items()]
+    return [suite if must or reason is None else _skipped(suite, reason) for suite, reason in suites.items()]
 
 
-def _left_out(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
-    def leave_out() -> Count:
+def _skipped(suite: Callable[[], Count], reason: str) -> Callable[[], Count]:
+    def skip() -> Count:
         print(reason)
         return Count(0, 0, (f"{suite.__name__.replace('_', ' ')}: {reason}",))
 
-    leave_out.__name__ = suite.__name__
-    return leave_out
+    skip.__name__ = suite.__name__
+    return skip
 
 
 LINT: list[Callable[[], Count]] = [
     formatting,
     clippy,
+    documentation,
     dependencies,
-    python,
+    python_formatting,
+    python_lints,
+    python_types,
+    module_circles,
     template,
     serverless_rules,
-    template_rules,
+    own_rules,
 ]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
@@ -227,11 +253,15 @@ def _counted(report: Path) -> Count:
         for names in (["tests"], ["failures", "errors"], ["skipped"])
     )
     reasons = tuple(
-        f"{test.attrib['classname'].rpartition('.')[2]}::{test.attrib['name']}: {left_out.attrib['message']}"
+        f"{test.attrib['classname'].rpartition('.')[2]}::{test.attrib['name']}: {skip.attrib['message']}"
         for test in root.iter("testcase")
-        for left_out in test.iter("skipped")
+        for skip in test.iter("skipped")
     )
     return Count(max(total - failed - skipped, 0), failed, reasons)
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", f"infra.local.{name}"]
 
 
 def _run(*command: object, extra: dict[str, str] | None = None) -> int:
@@ -250,7 +280,7 @@ def main(name: str) -> int:
         lines.append(f"{title:32} {time.monotonic() - started:5.0f} s  {count}")
         total += count
     if total.skipped:
-        print("\n=== left out")
+        print("\n=== skipped")
         print(*total.skipped, sep="\n")
     print("\n=== summary")
     print(*lines, sep="\n")

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_stack import (
+from infra.local.settings import CLI, TOKEN_DIRECTORY
+from infra.local.stack import (
     CHANGES,
     MARKER,
     Administrator,
@@ -32,8 +33,7 @@ from local_stack import (
     StackMissing,
     wait_until,
 )
-from settings import CLI, TOKEN_DIRECTORY
-from verification import COMPLETE, Verifier
+from infra.local.verification import COMPLETE, Verifier
 
 DEFAULT_EVENTS = 100_000
 CONNECTION_TIMEOUT_SECONDS = 90

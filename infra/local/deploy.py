@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from typing import Any
 
 import boto3
 
-from emulator import LOG
-from emulators import Capability, Emulator
-from settings import (
+from infra.local.emulator import LOG
+from infra.local.emulators.interface import Capability, Emulator
+from infra.local.settings import (
     ARCHITECTURE,
     CLI,
     LOCAL,
@@ -31,7 +32,7 @@ from settings import (
 DEPLOY_LOG = LOCAL / "deploy.log"
 
 
-def deploy(emulator: Emulator, endpoint: str) -> dict:
+def deploy(emulator: Emulator, endpoint: str) -> dict[str, Any]:
     """Returns what it wrote into stack.json."""
     started = time.monotonic()
     print(f"Deploying {STACK_NAME} to {emulator.name} at {endpoint}.", flush=True)
@@ -62,7 +63,12 @@ def _run_sam(endpoint: str) -> None:
     ]  # fmt: skip
     with DEPLOY_LOG.open("wb") as log:
         outcome = subprocess.run(
-            command, cwd=ROOT, env=aws_environment(endpoint), stdout=log, stderr=subprocess.STDOUT, check=False
+            list(map(str, command)),
+            cwd=ROOT,
+            env=aws_environment(endpoint),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
     if outcome.returncode != 0:
         print(DEPLOY_LOG.read_text())
@@ -101,7 +107,7 @@ def _development_jwks() -> str:
     return json.dumps(json.loads(jwks.read_text()), separators=(",", ":"))
 
 
-def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dict:
+def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dict[str, Any]:
     return {
         "emulator": emulator.name,
         "capabilities": {capability.key: capability not in emulator.lacks for capability in Capability},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import emulator
-from settings import STACK_FILE
+from infra.local import emulator
+from infra.local.settings import STACK_FILE
 
 if __name__ == "__main__":
     print("Stopped." if emulator.stop() else "Nothing was running.")

@@ -1,7 +1,9 @@
-"""Amazon's DynamoDB Local on its own, for as long as a command runs: its validation and its paging are DynamoDB's.
+"""Amazon's DynamoDB Local, whose validation and paging are DynamoDB's, for as long as a command runs.
 
-Usage: dynamodb_local.py COMMAND…, which finds the endpoint in DYNAMODB_ENDPOINT. Ends with the command's exit status; 3 if the
-machine lacks what DynamoDB Local needs.
+The command finds the endpoint in DYNAMODB_ENDPOINT. The exit status is the command's, or 3 if this machine lacks a requirement
+of DynamoDB Local.
+
+Usage: python -m infra.local.dynamodb_local COMMAND…
 """
 
 from __future__ import annotations
@@ -17,26 +19,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from emulator import free_port
-from settings import TOOL_DIRECTORY, tool_environment
+from infra.local.emulator import free_port
+from infra.local.settings import TOOL_DIRECTORY, tool_environment
 
 DIRECTORY = TOOL_DIRECTORY / "dynamodb-local"
 DEFAULT_PORT = 8000
 START_SECONDS = 60
 SCRIPT = Path(__file__).with_name("dynamodb_local.sh")
-# Its exit status if this machine lacks something.
+# The exit status if this machine lacks a requirement.
 MISSING = 3
 
 
-def why_not() -> str | None:
-    """What this machine lacks to run it; None if it can."""
+def missing_requirement() -> str | None:
+    """Returns the reason why this machine can't run it, None if it can."""
     outcome = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, check=False)
     return outcome.stderr.strip().splitlines()[-1] if outcome.returncode == MISSING else None
 
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """Its endpoint, with no table in it."""
+    """Starts it without tables and yields the endpoint."""
     outcome = subprocess.run([SCRIPT], check=False)
     if outcome.returncode != 0:
         sys.exit(outcome.returncode)
@@ -66,7 +68,7 @@ def _answers(port: int) -> bool:
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
     except urllib.error.HTTPError:
-        # It has nothing to say to a request without a signature.
+        # It refuses a request without a signature.
         return True
     except OSError:
         return False
@@ -80,6 +82,6 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # So that what was started is ended then, too.
+    # Ends what was started on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(sys.argv[1:]))

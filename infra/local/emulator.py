@@ -6,6 +6,7 @@ Ends with the command's exit status.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,9 +17,11 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-from emulators import Emulator, named
-from settings import EMULATOR, LOCAL, tool_environment
+from infra.local.emulators import by_name
+from infra.local.emulators.interface import Emulator
+from infra.local.settings import EMULATOR, LOCAL, tool_environment
 
 DEFAULT_PORT = 4566
 STOP_SECONDS = 20
@@ -31,7 +34,7 @@ LOG = LOCAL / "emulator.log"
 
 def start() -> tuple[Emulator, str]:
     """Makes sure that the emulator runs; returns it with its endpoint."""
-    emulator = named(EMULATOR)
+    emulator = by_name(EMULATOR)
     directory = LOCAL / "emulator"
     directory.mkdir(parents=True, exist_ok=True)
     emulator.prepare(directory)
@@ -57,7 +60,7 @@ def stop() -> bool:
     return record is not None
 
 
-def _launch(emulator: Emulator, directory: Path, port: int) -> dict:
+def _launch(emulator: Emulator, directory: Path, port: int) -> dict[str, Any]:
     # The functions may inherit this environment: it holds nothing of the user's.
     environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
     with LOG.open("wb") as log:
@@ -81,7 +84,7 @@ def _launch(emulator: Emulator, directory: Path, port: int) -> dict:
     return record
 
 
-def _running() -> dict | None:
+def _running() -> dict[str, Any] | None:
     """The record of the emulator, if that very process still runs: a process id alone may be another's by now."""
     try:
         record = json.loads(RECORD.read_text())
@@ -107,10 +110,8 @@ def _start_time(pid: int) -> float | None:
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _healthy(port: int) -> bool:

@@ -1,5 +1,7 @@
-"""Invokes each function with the files of tests/events/, and checks what it answers and does: under `sam local invoke`
-(sam_local.py) or `cargo lambda invoke` (lambda_local.py). The tables, queues and buckets are those of the running local stack.
+"""Invokes each function with the event files in tests/events/, and checks its response and its effects.
+
+sam_local.py does so with `sam local invoke`, lambda_local.py with `cargo lambda invoke`. The tables, queues and buckets are
+those of the running local stack.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_stack import MARKER, Administrator, CustomerAccount, Stack
-from settings import CLI, LOCAL, REGION, ROOT, SERVICE_ACCOUNT, TOKEN_DIRECTORY
+from infra.local.settings import CLI, LOCAL, REGION, ROOT, SERVICE_ACCOUNT, TOKEN_DIRECTORY
+from infra.local.stack import MARKER, Administrator, CustomerAccount, Stack
 
 FILES = ROOT / "tests" / "events"
 BUILT = ROOT / ".aws-sam" / "build"
@@ -25,23 +27,23 @@ RECORDED_TOKENS = {
 }
 TENANT = "acme"
 CUSTOMER_ACCOUNT = "333333333333"
-# What stands in the files for what is known only when they are used.
+# Placeholders in the files for values that are known only at run time.
 CONFIGURATION_ID = "00000000-0000-4000-8000-000000000000"
 THROUGH = "2026-11-22T10:00:00.000Z"
-# The local stack exports what was received 3 s before.
+# The local stack exports events 3 s after they were received.
 SETTLE_SECONDS = 4.5
 
 Invoke = Callable[[str, Path], Any]
-"""Function (a key of stack.json) and file of an event to what it answered."""
+"""Takes a function (a key of stack.json) and an event file; returns the response."""
 
 
-class WrongAnswer(SystemExit):
-    """A function did something else than the file asks for."""
+class WrongResponse(SystemExit):
+    """A function's response or effect was not the expected one."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A customer of the tenant that the files speak of."""
+    """A customer of the tenant in the files."""
 
     stack: Stack
     administrator: Administrator
@@ -51,7 +53,17 @@ class Scene:
     @classmethod
     def create(cls) -> Scene:
         stack = Stack.load()
-        command = [CLI, "token", "sign", "--directory", TOKEN_DIRECTORY, "--tenant", TENANT, "--permissions", "AUDIT"]
+        command: list[str | Path] = [
+            CLI,
+            "token",
+            "sign",
+            "--directory",
+            TOKEN_DIRECTORY,
+            "--tenant",
+            TENANT,
+            "--permissions",
+            "AUDIT",
+        ]
         token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
         administrator = Administrator(stack, token)
         account = CustomerAccount.create(stack, CUSTOMER_ACCOUNT, "us-east-1", path="audit")
@@ -65,7 +77,7 @@ class Scene:
         return cls(stack, administrator, account, configuration["id"])
 
     def event(self, file: str) -> Path:
-        """The file with this customer in it."""
+        """Returns the file with this customer's values in place of the placeholders."""
         filled = LOCAL / "events" / file
         filled.parent.mkdir(parents=True, exist_ok=True)
         through = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - SETTLE_SECONDS))
@@ -75,13 +87,13 @@ class Scene:
 
 
 def environment(stack: Stack, function: str, endpoint: str) -> dict[str, str]:
-    """Of the deployed function, for one that runs elsewhere and reaches the emulator at `endpoint`."""
+    """Returns the deployed function's environment for a process that reaches the emulator at `endpoint`."""
     deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])
     return deployed["Environment"]["Variables"] | RECORDED_TOKENS | {"AWS_ENDPOINT_URL": endpoint}
 
 
 def program(function: str) -> Path:
-    """As it was built for the stack."""
+    """Returns the program that was built for the stack."""
     return BUILT / f"{function.capitalize()}Function" / "bootstrap"
 
 
@@ -90,7 +102,7 @@ def credentials() -> dict[str, str]:
 
 
 def run(invoke: Invoke) -> None:
-    """Raises WrongAnswer."""
+    """Raises WrongResponse for the first case that fails."""
     scene = Scene.create()
     try:
         for function, file, is_right in CASES:
@@ -103,14 +115,14 @@ def run(invoke: Invoke) -> None:
             except (KeyError, TypeError):
                 right = False
             if not right:
-                raise WrongAnswer(f"{function} answered {file} with {json.dumps(answer)}")
-            print(f"{function:11} {file:32} as it should ({time.monotonic() - started:.1f} s)", flush=True)
+                raise WrongResponse(f"{function} responded to {file} with {json.dumps(answer)}")
+            print(f"{function:11} {file:32} passed ({time.monotonic() - started:.1f} s)", flush=True)
     finally:
         scene.administrator.delete(scene.configuration_id)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The files, in order: what is exported has to come first
+# The cases, in order: events are ingested before they are exported
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -131,13 +143,13 @@ def refuses_with(status: int) -> Callable[[Any, Scene], bool]:
     return lambda answer, _: answer["statusCode"] == status and "errors" in json.loads(answer["body"])
 
 
-def puts_six_aside(answer: Any, _: Scene) -> bool:
-    """Of the ten messages; which ones, the unit tests say."""
+def returns_six_messages(answer: Any, _: Scene) -> bool:
+    """Checks that six of the ten messages failed. The unit tests check which ones."""
     return len(answer["batchItemFailures"]) == 6
 
 
-def tells_success(answer: Any, scene: Scene) -> bool:
-    # The stack's own schedule may have exported meanwhile: a container takes its time.
+def reports_success(answer: Any, scene: Scene) -> bool:
+    # The stack's schedule may have exported meanwhile: starting a container takes seconds.
     written = [entry["Key"] for entry in scene.account.objects()]
     return answer["connectionStatus"] == "SUCCESS" and any(key.endswith(MARKER) for key in written)
 
@@ -158,8 +170,8 @@ CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("api", "http-graphql-query.json", shows_the_configuration),
     ("ingest", "http-plain-array.json", takes(3)),
     ("ingest", "http-without-permission.json", refuses_with(403)),
-    ("ingest", "queue-batch.json", puts_six_aside),
-    ("verifier", "verifier-request.json", tells_success),
+    ("ingest", "queue-batch.json", returns_six_messages),
+    ("verifier", "verifier-request.json", reports_success),
     ("exporter", "schedule-dispatch.json", sends_runs),
     ("exporter", "queue-run.json", exports),
     ("housekeeper", "schedule-sweep.json", counts_the_configuration),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from settings import ROOT
+from infra.local.settings import ROOT
 
 ADDRESS = "127.0.0.1"
 STOP_SECONDS = 5

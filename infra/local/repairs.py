@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from settings import STACK_NAME, STAGE
+from infra.local.settings import STACK_NAME, STAGE
 
 # Of every role of the template.
 ROLE_PATH = "/audit-export/"

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import boto3
 from samtranslator.yaml_helper import yaml_parse
 
-from settings import REGION, ROOT, SERVICE_ACCOUNT, aws_environment
+from infra.local.settings import REGION, ROOT, SERVICE_ACCOUNT, aws_environment
 
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 TABLES = {name: found for name, found in TEMPLATE["Resources"].items() if found["Type"] == "AWS::DynamoDB::Table"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import emulator
-from build import build
-from deploy import deploy
-from settings import LOCAL, STACK_FILE
+from infra.local import emulator
+from infra.local.build import build
+from infra.local.deploy import deploy
+from infra.local.settings import LOCAL, STACK_FILE
 
 
 def up() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from local_stack import CustomerAccount, Stack
-from settings import aws_environment
+from infra.local.settings import aws_environment
+from infra.local.stack import CustomerAccount, Stack
 
 COMPLETE = 0
 BROKEN = 6

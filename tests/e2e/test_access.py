@@ -13,11 +13,12 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from conftest import TOKEN_DIRECTORY, Tenant, TokenFactory, make_events, to_lines
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from local_stack import REQUEST_TIMEOUT_SECONDS, Stack
+from infra.local.settings import TOKEN_DIRECTORY
+from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack
+from tests.e2e.harness import Tenant, TokenFactory, make_events, to_lines
 
 QUERY = {"query": "{ getAllExportConfigurations { id } }"}
 TENANT = "access-test"
@@ -72,9 +73,9 @@ def tampered(token: TokenFactory) -> str:
 
 def der_signature(token: TokenFactory) -> str:
     """A right signature in the wrong form: JWS wants the two numbers side by side, not ASN.1."""
-    from cryptography.hazmat.primitives import hashes
 
     key = serialization.load_pem_private_key(token.private_key.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
     body = f"{encode_json({'alg': 'ES256', 'kid': token.key_id})}.{encode_json(token.claims(TENANT, BOTH))}"
     return f"{body}.{encode(key.sign(body.encode(), ec.ECDSA(hashes.SHA256())))}"
 

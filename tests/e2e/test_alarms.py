@@ -12,13 +12,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from conftest import SETTLE_SECONDS, CustomerFactory, make_events
 
-from filter_patterns import DataPoint, FilterPattern, data_points
-from local_stack import Stack, wait_until
+from infra.local.filter_patterns import DataPoint, FilterPattern, data_points
+from infra.local.stack import Stack, wait_until
+from tests.e2e.harness import SETTLE_SECONDS, CustomerFactory, make_events
 
 INTERVALS = [f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)]
 # As many failures as the alarm on a function's errors takes.
@@ -182,11 +183,14 @@ def test_an_interval_is_in_alarm_until_it_is_dispatched(
     put(stack, by_interval[INTERVALS[0]], *(DataPoint(1, {"Interval": interval}) for interval in INTERVALS))
     assert states() == {"OK"}
     names = {alarm["AlarmName"] for alarm in by_interval.values()}
+
+    def announced(state: str) -> bool:
+        """Checks that a message of each alarm has announced this state."""
+        return names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == state}
+
     for state in ("ALARM", "OK"):
         wait_until(
-            lambda state=state: (
-                names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == state}
-            ),
+            partial(announced, state),
             f"a message of each alarm in {state}",
             timeout_seconds=MESSAGE_TIMEOUT_SECONDS,
         )

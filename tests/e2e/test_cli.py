@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, SETTLE_SECONDS, CustomerFactory, Record, Tenant, make_events
 
-from local_stack import CustomerAccount, Stack, wait_until
+from infra.local.stack import CustomerAccount, Stack, wait_until
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, SETTLE_SECONDS, CustomerFactory, Record, Tenant, make_events
 
 COMMAND_TIMEOUT_SECONDS = 60
 EXPORT_TIMEOUT_SECONDS = 60
@@ -272,7 +272,7 @@ def test_deleting_asks_at_a_terminal(cli: CommandLine, tenant: Tenant, role_file
 
 def test_creating_can_be_repeated(cli: CommandLine, tenant: Tenant, role_file: Path) -> None:
     key = str(uuid.uuid4())
-    create = ["config", "create", role_file, "--output", "json", "--idempotency-key", key]
+    create: list[str | Path] = ["config", "create", role_file, "--output", "json", "--idempotency-key", key]
     assert cli(*create).json()["id"] == cli(*create).json()["id"]
     # Without a key each call creates another.
     cli("config", "create", role_file).succeeded()
@@ -322,7 +322,7 @@ def test_a_secret_comes_from_a_file_the_environment_or_a_terminal(
     content = json.loads(key_file.read_text())
     secret = content.pop("secretAccessKey")
     file = cli.write("without-secret.json", content)
-    create = ["config", "create", file]
+    create: list[str | Path] = ["config", "create", file]
     assert "AUDIT_EXPORT_SECRET_ACCESS_KEY" in cli(*create).failed(WRONG_ARGUMENTS)
     secret_file = cli.write("secret", secret + "\n")
     outcomes = [
@@ -485,9 +485,7 @@ def test_profiles(bare: CommandLine, stack: Stack, make_tenant: Callable[..., Te
     assert f"chmod 600 '{path}'" in bare("config", "list").failed(FILE_FAILED)
 
 
-def test_events_and_verification_take_the_profile_too(
-    cli: CommandLine, stack: Stack, tenant: Tenant, account: CustomerAccount, role_file: Path
-) -> None:
+def test_events_and_verification_take_the_profile_too(cli: CommandLine, stack: Stack, tenant: Tenant) -> None:
     writing = cli.write("write-token", tenant.write_token)
     cli("profile", "set", "writer", "--url", stack.api_url, "--token-file", writing).succeeded()
     events = "".join(json.dumps(event) + "\n" for event in make_events(3))
@@ -501,7 +499,7 @@ def test_events_and_verification_take_the_profile_too(
     assert verified.exit_code == 6
 
 
-def test_a_token_that_is_not_taken(cli: CommandLine, stack: Stack, tenant: Tenant) -> None:
+def test_a_token_that_is_not_taken(cli: CommandLine, tenant: Tenant) -> None:
     wrong = cli.write("wrong", "e30.e30.e30")
     assert "UNAUTHENTICATED" in cli("config", "list", "--token-file", wrong).failed(TOKEN_REFUSED)
     # It permits sending events and nothing else.
@@ -588,7 +586,7 @@ def test_what_answers_is_not_the_service(
 def test_what_was_perhaps_created_can_be_asked_for_again(
     cli: CommandLine, answering: Callable[[bytes], str], tenant: Tenant, role_file: Path
 ) -> None:
-    elsewhere = ["--url", answering(b""), "--token-file", cli.home / "token"]
+    elsewhere: list[str | Path] = ["--url", answering(b""), "--token-file", cli.home / "token"]
     said = cli("config", "create", role_file, *elsewhere).failed(UNAVAILABLE)
     assert "The request may have taken effect" in said
     key = said.split("--idempotency-key ")[1].split()[0]
@@ -601,7 +599,7 @@ def test_nobody_answers(bare: CommandLine) -> None:
     token_file = bare.write("token", "a-token")
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
-    listing = ["config", "list", "--token-file", token_file, "--url"]
+    listing: list[str | Path] = ["config", "list", "--token-file", token_file, "--url"]
     assert "connection refused" in bare(*listing, f"http://127.0.0.1:{port}").failed(UNAVAILABLE)
     assert "(DNS)" in bare(*listing, "https://audit-export.invalid").failed(UNAVAILABLE)
     assert "only for a stack on this machine" in bare(*listing, "http://example.com").failed(WRONG_ARGUMENTS)

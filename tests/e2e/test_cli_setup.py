@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import (
+
+from infra.local.settings import TOOLS
+from infra.local.stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack
+from tests.e2e.harness import (
     KEY_ACCOUNT,
     ROLE_ACCOUNT,
     SETTLE_SECONDS,
@@ -28,10 +31,7 @@ from conftest import (
     TokenFactory,
     make_events,
 )
-from pseudo_terminal import COLUMNS, PseudoTerminal
-
-from local_stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack
-from settings import TOOLS
+from tests.e2e.pseudo_terminal import COLUMNS, PseudoTerminal
 
 # The wizard waits for policies: without them nothing may work.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
@@ -94,7 +94,7 @@ class Desk:
         """Without a terminal."""
         done = subprocess.run(
             [self.command, *arguments],
-            env=self.environment(**changes),
+            env=self.environment(None, **changes),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -272,8 +272,8 @@ class LosingServer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.content)
 
-    def log_message(self, format: str, *_: Any) -> None:
-        """Says nothing."""
+    def log_message(self, *_: Any) -> None:
+        """Writes nothing."""
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, CustomerFactory, Record, Tenant
 
-from local_stack import GraphQlFailed, Stack
+from infra.local.stack import GraphQlFailed, Stack
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, CustomerFactory, Record, Tenant
 
 ROLE_ARN = f"arn:aws:iam::{ROLE_ACCOUNT}:role/audit-export"
 # Of the right form, and of nobody: AWS's own example.
@@ -89,7 +89,7 @@ def test_a_configuration_with_a_key_is_tested_as_it_is_created(customers: Custom
     created = customer.configuration
     assert (created["connectionStatus"], created["connectionError"]) == ("SUCCESS", None)
     assert created["connectionCheckedAt"] >= created["createdAt"]
-    assert created["endpointConfiguration"]["accessKeyId"] == customer.credentials.access_key_id
+    assert created["endpointConfiguration"]["accessKeyId"] == customer.access_key.access_key_id
 
 
 @pytest.mark.requires("iam enforcement")
@@ -298,9 +298,7 @@ def test_what_is_no_request_is_told_with_a_code(tenant: Tenant, query: str, code
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_no_operation_reaches_another_tenant(
-    customers: CustomerFactory, make_tenant: Callable[..., Tenant], invoke: Callable[[str, Any], Any]
-) -> None:
+def test_no_operation_reaches_another_tenant(customers: CustomerFactory, make_tenant: Callable[..., Tenant]) -> None:
     victim = customers.with_access_key()
     before = victim.tenant.administrator.get(victim.id)
     attacker = make_tenant().administrator
@@ -325,7 +323,7 @@ def test_names_that_contain_each_other_stay_apart(make_tenant: Callable[..., Ten
 
 def test_the_secret_is_stored_encrypted_for_this_configuration_alone(customers: CustomerFactory, stack: Stack) -> None:
     customer = customers.with_access_key()
-    secret = customer.credentials.secret_access_key
+    secret = customer.access_key.secret_access_key
     table = stack.tables["configurations"]
     item = stack.client("dynamodb").get_item(
         TableName=table, Key={"tenantId": {"S": customer.tenant.name}, "id": {"S": customer.id}}, ConsistentRead=True
@@ -334,7 +332,12 @@ def test_the_secret_is_stored_encrypted_for_this_configuration_alone(customers: 
     ciphertexts = [value for value in binaries(item) if len(value) > 40]
     assert ciphertexts, item
     kms = stack.client("kms")
-    for context in ({}, {"tenantId": customer.tenant.name}, {"tenantId": "x", "configurationId": customer.id}):
+    contexts: list[dict[str, str]] = [
+        {},
+        {"tenantId": customer.tenant.name},
+        {"tenantId": "x", "configurationId": customer.id},
+    ]
+    for context in contexts:
         for ciphertext in ciphertexts:
             with pytest.raises(kms.exceptions.InvalidCiphertextException):
                 kms.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)

@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROLE_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
-from runtime_api import Answer, Exporter, Invocation, Moment
 
-from local_stack import CustomerAccount, Stack, account_root
-from verification import COMPLETE, Verifier
+from infra.local.runtime_api import Outcome, OutcomeKind
+from infra.local.stack import CustomerAccount, Stack, account_root
+from infra.local.verification import COMPLETE, Verifier
+from tests.e2e.exporter_process import Exporter, Moment
+from tests.e2e.harness import ROLE_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFactory, Record, Tenant, as_batch
 
 EVENTS = 200_000
 KILLS = 100
@@ -50,13 +51,13 @@ SHARE_BY_TIME = 0.75
 OVERTIME = 1.1
 # A request and its answer take a few milliseconds.
 MAX_DELAY_SECONDS = 0.01
-IN_PEACE = Moment(RUN_SECONDS)
+UNDISTURBED = Moment(RUN_SECONDS)
 # Of a process that was killed, until another one gets its message.
 WORST_SILENCE_SECONDS = 120
 # By then a run has hidden its message and holds the lease.
 REQUESTS_BEFORE_KILL = 8
 LONG_POLL_SECONDS = 5
-ANSWERED = Answer("response", {"batchItemFailures": []})
+PROCESSED: dict[str, list[Any]] = {"batchItemFailures": []}
 
 Items = dict[str, dict[str, Any]]
 
@@ -88,9 +89,10 @@ class Stored:
     """Ends of windows in between: when each block was received."""
 
 
-def new_invocation(customer: Customer, through: str) -> Invocation:
-    """What has the exporter run once, under a request id of its own."""
-    return Invocation(str(uuid.uuid4()), as_batch(customer.run_request(through)))
+def assert_processed(outcome: Outcome | None) -> None:
+    """Asserts that the exporter has reported its message as processed."""
+    assert outcome is not None
+    assert (outcome.kind, json.loads(outcome.body)) == (OutcomeKind.RESPONSE, PROCESSED)
 
 
 @dataclass
@@ -106,22 +108,23 @@ class Crashes:
     def export(self, customer: Customer, through: str) -> tuple[float, int]:
         """Exports undisturbed; returns how many seconds it took, the start of the process included, and its requests."""
         began = time.monotonic()
-        answer, requests = self.exporter.invoke(new_invocation(customer, through), IN_PEACE)
-        assert answer == ANSWERED, answer
+        payload = as_batch(customer.run_request(through))
+        outcome, requests = self.exporter.invoke(self.exporter.invocation(payload), UNDISTURBED)
+        assert_processed(outcome)
         return time.monotonic() - began, requests
 
     def export_with_kills(self, customer: Customer, through: str, moment: Callable[[], Moment]) -> None:
         """Exports with a kill at each of these moments, until the run answers before one of them."""
         # The lease knows its holder by the invocation's request id, and lasts 90 s. Under the same id the next process
         # gets it at once, as a retry of the invocation would.
-        invocation = new_invocation(customer, through)
+        invocation = self.exporter.invocation(as_batch(customer.run_request(through)))
         before = self.items(customer)
         for attempt in range(ATTEMPTS_OF_ONE):
             # The last one may end in peace.
-            answer, _ = self.exporter.invoke(invocation, moment() if attempt < ATTEMPTS_OF_ONE - 1 else IN_PEACE)
+            outcome, _ = self.exporter.invoke(invocation, moment() if attempt < ATTEMPTS_OF_ONE - 1 else UNDISTURBED)
             after = self.items(customer)
-            if answer is not None:
-                assert answer == ANSWERED, answer
+            if outcome is not None:
+                assert_processed(outcome)
                 assert not is_leased(after)
                 return
             self.kills[place(before, after)] += 1
@@ -132,8 +135,9 @@ class Crashes:
 
     def let_a_stranger_try(self, customer: Customer, through: str, before: Items) -> Items:
         """Under another request id, the run is left to the holder of the lease, dead as it is, until the lease ends."""
-        answer, _ = self.exporter.invoke(new_invocation(customer, through), IN_PEACE)
-        assert answer == ANSWERED, answer
+        payload = as_batch(customer.run_request(through))
+        outcome, _ = self.exporter.invoke(self.exporter.invocation(payload), UNDISTURBED)
+        assert_processed(outcome)
         after = self.items(customer)
         noted = {"rerunThrough": {"S": through}}
         assert after == before | {"state": before["state"] | noted}
@@ -174,6 +178,7 @@ def place(before: Items, after: Items) -> str:
 
 @pytest.mark.requires("quick calls")
 @pytest.mark.timeout(TEST_SECONDS)
+@pytest.mark.usefixtures("schedule_stands_still")
 def test_an_exporter_killed_at_random_moments(
     stack: Stack,
     customers: CustomerFactory,
@@ -181,7 +186,6 @@ def test_an_exporter_killed_at_random_moments(
     record: Record,
     tenant: Tenant,
     tmp_path: Path,
-    schedule_stands_still: None,
 ) -> None:
     began = time.monotonic()
     seed = int(os.environ.get("CRASH_SEED") or random.randrange(2**32))
@@ -225,7 +229,7 @@ def test_an_exporter_killed_at_random_moments(
             exported.append(made)
         tell(began, f"{crashes.kills.total()} kills in {len(exported) - 1} exports, {crashes.strangers} strangers")
         for place, count in sorted(crashes.kills.items()):
-            print(f"  {count:4} × {place[2:]}")
+            print(f"  {count:4} times {place[2:]}")
 
         for made in exported:
             assert_exactly_right(made, stored)
@@ -239,8 +243,9 @@ def test_an_exporter_killed_at_random_moments(
 
 
 @pytest.mark.timeout(TEST_SECONDS)
+@pytest.mark.usefixtures("schedule_stands_still")
 def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
-    stack: Stack, customers: CustomerFactory, record: Record, tmp_path: Path, schedule_stands_still: None
+    stack: Stack, customers: CustomerFactory, record: Record, tmp_path: Path
 ) -> None:
     customer = customers.with_role(interval="EVERY_24_HOURS", startFrom="earliest")
     # A queue like that of the stack, but without its exporter: what is received here is for this test's process alone.
@@ -263,18 +268,19 @@ def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
         exporter = replace(exporter, environment=environment)
 
         first = receive(sqs, queue, 0)
-        answer, _ = exporter.invoke(Invocation(str(uuid.uuid4()), first), Moment(RUN_SECONDS, REQUESTS_BEFORE_KILL))
+        outcome, _ = exporter.invoke(exporter.invocation(first), Moment(RUN_SECONDS, REQUESTS_BEFORE_KILL))
         killed = time.monotonic()
         items = Crashes(stack, exporter, random.Random()).items(customer)
-        assert answer is None and is_leased(items), (answer, items)
+        assert outcome is None, outcome
+        assert is_leased(items), items
 
         # A long poll that began before may end without the message.
         second = receive(sqs, queue, WORST_SILENCE_SECONDS + LONG_POLL_SECONDS)
         assert time.monotonic() - killed <= WORST_SILENCE_SECONDS + LONG_POLL_SECONDS
         assert second["Records"][0]["messageId"] == first["Records"][0]["messageId"]
         # The lease has expired by then: the run goes on at once.
-        answer, _ = exporter.invoke(Invocation(str(uuid.uuid4()), second), IN_PEACE)
-        assert answer == ANSWERED, answer
+        outcome, _ = exporter.invoke(exporter.invocation(second), UNDISTURBED)
+        assert_processed(outcome)
         text = log.read_text()
         assert '"alarm":"RUN_CRASHED"' in text
         record.answers.append(text)

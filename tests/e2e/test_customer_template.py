@@ -23,12 +23,12 @@ from typing import Any
 import hcl2
 import pytest
 from botocore.exceptions import ClientError
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 from hcl2 import SerializationOptions
 from samtranslator.yaml_helper import yaml_parse
 
-from local_stack import MARKER, CustomerAccount, Stack
-from settings import ROOT, TOOLS
+from infra.local.settings import ROOT, TOOLS
+from infra.local.stack import MARKER, CustomerAccount, Stack
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
 # Policies that nobody enforces prove nothing.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
@@ -100,7 +100,7 @@ class CustomerStacks:
 
 
 @pytest.fixture
-def stacks(customers: CustomerFactory) -> Iterator[Callable[[CustomerAccount], CustomerStacks]]:
+def stacks() -> Iterator[Callable[[CustomerAccount], CustomerStacks]]:
     made: list[CustomerStacks] = []
 
     def of(account: CustomerAccount) -> CustomerStacks:
@@ -250,7 +250,7 @@ def test_the_role_is_what_the_api_prints(
     stacks: Callable[[CustomerAccount], CustomerStacks],
 ) -> None:
     account = customers.account(ROLE_ACCOUNT, REGION, path=path, encrypted=encrypted)
-    owned = {} if owner is None else {"expectedBucketOwner": owner}
+    owned: dict[str, Any] = {} if owner is None else {"expectedBucketOwner": owner}
     customer = customers.with_role(account=account, create_role=False, **owned)
     stacks(account).deploy(printed_parameters(customer))
     trust, permissions = deployed_policies(customer)

@@ -7,14 +7,15 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Customer, CustomerFactory, make_events
 
-from local_stack import Stack, wait_until
-from verification import BROKEN, COMPLETE, Verifier, download
+from infra.local.stack import Stack, wait_until
+from infra.local.verification import BROKEN, COMPLETE, Verifier, download
+from tests.e2e.harness import Customer, CustomerFactory, make_events
 
 DIGEST_TIMEOUT_SECONDS = 60
 COMMAND_TIMEOUT_SECONDS = 60
@@ -41,7 +42,7 @@ def exported(customers: CustomerFactory, verifier: Verifier) -> Customer:
         count = len(sent) + EVENTS_OF_CREATION
         # The digest comes after the last object.
         wait_until(
-            lambda count=count: proven_events(verifier, customer) == count,
+            partial(has_proven, verifier, customer, count),
             f"the digest of {count} events",
             timeout_seconds=DIGEST_TIMEOUT_SECONDS,
         )
@@ -52,6 +53,10 @@ def exported(customers: CustomerFactory, verifier: Verifier) -> Customer:
 def proven_events(verifier: Verifier, customer: Customer) -> int:
     status, report = verifier.bucket(customer.account, customer.id)
     return report["objects"]["events"] if status == COMPLETE else 0
+
+
+def has_proven(verifier: Verifier, customer: Customer, events: int) -> bool:
+    return proven_events(verifier, customer) == events
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ def test_a_removed_digest_is_restored_from_the_service(
     token_file = tmp_path / "token"
     token_file.write_text(exported.tenant.administrator.token)
     restored = tmp_path / "restored"
-    get_digest = [
+    get_digest: list[str | Path] = [
         *(command, "config", "digest", f"{exported.id}.0", "--directory", restored),
         *("--url", stack.api_url, "--token-file", token_file),
     ]
@@ -181,28 +186,29 @@ def add(folder: Path) -> None:
     shutil.copy(data, data.with_name("a" + data.name))
 
 
+def remove_first_digest(folder: Path) -> None:
+    digest = first(folder, "*.json")
+    for path in digest.parent.glob(digest.stem + "*"):
+        path.unlink()
+
+
 TAMPERING: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a bit of an object": (lambda folder: flip(first(folder, "*.ndjson.gz")), "ALTERED_OBJECT"),
     "an object": (lambda folder: first(folder, "*.ndjson.gz").unlink(), "MISSING_OBJECT"),
     "one object more": (add, "EXTRA_OBJECT"),
-    "a digest with its signature": (
-        lambda folder: [
-            path.unlink() for path in first(folder, "*.json").parent.glob(first(folder, "*.json").stem + "*")
-        ],
-        "MISSING_DIGEST",
-    ),
+    "a digest with its signature": (remove_first_digest, "MISSING_DIGEST"),
 }
 
 
 @pytest.mark.parametrize("change", TAMPERING)
-def test_a_touched_copy_is_broken(exported: Customer, verifier: Verifier, copy: Path, change: str) -> None:
+def test_a_touched_copy_is_broken(verifier: Verifier, copy: Path, change: str) -> None:
     tamper, code = TAMPERING[change]
     tamper(copy)
     status, report = verifier.folder(copy)
     assert (status, report["verdict"], report["breaks"][0]["code"]) == (BROKEN, "BROKEN", code), report
 
 
-def test_a_cut_tail_shows_by_what_was_expected(exported: Customer, verifier: Verifier, copy: Path) -> None:
+def test_a_cut_tail_shows_by_what_was_expected(verifier: Verifier, copy: Path) -> None:
     _, whole = verifier.folder(copy)
     expected = ("--expect-through", whole["completeThrough"])
     assert verifier.folder(copy, *expected)[0] == COMPLETE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ROLE_ACCOUNT
 
-from local_stack import Credentials, CustomerAccount, Stack
+from infra.local.stack import Credentials, CustomerAccount, Stack
+from tests.e2e.harness import ROLE_ACCOUNT
 
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
@@ -134,10 +135,10 @@ def test_a_role_can_be_confined_to_partitions(
             admin.delete_table(TableName=table)
 
 
-def trust(principal: str, condition: dict | None) -> str:
+def trust(principal: str, condition: dict[str, Any] | None) -> str:
     statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
     return document(statement | ({"Condition": condition} if condition else {}))
 
 
-def document(statement: dict) -> str:
+def document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, as_batch, is_change, make_events
 
-from local_stack import MARKER, Stack, wait_until
+from infra.local.stack import MARKER, Stack, wait_until
+from tests.e2e.harness import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, as_batch, is_change, make_events
 
 # A schedule of the local stack fires each minute.
 SCHEDULE_TIMEOUT_SECONDS = 100
@@ -105,11 +105,12 @@ def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> N
     keys = [DATA_KEY.fullmatch(key) for key in customer.account.data_keys(customer.id)]
     # One file, or one of its own for the event of the creation, if the schedule has come between.
     assert 1 <= len(keys) <= 2
-    for found in keys:
-        assert found
+    names = [found for found in keys if found]
+    assert len(names) == len(keys)
+    for found in names:
         assert found["prefix"] == f"{customer.account.prefix}{customer.id}/"
         assert found["first"].startswith(found["date"].replace("-", ""))
-    assert (keys[0]["first"][-26:], keys[-1]["last"][-26:]) == (blocks[0], blocks[-1])
+    assert (names[0]["first"][-26:], names[-1]["last"][-26:]) == (blocks[0], blocks[-1])
     allowed = (f"{customer.account.prefix}{customer.id}/", customer.account.prefix + MARKER)
     assert all(entry["Key"].startswith(allowed) for entry in customer.account.objects())
 

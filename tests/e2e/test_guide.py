@@ -16,17 +16,16 @@ import subprocess
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from conftest import SETTLE_SECONDS, Tenant, TokenFactory
 
-from local_stack import MARKER, CustomerAccount, Stack
-from settings import ROOT, TOOLS
+from infra.local.settings import ROOT, TOOLS
+from infra.local.stack import MARKER, CustomerAccount, Stack
+from tests.e2e.harness import SETTLE_SECONDS, Tenant
 
 # A guide is right only if nothing works without what it says.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
@@ -66,7 +65,9 @@ class Block:
 
 def read_blocks() -> list[Block]:
     blocks: list[Block] = []
-    section, tags, fence, text = "", frozenset[str](), None, []
+    section, tags = "", frozenset[str]()
+    fence: str | None = None
+    text: list[str] = []
     for number, line in enumerate(GUIDE.read_text().splitlines(), 1):
         if fence is not None:
             if line == "```":
@@ -185,9 +186,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(
-    request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, token: TokenFactory, command: Path, tmp_path: Path
-) -> Iterator[Reader]:
+def reader(request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, command: Path, tmp_path: Path) -> Reader:
     """A reader with the tools that the guide asks for, whose tenant has received events."""
     choices = request.param
     home, folder, programs = (tmp_path / name for name in ("home", "work", "bin"))
@@ -238,10 +237,10 @@ def reader(
     )  # fmt: skip
     reader.sent = tenant.send([json.loads(line) for line in generated.stdout.splitlines()])
     time.sleep(SETTLE_SECONDS)
-    yield reader
+    return reader
 
 
-def readers(*choices: tuple[str, ...]) -> Any:
+def readers(*choices: tuple[str, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("reader", choices, ids="-".join, indirect=True)
 
 
@@ -364,10 +363,8 @@ def assert_athena_knows_every_column(reader: Reader) -> None:
     athena = athena_columns()
     assert set(found) <= set(athena), set(found) - set(athena)
     [ddl] = (block.text for block in blocks_of("Athena", "athena"))
-    location, template = (
-        re.search(pattern, ddl)[1]
-        for pattern in (r"LOCATION '(s3://[^']+/)'", r"'storage.location.template' = '([^']+)'")
-    )
+    [location] = re.findall(r"LOCATION '(s3://[^']+/)'", ddl)
+    [template] = re.findall(r"'storage.location.template' = '([^']+)'", ddl)
     assert template == f"{location}date=${{date}}/"
     folder = re.escape(f"{reader.settings['BUCKET_PATH']}/{reader.id}/")
     keys = [entry["Key"] for entry in reader.bucket.objects(f"{reader.settings['BUCKET_PATH']}/{reader.id}/")]
@@ -390,7 +387,9 @@ def as_athena_type(type_: str) -> str:
 def athena_columns() -> dict[str, str]:
     [ddl] = (block.text for block in blocks_of("Athena", "athena"))
     listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
-    columns = dict(line.strip().rstrip(",").split(" ", 1) for line in listed[1].splitlines())
+    assert listed
+    lines = (line.strip().rstrip(",").partition(" ") for line in listed[1].splitlines())
+    columns = {name: type_ for name, _, type_ in lines}
     return columns | {listed[2]: listed[3]}
 
 

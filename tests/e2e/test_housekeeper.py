@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events, to_lines
-
-from local_stack import Stack, wait_until
-from verification import Verifier
+from infra.local.stack import Stack, wait_until
+from infra.local.verification import Verifier
+from tests.e2e.harness import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events, to_lines
 
 Invoke = Callable[[str, Any], dict[str, Any]]
 
@@ -166,7 +165,16 @@ def openssl_accepts(directory: Path, public_key: Path, statement: bytes, signatu
     """As docs/OPERATIONS.md says it."""
     (directory / "statement.json").write_bytes(statement)
     (directory / "statement.sig").write_bytes(signature)
-    command = ["openssl", "dgst", "-sha256", "-verify", public_key, "-signature", "statement.sig", "statement.json"]
+    command: list[str | Path] = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        public_key,
+        "-signature",
+        "statement.sig",
+        "statement.json",
+    ]
     return subprocess.run(command, cwd=directory, timeout=OPENSSL_SECONDS, check=False).returncode == 0
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tenant, as_batch, make_events, to_lines
-from odd_events import odd_events
 
-from local_stack import Stack, wait_until
+from infra.local.stack import Credentials, Stack, wait_until
+from tests.e2e.harness import Tenant, as_batch, make_events, to_lines
+from tests.e2e.odd_events import odd_events
 
 EVENT = {"id": "e-1", "eventTimestamp": "2026-03-01T12:00:00Z"}
 JSON = "application/json"
@@ -294,10 +294,8 @@ def test_who_is_not_named_cannot_send(stack: Stack) -> None:
         UserName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     )
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    from local_stack import Credentials
-
     sqs = stack.client("sqs", Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
-    with pytest.raises(sqs.exceptions.ClientError, match="(?i)denied|not authorized"):
+    with pytest.raises(sqs.exceptions.ClientError, match=r"(?i)denied|not authorized"):
         sqs.send_message(QueueUrl=stack.queues["events"], MessageBody="[]")
 
 

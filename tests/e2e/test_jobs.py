@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import EXPORT_TIMEOUT_SECONDS, SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events
 
-from local_stack import Administrator, Credentials, GraphQlFailed, Stack, wait_until
+from infra.local.stack import Administrator, Credentials, GraphQlFailed, Stack, wait_until
+from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events
 
 JOB_FIELDS = """id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
     objects events bytes gap { startTimestamp }"""
@@ -374,10 +374,11 @@ def test_the_api_may_count_events_and_not_read_them(stack: Stack, customers: Cus
             events.query(**(request | reading))
         assert denied.value.response["Error"]["Code"] == "AccessDeniedException", reading
     key_of_block = {"partition": {"S": partition}, "blockId": found["blockId"]}
-    for read in (
+    reads: list[Callable[[], Any]] = [
         lambda: events.get_item(TableName=stack.tables["events"], Key=key_of_block, ProjectionExpression="blockId"),
         lambda: events.scan(TableName=stack.tables["events"], ProjectionExpression="blockId"),
-    ):
+    ]
+    for read in reads:
         with pytest.raises(ClientError) as denied:
             read()
         assert denied.value.response["Error"]["Code"] == "AccessDeniedException"

@@ -7,9 +7,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
-from conftest import Customer, CustomerFactory, Tenant, make_events, to_lines
 
-from local_stack import REQUEST_TIMEOUT_SECONDS, GraphQlFailed
+from infra.local.stack import REQUEST_TIMEOUT_SECONDS, GraphQlFailed
+from tests.e2e.harness import Customer, CustomerFactory, Tenant, make_events, to_lines
 
 # As in shared/domain/src/allowance.rs.
 TESTS_PER_MINUTE = 30

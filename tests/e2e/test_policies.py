@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
-from local_stack import MARKER, Credentials, CustomerAccount
+from infra.local.stack import MARKER, Credentials, CustomerAccount
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
@@ -177,6 +177,7 @@ def assert_exports(writer: Writer) -> None:
 
 def test_a_role_with_the_printed_policies_exports_across_accounts(role: Writer, role_policies: dict[str, Any]) -> None:
     assert role_policies["externalId"] == role.customer.id
+    assert role.role is not None
     assert role_policies["principalArn"] == role.account.role_arn(role.role)
     assert [role_policies[name]["isRequired"] for name in ("trustPolicy", "iamPolicy", "bucketPolicy")] == [True] * 3
     assert role_policies["kmsKeyPolicyStatement"] is None

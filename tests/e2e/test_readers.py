@@ -16,10 +16,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from odd_events import DAY, odd_events, read, write_accepted, write_lines
-from test_guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 
-from settings import TOOLS
+from infra.local.settings import TOOLS
+from tests.e2e.odd_events import DAY, odd_events, read, write_accepted, write_lines
+from tests.e2e.test_guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 
 # jq is not on every machine; the tools have one that speaks the same language.
 JQ_PROGRAMS = [path for path in (shutil.which("jq"), str(TOOLS / "jaq")) if path]
@@ -69,7 +69,7 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
             found = dict(zip(names, row, strict=True))
             for name in fields:
                 value = event.get(name)
-                if isinstance(value, str) and name not in JSON_COLUMNS or value is None and found[name] is None:
+                if (isinstance(value, str) and name not in JSON_COLUMNS) or (value is None and found[name] is None):
                     assert found[name] == value, (event_name, name)
                 else:
                     assert read(found[name]) == value, (event_name, name)
@@ -90,6 +90,7 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
 def microseconds(time: str) -> int:
     """Of a time with an offset and up to 9 decimals, since the epoch."""
     found = re.fullmatch(r"(\S{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", time)
+    assert found, time
     whole = datetime.fromisoformat(f"{found[1]}+00:00") - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     offset = timedelta()
     if found[3] != "Z":
@@ -128,9 +129,7 @@ def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
     """
     accepted = write_accepted(tmp_path)
     [ddl] = (block.text for block in blocks_of("Athena", "athena"))
-    serde, properties = re.search(
-        r"ROW FORMAT SERDE '(.+)'\nWITH SERDEPROPERTIES \((.*?)\n\)\n", ddl, re.DOTALL
-    ).groups()
+    [(serde, properties)] = re.findall(r"ROW FORMAT SERDE '(.+)'\nWITH SERDEPROPERTIES \((.*?)\n\)\n", ddl, re.DOTALL)
     assert serde == "org.openx.data.jsonserde.JsonSerDe"
     mappings = dict(re.findall(r"^  '(.+?)' = '(.+?)',?$", properties, re.MULTILINE))
     assert len(mappings) == properties.count("\n")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Record
 
-from local_stack import Stack
+from infra.local.stack import Stack
+from tests.e2e.harness import Record
 
 # Shorter ones are none, and could be found anywhere.
 SHORTEST_SECRET = 16

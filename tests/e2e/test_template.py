@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_stack import Stack
+from infra.local.stack import Stack
 
 FOURTEEN_DAYS = str(14 * 24 * 3_600)
 ROLE_PATH = "/audit-export/"

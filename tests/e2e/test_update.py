@@ -6,14 +6,15 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record, Tenant, make_events
 
-from local_stack import MARKER, Credentials, GraphQlFailed, Stack, wait_until
-from verification import COMPLETE, Verifier
+from infra.local.stack import MARKER, Credentials, GraphQlFailed, Stack, wait_until
+from infra.local.verification import COMPLETE, Verifier
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record, Tenant, make_events
 
 # Of the connection test of an update, within the 29 s of API Gateway.
 EXPORT_TIMEOUT_SECONDS = 60
@@ -117,7 +118,7 @@ def test_every_field_error_comes_at_once_and_rules_hold_for_what_comes_out(custo
 def test_another_tenants_configuration_is_not_there(customers: CustomerFactory, tenant: Tenant) -> None:
     customer = customers.with_access_key()
     for update in (tenant.administrator.update_access_key, tenant.administrator.update_assumed_role):
-        assert refused(lambda update=update: update(customer.id, interval="EVERY_2_HOURS"))["code"] == "NOT_FOUND"
+        assert refused(partial(update, customer.id, interval="EVERY_2_HOURS"))["code"] == "NOT_FOUND"
     assert customer.tenant.administrator.get(customer.id)["version"] == 1
     assert tenant.stored_blocks() == []
 
@@ -191,7 +192,7 @@ def test_a_change_of_place_is_tested_before_it_replaces_what_works(customers: Cu
         ({"bucketPath": "second"}, "WRITE_DENIED"),
         ({"roleArn": account.role_arn("missing")}, "ROLE_NOT_ASSUMABLE"),
     ]:
-        extensions = refused(lambda change=change: administrator.update_assumed_role(customer.id, **change))
+        extensions = refused(partial(administrator.update_assumed_role, customer.id, **change))
         assert (extensions["code"], extensions["connectionError"]["code"]) == ("NEW_CONNECTION_REFUSED", code)
         assert administrator.get(customer.id) == before
     updated = administrator.update_assumed_role(customer.id, bucketPath="second", force=True)
@@ -238,7 +239,8 @@ def test_a_key_that_does_not_work_replaces_nothing(customers: CustomerFactory, s
         (denied, "WRITE_DENIED"),
     ]:
         extensions = refused(
-            lambda credentials=credentials: administrator.update_access_key(
+            partial(
+                administrator.update_access_key,
                 customer.id,
                 accessKeyId=credentials.access_key_id,
                 secretAccessKey=credentials.secret_access_key,
@@ -255,7 +257,7 @@ def test_a_key_that_does_not_work_replaces_nothing(customers: CustomerFactory, s
     assert [event["action"] for event in customer.tenant.stored_changes()] == ["CREATE"]
 
 
-def test_a_key_that_works_replaces_the_old(customers: CustomerFactory, stack: Stack) -> None:
+def test_a_key_that_works_replaces_the_old(customers: CustomerFactory) -> None:
     customer = customers.with_access_key()
     administrator = customer.tenant.administrator
     old, new = customer.credentials, customers.user(customer.account)

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record
 
-from local_stack import MARKER, Credentials, CustomerAccount, Stack
+from infra.local.stack import MARKER, Credentials, CustomerAccount, Stack
+from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record
 
 # API Gateway gives up after that.
 ANSWER_SECONDS = 29
@@ -43,7 +43,7 @@ def assert_success(customer: Customer, tested: dict[str, Any]) -> None:
     assert marker["ContentType"] == "text/plain; charset=utf-8"
 
 
-def assert_failure(customer: Customer, tested: dict[str, Any], code: str, *words: str) -> None:
+def assert_failure(tested: dict[str, Any], code: str, *words: str) -> None:
     assert (tested["connectionStatus"], tested["connectionError"]["code"]) == ("FAILED", code), tested
     assert tested["connectionCheckedAt"]
     for word in words:
@@ -64,7 +64,7 @@ def test_a_role_with_only_the_documented_permissions_succeeds(customers: Custome
     assert_success(customer, probe(customer))
 
 
-def test_an_encrypted_bucket_succeeds(customers: CustomerFactory, stack: Stack) -> None:
+def test_an_encrypted_bucket_succeeds(customers: CustomerFactory) -> None:
     account = customers.account("222222222222", "eu-west-1", encrypted=True)
     customer = customers.with_role(account=account)
     assert_success(customer, probe(customer))
@@ -113,7 +113,7 @@ NOT_ASSUMABLE: dict[str, Trust | None] = {
 def test_a_role_that_can_not_be_assumed(customers: CustomerFactory, case: str) -> None:
     trust = NOT_ASSUMABLE[case]
     customer = customers.with_role(trust=trust, create_role=trust is not None)
-    assert_failure(customer, probe(customer), "ROLE_NOT_ASSUMABLE", "trust policy", "minute")
+    assert_failure(probe(customer), "ROLE_NOT_ASSUMABLE", "trust policy", "minute")
     assert_nothing_written(customer)
 
 
@@ -133,7 +133,7 @@ TOO_OPEN: dict[str, Trust] = {
 @pytest.mark.parametrize("case", TOO_OPEN)
 def test_a_trust_policy_that_others_could_use(customers: CustomerFactory, case: str) -> None:
     customer = customers.with_role(trust=TOO_OPEN[case])
-    assert_failure(customer, probe(customer), "TRUST_POLICY_TOO_OPEN", "sts:ExternalId")
+    assert_failure(probe(customer), "TRUST_POLICY_TOO_OPEN", "sts:ExternalId")
     assert_nothing_written(customer)
 
 
@@ -155,14 +155,14 @@ def test_what_was_mended_succeeds(customers: CustomerFactory) -> None:
 def test_no_such_bucket(customers: CustomerFactory) -> None:
     missing = f"missing-{uuid.uuid4().hex[:12]}"
     customer = customers.with_access_key(policy=put_anywhere(), bucketName=missing)
-    assert_failure(customer, probe(customer), "BUCKET_NOT_FOUND", missing)
+    assert_failure(probe(customer), "BUCKET_NOT_FOUND", missing)
 
 
 @pytest.mark.requires("bucket regions")
 def test_a_bucket_in_another_region_is_told_with_its_region(customers: CustomerFactory) -> None:
     account = customers.account(KEY_ACCOUNT, "eu-central-1")
     customer = customers.with_access_key(account=account, region="us-east-1")
-    assert_failure(customer, probe(customer), "BUCKET_IN_ANOTHER_REGION", "eu-central-1")
+    assert_failure(probe(customer), "BUCKET_IN_ANOTHER_REGION", "eu-central-1")
     assert_nothing_written(customer)
 
 
@@ -179,7 +179,7 @@ def nothing_allowed() -> dict[str, Any]:
 @pytest.mark.parametrize("make", ["with_role", "with_access_key"])
 def test_a_policy_that_does_not_allow_the_prefix(customers: CustomerFactory, make: str) -> None:
     customer = getattr(customers, make)(policy=nothing_allowed())
-    assert_failure(customer, probe(customer), "WRITE_DENIED", "s3:PutObject", "expectedBucketOwner")
+    assert_failure(probe(customer), "WRITE_DENIED", "s3:PutObject", "expectedBucketOwner")
     assert_nothing_written(customer)
 
 
@@ -196,7 +196,7 @@ def test_a_bucket_policy_that_denies(customers: CustomerFactory) -> None:
     account.s3.put_bucket_policy(
         Bucket=account.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     )
-    assert_failure(customer, probe(customer), "WRITE_DENIED", "no policy denies")
+    assert_failure(probe(customer), "WRITE_DENIED", "no policy denies")
 
 
 def demand(account: CustomerAccount, header: str, value: str) -> None:
@@ -219,7 +219,7 @@ def test_a_bucket_policy_that_demands_encryption_is_met_with_the_key_and_named_w
     account = customers.account(ROLE_ACCOUNT, "eu-west-1", encrypted=True)
     demand(account, "x-amz-server-side-encryption", "aws:kms")
     without_key = customers.with_role(account=account, kmsKeyArn=None)
-    assert_failure(without_key, probe(without_key), "WRITE_DENIED", "demands a header", "kmsKeyArn")
+    assert_failure(probe(without_key), "WRITE_DENIED", "demands a header", "kmsKeyArn")
     assert_nothing_written(without_key)
     customer = customers.with_role(account=account)
     assert_success(customer, probe(customer))
@@ -240,8 +240,8 @@ def make_wrong_secret(record: Record) -> str:
 def test_an_unknown_access_key(customers: CustomerFactory, record: Record) -> None:
     unknown = Credentials("AKIA" + uuid.uuid4().hex[:16].upper(), make_wrong_secret(record))
     customer = customers.with_access_key(credentials=unknown)
-    assert_failure(customer, customer.configuration, "ACCESS_KEY_UNKNOWN", "access key")
-    assert_failure(customer, probe(customer), "ACCESS_KEY_UNKNOWN")
+    assert_failure(customer.configuration, "ACCESS_KEY_UNKNOWN", "access key")
+    assert_failure(probe(customer), "ACCESS_KEY_UNKNOWN")
 
 
 @pytest.mark.requires("iam enforcement")
@@ -249,10 +249,10 @@ def test_a_deleted_access_key(customers: CustomerFactory) -> None:
     customer = customers.with_access_key()
     assert customer.configuration["connectionStatus"] == "SUCCESS"
     iam = customer.account.client("iam")
-    key_id = customer.credentials.access_key_id
+    key_id = customer.access_key.access_key_id
     user = iam.get_access_key_last_used(AccessKeyId=key_id)["UserName"]
     iam.delete_access_key(UserName=user, AccessKeyId=key_id)
-    assert_failure(customer, probe(customer), "ACCESS_KEY_UNKNOWN")
+    assert_failure(probe(customer), "ACCESS_KEY_UNKNOWN")
 
 
 @pytest.mark.requires("iam enforcement")
@@ -261,8 +261,8 @@ def test_a_wrong_secret(customers: CustomerFactory, record: Record) -> None:
     right = customers.user(account)
     wrong = Credentials(right.access_key_id, make_wrong_secret(record))
     customer = customers.with_access_key(account=account, credentials=wrong)
-    assert_failure(customer, customer.configuration, "SECRET_ACCESS_KEY_WRONG", "secret access key")
-    assert_failure(customer, probe(customer), "SECRET_ACCESS_KEY_WRONG")
+    assert_failure(customer.configuration, "SECRET_ACCESS_KEY_WRONG", "secret access key")
+    assert_failure(probe(customer), "SECRET_ACCESS_KEY_WRONG")
     assert_nothing_written(customer)
 
 

@@ -11,14 +11,17 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import boto3
 
-from emulators import Capability
-from settings import STAGE, TOOL_DIRECTORY, tool_environment
+from infra.local.emulators.interface import Capability
+from infra.local.settings import ROOT, STAGE, TOOL_DIRECTORY, tool_environment
 
 IMAGE = "localstack/localstack:4.14.0"
 PLUGIN_DIRECTORY = Path(__file__).parents[1] / "localstack"
+# The plugin, and the package that it takes the Runtime API from.
+PLUGIN_PATH = os.pathsep.join((str(PLUGIN_DIRECTORY), str(ROOT)))
 DYNAMODB = TOOL_DIRECTORY / "dynamodb-local"
 PULL_SECONDS = 600
 LACKS = {
@@ -35,8 +38,8 @@ MISSING = 3
 
 
 class LocalStack:
-    name = "localstack"
-    start_seconds = 120.0
+    name: ClassVar[str] = "localstack"
+    start_seconds: ClassVar[float] = 120.0
 
     def __init__(self) -> None:
         self._in_docker = False
@@ -76,7 +79,7 @@ class LocalStack:
             "GATEWAY_LISTEN": f"127.0.0.1:{port}",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "OVERRIDE_IN_DOCKER": "0",
-            "PYTHONPATH": str(PLUGIN_DIRECTORY),
+            "PYTHONPATH": PLUGIN_PATH,
             "TMPDIR": str(directory),
         }
 
@@ -93,13 +96,13 @@ class LocalStack:
         api_gateway.create_deployment(restApiId=api_id, stageName=STAGE)
 
 
-def why_not() -> str | None:
-    """What this machine lacks to run LocalStack; None if it can."""
-    return None if _has_image() else why_not_as_process()
+def missing_requirement() -> str | None:
+    """Returns the reason why this machine can't run LocalStack, None if it can."""
+    return None if _has_image() else missing_for_process()
 
 
-def why_not_as_process() -> str | None:
-    """What this machine lacks to run LocalStack without a Docker engine; None if it can."""
+def missing_for_process() -> str | None:
+    """Returns the reason why this machine can't run LocalStack without a Docker engine, None if it can."""
     outcome = subprocess.run(
         [PLUGIN_DIRECTORY / "install.sh", "check"], env=tool_environment(), capture_output=True, text=True, check=False
     )

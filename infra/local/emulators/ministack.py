@@ -7,16 +7,16 @@ from typing import ClassVar
 
 import boto3
 
-import repairs
-from emulators import Capability
-from settings import REGION, SERVICE_ACCOUNT, TOOL_DIRECTORY
+from infra.local import repairs
+from infra.local.emulators.interface import Capability
+from infra.local.settings import REGION, SERVICE_ACCOUNT, TOOL_DIRECTORY
 
 REPAIRED_EMULATOR = Path(__file__).parents[1] / "repaired_emulator.py"
 
 
 class MiniStack:
-    name = "ministack"
-    start_seconds = 30.0
+    name: ClassVar[str] = "ministack"
+    start_seconds: ClassVar[float] = 30.0
     lacks: ClassVar[dict[Capability, str]] = {}
 
     def prepare(self, directory: Path) -> None:

@@ -1,6 +1,6 @@
-"""The executor with real processes: what a function does is what its caller gets.
+"""The executor with real processes.
 
-Runs in LocalStack's environment: .tools/localstack/bin/python -m pytest infra/local/localstack
+Runs in LocalStack's environment: PYTHONPATH=infra/local/localstack .tools/localstack/bin/python -m pytest infra/local/localstack
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import pytest
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import HotReloadingCode, InvocationResult
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
-from process_executor import MAX_ANSWER_BYTES, ProcessExecutor
+from process_executor import ProcessExecutor
+
+from infra.local.runtime_api import MAX_RESPONSE_BYTES
 
 TIMEOUT_SECONDS = 1
 
-# A runtime as small as one can be: it obeys its payload.
+# A minimal runtime, which does what its payload asks for.
 FUNCTION = """\
     #!{python}
     import json, os, sys, time, urllib.error, urllib.request
@@ -48,7 +50,7 @@ FUNCTION = """\
         if event["do"] == "kill":
             os.kill(os.getpid(), 9)
         if event["do"] == "fail":
-            post(f"/invocation/{{request_id}}/error", {{"errorType": "Wrong", "errorMessage": "as told"}})
+            post(f"/invocation/{{request_id}}/error", {{"errorType": "Wrong", "errorMessage": "on request"}})
             continue
         time.sleep(event.get("seconds", 0))
         left = int(request["Lambda-Runtime-Deadline-Ms"]) / 1000 - time.time()
@@ -114,17 +116,17 @@ def test_an_invocation_gets_its_answer_and_its_logs(start: Callable[..., Process
     assert executor.get_logs() == first.logs + second.logs
 
 
-def test_a_functions_error_is_told_and_leaves_it_warm(start: Callable[..., ProcessExecutor]) -> None:
+def test_a_functions_error_is_returned_and_leaves_it_warm(start: Callable[..., ProcessExecutor]) -> None:
     executor = start()
     _, before = invoke(executor)
     failed, error = invoke(executor, "fail")
     assert failed.is_error
-    assert error == {"errorType": "Wrong", "errorMessage": "as told"}
+    assert error == {"errorType": "Wrong", "errorMessage": "on request"}
     assert invoke(executor)[1]["pid"] == before["pid"]
 
 
 @pytest.mark.parametrize(("do", "how"), [("crash", "exit status 7"), ("kill", "signal 9")])
-def test_a_crash_is_told_and_the_next_invocation_starts_anew(
+def test_a_crash_is_reported_and_the_next_invocation_starts_again(
     start: Callable[..., ProcessExecutor], do: str, how: str
 ) -> None:
     executor = start()
@@ -156,7 +158,7 @@ def test_a_time_out_ends_the_process(start: Callable[..., ProcessExecutor]) -> N
     ("how", "kind", "message"),
     [("error", "Init", "no table"), ("crash", "Runtime.ExitError", "exit status 3")],
 )
-def test_a_failed_start_is_told(start: Callable[..., ProcessExecutor], how: str, kind: str, message: str) -> None:
+def test_a_failed_start_is_reported(start: Callable[..., ProcessExecutor], how: str, kind: str, message: str) -> None:
     with pytest.raises(StatusErrorException) as raised:
         start(INIT=how)
     error = json.loads(raised.value.payload)
@@ -166,7 +168,7 @@ def test_a_failed_start_is_told(start: Callable[..., ProcessExecutor], how: str,
 
 def test_an_answer_larger_than_lambdas_is_refused(start: Callable[..., ProcessExecutor]) -> None:
     executor = start()
-    large, error = invoke(executor, bytes=MAX_ANSWER_BYTES)
+    large, error = invoke(executor, bytes=MAX_RESPONSE_BYTES)
     assert large.is_error
     assert error["errorType"] == "Function.ResponseSizeTooLarge"
     assert not invoke(executor)[0].is_error

@@ -185,7 +185,8 @@ impl Emulators {
         let root = bench.root.canonicalize()?;
         let mut command = Command::new(&bench.python);
         command
-            .arg(root.join("infra/local/bench_emulators.py"))
+            .current_dir(&root)
+            .args(["-m", "infra.local.bench_emulators"])
             .args(ids)
             // So that a stack that runs is left alone.
             .env("AUDIT_EXPORT_LOCAL_DIRECTORY", root.join(".local/bench"))

@@ -18,8 +18,8 @@ import requests
 from botocore.client import BaseClient
 from botocore.config import Config
 
-from emulators import Capability
-from settings import STACK_FILE
+from infra.local.emulators.interface import Capability
+from infra.local.settings import STACK_FILE
 
 MARKER = ".immuta.export.log"
 # The `targetType` of the audit events that tell of changes to configurations. They lie in the tenant's log as well.
@@ -351,7 +351,7 @@ class CustomerAccount:
 
 
 def wait_until(
-    probe: Callable[[], Value], what: str, *, timeout_seconds: float, interval_seconds: float = 0.5
+    probe: Callable[[], Value | None], what: str, *, timeout_seconds: float, interval_seconds: float = 0.5
 ) -> Value:
     """Asks `probe` until it says something true; raises TimeoutError after `timeout_seconds`."""
     for _ in _attempts(timeout_seconds, interval_seconds):

@@ -1,0 +1,324 @@
+"""The tenants and customers of the end-to-end tests, each of which belongs to one test, and the record of every secret used and
+every answer received.
+
+Nothing here stands in for a part of the service: every answer comes from the deployed functions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from infra.local.emulators.interface import Capability
+from infra.local.settings import REGION, TOKEN_AUDIENCE, TOKEN_ISSUER
+from infra.local.stack import (
+    CHANGES,
+    REQUEST_TIMEOUT_SECONDS,
+    Administrator,
+    Credentials,
+    CustomerAccount,
+    Stack,
+    wait_until,
+)
+
+ROLE_ACCOUNT = "222222222222"
+KEY_ACCOUNT = "333333333333"
+SHARDS = 16
+# The local stack settles for 3 s; a run exports what was received before that.
+SETTLE_SECONDS = 3.5
+EXPORT_TIMEOUT_SECONDS = 60
+TOKEN_LIFETIME_SECONDS = 3_600
+
+
+@dataclass
+class Record:
+    """What has to stay secret, and everything that the service said."""
+
+    secrets: set[str] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
+
+    def keep(self, answer: requests.Response, *_: Any, **__: Any) -> None:
+        self.answers.append(f"{dict(answer.headers)}\n{answer.text}")
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"secrets": sorted(self.secrets), "answers": self.answers}))
+
+    def add(self, path: Path) -> None:
+        kept = json.loads(path.read_text())
+        self.secrets.update(kept["secrets"])
+        self.answers.extend(kept["answers"])
+
+
+@dataclass
+class TokenFactory:
+    """Signs tokens with the development stack's key, right ones and wrong ones."""
+
+    record: Record
+    private_key: str = field(repr=False)
+    key_id: str
+
+    def claims(self, tenant: Any, permissions: Any, **changes: Any) -> dict[str, Any]:
+        """What a valid token says, with `changes`; a claim that is changed to None is left out."""
+        now = int(time.time())
+        claims = {
+            "iss": TOKEN_ISSUER,
+            "aud": TOKEN_AUDIENCE,
+            "sub": "administrator@example.com",
+            "iat": now,
+            "exp": now + TOKEN_LIFETIME_SECONDS,
+            "tenant_id": tenant,
+            "permissions": permissions,
+        } | changes
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def sign(self, claims: dict[str, Any], headers: dict[str, Any] | None = None) -> str:
+        token = jwt.encode(claims, self.private_key, "ES256", {"kid": self.key_id} | (headers or {}))
+        return self.remember(token)
+
+    def remember(self, token: str) -> str:
+        self.record.secrets.add(token)
+        return token
+
+    def __call__(self, tenant: str, *permissions: str, **changes: Any) -> str:
+        return self.sign(self.claims(tenant, list(permissions), **changes))
+
+
+def make_events(count: int, **changes: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(uuid.uuid4()),
+            "action": "QUERY",
+            "actionStatus": "SUCCESS",
+            "actor": {"id": "u-1", "name": "Zoë O'Brien", "type": "USER_ACTOR"},
+            "eventTimestamp": "2026-03-01T12:00:00.000Z",
+            "targets": [{"id": number, "type": "DATASOURCE"}],
+        }
+        | changes
+        for number in range(count)
+    ]
+
+
+def is_change(event: dict[str, Any]) -> bool:
+    """Whether it tells of a change to a configuration; such events lie among those that were sent."""
+    return event.get("targetType") == CHANGES
+
+
+def to_lines(events: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+@dataclass
+class Tenant:
+    """A tenant that only one test uses: sends events, administers exports, and shows what is stored."""
+
+    stack: Stack
+    http: requests.Session
+    name: str
+    write_token: str = field(repr=False)
+    administrator: Administrator
+    last_sent: float = 0.0
+
+    def post_events(
+        self, body: bytes, content_type: str | None = "application/x-ndjson", **headers: str
+    ) -> requests.Response:
+        """Any body, as it is. Underscores in the names of `headers` stand for hyphens."""
+        sent = {"authorization": f"Bearer {self.write_token}"}
+        if content_type is not None:
+            sent["content-type"] = content_type
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.http.post(self.stack.events_url, data=body, headers=sent, timeout=REQUEST_TIMEOUT_SECONDS)
+        self.last_sent = time.monotonic()
+        return answer
+
+    def send(self, events: list[dict[str, Any]]) -> list[str]:
+        """Sends valid events; returns their ids."""
+        answer = self.post_events(to_lines(events))
+        assert (answer.status_code, answer.json()) == (202, {"accepted": len(events)}), answer.text
+        return [event["id"] for event in events]
+
+    def stored_blocks(self) -> list[dict[str, Any]]:
+        """The tenant's blocks in the order of their ids, with those that tell of changes to its configurations."""
+        client = self.stack.client("dynamodb")
+        blocks: list[dict[str, Any]] = []
+        for shard in range(SHARDS):
+            pages = client.get_paginator("query").paginate(
+                TableName=self.stack.tables["events"],
+                KeyConditionExpression="#p = :p",
+                ExpressionAttributeNames={"#p": "partition"},
+                ExpressionAttributeValues={":p": {"S": f"{self.name}#{shard:02}"}},
+                ConsistentRead=True,
+            )
+            blocks.extend(item for page in pages for item in page["Items"])
+        return sorted(blocks, key=lambda item: item["blockId"]["S"])
+
+    def stored_events(self) -> list[dict[str, Any]]:
+        """What was sent, as it is stored."""
+        return [event for event in self._stored() if not is_change(event)]
+
+    def stored_changes(self) -> list[dict[str, Any]]:
+        """What the service itself has stored of changes to the tenant's configurations."""
+        return [event for event in self._stored() if is_change(event)]
+
+    def stored_lines(self) -> list[bytes]:
+        """What the tenant's blocks hold, inflated by another implementation than the service's."""
+        raw = b"".join(zlib.decompressobj(-15).decompress(item["block"]["B"]) for item in self.stored_blocks())
+        return raw.splitlines()
+
+    def _stored(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stored_lines()]
+
+    def stored_ids(self) -> list[str]:
+        return [event["id"] for event in self.stored_events()]
+
+
+@dataclass
+class Customer:
+    """A tenant with an account, a bucket and a configuration."""
+
+    tenant: Tenant
+    account: CustomerAccount
+    configuration: dict[str, Any]
+    role_name: str | None = None
+    credentials: Credentials | None = None
+
+    @property
+    def access_key(self) -> Credentials:
+        """The access key; fails for a customer with a role."""
+        assert self.credentials is not None
+        return self.credentials
+
+    @property
+    def id(self) -> str:
+        return self.configuration["id"]
+
+    def exported(self) -> list[dict[str, Any]]:
+        """The events in the bucket that were sent, in the order of the objects and their lines."""
+        return [event for event in self._exported() if not is_change(event)]
+
+    def exported_changes(self) -> list[dict[str, Any]]:
+        """The events in the bucket that tell of changes to configurations."""
+        return [event for event in self._exported() if is_change(event)]
+
+    def _exported(self) -> list[dict[str, Any]]:
+        lines = [
+            line
+            for key in self.account.data_keys(self.id)
+            for line in zlib.decompress(self.account.download(key), wbits=31).splitlines()
+        ]
+        return [json.loads(line) for line in lines]
+
+    def exported_ids(self) -> list[str]:
+        return [event["id"] for event in self.exported()]
+
+    def run_export(
+        self, expected_ids: list[str], timeout_seconds: float = EXPORT_TIMEOUT_SECONDS
+    ) -> list[dict[str, Any]]:
+        """Exports now, waits until as many events are there as are expected, and returns them."""
+        time.sleep(max(0.0, self.tenant.last_sent + SETTLE_SECONDS - time.monotonic()))
+        self.tenant.administrator.run(self.id)
+        self.wait_for(len(expected_ids), timeout_seconds)
+        return self.exported()
+
+    def run_request(self, through: str) -> dict[str, str]:
+        """What the run queue carries."""
+        return {"tenantId": self.tenant.name, "configurationId": self.id, "through": through, "trigger": "MANUAL"}
+
+    def wait_for(self, count: int, timeout_seconds: float = EXPORT_TIMEOUT_SECONDS) -> None:
+        wait_until(
+            lambda: len(self.exported()) >= count,
+            f"{count} events in {self.account.bucket}",
+            timeout_seconds=timeout_seconds,
+            interval_seconds=0.5,
+        )
+
+
+@dataclass
+class CustomerFactory:
+    """Sets customers up as the documentation tells them to; `changes` makes them do it wrong."""
+
+    stack: Stack
+    record: Record
+    make_tenant: Callable[..., Tenant]
+
+    def account(self, account: str, region: str = "us-east-1", **bucket: Any) -> CustomerAccount:
+        return CustomerAccount.create(self.stack, account, region, **bucket)
+
+    def with_role(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        account: CustomerAccount | None = None,
+        policy: dict[str, Any] | None = None,
+        trust: Callable[[CustomerAccount, str], dict[str, Any]] | None = None,
+        create_role: bool = True,
+        interval: str = "EVERY_24_HOURS",
+        **changes: Any,
+    ) -> Customer:
+        """A customer whose role exists when this returns; its connection isn't tested yet. Leaves the test out where the
+        service would find every role open to others."""
+        if reason := self.stack.why_without(Capability.TRUST_POLICIES):
+            pytest.skip(f"{Capability.TRUST_POLICIES}: {reason}")
+        account = account or self.account(ROLE_ACCOUNT, "eu-west-1", path="audit/export")
+        tenant = tenant or self.make_tenant()
+        role_name = f"audit-export-{uuid.uuid4().hex[:12]}"
+        data = {"interval": interval, "roleArn": account.role_arn(role_name)} | account.destination | changes
+        configuration = tenant.administrator.create_assumed_role(**data)
+        if create_role:
+            external_id = configuration["externalId"]
+            document = trust(account, external_id) if trust else None
+            account.create_role(role_name, external_id, policy=policy, trust=document)
+        return Customer(tenant, account, configuration, role_name=role_name)
+
+    def user(self, account: CustomerAccount, policy: dict[str, Any] | None = None) -> Credentials:
+        credentials = account.create_user(f"audit-export-{uuid.uuid4().hex[:12]}", policy=policy)
+        self.record.secrets.add(credentials.secret_access_key)
+        return credentials
+
+    def with_access_key(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        account: CustomerAccount | None = None,
+        policy: dict[str, Any] | None = None,
+        credentials: Credentials | None = None,
+        interval: str = "EVERY_24_HOURS",
+        **changes: Any,
+    ) -> Customer:
+        """A customer whose connection was tested as the configuration was created."""
+        account = account or self.account(KEY_ACCOUNT)
+        tenant = tenant or self.make_tenant()
+        credentials = credentials or self.user(account, policy)
+        self.record.secrets.add(credentials.secret_access_key)
+        data = {
+            "interval": interval,
+            "accessKeyId": credentials.access_key_id,
+            "secretAccessKey": credentials.secret_access_key,
+        }
+        configuration = tenant.administrator.create_access_key(**(data | account.destination | changes))
+        return Customer(tenant, account, configuration, credentials=credentials)
+
+
+def as_batch(request: dict[str, str]) -> dict[str, Any]:
+    """What Lambda hands to a function from its queue."""
+    message = {
+        "messageId": str(uuid.uuid4()),
+        # Of no message: a run that fails can't put off its next try, and only says so.
+        "receiptHandle": "none",
+        "body": json.dumps(request),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "awsRegion": REGION,
+    }
+    return {"Records": [message]}
