@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the tools of tools.txt and emulator.txt into .tools/. Needs python3 (3.11 or newer) and, for building, Rust.
-# Does nothing when the lock files are those it installed from last.
+# Installs the tools of tools.txt and emulator.txt into .tools/. Needs python3 (3.11 or newer); building needs Rust.
+# Does nothing if the lock files have not changed since the last installation.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tools=$(cd "$here/../.." && pwd)/.tools

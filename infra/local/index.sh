@@ -1,4 +1,4 @@
-# Sourced: uv takes its own settings; where it has none it follows pip's, so that a mirror needs to be named only once.
+# Sourced by the scripts that call uv. Gives uv the package index of pip's settings, unless it has its own.
 pip_setting() { python3 -m pip config get "$1" 2>/dev/null || true; }
 index=${PIP_INDEX_URL:-$(pip_setting global.index-url)}
 extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting global.extra-index-url)}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes tools.txt, emulator.txt and localstack.txt anew from the *.in beside them.
+# Locks tools.in, emulator.in and localstack.in: writes the *.txt beside them.
 set -eu
 cd "$(dirname "$0")"
 for environment in tools emulator; do
@@ -8,7 +8,7 @@ for environment in tools emulator; do
         --output-file "$environment.txt" "$environment.in"
 done
 
-# With what was there when it was released: newer ones of what it leaves open break it.
+# With versions from the time of its release: newer versions of its unpinned dependencies break it.
 ../../.tools/tools/bin/uv pip compile --quiet --upgrade --exclude-newer 2026-03-15 --python-platform linux \
     --python-version 3.13 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
     --custom-compile-command "make lock" --output-file localstack.txt localstack.in

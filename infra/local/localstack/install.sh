@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs LocalStack into .tools/localstack, and DynamoDB Local, which it needs. Needs Python 3.13 (found, or else installed by
-# uv) and what dynamodb_local.sh needs. Exit status 3: something of that is missing. `install.sh check` installs nothing but
-# that Python. Both do nothing when all is as these files say. After bootstrap.sh.
+# Installs LocalStack into .tools/localstack, and DynamoDB Local, which it needs; does nothing if both are up to date.
+# Needs Python 3.13 (found, or installed by uv) and the requirements of dynamodb_local.sh; the exit status is 3 if one is missing.
+# `install.sh check` only checks for these, and installs Python if it is missing. Run bootstrap.sh first.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tools=$(cd "$here/../../.." && pwd)/.tools
@@ -15,7 +15,7 @@ missing() {
 
 is_python() { [ -x "$1" ] && "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; }
 
-# LocalStack 4.14.0 starts with older ones, and then fails in DynamoDB and Lambda.
+# LocalStack 4.14.0 starts with older versions, but then fails in DynamoDB and Lambda.
 find_python() {
     for candidate in "$tools/localstack/bin/python" "$("$uv" python find --quiet 3.13 2>/dev/null || true)" \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python3; do
