@@ -73,7 +73,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled as a crate: a library or a program."""
+    """A library or a program: the source of one crate."""
 
     name: str
     root: Path

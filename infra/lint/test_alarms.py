@@ -21,7 +21,7 @@ OWN_NAMESPACE = {"Fn::Sub": "AuditExport/${AWS::StackName}"}
 TOPIC = {"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}
 HOUR = 3_600
 DAY = 24 * HOUR
-# What AWS names its metrics' dimensions; with others an alarm would wait for ever.
+# The dimensions of AWS's metrics. With others an alarm would never be raised.
 DIMENSIONS = {
     "AWS/ApiGateway": [{"ApiName", "Stage", "Resource", "Method"}],
     "AWS/Lambda": [{"FunctionName"}],
@@ -40,7 +40,7 @@ def transformation(metric_filter: dict[str, Any]) -> dict[str, Any]:
 
 
 def watching(metric: str, dimension: str, resource: str) -> list[dict[str, Any]]:
-    """The alarms on a metric of a resource of its own, and not of one that is a part of it."""
+    """Returns the alarms on a metric of a resource, without those on a part of it."""
     return [
         alarm
         for alarm in ALARMS.values()
@@ -60,7 +60,7 @@ def rust_sources() -> list[str]:
 
 
 def log_calls() -> list[str]:
-    """What is between the parentheses of each call of a `tracing` macro."""
+    """Returns the arguments of each call of a `tracing` macro."""
     calls = re.compile(
         r"tracing::(?:error|warn|info)!\((.*?)\);|inspect_err\(\|\w+\| tracing::\w+!\((.*?)\)\)", re.DOTALL
     )
@@ -68,7 +68,7 @@ def log_calls() -> list[str]:
 
 
 def raised_by_the_sources() -> set[str]:
-    """The values of the field `alarm`: a literal, a constant, or a variable of that name that is one of several literals."""
+    """Returns the values of the field `alarm`: literals, constants, and variables of that name that are one of several literals."""
     sources = rust_sources()
     text = "\n".join(sources)
     values: set[str] = set()
@@ -82,13 +82,13 @@ def raised_by_the_sources() -> set[str]:
 
 
 def marked(metric_filter: dict[str, Any]) -> str | None:
-    """The value of the field `alarm` that the filter looks for, if it does."""
+    """Returns the value of the field `alarm` in the filter, None if it has none."""
     found = re.fullmatch(r'\{ \$\.alarm = "([A-Z_]+)" \}', metric_filter["FilterPattern"])
     return found and found[1]
 
 
 def runbook() -> dict[str, list[str]]:
-    """The other cells of a row of a table under "Alarms", by each alarm that its first cell names."""
+    """Returns the other cells of each row in the tables under "Alarms", by the alarms in its first cell."""
     section = re.split(r"\n## ", (ROOT / "docs" / "OPERATIONS.md").read_text().partition("\n## Alarms\n")[2])[0]
     entries: dict[str, list[str]] = {}
     for row in re.findall(r"^\| (`\w+Alarm`.*) \|$", section, re.MULTILINE):
@@ -193,7 +193,7 @@ def test_every_throttled_request_is_counted_once() -> None:
 
 
 def test_a_filter_with_a_dimension_has_no_default() -> None:
-    """CloudWatch refuses the two together."""
+    """CloudWatch refuses an alarm with both."""
     with_dimensions = [t for t in map(transformation, FILTERS.values()) if "Dimensions" in t]
     assert with_dimensions
     assert all("DefaultValue" not in t for t in with_dimensions)
@@ -230,7 +230,7 @@ def test_a_function_that_comes_near_its_time_out_is_seen_before_it_gets_there(fu
 
 
 def test_sweeps_that_fail_raise_the_alarm_of_their_function() -> None:
-    """One sweep begins in a period, and none is repeated."""
+    """One sweep starts in each period, and none is repeated."""
     (alarm,) = watching("Errors", "FunctionName", "HousekeeperFunction")
     assert RESOURCES["SweepSchedule"]["Properties"]["ScheduleExpression"]["Fn::If"][2] == "rate(15 minutes)"
     assert FUNCTIONS["HousekeeperFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
@@ -268,7 +268,7 @@ def test_messages_that_wait_and_messages_that_failed_are_seen(queue: str) -> Non
     waiting = watching("ApproximateNumberOfMessagesVisible", "QueueName", queue)
     if "RedrivePolicy" in QUEUES[queue]:
         (age,) = ages
-        # A message whose receiver died is hidden for that long, and is no sign of a backlog.
+        # A message whose receiver died is hidden for that long, which is not a backlog.
         assert age["Threshold"] > QUEUES[queue]["VisibilityTimeout"]
         assert waiting == []
     else:
@@ -300,10 +300,10 @@ def test_server_errors_of_every_path_are_seen() -> None:
     assert len(alarms) == len(paths)
     body = translated()["Resources"]["HttpApi"]["Properties"]
     for alarm in alarms:
-        # The name that the API gets from its definition.
+        # The API's name comes from its definition.
         assert alarm["ApiName"] == body["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
         assert "Name" not in body
-    # Metrics of a method are made only where they are enabled.
+    # Metrics per method exist only if they are enabled.
     assert all(setting["MetricsEnabled"] is True for setting in RESOURCES["HttpApi"]["Properties"]["MethodSettings"])
 
 
@@ -313,7 +313,7 @@ def test_an_interval_without_a_dispatch_is_seen(hours: int) -> None:
     schedule = RESOURCES[f"Every{hours}HoursSchedule"]["Properties"]["Target"]
     interval = json.loads(schedule["Input"])["dispatch"]["interval"]
     assert dimensions(alarm) == {"Interval": interval}
-    # Each period without a dispatch counts, with or without data; none of them may be left out.
+    # Each period without a dispatch counts, with or without data.
     assert alarm["TreatMissingData"] == "breaching"
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
     assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
@@ -327,9 +327,9 @@ def test_the_alarm_on_lag_takes_the_hours_that_were_chosen() -> None:
     assert seconds == {int(hours): int(hours) * HOUR for hours in parameter["AllowedValues"]}
     alarm = ALARMS["LargestLagAlarm"]
     assert alarm["Threshold"] == {"Fn::FindInMap": ["LagAlarmSeconds", {"Ref": "LagAlarmHours"}, "Seconds"]}
-    # A sweep that does not run is the alarm's as well.
+    # The alarm is also raised if no sweep runs.
     assert alarm["TreatMissingData"] == "breaching"
-    # The first alarm on retention comes later, even with the shortest one.
+    # The first alarm on retention is raised later, even with the shortest retention.
     quarter = ALARMS["RetentionUsed25Alarm"]["Threshold"] / 100
     assert int(parameter["Default"]) * HOUR < quarter * TEMPLATE["Parameters"]["RetentionDays"]["MinValue"] * DAY
 
@@ -339,7 +339,7 @@ def test_the_stack_makes_a_topic_unless_one_is_given() -> None:
     assert TEMPLATE["Parameters"]["AlarmTopicArn"]["Default"] == ""
     for name in ("AlarmTopic", "AlarmTopicPolicy"):
         assert RESOURCES[name]["Condition"] == "MakesAlarmTopic"
-    # CloudWatch may not use the key that AWS manages for SNS.
+    # CloudWatch can't use the key that AWS manages for SNS.
     assert "KmsMasterKeyId" not in RESOURCES["AlarmTopic"].get("Properties", {})
     (statement,) = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "sns:Publish")

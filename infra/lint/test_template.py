@@ -1,4 +1,4 @@
-"""Rules of this project's own for template.yaml, beyond those of `sam validate --lint`.
+"""The project's rules for template.yaml, in addition to those of `sam validate --lint`.
 
 Each is a promise of docs/SECURITY.md or an AWS rule that the linter doesn't know.
 """
@@ -25,7 +25,7 @@ FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunct
 FOURTEEN_DAYS = 1_209_600
 API_GATEWAY_TIMEOUT_SECONDS = 29
 
-# What each role may do, in full: a new permission has to be written here as well.
+# All permissions of each role: a new permission has to be added here as well.
 PERMITTED = {
     "ApiRole": {
         ("dynamodb:BatchGetItem", "ExportRunsTable"),
@@ -111,13 +111,13 @@ PERMITTED = {
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    """Properties by logical ID."""
+    """Returns the properties of all resources of a type, by logical ID."""
     return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
 
 
 @cache
 def translated() -> dict[str, Any]:
-    """The template as CloudFormation gets it: what the installed SAM translator makes of it."""
+    """Returns the template that CloudFormation gets, as translated by the installed SAM translator."""
     template = copy.deepcopy(TEMPLATE)
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
@@ -129,7 +129,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def target(reference: Any) -> str:
-    """The logical ID or the pattern that a resource element names."""
+    """Returns the logical ID or the pattern in a resource element."""
     if isinstance(reference, str):
         return reference
     ((function, argument),) = reference.items()
@@ -145,7 +145,7 @@ def statements(role: str) -> list[dict[str, Any]]:
 
 
 def every_action(value: Any) -> list[str]:
-    """All values of `Action` anywhere below."""
+    """Returns all values of `Action` in a value, at any depth."""
     if isinstance(value, list):
         return [action for item in value for action in every_action(item)]
     if not isinstance(value, dict):
@@ -215,14 +215,14 @@ def test_a_deletion_of_the_housekeeper_returns_no_secret_and_no_event() -> None:
 
 
 def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
-    """docs/OPERATIONS.md says so in the entry of LargestLagAlarm."""
+    """Documented in docs/OPERATIONS.md, in the entry of LargestLagAlarm."""
     assert "DeadLetterConfig" not in RESOURCES["SweepSchedule"]["Properties"]["Target"]
     assert "DestinationConfig" not in RESOURCES["HousekeeperFunction"]["Properties"]["EventInvokeConfig"]
     assert "sweep" not in RESOURCES["SchedulesDeadLettersAlarm"]["Properties"]["AlarmDescription"]
 
 
 def standing_attributes() -> list[str]:
-    """Those that the housekeeper asks for, in the order of the template."""
+    """Returns the attributes that the housekeeper reads, in the order of the template."""
     directory = ROOT / "shared" / "aws-adapters" / "src" / "configurations"
     named = re.search(
         r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL
@@ -245,11 +245,11 @@ def standing_attributes() -> list[str]:
     ],
 )
 def test_api_and_ingest_write_to_partitions_of_their_own(role: str, action: str, condition: dict[str, Any]) -> None:
-    """The shard is `Shard::CHANGES` of shared/domain/src/block.rs, where a test holds ingest to the others."""
+    """The shard is `Shard::CHANGES` of shared/domain/src/block.rs, where a test keeps ingest to the other shards."""
     (statement,) = [
         s for s in statements(role) if action in as_list(s["Action"]) and target(s["Resource"]) == "AuditEventsTable"
     ]
-    # ForAllValues holds for a request without keys.
+    # ForAllValues is true for a request without keys.
     assert statement["Condition"] == condition | {"Null": {"dynamodb:LeadingKeys": "false"}}
     assert TEMPLATE["Parameters"]["WriteShards"]["MaxValue"] == 15
 
@@ -322,7 +322,7 @@ def test_exporter_and_housekeeper_sign_and_the_api_reads_no_more_than_the_public
     )
 
 
-def test_the_api_tells_the_key_that_the_exporter_signs_with_and_those_that_are_retired() -> None:
+def test_the_api_serves_the_key_that_the_exporter_signs_with_and_those_that_are_retired() -> None:
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
     assert variables["ApiFunction"]["SIGNING_KEY_ARN"] == variables["ExporterFunction"]["SIGNING_KEY_ARN"]
     assert variables["ApiFunction"]["RETIRED_SIGNING_KEY_ARNS"] == {"Fn::Join": [",", {"Ref": "RetiredSigningKeyArns"}]}
@@ -374,7 +374,7 @@ def test_runs_go_one_by_one_and_each_queue_has_its_own_share(queue: str, paramet
     (event,) = [e for e in events if target(e["Queue"]) == queue]
     assert event["BatchSize"] == 1
     assert event["ScalingConfig"] == {"MaximumConcurrency": {"Ref": parameter}}
-    # The least that Lambda takes.
+    # The minimum that Lambda accepts.
     assert TEMPLATE["Parameters"][parameter]["MinValue"] == 2
 
 
@@ -383,7 +383,7 @@ def test_requested_and_scheduled_runs_have_queues_of_their_own() -> None:
     assert variables["ExporterFunction"]["RUN_QUEUE_URL"] == {"Ref": "RunsQueue"}
     assert variables["ExporterFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
     assert variables["ExporterFunction"]["MAX_RUNS_PER_TENANT"] == {"Ref": "MaximumConcurrentRunsPerTenant"}
-    # More would be refused at the function's start.
+    # The function refuses a larger value when it starts.
     most = TEMPLATE["Parameters"]["MaximumConcurrentRunsPerTenant"]["MaxValue"]
     settings = (ROOT / "functions" / "exporter" / "src" / "settings.rs").read_text()
     assert f"MAX_SHARES_PER_TENANT: u32 = {most};" in settings
@@ -392,7 +392,7 @@ def test_requested_and_scheduled_runs_have_queues_of_their_own() -> None:
 
 
 def test_lambda_does_not_stop_an_export_that_continues_through_its_queue() -> None:
-    """As deployed: the translator has to pass the property on. Nothing else in the stack is a loop."""
+    """Tested in the translated template: the translator must keep the property. No other function is in a loop."""
     loops = {
         name: resource["Properties"].get("RecursiveLoop")
         for name, resource in translated()["Resources"].items()
@@ -442,7 +442,7 @@ def test_the_history_of_exports_is_kept_alike_by_all() -> None:
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
     for function in ("ExporterFunction", "HousekeeperFunction"):
         assert variables[function]["HISTORY_DAYS"] == {"Ref": "HistoryDays"}
-    # A sweep and the dispatch compute the same boundaries.
+    # The sweep and the dispatch compute the same boundaries.
     for name in ("SETTLE_SECONDS", "RETENTION_DAYS", "DEVELOPMENT_SLOT_SECONDS"):
         assert variables["ExporterFunction"][name] == variables["HousekeeperFunction"][name]
     assert TEMPLATE["Parameters"]["HistoryDays"]["Default"] == 400
@@ -483,14 +483,14 @@ def test_producers_and_administrators_have_budgets_of_their_own() -> None:
         ("POST", "/~1api~1audit~1graphql"): administrators,
         ("POST", "/~1api~1audit~1events"): producers,
     }
-    # API Gateway writes "/" as "~1" in the name of a path, and each setting has to be for a path that there is.
+    # API Gateway writes "/" as "~1" in the name of a path. Each setting must be for an existing path.
     paths = {path.removeprefix("/").replace("~1", "/") for _, path in settings} - {"*"}
     events = [event for name in FUNCTIONS for event in RESOURCES[name]["Properties"].get("Events", {}).values()]
     assert paths == {event["Properties"]["Path"] for event in events if event["Type"] == "Api"}
 
 
 def test_a_request_without_a_token_does_not_reach_a_function() -> None:
-    """As deployed, and answered in the words of the functions."""
+    """Tested in the translated template. The error has the same text as the functions' error."""
     body = translated()["Resources"]["HttpApi"]["Properties"]["Body"]
     assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events"}
     for methods in body["paths"].values():
@@ -523,7 +523,7 @@ def test_concurrency_is_reserved_where_it_is_asked_for(function: str) -> None:
     parameter = f"{function.removesuffix('Function')}ReservedConcurrency"
     assert (reserved, none) == ({"Ref": parameter}, {"Ref": "AWS::NoValue"})
     assert TEMPLATE["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
-    # A new account has none to reserve.
+    # A new account has no concurrency to reserve.
     assert TEMPLATE["Parameters"][parameter]["Default"] == 0
 
 
@@ -562,7 +562,7 @@ def test_the_trail_has_every_write_to_every_table_and_no_read() -> None:
     }
     assert properties["IsLogging"] is True
     assert properties["EnableLogFileValidation"] is True
-    # CloudTrail looks at the bucket's policy when the trail is made.
+    # CloudTrail checks the bucket's policy when the trail is created.
     assert RESOURCES["TablesTrail"]["DependsOn"] == "TrailBucketPolicy"
 
 
@@ -640,7 +640,7 @@ def test_every_parameter_is_described_and_bounded() -> None:
     ],
 )
 def test_a_parameter_takes_what_is_well_formed_alone(parameter: str, accepted: list[str], refused: list[str]) -> None:
-    """CloudFormation matches the whole of a String, and the whole of each value of a CommaDelimitedList."""
+    """Checks a pattern like CloudFormation: against the whole String, or each whole value of a CommaDelimitedList."""
     pattern = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"])
     assert [value for value in accepted if not pattern.fullmatch(value)] == []
     assert [value for value in refused if pattern.fullmatch(value)] == []

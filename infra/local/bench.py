@@ -1,4 +1,4 @@
-"""Builds what is measured with the profile that is deployed, and measures it: `make bench`."""
+"""Builds the programs with the deployed profile, and measures them: `make bench`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from infra.local.settings import ARCHITECTURE, ROOT, TOOLS, tool_environment
 
 FUNCTIONS = ("api", "exporter", "ingest", "verifier")
-# Neither is deployed, so neither may have a say in the features that the functions are built with.
+# Built apart: neither is deployed, so neither may add features to the crates of the functions.
 OTHERS = ("minimal-function", "bench")
 DIRECTORY = ROOT / "target" / "bench"
 BINARIES = DIRECTORY / "functions"
@@ -20,7 +20,7 @@ def build() -> None:
     if shutil.which("cargo") is None:
         raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
     print("Building with link-time optimization: the first build takes half an hour on two cores.", flush=True)
-    # As `sam build` does it, for the same target and with the same flags.
+    # With the target and flags of `sam build`.
     _build(*(argument for name in FUNCTIONS for argument in ("--bin", name)))
     for package in OTHERS:
         _build("--package", package)

@@ -1,9 +1,13 @@
-"""What the bench's suite `emulators` exports from and to: the template's tables in MiniStack and in Amazon's DynamoDB Local, and
-in MiniStack everything else that an export needs, a customer's bucket and role included.
+"""The emulators that the bench's suite `emulators` exports from and to.
 
-Usage: bench_emulators.py CONFIGURATION_ID…, in whose names the role may be assumed. Writes one line of JSON that says where
-everything is (tests/bench/src/suites/emulators.rs reads it), then for every line of its input, a configuration's id, one that
-says what lies in the bucket of it. Ends with its input, and everything that it started with it.
+The template's tables are in MiniStack and in Amazon's DynamoDB Local. Everything else that an export needs, the customer's bucket
+and role included, is in MiniStack.
+
+Usage: python -m infra.local.bench_emulators CONFIGURATION_ID…
+
+The ids are the external IDs under which the role may be assumed. Writes a line of JSON with the address of everything, which
+tests/bench/src/suites/emulators.rs reads; then, for each configuration id in its input, a line with the content of its export.
+At the end of its input it stops everything that it started.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from infra.local.settings import LOCAL, REGION, ROOT, SERVICE_ACCOUNT
 from infra.local.stores import tables
 
 CUSTOMER_ACCOUNT = "222222222222"
-# What the bench's configurations have for it: functions.rs.
+# The path in the bench's configurations: functions.rs.
 BUCKET_PATH = "audit"
 SIGNING_ALGORITHM = "ECDSA_SHA_256"
 SIGNATURE_SUFFIX = ".sig"
@@ -36,7 +40,7 @@ SIGNATURE_SUFFIX = ".sig"
 
 @dataclass
 class World:
-    """One of everything but tables."""
+    """The resources of one run, except tables."""
 
     endpoint: str
     name: str = field(default_factory=lambda: f"bench-{uuid.uuid4().hex[:12]}")
@@ -58,7 +62,7 @@ class World:
         return world
 
     def client(self, service: str, account: str = SERVICE_ACCOUNT) -> BaseClient:
-        """As the root user of the account."""
+        """Returns a client with the credentials of the account's root user."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
@@ -85,7 +89,7 @@ class World:
         self.role_arn = role["Role"]["Arn"]
 
     def exported(self, configuration_id: str) -> dict[str, int]:
-        """What lies in the bucket, as a customer finds it: files that unpack, told of by signed digests."""
+        """Checks that every file in the bucket unpacks and is listed in a signed digest; returns their totals."""
         s3, kms = self.client("s3", CUSTOMER_ACCOUNT), self.client("kms")
         prefix = f"{BUCKET_PATH}/{configuration_id}/"
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
@@ -94,14 +98,14 @@ class World:
         def read(key: str) -> bytes:
             return s3.get_object(Bucket=self.name, Key=key)["Body"].read()
 
-        told_of: set[str] = set()
+        listed: set[str] = set()
         ids: set[str] = set()
         events = raw_bytes = 0
         for digest_key in keys:
             if not (digest_key.startswith(f"{prefix}_digests/") and digest_key.endswith(".json")):
                 continue
             digest = read(digest_key)
-            # AWS raises an error if another key signed, or other bytes; an emulator may say so instead.
+            # For a wrong signature AWS raises an error; an emulator may return SignatureValid = false.
             verified = kms.verify(
                 KeyId=self.signing_key_arn,
                 Message=hashlib.sha256(digest).digest(),
@@ -110,21 +114,21 @@ class World:
                 SigningAlgorithm=SIGNING_ALGORITHM,
             )
             if not verified["SignatureValid"]:
-                raise SystemExit(f"The signature of {digest_key} is not of the signing key.")
-            for told in json.loads(digest)["objects"]:
-                stored = read(told["key"])
+                raise SystemExit(f"The signature of {digest_key} is invalid.")
+            for entry in json.loads(digest)["objects"]:
+                stored = read(entry["key"])
                 raw = gzip.decompress(stored)
                 lines = raw.splitlines()
                 found = (len(stored), hashlib.sha256(stored).hexdigest(), len(raw), len(lines))
-                if found != (told["storedLength"], told["sha256"], told["rawLength"], told["events"]):
-                    raise SystemExit(f"{told['key']} is not what its digest says: {found}, {told}")
-                told_of.add(told["key"])
+                if found != (entry["storedLength"], entry["sha256"], entry["rawLength"], entry["events"]):
+                    raise SystemExit(f"{entry['key']} differs from its digest: found {found}, expected {entry}")
+                listed.add(entry["key"])
                 ids.update(json.loads(line)["id"] for line in lines)
                 events += len(lines)
                 raw_bytes += len(raw)
         data = {key for key in keys if key.endswith(".ndjson.gz")}
-        if data != told_of or len(ids) != events:
-            raise SystemExit(f"{len(data)} files, {len(told_of)} of them told of; {len(ids)} ids of {events} events")
+        if data != listed or len(ids) != events:
+            raise SystemExit(f"{len(data)} files, {len(listed)} in digests; {len(ids)} distinct ids in {events} events")
         return {"objects": len(data), "events": events, "rawBytes": raw_bytes}
 
 
@@ -134,8 +138,8 @@ def _policy(statement: dict[str, Any]) -> str:
 
 def main(configuration_ids: list[str]) -> None:
     if LOCAL == ROOT / ".local":
-        raise SystemExit("AUDIT_EXPORT_LOCAL_DIRECTORY has to name another directory than that of `make up`.")
-    # What else is said here is for people.
+        raise SystemExit("AUDIT_EXPORT_LOCAL_DIRECTORY must name a directory other than that of `make up`.")
+    # Everything else that is printed goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     with ExitStack() as ends:
@@ -178,6 +182,6 @@ def _store(name: str, endpoint: str, ends: ExitStack) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    # So that what was started is ended then, too.
+    # Ends what was started on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     main(sys.argv[1:])

@@ -7,15 +7,15 @@ import subprocess
 
 from infra.local.settings import ARCHITECTURE, CLI_BINARY, ROOT, TOOLS, tool_environment
 
-# A local stack is built for the one who waits for it: without link-time optimization, the last step of each function takes
-# seconds instead of minutes. `sam build` by itself, the way to AWS, builds with the profile of Cargo.toml.
+# A local stack is built without link-time optimization: linking a function takes seconds instead of minutes. For AWS, `sam build`
+# uses the profile of Cargo.toml.
 QUICK_PROFILE = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
 
 
 def build() -> None:
     if shutil.which("cargo") is None:
         raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
-    # By cargo-lambda too, for the same target and flags, so that every crate compiles once.
+    # With cargo-lambda as well: the same target and flags, so that every crate compiles once.
     architecture = ["--arm64"] if ARCHITECTURE == "arm64" else []
     print("Building the command line: the first build compiles every dependency, which takes minutes.", flush=True)
     _run("cargo", "lambda", "build", "--release", *architecture, "--bin", CLI_BINARY)

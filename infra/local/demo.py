@@ -1,7 +1,7 @@
-"""The demonstration: two customers in AWS accounts of their own get their audit log into their own buckets.
+"""Demonstrates the service: two customers in two AWS accounts receive their audit logs in their own buckets.
 
-Expects the running stack (`make up`); every run makes tenants, buckets and configurations of its own. Exits with 0 only
-if exactly the events that went in came out.
+Expects the running stack (`make up`). Every run creates new tenants, buckets and configurations. The exit status is 0 only if
+exactly the ingested events were exported.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHOWN_LINE_LENGTH = 300
 
 
 class DemonstrationFailed(Exception):
-    """Something came out differently from what this service promises."""
+    """A result differs from what the service promises."""
 
 
 def say(text: str = "") -> None:
@@ -57,7 +57,7 @@ def step(text: str) -> None:
 
 
 def report_progress(text: str) -> None:
-    """A line that is written over where somebody looks at it, and not written at all where nobody does."""
+    """Overwrites the line of progress at a terminal; prints nothing elsewhere."""
     if sys.stdout.isatty():
         print(f"\r\033[K  {text}", end="", flush=True)
 
@@ -70,13 +70,13 @@ def end_progress() -> None:
 def find_command() -> Path:
     command = Path(os.environ.get("AUDIT_EXPORT_CLI") or CLI)
     if not command.is_file():
-        raise DemonstrationFailed("the command line is not built: run `make up`")
+        raise DemonstrationFailed("the command line is not built: run `make up` first")
     return command
 
 
 @dataclass
 class Customer:
-    """One customer: the tenant at the service, and the account with the bucket."""
+    """A customer: its tenant, and its AWS account with the bucket."""
 
     name: str
     tenant: str
@@ -101,7 +101,7 @@ class Demonstration:
         self.run_name = uuid.uuid4().hex[:6]
 
     def audit_export(self, *arguments: str | Path) -> str:
-        """Runs the command line; its progress stays visible, its output is returned."""
+        """Runs the command line and returns its output. Its progress, on standard error, stays visible."""
         completed = subprocess.run(
             [str(self.command), *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False
         )
@@ -130,13 +130,14 @@ class Demonstration:
             events_file=self.workplace / f"{tenant}.ndjson",
         )
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     def run(self) -> None:
-        step("Two customers, each with a bucket in an AWS account of its own")
+        step("Two customers, each with a bucket in their own AWS account")
         amber = self.make_customer("Amber", "222222222222", "eu-west-1", path="audit/export", encrypted=True)
         cobalt = self.make_customer("Cobalt", "333333333333", "us-east-1")
-        for customer, kind in ((amber, "encrypted with its own KMS key"), (cobalt, "with S3's own encryption")):
+        for customer, kind in (
+            (amber, "encrypted with the customer's KMS key"),
+            (cobalt, "with S3-managed encryption"),
+        ):
             account = customer.account
             say(f"  {customer.name}: account {account.account}, s3://{account.bucket} in {account.region}, {kind}")
 
@@ -160,12 +161,12 @@ class Demonstration:
         for customer in customers:
             self.show_bucket(customer)
 
-        step("Events in = events out?")
+        step("Every event exported exactly once?")
         wrong = [problem for customer in customers for problem in self.compare(customer)]
         if wrong:
             raise DemonstrationFailed("; ".join(wrong))
 
-        step("Provably unchanged? Each customer verifies, with nothing but the files and the public key")
+        step("Complete and unchanged? Each customer verifies, with only the files and the public key")
         verifier = Verifier.create(self.stack, self.command, self.workplace)
         for customer in customers:
             self.verify(customer, verifier)
@@ -222,7 +223,7 @@ class Demonstration:
         marker = customer.account.prefix + MARKER
         keys = [entry["Key"] for entry in customer.account.objects()]
         if marker not in keys:
-            raise DemonstrationFailed(f"{customer.name}'s bucket holds {keys} and no {marker}")
+            raise DemonstrationFailed(f"{customer.name}'s bucket contains {keys} but not {marker}")
         say(f"  connection {customer.configuration['connectionStatus']}, marker {marker} is in the bucket")
 
     def send_events(self, customer: Customer, seed: int) -> None:
@@ -231,7 +232,7 @@ class Demonstration:
             subprocess.run(
                 [
                     str(self.command), "events", "generate", "--tenant", customer.tenant, "--count", str(self.events),
-                    # One seed a run and customer: no id of an earlier run comes again.
+                    # A seed for each run and customer, so that ids never repeat.
                     "--seed", str(int(self.run_name, 16) * 10 + seed), "--start", start.isoformat(timespec="seconds"),
                     "--spacing-ms", "800",
                 ],
@@ -254,7 +255,7 @@ class Demonstration:
         )
 
     def wait_for_export(self, customer: Customer) -> float:
-        """Downloads what arrives, until as many events have arrived as were sent."""
+        """Downloads new files until all events have arrived; returns the seconds that this took."""
         began = time.monotonic()
         arrived = 0
 
@@ -279,7 +280,7 @@ class Demonstration:
 
     def show_bucket(self, customer: Customer) -> None:
         account = customer.account
-        step(f"{customer.name} looks into s3://{account.bucket}")
+        step(f"{customer.name} lists s3://{account.bucket}")
         for entry in account.objects():
             say(f"  {entry['Size']:>12,}  {entry['Key']}")
         first = next(iter(sorted(customer.downloads.items())))[1]
@@ -288,7 +289,7 @@ class Demonstration:
             say(f"  {line if len(line) <= SHOWN_LINE_LENGTH else line[:SHOWN_LINE_LENGTH] + '…'}")
 
     def compare(self, customer: Customer) -> list[str]:
-        """What is wrong with what arrived; empty if nothing is."""
+        """Returns the differences between the sent and the received events."""
         with customer.events_file.open("rb") as lines:
             sent = [json.loads(line)["id"] for line in lines]
         arrived, foreign, disordered, last = [], 0, 0, ""
@@ -297,7 +298,7 @@ class Demonstration:
             assert zcat.stdout is not None
             for line in zcat.stdout:
                 event = json.loads(line)
-                # That the export was set up is an event of the tenant as well, which nobody has sent.
+                # The audit event of creating the configuration comes from the service.
                 if event.get("targetType") != CHANGES:
                     arrived.append(event["id"])
                 foreign += event["tenantId"] != customer.tenant
@@ -306,14 +307,14 @@ class Demonstration:
         problems = {
             "zcat failed": zcat.returncode != 0,
             "events are missing": bool(set(sent) - set(arrived)),
-            "events came that were never sent": bool(set(arrived) - set(sent)),
-            "events came twice": len(arrived) != len(set(arrived)),
-            "events of another tenant came": foreign > 0,
+            "events arrived that were never sent": bool(set(arrived) - set(sent)),
+            "events arrived twice": len(arrived) != len(set(arrived)),
+            "events of another tenant arrived": foreign > 0,
             "events are out of order": disordered > 0,
         }
         size = sum(path.stat().st_size for path in paths)
         say(
-            f"  {customer.name}: {len(sent):,} in, {len(arrived):,} out, {len(set(arrived)):,} different ids;"
+            f"  {customer.name}: {len(sent):,} in, {len(arrived):,} out, {len(set(arrived)):,} distinct ids;"
             f" {len(paths)} files, {size / 1e6:.1f} MB compressed"
             f" ({customer.events_file.stat().st_size / max(size, 1):.1f} times smaller)"
         )
@@ -321,7 +322,7 @@ class Demonstration:
 
 
 def count_sent(paths: list[Path]) -> int:
-    """The events in these files that the service hasn't made itself."""
+    """Counts the events in these files, except those that the service itself wrote."""
     files = " ".join(shlex.quote(str(path)) for path in paths)
     command = f'zcat {files} | {{ grep -v \'"targetType":"{CHANGES}"\' || true; }} | wc -l'
     return int(subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True).stdout)
@@ -335,7 +336,7 @@ def first_lines(path: Path, number: int) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=DEFAULT_EVENTS, help="events of each customer")
-    parser.add_argument("--keep", action="store_true", help="keep the downloaded files, and say where they are")
+    parser.add_argument("--keep", action="store_true", help="keep the downloaded files, and print where they are")
     arguments = parser.parse_args()
     began = time.monotonic()
     workplace = Path(tempfile.mkdtemp(prefix="audit-export-demo-"))
@@ -351,7 +352,7 @@ def main() -> int:
         else:
             shutil.rmtree(workplace, ignore_errors=True)
     say(
-        f"\nOK: every event arrived once, in order, in its own tenant's bucket, provably unchanged ({time.monotonic() - began:.0f} s)."
+        f"\nOK: every event arrived once, in order, in its tenant's bucket, verified as unchanged ({time.monotonic() - began:.0f} s)."
     )
     return 0
 

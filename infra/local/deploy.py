@@ -33,7 +33,7 @@ DEPLOY_LOG = LOCAL / "deploy.log"
 
 
 def deploy(emulator: Emulator, endpoint: str) -> dict[str, Any]:
-    """Returns what it wrote into stack.json."""
+    """Deploys the stack; returns the content of stack.json."""
     started = time.monotonic()
     print(f"Deploying {STACK_NAME} to {emulator.name} at {endpoint}.", flush=True)
     _run_sam(endpoint)
@@ -78,16 +78,16 @@ def _run_sam(endpoint: str) -> None:
 def _parameters() -> dict[str, object]:
     return {
         "Architecture": ARCHITECTURE,
-        # Nothing is there, but the link that the API makes of it can be looked at.
+        # Nothing is there; tests check the link that the API builds from it.
         "CustomerTemplateUrl": f"https://audit-export-local.s3.{REGION}.amazonaws.com/cloudformation.yaml",
         "DeploymentMode": "development",
         "DevelopmentJwks": _development_jwks(),
         "DevelopmentScheduleExpression": "cron(* * * * ? *)",
-        # Shorter than the time between two firings: a firing exports all that was received 13 s before, not up to 2 minutes.
+        # Shorter than the minute between two firings: each exports what was received up to 13 s earlier, instead of up to 2 minutes.
         "DevelopmentSlotSeconds": 10,
         "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
         "Introspection": "enabled",
-        # As much as can be asked for: no secret may be in a log even then.
+        # The most verbose level: no secret may be in the logs even so.
         "LogLevel": "TRACE",
         "SettleSeconds": 3,
         "TokenAudience": TOKEN_AUDIENCE,
@@ -97,7 +97,7 @@ def _parameters() -> dict[str, object]:
 
 
 def _development_jwks() -> str:
-    """The public half of this stack's own key pair, made once."""
+    """Returns the public key of this stack as a key set; creates the key pair if it is missing."""
     jwks = TOKEN_DIRECTORY / "jwks.json"
     if not jwks.exists():
         subprocess.run(

@@ -1,4 +1,4 @@
-"""`make down`: ends the local stack's own processes."""
+"""Stops the local stack: `make down`."""
 
 from __future__ import annotations
 

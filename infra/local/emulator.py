@@ -1,7 +1,9 @@
-"""Starts and stops the emulator that EMULATOR names; what differs between emulators is in emulators/.
+"""Starts and stops the emulator that EMULATOR names.
 
-Usage: emulator.py COMMAND…, which finds the emulator in DYNAMODB_ENDPOINT, with nothing deployed unless it was running before.
-Ends with the command's exit status.
+Usage: python -m infra.local.emulator COMMAND…
+
+Runs the command with the emulator's endpoint in DYNAMODB_ENDPOINT. Nothing is deployed there unless the emulator was running
+before. The exit status is the command's.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from infra.local.settings import EMULATOR, LOCAL, tool_environment
 
 DEFAULT_PORT = 4566
 STOP_SECONDS = 20
-# ps reckons from the time since boot, so a corrected clock moves what it says.
+# ps derives the time from the uptime, so adjusting the clock shifts it.
 START_TIME_TOLERANCE_SECONDS = 5
 
 RECORD = LOCAL / "emulator.json"
@@ -33,7 +35,7 @@ LOG = LOCAL / "emulator.log"
 
 
 def start() -> tuple[Emulator, str]:
-    """Makes sure that the emulator runs; returns it with its endpoint."""
+    """Starts the emulator unless it is running; returns it with its endpoint."""
     emulator = by_name(EMULATOR)
     directory = LOCAL / "emulator"
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,10 +49,10 @@ def start() -> tuple[Emulator, str]:
 
 
 def stop() -> bool:
-    """Ends the emulator that `start` started, with the functions it runs; says whether there was one."""
+    """Stops the emulator and the functions that it runs; returns whether it was running."""
     record = _running()
     if record is not None:
-        # The emulator leads a process group of its own.
+        # The emulator leads a process group.
         _signal_group(record["pid"], signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         while _running() is not None and time.monotonic() < deadline:
@@ -61,7 +63,7 @@ def stop() -> bool:
 
 
 def _launch(emulator: Emulator, directory: Path, port: int) -> dict[str, Any]:
-    # The functions may inherit this environment: it holds nothing of the user's.
+    # The functions may inherit this environment, so it has nothing of the user's.
     environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
     with LOG.open("wb") as log:
         process = subprocess.Popen(
@@ -85,7 +87,7 @@ def _launch(emulator: Emulator, directory: Path, port: int) -> dict[str, Any]:
 
 
 def _running() -> dict[str, Any] | None:
-    """The record of the emulator, if that very process still runs: a process id alone may be another's by now."""
+    """Returns the record of the emulator if it is running. The start time is compared, because process ids are reused."""
     try:
         record = json.loads(RECORD.read_text())
     except FileNotFoundError:
@@ -96,7 +98,7 @@ def _running() -> dict[str, Any] | None:
 
 
 def _start_time(pid: int) -> float | None:
-    """When the process started; None if there is none, or if it has ended and only waits to be reaped."""
+    """Returns the start time of a process; None if it has ended (zombies included)."""
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     state, _, started = (
@@ -123,7 +125,7 @@ def _healthy(port: int) -> bool:
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port, or one that the system picks if that is taken."""
+    """Returns the wanted port, or a free one if that is taken."""
     for port in (wanted, 0):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -146,6 +148,6 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # So that what was started is ended then, too.
+    # Ends what was started on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""CloudWatch's metric filters on JSON log lines, as far as template.yaml uses them: the emulators keep filters and apply none.
+"""CloudWatch's metric filters on JSON log lines, as far as template.yaml uses them. The emulators store filters but don't apply them.
 
 The syntax: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Each condition may stand in parentheses; they are joined by "and" alone.
+# A condition, which may be in parentheses. Conditions are joined by `&&` only.
 _CONDITION = re.compile(r'\(?\s*\$\.(\w+)\s*(=|!=)\s*"([^"]*)"\s*\)?')
 
 
@@ -22,7 +22,7 @@ class Condition:
     text: str
 
     def holds(self, line: dict[str, Any]) -> bool:
-        """A field that is missing matches neither."""
+        """Checks a log line. A missing field matches neither `=` nor `!=`."""
         return self.field in line and (line[self.field] == self.text) is self.is_equal
 
 
@@ -32,15 +32,15 @@ class FilterPattern:
 
     @classmethod
     def parse(cls, pattern: str) -> FilterPattern:
-        """Raises ValueError for what the template does not use."""
+        """Raises ValueError for syntax that the template does not use."""
         body = re.fullmatch(r"\{ (.+) \}", pattern)
         parts = [_CONDITION.fullmatch(part.strip()) for part in body[1].split("&&")] if body else [None]
         if not all(parts):
-            raise ValueError(f"this pattern can't be evaluated here: {pattern}")
+            raise ValueError(f"unsupported filter pattern: {pattern}")
         return cls(tuple(Condition(part[1], part[2] == "=", part[3]) for part in parts if part))
 
     def matches(self, line: str) -> bool:
-        """Whether the filter counts the line; one that isn't a JSON object never matches."""
+        """Checks whether the filter counts the line. A line that isn't a JSON object never matches."""
         try:
             fields = json.loads(line)
         except ValueError:
@@ -55,8 +55,10 @@ class DataPoint:
 
 
 def data_points(pattern: str, value: str, dimensions: dict[str, str], lines: Iterable[str]) -> list[DataPoint]:
-    """What a filter makes of the lines. `value` is a number or a field; `dimensions` has the field of each name. A line that
-    has not all these fields, or a value that is no number, gives none.
+    """Returns the data points that a filter makes of log lines.
+
+    `value` is a number or a field; `dimensions` maps names to fields. A line without all of these fields, or with a value that
+    is not a number, makes no data point.
     """
     parsed = FilterPattern.parse(pattern)
     points = []

@@ -1,4 +1,4 @@
-"""Programs that run beside a command, for as long as that takes."""
+"""Programs that run in the background while a block is executed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_SECONDS = 5
 def running(
     command: list[str], environment: dict[str, str], log: IO[Any], stop_seconds: float = STOP_SECONDS
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Ends it at the end; kills it if that takes longer than `stop_seconds`."""
+    """Runs the program until the block ends. Kills it if it takes longer than `stop_seconds` to stop."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
     )
@@ -35,7 +35,7 @@ def running(
 
 
 def wait_for(port: int, what: str, seconds: float) -> None:
-    """Until it listens."""
+    """Waits until a program listens on the port."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,7 +1,8 @@
-"""Starts MiniStack 1.5.33 with repairs of what it makes of policies and transactions; nothing of it is needed on AWS.
+"""Starts MiniStack 1.5.33 with patches for its handling of policies and transactions. AWS needs none of this.
 
-Run by the emulator's own Python, in the place of `python -m ministack`. What can be repaired from the outside, after a deploy,
-is in repairs.py. Each function says what is wrong; tests/e2e/test_emulator.py fails without it, or tests/store-conformance does.
+Run by the emulator's Python instead of `python -m ministack`. Workarounds that are possible from outside, after a deployment,
+are in repairs.py. Each function names the defect that it patches; without it a test in tests/e2e/test_emulator.py or
+tests/store-conformance fails.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ service_context = iam_actions.dynamodb_service_context
 transaction_checks = iam_actions.dynamodb_transaction_checks
 enforce = iam_evaluator.enforce
 
-# DynamoDB Local counts 1,024 twice for "MB".
+# "MB" of the limit as DynamoDB Local counts it: 1,024 times 1,024.
 MAX_TRANSACTION_LENGTH = 4 * 1024 * 1024
 
-# Who asks for another account's bucket.
+# The caller of the current request for another account's bucket.
 caller_of_foreign_bucket: ContextVar[iam_evaluator.PrincipalInfo | None] = ContextVar("caller", default=None)
 
 
 def repaired_condition_key(key: str, context: Any) -> Any:
-    """It takes the ARN of a session for aws:PrincipalArn. To AWS that is the ARN of the session's role, with its path:
+    """Resolves aws:PrincipalArn of a session to the ARN of its role, with the path. MiniStack takes the session's ARN.
+
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn.
     """
     value = resolve_condition_key(key, context)
@@ -48,7 +50,7 @@ def repaired_condition_key(key: str, context: Any) -> Any:
 
 
 def repaired_conditions(template: dict[str, Any], params: dict[str, Any]) -> dict[str, bool]:
-    """In a condition it takes a pseudo parameter for its name."""
+    """Resolves pseudo parameters in conditions. MiniStack takes their names as values."""
     pseudo = {"AWS::AccountId": get_account_id(), "AWS::Region": get_region(), "AWS::Partition": "aws"}
     return evaluate_conditions(template, {name: {"Value": value} for name, value in pseudo.items()} | params)
 
@@ -56,8 +58,10 @@ def repaired_conditions(template: dict[str, Any], params: dict[str, Any]) -> dic
 def repaired_foreign_bucket_allows(
     owner: str, bucket: str, key: str, method: str, query: dict, caller: str, headers: dict | None = None
 ) -> bool:
-    """It takes everybody for the root user of his account in the policy of another account's bucket, so that a policy that
-    names a role or a user allows nothing."""
+    """Evaluates the policy of another account's bucket for the calling role or user.
+
+    MiniStack evaluates it for the root user of the caller's account, so that a policy that names a role or a user allows nothing.
+    """
     principal = iam_evaluator.resolve_principal(extract_access_key_id(headers or {}, query), caller) if caller else None
     is_known = isinstance(principal, iam_evaluator.PrincipalInfo)
     token = caller_of_foreign_bucket.set(principal if is_known else None)
@@ -82,8 +86,9 @@ def repaired_resource_policy(document: Any, context: Any, *arguments: Any, **opt
 
 
 def repaired_transact_write_items(data: dict) -> tuple:
-    """It counts the text of a request, in which bytes are base 64, against the 4 MB that a transaction may have. To AWS that is
-    the size of the items: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+    """Applies the limit of 4 MB to the size of the items of a transaction, as AWS does.
+
+    MiniStack applies it to the text of the request, in which bytes are in base 64: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
     """
     puts = [action.get("Put", {}).get("Item", {}) for action in data.get("TransactItems", [])]
     if sum(dynamodb._item_size_bytes(item) for item in puts) > MAX_TRANSACTION_LENGTH:
@@ -92,13 +97,13 @@ def repaired_transact_write_items(data: dict) -> tuple:
 
 
 class ItemArn(str):
-    """The ARN of a table, with the partition key of the item that a transaction touches there."""
+    """The ARN of a table, with the partition key of the item that a transaction accesses there."""
 
     leading_keys: list[str]
 
 
 def leading_keys(request: Any) -> list[str]:
-    """The partition key of the one item that a request, or a part of a transaction, names."""
+    """Returns the partition key of the item that a request, or one action of a transaction, names."""
     if not isinstance(request, dict):
         return []
     item = request.get("Key") or request.get("Item") or {}
@@ -107,8 +112,8 @@ def leading_keys(request: Any) -> list[str]:
 
 
 def repaired_service_context(body: bytes) -> dict[str, Any]:
-    """It does not know dynamodb:LeadingKeys, the partition keys of a request, nor dynamodb:Attributes of a BatchGetItem, which
-    has a projection for each table:
+    """Adds the condition keys that MiniStack lacks: dynamodb:LeadingKeys, the partition keys of a request, and dynamodb:Attributes
+    of a BatchGetItem, which has a projection for each table:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
     """
     request = json.loads(body or b"{}")
@@ -122,7 +127,7 @@ def repaired_service_context(body: bytes) -> dict[str, Any]:
 
 
 def batch_attributes(request: Any) -> list[str]:
-    """The attributes that a BatchGetItem names."""
+    """Returns the attributes that a BatchGetItem names."""
     tables = request.get("RequestItems") if isinstance(request, dict) else None
     if not isinstance(tables, dict):
         return []
@@ -135,7 +140,7 @@ def batch_attributes(request: Any) -> list[str]:
 
 
 def repaired_transaction_checks(action: str, body: bytes, region: str, account: str) -> list[tuple[str, str]]:
-    """Nor in a transaction, each item of which is permitted on its own."""
+    """Adds dynamodb:LeadingKeys to the checks of a transaction, which are made for each item."""
     checks = transaction_checks(action, body, region, account)
     if not checks:
         return checks

@@ -1,6 +1,6 @@
-"""Repairs what MiniStack 1.5.33 makes of the deployed template; none of it is needed on AWS.
+"""Works around defects of MiniStack 1.5.33 in the deployed stack. AWS needs none of this.
 
-Each function says what is wrong, and takes away no more than that. Idempotent: run after every deploy.
+Each function names the defect that it repairs. Idempotent: run after every deployment.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import boto3
 
 from infra.local.settings import STACK_NAME, STAGE
 
-# Of every role of the template.
+# The path of every role in the template.
 ROLE_PATH = "/audit-export/"
-# Actions that permit the request for several messages, too.
+# Actions that also permit the batch form of the request.
 BATCHED = ("sqs:SendMessage", "sqs:ChangeMessageVisibility")
 
 
@@ -29,7 +29,7 @@ def repair(session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> No
 
 
 def _gateway_responses(cloudformation: Any, api_gateway: Any, api_id: str) -> None:
-    """The import of an OpenAPI body drops its gateway responses."""
+    """Adds the gateway responses, which the import of an OpenAPI body drops."""
     template = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
     if isinstance(template, str):
         template = json.loads(template)
@@ -47,7 +47,7 @@ def _gateway_responses(cloudformation: Any, api_gateway: Any, api_id: str) -> No
 
 
 def _concurrency(functions: Any) -> None:
-    """A number given as a parameter stays text, and the poller of every queue stops at the first such mapping."""
+    """Sets the concurrency as a number. A parameter stays text, and the poller of all queues stops at the first such mapping."""
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         concurrency = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
         if concurrency is not None:
@@ -57,7 +57,7 @@ def _concurrency(functions: Any) -> None:
 
 
 def _key_policy(keys: Any, key_arn: str) -> None:
-    """It does not know kms:EncryptionContext condition keys, so statements that require one never apply."""
+    """Removes the conditions of the key policy: kms:EncryptionContext keys are unknown, so such statements never apply."""
     policy = json.loads(keys.get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"])
     for statement in policy["Statement"]:
         statement.pop("Condition", None)
@@ -65,8 +65,10 @@ def _key_policy(keys: Any, key_arn: str) -> None:
 
 
 def _batch_actions(iam: Any) -> None:
-    """It looks for permission to sqs:SendMessageBatch, an action that IAM does not have: sqs:SendMessage permits both. The same
-    of sqs:ChangeMessageVisibilityBatch."""
+    """Permits the batch actions of SQS, which MiniStack checks although IAM has no such actions.
+
+    On AWS, sqs:SendMessage also permits SendMessageBatch; the same applies to sqs:ChangeMessageVisibility.
+    """
     for role in iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]:
         name = role["RoleName"]
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:

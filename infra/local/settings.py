@@ -1,4 +1,4 @@
-"""Where things are, and the fixed facts of the local stack."""
+"""The paths and constants of the local stack."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOL_DIRECTORY = ROOT / ".tools"
 TOOLS = TOOL_DIRECTORY / "tools" / "bin"
 
-# What the local stack runs on: the name of one of emulators/.
+# The name of the emulator that the local stack runs on: see emulators/.
 EMULATOR = os.environ.get("EMULATOR") or "ministack"
 
-# Everything that belongs to one running stack. The tests have one of their own.
+# The files of one running stack. The tests use a separate stack.
 LOCAL = Path(os.environ.get("AUDIT_EXPORT_LOCAL_DIRECTORY") or ROOT / ".local").resolve()
 STACK_FILE = LOCAL / "stack.json"
 TOKEN_DIRECTORY = LOCAL / "token"
 
 REGION = "us-east-1"
-# Every emulator takes a 12-digit access key id for the root user of that account, with any secret.
+# Emulators treat a 12-digit access key id as the root user of that account, with any secret.
 SERVICE_ACCOUNT = "111111111111"
 STACK_NAME = "audit-export-local"
 STAGE = "v1"
@@ -36,7 +36,7 @@ CLI = ROOT / "target" / "lambda" / CLI_BINARY / "bootstrap"
 
 
 def tool_environment() -> dict[str, str]:
-    """The environment for build tools: the project's own tools first, and nothing that leads to a real account."""
+    """Returns the environment for build tools: .tools/ comes first, and no variable leads to a real AWS account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment["PATH"] = f"{TOOLS}{os.pathsep}{environment['PATH']}"
     environment["SAM_CLI_TELEMETRY"] = "0"
@@ -44,7 +44,7 @@ def tool_environment() -> dict[str, str]:
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:
-    """The environment for AWS tools: the emulator, as the root user of the service's account."""
+    """Returns the environment for AWS tools that talk to the emulator as the root user of the service's account."""
     return tool_environment() | {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,

@@ -1,6 +1,6 @@
-"""What the demonstration and the end-to-end tests share: the running local stack, its API, and customers' AWS accounts.
+"""The running local stack, its API, and customers' AWS accounts, for the demonstration and the end-to-end tests.
 
-The customers' side is set up as the documentation tells a customer to: nothing more is allowed than an export needs.
+Customers' accounts are set up as the documentation describes: they permit only what an export needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from infra.local.emulators.interface import Capability
 from infra.local.settings import STACK_FILE
 
 MARKER = ".immuta.export.log"
-# The `targetType` of the audit events that tell of changes to configurations. They lie in the tenant's log as well.
+# The `targetType` of the audit events for changes to configurations, which are in the tenant's log as well.
 CHANGES = "AUDIT_EXPORT_CONFIGURATION"
 REQUEST_TIMEOUT_SECONDS = 60
 
@@ -38,12 +38,12 @@ CONFIGURATION_FIELDS = """
 
 
 class StackMissing(Exception):
-    """There is no running stack to talk to."""
+    """There is no running stack."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key; a 12-digit access key id is the emulator's root user of that account."""
+    """An access key. For the emulator, a 12-digit access key id is the root user of that account."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -51,7 +51,7 @@ class Credentials:
 
 
 def account_root(account: str) -> Credentials:
-    """The emulator takes any secret for it."""
+    """Returns credentials of an account's root user. The emulator accepts any secret."""
     return Credentials(account, "root")
 
 
@@ -76,7 +76,7 @@ class Stack:
             raise StackMissing(f"{STACK_FILE} is missing: run `make up` first") from None
 
     def why_without(self, capability: Capability) -> str | None:
-        """Why the emulator lacks it; None if it has it. The one thing to ask about the emulator that the stack runs on."""
+        """Returns the reason why the emulator lacks a capability, None if it has it."""
         return self.description["lacks"].get(capability.key)
 
     @property
@@ -90,7 +90,7 @@ class Stack:
     def client(
         self, service: str, credentials: Credentials | str | None = None, region: str | None = None
     ) -> BaseClient:
-        """A client of the emulator: as the service's account, another account's root, or with an access key."""
+        """Returns a client with the service's account, another account's root user, or an access key."""
         if credentials is None:
             credentials = self.account
         if isinstance(credentials, str):
@@ -117,7 +117,7 @@ def _client(endpoint: str, service: str, credentials: Credentials, region: str) 
 
 
 class GraphQlFailed(Exception):
-    """The API answered with errors; they are in `errors`."""
+    """The API responded with errors."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(json.dumps(errors))
@@ -129,7 +129,7 @@ class GraphQlFailed(Exception):
 
 
 class Administrator:
-    """A customer's administrator: speaks GraphQL with a token that permits AUDIT."""
+    """A customer's administrator, who calls the GraphQL API with a token that has the permission AUDIT."""
 
     def __init__(self, stack: Stack, token: str, session: requests.Session | None = None) -> None:
         self.stack = stack
@@ -165,7 +165,7 @@ class Administrator:
         )
 
     def update_assumed_role(self, configuration_id: str, **data: Any) -> dict[str, Any]:
-        """What isn't in `data` stays; None clears it."""
+        """Updates the fields in `data`; None clears a field."""
         return self._with_data(
             "updateS3AssumedRoleExportConfiguration",
             "UpdateS3AssumedRoleExportConfigurationInput",
@@ -173,7 +173,7 @@ class Administrator:
         )
 
     def update_access_key(self, configuration_id: str, **data: Any) -> dict[str, Any]:
-        """What isn't in `data` stays; None clears it."""
+        """Updates the fields in `data`; None clears a field."""
         return self._with_data(
             "updateS3AccessKeyExportConfiguration",
             "UpdateS3AccessKeyExportConfigurationInput",
@@ -207,7 +207,7 @@ class Administrator:
         return self._by_id("mutation", "deleteExportConfiguration", configuration_id)
 
     def identity(self) -> dict[str, Any]:
-        """Account, partition and region of the service: what a trust policy has to name."""
+        """Returns the service's account, partition and Region, which a trust policy names."""
         return self.execute("{ exportServiceIdentity { account partition region } }")["exportServiceIdentity"]
 
     def _by_id(self, kind: str, operation: str, configuration_id: str) -> Any:
@@ -235,7 +235,7 @@ class CustomerAccount:
     def create(
         cls, stack: Stack, account: str, region: str, *, path: str | None = None, encrypted: bool = False
     ) -> CustomerAccount:
-        """Makes the bucket; `encrypted` gives it a KMS key of the customer's as its default encryption."""
+        """Creates the bucket; with `encrypted`, its default encryption uses a KMS key of the customer."""
         customer = cls(stack, account, region, f"export-{account}-{uuid.uuid4().hex[:12]}", path)
         location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         customer.s3.create_bucket(Bucket=customer.bucket, **location)
@@ -263,7 +263,7 @@ class CustomerAccount:
 
     @property
     def destination(self) -> dict[str, str]:
-        """The fields of a configuration that say where the export goes."""
+        """Returns the destination fields of a configuration."""
         destination = {"bucketName": self.bucket, "region": self.region}
         if self.path is not None:
             destination["bucketPath"] = self.path
@@ -276,7 +276,7 @@ class CustomerAccount:
         return f"{self.path}/" if self.path else ""
 
     def export_policy(self) -> dict[str, Any]:
-        """All that an export needs: to put objects under the prefix, and to use the bucket's key."""
+        """Returns the permissions that an export needs: to put objects under the prefix, and to use the bucket's key."""
         statements: list[dict[str, Any]] = [
             {
                 "Effect": "Allow",
@@ -291,7 +291,7 @@ class CustomerAccount:
         return {"Version": "2012-10-17", "Statement": statements}
 
     def trust_policy(self, external_id: str | None, service_account: str | None = None) -> dict[str, Any]:
-        """As the API prints it: lets the service assume the role, in the name of the configuration `external_id` alone."""
+        """Returns the trust policy that the API prints: the service may assume the role with this external ID only."""
         account = service_account or self.stack.account
         condition: dict[str, Any] = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{account}:role/audit-export/*"}}
         if external_id is not None:
@@ -337,7 +337,7 @@ class CustomerAccount:
         return [entry for page in pages for entry in page.get("Contents", [])]
 
     def data_keys(self, configuration_id: str) -> list[str]:
-        """The exported files, in the order of their names, which is the order of their events' arrival."""
+        """Returns the keys of the exported files, sorted by name, which is the order in which their events were received."""
         prefix = f"{self.prefix}{configuration_id}/date="
         return sorted(entry["Key"] for entry in self.objects(prefix) if entry["Key"].endswith(".ndjson.gz"))
 
@@ -353,7 +353,7 @@ class CustomerAccount:
 def wait_until(
     probe: Callable[[], Value | None], what: str, *, timeout_seconds: float, interval_seconds: float = 0.5
 ) -> Value:
-    """Asks `probe` until it says something true; raises TimeoutError after `timeout_seconds`."""
+    """Calls `probe` until its result is truthy, and returns that; raises TimeoutError after `timeout_seconds`."""
     for _ in _attempts(timeout_seconds, interval_seconds):
         value = probe()
         if value:

@@ -1,8 +1,9 @@
-"""Runs the conformance suite of the stores (tests/store-conformance) on the DynamoDB of DYNAMODB_ENDPOINT, with tables that are made as
-template.yaml describes them and deleted at the end.
+"""Runs the conformance tests of the stores (tests/store-conformance) on the DynamoDB at DYNAMODB_ENDPOINT.
 
-Usage: stores.py [ARGUMENT…], which goes to the tests: part of a test's name, say. What sets DYNAMODB_ENDPOINT: emulator.py and
-dynamodb_local.py.
+Creates the tables of template.yaml for the run and deletes them at the end. emulator.py and dynamodb_local.py set
+DYNAMODB_ENDPOINT.
+
+Usage: python -m infra.local.stores [ARGUMENT…], which is passed to the tests, such as a part of a test's name.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from infra.local.settings import REGION, ROOT, SERVICE_ACCOUNT, aws_environment
 
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 TABLES = {name: found for name, found in TEMPLATE["Resources"].items() if found["Type"] == "AWS::DynamoDB::Table"}
-# CreateTable calls them as CloudFormation does. The others are about keeping the data.
+# The properties that CreateTable takes under CloudFormation's names. The others concern retention and protection.
 SCHEMA = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-# It is given every table, so its environment has a name for each.
+# Its environment has the name of every table.
 FUNCTION = "ExporterFunction"
 
 
 @contextmanager
 def tables(endpoint: str) -> Iterator[dict[str, str]]:
-    """One of each table of the template, and the variables in which a function finds their names."""
+    """Creates each table of the template; yields their names under the variables that a function reads them from."""
     client = boto3.client(
         "dynamodb",
         endpoint_url=endpoint,
@@ -60,7 +61,7 @@ def tables(endpoint: str) -> Iterator[dict[str, str]]:
 
 def main(arguments: list[str]) -> int:
     endpoint = os.environ["DYNAMODB_ENDPOINT"]
-    # With the features of the whole workspace, so that nothing has to be compiled again for this.
+    # With the features of the whole workspace, so that nothing is compiled a second time.
     command = ["cargo", "test", "--workspace", "--locked", "--test", "stores", "--", "--ignored", *arguments]
     with tables(endpoint) as names:
         environment = aws_environment(endpoint) | names
@@ -68,6 +69,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # So that what was made is deleted then, too.
+    # Deletes the tables on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""`make up`: builds, starts the emulator, deploys."""
+"""Builds, deploys and starts the local stack: `make up`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def up() -> None:
     LOCAL.mkdir(parents=True, exist_ok=True)
     build()
     description = deploy(*emulator.start())
-    print(f"Running at {description['apiUrl']}; described in {STACK_FILE}. `make down` ends it.")
+    print(f"Running at {description['apiUrl']}; described in {STACK_FILE}. Stop it with `make down`.")
 
 
 if __name__ == "__main__":

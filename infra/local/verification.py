@@ -1,4 +1,4 @@
-"""`audit-export verify`, as a customer's auditor runs it."""
+"""Runs `audit-export verify` as a customer's auditor does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERIFY_SECONDS = 60
 
 @dataclass(frozen=True)
 class Verifier:
-    """The command line with the public half of the stack's signing key."""
+    """The command line with the public key of the stack."""
 
     stack: Stack
     command: Path
@@ -36,7 +36,7 @@ class Verifier:
         return cls(stack, command, public_key)
 
     def bucket(self, account: CustomerAccount, configuration_id: str, *options: str) -> tuple[int, dict[str, Any]]:
-        """Exit status and report; with the credentials of the customer's own account."""
+        """Verifies the export in the bucket with the customer's credentials; returns the exit status and the report."""
         credentials = {
             "AWS_ACCESS_KEY_ID": account.account,
             "AWS_SECRET_ACCESS_KEY": "root",
@@ -46,7 +46,7 @@ class Verifier:
         return self._verify(target, options, aws_environment(self.stack.endpoint) | credentials)
 
     def folder(self, folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
-        """Exit status and report; with no way to reach anything."""
+        """Verifies a copy without any access to AWS; returns the exit status and the report."""
         return self._verify(str(folder), options, {"PATH": os.environ["PATH"]})
 
     def _verify(self, target: str, options: tuple[str, ...], environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -61,7 +61,7 @@ class Verifier:
 
 
 def download(account: CustomerAccount, configuration_id: str, directory: Path) -> Path:
-    """A copy of the export, as `aws s3 sync` makes it."""
+    """Downloads the export as `aws s3 sync` does; returns the folder."""
     folder = directory / configuration_id
     prefix = f"{account.prefix}{configuration_id}/"
     for entry in account.objects(prefix):

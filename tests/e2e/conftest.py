@@ -18,14 +18,14 @@ from infra.local.settings import CLI, LOCAL, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
 
-# What the workers of a run in parallel leave to the tests that look back over it.
+# The records that parallel workers leave for the tests that check all of them.
 RECORDS = LOCAL / "records"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back over all tests comes last. A test is left out only for a capability that it names."""
+    """Moves tests marked `last` to the end, and skips tests that require a capability that the emulator lacks."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-    # The longest begins first, so that the others fill the time.
+    # The longest test starts first; the others run beside it.
     items.sort(key=lambda item: item.path.stem != "test_crashes")
     for item in items:
         for marker in item.iter_markers("requires"):
@@ -35,9 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "last: looks back over what all other tests did, and so runs after them")
+    config.addinivalue_line("markers", "last: checks the records of all other tests, and so runs after them")
     config.addinivalue_line(
-        "markers", "requires(capability, …): can prove something only on an emulator with these (infra/local/emulators)"
+        "markers", "requires(capability, …): needs an emulator with these capabilities (infra/local/emulators)"
     )
 
 
@@ -48,9 +48,9 @@ def running() -> Stack:
 
 @pytest.fixture(scope="session")
 def record() -> Iterator[Record]:
-    """Of this process; without workers, or after them, of all that ran before."""
+    """The record of this process; without workers, it includes the records of all that ran before."""
     private_key = (TOKEN_DIRECTORY / "private-key.pem").read_text()
-    # A line alone would already be too much.
+    # Each line on its own is a secret.
     record = Record(secrets={line for line in private_key.splitlines() if line and not line.startswith("-----")})
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
@@ -68,7 +68,7 @@ def stack() -> Stack:
 
 @pytest.fixture(scope="session")
 def http(record: Record) -> Iterator[requests.Session]:
-    """A connection whose answers are kept."""
+    """A session that records every response."""
     with requests.Session() as session:
         session.hooks["response"].append(record.keep)
         yield session
@@ -76,7 +76,7 @@ def http(record: Record) -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="session")
 def command() -> Path:
-    """The command line, as `make up` built it."""
+    """The command line that `make up` built."""
     return CLI
 
 
@@ -109,7 +109,7 @@ def customers(stack: Stack, record: Record, make_tenant: Callable[..., Tenant]) 
 
 @pytest.fixture(scope="session")
 def invoke(stack: Stack, record: Record) -> Callable[[str, Any], dict[str, Any]]:
-    """Invokes a function directly; fails if it does."""
+    """Invokes a function directly; fails if the function fails."""
 
     def invoke(function: str, payload: Any) -> dict[str, Any]:
         answer = stack.client("lambda").invoke(

@@ -1,7 +1,7 @@
-"""Passes one process's requests on to the emulator and counts them, so that the process can be killed at the n-th.
+"""Forwards one process's requests to the emulator and counts them, so that the process can be killed at the n-th.
 
-Most of an export's time goes into reading and uploading, but most of its steps take a few milliseconds each. Moments drawn
-over the time hit the former; moments drawn over the requests hit the latter.
+Most of an export's time is spent on reading and uploading, but most of its steps take a few milliseconds. Moments drawn by time
+hit the former; moments drawn by request hit the latter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONNECT_SECONDS = 5
 
 
 class Forwarder:
-    """Listens on the loopback interface; calls `on_request` with the number of each request just before it goes on."""
+    """Listens on the loopback interface; calls `on_request` with the number of each request just before forwarding it."""
 
     def __init__(self, endpoint: str, on_request: Callable[[int], None]) -> None:
         parts = urlsplit(endpoint)
@@ -38,7 +38,7 @@ class Forwarder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Ends the call of accept; what is connected ends with the process.
+        # Ends the call of accept. Open connections end with the process.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -53,7 +53,7 @@ class Forwarder:
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
     def _count(self, chunk: bytes) -> None:
-        # The client waits for each answer before its next request on a connection: a request begins with a chunk.
+        # The client waits for each response before its next request on a connection, so a request starts with a chunk.
         if chunk.startswith(METHODS):
             with self._lock:
                 self.requests += 1

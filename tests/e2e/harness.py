@@ -34,7 +34,7 @@ from infra.local.stack import (
 ROLE_ACCOUNT = "222222222222"
 KEY_ACCOUNT = "333333333333"
 SHARDS = 16
-# The local stack settles for 3 s; a run exports what was received before that.
+# The local stack settles for 3 s: a run exports events that were received before that.
 SETTLE_SECONDS = 3.5
 EXPORT_TIMEOUT_SECONDS = 60
 TOKEN_LIFETIME_SECONDS = 3_600
@@ -42,7 +42,7 @@ TOKEN_LIFETIME_SECONDS = 3_600
 
 @dataclass
 class Record:
-    """What has to stay secret, and everything that the service said."""
+    """The secrets in use, and everything that the service returned."""
 
     secrets: set[str] = field(default_factory=set)
     answers: list[str] = field(default_factory=list)
@@ -62,14 +62,14 @@ class Record:
 
 @dataclass
 class TokenFactory:
-    """Signs tokens with the development stack's key, right ones and wrong ones."""
+    """Signs valid and invalid tokens with the key of the local stack."""
 
     record: Record
     private_key: str = field(repr=False)
     key_id: str
 
     def claims(self, tenant: Any, permissions: Any, **changes: Any) -> dict[str, Any]:
-        """What a valid token says, with `changes`; a claim that is changed to None is left out."""
+        """Returns the claims of a valid token with `changes`; None removes a claim."""
         now = int(time.time())
         claims = {
             "iss": TOKEN_ISSUER,
@@ -110,7 +110,7 @@ def make_events(count: int, **changes: Any) -> list[dict[str, Any]]:
 
 
 def is_change(event: dict[str, Any]) -> bool:
-    """Whether it tells of a change to a configuration; such events lie among those that were sent."""
+    """Checks whether the service wrote the event for a change to a configuration. Such events are stored among the sent ones."""
     return event.get("targetType") == CHANGES
 
 
@@ -120,7 +120,7 @@ def to_lines(events: list[dict[str, Any]]) -> bytes:
 
 @dataclass
 class Tenant:
-    """A tenant that only one test uses: sends events, administers exports, and shows what is stored."""
+    """A tenant that only one test uses. Sends events, administers exports, and reads what is stored."""
 
     stack: Stack
     http: requests.Session
@@ -132,7 +132,7 @@ class Tenant:
     def post_events(
         self, body: bytes, content_type: str | None = "application/x-ndjson", **headers: str
     ) -> requests.Response:
-        """Any body, as it is. Underscores in the names of `headers` stand for hyphens."""
+        """Posts any body. Underscores in the names of `headers` stand for hyphens."""
         sent = {"authorization": f"Bearer {self.write_token}"}
         if content_type is not None:
             sent["content-type"] = content_type
@@ -148,7 +148,7 @@ class Tenant:
         return [event["id"] for event in events]
 
     def stored_blocks(self) -> list[dict[str, Any]]:
-        """The tenant's blocks in the order of their ids, with those that tell of changes to its configurations."""
+        """Returns the tenant's blocks, sorted by id. Those of changes to configurations are included."""
         client = self.stack.client("dynamodb")
         blocks: list[dict[str, Any]] = []
         for shard in range(SHARDS):
@@ -163,15 +163,15 @@ class Tenant:
         return sorted(blocks, key=lambda item: item["blockId"]["S"])
 
     def stored_events(self) -> list[dict[str, Any]]:
-        """What was sent, as it is stored."""
+        """Returns the stored events that were sent."""
         return [event for event in self._stored() if not is_change(event)]
 
     def stored_changes(self) -> list[dict[str, Any]]:
-        """What the service itself has stored of changes to the tenant's configurations."""
+        """Returns the stored events that the service wrote for changes to configurations."""
         return [event for event in self._stored() if is_change(event)]
 
     def stored_lines(self) -> list[bytes]:
-        """What the tenant's blocks hold, inflated by another implementation than the service's."""
+        """Returns the lines in the tenant's blocks, inflated by zlib instead of the service's code."""
         raw = b"".join(zlib.decompressobj(-15).decompress(item["block"]["B"]) for item in self.stored_blocks())
         return raw.splitlines()
 
@@ -203,11 +203,11 @@ class Customer:
         return self.configuration["id"]
 
     def exported(self) -> list[dict[str, Any]]:
-        """The events in the bucket that were sent, in the order of the objects and their lines."""
+        """Returns the events in the bucket that were sent, in the order of the objects and their lines."""
         return [event for event in self._exported() if not is_change(event)]
 
     def exported_changes(self) -> list[dict[str, Any]]:
-        """The events in the bucket that tell of changes to configurations."""
+        """Returns the events in the bucket that the service wrote for changes to configurations."""
         return [event for event in self._exported() if is_change(event)]
 
     def _exported(self) -> list[dict[str, Any]]:
@@ -224,14 +224,14 @@ class Customer:
     def run_export(
         self, expected_ids: list[str], timeout_seconds: float = EXPORT_TIMEOUT_SECONDS
     ) -> list[dict[str, Any]]:
-        """Exports now, waits until as many events are there as are expected, and returns them."""
+        """Exports now, waits until the expected number of events has arrived, and returns them."""
         time.sleep(max(0.0, self.tenant.last_sent + SETTLE_SECONDS - time.monotonic()))
         self.tenant.administrator.run(self.id)
         self.wait_for(len(expected_ids), timeout_seconds)
         return self.exported()
 
     def run_request(self, through: str) -> dict[str, str]:
-        """What the run queue carries."""
+        """Returns a message of the run queue."""
         return {"tenantId": self.tenant.name, "configurationId": self.id, "through": through, "trigger": "MANUAL"}
 
     def wait_for(self, count: int, timeout_seconds: float = EXPORT_TIMEOUT_SECONDS) -> None:
@@ -245,7 +245,7 @@ class Customer:
 
 @dataclass
 class CustomerFactory:
-    """Sets customers up as the documentation tells them to; `changes` makes them do it wrong."""
+    """Sets customers up as the documentation describes; `changes` introduces mistakes."""
 
     stack: Stack
     record: Record
@@ -265,8 +265,10 @@ class CustomerFactory:
         interval: str = "EVERY_24_HOURS",
         **changes: Any,
     ) -> Customer:
-        """A customer whose role exists when this returns; its connection isn't tested yet. Leaves the test out where the
-        service would find every role open to others."""
+        """Creates a customer with a role, whose connection isn't tested yet.
+
+        Skips the test on an emulator without trust policies: the service would refuse every role as too open.
+        """
         if reason := self.stack.why_without(Capability.TRUST_POLICIES):
             pytest.skip(f"{Capability.TRUST_POLICIES}: {reason}")
         account = account or self.account(ROLE_ACCOUNT, "eu-west-1", path="audit/export")
@@ -295,7 +297,7 @@ class CustomerFactory:
         interval: str = "EVERY_24_HOURS",
         **changes: Any,
     ) -> Customer:
-        """A customer whose connection was tested as the configuration was created."""
+        """Creates a customer with an access key, whose connection was tested when the configuration was created."""
         account = account or self.account(KEY_ACCOUNT)
         tenant = tenant or self.make_tenant()
         credentials = credentials or self.user(account, policy)
@@ -310,10 +312,10 @@ class CustomerFactory:
 
 
 def as_batch(request: dict[str, str]) -> dict[str, Any]:
-    """What Lambda hands to a function from its queue."""
+    """Returns the event with which Lambda passes a queue's message to a function."""
     message = {
         "messageId": str(uuid.uuid4()),
-        # Of no message: a run that fails can't put off its next try, and only says so.
+        # Of no message: a failed run can't delay its next attempt, and only logs that.
         "receiptHandle": "none",
         "body": json.dumps(request),
         "attributes": {"ApproximateReceiveCount": "1"},

@@ -1,4 +1,4 @@
-"""Events that are hard to read, each with what becomes of it: `odd_events.ndjson`, which the unit tests of the rules read too."""
+"""Events that are hard to parse, each with its outcome, from `odd_events.ndjson`. The unit tests of the rules read it as well."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ STAMP = f',"tenantId":"acme","receivedTimestamp":"{DAY}T00:00:00.123Z"}}'
 class OddEvent:
     name: str
     event: str
-    """As it is sent."""
+    """The event as it is sent."""
     code: str | None = None
-    """Why it is refused."""
+    """The error code if it is refused."""
     stored: str | None = None
-    """How it is stored before the service's fields, if other than it was sent."""
+    """The event as it is stored, without the service's fields, if that differs from what was sent."""
 
     @property
     def line(self) -> str:
-        """As it is exported, without the line feed."""
+        """The exported line, without the line feed."""
         return (self.stored or self.event).removesuffix("}") + STAMP
 
 
 def read(line: str, **arguments: Any) -> Any:
-    """JSON with its numbers as they are written: Python refuses integers of more than 4,300 digits."""
+    """Parses JSON with numbers as text: Python refuses integers of more than 4,300 digits."""
     return json.loads(line, parse_int=str, parse_float=str, **arguments)
 
 
 def repeated(text: str) -> str:
-    """`<<x*3>>` becomes `xxx`."""
+    """Expands `<<x*3>>` to `xxx`."""
     return re.sub(r"<<(.*?)\*(\d+)>>", lambda found: found[1] * int(found[2]), text)
 
 
@@ -49,14 +49,14 @@ def odd_events() -> list[OddEvent]:
 
 
 def write_accepted(folder: Path) -> list[OddEvent]:
-    """Writes those that are accepted as the guide's `aws s3 sync` leaves them."""
+    """Writes the accepted events to files like those of the guide's `aws s3 sync`; returns them."""
     accepted = [event for event in odd_events() if event.code is None]
     write_lines(folder, [event.line for event in accepted])
     return accepted
 
 
 def write_lines(folder: Path, lines: list[str]) -> None:
-    """Writes two files of a day, as they are exported."""
+    """Writes two files of a day, like those of an export."""
     directory = folder / "audit-log" / f"date={DAY}"
     directory.mkdir(parents=True)
     half = len(lines) // 2

@@ -1,4 +1,4 @@
-"""A program at a pseudo-terminal: what it shows a person is read, and what a person types is sent."""
+"""Runs a program at a pseudo-terminal: reads what it shows, and types input."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from typing import Self
 CHUNK_BYTES = 65_536
 ROWS, COLUMNS = 50, 120
 PATIENCE_SECONDS = 60
-# Colours, and what moves the cursor.
+# Colours and cursor movements.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class PseudoTerminal:
-    """Runs `command` with all its streams at a terminal of 120 columns; ends it when the block ends."""
+    """A program with all its streams at a terminal of 120 columns. It is killed at the end of the block."""
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], directory: Path) -> None:
         self._master, slave = pty.openpty()
@@ -40,7 +40,7 @@ class PseudoTerminal:
             start_new_session=True,
         )
         os.close(slave)
-        # All that was shown, as it came.
+        # The output so far, with escape sequences.
         self.raw = b""
         self._read_to = 0
 
@@ -53,15 +53,15 @@ class PseudoTerminal:
 
     @property
     def shown(self) -> str:
-        """All that was shown, without colours."""
+        """The output so far, without escape sequences."""
         return ESCAPES.sub("", self.raw.decode(errors="replace")).replace("\r\n", "\n")
 
     def expect(self, text: str, timeout_seconds: float = PATIENCE_SECONDS) -> str:
-        """Waits for `text` behind what was expected before; returns what was shown until its end."""
+        """Waits for `text` after the previous match; returns the output from there to its end."""
         deadline = time.monotonic() + timeout_seconds
         while (found := self.shown.find(text, self._read_to)) < 0:
             if not self._read(deadline):
-                raise AssertionError(f"waited for {text!r}; shown is\n{self.shown[self._read_to :]}")
+                raise AssertionError(f"waited for {text!r}; the output is\n{self.shown[self._read_to :]}")
         begin, self._read_to = self._read_to, found + len(text)
         return self.shown[begin : self._read_to]
 
@@ -69,14 +69,14 @@ class PseudoTerminal:
         os.write(self._master, f"{text}\n".encode())
 
     def answer(self, question: str, text: str) -> str:
-        """Answers a question; returns what was shown until it was asked."""
+        """Answers a question; returns the output up to the question."""
         shown = self.expect(question)
         self.expect(": ")
         self.type(text)
         return shown
 
     def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
-        """Reads to the program's end; returns its exit code."""
+        """Reads until the program ends; returns its exit status."""
         deadline = time.monotonic() + timeout_seconds
         while self._read(deadline):
             pass
@@ -94,7 +94,7 @@ class PseudoTerminal:
         try:
             chunk = os.read(self._master, CHUNK_BYTES)
         except OSError:
-            # The program has ended, and nobody holds the other end.
+            # The program has ended, and the other end is closed.
             return False
         self.raw += chunk
         return bool(chunk)

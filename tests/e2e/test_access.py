@@ -1,4 +1,4 @@
-"""Point 3: who may. Every token here is wrong in exactly one way."""
+"""Authentication and authorization. Every token here is wrong in exactly one way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = 
 
 
 def hmac_signed(token: TokenFactory, secret: bytes) -> str:
-    """The classic confusion: the public key taken as the secret of an HMAC."""
+    """Algorithm confusion: the public key as the secret of an HMAC."""
     header = encode_json({"alg": "HS256", "typ": "JWT", "kid": token.key_id})
     body = f"{header}.{encode_json(token.claims(TENANT, BOTH))}"
     return f"{body}.{encode(hmac.new(secret, body.encode(), hashlib.sha256).digest())}"
@@ -60,7 +60,7 @@ def foreign_rsa(token: TokenFactory) -> str:
 
 
 def own_key_in_header(token: TokenFactory) -> str:
-    """Signed with the attacker's key, which the header carries along."""
+    """A token signed with the attacker's key, which its header contains."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
     return jwt.encode(token.claims(TENANT, BOTH), key, "ES256", {"kid": token.key_id, "jwk": public})
@@ -72,7 +72,7 @@ def tampered(token: TokenFactory) -> str:
 
 
 def der_signature(token: TokenFactory) -> str:
-    """A right signature in the wrong form: JWS wants the two numbers side by side, not ASN.1."""
+    """A valid signature in ASN.1. JWS requires the two numbers side by side."""
 
     key = serialization.load_pem_private_key(token.private_key.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -204,7 +204,7 @@ def test_a_wrong_token_is_refused_without_a_hint(
     answer = post(stack, http, f"Bearer {wrong}")
     assert answer.status_code == 401, f"{answer.status_code} {answer.text}"
     assert code_of(answer) == "UNAUTHENTICATED"
-    # Word for word what somebody without a token is told.
+    # The same message as for a request without a token.
     reference = post(stack, http, None).json()["errors"]
     assert answer.json()["errors"] == reference
 

@@ -1,8 +1,8 @@
-"""Every alarm of the stack is raised once and reaches the topic, and log lines that functions really write are what the metric
-filters count. infra/lint/test_alarms.py holds the template to the rest.
+"""Every alarm of the stack is raised once and reaches the topic, and the metric filters count log lines of the functions.
+infra/lint/test_alarms.py tests the rest in the template.
 
-The emulator has metrics of functions alone, applies no filter, and ignores missing data and dimensions when it evaluates an alarm:
-what AWS would measure is put here, under the alarm's own name and dimensions.
+The emulator has only metrics of functions, applies no filter, and ignores missing data and dimensions when it evaluates an alarm.
+The tests put the data points that AWS would measure, under the alarm's metric and dimensions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from infra.local.stack import Stack, wait_until
 from tests.e2e.harness import SETTLE_SECONDS, CustomerFactory, make_events
 
 INTERVALS = [f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)]
-# As many failures as the alarm on a function's errors takes.
+# The number of failures that raises the alarm on a function's errors.
 FAILURES = 3
 LOG_TIMEOUT_SECONDS = 60
 MESSAGE_TIMEOUT_SECONDS = 30
@@ -31,7 +31,7 @@ evaluates = pytest.mark.requires("alarm evaluation")
 
 
 def alarms(stack: Stack) -> dict[str, dict[str, Any]]:
-    """By their logical ID: CloudFormation names them <stack>-<logical ID>-<random>."""
+    """Returns the alarms by logical ID: CloudFormation names them <stack>-<logical ID>-<random>."""
     prefix = f"{stack.description['stackName']}-"
     pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
     found = [alarm for page in pages for alarm in page["MetricAlarms"]]
@@ -39,7 +39,7 @@ def alarms(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 def put(stack: Stack, alarm: dict[str, Any], *points: DataPoint) -> None:
-    """Puts data points of the alarm's metric, upon which the emulator evaluates every alarm."""
+    """Puts data points of the alarm's metric; the emulator then evaluates every alarm."""
     stack.client("cloudwatch").put_metric_data(
         Namespace=alarm["Namespace"],
         MetricData=[
@@ -58,7 +58,7 @@ def own_dimensions(alarm: dict[str, Any]) -> dict[str, str]:
 
 
 def total(stack: Stack, alarm: dict[str, Any]) -> float:
-    """Of what was put within the alarm's longest window."""
+    """Returns the sum of the data points within the longest window of the alarm."""
     now = datetime.now(UTC)
     points = stack.client("cloudwatch").get_metric_statistics(
         Namespace=alarm["Namespace"],
@@ -79,7 +79,7 @@ def log_lines(stack: Stack, function: str) -> list[str]:
 
 
 def filters(stack: Stack, function: str) -> dict[str, dict[str, Any]]:
-    """The deployed filters of a function's log group, by the name of their metric."""
+    """Returns the deployed filters of a function's log group, by the name of their metric."""
     group = f"/audit-export/{stack.description['stackName']}/{function}"
     pages = stack.client("logs").get_paginator("describe_metric_filters").paginate(logGroupName=group)
     found = [entry for page in pages for entry in page["metricFilters"]]
@@ -94,7 +94,7 @@ def counted(metric_filter: dict[str, Any], lines: list[str]) -> list[DataPoint]:
 
 @pytest.fixture
 def received(stack: Stack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """All that the topic has sent so far to a queue that is subscribed to it."""
+    """Returns a function that reads all messages of the topic so far, through a subscribed queue."""
     sqs, sns = stack.client("sqs"), stack.client("sns")
     cloudformation = stack.client("cloudformation")
     (described,) = cloudformation.describe_stacks(StackName=stack.description["stackName"])["Stacks"]
@@ -130,7 +130,7 @@ def test_every_alarm_is_raised_and_reaches_the_topic(
     stack: Stack, received: Callable[[], list[dict[str, Any]]]
 ) -> None:
     cloudwatch = stack.client("cloudwatch")
-    # Those that are raised by too little have a test of their own: it must not matter here what that test has put.
+    # Alarms that are raised by low values have a separate test, whose data must not matter here.
     provoked = {
         name: alarm
         for name, alarm in alarms(stack).items()
@@ -144,10 +144,10 @@ def test_every_alarm_is_raised_and_reaches_the_topic(
         assert now["StateValue"] == "ALARM", name
     names = {alarm["AlarmName"] for alarm in provoked.values()}
 
-    def told() -> bool:
+    def all_received() -> bool:
         return names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == "ALARM"}
 
-    wait_until(told, "a message of each alarm", timeout_seconds=MESSAGE_TIMEOUT_SECONDS)
+    wait_until(all_received, "a message of each alarm", timeout_seconds=MESSAGE_TIMEOUT_SECONDS)
 
 
 @evaluates
@@ -167,7 +167,7 @@ def test_an_interval_is_in_alarm_until_it_is_dispatched(
         return {alarm["StateValue"] for alarm in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
 
     for interval, alarm in by_interval.items():
-        # Takes back what an earlier run has put on the same stack.
+        # Offsets the data of an earlier run on the same stack.
         put(stack, alarm, DataPoint(-total(stack, alarm), {"Interval": interval}))
     assert states() == {"ALARM"}
     for interval in INTERVALS:
@@ -198,7 +198,7 @@ def test_an_interval_is_in_alarm_until_it_is_dispatched(
 
 @evaluates
 def test_a_function_that_fails_is_seen(stack: Stack) -> None:
-    """By the metrics that the emulator has of functions, under the dimension that the alarm names."""
+    """With the emulator's metrics of functions, under the dimension of the alarm."""
     cloudwatch = stack.client("cloudwatch")
     by_function = {
         own_dimensions(alarm)["FunctionName"]: alarm
@@ -219,7 +219,7 @@ def test_a_function_that_fails_is_seen(stack: Stack) -> None:
             if metric["Dimensions"] == alarm["Dimensions"]
         ]
         assert failed["Namespace"] == alarm["Namespace"]
-        # Nothing happened; but now it looks.
+        # Adds nothing, but makes the emulator evaluate the alarm.
         put(stack, alarm, DataPoint(0, own_dimensions(alarm)))
         (now,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
         assert now["StateValue"] == "ALARM", function
@@ -269,7 +269,7 @@ def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callabl
         return points if all(points.values()) else {}
 
     points = wait_until(figures, "the log line of a sweep", timeout_seconds=LOG_TIMEOUT_SECONDS)
-    # One line has them all.
+    # One line has all of the fields.
     assert len({len(of_one) for of_one in points.values()}) == 1
     assert all(point.value >= 0 and not point.dimensions for of_one in points.values() for point in of_one)
 
@@ -277,7 +277,7 @@ def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callabl
 @pytest.mark.last
 @evaluates
 def test_every_line_that_raises_an_alarm_is_counted_by_one_filter(stack: Stack) -> None:
-    """Of all lines that the tests before have led to."""
+    """Checks the log lines of all tests before."""
     for function in stack.functions:
         patterns = [FilterPattern.parse(entry["filterPattern"]) for entry in filters(stack, function).values()]
         for line in log_lines(stack, function):

@@ -1,7 +1,6 @@
 """The command line as an administrator uses it: the real program against the deployed service.
 
-What it says is compared with the API's own answers, and everything that it prints is searched for secrets, here and at
-the end of all tests.
+Its output is compared with the API's responses, and searched for secrets, here and at the end of all tests.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, SETTLE_SECONDS, Custome
 COMMAND_TIMEOUT_SECONDS = 60
 EXPORT_TIMEOUT_SECONDS = 60
 UNKNOWN_ID = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"
-# An hour ahead of UTC, two in summer: as it is written where there is no database of time zones.
+# An hour ahead of UTC, two in summer, in the notation that works without a time zone database.
 TIME_ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
 SHELLS = ["bash", "zsh", "fish", "powershell", "elvish"]
 
-# Exit codes, as `audit-export --help` lists them.
+# Exit statuses, as `audit-export --help` lists them.
 UNAVAILABLE, WRONG_ARGUMENTS, REFUSED, TOKEN_REFUSED, FILE_FAILED = 1, 2, 3, 4, 5
 CONNECTION_FAILED, NOT_FOUND, CONFLICT, NOT_CONFIRMED = 7, 8, 9, 11
 
 
 @dataclass
 class Outcome:
-    """How a command ended."""
+    """The result of a command."""
 
     exit_code: int
     output: str
@@ -62,7 +61,7 @@ class Outcome:
 
 @dataclass
 class CommandLine:
-    """The program with the home directory of one administrator, whose profile leads to the local stack."""
+    """The program with the home directory of one administrator."""
 
     command: Path
     home: Path
@@ -87,7 +86,7 @@ class CommandLine:
         return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
     def at_terminal(self, *arguments: str | Path, answer: str) -> tuple[int, str]:
-        """The exit code, and what the terminal showed, after `answer` was typed at the first question."""
+        """Types `answer` at the first question; returns the exit status and the terminal's output."""
         process_id, terminal = pty.fork()
         if process_id == 0:
             os.execve(self.command, [str(self.command), *map(str, arguments)], self.variables({}))
@@ -97,15 +96,15 @@ class CommandLine:
             while time.monotonic() < deadline:
                 try:
                     chunk = stream.read(4_096)
-                # Linux says so when the other side has ended.
+                # The error of Linux when the other side is closed.
                 except OSError:
                     break
                 if not chunk:
                     break
                 shown += chunk
-                # Questions end with a space; what is told ends with a line feed.
+                # A question ends with a space, other output with a line feed.
                 if not is_answered and shown.endswith((b": ", b"] ")):
-                    # The echo is off only after the question is there.
+                    # The echo is turned off after the question appears.
                     time.sleep(0.3)
                     stream.write(answer.encode() + b"\n")
                     is_answered = True
@@ -123,13 +122,13 @@ class CommandLine:
 
 @pytest.fixture
 def bare(command: Path, record: Record, tmp_path: Path) -> CommandLine:
-    """Without any profile."""
+    """A command line without a profile."""
     return CommandLine(command, tmp_path, record)
 
 
 @pytest.fixture
 def cli(bare: CommandLine, stack: Stack, tenant: Tenant) -> CommandLine:
-    """With a profile of the tenant."""
+    """A command line with a profile for the tenant."""
     token_file = bare.write("token", tenant.administrator.token + "\n")
     bare("profile", "set", "local", "--url", stack.api_url, "--token-file", token_file).succeeded()
     return bare
@@ -147,13 +146,13 @@ def role_name() -> str:
 
 @pytest.fixture
 def role_file(cli: CommandLine, account: CustomerAccount, role_name: str) -> Path:
-    """As the product's documentation has it."""
+    """A file with a role, in the form of the product's documentation."""
     content = {"interval": "EVERY_24_HOURS", "roleArn": account.role_arn(role_name)} | account.destination
     return cli.write("exportConfig.json", content)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The life of a configuration
+# The life cycle of a configuration
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +180,7 @@ def test_a_configuration_with_a_role_lives(
         " CET)" if time.gmtime().tm_mon in (11, 12, 1, 2) else " CE",
     ]:
         assert part in created, created
-    # The trust policy needs the external ID, and there it is.
+    # The output has the external ID that the trust policy needs.
     assert configuration["externalId"] in created
 
     shown = cli("config", "get", configuration_id, "--output", "json").json()
@@ -190,7 +189,7 @@ def test_a_configuration_with_a_role_lives(
     assert configuration_id in listed
     assert "1 export configuration\n" in listed
 
-    # There is no role yet.
+    # The role does not exist yet.
     failed = cli("config", "test", configuration_id)
     assert "FAILED" in failed.output
     assert "ROLE_NOT_ASSUMABLE" in failed.failed(CONNECTION_FAILED)
@@ -223,13 +222,13 @@ def test_a_configuration_with_a_role_lives(
     refused = cli("config", "delete", configuration_id).failed(NOT_CONFIRMED)
     assert "--yes" in refused
     deleted = cli("config", "delete", configuration_id, "--yes").succeeded()
-    # The tenant's log holds the changes to the configuration too.
+    # The tenant's log contains the changes to the configuration as well.
     assert "Not exported, and never will be by it: " in deleted
     assert "NOT_FOUND" in cli("config", "get", configuration_id).failed(NOT_FOUND)
     assert cli("config", "list").succeeded().startswith("0 export configurations\n")
 
 
-def test_jobs_and_tasks_tell_what_was_exported(
+def test_jobs_and_tasks_show_what_was_exported(
     cli: CommandLine, tenant: Tenant, account: CustomerAccount, role_name: str, role_file: Path
 ) -> None:
     configuration = cli("config", "create", role_file, "--output", "json").json()
@@ -286,7 +285,7 @@ def test_creating_can_be_repeated(cli: CommandLine, tenant: Tenant, role_file: P
 
 @pytest.fixture
 def key_file(cli: CommandLine, customers: CustomerFactory) -> Path:
-    """As the product's documentation has it, with the secret in it."""
+    """A file with an access key and its secret, in the form of the product's documentation."""
     account = customers.account(KEY_ACCOUNT)
     credentials = customers.user(account)
     content = {
@@ -359,7 +358,7 @@ def test_a_new_access_key_is_tested_before_it_replaces_the_old(
     refused = cli("config", "update", before["id"], "-", stdin=json.dumps(update)).failed(CONNECTION_FAILED)
     assert "NEW_ACCESS_KEY_REFUSED" in refused
     assert "ACCESS_KEY_UNKNOWN" in refused
-    # Without the new key's secret it is not even sent.
+    # Without the new key's secret, no request is sent.
     missing = cli("config", "update", before["id"], "-", stdin='{"accessKeyId": "AKIAIOSFODNN7EXAMPLE"}')
     assert "--secret-file" in missing.failed(WRONG_ARGUMENTS)
     after = tenant.administrator.get(before["id"])
@@ -378,7 +377,7 @@ def test_a_bucket_that_can_not_be_written_to_replaces_nothing_unless_forced(
     assert (after["version"], after["connectionStatus"]) == (before["version"], "SUCCESS")
     forced = cli(*update, "--force", stdin=missing)
     assert "the change is stored" in forced.failed(CONNECTION_FAILED)
-    # Another description of what does not work is no failure.
+    # Changing the description succeeds although the connection does not work.
     cli(*update, stdin='{"description": "Nightly"}').succeeded()
     after = tenant.administrator.get(before["id"])
     assert (after["version"], after["connectionStatus"]) == (before["version"] + 2, "FAILED")
@@ -399,7 +398,7 @@ def test_a_dry_run_asks_nobody(bare: CommandLine, record: Record) -> None:
         "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
         "secretAccessKey": secret,
     }
-    # There is neither a profile nor a URL.
+    # Works without a profile and a URL.
     path = bare.write("export.json", content)
     shown = bare("config", "create", path, "--dry-run").succeeded()
     assert "createS3AccessKeyExportConfiguration" in shown
@@ -428,10 +427,10 @@ def test_what_is_wrong_with_a_file(bare: CommandLine, content: Any, words: str) 
     assert str(path) in refused
 
 
-def test_what_the_service_finds_wrong_is_told_field_by_field(
+def test_what_the_service_finds_wrong_is_reported_field_by_field(
     cli: CommandLine, stack: Stack, tenant: Tenant, role_file: Path
 ) -> None:
-    # Which account is the service's only the service knows.
+    # Only the service knows its account.
     content = json.loads(role_file.read_text()) | {"roleArn": f"arn:aws:iam::{stack.account}:role/a"}
     refused = cli("config", "create", "-", stdin=json.dumps(content)).failed(REFUSED)
     assert "ROLE_IN_SERVICE_ACCOUNT" in refused
@@ -440,7 +439,7 @@ def test_what_the_service_finds_wrong_is_told_field_by_field(
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Where the service is
+# The service's address
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -465,11 +464,11 @@ def test_profiles(bare: CommandLine, stack: Stack, make_tenant: Callable[..., Te
     def count(*arguments: str, **environment: str) -> int:
         return len(bare("config", "list", "--output", "json", *arguments, **environment).json())
 
-    # The first one that was set is used where none is named.
+    # The first profile is the default.
     assert (count(), count("--profile", "third")) == (1, 1)
     assert count("--profile", "second", SECOND=second) == 0
     assert count(AUDIT_EXPORT_PROFILE="second", SECOND=second) == 0
-    # What is said more directly wins.
+    # The more direct setting wins.
     assert count(AUDIT_EXPORT_TOKEN=second) == 0
     assert count("--token-file", str(token_file), AUDIT_EXPORT_TOKEN=second) == 1
     assert "SECOND, which isn't set" in bare("config", "list", "--profile", "second").failed(WRONG_ARGUMENTS)
@@ -478,7 +477,7 @@ def test_profiles(bare: CommandLine, stack: Stack, make_tenant: Callable[..., Te
     listed = bare("profile", "list").succeeded()
     assert "*  second" in listed
     assert first not in listed
-    # A token is for its profile's host alone.
+    # A token is sent only to its profile's host.
     elsewhere = bare("config", "list", "--profile", "first", "--url", "https://example.com").failed(WRONG_ARGUMENTS)
     assert "the token of profile first is for" in elsewhere
     path.chmod(0o644)
@@ -493,7 +492,7 @@ def test_events_and_verification_take_the_profile_too(cli: CommandLine, stack: S
     assert sent.json()["accepted"] == 3
     empty = cli.home / "copy"
     empty.mkdir()
-    # It has asked the service for its keys before it says that there is nothing.
+    # The service's keys are fetched before the folder is found to be empty.
     verified = cli("verify", empty, "--profile", "local", "--output", "json")
     assert json.loads(verified.output)["verdict"] == "BROKEN", (verified.output, verified.errors)
     assert verified.exit_code == 6
@@ -502,7 +501,7 @@ def test_events_and_verification_take_the_profile_too(cli: CommandLine, stack: S
 def test_a_token_that_is_not_taken(cli: CommandLine, tenant: Tenant) -> None:
     wrong = cli.write("wrong", "e30.e30.e30")
     assert "UNAUTHENTICATED" in cli("config", "list", "--token-file", wrong).failed(TOKEN_REFUSED)
-    # It permits sending events and nothing else.
+    # This token only permits sending events.
     writing = cli.write("write-token", tenant.write_token)
     assert "FORBIDDEN" in cli("config", "list", "--token-file", writing).failed(TOKEN_REFUSED)
     assert "holds no token" in cli("config", "list", "--token-file", cli.write("empty", "\n")).failed(FILE_FAILED)
@@ -518,13 +517,13 @@ def test_what_is_not_there(cli: CommandLine) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What is not the service
+# Other servers
 # ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[bytes], str]]:
-    """Starts a server on this machine that gives one answer to everybody; returns its URL."""
+    """Starts local servers that send one fixed response; returns the URL."""
     listeners: list[socket.socket] = []
 
     def serve(listener: socket.socket, answer: bytes) -> None:
@@ -579,7 +578,7 @@ def test_what_answers_is_not_the_service(
     assert words in said
     assert "\x1b" not in said
     assert "a-token" not in said
-    # What happened, and then what to check.
+    # The first line says what happened, the second what to check.
     assert said.count("\n") == 2
 
 
@@ -606,7 +605,7 @@ def test_nobody_answers(bare: CommandLine) -> None:
 
 
 def test_another_stage_is_not_the_service(cli: CommandLine, stack: Stack) -> None:
-    """The emulator's own words for a path that nobody has deployed."""
+    """The emulator's own error for a path that is not deployed."""
     said = cli("config", "list", "--url", stack.endpoint, "--token-file", cli.home / "token").failed(UNAVAILABLE)
     assert "Check --url" in said
 

@@ -1,4 +1,4 @@
-"""What leads an administrator: `setup`, `config test` and `config run --wait`, as a person sees them at a terminal."""
+"""The interactive commands `setup`, `config test` and `config run --wait`, as a person sees them at a terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.e2e.harness import (
 )
 from tests.e2e.pseudo_terminal import COLUMNS, PseudoTerminal
 
-# The wizard waits for policies: without them nothing may work.
+# The wizard waits until the policies are in place, so they must be enforced.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 REGION = "eu-west-1"
@@ -46,7 +46,7 @@ EXIT_ARGUMENTS, EXIT_FILE, EXIT_CONNECTION, EXIT_UNFINISHED = 2, 5, 7, 12
 
 @dataclass
 class Desk:
-    """A person's machine: an empty home, one token, and the command line."""
+    """A person's machine: an empty home directory, a token, and the command line."""
 
     command: Path
     directory: Path
@@ -67,7 +67,7 @@ class Desk:
         return self.settings / "config.setup.json"
 
     def environment(self, account: CustomerAccount | None = None, **changes: str) -> dict[str, str]:
-        """Nothing that isn't said here; with the credentials of `account`, if it is given."""
+        """Returns the complete environment, with the credentials of `account` if it is given."""
         environment = {
             "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.directory / "home"),
@@ -91,7 +91,7 @@ class Desk:
         return PseudoTerminal([self.command, *arguments], self.environment(account, **changes), self.directory)
 
     def run(self, *arguments: str, code: int = 0, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Without a terminal."""
+        """Runs a command without a terminal."""
         done = subprocess.run(
             [self.command, *arguments],
             env=self.environment(None, **changes),
@@ -106,7 +106,7 @@ class Desk:
         return done
 
     def policies(self) -> Path:
-        """The folder that the wizard wrote."""
+        """Returns the folder that the wizard wrote."""
         (folder,) = self.directory.glob("audit-export-*")
         return folder
 
@@ -152,7 +152,7 @@ def answer_destination(terminal: PseudoTerminal, account: CustomerAccount) -> No
 
 
 def answer_role(terminal: PseudoTerminal, account: CustomerAccount) -> None:
-    """All questions of the wizard, up to the one whether the policies are in their places."""
+    """Answers the wizard's questions up to the one whether the policies are in place."""
     terminal.answer("role or access-key", "")
     answer_destination(terminal, account)
     terminal.answer("ARN of the role", role_arn(account))
@@ -160,7 +160,7 @@ def answer_role(terminal: PseudoTerminal, account: CustomerAccount) -> None:
 
 
 def answer_access_key(terminal: PseudoTerminal, account: CustomerAccount, credentials: Credentials) -> None:
-    """All questions of the wizard, up to the one for the secret."""
+    """Answers the wizard's questions up to the one for the secret."""
     terminal.answer("role or access-key", "access-key")
     answer_destination(terminal, account)
     terminal.answer("Access key id", credentials.access_key_id)
@@ -178,7 +178,7 @@ def assert_can_write(account: CustomerAccount) -> None:
 
 def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) -> None:
     with desk.terminal("setup") as terminal:
-        # Not even the service is known.
+        # No service is known yet.
         terminal.answer("URL, for example", "nonsense")
         terminal.expect("That is no URL.")
         terminal.answer("URL, for example", desk.stack.api_url)
@@ -195,7 +195,7 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
         summary = terminal.answer("Create it?", "")
         assert account.bucket in summary and REGION in summary
 
-        # The policies are shown, and written down.
+        # The policies are shown, and written to files.
         shown = terminal.expect(READY)
         (configuration,) = desk.configurations()
         assert configuration["id"] in shown and "sts:ExternalId" in shown and "aws iam create-role" in shown
@@ -203,7 +203,7 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
         condition = trust["Statement"][0]["Condition"]
         assert condition["StringEquals"]["sts:ExternalId"] == configuration["externalId"]
 
-        # Too early: each check is shown, with the fix.
+        # The policies are not in place yet: each check is shown, with the fix.
         terminal.type("")
         shown = terminal.expect(FAILED)
         assert "✗" in shown and "audit-export explain ROLE_NOT_ASSUMABLE" in shown
@@ -215,7 +215,7 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
         assert terminal.wait() == 0
     assert [found["connectionStatus"] for found in desk.configurations()] == ["SUCCESS"]
     assert_can_write(account)
-    # Nothing is left of it but the profile.
+    # Only the profile is left.
     assert sorted(path.name for path in desk.settings.iterdir()) == ["config.toml"]
     assert (desk.settings / "config.toml").stat().st_mode & 0o777 == 0o600
 
@@ -252,7 +252,7 @@ def test_an_interrupted_setup_goes_on(desk: Desk, account: CustomerAccount) -> N
 
 
 class LosingServer(BaseHTTPRequestHandler):
-    """Passes requests on to the service; answers the first that creates something with nothing at all."""
+    """Forwards requests to the service, but closes the connection on the first that creates something."""
 
     target: str
     lost: threading.Event
@@ -302,7 +302,7 @@ def test_what_was_created_unheard_is_found_again(
         assert configuration["id"] in shown
     assert [found["id"] for found in desk.configurations()] == [configuration["id"]]
 
-    # A setup of one service isn't taken for one of another.
+    # The saved progress of one service is not used for another.
     refused = desk.run("setup", "--answers", "-", "--url", desk.stack.api_url, code=EXIT_FILE)
     assert "has to hold one JSON object" in refused.stderr or "is no JSON" in refused.stderr
     with desk.terminal("setup", "--url", desk.stack.api_url, "--token-file", str(desk.token_file)) as terminal:
@@ -317,7 +317,7 @@ def test_a_wrong_bucket_is_changed_on_the_way(desk: Desk, account: CustomerAccou
         answer_role(terminal, wrong)
         terminal.expect(READY)
         desk.apply_policies(wrong)
-        # What the role may do has to fit the bucket that it is to be.
+        # The role's permissions must match the new bucket.
         role = desk.configurations()[0]["endpointConfiguration"]["roleArn"].rsplit("/", 1)[1]
         account.client("iam").put_role_policy(
             RoleName=role, PolicyName="audit-export", PolicyDocument=json.dumps(account.export_policy())
@@ -353,7 +353,7 @@ def test_a_secret_is_typed_unseen(desk: Desk, customers: CustomerFactory, record
         answer_access_key(terminal, account, credentials)
         terminal.answer("Secret access key of", "short")
         terminal.expect("SECRET_ACCESS_KEY_INVALID")
-        # One that is no one's: the test says so, and asks for another.
+        # An unknown access key: the test reports it, and asks for another.
         terminal.answer("Secret access key of", wrong)
         shown = terminal.answer(FAILED, "change")
         assert "audit-export explain SECRET_ACCESS_KEY_WRONG" in shown
@@ -411,7 +411,7 @@ def test_a_script_repeats_it_until_it_succeeds(desk: Desk, account: CustomerAcco
         assert "ROLE_NOT_ASSUMABLE" in failed.stderr and failed.stdout == ""
     (configuration,) = desk.configurations()
 
-    # Other answers are no repetition.
+    # Different input does not continue the earlier setup.
     other = desk.directory / "other.json"
     other.write_text(json.dumps(answers | account.destination | {"interval": "EVERY_2_HOURS"}))
     assert "--restart" in desk.run("setup", "--answers", str(other), code=EXIT_FILE).stderr
@@ -439,14 +439,14 @@ def test_a_script_gives_the_secret_in_the_environment(desk: Desk, customers: Cus
     assert len(desk.configurations()) == 1
 
 
-def test_quitting_is_told_by_the_exit_code(desk: Desk, account: CustomerAccount) -> None:
+def test_quitting_has_its_own_exit_code(desk: Desk, account: CustomerAccount) -> None:
     desk.keep_profile()
     with desk.terminal("setup") as terminal:
         answer_role(terminal, account)
         terminal.answer(READY, "quit")
         terminal.expect("goes on where it was left")
         assert terminal.wait() == EXIT_UNFINISHED
-    # Begun anew, it asks from the beginning; what was created stays.
+    # With --restart it asks every question again; the created configuration stays.
     with desk.terminal("setup", "--restart") as terminal:
         terminal.expect("role or access-key")
     assert len(desk.configurations()) == 1 and not desk.state.exists()
@@ -466,7 +466,7 @@ def test_each_check_has_a_tick_or_a_cross(desk: Desk, customers: CustomerFactory
         raw = terminal.raw.decode()
         assert "\x1b[32m✓\x1b[0m" in raw and "\x1b[31m✗\x1b[0m" in raw
         assert "see audit-export explain WRITE_DENIED" in terminal.shown
-    # A pipe gets the same without colours, and a program what the API answered.
+    # The output to a pipe has no colours; --output json is the API's response.
     plain = desk.run("config", "test", customer.id, code=EXIT_CONNECTION)
     assert "✓" in plain.stdout and "\x1b" not in plain.stdout and "WRITE_DENIED" in plain.stderr
     answer = json.loads(desk.run("config", "test", customer.id, "--output", "json", code=EXIT_CONNECTION).stdout)
@@ -479,7 +479,7 @@ def test_each_check_has_a_tick_or_a_cross(desk: Desk, customers: CustomerFactory
 
 @pytest.fixture
 def exporting(desk: Desk, customers: CustomerFactory) -> Callable[[list[dict[str, Any]]], Any]:
-    """A customer whose events were received, and can be exported."""
+    """A customer whose events were received and have settled."""
 
     def make(events: list[dict[str, Any]]) -> Any:
         desk.keep_profile()
@@ -495,14 +495,14 @@ def exporting(desk: Desk, customers: CustomerFactory) -> Callable[[list[dict[str
 def test_the_first_file_is_shown_with_three_events(
     desk: Desk, exporting: Callable[[list[dict[str, Any]]], Any]
 ) -> None:
-    # It turns round the direction of the text behind it.
+    # U+202E reverses the direction of the text after it.
     customer = exporting(make_events(5, action="\u202eQUERY", filler="x" * 500))
     run = ("config", "run", customer.id, "--wait", "--timeout", "2m")
     with desk.terminal(*run, account=customer.account) as terminal:
         assert terminal.wait() == 0
         (key,) = customer.account.data_keys(customer.id)
         assert f"s3://{customer.account.bucket}/{key}" in terminal.shown
-        # Every event on one line that fits, and nothing in it steers the terminal.
+        # Each event is on one line that fits, without control characters.
         lines = [line for line in terminal.shown.splitlines() if line.startswith("{")]
         assert len(lines) == 3
         assert all(len(line) == COLUMNS and line.endswith("…") for line in lines)
@@ -512,7 +512,7 @@ def test_the_first_file_is_shown_with_three_events(
     for line, event in zip(lines, stored, strict=True):
         assert line[:-1] == event.replace("\u202e", "")[: COLUMNS - 1]
 
-    # There is nothing new now: that is said, and is no failure.
+    # A run without new events is reported, and succeeds.
     again = desk.run(*run)
     assert "Exported: no events" in again.stdout or "Nothing to export" in again.stdout
     answer = json.loads(desk.run(*run, "--output", "json").stdout)
@@ -525,7 +525,7 @@ def test_without_credentials_it_says_how_to_look(desk: Desk, exporting: Callable
     (key,) = customer.account.data_keys(customer.id)
     assert "can't be shown from here" in done.stdout
     assert f"aws s3 cp 's3://{customer.account.bucket}/{key}' - | zcat | head -3" in done.stdout
-    # No spinner where nobody looks.
+    # There is no spinner without a terminal.
     assert "\x1b" not in done.stdout and done.stderr == ""
 
 

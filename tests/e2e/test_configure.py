@@ -1,4 +1,4 @@
-"""Point 2: configurations over GraphQL."""
+"""Export configurations over GraphQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.local.stack import GraphQlFailed, Stack
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, CustomerFactory, Record, Tenant
 
 ROLE_ARN = f"arn:aws:iam::{ROLE_ACCOUNT}:role/audit-export"
-# Of the right form, and of nobody: AWS's own example.
+# A well-formed key of nobody: the example in AWS's documentation.
 ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 VALID_ROLE = {
@@ -53,7 +53,7 @@ def field_errors(failure: GraphQlFailed) -> dict[str, str]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What works
+# Valid requests
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +159,7 @@ def test_another_creation_under_the_same_key_is_refused(tenant: Tenant) -> None:
     with pytest.raises(GraphQlFailed) as failure:
         tenant.administrator.create_assumed_role(**data | {"bucketName": "another-bucket"})
     assert failure.value.codes == ["IDEMPOTENCY_KEY_REUSED"]
-    # What was deleted does not come back.
+    # A deleted configuration is not returned.
     tenant.administrator.delete(created["id"])
     with pytest.raises(GraphQlFailed) as failure:
         tenant.administrator.create_assumed_role(**data)
@@ -168,7 +168,7 @@ def test_another_creation_under_the_same_key_is_refused(tenant: Tenant) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What is refused
+# Refused requests
 # ----------------------------------------------------------------------------------------------------------------------
 
 BAD_FIELDS = [
@@ -230,7 +230,7 @@ def test_all_field_errors_come_at_once(tenant: Tenant, record: Record) -> None:
             expectedBucketOwner="1",
             startFrom="yesterday",
             idempotencyKey="",
-            # A secret in the wrong place must not come back either.
+            # A secret in the wrong field must not be returned either.
             accessKeyId=secret.lower(),
             secretAccessKey=secret + "x",
         )
@@ -256,7 +256,7 @@ def test_access_keys_have_iams_form(tenant: Tenant, record: Record, access_key_i
 
 
 def test_a_secret_in_the_wrong_place_is_not_repeated(tenant: Tenant, record: Record) -> None:
-    """Whatever is wrong with a request, its answer holds no value of it."""
+    """No error contains a value of the request."""
     data = valid_key(record)
     secret = data["secretAccessKey"]
     create = "mutation($data: CreateS3AccessKeyExportConfigurationInput!) { createS3AccessKeyExportConfiguration(data: $data) { id } }"
@@ -287,7 +287,7 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tenant: Tenant, record: Rec
         (TWO_TESTS, "TOO_MANY_VERIFICATIONS"),
     ],
 )
-def test_what_is_no_request_is_told_with_a_code(tenant: Tenant, query: str, code: str) -> None:
+def test_what_is_no_request_is_refused_with_a_code(tenant: Tenant, query: str, code: str) -> None:
     with pytest.raises(GraphQlFailed) as failure:
         tenant.administrator.execute(query)
     assert set(failure.value.codes) == {code}
@@ -304,7 +304,7 @@ def test_no_operation_reaches_another_tenant(customers: CustomerFactory, make_te
     attacker = make_tenant().administrator
     operations = [attacker.get, attacker.test, attacker.enable, attacker.disable, attacker.run, attacker.delete]
     for operation in operations:
-        # The very id, spellings of it, and attempts to leave the own partition.
+        # The id, other spellings of it, and attempts to leave the tenant's partition.
         for configuration_id in (victim.id, victim.id.upper(), f"{victim.tenant.name}#{victim.id}", f"../{victim.id}"):
             with pytest.raises(GraphQlFailed) as failure:
                 operation(configuration_id)

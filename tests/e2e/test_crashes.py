@@ -1,8 +1,8 @@
 """The exporter is killed with SIGKILL at random moments, at least 100 times, while it exports 200,000 events. Afterwards the
 bucket is exactly right: every event once and in order, no object written twice, and the chain of digests verifies.
 
-The process is the deployed program with the deployed configuration and role (runtime_api.py); everything around it is the
-running stack. `CRASH_SEED=…` replays the moments of a run, as far as a process can be made to repeat itself.
+The process is the deployed program with the deployed configuration and role (exporter_process.py); everything else is the
+running stack. `CRASH_SEED=…` repeats the moments of a run, as far as the timing of a process can be repeated.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from tests.e2e.harness import ROLE_ACCOUNT, SETTLE_SECONDS, Customer, CustomerFa
 
 EVENTS = 200_000
 KILLS = 100
-# Each is killed until it is through; some take more kills than others.
+# The limit of exports. Each is killed until it completes; some take more kills than others.
 MAX_EXPORTS = 60
-# Far more than a run takes that nobody disturbs.
+# Far longer than an undisturbed run takes.
 RUN_SECONDS = 60
-# Whatever the moments: a run that is killed again and again has to end the test, not to prolong it.
+# The limit of kills of one run, so that the test ends whatever the moments are.
 ATTEMPTS_OF_ONE = 40
 GENERATE_SECONDS = 60
 SEND_SECONDS = 120
 TEST_SECONDS = 600
-# So often another invocation asks for the run whose holder was killed.
+# The share of kills after which another invocation asks for the run.
 SHARE_OF_STRANGERS = 0.1
-# Of the moments; the others are drawn over the requests of an undisturbed run, so that its short steps are hit as well.
+# The share of moments drawn by time. The others are drawn by request, so that short steps are hit as well.
 SHARE_BY_TIME = 0.75
-# These moments are drawn over more than the duration of an undisturbed run, or its last steps would hardly ever be hit.
+# Moments are drawn over more than the duration of an undisturbed run, so that its last steps are hit.
 OVERTIME = 1.1
-# A request and its answer take a few milliseconds.
+# A request and its response take a few milliseconds.
 MAX_DELAY_SECONDS = 0.01
 UNDISTURBED = Moment(RUN_SECONDS)
-# Of a process that was killed, until another one gets its message.
+# The longest time until another process receives the message of a killed one.
 WORST_SILENCE_SECONDS = 120
-# By then a run has hidden its message and holds the lease.
+# After this many requests a run has hidden its message and holds the lease.
 REQUESTS_BEFORE_KILL = 8
 LONG_POLL_SECONDS = 5
 PROCESSED: dict[str, list[Any]] = {"batchItemFailures": []}
@@ -64,7 +64,7 @@ Items = dict[str, dict[str, Any]]
 
 @pytest.fixture
 def schedule_stands_still(stack: Stack) -> Iterator[None]:
-    """Keeps the stack's own exporter away from the configurations with this interval: one process shall run them."""
+    """Disables the schedule of this interval, so that only the test's process runs these exports."""
     scheduler = stack.client("scheduler")
     group = stack.description["stackName"]
     names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
@@ -79,14 +79,14 @@ def schedule_stands_still(stack: Stack) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the tenant's blocks hold, once inflated by another implementation than the service's."""
+    """The content of the tenant's blocks, inflated by zlib instead of the service's code."""
 
     raw_length: int
     raw_sha256: str
     through: str
-    """The end of an export that has it all."""
+    """The end of a window that contains all events."""
     cuts: list[str]
-    """Ends of windows in between: when each block was received."""
+    """Possible ends of windows in between: the time at which each block was received."""
 
 
 def assert_processed(outcome: Outcome | None) -> None:
@@ -97,7 +97,7 @@ def assert_processed(outcome: Outcome | None) -> None:
 
 @dataclass
 class Crashes:
-    """One export after the other, and what became of them."""
+    """Consecutive exports, and statistics of their kills."""
 
     stack: Stack
     exporter: Exporter
@@ -106,7 +106,7 @@ class Crashes:
     strangers: int = 0
 
     def export(self, customer: Customer, through: str) -> tuple[float, int]:
-        """Exports undisturbed; returns how many seconds it took, the start of the process included, and its requests."""
+        """Exports undisturbed; returns the duration in seconds, including the start of the process, and the number of requests."""
         began = time.monotonic()
         payload = as_batch(customer.run_request(through))
         outcome, requests = self.exporter.invoke(self.exporter.invocation(payload), UNDISTURBED)
@@ -114,13 +114,13 @@ class Crashes:
         return time.monotonic() - began, requests
 
     def export_with_kills(self, customer: Customer, through: str, moment: Callable[[], Moment]) -> None:
-        """Exports with a kill at each of these moments, until the run answers before one of them."""
-        # The lease knows its holder by the invocation's request id, and lasts 90 s. Under the same id the next process
+        """Exports with a kill at each of these moments, until the run completes before one of them."""
+        # The lease lasts 90 s and identifies its holder by the invocation's request id. With the same id the next process
         # gets it at once, as a retry of the invocation would.
         invocation = self.exporter.invocation(as_batch(customer.run_request(through)))
         before = self.items(customer)
         for attempt in range(ATTEMPTS_OF_ONE):
-            # The last one may end in peace.
+            # The last attempt is not killed.
             outcome, _ = self.exporter.invoke(invocation, moment() if attempt < ATTEMPTS_OF_ONE - 1 else UNDISTURBED)
             after = self.items(customer)
             if outcome is not None:
@@ -134,7 +134,7 @@ class Crashes:
         raise AssertionError(f"no answer in {RUN_SECONDS} s")
 
     def let_a_stranger_try(self, customer: Customer, through: str, before: Items) -> Items:
-        """Under another request id, the run is left to the holder of the lease, dead as it is, until the lease ends."""
+        """Checks that an invocation with another request id leaves the run to the killed holder of the lease."""
         payload = as_batch(customer.run_request(through))
         outcome, _ = self.exporter.invoke(self.exporter.invocation(payload), UNDISTURBED)
         assert_processed(outcome)
@@ -145,7 +145,7 @@ class Crashes:
         return after
 
     def items(self, customer: Customer) -> Items:
-        """The run table's items of the configuration, by their names."""
+        """Returns the configuration's items in the runs table, by name."""
         answer = self.stack.client("dynamodb").query(
             TableName=self.stack.tables["runs"],
             KeyConditionExpression="#r = :r",
@@ -161,7 +161,7 @@ def is_leased(items: Items) -> bool:
 
 
 def place(before: Items, after: Items) -> str:
-    """How far a process had come when it was killed."""
+    """Names the step that a process had reached when it was killed."""
     if after.get("state", {}).get("fencingToken") == before.get("state", {}).get("fencingToken"):
         return "1 before it had the lease"
     windows = [sum(name.startswith("job#") for name in items) for items in (before, after)]
@@ -192,7 +192,7 @@ def test_an_exporter_killed_at_random_moments(
     print(f"\nCRASH_SEED={seed}")
     chance = random.Random(seed)
     stored = send(stack, command, tenant, tmp_path)
-    tell(began, f"{EVENTS:,} events are stored")
+    report_progress(began, f"{EVENTS:,} events are stored")
 
     account = customers.account(ROLE_ACCOUNT)
     account.s3.put_bucket_versioning(Bucket=account.bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -202,18 +202,18 @@ def test_an_exporter_killed_at_random_moments(
     with contextlib.ExitStack() as stack_of_configurations:
 
         def customer(path: str) -> Customer:
-            # With a role: a connection that is tested as it is created would start the export that is due, on the stack's
-            # own exporter.
+            # With a role: a configuration with an access key is tested when it is created, which would start the export on
+            # the stack's exporter.
             made = customers.with_role(
                 tenant=tenant, account=replace(account, path=path), interval="EVERY_24_HOURS", startFrom="earliest"
             )
-            # The schedule, when it goes on, shall find none of them.
+            # The schedule must not run it once it is enabled again.
             stack_of_configurations.callback(tenant.administrator.delete, made.id)
             return made
 
         exported = [customer("undisturbed")]
         duration, requests = crashes.export(exported[0], stored.through)
-        tell(began, f"an undisturbed run takes {duration:.2f} s and {requests} requests")
+        report_progress(began, f"an undisturbed run takes {duration:.2f} s and {requests} requests")
 
         def moment() -> Moment:
             if chance.random() < SHARE_BY_TIME:
@@ -223,11 +223,13 @@ def test_an_exporter_killed_at_random_moments(
         while crashes.kills.total() < KILLS:
             assert len(exported) <= MAX_EXPORTS, crashes.kills
             made = customer(f"killed-{len(exported):02}")
-            # In one window or in two: the chain of digests has to survive, too.
+            # One window or two, so that the chain of digests is tested as well.
             for through in [*chance.sample(stored.cuts, chance.randint(0, 1)), stored.through]:
                 crashes.export_with_kills(made, through, moment)
             exported.append(made)
-        tell(began, f"{crashes.kills.total()} kills in {len(exported) - 1} exports, {crashes.strangers} strangers")
+        report_progress(
+            began, f"{crashes.kills.total()} kills in {len(exported) - 1} exports, {crashes.strangers} strangers"
+        )
         for place, count in sorted(crashes.kills.items()):
             print(f"  {count:4} times {place[2:]}")
 
@@ -237,9 +239,9 @@ def test_an_exporter_killed_at_random_moments(
             assert (status, report["verdict"], report["isWhole"]) == (COMPLETE, "COMPLETE", True), report
             assert report["objects"]["events"] == EVENTS
         assert_nothing_written_twice(account, len(exported))
-    # The process's own words are answers too.
+    # The process's log is searched for secrets as well.
     record.answers.append(log.read_text())
-    tell(began, "everything is exactly right")
+    report_progress(began, "everything is exactly right")
 
 
 @pytest.mark.timeout(TEST_SECONDS)
@@ -248,7 +250,7 @@ def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
     stack: Stack, customers: CustomerFactory, record: Record, tmp_path: Path
 ) -> None:
     customer = customers.with_role(interval="EVERY_24_HOURS", startFrom="earliest")
-    # A queue like that of the stack, but without its exporter: what is received here is for this test's process alone.
+    # A queue like the stack's runs queue, but without its exporter: only this test receives from it.
     sqs = stack.client("sqs")
     deployed = sqs.get_queue_attributes(QueueUrl=stack.queues["runs"], AttributeNames=["VisibilityTimeout"])
     hidden = deployed["Attributes"]["VisibilityTimeout"]
@@ -259,7 +261,7 @@ def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
         through = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=SETTLE_SECONDS)
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(customer.run_request(timestamp(through))))
         log = tmp_path / "exporter.log"
-        # The role may change messages of the stack's own queues only.
+        # The role may only change messages of the stack's queues.
         root = account_root(stack.account)
         credentials = {"AWS_ACCESS_KEY_ID": root.access_key_id, "AWS_SECRET_ACCESS_KEY": root.secret_access_key}
         exporter = Exporter.deployed(stack, log)
@@ -274,11 +276,11 @@ def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
         assert outcome is None, outcome
         assert is_leased(items), items
 
-        # A long poll that began before may end without the message.
+        # A long poll that started earlier may end without the message.
         second = receive(sqs, queue, WORST_SILENCE_SECONDS + LONG_POLL_SECONDS)
         assert time.monotonic() - killed <= WORST_SILENCE_SECONDS + LONG_POLL_SECONDS
         assert second["Records"][0]["messageId"] == first["Records"][0]["messageId"]
-        # The lease has expired by then: the run goes on at once.
+        # The lease has expired by then, so the run continues at once.
         outcome, _ = exporter.invoke(exporter.invocation(second), UNDISTURBED)
         assert_processed(outcome)
         text = log.read_text()
@@ -289,7 +291,7 @@ def test_the_message_of_a_killed_exporter_shows_again_within_two_minutes(
 
 
 def receive(sqs: Any, queue: str, seconds: float) -> dict[str, Any]:
-    """The next message, as Lambda hands it to the function; waits so long for it."""
+    """Waits for the next message; returns it as Lambda passes it to the function."""
     deadline = time.monotonic() + seconds
     while True:
         found = sqs.receive_message(
@@ -307,12 +309,12 @@ def receive(sqs: Any, queue: str, seconds: float) -> dict[str, Any]:
         assert time.monotonic() < deadline, f"no message in {seconds} s"
 
 
-def tell(began: float, text: str) -> None:
+def report_progress(began: float, text: str) -> None:
     print(f"{time.monotonic() - began:6.1f} s: {text}", flush=True)
 
 
 def send(stack: Stack, command: Path, tenant: Tenant, directory: Path) -> Stored:
-    """Sends the events and waits until an export can have them all."""
+    """Sends the events and waits until all of them can be exported."""
     events, token = directory / "events.ndjson", directory / "token"
     token.touch(mode=0o600)
     token.write_text(tenant.write_token)
@@ -359,7 +361,7 @@ def inflate(block: bytes) -> bytes:
 
 
 def assert_exactly_right(customer: Customer, stored: Stored) -> None:
-    """Not a byte differs from what was stored: so every event is there once, and in order."""
+    """Asserts that the export equals the stored bytes: every event once, and in order."""
     length, digest = 0, hashlib.sha256()
     for key in customer.account.data_keys(customer.id):
         raw = gzip.decompress(customer.account.download(key))
@@ -369,8 +371,10 @@ def assert_exactly_right(customer: Customer, stored: Stored) -> None:
 
 
 def assert_nothing_written_twice(account: CustomerAccount, exports: int) -> None:
-    """The bucket keeps every version of every object: there is one of each, the connection tests' marker included.
-    An export has at least one object, a digest and its signature."""
+    """Asserts that the versioned bucket has one version of every object, the marker of connection tests included.
+
+    An export has at least an object, a digest and its signature.
+    """
     pages = account.s3.get_paginator("list_object_versions").paginate(Bucket=account.bucket)
     found = [(entry["Key"], entry) for page in pages for entry in page.get("Versions", [])]
     assert all(entry["VersionId"] != "null" for _, entry in found)

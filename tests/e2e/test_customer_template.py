@@ -1,11 +1,10 @@
-"""What customers apply (infra/customer/): the CloudFormation template, deployed into a customer's account as a customer would,
-and the Terraform module beside it, held equal to the template and to the policies that the API prints.
+"""The templates for customers (infra/customer/): the CloudFormation template, deployed into a customer's account, and the Terraform
+module, which must be equal to the template and to the policies that the API prints.
 
-What the emulator lacks, and what stands in for it:
-- TLS. It speaks plain HTTP, which the policy of a new bucket denies. A test sees it denied; for the exports that policy is then
-  taken away, which on AWS nobody has to.
-- It makes a bucket without the template's BucketEncryption and LifecycleConfiguration: those are read in the template.
-- It doesn't ask KMS when S3 encrypts, so only the permission itself is compared, not its effect.
+Differences between the emulator and AWS:
+- It has no TLS. The policy of a new bucket denies plain HTTP, which a test checks; for the exports the policy is then removed.
+- It ignores BucketEncryption and LifecycleConfiguration of a new bucket: these are tested in the template.
+- It doesn't ask KMS when S3 encrypts: the permission is compared, not its effect.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
-# Policies that nobody enforces prove nothing.
+# The tests need enforced policies.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 FOLDER = ROOT / "infra" / "customer"
@@ -63,18 +62,18 @@ POLICIES_QUERY = """
 
 
 class RefusedByCloudFormation(Exception):
-    """A stack that could not be made, in CloudFormation's words."""
+    """A stack could not be created. The message is CloudFormation's."""
 
 
 class CustomerStacks:
-    """Deploys the template into a customer's account, as its root user."""
+    """Deployments of the template in a customer's account, as its root user."""
 
     def __init__(self, account: CustomerAccount) -> None:
         self.client = account.client("cloudformation")
         self.names: list[str] = []
 
     def deploy(self, parameters: dict[str, str]) -> tuple[str, dict[str, str]]:
-        """The stack's name and its outputs."""
+        """Deploys a stack; returns its name and outputs."""
         name = f"audit-export-{uuid.uuid4().hex[:12]}"
         try:
             self.client.create_stack(
@@ -114,7 +113,7 @@ def stacks() -> Iterator[Callable[[CustomerAccount], CustomerStacks]]:
 
 
 def future_bucket(stack: Stack) -> CustomerAccount:
-    """An account with a bucket that is still to be made."""
+    """An account with a bucket that does not exist yet."""
     return CustomerAccount(stack, ROLE_ACCOUNT, REGION, f"audit-{uuid.uuid4().hex[:12]}", PATH)
 
 
@@ -123,13 +122,13 @@ def printed_policies(customer: Customer) -> dict[str, Any]:
 
 
 def printed_parameters(customer: Customer) -> dict[str, str]:
-    """The template's parameters as the API fills them in."""
+    """Returns the template's parameters with the values that the API gives."""
     parameters = printed_policies(customer)["cloudFormation"]["parameters"]
     return {parameter["name"]: parameter["value"] for parameter in parameters}
 
 
 def deployed_policies(customer: Customer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Trust policy and permissions of the role in the customer's account."""
+    """Returns the trust policy and the permissions of the role in the customer's account."""
     iam = customer.account.client("iam")
     role = iam.get_role(RoleName=customer.role_name)["Role"]
     [name] = iam.list_role_policies(RoleName=customer.role_name)["PolicyNames"]
@@ -138,7 +137,7 @@ def deployed_policies(customer: Customer) -> tuple[dict[str, Any], dict[str, Any
 
 
 def statements(policy: dict[str, Any] | str) -> list[dict[str, Any]]:
-    """A policy's statements, so that those that say the same are equal."""
+    """Returns a policy's statements in a normal form, so that equivalent ones are equal."""
     document = json.loads(policy) if isinstance(policy, str) else policy
     assert document["Version"] == "2012-10-17"
 
@@ -166,7 +165,7 @@ def as_statements(value: Any) -> list[dict[str, Any]]:
 
 
 def assert_exports(customer: Customer) -> None:
-    """The connection is fine, and what was sent arrives."""
+    """Asserts that the connection test succeeds and that sent events arrive."""
     configuration = customer.tenant.administrator.test(customer.id)
     assert (configuration["connectionStatus"], configuration["connectionError"]) == ("SUCCESS", None)
     ids = customer.tenant.send(make_events(30))
@@ -288,7 +287,7 @@ def test_the_role_of_one_configuration_serves_no_other(
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What the template takes
+# The parameters
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -357,7 +356,7 @@ def test_the_patterns_take_what_the_service_takes(name: str, values: list[str]) 
 
 
 def test_a_new_bucket_is_encrypted_and_rid_of_broken_uploads() -> None:
-    """Read in the template, because the emulator makes the bucket without them."""
+    """Checked in the template, because the emulator creates the bucket without them."""
     resources = TEMPLATE["Resources"]
     bucket = resources["Bucket"]["Properties"]
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -380,8 +379,9 @@ def test_a_new_bucket_is_encrypted_and_rid_of_broken_uploads() -> None:
 
 
 class Module:
-    """The module's source, parsed, with what its policies depend on filled in. Not a Terraform: an expression that isn't known
-    here fails the test.
+    """The parsed source of the Terraform module, with the values that its policies depend on.
+
+    It evaluates only the expressions that the module uses; any other fails the test.
     """
 
     def __init__(self, variables: dict[str, str], kms_key_arn: str | None, account: str) -> None:
@@ -407,7 +407,7 @@ class Module:
         return re.sub(r"\$\{([^{}]+)\}", lambda found: self.values[found[1]], text)
 
     def policy(self, name: str) -> list[dict[str, Any]]:
-        """A policy document's statements, in the form of `statements`."""
+        """Returns a policy document's statements in the form of `statements`."""
         [document] = [
             labelled[name]
             for entry in self.source["data"]
@@ -439,7 +439,7 @@ class Module:
 
 
 def module_source() -> dict[str, list[Any]]:
-    """All blocks of the module by their type."""
+    """Returns all blocks of the module by type."""
     options = SerializationOptions(strip_string_quotes=True, with_comments=False, explicit_blocks=False)
     source: dict[str, list[Any]] = {}
     for file in sorted(MODULE.glob("*.tf")):
@@ -450,7 +450,7 @@ def module_source() -> dict[str, list[Any]]:
 
 
 def resources_of(source: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
-    """The module has one resource of each type."""
+    """Returns the module's only resource of a type."""
     return {kind: labelled["this"] for entry in source["resource"] for kind, labelled in entry.items()}
 
 

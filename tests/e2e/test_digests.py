@@ -1,4 +1,4 @@
-"""What a customer's auditor finds with `audit-export verify`: an untouched export is complete, a touched one is not."""
+"""`audit-export verify` for a customer's auditor: an unchanged export is complete, a changed one is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMAND_TIMEOUT_SECONDS = 60
 FILE_FAILED = 5
 WINDOWS = 2
 EVENTS_OF_A_WINDOW = 40
-# The configuration's creation is an event of its tenant, too.
+# The audit event of creating the configuration.
 EVENTS_OF_CREATION = 1
 
 
@@ -33,14 +33,14 @@ def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def exported(customers: CustomerFactory, verifier: Verifier) -> Customer:
-    """An export of two windows with events, each with its signed digest; it runs no more."""
+    """A disabled export of two windows with events, each with its signed digest."""
     customer = customers.with_role()
     sent: list[str] = []
     for _ in range(WINDOWS):
         sent += customer.tenant.send(make_events(EVENTS_OF_A_WINDOW))
         customer.run_export(sent)
         count = len(sent) + EVENTS_OF_CREATION
-        # The digest comes after the last object.
+        # The digest is written after the last object.
         wait_until(
             partial(has_proven, verifier, customer, count),
             f"the digest of {count} events",
@@ -90,7 +90,7 @@ def test_a_start_before_the_retention_is_a_gap_of_its_own(
     [gap] = report["gaps"]
     assert (gap["from"], gap["reason"]) == ("2020-01-01T00:00:00.000Z", "START_BEFORE_RETENTION")
 
-    # Whoever configures such an export must not wake the operator.
+    # A customer's mistake must not raise the operator's alarm.
     def lines() -> list[str]:
         log = Path(stack.description["logs"]).read_text(errors="replace")
         return [line for line in log.splitlines() if customer.id in line]
@@ -100,7 +100,7 @@ def test_a_start_before_the_retention_is_a_gap_of_its_own(
 
 
 def digest_files(exported: Customer, sequence: int) -> dict[str, bytes]:
-    """A digest and its signature by their keys."""
+    """Returns a digest and its signature by key."""
     account = exported.account
     prefix = f"{account.prefix}{exported.id}/_digests/{sequence:010}_"
     return {entry["Key"]: account.download(entry["Key"]) for entry in account.objects(prefix)}
@@ -137,7 +137,7 @@ def test_a_removed_digest_is_restored_from_the_service(
         assert (status, report["breaks"][0]["code"]) == (BROKEN, "MISSING_DIGEST"), report
         outcome = run()
         assert outcome.returncode == 0, outcome.stderr
-        # What the printed commands do.
+        # Does what the printed commands do.
         copies = [shlex.split(line) for line in outcome.stdout.splitlines() if line.startswith("aws s3 cp ")]
         assert len(copies) == 2, outcome.stdout
         for *_, source, target in copies:
@@ -146,7 +146,7 @@ def test_a_removed_digest_is_restored_from_the_service(
         assert digest_files(exported, 0) == files
         status, report = verifier.bucket(account, exported.id, "--require-whole")
         assert (status, report["verdict"]) == (COMPLETE, "COMPLETE"), report
-        # What was restored is never overwritten.
+        # Restored files are never overwritten.
         assert run().returncode == FILE_FAILED
     finally:
         for key, body in files.items():
@@ -175,7 +175,7 @@ def first(folder: Path, pattern: str) -> Path:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle."""
+    """Flips a bit in the middle of a file."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""That the repaired emulator enforces what other tests rely on (infra/local/repaired_emulator.py)."""
+"""The enforcement that other tests rely on, of the patched emulator (infra/local/repaired_emulator.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUCKET_ACCOUNT = "555555555555"
 
 @pytest.mark.parametrize(("pattern", "is_granted"), [("role/audit-export/*", True), ("role/other/*", False)])
 def test_the_principal_of_a_session_is_its_role_with_the_path(stack: Stack, pattern: str, is_granted: bool) -> None:
-    """Without the repair neither pattern fits: the session's own ARN holds no path."""
+    """Without the patch neither pattern matches: the session's ARN has no path."""
     names = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
     service, customer = stack.client("iam"), stack.client("iam", ROLE_ACCOUNT)
     trusted = f"arn:aws:iam::{stack.account}:root"
@@ -47,7 +47,7 @@ def test_the_principal_of_a_session_is_its_role_with_the_path(stack: Stack, patt
 
 @pytest.mark.parametrize("is_named", [True, False])
 def test_another_accounts_bucket_knows_who_asks(stack: Stack, is_named: bool) -> None:
-    """Without the repair nobody but a whole account can be named: everybody comes as his account's root user."""
+    """Without the patch a policy can only name a whole account: every caller counts as its account's root user."""
     bucket = CustomerAccount.create(stack, BUCKET_ACCOUNT, stack.region)
     user = f"test-{uuid.uuid4().hex[:12]}"
     customer = stack.client("iam", ROLE_ACCOUNT)
@@ -91,7 +91,7 @@ def test_a_condition_of_a_template_knows_its_account(stack: Stack) -> None:
 def test_a_role_can_be_confined_to_partitions(
     stack: Stack, partition: str, is_granted: bool, in_transaction: bool
 ) -> None:
-    """Without the repair the condition key is absent, and nothing may be written."""
+    """Without the patch the condition key is absent, and no write is allowed."""
     tables = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
     admin = stack.client("dynamodb")
     for table in tables:

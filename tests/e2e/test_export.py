@@ -1,4 +1,4 @@
-"""Point 5: what was taken in comes out: complete, once, in order, in the right bucket, and by the real schedule."""
+"""Exports are complete, once, in order, in the right bucket, and run by the schedule."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.e2e.harness import SETTLE_SECONDS, Customer, CustomerFactory, Tenant,
 # A schedule of the local stack fires each minute.
 SCHEDULE_TIMEOUT_SECONDS = 100
 MINUTE_SECONDS = 60
-# How long after the minute a firing and its runs have ended.
+# The time after the full minute by which a firing and its runs have ended.
 FIRING_SECONDS = 10
-# Of the local stack, whatever the interval.
+# The slots of the local stack, whatever the interval.
 SLOT_SECONDS = 10
 DATA_KEY = re.compile(
     r"(?P<prefix>.*)date=(?P<date>\d{4}-\d\d-\d\d)/"
@@ -35,7 +35,7 @@ Make = Callable[..., Customer]
 
 @pytest.fixture(scope="module", autouse=True)
 def scheduled(customers: CustomerFactory) -> tuple[Customer, list[str]]:
-    """A customer whom nobody helps: made first and looked at last, so that the schedule fires meanwhile."""
+    """A customer that only the schedule exports for: created first and checked last."""
     customer = customers.with_role(interval="EVERY_6_HOURS")
     assert customer.tenant.administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
     return customer, customer.tenant.send(make_events(25))
@@ -43,7 +43,7 @@ def scheduled(customers: CustomerFactory) -> tuple[Customer, list[str]]:
 
 @pytest.fixture(params=["with_role", "with_access_key"])
 def make_customer(request: pytest.FixtureRequest, customers: CustomerFactory) -> Make:
-    """Both ways to authenticate, with no more than the documented permissions; never tested before the first run."""
+    """A customer with a role or an access key and the documented permissions, whose connection was not tested by hand."""
     return getattr(customers, request.param)
 
 
@@ -64,14 +64,14 @@ def download_all(customer: Customer, directory: Path) -> list[Path]:
 
 def test_every_event_arrives_once_and_in_order(make_customer: Make, tmp_path: Path) -> None:
     customer = make_customer()
-    # Many small requests: blocks on several shards, of several receipts.
+    # Many small requests: blocks in several shards, received at several times.
     sent = [event_id for _ in range(30) for event_id in customer.tenant.send(make_events(40))]
     exported = customer.run_export(sent)
     assert [event["id"] for event in exported] == sent
     assert {event["tenantId"] for event in exported} == {customer.tenant.name}
     received = [event["receivedTimestamp"] for event in exported]
     assert received == sorted(received)
-    # Not a byte differs from what was stored.
+    # The bytes are equal to the stored ones.
     assert exported == customer.tenant.stored_events()
 
     paths = download_all(customer, tmp_path)
@@ -103,7 +103,7 @@ def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> N
     customer.run_export(sent)
     blocks = [block["blockId"]["S"] for block in customer.tenant.stored_blocks()]
     keys = [DATA_KEY.fullmatch(key) for key in customer.account.data_keys(customer.id)]
-    # One file, or one of its own for the event of the creation, if the schedule has come between.
+    # One file, or two if the schedule has exported the event of the creation before.
     assert 1 <= len(keys) <= 2
     names = [found for found in keys if found]
     assert len(names) == len(keys)
@@ -149,7 +149,7 @@ def test_a_second_run_exports_only_what_is_new(make_customer: Make) -> None:
 
 
 def test_an_object_is_put_at_once_however_full_it_is(customers: CustomerFactory) -> None:
-    """36 MB of events that hardly compress: several full objects, and no upload in parts that could be left unfinished."""
+    """36 MB of events that hardly compress: several full objects, and no multipart upload that could be left unfinished."""
     customer = customers.with_access_key()
     sent = []
     for _ in range(12):
@@ -164,7 +164,7 @@ def test_an_object_is_put_at_once_however_full_it_is(customers: CustomerFactory)
     assert len(sizes) >= 2
     largest, _ = max(sizes.values())
     assert largest > 8 * 1_024 * 1_024
-    # The entity tag of an upload in parts ends with their number.
+    # The entity tag of a multipart upload ends with the number of parts.
     assert not any("-" in etag for _, etag in sizes.values()), sizes
 
 
@@ -183,7 +183,7 @@ def test_each_tenant_gets_its_own(customers: CustomerFactory) -> None:
     assert [event["id"] for event in third.run_export(of_one)] == of_one
 
 
-def test_an_export_starts_where_it_was_told_to(customers: CustomerFactory, tenant: Tenant) -> None:
+def test_an_export_starts_at_its_start_from(customers: CustomerFactory, tenant: Tenant) -> None:
     before = tenant.send(make_events(5))
     time.sleep(0.05)
     from_now = customers.with_access_key(tenant=tenant)
@@ -204,17 +204,17 @@ def test_what_comes_while_disabled_is_exported_after_enabling(customers: Custome
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What goes wrong
+# Failures
 # ----------------------------------------------------------------------------------------------------------------------
 
 
 def settle(customer: Customer, after_seconds: float = SETTLE_SECONDS) -> None:
-    """Waits until what was sent may be exported."""
+    """Waits until the sent events can be exported."""
     time.sleep(max(0.0, customer.tenant.last_sent + after_seconds - time.monotonic()))
 
 
 def settled_through(customer: Customer) -> str:
-    """The end, in whole seconds, of a window that has settled and holds everything that was sent."""
+    """Returns the end, in whole seconds, of a settled window that contains all sent events."""
     settle(customer, SETTLE_SECONDS + 1.2)
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - SETTLE_SECONDS))
 
@@ -255,7 +255,7 @@ def is_drained(stack: Stack) -> bool:
 def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: Callable[[str, Any], Any]) -> None:
     customer = customers.with_access_key(interval="EVERY_12_HOURS")
     sent = customer.tenant.send(make_events(6))
-    # The end of a slot comes after the events, and settles.
+    # Waits until a slot after the events has ended and settled.
     settle(customer, SLOT_SECONDS + SETTLE_SECONDS)
     fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
@@ -268,12 +268,12 @@ def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: 
 
 
 def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> None:
-    """Somebody has put an object where the export will write: the export must leave it as it is."""
+    """An object of somebody else is where the export will write. The export must not change it."""
     customer = customers.with_access_key()
     customer.tenant.administrator.disable(customer.id)
     customer.tenant.send(make_events(3))
     blocks = [block["blockId"]["S"] for block in customer.tenant.stored_blocks()]
-    # Of the creation, of the disabling, and of what was sent.
+    # The events of creating and disabling the configuration, and the sent ones.
     assert len(blocks) == 3
     received = [customer.tenant.stored_changes()[0], customer.tenant.stored_events()[0]]
     first, last = (
@@ -291,19 +291,19 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
 
 
 def run_and_fail(customer: Customer) -> dict[str, Any]:
-    """Exports what was sent, and waits until the configuration tells that it failed; returns the configuration."""
+    """Exports the sent events, waits until the configuration shows the failure, and returns it."""
     settle(customer)
     administrator = customer.tenant.administrator
     administrator.run(customer.id)
     return wait_until(
         lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
-        "the failure to be told",
+        "the failure to be shown",
         timeout_seconds=60,
     )
 
 
 @pytest.mark.requires("iam enforcement")
-def test_a_broken_permission_is_told_and_loses_nothing(customers: CustomerFactory) -> None:
+def test_a_broken_permission_is_reported_and_loses_nothing(customers: CustomerFactory) -> None:
     customer = customers.with_role()
     first = customer.tenant.send(make_events(5))
     customer.run_export(first)
@@ -330,8 +330,8 @@ def test_a_repaired_connection_starts_the_export_that_is_due(customers: Customer
     sent = customer.tenant.send(make_events(5))
     failed = run_and_fail(customer)
     assert failed["connectionError"]["code"] == "WRITE_DENIED"
-    # Schedules fire at the minute. After one that failed, only the test can start the export before the next one; what
-    # was sent lies before a boundary that has settled.
+    # Schedules fire at the full minute. After a failed run, only the test can start the export before the next firing. The
+    # sent events are before a settled boundary.
     time.sleep(SLOT_SECONDS + SETTLE_SECONDS)
     time.sleep(MINUTE_SECONDS - time.time() % MINUTE_SECONDS + FIRING_SECONDS)
     assert customer.exported_ids() == []
@@ -346,13 +346,13 @@ def test_a_repaired_connection_starts_the_export_that_is_due(customers: Customer
     assert customer.exported_ids() == sent
     wait_until(
         lambda: customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
-        "the success to be told",
+        "the success to be shown",
         timeout_seconds=10,
     )
 
 
 def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerFactory) -> None:
-    """A run whose configuration was never tested tests first: nothing goes through a role that others could use."""
+    """A run tests the connection first if it was never tested: nothing is written with a role that others could use."""
     customer = customers.with_role(trust=lambda account, _: account.trust_policy(None))
     customer.tenant.send(make_events(2))
     failed = run_and_fail(customer)

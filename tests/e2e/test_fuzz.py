@@ -1,11 +1,11 @@
-"""Thousands of requests that nobody would send: the API answers each in its own shape, tells no secret, and keeps tenants apart.
+"""Fuzz tests of the API: every response has the documented form, none contains a secret, and tenants are kept apart.
 
-Schemathesis makes GraphQL requests from the committed schema, right ones and wrong ones. Each is then made more dangerous:
-ids and cursors of this tenant and of another one, texts that pass for valid, values moved into variables, both broken in
-turn. A second kind of requests is broken below GraphQL.
+Schemathesis generates valid and invalid GraphQL requests from the committed schema. Each is then made more dangerous: ids and
+cursors of this tenant and of another one, values that look valid, values moved into variables, both broken in turn. Other
+requests are broken at the level of HTTP or JSON.
 
-AUDIT_EXPORT_FUZZ_REQUESTS sets how many there are of both kinds together, AUDIT_EXPORT_FUZZ_SEED which: the same seed
-gives the same requests, but for the ids of the stack.
+AUDIT_EXPORT_FUZZ_REQUESTS sets the number of requests of both kinds together, AUDIT_EXPORT_FUZZ_SEED the seed. The same seed gives
+the same requests, except for the ids of the stack.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory, mak
 
 REQUESTS = int(os.environ.get("AUDIT_EXPORT_FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("AUDIT_EXPORT_FUZZ_SEED", "1"))
-# Requests that are wrong below GraphQL, for 100 of GraphQL.
+# The number of requests that are broken at the level of HTTP or JSON, for 100 of GraphQL.
 HTTP_PERCENT = 20
 CONCURRENCY = 16
 # API Gateway gives up after 29 s.
 TIMEOUT_SECONDS = 29
-# Of values that are chosen by name.
+# The share of valid values among those that are chosen by name.
 RIGHT_SHARE = 0.8
-# Busy answers are right where two changes meet, but not as a habit.
+# A conflict of two changes may be answered with BUSY, but only rarely.
 MAX_BUSY_PERCENT = 2
-# Of one request.
+# The API's limit for one request.
 MAX_ROOT_FIELDS = 10
-# Real exports, of which each takes the exporter some time.
+# The limit of exports, each of which takes the exporter some time.
 MAX_RUNS = 10
 SCHEMA_FILE = ROOT / "functions" / "api" / "schema.graphql"
 
-# Wrong anywhere, each in its own way.
+# Values that are wrong for any field.
 WEIRD: list[Any] = [
     None, True, 0, -1, 2**31, 2**63, 10**400, -(10**400), 1.5, 1e308, 5e-324, "", " ", "\0", "a\0b", "\ud800", "\udfff\ud800",
     "\u202e", "\ufeff", "\U0001f600" * 300, "x" * 40_000, "../../..", "'; DROP TABLE x; --", "${jndi:ldap://127.0.0.1/x}",
@@ -72,7 +72,7 @@ TOKENS = [
 
 
 def huge_documents() -> list[str]:
-    """Each exceeds a bound of its own, and would take long if it were run."""
+    """Returns documents that each exceed another limit, and would take long to execute."""
     fields = "getAllExportConfigurations { id }"
     doubling = "".join(f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(30))
     return [
@@ -96,13 +96,13 @@ def huge_documents() -> list[str]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What is mixed in, and what must not come out
+# The values that are used, and those that must not be returned
 # ----------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Victim:
-    """Another tenant: everything by which it can be recognised, and what it has to look like in the end."""
+    """Another tenant: the marks that identify it, and the state in which it must stay."""
 
     administrator: Administrator
     marks: list[str]
@@ -112,7 +112,7 @@ class Victim:
 
 @dataclass
 class Values:
-    """Of one field or argument: such that pass for valid, and such that only look like it."""
+    """Values of a field or argument: valid ones, and ones that only look valid."""
 
     right: list[Any]
     wrong: list[Any]
@@ -126,17 +126,17 @@ class World:
     own: Tenant
     victim: Victim
     doomed_ids: list[str]
-    """Of configurations that may be deleted."""
+    """The configurations that may be deleted."""
     secrets: list[str]
-    """Given only where secrets belong: they come back nowhere."""
+    """Secrets in fields for secrets: no response contains them."""
     misplaced: list[str]
-    """Given anywhere: as a description they come back, of course, but no error repeats them."""
+    """Secrets in other fields: no error contains them. A description is returned, of course."""
     values: dict[str, Values]
     runs: int = 0
 
 
 def of_people(configurations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without what scheduled exports find out."""
+    """Returns the configurations without the fields that scheduled exports change."""
     return [
         {name: value for name, value in configuration.items() if not name.startswith("connection")}
         for configuration in configurations
@@ -153,7 +153,7 @@ def world(
     other.administrator = Administrator(stack, token(mark, "AUDIT", sub=f"{mark}-person"), own.http)
 
     customer, other_customer = (customers.with_access_key(tenant=tenant) for tenant in (own, other))
-    # So that there are jobs and tasks.
+    # Creates jobs and tasks.
     for exporting in (customer, other_customer):
         exporting.tenant.send(make_events(2))
     for exporting in (customer, other_customer):
@@ -180,7 +180,7 @@ def world(
         other.administrator, [mark, other_customer.account.bucket], ids, of_people(other.administrator.list())
     )
 
-    # Letters and digits alone pass for a name of GraphQL, too.
+    # Letters and digits only, so that it is a valid name in GraphQL as well.
     secrets, misplaced = (
         [f"{'x'.join(uuid.uuid4().hex for _ in range(2))[:39]}{end}" for end in "a/+"] for _ in range(2)
     )
@@ -217,7 +217,7 @@ def world(
     }
     yield World(own, victim, doomed, secrets, misplaced, values)
 
-    # Or the schedules would go on to run, every minute, what is left of a hundred configurations.
+    # Otherwise the schedules would run the remaining configurations every minute.
     for tenant in (own, other):
         left = [configuration["id"] for configuration in tenant.administrator.list()]
         for start in range(0, len(left), MAX_ROOT_FIELDS):
@@ -230,7 +230,7 @@ def world(
 
 @pytest.fixture(scope="module")
 def codes(command: Path) -> dict[str, set[str]]:
-    """The one list of codes: which appear where."""
+    """The error codes by the place where they appear, from `audit-export explain`."""
     listed = subprocess.run([command, "explain", "--output", "json"], capture_output=True, check=True, text=True)
     by_place: dict[str, set[str]] = {}
     for entry in json.loads(listed.stdout):
@@ -249,7 +249,7 @@ def codes(command: Path) -> dict[str, set[str]]:
 class Request:
     body: bytes
     is_graphql: bool = True
-    """POST of JSON with a good token, to be answered by GraphQL or refused for its body."""
+    """A POST of JSON with a valid token, which GraphQL answers or which is refused for its body."""
     path: str = "graphql"
     method: str = "POST"
     headers: dict[str, str | bytes] = field(default_factory=lambda: {"content-type": "application/json"})
@@ -261,9 +261,9 @@ class Request:
 
 
 def for_each_document(count: int, mode: GenerationMode, use: Callable[[str], None]) -> None:
-    """What schemathesis makes of the schema, the same for the same seed."""
+    """Generates documents from the schema, the same for the same seed."""
     schema = schemathesis.graphql.from_path(SCHEMA_FILE)
-    # A schema of ours has no invalid operation: unwrap fails if it has.
+    # The committed schema has no invalid operation; ok() fails on one.
     operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
 
     @hypothesis.seed(SEED)
@@ -279,7 +279,7 @@ def for_each_document(count: int, mode: GenerationMode, use: Callable[[str], Non
 
 
 class Plausible(graphql.Visitor):
-    """Puts values in that get further than random ones."""
+    """Replaces arguments with values that pass more checks than random ones."""
 
     def __init__(self, world: World, choose: random.Random, root_fields: list[str]) -> None:
         super().__init__()
@@ -371,7 +371,7 @@ def break_text(text: str, choose: random.Random, extra: list[str]) -> str:
 
 
 def break_value(value: Any, choose: random.Random, extra: list[str]) -> Any:
-    """Puts something weird at one place of a JSON value."""
+    """Replaces one part of a JSON value with a weird one."""
     if isinstance(value, dict) and value and choose.random() < 0.8:
         name = choose.choice(sorted(value))
         if choose.random() < 0.1:
@@ -411,7 +411,7 @@ def graphql_request(text: str, schema: graphql.GraphQLSchema, world: World, choo
 
 
 def http_requests(world: World, choose: random.Random) -> Iterator[Request]:
-    """Wrong below GraphQL, and wrong events; without end."""
+    """Yields requests that are broken at the level of HTTP or JSON, and requests with broken events, without end."""
     query = b'{"query": "{ getAllExportConfigurations { id } }"}'
     event = b'{"id": "1", "eventTimestamp": "2026-01-31T00:00:00Z"}'
     secret = world.misplaced[0].encode()
@@ -462,7 +462,7 @@ def http_requests(world: World, choose: random.Random) -> Iterator[Request]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Answers
+# Responses
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -476,7 +476,7 @@ class Answer:
 
 
 class Sender:
-    """Sends from several threads, each with a connection of its own."""
+    """Sends the requests from several threads, each with its own connection."""
 
     def __init__(self, stack: Stack, record: Record, tokens: dict[str, str]) -> None:
         self.base = f"{stack.api_url}/api/audit"
@@ -501,14 +501,14 @@ class Sender:
 
 
 def faults(answer: Answer, world: World, codes: dict[str, set[str]]) -> Iterator[str]:
-    """Everything that is wrong with an answer."""
+    """Yields the problems of a response."""
     if answer.status >= 500:
         yield f"status {answer.status}"
     if answer.content_type != "application/json":
         yield f"content type {answer.content_type}"
     for secret in [*world.secrets, *world.victim.marks]:
         if secret in answer.text:
-            yield f"tells {secret[:10]}…"
+            yield f"contains the secret {secret[:10]}…"
     try:
         body = json.loads(answer.text)
     except ValueError:
@@ -590,11 +590,11 @@ def test_whatever_is_sent_is_answered_properly(
     print(counts.most_common())
     assert wrong[:10] == [], f"{len(wrong)} faults"
     assert counts["TRY_AGAIN"] * 100 <= MAX_BUSY_PERCENT * len(answers)
-    # The requests got as far as they were meant to, or this test would prove little.
+    # Enough requests were valid; otherwise this test would prove little.
     wanted = {
         "200", "202", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "INVALID_INPUT", "NOT_FOUND", "BAD_REQUEST",
         "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "UNAUTHENTICATED", "UPGRADE_REQUIRED", "TOO_MANY_VERIFICATIONS",
     }  # fmt: skip
     assert wanted <= set(counts)
-    # The other tenant is as it was, by its own account.
+    # The other tenant's configurations are unchanged.
     assert of_people(world.victim.administrator.list()) == world.victim.before

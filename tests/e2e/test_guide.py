@@ -1,8 +1,8 @@
-"""docs/CUSTOMER_GUIDE.md, followed to the letter: the commands are taken from the document and run by a shell in an empty folder,
-in the order in which a reader meets them, with nothing changed but the reader's own settings.
+"""The commands of docs/CUSTOMER_GUIDE.md, run by a shell in an empty folder, in the order of the guide. Only the reader's settings
+are changed.
 
-Comments before the guide's blocks say what they are for: `<!-- guide: cli iam -->` is for readers who chose the command line
-and IAM commands; a block without one is for all. Each reader here has an AWS account that nobody else uses.
+Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
+A block without a comment is for all readers. Each reader here has a separate AWS account.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
 from tests.e2e.harness import SETTLE_SECONDS, Tenant
 
-# A guide is right only if nothing works without what it says.
+# The guide's policies are tested only where policies are enforced.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
@@ -38,7 +38,7 @@ BUCKET_PATH = "audit/logs"
 EVENTS = 1_500
 SEED = 41
 FLOW_SECONDS = 240
-# What changes to the configuration itself leave in the tenant's audit log.
+# The actions of audit events for changes to the configuration.
 CHANGES = "AUDIT_EXPORT_CONFIGURATION"
 
 BEFORE = ["Before you start"]
@@ -98,7 +98,7 @@ def blocks_of(section: str, tag: str) -> list[Block]:
 
 @dataclass
 class Reader:
-    """Somebody who follows the guide, in a folder and an AWS account of their own."""
+    """A reader who follows the guide, with a separate folder and AWS account."""
 
     stack: Stack
     tenant: Tenant
@@ -116,7 +116,7 @@ class Reader:
         )
 
     def follow(self, sections: list[str], as_bucket_owner: tuple[str, ...] = ()) -> None:
-        """Runs the sections' commands in one shell, which stops at the first that fails. Those of `as_bucket_owner` have the
+        """Runs the sections' commands in one shell, which stops at the first failure. Those of `as_bucket_owner` get the
         credentials of the bucket's account.
         """
         script = ["set -euo pipefail"]
@@ -149,7 +149,7 @@ class Reader:
         self.outputs = list(zip(chosen, parts[2::2], strict=True))
 
     def with_settings(self, block: Block) -> str:
-        """The block with this reader's values in the place of the example's; each of its lines sets one."""
+        """Returns the block of settings with this reader's values instead of the example's."""
         lines = []
         for line in block.text.splitlines():
             found = re.fullmatch(r"(?:export )?([A-Z_]+)=\S+(?:\s+#.*)?", line)
@@ -166,7 +166,7 @@ class Reader:
         return (self.folder / "id").read_text().strip()
 
     def exported(self) -> list[dict[str, Any]]:
-        """What is in the bucket, read without any of the guide's commands."""
+        """Returns the events in the bucket, read without the guide's commands."""
         bucket = self.bucket
         return [
             json.loads(line)
@@ -175,7 +175,7 @@ class Reader:
         ]
 
     def assert_exported(self) -> list[dict[str, Any]]:
-        """All that was sent is there, once and in order, and besides only what the reader did to the configuration."""
+        """Asserts that the bucket has the sent events, once and in order, and those of changes to the configuration."""
         exported = self.exported()
         assert [event["id"] for event in exported if event["targetType"] != CHANGES] == self.sent
         changes = [event for event in exported if event["targetType"] == CHANGES]
@@ -194,7 +194,7 @@ def reader(request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, command
         directory.mkdir()
     (programs / "audit-export").symlink_to(command)
     (programs / "aws").symlink_to(TOOLS / "aws")
-    # The tools have one that speaks the same language, for machines without it.
+    # jaq, one of the tools, understands the same language.
     (programs / "jq").symlink_to(shutil.which("jq") or TOOLS / "jaq")
     shutil.copy(TEMPLATE, folder)
     account, owner = (f"5{random.randrange(10**11):011}" for _ in range(2))
@@ -263,7 +263,7 @@ def test_with_an_access_key(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> 
     exported = reader.assert_exported()
     assert "COMPLETE" in reader.output_of("Verify")
     assert_readable(reader, exported, monkeypatch)
-    # The guide says to delete what holds the secret.
+    # The guide says to delete the files with the secret.
     [key] = iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]
     assert not [file for file in reader.folder.iterdir() if file.is_file() and key["AccessKeyId"] in file.read_text()]
 
@@ -353,7 +353,7 @@ def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
 
 
 def assert_athena_knows_every_column(reader: Reader) -> None:
-    """Every field of the exported files that DuckDB finds by itself is in Athena's table, and the files lie where it looks."""
+    """Asserts that Athena's table has every field that DuckDB finds in the files, and that its location is theirs."""
     with duckdb.connect() as database:
         database.execute(
             "CREATE VIEW found AS SELECT * FROM read_json('audit-log/date=*/*.ndjson.gz', format = 'newline_delimited',"
@@ -374,13 +374,13 @@ def assert_athena_knows_every_column(reader: Reader) -> None:
 
 
 def described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
-    """Columns and their types as Athena would write them: in lower case, and what has no type of its own as a string."""
+    """Returns the columns and types in Athena's notation: in lower case, with string for types that Athena lacks."""
     rows = database.execute(f"DESCRIBE {relation}").fetchall()
     return {name.lower(): as_athena_type(type_) for name, type_, *_ in rows}
 
 
 def as_athena_type(type_: str) -> str:
-    """A type that a value of any form fits."""
+    """Returns the type in Athena's notation."""
     return "string" if type_ in {"VARCHAR", "JSON", "DATE", "TIMESTAMP WITH TIME ZONE"} else type_.lower()
 
 

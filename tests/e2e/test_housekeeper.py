@@ -1,4 +1,4 @@
-"""The housekeeper: the sweep's line in the log, the expiry of what a deleted configuration leaves, and the erasure of a tenant."""
+"""The housekeeper: the log line of the sweep, the expiry of a deleted configuration's history, and the erasure of a tenant."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OPENSSL_SECONDS = 30
 # The default of HistoryDays in template.yaml.
 HISTORY_SECONDS = 400 * 24 * 3_600
 DAY_SECONDS = 24 * 3_600
-# Of one tenant, at most: each does what there is in a local table.
+# The limit of invocations for one tenant. Each erases a local table completely.
 MAX_INVOCATIONS = 10
 KEYS = {"events": "partition", "configurations": "tenantId", "runs": "run"}
 
 
 def run_items(stack: Stack, customer: Customer) -> dict[str, dict[str, Any]]:
-    """The items of the configuration's runs, by name."""
+    """Returns the configuration's items in the runs table, by name."""
     pages = (
         stack.client("dynamodb")
         .get_paginator("query")
@@ -46,13 +46,13 @@ def run_items(stack: Stack, customer: Customer) -> dict[str, dict[str, Any]]:
 
 
 def is_at_rest(stack: Stack, customer: Customer) -> bool:
-    """Whether no run holds the lease, and no window is open."""
+    """Checks that no run holds the lease and that no window is open."""
     state = run_items(stack, customer).get("state", {})
     return "nextBlock" in state and not {"leaseExpiresAt", "openWindow"} & set(state)
 
 
 def exported(customers: CustomerFactory, stack: Stack, tenant: Tenant | None = None) -> Customer:
-    """A customer with some events in the bucket, whose export is disabled and at rest."""
+    """Returns a customer with events in the bucket, whose export is disabled and does not run."""
     customer = customers.with_access_key(tenant=tenant)
     sent = customer.tenant.send(make_events(5))
     time.sleep(SETTLE_SECONDS)
@@ -116,7 +116,7 @@ def test_what_a_deleted_configuration_leaves_expires_after_a_sweep(
     assert any("expiresAt" not in item for item in run_items(stack, customer).values())
     administrator = customer.tenant.administrator
     administrator.delete(customer.id)
-    # The tombstone is no configuration.
+    # The tombstone is not listed as a configuration.
     assert administrator.list() == []
 
     def is_expiring() -> bool:
@@ -131,7 +131,7 @@ def test_what_a_deleted_configuration_leaves_expires_after_a_sweep(
 
 
 def items_of(stack: Stack, tenant: str) -> dict[str, list[dict[str, Any]]]:
-    """Whatever there is of a tenant in each table, found by reading all of it."""
+    """Returns a tenant's items in each table, from a scan of the whole table."""
 
     def of_tenant(key: str) -> bool:
         return key == tenant or key.startswith(f"{tenant}#")
@@ -162,7 +162,7 @@ def newest_digest(customer: Customer) -> bytes:
 
 
 def openssl_accepts(directory: Path, public_key: Path, statement: bytes, signature: bytes) -> bool:
-    """As docs/OPERATIONS.md says it."""
+    """Checks a signature with the command in docs/OPERATIONS.md."""
     (directory / "statement.json").write_bytes(statement)
     (directory / "statement.sig").write_bytes(signature)
     command: list[str | Path] = [
@@ -186,7 +186,7 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     command: Path,
     tmp_path: Path,
 ) -> None:
-    # The one's name begins with the other's.
+    # A tenant whose name is a prefix of the other's.
     name = f"tenant-{uuid.uuid4().hex[:12]}"
     tenant, neighbour = make_tenant(name), make_tenant(f"{name}-2")
     deleted, kept = exported(customers, stack, tenant), exported(customers, stack, tenant)
@@ -219,13 +219,13 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     )
     assert said["counts"]["runRecords"] == len(before["runs"])
     heads = {found["configurationId"]: found["headDigest"] for found in said["configurations"]}
-    # The deleted one too: its runs say how far it came.
+    # The deleted configuration as well: its items in the runs table have the digest.
     assert heads == {customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)}
     verifier = Verifier.create(stack, command, tmp_path)
     assert openssl_accepts(tmp_path, verifier.public_key, statement, signature)
     assert not openssl_accepts(tmp_path, verifier.public_key, statement.replace(b"4711", b"4712"), signature)
 
-    # What was said is said again, as long as nothing else is found.
+    # A repetition returns the same statement as long as nothing new is found.
     assert erase(invoke, name) == answer
 
     assert len(items_of(stack, neighbour.name)["events"]) >= untouched

@@ -1,4 +1,4 @@
-"""Point 1: what is taken in, what is refused, and that a request counts as a whole."""
+"""Ingestion: accepted and refused requests. A request is accepted or refused as a whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def array(*events: Any) -> bytes:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Taken
+# Accepted requests
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -51,7 +51,7 @@ def test_events_are_taken_in_both_forms(tenant: Tenant, content_type: str, compr
         (True, {"content_encoding": "identity"}),
     ],
 )
-def test_gzip_is_told_by_the_body_and_not_by_the_header(
+def test_gzip_is_recognized_by_the_body_and_not_by_the_header(
     tenant: Tenant, compressed: bool, headers: dict[str, str]
 ) -> None:
     body = to_lines(make_events(2))
@@ -69,7 +69,7 @@ def test_events_keep_every_field_and_get_the_services_own(tenant: Tenant) -> Non
 
 
 def test_odd_events_are_stored_as_they_were_sent(tenant: Tenant) -> None:
-    """What test_readers.py reads with the tools of the customer's guide is what the service stores."""
+    """The service stores the lines that test_readers.py reads with the tools of the customer's guide."""
     accepted = [event for event in odd_events() if event.code is None]
     answer = tenant.post_events("".join(f"{event.event}\n" for event in accepted).encode())
     assert (answer.status_code, answer.json()) == (202, {"accepted": len(accepted)}), answer.text
@@ -90,7 +90,7 @@ def test_blocks_are_described_as_the_design_says(tenant: Tenant) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Refused
+# Refused requests
 # ----------------------------------------------------------------------------------------------------------------------
 
 LARGEST = "x" * (256 * 1_024)
@@ -131,7 +131,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("case", BAD_BODIES)
-def test_bad_input_is_refused_whole_and_told_apart(tenant: Tenant, case: str) -> None:
+def test_bad_input_is_refused_whole_with_its_code(tenant: Tenant, case: str) -> None:
     content_type, body, status, code, event_index = BAD_BODIES[case]
     answer = tenant.post_events(body, content_type)
     assert answer.status_code == status, answer.text
@@ -177,7 +177,7 @@ def test_a_repeated_request_is_stored_once(tenant: Tenant) -> None:
     body = to_lines(make_events(5))
     key = str(uuid.uuid4())
     answers = [tenant.post_events(body, idempotency_key=key) for _ in range(3)]
-    # Compressed it is the same request.
+    # The compressed body is the same request.
     answers.append(tenant.post_events(gzip.compress(body), idempotency_key=key))
     assert [(answer.status_code, answer.json()) for answer in answers] == [(202, {"accepted": 5})] * 4
     assert len(tenant.stored_ids()) == 5
@@ -228,7 +228,7 @@ def test_a_message_that_is_delivered_again_is_stored_once(tenant: Tenant, invoke
 
     first, second, third = (message(number) for number in range(3))
     for records in [[first, second], [first], [second, third]]:
-        # As Lambda repeats a batch whose function timed out after it had stored the events.
+        # Lambda repeats a batch like this if the function timed out after storing the events.
         assert not invoke("ingest", {"Records": records}).get("batchItemFailures")
     assert sorted(tenant.stored_ids()) == ["0", "1", "2"]
 
@@ -239,8 +239,8 @@ def message(number: int, body: bytes, tenant: str | None) -> dict[str, Any]:
 
 
 def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tenant: Tenant, make_tenant: Any) -> None:
-    """One batch of good and bad messages: the bad ones fail alone, come back at once, and end in the dead-letter queue long
-    before the queue's visibility time-out would have shown them as often as it takes."""
+    """In a batch of good and bad messages, only the bad ones fail. They are received again at once, and reach the dead-letter
+    queue long before the queue's visibility timeout would have moved them there."""
     other = make_tenant()
     sqs, events_queue = stack.client("sqs"), stack.queues["events"]
     attributes = sqs.get_queue_attributes(QueueUrl=events_queue, AttributeNames=["All"])["Attributes"]
@@ -255,7 +255,7 @@ def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tena
             message(0, to_lines(events[:2]), tenant.name),
             message(1, array(*events[2:4]), tenant.name),
             message(2, json.dumps(events[4]).encode(), tenant.name),
-            # Valid events, but none may speak for a tenant in the body.
+            # Valid events, but with a tenant in the body.
             message(3, poison[0], tenant.name),
             message(4, poison[1], None),
             message(5, json.dumps(events[5]).encode(), other.name),
@@ -285,7 +285,7 @@ def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tena
 
 @pytest.mark.requires("iam enforcement")
 def test_who_is_not_named_cannot_send(stack: Stack) -> None:
-    """Over the queue the tenant is only an attribute: whoever may send may speak for every tenant."""
+    """In the queue the tenant is only an attribute: a permitted sender can send for every tenant."""
     iam = stack.client("iam")
     name = f"producer-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
@@ -320,14 +320,14 @@ def test_the_command_line_sends_what_it_generated(tenant: Tenant, stack: Stack, 
     assert first.returncode == 0, first.stderr
     summary = json.loads(first.stdout)
     assert (summary["accepted"], summary["requests"]) == (2_500, 3)
-    # The same once more is the same: nothing is stored twice.
+    # Sending the same file again stores nothing.
     again = run_command(command, *sending, stdin=generated.stdout)
     assert (again.returncode, json.loads(again.stdout)["accepted"]) == (0, 2_500)
     expected = [json.loads(line)["id"] for line in generated.stdout.splitlines()]
     assert sorted(tenant.stored_ids()) == sorted(expected)
 
 
-def test_the_command_line_tells_refusals_apart(tenant: Tenant, stack: Stack, command: Path, tmp_path: Path) -> None:
+def test_the_command_line_distinguishes_refusals(tenant: Tenant, stack: Stack, command: Path, tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     sending = ["events", "send", "-", "--url", stack.api_url, "--token-file", str(token_file)]
     token_file.write_text(tenant.write_token)

@@ -1,4 +1,4 @@
-"""Jobs and tasks are what is in the bucket; the backlog is what is not yet; the next export is when the schedule fires."""
+"""Jobs and tasks, which match the bucket; the backlog of events not yet exported; the time of the next export."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ JOB_FIELDS = """id exportConfigurationId startTimestamp endTimestamp startedAt e
     objects events bytes gap { startTimestamp }"""
 TASK_FIELDS = """id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes
     objectKey"""
-# Of the local stack, whatever the interval.
+# The slots of the local stack, whatever the interval.
 SLOT_SECONDS = 10
 SLOT_SETTLE_SECONDS = 3
-# As BACKLOG_FRESHNESS in functions/api/src/jobs.rs: for so long the last count is answered.
+# BACKLOG_FRESHNESS in functions/api/src/jobs.rs: the time for which the last count is returned.
 BACKLOG_FRESHNESS_SECONDS = 10
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -43,7 +43,7 @@ def all_tasks(administrator: Administrator, job_id: str) -> list[dict[str, Any]]
 def pages(
     administrator: Administrator, field: str, argument: str, value: str | None, first: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """Every page of a connection, as the nodes of its edges."""
+    """Returns the nodes of all pages of a connection."""
     variables: dict[str, Any] = {"after": None}
     declared, given = "$after: String", f"first: {first}, after: $after"
     if value is not None:
@@ -65,7 +65,7 @@ def outlook(administrator: Administrator, configuration_id: str) -> dict[str, An
 
 
 def fresh_outlook(administrator: Administrator, configuration_id: str) -> dict[str, Any]:
-    """The same with a backlog that was counted after the call."""
+    """Returns the outlook with a backlog that was counted after the call."""
     called_at = datetime.datetime.now(datetime.UTC)
 
     def counted() -> dict[str, Any] | None:
@@ -80,7 +80,7 @@ def settle(customer: Customer) -> None:
 
 
 def exported_jobs(customer: Customer, events: int) -> list[dict[str, Any]]:
-    """The jobs once they have brought `events` of the sent events, and all are done; the oldest first."""
+    """Waits until all jobs are done and `events` of the sent events are exported; returns the jobs, the oldest first."""
 
     def done() -> list[dict[str, Any]] | None:
         jobs = all_jobs(customer.tenant.administrator, customer.id)
@@ -92,7 +92,7 @@ def exported_jobs(customer: Customer, events: int) -> list[dict[str, Any]]:
 
 
 def received_at(block_id: str) -> datetime.datetime:
-    """The time in a ULID."""
+    """Returns the time in a ULID."""
     milliseconds = 0
     for digit in block_id[:10]:
         milliseconds = milliseconds * 32 + CROCKFORD.index(digit)
@@ -104,7 +104,7 @@ def moment(text: str) -> datetime.datetime:
 
 
 def waiting(tenant: Tenant, since: str) -> tuple[int, datetime.datetime | None]:
-    """What the table holds from a time on: how many events, and when the oldest was received."""
+    """Returns the number of stored events from a time on, and the time at which the oldest was received."""
     blocks = [block for block in tenant.stored_blocks() if received_at(block["blockId"]["S"]) >= moment(since)]
     oldest = received_at(blocks[0]["blockId"]["S"]) if blocks else None
     return sum(int(block["eventCount"]["N"]) for block in blocks), oldest
@@ -143,7 +143,7 @@ def test_jobs_and_tasks_are_what_is_in_the_bucket(customers: CustomerFactory) ->
         assert job["startedAt"] <= job["endedAt"]
         assert (job["gap"], job["failureReason"]) == (None, None)
         assert job["attempts"] >= 1
-    # Together they are everything that is there, each file once, and their windows meet.
+    # Together they name every file once, and their windows adjoin.
     assert keys == customer.account.data_keys(customer.id)
     assert [job["id"] for job in jobs] == [f"{customer.id}.{number}" for number in range(len(jobs))]
     assert jobs[0]["startTimestamp"] == customer.configuration["startFrom"]
@@ -177,10 +177,10 @@ def test_cursors_give_each_once(customers: CustomerFactory) -> None:
 
 
 @pytest.mark.requires("iam enforcement")
-def test_a_bucket_that_fails_is_told_and_mended(customers: CustomerFactory) -> None:
+def test_a_bucket_that_fails_is_reported_and_repaired(customers: CustomerFactory) -> None:
     customer = customers.with_role()
     administrator = customer.tenant.administrator
-    # Tested, so that the next run begins a window before it finds out.
+    # Tested, so that the next run opens a window before it fails.
     assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
     iam = customer.account.client("iam")
     iam.delete_role_policy(RoleName=customer.role_name, PolicyName="audit-export")
@@ -250,7 +250,7 @@ def test_what_is_another_tenants_is_not_there(customers: CustomerFactory, make_t
             stranger.execute(query, {"v": value})
         assert failed.value.codes == ["NOT_FOUND"], query
         assert customer.id not in str(failed.value)
-    # A cursor is a place in whatever list it is given for.
+    # A cursor is a position, in whichever list it is used.
     query = "query($after: String) { exportConfigurations(after: $after) { edges { cursor node { id } } } }"
     (edge,) = own.execute(query)["exportConfigurations"]["edges"]
     assert stranger.execute(query, {"after": edge["cursor"]})["exportConfigurations"]["edges"] == []
@@ -261,7 +261,7 @@ def test_what_is_another_tenants_is_not_there(customers: CustomerFactory, make_t
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What lies ahead
+# Backlog and next export
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +285,7 @@ def test_the_backlog_is_what_is_not_exported(customers: CustomerFactory) -> None
         backlog = outlook(administrator, customer.id)["backlog"]
         return (backlog["events"], backlog["oldest"], backlog["isComplete"]) == (0, None, True)
 
-    # Not more often than the allowances of runs and counts permit.
+    # At an interval that the allowances of runs and counts permit.
     wait_until(
         is_empty,
         "the backlog to be empty",
@@ -294,7 +294,7 @@ def test_the_backlog_is_what_is_not_exported(customers: CustomerFactory) -> None
     )
 
     def is_at_rest() -> bool:
-        """Disabled between two windows: a window that is open when it is disabled stays open until it is enabled."""
+        """Disables it between two windows. A window that is open at that time stays open until it is enabled again."""
         administrator.disable(customer.id)
         if all(job["status"] == "SUCCEEDED" for job in all_jobs(administrator, customer.id)):
             return True
@@ -313,15 +313,15 @@ def test_the_backlog_is_what_is_not_exported(customers: CustomerFactory) -> None
     events, _ = waiting(tenant, after["exportedThrough"])
     assert events >= 3
     assert after["backlog"]["events"] == events
-    # Until the next answer is a new count.
+    # Waits until the next response has a new count.
     time.sleep(BACKLOG_FRESHNESS_SECONDS + 1)
     query = "mutation($id: ID!) { deleteExportConfiguration(id: $id) { backlog { events isComplete } } }"
     deleted = administrator.execute(query, {"id": customer.id})["deleteExportConfiguration"]
-    # With the event of the deletion itself.
+    # The event of the deletion is included.
     assert deleted["backlog"] == {"events": waiting(tenant, after["exportedThrough"])[0], "isComplete": True}
 
 
-def test_the_next_export_is_told_unless_it_is_disabled(customers: CustomerFactory) -> None:
+def test_the_next_export_is_shown_unless_it_is_disabled(customers: CustomerFactory) -> None:
     customer = customers.with_role(create_role=False)
     administrator = customer.tenant.administrator
     asked_at = datetime.datetime.now(datetime.UTC)
@@ -337,7 +337,7 @@ def test_the_next_export_is_told_unless_it_is_disabled(customers: CustomerFactor
 
 @pytest.mark.requires("iam enforcement")
 def test_the_api_may_count_events_and_not_read_them(stack: Stack, customers: CustomerFactory) -> None:
-    """With the deployed policies of the api's role, in the hands of a user: a Lambda's role can't be assumed by a test."""
+    """Tests the policies of the api's role with a user, because a test can't assume a function's role."""
     customer = customers.with_role(create_role=False)
     customer.tenant.send(make_events(2))
     partition = customer.tenant.stored_blocks()[0]["partition"]["S"]

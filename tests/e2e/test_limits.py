@@ -1,4 +1,4 @@
-"""What a tenant may not do too often, and a command line that is too old."""
+"""The limits of a tenant per minute, and the refusal of outdated command lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import requests
 from infra.local.stack import REQUEST_TIMEOUT_SECONDS, GraphQlFailed
 from tests.e2e.harness import Customer, CustomerFactory, Tenant, make_events, to_lines
 
-# As in shared/domain/src/allowance.rs.
+# The limits in shared/domain/src/allowance.rs.
 TESTS_PER_MINUTE = 30
 RUNS_PER_MINUTE = 10
 COUNTS_PER_MINUTE = 6
 MORE = 5
 CONCURRENCY = 8
-# A minute that ends in between counts anew; the next attempt begins in a fresh one.
+# The counts start again with each minute, so a test that spans two minutes is repeated.
 ATTEMPTS = 3
 
 
@@ -28,19 +28,19 @@ def minute() -> int:
 def test_connections_are_tested_so_often_in_a_minute_and_no_more(customers: CustomerFactory) -> None:
     for _ in range(ATTEMPTS):
         began = minute()
-        # The first test comes with the creation.
+        # Creating the configuration makes the first test.
         customer = customers.with_access_key()
         outcomes = try_often(customer)
         if minute() == began:
             break
     assert outcomes == {"SUCCESS": TESTS_PER_MINUTE - 1, "TOO_MANY_TESTS": MORE + 1}
 
-    # Another tenant is not held up.
+    # Another tenant is not limited.
     assert customers.with_access_key().configuration["connectionStatus"] == "SUCCESS"
 
 
 def try_often(customer: Customer) -> Counter[str]:
-    """All at once: the bound holds without anybody waiting for anybody."""
+    """Concurrent requests are limited as well."""
 
     def outcome(_: int) -> str:
         try:
@@ -75,7 +75,7 @@ def test_runs_are_requested_so_often_in_a_minute_and_no_more(customers: Customer
     assert refused is not None
     assert refused["extensions"]["code"] == "TOO_MANY_RUNS"
     assert 1 <= refused["extensions"]["retryAfterSeconds"] <= 60
-    # Another tenant is not held up.
+    # Another tenant is not limited.
     other = customers.with_role(create_role=False)
     assert other.tenant.administrator.run(other.id)["id"] == other.id
 
@@ -86,7 +86,7 @@ def test_a_backlog_is_counted_so_often_in_a_minute_and_no_more(customers: Custom
         began = minute()
         customer = customers.with_role(create_role=False)
         administrator = customer.tenant.administrator
-        # Each new configuration is one that no count includes.
+        # Each new configuration requires a new count.
         answers = [administrator.execute(query)["getAllExportConfigurations"]]
         for _ in range(COUNTS_PER_MINUTE - 1):
             customers.with_role(tenant=customer.tenant, create_role=False)
@@ -112,7 +112,7 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, error["extensions"]["code"]
 
 
-def test_an_old_command_line_is_told_to_upgrade_once_it_is_known_who_asks(tenant: Tenant) -> None:
+def test_an_old_command_line_is_asked_to_upgrade_once_the_caller_is_known(tenant: Tenant) -> None:
     lines = to_lines(make_events(1))
     assert refusal(tenant.post_events(lines, audit_export_version="0.0.9")) == (400, "UPGRADE_REQUIRED")
     assert refusal(tenant.post_events(lines, audit_export_version="latest")) == (400, "UPGRADE_REQUIRED")

@@ -1,7 +1,7 @@
-"""The policies that the API prints, applied as they are printed: enough for an export, and nothing in them can go.
+"""The policies that the API prints suffice for an export, and every part of them is needed.
 
-Bucket and role, or bucket and user, are in different accounts, so that every policy is needed: on AWS and on the emulator a
-write needs the permission of both. That each permission to the bucket's KMS key is needed is tested with a double of AWS in
+The bucket and the role or user are in different accounts, so that every policy is needed: on AWS and on the emulator, a write
+needs the permission of both accounts. The permissions to the bucket's KMS key are tested with a double of AWS in
 shared/aws-adapters/tests/key_permissions.rs, because the emulator doesn't ask KMS when S3 encrypts.
 """
 
@@ -94,7 +94,7 @@ class Writer:
         put[name](policy)
 
     def test(self) -> str:
-        """SUCCESS, or the code of the failure."""
+        """Tests the connection; returns SUCCESS or the code of the failure."""
         tested = self.customer.tenant.administrator.test(self.customer.id)
         error = tested["connectionError"]
         assert (error is None) == (tested["connectionStatus"] == "SUCCESS")
@@ -106,7 +106,7 @@ def writer_account(bucket: CustomerAccount, account: str) -> CustomerAccount:
 
 
 def prepare_role(customers: CustomerFactory) -> Writer:
-    """The configuration alone: its role isn't there yet."""
+    """A configuration whose role doesn't exist yet."""
     bucket = customers.account(BUCKET_ACCOUNT, REGION, path=PATH)
     name = f"audit-export-{uuid.uuid4().hex[:12]}"
     account = writer_account(bucket, ROLE_ACCOUNT)
@@ -117,7 +117,7 @@ def prepare_role(customers: CustomerFactory) -> Writer:
 
 
 def prepare_user(customers: CustomerFactory) -> Writer:
-    """The configuration and a user who may do nothing."""
+    """A configuration and a user without permissions."""
     bucket = customers.account(BUCKET_ACCOUNT, REGION, path=PATH)
     account = writer_account(bucket, KEY_ACCOUNT)
     name = f"audit-export-{uuid.uuid4().hex[:12]}"
@@ -130,7 +130,7 @@ def prepare_user(customers: CustomerFactory) -> Writer:
 
 
 def apply(writer: Writer) -> dict[str, Any]:
-    """Everything as it is printed, in the printed order."""
+    """Applies all policies in the printed order."""
     policies = printed(writer.customer)
     if writer.role is not None:
         trust = policies["trustPolicy"]["document"]
@@ -161,7 +161,7 @@ def user_policies(user: Writer) -> dict[str, Any]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Enough
+# The policies suffice
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +169,7 @@ def assert_exports(writer: Writer) -> None:
     customer = writer.customer
     assert writer.test() == "SUCCESS"
     assert customer.account.s3.head_object(Bucket=customer.account.bucket, Key=f"{PATH}/{MARKER}")
-    # The trial write of the test has left nothing.
+    # The connection test's trial write has left no object.
     assert customer.account.objects(f"{PATH}/{customer.id}/") == []
     sent = customer.tenant.send(make_events(3))
     assert sorted(event["id"] for event in customer.run_export(sent)) == sorted(sent)
@@ -186,7 +186,7 @@ def test_a_role_with_the_printed_policies_exports_across_accounts(role: Writer, 
 
 def test_a_user_with_the_printed_policies_exports_across_accounts(user: Writer, user_policies: dict[str, Any]) -> None:
     assert user_policies["trustPolicy"] is None
-    # The failed test of the creation has told whose the access key is.
+    # The failed connection test at the creation has found the owner of the access key.
     assert user_policies["principalArn"] == f"arn:aws:iam::{KEY_ACCOUNT}:user/{user.user}"
     assert [user_policies[name]["isRequired"] for name in ("iamPolicy", "bucketPolicy")] == [True] * 2
     assert_exports(user)
@@ -242,7 +242,7 @@ def test_a_foreign_bucket_can_demand_full_control_for_its_owner(role: Writer, ro
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Nothing can go
+# Every part is needed
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -308,7 +308,7 @@ def cases(of: dict[str, dict[Change, str]]) -> list[Any]:
 
 def changed(policies: dict[str, Any], policy: str, change: Change) -> Document:
     less = document(policies, policy)
-    # What follows, s3:PutObjectAcl, is asked for by no emulator: shared/aws-adapters/tests/strict_bucket.rs takes it away.
+    # The other statement, s3:PutObjectAcl, is not checked by emulators: see shared/aws-adapters/tests/strict_bucket.rs.
     statement, *_ = less["Statement"]
     whole = copy.deepcopy(statement)
     change(statement)
@@ -326,17 +326,17 @@ def assert_needed(writer: Writer, policies: dict[str, Any], policy: str, change:
     assert writer.test() == "SUCCESS"
 
 
-def assert_guided(told: dict[str, Any], code: str) -> None:
-    """What to do is told with the policy that mends it, and the check that failed is the only one that did."""
-    first, *_ = steps = told["nextSteps"]
-    assert (first["code"], first["instruction"]) == ("FIX_CONNECTION", told["connectionError"]["message"])
+def assert_guided(guidance: dict[str, Any], code: str) -> None:
+    """Asserts that the next step has the policy that fixes the failure, and that only one check failed."""
+    first, *_ = steps = guidance["nextSteps"]
+    assert (first["code"], first["instruction"]) == ("FIX_CONNECTION", guidance["connectionError"]["message"])
     assert json.loads(first["document"])["Statement"]
     expected = ["FIX_CONNECTION", *(["SET_BUCKET_POLICY"] if code == "WRITE_DENIED" else [])]
     assert [step["code"] for step in steps] == [*expected, "TEST_CONNECTION", "WAIT_FOR_EXPORT"]
-    statuses = [check["status"] for check in told["connectionChecks"]]
+    statuses = [check["status"] for check in guidance["connectionChecks"]]
     failed = statuses.index("FAILED")
     assert statuses == ["PASSED"] * failed + ["FAILED"] + ["NOT_CHECKED"] * (len(statuses) - failed - 1)
-    assert told["connectionChecks"][failed]["code"] == code
+    assert guidance["connectionChecks"][failed]["code"] == code
 
 
 @pytest.mark.parametrize(("policy", "change", "code"), cases(OF_ROLE))
@@ -354,11 +354,11 @@ def test_nothing_of_a_users_policies_can_go(
 
 
 def test_the_changes_are_all_that_can_be_changed(role_policies: dict[str, Any], user_policies: dict[str, Any]) -> None:
-    """A printed element that no change above takes away would not be known to be needed."""
+    """The changes above cover every printed element."""
     for policies, names in [(role_policies, OF_ROLE), (user_policies, OF_USER)]:
         for name in names:
             statement, *others = document(policies, name)["Statement"]
-            # The bucket is another account's: an ACL is set with every write. No emulator asks for the permission.
+            # Every write to another account's bucket sets an ACL. Emulators don't check this permission.
             assert [other["Action"] for other in others] == [["s3:PutObjectAcl"]] * (name != "trustPolicy")
             assert len(statement["Action"]) == 1
             if name == "trustPolicy":
@@ -374,8 +374,8 @@ def test_the_changes_are_all_that_can_be_changed(role_policies: dict[str, Any], 
 def test_the_role_path_may_go_but_keeps_other_roles_of_the_service_out(
     role: Writer, role_policies: dict[str, Any]
 ) -> None:
-    """Without aws:PrincipalArn the policies are still enough. It is printed all the same: whoever can make a role in the
-    service's account, under another path, can't use the customer's, even if he knows the external ID."""
+    """Without aws:PrincipalArn the policies still suffice. It is printed because it keeps out roles of the service's account
+    under another path, even with the external ID."""
 
     def without_role_path(statement: Document) -> None:
         del statement["Condition"]["ArnLike"]
@@ -395,28 +395,28 @@ def test_the_role_path_may_go_but_keeps_other_roles_of_the_service_out(
 
 def test_a_new_export_is_guided_until_it_works(customers: CustomerFactory) -> None:
     writer = prepare_role(customers)
-    told = guidance(writer.customer)
-    assert told["type"] == "S3_ASSUMED_ROLE"
-    assert [step["code"] for step in told["nextSteps"]] == [
+    shown = guidance(writer.customer)
+    assert shown["type"] == "S3_ASSUMED_ROLE"
+    assert [step["code"] for step in shown["nextSteps"]] == [
         "CREATE_ROLE", "ATTACH_PERMISSIONS", "SET_BUCKET_POLICY", "TEST_CONNECTION", "WAIT_FOR_EXPORT",
     ]  # fmt: skip
-    assert {check["status"] for check in told["connectionChecks"]} == {"NOT_CHECKED"}
-    create, attach, bucket, *_ = [step["document"] for step in told["nextSteps"]]
+    assert {check["status"] for check in shown["connectionChecks"]} == {"NOT_CHECKED"}
+    create, attach, bucket, *_ = [step["document"] for step in shown["nextSteps"]]
     writer.iam.create_role(RoleName=writer.role, AssumeRolePolicyDocument=create)
     writer.put_iam_policy(json.loads(attach))
     writer.put_bucket_policy(json.loads(bucket))
     assert writer.test() == "SUCCESS"
-    told = guidance(writer.customer)
-    [wait] = told["nextSteps"]
+    shown = guidance(writer.customer)
+    [wait] = shown["nextSteps"]
     assert wait["code"] == "WAIT_FOR_EXPORT"
     assert "the first export starts at 20" in wait["instruction"]
-    assert {check["status"] for check in told["connectionChecks"]} == {"PASSED"}
+    assert {check["status"] for check in shown["connectionChecks"]} == {"PASSED"}
     writer.customer.tenant.administrator.disable(writer.customer.id)
     assert [step["code"] for step in guidance(writer.customer)["nextSteps"]] == ["ENABLE"]
 
 
 def test_a_users_name_is_learned_by_the_test(customers: CustomerFactory, user: Writer) -> None:
-    """And a key that AWS doesn't know teaches nothing: the printed policy says what to replace."""
+    """For an unknown access key the printed policy has a placeholder."""
     unknown = Credentials("AKIA" + uuid.uuid4().hex[:16].upper(), (uuid.uuid4().hex * 2)[:40])
     customer = customers.with_access_key(credentials=unknown, expectedBucketOwner=BUCKET_ACCOUNT)
     policies = printed(customer)

@@ -1,7 +1,7 @@
-"""Every event that the service accepts is read by every tool that docs/CUSTOMER_GUIDE.md names, by the guide's own commands.
+"""Every tool in docs/CUSTOMER_GUIDE.md reads every event that the service accepts, with the guide's commands.
 
-The events are those of odd_events.ndjson, as the unit tests of the rules see them stored. No stack is needed here; what the
-service itself makes of them is in test_ingest.py.
+The events are those of odd_events.ndjson, in their stored form according to the unit tests of the rules. No stack is needed here;
+test_ingest.py compares them with the service's.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from infra.local.settings import TOOLS
 from tests.e2e.odd_events import DAY, odd_events, read, write_accepted, write_lines
 from tests.e2e.test_guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 
-# jq is not on every machine; the tools have one that speaks the same language.
+# jaq, one of the tools, understands the same language; jq is not on every machine.
 JQ_PROGRAMS = [path for path in (shutil.which("jq"), str(TOOLS / "jaq")) if path]
 JSON_COLUMNS = {"actor", "targets", "relatedResources", "auditPayload"}
-# A column of the view's list.
+# A column in the list of the view.
 DUCKDB_COLUMN = re.compile(r"^    (\w+): '(?:VARCHAR|JSON)',?$", re.MULTILINE)
 
 
@@ -61,7 +61,7 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
     with duckdb.connect() as database:
         database.execute(view)
         names = [name for name, *_ in database.execute("DESCRIBE audit_events").fetchall()]
-        # One row for each, in order, and every value is read by its exact name.
+        # One row for each event, in order, with every value under its exact name.
         fields = set(names) - {"date", "eventTimestamp", "receivedTimestamp"}
         rows = database.execute("SELECT * FROM audit_events").fetchall()
         assert len(rows) == len(accepted)
@@ -73,7 +73,7 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
                     assert found[name] == value, (event_name, name)
                 else:
                     assert read(found[name]) == value, (event_name, name)
-        # Every time is read as the time that it is.
+        # Every time is read with its exact value.
         times = database.execute("SELECT epoch_us(eventTimestamp), epoch_us(receivedTimestamp) FROM audit_events")
         for (event_name, event), (sent, received) in zip(accepted.items(), times.fetchall(), strict=True):
             assert sent == microseconds(event["eventTimestamp"]), event_name
@@ -88,7 +88,7 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
 
 
 def microseconds(time: str) -> int:
-    """Of a time with an offset and up to 9 decimals, since the epoch."""
+    """Returns the microseconds since the epoch of a time with an offset and up to 9 decimals."""
     found = re.fullmatch(r"(\S{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", time)
     assert found, time
     whole = datetime.fromisoformat(f"{found[1]}+00:00") - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -100,7 +100,7 @@ def microseconds(time: str) -> int:
 
 
 def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the guide says of files with events that are refused today."""
+    """The guide's commands for files with events that are refused today."""
     monkeypatch.chdir(tmp_path)
     half = next(event for event in odd_events() if event.name == "high surrogate alone")
     good = next(event for event in odd_events() if event.code is None)
@@ -123,8 +123,8 @@ def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monk
 
 
 def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
-    """Athena can't run here. This holds what its SerDe is documented to need: an object on each line, no name twice in an object,
-    and for a table that keeps capitals a mapping for each column with one. A column of text takes a value of any form.
+    """Athena can't run here. This tests the documented requirements of its SerDe: an object on each line, no duplicate names in an
+    object, and a mapping for each column with capitals. A column of text takes any value.
     https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
     """
     accepted = write_accepted(tmp_path)
@@ -147,7 +147,7 @@ def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
     for event in accepted:
         fields = read(event.line, object_pairs_hook=no_name_twice)
         assert "\n" not in event.line and "\r" not in event.line, event.name
-        # Trino, which Athena is made of, reads offsets up to 14:00, 9 decimals, and no second 60 or lower case.
+        # Trino, on which Athena is based, reads offsets up to 14:00 and 9 decimals, but no second 60 and no lower case.
         time = re.fullmatch(
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,9})?(Z|[+-](\d\d):(\d\d))", fields["eventTimestamp"]
         )

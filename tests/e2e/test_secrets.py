@@ -1,4 +1,4 @@
-"""No secret that any test used is in a log or an answer."""
+"""No secret of any test is in a log or a response."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from infra.local.stack import Stack
 from tests.e2e.harness import Record
 
-# Shorter ones are none, and could be found anywhere.
+# Shorter texts are no secrets, and could occur anywhere.
 SHORTEST_SECRET = 16
 
 
 def read_logs(stack: Stack) -> dict[str, str]:
-    """The emulator's own log, which has the functions' standard output, and every log group."""
+    """Returns the emulator's log, which has the functions' standard output, and the content of every log group."""
     logs = {"emulator": Path(stack.description["logs"]).read_text(errors="replace")}
     client = stack.client("logs")
     for page in client.get_paginator("describe_log_groups").paginate():
@@ -41,7 +41,7 @@ def test_no_secret_is_in_a_log_or_an_answer(stack: Stack, record: Record) -> Non
 
 @pytest.mark.last
 def test_the_functions_write_to_the_logs_that_were_searched(stack: Stack, record: Record) -> None:
-    """Or the search above would prove nothing."""
+    """Checks that the logs contain other values of the tests: the search above would find a secret."""
     if not record.answers:
         pytest.skip("no other test ran")
     text = "\n".join(read_logs(stack).values())

@@ -1,4 +1,4 @@
-"""Point 6: what was deployed is what the template promises. The template itself is tested in infra/lint."""
+"""The deployed stack matches the template, which is tested in infra/lint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_no_deployed_role_has_a_wildcard_action(stack: Stack) -> None:
             assert "*" not in action, (name, statement)
         if statement["Effect"] == "Allow" and statement["Action"] != "sts:AssumeRole":
             for resource in as_list(statement["Resource"]):
-                # A log stream's name is its function's to choose.
+                # A function chooses the name of its log stream.
                 assert "*" not in resource.removesuffix(":*"), (name, statement)
 
 
@@ -75,7 +75,7 @@ def test_what_fails_goes_to_the_dead_letters(stack: Stack, queue: str) -> None:
 
 @pytest.mark.parametrize("table", ["events", "configurations", "runs"])
 def test_tables_are_on_demand(stack: Stack, table: str) -> None:
-    """The emulator leaves out point-in-time recovery and expiry; infra/lint holds the template to both."""
+    """The emulator ignores point-in-time recovery and expiry; infra/lint tests both in the template."""
     description = stack.client("dynamodb").describe_table(TableName=stack.tables[table])["Table"]
     assert description["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
 

@@ -1,4 +1,4 @@
-"""Changing a configuration, and the audit events that tell of each change."""
+"""Updates of a configuration, and the audit events of each change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from infra.local.stack import MARKER, Credentials, GraphQlFailed, Stack, wait_un
 from infra.local.verification import COMPLETE, Verifier
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record, Tenant, make_events
 
-# Of the connection test of an update, within the 29 s of API Gateway.
+# The limit of an update with its connection test, within the 29 s of API Gateway.
 EXPORT_TIMEOUT_SECONDS = 60
 
 
 def refused(call: Callable[[], Any]) -> dict[str, Any]:
-    """The `extensions` of the only error of a call."""
+    """Returns the `extensions` of the only error of a call."""
     with pytest.raises(GraphQlFailed) as failed:
         call()
     [error] = failed.value.errors
@@ -29,7 +29,7 @@ def refused(call: Callable[[], Any]) -> dict[str, Any]:
 
 
 def stored(stack: Stack, customer: Customer) -> dict[str, Any]:
-    """The configuration's item, as it lies in the table."""
+    """Returns the configuration's item in the table."""
     key = {"tenantId": {"S": customer.tenant.name}, "id": {"S": customer.id}}
     answer = stack.client("dynamodb").get_item(TableName=stack.tables["configurations"], Key=key, ConsistentRead=True)
     return answer["Item"]
@@ -50,7 +50,7 @@ def test_interval_and_description_change_and_nothing_else(customers: CustomerFac
     assert updated == before | changed
     assert administrator.get(customer.id) == updated
     assert stored(stack, customer)["schedulePartition"]["S"].startswith("EVERY_2_HOURS#")
-    # The same again is no change.
+    # The same update again changes nothing.
     assert administrator.update_access_key(customer.id, interval="EVERY_2_HOURS") == updated
     administrator.disable(customer.id)
     administrator.update_access_key(customer.id, interval="EVERY_4_HOURS")
@@ -138,13 +138,13 @@ def test_events_go_on_in_the_new_bucket(
     customer.run_export(first)
     assert wait_until(
         lambda: administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
-        "the success to be told",
+        "the success to be shown",
         timeout_seconds=EXPORT_TIMEOUT_SECONDS,
     )
 
     new_bucket = customers.account(KEY_ACCOUNT, path="moved")
     before = administrator.get(customer.id)
-    # The user may not write there yet: the connection that works stays.
+    # The user can't write there yet, so the working connection stays.
     extensions = refused(lambda: administrator.update_access_key(customer.id, **new_bucket.destination))
     assert (extensions["code"], extensions["connectionError"]["code"]) == ("NEW_CONNECTION_REFUSED", "WRITE_DENIED")
     assert administrator.get(customer.id) == before
@@ -170,7 +170,7 @@ def test_events_go_on_in_the_new_bucket(
         return status == COMPLETE and report["objects"]["events"] == len(second) + 1
 
     wait_until(is_proven, "the digest in the new bucket", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
-    # What the service wrote to the old bucket ends earlier than its newest export, and nothing is missing there.
+    # The export in the old bucket ends before the newest window, and is complete up to there.
     token_file = tmp_path / "token"
     token_file.write_text(administrator.token)
     token_file.chmod(0o600)
@@ -197,7 +197,7 @@ def test_a_change_of_place_is_tested_before_it_replaces_what_works(customers: Cu
         assert administrator.get(customer.id) == before
     updated = administrator.update_assumed_role(customer.id, bucketPath="second", force=True)
     assert (updated["version"], updated["connectionError"]["code"]) == (2, "WRITE_DENIED")
-    # What does not work is repaired in steps.
+    # A connection that does not work can be repaired in steps.
     updated = administrator.update_assumed_role(customer.id, roleArn=account.role_arn("missing"))
     assert (updated["version"], updated["connectionError"]["code"]) == (3, "ROLE_NOT_ASSUMABLE")
     role = before["endpointConfiguration"]["roleArn"]
@@ -251,7 +251,7 @@ def test_a_key_that_does_not_work_replaces_nothing(customers: CustomerFactory, s
         assert extensions["connectionError"]["message"]
     assert administrator.get(customer.id) == before
     assert sealed(stack, customer) == secret
-    # The old one works as before.
+    # The old key works as before.
     sent = customer.tenant.send(make_events(3))
     assert [event["id"] for event in customer.run_export(sent)] == sent
     assert [event["action"] for event in customer.tenant.stored_changes()] == ["CREATE"]
@@ -317,7 +317,7 @@ def test_the_kind_can_be_switched_and_back(customers: CustomerFactory, stack: St
 
 
 def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
-    # The one that is watched stays; the other exports what happened to it.
+    # The other configuration exports the changes to the watched one.
     watched = customers.with_access_key(description="Nightly")
     exporting = customers.with_role(tenant=watched.tenant, startFrom="earliest")
     administrator, credentials = watched.tenant.administrator, customers.user(watched.account)
@@ -331,16 +331,16 @@ def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
     last = administrator.get(watched.id)
     assert administrator.delete(watched.id) == last
     assert refused(lambda: administrator.get(watched.id))["code"] == "NOT_FOUND"
-    # Of another tenant, nothing is told here.
+    # A change of another tenant must not appear.
     customers.with_role()
 
-    def told() -> list[dict[str, Any]]:
+    def changes() -> list[dict[str, Any]]:
         return [event for event in exporting.exported_changes() if event["targets"][0]["id"] == watched.id]
 
     exporting.tenant.last_sent = time.monotonic()
     exporting.run_export([])
-    wait_until(lambda: len(told()) >= 6, "the changes to be exported", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
-    events = told()
+    wait_until(lambda: len(changes()) >= 6, "the changes to be exported", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    events = changes()
     assert [event["action"] for event in events] == ["CREATE", "UPDATE", "UPDATE", "DISABLE", "ENABLE", "DELETE"]
     for event in events:
         assert event["actionStatus"] == "SUCCESS"
@@ -356,7 +356,7 @@ def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
     assert len({event["id"] for event in events}) == len(events)
     before = [event["auditPayload"]["before"] for event in events]
     after = [event["auditPayload"]["after"] for event in events]
-    # Each begins where the one before it ended.
+    # Each change starts with the result of the one before.
     assert (before[0], after[-1]) == (None, None)
     assert [side and side["version"] for side in after] == [1, 2, 3, 4, 5, None]
     for previous, following in zip(after, before[1:], strict=False):
@@ -369,7 +369,7 @@ def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
         assert secret not in text
 
 
-def test_what_is_refused_is_not_told(customers: CustomerFactory, tenant: Tenant) -> None:
+def test_what_is_refused_makes_no_event(customers: CustomerFactory, tenant: Tenant) -> None:
     customer = customers.with_role(tenant=tenant)
     administrator = tenant.administrator
     refused(lambda: administrator.update_assumed_role(customer.id, version=9, interval="EVERY_2_HOURS"))

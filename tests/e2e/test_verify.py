@@ -1,7 +1,7 @@
-"""Point 4: the connection test, and every failure that the emulator can be made to show.
+"""The connection test, and every failure that can be provoked on the emulator.
 
-The emulator does not enforce `expectedBucketOwner`, nor the permissions on a bucket's KMS key, nor regions that are
-disabled or don't exist: WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, KMS_REFUSED, BUCKET_REFUSED,
+The emulator does not enforce `expectedBucketOwner`, permissions on a bucket's KMS key, or Regions that are disabled or don't
+exist. WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, KMS_REFUSED, BUCKET_REFUSED,
 STS_REFUSED, REGION_DISABLED and ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws-adapters and
 shared/export-engine. So are policies on `s3:if-none-match`, Object Lock, and `s3:PutObjectAcl` (shared/aws-adapters/tests/strict_bucket.rs).
 """
@@ -19,7 +19,7 @@ import pytest
 from infra.local.stack import MARKER, Credentials, CustomerAccount, Stack
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record
 
-# API Gateway gives up after that.
+# API Gateway gives up after this time.
 ANSWER_SECONDS = 29
 
 Invoke = Callable[[str, Any], dict[str, Any]]
@@ -30,7 +30,7 @@ def probe(customer: Customer) -> dict[str, Any]:
     started = time.monotonic()
     tested = customer.tenant.administrator.test(customer.id)
     assert time.monotonic() - started < ANSWER_SECONDS
-    # What is answered is what is stored.
+    # The response equals the stored state.
     assert customer.tenant.administrator.get(customer.id) == tested
     return tested
 
@@ -38,7 +38,7 @@ def probe(customer: Customer) -> dict[str, Any]:
 def assert_success(customer: Customer, tested: dict[str, Any]) -> None:
     assert (tested["connectionStatus"], tested["connectionError"]) == ("SUCCESS", None)
     marker = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=customer.account.prefix + MARKER)
-    # In one request, as the objects of an export.
+    # Not a multipart upload, like the objects of an export.
     assert "-" not in marker["ETag"]
     assert marker["ContentType"] == "text/plain; charset=utf-8"
 
@@ -55,7 +55,7 @@ def assert_nothing_written(customer: Customer) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What works
+# Success
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +159,7 @@ def test_no_such_bucket(customers: CustomerFactory) -> None:
 
 
 @pytest.mark.requires("bucket regions")
-def test_a_bucket_in_another_region_is_told_with_its_region(customers: CustomerFactory) -> None:
+def test_a_bucket_in_another_region_is_reported_with_its_region(customers: CustomerFactory) -> None:
     account = customers.account(KEY_ACCOUNT, "eu-central-1")
     customer = customers.with_access_key(account=account, region="us-east-1")
     assert_failure(probe(customer), "BUCKET_IN_ANOTHER_REGION", "eu-central-1")
@@ -200,7 +200,7 @@ def test_a_bucket_policy_that_denies(customers: CustomerFactory) -> None:
 
 
 def demand(account: CustomerAccount, header: str, value: str) -> None:
-    """Denies every write to the bucket that lacks the header."""
+    """Denies every write to the bucket without the header."""
     deny = {
         "Effect": "Deny",
         "Principal": "*",
@@ -267,7 +267,7 @@ def test_a_wrong_secret(customers: CustomerFactory, record: Record) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The verifier by itself
+# The verifier, invoked directly
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -281,7 +281,7 @@ def test_the_verifier_can_be_invoked_alone_and_stores_the_outcome(customers: Cus
 
 
 @pytest.mark.requires("iam enforcement")
-def test_the_verifier_tells_a_failure_like_the_api(customers: CustomerFactory, invoke: Invoke) -> None:
+def test_the_verifier_reports_a_failure_like_the_api(customers: CustomerFactory, invoke: Invoke) -> None:
     customer = customers.with_role(policy=nothing_allowed())
     answer = invoke("verifier", {"tenantId": customer.tenant.name, "configurationId": customer.id})
     stored = customer.tenant.administrator.get(customer.id)
@@ -298,7 +298,7 @@ def test_the_verifier_finds_nothing_under_another_tenant(customers: CustomerFact
 
 
 def test_the_role_of_the_verifier_can_not_assume_roles_of_its_own_account(stack: Stack) -> None:
-    """The deployed policy says so too, not only the check of the input."""
+    """The deployed policy denies it as well, not only the check of the input."""
     iam = stack.client("iam")
     roles = [role for role in iam.list_roles(PathPrefix="/audit-export/")["Roles"] if "Verifier" in role["RoleName"]]
     [role] = roles

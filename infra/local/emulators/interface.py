@@ -14,28 +14,28 @@ import boto3
 
 
 class Capability(StrEnum):
-    """What AWS does and an emulator may not. The value is what tests ask for."""
+    """A capability of AWS that an emulator may lack. Tests name the value in `requires`."""
 
     IAM_ENFORCEMENT = "iam enforcement"
-    """Policies of identities, buckets, queues and keys decide, and signatures are verified."""
+    """Policies of identities, buckets, queues and keys are enforced, and signatures are checked."""
     TRUST_POLICIES = "trust policies"
-    """A role's trust policy says who of another account may assume it."""
+    """A role's trust policy is enforced for callers of other accounts."""
     SCHEDULE_FIRING = "schedule firing"
     """A schedule of EventBridge Scheduler invokes its target."""
     BUCKET_REGIONS = "bucket regions"
-    """A bucket answers in its own Region alone, and elsewhere says which that is."""
+    """A bucket is served in its Region only; elsewhere, the response names that Region."""
     UNTOUCHED_BODIES = "untouched bodies"
-    """API Gateway hands a request's body on as it came, whatever its Content-Encoding says."""
+    """API Gateway passes a request's body on unchanged, whatever its Content-Encoding is."""
     GATEWAY_RESPONSES = "gateway responses"
-    """API Gateway gives its own refusals the form that the template says."""
+    """API Gateway's own errors have the form that the template defines."""
     ALARM_EVALUATION = "alarm evaluation"
-    """CloudWatch evaluates alarms as soon as data is put, and functions' logs are in their log groups."""
+    """CloudWatch evaluates alarms as soon as data is put, and functions log to their log groups."""
     QUICK_CALLS = "quick calls"
-    """A hundred exports that are killed and begun again end within a few minutes."""
+    """A hundred exports that are killed and restarted complete within a few minutes."""
 
     @property
     def key(self) -> str:
-        """In stack.json."""
+        """The name of the capability in stack.json."""
         first, *others = self.value.split()
         return first + "".join(word.capitalize() for word in others)
 
@@ -48,16 +48,16 @@ class Emulator(Protocol):
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
-        """The capabilities that it doesn't have, each with the reason; of the way that it was prepared to run."""
+        """The missing capabilities, each with the reason. They depend on how `prepare` set it up."""
 
     def prepare(self, directory: Path) -> None:
-        """Installs what it needs into .tools, and into `directory`, which is its own. Raises SystemExit if that can't be."""
+        """Installs it into .tools, and its data into `directory`. Raises SystemExit if that is not possible."""
 
     def command(self, port: int) -> list[str | Path]:
-        """Runs it in the foreground; it ends on SIGTERM, with all that it started."""
+        """Returns the command that runs it in the foreground. On SIGTERM it stops with everything that it started."""
 
     def environment(self, port: int, directory: Path) -> dict[str, str]:
-        """Of the process, which is given nothing else but PATH, HOME and LANG."""
+        """Returns the variables of the process, which gets only PATH, HOME and LANG besides."""
 
     def repair(self, session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
-        """Puts right what it made of the deployed template, whose outputs these are. Safe to repeat."""
+        """Works around its defects in the deployed stack with these outputs. Idempotent."""

@@ -1,7 +1,7 @@
-"""LocalStack 4.14.0, the last release that needs no account: a second opinion on the template and on every API used.
+"""LocalStack 4.14.0, the last release that needs no account: a second check of the template and of every API in use.
 
-With a Docker engine that has or gets its official image, that; otherwise the same release as a process, with DynamoDB Local
-from npm and with functions as processes (../localstack/).
+Runs the official image if there is a Docker engine that has it or can pull it. Otherwise runs the same release as a process,
+with DynamoDB Local from npm and with functions as processes (../localstack/).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ PLUGIN_PATH = os.pathsep.join((str(PLUGIN_DIRECTORY), str(ROOT)))
 DYNAMODB = TOOL_DIRECTORY / "dynamodb-local"
 PULL_SECONDS = 600
 LACKS = {
-    Capability.IAM_ENFORCEMENT: "LocalStack 4.14.0 evaluates no policy but trust policies, and verifies no signature",
-    Capability.SCHEDULE_FIRING: "LocalStack 4.14.0 keeps schedules, and never fires them",
+    Capability.IAM_ENFORCEMENT: "LocalStack 4.14.0 enforces only trust policies, and checks no signature",
+    Capability.SCHEDULE_FIRING: "LocalStack 4.14.0 stores schedules, but never fires them",
     Capability.BUCKET_REGIONS: "LocalStack 4.14.0 serves a bucket in every Region",
-    Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks what Content-Encoding calls gzip, and fails if it is not",
-    Capability.GATEWAY_RESPONSES: "LocalStack 4.14.0 answers what it refuses itself in a form of its own",
-    Capability.ALARM_EVALUATION: "LocalStack 4.14.0 evaluates an alarm once a period, and the longest here is an hour",
-    Capability.QUICK_CALLS: "each call goes through LocalStack to DynamoDB Local and back, so fewer moments come to be tried",
+    Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks a body that Content-Encoding declares as gzip, and fails if it is not",
+    Capability.GATEWAY_RESPONSES: "LocalStack 4.14.0 has its own form for its own errors",
+    Capability.ALARM_EVALUATION: "LocalStack 4.14.0 evaluates an alarm once per period, and the longest period here is an hour",
+    Capability.QUICK_CALLS: "each call goes through LocalStack to DynamoDB Local and back, so fewer moments can be tested",
 }
-# Exit status of install.sh if this machine lacks something.
+# The exit status of install.sh if this machine lacks a requirement.
 MISSING = 3
 
 
@@ -48,7 +48,7 @@ class LocalStack:
     def lacks(self) -> Mapping[Capability, str]:
         if not self._in_docker:
             return LACKS
-        return LACKS | {Capability.TRUST_POLICIES: "what evaluates them is not in LocalStack's image"}
+        return LACKS | {Capability.TRUST_POLICIES: "LocalStack's image lacks the plugin that enforces them"}
 
     def prepare(self, directory: Path) -> None:
         self._in_docker = _has_image()
@@ -57,7 +57,7 @@ class LocalStack:
         outcome = subprocess.run([PLUGIN_DIRECTORY / "install.sh"], env=tool_environment(), check=False)
         if outcome.returncode != 0:
             raise SystemExit(
-                "LocalStack could not be installed; install what is missing, or a Docker engine that can pull its image."
+                "LocalStack could not be installed. Install the missing requirement, or a Docker engine that can pull the image."
             )
         _link_dynamodb(directory)
 
@@ -84,8 +84,7 @@ class LocalStack:
         }
 
     def repair(self, session: boto3.Session, endpoint: str, outputs: dict[str, str]) -> None:
-        """It answers what it refuses itself in a form of its own (see LACKS), so that nothing may be refused before the
-        functions."""
+        """Turns request validation off: LocalStack's own errors have another form than the functions' (see LACKS)."""
         api_gateway, api_id = session.client("apigateway", endpoint_url=endpoint), outputs["RestApiId"]
         for validator in api_gateway.get_request_validators(restApiId=api_id)["items"]:
             api_gateway.update_request_validator(
@@ -110,7 +109,7 @@ def missing_for_process() -> str | None:
 
 
 def _has_image() -> bool:
-    """Whether there is a Docker engine that has the official image, or can pull it."""
+    """Checks whether there is a Docker engine that has the official image, or can pull it."""
     if shutil.which("docker") is None:
         return False
     for command in (["image", "inspect", IMAGE], ["version"], ["pull", "--quiet", IMAGE]):
@@ -126,11 +125,11 @@ def _has_image() -> bool:
 
 
 def _settings(port: int) -> dict[str, str]:
-    """What holds for both ways to run it."""
+    """Returns the settings for both the image and the process."""
     return {
         "DISABLE_EVENTS": "1",
         "DYNAMODB_IN_MEMORY": "1",
-        # Or a queue that was idle for a while is looked at only every 10 s.
+        # The default polls a queue that was idle for a while only every 10 s.
         "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
         "LOCALSTACK_HOST": f"localhost:{port}",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
@@ -139,7 +138,7 @@ def _settings(port: int) -> dict[str, str]:
 
 
 def _link_dynamodb(directory: Path) -> None:
-    """Puts DynamoDB Local and a Java where LocalStack would have put those that it downloads."""
+    """Links DynamoDB Local and Java to the places where LocalStack expects its own downloads."""
     packages = directory / "var" / "lib" / "localstack" / "lib"
     installed = packages / "dynamodb-local" / "2"
     installed.mkdir(parents=True, exist_ok=True)
@@ -148,7 +147,7 @@ def _link_dynamodb(directory: Path) -> None:
         (installed / part).symlink_to(DYNAMODB / part)
     java = packages / "java" / "21" / "bin" / "java"
     java.parent.mkdir(parents=True, exist_ok=True)
-    # The agent that LocalStack loads into it is a download as well; it lifts the bound of 20 secondary indexes.
+    # Drops the Java agent, which is a download as well: it only lifts the limit of 20 secondary indexes.
     java.write_text(
         "#!/bin/sh\n"
         'for argument; do shift; case $argument in -javaagent:*) ;; *) set -- "$@" "$argument" ;; esac; done\n'

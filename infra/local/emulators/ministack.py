@@ -1,4 +1,4 @@
-"""MiniStack: the default, with IAM enforced."""
+"""MiniStack, the default emulator, which enforces IAM."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class MiniStack:
     lacks: ClassVar[dict[Capability, str]] = {}
 
     def prepare(self, directory: Path) -> None:
-        """bootstrap.sh has installed it."""
+        """Does nothing: bootstrap.sh has installed it."""
 
     def command(self, port: int) -> list[str | Path]:
-        # Isolated, so that no module of the script's folder stands in for one of MiniStack's.
+        # Isolated (-I), so that no module in the script's folder shadows one of MiniStack's.
         return [TOOL_DIRECTORY / "emulator" / "bin" / "python", "-I", REPAIRED_EMULATOR]
 
     def environment(self, port: int, directory: Path) -> dict[str, str]:
-        # The functions inherit all of it.
+        # The functions inherit these variables.
         return {
             "AUTH": "true",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # Listeners on further ports that nothing here uses.
+            # Listeners on more ports, which nothing here uses.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "MINISTACK_ACCOUNT_ID": SERVICE_ACCOUNT,

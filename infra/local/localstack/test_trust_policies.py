@@ -1,4 +1,4 @@
-"""The trust policies that customers write, right and wrong ones, as the executor's neighbour evaluates them."""
+"""The evaluation of trust policies that customers write, right and wrong ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Lets LocalStack look at a role's trust policy before another account gets into that role. By itself it lets anyone in, and
-the service rightly refuses every role whose external ID is not asked for: nothing could be exported with one.
+"""Makes LocalStack enforce a role's trust policy for callers of other accounts.
 
-Only the elements that customers' trust policies are made of are known; a policy with another lets nobody in, so that no test
-passes because something was overlooked. Within an account nothing is looked at: LocalStack's services go that way.
+LocalStack itself lets anyone assume any role. The service refuses a role that can be assumed without its external ID, so no role
+would work.
+
+Only the elements of customers' trust policies are supported. A policy with any other element lets nobody in, so that no test
+passes by mistake. Calls within an account are not checked: LocalStack's own services make them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from localstack.utils.patch import patch
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-# Whether what the request says, None if it says nothing, is what one value of a condition wants.
+# The condition operators: each compares the request's value, None if it has none, with a value of the condition.
 OPERATORS: dict[str, Callable[[str | None, str], bool]] = {
     "ArnEquals": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
     "ArnLike": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
@@ -33,11 +35,11 @@ KEYS = ("aws:PrincipalArn", "sts:ExternalId")
 
 
 class UnknownElement(Exception):
-    """The policy holds something that isn't evaluated here."""
+    """The policy has an element that isn't evaluated here."""
 
 
 def lets_in(policy: dict[str, Any], account: str, said: dict[str, str | None]) -> bool:
-    """Whether the trust policy lets a principal of that account in, who says this under KEYS.
+    """Checks whether the trust policy lets in a principal of that account whose request has these values under KEYS.
 
     Raises UnknownElement."""
     statements = as_list(policy["Statement"])
@@ -76,7 +78,7 @@ def caller_role(account: str, access_key_id: str) -> str | None:
 
 
 def check(context: RequestContext, role_arn: str, external_id: str | None) -> None:
-    """Raises AccessDenied."""
+    """Raises AccessDenied if the role's trust policy does not let the caller in."""
     owner = extract_account_id_from_arn(role_arn)
     if context.is_internal_call or owner in (None, context.account_id):
         return
