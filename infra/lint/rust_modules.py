@@ -55,7 +55,7 @@ class WrittenPath:
         return "::".join(self.segments)
 
 
-@dataclass
+@dataclass(eq=False)
 class Module:
     """A module of the crate, inline ones included."""
 
@@ -219,51 +219,58 @@ def _read_use(module: Module, tokens: list[Token]) -> None:
     tree(0, ())
 
 
-def _resolve(module: Module, segments: tuple[str, ...], root: Module, visited: set[tuple[str, ...]]) -> Module | None:
-    """Returns the module that defines the last segment, or the deepest module of the path; None outside of the crate."""
-    key = (*module.path, "|", *segments)
-    if key in visited:
-        return None
-    visited.add(key)
+def _resolve(
+    module: Module, segments: tuple[str, ...], root: Module, followed: set[tuple[Module, str]]
+) -> Module | None:
+    """Returns the module that defines the last segment, or the deepest module of the path; None outside of the crate.
+
+    `followed` has the imports on the way here, each of which is followed once.
+    """
     first, rest = segments[0].removeprefix("r#"), segments[1:]
     if first == "crate":
-        return _resolve_in(root, rest, root, visited)
+        return _resolve_in(root, rest, root, followed)
     if first == "self":
-        return _resolve_in(module, rest, root, visited)
+        return _resolve_in(module, rest, root, followed)
     if first == "super":
-        return _resolve_super(module, rest, root, visited)
+        return _resolve_super(module, rest, root, followed)
     if first in module.children or first in module.imports:
-        return _resolve_in(module, segments, root, visited)
+        return _resolve_in(module, segments, root, followed)
     return None
 
 
-def _resolve_super(module: Module, rest: tuple[str, ...], root: Module, visited: set[tuple[str, ...]]) -> Module | None:
+def _resolve_super(
+    module: Module, rest: tuple[str, ...], root: Module, followed: set[tuple[Module, str]]
+) -> Module | None:
     if module.parent is None:
         return None
     if rest and rest[0] == "super":
-        return _resolve_super(module.parent, rest[1:], root, visited)
-    return _resolve_in(module.parent, rest, root, visited)
+        return _resolve_super(module.parent, rest[1:], root, followed)
+    return _resolve_in(module.parent, rest, root, followed)
 
 
 def _resolve_in(
-    module: Module, segments: tuple[str, ...], root: Module, visited: set[tuple[str, ...]]
+    module: Module, segments: tuple[str, ...], root: Module, followed: set[tuple[Module, str]]
 ) -> Module | None:
     if not segments:
         return module
     name, rest = segments[0].removeprefix("r#"), segments[1:]
     if name in module.children:
-        return _resolve_in(module.children[name], rest, root, visited)
+        return _resolve_in(module.children[name], rest, root, followed)
     if name in module.items:
         return module
     if imported := module.imports.get(name):
-        if imported.segments == (name, *rest):
+        # `use name::…` in the module that it binds `name` in: a crate.
+        if (module, name) in followed or imported.segments[0] == name:
             return None
+        followed.add((module, name))
         # None where the name comes from another crate: then it is the importing module whose item is used.
-        return _resolve(module, (*imported.segments, *rest), root, visited) or module
+        return _resolve(module, (*imported.segments, *rest), root, followed) or module
     for glob in module.globs:
-        source = _resolve(module, glob.segments, root, set())
+        if (module, str(glob)) in followed:
+            continue
+        source = _resolve(module, glob.segments, root, followed | {(module, str(glob))})
         if source and source is not module and (name in source.items or name in source.children):
-            return _resolve_in(source, segments, root, visited)
+            return _resolve_in(source, segments, root, followed)
     return module
 
 

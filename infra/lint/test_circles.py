@@ -119,6 +119,11 @@ NO_CIRCLES = {
         "a.rs": '/* /* crate::b::B */ */\n/// [`crate::b::B`]\npub const A: &str = r#"crate::b::B "{"#; // crate::b::B',
         "b.rs": "pub const B: char = '{';\npub fn b<'a>(_: &'a str) -> &'static str { crate::a::A }",
     },
+    "an item and a crate of the same name": {
+        "lib.rs": "mod a;\nmod b;",
+        "a.rs": "use strum::{self, strum};\nuse left::right;\nuse right::left;\nfn a() { strum::run(); left::run(); }\npub struct A;",
+        "b.rs": "pub struct B(crate::a::A);",
+    },
     "a module and a crate of the same name": {
         "lib.rs": "mod a;\nmod b;",
         "a.rs": "use b::B;\npub struct A;",
