@@ -574,21 +574,21 @@ def test_what_answers_is_not_the_service(
     bare: CommandLine, answering: Callable[[bytes], str], given: bytes, words: str
 ) -> None:
     token_file = bare.write("token", "a-token")
-    said = bare("config", "list", "--url", answering(given), "--token-file", token_file).failed(UNAVAILABLE)
-    assert words in said
-    assert "\x1b" not in said
-    assert "a-token" not in said
+    error = bare("config", "list", "--url", answering(given), "--token-file", token_file).failed(UNAVAILABLE)
+    assert words in error
+    assert "\x1b" not in error
+    assert "a-token" not in error
     # The first line says what happened, the second what to check.
-    assert said.count("\n") == 2
+    assert error.count("\n") == 2
 
 
 def test_what_was_perhaps_created_can_be_asked_for_again(
     cli: CommandLine, answering: Callable[[bytes], str], tenant: Tenant, role_file: Path
 ) -> None:
     elsewhere: list[str | Path] = ["--url", answering(b""), "--token-file", cli.home / "token"]
-    said = cli("config", "create", role_file, *elsewhere).failed(UNAVAILABLE)
-    assert "The request may have taken effect" in said
-    key = said.split("--idempotency-key ")[1].split()[0]
+    error = cli("config", "create", role_file, *elsewhere).failed(UNAVAILABLE)
+    assert "The request may have taken effect" in error
+    key = error.split("--idempotency-key ")[1].split()[0]
     first, second = (cli("config", "create", role_file, "--idempotency-key", key, "--output", "json") for _ in "ab")
     assert first.json()["id"] == second.json()["id"]
     assert len(tenant.administrator.list()) == 1
@@ -606,8 +606,8 @@ def test_nobody_answers(bare: CommandLine) -> None:
 
 def test_another_stage_is_not_the_service(cli: CommandLine, stack: Stack) -> None:
     """The emulator's own error for a path that is not deployed."""
-    said = cli("config", "list", "--url", stack.endpoint, "--token-file", cli.home / "token").failed(UNAVAILABLE)
-    assert "Check --url" in said
+    error = cli("config", "list", "--url", stack.endpoint, "--token-file", cli.home / "token").failed(UNAVAILABLE)
+    assert "Check --url" in error
 
 
 # ----------------------------------------------------------------------------------------------------------------------

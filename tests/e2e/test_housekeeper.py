@@ -203,22 +203,22 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     assert items_of(stack, name) == {table: [] for table in KEYS}
     statement = base64.b64decode(answer["statement"])
     signature = base64.b64decode(answer["signature"])
-    said = json.loads(statement)
-    assert (said["kind"], said["version"], said["tenantId"], said["reason"]) == (
+    content = json.loads(statement)
+    assert (content["kind"], content["version"], content["tenantId"], content["reason"]) == (
         "TENANT_ERASURE",
         1,
         name,
         "ticket 4711",
     )
-    assert said["counts"] == answer["counts"]
-    assert said["counts"]["configurations"] == 1
+    assert content["counts"] == answer["counts"]
+    assert content["counts"]["configurations"] == 1
     blocks = [item for item in before["events"] if "block" in item]
-    assert (said["counts"]["blocks"], said["counts"]["eventRecords"]) == (
+    assert (content["counts"]["blocks"], content["counts"]["eventRecords"]) == (
         len(blocks),
         len(before["events"]) - len(blocks),
     )
-    assert said["counts"]["runRecords"] == len(before["runs"])
-    heads = {found["configurationId"]: found["headDigest"] for found in said["configurations"]}
+    assert content["counts"]["runRecords"] == len(before["runs"])
+    heads = {found["configurationId"]: found["headDigest"] for found in content["configurations"]}
     # The deleted configuration as well: its items in the runs table have the digest.
     assert heads == {customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)}
     verifier = Verifier.create(stack, command, tmp_path)

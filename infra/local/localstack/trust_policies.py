@@ -25,11 +25,11 @@ from moto.sts.models import sts_backends
 
 # The condition operators: each compares the request's value, None if it has none, with a value of the condition.
 OPERATORS: dict[str, Callable[[str | None, str], bool]] = {
-    "ArnEquals": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
-    "ArnLike": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
-    "StringEquals": lambda said, wanted: said == wanted,
-    "StringEqualsIfExists": lambda said, wanted: said is None or said == wanted,
-    "StringLike": lambda said, wanted: said is not None and fnmatch.fnmatchcase(said, wanted),
+    "ArnEquals": lambda actual, wanted: actual is not None and fnmatch.fnmatchcase(actual, wanted),
+    "ArnLike": lambda actual, wanted: actual is not None and fnmatch.fnmatchcase(actual, wanted),
+    "StringEquals": lambda actual, wanted: actual == wanted,
+    "StringEqualsIfExists": lambda actual, wanted: actual is None or actual == wanted,
+    "StringLike": lambda actual, wanted: actual is not None and fnmatch.fnmatchcase(actual, wanted),
 }
 KEYS = ("aws:PrincipalArn", "sts:ExternalId")
 
@@ -38,7 +38,7 @@ class UnknownElement(Exception):
     """The policy has an element that isn't evaluated here."""
 
 
-def lets_in(policy: dict[str, Any], account: str, said: dict[str, str | None]) -> bool:
+def lets_in(policy: dict[str, Any], account: str, request: dict[str, str | None]) -> bool:
     """Checks whether the trust policy lets in a principal of that account whose request has these values under KEYS.
 
     Raises UnknownElement."""
@@ -47,9 +47,9 @@ def lets_in(policy: dict[str, Any], account: str, said: dict[str, str | None]) -
         raise UnknownElement("Effect")
     return any(
         "sts:AssumeRole" in as_list(statement["Action"])
-        and names(statement["Principal"], account, said["aws:PrincipalArn"])
+        and names(statement["Principal"], account, request["aws:PrincipalArn"])
         and all(
-            holds(operator, key, as_list(values), said)
+            holds(operator, key, as_list(values), request)
             for operator, wanted in statement.get("Condition", {}).items()
             for key, values in wanted.items()
         )
@@ -62,10 +62,10 @@ def names(principal: Any, account: str, arn: str | None) -> bool:
     return any(name in ("*", account, f"arn:aws:iam::{account}:root", arn) for name in wanted)
 
 
-def holds(operator: str, key: str, values: list[str], said: dict[str, str | None]) -> bool:
+def holds(operator: str, key: str, values: list[str], request: dict[str, str | None]) -> bool:
     if operator not in OPERATORS or key not in KEYS:
         raise UnknownElement(f"{operator} of {key}")
-    return any(OPERATORS[operator](said[key], value) for value in values)
+    return any(OPERATORS[operator](request[key], value) for value in values)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -83,13 +83,13 @@ def check(context: RequestContext, role_arn: str, external_id: str | None) -> No
     if context.is_internal_call or owner in (None, context.account_id):
         return
     caller = caller_role(context.account_id, extract_access_key_id_from_auth_header(context.request.headers))
-    said = {"aws:PrincipalArn": caller, "sts:ExternalId": external_id}
+    request = {"aws:PrincipalArn": caller, "sts:ExternalId": external_id}
     role = next((role for role in iam_backends[owner]["aws"].roles.values() if role.arn == role_arn), None)
     why = "there is no such role"
     if role is not None:
         document = role.assume_role_policy_document
         try:
-            if lets_in(json.loads(document) if isinstance(document, str) else document, context.account_id, said):
+            if lets_in(json.loads(document) if isinstance(document, str) else document, context.account_id, request):
                 return
             why = "its trust policy does not allow it"
         except UnknownElement as unknown:
