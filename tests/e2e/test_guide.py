@@ -1,8 +1,5 @@
 """The commands of docs/CUSTOMER_GUIDE.md, run by a shell in an empty folder, in the order of the guide. Only the reader's settings
-are changed.
-
-Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
-A block without a comment is for all readers. Each reader here has a separate AWS account.
+are changed. Each reader here has a separate AWS account.
 """
 
 from __future__ import annotations
@@ -25,12 +22,12 @@ import pytest
 
 from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
+from tests.e2e.guide import BLOCKS, GUIDE, Block, athena_columns, blocks_of, json_documents
 from tests.e2e.harness import SETTLE_SECONDS, Tenant
 
 # The guide's policies are tested only where policies are enforced.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
-GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
 TEMPLATE = ROOT / "infra" / "customer" / "cloudformation.yaml"
 CONNECTION_CODES = ROOT / "shared" / "domain" / "src" / "connection.rs"
 REGION = "eu-west-1"
@@ -50,50 +47,6 @@ FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
 MOVE = "Move to another bucket"
 DELETE = "Pause, and delete"
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of the guide."""
-
-    section: str
-    tags: frozenset[str]
-    language: str
-    text: str
-    line: int
-
-
-def read_blocks() -> list[Block]:
-    blocks: list[Block] = []
-    section, tags = "", frozenset[str]()
-    fence: str | None = None
-    text: list[str] = []
-    for number, line in enumerate(GUIDE.read_text().splitlines(), 1):
-        if fence is not None:
-            if line == "```":
-                blocks.append(Block(section, tags, fence, "\n".join(text) + "\n", number - len(text)))
-                fence, tags, text = None, frozenset(), []
-            else:
-                text.append(line)
-        elif line.startswith("```"):
-            fence = line.removeprefix("```")
-        elif found := re.fullmatch(r"<!-- guide: (.*) -->", line):
-            tags = frozenset(found[1].split())
-        elif line.startswith("#"):
-            section = line.lstrip("#").strip()
-        elif line.strip():
-            tags = frozenset()
-    assert fence is None
-    return blocks
-
-
-BLOCKS = read_blocks()
-
-
-def blocks_of(section: str, tag: str) -> list[Block]:
-    found = [block for block in BLOCKS if block.section == section and tag in block.tags]
-    assert found, (section, tag)
-    return found
 
 
 @dataclass
@@ -321,15 +274,6 @@ def assert_jq_counts_right(reader: Reader, exported: list[dict[str, Any]]) -> No
     assert [row.split("\t")[0] for row in rows] == [event["eventTimestamp"] for event in exported]
 
 
-def json_documents(text: str) -> list[Any]:
-    documents, decoder, position = [], json.JSONDecoder(), 0
-    while text[position:].strip():
-        position += len(text[position:]) - len(text[position:].lstrip())
-        document, position = decoder.raw_decode(text, position)
-        documents.append(document)
-    return documents
-
-
 def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
     view, per_day, slowest, targets = (block.text for block in blocks_of("DuckDB", "duckdb"))
     with duckdb.connect() as database:
@@ -382,15 +326,6 @@ def described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, s
 def as_athena_type(type_: str) -> str:
     """Returns the type in Athena's notation."""
     return "string" if type_ in {"VARCHAR", "JSON", "DATE", "TIMESTAMP WITH TIME ZONE"} else type_.lower()
-
-
-def athena_columns() -> dict[str, str]:
-    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
-    listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
-    assert listed
-    lines = (line.strip().rstrip(",").partition(" ") for line in listed[1].splitlines())
-    columns = {name: type_ for name, _, type_ in lines}
-    return columns | {listed[2]: listed[3]}
 
 
 # ----------------------------------------------------------------------------------------------------------------------

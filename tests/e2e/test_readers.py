@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from infra.local.settings import TOOLS
+from tests.e2e.guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 from tests.e2e.odd_events import DAY, odd_events, read, write_accepted, write_lines
-from tests.e2e.test_guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
 
 # jaq, one of the tools, understands the same language; jq is not on every machine.
 JQ_PROGRAMS = [path for path in (shutil.which("jq"), str(TOOLS / "jaq")) if path]

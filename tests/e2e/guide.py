@@ -1,0 +1,82 @@
+"""The fenced blocks of docs/CUSTOMER_GUIDE.md.
+
+Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
+A block without a comment is for all readers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.settings import ROOT
+
+GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of the guide."""
+
+    section: str
+    tags: frozenset[str]
+    language: str
+    text: str
+    line: int
+
+
+def read_blocks() -> list[Block]:
+    """Returns all blocks of the guide, in order."""
+    blocks: list[Block] = []
+    section, tags = "", frozenset[str]()
+    fence: str | None = None
+    text: list[str] = []
+    for number, line in enumerate(GUIDE.read_text().splitlines(), 1):
+        if fence is not None:
+            if line == "```":
+                blocks.append(Block(section, tags, fence, "\n".join(text) + "\n", number - len(text)))
+                fence, tags, text = None, frozenset(), []
+            else:
+                text.append(line)
+        elif line.startswith("```"):
+            fence = line.removeprefix("```")
+        elif found := re.fullmatch(r"<!-- guide: (.*) -->", line):
+            tags = frozenset(found[1].split())
+        elif line.startswith("#"):
+            section = line.lstrip("#").strip()
+        elif line.strip():
+            tags = frozenset()
+    assert fence is None
+    return blocks
+
+
+BLOCKS = read_blocks()
+
+
+def blocks_of(section: str, tag: str) -> list[Block]:
+    """Returns the blocks of a section with a tag; fails if there are none."""
+    found = [block for block in BLOCKS if block.section == section and tag in block.tags]
+    assert found, (section, tag)
+    return found
+
+
+def json_documents(text: str) -> list[Any]:
+    """Parses consecutive JSON documents, as jq prints them."""
+    documents, decoder, position = [], json.JSONDecoder(), 0
+    while text[position:].strip():
+        position += len(text[position:]) - len(text[position:].lstrip())
+        document, position = decoder.raw_decode(text, position)
+        documents.append(document)
+    return documents
+
+
+def athena_columns() -> dict[str, str]:
+    """Returns the columns of the guide's Athena table, partition columns included, with their types."""
+    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
+    assert listed
+    lines = (line.strip().rstrip(",").partition(" ") for line in listed[1].splitlines())
+    columns = {name: type_ for name, _, type_ in lines}
+    return columns | {listed[2]: listed[3]}
