@@ -1,4 +1,4 @@
-//! Testing a connection: may we write to the bucket, and may nobody else through us?
+//! The connection test: the service can write to the bucket, and no other tenant can do so through the service.
 
 #[cfg(test)]
 mod tests;
@@ -24,24 +24,24 @@ use crate::{
     upload::{Upload, UploadShape, upload},
 };
 
-/// How long a role that can't be assumed is tried again: IAM's changes take a while to arrive everywhere.
+/// The time for which assuming a role is retried: changes in IAM take a while to arrive everywhere.
 pub const ASSUME_ROLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The wait between two tries.
+/// The wait between two attempts.
 const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
 
-/// How old a successful test may be before a run repeats it: a trust policy can be opened at any time.
+/// The age from which a run repeats a successful test: a trust policy can be opened at any time.
 pub const TEST_VALIDITY: Duration = Duration::from_hours(24);
 
-/// What a test found out.
+/// The outcome of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestOutcome {
     pub connection: Connection,
-    /// Whose the access key is, if there is one and AWS took it.
+    /// The owner of the access key, if there is one and AWS accepted it.
     pub user_arn: Option<UserArn>,
 }
 
-/// Tests connections and stores what came out.
+/// A test of connections that stores its outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionTest<'a, S, N, K> {
     pub configurations: &'a S,
@@ -53,7 +53,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     /// Tests the configuration's connection within `budget` and stores the outcome. `None`: there is no such configuration.
     ///
     /// # Errors
-    /// Transient, unreachable and internal ones. They say nothing of the customer's side, so the stored status stays as it was.
+    /// Transient, unreachable and internal ones. The customer's side has no part in them, so the stored status stays.
     pub async fn run(&self, key: &ConfigurationKey, budget: Duration) -> Result<Option<Connection>, PortError> {
         let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
         let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget).await?;
@@ -61,8 +61,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         Ok(Some(connection))
     }
 
-    /// Tests the connection and stores nothing. A test that takes longer than `budget` has found an endpoint that does not
-    /// answer.
+    /// Tests the connection and stores nothing. After `budget`, the endpoint counts as one that does not answer.
     ///
     /// # Errors
     /// As [`ConnectionTest::run`].
@@ -73,7 +72,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     ) -> Result<TestOutcome, PortError> {
         let test = pin!(async {
             match self.connect_patiently(configuration).await {
-                // Also where the rest fails: a bucket policy that is missing has to name the user.
+                // The user is returned even if the rest fails: the missing bucket policy has to name it.
                 Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
                 Err(error) => (Err(error), None),
             }
@@ -91,10 +90,10 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         Ok(TestOutcome { connection: connection_after(outcome, configuration, scope, self.clock.now())?, user_arn })
     }
 
-    /// Tries everything that an export needs, and stores nothing.
+    /// Tests everything that an export needs, and stores nothing.
     ///
     /// # Errors
-    /// The first thing that failed.
+    /// That of the first step that failed.
     pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
         let checked = match self.connect_patiently(configuration).await {
             Ok(Connected { sink, .. }) => self.check_with(&sink, configuration).await,
@@ -104,25 +103,25 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     }
 
     async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
-        // Only now: before the role can be assumed at all, a refusal says nothing.
+        // After connecting: as long as the role can't be assumed at all, a refused probe proves nothing.
         for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
             if self.connector.probe(configuration, with).await? == Some(ProbeAnswer::Granted) {
                 let detail = format!("assumed the role with {with:?}");
                 return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
             }
         }
-        // The marker lies beside the export's own objects, and may be permitted without them.
+        // The marker lies beside the prefix of the export's objects, so a policy may permit it alone.
         sink.try_put(&object_key::trial(&configuration.destination, configuration.key.configuration_id)).await?;
         let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
         let marker = Upload {
             key: &object_key::marker(&configuration.destination),
             sha256: Sha256::digest(&bytes).into(),
-            // As every object of a new window: no request of an export needs more than this one.
+            // As every object of a new window: no request of an export needs more permissions.
             shape: UploadShape::Single,
             content_type: ContentType::Text,
             bytes,
         };
-        // A marker of an earlier test stays: S3 has looked at the permissions before it says that the marker is there.
+        // The marker of an earlier test stays: S3 checks permissions before it answers that the object exists.
         upload(sink, self.clock, &marker).await.map(|_| ())
     }
 
@@ -143,8 +142,8 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     }
 }
 
-/// An endpoint that can't be reached concerns the customer only while it never answered: then the Region may not exist. One
-/// that has answered before is out of order, which passes.
+/// Turns an unreachable endpoint into a failure that passes if it has answered before. One that never answered concerns the
+/// customer: the Region may not exist.
 fn unless_answered_before(error: PortError, connection: &Connection) -> PortError {
     if error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) && connection.has_answered() {
         PortError { kind: ErrorKind::Unreachable, ..error }
@@ -153,10 +152,10 @@ fn unless_answered_before(error: PortError, connection: &Connection) -> PortErro
     }
 }
 
-/// The state of the connection after something was tried with it.
+/// Returns the state of the connection after an operation with this outcome.
 ///
 /// # Errors
-/// `outcome`'s, where it isn't the customer's.
+/// That of `outcome`, unless the customer has to act on it.
 pub(crate) fn connection_after(
     outcome: Result<(), PortError>,
     configuration: &ExportConfiguration,
@@ -165,7 +164,7 @@ pub(crate) fn connection_after(
 ) -> Result<Connection, PortError> {
     match outcome {
         Ok(()) => Ok(Connection::Success { checked_at: now }),
-        Err(PortError { kind: ErrorKind::Customer(failure), operation, detail }) => {
+        Err(PortError { kind: ErrorKind::Customer(failure), operation, detail, .. }) => {
             let key = &configuration.key;
             tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id,
                 code = %failure.code(), operation, detail, "the customer's side refused the connection");

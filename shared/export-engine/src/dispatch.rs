@@ -1,4 +1,4 @@
-//! From a schedule's firing to one message per enabled configuration.
+//! The dispatch of a slot: one message for each enabled configuration of an interval.
 
 use domain::{
     configuration::ConfigurationKey,
@@ -10,17 +10,17 @@ use futures::stream::{Stream, StreamExt, TryStreamExt, iter, try_unfold};
 
 use crate::ports::{EnabledConfigurations, PortError, RunQueue};
 
-/// How many batches are on their way to the queue at the same time. One takes 5 to 10 ms on AWS, so that one behind the
-/// other those of 100,000 configurations would take a minute or two, and so many at once a few seconds.
+/// The concurrent batches. One takes 5 to 10 ms on AWS: sent one after the other, those of 100,000 configurations take a minute
+/// or two; 16 at a time, a few seconds.
 pub const MAX_CONCURRENT_BATCHES: usize = 16;
 
-/// Asks for an export through `through` of every enabled configuration of the interval, and says of how many.
+/// Requests an export through `through` for every enabled configuration of the interval, and returns their number.
 ///
-/// Safe to repeat: a slot that was exported is a no-op, so a retry after a failure half-way sends the first half again and
-/// changes nothing. Memory is bounded by one page and the batches on their way.
+/// It can be repeated: a run of an exported slot does nothing, so messages that are sent twice change nothing. Memory is
+/// bounded by one page and the batches in flight.
 ///
 /// # Errors
-/// Of the index or the queue. Other batches may have been sent, or be sent still.
+/// Those of the index or the queue. Other batches may have been sent, or may still be sent.
 pub async fn dispatch<Q: RunQueue>(
     index: &impl EnabledConfigurations,
     queue: &Q,
@@ -37,7 +37,7 @@ pub async fn dispatch<Q: RunQueue>(
         .await
 }
 
-/// The pages of one shard of the index, each read when it is asked for.
+/// Returns the pages of one shard of the index. Each is read when it is polled.
 fn pages<I: EnabledConfigurations>(
     index: &I,
     interval: ExportInterval,

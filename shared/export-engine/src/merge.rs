@@ -1,4 +1,4 @@
-//! Reading a tenant's blocks in the order of their ids, over all shards.
+//! Reading a tenant's blocks in the order of their IDs, over all shards.
 
 use std::{
     cmp::Reverse,
@@ -18,14 +18,14 @@ use futures::{
 
 use crate::ports::{BlockPage, BlockSource, PortError, StoredItem};
 
-/// How many pages are read at the same time. One that is being read takes several times the memory of its blocks.
+/// The concurrent reads of pages. A page that is being read takes several times the memory of its blocks.
 const MAX_CONCURRENT_READS: usize = 4;
 
-/// How many shards may have a page behind the one that blocks are taken from, or one on its way. With as many as are read
-/// at a time, and for those that need it first, nothing waits for a page as long as pages come faster than they are used.
+/// The shards that may have a second page, read or in flight. With one for each concurrent read, and for the shards that need it
+/// first, nothing waits for a page as long as pages arrive faster than they are used.
 const MAX_PAGES_AHEAD: usize = MAX_CONCURRENT_READS;
 
-/// How many pages a run has in memory at most: one of each shard, and those ahead.
+/// The most pages that a run holds in memory: one of each shard, and those read ahead.
 pub const MAX_PAGES: usize = SHARDS as usize + MAX_PAGES_AHEAD;
 
 /// A sorted merge of all shards. It holds at most [`MAX_PAGES`].
@@ -34,15 +34,15 @@ pub(crate) struct BlockMerge<'a, S> {
     tenant: &'a TenantId,
     end: BlockId,
     shards: Vec<ShardReader>,
-    /// Pages on their way, each with the index of its shard.
+    /// Reads in flight, each with the index of its shard.
     reads: FuturesUnordered<PageRead<'a>>,
-    /// The block that was taken last.
+    /// The last block that was taken.
     taken: Option<BlockId>,
-    /// The first block of every shard that has one at hand.
+    /// The first block of every shard that has items.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
-    /// Blocks that are left out, whatever lies under their IDs.
+    /// Blocks to skip, whatever is stored under their IDs.
     skipped: BTreeSet<BlockId>,
-    /// Blocks that were found corrupt and that nobody has approved to leave out, in order: each has to be there.
+    /// Corrupt blocks that no operator has approved to skip, in order: each has to be there.
     expected: VecDeque<BlockId>,
 }
 
@@ -54,24 +54,24 @@ struct ShardReader {
     following: Following,
 }
 
-/// What comes behind the blocks that are at hand of a shard.
+/// The page that follows the items of a shard.
 enum Following {
-    /// What starts here and wasn't asked for yet.
+    /// It starts here and was not requested yet.
     Unread(BlockId),
-    OnItsWay,
-    /// A page, or why there is none: that is told only when its turn comes, so that all before it are exported.
+    InFlight,
+    /// A page or an error. The error is returned only when the page's turn comes, so that all blocks before it are exported.
     Read(Result<BlockPage, PortError>),
     Nothing,
 }
 
 impl ShardReader {
-    /// Nothing may be taken of any shard before this one's next page is there: it could hold the first block of all.
+    /// Returns whether all shards have to wait for this one's next page: it could hold the first block of all.
     fn is_awaited(&self) -> bool {
         self.items.is_empty() && !matches!(self.following, Following::Nothing)
     }
 
     fn has_page_ahead(&self) -> bool {
-        !self.items.is_empty() && matches!(self.following, Following::OnItsWay | Following::Read(_))
+        !self.items.is_empty() && matches!(self.following, Following::InFlight | Following::Read(_))
     }
 }
 
@@ -94,14 +94,14 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// The same merge without the blocks `skipped`, and with an error where one of `expected`, which are in order, is missing.
+    /// Sets the blocks to skip, and those whose absence is an error, in order.
     pub(crate) fn with_corrupt_blocks(mut self, skipped: &[BlockId], expected: &[BlockId]) -> Self {
         self.skipped = skipped.iter().copied().collect();
         self.expected = expected.iter().copied().collect();
         self
     }
 
-    /// The ID of the next block, which is left in place.
+    /// Returns the ID of the next block without taking it.
     pub(crate) async fn peek(&mut self) -> Result<Option<BlockId>, PortError> {
         loop {
             self.fill().await?;
@@ -109,7 +109,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
             if let Some(expected) = self.expected.front()
                 && head.is_none_or(|head| *expected < head)
             {
-                let detail = "it was found corrupt before, and now it is gone: nobody has approved to leave it out";
+                let detail = "it was found corrupt before, and now it is missing: no operator has approved to skip it";
                 return Err(PortError::corrupt_block(*expected, detail));
             }
             match head {
@@ -119,12 +119,12 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// The next block.
+    /// Takes the next block.
     pub(crate) async fn next(&mut self) -> Result<Option<StoredBlock>, PortError> {
         let Some(id) = self.peek().await? else { return Ok(None) };
         let Some(item) = self.take() else { return Ok(None) };
         if self.taken >= Some(id) {
-            // Ingest never writes an id twice: somebody copied an item into another shard, or a shard is not sorted.
+            // Ingest never writes an ID twice: an item was copied into another shard, or a shard is not sorted.
             return Err(PortError::corrupt_block(id, "it comes twice or out of order"));
         }
         self.taken = Some(id);
@@ -146,8 +146,8 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         item
     }
 
-    /// Lets pages on their way come nearer, without waiting for any.
-    pub(crate) fn move_on(&mut self) {
+    /// Polls the reads in flight without waiting.
+    pub(crate) fn poll_reads(&mut self) {
         self.start_reads();
         while let Some(Some(read)) = self.reads.next().now_or_never() {
             self.keep(read);
@@ -155,7 +155,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Waits until all pages are there that may be read ahead.
+    /// Reads all pages that may be read ahead.
     pub(crate) async fn read_ahead(&mut self) {
         self.start_reads();
         while let Some(read) = self.reads.next().await {
@@ -164,7 +164,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Sees to it that every shard has blocks at hand that has any left.
+    /// Reads until every shard has items or has reached its end.
     async fn fill(&mut self) -> Result<(), PortError> {
         while self.shards.iter().any(ShardReader::is_awaited) {
             self.turn_pages()?;
@@ -178,7 +178,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         Ok(())
     }
 
-    /// Where all blocks of a page are taken, the next page takes its place.
+    /// Replaces each page whose items are all taken with the next one.
     fn turn_pages(&mut self) -> Result<(), PortError> {
         for (index, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.items.is_empty()) {
             match std::mem::replace(&mut shard.following, Following::Nothing) {
@@ -190,7 +190,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
                     shard.following = next.map_or(Following::Nothing, Following::Unread);
                 }
                 Following::Read(Err(error)) => {
-                    // For whoever goes on all the same: without this page nothing more may be taken.
+                    // It stays: without this page nothing more may be taken.
                     shard.following = Following::Read(Err(error.clone()));
                     return Err(error);
                 }
@@ -206,9 +206,8 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Asks for as many pages as may be on their way: for those that are waited for; once all of them are there, for those
-    /// that will be soonest. The order of ids tells which these are: the shard whose page ends with the smallest id runs
-    /// empty first.
+    /// Starts reads up to the limit: first those that the merge waits for, then those that it will need soonest. The shard
+    /// whose page ends with the smallest ID runs empty first.
     fn start_reads(&mut self) {
         let is_awaited = self.shards.iter().any(ShardReader::is_awaited);
         let mut ahead = self.shards.iter().filter(|shard| shard.has_page_ahead()).count();
@@ -228,7 +227,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
             let page = self.source.page(self.tenant, shard, range);
             self.reads.push(Box::pin(async move { (index, page.await) }));
             if let Some(reader) = self.shards.get_mut(index) {
-                reader.following = Following::OnItsWay;
+                reader.following = Following::InFlight;
             }
         }
     }

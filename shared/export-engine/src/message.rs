@@ -1,4 +1,4 @@
-//! The message that asks for a run, while the run goes on.
+//! The message that requested a run, while the run is in progress.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -8,25 +8,25 @@ use host::Timer;
 
 use crate::ports::PortError;
 
-/// How long a message stays hidden after the last sign of life of the process that works on it: long enough for the lease to
-/// have expired when the message shows again.
+/// The time for which a message stays hidden after the last heartbeat of its process. When the message reappears, the lease has
+/// expired.
 pub const HIDDEN_AFTER_HEARTBEAT: Duration = Duration::from_mins(2);
 
-// The message and the lease are renewed each for itself, up to one heartbeat apart.
+// The message and the lease are renewed independently, up to one heartbeat apart.
 const _: () = assert!(HIDDEN_AFTER_HEARTBEAT.as_secs() >= LEASE_DURATION.as_secs() + HEARTBEAT.as_secs());
 
-/// A message that was received, and that nobody else sees for now.
+/// A received message, hidden from other processes.
 pub trait ReceivedMessage: Send + Sync {
-    /// Has it show again after `delay`, whatever was asked for before.
+    /// Makes the message visible after `delay`, whatever was requested before.
     fn show_after(&self, delay: Duration) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// Does the work, and keeps the message hidden only as long as the process lives: if it is killed, another one gets the message
-/// within [`HIDDEN_AFTER_HEARTBEAT`].
+/// Does the work and keeps the message hidden as long as the process lives. If the process is killed, another one gets the
+/// message within [`HIDDEN_AFTER_HEARTBEAT`].
 ///
-/// A failure to keep it hidden is only logged: two runs share the work by the lease.
+/// A failure to keep it hidden is only logged: the lease protects against two runs.
 pub async fn while_hidden<T>(message: &impl ReceivedMessage, timer: &impl Timer, work: impl Future<Output = T>) -> T {
-    let heart = async {
+    let heartbeat = async {
         loop {
             if let Err(error) = message.show_after(HIDDEN_AFTER_HEARTBEAT).await {
                 tracing::warn!(%error, "the message was not kept hidden this time");
@@ -34,7 +34,7 @@ pub async fn while_hidden<T>(message: &impl ReceivedMessage, timer: &impl Timer,
             timer.sleep(HEARTBEAT).await;
         }
     };
-    match select(pin!(work), pin!(heart)).await {
+    match select(pin!(work), pin!(heartbeat)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((never, _)) => never,
     }
@@ -44,19 +44,12 @@ pub async fn while_hidden<T>(message: &impl ReceivedMessage, timer: &impl Timer,
 mod tests {
     use std::sync::Mutex;
 
+    use host::Machine;
     use tokio::time::Instant;
 
     use super::*;
 
-    struct TokioTimer;
-
-    impl Timer for TokioTimer {
-        async fn sleep(&self, duration: Duration) {
-            tokio::time::sleep(duration).await;
-        }
-    }
-
-    /// When it will show again, as far as it was asked for; every second request fails.
+    /// A message that records the requested delays. Every second request fails.
     struct Message {
         began: Instant,
         asked: Mutex<Vec<(Duration, Duration)>>,
@@ -77,13 +70,13 @@ mod tests {
             tokio::time::sleep(HEARTBEAT * 2 + Duration::from_secs(1)).await;
             "done"
         };
-        assert_eq!(while_hidden(&message, &TokioTimer, work).await, "done");
+        assert_eq!(while_hidden(&message, &Machine, work).await, "done");
         tokio::time::sleep(HEARTBEAT * 2).await;
         let expected: Vec<_> = (0..3).map(|beat| (HEARTBEAT * beat, HIDDEN_AFTER_HEARTBEAT)).collect();
         assert_eq!(
             message.asked.into_inner().unwrap_or_default(),
             expected,
-            "also after one that failed, and not afterwards"
+            "also after a failure, and not after the work"
         );
     }
 }

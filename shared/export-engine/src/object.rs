@@ -1,4 +1,4 @@
-//! Bringing blocks into the next object of a window.
+//! Assembling the next object of a window from blocks.
 
 use bytes::{Bytes, BytesMut};
 use domain::{
@@ -19,52 +19,51 @@ use crate::{
     ports::{BlockSource, PortError},
 };
 
-/// How much NDJSON is brought into an object before whatever else the run is doing has its turn: requests on their way need
-/// to be fed meanwhile. Compressing so much anew takes about 10 ms.
+/// The NDJSON that is added to an object before other tasks of the run get their turn, such as requests in flight.
+/// Compressing this much takes about 10 ms.
 const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
-/// Memory that is asked for before it is needed, whatever a plan says. What of it isn't written to stays the system's.
+/// The most memory that is reserved in advance, whatever a plan says. Pages that are never written to take no memory.
 const MAX_RESERVED_LENGTH: usize = 16 * 1024 * 1024;
 
 /// An object of the export, complete in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct DataObject {
-    /// What the digest will say of it.
+    /// Its entry in the digest.
     pub(crate) description: DigestObject,
     pub(crate) bytes: Bytes,
-    /// What the window's checkpoint becomes once this is in the bucket.
+    /// The window's checkpoint once this object is in the bucket.
     pub(crate) checkpoint: Checkpoint,
 }
 
 impl DataObject {
-    /// What the next object can be written into, if nobody else holds the bytes any more. So the two objects that a run
-    /// has at a time keep their memory from the first to the last.
+    /// Returns the buffer for another object, if no one else holds the bytes. So a run reuses the memory of its two objects.
     pub(crate) fn into_buffer(self) -> Option<BytesMut> {
         self.bytes.try_into_mut().ok()
     }
 }
 
-/// Memory for one object of the plan.
+/// Allocates the buffer of one object of the plan.
 fn buffer(plan: &Plan) -> BytesMut {
     let target = usize::try_from(plan.limits.target_stored_length).unwrap_or(usize::MAX);
     BytesMut::with_capacity(target.min(MAX_RESERVED_LENGTH).saturating_add(MAX_BLOCK_STORED_LENGTH))
 }
 
-/// What all objects of a window have in common.
+/// The parameters that all objects of a window share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Assembly<'a> {
     pub(crate) key: &'a ConfigurationKey,
     pub(crate) plan: &'a Plan,
     pub(crate) encoder_version: EncoderVersion,
-    /// Blocks that are left out, in order.
+    /// Skipped blocks, in order.
     pub(crate) skipped: &'a [BlockId],
 }
 
 impl Assembly<'_> {
-    /// The object that follows `delivered`, in `reused` if there is such a buffer; `None` at the end of the window.
+    /// Assembles the object that follows `delivered`, in `reused` if given. `None`: the window has ended.
     ///
-    /// It ends before a block of another UTC day or one that is left out, and with the block that brings it to a target of
-    /// the plan.
+    /// An object ends before a block of another UTC day, before a skipped block, and with the block that reaches a target
+    /// size of the plan.
     pub(crate) async fn next(
         &self,
         blocks: &mut BlockMerge<'_, impl BlockSource>,
@@ -75,14 +74,14 @@ impl Assembly<'_> {
         let (mut oldest_event, mut newest_event) = (Timestamp::MAX, Timestamp::EPOCH);
         let mut last_block = first_block;
         let day = first_block.timestamp().utc_day();
-        let left_out = self.skipped.iter().find(|skipped| **skipped > first_block);
+        let next_skipped = self.skipped.iter().find(|skipped| **skipped > first_block);
         let mut encoder = ObjectEncoder::in_buffer(self.encoder_version, reused.unwrap_or_else(|| buffer(self.plan)));
         let mut turn_ends_at = TURN_RAW_LENGTH;
         while let Some(next) = blocks.peek().await? {
             let is_full = encoder.stored_length() as u64 >= self.plan.limits.target_stored_length
                 || encoder.raw_length() >= self.plan.limits.target_raw_length;
-            let is_behind_left_out = left_out.is_some_and(|skipped| next > *skipped);
-            if is_full || is_behind_left_out || next.timestamp().utc_day() != day {
+            let is_behind_skipped = next_skipped.is_some_and(|skipped| next > *skipped);
+            if is_full || is_behind_skipped || next.timestamp().utc_day() != day {
                 break;
             }
             let Some(block) = blocks.next().await? else { break };
@@ -93,7 +92,7 @@ impl Assembly<'_> {
             encoder.push(block).map_err(unusable)?;
             if encoder.raw_length() >= turn_ends_at {
                 turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
-                blocks.move_on();
+                blocks.poll_reads();
                 yield_now().await;
             }
         }
@@ -130,8 +129,8 @@ fn unusable(error: ObjectError) -> PortError {
     }
 }
 
-/// A block that is corrupt, or that another tenant's key or another id was put on, stops the run before anything of it
-/// is written.
+/// Checks a block before anything of it is written: against corruption, and against a copy under another tenant's key or
+/// another ID.
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
     block.verify(tenant).map_err(|corrupt| PortError::corrupt_block(block.id, corrupt.to_string()))
 }

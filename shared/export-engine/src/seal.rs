@@ -1,4 +1,4 @@
-//! The signed digest of a window: made once, put as often as it takes.
+//! The signed digest of a window: sealed once, put until it is in the bucket.
 
 use bytes::Bytes;
 use domain::{
@@ -15,8 +15,8 @@ use crate::{
     upload::{Upload, UploadShape, upload},
 };
 
-/// The sealed digest of the window as far as it is delivered, stored before anybody can see it. If one is there, that is
-/// the one, with the end that it has.
+/// Seals the digest of the delivered part of the window and stores it before it is visible. If one is stored already, returns
+/// that one with its end.
 pub(crate) async fn seal(
     runs: &impl RunStore,
     signer: &impl DigestSigner,
@@ -26,7 +26,7 @@ pub(crate) async fn seal(
     end: BlockId,
 ) -> Result<SealedDigest, PortError> {
     let mut objects = runs.intents(lease, window.id).await?;
-    // An intent beyond the checkpoint was never carried out, or will be found again by the next window.
+    // An intent beyond the checkpoint was never carried out, or the next window finds its object again.
     objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
     if objects.len() as u64 != window.checkpoint.objects {
         let detail = format!("{} intents, {} objects delivered", objects.len(), window.checkpoint.objects);
@@ -50,14 +50,14 @@ pub(crate) async fn seal(
     runs.store_digest(lease, window.id.sequence, &sealed).await
 }
 
-/// Whether an earlier run may have put a digest into the bucket.
+/// The delivery of a digest: the first, or a repeated one, before which an earlier run may have put the digest into the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DigestDelivery {
     First,
     Repeated,
 }
 
-/// Puts digest and signature into the bucket, or finds them there, and says where.
+/// Puts digest and signature into the bucket, unless they are there, and returns the reference to them.
 pub(crate) async fn put(
     sink: &impl ObjectSink,
     timer: &impl Timer,

@@ -1,4 +1,4 @@
-//! The sweep over all enabled configurations: how far exports are behind.
+//! The sweep over all enabled configurations, which measures the lag of exports.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use host::Clock;
 
 use crate::ports::{EnabledConfigurations, ExportStandings, PortError};
 
-/// The most pages of the index that one sweep reads: each of the 40 shards of an index of five intervals has at least one, and
-/// with 500 configurations on a page 480 of them are more than 200,000 configurations.
+/// The most pages of the index that a sweep reads. Each of the 40 shards of an index of five intervals has at least one page, and
+/// 480 pages of 500 configurations are more than 200,000.
 pub const MAX_INDEX_PAGES: usize = 480;
 
-/// How many batches of configurations are read at the same time.
+/// The concurrent reads of batches of configurations.
 pub const MAX_CONCURRENT_BATCHES: usize = 8;
 
 /// A sweep over the enabled configurations, over its ports.
@@ -28,7 +28,7 @@ pub struct Sweep<'a, I, S, K> {
     pub clock: &'a K,
     pub schedule: ExportSchedule,
     pub retention: Duration,
-    /// When it has to be over; what it has not met until then is left out.
+    /// The time at which it ends. Configurations that it has not read by then are left out.
     pub deadline: Timestamp,
 }
 
@@ -36,7 +36,7 @@ pub struct Sweep<'a, I, S, K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepOutcome {
     pub report: LagReport,
-    /// Whether every enabled configuration is in the report.
+    /// True if every enabled configuration is in the report.
     pub is_complete: bool,
 }
 
@@ -46,11 +46,11 @@ where
     S: ExportStandings,
     K: Clock,
 {
-    /// Reads every enabled configuration once. Memory is bounded by one page, the batches that are read, and the names of the
+    /// Reads every enabled configuration once. Memory is bounded by one page, the batches in flight, and the names of the
     /// tenants.
     ///
     /// # Errors
-    /// Of the index or the configurations.
+    /// Those of the index or the configurations.
     pub async fn run(&self) -> Result<SweepOutcome, PortError> {
         let mut survey = LagSurvey::new(self.schedule, self.retention, self.clock.now());
         let (mut pages_left, mut is_complete) = (MAX_INDEX_PAGES, true);
@@ -75,7 +75,7 @@ where
         Ok(SweepOutcome { report: survey.report(), is_complete })
     }
 
-    /// Adds the configurations of a page. `false`: one of them could not be read.
+    /// Adds the configurations of a page to the survey. `false`: one of them could not be read.
     async fn add(&self, survey: &mut LagSurvey, page: &[ConfigurationKey]) -> Result<bool, PortError> {
         let batches: Vec<_> = page.chunks(S::MAX_BATCH.max(1)).map(|batch| self.standings.standings(batch)).collect();
         let mut batches = iter(batches).buffer_unordered(MAX_CONCURRENT_BATCHES);

@@ -1,4 +1,4 @@
-//! Writing one object, at once or in parts: the one piece of code by which anything reaches a customer's bucket.
+//! Writing one object, in one request or in parts. Everything that reaches a customer's bucket passes through here.
 
 use std::time::Duration;
 
@@ -7,9 +7,12 @@ use domain::configuration::ConfigurationKey;
 use futures::future::try_join_all;
 use host::Timer;
 
-use crate::ports::{ContentType, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer};
+use crate::{
+    alarms::UNEXPECTED_OBJECT,
+    ports::{ContentType, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer},
+};
 
-/// The number of times that an upload is begun if S3 loses it or aborts it, before the run gives up for now.
+/// The number of times that an upload is started if S3 loses or aborts it.
 const MAX_UPLOADS: u32 = 4;
 
 /// The wait before the second upload; doubled with each further one.
@@ -20,58 +23,55 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 pub struct Upload<'a> {
     pub key: &'a str,
     pub bytes: Bytes,
-    /// Of all bytes.
+    /// The SHA-256 of all bytes.
     pub sha256: [u8; 32],
     pub shape: UploadShape,
     pub content_type: ContentType,
 }
 
-/// In how many requests an object is written.
+/// The requests that write an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadShape {
     Single,
-    /// Parts of so many bytes each; the last may be shorter.
+    /// Parts of `part_size` bytes; the last may be shorter.
     Multipart {
         part_size: usize,
     },
 }
 
 impl UploadShape {
-    /// Parts are only for what doesn't fit into one.
+    /// Returns the shape for an object: in parts only if it does not fit into one.
     #[must_use]
     pub fn for_length(length: usize, part_size: usize) -> Self {
         if length <= part_size { Self::Single } else { Self::Multipart { part_size } }
     }
 }
 
-/// Whether the object was there before.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uploaded {
     Written,
-    /// `was_repeated`: this upload had sent the object before, so that it may have been written by that.
+    /// The key existed. `was_repeated`: an earlier request of this upload may have written it.
     Existed {
         was_repeated: bool,
     },
 }
 
 impl Uploaded {
-    /// Raises an alarm if an object was there that no request of ours can have written. For the first attempt that is known
-    /// of.
+    /// Raises an alarm if the object existed and no request of the service can have written it. For the first known attempt.
     pub(crate) fn alarm_if_foreign(self, configuration: &ConfigurationKey, key: &str) {
         if let Self::Existed { was_repeated: false } = self {
             let (tenant, configuration) = (&configuration.tenant_id, &configuration.configuration_id);
-            tracing::error!(%tenant, %configuration, object_key = key, alarm = "UNEXPECTED_OBJECT",
-                "an object was there before the export wrote it: somebody else has written it, or an earlier export to this \
-                 place has");
+            tracing::error!(%tenant, %configuration, object_key = key, alarm = UNEXPECTED_OBJECT,
+                "an object existed before the export wrote it: it was written by a third party or by an earlier export to this place");
         }
     }
 }
 
-/// Writes the object, or finds it there.
+/// Writes the object, unless its key exists.
 ///
 /// # Errors
-/// Whatever the sink answers; transient if S3 lost the last upload, and the error of [`WriteAnswer::Aborted`] if it aborted
-/// that.
+/// Those of the sink; transient if S3 lost the last upload, and the error of [`WriteAnswer::Aborted`] if it aborted that one.
 pub async fn upload(sink: &impl ObjectSink, timer: &impl Timer, object: &Upload<'_>) -> Result<Uploaded, PortError> {
     let mut wait = FIRST_WAIT;
     let mut attempt = 1;
@@ -106,7 +106,7 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<Writ
             let parts = (1_u16..)
                 .zip(part_ranges(bytes.len(), part_size))
                 .map(|(number, range)| sink.upload_part(key, &upload, number, bytes.slice(range)));
-            // All at once: an object is bounded, and its bytes are in memory already.
+            // All parts at the same time: objects are bounded, and the bytes are in memory already.
             let mut uploaded = Vec::new();
             for part in try_join_all(parts).await? {
                 match part {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::ports::{ErrorKind, UploadId, UploadedPart};
 
-    /// A bucket that gives these outcomes to writes, in this order; a clock that doesn't wait.
+    /// A bucket that returns these outcomes of writes in order, and a timer that does not wait.
     struct Scripted(Mutex<Vec<WriteAnswer>>);
 
     impl Timer for Scripted {

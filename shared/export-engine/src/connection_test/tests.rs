@@ -11,7 +11,7 @@ use crate::ports::{PartAnswer, PutObject, RunReport, UploadId, UploadedPart, Wri
 
 const BUDGET: Duration = Duration::from_secs(15);
 
-/// What a call to AWS does.
+/// The behaviour of a call to AWS.
 #[derive(Clone, Copy, Debug)]
 enum Behavior {
     Succeeds,
@@ -43,12 +43,12 @@ fn throttled() -> PortError {
     PortError::transient("sts:AssumeRole (probe)", "Throttling: Rate exceeded")
 }
 
-/// One stored configuration, and AWS as it behaves; the time is tokio's.
+/// One stored configuration, and AWS with this behaviour. The clock is tokio's.
 #[derive(Debug)]
 struct World {
     configuration: ExportConfiguration,
     connecting: Behavior,
-    /// From then on connecting succeeds.
+    /// The time from which connecting succeeds.
     assumable_after: Option<Duration>,
     probing: Behavior,
     writing: Behavior,
@@ -86,12 +86,12 @@ impl World {
         ConnectionTest { configurations: self, connector: self, clock: self }
     }
 
-    /// As the verifier does.
+    /// Tests the connection as the verifier does.
     async fn run(&self) -> Result<Connection, PortError> {
         self.test().run(&self.configuration.key, BUDGET).await.map(Option::unwrap)
     }
 
-    /// As a run's daily test does.
+    /// Tests the connection as a run does once a day.
     async fn check(&self) -> Result<(), PortError> {
         self.test().check(&self.configuration).await
     }
@@ -127,7 +127,7 @@ impl ConfigurationStore for World {
     }
 
     async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
-        unreachable!("a test is no run")
+        unreachable!("a test does not run an export")
     }
 
     async fn clear_run_request(
@@ -135,7 +135,7 @@ impl ConfigurationStore for World {
         _key: &ConfigurationKey,
         _through: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
-        unreachable!("a test is no run")
+        unreachable!("a test does not run an export")
     }
 }
 
@@ -200,7 +200,7 @@ impl Connector for World {
         _configuration: &ExportConfiguration,
         _destination: &Destination,
     ) -> Result<Bucket, PortError> {
-        unreachable!("a test uses no connection of before")
+        unreachable!("a test makes a new connection")
     }
 
     async fn probe(
@@ -225,7 +225,7 @@ fn failed(code: ConnectionErrorCode) -> Connection {
     }
 }
 
-/// Where AWS may be silent: STS, the probe, S3.
+/// Returns a world for each place where AWS may not answer: STS, the probe, S3.
 fn silences(connection: &Connection) -> [World; 4] {
     let world = || World::new(connection.clone());
     [
@@ -289,22 +289,22 @@ async fn a_role_that_can_not_be_assumed_yet_is_tried_again_for_ten_seconds() {
     let outcome = world.run().await.unwrap();
     assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::RoleNotAssumable);
     assert_eq!(world.seen().connected_at, [0, 2, 4, 6, 8, 10].map(Duration::from_secs));
-    assert_eq!(world.seen().probes, 0, "before the role can be assumed, a refusal of a probe says nothing");
+    assert_eq!(world.seen().probes, 0, "a refused probe proves nothing before the role can be assumed");
 
-    // IAM's change arrives in between.
+    // The change in IAM arrives in between.
     let assumable_after = Some(Duration::from_secs(5));
     let world = World { connecting: Fails(not_assumable), assumable_after, ..World::new(Connection::Pending) };
     assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
     assert_eq!(world.seen().connected_at, [0, 2, 4, 6].map(Duration::from_secs));
     assert_eq!(world.seen().probes, 2);
 
-    // Only that refusal may pass by itself.
+    // No other error is retried.
     let world = World { connecting: Fails(throttled), ..World::new(Connection::Pending) };
     assert_eq!(world.run().await, Err(throttled()));
     assert_eq!(world.seen().connected_at, [Duration::ZERO]);
 }
 
-/// Object Lock would keep each version of a marker that is written again, and a policy may demand conditional writes.
+/// The marker is not replaced: Object Lock would keep every version, and a policy may demand conditional writes.
 #[tokio::test(start_paused = true)]
 async fn a_marker_that_is_there_passes() {
     let there = WriteAnswer::Exists { was_repeated: false };
@@ -326,7 +326,7 @@ async fn a_bucket_that_aborts_each_write_is_the_customers_and_one_that_loses_the
     assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);
 }
 
-/// Across accounts, a denied write needs a permission that it doesn't need in one account.
+/// Across accounts, a write needs a permission that it does not need within one account.
 #[tokio::test(start_paused = true)]
 async fn what_to_allow_depends_on_whose_the_bucket_is() {
     let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
@@ -338,7 +338,7 @@ async fn what_to_allow_depends_on_whose_the_bucket_is() {
     }
 }
 
-/// Throttling is neither the refusal that a probe wants nor the grant that it fears.
+/// Throttling is neither a refusal nor a grant.
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_was_throttled_says_nothing() {
     for connection in [Connection::Pending, success()] {

@@ -4,21 +4,21 @@ use std::{
     time::Duration,
 };
 
-use domain::{configuration::ConfigurationId, tenant::TenantId};
 use tokio::time::sleep;
 
 use super::*;
+use crate::test_support::key;
 
 const INTERVAL: ExportInterval = ExportInterval::Every2Hours;
 const PAGE: usize = 205;
 
-/// An index of some shards, and the queue that their keys go to: a request takes as long as AWS may.
+/// An index of some shards and a queue, with the latency of AWS.
 #[derive(Debug, Default)]
 struct Fake {
     shards: Vec<Vec<ConfigurationKey>>,
-    /// The batch of this number is refused.
+    /// The number of a batch that is refused.
     refused: Option<usize>,
-    /// The page of this number can't be read.
+    /// The number of a page that can't be read.
     unread: Option<usize>,
     seen: Mutex<Seen>,
 }
@@ -36,12 +36,8 @@ struct Seen {
 
 impl Fake {
     fn with_shards(lengths: &[usize]) -> Self {
-        let mut ids = 0_u128..;
-        let mut key = || ConfigurationKey {
-            tenant_id: TenantId::parse("acme").unwrap(),
-            configuration_id: ConfigurationId::from_bytes(ids.next().unwrap().to_be_bytes()),
-        };
-        let shards = lengths.iter().map(|length| (0..*length).map(|_| key()).collect()).collect();
+        let mut keys = (0..).map(key);
+        let shards = lengths.iter().map(|length| keys.by_ref().take(*length).collect()).collect();
         Self { shards, ..Self::default() }
     }
 
@@ -95,7 +91,7 @@ impl RunQueue for Fake {
             seen.most_concurrent = seen.most_concurrent.max(seen.concurrent);
             seen.batches
         };
-        // No two take the same time, so they end in another order than they began in.
+        // The latencies differ, so that batches end in another order than they began.
         sleep(Duration::from_millis(5 + u64::try_from(number % 7).unwrap())).await;
         let mut seen = self.seen();
         seen.concurrent -= 1;

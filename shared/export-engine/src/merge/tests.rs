@@ -15,11 +15,11 @@ use crate::ports::ErrorKind;
 
 const PAGE: usize = 3;
 
-/// A table whose pages take a while.
+/// A table with latency.
 struct Table {
     tenant: TenantId,
     shards: BTreeMap<Shard, Vec<StoredBlock>>,
-    /// The page that starts with this block can't be read.
+    /// The first block of a page that can't be read.
     unreadable: Option<BlockId>,
     seen: Mutex<Seen>,
     taken: AtomicUsize,
@@ -43,7 +43,7 @@ fn all() -> BlockRange {
 }
 
 impl Table {
-    /// Block `number` is in the shard that `shard_of` says.
+    /// Creates a table with each block in the shard that `shard_of` returns.
     fn new(blocks: u64, shard_of: impl Fn(u64) -> u64) -> Self {
         let tenant = TenantId::parse("acme").unwrap();
         let mut shards: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -99,7 +99,7 @@ async fn blocks_come_in_order_and_each_page_is_read_once() {
         for number in 0..500 {
             assert_eq!(table.take(&mut merge).await, Ok(Some(id(number))), "{shards} shards");
             if number % 5 == 0 {
-                merge.move_on();
+                merge.poll_reads();
             }
             if number % 50 == 0 {
                 merge.read_ahead().await;
@@ -107,7 +107,7 @@ async fn blocks_come_in_order_and_each_page_is_read_once() {
         }
         assert_eq!(table.take(&mut merge).await, Ok(None));
         let seen = table.seen();
-        // Those of the shards that are empty, too.
+        // Including those of empty shards.
         let pages: usize = Shard::ALL
             .iter()
             .map(|shard| table.shards.get(shard).map_or(1, |blocks| blocks.len().div_ceil(PAGE)))
@@ -127,7 +127,7 @@ async fn no_more_pages_are_held_than_may_be() {
     assert_eq!(table.seen().most_blocks_held, MAX_PAGES * PAGE - 1);
 }
 
-/// Shard 5 gets nine blocks out of ten: were it not read ahead of all others, its reader would wait for every page.
+/// Shard 5 has nine blocks out of ten: unless it is read ahead of all others, the reader waits for each of its pages.
 #[tokio::test(start_paused = true)]
 async fn the_page_that_is_needed_first_is_read_first() {
     let table = Table::new(1_000, |number| if number % 10 == 0 { number / 10 % 16 } else { 5 });
@@ -135,7 +135,7 @@ async fn the_page_that_is_needed_first_is_read_first() {
     table.take(&mut merge).await.unwrap();
     let started_at = tokio::time::Instant::now();
     loop {
-        // As long as an object takes to be assembled from a page.
+        // The time that assembling an object from a page takes.
         futures::future::join(merge.read_ahead(), sleep(Duration::from_millis(10))).await;
         let waited = tokio::time::Instant::now();
         for _ in 0..PAGE {
@@ -143,12 +143,12 @@ async fn the_page_that_is_needed_first_is_read_first() {
                 return assert!(started_at.elapsed() < Duration::from_secs(4));
             }
         }
-        assert_eq!(waited.elapsed(), Duration::ZERO, "a page was waited for");
+        assert_eq!(waited.elapsed(), Duration::ZERO, "the reader waited for a page");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_can_not_be_read_is_told_of_when_its_turn_comes_and_from_then_on() {
+async fn a_page_that_can_not_be_read_fails_when_its_turn_comes_and_from_then_on() {
     let table = Table { unreadable: Some(id(PAGE as u64)), ..Table::new(50, |_| 3) };
     let mut merge = BlockMerge::new(&table, &table.tenant, all());
     for number in 0..PAGE as u64 {

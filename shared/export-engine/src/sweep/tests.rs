@@ -1,21 +1,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::{
-    configuration::ConfigurationId, connection::ConnectionStatus, interval::ExportInterval, lag::ExportStanding,
-    tenant::TenantId,
-};
+use domain::{connection::ConnectionStatus, interval::ExportInterval, lag::ExportStanding};
 use host::Clock;
 
 use super::*;
+use crate::test_support::key;
 
 const PAGE: usize = 3;
 const NOW: &str = "2026-11-22T12:20:00Z";
 
-/// An index whose configurations are all in the first shard of one interval. Time goes on by a minute with each page.
+/// An index with all configurations in one shard of one interval. Its clock advances by a minute with each page.
 #[derive(Debug, Default)]
 struct Fake {
     configurations: usize,
-    /// Those that are in the index and were deleted since.
+    /// The first configurations of the index, which were deleted since.
     deleted: usize,
     corrupt: Option<usize>,
     pages: AtomicUsize,
@@ -24,13 +22,6 @@ struct Fake {
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
-}
-
-fn key(number: usize) -> ConfigurationKey {
-    ConfigurationKey {
-        tenant_id: TenantId::parse(&format!("tenant-{number}")).unwrap(),
-        configuration_id: ConfigurationId::from_bytes((number as u128).to_be_bytes()),
-    }
 }
 
 fn number(key: &ConfigurationKey) -> usize {
@@ -113,7 +104,7 @@ async fn every_enabled_configuration_is_counted_once() {
     let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
     assert!(is_complete);
     assert_eq!((report.configurations, report.failing_configurations), (18, 18));
-    // As of the sweep's beginning, however long it takes.
+    // The lag is that of the start of the sweep, however long it takes.
     assert_eq!(report.largest_lag_seconds, 0);
     assert_eq!(fake.largest_batch.load(Ordering::Relaxed), Fake::MAX_BATCH);
 }
@@ -131,7 +122,7 @@ async fn a_sweep_ends_at_its_deadline_with_what_it_has_seen() {
     let fake = Fake { configurations: 3_000, ..Fake::default() };
     let SweepOutcome { report, is_complete } = sweep(&fake, "2026-11-22T12:30:00Z").await;
     assert!(!is_complete);
-    // Three pages of empty shards came before.
+    // Three pages of empty shards come first.
     assert_eq!((fake.pages.load(Ordering::Relaxed), report.configurations), (10, 7 * PAGE as u64));
 }
 

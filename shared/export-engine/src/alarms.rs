@@ -1,0 +1,10 @@
+//! Values of the field `alarm` of log lines. Metric filters of the template read them.
+
+/// Events are past their retention and in no export.
+pub(crate) const RETENTION_GAP: &str = "RETENTION_GAP";
+
+/// The previous run was killed, or paused for longer than a lease lasts.
+pub(crate) const RUN_CRASHED: &str = "RUN_CRASHED";
+
+/// An object existed that no request of the service can have written.
+pub(crate) const UNEXPECTED_OBJECT: &str = "UNEXPECTED_OBJECT";

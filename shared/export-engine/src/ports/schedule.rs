@@ -1,0 +1,43 @@
+//! The index of enabled configurations and the queue of runs, as the dispatch and the sweep use them.
+
+use domain::{configuration::ConfigurationKey, export_run::RunRequest, interval::ExportInterval, lag::ExportStanding};
+
+use super::error::PortError;
+
+/// The enabled configurations of an interval, in pages.
+pub trait EnabledConfigurations: Send + Sync {
+    /// A position in one shard of the index.
+    type Position: Send;
+
+    /// Returns the number of shards. Each is paged separately.
+    fn shards(&self) -> u8;
+
+    fn page(
+        &self,
+        interval: ExportInterval,
+        shard: u8,
+        after: Option<Self::Position>,
+    ) -> impl Future<Output = Result<(Vec<ConfigurationKey>, Option<Self::Position>), PortError>> + Send;
+}
+
+/// The progress of exports, in batches.
+pub trait ExportStandings: Send + Sync {
+    /// The most configurations of a batch.
+    const MAX_BATCH: usize;
+
+    /// Returns the standing of the exports of at most [`ExportStandings::MAX_BATCH`] configurations. Leaves out those that were
+    /// deleted; each that can't be read is an error inside the list.
+    fn standings(
+        &self,
+        batch: &[ConfigurationKey],
+    ) -> impl Future<Output = Result<Vec<Result<ExportStanding, PortError>>, PortError>> + Send;
+}
+
+/// The queue from which runs are started.
+pub trait RunQueue: Send + Sync {
+    /// The most requests of a batch.
+    const MAX_BATCH: usize;
+
+    /// Sends all of at most [`RunQueue::MAX_BATCH`] requests or fails. After a failure, some may have been sent.
+    fn send(&self, batch: &[RunRequest]) -> impl Future<Output = Result<(), PortError>> + Send;
+}

@@ -1,0 +1,63 @@
+//! State that runs of different configurations share: the shares of tenants and the circuits of Regions.
+
+use domain::{
+    circuit::Circuit, configuration::region::Region, export_run::RunTrigger, tenant::TenantId, time::Timestamp,
+};
+
+use super::error::PortError;
+
+/// The shares of tenants in the concurrent runs: a fixed number for each tenant and trigger.
+pub trait TenantShares: Send + Sync {
+    /// Takes a free share. `None`: all are taken.
+    fn take_share(
+        &self,
+        request: &ShareRequest<'_>,
+    ) -> impl Future<Output = Result<Option<TenantShare>, PortError>> + Send;
+
+    /// Extends a share until `expires_at`. Does nothing if it has expired and was taken by another run.
+    fn renew_share(
+        &self,
+        share: &TenantShare,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Returns a share, unless another run has it.
+    fn return_share(&self, share: &TenantShare) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A request for a share.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareRequest<'a> {
+    pub tenant: &'a TenantId,
+    pub trigger: RunTrigger,
+    /// The number of shares.
+    pub shares: u32,
+    /// The invocation that asks. A repeated request by the same holder gets the same share.
+    pub holder: &'a str,
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The right to be one of a tenant's concurrent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantShare {
+    pub tenant: TenantId,
+    pub trigger: RunTrigger,
+    /// From 0.
+    pub number: u32,
+    pub holder: String,
+}
+
+/// The circuit breakers of Regions, shared by all runs.
+pub trait RegionCircuits: Send + Sync {
+    /// Returns the circuit of a Region. `None`: the Region answers.
+    fn circuit(&self, region: &Region) -> impl Future<Output = Result<Option<Circuit>, PortError>> + Send;
+
+    /// Replaces `current` with `circuit`; `None` stands for no circuit in both. `false`: another run replaced it first.
+    fn replace_circuit(
+        &self,
+        region: &Region,
+        current: Option<&Circuit>,
+        circuit: Option<&Circuit>,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+}

@@ -1,0 +1,56 @@
+//! The engine: its ports, its settings, and the invocation that it works for.
+
+use std::time::Duration;
+
+use domain::{
+    export_run::{LEASE_DURATION, PlanLimits},
+    gzip::EncoderVersion,
+    time::Timestamp,
+};
+use host::Clock;
+
+/// The engine, over its ports.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportEngine<'a, S, R, B, N, D, K> {
+    pub configurations: &'a S,
+    pub runs: &'a R,
+    pub blocks: &'a B,
+    pub connector: &'a N,
+    pub signer: &'a D,
+    pub clock: &'a K,
+    pub settings: EngineSettings,
+    /// The holder of leases and shares: one invocation of the exporter.
+    pub holder: &'a str,
+    /// The ID of the message that asked for the run; the same each time that the message is received.
+    pub message: &'a str,
+    /// The time by which the invocation has to end.
+    pub deadline: Timestamp,
+}
+
+/// The operator's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// The time after its receipt from which an event's block is sure to be readable.
+    pub settle: Duration,
+    /// The time after its receipt until which an event can be exported.
+    pub retention: Duration,
+    /// The time after its retention until which a block is sure to be stored, for windows that were begun before.
+    pub grace: Duration,
+    /// The time for which digests, intents and records are kept after their window was completed.
+    pub history: Duration,
+    /// The time around a change of the retention in which writers may have used either value.
+    pub deploy_margin: Duration,
+    /// The concurrent runs of one tenant, for each trigger.
+    pub max_runs_per_tenant: u32,
+    /// The encoder version of new plans.
+    pub encoder_version: EncoderVersion,
+    /// The limits of new plans.
+    pub limits: PlanLimits,
+}
+
+impl<S, R, B, N, D, K: Clock> ExportEngine<'_, S, R, B, N, D, K> {
+    /// Returns the expiry of a lease or share that is taken or renewed now.
+    pub(super) fn lease_end(&self) -> Timestamp {
+        self.clock.now().saturating_add(LEASE_DURATION)
+    }
+}

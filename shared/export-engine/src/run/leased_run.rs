@@ -1,0 +1,70 @@
+//! A run that holds the lease: its inputs and its progress.
+
+use domain::{
+    configuration::ExportConfiguration,
+    export_run::{RunRecord, RunState, SLICE},
+    retention::RetentionHistory,
+    time::Timestamp,
+};
+use host::Clock;
+
+use super::{circuit::RegionCircuit, engine::ExportEngine};
+use crate::ports::{Lease, RegionCircuits};
+
+/// A run under a lease, with what it has done so far.
+#[derive(Debug)]
+pub(super) struct LeasedRun<'a, S, R, B, N, D, K> {
+    pub(super) engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
+    pub(super) configuration: &'a ExportConfiguration,
+    pub(super) lease: &'a Lease,
+    pub(super) state: RunState,
+    pub(super) circuit: RegionCircuit<'a, R, K>,
+    /// The end of the slice.
+    pub(super) pause_at: Timestamp,
+    /// The retentions under which blocks were written.
+    pub(super) retention: RetentionHistory,
+    pub(super) windows: Vec<RunRecord>,
+    /// True if an object or a digest reached the bucket. A slice never ends before, so every slice makes progress.
+    pub(super) has_moved: bool,
+}
+
+impl<'a, S, R: RegionCircuits, B, N, D, K: Clock> LeasedRun<'a, S, R, B, N, D, K> {
+    pub(super) fn new(
+        engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
+        configuration: &'a ExportConfiguration,
+        lease: &'a Lease,
+        state: RunState,
+    ) -> Self {
+        Self {
+            engine,
+            configuration,
+            lease,
+            state,
+            circuit: RegionCircuit::new(engine.runs, engine.clock, configuration),
+            pause_at: engine.clock.now().saturating_add(SLICE).min(engine.deadline),
+            retention: RetentionHistory::default(),
+            windows: Vec::new(),
+            has_moved: false,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.engine.clock.now()
+    }
+
+    /// Returns whether the run has to pause: its slice is over and something reached the bucket.
+    pub(super) fn is_slice_over(&self) -> bool {
+        self.has_moved && self.now() >= self.pause_at
+    }
+
+    /// Returns the time from which on every block is within its retention.
+    pub(super) fn retention_floor(&self) -> Timestamp {
+        self.retention.floor(self.now(), self.engine.settings.deploy_margin)
+    }
+
+    /// Returns the time from which on every block is still stored.
+    pub(super) fn grace_floor(&self) -> Timestamp {
+        let now = self.now().saturating_sub(self.engine.settings.grace);
+        self.retention.floor(now, self.engine.settings.deploy_margin)
+    }
+}

@@ -1,0 +1,165 @@
+//! Exporting the objects of a window.
+
+use std::pin::pin;
+
+use bytes::BytesMut;
+use domain::{
+    block::BlockId,
+    export_run::{Checkpoint, Window},
+    gzip::EncoderVersion,
+};
+use futures::future::{Either, select};
+use host::{Clock, Timer};
+
+use super::leased_run::LeasedRun;
+use crate::{
+    merge::BlockMerge,
+    object::{Assembly, DataObject},
+    ports::{
+        BlockSource, ConfigurationStore, Connector, ContentType, IntentAnswer, ObjectSink, PortError, RegionCircuits,
+        RunStore,
+    },
+    upload::{Upload, UploadShape, upload},
+};
+
+/// The outcome of exporting the objects of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ObjectsOutcome {
+    /// The window's digest can cover everything before this block. `None`: nothing was delivered.
+    Ended(Option<BlockId>),
+    /// The slice is over, or a person has edited the configuration.
+    Interrupted,
+}
+
+/// The outcome of delivering an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    Done,
+    /// The object was not written: a person has edited the configuration.
+    Edited,
+}
+
+impl<S, R, B, N, D, K> LeasedRun<'_, S, R, B, N, D, K>
+where
+    S: ConfigurationStore,
+    R: RunStore + RegionCircuits,
+    B: BlockSource,
+    N: Connector,
+    K: Clock + Timer,
+{
+    /// Brings the rest of the window into the bucket, assembling each object while the previous one is uploaded.
+    ///
+    /// Of a stale window, only announced objects are completed, because they may be in the bucket already.
+    pub(super) async fn export_objects(
+        &mut self,
+        window: &mut Window,
+        expected: &[BlockId],
+    ) -> Result<ObjectsOutcome, PortError> {
+        let range = window.remaining();
+        if range.is_empty() {
+            return Ok(ObjectsOutcome::Ended(Some(window.to)));
+        }
+        let is_stale = window.is_stale(self.grace_floor());
+        let intended = if is_stale { Some(self.engine.runs.intents(self.lease, window.id).await?) } else { None };
+        let plan = window.plan.clone();
+        let Some(encoder_version) = EncoderVersion::from_number(plan.encoder_version) else {
+            let detail = format!("the window was planned with encoder {}", plan.encoder_version);
+            return Err(PortError::internal("encode objects", detail));
+        };
+        let sink = self.engine.connector.connect(self.configuration, &plan.destination).await?;
+        let skipped = window.skipped.clone();
+        // In a stale window, a missing block may have been deleted by time to live.
+        let expected = if is_stale { &[] } else { expected };
+        let mut blocks = BlockMerge::new(self.engine.blocks, &self.lease.key.tenant_id, range)
+            .with_corrupt_blocks(&skipped, expected);
+        let assembly = Assembly { key: &self.lease.key, plan: &plan, encoder_version, skipped: &skipped };
+        let mut ready = assembly.next(&mut blocks, window.checkpoint, None).await?;
+        let mut spare = None;
+        while let Some(object) = ready {
+            let is_abandoned = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
+            if window.is_full() || is_abandoned {
+                return Ok(ObjectsOutcome::Ended(window.delivered_end()));
+            }
+            if self.is_slice_over() {
+                return Ok(ObjectsOutcome::Interrupted);
+            }
+            let delivering = self.deliver(window, &object, &sink);
+            let (delivered, following) =
+                overlap(delivering, &assembly, &mut blocks, object.checkpoint, spare.take()).await;
+            if delivered? == Delivery::Edited {
+                return Ok(ObjectsOutcome::Interrupted);
+            }
+            self.has_moved = true;
+            spare = object.into_buffer();
+            ready = following?;
+        }
+        Ok(ObjectsOutcome::Ended(if is_stale { window.delivered_end() } else { Some(window.to) }))
+    }
+
+    /// Returns whether the configuration was edited or deleted since the run read it.
+    pub(super) async fn is_edited(&self) -> Result<bool, PortError> {
+        let current = self.engine.configurations.load(&self.configuration.key).await?;
+        Ok(current.is_none_or(|current| current.version != self.configuration.version))
+    }
+
+    /// Stores the intent, writes the object, and stores the checkpoint, unless the configuration was edited. In this order,
+    /// after a crash at any point, the object either has an intent or was never written.
+    async fn deliver(
+        &self,
+        window: &mut Window,
+        object: &DataObject,
+        sink: &impl ObjectSink,
+    ) -> Result<Delivery, PortError> {
+        if self.is_edited().await? {
+            return Ok(Delivery::Edited);
+        }
+        let (runs, lease, description) = (self.engine.runs, self.lease, &object.description);
+        let intended = runs.store_intent(lease, window.id, description).await?;
+        if let IntentAnswer::Known(earlier) = &intended
+            && **earlier != *description
+        {
+            let detail = format!("{} would get other bytes than its intent says", description.key);
+            return Err(PortError::internal("object differs from its intent", detail));
+        }
+        let part_size = usize::try_from(window.plan.limits.part_size).unwrap_or(usize::MAX);
+        let outcome = upload(
+            sink,
+            self.engine.clock,
+            &Upload {
+                key: &description.key,
+                bytes: object.bytes.clone(),
+                sha256: description.sha256.0,
+                shape: UploadShape::for_length(object.bytes.len(), part_size),
+                content_type: ContentType::Gzip,
+            },
+        )
+        .await?;
+        if intended == IntentAnswer::New {
+            outcome.alarm_if_foreign(&lease.key, &description.key);
+        }
+        window.checkpoint = object.checkpoint;
+        runs.store_window(lease, window).await?;
+        Ok(Delivery::Done)
+    }
+}
+
+/// Delivers one object and assembles the next, unless the delivery fails: nothing may follow an object that was not delivered.
+/// A third object has no memory, but some of its pages do: they are read until the delivery ends.
+async fn overlap(
+    delivering: impl Future<Output = Result<Delivery, PortError>>,
+    assembly: &Assembly<'_>,
+    blocks: &mut BlockMerge<'_, impl BlockSource>,
+    delivered: Checkpoint,
+    spare: Option<BytesMut>,
+) -> (Result<Delivery, PortError>, Result<Option<DataObject>, PortError>) {
+    let mut delivering = pin!(delivering);
+    let assembled = match select(delivering.as_mut(), pin!(assembly.next(blocks, delivered, spare))).await {
+        Either::Left((Ok(Delivery::Done), assembling)) => return (Ok(Delivery::Done), assembling.await),
+        Either::Left((undelivered, _)) => return (undelivered, Ok(None)),
+        Either::Right((assembled, _)) => assembled,
+    };
+    match select(delivering, pin!(blocks.read_ahead())).await {
+        Either::Left((delivered, _)) => (delivered, assembled),
+        Either::Right(((), delivering)) => (delivering.await, assembled),
+    }
+}

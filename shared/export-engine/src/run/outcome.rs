@@ -1,0 +1,48 @@
+//! The outcome of a run that did not fail.
+
+use domain::{
+    connection::Connection,
+    export_run::{RunRecord, RunRequest, RunTrigger},
+    time::Timestamp,
+};
+
+/// The outcome of a run that need not be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// The windows that the run brought into the bucket, oldest first. Empty: everything was exported before.
+    Exported(Vec<RunRecord>),
+    /// The slice is over, or a person asked for more meanwhile. `next` continues and has to be queued. `None`: the request
+    /// has used all its slices, and the rest is left to the next slot.
+    Paused { windows: Vec<RunRecord>, next: Option<RunRequest> },
+    /// Nothing was done, and `next` has to be queued with a delay: the tenant has no free share, or the Region does not
+    /// answer.
+    Deferred { reason: DeferralReason, next: RunRequest },
+    /// Another run holds the lease and was asked to export this as well.
+    LeftToAnother,
+    /// The configuration was deleted or is disabled.
+    NotWanted,
+    /// The customer has to change something; the configuration says what. `next` was requested meanwhile and has to be queued.
+    Refused { connection: Connection, next: Option<RunRequest> },
+}
+
+impl RunOutcome {
+    /// Returns the outcome with a run through `later` to be queued, which a person requested meanwhile.
+    pub(super) fn followed_by(self, request: &RunRequest, later: Timestamp) -> Self {
+        let next = Some(RunRequest::new(request.key.clone(), later, RunTrigger::Manual));
+        match self {
+            Self::Exported(windows) => Self::Paused { windows, next },
+            Self::LeftToAnother => Self::Paused { windows: Vec::new(), next },
+            Self::Refused { connection, .. } => Self::Refused { connection, next },
+            outcome @ (Self::Paused { .. } | Self::Deferred { .. } | Self::NotWanted) => outcome,
+        }
+    }
+}
+
+/// The reason why a run has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeferralReason {
+    /// All of the tenant's shares are taken.
+    NoFreeShare,
+    /// The circuit of the destination's Region is open.
+    RegionUnreachable { until: Timestamp },
+}
