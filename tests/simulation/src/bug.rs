@@ -1,49 +1,48 @@
-//! Known bugs that can be switched on, to prove that the simulation catches them.
+//! Known bugs that can be enabled, to prove that the simulation catches them.
 
 use clap::ValueEnum;
 
-/// A mistake that an export engine could make. Each is made where the engine meets the world, in the simulated ports, so
-/// that the engine itself has no switch.
+/// A mistake that an export engine could make. The simulated ports make it, so that the engine itself has no switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KnownBug {
-    /// The cursor moves when a window is begun, not when it is in the bucket.
+    /// The cursor moves when a window begins, not when it is in the bucket.
     CursorBeforeUpload,
     /// Writes under an old lease are carried out.
     NoFencing,
-    /// A slot is exported at its boundary, while writes of before it are still landing.
+    /// A slot is exported at its boundary, while earlier writes are still in flight.
     SettleOfZero,
-    /// A retry makes its own window instead of the one that was begun.
+    /// A retry makes a new window instead of resuming the open one.
     WindowNotStored,
-    /// A retry makes its own plan, with the sizes of whatever is deployed now.
+    /// A retry makes a new plan with the sizes of its release.
     PlanNotStored,
-    /// A retry encodes as whatever is deployed now does, not as the plan says.
+    /// A retry uses the encoder of its release instead of that of the plan.
     EncoderNotStored,
     /// The checkpoint is stored with the intent, before the object is in the bucket.
     CheckpointBeforeCompletion,
-    /// A run that goes on skips the first page of what is left.
+    /// A resumed run skips the first page of the rest.
     ContinuationSkipsPage,
-    /// Readers merge fewer shards than are written to.
+    /// Readers merge fewer shards than ingest writes to.
     FewerShardsRead,
     /// A retry signs its digest again.
     DigestSignedAgain,
-    /// Objects are written without having been announced.
+    /// Objects are written without an intent.
     NoIntent,
-    /// What is past its retention is whatever happens to be deleted, instead of what the window says.
+    /// The gap of a window is what time to live has deleted, instead of what is past its retention.
     RetentionByDeletion,
-    /// The retention of now counts for all blocks, whatever it was when they were written.
+    /// The current retention applies to all blocks, instead of that in force when they were written.
     RetentionHistoryForgotten,
     /// A run that fails for longer than the retention records no loss.
     LossNotRecorded,
-    /// A run that ends refused doesn't look at what was asked for meanwhile.
+    /// A refused run ignores the reruns that were requested meanwhile.
     NoteForgotten,
-    /// A block that was found corrupt is forgotten, so that its item can be deleted unseen.
+    /// A corrupt block is not recorded, so that its item can be deleted unnoticed.
     CorruptBlockForgotten,
-    /// Nobody looks whether a Region answers.
+    /// Regions have no circuits.
     CircuitForgotten,
-    /// A message is deleted because another run holds the lease, although that one works on the same message.
+    /// A message is deleted because another run holds the lease, even if that run works on the same message.
     OnlyMessageDeleted,
     /// The intents of a window may expire before it is completed.
     IntentsExpireEarly,
-    /// A corrupt block is left out by a window whose digest doesn't say so.
+    /// A window skips a corrupt block without a gap in its digest.
     SkipNotStored,
 }

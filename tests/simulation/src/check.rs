@@ -1,4 +1,4 @@
-//! What has to be true when the world has calmed down.
+//! The checks of the promises after all faults have ended.
 
 use std::{
     collections::BTreeSet,
@@ -16,26 +16,26 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    history::Verdict,
+    outcome::HistoryOutcome,
     ports::FINGERPRINT,
     world::{RunItems, WorldState},
 };
 
-/// What is asked of a history that is over.
+/// The expectations for a history.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Question {
-    /// Through when everything has to be exported.
+pub(crate) struct Expectations {
+    /// The time through which everything has to be exported.
     pub(crate) through: Timestamp,
-    /// Whether the retention was short enough for an outage to outlast it.
+    /// True if an outage may outlast the retention.
     pub(crate) gaps_are_possible: bool,
-    /// Nothing can be exported any more; before which time all has to be exported, or recorded as lost.
+    /// Set if nothing can be exported any more: the time before which everything has to be exported or recorded as lost.
     pub(crate) lost_through: Option<Timestamp>,
     pub(crate) runs: u64,
     pub(crate) crashes: u64,
 }
 
-/// Looks at everything that a customer could see.
-pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &Question) -> Verdict {
+/// Checks everything that a customer can see.
+pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Expectations) -> HistoryOutcome {
     let mut violations = state.violations.clone();
     let (mut objects, mut digests) = (0, 0);
     for key in keys {
@@ -47,21 +47,21 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
             }
             continue;
         };
-        if let Some(lost_through) = question.lost_through {
+        if let Some(lost_through) = expected.lost_through {
             let cursor = items.state.window.as_ref().map_or(items.state.cursor, |window| window.remaining().first);
             let answered_for = items.state.lost_through.max(Some(cursor.timestamp()));
             if !is_deleted && answered_for < Some(lost_through) {
                 complain(format!("lost what was received before {lost_through} without a record"));
             }
-        } else if !is_deleted && items.state.exported_through() < question.through {
-            complain(format!("is exported through {}, not {}", items.state.exported_through(), question.through));
+        } else if !is_deleted && items.state.exported_through() < expected.through {
+            complain(format!("is exported through {}, not {}", items.state.exported_through(), expected.through));
         }
         match chain(state, items) {
             Ok(chain) => {
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
                 let mut gaps = chain.iter().flat_map(|digest| &digest.gaps);
-                if !question.gaps_are_possible && gaps.clone().any(|gap| gap.reason == GapReason::RetentionEnded) {
+                if !expected.gaps_are_possible && gaps.clone().any(|gap| gap.reason == GapReason::RetentionEnded) {
                     complain("has a gap although nothing was past its retention".to_owned());
                 }
                 let created_at = state.configurations.get(key).map(|configuration| configuration.created_at);
@@ -70,12 +70,15 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
                     digest.gaps.iter().map(move |gap| (sequence, gap)).filter(|(_, gap)| starts_early(gap))
                 }) {
                     if sequence > 0 || created_at.is_some_and(|created_at| gap.to > created_at) {
-                        complain(format!("calls the loss of {} to {} an early start", gap.from, gap.to));
+                        complain(format!(
+                            "signs the loss from {} to {} as a start before the retention",
+                            gap.from, gap.to
+                        ));
                     }
                 }
                 let is_damaged = |block| state.damaged.contains(&(key.tenant_id.clone(), block));
                 if gaps.any(|gap| gap.block.is_some_and(|block| !is_damaged(block))) {
-                    complain("leaves a sound block out".to_owned());
+                    complain("skips a sound block".to_owned());
                 }
                 if let Err(text) = delivered(state, key, items, &chain) {
                     complain(text);
@@ -88,10 +91,10 @@ pub(crate) fn verdict(state: &WorldState, keys: &[ConfigurationKey], question: &
         }
     }
     let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
-    Verdict { violations, blocks, objects, digests, runs: question.runs, crashes: question.crashes }
+    HistoryOutcome { violations, blocks, objects, digests, runs: expected.runs, crashes: expected.crashes }
 }
 
-/// The digests, oldest first, followed back from the head as a customer would.
+/// Returns the digests, oldest first. It follows them back from the head, as a customer does.
 fn chain(state: &WorldState, items: &RunItems) -> Result<Vec<Digest>, String> {
     let mut chain = Vec::new();
     let mut next = items.state.head.clone();
@@ -103,19 +106,19 @@ fn chain(state: &WorldState, items: &RunItems) -> Result<Vec<Digest>, String> {
     chain.reverse();
     for (sequence, digest) in (0_u64..).zip(&chain) {
         if digest.sequence != sequence {
-            return Err(format!("digest {sequence} calls itself {}", digest.sequence));
+            return Err(format!("digest {sequence} has the sequence {}", digest.sequence));
         }
     }
     for pair in chain.windows(2) {
         if let [earlier, later] = pair
             && earlier.window.end_block != later.window.first_block
         {
-            return Err(format!("window {} doesn't begin where the one before it ends", later.sequence));
+            return Err(format!("window {} does not begin at the end of the previous one", later.sequence));
         }
     }
     match chain.last() {
         Some(last) if last.window.end_block != items.state.cursor => {
-            Err("the cursor isn't the end of the chain".to_owned())
+            Err("the cursor is not the end of the chain".to_owned())
         }
         _ => Ok(chain),
     }
@@ -126,16 +129,16 @@ fn read_digest(state: &WorldState, reference: &DigestReference) -> Result<Digest
     let bytes = object(state, bucket.as_str(), key)?;
     let signature = object(state, bucket.as_str(), &format!("{key}{SIGNATURE_SUFFIX}"))?;
     if hash(bytes) != *sha256 || hash(signature) != *signature_sha256 {
-        return Err(format!("{key} or its signature is not what the chain says"));
+        return Err(format!("{key} or its signature differs from the chain"));
     }
     if !signature.starts_with(&hash(bytes).0) {
-        return Err(format!("the signature of {key} is of other bytes"));
+        return Err(format!("the signature of {key} signs other bytes"));
     }
     let digest = Digest::from_bytes(bytes).map_err(|error| format!("{key}: {error}"))?;
     if digest.signing_key == FINGERPRINT { Ok(digest) } else { Err(format!("{key} names another key")) }
 }
 
-/// Every digest has its job, and the job's tasks are the objects that the digest tells of.
+/// Checks that every digest has its job, and that the tasks of the job are the objects of the digest.
 fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
     if items.records.len() != chain.len() {
         return Err(format!("{} jobs for {} digests", items.records.len(), chain.len()));
@@ -149,13 +152,13 @@ fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
             && tasks.iter().all(|task| task.status == ExportJobStatus::Succeeded)
             && tasks.last().map_or(0, |task| task.offset + task.object.events) == job.delivered.events;
         if record.sequence != digest.sequence || record.attempts == 0 || !is_whole {
-            return Err(format!("job {} is not what its digest says", record.sequence));
+            return Err(format!("job {} differs from its digest", record.sequence));
         }
     }
     Ok(())
 }
 
-/// Every block exactly once, in order, in objects that are what their digests say, and nothing else.
+/// Checks that every block is delivered exactly once and in order, in objects that match their digests, and nothing else.
 fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Result<(), String> {
     let mut lines = Vec::new();
     let mut listed = BTreeSet::new();
@@ -163,7 +166,7 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
     for object_of in chain.iter().flat_map(|digest| &digest.objects) {
         let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
         if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
-            return Err(format!("{} is not what its digest says", object_of.key));
+            return Err(format!("{} differs from its digest", object_of.key));
         }
         let mut raw = Vec::new();
         flate2::read::GzDecoder::new(bytes.as_ref())
@@ -172,7 +175,7 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
             .map_err(|error| format!("{}: {error}", object_of.key))?;
         let events = raw.lines().count() as u64;
         if raw.len() as u64 != object_of.raw_length || events != object_of.events {
-            return Err(format!("{} doesn't hold what its digest says", object_of.key));
+            return Err(format!("the content of {} differs from its digest", object_of.key));
         }
         if Some(object_of.first_block) <= last_block || object_of.last_block < object_of.first_block {
             return Err(format!("{} is out of order", object_of.key));
@@ -181,7 +184,7 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
         listed.insert((object_of.bucket.as_str(), object_of.key.as_str()));
         lines.extend(raw);
     }
-    let expected = expected(state, key, items, chain);
+    let expected = expected_lines(state, key, items, chain);
     if lines != expected {
         let count = |bytes: &[u8]| bytes.lines().count();
         return Err(format!("{} events arrived of {}, or not in order", count(&lines), count(&expected)));
@@ -189,8 +192,8 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
     unlisted(state, key, items, chain, &listed)
 }
 
-/// The raw text of every block that was stored from the start of the export to its cursor, but for signed gaps.
-fn expected(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Vec<u8> {
+/// Returns the raw text of every block that was stored from the start of the export to its cursor, without signed gaps.
+fn expected_lines(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Vec<u8> {
     let start = chain.first().map_or(items.state.cursor, |digest| digest.window.first_block);
     let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
     landed
@@ -207,9 +210,9 @@ fn is_in_gap(chain: &[Digest], id: BlockId) -> bool {
     chain.iter().any(|digest| digest.gaps.iter().any(|gap| lies_in(digest, gap)))
 }
 
-/// Nothing lies in the buckets that no digest tells of, but for the one object that was under way when its window had to
-/// end where it stood: because the destination was edited, the configuration was deleted, or because what was left of it was past its retention, which
-/// the next digest's gap says.
+/// Checks that every object in the buckets is in a digest. The exception is one object that was in progress when its window
+/// ended early: because the destination was edited, because the configuration was deleted, or because the rest was past its
+/// retention, which is a gap of the next digest.
 fn unlisted(
     state: &WorldState,
     key: &ConfigurationKey,
@@ -220,7 +223,7 @@ fn unlisted(
     if state.edited.contains(key) || !state.configurations.contains_key(key) {
         return Ok(());
     }
-    let given_up: BTreeSet<&str> = items
+    let abandoned: BTreeSet<&str> = items
         .intents
         .iter()
         .filter(|((window, _), object)| {
@@ -245,11 +248,11 @@ fn unlisted(
     for (bucket, content) in &state.buckets {
         for name in content.objects.keys().filter(|name| name.starts_with(&digest_prefix)) {
             if !sealed.contains(name.trim_end_matches(SIGNATURE_SUFFIX)) {
-                return Err(format!("{name} is no digest that was sealed"));
+                return Err(format!("{name} is not a sealed digest"));
             }
         }
         for name in content.objects.keys().filter(|name| name.starts_with(&data_prefix)) {
-            if !listed.contains(&(bucket.as_str(), name.as_str())) && !given_up.contains(name.as_str()) {
+            if !listed.contains(&(bucket.as_str(), name.as_str())) && !abandoned.contains(name.as_str()) {
                 return Err(format!("{name} is in the bucket and in no digest"));
             }
         }

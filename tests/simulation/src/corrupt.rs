@@ -1,13 +1,12 @@
-//! A block in the events table that ingest did not write.
+//! A block in the events table that differs from what ingest wrote.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    block::StoredBlock,
+    block::{Shard, StoredBlock},
     configuration::ConfigurationKey,
     export_run::{MIN_SETTLE, RunRequest, RunTrigger},
-    time::Timestamp,
 };
 use export_engine::{
     ports::{ErrorKind, PortError},
@@ -16,51 +15,50 @@ use export_engine::{
 use tokio::time::sleep;
 
 use crate::{
-    check::{self, Question},
-    faults::Weather,
-    history::{INTERVAL, ORIGIN, Verdict, create_configuration, in_simulated_time},
-    large::{RELEASE, invoke, store_blocks},
+    check::{self, Expectations},
+    invocation::{RELEASE, invoke},
+    outcome::HistoryOutcome,
     ports::Ports,
+    setup::{INTERVAL, create_calm_world, create_configurations, in_simulated_time, store_blocks},
     world::World,
 };
 
-/// What is wrong with one block of the first tenant.
+/// The corruption of one block of the first tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corruption {
-    /// A bit of its bytes was turned.
+    /// A bit of its bytes was flipped.
     BitTurned,
     /// It is another tenant's block, copied under this one's key.
     Foreign,
-    /// It lies in a second shard as well.
+    /// It is in a second shard as well.
     CopiedToAnotherShard,
 }
 
-/// What two tenants saw of it. After the run of the one with the corrupt block was stopped, the table is as it was before.
+/// The outcome for two tenants. After the run of the one with the corrupt block has stopped, the table is restored.
 #[derive(Clone, Debug)]
-pub struct Corrupt {
+pub struct CorruptionOutcome {
     /// The run of the tenant with the corrupt block.
     pub stopped: Result<RunOutcome, PortError>,
-    /// Objects that this run wrote, but for the marker.
+    /// The objects that this run wrote, except for the marker.
     pub objects_written: usize,
     /// The run of the other tenant.
     pub other: Result<RunOutcome, PortError>,
-    /// Blocks that the first tenant's digests say were left out.
+    /// The skipped blocks in the first tenant's digests.
     pub skipped: usize,
-    /// After the run was repeated, and once more after an operator approved to leave out what can't be restored.
-    pub verdict: Verdict,
+    /// The outcome after the run was repeated, and once more after an operator approved to skip the block.
+    pub history: HistoryOutcome,
 }
 
-/// Exports two tenants, one of them with a corrupt block, and again after an operator has restored it. `None`: it could
-/// not start.
+/// Exports two tenants, one of them with a corrupt block, and again after an operator has restored it. `None`: the simulation
+/// could not start.
 #[must_use]
-pub fn run_corrupt(corruption: Corruption) -> Option<Corrupt> {
+pub fn run_corrupt(corruption: Corruption) -> Option<CorruptionOutcome> {
     in_simulated_time(play(corruption)).flatten()
 }
 
-async fn play(corruption: Corruption) -> Option<Corrupt> {
-    let world = World::new(0, None, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
-    world.lock().weather = Weather::default();
-    let keys: Vec<ConfigurationKey> = (0..2).filter_map(|number| create_configuration(&world, number)).collect();
+async fn play(corruption: Corruption) -> Option<CorruptionOutcome> {
+    let world = create_calm_world(None);
+    let keys = create_configurations(&world, 2);
     let [first, other] = keys.as_slice() else { return None };
     store_blocks(&world, first, 40);
     store_blocks(&world, other, 40);
@@ -84,25 +82,25 @@ async fn play(corruption: Corruption) -> Option<Corrupt> {
     if repeated.is_ok() != is_restored {
         world.lock().violations.push(format!("{repeated:?}"));
     }
-    // What never was a block of the tenant's can't be restored.
+    // A block that was never the tenant's can't be restored.
     world.lock().corrupt_blocks.values_mut().for_each(|is_approved| *is_approved = true);
     if let Err(error) = invoke(&ports, &request(first), 4).await {
         world.lock().violations.push(error.to_string());
     }
-    let question = Question { through, gaps_are_possible: false, lost_through: None, runs: 4, crashes: 0 };
-    let verdict = check::verdict(&world.lock(), &keys, &question);
+    let expected = Expectations { through, gaps_are_possible: false, lost_through: None, runs: 4, crashes: 0 };
+    let history = check::check(&world.lock(), &keys, &expected);
     let skipped = match world.lock().runs.get(first) {
         Some(items) => items.records.iter().map(|record| record.skipped.len()).sum(),
         None => 0,
     };
-    Some(Corrupt { stopped, objects_written, other, skipped, verdict })
+    Some(CorruptionOutcome { stopped, objects_written, other, skipped, history })
 }
 
 fn corrupt(world: &World, first: &ConfigurationKey, other: &ConfigurationKey, corruption: Corruption) -> Option<()> {
     let mut state = world.lock();
     let of = |key: &ConfigurationKey, number: usize| {
         let tenant = key.tenant_id.clone();
-        domain::block::Shard::ALL.get(number).map(|shard| (tenant, *shard))
+        Shard::ALL.get(number).map(|shard| (tenant, *shard))
     };
     let (partition, second, foreign) = (of(first, 0)?, of(first, 1)?, of(other, 0)?);
     let block: StoredBlock = state.blocks.get(&partition)?.values().next()?.clone();
@@ -125,8 +123,8 @@ fn corrupt(world: &World, first: &ConfigurationKey, other: &ConfigurationKey, co
     Some(())
 }
 
-impl Corrupt {
-    /// Whether the run stopped for the reason for which an alarm is raised.
+impl CorruptionOutcome {
+    /// Returns whether the run stopped with the error that raises an alarm.
     #[must_use]
     pub fn raises_the_alarm(&self) -> bool {
         matches!(&self.stopped, Err(error) if matches!(error.kind, ErrorKind::CorruptBlock(_)))

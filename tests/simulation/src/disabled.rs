@@ -1,4 +1,4 @@
-//! A run that a person asked for, of a configuration that was disabled meanwhile.
+//! A requested run of a configuration that was disabled meanwhile.
 
 use std::time::Duration;
 
@@ -10,23 +10,20 @@ use export_engine::run::RunOutcome;
 use tokio::time::sleep;
 
 use crate::{
-    faults::Weather,
-    history::{INTERVAL, ORIGIN, create_configuration, in_simulated_time},
-    large::{RELEASE, invoke},
+    invocation::{RELEASE, invoke},
     ports::Ports,
-    world::World,
+    setup::{INTERVAL, create_calm_world, create_configuration, in_simulated_time},
 };
 
-/// Runs what was asked for before the configuration was disabled. Returns the outcome and through when a run is pending then;
-/// `None`: it could not start.
+/// Runs the request of a disabled configuration. Returns the outcome and the end of the request that is still pending. `None`:
+/// the simulation could not start.
 #[must_use]
 pub fn run_disabled() -> Option<(RunOutcome, Option<Timestamp>)> {
     in_simulated_time(play()).flatten()
 }
 
 async fn play() -> Option<(RunOutcome, Option<Timestamp>)> {
-    let world = World::new(0, None, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
-    world.lock().weather = Weather::default();
+    let world = create_calm_world(None);
     let key = create_configuration(&world, 0)?;
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
     let through = world.now().saturating_sub(MIN_SETTLE);

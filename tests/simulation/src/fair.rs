@@ -1,6 +1,6 @@
-//! Many tenants at one queue: one of them floods it, or a Region doesn't answer, and the others wait no longer for it.
+//! Many tenants at one queue: one floods it, or a Region does not answer, and the others wait no longer.
 //!
-//! The queue is a standard one, without what SQS fair queues would do: messages come in any order, so many at a time.
+//! The queue is a standard queue and not a fair one: messages arrive in any order, a fixed number at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,61 +16,62 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     bug::KnownBug,
-    faults::Weather,
-    history::{INTERVAL, ORIGIN, create_configuration, in_simulated_time},
-    large::{invoke_with, store_blocks},
+    invocation::invoke_with,
     ports::{Ports, Release},
+    setup::{
+        INTERVAL, create_calm_world, create_configuration, create_configurations, in_simulated_time, store_blocks,
+    },
     world::World,
 };
 
-/// As `MaximumConcurrentRuns` is by default.
+/// The default of `MaximumConcurrentRuns`.
 const SLOTS: usize = 20;
 
-/// Tenants that want nothing but their export, each with so many blocks, of which each becomes an object.
+/// The undisturbing tenants, and the blocks of each. Every block becomes an object.
 const OTHERS: u64 = 50;
 const BLOCKS: u64 = 12;
 
-/// How long a request to a bucket takes: an export of a tenant takes about a minute.
+/// The latency of a bucket, with which the export of a tenant takes about a minute.
 const BUCKET_LATENCY: Duration = Duration::from_secs(4);
 
-/// Sizes that make an object of each block.
+/// A release with sizes that make an object of each block.
 const RELEASE: Release = Release {
     encoder_version: EncoderVersion::CURRENT,
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS },
 };
 
-/// All configurations that a tenant may have, each with a role that can't be assumed.
+/// The most configurations of a tenant, each with a role that can't be assumed.
 const FLOOD: u64 = 100;
 
-/// Tenants whose Region doesn't answer.
+/// The tenants whose Region does not answer.
 const SILENT: u64 = 30;
 
-/// The wait before a message shows again, doubled with each try, and the longest.
+/// The first and the longest wait before a message reappears. Each attempt doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(20);
 const MAX_RETRY: Duration = Duration::from_mins(15);
 
-/// The longest that a history may take.
+/// The time limit of a history.
 const PATIENCE: Duration = Duration::from_hours(2);
 
-/// What comes beside the others.
+/// The disturbance of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     Nothing,
-    /// One tenant asks for runs of 100 configurations with a role that can't be assumed, again as soon as it has an answer.
+    /// One tenant requests runs of 100 configurations with a role that can't be assumed, and repeats each after its answer.
     Flood,
     /// The Region of 30 tenants accepts requests and does not answer.
     SilentRegion,
 }
 
-/// How many runs of one tenant may go on at a time, and whether circuits are kept.
+/// The concurrent runs of one tenant, and whether Regions have circuits.
 #[derive(Clone, Copy, Debug)]
 pub struct Protection {
     pub max_runs_per_tenant: u32,
     pub circuits: bool,
 }
 
-/// How long it takes until the exports of 50 tenants are done, of messages that come at the same time as the disturbance's.
-/// `None`: it could not start, or never ended.
+/// Returns the time until 50 tenants are exported whose messages arrive together with those of the disturbance. `None`: the
+/// simulation could not start or did not end.
 #[must_use]
 pub fn run_fair(disturbance: Disturbance, protection: Protection) -> Option<Duration> {
     in_simulated_time(play(disturbance, protection)).flatten()
@@ -86,9 +87,8 @@ struct Queued {
 
 async fn play(disturbance: Disturbance, protection: Protection) -> Option<Duration> {
     let bug = (!protection.circuits).then_some(KnownBug::CircuitForgotten);
-    let world = World::new(0, bug, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
-    world.lock().weather = Weather::default();
-    let others: Vec<ConfigurationKey> = (0..OTHERS).filter_map(|number| create_configuration(&world, number)).collect();
+    let world = create_calm_world(bug);
+    let others = create_configurations(&world, OTHERS);
     for key in &others {
         store_blocks(&world, key, BLOCKS);
     }
@@ -117,7 +117,7 @@ async fn play(disturbance: Disturbance, protection: Protection) -> Option<Durati
     serve(&world, queue, protection.max_runs_per_tenant, others.len()).await
 }
 
-/// The configurations that disturb.
+/// Creates the configurations of the disturbance.
 fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<ConfigurationKey>> {
     let keys: Vec<ConfigurationKey> = match disturbance {
         Disturbance::Nothing => Vec::new(),
@@ -145,7 +145,7 @@ fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<Configura
     Some(keys)
 }
 
-/// Takes messages in any order, so many at a time, until the others' are done.
+/// Processes messages in any order until those of the others are done.
 async fn serve(world: &Arc<World>, queue: Vec<Queued>, max_runs: u32, others: usize) -> Option<Duration> {
     let started_at = Instant::now();
     let queue = Arc::new(std::sync::Mutex::new((queue, others)));
@@ -194,7 +194,7 @@ async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize
             Ok(RunOutcome::Paused { next: Some(next), .. }) => {
                 queue.0.push(Queued { request: next, visible_at: Instant::now(), tries: 0, ..message });
             }
-            // The tenant asks again at once.
+            // The tenant repeats the request at once.
             Ok(_) if !message.is_others => queue.0.push(Queued { visible_at: Instant::now(), tries: 0, ..message }),
             Ok(_) => queue.1 -= 1,
             Err(_) => {

@@ -1,10 +1,10 @@
-//! What goes wrong, and how often.
+//! Faults and their frequencies.
 
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-/// The one source of chance in a history.
+/// The source of randomness of a history.
 #[derive(Debug)]
 pub(crate) struct Chance(SmallRng);
 
@@ -13,7 +13,7 @@ impl Chance {
         Self(SmallRng::seed_from_u64(seed))
     }
 
-    /// True in `per_mille` of a thousand cases.
+    /// Returns true in `per_mille` of a thousand cases.
     pub(crate) fn happens(&mut self, per_mille: u32) -> bool {
         self.0.random_range(0..1_000) < per_mille
     }
@@ -36,19 +36,19 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What happens to one call.
+/// The fate of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Works,
-    /// The error comes, the effect doesn't.
+    /// It returns an error and has no effect.
     FailsBefore,
-    /// The effect comes, and an error with it.
+    /// It returns an error and has its effect.
     FailsAfter,
-    /// A time-out comes; the effect comes later, whatever became of the caller.
+    /// It times out, and has its effect later.
     LandsLate(Duration),
 }
 
-/// How rough a history is, in events per thousand calls or processes. Calm is all zero.
+/// The frequencies of faults, per thousand calls or processes. All are zero in calm weather.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Weather {
     pub(crate) call_fails: u32,

@@ -1,57 +1,44 @@
-//! One tenant with very many blocks beside one with a single block, on one worker.
+//! One worker for a tenant with very many blocks and one with a single block.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use bytes::Bytes;
 use domain::{
-    block::{BlockId, SHARDS, Shard, encode_block},
     configuration::ConfigurationKey,
-    export_run::{MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
-    gzip::EncoderVersion,
-    time::Timestamp,
+    export_run::{MIN_SETTLE, RunRequest, RunTrigger},
 };
-use export_engine::{
-    ports::PortError,
-    run::{EngineSettings, ExportEngine, RunOutcome},
-};
+use export_engine::run::RunOutcome;
 use tokio::time::sleep;
 
 use crate::{
-    check::{self, Question},
-    faults::Weather,
-    history::{INTERVAL, LONG_RETENTION, ORIGIN, RUNS_PER_TENANT, Verdict, create_configuration, in_simulated_time},
-    ports::{Ports, Release},
-    world::World,
+    check::{self, Expectations},
+    invocation::{RELEASE, invoke},
+    outcome::HistoryOutcome,
+    ports::Ports,
+    setup::{INTERVAL, create_calm_world, create_configurations, in_simulated_time, store_blocks},
 };
 
-/// Sizes that make many objects of few bytes.
-pub(crate) const RELEASE: Release = Release {
-    encoder_version: EncoderVersion::CURRENT,
-    limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },
-};
-
-/// How the two were served.
+/// The outcome for both tenants.
 #[derive(Clone, Debug)]
-pub struct Large {
-    pub verdict: Verdict,
-    /// Invocations until the tenant with very many blocks was exported.
+pub struct LargeOutcome {
+    pub history: HistoryOutcome,
+    /// The invocations until the tenant with very many blocks was exported.
     pub slices: u64,
-    /// Which invocation exported the tenant with the single block, whose message came second.
+    /// The number of the invocation that exported the tenant with the single block, whose message came second.
     pub small_done_at: u64,
     /// The most bytes of pages that one invocation held.
     pub peak_page_bytes: usize,
 }
 
-/// Exports `blocks` blocks of one tenant and one of another, whose message comes later. `None`: it could not start.
+/// Exports `blocks` blocks of one tenant and one block of another, whose message comes later. `None`: the simulation could not
+/// start.
 #[must_use]
-pub fn run_large(blocks: u64) -> Option<Large> {
+pub fn run_large(blocks: u64) -> Option<LargeOutcome> {
     in_simulated_time(play(blocks))
 }
 
-async fn play(blocks: u64) -> Large {
-    let world = World::new(0, None, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
-    world.lock().weather = Weather::default();
-    let keys: Vec<ConfigurationKey> = (0..2).filter_map(|number| create_configuration(&world, number)).collect();
+async fn play(blocks: u64) -> LargeOutcome {
+    let world = create_calm_world(None);
+    let keys = create_configurations(&world, 2);
     for (key, count) in keys.iter().zip([blocks, 1]) {
         store_blocks(&world, key, count);
     }
@@ -76,59 +63,7 @@ async fn play(blocks: u64) -> Large {
             }
         }
     }
-    let question = Question { through, gaps_are_possible: false, lost_through: None, runs: slices, crashes: 0 };
-    let verdict = check::verdict(&world.lock(), &keys, &question);
-    Large { verdict, slices, small_done_at, peak_page_bytes }
-}
-
-/// One invocation of the exporter, in good weather.
-pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> Result<RunOutcome, PortError> {
-    invoke_with(ports, request, RUNS_PER_TENANT, &format!("invocation-{number}")).await
-}
-
-/// The same with so many shares for a tenant, and under a name of the invocation.
-pub(crate) async fn invoke_with(
-    ports: &Ports,
-    request: &RunRequest,
-    max_runs_per_tenant: u32,
-    holder: &str,
-) -> Result<RunOutcome, PortError> {
-    let engine = ExportEngine {
-        configurations: ports,
-        runs: ports,
-        blocks: ports,
-        connector: ports,
-        signer: ports,
-        clock: ports,
-        settings: EngineSettings {
-            settle: MIN_SETTLE,
-            retention: LONG_RETENTION,
-            history: Duration::ZERO,
-            deploy_margin: Duration::ZERO,
-            max_runs_per_tenant,
-            grace: LONG_RETENTION,
-            encoder_version: ports.release.encoder_version,
-            limits: ports.release.limits,
-        },
-        holder,
-        message: holder,
-        deadline: ports.world.now().saturating_add(Duration::from_mins(12)),
-    };
-    engine.run(request).await
-}
-
-/// Spread evenly over one interval and all shards.
-pub(crate) fn store_blocks(world: &Arc<World>, key: &ConfigurationKey, count: u64) {
-    let mut state = world.lock();
-    let step = INTERVAL.duration() / u32::try_from(count).unwrap_or(u32::MAX);
-    for number in 0..count {
-        let stamp = world.now().saturating_add(step * u32::try_from(number).unwrap_or(u32::MAX));
-        let id = BlockId::from_parts(stamp, state.chance.bits());
-        let raw = format!("{{\"id\":\"{id}\"}}\n");
-        let shard = u8::try_from(number % u64::from(SHARDS)).unwrap_or(0);
-        let encoded = encode_block(&key.tenant_id, id, raw.as_bytes(), stamp, stamp);
-        if let (Ok(shard), Ok(block)) = (Shard::new(shard), encoded) {
-            state.store_block(&key.tenant_id, shard, block, Bytes::from(raw));
-        }
-    }
+    let expected = Expectations { through, gaps_are_possible: false, lost_through: None, runs: slices, crashes: 0 };
+    let history = check::check(&world.lock(), &keys, &expected);
+    LargeOutcome { history, slices, small_done_at, peak_page_bytes }
 }

@@ -1,29 +1,33 @@
-//! Deterministic simulation of the export engine: the real engine over simulated ports, in simulated time. One seed gives
-//! one history.
+//! Deterministic simulation of the export engine: the real engine over simulated ports, in simulated time. A seed determines
+//! a history.
 //!
-//! A history has three parts. In the *storm* everything that can go wrong does: calls fail before or after their effect,
-//! hang, land late; processes die at any await or freeze and go on as zombies; messages come twice, late and out of order;
-//! people edit, disable and enable; buckets refuse; retention runs out. Then the world calms down, and after a bounded
-//! number of slots [`check`] looks at what is in the buckets.
+//! A history has three parts. In the *storm* everything fails that can: calls fail before or after their effect, hang, or
+//! take effect late; processes die at any await, or freeze and continue as zombies; messages arrive twice, late and out of
+//! order; people edit, disable and enable configurations; buckets refuse writes; events pass their retention. Then all faults
+//! end. After a bounded number of slots, [`check`] compares the contents of the buckets with the promises.
 
 pub mod bug;
-pub mod check;
+mod check;
 mod corrupt;
 mod disabled;
 mod fair;
 mod faults;
 mod history;
+mod invocation;
 mod large;
 mod many;
+mod outcome;
 mod ports;
 mod process;
+mod setup;
 mod upgrade;
 mod world;
 
-pub use corrupt::{Corrupt, Corruption, run_corrupt};
+pub use corrupt::{Corruption, CorruptionOutcome, run_corrupt};
 pub use disabled::run_disabled;
 pub use fair::{Disturbance, Protection, run_fair};
-pub use history::{Verdict, run};
-pub use large::{Large, run_large};
-pub use many::{Outcome, run_many};
-pub use upgrade::{Upgrade, run_upgrade};
+pub use history::run;
+pub use large::{LargeOutcome, run_large};
+pub use many::{HistoriesOutcome, run_many};
+pub use outcome::HistoryOutcome;
+pub use upgrade::{UpgradeOutcome, run_upgrade};

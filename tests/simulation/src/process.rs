@@ -1,4 +1,4 @@
-//! A process that may die or freeze at any await.
+//! Processes that may die or freeze at any await.
 
 use std::{
     future::Future,
@@ -9,22 +9,22 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// What is going to happen to a process.
+/// The fault of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Doom {
     None,
-    /// It stops for ever at the poll of this number.
+    /// It stops at the poll of this number.
     Dies {
         at_poll: u64,
     },
-    /// All of it, heart-beats too, stands still, and goes on later as if nothing had been.
+    /// It stops, including its heartbeats, and continues after a pause.
     Freezes {
         at_poll: u64,
         pause: Duration,
     },
 }
 
-/// Runs a future under a [`Doom`]. `None`: it died.
+/// A future under a [`Doom`]. It returns `None` if the process died.
 pub(crate) struct Process<F> {
     work: Pin<Box<F>>,
     doom: Doom,
@@ -53,7 +53,7 @@ impl<F: Future> Future for Process<F> {
             Doom::Dies { at_poll } if self.polls >= at_poll => return Poll::Ready(None),
             Doom::Freezes { at_poll, pause } if self.polls == at_poll => {
                 let mut pause = Box::pin(sleep(pause));
-                // Polled once, so that its end wakes this task.
+                // Poll it once, so that its end wakes this task.
                 if pause.as_mut().poll(context).is_pending() {
                     self.frozen = Some(pause);
                     return Poll::Pending;

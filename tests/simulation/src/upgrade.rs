@@ -1,4 +1,4 @@
-//! A deploy in the middle of a window: another encoder finishes what the one before it began.
+//! A deploy in the middle of a window: a release with another encoder completes it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,17 +6,16 @@ use bytes::Bytes;
 use domain::{
     export_run::{LEASE_DURATION, MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
     gzip::EncoderVersion,
-    time::Timestamp,
 };
 use tokio::time::sleep;
 
 use crate::{
-    check::{self, Question},
-    faults::Weather,
-    history::{INTERVAL, ORIGIN, Verdict, create_configuration, in_simulated_time},
-    large::{invoke, store_blocks},
+    check::{self, Expectations},
+    invocation::invoke,
+    outcome::HistoryOutcome,
     ports::{Ports, Release},
     process::{Doom, Process},
+    setup::{INTERVAL, create_calm_world, create_configuration, in_simulated_time, store_blocks},
     world::World,
 };
 
@@ -26,26 +25,25 @@ const LIMITS: PlanLimits =
 
 const BLOCKS: u64 = 60;
 
-/// What one window became.
+/// The outcome of one window.
 #[derive(Clone, Debug)]
-pub struct Upgrade {
-    /// Objects that were in the bucket when the first process ended.
+pub struct UpgradeOutcome {
+    /// The objects in the bucket at the end of the first process.
     pub objects_before: usize,
-    /// Everything in the bucket under `date=`, in the end.
+    /// The objects under `date=` at the end.
     pub objects: BTreeMap<String, Bytes>,
-    pub verdict: Verdict,
+    pub history: HistoryOutcome,
 }
 
-/// Exports one window with the encoder `before`, whose process dies at its poll of number `dies_at_poll`, if ever; then
-/// what is left of it with the encoder `after`. `None`: it could not start.
+/// Exports one window with the encoder `before`, whose process may die at the poll of number `dies_at_poll`; then the rest with
+/// the encoder `after`. `None`: the simulation could not start.
 #[must_use]
-pub fn run_upgrade(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<Upgrade> {
+pub fn run_upgrade(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<UpgradeOutcome> {
     in_simulated_time(play(before, dies_at_poll, after)).flatten()
 }
 
-async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<Upgrade> {
-    let world = World::new(0, None, Timestamp::parse(ORIGIN).unwrap_or(Timestamp::EPOCH));
-    world.lock().weather = Weather::default();
+async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderVersion) -> Option<UpgradeOutcome> {
+    let world = create_calm_world(None);
     let key = create_configuration(&world, 0)?;
     store_blocks(&world, &key, BLOCKS);
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
@@ -61,10 +59,10 @@ async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderV
     if let Err(error) = invoke(&ports(after), &request, 2).await {
         world.lock().violations.push(error.to_string());
     }
-    let question =
-        Question { through, gaps_are_possible: false, lost_through: None, runs: 2, crashes: u64::from(died) };
-    let verdict = check::verdict(&world.lock(), &[key], &question);
-    Some(Upgrade { objects_before, objects: objects(&world), verdict })
+    let expected =
+        Expectations { through, gaps_are_possible: false, lost_through: None, runs: 2, crashes: u64::from(died) };
+    let history = check::check(&world.lock(), &[key], &expected);
+    Some(UpgradeOutcome { objects_before, objects: objects(&world), history })
 }
 
 fn objects(world: &World) -> BTreeMap<String, Bytes> {

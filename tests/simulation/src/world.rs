@@ -1,4 +1,4 @@
-//! Everything outside of the processes: tables, buckets, the queue, and time.
+//! The world outside of the processes: tables, buckets, the queue, and time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,10 +25,10 @@ use crate::{
     faults::{Chance, Fate, Weather},
 };
 
-/// How long a caller waits for an answer that doesn't come.
+/// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One world; processes share it.
+/// A world, which its processes share.
 #[derive(Debug)]
 pub(crate) struct World {
     state: Mutex<WorldState>,
@@ -41,9 +41,9 @@ pub(crate) struct World {
 pub(crate) struct WorldState {
     pub(crate) chance: Chance,
     pub(crate) weather: Weather,
-    /// What the events table holds.
+    /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
-    /// Every block that was ever stored, deleted or not: what has to arrive.
+    /// Every block that was ever stored, deleted or not. All of them have to be delivered.
     pub(crate) landed: BTreeMap<TenantId, BTreeMap<BlockId, Bytes>>,
     pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
     pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
@@ -51,30 +51,30 @@ pub(crate) struct WorldState {
     pub(crate) uploads: HashMap<String, PendingUpload>,
     pub(crate) queue: Vec<Message>,
     pub(crate) dead_letters: Vec<RunRequest>,
-    /// Messages that were deleted because another run of the same message was at work.
+    /// Messages that were deleted while another run of the same message was in progress.
     pub(crate) left_to_itself: BTreeSet<u64>,
-    /// Promises that were seen broken while the history went on.
+    /// Broken promises that were noticed during the history.
     pub(crate) violations: Vec<String>,
     /// Configurations whose destination was edited.
     pub(crate) edited: BTreeSet<ConfigurationKey>,
-    /// When time to live may delete a block, by the retention that its writer had.
+    /// The times from which time to live may delete blocks, by the retention of their writers.
     pub(crate) expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
-    /// The operator's `RetentionDays`, from which time on.
+    /// The values of `RetentionDays`, and the times from which they are in force.
     pub(crate) retentions: Vec<(Timestamp, Duration)>,
     pub(crate) retention_history: RetentionHistory,
     /// Blocks that somebody damaged or deleted.
     pub(crate) damaged: BTreeSet<(TenantId, BlockId)>,
-    /// What runs reported as corrupt, whatever was stored of it.
+    /// Blocks that runs reported as corrupt, whether or not that was stored.
     pub(crate) reported: BTreeSet<(TenantId, BlockId)>,
-    /// The stored records of corrupt blocks, and whether an operator has approved to leave them out.
+    /// The stored records of corrupt blocks, and whether an operator has approved to skip them.
     pub(crate) corrupt_blocks: BTreeMap<(TenantId, BlockId), bool>,
     pub(crate) shares: BTreeMap<(TenantId, RunTrigger, u32), (String, Timestamp)>,
     pub(crate) circuits: BTreeMap<Region, Circuit>,
-    /// Through when runs that held the lease were asked to export, the latest of each configuration.
+    /// The latest time of each configuration through which runs that held the lease were asked to export.
     pub(crate) tried_through: BTreeMap<ConfigurationKey, Timestamp>,
     /// Configurations whose role can't be assumed.
     pub(crate) untrusting: BTreeSet<ConfigurationKey>,
-    /// How long a request to a bucket takes that is answered.
+    /// The latency of requests to buckets.
     pub(crate) bucket_latency: Duration,
     next_number: u64,
 }
@@ -95,24 +95,24 @@ pub(crate) struct RunItems {
     pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
     pub(crate) digests: BTreeMap<u64, SealedDigest>,
     pub(crate) records: Vec<RunRecord>,
-    /// Sequences whose intents may go. No run finds them any more: time to live may be as fast as that.
+    /// Sequences whose intents have an expiry. No run finds them any more, because time to live may delete them at once.
     pub(crate) expired_intents: BTreeSet<u64>,
-    /// The same of digests.
+    /// Sequences whose digests have an expiry.
     pub(crate) expired_digests: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
     pub(crate) objects: BTreeMap<String, Bytes>,
-    /// Until then it answers 503.
+    /// The time until which it answers 503.
     pub(crate) busy_until: Timestamp0,
-    /// Until then it answers 403.
+    /// The time until which it answers 403.
     pub(crate) denied_until: Timestamp0,
-    /// Until then it answers nothing.
+    /// The time until which it does not answer.
     pub(crate) silent_until: Timestamp0,
 }
 
-/// A time that starts at the epoch by default.
+/// A time whose default is the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timestamp0(pub(crate) Timestamp);
 
@@ -175,7 +175,7 @@ impl World {
         self.bug == Some(bug)
     }
 
-    /// The true time; processes see it through a clock of their own.
+    /// Returns the true time. Processes have their own clocks.
     pub(crate) fn now(&self) -> Timestamp {
         self.origin.saturating_add(self.started.elapsed())
     }
@@ -184,7 +184,7 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call over the network: it may take a while, fail, be repeated by the client, or land late.
+    /// Makes a call over the network, which may be slow, fail, be repeated by the client, or take effect late.
     pub(crate) async fn call<T, E>(self: &Arc<Self>, operation: &'static str, effect: E) -> Result<T, PortError>
     where
         T: Send + 'static,
@@ -218,7 +218,7 @@ impl World {
                 let world = Arc::clone(self);
                 tokio::spawn(async move {
                     sleep(delay).await;
-                    // Nobody waits for the answer any more.
+                    // The caller has given up.
                     drop(effect(&mut world.lock()));
                 });
                 sleep(CALL_TIMEOUT).await;
@@ -244,7 +244,7 @@ impl WorldState {
         self.blocks.entry((tenant.clone(), shard)).or_default().insert(block.id, block);
     }
 
-    /// The retention that a process has which was deployed by `time`.
+    /// Returns the retention of a process that was deployed by `time`.
     pub(crate) fn retention_at(&self, time: Timestamp) -> Option<Duration> {
         self.retentions
             .iter()
@@ -254,7 +254,7 @@ impl WorldState {
             .map(|(_, length)| *length)
     }
 
-    /// Whether what lies in the table is the block that was stored.
+    /// Returns whether the table has the block as it was stored.
     pub(crate) fn is_sound(&self, tenant: &TenantId, id: BlockId) -> bool {
         let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
         let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));

@@ -1,4 +1,4 @@
-//! The engine's promises over many histories, and the proof that this simulation would notice if they were broken.
+//! The engine's promises over many histories, and the proof that the simulation notices broken ones.
 
 #![expect(clippy::print_stderr, reason = "tests")]
 
@@ -10,17 +10,17 @@ use simulation::{
     run_upgrade,
 };
 
-/// Histories of one test run; `make sim` plays more.
+/// The histories of a test run. `make sim` plays more.
 const HISTORIES: u64 = 10_000;
 
-/// A known bug that isn't caught within so many histories counts as not caught.
+/// The histories within which a known bug has to be caught.
 const HISTORIES_PER_BUG: u64 = 3_000;
 
 #[test]
 fn no_history_breaks_a_promise() {
     let outcome = run_many(0, HISTORIES, None);
     assert!(outcome.broken.is_none(), "{outcome}");
-    // A simulation in which nothing happens proves nothing.
+    // A simulation without crashes and exports proves nothing.
     assert!(
         outcome.crashes > HISTORIES / 10 && outcome.objects > HISTORIES && outcome.digests > HISTORIES,
         "{outcome}"
@@ -29,11 +29,11 @@ fn no_history_breaks_a_promise() {
 
 #[test]
 fn every_known_bug_is_caught() {
-    // That one delays others, and breaks no promise: the test of a silent Region plays it.
+    // That one delays others and breaks no promise. The test of a silent Region uses it.
     for bug in KnownBug::value_variants().iter().filter(|bug| **bug != KnownBug::CircuitForgotten) {
         let outcome = run_many(0, HISTORIES_PER_BUG, Some(*bug));
-        let Some((seed, verdict)) = outcome.broken else { panic!("{bug:?} was not caught") };
-        let first = verdict.violations.first().map_or("", String::as_str);
+        let Some((seed, history)) = outcome.broken else { panic!("{bug:?} was not caught") };
+        let first = history.violations.first().map_or("", String::as_str);
         eprintln!("{bug:?}: caught by seed {seed}, after {} histories: {first}", outcome.histories);
     }
 }
@@ -41,14 +41,14 @@ fn every_known_bug_is_caught() {
 #[test]
 fn very_many_blocks_are_exported_in_slices_and_delay_nobody() {
     let Some(large) = run_large(100_000) else { panic!("the simulation could not start") };
-    assert_eq!(large.verdict.violations, Vec::<String>::new());
-    assert_eq!(large.verdict.blocks, 100_001);
+    assert_eq!(large.history.violations, Vec::<String>::new());
+    assert_eq!(large.history.blocks, 100_001);
     assert!(large.slices > 10, "{} slices", large.slices);
     assert_eq!(large.small_done_at, 2, "the other tenant waits for one slice, not for all");
     assert!(large.peak_page_bytes < MAX_PAGES * 3 * 200, "{} bytes of pages", large.peak_page_bytes);
     eprintln!(
         "100,000 blocks: {} slices, {} objects, {} digests",
-        large.slices, large.verdict.objects, large.verdict.digests
+        large.slices, large.history.objects, large.history.digests
     );
 }
 
@@ -59,12 +59,12 @@ fn a_corrupt_block_stops_its_tenant_alone_and_loses_nothing() {
         assert!(corrupt.raises_the_alarm(), "{corruption:?}: {:?}", corrupt.stopped);
         assert_eq!(corrupt.objects_written, 0, "{corruption:?}");
         assert!(matches!(&corrupt.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{corruption:?}");
-        assert_eq!(corrupt.verdict.violations, Vec::<String>::new(), "{corruption:?}");
+        assert_eq!(corrupt.history.violations, Vec::<String>::new(), "{corruption:?}");
         assert_eq!(corrupt.skipped, usize::from(corruption == Corruption::Foreign), "{corruption:?}");
     }
 }
 
-/// Whatever await the old program dies at: if it had begun the window, the new one writes the old one's bytes.
+/// The old program dies at each await in turn. If it had begun the window, the new one writes the same bytes.
 #[test]
 fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes() {
     let [joining, recompressing] = EncoderVersion::ALL;
@@ -73,17 +73,17 @@ fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes(
             let Some(upgrade) = run_upgrade(before, dies_at_poll, after) else {
                 panic!("the simulation could not start")
             };
-            assert_eq!(upgrade.verdict.violations, Vec::<String>::new(), "{before:?} dies at {dies_at_poll:?}");
+            assert_eq!(upgrade.history.violations, Vec::<String>::new(), "{before:?} dies at {dies_at_poll:?}");
             upgrade
         };
         let begun = export(None);
         let not_begun = export(Some(1));
-        assert!(begun.objects != not_begun.objects, "the encoders give the same");
+        assert!(begun.objects != not_begun.objects, "the encoders return the same bytes");
         let (mut in_between, mut at_poll) = (0, 1);
         loop {
             at_poll += 1;
             let upgrade = export(Some(at_poll));
-            if upgrade.verdict.crashes == 0 {
+            if upgrade.history.crashes == 0 {
                 break;
             }
             let is_whole = upgrade.objects == begun.objects || upgrade.objects == not_begun.objects;
@@ -97,8 +97,8 @@ fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes(
     }
 }
 
-/// 50 tenants at the queue: what one other tenant asks for, or a Region that does not answer, delays them by a fifth at most;
-/// and without shares and circuits by more.
+/// Another tenant's requests, or a Region that does not answer, delay 50 tenants by a fifth at most, and by more without shares
+/// and circuits.
 #[test]
 fn neither_a_flood_nor_a_silent_region_delays_the_others() {
     let shared = Protection { max_runs_per_tenant: 2, circuits: true };

@@ -1,0 +1,98 @@
+//! The acts of customers and operators, and outages of buckets.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{configuration::ConfigurationKey, connection::Connection, time::Timestamp};
+use tokio::time::sleep;
+
+use super::scenario::Scenario;
+use crate::{
+    faults::Weather,
+    setup::{BUCKETS, destination},
+    world::World,
+};
+
+/// Approves to skip corrupt blocks, as an operator does who looks at them now and then.
+pub(super) async fn operate(world: Arc<World>) {
+    loop {
+        sleep(Duration::from_mins(20)).await;
+        let mut state = world.lock();
+        if state.chance.happens(500) {
+            continue;
+        }
+        let unsound: Vec<_> =
+            state.corrupt_blocks.keys().filter(|(tenant, id)| !state.is_sound(tenant, *id)).cloned().collect();
+        for name in unsound {
+            state.corrupt_blocks.insert(name, true);
+        }
+    }
+}
+
+/// Edits, disables and deletes configurations, and interrupts buckets.
+pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<ConfigurationKey>, storm: Duration) {
+    let steps = 12;
+    for _ in 0..steps {
+        sleep(storm / (steps + 1)).await;
+        let now = world.now();
+        let mut state = world.lock();
+        let pick = usize::try_from(state.chance.below(keys.len() as u64)).unwrap_or(0);
+        let Some(key) = keys.get(pick) else { return };
+        if scenario.edits && state.chance.happens(250) {
+            let bucket = usize::try_from(state.chance.below(2)).unwrap_or(0);
+            let toggles = state.chance.happens(400);
+            let mut is_new_destination = false;
+            if let Some(configuration) = state.configurations.get_mut(key) {
+                configuration.version += 1;
+                if toggles {
+                    configuration.enabled = !configuration.enabled;
+                } else if let Some(destination) = destination(bucket) {
+                    is_new_destination = destination != configuration.destination;
+                    configuration.destination = destination;
+                    configuration.connection = Connection::Pending;
+                }
+            }
+            if is_new_destination {
+                state.edited.insert(key.clone());
+            }
+        }
+        if scenario.deletion && state.chance.happens(60) {
+            state.configurations.remove(key);
+        }
+        if scenario.outage && state.chance.happens(300) {
+            let until = now.saturating_add(state.chance.between(Duration::from_mins(1), Duration::from_hours(7)));
+            let kind = state.chance.below(5);
+            for bucket in BUCKETS {
+                let bucket = state.bucket(bucket);
+                match kind {
+                    0 => bucket.silent_until.0 = until,
+                    1 => bucket.busy_until.0 = until,
+                    _ => bucket.denied_until.0 = until,
+                }
+            }
+        }
+    }
+}
+
+/// Ends all faults, and redrives the dead letters.
+pub(super) fn calm_down(world: &World, scenario: &Scenario, keys: &[ConfigurationKey]) {
+    let now = world.now();
+    let mut state = world.lock();
+    state.weather = Weather::default();
+    for bucket in BUCKETS {
+        let bucket = state.bucket(bucket);
+        bucket.busy_until.0 = now;
+        bucket.silent_until.0 = now;
+        bucket.denied_until.0 = if scenario.hopeless { Timestamp::MAX } else { now };
+    }
+    for key in keys {
+        if let Some(configuration) = state.configurations.get_mut(key)
+            && !configuration.enabled
+        {
+            configuration.enabled = true;
+            configuration.version += 1;
+        }
+    }
+    for request in std::mem::take(&mut state.dead_letters) {
+        state.enqueue(request, now);
+    }
+}

@@ -1,0 +1,82 @@
+//! The properties of a history, drawn from its seed.
+
+use std::time::Duration;
+
+use domain::{
+    export_run::{MAX_CLOCK_SKEW, MIN_SETTLE},
+    time::Timestamp,
+};
+
+use crate::{
+    bug::KnownBug,
+    setup::{INTERVAL, LONG_RETENTION},
+    world::World,
+};
+
+/// The slots in which things go wrong, and those in which nothing does. The promises have to hold after those.
+pub(super) const STORM_SLOTS: u32 = 4;
+pub(super) const CALM_SLOTS: u32 = 3;
+
+/// The difference between the clocks of two processes. [`crate::ports::Ports`] has half of it in either direction.
+pub(super) const SKEW: Duration = MAX_CLOCK_SKEW;
+
+/// The retentions of histories in which events pass it.
+const SHORT_RETENTIONS: [Duration; 2] = [Duration::from_hours(3), Duration::from_hours(9)];
+
+/// The time that a deploy takes to reach every process.
+pub(super) const DEPLOY: Duration = Duration::from_mins(10);
+
+/// The properties of a history.
+#[expect(clippy::struct_excessive_bools, reason = "the events of a history are drawn independently")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scenario {
+    pub(super) settle: Duration,
+    pub(super) retention: Duration,
+    /// The time for which a block stays in the table after its retention.
+    pub(super) grace: Duration,
+    pub(super) blocks: u64,
+    pub(super) configurations: u64,
+    pub(super) edits: bool,
+    pub(super) outage: bool,
+    pub(super) deletion: bool,
+    /// True if somebody damages a block.
+    pub(super) damage: bool,
+    /// True if the outage never ends.
+    pub(super) hopeless: bool,
+}
+
+pub(super) fn draw_scenario(world: &World) -> Scenario {
+    let mut state = world.lock();
+    let chance = &mut state.chance;
+    let short_retention = chance.happens(200);
+    let retention = if short_retention { SHORT_RETENTIONS[0] } else { LONG_RETENTION };
+    let hopeless = short_retention && chance.happens(250);
+    let mut retentions = vec![(Timestamp::EPOCH, retention)];
+    if short_retention && !hopeless && chance.happens(700) {
+        // Raised, lowered, or both.
+        let first = usize::try_from(chance.below(2)).unwrap_or(0);
+        let changes = 1 + chance.below(3);
+        retentions = vec![(Timestamp::EPOCH, SHORT_RETENTIONS[first])];
+        let mut at = Duration::ZERO;
+        for number in 1..=usize::try_from(changes).unwrap_or(1) {
+            // Each is in force from one dispatch to the next at least: docs/SEMANTICS.md, known limits.
+            at += chance.between(INTERVAL.duration() + DEPLOY * 2, Duration::from_hours(4));
+            retentions.push((world.now().saturating_add(at), SHORT_RETENTIONS[(first + number) % 2]));
+        }
+    }
+    state.retentions = retentions;
+    let chance = &mut state.chance;
+    Scenario {
+        settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
+        retention,
+        // Two weeks in production. Here it is short enough for time to live to delete blocks.
+        grace: if world.has(KnownBug::RetentionByDeletion) { Duration::ZERO } else { Duration::from_hours(2) },
+        blocks: 4 + chance.below(24),
+        configurations: 1 + u64::from(chance.happens(200)),
+        edits: chance.happens(300),
+        outage: chance.happens(350) || short_retention,
+        deletion: chance.happens(100),
+        damage: chance.happens(250),
+        hopeless,
+    }
+}

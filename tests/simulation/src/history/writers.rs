@@ -1,0 +1,119 @@
+//! The events table: ingest writes blocks, time to live deletes them, and somebody damages one.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, StoredBlock, encode_block},
+    tenant::TenantId,
+};
+use tokio::time::sleep;
+
+use super::scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario};
+use crate::{
+    setup::INTERVAL,
+    world::{World, WorldState},
+};
+
+/// Writes blocks at any time, most of them close to a boundary, and as late as the limits of ingest permit.
+pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
+    for _ in 0..scenario.blocks {
+        let writer = Arc::clone(world);
+        let (tenant, at, ahead, lateness) = {
+            let mut state = world.lock();
+            let chance = &mut state.chance;
+            let tenant = TenantId::parse(&format!("tenant-{}", chance.below(scenario.configurations)));
+            let boundary = INTERVAL.duration() * u32::try_from(chance.below(u64::from(STORM_SLOTS))).unwrap_or(0);
+            let at = if chance.happens(400) {
+                // The last and the first milliseconds of a slot, and so of a day.
+                (boundary + INTERVAL.duration()).saturating_sub(Duration::from_millis(3))
+                    + chance.between(Duration::ZERO, Duration::from_millis(6))
+            } else {
+                chance.between(Duration::ZERO, storm)
+            };
+            let ahead = chance.between(Duration::ZERO, SKEW);
+            let latest = INGEST_WRITE_BOUND + SIGNATURE_LIFETIME;
+            let lateness = if chance.happens(300) {
+                chance.between(latest.saturating_sub(Duration::from_mins(1)), latest)
+            } else {
+                chance.between(Duration::ZERO, Duration::from_secs(2))
+            };
+            (tenant, at, ahead, lateness)
+        };
+        let Ok(tenant) = tenant else { continue };
+        tokio::spawn(async move {
+            sleep(at).await;
+            // The clock of the stamp differs from the reader's by no more than the skew.
+            let stamp = writer.now().saturating_add(ahead).saturating_sub(SKEW / 2);
+            let (id, shard, lines) = {
+                let mut state = writer.lock();
+                let id = BlockId::from_parts(stamp, state.chance.bits());
+                // Deploys change the number of shards that are written to.
+                let shards = 1 + state.chance.below(u64::from(SHARDS));
+                let shard = u8::try_from(state.chance.below(shards)).unwrap_or(0);
+                (id, shard, 1 + state.chance.below(3))
+            };
+            let raw: Vec<String> = (0..lines).map(|line| format!("{{\"id\":\"{id}-{line}\"}}\n")).collect();
+            let raw = raw.concat();
+            let (Ok(shard), Ok(block)) = (Shard::new(shard), encode_block(&tenant, id, raw.as_bytes(), stamp, stamp))
+            else {
+                return;
+            };
+            sleep(lateness).await;
+            let mut state = writer.lock();
+            let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
+            if let Some(retention) = state.retention_at(stamp.saturating_sub(deployed_by)) {
+                let expires_at = stamp.saturating_add(retention + scenario.grace);
+                state.expires_at.insert((tenant.clone(), id), expires_at);
+            }
+            state.store_block(&tenant, shard, block, Bytes::from(raw));
+        });
+    }
+}
+
+/// Deletes blocks that are long past their retention, as time to live does.
+pub(super) async fn sweep(world: Arc<World>) {
+    loop {
+        sleep(Duration::from_mins(17)).await;
+        let now = world.now();
+        let mut state = world.lock();
+        let WorldState { blocks, expires_at, .. } = &mut *state;
+        for ((tenant, _), blocks) in blocks {
+            blocks.retain(|id, _| expires_at.get(&(tenant.clone(), *id)).is_none_or(|end| *end > now));
+        }
+    }
+}
+
+/// Damages a block of the table, and later restores it, or deletes it after a run has found it.
+pub(super) async fn damage(world: Arc<World>, scenario: Scenario, storm: Duration) {
+    if !scenario.damage {
+        return;
+    }
+    let (at, until, restores) = {
+        let mut state = world.lock();
+        let until = state.chance.between(Duration::from_mins(30), Duration::from_hours(5));
+        (state.chance.between(Duration::ZERO, storm), until, state.chance.happens(300))
+    };
+    sleep(at).await;
+    let Some((partition, sound)) = damage_newest(&mut world.lock()) else { return };
+    sleep(until).await;
+    let mut state = world.lock();
+    let is_reported = state.reported.contains(&(partition.0.clone(), sound.id));
+    let Some(blocks) = state.blocks.get_mut(&partition) else { return };
+    if restores && blocks.contains_key(&sound.id) {
+        blocks.insert(sound.id, sound);
+    } else if is_reported {
+        blocks.remove(&sound.id);
+    }
+}
+
+/// Damages the newest block of the table. Returns its partition and the sound block.
+fn damage_newest(state: &mut WorldState) -> Option<((TenantId, Shard), StoredBlock)> {
+    let all = state.blocks.iter().flat_map(|(partition, blocks)| blocks.values().map(move |block| (partition, block)));
+    let (partition, sound) = all.max_by_key(|(_, block)| block.id)?;
+    let (partition, sound) = (partition.clone(), sound.clone());
+    let damaged = StoredBlock { crc32: !sound.crc32, ..sound.clone() };
+    state.damaged.insert((partition.0.clone(), sound.id));
+    state.blocks.get_mut(&partition)?.insert(sound.id, damaged);
+    Some((partition, sound))
+}

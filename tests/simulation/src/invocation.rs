@@ -1,0 +1,48 @@
+//! One invocation of the exporter without faults.
+
+use std::time::Duration;
+
+use domain::{
+    export_run::{MIN_SETTLE, PlanLimits, RunRequest},
+    gzip::EncoderVersion,
+};
+use export_engine::{
+    ports::PortError,
+    run::{EngineSettings, RunOutcome},
+};
+
+use crate::{
+    ports::{Ports, Release},
+    setup::{LONG_RETENTION, RUNS_PER_TENANT},
+};
+
+/// A release with sizes that make many objects of few bytes.
+pub(crate) const RELEASE: Release = Release {
+    encoder_version: EncoderVersion::CURRENT,
+    limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },
+};
+
+/// Runs the request as the invocation of this number.
+pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> Result<RunOutcome, PortError> {
+    invoke_with(ports, request, RUNS_PER_TENANT, &format!("invocation-{number}")).await
+}
+
+/// Runs the request with this number of shares for a tenant, and under the name of the invocation.
+pub(crate) async fn invoke_with(
+    ports: &Ports,
+    request: &RunRequest,
+    max_runs_per_tenant: u32,
+    holder: &str,
+) -> Result<RunOutcome, PortError> {
+    let settings = EngineSettings {
+        settle: MIN_SETTLE,
+        retention: LONG_RETENTION,
+        history: Duration::ZERO,
+        deploy_margin: Duration::ZERO,
+        max_runs_per_tenant,
+        grace: LONG_RETENTION,
+        encoder_version: ports.release.encoder_version,
+        limits: ports.release.limits,
+    };
+    ports.engine(settings, holder, holder, Duration::from_mins(12)).run(request).await
+}

@@ -1,0 +1,13 @@
+//! The outcome of a history.
+
+/// The outcome of a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryOutcome {
+    /// Broken promises; none in a good history.
+    pub violations: Vec<String>,
+    pub blocks: usize,
+    pub objects: usize,
+    pub digests: usize,
+    pub runs: u64,
+    pub crashes: u64,
+}

@@ -1,0 +1,212 @@
+//! Buckets, the connections to them, and the key that signs digests.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    configuration::{Destination, ExportConfiguration},
+    connection::ConnectionFailure,
+    digest::Hex32,
+    object_key::MARKER_NAME,
+    time::Timestamp,
+};
+use export_engine::ports::{
+    Connected, Connector, ContentType, DigestSigner, ErrorKind, ObjectSink, PartAnswer, PortError, ProbeAnswer,
+    ProbeWith, PutObject, UploadId, UploadedPart, WriteAnswer,
+};
+use sha2::{Digest, Sha256};
+
+use super::process::Ports;
+use crate::world::{PendingUpload, Timestamp0, WorldState};
+
+/// The lifetime of credentials. A process that was frozen meanwhile finds them expired.
+const SESSION: Duration = Duration::from_mins(4);
+
+/// The time after which a request without an answer fails.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
+/// The fingerprint of the simulated signing key.
+pub(crate) const FINGERPRINT: Hex32 = Hex32([7; 32]);
+impl DigestSigner for Ports {
+    async fn fingerprint(&self) -> Result<Hex32, PortError> {
+        self.world.call("get public key", |_| Ok(FINGERPRINT)).await
+    }
+
+    /// Signs with a nonce: as with ECDSA, no two signatures are the same.
+    async fn sign(&self, sha256: [u8; 32]) -> Result<Bytes, PortError> {
+        let effect = move |state: &mut WorldState| {
+            let nonce = state.chance.bits().to_be_bytes();
+            Ok(Bytes::from([&sha256[..], &nonce[..]].concat()))
+        };
+        self.world.call("sign", effect).await
+    }
+}
+
+/// A connection to a bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketSink {
+    ports: Ports,
+    bucket: String,
+    /// The true time at which its credentials expire.
+    valid_until: Timestamp,
+}
+
+impl Connector for Ports {
+    type Sink = BucketSink;
+
+    async fn connect(
+        &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> Result<BucketSink, PortError> {
+        self.connect_afresh(configuration, destination).await.map(|connected| connected.sink)
+    }
+
+    async fn connect_afresh(
+        &self,
+        configuration: &ExportConfiguration,
+        destination: &Destination,
+    ) -> Result<Connected<BucketSink>, PortError> {
+        let key = configuration.key.clone();
+        let effect = move |state: &mut WorldState| {
+            if state.untrusting.contains(&key) {
+                return Err(PortError::customer("connect", ConnectionFailure::RoleNotAssumable, "403 AccessDenied"));
+            }
+            Ok(())
+        };
+        self.world.call("connect", effect).await?;
+        let valid_until = self.world.now().saturating_add(SESSION);
+        let bucket = destination.bucket_name.as_str().to_owned();
+        Ok(Connected { sink: BucketSink { ports: self.clone(), bucket, valid_until }, user_arn: None })
+    }
+
+    async fn probe(
+        &self,
+        _configuration: &ExportConfiguration,
+        _with: ProbeWith,
+    ) -> Result<Option<ProbeAnswer>, PortError> {
+        self.world.call("probe", |_| Ok(Some(ProbeAnswer::Refused))).await
+    }
+}
+
+impl BucketSink {
+    /// Makes a request to S3. The bucket may be busy, deny access, or lose an upload.
+    async fn request<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        effect: impl Fn(&mut WorldState, &str) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (bucket, world, valid_until) = (self.bucket.clone(), Arc::clone(&self.ports.world), self.valid_until);
+        let guarded = move |state: &mut WorldState| {
+            let now = Timestamp0(world.now());
+            if now.0 >= valid_until {
+                return Err(PortError::transient(operation, "400 ExpiredToken"));
+            }
+            let status = state.bucket(&bucket);
+            if now < status.busy_until {
+                return Err(PortError::transient(operation, "503 SlowDown"));
+            }
+            if now < status.silent_until {
+                return Err(PortError::customer(operation, ConnectionFailure::EndpointUnreachable, "no answer"));
+            }
+            if now < status.denied_until {
+                return Err(PortError::customer(operation, ConnectionFailure::WriteDenied, "403 AccessDenied"));
+            }
+            effect(state, &bucket)
+        };
+        let latency = self.ports.world.lock().bucket_latency;
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let answer = self.ports.world.call(operation, guarded).await;
+        if answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable))
+        {
+            tokio::time::sleep(UNANSWERED).await;
+        }
+        answer
+    }
+}
+
+fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> WriteAnswer {
+    let objects = &mut state.bucket(bucket).objects;
+    let Some(present) = objects.get(key) else {
+        objects.insert(key.to_owned(), bytes.clone());
+        return WriteAnswer::Written;
+    };
+    if present != bytes && !key.ends_with(MARKER_NAME) {
+        state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
+    }
+    WriteAnswer::Exists { was_repeated: false }
+}
+
+impl ObjectSink for BucketSink {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        let PutObject { key, bytes, sha256, .. } = object;
+        let key = key.to_owned();
+        let effect = move |state: &mut WorldState, bucket: &str| {
+            if <[u8; 32]>::from(Sha256::digest(&bytes)) != sha256 {
+                return Err(PortError::internal("put object", "BadDigest"));
+            }
+            if state.chance.happens(state.weather.upload_lost) {
+                return Ok(WriteAnswer::Lost);
+            }
+            Ok(write(state, bucket, &key, &bytes))
+        };
+        self.request("put object", effect).await
+    }
+
+    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+        self.request("try to put", |_, _| Ok(())).await
+    }
+
+    async fn create_multipart_upload(&self, key: &str, _type: ContentType) -> Result<UploadId, PortError> {
+        let key = key.to_owned();
+        let effect = move |state: &mut WorldState, bucket: &str| {
+            let id = format!("upload-{}", state.number());
+            let upload = PendingUpload { bucket: bucket.to_owned(), key: key.clone(), parts: BTreeMap::default() };
+            state.uploads.insert(id.clone(), upload);
+            Ok(UploadId(id))
+        };
+        self.request("create upload", effect).await
+    }
+
+    async fn upload_part(
+        &self,
+        _key: &str,
+        upload: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> Result<PartAnswer, PortError> {
+        let upload = upload.0.clone();
+        let effect = move |state: &mut WorldState, _: &str| {
+            if state.chance.happens(state.weather.upload_lost) {
+                state.uploads.remove(&upload);
+            }
+            let Some(pending) = state.uploads.get_mut(&upload) else { return Ok(PartAnswer::Lost) };
+            pending.parts.insert(number, bytes.clone());
+            let part = UploadedPart { number, entity_tag: format!("{upload}-{number}"), sha256: String::new() };
+            Ok(PartAnswer::Uploaded(part))
+        };
+        self.request("upload part", effect).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        _key: &str,
+        upload: &UploadId,
+        parts: &[UploadedPart],
+    ) -> Result<WriteAnswer, PortError> {
+        let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
+        let effect = move |state: &mut WorldState, _: &str| {
+            let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(WriteAnswer::Lost) };
+            let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));
+            let bytes = Bytes::from(chunks.flat_map(|chunk| chunk.iter().copied()).collect::<Vec<u8>>());
+            let answer = write(state, &pending.bucket, &pending.key, &bytes);
+            if answer == WriteAnswer::Written {
+                state.uploads.remove(&upload);
+            }
+            Ok(answer)
+        };
+        self.request("complete upload", effect).await
+    }
+}
