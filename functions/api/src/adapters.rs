@@ -24,7 +24,7 @@ use domain::{
     export_run::{RunRecord, RunRequest, WindowId},
     tenant::TenantId,
     time::Timestamp,
-    verification::{Candidate, VerifierResponse},
+    connection_test::{Candidate, VerifierResponse},
 };
 use export_engine::ports::{ConfigurationStore, RunQueue};
 use function_runtime::lazy::Lazy;

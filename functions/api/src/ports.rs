@@ -27,7 +27,7 @@ use domain::{
     export_run::{RunRecord, RunRequest, WindowId},
     tenant::TenantId,
     time::Timestamp,
-    verification::{Candidate, VerifierResponse},
+    connection_test::{Candidate, VerifierResponse},
 };
 pub use export_engine::ports::{ErrorKind, PortError, SealedDigest};
 use futures::future::BoxFuture;

@@ -5,7 +5,7 @@ use domain::{
     configuration::{Authentication, Destination, ExportConfiguration, arn::UserArn, update::Update},
     connection::ConnectionError,
     time::Timestamp,
-    verification::{Candidate, CandidateIdentity, VerifierResponse},
+    connection_test::{Candidate, CandidateIdentity, VerifierResponse},
 };
 use function_runtime::token::Caller;
 

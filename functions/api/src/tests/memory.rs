@@ -26,7 +26,7 @@ use domain::{
     export_run::RunRequest,
     tenant::TenantId,
     time::Timestamp,
-    verification::{Candidate, VerifierResponse},
+    connection_test::{Candidate, VerifierResponse},
 };
 use host::{Clock, Random};
 use serde_json::{Value, json};
