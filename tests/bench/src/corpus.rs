@@ -1,5 +1,5 @@
-//! The events that are measured with: made by the project's generator once, stored as blocks as ingest makes them, kept on
-//! disk, and served as DynamoDB would serve them.
+//! The events of the measurements: generated once, stored on disk as the blocks that ingest would make, and served in the pages
+//! that DynamoDB would return.
 
 use std::{
     fs::{self, File},
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context, Result, ensure};
 use audit_export::event_generator::EventGenerator;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -19,65 +20,42 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Outcome, failure};
-
-/// Whose events they are: the tenant of the recorded token under tests/events.
+/// The tenant of the events: that of the recorded token in tests/events.
 pub const TENANT: &str = "acme";
 
-/// Shards that ingest writes to by default.
+/// The shards that ingest writes to by default.
 pub const WRITE_SHARDS: u8 = 4;
 
-/// Changes with whatever a stored corpus depends on: the generator, the encoder, this file's format.
+/// The version of stored corpora. It changes with the generator, the encoder and the format of the file.
 const FORMAT: u32 = 2;
 
 const SEED: u64 = 20_261_122;
 const DAY: Duration = Duration::from_hours(24);
-/// At least the bytes of `,"receivedTimestamp":"…"`.
+/// An upper bound of the bytes of `,"receivedTimestamp":"…"`.
 const STAMP_LENGTH: usize = 48;
 pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
-/// Between two events: a hundred a second, so that 10 million take a bit more than a day.
+/// The time between two events: at a hundred a second, 10 million take a bit more than a day.
 const EVENT_SPACING: Duration = Duration::from_millis(10);
 
-/// One block as it is stored in the file.
+/// A block of the file.
 #[derive(Clone, Debug)]
 pub struct CorpusBlock {
-    pub event_count: u32,
-    pub raw_length: u32,
-    pub crc32: u32,
-    pub oldest_event: Timestamp,
-    pub newest_event: Timestamp,
-    pub deflate: Bytes,
+    shape: Shape,
+    deflate: Bytes,
 }
 
 impl CorpusBlock {
-    /// The block under an id, with its checksum made anew: the format is told at [`StoredBlock::verify`].
-    pub fn stored(&self, tenant: &TenantId, id: BlockId) -> Outcome<StoredBlock> {
-        let deflate_crc32c = crc32c(&self.deflate);
-        Ok(StoredBlock {
-            id,
-            event_count: self.event_count,
-            raw_length: self.raw_length,
-            crc32: self.crc32,
-            crc32c: self.shape().checksum(deflate_crc32c, tenant, id)?,
-            oldest_event: self.oldest_event,
-            newest_event: self.newest_event,
-            deflate: self.deflate.clone(),
-        })
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            event_count: self.event_count,
-            raw_length: self.raw_length,
-            crc32: self.crc32,
-            oldest_event: self.oldest_event,
-            newest_event: self.newest_event,
-        }
+    /// Returns the block under an ID, with the checksum of [`StoredBlock::verify`].
+    pub fn stored(&self, tenant: &TenantId, id: BlockId) -> Result<StoredBlock> {
+        let Shape { event_count, raw_length, crc32, oldest_event, newest_event } = self.shape;
+        let crc32c = self.shape.checksum(crc32c(&self.deflate), tenant, id)?;
+        let deflate = self.deflate.clone();
+        Ok(StoredBlock { id, event_count, raw_length, crc32, crc32c, oldest_event, newest_event, deflate })
     }
 }
 
-/// What a block's checksum covers beside its bytes, its tenant and its id.
+/// The fields that a block's checksum covers in addition to its bytes, its tenant and its ID.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     event_count: u32,
@@ -88,7 +66,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn checksum(&self, deflate_crc32c: u32, tenant: &TenantId, id: BlockId) -> Outcome<u32> {
+    fn checksum(&self, deflate_crc32c: u32, tenant: &TenantId, id: BlockId) -> Result<u32> {
         let mut tail = Vec::with_capacity(64);
         tail.extend_from_slice(tenant.as_str().as_bytes());
         tail.extend_from_slice(&ulid_bytes(id)?);
@@ -114,17 +92,17 @@ fn crc32c(bytes: &[u8]) -> u32 {
     u32::try_from(digest.finalize() & u64::from(u32::MAX)).unwrap_or_default()
 }
 
-/// Crockford's base 32, most significant first: the inverse of how an id is printed.
-fn ulid_bytes(id: BlockId) -> Outcome<[u8; 16]> {
+/// Parses the printed form of an ID, which is Crockford's base 32, most significant digit first.
+fn ulid_bytes(id: BlockId) -> Result<[u8; 16]> {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let number = id.to_string().bytes().try_fold(0_u128, |number, letter| {
         let digit = DIGITS.iter().position(|digit| *digit == letter)?;
         Some((number << 5) | u128::try_from(digit).ok()?)
     });
-    Ok(number.ok_or_else(|| failure("an id is no ULID"))?.to_be_bytes())
+    Ok(number.context("an ID is not a ULID")?.to_be_bytes())
 }
 
-/// Blocks of `block_events` events each, `events` in all.
+/// A file with `events` events in blocks of `block_events`.
 #[derive(Clone, Debug)]
 pub struct CorpusFile {
     pub path: PathBuf,
@@ -133,8 +111,8 @@ pub struct CorpusFile {
 }
 
 impl CorpusFile {
-    /// Names it, and makes it if it isn't there: some two minutes for ten million events.
-    pub fn prepare(directory: &Path, events: u64, block_events: u64) -> Outcome<Self> {
+    /// Creates the file unless it exists. Ten million events take some two minutes.
+    pub fn prepare(directory: &Path, events: u64, block_events: u64) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let path = directory.join(format!("corpus-{FORMAT}-{events}-by-{block_events}.blocks"));
         let file = Self { path, events, block_events };
@@ -146,7 +124,7 @@ impl CorpusFile {
         Ok(file)
     }
 
-    fn write(&self, path: &Path) -> Outcome<()> {
+    fn write(&self, path: &Path) -> Result<()> {
         let start = Timestamp::parse("2026-11-01T00:00:00Z")?;
         let mut generator = EventGenerator::new(TenantId::parse(TENANT)?, SEED, start, EVENT_SPACING);
         let mut writer = BlockWriter {
@@ -167,8 +145,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// Its blocks, one after the other.
-    pub fn blocks(&self) -> Outcome<impl Iterator<Item = Outcome<CorpusBlock>>> {
+    /// Reads the blocks one after the other.
+    pub fn blocks(&self) -> Result<impl Iterator<Item = Result<CorpusBlock>>> {
         let mut input = BufReader::with_capacity(1024 * 1024, File::open(&self.path)?);
         Ok(std::iter::from_fn(move || match read_block(&mut input) {
             Ok(Some(block)) => Some(Ok(block)),
@@ -177,15 +155,13 @@ impl CorpusFile {
         }))
     }
 
-    /// Its blocks as ingest would have written them to the first `write_shards` shards, evenly over half of the day.
-    pub fn placed(&self, day: Timestamp, write_shards: u8) -> Outcome<impl Iterator<Item = Outcome<PlacedBlock>>> {
+    /// Returns the blocks as ingest would have written them to the first `write_shards` shards, evenly over half of the day.
+    pub fn placed(&self, day: Timestamp, write_shards: u8) -> Result<impl Iterator<Item = Result<PlacedBlock>>> {
         let tenant = TenantId::parse(TENANT)?;
-        // Half of the day: blocks that end early, because their events are long, make more of them.
+        // Half of the day, because long events end blocks early and make more of them.
         let blocks = self.events.div_ceil(self.block_events).max(1);
         let spacing = u64::try_from(DAY.as_millis())? / 2 / blocks;
-        if spacing == 0 {
-            return Err(failure("more blocks than a day has milliseconds"));
-        }
+        ensure!(spacing > 0, "more blocks than a day has milliseconds");
         Ok((0..).zip(self.blocks()?).map(move |(number, block)| {
             let block = block?;
             let random = scatter(number);
@@ -195,14 +171,14 @@ impl CorpusFile {
                 millis,
                 random,
                 shard: Shard::new(u8::try_from((random >> 40) % u64::from(write_shards))?)?,
-                shape: block.shape(),
+                shape: block.shape,
                 block: block.stored(&tenant, block_id(day, millis, random))?,
             })
         }))
     }
 }
 
-/// A block of the tenant with its id, and the shard that it is in.
+/// A block of the tenant with its ID and shard.
 #[derive(Clone, Debug)]
 pub struct PlacedBlock {
     pub shard: Shard,
@@ -218,13 +194,13 @@ struct BlockWriter {
     encoder: BlockEncoder,
     output: BufWriter<File>,
     lines: Vec<Vec<u8>>,
-    /// Bytes of the block if it ended now.
+    /// The bytes of the block so far.
     length: usize,
 }
 
 impl BlockWriter {
-    /// A block has so many events, or fewer if they are long: that is how ingest packs them.
-    fn push(&mut self, line: &[u8], block_events: u64) -> Outcome<()> {
+    /// Adds an event. A block has fewer than `block_events` events if they are long, as in ingest.
+    fn push(&mut self, line: &[u8], block_events: u64) -> Result<()> {
         let length = line.len() + STAMP_LENGTH;
         if self.lines.len() as u64 >= block_events || self.length + length > MAX_BLOCK_RAW_LENGTH {
             self.end_block()?;
@@ -234,15 +210,15 @@ impl BlockWriter {
         Ok(())
     }
 
-    fn end_block(&mut self) -> Outcome<()> {
+    fn end_block(&mut self) -> Result<()> {
         let lines = std::mem::take(&mut self.lines);
         self.length = 0;
         let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(()) };
         let (oldest, newest) = (event_timestamp(first)?, event_timestamp(last)?);
         let mut raw = Vec::new();
         for line in &lines {
-            // As ingest stamps what it takes in.
-            raw.extend_from_slice(line.strip_suffix(b"}\n").ok_or_else(|| failure("an event is no object"))?);
+            // The stamp of ingest.
+            raw.extend_from_slice(line.strip_suffix(b"}\n").context("an event is not an object")?);
             raw.extend_from_slice(format!(",\"receivedTimestamp\":\"{newest}\"}}\n").as_bytes());
         }
         let block = self.encoder.encode(&self.tenant, BlockId::from_parts(newest, 0), &raw, oldest, newest)?;
@@ -257,7 +233,7 @@ impl BlockWriter {
     }
 }
 
-fn read_block(input: &mut impl Read) -> Outcome<Option<CorpusBlock>> {
+fn read_block(input: &mut impl Read) -> Result<Option<CorpusBlock>> {
     let mut head = [0; 32];
     match input.read(&mut head[..1])? {
         0 => return Ok(None),
@@ -267,33 +243,33 @@ fn read_block(input: &mut impl Read) -> Outcome<Option<CorpusBlock>> {
     let time = |start: usize| Timestamp::from_millis(u64::from_le_bytes(head.get(start..start + 8)?.try_into().ok()?));
     let parts = (|| Some((number(0)?, number(4)?, number(8)?, number(12)?, time(16)?, time(24)?)))();
     let (event_count, raw_length, crc32, length, oldest_event, newest_event) =
-        parts.ok_or_else(|| failure("the corpus is damaged"))?;
+        parts.context("the corpus is damaged")?;
     let mut deflate = vec![0; usize::try_from(length)?];
     input.read_exact(&mut deflate)?;
-    let deflate = deflate.into();
-    Ok(Some(CorpusBlock { event_count, raw_length, crc32, oldest_event, newest_event, deflate }))
+    let shape = Shape { event_count, raw_length, crc32, oldest_event, newest_event };
+    Ok(Some(CorpusBlock { shape, deflate: deflate.into() }))
 }
 
-fn event_timestamp(line: &[u8]) -> Outcome<Timestamp> {
+fn event_timestamp(line: &[u8]) -> Result<Timestamp> {
     let text = std::str::from_utf8(line)?;
     let value = text.split_once("\"eventTimestamp\":\"").and_then(|(_, rest)| rest.split('"').next());
-    Ok(Timestamp::parse(value.ok_or_else(|| failure("an event without its time"))?)?)
+    Ok(Timestamp::parse(value.context("an event without a timestamp")?)?)
 }
 
-/// Where a block lies in the bytes of its shard, and what is needed to give it another id.
+/// The position of a block in the bytes of its shard, and the inputs for its copies under other IDs.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Of the block since the beginning of its day.
+    /// The time of the block since the start of its day.
     millis: u64,
     random: u64,
     start: usize,
-    /// Behind the id and the checksum, which differ from copy to copy.
+    /// The end of the ID and the checksum, which differ between copies.
     rest: usize,
     end: usize,
-    /// As DynamoDB counts it towards a page.
+    /// The length that DynamoDB counts towards a page.
     item_length: usize,
     deflate_crc32c: u32,
-    /// How many blocks of all shards come before it.
+    /// The number of blocks of all shards before it.
     number: u64,
     shape: Shape,
 }
@@ -315,7 +291,7 @@ pub struct Corpus {
     totals: Vec<Totals>,
 }
 
-/// What the blocks up to one of them amount to.
+/// The sums over some blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub blocks: u64,
@@ -334,8 +310,8 @@ impl Totals {
 }
 
 impl Corpus {
-    /// As ingest would have written it to the first `write_shards` shards. `day` is a midnight.
-    pub fn load(file: &CorpusFile, day: Timestamp, write_shards: u8) -> Outcome<Self> {
+    /// Loads a file as ingest would have written it to the first `write_shards` shards. `day` is a midnight.
+    pub fn load(file: &CorpusFile, day: Timestamp, write_shards: u8) -> Result<Self> {
         let mut json = vec![BytesMut::new(); usize::from(write_shards)];
         let mut shards: Vec<ShardPages> = (0..write_shards).map(|_| ShardPages::default()).collect();
         let mut totals = Vec::new();
@@ -349,7 +325,7 @@ impl Corpus {
             write_stamp(bytes, block.id, block.crc32c);
             let rest = bytes.len();
             write_rest(bytes, &tenant, place_of, &block);
-            // Names and values, with 250 bytes for all but the block itself.
+            // The block, and about 250 bytes of names and other values.
             let item_length = block.deflate.len() + 250;
             let place = Place {
                 millis,
@@ -372,18 +348,18 @@ impl Corpus {
         Ok(Self { tenant, day, shards, totals })
     }
 
-    /// The first `blocks` of them, once.
+    /// Returns the first `blocks` blocks, once.
     pub fn window(self: &Arc<Self>, blocks: u64) -> Window {
         Window { corpus: Arc::clone(self), blocks: blocks.min(self.totals.len() as u64), copies: 1, others_blocks: 0 }
     }
 
-    /// All of them, on so many days.
+    /// Returns all blocks on each of `copies` days.
     pub fn copies(self: &Arc<Self>, copies: u64) -> Window {
         Window { corpus: Arc::clone(self), blocks: self.totals.len() as u64, copies, others_blocks: 0 }
     }
 }
 
-/// A different number for each, without a pattern (`SplitMix64`).
+/// Returns a distinct, evenly distributed number for each number (`SplitMix64`).
 fn scatter(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -419,19 +395,19 @@ fn write_rest(output: &mut BytesMut, tenant: &TenantId, shard: Shard, block: &St
     output.put_slice(b"\"}},");
 }
 
-/// Blocks of the corpus that an export is asked for.
+/// The blocks that an export is requested for.
 #[derive(Clone, Debug)]
 pub struct Window {
     corpus: Arc<Corpus>,
-    /// Of each copy.
+    /// The blocks of each copy.
     blocks: u64,
     copies: u64,
-    /// So many of the first, under ids and checksums of their own, are every other tenant's.
+    /// The number of first blocks that every other tenant has too, under other IDs and checksums.
     others_blocks: u64,
 }
 
 impl Window {
-    /// The same, and every other tenant has the first `blocks` as well.
+    /// Gives the first `blocks` blocks to every other tenant as well.
     pub fn with_others(self, blocks: u64) -> Self {
         Self { others_blocks: blocks, ..self }
     }
@@ -447,17 +423,17 @@ impl Window {
         }
     }
 
-    /// The first time that may have a block.
+    /// Returns the earliest time of a block.
     pub fn from(&self) -> Timestamp {
         self.corpus.day
     }
 
-    /// A time after all of its blocks: a midnight.
+    /// Returns the midnight after all blocks.
     pub fn through(&self) -> Timestamp {
         self.corpus.day.saturating_add(DAY * u32::try_from(self.copies).unwrap_or(u32::MAX))
     }
 
-    /// The answer to a query of a partition: JSON, in pieces. `first` and `last` are inclusive.
+    /// Returns the answer to a query of a partition as JSON in pieces. `first` and `last` are inclusive.
     pub fn page(
         &self,
         partition: &str,
@@ -496,7 +472,7 @@ impl Window {
             if is_projected {
                 items.project(id, place.shape.event_count);
             } else if copy == 0 && is_own {
-                items.as_it_is(&shard.json, place);
+                items.unchanged(&shard.json, place);
             } else {
                 items.stamped(&shard.json, place, id, &tenant);
             }
@@ -506,7 +482,7 @@ impl Window {
         items.into_page(position - from, None)
     }
 
-    /// Whose partition it is, and its blocks.
+    /// Returns the tenant and the blocks of a partition.
     fn partition(&self, partition: &str) -> Option<(TenantId, &ShardPages)> {
         let (tenant, shard) = partition.rsplit_once('#')?;
         let shard = Shard::parse(shard).ok()?;
@@ -519,7 +495,7 @@ impl Window {
     }
 }
 
-/// The first position from which on `is_before` doesn't hold.
+/// Returns the first position for which `is_before` is false.
 fn partition_point(length: u64, is_before: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, length);
     while low < high {
@@ -537,7 +513,7 @@ fn empty_page() -> Vec<Bytes> {
     vec![Bytes::from_static(br#"{"Count":0,"Items":[],"ScannedCount":0}"#)]
 }
 
-/// Items of a page: one stretch of the shard's bytes as they are, or made one by one.
+/// The items of a page: a range of the shard's bytes, or items that are made one by one.
 #[derive(Debug, Default)]
 struct Items {
     shard: Option<(Bytes, usize, usize)>,
@@ -545,7 +521,7 @@ struct Items {
 }
 
 impl Items {
-    fn as_it_is(&mut self, json: &Bytes, place: &Place) {
+    fn unchanged(&mut self, json: &Bytes, place: &Place) {
         match &mut self.shard {
             Some((_, _, end)) => *end = place.end,
             None => self.shard = Some((json.clone(), place.start, place.end)),
@@ -553,7 +529,7 @@ impl Items {
     }
 
     fn stamped(&mut self, json: &Bytes, place: &Place, id: BlockId, tenant: &TenantId) {
-        // An id that was parsed has a checksum; without one the exporter refuses the block.
+        // IDs that were parsed have a checksum. Without one, the exporter refuses the block.
         let crc32c = place.shape.checksum(place.deflate_crc32c, tenant, id).unwrap_or_default();
         write_stamp(&mut self.made, id, crc32c);
         self.made.extend_from_slice(json.get(place.rest..place.end).unwrap_or_default());
@@ -570,7 +546,7 @@ impl Items {
         }
         let stretch = self.shard.map(|(json, start, end)| json.slice(start..end)).unwrap_or_default();
         let made = self.made.freeze();
-        // The last item's comma is left out.
+        // Without the comma of the last item.
         let (stretch, made) = if made.is_empty() {
             (stretch.slice(..stretch.len() - 1), made)
         } else {
@@ -602,7 +578,7 @@ mod tests {
         Arc::new(corpus)
     }
 
-    /// All blocks of a window, read page by page.
+    /// Reads all blocks of a window page by page.
     fn read(window: &Window, page_length: usize) -> Vec<StoredBlock> {
         let mut blocks = Vec::new();
         for shard in Shard::ALL {
@@ -657,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tenants_have_blocks_of_their_own() {
+    fn other_tenants_have_their_own_blocks() {
         let window = corpus("others").window(u64::MAX);
         let page = |window: &Window| {
             let page = window.page("other#00", None, None, 1_000_000, false).concat();

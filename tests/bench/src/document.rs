@@ -32,7 +32,7 @@ struct Figure {
     ratio_to: Option<String>,
 }
 
-/// Each different text once, in the order of its first appearance.
+/// Returns the distinct texts in the order of their first appearance.
 fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = Vec::new();
     for text in texts {
@@ -50,7 +50,7 @@ impl Figure {
 
     fn cell(&self) -> String {
         match (self.ratio, &self.ratio_to) {
-            // What is compared with itself says nothing.
+            // A subject is not compared with itself.
             (Some(ratio), Some(to)) if ratio.to_bits() != 1_f64.to_bits() => {
                 format!("{} ({} × {to})", rounded(self.value), rounded(ratio))
             }
@@ -59,7 +59,7 @@ impl Figure {
     }
 }
 
-/// A row for each subject, a column for each measure.
+/// Returns a table with a row for each subject and a column for each measure.
 fn table(report: &Report, suite: &str) -> String {
     let figures: Vec<&Figure> = report.figures.iter().filter(|figure| figure.suite == suite).collect();
     let headings: Vec<String> = figures.iter().map(|figure| figure.heading()).collect();

@@ -1,26 +1,24 @@
-//! The table that one would make first: an item for every event. Only the obvious exporter reads it.
+//! The obvious table: an item for every event. Only the Python exporter reads it.
 
+use anyhow::Result;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::{block::BlockId, tenant::TenantId, time::Timestamp};
 use serde_json::{Value, json};
 
-use crate::{
-    Outcome,
-    corpus::{CorpusFile, TENANT},
-};
+use crate::corpus::{CorpusFile, TENANT};
 
-/// DynamoDB's bound of a page.
+/// DynamoDB's limit of a page.
 const PAGE_LENGTH: usize = 1_024 * 1_024;
 
-/// The answers to a query of the tenant's whole partition, in their order.
+/// The pages of a query of the tenant's whole partition, in order.
 #[derive(Clone, Debug, Default)]
 pub struct EventItems {
     pages: Vec<Bytes>,
 }
 
 impl EventItems {
-    /// The events of the first `blocks` blocks.
-    pub fn load(file: &CorpusFile, blocks: u64) -> Outcome<Self> {
+    /// Loads the events of the first `blocks` blocks.
+    pub fn load(file: &CorpusFile, blocks: u64) -> Result<Self> {
         let tenant = TenantId::parse(TENANT)?;
         let mut pages = Pages::default();
         for block in file.blocks()?.take(usize::try_from(blocks)?) {
@@ -33,7 +31,7 @@ impl EventItems {
         Ok(Self { pages: pages.finished })
     }
 
-    /// The page behind the one that ended with this key.
+    /// Returns the page after the one that ended with this key.
     pub fn page(&self, exclusive_start_key: &Value) -> Vec<Bytes> {
         let number = exclusive_start_key["eventKey"]["S"].as_str().and_then(|number| number.parse::<usize>().ok());
         let page = self.pages.get(number.map_or(0, |number| number + 1));
@@ -50,9 +48,9 @@ struct Pages {
 }
 
 impl Pages {
-    /// Key, time, and the event as text: reading it as a map would cost the exporter several times as much.
-    fn push(&mut self, event: &str) -> Outcome<()> {
-        // Keys and names.
+    /// Adds an event as key, time and text. Reading it as a map would cost the exporter several times as much.
+    fn push(&mut self, event: &str) -> Result<()> {
+        // The event, and about 100 bytes of keys and names.
         let length = event.len() + 100;
         if self.count > 0 && self.length + length > PAGE_LENGTH {
             self.end_page(false);

@@ -1,26 +1,21 @@
-//! One address for two servers: what is meant for `DynamoDB` goes to one, all else to the other. A function is told one
-//! endpoint for all services.
+//! One endpoint for two servers: requests to DynamoDB go to one, all others to the other. A function takes one endpoint for
+//! all services.
 
 use std::net::SocketAddr;
 
+use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, combinators::BoxBody};
-use hyper::{
-    Request, Response, StatusCode, body::Incoming, client::conn::http1::handshake, header::CONNECTION,
-    server::conn::http1, service::service_fn,
-};
+use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::http1::handshake, header::CONNECTION};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime::Handle,
-};
+use tokio::{net::TcpStream, runtime::Handle};
 
-use crate::{Outcome, failure};
+use crate::server::Server;
 
-/// How every operation of `DynamoDB` begins in `X-Amz-Target`: a version of its API follows.
+/// The prefix of DynamoDB's operations in `X-Amz-Target`. A version of its API follows.
 const DATABASE_TARGET: &str = "DynamoDB_";
 
-/// Where the forwarder sends what it gets.
+/// The servers that the forwarder sends requests to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routes {
     pub database: SocketAddr,
@@ -28,7 +23,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// By the request's `X-Amz-Target`, which S3 and STS don't have.
+    /// Returns the server for an `X-Amz-Target`, which S3 and STS do not have.
     fn server(&self, target: Option<&str>) -> SocketAddr {
         match target {
             Some(target) if target.starts_with(DATABASE_TARGET) => self.database,
@@ -37,24 +32,9 @@ impl Routes {
     }
 }
 
-/// Listens on loopback until the runtime ends; returns where.
-pub fn start(runtime: &Handle, routes: Routes) -> Outcome<SocketAddr> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    runtime.spawn(async move {
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        let _ = sender.send(listener.as_ref().ok().and_then(|listener| listener.local_addr().ok()));
-        let Ok(listener) = listener else { return };
-        loop {
-            let Ok((connection, _)) = listener.accept().await else { continue };
-            let _ = connection.set_nodelay(true);
-            let service = service_fn(move |request| respond(routes, request));
-            tokio::spawn(async move {
-                // A client that was killed leaves half a connection.
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
-            });
-        }
-    });
-    receiver.recv()?.ok_or_else(|| failure("the forwarder can't listen"))
+/// Starts the forwarder.
+pub fn start(runtime: &Handle, routes: Routes) -> Result<Server> {
+    Server::start(runtime, move |request| respond(routes, request))
 }
 
 type Answer = Response<BoxBody<Bytes, hyper::Error>>;
@@ -69,11 +49,11 @@ async fn respond(routes: Routes, request: Request<Incoming>) -> Result<Answer, h
     })
 }
 
-/// Bodies are passed on as they come, in both directions; so is `Host`, which the client has signed.
-async fn forward(server: SocketAddr, mut request: Request<Incoming>) -> Outcome<Answer> {
+/// Forwards a request. Bodies are streamed in both directions; `Host` stays, because the client has signed it.
+async fn forward(server: SocketAddr, mut request: Request<Incoming>) -> Result<Answer> {
     let connection = TcpStream::connect(server).await?;
     connection.set_nodelay(true)?;
-    // One for each request: a server ends connections as it likes, and what goes on here isn't measured.
+    // One connection for each request: servers may close theirs at any time, and this part is not measured.
     let (mut sender, connection) = handshake(TokioIo::new(connection)).await?;
     tokio::spawn(connection);
     request.headers_mut().remove(CONNECTION);
@@ -84,10 +64,9 @@ async fn forward(server: SocketAddr, mut request: Request<Incoming>) -> Outcome<
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use http_body_util::Full;
     use hyper::header::HOST;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -102,23 +81,14 @@ mod tests {
         assert_eq!(routes.server(None), others);
     }
 
-    /// A server that answers with its name, the request's host and its body.
-    async fn echo(name: &'static str) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            loop {
-                let (connection, _) = listener.accept().await.unwrap();
-                let service = service_fn(move |request: Request<Incoming>| async move {
-                    let host = request.headers()[HOST].to_str().unwrap().to_owned();
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    let text = format!("{name} {host} {}", body.len());
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), service));
-            }
-        });
-        address
+    /// Starts a server that answers with its name, the request's host and the length of its body.
+    fn echo(name: &'static str) -> Server {
+        let respond = move |request: Request<Incoming>| async move {
+            let host = request.headers()[HOST].to_str().unwrap().to_owned();
+            let length = request.into_body().collect().await?.to_bytes().len();
+            Ok(Response::new(Full::new(Bytes::from(format!("{name} {host} {length}")))))
+        };
+        Server::start(&Handle::current(), respond).unwrap()
     }
 
     async fn ask(address: SocketAddr, target: &str, length: usize) -> (StatusCode, String) {
@@ -137,21 +107,18 @@ mod tests {
 
     #[tokio::test]
     async fn requests_arrive_as_they_were_signed() {
-        let (database, others) = (echo("database").await, echo("others").await);
-        let runtime = Handle::current();
-        let address = tokio::task::spawn_blocking(move || start(&runtime, Routes { database, others }).unwrap());
-        let address = address.await.unwrap();
+        let (database, others) = (echo("database"), echo("others"));
+        let routes = Routes { database: database.address, others: others.address };
+        let forwarder = start(&Handle::current(), routes).unwrap();
         let ok = |text: &str| (StatusCode::OK, text.to_owned());
-        assert_eq!(ask(address, "DynamoDB_20120810.Query", 5).await, ok("database signed.example 5"));
-        assert_eq!(ask(address, "", 9_000_000).await, ok("others signed.example 9000000"));
+        assert_eq!(ask(forwarder.address, "DynamoDB_20120810.Query", 5).await, ok("database signed.example 5"));
+        assert_eq!(ask(forwarder.address, "", 9_000_000).await, ok("others signed.example 9000000"));
     }
 
     #[tokio::test]
     async fn a_server_that_is_gone_is_no_success() {
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let runtime = Handle::current();
-        let routes = Routes { database: gone, others: gone };
-        let address = tokio::task::spawn_blocking(move || start(&runtime, routes).unwrap()).await.unwrap();
-        assert_eq!(ask(address, "", 0).await.0, StatusCode::BAD_GATEWAY);
+        let forwarder = start(&Handle::current(), Routes { database: gone, others: gone }).unwrap();
+        assert_eq!(ask(forwarder.address, "", 0).await.0, StatusCode::BAD_GATEWAY);
     }
 }

@@ -1,23 +1,23 @@
-//! The deployed functions as programs: their environment, and what they are invoked with.
+//! The deployed functions as programs: their environment and their invocations.
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
+use anyhow::{Context, Result, ensure};
 use aws_credential_types::Credentials;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use domain::{configuration::ConfigurationId, time::Timestamp};
+use domain::{block::BlockId, configuration::ConfigurationId, time::Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Bench, Outcome,
+    bench::Bench,
     corpus::WRITE_SHARDS,
-    failure,
     process::Program,
     runtime_api::RuntimeApi,
     stub::{
@@ -26,26 +26,41 @@ use crate::{
     },
 };
 
-/// The longest that a program may take to ask for its first invocation.
+/// The time within which a program has to ask for its first invocation.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// The longest that any other answer may take than one of an export run.
+/// The time within which a function has to respond, except to an export run.
 pub const ANSWER_TIME: Duration = Duration::from_mins(1);
+
+/// The time within which an export run has to end.
+pub const RUN_TIME: Duration = Duration::from_mins(15);
+
+/// The memory of the exporter in template.yaml.
+pub const EXPORTER_MEGABYTES: u32 = 1_769;
 
 /// A function that is running.
 #[derive(Debug)]
 pub struct Function {
     pub program: Program,
     pub api: RuntimeApi,
-    /// From the start of the program to its first question for an invocation.
+    /// The time from the start of the program to its first request for an invocation.
     pub started_in: Duration,
 }
 
-/// What a function is told of the AWS that it is in.
-/// Credentials print without their secret.
+impl Function {
+    /// Exports what a message of the run queue requests, and returns the time that it took.
+    pub fn export(&self, message: &str) -> Result<Duration> {
+        let invoked = self.api.invoke(&run_message(message), RUN_TIME)?;
+        let failures = invoked.json()?["batchItemFailures"].as_array().map_or(1, Vec::len);
+        ensure!(failures == 0, "the run failed: see exporter.log");
+        Ok(invoked.time)
+    }
+}
+
+/// The AWS resources in a function's environment. Credentials are printed without their secret.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Of all services.
+    /// The endpoint of all services.
     pub endpoint: String,
     pub region: String,
     pub credentials: Credentials,
@@ -55,7 +70,7 @@ pub struct Surroundings {
     pub signing_key_arn: String,
 }
 
-/// Names of the template's tables.
+/// The names of the template's tables.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Tables {
     pub events: String,
@@ -82,13 +97,13 @@ impl Surroundings {
     }
 }
 
-/// Starts a function, on the measured core, and waits until it asks for its first invocation.
-pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Outcome<Function> {
+/// Starts a function on the measured core and waits until it asks for its first invocation.
+pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> Result<Function> {
     start_in(bench, name, Surroundings::of_stub(stub), memory_megabytes)
 }
 
-/// The same with another AWS than the stub.
-pub fn start_in(bench: &Bench, name: &str, surroundings: Surroundings, memory_megabytes: u32) -> Outcome<Function> {
+/// Starts a function with other AWS resources than the stub.
+pub fn start_in(bench: &Bench, name: &str, surroundings: Surroundings, memory_megabytes: u32) -> Result<Function> {
     let api = RuntimeApi::start(&bench.runtime)?;
     let path = bench.function(name)?;
     let log = File::options().create(true).append(true).open(bench.directory.join(format!("{name}.log")))?;
@@ -96,29 +111,28 @@ pub fn start_in(bench: &Bench, name: &str, surroundings: Surroundings, memory_me
     command
         .env_clear()
         .envs(environment(bench, name, surroundings, memory_megabytes)?)
-        .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+        .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
     let started_at = Instant::now();
     let program = Program::start(&mut command, bench.cores.measured)?;
-    let polled_at =
-        api.polled(START_TIME).map_err(|error| failure(format!("{name}: {error}; its log is {name}.log")))?;
+    let polled_at = api.polled(START_TIME).with_context(|| format!("{name} did not start: see {name}.log"))?;
     Ok(Function { program, api, started_in: polled_at - started_at })
 }
 
-/// As template.yaml sets it, and as Lambda adds to it.
+/// Returns the environment of template.yaml with Lambda's own variables.
 fn environment(
     bench: &Bench,
     name: &str,
     surroundings: Surroundings,
     memory_megabytes: u32,
-) -> Outcome<Vec<(&'static str, String)>> {
+) -> Result<Vec<(&'static str, String)>> {
     let Surroundings { endpoint, region, credentials, tables, queue_url, secret_key_arn, signing_key_arn } =
         surroundings;
     let keys = fs::read_to_string(bench.root.join("tests/events/jwks.json"))?;
     let mut variables = vec![
-        // Only development takes signing keys from the environment; nothing else depends on it here.
+        // Only development mode takes signing keys from the environment. It has no other effect here.
         ("DEPLOYMENT_MODE", "development".to_owned()),
         ("LOG_LEVEL", "INFO".to_owned()),
         ("EVENTS_TABLE", tables.events),
@@ -159,13 +173,14 @@ fn environment(
     Ok(variables)
 }
 
-/// The id of the n-th configuration.
-pub fn configuration_id(number: u64) -> Outcome<ConfigurationId> {
-    ConfigurationId::parse(&format!("00000000-0000-4000-8000-{number:012x}")).ok_or_else(|| failure("no id"))
+/// Returns the ID of the n-th configuration.
+pub fn configuration_id(number: u64) -> Result<ConfigurationId> {
+    ConfigurationId::parse(&format!("00000000-0000-4000-8000-{number:012x}")).context("too many configurations")
 }
 
-/// A configuration with a role, enabled and tested, as the api stores it: shared/aws-adapters/src/configurations/item.rs.
-pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now: Timestamp) -> Outcome<Value> {
+/// Returns an enabled and tested configuration with a role, as the api stores it:
+/// shared/aws-adapters/src/configurations/item.rs.
+pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now: Timestamp) -> Result<Value> {
     let id = configuration_id(number)?;
     let shard = id.as_bytes()[15] % aws_adapters::configurations::SCHEDULE_SHARDS;
     let text = |text: &str| json!({ "S": text });
@@ -180,8 +195,19 @@ pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now:
     }))
 }
 
-/// A message of the run queue, as Lambda hands it over.
-pub fn run_message(body: &str) -> Bytes {
+/// Returns the state of an export that starts at `from`, under a lease that was just taken:
+/// shared/aws-adapters/src/runs/item.rs.
+pub fn state_item(tenant: &str, number: u64, from: Timestamp) -> Result<Value> {
+    let text = |text: &str| json!({ "S": text });
+    Ok(json!({
+        "run": text(&format!("{tenant}#{}", configuration_id(number)?)), "item": text("state"),
+        "nextBlock": text(&BlockId::lowest_at(from).to_string()), "nextSequence": {"N": "0"}, "fencingToken": {"N": "1"},
+        "takenFrom": text(""),
+    }))
+}
+
+/// Returns a message of the run queue, as Lambda passes it on.
+fn run_message(body: &str) -> Bytes {
     let message = json!({"Records": [{
         "messageId": "2e1424d4-f796-459a-8184-9c92662be6da", "receiptHandle": "receipt", "body": body,
         "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
@@ -190,8 +216,8 @@ pub fn run_message(body: &str) -> Bytes {
     message.to_string().into()
 }
 
-/// What asks for an export of a tenant's n-th configuration.
-pub fn run_request(tenant: &str, number: u64, through: Timestamp) -> Outcome<String> {
+/// Returns the request for an export of a tenant's n-th configuration.
+pub fn run_request(tenant: &str, number: u64, through: Timestamp) -> Result<String> {
     let id = configuration_id(number)?;
     Ok(json!({"tenantId": tenant, "configurationId": id, "through": through, "trigger": "SCHEDULE"}).to_string())
 }
@@ -201,11 +227,11 @@ pub fn run_request(tenant: &str, number: u64, through: Timestamp) -> Outcome<Str
 pub struct RecordedRequest(Value);
 
 impl RecordedRequest {
-    pub fn read(root: &Path, name: &str) -> Outcome<Self> {
+    pub fn read(root: &Path, name: &str) -> Result<Self> {
         Ok(Self(serde_json::from_slice(&fs::read(root.join("tests/events").join(name))?)?))
     }
 
-    /// API Gateway makes every body Base64: template.yaml says that all types are binary.
+    /// API Gateway encodes every body as base 64, because all types are binary in template.yaml.
     pub fn with_body(&self, content_type: &str, body: &[u8]) -> Bytes {
         let mut request = self.0.clone();
         request["headers"]["Content-Type"] = json!(content_type);
@@ -213,15 +239,5 @@ impl RecordedRequest {
         request["body"] = json!(STANDARD.encode(body));
         request["isBase64Encoded"] = json!(true);
         request.to_string().into()
-    }
-}
-
-/// Where a function's program is.
-pub fn binary(directory: &Path, name: &str) -> Outcome<PathBuf> {
-    let path = directory.join(name).join("bootstrap");
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(failure(format!("{} is not there: `make bench` builds it", path.display())))
     }
 }

@@ -1,8 +1,9 @@
-//! What bounds an export with this SDK: the same pages are queried and the same bytes are put, and nothing else is done.
-//! No block is checked or looked into, none is put into order, no object has a name, an intent or a checkpoint.
+//! The lower bound of an export with this SDK: it queries the same pages and puts the same bytes, and nothing else. Blocks are
+//! neither checked nor sorted; objects have no names, intents or checkpoints.
 
 use std::{io::Write, time::Instant};
 
+use anyhow::{Context, Result, anyhow, bail};
 use aws_adapters::object_sink::S3ObjectSink;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -25,42 +26,39 @@ use tokio::task::JoinHandle;
 use zlib_rs::crc32::crc32_combine;
 
 use crate::{
-    Outcome,
     corpus::TENANT,
-    failure,
-    lean::LeanClient,
-    process::{own_cpu, own_peak_memory},
-    stub::dynamodb::EVENTS,
-    suites::export::Told,
+    lean::{Block, LeanClient},
+    process::{Usage, own_cpu, own_peak_memory},
+    stub::{REGION, dynamodb::EVENTS},
 };
 
-/// Magic, DEFLATE, no flags, no time, unknown system; and an empty final block.
+/// A gzip header (magic, DEFLATE, no flags, no time, unknown system) and an empty final block.
 const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];
 const EMPTY_FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The first and the last block id that are asked for
+    /// The first and the last block ID to read
     #[arg(long)]
     first: String,
     #[arg(long)]
     last: String,
-    /// Without the SDK, as far as DynamoDB is concerned
+    /// Query DynamoDB without the SDK
     #[arg(long)]
     lean: bool,
 }
 
-pub fn run(arguments: &Arguments) -> Outcome<()> {
+pub fn run(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let limit = runtime.block_on(Limit::prepare(arguments))?;
     let (cpu, started_at) = (own_cpu()?, Instant::now());
     runtime.block_on(limit.export(&arguments.last))?;
-    let told = Told {
+    let usage = Usage {
         peak_memory_bytes: own_peak_memory()?,
         cpu_seconds: own_cpu()?.saturating_sub(cpu).as_secs_f64(),
         wall_seconds: started_at.elapsed().as_secs_f64(),
     };
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&told)?)?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&usage)?)?;
     Ok(())
 }
 
@@ -77,7 +75,7 @@ struct Object {
     raw_length: u64,
 }
 
-/// Everything that a function has when it is warm.
+/// The state of a warm function.
 struct Limit {
     client: Client,
     sink: S3ObjectSink,
@@ -85,18 +83,18 @@ struct Limit {
 }
 
 impl Limit {
-    async fn prepare(arguments: &Arguments) -> Outcome<Self> {
+    async fn prepare(arguments: &Arguments) -> Result<Self> {
         let aws = aws_configuration()?;
         let client = Client::new(&aws);
         let tenant = TenantId::parse(TENANT)?;
         let destination = Destination {
-            bucket_name: BucketName::parse("limit").map_err(|_| failure("bucket"))?,
+            bucket_name: BucketName::parse("limit").map_err(|error| anyhow!("{error:?}"))?,
             bucket_path: None,
-            region: Region::parse(crate::stub::REGION).map_err(|_| failure("region"))?,
+            region: Region::parse(REGION).map_err(|error| anyhow!("{error:?}"))?,
             kms_key_arn: None,
             expected_bucket_owner: None,
         };
-        let writer = AccountId::parse("222222222222").map_err(|_| failure("account"))?;
+        let writer = AccountId::parse("222222222222").map_err(|error| anyhow!("{error:?}"))?;
         let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
         let sink = S3ObjectSink::new(&aws, credentials, &destination, &writer);
         let mut shards = Vec::new();
@@ -111,13 +109,13 @@ impl Limit {
         Ok(Self { client, sink, shards })
     }
 
-    /// Every shard's next page is on its way while a page of another is looked at, and an object while the next is filled.
-    async fn export(self, last: &str) -> Outcome<()> {
+    /// Exports with every shard's next page in flight, and one object in flight while the next is filled.
+    async fn export(self, last: &str) -> Result<()> {
         let Self { client, sink, shards } = self;
         let mut pages: FuturesUnordered<_> = shards.into_iter().map(|shard| page(&client, shard, last)).collect();
         let mut object = Object::default();
         let mut number = 0_u32;
-        let mut on_its_way: Option<JoinHandle<Outcome<BytesMut>>> = None;
+        let mut in_flight: Option<JoinHandle<Result<BytesMut>>> = None;
         while let Some(read) = pages.next().await {
             let (shard, blocks) = read?;
             if shard.first.is_some() {
@@ -126,18 +124,18 @@ impl Limit {
             for block in blocks {
                 object.push(&block);
                 if object.bytes.len() as u64 >= TARGET_STORED_LENGTH {
-                    let buffer = match on_its_way.take() {
+                    let buffer = match in_flight.take() {
                         Some(put) => put.await??,
                         None => BytesMut::new(),
                     };
                     let next = Object { bytes: buffer, ..Object::default() };
                     let full = std::mem::replace(&mut object, next).finish();
-                    on_its_way = Some(tokio::spawn(put(sink.clone(), number, full)));
+                    in_flight = Some(tokio::spawn(put(sink.clone(), number, full)));
                     number += 1;
                 }
             }
         }
-        if let Some(put) = on_its_way {
+        if let Some(put) = in_flight {
             put.await??;
         }
         if !object.bytes.is_empty() {
@@ -147,14 +145,7 @@ impl Limit {
     }
 }
 
-/// What is needed of a block.
-pub struct Block {
-    pub deflate: Vec<u8>,
-    pub crc32: u32,
-    pub raw_length: u64,
-}
-
-async fn page(client: &Client, mut shard: ShardReader, last: &str) -> Outcome<(ShardReader, Vec<Block>)> {
+async fn page(client: &Client, mut shard: ShardReader, last: &str) -> Result<(ShardReader, Vec<Block>)> {
     let first = shard.first.take().unwrap_or_default();
     if let Some(lean) = &mut shard.lean {
         let (blocks, last_read) = lean.page(&shard.partition, &first, last).await?;
@@ -173,7 +164,7 @@ async fn page(client: &Client, mut shard: ShardReader, last: &str) -> Outcome<(S
         .send()
         .await?;
     if let Some(key) = &answer.last_evaluated_key {
-        let id = key.get("blockId").and_then(|id| id.as_s().ok()).ok_or_else(|| failure("a page without its end"))?;
+        let id = key.get("blockId").and_then(|id| id.as_s().ok()).context("a page without its end")?;
         shard.first = Some(BlockId::parse(id)?.next().to_string());
     }
     let mut blocks = Vec::new();
@@ -184,7 +175,7 @@ async fn page(client: &Client, mut shard: ShardReader, last: &str) -> Outcome<(S
             (Some(AttributeValue::B(bytes)), Some(crc32), Some(raw_length)) => {
                 blocks.push(Block { deflate: bytes.into_inner(), crc32, raw_length: raw_length.into() });
             }
-            _ => return Err(failure("an item is no block")),
+            _ => bail!("an item is not a block"),
         }
     }
     Ok((shard, blocks))
@@ -208,12 +199,12 @@ impl Object {
     }
 }
 
-/// Gives the buffer back, to be filled again.
-async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Outcome<BytesMut> {
+/// Puts an object and returns its buffer, to be filled again.
+async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Result<BytesMut> {
     let key = format!("{number:06}.ndjson.gz");
     let part_size = usize::try_from(PART_SIZE)?;
     let shape = UploadShape::for_length(bytes.len(), part_size);
-    // The hash of the whole is sent only with what is put at once.
+    // The hash of the whole object is sent only in a single request.
     let sha256 = match shape {
         UploadShape::Single => <sha2::Sha256 as sha2::Digest>::digest(&bytes).into(),
         UploadShape::Multipart { .. } => [0; 32],

@@ -1,5 +1,6 @@
-//! Measures the service side by side with what bounds it and with what people would use instead: `make bench`.
+//! `make bench`: measures the service beside its lower bound and beside the alternatives that people would use.
 
+mod bench;
 mod corpus;
 #[cfg(test)]
 mod document;
@@ -9,31 +10,25 @@ mod functions;
 mod lean;
 mod limit;
 mod process;
+mod recompress;
 mod report;
 mod runtime_api;
+mod server;
 mod stub;
 mod suites;
 
-use std::{
-    error::Error,
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
+use std::{fs, io::Write, path::PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    bench::{Bench, QUICK_EVENTS, start_servers},
+    process::Cores,
+    report::Report,
 };
 
-use clap::{Parser, Subcommand};
-use tokio::runtime::Handle;
-
-use crate::{process::Cores, report::Report};
-
-pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
-pub fn failure(message: impl Into<String>) -> Box<dyn Error + Send + Sync> {
-    message.into().into()
-}
-
-/// Measures the service side by side with what bounds it and with what people would use instead
+/// Measures the service beside its lower bound and beside the alternatives that people would use
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -43,98 +38,63 @@ struct Arguments {
     #[arg(long, default_value = ".")]
     root: PathBuf,
 
-    /// Where the functions' release builds are, one folder each
+    /// The folder of the functions' release builds, one folder each
     #[arg(long, default_value = "target/bench/functions")]
     functions: PathBuf,
 
-    /// Where the corpus is kept and the report is written
+    /// The folder of the corpus and the report
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
 
-    /// The Python that has boto3
+    /// The Python interpreter with boto3
     #[arg(long, default_value = ".tools/tools/bin/python")]
     python: PathBuf,
 
-    /// A few percent of everything: to see that it works
+    /// Measure a few percent of everything, to check that the bench works
     #[arg(long)]
     quick: bool,
 
-    /// Events of the whole corpus, about 630 bytes each
+    /// Events of the corpus, about 630 bytes each
     #[arg(long)]
     events: Option<u64>,
 
-    /// How often each thing is measured
+    /// Rounds of each measurement
     #[arg(long)]
     rounds: Option<usize>,
 
-    /// Also export the corpus on so many days, under new block ids; 0: don't
+    /// Also export the corpus on this number of days, under new block IDs; 0 to leave that out
     #[arg(long, default_value_t = 0)]
     copies: u64,
 
-    /// Suites to run, separated by commas; all of them if left out
+    /// Suites to run, separated by commas [default: all]
     #[arg(long, value_delimiter = ',')]
     suites: Vec<suites::Suite>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Queries the pages of a window and puts their bytes, and nothing else: started by the bench
+    /// Query the pages of a window and put their bytes; started by the bench
     #[command(hide = true)]
     Limit(limit::Arguments),
-    /// Decompresses the blocks of a corpus and compresses them into one file each 256 MB: started by the bench
+    /// Decompress the blocks of a corpus and compress them into files of 256 MB; started by the bench
     #[command(hide = true)]
-    Recompress(suites::export::RecompressArguments),
-}
-
-/// What all suites work with.
-#[derive(Debug)]
-pub struct Bench {
-    root: PathBuf,
-    functions: PathBuf,
-    directory: PathBuf,
-    python: PathBuf,
-    is_quick: bool,
-    events: u64,
-    rounds: usize,
-    copies: u64,
-    cores: Cores,
-    /// Of the thread that all servers run on.
-    runtime: Handle,
-}
-
-impl Bench {
-    fn function(&self, name: &str) -> Outcome<PathBuf> {
-        functions::binary(&self.functions, name)
-    }
-
-    /// The larger one, unless it has to be quick.
-    fn size<T>(&self, full: T, quick: T) -> T {
-        if self.is_quick { quick } else { full }
-    }
+    Recompress(recompress::Arguments),
 }
 
 const EVENTS: u64 = 10_000_000;
-const QUICK_EVENTS: u64 = 200_000;
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 3;
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.command {
+    match &arguments.command {
         Some(Command::Limit(limit)) => limit::run(limit),
-        Some(Command::Recompress(recompress)) => suites::export::recompress(recompress),
+        Some(Command::Recompress(recompress)) => recompress::run(recompress),
         None => run(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "bench: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
-fn run(arguments: &Arguments) -> Outcome<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     fs::create_dir_all(&arguments.directory)?;
     let cores = Cores::find()?;
     let bench = Bench {
@@ -151,52 +111,23 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     };
     let mut report = Report { machine: machine(), is_quick: bench.is_quick, ..Report::default() };
     if cores.measured == cores.serving {
-        report.note("This machine has one core: servers and what is measured share it.");
+        report.note("This machine has one core, which the servers and the measured program share.");
     }
     for suite in suites::Suite::ALL {
         if arguments.suites.is_empty() || arguments.suites.contains(&suite) {
             writeln!(std::io::stderr(), "bench: {suite:?}")?;
             suite.run(&bench, &mut report)?;
-            // After each: an error in a later one must not lose what was measured.
+            // After each suite, so that a failure of a later one loses no figures.
             report.write(&bench.directory.join("report.json"))?;
         }
     }
     report.print(&mut std::io::stdout().lock())
 }
 
-/// The thread of all servers, on a core of its own.
-fn start_servers(core: usize) -> Outcome<Handle> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::Builder::new().name("servers".to_owned()).spawn(move || {
-        let runtime =
-            process::pin(core).and_then(|()| Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?));
-        match runtime {
-            Ok(runtime) => {
-                let _ = sender.send(Ok(runtime.handle().clone()));
-                runtime.block_on(std::future::pending::<()>());
-            }
-            Err(error) => {
-                let _ = sender.send(Err(error));
-            }
-        }
-    })?;
-    receiver.recv()?
-}
-
-/// Processor and cores.
+/// Returns the processor and the number of cores.
 fn machine() -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     format!("{}, {cores} cores", model.map_or("unknown processor", |(_, name)| name.trim()))
-}
-
-/// This program, to be started again.
-fn own_path() -> Outcome<PathBuf> {
-    Ok(std::env::current_exe()?)
-}
-
-/// Bytes of a file.
-fn file_length(path: &Path) -> Outcome<u64> {
-    Ok(fs::metadata(path)?.len())
 }

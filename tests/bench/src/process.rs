@@ -1,4 +1,4 @@
-//! Programs on a core of their own, and what they cost.
+//! Programs on the measured core, and the resources that they take.
 
 use std::{
     fs,
@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context, Result, ensure};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::{
@@ -17,9 +18,9 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Outcome, failure};
+use serde::{Deserialize, Serialize};
 
-/// Which core is measured, and which serves. Both are the same on a machine with one.
+/// The core of the measured program and that of the servers. A machine with one core has one for both.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pub measured: usize,
@@ -27,11 +28,11 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// The first two that this process may use.
-    pub fn find() -> Outcome<Self> {
+    /// Returns the first two cores that this process may use.
+    pub fn find() -> Result<Self> {
         let permitted = sched_getaffinity(this_thread())?;
         let mut cores = (0..CpuSet::count()).filter(|core| permitted.is_set(*core).unwrap_or(false));
-        let measured = cores.next().ok_or_else(|| failure("no core may be used"))?;
+        let measured = cores.next().context("no core may be used")?;
         Ok(Self { measured, serving: cores.next().unwrap_or(measured) })
     }
 }
@@ -40,26 +41,20 @@ fn this_thread() -> Pid {
     Pid::from_raw(0)
 }
 
-/// Binds the calling thread, and whatever it starts from now on, to a core.
-pub fn pin(core: usize) -> Outcome<()> {
+/// Binds the calling thread, and the threads and programs that it starts, to a core.
+pub fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core)?;
     sched_setaffinity(this_thread(), &set)?;
     Ok(())
 }
 
-/// Runs what is given, and tells the CPU seconds that the calling thread took.
-pub fn measured<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, f64)> {
+/// Does the work, and returns the CPU seconds of the calling thread.
+pub fn measured<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let now = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
     let started = now()?;
     let outcome = work()?;
     Ok((outcome, now()?.saturating_sub(started).as_secs_f64()))
-}
-
-impl Split {
-    pub fn since(self, before: Self) -> Self {
-        Self { user: self.user.saturating_sub(before.user), system: self.system.saturating_sub(before.system) }
-    }
 }
 
 /// A program that runs on the measured core until it is dropped.
@@ -69,48 +64,61 @@ pub struct Program {
     clock: ClockId,
 }
 
-/// CPU time, as the kernel splits it, to a hundredth of a second.
+/// CPU time in user and kernel mode, to a hundredth of a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Split {
     pub user: Duration,
     pub system: Duration,
 }
 
+impl Split {
+    pub fn since(self, before: Self) -> Self {
+        Self { user: self.user.saturating_sub(before.user), system: self.system.saturating_sub(before.system) }
+    }
+}
+
+/// The resources that a program took for its work, without its start: those of a warm function. It prints them at its end.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    pub peak_memory_bytes: u64,
+    pub cpu_seconds: f64,
+    pub wall_seconds: f64,
+}
+
 impl Program {
-    /// Starts it on `core`. The calling thread stays there: it only waits.
-    pub fn start(command: &mut Command, core: usize) -> Outcome<Self> {
+    /// Starts a program on `core`.
+    pub fn start(command: &mut Command, core: usize) -> Result<Self> {
         let before = sched_getaffinity(this_thread())?;
         pin(core)?;
         let child = command.process_group(0).spawn();
         sched_setaffinity(this_thread(), &before)?;
-        let child = child.map_err(|error| failure(format!("{}: {error}", command.get_program().display())))?;
+        let child = child.with_context(|| command.get_program().display().to_string())?;
         let id = Pid::from_raw(i32::try_from(child.id())?);
         Ok(Self { child, clock: clock_getcpuclockid(id)? })
     }
 
-    /// CPU time of all its threads so far, to the nanosecond.
-    pub fn cpu(&self) -> Outcome<Duration> {
+    /// Returns the CPU time of all its threads so far, to the nanosecond.
+    pub fn cpu(&self) -> Result<Duration> {
         Ok(clock_gettime(self.clock)?.into())
     }
 
-    /// CPU time since it was `before`.
-    pub fn cpu_since(&self, before: Duration) -> Outcome<Duration> {
+    /// Returns the CPU time since it was `before`.
+    pub fn cpu_since(&self, before: Duration) -> Result<Duration> {
         Ok(self.cpu()?.saturating_sub(before))
     }
 
-    pub fn split(&self) -> Outcome<Split> {
+    pub fn split(&self) -> Result<Split> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Fields 14 and 15, counted behind the name, which may hold anything.
+        // Fields 14 and 15. They are counted from the end of the name, which may contain anything.
         let fields = text.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
         let ticks = |index: usize| fields.split_whitespace().nth(index).and_then(|field| field.parse::<u64>().ok());
-        match (ticks(11), ticks(12)) {
-            (Some(user), Some(system)) => Ok(Split { user: of_ticks(user), system: of_ticks(system) }),
-            _ => Err(failure("/proc/…/stat has another form")),
-        }
+        let (user, system) = ticks(11).zip(ticks(12)).context("/proc/…/stat has an unknown format")?;
+        Ok(Split { user: of_ticks(user), system: of_ticks(system) })
     }
 
-    /// The most memory that it had at any time, in bytes.
-    pub fn peak_memory(&self) -> Outcome<u64> {
+    /// Returns its peak memory in bytes.
+    pub fn peak_memory(&self) -> Result<u64> {
         peak_memory(&self.child.id().to_string())
     }
 }
@@ -123,37 +131,35 @@ impl Drop for Program {
     }
 }
 
-/// CPU time of this process so far.
-pub fn own_cpu() -> Outcome<Duration> {
+/// Returns the CPU time of this process so far.
+pub fn own_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
-/// The most memory that this process had at any time, in bytes.
-pub fn own_peak_memory() -> Outcome<u64> {
+/// Returns the peak memory of this process in bytes.
+pub fn own_peak_memory() -> Result<u64> {
     peak_memory("self")
 }
 
-fn peak_memory(process: &str) -> Outcome<u64> {
+fn peak_memory(process: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Ok(kilobytes.ok_or_else(|| failure("/proc/…/status has no VmHWM"))? * 1_024)
+    Ok(kilobytes.context("/proc/…/status has no VmHWM")? * 1_024)
 }
 
-/// A hundredth of a second each, on every Linux that Rust runs on.
+/// Converts ticks, which are hundredths of a second on every Linux that Rust supports.
 fn of_ticks(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// CPU time of a program that was run to its end.
-pub fn run_to_end(command: &mut Command, core: usize) -> Outcome<Split> {
+/// Runs a program to its end, and returns its CPU time.
+pub fn run_to_end(command: &mut Command, core: usize) -> Result<Split> {
     let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let mut program = Program::start(command, core)?;
     let status = program.child.wait()?;
     let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    if !status.success() {
-        return Err(failure(format!("{}: {status}", command.get_program().display())));
-    }
+    ensure!(status.success(), "{}: {status}", command.get_program().display());
     let since = |before: i64, after: i64| Duration::from_micros(u64::try_from(after - before).unwrap_or_default());
     Ok(Split {
         user: since(before.user_time().num_microseconds(), after.user_time().num_microseconds()),
@@ -177,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_program_tells_its_time_and_memory() {
+    fn a_running_program_has_time_and_memory() {
         let core = Cores::find().unwrap().measured;
         let program = Program::start(Command::new("sleep").arg("60"), core).unwrap();
         assert!(program.peak_memory().unwrap() > 0);

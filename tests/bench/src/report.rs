@@ -1,25 +1,25 @@
-//! What was measured: one table for people, one JSON file for programs.
+//! The figures of a run: a table for people and a JSON file for programs.
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
+use anyhow::Result;
+use audit_export::figures;
 use serde::Serialize;
-
-use crate::{Outcome, suites::grouped};
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figure {
-    /// What it belongs to, for example `export`.
+    /// For example `export`.
     pub suite: &'static str,
-    /// Of what, for example `audit-export, 10,000,000 events`.
+    /// For example `audit-export, 10,000,000 events`.
     pub subject: String,
     /// For example `CPU`.
     pub measure: &'static str,
     pub unit: &'static str,
     /// The median of the samples.
     pub value: f64,
-    /// To what its subject is compared with in the same run.
+    /// The value relative to that of `ratio_to` in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,8 +28,7 @@ pub struct Figure {
 }
 
 /// All figures of a run.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     pub machine: String,
     pub is_quick: bool,
@@ -63,7 +62,7 @@ impl Report {
         });
     }
 
-    /// The same with its ratio to another subject's median of the same measure.
+    /// Adds to the last figure its ratio to another subject's median of the same measure.
     pub fn compare(&mut self, ratio_to: &'static str, to: f64) {
         if let Some(figure) = self.figures.last_mut()
             && to > 0.0
@@ -73,12 +72,21 @@ impl Report {
         }
     }
 
-    pub fn write(&self, path: &Path) -> Outcome<()> {
-        fs::write(path, serde_json::to_string_pretty(self)? + "\n")?;
+    /// Writes the report with one figure a line.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let Self { machine, is_quick, notes, figures } = self;
+        let lines = figures.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        let text = format!(
+            "{{\n  \"machine\": {},\n  \"isQuick\": {is_quick},\n  \"notes\": {},\n  \"figures\": [\n    {}\n  ]\n}}\n",
+            serde_json::to_string(machine)?,
+            serde_json::to_string(notes)?,
+            lines.join(",\n    "),
+        );
+        fs::write(path, text)?;
         Ok(())
     }
 
-    pub fn print(&self, output: &mut impl Write) -> Outcome<()> {
+    pub fn print(&self, output: &mut impl Write) -> Result<()> {
         let rows: Vec<[String; 5]> = self.figures.iter().map(Figure::row).collect();
         let head = ["suite", "subject", "measure", "value", "ratio"].map(ToOwned::to_owned);
         let width =
@@ -116,7 +124,7 @@ impl Figure {
     }
 }
 
-/// Three digits that count; thousands are set apart.
+/// Formats a number with three significant digits and thousands separators.
 pub fn rounded(value: f64) -> String {
     match value.abs() {
         size if size >= 1_000.0 => grouped(whole(value)),
@@ -127,12 +135,17 @@ pub fn rounded(value: f64) -> String {
     }
 }
 
-/// The middle one; of an even number, the mean of both. Nothing of nothing.
+/// Formats a number with thousands separators.
+pub fn grouped(number: u64) -> String {
+    figures::grouped(&number.to_string())
+}
+
+/// Returns the middle sample, or the mean of the middle two; 0 if there are none.
 pub fn median(samples: &[f64]) -> f64 {
     quantile(samples, 0.5)
 }
 
-/// By linear interpolation between the samples around it.
+/// Returns a quantile by linear interpolation between samples.
 pub fn quantile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -161,7 +174,7 @@ fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
-/// A billion bytes.
+/// Converts bytes to units of a billion.
 pub fn gigabytes(bytes: u64) -> f64 {
     float(bytes) / 1e9
 }
@@ -178,6 +191,11 @@ pub fn mebibytes(bytes: u64) -> f64 {
 #[expect(clippy::float_cmp, reason = "exact numbers")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1_000, 10_000_000].map(grouped), ["0", "999", "1,000", "10,000,000"]);
+    }
 
     #[test]
     fn quantiles() {

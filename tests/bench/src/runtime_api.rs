@@ -3,43 +3,37 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, mpsc as channel},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use host::{Clock, Machine};
 use http_body_util::BodyExt;
-use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use serde_json::Value;
-use tokio::{net::TcpListener, runtime::Handle, sync::mpsc};
+use tokio::{runtime::Handle, sync::mpsc};
 
-use crate::{Outcome, failure, stub::Pieces};
+use crate::server::{Pieces, Server};
 
-/// What a function gets at most; the exporter's slice ends before.
+/// The deadline of an invocation; the exporter's slice ends before.
 const INVOCATION_TIME: Duration = Duration::from_mins(15);
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 
-/// What a program made of an invocation.
+/// A function's response to an invocation.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub body: Bytes,
-    pub is_error: bool,
-    /// When the program was given the invocation, and when it had answered.
-    pub taken_at: Instant,
-    pub answered_at: Instant,
+pub struct Invoked {
+    body: Bytes,
+    is_error: bool,
+    /// From the handover of the invocation to the response.
+    pub time: Duration,
 }
 
-impl Answer {
-    pub fn time(&self) -> Duration {
-        self.answered_at - self.taken_at
-    }
-
-    /// The answer of a function that did not fail.
-    pub fn json(&self) -> Outcome<Value> {
-        if self.is_error {
-            return Err(failure(format!("the function failed: {}", String::from_utf8_lossy(&self.body))));
-        }
+impl Invoked {
+    /// Returns the response of a function that did not fail.
+    pub fn json(&self) -> Result<Value> {
+        ensure!(!self.is_error, "the function failed: {}", String::from_utf8_lossy(&self.body));
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
@@ -47,73 +41,48 @@ impl Answer {
 /// The Runtime API of one process.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    pub address: SocketAddr,
+    server: Server,
     invocations: mpsc::UnboundedSender<Bytes>,
-    answers: channel::Receiver<Answer>,
+    responses: channel::Receiver<Invoked>,
     polls: channel::Receiver<Instant>,
 }
 
 struct Shared {
     invocations: tokio::sync::Mutex<mpsc::UnboundedReceiver<Bytes>>,
-    answers: channel::Sender<Answer>,
+    responses: channel::Sender<Invoked>,
     polls: channel::Sender<Instant>,
-    taken: Mutex<(u64, Instant)>,
-    is_closed: tokio::sync::Notify,
+    /// The number of the current invocation and the time of its handover.
+    current: Mutex<(u64, Instant)>,
 }
 
 impl RuntimeApi {
-    pub fn start(runtime: &Handle) -> Outcome<Self> {
+    pub fn start(runtime: &Handle) -> Result<Self> {
         let (invocations, receiver) = mpsc::unbounded_channel();
-        let (answers, answered) = channel::channel();
-        let (polls, polled) = channel::channel();
-        let (listening, listens) = channel::channel();
+        let (response_sender, responses) = channel::channel();
+        let (poll_sender, polls) = channel::channel();
         let shared = Arc::new(Shared {
             invocations: tokio::sync::Mutex::new(receiver),
-            answers,
-            polls,
-            taken: Mutex::new((0, Instant::now())),
-            is_closed: tokio::sync::Notify::new(),
+            responses: response_sender,
+            polls: poll_sender,
+            current: Mutex::new((0, Instant::now())),
         });
-        runtime.spawn(async move {
-            let listener = TcpListener::bind("127.0.0.1:0").await;
-            let _ = listening.send(listener.as_ref().ok().and_then(|listener| listener.local_addr().ok()));
-            let Ok(listener) = listener else { return };
-            loop {
-                // The driver is gone: nobody will invoke any more.
-                let connection = tokio::select! {
-                    connection = listener.accept() => connection,
-                    () = shared.is_closed.notified() => return,
-                };
-                let Ok((connection, _)) = connection else { continue };
-                let _ = connection.set_nodelay(true);
-                let shared = Arc::clone(&shared);
-                let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-                tokio::spawn(async move {
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
-                });
-            }
-        });
-        let address = listens.recv()?.ok_or_else(|| failure("the Runtime API can't listen"))?;
-        Ok(Self { address, invocations, answers: answered, polls: polled })
+        let server = Server::start(runtime, move |request| respond(Arc::clone(&shared), request))?;
+        Ok(Self { server, invocations, responses, polls })
     }
 
-    /// When the program asked for its next invocation.
-    pub fn polled(&self, within: Duration) -> Outcome<Instant> {
-        self.polls.recv_timeout(within).map_err(|_| failure("the program doesn't ask for an invocation"))
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
-    /// Invokes and waits for the answer.
-    pub fn invoke(&self, payload: &Bytes, within: Duration) -> Outcome<Answer> {
-        self.send(payload)?;
-        self.answer(within)
+    /// Waits until the program asks for its next invocation, and returns that time.
+    pub fn polled(&self, within: Duration) -> Result<Instant> {
+        self.polls.recv_timeout(within).context("the program does not ask for an invocation")
     }
 
-    pub fn send(&self, payload: &Bytes) -> Outcome<()> {
-        self.invocations.send(payload.clone()).map_err(|_| failure("the Runtime API has ended"))
-    }
-
-    pub fn answer(&self, within: Duration) -> Outcome<Answer> {
-        self.answers.recv_timeout(within).map_err(|_| failure(format!("no answer within {within:?}")))
+    /// Invokes the function and waits for its response.
+    pub fn invoke(&self, payload: &Bytes, within: Duration) -> Result<Invoked> {
+        self.invocations.send(payload.clone()).context("the Runtime API has ended")?;
+        self.responses.recv_timeout(within).with_context(|| format!("no response within {within:?}"))
     }
 }
 
@@ -121,36 +90,34 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     if request.method() == Method::GET && request.uri().path() == NEXT {
         let _ = shared.polls.send(Instant::now());
         let Some(payload) = shared.invocations.lock().await.recv().await else {
-            shared.is_closed.notify_one();
-            return Ok(plain(410, Bytes::new()));
+            return Ok(plain(StatusCode::GONE, Bytes::new()));
         };
         let number = {
-            let mut taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            *taken = (taken.0 + 1, Instant::now());
-            taken.0
+            let mut current = shared.current.lock().unwrap_or_else(PoisonError::into_inner);
+            *current = (current.0 + 1, Instant::now());
+            current.0
         };
         return Ok(invocation(number, payload));
     }
     let is_error = request.uri().path().ends_with("/error");
     let body = request.into_body().collect().await?.to_bytes();
-    let taken_at = shared.taken.lock().unwrap_or_else(PoisonError::into_inner).1;
-    let _ = shared.answers.send(Answer { body, is_error, taken_at, answered_at: Instant::now() });
-    Ok(plain(202, Bytes::from_static(br#"{"status":"OK"}"#)))
+    let time = shared.current.lock().unwrap_or_else(PoisonError::into_inner).1.elapsed();
+    let _ = shared.responses.send(Invoked { body, is_error, time });
+    Ok(plain(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#)))
 }
 
 fn invocation(number: u64, payload: Bytes) -> Response<Pieces> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let response = Response::builder()
         .header("Lambda-Runtime-Aws-Request-Id", format!("00000000-0000-4000-8000-{number:012}"))
-        .header("Lambda-Runtime-Deadline-Ms", (now + INVOCATION_TIME).as_millis().to_string())
+        .header("Lambda-Runtime-Deadline-Ms", Machine.now().saturating_add(INVOCATION_TIME).as_millis().to_string())
         .header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:111111111111:function:bench")
         .header("Content-Type", "application/json")
         .body(Pieces::new([payload]));
-    response.unwrap_or_else(|_| plain(500, Bytes::new()))
+    response.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()))
 }
 
-fn plain(status: u16, body: Bytes) -> Response<Pieces> {
+fn plain(status: StatusCode, body: Bytes) -> Response<Pieces> {
     let mut response = Response::new(Pieces::new([body]));
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    *response.status_mut() = status;
     response
 }

@@ -1,21 +1,18 @@
-//! What is measured.
+//! The suites of measurements.
 
 mod api;
 mod blocks;
 mod cold_start;
 mod dispatch;
 mod emulators;
-pub mod export;
+mod export;
 mod fairness;
 mod ingest;
 
-use audit_export::figures;
+use anyhow::Result;
 use clap::ValueEnum;
-use domain::time::Timestamp;
-use host::Clock;
-use host::Machine;
 
-use crate::{Bench, Outcome, report::Report};
+use crate::{bench::Bench, report::Report};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
@@ -41,7 +38,7 @@ impl Suite {
         Self::Emulators,
     ];
 
-    pub fn run(self, bench: &Bench, report: &mut Report) -> Outcome<()> {
+    pub fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
             Self::Export => export::run(bench, report),
             Self::Blocks => blocks::run(bench, report),
@@ -52,24 +49,5 @@ impl Suite {
             Self::Fairness => fairness::run(bench, report),
             Self::Emulators => emulators::run(bench, report),
         }
-    }
-}
-
-fn now() -> Timestamp {
-    Machine.now()
-}
-
-/// A number as people write it.
-pub fn grouped(number: u64) -> String {
-    figures::grouped(&number.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1_000, 10_000_000].map(grouped), ["0", "999", "1,000", "10,000,000"]);
     }
 }

@@ -1,21 +1,19 @@
-//! What each operation of the GraphQL API costs, and how long it takes when many ask.
+//! The cost of each operation of the GraphQL API, and its time under concurrent requests.
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::{Result, anyhow, ensure};
 use bytes::Bytes;
+use host::{Clock, Machine};
 use serde_json::{Value, json};
 
-use super::{
-    export::{self, first_day},
-    now,
-};
+use super::export::{self, first_day};
 use crate::{
-    Bench, Outcome,
+    bench::Bench,
     corpus::{Corpus, CorpusFile, TENANT, WRITE_SHARDS},
-    failure,
     functions::{self, ANSWER_TIME, Function, RecordedRequest, configuration_id, configuration_item},
     report::{Report, float, mebibytes, median, milliseconds, quantile},
-    stub::Stub,
+    stub::{Stub, Traffic},
 };
 
 const SUITE: &str = "api";
@@ -23,14 +21,14 @@ const SUITE: &str = "api";
 /// In template.yaml.
 const MEMORY_MEGABYTES: u32 = 512;
 
-/// Configurations that the tenant has.
+/// The configurations of the tenant.
 const CONFIGURATIONS: u64 = 20;
 
-/// How often each operation is asked for. Those that are created must stay below a hundred with those that are there.
+/// The requests of each operation.
 const REPEATS: usize = 50;
 const QUICK_REPEATS: usize = 10;
 
-/// Requests that come at the same time: each is a process of its own, as on Lambda.
+/// The concurrent requests. Each has its own process, as on Lambda.
 const CONCURRENCY: [usize; 2] = [1, 8];
 const REQUESTS_EACH: usize = 200;
 const QUICK_REQUESTS_EACH: usize = 30;
@@ -38,23 +36,23 @@ const QUICK_REQUESTS_EACH: usize = 30;
 const FIELDS: &str = "id version description interval enabled connectionStatus connectionCheckedAt exportedThrough \
     lastExport consecutiveFailures nextExportAt type principalArn endpointConfiguration { bucketName bucketPath region roleArn }";
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let stub = Stub::start(&bench.runtime)?;
-    // Jobs, tasks and a backlog as an export leaves them.
+    // An export leaves jobs, tasks and a backlog.
     let file = CorpusFile::prepare(&bench.directory, bench.size(200_000, 20_000), 100)?;
     let window = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?).window(u64::MAX);
     export::export(bench, &stub, &window)?;
     for number in 2..=CONFIGURATIONS {
-        let item = configuration_item(TENANT, number, window.from(), now())?;
-        stub.world().database.configurations.seed(&item).map_err(|error| failure(error.0))?;
+        let item = configuration_item(TENANT, number, window.from(), Machine.now())?;
+        stub.world().database.seed_configuration(&item);
     }
     let recorded = RecordedRequest::read(&bench.root, "http-graphql-query.json")?;
     operations(bench, report, &stub, &recorded)?;
     concurrency(bench, report, &stub, &recorded)
 }
 
-/// Operations that leave everything as it was, or can be repeated.
-fn repeatable() -> Outcome<Vec<(&'static str, String)>> {
+/// Returns the operations that can be repeated.
+fn repeatable() -> Result<Vec<(&'static str, String)>> {
     let id = configuration_id(1)?;
     let job = format!("{id}.0");
     Ok(vec![
@@ -90,7 +88,7 @@ fn repeatable() -> Outcome<Vec<(&'static str, String)>> {
     ])
 }
 
-fn operations(bench: &Bench, report: &mut Report, stub: &Stub, recorded: &RecordedRequest) -> Outcome<()> {
+fn operations(bench: &Bench, report: &mut Report, stub: &Stub, recorded: &RecordedRequest) -> Result<()> {
     let api = functions::start(bench, "api", stub, MEMORY_MEGABYTES)?;
     let repeats = bench.size(REPEATS, QUICK_REPEATS);
     let asker = Asker { api: &api, stub, recorded };
@@ -98,7 +96,7 @@ fn operations(bench: &Bench, report: &mut Report, stub: &Stub, recorded: &Record
         asker.measure(report, name, (0..repeats).map(|_| query.clone()))?;
     }
     let id = configuration_id(1)?;
-    // Each changes something: nothing is written that is as it was.
+    // Each request changes the description, because an update without a change writes nothing.
     asker.measure(
         report,
         "updateS3AssumedRoleExportConfiguration",
@@ -147,13 +145,11 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Asks each query once, and gives what was answered.
-    fn measure(&self, report: &mut Report, name: &str, queries: impl Iterator<Item = String>) -> Outcome<Vec<Value>> {
+    /// Sends each query once, and returns the data of the answers.
+    fn measure(&self, report: &mut Report, name: &str, queries: impl Iterator<Item = String>) -> Result<Vec<Value>> {
         let (mut cpu, mut wall, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        let traffic_before = self.stub.traffic();
+        self.stub.world().traffic = Traffic::default();
         for query in queries {
-            // A tenant may test so often a minute.
-            self.stub.world().database.configurations.remove_all(|id| id.starts_with("tests#"));
             let payload = payload(self.recorded, &query);
             let before = self.api.program.cpu()?;
             let (data, took) = ask(self.api, &payload)?;
@@ -163,10 +159,8 @@ impl Asker<'_> {
         }
         self.stub.check()?;
         let count = answers.len() as u64;
-        if count == 0 {
-            return Err(failure(format!("nothing was asked of {name}")));
-        }
-        let traffic = self.stub.traffic().since(&traffic_before);
+        ensure!(count > 0, "{name} had no queries");
+        let traffic = self.stub.world().traffic.clone();
         report.add(SUITE, name, "CPU", "ms", &cpu);
         report.add(SUITE, name, "time", "ms", &wall);
         report.add(SUITE, name, "requests to DynamoDB", "", &[float(traffic.of("dynamodb:")) / float(count)]);
@@ -182,37 +176,35 @@ fn payload(recorded: &RecordedRequest, query: &str) -> Bytes {
     recorded.with_body("application/json", json!({ "query": query }).to_string().as_bytes())
 }
 
-/// The answer's `data`, without errors.
-fn ask(api: &Function, payload: &Bytes) -> Outcome<(Value, Duration)> {
+/// Returns the `data` of the answer. Fails if it has errors.
+fn ask(api: &Function, payload: &Bytes) -> Result<(Value, Duration)> {
     let answer = api.api.invoke(payload, ANSWER_TIME)?;
     let response = answer.json()?;
     let body: Value = serde_json::from_str(response["body"].as_str().unwrap_or_default()).unwrap_or_default();
     let is_good = response["statusCode"] == 200 && body["errors"].is_null() && body["data"].is_object();
-    if !is_good {
-        return Err(failure(format!("the api answered {response}")));
-    }
-    Ok((body["data"].clone(), answer.time()))
+    ensure!(is_good, "the api answered {response}");
+    Ok((body["data"].clone(), answer.time))
 }
 
-fn concurrency(bench: &Bench, report: &mut Report, stub: &Stub, recorded: &RecordedRequest) -> Outcome<()> {
+fn concurrency(bench: &Bench, report: &mut Report, stub: &Stub, recorded: &RecordedRequest) -> Result<()> {
     let id = configuration_id(1)?;
     let payload = payload(recorded, &format!("{{ getExportConfiguration(id: \"{id}\") {{ {FIELDS} }} }}"));
     let requests = bench.size(REQUESTS_EACH, QUICK_REQUESTS_EACH);
     for processes in CONCURRENCY {
         let apis = (0..processes).map(|_| functions::start(bench, "api", stub, MEMORY_MEGABYTES));
-        let apis = apis.collect::<Outcome<Vec<_>>>()?;
+        let apis = apis.collect::<Result<Vec<_>>>()?;
         let askers: Vec<_> = apis
             .into_iter()
             .map(|api| {
                 let payload = payload.clone();
-                std::thread::spawn(move || -> Outcome<Vec<f64>> {
+                std::thread::spawn(move || -> Result<Vec<f64>> {
                     (0..requests).map(|_| Ok(milliseconds(ask(&api, &payload)?.1))).collect()
                 })
             })
             .collect();
         let mut times = Vec::new();
         for asker in askers {
-            times.extend(asker.join().map_err(|_| failure("a thread of the bench failed"))??);
+            times.extend(asker.join().map_err(|_| anyhow!("a thread of the bench failed"))??);
         }
         stub.check()?;
         let subject = format!("getExportConfiguration, {processes} at a time on one core");

@@ -1,7 +1,8 @@
-//! Blocks of all sizes: how well their file compresses, joined or compressed anew, and what that costs.
+//! The size and cost of objects by the size of their blocks: joined, as exported, and compressed as a whole.
 
 use std::{io::Write, sync::Arc};
 
+use anyhow::Result;
 use domain::{
     block::{BlockId, StoredBlock},
     gzip::{EncoderVersion, ObjectEncoder},
@@ -12,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::export::{self, first_day};
 use crate::{
-    Bench, Outcome,
+    bench::Bench,
     corpus::{Corpus, CorpusFile, TENANT, WRITE_SHARDS},
     process::measured,
     report::{Report, float, gigabytes},
@@ -24,19 +25,19 @@ const BLOCK_EVENTS: [u64; 5] = [1, 5, 20, 100, 500];
 const EVENTS: u64 = 200_000;
 const QUICK_EVENTS: u64 = 20_000;
 
-/// What one way to make a file gave.
+/// The result of one way to make a file.
 struct File {
     stored_bytes: u64,
     cpu_seconds: f64,
 }
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let stub = Stub::start(&bench.runtime)?;
     let tenant = TenantId::parse(TENANT)?;
     for block_events in BLOCK_EVENTS {
         let file = CorpusFile::prepare(&bench.directory, bench.size(EVENTS, QUICK_EVENTS), block_events)?;
         let id = BlockId::lowest_at(Timestamp::EPOCH);
-        let blocks = file.blocks()?.map(|block| block?.stored(&tenant, id)).collect::<Outcome<Vec<_>>>()?;
+        let blocks = file.blocks()?.map(|block| block?.stored(&tenant, id)).collect::<Result<Vec<_>>>()?;
         let raw_bytes: u64 = blocks.iter().map(|block| u64::from(block.raw_length)).sum();
         let whole = whole(&blocks)?;
         let joined = encoded(&blocks, EncoderVersion::Joining)?;
@@ -62,8 +63,8 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// Everything in one stream: what the ratio is measured against.
-fn whole(blocks: &[StoredBlock]) -> Outcome<File> {
+/// Compresses all blocks in one stream, for comparison.
+fn whole(blocks: &[StoredBlock]) -> Result<File> {
     let (stored_bytes, cpu_seconds) = measured(|| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
         for block in blocks {
@@ -74,7 +75,7 @@ fn whole(blocks: &[StoredBlock]) -> Outcome<File> {
     Ok(File { stored_bytes, cpu_seconds })
 }
 
-fn encoded(blocks: &[StoredBlock], version: EncoderVersion) -> Outcome<File> {
+fn encoded(blocks: &[StoredBlock], version: EncoderVersion) -> Result<File> {
     let (stored_bytes, cpu_seconds) = measured(|| {
         let mut encoder = ObjectEncoder::new(version);
         for block in blocks {

@@ -1,31 +1,29 @@
-//! Starting the exports of a slot: how it grows with the number of configurations.
+//! The dispatch of a slot, for a growing number of configurations.
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use domain::time::Timestamp;
+use host::{Clock, Machine};
 use serde_json::json;
 
-use super::{grouped, now};
 use crate::{
-    Bench, Outcome, failure,
-    functions::{self, configuration_item},
-    report::{Report, float, mebibytes, milliseconds},
+    bench::Bench,
+    functions::{self, EXPORTER_MEGABYTES, RUN_TIME, configuration_item},
+    report::{Report, float, grouped, mebibytes, milliseconds},
     stub::{Stub, Traffic},
 };
 
 const SUITE: &str = "dispatch";
 const CONFIGURATIONS: [u64; 3] = [1_000, 10_000, 100_000];
 
-/// Of one tenant; docs/SEMANTICS.md bounds it at a hundred.
+/// The configurations of one tenant, whose limit is a hundred.
 const PER_TENANT: u64 = 10;
 
-const MEMORY_MEGABYTES: u32 = 1_769;
-const INVOCATION_TIME: Duration = Duration::from_mins(15);
-
-/// What a request takes on AWS, beside what it takes without a network.
+/// The latency without a network, and that of AWS.
 const LATENCIES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let stub = Stub::start(&bench.runtime)?;
     for count in CONFIGURATIONS {
         let count = bench.size(count, count / 10);
@@ -48,43 +46,42 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// What one dispatch took.
+/// The resources of one dispatch.
 struct Pass {
     wall: Duration,
-    /// For each configuration.
+    /// The CPU time for each configuration.
     cpu_microseconds: f64,
     peak_memory: u64,
     traffic: Traffic,
 }
 
-fn dispatch(bench: &Bench, stub: &Stub, count: u64, latency: Duration) -> Outcome<Pass> {
+fn dispatch(bench: &Bench, stub: &Stub, count: u64, latency: Duration) -> Result<Pass> {
     seed(stub, count)?;
-    let exporter = functions::start(bench, "exporter", stub, MEMORY_MEGABYTES)?;
+    let exporter = functions::start(bench, "exporter", stub, EXPORTER_MEGABYTES)?;
     stub.world().latency = latency;
     let before = exporter.program.cpu()?;
-    let request = json!({"dispatch": {"interval": "EVERY_24_HOURS", "scheduledTime": now()}}).to_string();
-    let answer = exporter.api.invoke(&request.into(), INVOCATION_TIME)?;
-    let sent = stub.world().messages;
-    if answer.json()?["dispatched"] != count || sent != count {
-        return Err(failure(format!("{sent} of {count} messages: {:?}", answer.json())));
-    }
+    let request = json!({"dispatch": {"interval": "EVERY_24_HOURS", "scheduledTime": Machine.now()}}).to_string();
+    let answer = exporter.api.invoke(&request.into(), RUN_TIME)?;
+    let sent = stub.world().queue.sent;
+    let dispatched = answer.json()?;
+    ensure!(dispatched["dispatched"] == count && sent == count, "{sent} of {count} messages: {dispatched}");
     stub.check()?;
     Ok(Pass {
-        wall: answer.time(),
+        wall: answer.time,
         cpu_microseconds: exporter.program.cpu_since(before)?.as_secs_f64() * 1e6 / float(count),
         peak_memory: exporter.program.peak_memory()?,
-        traffic: stub.traffic(),
+        traffic: stub.world().traffic.clone(),
     })
 }
 
-fn seed(stub: &Stub, count: u64) -> Outcome<()> {
-    stub.reset()?;
+fn seed(stub: &Stub, count: u64) -> Result<()> {
+    stub.reset();
     let mut world = stub.world();
-    world.drops_messages = true;
+    world.queue.drops_messages = true;
     for number in 0..count {
         let tenant = format!("tenant-{:06}", number / PER_TENANT);
-        let item = configuration_item(&tenant, number, Timestamp::EPOCH, now())?;
-        world.database.configurations.seed(&item).map_err(|error| failure(error.0))?;
+        let item = configuration_item(&tenant, number, Timestamp::EPOCH, Machine.now())?;
+        world.database.seed_configuration(&item);
     }
     Ok(())
 }

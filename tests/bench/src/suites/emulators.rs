@@ -1,5 +1,5 @@
 //! The export from real tables to a bucket that checks signatures and policies: MiniStack, and Amazon's DynamoDB Local with
-//! MiniStack for everything else. Both are slower than what is measured, so only its own CPU and memory say something of it.
+//! MiniStack for all other services. Both are slower than the exporter, so only its own CPU and memory are comparable.
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context, Result, anyhow, ensure};
 use aws_adapters::events::item::{self, Item};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
@@ -20,21 +21,19 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use domain::tenant::TenantId;
+use host::{Clock, Machine};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{
-    export::{self, INVOCATION_TIME, MEMORY_MEGABYTES, Pass, first_day},
-    grouped, now,
-};
+use super::export::{self, Pass, first_day};
 use crate::{
-    Bench, Outcome,
+    bench::Bench,
     corpus::{Corpus, CorpusFile, RETENTION, TENANT, Totals, WRITE_SHARDS, Window},
-    failure,
     forwarder::{self, Routes},
-    functions::{self, Surroundings, Tables, configuration_id, configuration_item, run_message, run_request},
+    functions::{self, EXPORTER_MEGABYTES, Surroundings, Tables, configuration_id, configuration_item, run_request},
     process::pin,
-    report::Report,
+    report::{Report, grouped},
+    server::Server,
     stub::Stub,
 };
 
@@ -45,30 +44,30 @@ const EVENTS: u64 = 100_000;
 const QUICK_EVENTS: u64 = 20_000;
 const BLOCK_EVENTS: u64 = 100;
 
-/// Starting both, the installation of `DynamoDB` Local included.
+/// The time for starting both, including the installation of DynamoDB Local.
 const START_TIME: Duration = Duration::from_mins(5);
 
-/// Reading and unpacking all that one export wrote.
+/// The time for reading and unpacking the objects of one export.
 const CHECK_TIME: Duration = Duration::from_mins(2);
 
-/// The most stores that are told of.
+/// The most stores.
 const MAX_STORES: u64 = 2;
 
 /// The most items of one request.
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>.
 const MAX_BATCH_ITEMS: usize = 25;
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let file = CorpusFile::prepare(&bench.directory, bench.size(EVENTS, QUICK_EVENTS), BLOCK_EVENTS)?;
     let window = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?).window(u64::MAX);
-    // An export begins anew for each configuration.
+    // Each export needs its own configuration.
     let last_number = bench.rounds as u64 * MAX_STORES;
-    let ids = (1..=last_number).map(|number| Ok(configuration_id(number)?.to_string())).collect::<Outcome<Vec<_>>>()?;
+    let ids = (1..=last_number).map(|number| Ok(configuration_id(number)?.to_string())).collect::<Result<Vec<_>>>()?;
     let (mut emulators, world) = Emulators::start(bench, &ids)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut stores = Vec::new();
-    for told in &world.stores {
-        let store = Store::open(bench, &world, told)?;
+    for store in &world.stores {
+        let store = Store::open(bench, &world, store)?;
         runtime.block_on(store.fill(&file, &window))?;
         stores.push(store);
     }
@@ -78,7 +77,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     for _ in 0..bench.rounds {
         passes.entry(STUB).or_default().push(export::export(bench, &stub, &window)?);
         for store in &stores {
-            let number = numbers.next().ok_or_else(|| failure("more stores than configurations"))?;
+            let number = numbers.next().context("more stores than configurations")?;
             runtime.block_on(store.put_configuration(&world, number, &window))?;
             let pass = store.export(bench, number, &window)?;
             emulators.exported(number)?.check(store.name, &window.totals())?;
@@ -100,7 +99,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct Endpoint(SocketAddr);
@@ -120,11 +119,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What `infra/local/bench_emulators.py` has started and made.
+/// The resources that `infra/local/bench_emulators.py` has created.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct World {
-    /// Of everything but tables.
+    /// The endpoint of all services, except that of some tables.
     endpoint: Endpoint,
     region: String,
     access_key_id: String,
@@ -134,8 +133,8 @@ struct World {
     secret_key_arn: String,
     bucket_name: String,
     role_arn: String,
-    stores: Vec<ToldStore>,
-    /// What this machine lacks to run `DynamoDB` Local.
+    stores: Vec<StoreDescription>,
+    /// The reason why DynamoDB Local does not run on this machine.
     left_out: Option<String>,
 }
 
@@ -145,16 +144,16 @@ impl World {
     }
 }
 
-/// Tables, one of each, and where they are.
+/// A set of tables and its endpoint.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToldStore {
+struct StoreDescription {
     name: String,
     endpoint: Endpoint,
     tables: Tables,
 }
 
-/// What lies in the bucket of one configuration: read, unpacked, and compared with the signed digests.
+/// The contents of the bucket of one configuration: read, unpacked and compared with the signed digests.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Exported {
@@ -164,40 +163,39 @@ struct Exported {
 }
 
 impl Exported {
-    fn check(&self, store: &str, expected: &Totals) -> Outcome<()> {
-        if self.objects > 0 && (self.events, self.raw_bytes) == (expected.events, expected.raw_bytes) {
-            return Ok(());
-        }
-        Err(failure(format!("{store}: {self:?} is in the bucket, expected {expected:?}")))
+    fn check(&self, store: &str, expected: &Totals) -> Result<()> {
+        let is_whole = self.objects > 0 && (self.events, self.raw_bytes) == (expected.events, expected.raw_bytes);
+        ensure!(is_whole, "{store}: {self:?} is in the bucket, expected {expected:?}");
+        Ok(())
     }
 }
 
-/// The emulators: they run until this is dropped.
+/// The emulators, which run until this is dropped.
 struct Emulators {
     program: Child,
-    /// Closed, it ends the program.
+    /// Closing it ends the program.
     questions: Option<ChildStdin>,
     answers: mpsc::Receiver<std::io::Result<String>>,
 }
 
 impl Emulators {
-    fn start(bench: &Bench, ids: &[String]) -> Outcome<(Self, World)> {
+    fn start(bench: &Bench, ids: &[String]) -> Result<(Self, World)> {
         let root = bench.root.canonicalize()?;
         let mut command = Command::new(&bench.python);
         command
             .current_dir(&root)
             .args(["-m", "infra.local.bench_emulators"])
             .args(ids)
-            // So that a stack that runs is left alone.
+            // Apart from a stack that is running.
             .env("AUDIT_EXPORT_LOCAL_DIRECTORY", root.join(".local/bench"))
             .env("EMULATOR", "ministack")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let core = bench.cores.serving;
-        // A thread of its own: what it starts stays on the core to which it is bound.
+        // In another thread: programs that it starts stay on the core that it is bound to.
         let program = thread::spawn(move || pin(core).and_then(|()| Ok(command.spawn()?)));
-        let mut program = program.join().map_err(|_| failure("the emulators' thread failed"))??;
-        let output = program.stdout.take().ok_or_else(|| failure("the emulators say nothing"))?;
+        let mut program = program.join().map_err(|_| anyhow!("the emulators' thread failed"))??;
+        let output = program.stdout.take().context("the emulators have no output")?;
         let questions = program.stdin.take();
         let (sender, answers) = mpsc::channel();
         thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| sender.send(line)));
@@ -206,22 +204,21 @@ impl Emulators {
         Ok((emulators, world))
     }
 
-    fn exported(&mut self, number: u64) -> Outcome<Exported> {
-        let questions = self.questions.as_mut().ok_or_else(|| failure("the emulators have ended"))?;
+    fn exported(&mut self, number: u64) -> Result<Exported> {
+        let questions = self.questions.as_mut().context("the emulators have ended")?;
         writeln!(questions, "{}", configuration_id(number)?)?;
         self.answer(CHECK_TIME)
     }
 
-    fn answer<T: DeserializeOwned>(&mut self, within: Duration) -> Outcome<T> {
-        let line = self.answers.recv_timeout(within);
-        Ok(serde_json::from_str(&line.map_err(|error| failure(format!("the emulators: {error}")))??)?)
+    fn answer<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
+        Ok(serde_json::from_str(&self.answers.recv_timeout(within).context("the emulators do not answer")??)?)
     }
 }
 
 impl Drop for Emulators {
     fn drop(&mut self) {
         self.questions = None;
-        // It ends what it started within a bounded time.
+        // It ends the programs that it started within a bounded time.
         let _ = self.program.wait();
     }
 }
@@ -231,40 +228,39 @@ struct Store<'a> {
     name: &'a str,
     client: Client,
     tables: &'a Tables,
-    /// As the exporter is told of it.
     surroundings: Surroundings,
+    /// The exporter's endpoint if tables and other services have different ones.
+    _forwarder: Option<Server>,
 }
 
 impl<'a> Store<'a> {
-    fn open(bench: &Bench, world: &World, told: &'a ToldStore) -> Outcome<Self> {
+    fn open(bench: &Bench, world: &World, description: &'a StoreDescription) -> Result<Self> {
         let client = Client::from_conf(
             Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new(world.region.clone()))
                 .credentials_provider(world.credentials())
-                .endpoint_url(told.endpoint.to_string())
+                .endpoint_url(description.endpoint.to_string())
                 .build(),
         );
-        let endpoint = if told.endpoint == world.endpoint {
-            world.endpoint
-        } else {
-            let routes = Routes { database: told.endpoint.0, others: world.endpoint.0 };
-            Endpoint(forwarder::start(&bench.runtime, routes)?)
-        };
+        let routes = Routes { database: description.endpoint.0, others: world.endpoint.0 };
+        let is_split = routes.database != routes.others;
+        let forwarder = is_split.then(|| forwarder::start(&bench.runtime, routes)).transpose()?;
+        let endpoint = forwarder.as_ref().map_or(world.endpoint, |forwarder| Endpoint(forwarder.address));
         let surroundings = Surroundings {
             endpoint: endpoint.to_string(),
             region: world.region.clone(),
             credentials: world.credentials(),
-            tables: told.tables.clone(),
+            tables: description.tables.clone(),
             queue_url: world.queue_url.clone(),
             secret_key_arn: world.secret_key_arn.clone(),
             signing_key_arn: world.signing_key_arn.clone(),
         };
-        Ok(Self { name: &told.name, client, tables: &told.tables, surroundings })
+        Ok(Self { name: &description.name, client, tables: &description.tables, surroundings, _forwarder: forwarder })
     }
 
-    /// Every block of the file, as ingest stores it.
-    async fn fill(&self, file: &CorpusFile, window: &Window) -> Outcome<()> {
+    /// Stores every block of the file as ingest does.
+    async fn fill(&self, file: &CorpusFile, window: &Window) -> Result<()> {
         let tenant = TenantId::parse(TENANT)?;
         let mut batch = Vec::with_capacity(MAX_BATCH_ITEMS);
         for placed in file.placed(window.from(), WRITE_SHARDS)? {
@@ -279,48 +275,42 @@ impl<'a> Store<'a> {
         if batch.is_empty() { Ok(()) } else { self.write(batch).await }
     }
 
-    async fn write(&self, batch: Vec<WriteRequest>) -> Outcome<()> {
+    async fn write(&self, batch: Vec<WriteRequest>) -> Result<()> {
         let answer = self.client.batch_write_item().request_items(&self.tables.events, batch).send().await?;
         let is_whole = answer.unprocessed_items.is_none_or(|items| items.is_empty());
-        if is_whole { Ok(()) } else { Err(failure(format!("{} did not take every block", self.name))) }
+        ensure!(is_whole, "{} did not take every block", self.name);
+        Ok(())
     }
 
-    async fn put_configuration(&self, world: &World, number: u64, window: &Window) -> Outcome<()> {
-        let mut configuration = configuration_item(TENANT, number, window.from(), now())?;
+    async fn put_configuration(&self, world: &World, number: u64, window: &Window) -> Result<()> {
+        let mut configuration = configuration_item(TENANT, number, window.from(), Machine.now())?;
         for (name, value) in
             [("bucketName", &world.bucket_name), ("region", &world.region), ("roleArn", &world.role_arn)]
         {
             configuration[name] = json!({ "S": value });
         }
-        let item = to_item(&configuration).ok_or_else(|| failure("a configuration with an unknown kind of value"))?;
+        let item = to_item(&configuration).context("a configuration with an unknown kind of value")?;
         self.client.put_item().table_name(&self.tables.configurations).set_item(Some(item)).send().await?;
         Ok(())
     }
 
-    /// One invocation, within which all of it has to be exported.
-    fn export(&self, bench: &Bench, number: u64, window: &Window) -> Outcome<Pass> {
-        let exporter = functions::start_in(bench, "exporter", self.surroundings.clone(), MEMORY_MEGABYTES)?;
+    /// Exports the window within one invocation.
+    fn export(&self, bench: &Bench, number: u64, window: &Window) -> Result<Pass> {
+        let exporter = functions::start_in(bench, "exporter", self.surroundings.clone(), EXPORTER_MEGABYTES)?;
         let (cpu, split) = (exporter.program.cpu()?, exporter.program.split()?);
-        let message = run_message(&run_request(TENANT, number, window.through())?);
-        let answer = exporter.api.invoke(&message, INVOCATION_TIME)?;
-        if answer.json()?["batchItemFailures"].as_array().is_none_or(|failures| !failures.is_empty()) {
-            return Err(failure(format!("{}: the run failed: see exporter.log", self.name)));
-        }
-        let totals = window.totals();
+        let request = run_request(TENANT, number, window.through())?;
         Ok(Pass {
-            wall: answer.time(),
+            wall: exporter.export(&request).context(self.name.to_owned())?,
             cpu: exporter.program.cpu_since(cpu)?,
             split: exporter.program.split()?.since(split),
             peak_memory: exporter.program.peak_memory()?,
             invocations: 1,
-            raw_bytes: totals.raw_bytes,
-            events: totals.events,
-            ..Pass::default()
+            ..Pass::over(window)
         })
     }
 }
 
-/// An item in the JSON of `DynamoDB`'s protocol; `None`: it has kinds of values that no configuration has.
+/// Converts an item from the JSON of DynamoDB's protocol. `None`: it has kinds of values that no configuration has.
 fn to_item(json: &Value) -> Option<Item> {
     json.as_object()?.iter().map(|(name, value)| Some((name.clone(), to_attribute(value)?))).collect()
 }
@@ -359,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_configuration_becomes_an_item_whole() {
-        let json = configuration_item(TENANT, 1, now(), now()).unwrap();
+        let json = configuration_item(TENANT, 1, Machine.now(), Machine.now()).unwrap();
         let item = to_item(&json).unwrap();
         assert_eq!(item.len(), json.as_object().unwrap().len());
         assert_eq!(item["tenantId"], AttributeValue::S(TENANT.to_owned()));

@@ -1,64 +1,52 @@
-//! The export of a window, beside the SDK's limit, the exporter that one would write in Python, and gzip.
+//! The export of a window, beside the limit of the SDK, an exporter in Python, and gzip.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use anyhow::{Context, Result, ensure};
 use domain::{
     block::{BlockId, SHARDS},
-    digest::{Hex32, SIGNATURE_SUFFIX},
+    digest::Hex32,
+    tenant::TenantId,
     time::Timestamp,
 };
-use flate2::{Compression, write::GzEncoder};
-use serde::{Deserialize, Serialize};
+use host::{Clock, Machine};
 use serde_json::Value;
 
-use super::{grouped, now};
 use crate::{
-    Bench, Outcome, QUICK_EVENTS,
+    bench::{Bench, QUICK_EVENTS},
     corpus::{Corpus, CorpusFile, TENANT, Totals, WRITE_SHARDS, Window},
     event_items::EventItems,
-    failure,
-    functions::{self, configuration_item, run_message, run_request},
-    own_path,
-    process::{Split, run_to_end},
-    report::{Report, float, gigabytes, mebibytes},
-    stub::{REGION, Stub, Traffic},
+    functions::{self, EXPORTER_MEGABYTES, configuration_item, run_request, state_item},
+    process::{Split, Usage, run_to_end},
+    report::{Report, float, gigabytes, grouped, mebibytes, median},
+    stub::{REGION, Stub, Traffic, World},
 };
 
 const SUITE: &str = "export";
 const LIMIT: &str = "limit";
 
-/// Events of a block, as a busy producer sends them.
+/// The events of a block of a busy producer.
 const BLOCK_EVENTS: u64 = 100;
 
-/// Of the exporter, in template.yaml.
-pub(super) const MEMORY_MEGABYTES: u32 = 1_769;
-
-/// The longest that one invocation may take.
-pub(super) const INVOCATION_TIME: Duration = Duration::from_mins(15);
-
-/// Raw bytes that the slow ones are measured with; they grow in proportion.
+/// The raw bytes that slow subjects are measured with. Their times grow in proportion.
 const SAMPLE_RAW_BYTES: u64 = 300_000_000;
 const QUICK_SAMPLE_RAW_BYTES: u64 = 40_000_000;
 
-/// Events in all shards: enough for several pages in each of them.
+/// The events in all shards: enough for several pages in each.
 const ALL_SHARDS_EVENTS: u64 = 2_000_000;
 
-/// The kernel tells its share to a hundredth of a second, which is too coarse for what takes less than this.
+/// The shortest CPU time whose share in the kernel is reported: the kernel counts hundredths of a second.
 const MIN_SPLIT_TIME: Duration = Duration::from_millis(500);
 
-/// An object of the recompressing loop ends with so many raw bytes.
-const RECOMPRESSED_OBJECT_LENGTH: u64 = 256 * 1024 * 1024;
-
-/// What one pass over a window took.
+/// The resources of one pass over a window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pass {
     pub(super) wall: Duration,
@@ -71,21 +59,29 @@ pub(super) struct Pass {
     pub(super) events: u64,
 }
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+impl Pass {
+    /// A pass whose resources are not measured yet.
+    pub(super) fn over(window: &Window) -> Self {
+        let Totals { raw_bytes, events, .. } = window.totals();
+        Self { raw_bytes, events, ..Self::default() }
+    }
+}
+
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let file = CorpusFile::prepare(&bench.directory, bench.events, BLOCK_EVENTS)?;
     let corpus = Arc::new(Corpus::load(&file, first_day(bench.copies.max(1)), WRITE_SHARDS)?);
     let stub = Stub::start(&bench.runtime)?;
     let whole = corpus.window(u64::MAX);
     let blocks = whole.totals().blocks;
     let sample = corpus.window(blocks_of(&whole, bench.size(SAMPLE_RAW_BYTES, QUICK_SAMPLE_RAW_BYTES)));
-    // An item for every event takes three times as long again.
+    // An item for every event takes three times as long.
     let small_sample = corpus.window(sample.totals().blocks / 3);
     let items = EventItems::load(&file, small_sample.totals().blocks)?;
     let raw_sample = write_raw_sample(bench, &file, &sample)?;
 
     let mut passes: BTreeMap<&'static str, Vec<Pass>> = BTreeMap::new();
     for _ in 0..bench.rounds {
-        // In turns, so that whatever else the machine does meets all of them.
+        // In turns, so that other load on the machine affects all of them.
         let mut push = |name, pass| passes.entry(name).or_default().push(pass);
         push("1 limit", limit(bench, &stub, &whole, &[])?);
         push("6 lean", limit(bench, &stub, &whole, &["--lean"])?);
@@ -110,7 +106,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
         add(report, SUITE, &subject(title, totals), passes, (LIMIT, &limit));
     }
 
-    // Memory must not grow with the window.
+    // Memory must not grow with the window,
     for parts in [100, 10] {
         let window = corpus.window(blocks / parts);
         let pass = export(bench, &stub, &window)?;
@@ -124,22 +120,22 @@ pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
         let pass = export(bench, &stub, &window)?;
         add_memory(report, &subject("audit-export (corpus replayed)", window.totals()), &pass);
     }
-    // Nor beyond its bound where ingest writes to all shards: a page of each is held at a time.
+    // nor beyond its bound when ingest writes to all shards: a page of each is held at a time.
     let file = CorpusFile::prepare(&bench.directory, bench.size(ALL_SHARDS_EVENTS, QUICK_EVENTS), BLOCK_EVENTS)?;
     let window = Arc::new(Corpus::load(&file, first_day(1), SHARDS)?).window(u64::MAX);
     let pass = export(bench, &stub, &window)?;
     add_memory(report, &subject(&format!("audit-export, {SHARDS} shards"), window.totals()), &pass);
     report.note(format!(
-        "export: blocks of {BLOCK_EVENTS} events in {WRITE_SHARDS} shards; HTTP without TLS for all; slow ones on a sample, \
+        "export: blocks of {BLOCK_EVENTS} events in {WRITE_SHARDS} shards; HTTP without TLS for all; slow subjects on a sample, \
          per raw GB."
     ));
     Ok(())
 }
 
-/// The first of so many days, the last of which is over.
+/// Returns the first of the last `days` days.
 pub(super) fn first_day(days: u64) -> Timestamp {
     let day = Duration::from_hours(24);
-    now().floor_to(day).saturating_sub(day * u32::try_from(days).unwrap_or(u32::MAX))
+    Machine.now().floor_to(day).saturating_sub(day * u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 fn blocks_of(window: &Window, raw_bytes: u64) -> u64 {
@@ -150,7 +146,7 @@ fn blocks_of(window: &Window, raw_bytes: u64) -> u64 {
 /// A figure of a pass.
 type OfPass<'a> = &'a dyn Fn(&Pass) -> f64;
 
-/// What the passes are compared `to` has a name.
+/// Adds the figures of the passes, compared with those of the named passes `to`.
 pub(super) fn add(
     report: &mut Report,
     suite: &'static str,
@@ -167,7 +163,7 @@ pub(super) fn add(
         [("CPU per raw GB", "s/GB", &per_gigabyte), ("raw speed", "MB/s", &speed), ("events per second", "1/s", &rate)];
     for (measure, unit, figure) in figures {
         report.add(suite, subject, measure, unit, &of(passes, figure));
-        report.compare(ratio_to, crate::report::median(&of(to, figure)));
+        report.compare(ratio_to, median(&of(to, figure)));
     }
     if passes.iter().all(|pass| pass.cpu >= MIN_SPLIT_TIME) {
         let system = |pass: &Pass| pass.split.system.as_secs_f64() / gigabytes(pass.raw_bytes);
@@ -175,7 +171,7 @@ pub(super) fn add(
     }
     if passes.iter().any(|pass| pass.peak_memory > 0) {
         report.add(suite, subject, "peak memory", "MiB", &of(passes, &|pass| mebibytes(pass.peak_memory)));
-        report.compare(ratio_to, crate::report::median(&of(to, &|pass| mebibytes(pass.peak_memory))));
+        report.compare(ratio_to, median(&of(to, &|pass| mebibytes(pass.peak_memory))));
     }
     if let Some(pass) = passes.first().filter(|pass| pass.traffic.total() > 0) {
         for (measure, prefix) in
@@ -199,119 +195,73 @@ fn add_memory(report: &mut Report, subject: &str, pass: &Pass) {
     report.add(suite, subject, "requests", "", &[float(pass.traffic.total())]);
 }
 
-/// The real exporter, invoked until nothing of the window is left, and what it wrote, looked at.
-pub(super) fn export(bench: &Bench, stub: &Stub, window: &Window) -> Outcome<Pass> {
-    const NUMBER: u64 = 1;
-    stub.reset()?;
-    {
-        let mut world = stub.world();
-        world.database.window = Some(window.clone());
-        let item = configuration_item(TENANT, NUMBER, window.from(), now())?;
-        world.database.configurations.seed(&item).map_err(|error| failure(error.0))?;
-        world.queue.push_back(run_request(TENANT, NUMBER, window.through())?);
-    }
-    let exporter = functions::start(bench, "exporter", stub, MEMORY_MEGABYTES)?;
-    let (cpu_before, split_before) = (exporter.program.cpu()?, exporter.program.split()?);
-    let mut pass = Pass::default();
-    loop {
-        let Some(message) = stub.world().queue.pop_front() else { break };
-        let answer = exporter.api.invoke(&run_message(&message), INVOCATION_TIME)?;
-        pass.wall += answer.time();
-        pass.invocations += 1;
-        let failures = answer.json()?["batchItemFailures"].as_array().map_or(1, Vec::len);
-        if failures > 0 {
-            return Err(failure(format!("the run failed: see exporter.log; {:?}", stub.check())));
-        }
-    }
-    let split = exporter.program.split()?;
-    pass.cpu = exporter.program.cpu_since(cpu_before)?;
-    pass.split = split.since(split_before);
-    pass.peak_memory = exporter.program.peak_memory()?;
-    drop(exporter);
-    stub.check()?;
-    pass.traffic = stub.traffic();
-    let totals = window.totals();
-    (pass.raw_bytes, pass.events) = (totals.raw_bytes, totals.events);
-    check_digests(stub, &totals)?;
-    Ok(pass)
-}
-
-/// Every object is told of by a signed digest, is what the digest says, and all events are there.
-fn check_digests(stub: &Stub, expected: &Totals) -> Outcome<()> {
-    let mut world = stub.world();
-    world.buckets.settle();
-    let mut found = Totals::default();
-    let mut objects = 0;
-    let digests: Vec<_> = world.buckets.objects.iter().filter(|(path, _)| path.contains("/_digests/")).collect();
-    for (path, digest) in digests.iter().filter(|(path, _)| !path.ends_with(SIGNATURE_SUFFIX)) {
-        let bytes = digest.bytes.as_ref().ok_or_else(|| failure("a digest was not kept"))?;
-        let signature = world.buckets.objects.get(&format!("{path}{SIGNATURE_SUFFIX}"));
-        let signature = signature.and_then(|signature| signature.bytes.as_ref());
-        if !signature.is_some_and(|signature| world.is_signed(bytes, signature)) {
-            return Err(failure(format!("{path} is not signed")));
-        }
-        let digest: Value = serde_json::from_slice(bytes)?;
-        for object in digest["objects"].as_array().into_iter().flatten() {
-            let number = |name: &str| object[name].as_u64().ok_or_else(|| failure(format!("no {name} in a digest")));
-            let path = format!("/{}/{}", text(object, "bucket")?, text(object, "key")?);
-            let stored = world.buckets.objects.get(&path).ok_or_else(|| failure(format!("{path} is not there")))?;
-            let is_same = Hex32(stored.sha256).to_string() == text(object, "sha256")?
-                && stored.length == number("storedLength")?
-                && stored.gzip_raw_length == Some(number("rawLength")?)
-                && stored.decoded_lines.is_none_or(|lines| Some(lines) == object["events"].as_u64());
-            if !is_same {
-                return Err(failure(format!("{path} is not what its digest says: {object}")));
-            }
-            objects += 1;
-            found.events += number("events")?;
-            found.raw_bytes += number("rawLength")?;
-        }
-    }
-    let data_objects = world.buckets.ending(".ndjson.gz").count();
-    if (found.events, found.raw_bytes) != (expected.events, expected.raw_bytes) || objects != data_objects {
-        return Err(failure(format!("{objects} of {data_objects} objects with {found:?}, expected {expected:?}")));
-    }
+/// Prepares the export of a tenant's n-th configuration, and queues the request for it.
+pub(super) fn prepare(world: &mut World, window: &Window, tenant: &str, number: u64) -> Result<()> {
+    world.database.window = Some(window.clone());
+    world.database.seed_configuration(&configuration_item(tenant, number, window.from(), Machine.now())?);
+    world.database.seed_state(&state_item(tenant, number, window.from())?);
+    world.queue.messages.push_back(run_request(tenant, number, window.through())?);
     Ok(())
 }
 
-fn text<'a>(object: &'a Value, name: &str) -> Outcome<&'a str> {
-    object[name].as_str().ok_or_else(|| failure(format!("no {name} in a digest")))
-}
-
-/// Files of whoever writes no digest: all raw bytes are there, and samples have lines.
-fn check_files(stub: &Stub, expected: &Totals) -> Outcome<()> {
-    let mut world = stub.world();
-    world.buckets.settle();
-    let raw_bytes: u64 = world.buckets.ending(".gz").filter_map(|(_, stored)| stored.gzip_raw_length).sum();
-    let is_damaged = world.buckets.ending(".gz").any(|(_, stored)| stored.decoded_lines == Some(0));
-    if raw_bytes == expected.raw_bytes && !is_damaged {
-        return Ok(());
+/// Runs the real exporter until the window is exported, and checks the objects against the digests.
+pub(super) fn export(bench: &Bench, stub: &Stub, window: &Window) -> Result<Pass> {
+    stub.reset();
+    prepare(&mut stub.world(), window, TENANT, 1)?;
+    let exporter = functions::start(bench, "exporter", stub, EXPORTER_MEGABYTES)?;
+    let (cpu_before, split_before) = (exporter.program.cpu()?, exporter.program.split()?);
+    let mut pass = Pass::over(window);
+    loop {
+        let Some(message) = stub.world().queue.messages.pop_front() else { break };
+        pass.wall += exporter.export(&message).with_context(|| format!("{:?}", stub.check()))?;
+        pass.invocations += 1;
     }
-    Err(failure(format!("{raw_bytes} raw bytes of {} were put; damaged: {is_damaged}", expected.raw_bytes)))
+    pass.split = exporter.program.split()?.since(split_before);
+    pass.cpu = exporter.program.cpu_since(cpu_before)?;
+    pass.peak_memory = exporter.program.peak_memory()?;
+    drop(exporter);
+    stub.check()?;
+    pass.traffic = stub.world().traffic.clone();
+    check_digests(&stub.world(), &window.totals())?;
+    Ok(pass)
 }
 
-/// What a program over the stub's window says of itself at its end: the export alone, without the program's start, as a
-/// function that is warm.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Told {
-    pub peak_memory_bytes: u64,
-    pub cpu_seconds: f64,
-    pub wall_seconds: f64,
+/// Checks that every object is in a digest and has the described bytes, and that no event is missing.
+fn check_digests(world: &World, expected: &Totals) -> Result<()> {
+    let (mut objects, mut events, mut raw_bytes) = (0, 0, 0);
+    for (path, digest) in world.buckets.ending(".json") {
+        let digest: Value = serde_json::from_slice(digest.bytes.as_ref().context("a digest was not kept")?)?;
+        for object in digest["objects"].as_array().with_context(|| format!("{path} has no objects"))? {
+            let text = |name: &str| object[name].as_str().unwrap_or_default();
+            let number = |name: &str| object[name].as_u64().unwrap_or_default();
+            let stored = world.buckets.objects.get(&format!("/{}/{}", text("bucket"), text("key")));
+            let is_same = stored.is_some_and(|stored| {
+                Hex32(stored.sha256).to_string() == text("sha256")
+                    && stored.length == number("storedLength")
+                    && stored.gzip_raw_length == Some(number("rawLength"))
+            });
+            ensure!(is_same, "the bucket does not have this object: {object}");
+            (objects, events, raw_bytes) = (objects + 1, events + number("events"), raw_bytes + number("rawLength"));
+        }
+    }
+    let found = (objects, events, raw_bytes);
+    let expected = (world.buckets.ending(".ndjson.gz").count(), expected.events, expected.raw_bytes);
+    ensure!(found == expected, "the digests have {found:?} objects, events and raw bytes, expected {expected:?}");
+    Ok(())
 }
 
-/// A program over the window of the stub that runs to its end and then says how much memory it took.
+/// Runs a program over the window of the stub to its end. It prints its usage.
 fn run_over_stub(
     bench: &Bench,
     stub: &Stub,
     window: &Window,
     items: Option<EventItems>,
     command: &mut Command,
-) -> Outcome<Pass> {
-    stub.reset()?;
+) -> Result<Pass> {
+    stub.reset();
     stub.world().database.window = Some(window.clone());
     stub.world().database.event_items = items.unwrap_or_default();
-    let told = bench.directory.join("told.json");
+    let usage = bench.directory.join("usage.json");
     command
         .env_clear()
         .envs([
@@ -324,34 +274,34 @@ fn run_over_stub(
             ("PATH", "/usr/bin:/bin".to_owned()),
         ])
         .stdin(Stdio::null())
-        .stdout(File::create(&told)?);
+        .stdout(File::create(&usage)?);
     let split = run_to_end(command, bench.cores.measured)?;
     stub.check()?;
-    let told: Told = serde_json::from_slice(&fs::read(told)?)?;
-    let totals = window.totals();
-    check_files(stub, &totals)?;
-    Ok(Pass {
-        wall: Duration::from_secs_f64(told.wall_seconds),
-        cpu: Duration::from_secs_f64(told.cpu_seconds),
+    let usage: Usage = serde_json::from_slice(&fs::read(usage)?)?;
+    let traffic = stub.world().traffic.clone();
+    let raw_bytes: u64 = stub.world().buckets.ending(".gz").filter_map(|(_, stored)| stored.gzip_raw_length).sum();
+    let pass = Pass {
+        wall: Duration::from_secs_f64(usage.wall_seconds),
+        cpu: Duration::from_secs_f64(usage.cpu_seconds),
         split,
-        peak_memory: told.peak_memory_bytes,
-        traffic: stub.traffic(),
-        invocations: 0,
-        raw_bytes: totals.raw_bytes,
-        events: totals.events,
-    })
+        peak_memory: usage.peak_memory_bytes,
+        traffic,
+        ..Pass::over(window)
+    };
+    ensure!(raw_bytes == pass.raw_bytes, "{raw_bytes} of {} raw bytes were put", pass.raw_bytes);
+    Ok(pass)
 }
 
-fn limit(bench: &Bench, stub: &Stub, window: &Window, options: &[&str]) -> Outcome<Pass> {
-    let mut command = Command::new(own_path()?);
+fn limit(bench: &Bench, stub: &Stub, window: &Window, options: &[&str]) -> Result<Pass> {
+    let mut command = Command::new(std::env::current_exe()?);
     let last = BlockId::lowest_at(window.through()).previous().to_string();
     command.args(["limit", "--first", &BlockId::lowest_at(window.from()).to_string(), "--last", &last]);
     command.args(options);
     run_over_stub(bench, stub, window, None, &mut command)
 }
 
-/// Over the blocks, or over the table with an item for every event.
-fn python(bench: &Bench, stub: &Stub, window: &Window, items: Option<EventItems>) -> Outcome<Pass> {
+/// Runs the Python exporter over the blocks, or over `items`.
+fn python(bench: &Bench, stub: &Stub, window: &Window, items: Option<EventItems>) -> Result<Pass> {
     let mut command = Command::new(&bench.python);
     command.arg(bench.root.join("tests/bench/peers/python_exporter.py")).args([TENANT, "customer-audit-logs"]);
     if items.is_some() {
@@ -360,38 +310,30 @@ fn python(bench: &Bench, stub: &Stub, window: &Window, items: Option<EventItems>
     run_over_stub(bench, stub, window, items, &mut command)
 }
 
-fn gzip(bench: &Bench, raw_sample: &PathBuf, window: &Window) -> Outcome<Pass> {
+fn gzip(bench: &Bench, raw_sample: &Path, window: &Window) -> Result<Pass> {
     let mut command = Command::new("gzip");
     command.args(["-6", "--stdout"]).arg(raw_sample).stdout(Stdio::null());
     run_alone(bench, window, &mut command)
 }
 
-fn run_recompress(bench: &Bench, file: &CorpusFile, window: &Window) -> Outcome<Pass> {
-    let mut command = Command::new(own_path()?);
+fn run_recompress(bench: &Bench, file: &CorpusFile, window: &Window) -> Result<Pass> {
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg("recompress").arg(&file.path).args(["--blocks", &window.totals().blocks.to_string()]);
     command.stdout(Stdio::null());
     run_alone(bench, window, &mut command)
 }
 
-fn run_alone(bench: &Bench, window: &Window, command: &mut Command) -> Outcome<Pass> {
+fn run_alone(bench: &Bench, window: &Window, command: &mut Command) -> Result<Pass> {
     let started_at = Instant::now();
     let split = run_to_end(command, bench.cores.measured)?;
-    let totals = window.totals();
-    Ok(Pass {
-        wall: started_at.elapsed(),
-        cpu: split.user + split.system,
-        split,
-        raw_bytes: totals.raw_bytes,
-        events: totals.events,
-        ..Pass::default()
-    })
+    Ok(Pass { wall: started_at.elapsed(), cpu: split.user + split.system, split, ..Pass::over(window) })
 }
 
-/// The sample as plain lines.
-fn write_raw_sample(bench: &Bench, file: &CorpusFile, sample: &Window) -> Outcome<PathBuf> {
+/// Writes the sample as plain lines.
+fn write_raw_sample(bench: &Bench, file: &CorpusFile, sample: &Window) -> Result<PathBuf> {
     let path = bench.directory.join("sample.ndjson");
     let mut output = std::io::BufWriter::new(File::create(&path)?);
-    let tenant = domain::tenant::TenantId::parse(TENANT)?;
+    let tenant = TenantId::parse(TENANT)?;
     let blocks = usize::try_from(sample.totals().blocks)?;
     for block in file.blocks()?.take(blocks) {
         let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
@@ -399,34 +341,4 @@ fn write_raw_sample(bench: &Bench, file: &CorpusFile, sample: &Window) -> Outcom
     }
     output.flush()?;
     Ok(path)
-}
-
-#[derive(Args, Debug)]
-pub struct RecompressArguments {
-    corpus: PathBuf,
-    #[arg(long)]
-    blocks: u64,
-}
-
-/// Each block decompressed and checked, and all of them compressed as a whole, as an exporter has to that can't join.
-pub fn recompress(arguments: &RecompressArguments) -> Outcome<()> {
-    let file = CorpusFile { path: arguments.corpus.clone(), events: 0, block_events: 1 };
-    let tenant = domain::tenant::TenantId::parse(TENANT)?;
-    let fresh = || GzEncoder::new(Vec::new(), Compression::new(6));
-    let mut encoder = fresh();
-    let (mut raw_bytes, mut stored_bytes) = (0, 0);
-    for block in file.blocks()?.take(usize::try_from(arguments.blocks)?) {
-        let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
-        block.verify(&tenant)?;
-        let raw = block.inflate()?;
-        raw_bytes += raw.len() as u64;
-        encoder.write_all(&raw)?;
-        if raw_bytes >= RECOMPRESSED_OBJECT_LENGTH {
-            stored_bytes += std::mem::replace(&mut encoder, fresh()).finish()?.len();
-            raw_bytes = 0;
-        }
-    }
-    stored_bytes += encoder.finish()?.len();
-    writeln!(std::io::stdout(), "{stored_bytes}")?;
-    Ok(())
 }

@@ -1,7 +1,8 @@
-//! Taking events in, through the real function; and what the levels of compression give and cost.
+//! The ingest function, and the ratios and costs of compression levels.
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use audit_export::event_generator::EventGenerator;
 use bytes::Bytes;
 use domain::{
@@ -11,14 +12,12 @@ use domain::{
 };
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::grouped;
 use crate::{
-    Bench, Outcome,
+    bench::Bench,
     corpus::{CorpusFile, TENANT},
-    failure,
     functions::{self, ANSWER_TIME, RecordedRequest},
     process::measured,
-    report::{Report, float, gigabytes, mebibytes, milliseconds},
+    report::{Report, float, gigabytes, grouped, mebibytes, milliseconds, quantile},
     stub::Stub,
 };
 
@@ -27,46 +26,44 @@ const SUITE: &str = "ingest";
 /// In template.yaml.
 const MEMORY_MEGABYTES: u32 = 1_024;
 
-/// Events of a request, and how many requests are measured.
+/// The events of a request, and the number of requests.
 const BATCHES: [(u64, usize); 4] = [(1, 1_000), (10, 1_000), (100, 500), (1_000, 100)];
 
-/// Requests before anything is measured: connections are made, pages are touched.
+/// The requests before the measurement, which open connections and touch memory.
 const WARMING_UP: usize = 20;
 
-/// Events that the levels are tried with, in blocks of so many.
+/// The events that the levels are measured with, and those of a block.
 const LEVEL_EVENTS: u64 = 100_000;
 const LEVEL_BLOCK_EVENTS: [u64; 2] = [100, 500];
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=9;
 
-/// What is written today; the others are compared with it.
+/// The current level, with which the others are compared.
 const CURRENT_LEVEL: u32 = 8;
 
-pub fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     requests(bench, report)?;
     levels(bench, report)
 }
 
-fn requests(bench: &Bench, report: &mut Report) -> Outcome<()> {
+fn requests(bench: &Bench, report: &mut Report) -> Result<()> {
     let stub = Stub::start(&bench.runtime)?;
     let recorded = RecordedRequest::read(&bench.root, "http-plain-array.json")?;
     let ingest = functions::start(bench, "ingest", &stub, MEMORY_MEGABYTES)?;
     for (batch, count) in BATCHES {
         let count = bench.size(count, (count / 10).max(WARMING_UP));
         let payload = recorded.with_body("application/json", &events(batch)?);
-        let invoke = || -> Outcome<Duration> {
+        let invoke = || -> Result<Duration> {
             let answer = ingest.api.invoke(&payload, ANSWER_TIME)?;
             let body = answer.json()?;
-            if body["statusCode"] != 202 {
-                return Err(failure(format!("ingest answered {body}")));
-            }
-            Ok(answer.time())
+            ensure!(body["statusCode"] == 202, "ingest answered {body}");
+            Ok(answer.time)
         };
         for _ in 0..WARMING_UP {
             invoke()?;
         }
         let (mut cpu, mut rate, mut time) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..bench.rounds {
-            let (put_before, cpu_before) = (stub.world().database.put, ingest.program.cpu()?);
+            let (put_before, cpu_before) = (stub.world().database.events_put, ingest.program.cpu()?);
             let mut wall = Duration::ZERO;
             for _ in 0..count {
                 let took = invoke()?;
@@ -74,10 +71,8 @@ fn requests(bench: &Bench, report: &mut Report) -> Outcome<()> {
                 time.push(milliseconds(took));
             }
             let events = batch * count as u64;
-            let stored = stub.world().database.put.events - put_before.events;
-            if stored != events {
-                return Err(failure(format!("{stored} of {events} events were stored")));
-            }
+            let stored = stub.world().database.events_put - put_before;
+            ensure!(stored == events, "{stored} of {events} events were stored");
             cpu.push(ingest.program.cpu_since(cpu_before)?.as_secs_f64() * 1e6 / float(events));
             rate.push(float(events) / wall.as_secs_f64());
         }
@@ -91,13 +86,13 @@ fn requests(bench: &Bench, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// The hundredths, so that the report doesn't hold every single time.
+/// Returns the percentiles, which the report has instead of all times.
 fn time_quantiles(samples: &[f64]) -> Vec<f64> {
-    (1..100_u64).map(|hundredth| crate::report::quantile(samples, float(hundredth) / 100.0)).collect()
+    (1..100_u64).map(|hundredth| quantile(samples, float(hundredth) / 100.0)).collect()
 }
 
-/// A JSON array of new events.
-fn events(count: u64) -> Outcome<Bytes> {
+/// Returns a JSON array of events.
+fn events(count: u64) -> Result<Bytes> {
     let start = Timestamp::parse("2026-11-22T00:00:00Z")?;
     let mut generator = EventGenerator::new(TenantId::parse(TENANT)?, 7, start, Duration::from_millis(10));
     let mut body = b"[".to_vec();
@@ -111,7 +106,7 @@ fn events(count: u64) -> Outcome<Bytes> {
     Ok(body.into())
 }
 
-fn levels(bench: &Bench, report: &mut Report) -> Outcome<()> {
+fn levels(bench: &Bench, report: &mut Report) -> Result<()> {
     let tenant = TenantId::parse(TENANT)?;
     for block_events in LEVEL_BLOCK_EVENTS {
         let file = CorpusFile::prepare(&bench.directory, bench.size(LEVEL_EVENTS, LEVEL_EVENTS / 10), block_events)?;
@@ -120,8 +115,8 @@ fn levels(bench: &Bench, report: &mut Report) -> Outcome<()> {
             let block: StoredBlock = block?.stored(&tenant, id)?;
             Ok(block.inflate()?)
         });
-        let blocks = blocks.collect::<Outcome<Vec<_>>>()?;
-        let tried = LEVELS.map(|level| Ok((level, compress(&blocks, level)?))).collect::<Outcome<Vec<_>>>()?;
+        let blocks = blocks.collect::<Result<Vec<_>>>()?;
+        let tried = LEVELS.map(|level| Ok((level, compress(&blocks, level)?))).collect::<Result<Vec<_>>>()?;
         let current = tried.iter().find(|(level, _)| *level == CURRENT_LEVEL).map(|(_, tried)| *tried);
         let (current_ratio, current_cpu) = current.unwrap_or_default();
         for (level, (ratio, cpu)) in tried {
@@ -135,19 +130,17 @@ fn levels(bench: &Bench, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// By how much, and CPU seconds per raw GB.
-fn compress(blocks: &[Vec<u8>], level: u32) -> Outcome<(f64, f64)> {
+/// Returns the compression ratio and the CPU seconds per raw GB.
+fn compress(blocks: &[Vec<u8>], level: u32) -> Result<(f64, f64)> {
     let mut compress = Compress::new(Compression::new(level), false);
     let (mut raw_bytes, mut stored_bytes) = (0, 0);
     let ((), seconds) = measured(|| {
         for raw in blocks {
             compress.reset();
-            // More than any of them takes.
+            // Enough for incompressible blocks.
             let mut stored = Vec::with_capacity(raw.len() + 1_024);
             compress.compress_vec(raw, &mut stored, FlushCompress::Full)?;
-            if stored.len() == stored.capacity() {
-                return Err(failure("a block was not compressed to its end"));
-            }
+            ensure!(stored.len() < stored.capacity(), "a block was not compressed to its end");
             raw_bytes += raw.len() as u64;
             stored_bytes += stored.len() as u64;
         }
