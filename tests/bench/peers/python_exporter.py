@@ -99,9 +99,9 @@ if __name__ == "__main__":
         exporter.export_items()
     else:
         exporter.export_blocks()
-    told = {
+    usage = {
         "peakMemoryBytes": _peak_memory_bytes(),
         "cpuSeconds": time.process_time() - cpu,
         "wallSeconds": time.monotonic() - wall,
     }
-    print(json.dumps(told))
+    print(json.dumps(usage))

@@ -12,7 +12,7 @@ use clap::Args;
 use domain::{
     block::{BlockId, Shard, partition_key},
     configuration::{Destination, arn::AccountId, bucket::BucketName, region::Region},
-    export_run::{PART_SIZE, TARGET_STORED_LENGTH},
+    export_run::TARGET_STORED_LENGTH,
     tenant::TenantId,
 };
 use export_engine::{
@@ -22,6 +22,7 @@ use export_engine::{
 use function_runtime::aws_configuration::aws_configuration;
 use futures::{StreamExt, stream::FuturesUnordered};
 use host::Machine;
+use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 use zlib_rs::crc32::crc32_combine;
 
@@ -202,13 +203,8 @@ impl Object {
 /// Puts an object and returns its buffer, to be filled again.
 async fn put(sink: S3ObjectSink, number: u32, bytes: Bytes) -> Result<BytesMut> {
     let key = format!("{number:06}.ndjson.gz");
-    let part_size = usize::try_from(PART_SIZE)?;
-    let shape = UploadShape::for_length(bytes.len(), part_size);
-    // The hash of the whole object is sent only in a single request.
-    let sha256 = match shape {
-        UploadShape::Single => <sha2::Sha256 as sha2::Digest>::digest(&bytes).into(),
-        UploadShape::Multipart { .. } => [0; 32],
-    };
+    let sha256 = Sha256::digest(&bytes).into();
+    let shape = UploadShape::Single;
     let object = Upload { key: &key, bytes: bytes.clone(), sha256, shape, content_type: ContentType::Gzip };
     upload(&sink, &Machine, &object).await?;
     drop(object);

@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use hyper::{
     Method, Request, Response,
     body::Incoming,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
     http::request::Parts,
 };
 use percent_encoding::percent_decode_str;
@@ -34,7 +34,7 @@ pub const ACCOUNT: &str = "111111111111";
 pub const REGION: &str = "eu-central-1";
 pub const QUEUE_PATH: &str = "/111111111111/export-runs";
 
-/// The requests of each operation, and their bytes.
+/// The requests of each operation.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     requests: BTreeMap<String, u64>,
@@ -95,9 +95,14 @@ impl World {
         if path == "/" && head.method == Method::POST {
             return aws::sts(&String::from_utf8_lossy(body));
         }
-        let query = head.uri.query().unwrap_or_default();
-        let (operation, reply) = self.buckets.answer(&head.method, &path, query, &head.headers, body);
-        (operation.to_owned(), reply)
+        // The SDK sends `x-id=PutObject`; other requests have other parameters.
+        let has_other_parameters = head.uri.query().is_some_and(|query| query != "x-id=PutObject");
+        let is_chunked =
+            head.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().starts_with(b"aws-chunked"));
+        if head.method != Method::PUT || has_other_parameters || is_chunked {
+            return (format!("s3:{} {:?}", head.method, head.uri.query()), Reply::unprepared());
+        }
+        ("s3:PutObject".to_owned(), self.buckets.put(&path, &head.headers, body))
     }
 }
 

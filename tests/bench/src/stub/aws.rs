@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use host::{Clock, Machine};
 use serde_json::{Value, json};
 
@@ -15,21 +14,15 @@ const SIGNATURE: &str =
 
 /// Answers KMS. Signatures are always the same: the bench does not verify them.
 pub fn kms(operation: &str, request: &Value) -> Reply {
-    let text = |name: &str| request[name].as_str().unwrap_or_default();
-    // The ciphertext is the reversed plaintext.
-    let reversed = |name: &str| {
-        let bytes = STANDARD.decode(text(name)).unwrap_or_default();
-        STANDARD.encode(bytes.into_iter().rev().collect::<Vec<_>>())
-    };
-    let key = text("KeyId");
+    let key = &request["KeyId"];
     Reply::json(&match operation {
         "Sign" => json!({"KeyId": key, "Signature": SIGNATURE, "SigningAlgorithm": "ECDSA_SHA_256"}),
         "GetPublicKey" => json!({
             "KeyId": key, "PublicKey": PUBLIC_KEY, "KeySpec": "ECC_NIST_P256", "CustomerMasterKeySpec": "ECC_NIST_P256",
             "KeyUsage": "SIGN_VERIFY", "SigningAlgorithms": ["ECDSA_SHA_256"],
         }),
-        "Encrypt" => json!({"KeyId": key, "CiphertextBlob": reversed("Plaintext")}),
-        "Decrypt" => json!({"KeyId": key, "Plaintext": reversed("CiphertextBlob")}),
+        // Any bytes: nothing decrypts them.
+        "Encrypt" => json!({"KeyId": key, "CiphertextBlob": SIGNATURE}),
         _ => return Reply::unprepared(),
     })
 }
@@ -39,7 +32,7 @@ pub fn kms(operation: &str, request: &Value) -> Reply {
 pub struct Queue {
     /// Bodies of messages that were sent and not received yet.
     pub messages: VecDeque<String>,
-    /// Whether messages are only counted.
+    /// True if messages are only counted.
     pub drops_messages: bool,
     pub sent: u64,
 }
@@ -88,12 +81,6 @@ pub fn sts(form: &str) -> (String, Reply) {
             403,
             "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
              <Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>",
-        ),
-        "GetCallerIdentity" => Reply::xml(
-            200,
-            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-             <Arn>arn:aws:iam::222222222222:user/exporter</Arn><UserId>AIDA</UserId><Account>222222222222</Account>\
-             </GetCallerIdentityResult></GetCallerIdentityResponse>",
         ),
         _ => Reply::unprepared(),
     };
