@@ -1,4 +1,4 @@
-//! Errors of ports.
+use std::{error::Error, sync::Arc};
 
 use domain::{block::BlockId, connection::ConnectionFailure};
 
@@ -6,15 +6,27 @@ use domain::{block::BlockId, connection::ConnectionFailure};
 pub const CORRUPT_BLOCK: &str = "read block";
 
 /// A failed call to a port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {kind}: {detail}")]
 pub struct PortError {
     pub kind: ErrorKind,
-    /// The operation, for the log.
+    /// The operation that failed, for the log.
     pub operation: &'static str,
-    /// Details for an operator. They never reach a customer and never contain a secret.
+    /// The cause in words, for an operator. It is logged once and never reaches a customer, so it repeats what the errors
+    /// behind `source` say, and it never holds a secret.
     pub detail: String,
+    /// The error that caused this one, if there is one. Comparisons leave it out.
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
+
+impl PartialEq for PortError {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { kind, operation, detail, source: _ } = self;
+        (kind, operation, detail) == (&other.kind, &other.operation, &other.detail)
+    }
+}
+
+impl Eq for PortError {}
 
 /// The kind of an error, by who has to act on it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,28 +52,59 @@ pub enum ErrorKind {
 }
 
 impl PortError {
+    fn new(kind: ErrorKind, operation: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, operation, detail: detail.into(), source: None }
+    }
+
     #[must_use]
     pub fn internal(operation: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Internal, operation, detail: detail.into() }
+        Self::new(ErrorKind::Internal, operation, detail)
     }
 
     #[must_use]
     pub fn transient(operation: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Transient, operation, detail: detail.into() }
+        Self::new(ErrorKind::Transient, operation, detail)
     }
 
     #[must_use]
     pub fn customer(operation: &'static str, failure: ConnectionFailure, detail: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Customer(failure), operation, detail: detail.into() }
+        Self::new(ErrorKind::Customer(failure), operation, detail)
     }
 
     #[must_use]
     pub fn corrupt_block(block: BlockId, detail: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::CorruptBlock(block), operation: CORRUPT_BLOCK, detail: detail.into() }
+        Self::new(ErrorKind::CorruptBlock(block), CORRUPT_BLOCK, detail)
     }
 
     #[must_use]
     pub fn fenced(operation: &'static str) -> Self {
-        Self { kind: ErrorKind::Fenced, operation, detail: "another run holds the lease".to_owned() }
+        Self::new(ErrorKind::Fenced, operation, "another run holds the lease")
+    }
+
+    /// Returns an internal error with the text of `source` as its detail.
+    #[must_use]
+    pub fn internal_from(operation: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::internal(operation, source.to_string()).caused_by(source)
+    }
+
+    /// Returns the error with its source.
+    #[must_use]
+    pub fn caused_by(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Arc::new(source)), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_source_and_shows_the_text_once() {
+        let error = PortError::internal_from("s3:PutObject", io::Error::other("connection reset"));
+        assert_eq!(error.to_string(), "s3:PutObject: internal: connection reset");
+        assert_eq!(error.source().unwrap().to_string(), "connection reset");
+        assert_eq!(error, PortError::internal("s3:PutObject", "connection reset"));
     }
 }
