@@ -8,7 +8,7 @@ use std::collections::HashMap;
 pub use aws_adapters::{
     allowance::AllowanceOutcome,
     configurations::{
-        CountedBacklog, CreateAnswer as CreateOutcome, EditAnswer as EditOutcome, IdempotentRequest,
+        CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest,
         MAX_CONFIGURATIONS_PER_TENANT, RunRequestOutcome,
     },
     events::backlog::Backlog,

@@ -87,7 +87,7 @@ pub(crate) mod tests {
             blocks: EventTableReader::new(dynamodb, "events".to_owned()),
             queue: queue(scheduled),
             manual_queue: queue(manual),
-            connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned())),
+            connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned(), Machine)),
             signer: lazily(move || KmsDigestSigner::new(kms, "arn".to_owned())),
             clock: Machine,
             settings: settings(),

@@ -39,7 +39,7 @@ async fn main() -> Result<(), Error> {
         }),
         connector: lazily({
             let key_arn = settings.secret_key_arn.clone();
-            move || AwsConnector::new(aws, key_arn)
+            move || AwsConnector::new(aws, key_arn, Machine)
         }),
         clock: Machine,
         settings,

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let aws = aws_configuration()?;
     let verifier = Verifier {
         configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),
-        connector: AwsConnector::new(aws, settings.secret_key_arn),
+        connector: AwsConnector::new(aws, settings.secret_key_arn, Machine),
         clock: Machine,
     };
     let verifier = &verifier;

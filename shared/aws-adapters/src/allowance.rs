@@ -1,33 +1,37 @@
-//! What a tenant may do so many times within a period, counted in the table of configurations.
+//! The allowances of tenants: how often something may be done within a period, counted in the table of configurations.
 //!
 //! The count of a period is an item of the tenant, named by [`Allowance::count_name`]. The names sort behind the ids of all
 //! configurations, and the items expire.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use domain::{allowance::Allowance, tenant::TenantId, time::Timestamp};
 use export_engine::ports::PortError;
 
-use crate::error::port_error;
+use crate::dynamodb::{
+    expression::{Changes, Expression},
+    item::{item, number, seconds, text},
+    table::Table,
+    write::{Write, WriteOutcome},
+};
 
-/// How long a count is kept after its period: nothing reads it then, but clocks differ.
+/// The time that a count is kept after its period. Nothing reads it then, but clocks differ.
 const RETENTION: Duration = Duration::from_hours(1);
 
 /// The counts in the table `ExportConfigurations`.
 #[derive(Clone, Debug)]
 pub struct Allowances {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
-/// The result of asking for one more.
+/// The outcome of taking one of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowanceOutcome {
     Granted,
     /// All of this period are used up.
     Exhausted {
-        /// Until the next period begins, in whole seconds; at least one.
+        /// The time until the next period begins, in whole seconds; at least one.
         retry_after: Duration,
     },
 }
@@ -35,10 +39,10 @@ pub enum AllowanceOutcome {
 impl Allowances {
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { table: Table { client, name: table } }
     }
 
-    /// Counts one more, in one conditional write, so that several at once can't exceed the limit.
+    /// Counts one more, in one conditional write, so that concurrent requests can't exceed the limit.
     ///
     /// # Errors
     /// Transient or internal; then nothing is granted.
@@ -49,43 +53,24 @@ impl Allowances {
         now: Timestamp,
     ) -> Result<AllowanceOutcome, PortError> {
         let expires_at = allowance.period_start(now).saturating_add(allowance.period()).saturating_add(RETENTION);
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("tenantId", AttributeValue::S(tenant.to_string()))
-            .key("id", AttributeValue::S(allowance.count_name(now)))
-            .update_expression("ADD #taken :one SET #expiresAt = :expiresAt")
-            .condition_expression("attribute_not_exists(#taken) OR #taken < :limit")
-            .expression_attribute_names("#taken", attribute_of(allowance))
-            .expression_attribute_names("#expiresAt", "expiresAt")
-            .expression_attribute_values(":one", number(1_u32))
-            .expression_attribute_values(":limit", number(allowance.limit()))
-            .expression_attribute_values(":expiresAt", number(expires_at.as_seconds()))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(AllowanceOutcome::Granted),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(AllowanceOutcome::Exhausted { retry_after: allowance.retry_after(now) })
-            }
-            Err(error) => Err(port_error("count allowance", &error)),
+        let key = item([("tenantId", text(tenant)), ("id", text(allowance.count_name(now)))]);
+        let count = counter_of(allowance);
+        let changes = Changes::default().add(count, number(1)).set("expiresAt", seconds(expires_at));
+        let below_limit = Expression::new(format!("attribute_not_exists(#{count}) OR #{count} < :limit"))
+            .with("limit", number(allowance.limit()));
+        match self.table.write("count allowance", Write::update(key, changes).when(below_limit)).await? {
+            WriteOutcome::Done(_) => Ok(AllowanceOutcome::Granted),
+            WriteOutcome::Refused(_) => Ok(AllowanceOutcome::Exhausted { retry_after: allowance.retry_after(now) }),
         }
     }
 }
 
-/// The attribute that holds the count. That of connection tests has an older name.
-fn attribute_of(allowance: Allowance) -> &'static str {
+/// Returns the attribute that holds the count. The one of connection tests has an older name.
+fn counter_of(allowance: Allowance) -> &'static str {
     match allowance {
         Allowance::ConnectionTests => "tests",
         Allowance::ManualRuns | Allowance::ConfigurationRuns(_) | Allowance::BacklogCounts => "taken",
     }
-}
-
-fn number(value: impl Into<u64>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
 }
 
 #[cfg(test)]
@@ -93,7 +78,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use aws_sdk_dynamodb::{
-        operation::update_item::{UpdateItemInput, UpdateItemOutput},
+        operation::update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
         types::error::{ConditionalCheckFailedException, InternalServerError},
     };
     use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
@@ -170,18 +155,21 @@ mod tests {
         );
         for request in requests.iter() {
             assert_eq!(request.key().unwrap()["tenantId"].as_s().unwrap(), "acme");
-            assert_eq!(request.update_expression(), Some("ADD #taken :one SET #expiresAt = :expiresAt"));
-            assert_eq!(request.condition_expression(), Some("attribute_not_exists(#taken) OR #taken < :limit"));
+            // A count that an earlier version began goes on.
+            let id = request.key().unwrap()["id"].as_s().unwrap();
+            let count = if id.starts_with("tests#") { "tests" } else { "taken" };
+            let (update, condition) = (request.update_expression().unwrap(), request.condition_expression().unwrap());
+            assert_eq!(update, format!("ADD #{count} :{count} SET #expiresAt = :expiresAt"));
+            assert_eq!(condition, format!("attribute_not_exists(#{count}) OR #{count} < :limit"));
+            assert_eq!(request.expression_attribute_values().unwrap()[&format!(":{count}")], number(1));
         }
-        // A count that was begun by an earlier version goes on.
-        assert_eq!(requests[0].expression_attribute_names().unwrap()["#taken"], "tests");
     }
 
     #[test]
     fn no_count_is_listed_among_the_configurations() {
         for allowance in all() {
             let name = allowance.count_name(Timestamp::EPOCH);
-            assert!(*name > *crate::configurations::BEHIND_IDS, "{name}");
+            assert!(*name > *crate::configurations::item::BEHIND_IDS, "{name}");
         }
     }
 

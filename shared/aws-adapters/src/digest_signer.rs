@@ -45,7 +45,7 @@ impl DigestSigner for KmsDigestSigner {
             .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256)
             .send()
             .await
-            .map_err(|error| port_error(operation, &error))?;
+            .map_err(|error| port_error(operation, error))?;
         let signature = answer.signature.ok_or_else(|| PortError::internal(operation, "KMS gave no signature"))?;
         Ok(Bytes::from(signature.into_inner()))
     }

@@ -1,16 +1,14 @@
-//! The one place where errors of the AWS SDK become ours.
+//! Classification of the errors of the AWS SDK: the one place that turns them into [`PortError`]s.
 
-use aws_sdk_dynamodb::{operation::transact_write_items::TransactWriteItemsError, types::CancellationReason};
+use std::error::Error;
+
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::StatusCode,
 };
-use aws_smithy_types::{
-    error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata},
-    retry::ErrorKind,
-};
+use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::ErrorKind as RetryKind};
 use domain::connection::{AwsErrorCode, Refusal};
-use export_engine::ports::PortError;
+use export_engine::ports::{ErrorKind, PortError};
 
 /// Codes of services that are busy, whatever their HTTP status.
 /// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>.
@@ -36,25 +34,25 @@ const TRANSIENT_CODES: &[&str] = &[
     "TransactionInProgressException",
 ];
 
-/// What an answer of AWS says about its cause, the same for every service.
+/// The cause of a failed request, in terms that hold for every service.
 #[derive(Clone, Debug)]
 pub struct Fault<'a> {
-    /// The service's error code, such as `AccessDenied`; `None`: there was no answer, or one without a code.
+    /// The service's error code, such as `AccessDenied`; `None`: the service did not answer, or without a code.
     pub code: Option<&'a str>,
     pub status: Option<u16>,
     pub reached: Reached,
 }
 
-/// How far a request got.
+/// The stage that a request reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reached {
-    /// It was never sent.
+    /// The request was never sent.
     Nowhere,
-    /// No connection could be made: nothing listens under that name, or there is no such name.
+    /// No connection: nothing listens under the name, or the name does not exist.
     NoConnection,
-    /// Sent, and no answer came, or none in time. Making the connection may have taken too long as well.
+    /// No answer, or none in time. The time may have been spent on the connection.
     NoAnswer,
-    /// Something else failed before there was an answer: no credentials, or an interceptor.
+    /// A failure before an answer that says nothing about the network: no credentials, or an interceptor.
     Unknown,
     Service,
 }
@@ -68,7 +66,7 @@ impl<'a> Fault<'a> {
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_user() => Reached::NoConnection,
             // `TransientError`: the connection was closed before the answer.
             SdkError::DispatchFailure(failure)
-                if failure.is_timeout() || failure.as_other() == Some(ErrorKind::TransientError) =>
+                if failure.is_timeout() || failure.as_other() == Some(RetryKind::TransientError) =>
             {
                 Reached::NoAnswer
             }
@@ -79,7 +77,7 @@ impl<'a> Fault<'a> {
         Self { code, status, reached }
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         let is_busy = self.code.is_some_and(is_transient_code);
@@ -87,15 +85,15 @@ impl<'a> Fault<'a> {
         is_busy || is_server_side || self.is_unanswered() || self.reached == Reached::Unknown
     }
 
-    /// Returns the refusal that a status of 4xx is, which nobody but its cause can mend. `None`: the same request may succeed
-    /// later, or the answer has another status.
+    /// Returns the refusal that a status of 4xx stands for. `None`: the same request may succeed later, or the status is
+    /// another one.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let status = self.status.filter(|status| (400..500).contains(status) && !self.is_transient())?;
         Some(Refusal { code: self.code.and_then(AwsErrorCode::parse), status })
     }
 
-    /// Whether nobody answered: no such name, no connection, or no answer in time.
+    /// Returns whether nobody answered: no such name, no connection, or no answer in time.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         matches!(self.reached, Reached::NoConnection | Reached::NoAnswer)
@@ -107,85 +105,88 @@ pub(crate) fn is_transient_code(code: &str) -> bool {
     TRANSIENT_CODES.contains(&code)
 }
 
-/// An error of one of our own resources: transient, or internal. Customers' resources are classified where they are used.
-pub fn port_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+/// Classifies an error of one of the service's own resources: transient or internal. Errors of customers' resources are
+/// classified where they are used.
+pub fn port_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let detail = describe(error);
-    if Fault::of(error).is_transient() {
-        PortError::transient(operation, detail)
-    } else {
-        PortError::internal(operation, detail)
+    let kind = if Fault::of(&error).is_transient() { ErrorKind::Transient } else { ErrorKind::Internal };
+    port_error_of_kind(kind, operation, error)
+}
+
+/// Returns the error of a kind that the caller has decided on.
+pub fn port_error_of_kind<E>(kind: ErrorKind, operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let failure = PortError { kind, ..PortError::internal(operation, describe(&error)) };
+    // Without the response, which may hold a secret.
+    match error.into_source() {
+        Ok(source) => failure.caused_by(source),
+        Err(_) => failure,
     }
 }
 
-/// The same of a transaction: why it was cancelled is told by its items. Conditions that did not hold are for the caller.
-pub fn transaction_error(
-    operation: &'static str,
-    error: &SdkError<TransactWriteItemsError, HttpResponse>,
-) -> PortError {
-    let reasons = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
-        _ => &[],
-    };
-    let mut codes = reasons.iter().filter_map(CancellationReason::code);
-    if codes.any(|code| TRANSIENT_CANCELLATIONS.contains(&code)) {
-        PortError::transient(operation, describe(error))
-    } else {
-        port_error(operation, error)
-    }
-}
-
-/// Why a transaction may be cancelled that can succeed later.
-/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
-pub(crate) const TRANSIENT_CANCELLATIONS: &[&str] =
-    &["ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"];
-
-/// For the log.
+/// Describes an error for the log: the service's code and message, or, without an answer, the texts of all causes.
 pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
 {
-    match error.as_service_error() {
-        Some(service) => {
-            format!("{}: {}", service.code().unwrap_or("no code"), service.message().unwrap_or("no message"))
-        }
-        None => DisplayErrorContext(error).to_string(),
+    if let Some(service) = error.as_service_error() {
+        return format!("{}: {}", service.code().unwrap_or("no code"), service.message().unwrap_or("no message"));
     }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
 
     use super::*;
 
-    type Error = SdkError<TransactWriteItemsError, HttpResponse>;
+    type Failure = SdkError<GetItemError, HttpResponse>;
+
+    #[test]
+    fn an_error_without_an_answer_keeps_all_its_causes() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        let error = port_error("test", Failure::dispatch_failure(ConnectorError::io(refused.into())));
+        assert_eq!(error.to_string(), "test: transient: dispatch failure: io error: connection refused");
+        let cause = error.source().and_then(Error::source).unwrap();
+        assert!(cause.is::<std::io::Error>(), "{error:?}");
+    }
 
     #[test]
     fn how_far_a_request_got_says_whether_anybody_answered() {
         let response = HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::empty());
         for (error, reached, is_unanswered, is_transient) in [
-            (Error::construction_failure("no region"), Reached::Nowhere, false, false),
-            (Error::dispatch_failure(ConnectorError::io("refused".into())), Reached::NoConnection, true, true),
-            (Error::dispatch_failure(ConnectorError::timeout("3 s".into())), Reached::NoAnswer, true, true),
+            (Failure::construction_failure("no region"), Reached::Nowhere, false, false),
+            (Failure::dispatch_failure(ConnectorError::io("refused".into())), Reached::NoConnection, true, true),
+            (Failure::dispatch_failure(ConnectorError::timeout("3 s".into())), Reached::NoAnswer, true, true),
             (
-                Error::dispatch_failure(ConnectorError::other("cut off".into(), Some(ErrorKind::TransientError))),
+                Failure::dispatch_failure(ConnectorError::other("cut off".into(), Some(RetryKind::TransientError))),
                 Reached::NoAnswer,
                 true,
                 true,
             ),
-            (Error::timeout_error("5 s"), Reached::NoAnswer, true, true),
+            (Failure::timeout_error("5 s"), Reached::NoAnswer, true, true),
             // Nobody was asked, so nobody failed to answer.
             (
-                Error::dispatch_failure(ConnectorError::other("no credentials".into(), None)),
+                Failure::dispatch_failure(ConnectorError::other("no credentials".into(), None)),
                 Reached::Unknown,
                 false,
                 true,
             ),
-            (Error::response_error("no XML", response), Reached::Service, false, false),
+            (Failure::response_error("no XML", response), Reached::Service, false, false),
         ] {
             let fault = Fault::of(&error);
             assert_eq!(fault.reached, reached, "{error:?}");

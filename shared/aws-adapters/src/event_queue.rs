@@ -1,4 +1,4 @@
-//! The queue that takes events in, as far as ingest changes messages in it.
+//! The queue of events, as far as ingest changes its messages.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use export_engine::ports::PortError;
 
 use crate::error::port_error;
 
-/// The longest that one change of a batch may take, its retries included. An invocation keeps this much time for it.
+/// The time limit of one change of a batch, including its retries. An invocation reserves this time.
 pub const REDELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest that one attempt may take.
+/// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(900);
 
 const MAX_ATTEMPTS: u32 = 2;
 
 const OPERATION: &str = "sqs:ChangeMessageVisibility";
 
-/// A message that was received and not stored, and when it shows again.
+/// A message that was received and not stored, and the delay before it is visible again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redelivery {
     pub receipt_handle: String,
     pub delay: Duration,
 }
 
-/// Changes when messages of the events queue show again.
+/// Changes the visibility of messages in the events queue.
 #[derive(Clone, Debug)]
 pub struct EventQueueClient {
     client: Client,
@@ -38,7 +38,7 @@ impl EventQueueClient {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>.
     pub const MAX_BATCH: usize = 10;
 
-    /// Makes a client with the time-outs above.
+    /// Creates a client with the time-outs above.
     #[must_use]
     pub fn new(shared: &SdkConfig, queue_url: String) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -52,10 +52,10 @@ impl EventQueueClient {
         Self { client: Client::from_conf(configuration), queue_url }
     }
 
-    /// Shows the messages again after their delays, at most [`MAX_BATCH`](Self::MAX_BATCH) at once.
+    /// Makes at most [`MAX_BATCH`](Self::MAX_BATCH) messages visible after their delays.
     ///
     /// # Errors
-    /// Transient or internal, also if only some of the messages were not changed. Those come back after the queue's
+    /// Transient or internal, also if only some of the messages were not changed. These come back after the queue's
     /// visibility time-out.
     pub async fn show_again(&self, batch: &[Redelivery]) -> Result<(), PortError> {
         let entries = batch.iter().enumerate().map(|(index, redelivery)| {
@@ -64,7 +64,7 @@ impl EventQueueClient {
                 .receipt_handle(&redelivery.receipt_handle)
                 .visibility_timeout(i32::try_from(redelivery.delay.as_secs()).unwrap_or(i32::MAX))
                 .build()
-                .map_err(|error| PortError::internal(OPERATION, error.to_string()))
+                .map_err(|error| PortError::internal_from(OPERATION, error))
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let answer = self
@@ -74,7 +74,7 @@ impl EventQueueClient {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| port_error(OPERATION, &error))?;
+            .map_err(|error| port_error(OPERATION, error))?;
         match answer.failed.first() {
             None => Ok(()),
             Some(failed) => {

@@ -1,9 +1,10 @@
-//! The AWS side of the engine's ports, and the one place where errors of the SDK become ours.
+//! The ports of the engine over AWS, and the stores of the functions.
 
 pub mod allowance;
 pub mod configurations;
 pub mod connector;
 pub mod digest_signer;
+mod dynamodb;
 pub mod error;
 pub mod event_queue;
 pub mod events;

@@ -27,10 +27,10 @@ impl RunQueueClient {
 }
 
 impl RunQueueClient {
-    /// Shows a received message again after `delay`, counted from now.
+    /// Makes a received message visible after `delay`.
     ///
     /// # Errors
-    /// Those of SQS; the message then shows when it was to show before.
+    /// Those of SQS; the message then keeps its visibility time-out.
     pub async fn show_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), PortError> {
         self.client
             .change_message_visibility()
@@ -40,22 +40,22 @@ impl RunQueueClient {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| port_error("sqs:ChangeMessageVisibility", &error))
+            .map_err(|error| port_error("sqs:ChangeMessageVisibility", error))
     }
 }
 
-/// The longest delay that SQS takes:
+/// The longest delay that SQS accepts:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
 const MAX_DELAY: Duration = Duration::from_mins(15);
 
 impl RunQueueClient {
-    /// Sends a request that shows after `delay`, 15 minutes at most.
+    /// Sends a request that becomes visible after `delay`, 15 minutes at most.
     ///
     /// # Errors
     /// Those of SQS.
     pub async fn send_later(&self, request: &RunRequest, delay: Duration) -> Result<(), PortError> {
         let operation = "sqs:SendMessage (later)";
-        let body = serde_json::to_string(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+        let body = serde_json::to_string(request).map_err(|error| PortError::internal_from(operation, error))?;
         self.client
             .send_message()
             .queue_url(&self.queue_url)
@@ -65,26 +65,25 @@ impl RunQueueClient {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| port_error(operation, &error))
+            .map_err(|error| port_error(operation, error))
     }
 }
 
 impl RunQueue for RunQueueClient {
-    /// That of one `SendMessageBatch`:
+    /// The limit of one `SendMessageBatch`:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
     const MAX_BATCH: usize = 10;
 
     async fn send(&self, batch: &[RunRequest]) -> Result<(), PortError> {
         let operation = "sqs:SendMessage";
         let entries = batch.iter().enumerate().map(|(index, request)| {
-            let body =
-                serde_json::to_string(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+            let body = serde_json::to_string(request).map_err(|error| PortError::internal_from(operation, error))?;
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(body)
                 .message_group_id(request.key.tenant_id.as_str())
                 .build()
-                .map_err(|error| PortError::internal(operation, error.to_string()))
+                .map_err(|error| PortError::internal_from(operation, error))
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let answer = self
@@ -94,7 +93,7 @@ impl RunQueue for RunQueueClient {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| port_error(operation, &error))?;
+            .map_err(|error| port_error(operation, error))?;
         match answer.failed.first() {
             None => Ok(()),
             Some(failed) => {
@@ -167,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Which group a message belongs to is all that SQS knows of its tenant.
+    /// The group of a message is all that SQS knows of its tenant.
     #[test]
     fn every_tenant_can_be_a_group() {
         // Of a message group: at most 128 letters, digits and punctuation characters,

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::port_error;
 
-/// Seals and opens secrets. A ciphertext opens only for the tenant and configuration that it was sealed for: both are the
+/// Seals and opens secrets. A ciphertext opens only for the tenant and configuration that it was sealed for: both are in the
 /// encryption context, which the key's policy requires.
 #[derive(Clone, Debug)]
 pub struct SecretVault {
@@ -29,6 +29,8 @@ impl SecretVault {
         Self { client, key_arn }
     }
 
+    /// Encrypts a secret.
+    ///
     /// # Errors
     /// Transient or internal.
     pub async fn seal(&self, key: &ConfigurationKey, secret: &SecretAccessKey) -> Result<SealedSecret, PortError> {
@@ -37,21 +39,23 @@ impl SecretVault {
             .client
             .encrypt()
             .key_id(&self.key_arn)
-            // The SDK's copy is out of our reach; it isn't printed (the model marks it as sensitive).
+            // The SDK's copy can't be wiped; it isn't printed (the model marks it as sensitive).
             .plaintext(Blob::new(secret.expose().as_bytes()))
             .encryption_context(context::TENANT_ID, key.tenant_id.as_str())
             .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string())
             .send()
             .await
-            .map_err(|error| port_error(operation, &error))?;
+            .map_err(|error| port_error(operation, error))?;
         match answer.ciphertext_blob {
             Some(ciphertext) => Ok(SealedSecret::from_ciphertext(ciphertext.into_inner())),
             None => Err(PortError::internal(operation, "the answer has no ciphertext")),
         }
     }
 
+    /// Decrypts a secret.
+    ///
     /// # Errors
-    /// Transient or internal; internal too if the secret was sealed for another tenant, configuration or key.
+    /// Transient or internal; also internal if the secret was sealed for another tenant, configuration or key.
     pub async fn open(&self, key: &ConfigurationKey, sealed: &SealedSecret) -> Result<SecretAccessKey, PortError> {
         let operation = "kms:Decrypt";
         let answer = self
@@ -63,7 +67,7 @@ impl SecretVault {
             .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string())
             .send()
             .await
-            .map_err(|error| port_error(operation, &error))?;
+            .map_err(|error| port_error(operation, error))?;
         let plaintext = answer.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
         plaintext
             .as_ref()

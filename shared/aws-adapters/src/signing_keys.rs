@@ -1,4 +1,4 @@
-//! The public halves of the keys that sign digests, and the one place where they get their fingerprints.
+//! The public halves of the keys that sign digests, and their fingerprints.
 
 use aws_sdk_kms::{Client, types::KeySpec};
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use tokio::sync::OnceCell;
 
 use crate::error::port_error;
 
-/// How many retired keys may be named. Keys are retired by hand; one a year is much.
+/// The most retired keys. Keys are retired by hand, rarely more than one a year.
 pub const MAX_RETIRED_SIGNING_KEYS: usize = 16;
 
-/// Keys that are read at the same time, so that all of them are read within three time-outs.
+/// Concurrent reads, so that all keys are read within three time-outs.
 const MAX_PARALLEL_READS: usize = 8;
 
 /// RFC 7468, section 13.
@@ -23,7 +23,7 @@ const PEM_LABEL: &str = "PUBLIC KEY";
 /// The public half of an ECDSA key on P-256.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningPublicKey {
-    /// SHA-256 of the DER: by this, digests name their key.
+    /// SHA-256 of the DER. Digests name their key by it.
     pub fingerprint: Hex32,
     /// DER of its `SubjectPublicKeyInfo` (RFC 5280).
     pub der: Bytes,
@@ -34,7 +34,7 @@ impl SigningPublicKey {
         Self { fingerprint: Hex32(Sha256::digest(&der).into()), der: der.into() }
     }
 
-    /// As `openssl pkey -pubout` writes it.
+    /// Returns the key as `openssl pkey -pubout` writes it.
     #[must_use]
     pub fn to_pem(&self) -> String {
         let pem = Pem::new(PEM_LABEL, self.der.as_ref());
@@ -43,11 +43,11 @@ impl SigningPublicKey {
 }
 
 /// # Errors
-/// Transient; internal: among others where the key is disabled, gone, or not of the kind that signs digests.
+/// Transient; or internal, for example if the key is disabled, deleted, or not of the kind that signs digests.
 pub(crate) async fn read_public_key(client: &Client, key_arn: &str) -> Result<SigningPublicKey, PortError> {
     let operation = "kms:GetPublicKey";
     let answer = client.get_public_key().key_id(key_arn).send().await;
-    let answer = answer.map_err(|error| port_error(operation, &error))?;
+    let answer = answer.map_err(|error| port_error(operation, error))?;
     if answer.key_spec != Some(KeySpec::EccNistP256) {
         return Err(PortError::internal(operation, format!("{key_arn} is no key on the curve P-256")));
     }
@@ -55,7 +55,7 @@ pub(crate) async fn read_public_key(client: &Client, key_arn: &str) -> Result<Si
     Ok(SigningPublicKey::from_der(der.into_inner()))
 }
 
-/// The key that signs digests now, and those that did.
+/// The key that signs digests now, and the retired ones.
 #[derive(Debug)]
 pub struct SigningKeys {
     client: Client,
@@ -81,17 +81,17 @@ impl KeyReader {
 }
 
 impl SigningKeys {
-    /// `retired` holds at most [`MAX_RETIRED_SIGNING_KEYS`] ARNs; more are an error of whoever reads the settings.
+    /// `retired` has at most [`MAX_RETIRED_SIGNING_KEYS`] ARNs, which the settings check.
     #[must_use]
     pub fn new(client: Client, current: String, retired: Vec<String>) -> Self {
         let retired = retired.into_iter().map(KeyReader::new).collect();
         Self { client, current: KeyReader::new(current), retired }
     }
 
-    /// The current key, then the retired ones in the order in which they were named, each once.
+    /// Returns the current key, then the retired ones in the order of the settings, each once.
     ///
     /// # Errors
-    /// Transient or internal, if any of them can't be read: without its key, a good digest would look like a forged one.
+    /// Transient or internal, if any key can't be read: without its key, a good digest would look like a forged one.
     pub async fn all(&self) -> Result<Vec<&SigningPublicKey>, PortError> {
         let readers = std::iter::once(&self.current).chain(&self.retired);
         let reads: Vec<_> = readers.map(|reader| reader.read(&self.client)).collect();
@@ -126,7 +126,7 @@ mod tests {
         GetPublicKeyOutput::builder().key_spec(KeySpec::EccNistP256).public_key(Blob::new(der)).build()
     }
 
-    /// Answers with the ARN as key, but for those that are disabled.
+    /// Answers with the ARN as key, except for disabled keys.
     fn kms(disabled: &Arc<Mutex<Vec<&'static str>>>) -> Rule {
         let disabled = Arc::clone(disabled);
         mock!(Client::get_public_key).then_compute_response(move |request| {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_key_is_read_once_and_told_once() {
+    async fn each_key_is_read_once_and_listed_once() {
         let rule = kms(&Arc::default());
         let keys = keys(&rule, &["retired-2", "retired-1", "current"]);
         for _ in 0..3 {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_signer_names_the_key_that_is_told() {
+    async fn the_signer_names_the_key_that_is_listed() {
         let rule = kms(&Arc::default());
         let keys = keys(&rule, &[]);
         let [key] = keys.all().await.unwrap().try_into().unwrap();
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(signer.fingerprint().await.unwrap(), key.fingerprint);
     }
 
-    /// A key that OpenSSL made, with what it says of it: `openssl pkey -pubin -outform DER | sha256sum`.
+    /// A key that OpenSSL made, with its hash by OpenSSL: `openssl pkey -pubin -outform DER | sha256sum`.
     #[test]
     fn keys_are_written_and_named_as_openssl_does() {
         let pem = include_str!("signing_keys/public_key.pem");

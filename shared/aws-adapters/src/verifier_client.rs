@@ -1,4 +1,4 @@
-//! Asking the verifier function to test a connection.
+//! Client of the verifier function, which tests connections.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use crate::error::port_error;
 
-/// How long an invocation may take: the verifier's own 22 s and the way there and back. It leaves the api function, which
-/// has 27 s, time for what comes before and after.
+/// The time limit of an invocation: the 22 s of the verifier and the way there and back. The api function has 27 s, so that
+/// time is left before and after.
 pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(23);
 
 /// Bytes of a failed invocation's payload that are read for the log.
@@ -45,12 +45,12 @@ impl VerifierClient {
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
                     .operation_timeout(INVOCATION_TIMEOUT)
-                    // What is left unset here would be taken from the shared configuration, which is for quick calls.
+                    // Unset values would come from the shared configuration, which is for quick calls.
                     .disable_operation_attempt_timeout()
                     .disable_read_timeout()
                     .build(),
             )
-            // An answer that takes long is what we wait for; the time-out above bounds it.
+            // A slow response is expected; the time-out above bounds it.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Self { client: Client::from_conf(configuration), function_name }
@@ -78,7 +78,7 @@ impl VerifierClient {
 
     async fn invoke(&self, request: &VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
         let operation = "lambda:Invoke";
-        let request = serde_json::to_vec(request).map_err(|error| PortError::internal(operation, error.to_string()))?;
+        let request = serde_json::to_vec(request).map_err(|error| PortError::internal_from(operation, error))?;
         let answer = self
             .client
             .invoke()
@@ -87,7 +87,7 @@ impl VerifierClient {
             .payload(Blob::new(request))
             .send()
             .await
-            .map_err(|error| port_error(operation, &error))?;
+            .map_err(|error| port_error(operation, error))?;
         let payload = answer.payload.unwrap_or_else(|| Blob::new(Vec::new()));
         if let Some(kind) = answer.function_error {
             return Err(PortError::transient(operation, describe_failure(&kind, payload.as_ref())));
@@ -97,7 +97,7 @@ impl VerifierClient {
     }
 }
 
-/// What Lambda says of a function that failed: `errorType` and `errorMessage`.
+/// Describes a failed function by the `errorType` and `errorMessage` of Lambda.
 fn describe_failure(kind: &str, payload: &[u8]) -> String {
     let payload: Value = if payload.len() <= MAX_FAILURE_LENGTH {
         serde_json::from_slice(payload).unwrap_or_default()
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_verifier_is_told_tenant_and_configuration_and_nothing_else() {
+    async fn the_verifier_gets_tenant_and_configuration_and_nothing_else() {
         let rule = mock!(Client::invoke)
             .match_requests(|request| {
                 let payload: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_candidate_is_told_with_its_sealed_secret_alone() {
+    async fn a_candidate_is_sent_with_its_sealed_secret_alone() {
         let candidate = Candidate {
             key: key(),
             version: 7,

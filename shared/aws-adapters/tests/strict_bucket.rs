@@ -1,17 +1,16 @@
-//! That a connection test and every delivery pass the strictest bucket with the policies that we print, and that each
-//! permission is needed.
+//! A connection test and every delivery pass the strictest bucket with the printed policies, and each permission is needed.
 //!
-//! The emulator neither asks KMS when S3 encrypts, nor knows ACLs, Object Lock and conditions on headers. Here AWS is a
-//! double that does, as AWS documents it. It takes a write only if
+//! The emulator does not use KMS when S3 encrypts, and has no ACLs, Object Lock or conditions on headers. This double of AWS
+//! has them as AWS documents them. It accepts a write only if
 //!
 //! - the session policy, the role's policy and, across accounts, the bucket's policy allow it;
-//! - it has the headers that a bucket policy can demand: `If-None-Match`
+//! - it has the headers that a bucket policy can require: `If-None-Match`
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html>), the encryption and its key
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html>), and the ACL for the bucket's owner
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-condition-keys.html>);
-//! - it has a checksum, without which Object Lock takes nothing
+//! - it has a checksum, which Object Lock requires
 //!   (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>, `Content-MD5`);
-//! - the policies of the role and of the key let S3 use the key, which S3 is taken to ask before it compares anything.
+//! - the policies of the role and of the key let S3 use the key. The double checks this before it compares anything.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -46,12 +45,14 @@ use export_engine::{
     upload::{Upload, UploadShape, Uploaded, upload},
 };
 use host::{Clock, Timer};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use url::form_urlencoded;
 
 const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 const ROLE: &str = "arn:aws:iam::222222222222:role/export";
@@ -127,7 +128,7 @@ impl Applied {
     }
 }
 
-/// Whether a statement of the policy allows it. `*` at the end of a resource stands for anything.
+/// Returns whether a statement of the policy allows an action. `*` at the end of a resource stands for anything.
 fn allows(policy: &Value, action: &str, resource: &str, acl: Option<&str>) -> bool {
     let texts = |list: &Value| {
         list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -155,9 +156,9 @@ struct Stored {
 #[derive(Debug, Default)]
 struct State {
     session_policy: Option<Value>,
-    /// Every version that was ever written, in order.
+    /// All versions, in the order of their writes.
     versions: Vec<(String, Stored)>,
-    /// The type and the parts of the uploads that were begun and not completed.
+    /// The type and the parts of the uploads that are not completed.
     uploads: BTreeMap<String, (String, Vec<u8>)>,
 }
 
@@ -209,12 +210,7 @@ impl Aws {
     }
 
     fn assume_role(&self, request: &Request) -> Answer {
-        let body = String::from_utf8(request.body.clone()).unwrap();
-        let fields: BTreeMap<&str, String> = body
-            .split('&')
-            .filter_map(|field| field.split_once('='))
-            .map(|(name, value)| (name, decoded(value)))
-            .collect();
+        let fields: BTreeMap<String, String> = form_urlencoded::parse(&request.body).into_owned().collect();
         if fields.get("ExternalId").is_none_or(|id| id != ID) {
             let error = "<ErrorResponse><Error><Code>AccessDenied</Code><Message/></Error></ErrorResponse>";
             return ("403 Forbidden", error.to_owned());
@@ -226,7 +222,7 @@ impl Aws {
         ("200 OK", format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>"))
     }
 
-    /// Which permission each request takes:
+    /// Answers a write. The permissions of each request:
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
     fn write(&self, request: &Request) -> Result<Answer, Answer> {
         let Request { method, key, query, body, .. } = request;
@@ -343,26 +339,11 @@ async fn read(connection: &mut TcpStream) -> Request {
     connection.read_exact(&mut body).await.unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let key = path.strip_prefix("/acme-audit/").unwrap_or_default();
-    Request { method, key: decoded(key), query: query.to_owned(), headers, body }
+    let key = percent_decode_str(key).decode_utf8().unwrap().into_owned();
+    Request { method, key, query: query.to_owned(), headers, body }
 }
 
-/// Of a form or a path.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next().unwrap(), rest.next().unwrap()];
-                u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-            }
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
+#[derive(Debug)]
 struct FixedClock;
 
 impl Clock for FixedClock {
@@ -377,7 +358,7 @@ impl Timer for FixedClock {
     }
 }
 
-/// The service, and AWS as it sees it.
+/// The service and its view of AWS.
 struct World {
     aws: Arc<Aws>,
     base: SdkConfig,
@@ -400,11 +381,11 @@ impl World {
         Self { aws, base, server }
     }
 
-    fn connector(&self) -> AwsConnector {
-        AwsConnector::new(self.base.clone(), "unused".to_owned())
+    fn connector(&self) -> AwsConnector<FixedClock> {
+        AwsConnector::new(self.base.clone(), "unused".to_owned(), FixedClock)
     }
 
-    /// The code that the connection test ends with; `None`: success.
+    /// Returns the code of the connection test; `None`: success.
     async fn test_connection(&self) -> Option<ConnectionErrorCode> {
         let configurations = ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&self.base), "unused".to_owned());
         let connector = self.connector();
@@ -429,7 +410,7 @@ impl Drop for World {
     }
 }
 
-/// As an export does it.
+/// Delivers an object like an export.
 async fn deliver(
     sink: &S3ObjectSink,
     name: &str,
@@ -522,7 +503,7 @@ async fn without_any_one_permission_the_test_says_which_kind_is_missing() {
     }
 }
 
-/// Windows that earlier versions began write larger objects in parts.
+/// Windows of earlier versions write larger objects in parts.
 #[tokio::test]
 async fn only_uploads_in_parts_need_to_decrypt() {
     let printed = Applied::as_printed(&across_accounts());

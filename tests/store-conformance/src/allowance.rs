@@ -1,4 +1,4 @@
-//! What a tenant may do so many times within a period.
+//! The allowances of tenants.
 
 use aws_adapters::allowance::AllowanceOutcome;
 use domain::allowance::Allowance;
@@ -25,9 +25,9 @@ async fn no_more_than_the_limit_are_granted_however_many_ask_at_once() {
         let outcomes = join_all((0..asked).map(|_| allowances.take(&store.tenant, allowance, now))).await;
         let granted = outcomes.iter().filter(|outcome| **outcome == Ok(AllowanceOutcome::Granted)).count();
         assert_eq!(granted, usize::try_from(allowance.limit()).unwrap(), "{outcomes:?}");
-        let is_told_when =
+        let says_when =
             |outcome: &&_| matches!(outcome, Ok(AllowanceOutcome::Exhausted { retry_after }) if !retry_after.is_zero());
-        assert_eq!(outcomes.iter().filter(is_told_when).count(), 10, "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(says_when).count(), 10, "{outcomes:?}");
 
         let next_period = now.saturating_add(allowance.period());
         assert_eq!(allowances.take(&store.tenant, allowance, next_period).await, Ok(AllowanceOutcome::Granted));

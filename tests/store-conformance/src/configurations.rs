@@ -1,9 +1,9 @@
-//! What persons do to configurations: each change with its event, or not at all.
+//! Changes of configurations by persons: each change with its event, or not at all.
 
 use std::time::Duration;
 
 use aws_adapters::configurations::{
-    CreateAnswer, EditAnswer, IDEMPOTENCY_RETENTION, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT,
+    CreateOutcome, EditOutcome, IDEMPOTENCY_RETENTION, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
@@ -25,12 +25,12 @@ use crate::support::{Item, Store, Table, author, is_transient, now, settled, sta
 const USAGE: &str = "usage";
 
 impl Store {
-    async fn create(&self, configuration: &ExportConfiguration) -> CreateAnswer {
+    async fn create(&self, configuration: &ExportConfiguration) -> CreateOutcome {
         settled(|| async { self.editor().create(configuration, None, &author(), stamp()).await }).await.unwrap()
     }
 
     async fn created(&self, configuration: ExportConfiguration) -> ExportConfiguration {
-        assert_eq!(self.create(&configuration).await, CreateAnswer::Created);
+        assert_eq!(self.create(&configuration).await, CreateOutcome::Created);
         configuration
     }
 
@@ -38,7 +38,7 @@ impl Store {
         self.configurations().load(&configuration.key).await.unwrap()
     }
 
-    /// How many configurations the tenant has by the count that its limit looks at.
+    /// Returns the count of the tenant's configurations, by which its limit is checked.
     async fn usage(&self) -> u16 {
         let items = self.items(Table::Configurations, self.tenant.as_str()).await;
         items.get(USAGE).map_or(0, |item| item["configurations"].as_n().unwrap().parse().unwrap())
@@ -54,8 +54,8 @@ impl Store {
         self.put(Table::Configurations, item).await;
     }
 
-    /// How many changes the tenant's audit events tell of.
-    async fn told(&self) -> u64 {
+    /// Returns the number of audit events of the tenant: one for each change.
+    async fn audited(&self) -> u64 {
         self.backlog().await.events
     }
 }
@@ -68,7 +68,7 @@ fn settings(interval: ExportInterval) -> PlainSettings {
     PlainSettings { interval, description: None }
 }
 
-/// With nothing in it that it can do without.
+/// Returns the configuration without its optional parts.
 fn bare(configuration: ExportConfiguration) -> ExportConfiguration {
     let mut bare = configuration;
     bare.description = None;
@@ -83,7 +83,7 @@ fn bare(configuration: ExportConfiguration) -> ExportConfiguration {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_was_created_is_read_listed_counted_and_told() {
+async fn what_was_created_is_read_listed_counted_and_audited() {
     let store = Store::new();
     let full = store.created(store.configuration()).await;
     let bare = store.created(bare(store.configuration())).await;
@@ -93,7 +93,7 @@ async fn what_was_created_is_read_listed_counted_and_told() {
     let mut expected = vec![full, bare];
     expected.sort_by_key(|configuration| configuration.key.configuration_id.to_string());
     assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), expected);
-    assert_eq!((store.usage().await, store.told().await), (2, 2));
+    assert_eq!((store.usage().await, store.audited().await), (2, 2));
 
     let other = Store::new();
     assert_eq!(other.configurations().list(&other.tenant).await.unwrap(), []);
@@ -112,7 +112,7 @@ async fn an_id_is_taken_once() {
     let error = store.editor().create(&second, None, &author(), stamp()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal, "{error}");
     assert_eq!(store.load(&first).await, Some(first));
-    assert_eq!((store.usage().await, store.told().await), (1, 1));
+    assert_eq!((store.usage().await, store.audited().await), (1, 1));
 }
 
 #[tokio::test]
@@ -125,18 +125,18 @@ async fn an_idempotency_key_makes_one_configuration_until_it_expires() {
     let (first, second) = (store.configuration(), store.configuration());
 
     let answer = editor.create(&first, request(1), &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Created));
+    assert_eq!(answer, Ok(CreateOutcome::Created));
     let answer = editor.create(&second, request(1), &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Repeated(first.key.configuration_id)));
+    assert_eq!(answer, Ok(CreateOutcome::Repeated(first.key.configuration_id)));
     let answer = editor.create(&second, request(2), &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::KeyReused));
-    // What was done is repeated even by a tenant who may have no more.
+    assert_eq!(answer, Ok(CreateOutcome::KeyReused));
+    // A done request is repeated even for a tenant at its limit.
     store.set_usage(MAX_CONFIGURATIONS_PER_TENANT).await;
     let answer = editor.create(&second, request(1), &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Repeated(first.key.configuration_id)));
+    assert_eq!(answer, Ok(CreateOutcome::Repeated(first.key.configuration_id)));
     store.set_usage(1).await;
     assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), std::slice::from_ref(&first));
-    assert_eq!(store.told().await, 1);
+    assert_eq!(store.audited().await, 1);
 
     let items = store.items(Table::Configurations, store.tenant.as_str()).await;
     let records: Vec<_> = items.iter().filter(|(id, _)| id.starts_with("idempotency#")).collect();
@@ -149,8 +149,8 @@ async fn an_idempotency_key_makes_one_configuration_until_it_expires() {
     let created_at = first.created_at.saturating_add(IDEMPOTENCY_RETENTION);
     let later = ExportConfiguration { created_at, ..second };
     let answer = editor.create(&later, request(2), &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Created));
-    assert_eq!((store.usage().await, store.told().await), (2, 2));
+    assert_eq!(answer, Ok(CreateOutcome::Created));
+    assert_eq!((store.usage().await, store.audited().await), (2, 2));
 }
 
 #[tokio::test]
@@ -169,10 +169,11 @@ async fn the_same_request_at_the_same_time_makes_one_configuration() {
     let [made] = &made[..] else { panic!("{} were made: {answers:?}", made.len()) };
     for (configuration, answer) in configurations.iter().zip(answers) {
         let is_first = configuration.key == made.key;
-        let expected = if is_first { CreateAnswer::Created } else { CreateAnswer::Repeated(made.key.configuration_id) };
+        let expected =
+            if is_first { CreateOutcome::Created } else { CreateOutcome::Repeated(made.key.configuration_id) };
         assert_eq!(answer, Ok(expected));
     }
-    assert_eq!((store.usage().await, store.told().await), (1, 1));
+    assert_eq!((store.usage().await, store.audited().await), (1, 1));
 }
 
 #[tokio::test]
@@ -185,17 +186,17 @@ async fn the_limit_holds_however_many_create_at_once() {
     let created: Vec<_> = configurations
         .iter()
         .zip(&answers)
-        .filter(|(_, answer)| **answer == CreateAnswer::Created)
+        .filter(|(_, answer)| **answer == CreateOutcome::Created)
         .map(|(configuration, _)| configuration)
         .collect();
-    let refused = answers.iter().filter(|answer| **answer == CreateAnswer::LimitExceeded).count();
+    let refused = answers.iter().filter(|answer| **answer == CreateOutcome::LimitExceeded).count();
     assert_eq!((created.len(), refused), (2, 4), "{answers:?}");
-    assert_eq!((store.usage().await, store.told().await), (MAX_CONFIGURATIONS_PER_TENANT, 2));
+    assert_eq!((store.usage().await, store.audited().await), (MAX_CONFIGURATIONS_PER_TENANT, 2));
 
     // One that goes makes room for one.
-    assert_eq!(store.editor().delete(created[0], &author(), stamp()).await, Ok(EditAnswer::Done));
-    assert_eq!(store.create(&store.configuration()).await, CreateAnswer::Created);
-    assert_eq!(store.create(&store.configuration()).await, CreateAnswer::LimitExceeded);
+    assert_eq!(store.editor().delete(created[0], &author(), stamp()).await, Ok(EditOutcome::Done));
+    assert_eq!(store.create(&store.configuration()).await, CreateOutcome::Created);
+    assert_eq!(store.create(&store.configuration()).await, CreateOutcome::LimitExceeded);
 }
 
 #[tokio::test]
@@ -210,16 +211,16 @@ async fn one_of_several_changes_of_the_same_version_is_made() {
         settled(move || async move { editor.update(before, after, &author(), stamp()).await })
     }))
     .await;
-    let is_done: Vec<_> = answers.iter().map(|answer| *answer == Ok(EditAnswer::Done)).collect();
+    let is_done: Vec<_> = answers.iter().map(|answer| *answer == Ok(EditOutcome::Done)).collect();
     assert_eq!(is_done.iter().filter(|done| **done).count(), 1, "{answers:?}");
     for (after, is_done) in changed.iter().zip(is_done) {
         assert_eq!(store.load(&before).await.as_ref() == Some(after), is_done);
     }
 
     let stale = before.with_enabled(false, edit());
-    assert_eq!(editor.update(&before, &stale, &author(), stamp()).await, Ok(EditAnswer::ChangedSince));
-    assert_eq!(editor.delete(&before, &author(), stamp()).await, Ok(EditAnswer::ChangedSince));
-    assert_eq!((store.usage().await, store.told().await), (1, 2), "a change that was refused is told of nowhere");
+    assert_eq!(editor.update(&before, &stale, &author(), stamp()).await, Ok(EditOutcome::ChangedSince));
+    assert_eq!(editor.delete(&before, &author(), stamp()).await, Ok(EditOutcome::ChangedSince));
+    assert_eq!((store.usage().await, store.audited().await), (1, 2), "a refused change has no event");
 }
 
 #[tokio::test]
@@ -228,7 +229,7 @@ async fn an_update_touches_only_what_it_changes() {
     let store = Store::new();
     let (editor, table) = (store.editor(), store.configurations());
     let before = store.created(store.configuration()).await;
-    // Runs and tests go on while somebody thinks about what was read.
+    // Runs and tests continue between a person's read and write.
     let checked_at = before.created_at.saturating_add(Duration::from_secs(1));
     let connection = Connection::Success { checked_at };
     table.store_connection(&before.key, before.version, &connection, None).await.unwrap();
@@ -246,7 +247,7 @@ async fn an_update_touches_only_what_it_changes() {
     };
 
     let renamed = before.with_settings(settings(ExportInterval::Every24Hours), edit());
-    assert_eq!(editor.update(&before, &renamed, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.update(&before, &renamed, &author(), stamp()).await, Ok(EditOutcome::Done));
     let expected = ExportConfiguration { connection, progress, ..renamed };
     assert_eq!(store.load(&before).await.as_ref(), Some(&expected));
     assert_eq!(expected.description, None);
@@ -260,21 +261,21 @@ async fn an_update_touches_only_what_it_changes() {
         NewIdentity::Kept,
         edit(),
     );
-    assert_eq!(editor.update(&expected, &moved, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.update(&expected, &moved, &author(), stamp()).await, Ok(EditOutcome::Done));
     let loaded = store.load(&before).await.unwrap();
     assert_eq!((&loaded.connection, &loaded.progress), (&Connection::Pending, &progress));
     assert_eq!(loaded, moved);
-    assert_eq!(store.told().await, 3);
+    assert_eq!(store.audited().await, 3);
 }
 
-/// Where the event can't be stored, because another block has its ID, nothing is changed either.
+/// If the event can't be stored, because another block has its ID, nothing is changed either.
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_change_and_its_event_are_stored_both_or_neither() {
     let store = Store::new();
     let (editor, stamp) = (store.editor(), stamp());
     let there = store.configuration();
-    assert_eq!(editor.create(&there, None, &author(), stamp).await, Ok(CreateAnswer::Created));
+    assert_eq!(editor.create(&there, None, &author(), stamp).await, Ok(CreateOutcome::Created));
     let before = store.items(Table::Configurations, store.tenant.as_str()).await;
 
     let key = IdempotencyKey::parse("a-key").unwrap();
@@ -285,7 +286,7 @@ async fn a_change_and_its_event_are_stored_both_or_neither() {
     assert!(is_transient(&editor.update(&there, &changed, &author(), stamp).await));
     assert!(is_transient(&editor.delete(&there, &author(), stamp).await));
     assert_eq!(store.items(Table::Configurations, store.tenant.as_str()).await, before);
-    assert_eq!(store.told().await, 1);
+    assert_eq!(store.audited().await, 1);
 }
 
 #[tokio::test]
@@ -294,10 +295,10 @@ async fn what_was_deleted_is_gone_and_counted_off_once() {
     let store = Store::new();
     let (editor, table) = (store.editor(), store.configurations());
     let (gone, kept) = (store.created(store.configuration()).await, store.created(store.configuration()).await);
-    assert_eq!(editor.delete(&gone, &author(), stamp()).await, Ok(EditAnswer::Done));
-    assert_eq!(editor.delete(&gone, &author(), stamp()).await, Ok(EditAnswer::ChangedSince));
+    assert_eq!(editor.delete(&gone, &author(), stamp()).await, Ok(EditOutcome::Done));
+    assert_eq!(editor.delete(&gone, &author(), stamp()).await, Ok(EditOutcome::ChangedSince));
     let changed = gone.with_enabled(false, edit());
-    assert_eq!(editor.update(&gone, &changed, &author(), stamp()).await, Ok(EditAnswer::ChangedSince));
+    assert_eq!(editor.update(&gone, &changed, &author(), stamp()).await, Ok(EditOutcome::ChangedSince));
     // A test and a run that were under way.
     table.store_connection(&gone.key, gone.version, &Connection::Success { checked_at: now() }, None).await.unwrap();
     let report = RunReport { ended_at: now(), exported_through: Some(now()), has_exported: false, has_failed: true };
@@ -305,10 +306,10 @@ async fn what_was_deleted_is_gone_and_counted_off_once() {
 
     assert_eq!(store.load(&gone).await, None);
     assert_eq!(table.list(&store.tenant).await.unwrap(), [kept]);
-    assert_eq!((store.usage().await, store.told().await), (1, 3));
+    assert_eq!((store.usage().await, store.audited().await), (1, 3));
 }
 
-/// Configurations as large as these don't exist; so many bytes in one tenant's partition do not either.
+/// Real configurations are smaller; this fills the pages of a partition.
 fn large(store: &Store, length: usize) -> ExportConfiguration {
     let authentication = Authentication::AccessKey {
         access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
@@ -324,7 +325,7 @@ async fn a_list_is_read_page_by_page() {
     // 1.6 MB: more than one page.
     let mut configurations: Vec<_> = (0..16).map(|_| large(&store, 100_000)).collect();
     for configuration in &configurations {
-        assert_eq!(store.create(configuration).await, CreateAnswer::Created);
+        assert_eq!(store.create(configuration).await, CreateOutcome::Created);
     }
     configurations.sort_by_key(|configuration| configuration.key.configuration_id.to_string());
     assert!(store.configurations().list(&store.tenant).await.unwrap() == configurations);
@@ -336,7 +337,7 @@ async fn a_list_of_too_many_pages_is_given_up() {
     let store = Store::new();
     // 5.9 MB: more than four pages, wherever each of them ends.
     for _ in 0..15 {
-        assert_eq!(store.create(&large(&store, 390_000)).await, CreateAnswer::Created);
+        assert_eq!(store.create(&large(&store, 390_000)).await, CreateOutcome::Created);
     }
     let error = store.configurations().list(&store.tenant).await.unwrap_err();
     assert!(error.kind == ErrorKind::Internal && error.detail.contains("pages"), "{error}");

@@ -15,7 +15,7 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{BlockSource, StoredItem};
-use rand::RngCore;
+use host::{Machine, Random};
 
 use crate::support::{RETENTION, Store, Table, now};
 
@@ -31,10 +31,10 @@ fn shard(number: u8) -> Shard {
     Shard::new(number).unwrap()
 }
 
-/// One event in as many bytes as are asked for, which can't be compressed.
+/// Returns one event of that length, which can't be compressed.
 fn incompressible(length: usize) -> Vec<u8> {
-    let mut raw = vec![0; length];
-    rand::rng().fill_bytes(&mut raw);
+    let random = std::iter::repeat_with(|| Machine.bits().to_ne_bytes());
+    let mut raw: Vec<u8> = random.flatten().take(length).collect();
     for byte in raw.iter_mut().filter(|byte| **byte == b'\n') {
         *byte = b' ';
     }
@@ -54,7 +54,7 @@ impl Store {
     }
 
     fn blocks_of(&self, count: usize, raw: &[u8]) -> Vec<StoredBlock> {
-        self.blocks_from(BlockId::from_parts(now(), rand::random()), count, raw)
+        self.blocks_from(BlockId::from_parts(now(), Machine.bits()), count, raw)
     }
 
     fn blocks_from(&self, first: BlockId, count: usize, raw: &[u8]) -> Vec<StoredBlock> {
@@ -130,7 +130,7 @@ async fn a_write_whose_answer_was_lost_is_repeated_and_no_other_takes_its_place(
         let last = blocks.last().unwrap();
         // By chance: other events under the same ID, alone and behind others.
         let collision = store.blocks_from(last.id, 1, b"{\"id\":\"3\"}\n");
-        let mut request = store.blocks_from(BlockId::from_parts(now(), rand::random()), 2, b"{\"id\":\"4\"}\n");
+        let mut request = store.blocks_from(BlockId::from_parts(now(), Machine.bits()), 2, b"{\"id\":\"4\"}\n");
         for colliding in [collision.clone(), {
             request.extend(collision);
             request
@@ -177,7 +177,7 @@ async fn the_largest_request_that_is_sent_is_taken() {
     assert_eq!(store.write(1, &store.largest_blocks(13)).await, Err(WriteError::TooLarge));
 }
 
-/// More than any block of ours: the bound of an item is DynamoDB's.
+/// Longer than any block: the limit of an item is DynamoDB's.
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn an_item_of_more_than_400_kb_is_refused() {
@@ -230,7 +230,7 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
     assert_eq!(store.read(0, all()).await, [blocks, later].concat());
 }
 
-/// A collision is told from a repeat by the record: neither is written without the other.
+/// The record distinguishes a collision from a repeat, so neither is written without the other.
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn blocks_and_record_are_written_both_or_neither() {
@@ -277,7 +277,7 @@ async fn what_waits_is_counted_over_all_shards() {
     assert_eq!(backlog.oldest, Some(oldest[0].id.timestamp()));
 }
 
-/// A page ends by what was looked at, not by what is answered: a backlog that is larger than one is counted in part.
+/// A page ends by what was read, not by what is returned: a backlog larger than one page is counted in part.
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn counting_ends_at_its_bound() {

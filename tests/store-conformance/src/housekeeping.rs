@@ -1,9 +1,9 @@
-//! What the housekeeper reads, lets expire and deletes.
+//! The reads, expiries and deletions of the housekeeper.
 
 use std::time::Duration;
 
 use aws_adapters::{
-    configurations::{CreateAnswer, EditAnswer, SCHEDULE_SHARDS, TenantItem, TenantItems, Tombstone},
+    configurations::{CreateOutcome, EditOutcome, SCHEDULE_SHARDS, TenantItem, TenantItems, Tombstone},
     events::eraser::EventPartition,
     runs::{NotesOutcome, RunItemKey, SignedStatement, StoredErasure},
 };
@@ -35,7 +35,7 @@ const MAX_PAGES: usize = 200;
 async fn created(store: &Store) -> ExportConfiguration {
     let configuration = store.configuration();
     let answer = store.editor().create(&configuration, None, &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Created));
+    assert_eq!(answer, Ok(CreateOutcome::Created));
     configuration
 }
 
@@ -81,7 +81,7 @@ async fn standings_are_those_of_enabled_configurations() {
     store.configurations().store_run(&failing.key, &report).await.unwrap();
     let disabled = ExportConfiguration { enabled: false, ..store.configuration() };
     let answer = store.editor().create(&disabled, None, &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Created));
+    assert_eq!(answer, Ok(CreateOutcome::Created));
 
     let keys = [failing.key.clone(), disabled.key.clone(), store.key()];
     let found = store.configurations().standings(&keys).await.unwrap();
@@ -121,7 +121,7 @@ async fn what_a_deleted_configuration_leaves_is_found_and_expires() {
     exported(&store, &kept.key).await;
     assert!(table.exists(&gone.key).await.unwrap());
     let deleted = stamp();
-    assert_eq!(store.editor().delete(&gone, &author(), deleted).await, Ok(EditAnswer::Done));
+    assert_eq!(store.editor().delete(&gone, &author(), deleted).await, Ok(EditOutcome::Done));
     assert!(!table.exists(&gone.key).await.unwrap());
 
     let expected = [Tombstone { key: gone.key.clone(), deleted_at: deleted.at }];
@@ -166,7 +166,7 @@ async fn a_tenant_s_configurations_are_erased_with_all_that_lies_beside_them() {
     let through = now();
     let report = RunReport { ended_at: now(), exported_through: Some(through), has_exported: true, has_failed: false };
     table.store_run(&kept.key, &report).await.unwrap();
-    assert_eq!(store.editor().delete(&gone, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(store.editor().delete(&gone, &author(), stamp()).await, Ok(EditOutcome::Done));
 
     let configurations = table.first_items(&store.tenant, TenantItems::Configurations).await.unwrap();
     let expected = TenantItem::Configuration { id: kept.key.configuration_id, exported_through: Some(through) };

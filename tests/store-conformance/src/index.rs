@@ -1,7 +1,7 @@
 //! The index of enabled configurations, from which exports are started. It is sparse, and its reads are eventually
 //! consistent.
 
-use aws_adapters::configurations::{CreateAnswer, EditAnswer, SCHEDULE_SHARDS};
+use aws_adapters::configurations::{CreateOutcome, EditOutcome, SCHEDULE_SHARDS};
 use domain::{
     configuration::{
         ConfigurationId, ConfigurationKey, ExportConfiguration,
@@ -11,14 +11,14 @@ use domain::{
 };
 use export_engine::ports::EnabledConfigurations;
 use futures::future::join_all;
-use uuid::Uuid;
+use host::{Machine, Random};
 
 use crate::support::{Store, author, eventually, now, stamp};
 
 /// Pages that a test reads of one shard.
 const MAX_PAGES: usize = 10;
 
-/// In which shards of which intervals the configuration is found.
+/// Returns the intervals and shards under which the configuration is found.
 async fn places(store: &Store, key: &ConfigurationKey) -> Vec<(ExportInterval, u8)> {
     let mut places = Vec::new();
     for interval in ExportInterval::ALL {
@@ -50,7 +50,7 @@ async fn a_configuration_is_where_its_interval_is_while_it_is_enabled() {
     let editor = store.editor();
     let edit = || Edit { by: "user-2", at: now() };
     let created = ExportConfiguration { enabled: false, ..store.configuration() };
-    assert_eq!(editor.create(&created, None, &author(), stamp()).await, Ok(CreateAnswer::Created));
+    assert_eq!(editor.create(&created, None, &author(), stamp()).await, Ok(CreateOutcome::Created));
     assert_eq!(places(&store, &created.key).await, []);
 
     let enabled = created.with_enabled(true, edit());
@@ -62,12 +62,12 @@ async fn a_configuration_is_where_its_interval_is_while_it_is_enabled() {
     let shard = created.key.configuration_id.as_bytes()[15] % SCHEDULE_SHARDS;
     for step in steps.windows(2) {
         let [before, after] = step else { continue };
-        assert_eq!(editor.update(before, after, &author(), stamp()).await, Ok(EditAnswer::Done));
+        assert_eq!(editor.update(before, after, &author(), stamp()).await, Ok(EditOutcome::Done));
         let expected = if after.enabled { vec![(after.interval, shard)] } else { Vec::new() };
         let found = eventually(|| places(&store, &created.key), |found| *found == expected).await;
         assert_eq!(found, expected, "version {}", after.version);
     }
-    assert_eq!(editor.delete(&enabled_again, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.delete(&enabled_again, &author(), stamp()).await, Ok(EditOutcome::Done));
     let found = eventually(|| places(&store, &created.key), Vec::is_empty).await;
     assert_eq!(found, []);
 }
@@ -83,7 +83,7 @@ async fn a_shard_of_many_configurations_is_read_page_by_page() {
         let mut keys = Vec::new();
         for _ in 0..EACH {
             // All in the shard 0.
-            let mut id = *Uuid::new_v4().as_bytes();
+            let mut id = Machine.bits().to_be_bytes();
             id[15] = 0;
             let configuration_id = ConfigurationId::from_bytes(id);
             let configuration = ExportConfiguration {
@@ -92,7 +92,7 @@ async fn a_shard_of_many_configurations_is_read_page_by_page() {
                 ..store.configuration()
             };
             let answer = editor.create(&configuration, None, &author(), stamp()).await;
-            assert_eq!(answer, Ok(CreateAnswer::Created));
+            assert_eq!(answer, Ok(CreateOutcome::Created));
             keys.push(configuration.key);
         }
         keys

@@ -1,9 +1,9 @@
-//! What tests and runs note of a configuration: late news changes nothing.
+//! The outcomes of tests and runs on a configuration: a late report changes nothing.
 
 use std::time::Duration;
 
 use aws_adapters::{
-    configurations::{CountedBacklog, CreateAnswer, EditAnswer, RunRequestOutcome},
+    configurations::{CountedBacklog, CreateOutcome, EditOutcome, RunRequestOutcome},
     events::backlog::Backlog,
 };
 use domain::{
@@ -25,7 +25,7 @@ async fn created(store: &Store) -> ExportConfiguration {
     let configuration =
         ExportConfiguration { connection: Connection::Pending, user_arn: None, ..store.configuration() };
     let answer = store.editor().create(&configuration, None, &author(), stamp()).await;
-    assert_eq!(answer, Ok(CreateAnswer::Created));
+    assert_eq!(answer, Ok(CreateOutcome::Created));
     configuration
 }
 
@@ -75,7 +75,7 @@ async fn an_outcome_outlasts_edits_that_leave_the_connection_alone() {
     let settings = PlainSettings { interval: configuration.interval, description: None };
     // Described differently while the connection of version 1 is being tested.
     let described = configuration.with_settings(settings.clone(), edit);
-    assert_eq!(editor.update(&configuration, &described, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.update(&configuration, &described, &author(), stamp()).await, Ok(EditOutcome::Done));
     table.store_connection(key, configuration.version, &success(5), None).await.unwrap();
     let stored = table.load(key).await.unwrap().unwrap();
     assert_eq!((stored.version, &stored.connection), (2, &success(5)));
@@ -84,9 +84,9 @@ async fn an_outcome_outlasts_edits_that_leave_the_connection_alone() {
     let destination = Destination { bucket_path: None, ..stored.destination.clone() };
     let moved = stored.with_connection(settings.clone(), destination, NewIdentity::Kept, edit);
     assert_ne!(moved.destination, stored.destination);
-    assert_eq!(editor.update(&stored, &moved, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.update(&stored, &moved, &author(), stamp()).await, Ok(EditOutcome::Done));
     let described = moved.with_settings(settings, edit);
-    assert_eq!(editor.update(&moved, &described, &author(), stamp()).await, Ok(EditAnswer::Done));
+    assert_eq!(editor.update(&moved, &described, &author(), stamp()).await, Ok(EditOutcome::Done));
     for (version, expected) in [(2, Connection::Pending), (3, success(6)), (4, success(6))] {
         table.store_connection(key, version, &success(6), None).await.unwrap();
         assert_eq!(table.load(key).await.unwrap().unwrap().connection, expected, "{version}");

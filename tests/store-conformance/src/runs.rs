@@ -1,4 +1,4 @@
-//! The state of exports: one holder at a time, and nothing from one who has lost the lease.
+//! The state of exports: one holder of the lease at a time, and no write of a holder that has lost it.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use futures::{
 
 use crate::support::{Store, Table, is_fenced, settled};
 
-/// How often two requests race: each of them wins some.
+/// Races between two requests: each of them wins some.
 const RACES: u64 = 25;
 
 fn at(seconds: u64) -> Timestamp {
@@ -38,7 +38,7 @@ fn held(fencing_token: u64) -> LeaseAnswer {
     LeaseAnswer::Held { fencing_token, is_same_message: false }
 }
 
-/// Asks for a lease of 90 s, each holder for a message of its own.
+/// Requests a lease of 90 s, each holder for a separate message.
 async fn acquire(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> LeaseAnswer {
     let request = LeaseRequest { holder, message: holder, now: at(seconds), expires_at: at(seconds + 90) };
     settled(|| async { store.runs().acquire_lease(key, &initial(), &request).await }).await.unwrap()
@@ -51,7 +51,7 @@ async fn granted(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u
     }
 }
 
-/// When the history of these windows goes.
+/// The expiry of the history of these windows.
 fn expires_at() -> Timestamp {
     at(400 * 24 * 3_600)
 }
@@ -118,7 +118,7 @@ async fn a_lease_is_held_by_one_until_it_expires() {
     let (lease, state) = granted(&store, &key, "a", 0).await;
     assert_eq!((lease.fencing_token, &state), (1, &RunState { fencing_token: 1, ..initial() }));
     assert_eq!(acquire(&store, &key, "b", 89).await, held(1));
-    // The answer was lost: whoever holds it may ask again.
+    // The response was lost: the holder may ask again.
     assert_eq!(granted(&store, &key, "a", 1).await.0.fencing_token, 2);
     assert_eq!(acquire(&store, &key, "b", 90).await, held(2));
     assert_eq!(granted(&store, &key, "b", 91).await.0.fencing_token, 3, "it expired");
@@ -362,7 +362,7 @@ async fn the_history_is_read_from_its_end() {
     assert_eq!(history.snapshot(&key).await.unwrap(), None);
     let (lease, _) = granted(&store, &key, "a", 0).await;
     for sequence in 0..12 {
-        // What lies beside them in the partition.
+        // The other items of the partition.
         runs.store_digest(&lease, sequence, &digest(b"digest")).await.unwrap();
         runs.complete_window(&lease, &completion(sequence)).await.unwrap();
     }
@@ -402,7 +402,7 @@ async fn the_intents_of_one_sequence_expire_and_no_others() {
         for (name, item) in &items {
             let is_of_first = name.starts_with("intent#0000000001.");
             expiring += u64::from(is_of_first);
-            // What has an expiry keeps it.
+            // An expiry that is set stays.
             assert_eq!(store.expiry(Table::Runs, item).await, is_of_first.then(expires_at), "{name}");
         }
         assert_eq!(expiring, 16);

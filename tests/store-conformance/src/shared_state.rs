@@ -1,9 +1,9 @@
-//! What runs of all tenants share: one change takes effect of several that meet, and nobody takes away what is another's.
+//! The state that runs of all tenants share: of several concurrent changes one takes effect, and no run takes from another.
 
 use std::time::Duration;
 
 use aws_adapters::{
-    configurations::{CreateAnswer, RunRequestOutcome},
+    configurations::{CreateOutcome, RunRequestOutcome},
     runs::SkipApprovalOutcome,
 };
 use domain::{
@@ -14,6 +14,7 @@ use export_engine::ports::{
     ConfigurationStore, KnownCorruptBlock, RegionCircuits, RunStore, ShareRequest, TenantShare, TenantShares,
 };
 use futures::future::join_all;
+use host::{Machine, Random};
 
 use crate::support::{Store, author, settled, stamp};
 
@@ -91,8 +92,9 @@ async fn the_history_of_retentions_is_one_for_all() {
     let store = Store::new();
     let runs = store.runs();
     let current = runs.retention_history().await.unwrap();
-    let now = at(u64::from(rand::random::<u16>()));
-    let Some(observed) = current.observed(Duration::from_secs(rand::random::<u32>().into()), now) else {
+    let random = |limit: u32| u64::try_from(Machine.bits() % u128::from(limit)).unwrap();
+    let now = at(random(1 << 16));
+    let Some(observed) = current.observed(Duration::from_secs(random(u32::MAX)), now) else {
         panic!("nothing new was observed")
     };
     assert!(runs.replace_retention_history(&current, &observed).await.unwrap());
@@ -128,7 +130,7 @@ async fn a_run_is_asked_for_once_until_it_is_answered_or_lost() {
     let configuration = store.configuration();
     let key = configuration.key.clone();
     let created = store.editor().create(&configuration, None, &author(), stamp()).await.unwrap();
-    assert_eq!(created, CreateAnswer::Created);
+    assert_eq!(created, CreateOutcome::Created);
     let table = store.configurations();
     let request =
         async |through: u64, now: u64| table.request_run(&key, at(through), at(now), u128::from(now)).await.unwrap();

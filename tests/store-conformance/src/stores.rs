@@ -1,8 +1,8 @@
-//! What the stores rely on of DynamoDB, asked of whatever answers under `AWS_ENDPOINT_URL`.
+//! Conformance of the stores: the behaviour of DynamoDB that they rely on, tested at `AWS_ENDPOINT_URL`.
 //!
 //! The adapters are those that are deployed, with the clients that the functions give them. `infra/local/stores.py` makes
-//! the tables as template.yaml describes them, for one run; each test has a tenant of its own. Waits for what DynamoDB
-//! does eventually, so that the suite also holds on AWS.
+//! the tables as template.yaml describes them, for one run; each test has a separate tenant. The tests wait for
+//! eventual effects, so that the suite also passes on AWS.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

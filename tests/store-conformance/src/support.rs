@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     env,
     future::Future,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use aws_adapters::{
@@ -39,21 +39,21 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{ErrorKind, PortError};
-use uuid::Uuid;
+use host::{Clock, Machine, Random};
 
 pub type Item = HashMap<String, AttributeValue>;
 
-/// How long the events of the tests are kept.
+/// The retention of the tests' events.
 pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
-/// How long something may take that is done eventually.
+/// The longest wait for an eventual effect.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often a request is made that meets others on the same items, beyond the attempts of the adapter itself.
+/// Attempts of a request that meets others on the same items, beyond the attempts of the adapter itself.
 const MAX_ATTEMPTS: usize = 20;
 
-/// A table, and how it is called in the environment of the functions.
+/// A table, named as in the environment of the functions.
 #[derive(Clone, Copy, Debug)]
 pub enum Table {
     Events,
@@ -80,8 +80,8 @@ impl Table {
     }
 }
 
-/// Refuses reads that are not strongly consistent, but for those of an index, which can't be. Whatever answers here has
-/// one copy of an item, so that no answer tells the two apart.
+/// Refuses reads that are not strongly consistent, except for those of an index, which can't be. The emulators have one copy
+/// of an item, so that no response shows the difference.
 #[derive(Debug)]
 struct ConsistentReads;
 
@@ -107,7 +107,7 @@ impl Intercept for ConsistentReads {
     }
 }
 
-/// The tables, for a tenant that no other test has.
+/// The tables, for a tenant that no other test uses.
 pub struct Store {
     pub client: Client,
     pub shared: SdkConfig,
@@ -117,7 +117,7 @@ pub struct Store {
 impl Store {
     pub fn new() -> Self {
         let shared = function_runtime::aws_configuration::aws_configuration().unwrap();
-        let tenant = TenantId::parse(&format!("tenant-{}", Uuid::new_v4())).unwrap();
+        let tenant = TenantId::parse(&format!("tenant-{:032x}", Machine.bits())).unwrap();
         let configuration = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(ConsistentReads).build();
         Self { client: Client::from_conf(configuration), shared, tenant }
     }
@@ -161,7 +161,7 @@ impl Store {
         backlogs[0]
     }
 
-    /// A configuration of the tenant, with everything in it that one can have.
+    /// Returns a configuration of the tenant with all its optional parts.
     pub fn configuration(&self) -> ExportConfiguration {
         let now = now();
         ExportConfiguration {
@@ -178,13 +178,13 @@ impl Store {
         }
     }
 
-    /// Of a configuration that isn't there.
+    /// Returns the key of a configuration that does not exist.
     pub fn key(&self) -> ConfigurationKey {
-        let configuration_id = ConfigurationId::from_uuid(Uuid::new_v4());
+        let configuration_id = ConfigurationId::from_bytes(Machine.bits().to_be_bytes());
         ConfigurationKey { tenant_id: self.tenant.clone(), configuration_id }
     }
 
-    /// The items of a partition as they lie in the table, by their sort keys.
+    /// Returns the items of a partition as they are stored, by their sort keys.
     pub async fn items(&self, table: Table, partition: &str) -> BTreeMap<String, Item> {
         let sort_key = match table {
             Table::Events => "blockId",
@@ -207,9 +207,9 @@ impl Store {
         self.client.put_item().table_name(table.name()).set_item(Some(item)).send().await.unwrap();
     }
 
-    /// When DynamoDB may delete the item, as its table is set up to read that. `None`: never.
+    /// Returns the time at which DynamoDB may delete the item, by the time to live of its table. `None`: never.
     ///
-    /// Panics if the attribute is there and not a number of seconds: DynamoDB passes over others without a word.
+    /// Panics if the attribute is there and not a number of seconds: DynamoDB ignores others silently.
     pub async fn expiry(&self, table: Table, item: &Item) -> Option<Timestamp> {
         let answer = self.client.describe_time_to_live().table_name(table.name()).send().await.unwrap();
         let description = answer.time_to_live_description.unwrap();
@@ -223,8 +223,7 @@ impl Store {
 }
 
 pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap()).unwrap()
+    Machine.now()
 }
 
 pub fn author() -> Author {
@@ -232,7 +231,7 @@ pub fn author() -> Author {
 }
 
 pub fn stamp() -> Stamp {
-    Stamp { at: now(), event: rand::random(), block: rand::random() }
+    Stamp { at: now(), event: Machine.bits(), block: Machine.bits() }
 }
 
 pub fn is_fenced<T>(answer: &Result<T, PortError>) -> bool {
@@ -243,7 +242,7 @@ pub fn is_transient<T>(answer: &Result<T, PortError>) -> bool {
     matches!(answer, Err(PortError { kind: ErrorKind::Transient, .. }))
 }
 
-/// Asks again what was asked at the same time as something else, as the callers of the adapters do.
+/// Repeats a request that met another one, as the callers of the adapters do.
 pub async fn settled<T, A: Future<Output = Result<T, PortError>>>(
     mut attempt: impl FnMut() -> A,
 ) -> Result<T, PortError> {
@@ -256,7 +255,7 @@ pub async fn settled<T, A: Future<Output = Result<T, PortError>>>(
     attempt().await
 }
 
-/// Waits for what is true eventually; gives what was seen last.
+/// Waits for an eventual effect and returns the last observation.
 pub async fn eventually<T, A: Future<Output = T>>(mut look: impl FnMut() -> A, is_there: impl Fn(&T) -> bool) -> T {
     let attempts = PATIENCE.as_millis() / POLL.as_millis();
     for _ in 0..attempts {

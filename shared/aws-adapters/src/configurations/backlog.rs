@@ -1,24 +1,30 @@
-//! What was last counted of a tenant's backlog, kept for a short time so that it is counted seldom.
+//! The backlog of a tenant that was counted last, kept for a short time so that it is counted seldom.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use domain::{configuration::ConfigurationId, tenant::TenantId, time::Timestamp};
 use export_engine::ports::PortError;
 
 use super::{
-    ConfigurationTable,
-    item::{Attributes, Item, attribute, number, text},
+    item::{self, attribute},
+    table::ConfigurationTable,
 };
-use crate::{error::port_error, events::backlog::Backlog};
+use crate::{
+    dynamodb::{
+        expression::Expression,
+        item::{Attributes, Item, MalformedItem, extended, json, seconds, text},
+        write::Write,
+    },
+    events::backlog::Backlog,
+};
 
-/// The item's id. Like that of every item that is no configuration, it sorts behind the ids of all configurations.
+/// The item's id. It sorts behind the ids of all configurations.
 pub(super) const UNEXPORTED: &str = "unexported";
 
-/// How long a count is kept. One that is this old is served no more.
+/// The time that a count is kept. One of this age is no longer served.
 const RETENTION: Duration = Duration::from_hours(1);
 
-/// The backlogs of a tenant's configurations as they were counted together.
+/// The backlogs of a tenant's configurations, counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedBacklog {
     pub counted_at: Timestamp,
@@ -26,66 +32,44 @@ pub struct CountedBacklog {
 }
 
 impl ConfigurationTable {
-    /// Returns what was last counted. `None`: nothing, too long ago, or by a version that stores it in another form.
+    /// Returns the last count. `None`: there is none, it is too old, or another version stored it in another form.
     ///
     /// # Errors
     /// Transient or internal.
     pub async fn load_backlog(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<CountedBacklog>, PortError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::TENANT_ID, text(tenant))
-            .key(attribute::ID, text(UNEXPORTED))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error("load backlog", &error))?;
-        let counted = answer.item().map(read).transpose().unwrap_or_else(|error| {
-            tracing::warn!(tenant_id = %tenant, %error, "what was counted can't be read; the next count replaces it");
+        let found = self.table.get("load backlog", item::tenant_key(tenant, UNEXPORTED)).await?;
+        let counted = found.as_ref().map(read).transpose().unwrap_or_else(|error| {
+            tracing::warn!(tenant_id = %tenant, %error, "the last count can't be read; the next one replaces it");
             None
         });
-        // DynamoDB may leave an expired item for days.
+        // DynamoDB may keep an expired item for days.
         Ok(counted.filter(|counted| now.saturating_since(counted.counted_at) < RETENTION))
     }
 
-    /// Stores what was counted, unless a later count is there.
+    /// Stores a count, unless a later one is there.
     ///
     /// # Errors
     /// Transient or internal.
     pub async fn store_backlog(&self, tenant: &TenantId, counted: &CountedBacklog) -> Result<(), PortError> {
         let operation = "store backlog";
-        let backlogs = serde_json::to_string(&counted.by_configuration)
-            .map_err(|error| PortError::internal(operation, error.to_string()))?;
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(attribute::TENANT_ID, text(tenant))
-            .item(attribute::ID, text(UNEXPORTED))
-            .item(attribute::COUNTED_AT, text(counted.counted_at))
-            .item(attribute::BACKLOGS, text(backlogs))
-            .item(attribute::EXPIRES_AT, number(counted.counted_at.saturating_add(RETENTION).as_seconds()))
-            // The texts sort like the times.
-            .condition_expression("attribute_not_exists(#countedAt) OR #countedAt <= :countedAt")
-            .expression_attribute_names("#countedAt", attribute::COUNTED_AT)
-            .expression_attribute_values(":countedAt", text(counted.counted_at))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(())
-            }
-            Err(error) => Err(port_error(operation, &error)),
-        }
+        let counted_at = text(counted.counted_at);
+        let stored = [
+            (attribute::COUNTED_AT, counted_at.clone()),
+            (attribute::BACKLOGS, json(operation, &counted.by_configuration)?),
+            (attribute::EXPIRES_AT, seconds(counted.counted_at.saturating_add(RETENTION))),
+        ];
+        let put = Write::put(extended(item::tenant_key(tenant, UNEXPORTED), stored));
+        // The texts sort like the times.
+        let is_latest = Expression::new("attribute_not_exists(#countedAt) OR #countedAt <= :countedAt")
+            .with("countedAt", counted_at);
+        self.table.write(operation, put.when(is_latest)).await.map(drop)
     }
 }
 
-fn read(found: &Item) -> Result<CountedBacklog, PortError> {
+fn read(found: &Item) -> Result<CountedBacklog, MalformedItem> {
     let attributes = Attributes(found);
     Ok(CountedBacklog {
-        counted_at: attributes.required(attribute::COUNTED_AT, |text| Timestamp::parse(text).ok())?,
-        by_configuration: attributes.required(attribute::BACKLOGS, |text| serde_json::from_str(text).ok())?,
+        counted_at: attributes.time(attribute::COUNTED_AT)?,
+        by_configuration: attributes.json(attribute::BACKLOGS)?,
     })
 }

@@ -1,12 +1,8 @@
-//! What persons change. Each change is one transaction with the audit event that tells of it.
+//! Changes that persons make. Each change is one transaction with its audit event.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    operation::transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
-    types::{CancellationReason, Delete, Put, TransactWriteItem, Update},
-};
+use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
 use aws_smithy_types::error::operation::BuildError;
 use domain::{
     configuration::{
@@ -22,26 +18,32 @@ use export_engine::ports::PortError;
 use sha2::{Digest, Sha256};
 
 use super::{
-    IDEMPOTENCY_PREFIX, MAX_CONFIGURATIONS_PER_TENANT, USAGE,
-    item::{self, Attributes, attribute, number, text},
+    item::{self, attribute},
+    table::MAX_CONFIGURATIONS_PER_TENANT,
     tombstone::Tombstone,
 };
 use crate::{
-    error::{TRANSIENT_CANCELLATIONS, port_error},
+    dynamodb::{
+        expression::{Changes, Expression},
+        item::{Attributes, extended, number, seconds, text},
+        table::Table,
+        transaction::{Cancellation, TransactionOutcome, parts, refusal},
+        write::Write,
+    },
     events::writer::{EventTable, StampGuard},
 };
 
-/// How long an idempotency key is remembered after it was first used.
+/// The time that an idempotency key is remembered after its first use.
 pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_hours(24);
 
-/// How often a transaction is tried that meets another one on the same items.
+/// Attempts of a transaction that meets another one on the same items.
 pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
 
-/// The wait after the first of them; it doubles.
+/// The wait after the first attempt. It doubles.
 const TRANSACTION_WAIT: Duration = Duration::from_millis(40);
 
-/// Attributes that say what is known of a connection. Tests store them at any time, so they are touched only where the
-/// connection is another one; then all of them are.
+/// Attributes with what is known of a connection. Tests store them at any time, so an edit leaves them alone, or changes
+/// all of them if it changes the connection.
 const OF_CONNECTION: [&str; 4] = [
     attribute::CONNECTION_STATUS,
     attribute::CONNECTION_CHECKED_AT,
@@ -49,20 +51,20 @@ const OF_CONNECTION: [&str; 4] = [
     attribute::PRINCIPAL_ARN,
 ];
 
-/// Reasons of a cancelled transaction:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
-const CONDITION_FAILED: &str = "ConditionalCheckFailed";
-const NO_REASON: &str = "None";
+/// The item of the count of a tenant's configurations.
+pub(super) const USAGE: &str = "usage";
+
+/// Precedes the hash of a key in the id of its record.
+pub(super) const IDEMPOTENCY_PREFIX: &str = "idempotency#";
 
 /// Changes configurations, and puts the event of each change beside the tenant's other audit events.
 #[derive(Clone, Debug)]
 pub struct ConfigurationEditor {
-    client: Client,
-    table: String,
+    table: Table,
     events: EventTable,
 }
 
-/// A caller's idempotency key, and a hash of what was asked for under it.
+/// A caller's idempotency key, and a hash of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotentRequest<'a> {
     pub key: &'a IdempotencyKey,
@@ -70,40 +72,33 @@ pub struct IdempotentRequest<'a> {
     pub content_hash: [u8; 32],
 }
 
-/// What became of creating a configuration.
+/// The outcome of creating a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreateAnswer {
+pub enum CreateOutcome {
     Created,
-    /// The same was asked for under the same key before, and made this one.
+    /// An earlier request with the same key and content created this one.
     Repeated(ConfigurationId),
-    /// Something else was asked for under the same key before.
+    /// An earlier request used the same key for other content.
     KeyReused,
     /// The tenant has [`MAX_CONFIGURATIONS_PER_TENANT`].
     LimitExceeded,
 }
 
-/// What became of changing a configuration.
+/// The outcome of changing a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EditAnswer {
+pub enum EditOutcome {
     Done,
     /// A person has changed or deleted it since it was read.
     ChangedSince,
 }
 
-/// What became of a transaction.
-enum Transaction {
-    Done,
-    /// One code per item: `None` for those that stood in nobody's way, `ConditionalCheckFailed` for the others.
-    Cancelled(Vec<CancellationReason>),
-}
-
 impl ConfigurationEditor {
-    /// Takes over `client`'s endpoint, credentials and time-outs, but not its correction of the clock's skew: no block may
-    /// be signed for with another time than the one that it is stamped with.
+    /// Takes over `client`'s endpoint, credentials and time-outs, but not its clock-skew correction: a block must be signed
+    /// for by the clock that stamped it.
     #[must_use]
     pub fn new(client: &Client, table: String, events: EventTable) -> Self {
         let configuration = client.config().to_builder().disable_clock_skew_correction(true).build();
-        Self { client: Client::from_conf(configuration), table, events }
+        Self { table: Table { client: Client::from_conf(configuration), name: table }, events }
     }
 
     /// Stores a new configuration and its event, counts it, and remembers the idempotency key: all or nothing.
@@ -116,39 +111,34 @@ impl ConfigurationEditor {
         idempotency: Option<IdempotentRequest<'_>>,
         author: &Author,
         stamp: Stamp,
-    ) -> Result<CreateAnswer, PortError> {
+    ) -> Result<CreateOutcome, PortError> {
         let operation = "create configuration";
         let key = &configuration.key;
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item::write(configuration)))
-            .condition_expression("attribute_not_exists(#id)")
-            .expression_attribute_names("#id", attribute::ID)
-            .build();
+        let put = Write::put(item::write(configuration)).when(Expression::new("attribute_not_exists(#id)"));
         let mut writes = vec![
-            TransactWriteItem::builder().put(built(operation, put)?).build(),
-            TransactWriteItem::builder().update(self.count(operation, &key.tenant_id, 1)?).build(),
+            put.part(&self.table.name),
+            count(&key.tenant_id, 1).part(&self.table.name),
             self.event(operation, Change::Create(configuration), author, stamp)?,
         ];
         if let Some(request) = idempotency {
-            let record = self.idempotency_record(operation, key, request, configuration.created_at)?;
-            writes.push(TransactWriteItem::builder().put(record).build());
+            writes.push(idempotency_record(key, request, configuration.created_at).part(&self.table.name));
         }
 
-        let reasons = match self.transact(operation, writes, stamp).await? {
-            Transaction::Done => return Ok(CreateAnswer::Created),
-            Transaction::Cancelled(reasons) => reasons,
+        let cancellation = match self.transact(operation, parts(operation, writes)?, stamp).await? {
+            TransactionOutcome::Done => return Ok(CreateOutcome::Created),
+            TransactionOutcome::Refused(cancellation) => cancellation,
         };
+        let is_refused = |position| cancellation.refused(position).is_some();
         // The key comes first: a request that was done is repeated even when the tenant has reached its limit since.
         match idempotency {
-            Some(request) if is_refused(&reasons, 3) => self.repeated(&key.tenant_id, request).await,
-            _ if is_refused(&reasons, 1) => Ok(CreateAnswer::LimitExceeded),
-            _ if is_refused(&reasons, 0) => Err(PortError::internal(operation, format!("the id {key} is taken"))),
+            Some(request) if is_refused(3) => self.repeated(&key.tenant_id, request).await,
+            _ if is_refused(1) => Ok(CreateOutcome::LimitExceeded),
+            _ if is_refused(0) => Err(PortError::internal(operation, format!("the id {key} is taken"))),
             _ => Err(event_collided(operation)),
         }
     }
 
-    /// Makes `after` of the configuration that was read as `before`. Only what differs is written: what runs and tests
+    /// Changes the configuration that was read as `before` to `after`. Only the differences are written: what runs and tests
     /// have stored meanwhile stays.
     ///
     /// # Errors
@@ -159,18 +149,17 @@ impl ConfigurationEditor {
         after: &ExportConfiguration,
         author: &Author,
         stamp: Stamp,
-    ) -> Result<EditAnswer, PortError> {
+    ) -> Result<EditOutcome, PortError> {
         let operation = "update configuration";
-        let update = built(operation, self.difference(before, after).build())?;
-        let writes = vec![
-            TransactWriteItem::builder().update(update).build(),
+        let writes = [
+            difference(before, after).part(&self.table.name),
             self.event(operation, Change::Update { before, after }, author, stamp)?,
         ];
-        self.edit(operation, writes, stamp).await
+        self.edit(operation, parts(operation, writes)?, stamp).await
     }
 
-    /// Deletes the configuration that was read as `current`, counts it off, and leaves a tombstone, by which the housekeeper
-    /// finds the items of its runs.
+    /// Deletes the configuration that was read as `current`, lowers the count, and leaves a tombstone, by which the
+    /// housekeeper finds the items of its runs.
     ///
     /// # Errors
     /// As [`ConfigurationEditor::create`].
@@ -179,23 +168,16 @@ impl ConfigurationEditor {
         current: &ExportConfiguration,
         author: &Author,
         stamp: Stamp,
-    ) -> Result<EditAnswer, PortError> {
+    ) -> Result<EditOutcome, PortError> {
         let operation = "delete configuration";
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(item::key(&current.key)))
-            .condition_expression("#version = :read")
-            .expression_attribute_names("#version", attribute::VERSION)
-            .expression_attribute_values(":read", number(current.version))
-            .build();
         let tombstone = Tombstone { key: current.key.clone(), deleted_at: stamp.at };
-        let writes = vec![
-            TransactWriteItem::builder().delete(built(operation, delete)?).build(),
+        let writes = [
+            Write::delete(item::key(&current.key)).when(is_version(current.version)).part(&self.table.name),
             self.event(operation, Change::Delete(current), author, stamp)?,
-            TransactWriteItem::builder().update(self.count(operation, &current.key.tenant_id, -1)?).build(),
-            TransactWriteItem::builder().put(built(operation, tombstone.put(&self.table))?).build(),
+            count(&current.key.tenant_id, -1).part(&self.table.name),
+            tombstone.write().part(&self.table.name),
         ];
-        self.edit(operation, writes, stamp).await
+        self.edit(operation, parts(operation, writes)?, stamp).await
     }
 
     /// The first of the writes is the one of the configuration.
@@ -204,57 +186,14 @@ impl ConfigurationEditor {
         operation: &'static str,
         writes: Vec<TransactWriteItem>,
         stamp: Stamp,
-    ) -> Result<EditAnswer, PortError> {
+    ) -> Result<EditOutcome, PortError> {
         match self.transact(operation, writes, stamp).await? {
-            Transaction::Done => Ok(EditAnswer::Done),
-            Transaction::Cancelled(reasons) if is_refused(&reasons, 0) => Ok(EditAnswer::ChangedSince),
-            Transaction::Cancelled(_) => Err(event_collided(operation)),
-        }
-    }
-
-    /// Sets the attributes that differ and removes those that are no more, if nobody has changed the configuration since.
-    fn difference(
-        &self,
-        before: &ExportConfiguration,
-        after: &ExportConfiguration,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        let (old, new) = (item::write(before), item::write(after));
-        let is_reconnected = !after.connects_like(before);
-        let mut names: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
-        names.extend(OF_CONNECTION);
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
-        let mut update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(item::key(&before.key)))
-            .condition_expression("#version = :read")
-            .expression_attribute_names("#version", attribute::VERSION)
-            .expression_attribute_values(":read", number(before.version));
-        for name in names {
-            let differs = if OF_CONNECTION.contains(&name) { is_reconnected } else { old.get(name) != new.get(name) };
-            if !differs {
-                continue;
+            TransactionOutcome::Done => Ok(EditOutcome::Done),
+            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => {
+                Ok(EditOutcome::ChangedSince)
             }
-            update = update.expression_attribute_names(format!("#{name}"), name);
-            if let Some(value) = new.get(name) {
-                set.push(format!("#{name} = :{name}"));
-                update = update.expression_attribute_values(format!(":{name}"), value.clone());
-            } else {
-                remove.push(format!("#{name}"));
-            }
+            TransactionOutcome::Refused(_) => Err(event_collided(operation)),
         }
-        // The version that was read is known to have the connection that an edit keeps.
-        update = update.expression_attribute_names("#connectionVersion", attribute::CONNECTION_VERSION);
-        set.push(if is_reconnected {
-            "#connectionVersion = :version".to_owned()
-        } else {
-            "#connectionVersion = if_not_exists(#connectionVersion, :read)".to_owned()
-        });
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression.push_str(" REMOVE ");
-            expression.push_str(&remove.join(", "));
-        }
-        update.update_expression(expression)
     }
 
     fn event(
@@ -263,106 +202,46 @@ impl ConfigurationEditor {
         change: Change<'_>,
         author: &Author,
         stamp: Stamp,
-    ) -> Result<TransactWriteItem, PortError> {
-        let event = change.event(author, stamp).map_err(|error| PortError::internal(operation, error.to_string()))?;
-        let tenant = &change.subject().key.tenant_id;
-        let put = built(operation, self.events.put(tenant, event.shard, &event.block))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+    ) -> Result<Result<TransactWriteItem, BuildError>, PortError> {
+        let event = change.event(author, stamp).map_err(|error| PortError::internal_from(operation, error))?;
+        Ok(self.events.part(&change.subject().key.tenant_id, event.shard, &event.block))
     }
 
-    /// Adds to the count of a tenant's configurations; up only below the limit.
-    fn count(&self, operation: &'static str, tenant: &TenantId, step: i8) -> Result<Update, PortError> {
-        let update = Update::builder()
-            .table_name(&self.table)
-            .key(attribute::TENANT_ID, text(tenant))
-            .key(attribute::ID, text(USAGE))
-            .update_expression("ADD #configurations :step")
-            .expression_attribute_names("#configurations", attribute::CONFIGURATIONS)
-            .expression_attribute_values(":step", number(step));
-        let update = if step > 0 {
-            update
-                .condition_expression("attribute_not_exists(#configurations) OR #configurations < :limit")
-                .expression_attribute_values(":limit", number(MAX_CONFIGURATIONS_PER_TENANT))
-        } else {
-            update
-        };
-        built(operation, update.build())
-    }
-
-    fn idempotency_record(
-        &self,
-        operation: &'static str,
-        key: &ConfigurationKey,
-        request: IdempotentRequest<'_>,
-        now: Timestamp,
-    ) -> Result<Put, PortError> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .item(attribute::TENANT_ID, text(&key.tenant_id))
-            .item(attribute::ID, text(idempotency_id(request.key)))
-            .item(attribute::CONFIGURATION_ID, text(key.configuration_id))
-            .item(attribute::CONTENT_HASH, text(Hex32(request.content_hash)))
-            .item(attribute::EXPIRES_AT, number(now.saturating_add(IDEMPOTENCY_RETENTION).as_seconds()))
-            // DynamoDB may leave an expired item for days.
-            .condition_expression("attribute_not_exists(#id) OR #expiresAt <= :now")
-            .expression_attribute_names("#id", attribute::ID)
-            .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-            .expression_attribute_values(":now", number(now.as_seconds()))
-            .build();
-        built(operation, put)
-    }
-
-    /// What an idempotency key was used for before.
-    async fn repeated(&self, tenant: &TenantId, request: IdempotentRequest<'_>) -> Result<CreateAnswer, PortError> {
+    /// Compares a request with the earlier one that used its idempotency key.
+    async fn repeated(&self, tenant: &TenantId, request: IdempotentRequest<'_>) -> Result<CreateOutcome, PortError> {
         let operation = "read idempotency key";
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::TENANT_ID, text(tenant))
-            .key(attribute::ID, text(idempotency_id(request.key)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error(operation, &error))?;
-        // It was there a moment ago, and has expired since.
-        let record = answer.item.ok_or_else(|| PortError::transient(operation, "the record is gone"))?;
+        let record = self.table.get(operation, item::tenant_key(tenant, &idempotency_id(request.key))).await?;
+        // The record was found a moment ago, and has expired since.
+        let record = record.ok_or_else(|| PortError::transient(operation, "the record is gone"))?;
         let attributes = Attributes(&record);
-        let hash = attributes.required(attribute::CONTENT_HASH, |text| Some(text.to_owned()))?;
+        let hash = attributes.text(attribute::CONTENT_HASH)?;
         let id = attributes.required(attribute::CONFIGURATION_ID, ConfigurationId::parse)?;
         let is_same = hash == Hex32(request.content_hash).to_string();
-        Ok(if is_same { CreateAnswer::Repeated(id) } else { CreateAnswer::KeyReused })
+        Ok(if is_same { CreateOutcome::Repeated(id) } else { CreateOutcome::KeyReused })
     }
 
-    /// Writes all or nothing. Where it meets another transaction on the same items, it is tried again, as long as the
-    /// event's stamp is young enough.
+    /// Makes all writes or none. A transaction that meets another one on the same items is repeated while the event's stamp
+    /// is young enough.
     async fn transact(
         &self,
         operation: &'static str,
         writes: Vec<TransactWriteItem>,
         stamp: Stamp,
-    ) -> Result<Transaction, PortError> {
+    ) -> Result<TransactionOutcome, PortError> {
         let guard = StampGuard::new(stamp.at);
-        let request: TransactWriteItemsFluentBuilder =
-            self.client.transact_write_items().set_transact_items(Some(writes));
+        let request = self.table.client.transact_write_items().set_transact_items(Some(writes));
         let mut wait = TRANSACTION_WAIT;
         for _ in 0..MAX_TRANSACTION_ATTEMPTS {
             let answer = request.clone().customize().interceptor(guard.clone()).send().await;
-            let Err(error) = answer else { return Ok(Transaction::Done) };
+            let Err(error) = answer else { return Ok(TransactionOutcome::Done) };
             if guard.has_held_back() {
                 return Err(PortError::transient(operation, "too long since the event was stamped"));
             }
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
-            else {
-                return Err(port_error(operation, &error));
-            };
-            let reasons = cancelled.cancellation_reasons();
-            let codes = || reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != NO_REASON);
-            if codes().any(|code| code == CONDITION_FAILED) {
-                return Ok(Transaction::Cancelled(reasons.to_vec()));
-            }
-            if !codes().all(|code| TRANSIENT_CANCELLATIONS.contains(&code)) {
-                return Err(PortError::internal(operation, codes().collect::<Vec<_>>().join(", ")));
+            let met_another = Cancellation::of(&error).is_some_and(|cancellation| cancellation.is_transient());
+            match refusal(operation, error) {
+                Ok(cancellation) => return Ok(TransactionOutcome::Refused(cancellation)),
+                Err(error) if !met_another => return Err(error),
+                Err(_) => {}
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
@@ -371,8 +250,58 @@ impl ConfigurationEditor {
     }
 }
 
-fn is_refused(reasons: &[CancellationReason], index: usize) -> bool {
-    reasons.get(index).and_then(CancellationReason::code) == Some(CONDITION_FAILED)
+/// Returns the update of the attributes that differ, if nobody has changed the configuration since.
+fn difference(before: &ExportConfiguration, after: &ExportConfiguration) -> Write {
+    let (old, mut new) = (item::write(before), item::write(after));
+    let is_reconnected = !after.connects_like(before);
+    let mut names: BTreeSet<String> = old.keys().chain(new.keys()).cloned().collect();
+    names.extend(OF_CONNECTION.map(str::to_owned));
+    let mut changes = Changes::default();
+    for name in &names {
+        let differs =
+            if OF_CONNECTION.contains(&name.as_str()) { is_reconnected } else { old.get(name) != new.get(name) };
+        if differs {
+            changes = changes.set_or_remove(name, new.remove(name));
+        }
+    }
+    // The version that was read is known to have the connection that an edit keeps.
+    let version = attribute::CONNECTION_VERSION;
+    changes = changes.set_by(if is_reconnected {
+        format!("#{version} = :version")
+    } else {
+        format!("#{version} = if_not_exists(#{version}, :read)")
+    });
+    Write::update(item::key(&before.key), changes).when(is_version(before.version))
+}
+
+/// Returns the condition that a configuration still has the version that was read.
+fn is_version(read: u64) -> Expression {
+    Expression::new("#version = :read").with("read", number(read))
+}
+
+/// Returns the update that adds to the count of a tenant's configurations; up only below the limit.
+fn count(tenant: &TenantId, step: i8) -> Write {
+    let changes = Changes::default().add(attribute::CONFIGURATIONS, number(step));
+    let update = Write::update(item::tenant_key(tenant, USAGE), changes);
+    if step < 0 {
+        return update;
+    }
+    update.when(
+        Expression::new("attribute_not_exists(#configurations) OR #configurations < :limit")
+            .with("limit", number(MAX_CONFIGURATIONS_PER_TENANT)),
+    )
+}
+
+fn idempotency_record(key: &ConfigurationKey, request: IdempotentRequest<'_>, now: Timestamp) -> Write {
+    let record = [
+        (attribute::CONFIGURATION_ID, text(key.configuration_id)),
+        (attribute::CONTENT_HASH, text(Hex32(request.content_hash))),
+        (attribute::EXPIRES_AT, seconds(now.saturating_add(IDEMPOTENCY_RETENTION))),
+    ];
+    let record_key = item::tenant_key(&key.tenant_id, &idempotency_id(request.key));
+    // DynamoDB may keep an expired item for days.
+    let is_free = Expression::new("attribute_not_exists(#id) OR #expiresAt <= :now").with("now", seconds(now));
+    Write::put(extended(record_key, record)).when(is_free)
 }
 
 /// Two requests drew the same block ID. The next attempt draws another one.
@@ -380,11 +309,7 @@ fn event_collided(operation: &'static str) -> PortError {
     PortError::transient(operation, "another block has the ID of the event's")
 }
 
-fn built<T>(operation: &'static str, request: Result<T, BuildError>) -> Result<T, PortError> {
-    request.map_err(|error| PortError::internal(operation, error.to_string()))
-}
-
-/// Hashed, so that it fits the key of an item whatever it holds.
+/// Returns the id of a key's record. The key is hashed, so that any key fits.
 fn idempotency_id(key: &IdempotencyKey) -> String {
     format!("{IDEMPOTENCY_PREFIX}{}", Hex32(Sha256::digest(key.as_str()).into()))
 }

@@ -1,6 +1,4 @@
-//! The one mapping between an export configuration and its item. Attributes have the names of the API's fields.
-
-use std::{collections::HashMap, str::FromStr};
+//! The mapping between an export configuration and its item. Attributes have the names of the API's fields.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
@@ -15,14 +13,22 @@ use domain::{
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
     interval::ExportInterval,
     tenant::TenantId,
-    time::Timestamp,
 };
-use export_engine::ports::PortError;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+use crate::dynamodb::item::{Attributes, Item, MalformedItem, binary, item, number, seconds, text};
 
-/// Shards of the index of enabled configurations, so that no partition of it has to take all of an interval's.
+/// Shards of the index of enabled configurations, so that no partition has to take all configurations of an interval.
 pub const SCHEDULE_SHARDS: u8 = 8;
+
+/// The index of enabled configurations. Its reads are eventually consistent: a configuration that was just enabled may be
+/// missed by a dispatch of the same moment, and one that was just disabled is refused by the run itself.
+pub(super) const ENABLED_BY_INTERVAL: &str = "enabledByInterval";
+
+/// Configurations of one page of the index. Their keys have at most 300 bytes: far from the 1 MB of `DynamoDB`.
+pub(super) const INDEX_PAGE_SIZE: i32 = 500;
+
+/// Sorts behind every UUID and before everything else in a tenant's partition.
+pub(crate) const BEHIND_IDS: &str = "g";
 
 pub(super) mod attribute {
     pub(crate) const TENANT_ID: &str = "tenantId";
@@ -31,7 +37,7 @@ pub(super) mod attribute {
     pub(crate) const DESCRIPTION: &str = "description";
     pub(crate) const INTERVAL: &str = "interval";
     pub(crate) const ENABLED: &str = "enabled";
-    /// Only there while the configuration is enabled, and of a tombstone: the index is sparse.
+    /// Present only while the configuration is enabled, and in tombstones: the index is sparse.
     pub(crate) const SCHEDULE_PARTITION: &str = "schedulePartition";
     pub(crate) const BUCKET_NAME: &str = "bucketName";
     pub(crate) const BUCKET_PATH: &str = "bucketPath";
@@ -41,26 +47,26 @@ pub(super) mod attribute {
     pub(crate) const ROLE_ARN: &str = "roleArn";
     pub(crate) const ACCESS_KEY_ID: &str = "accessKeyId";
     pub(crate) const SEALED_SECRET: &str = "sealedSecret";
-    /// Of the access key's user, once a test has learned it.
+    /// The access key's user, once a test has found it.
     pub(crate) const PRINCIPAL_ARN: &str = "principalArn";
     pub(crate) const START_FROM: &str = "startFrom";
     pub(crate) const CONNECTION_STATUS: &str = "connectionStatus";
     pub(crate) const CONNECTION_CHECKED_AT: &str = "connectionCheckedAt";
     pub(crate) const CONNECTION_ERROR: &str = "connectionError";
     /// The version that last changed destination or identity: an outcome of a test of that version or a later one still
-    /// holds. Not there before the first edit, nor in items that were last edited by an earlier version of the service.
+    /// holds. Absent before the first edit, and in items that an earlier version of the service edited last.
     pub(crate) const CONNECTION_VERSION: &str = "connectionVersion";
     pub(crate) const EXPORTED_THROUGH: &str = "exportedThrough";
     pub(crate) const LAST_EXPORT_AT: &str = "lastExportAt";
-    /// Tells a report of a run that comes late from a new one, and a failure that was mended since from one that wasn't.
+    /// Distinguishes late reports of runs from new ones, and failures before a later success from those after it.
     pub(crate) const LAST_FAILURE_AT: &str = "lastFailureAt";
-    /// Not there before the first run.
+    /// Absent before the first run.
     pub(crate) const CONSECUTIVE_FAILURES: &str = "consecutiveFailures";
     /// Of a requested run that has not ended yet.
     pub(crate) const REQUESTED_THROUGH: &str = "requestedThrough";
-    /// Seconds since the epoch: until then the run is taken to be in the queue.
+    /// Seconds since the epoch: until then the run counts as queued.
     pub(crate) const REQUESTED_UNTIL: &str = "requestedUntil";
-    /// Distinguishes a request from the others.
+    /// Distinguishes the requests.
     pub(crate) const REQUEST_TOKEN: &str = "requestToken";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
@@ -76,7 +82,7 @@ pub(super) mod attribute {
     pub(crate) const CONTENT_HASH: &str = "contentHash";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 
-    // Of what was last counted of a tenant's backlog.
+    // Of the last count of a tenant's backlog.
     pub(crate) const COUNTED_AT: &str = "countedAt";
     /// JSON: by the configuration's id.
     pub(crate) const BACKLOGS: &str = "backlogs";
@@ -85,7 +91,7 @@ pub(super) mod attribute {
     pub(crate) const CONFIGURATIONS: &str = "configurations";
 }
 
-/// The partition of the index in which a configuration is while it is enabled.
+/// Returns the partition of the index for a configuration that is enabled.
 pub(super) fn schedule_partition(interval: ExportInterval, id: ConfigurationId) -> String {
     let [.., last] = id.as_bytes();
     schedule_shard(interval, last % SCHEDULE_SHARDS)
@@ -96,26 +102,16 @@ pub(super) fn schedule_shard(interval: ExportInterval, shard: u8) -> String {
 }
 
 pub(super) fn key(key: &ConfigurationKey) -> Item {
-    Item::from([
-        (attribute::TENANT_ID.to_owned(), text(key.tenant_id.as_str())),
-        (attribute::ID.to_owned(), text(key.configuration_id)),
-    ])
+    tenant_key(&key.tenant_id, &key.configuration_id.to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "most callers have a value to give away")]
-pub(super) fn text(value: impl ToString) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-pub(super) fn number(value: impl Into<i128>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
+/// Returns the key of any item of a tenant.
+pub(super) fn tenant_key(tenant: &TenantId, id: &str) -> Item {
+    item([(attribute::TENANT_ID, text(tenant)), (attribute::ID, text(id))])
 }
 
 pub(super) fn connection_error(error: &ConnectionError) -> AttributeValue {
-    AttributeValue::M(Item::from([
-        (attribute::CODE.to_owned(), text(error.code)),
-        (attribute::MESSAGE.to_owned(), text(&error.message)),
-    ]))
+    AttributeValue::M(item([(attribute::CODE, text(error.code)), (attribute::MESSAGE, text(&error.message))]))
 }
 
 pub(super) fn write(configuration: &ExportConfiguration) -> Item {
@@ -150,7 +146,7 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
         Authentication::AssumedRole { role_arn } => set(attribute::ROLE_ARN, text(role_arn)),
         Authentication::AccessKey { access_key_id, secret } => {
             set(attribute::ACCESS_KEY_ID, text(access_key_id));
-            set(attribute::SEALED_SECRET, AttributeValue::B(secret.ciphertext().into()));
+            set(attribute::SEALED_SECRET, binary(secret.ciphertext()));
         }
     }
 
@@ -182,7 +178,7 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
         set(attribute::REQUESTED_THROUGH, text(through));
     }
     if let Some(until) = configuration.requested_until {
-        set(attribute::REQUESTED_UNTIL, number(until.as_seconds()));
+        set(attribute::REQUESTED_UNTIL, seconds(until));
     }
     set(attribute::CREATED_BY, text(&configuration.created_by));
     set(attribute::CREATED_AT, text(configuration.created_at));
@@ -192,15 +188,18 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
 }
 
 /// # Errors
-/// Internal, naming the attribute that is missing or bad. Its value is left out.
-pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
+/// Names the attribute that is missing or malformed.
+pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
     let attributes = Attributes(item);
-    let authentication = match (attributes.optional(attribute::ROLE_ARN, |text| RoleArn::parse(text).ok())?, {
-        attributes.optional(attribute::ACCESS_KEY_ID, |text| AccessKeyId::parse(text).ok())?
-    }) {
+    let role_arn = attributes.optional(attribute::ROLE_ARN, |text| RoleArn::parse(text).ok())?;
+    let access_key_id = attributes.optional(attribute::ACCESS_KEY_ID, |text| AccessKeyId::parse(text).ok())?;
+    let authentication = match (role_arn, access_key_id) {
         (Some(role_arn), None) => Authentication::AssumedRole { role_arn },
-        (None, Some(access_key_id)) => Authentication::AccessKey { access_key_id, secret: attributes.sealed_secret()? },
-        (Some(_), Some(_)) | (None, None) => return Err(corrupt(attribute::ROLE_ARN)),
+        (None, Some(access_key_id)) => {
+            let ciphertext = attributes.bytes(attribute::SEALED_SECRET)?;
+            Authentication::AccessKey { access_key_id, secret: SealedSecret::from_ciphertext(ciphertext.to_vec()) }
+        }
+        (Some(_), Some(_)) | (None, None) => return Err(MalformedItem { attribute: attribute::ROLE_ARN }),
     };
     Ok(ExportConfiguration {
         key: read_key(item)?,
@@ -218,116 +217,52 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, PortError> {
         },
         authentication,
         user_arn: attributes.optional(attribute::PRINCIPAL_ARN, UserArn::parse)?,
-        start_from: attributes.timestamp(attribute::START_FROM)?,
-        connection: attributes.connection()?,
-        progress: attributes.progress()?,
-        requested_through: attributes.optional(attribute::REQUESTED_THROUGH, |text| Timestamp::parse(text).ok())?,
+        start_from: attributes.time(attribute::START_FROM)?,
+        connection: read_connection(attributes)?,
+        progress: read_progress(attributes)?,
+        requested_through: attributes.optional_time(attribute::REQUESTED_THROUGH)?,
         requested_until: attributes.optional_seconds(attribute::REQUESTED_UNTIL)?,
-        created_by: attributes.required(attribute::CREATED_BY, |text| Some(text.to_owned()))?,
-        created_at: attributes.timestamp(attribute::CREATED_AT)?,
-        updated_by: attributes.required(attribute::UPDATED_BY, |text| Some(text.to_owned()))?,
-        updated_at: attributes.timestamp(attribute::UPDATED_AT)?,
+        created_by: attributes.text(attribute::CREATED_BY)?,
+        created_at: attributes.time(attribute::CREATED_AT)?,
+        updated_by: attributes.text(attribute::UPDATED_BY)?,
+        updated_at: attributes.time(attribute::UPDATED_AT)?,
     })
 }
 
 /// # Errors
 /// As [`read`].
-pub(super) fn read_key(item: &Item) -> Result<ConfigurationKey, PortError> {
+pub(super) fn read_key(item: &Item) -> Result<ConfigurationKey, MalformedItem> {
     let attributes = Attributes(item);
     Ok(ConfigurationKey {
-        tenant_id: attributes.tenant_id()?,
+        tenant_id: read_tenant_id(attributes)?,
         configuration_id: attributes.required(attribute::ID, ConfigurationId::parse)?,
     })
 }
 
-pub(super) fn corrupt(attribute: &str) -> PortError {
-    PortError::internal("read configuration", format!("the item's attribute {attribute} is missing or bad"))
+pub(super) fn read_tenant_id(attributes: Attributes<'_>) -> Result<TenantId, MalformedItem> {
+    attributes.required(attribute::TENANT_ID, |text| TenantId::parse(text).ok())
 }
 
-/// An item, read with the attribute's name in every error.
-pub(super) struct Attributes<'a>(pub(super) &'a Item);
+pub(super) fn read_progress(attributes: Attributes<'_>) -> Result<ExportProgress, MalformedItem> {
+    Ok(ExportProgress {
+        exported_through: attributes.optional_time(attribute::EXPORTED_THROUGH)?,
+        last_export_at: attributes.optional_time(attribute::LAST_EXPORT_AT)?,
+        consecutive_failures: attributes.optional_number(attribute::CONSECUTIVE_FAILURES)?.unwrap_or(0),
+        last_failure_at: attributes.optional_time(attribute::LAST_FAILURE_AT)?,
+    })
+}
 
-impl Attributes<'_> {
-    pub(super) fn required<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, PortError> {
-        self.optional(name, parse)?.ok_or_else(|| corrupt(name))
-    }
-
-    pub(super) fn optional<T>(
-        &self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, PortError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(AttributeValue::S(text)) => parse(text).map(Some).ok_or_else(|| corrupt(name)),
-            Some(_) => Err(corrupt(name)),
+fn read_connection(attributes: Attributes<'_>) -> Result<Connection, MalformedItem> {
+    let checked_at = || attributes.time(attribute::CONNECTION_CHECKED_AT);
+    Ok(match attributes.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)? {
+        ConnectionStatus::Pending => Connection::Pending,
+        ConnectionStatus::Success => Connection::Success { checked_at: checked_at()? },
+        ConnectionStatus::Failed => {
+            let error = attributes.map(attribute::CONNECTION_ERROR)?;
+            let code = |text: &str| ConnectionErrorCode::ALL.iter().find(|code| code.name() == text).copied();
+            let code = error.required(attribute::CODE, code)?;
+            let error = ConnectionError { code, message: error.text(attribute::MESSAGE)? };
+            Connection::Failed { checked_at: checked_at()?, error }
         }
-    }
-
-    pub(super) fn timestamp(&self, name: &str) -> Result<Timestamp, PortError> {
-        self.required(name, |text| Timestamp::parse(text).ok())
-    }
-
-    pub(super) fn tenant_id(&self) -> Result<TenantId, PortError> {
-        self.required(attribute::TENANT_ID, |text| TenantId::parse(text).ok())
-    }
-
-    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, PortError> {
-        let value = self.0.get(name).and_then(|value| value.as_n().ok());
-        value.and_then(|digits| digits.parse().ok()).ok_or_else(|| corrupt(name))
-    }
-
-    pub(super) fn optional_seconds(&self, name: &str) -> Result<Option<Timestamp>, PortError> {
-        if !self.0.contains_key(name) {
-            return Ok(None);
-        }
-        let seconds: u64 = self.number(name)?;
-        let time = seconds.checked_mul(1_000).and_then(Timestamp::from_millis);
-        time.map(Some).ok_or_else(|| corrupt(name))
-    }
-
-    pub(super) fn progress(&self) -> Result<ExportProgress, PortError> {
-        let has_failures = self.0.contains_key(attribute::CONSECUTIVE_FAILURES);
-        Ok(ExportProgress {
-            exported_through: self.optional(attribute::EXPORTED_THROUGH, |text| Timestamp::parse(text).ok())?,
-            last_export_at: self.optional(attribute::LAST_EXPORT_AT, |text| Timestamp::parse(text).ok())?,
-            consecutive_failures: if has_failures { self.number(attribute::CONSECUTIVE_FAILURES)? } else { 0 },
-            last_failure_at: self.optional(attribute::LAST_FAILURE_AT, |text| Timestamp::parse(text).ok())?,
-        })
-    }
-
-    pub(super) fn flag(&self, name: &str) -> Result<bool, PortError> {
-        self.0.get(name).and_then(|value| value.as_bool().ok()).copied().ok_or_else(|| corrupt(name))
-    }
-
-    fn sealed_secret(&self) -> Result<SealedSecret, PortError> {
-        let ciphertext = self.0.get(attribute::SEALED_SECRET).and_then(|value| value.as_b().ok());
-        ciphertext
-            .map(|blob| SealedSecret::from_ciphertext(blob.as_ref().to_vec()))
-            .ok_or_else(|| corrupt(attribute::SEALED_SECRET))
-    }
-
-    fn connection(&self) -> Result<Connection, PortError> {
-        let status = self.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)?;
-        match status {
-            ConnectionStatus::Pending => Ok(Connection::Pending),
-            ConnectionStatus::Success => {
-                Ok(Connection::Success { checked_at: self.timestamp(attribute::CONNECTION_CHECKED_AT)? })
-            }
-            ConnectionStatus::Failed => Ok(Connection::Failed {
-                checked_at: self.timestamp(attribute::CONNECTION_CHECKED_AT)?,
-                error: self.connection_error()?,
-            }),
-        }
-    }
-
-    fn connection_error(&self) -> Result<ConnectionError, PortError> {
-        let error = self.0.get(attribute::CONNECTION_ERROR).and_then(|value| value.as_m().ok());
-        let error = Attributes(error.ok_or_else(|| corrupt(attribute::CONNECTION_ERROR))?);
-        let code = |text: &str| ConnectionErrorCode::ALL.iter().find(|code| code.name() == text).copied();
-        Ok(ConnectionError {
-            code: error.required(attribute::CODE, code)?,
-            message: error.required(attribute::MESSAGE, |text| Some(text.to_owned()))?,
-        })
-    }
+    })
 }

@@ -5,12 +5,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{
+    Client,
     operation::{
         get_item::GetItemOutput,
         put_item::PutItemOutput,
         query::QueryOutput,
         transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
-        update_item::{UpdateItemInput, UpdateItemOutput},
+        update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
     },
     types::{
         AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -21,7 +22,7 @@ use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use domain::{
     block::INGEST_WRITE_BOUND,
     configuration::{
-        Authentication, ConfigurationId, Destination, ExportProgress,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
         arn::RoleArn,
         change::{Author, Stamp},
@@ -29,18 +30,28 @@ use domain::{
         test_support::{self, ID},
         update::{Edit, NewIdentity, PlainSettings},
     },
-    connection::{ConnectionError, ConnectionErrorCode},
+    connection::{Connection, ConnectionError, ConnectionErrorCode},
     digest::Hex32,
+    interval::ExportInterval,
     time::Timestamp,
 };
-use export_engine::ports::ErrorKind;
+use export_engine::ports::{ConfigurationStore, EnabledConfigurations, ErrorKind, PortError, RunReport};
 
-use super::*;
-use crate::events::{
-    item as event_item,
-    writer::{
-        EventTable,
-        tests::{Answer, answer, now, serve},
+use super::{
+    backlog::UNEXPORTED,
+    editor::{IDEMPOTENCY_PREFIX, USAGE},
+    item::{self, BEHIND_IDS, INDEX_PAGE_SIZE, attribute},
+    table::MAX_LIST_PAGES,
+    *,
+};
+use crate::{
+    dynamodb::item::{Item, number, text},
+    events::{
+        item as event_item,
+        writer::{
+            EventTable,
+            tests::{Answer, answer, now, serve},
+        },
     },
 };
 
@@ -120,7 +131,7 @@ fn edit() -> Edit<'static> {
     Edit { by: "user-3", at: stamp().at }
 }
 
-/// The event that a transaction puts, if it puts exactly this way.
+/// Returns the event of the one correct form of a put.
 fn event_of(write: &TransactWriteItem) -> serde_json::Value {
     let put = write.put().unwrap();
     assert_eq!(put.table_name(), "Events");
@@ -151,7 +162,7 @@ fn lines(item: &Item) -> String {
         .collect()
 }
 
-/// What was asked of DynamoDB.
+/// The requests that DynamoDB received.
 #[derive(Clone)]
 struct Requests<T>(Arc<Mutex<Vec<T>>>);
 
@@ -243,7 +254,7 @@ fn what_was_sealed_is_not_printed() {
 }
 
 #[test]
-fn corrupt_items_are_told_by_their_attribute() {
+fn the_attribute_of_a_corrupt_item_is_named() {
     let both = [item::write(&full()), item::write(&sparse())];
     for (item, name) in both.iter().flat_map(|item| item.keys().map(move |name| (item, name))) {
         // The index alone reads it.
@@ -257,14 +268,14 @@ fn corrupt_items_are_told_by_their_attribute() {
             }
             let mut item = item.clone();
             item.insert(name.clone(), bad);
-            let error = item::read(&item).unwrap_err();
+            let error = PortError::from(item::read(&item).unwrap_err());
             assert_eq!(error.kind, ErrorKind::Internal);
             assert!(error.detail.contains(name.as_str()) && !error.detail.contains("bad\u{7}"), "{error}");
         }
     }
     let mut without = item::write(&full());
     without.remove(attribute::SEALED_SECRET);
-    assert!(item::read(&without).unwrap_err().detail.contains(attribute::SEALED_SECRET));
+    assert_eq!(item::read(&without).unwrap_err().attribute, attribute::SEALED_SECRET);
     let mut with_both = item::write(&full());
     with_both.extend([(attribute::ROLE_ARN.to_owned(), text("arn:aws:iam::222222222222:role/export"))]);
     assert!(item::read(&with_both).is_err());
@@ -278,8 +289,8 @@ async fn creation_is_one_transaction() {
     let editor = editor(&[&rule]);
     let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
     let request = IdempotentRequest { key: &idempotency_key, content_hash: [0xab; 32] };
-    assert_eq!(editor.create(&full(), Some(request), &author(), stamp()).await.unwrap(), CreateAnswer::Created);
-    assert_eq!(editor.create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor.create(&full(), Some(request), &author(), stamp()).await.unwrap(), CreateOutcome::Created);
+    assert_eq!(editor.create(&full(), None, &author(), stamp()).await.unwrap(), CreateOutcome::Created);
 
     let [with_key, without_key] = requests.all().try_into().unwrap();
     assert_eq!(without_key.transact_items().len(), 3);
@@ -317,17 +328,17 @@ async fn a_creation_that_is_refused_says_why() {
             GetItemOutput::builder().set_item(Some(record)).build()
         });
 
-    // Even where the limit is reached too.
+    // Even if the limit is reached as well.
     let refused = transactions(&["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]);
     let answer = editor(&[&refused, &record]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateAnswer::Repeated(key().configuration_id));
+    assert_eq!(answer, CreateOutcome::Repeated(key().configuration_id));
     let other = IdempotentRequest { content_hash: [2; 32], ..ours };
     let answer = editor(&[&refused, &record]).create(&full(), Some(other), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateAnswer::KeyReused);
+    assert_eq!(answer, CreateOutcome::KeyReused);
 
     let full_up = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
     let answer = editor(&[&full_up]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateAnswer::LimitExceeded);
+    assert_eq!(answer, CreateOutcome::LimitExceeded);
 
     let taken = transactions(&["ConditionalCheckFailed", "None", "None"]);
     assert_eq!(
@@ -345,7 +356,7 @@ async fn transactions_that_meet_are_tried_again_for_a_while() {
         .error(|| cancelled(&["None", "TransactionConflict"]))
         .output(|| TransactWriteItemsOutput::builder().build())
         .build();
-    assert_eq!(editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap(), CreateAnswer::Created);
+    assert_eq!(editor(&[&rule]).create(&full(), None, &author(), stamp()).await.unwrap(), CreateOutcome::Created);
     assert_eq!(rule.num_calls(), 2);
 
     let rule = transactions(&["TransactionConflict", "None"]);
@@ -360,7 +371,7 @@ async fn transactions_that_meet_are_tried_again_for_a_while() {
 async fn deletion_counts_off_what_was_there() {
     let requests = Requests::<TransactWriteItemsInput>::new();
     let rule = transactions_to(&requests);
-    assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditAnswer::Done);
+    assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditOutcome::Done);
     let [request] = requests.all().try_into().unwrap();
     let [delete, event, usage, tombstone] = request.transact_items() else { panic!("{request:?}") };
     let delete = delete.delete().unwrap();
@@ -371,7 +382,7 @@ async fn deletion_counts_off_what_was_there() {
     assert_eq!((&event["action"], &event["auditPayload"]["after"]), (&"DELETE".into(), &serde_json::Value::Null));
     let usage = usage.update().unwrap();
     assert!(usage.condition_expression().is_none());
-    assert_eq!(usage.expression_attribute_values().unwrap()[":step"], number(-1));
+    assert_eq!(usage.expression_attribute_values().unwrap()[":configurations"], number(-1));
     let id = key().configuration_id;
     let expected = Item::from([
         ("tenantId".to_owned(), text("acme")),
@@ -383,7 +394,7 @@ async fn deletion_counts_off_what_was_there() {
 
     let gone = transactions(&["ConditionalCheckFailed", "None", "None", "None"]);
     let answer = editor(&[&gone]).delete(&full(), &author(), stamp()).await;
-    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
+    assert_eq!(answer.unwrap(), EditOutcome::ChangedSince);
 }
 
 #[tokio::test]
@@ -391,7 +402,7 @@ async fn a_list_reads_all_pages_of_configurations_and_nothing_else() {
     let rule = mock!(Client::query)
         .match_requests(|request| {
             request.consistent_read() == Some(true)
-                && request.key_condition_expression() == Some("#tenant = :tenant AND #id < :behindIds")
+                && request.key_condition_expression() == Some("#tenantId = :tenant AND #id < :behindIds")
         })
         .then_compute_output(|request| {
             let is_first = request.exclusive_start_key().is_none();
@@ -402,7 +413,7 @@ async fn a_list_reads_all_pages_of_configurations_and_nothing_else() {
         });
     let tenant = key().tenant_id;
     assert_eq!(table(&[&rule]).list(&tenant).await.unwrap(), [full(), sparse()]);
-    for behind in [USAGE, IDEMPOTENCY_PREFIX, backlog::UNEXPORTED] {
+    for behind in [USAGE, IDEMPOTENCY_PREFIX, UNEXPORTED] {
         assert!(*behind > *BEHIND_IDS && *"ffffffff" < *BEHIND_IDS);
     }
 
@@ -431,7 +442,7 @@ async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (
     let requests = Requests::<TransactWriteItemsInput>::new();
     let rule = transactions_to(&requests);
     let answer = editor(&[&rule]).update(before, after, &author(), stamp()).await;
-    assert_eq!(answer.unwrap(), EditAnswer::Done);
+    assert_eq!(answer.unwrap(), EditOutcome::Done);
     let [request] = requests.all().try_into().unwrap();
     let [update, event] = request.transact_items() else { panic!("{request:?}") };
     let update = update.update().unwrap();
@@ -440,7 +451,7 @@ async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (
     let values = update.expression_attribute_values().unwrap();
     assert_eq!((&values[":read"], &values[":version"]), (&number(7), &number(8)));
     assert_eq!((&values[":updatedBy"], &values[":updatedAt"]), (&text("user-3"), &text(stamp().at)));
-    // What is written is what `after` is, and the names stand for themselves.
+    // The values are those of `after`, and each name stands for itself.
     let new = item::write(after);
     for (placeholder, value) in values {
         let name = placeholder.trim_start_matches(':');
@@ -479,7 +490,7 @@ async fn another_connection_takes_away_whatever_was_known_of_the_old() {
         let destination = Destination { bucket_path: None, ..full().destination };
         before.with_connection(settings.clone(), destination, identity, edit())
     };
-    // Even if nothing was known when it was read: a test may store its outcome meanwhile.
+    // Even if nothing was known at the read: a test may store its outcome meanwhile.
     for connection in [full().connection, Connection::Pending] {
         let before = ExportConfiguration { connection, user_arn: None, ..full() };
         let (expression, _) = updated(&before, &moved(&before, NewIdentity::Kept)).await;
@@ -502,14 +513,14 @@ async fn a_change_of_what_was_changed_since_is_no_change() {
     let stale = transactions(&["ConditionalCheckFailed", "None"]);
     let after = full().with_enabled(false, edit());
     let answer = editor(&[&stale]).update(&full(), &after, &author(), stamp()).await;
-    assert_eq!(answer.unwrap(), EditAnswer::ChangedSince);
+    assert_eq!(answer.unwrap(), EditOutcome::ChangedSince);
     // Another block of the same ID says nothing of the configuration.
     let collided = transactions(&["None", "ConditionalCheckFailed"]);
     let answer = editor(&[&collided]).update(&full(), &after, &author(), stamp()).await;
     assert_eq!(answer.unwrap_err().kind, ErrorKind::Transient);
 }
 
-/// As ingest's writer, whose test shows that a client as the SDK makes it would follow the service.
+/// As for ingest's writer: its test shows that the SDK's default client would follow the service.
 #[tokio::test]
 async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let in_2100 = |status: u16| Answer {
@@ -521,7 +532,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events);
     for _ in 0..2 {
         let stamp = Stamp { at: now(), ..stamp() };
-        assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditAnswer::Done);
+        assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditOutcome::Done);
     }
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     let latest = now();
@@ -541,7 +552,7 @@ async fn an_event_is_not_signed_for_long_after_its_stamp() {
         let operations: Vec<String> = requests.try_iter().map(|request| request.operation).collect();
         assert_eq!(operations.len(), sent, "{age:?}: {operations:?}");
         match answer {
-            Ok(answer) => assert_eq!((answer, sent), (CreateAnswer::Created, 1)),
+            Ok(answer) => assert_eq!((answer, sent), (CreateOutcome::Created, 1)),
             Err(error) => assert_eq!((error.kind, sent), (ErrorKind::Transient, 0)),
         }
     }
@@ -567,10 +578,10 @@ async fn an_outcome_is_stored_for_the_version_that_was_tested() {
         })
         .collect();
     insta::assert_snapshot!(expressions.join("\n"), @r"
-    SET #status = :status, #checkedAt = :checkedAt, #error = :error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
-    SET #status = :status, #checkedAt = :checkedAt REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
-    SET #status = :status REMOVE #checkedAt, #error IF (#version = :version OR #connectionVersion <= :version)
-    SET #status = :status, #checkedAt = :checkedAt, #principalArn = :principalArn REMOVE #error IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#checkedAt) OR #checkedAt <= :checkedAt)
+    SET #connectionStatus = :connectionStatus, #connectionCheckedAt = :connectionCheckedAt, #connectionError = :connectionError IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#connectionCheckedAt) OR #connectionCheckedAt <= :connectionCheckedAt)
+    SET #connectionStatus = :connectionStatus, #connectionCheckedAt = :connectionCheckedAt REMOVE #connectionError IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#connectionCheckedAt) OR #connectionCheckedAt <= :connectionCheckedAt)
+    SET #connectionStatus = :connectionStatus REMOVE #connectionCheckedAt, #connectionError IF (#version = :version OR #connectionVersion <= :version)
+    SET #connectionStatus = :connectionStatus, #connectionCheckedAt = :connectionCheckedAt, #principalArn = :principalArn REMOVE #connectionError IF (#version = :version OR #connectionVersion <= :version) AND (attribute_not_exists(#connectionCheckedAt) OR #connectionCheckedAt <= :connectionCheckedAt)
     ");
 
     table(&[&stale()]).store_connection(&key(), 7, &full().connection, None).await.unwrap();
@@ -609,7 +620,7 @@ async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
     }
 }
 
-/// As much of DynamoDB's expressions as a run's report uses, so that it is tested for what it does.
+/// An interpreter for the expressions of a run's report, so that the test sees its effect.
 struct Expressions<'a> {
     request: &'a UpdateItemInput,
     item: &'a Item,
@@ -673,7 +684,7 @@ impl Expressions<'_> {
                     (Some(AttributeValue::N(left)), Some(AttributeValue::N(right))) => {
                         left.parse::<u64>().unwrap().cmp(&right.parse().unwrap())
                     }
-                    // What is not there is neither less nor equal.
+                    // An absent attribute is neither less nor equal.
                     _ => return false,
                 };
                 match operator {
@@ -730,7 +741,7 @@ fn stored(item: &Arc<Mutex<Item>>) -> Rule {
     })
 }
 
-/// What a configuration's item is after reports of runs that ended at a minute with all exported through an hour.
+/// Returns a configuration's item after reports of runs that ended at a minute, with an export through an hour.
 async fn after_reports(start: Item, reports: &[(u8, u8, bool)]) -> Item {
     let item = Arc::new(Mutex::new(start));
     let rule = stored(&item);
@@ -781,7 +792,7 @@ async fn a_run_that_finished_no_window_is_no_export() {
     let rule = stored(&item);
     let table = table(&[&rule]);
     let progress = || item::read(&item.lock().unwrap()).unwrap().progress;
-    let told = || (progress().exported_through, progress().last_export_at, progress().consecutive_failures);
+    let seen = || (progress().exported_through, progress().last_export_at, progress().consecutive_failures);
     let two = Some(at_hour(2));
     for (minute, exported_through, has_exported, has_failed, expected) in [
         // The first boundary after the configuration was made, at which nothing of it was due.
@@ -800,7 +811,7 @@ async fn a_run_that_finished_no_window_is_no_export() {
     ] {
         let report = RunReport { exported_through, ended_at: at_minute(minute), has_exported, has_failed };
         table.store_run(&key(), &report).await.unwrap();
-        assert_eq!(told(), expected, "{minute}");
+        assert_eq!(seen(), expected, "{minute}");
     }
 }
 
@@ -944,7 +955,7 @@ async fn what_was_counted_is_kept_for_an_hour_and_read_back() {
     assert_eq!(table.load_backlog(&tenant, at("2026-11-23T01:00:00Z")).await.unwrap(), None, "not deleted yet");
     let expires_at = item.lock().unwrap()[attribute::EXPIRES_AT].clone();
     assert_eq!(expires_at, number(at("2026-11-23T01:00:00Z").as_seconds()));
-    // It is no more than a copy: the next count replaces what can't be read.
+    // The count is only a copy: the next one replaces a malformed one.
     item.lock().unwrap().insert(attribute::BACKLOGS.to_owned(), text("{"));
     assert_eq!(table.load_backlog(&tenant, at_minute(0)).await.unwrap(), None);
 }

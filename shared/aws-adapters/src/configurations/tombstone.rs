@@ -1,10 +1,8 @@
-//! What is left of a deleted configuration until the items of its runs have been given an expiry.
+//! The remains of a deleted configuration until the items of its runs have an expiry.
 //!
-//! A tombstone is written by the transaction that deletes the configuration, and found through the index of enabled
-//! configurations, in a partition of its own. Its id names the time of the deletion before the configuration, so that those that
-//! are old enough come first.
+//! A tombstone is written by the transaction that deletes the configuration, and found in a separate partition of the index
+//! of enabled configurations. Its id names the time of the deletion before the configuration, so that the oldest come first.
 
-use aws_sdk_dynamodb::types::Put;
 use domain::{
     configuration::{ConfigurationId, ConfigurationKey},
     time::Timestamp,
@@ -12,10 +10,15 @@ use domain::{
 use export_engine::ports::PortError;
 
 use super::{
-    ConfigurationTable, ENABLED_BY_INTERVAL, INDEX_PAGE_SIZE,
-    item::{Attributes, Item, SCHEDULE_SHARDS, attribute, text},
+    item::{self, ENABLED_BY_INTERVAL, INDEX_PAGE_SIZE, SCHEDULE_SHARDS, attribute},
+    table::ConfigurationTable,
 };
-use crate::error::port_error;
+use crate::dynamodb::{
+    expression::Expression,
+    item::{Attributes, Item, MalformedItem, extended, text},
+    read::Query,
+    write::Write,
+};
 
 /// Sorts behind every UUID, so that no list of configurations has one.
 const PREFIX: &str = "tombstone#";
@@ -23,7 +26,7 @@ const PREFIX: &str = "tombstone#";
 /// The partition of the index; no interval has such a name.
 const PARTITION: &str = "DELETED";
 
-/// A configuration that was deleted, while items of its runs may still be without an expiry.
+/// A deleted configuration. Items of its runs may still be without an expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     pub key: ConfigurationKey,
@@ -41,27 +44,22 @@ impl Tombstone {
     }
 
     fn item_key(&self) -> Item {
-        Item::from([
-            (attribute::TENANT_ID.to_owned(), text(&self.key.tenant_id)),
-            (attribute::ID.to_owned(), text(self.id())),
-        ])
+        item::tenant_key(&self.key.tenant_id, &self.id())
     }
 
-    /// The write of the tombstone, for the transaction of the deletion.
-    pub(super) fn put(&self, table: &str) -> Result<Put, aws_smithy_types::error::operation::BuildError> {
-        let mut written = self.item_key();
-        written.insert(attribute::SCHEDULE_PARTITION.to_owned(), text(self.schedule_partition()));
-        Put::builder().table_name(table).set_item(Some(written)).build()
+    /// Returns the write of the tombstone, for the transaction of the deletion.
+    pub(super) fn write(&self) -> Write {
+        Write::put(extended(self.item_key(), [(attribute::SCHEDULE_PARTITION, text(self.schedule_partition()))]))
     }
 
-    fn read(found: &Item) -> Result<Self, PortError> {
+    fn read(found: &Item) -> Result<Self, MalformedItem> {
         let attributes = Attributes(found);
         let parse = |text: &str| {
             let (deleted_at, id) = text.strip_prefix(PREFIX)?.split_once('#')?;
             Some((Timestamp::parse(deleted_at).ok()?, ConfigurationId::parse(id)?))
         };
         let (deleted_at, configuration_id) = attributes.required(attribute::ID, parse)?;
-        let tenant_id = attributes.tenant_id()?;
+        let tenant_id = item::read_tenant_id(attributes)?;
         Ok(Self { key: ConfigurationKey { tenant_id, configuration_id }, deleted_at })
     }
 }
@@ -71,8 +69,8 @@ fn partition(shard: u8) -> String {
 }
 
 impl ConfigurationTable {
-    /// Returns tombstones of a shard, the oldest first, of configurations that were deleted before `before`. More may be
-    /// there once these are removed.
+    /// Returns tombstones of a shard, the oldest first, of configurations that were deleted before `before`. There may be
+    /// more once these are removed.
     ///
     /// # Errors
     /// Transient or internal.
@@ -81,22 +79,13 @@ impl ConfigurationTable {
         shard: u8,
         before: Timestamp,
     ) -> Result<Vec<Result<Tombstone, PortError>>, PortError> {
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(ENABLED_BY_INTERVAL)
-            .key_condition_expression("#schedule = :schedule AND #id < :before")
-            .expression_attribute_names("#schedule", attribute::SCHEDULE_PARTITION)
-            .expression_attribute_names("#id", attribute::ID)
-            .expression_attribute_values(":schedule", text(partition(shard)))
-            .expression_attribute_values(":before", text(format!("{PREFIX}{before}")))
-            .limit(INDEX_PAGE_SIZE)
-            .send()
-            .await
-            .map_err(|error| port_error("dynamodb:Query (tombstones)", &error))?;
-        // One that can't be read stops no other.
-        Ok(page.items().iter().map(Tombstone::read).collect())
+        let key = Expression::new("#schedulePartition = :schedule AND #id < :before")
+            .with("schedule", text(partition(shard)))
+            .with("before", text(format_args!("{PREFIX}{before}")));
+        let query = Query::new(key).index(ENABLED_BY_INTERVAL).limit(INDEX_PAGE_SIZE);
+        let page = self.table.page("dynamodb:Query (tombstones)", &query, None).await?;
+        // A malformed tombstone stops no other.
+        Ok(page.items.iter().map(|found| Tombstone::read(found).map_err(PortError::from)).collect())
     }
 
     /// Removes a tombstone; one that is gone already is no error.
@@ -104,18 +93,16 @@ impl ConfigurationTable {
     /// # Errors
     /// Transient or internal.
     pub async fn remove_tombstone(&self, tombstone: &Tombstone) -> Result<(), PortError> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(tombstone.item_key()));
-        delete.send().await.map(drop).map_err(|error| port_error("dynamodb:DeleteItem (tombstone)", &error))
+        self.table.delete("dynamodb:DeleteItem (tombstone)", tombstone.item_key()).await
     }
 
-    /// Returns whether the configuration is there: an operator may have restored one that was deleted.
+    /// Returns whether the configuration exists: an operator may have restored a deleted one.
     ///
     /// # Errors
     /// Transient or internal.
     pub async fn exists(&self, key: &ConfigurationKey) -> Result<bool, PortError> {
-        let attributes = [attribute::TENANT_ID, attribute::ID];
-        let found =
-            self.read_batch("dynamodb:BatchGetItem (existence)", std::slice::from_ref(key), &attributes).await?;
+        let keys = vec![item::key(key)];
+        let found = self.table.get_batch("dynamodb:BatchGetItem (existence)", keys, Some("#tenantId, #id")).await?;
         Ok(!found.is_empty())
     }
 }

@@ -1,9 +1,6 @@
 //! Counting a tenant's events without reading them.
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, Select},
-};
+use aws_sdk_dynamodb::Client;
 use domain::{
     block::{BlockId, SHARDS, Shard, partition_key},
     tenant::TenantId,
@@ -13,20 +10,25 @@ use export_engine::ports::PortError;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::item::{self, Item, MalformedItem};
-use crate::error::port_error;
+use super::item::{self, MalformedItem};
+use crate::dynamodb::{
+    expression::Expression,
+    item::{Attributes, Item, text},
+    read::Query,
+    table::Table,
+};
 
-/// Pages that are read for one count, however many backlogs are asked for. `DynamoDB` ends a page when 1 MB of items is
-/// read, the blocks that are left out of the answer included: that is some ten thousand events a page.
+/// Pages that are read for one count of any number of backlogs. `DynamoDB` ends a page when 1 MB of items is read,
+/// including the blocks that the projection leaves out: some ten thousand events a page.
 pub const MAX_PAGES: usize = 20;
 
 /// Pages of the first pass: one of each shard.
 const FIRST_PAGES: usize = SHARDS as usize;
 
-/// Pages of the second pass: for the backlogs that begin beyond where the first one ended.
+/// Pages of the second pass: for the backlogs that begin beyond the end of the first one.
 const FURTHER_PAGES: usize = MAX_PAGES - FIRST_PAGES;
 
-/// All that is asked for. The role of the api function may read no other attribute of the table.
+/// The attributes that are read. The role of the api function permits no other attribute of the table.
 const PROJECTION: &str = "blockId, eventCount";
 
 /// Events that are not exported yet.
@@ -34,13 +36,13 @@ const PROJECTION: &str = "blockId, eventCount";
 #[serde(rename_all = "camelCase")]
 pub struct Backlog {
     pub events: u64,
-    /// When the oldest of them was received. `None`: there are none, or, unless `is_complete`, it is not known.
+    /// The time at which the oldest of them was received. `None`: there are none, or, unless `is_complete`, it is not known.
     pub oldest: Option<Timestamp>,
-    /// Whether there are no more than `events`: otherwise the counting ended at its bound.
+    /// `false`: the counting ended at its bound, and there may be more than `events`.
     pub is_complete: bool,
 }
 
-/// What is known of a block without reading it.
+/// A block of which its events are counted and not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CountedBlock {
     id: BlockId,
@@ -58,7 +60,7 @@ struct Page {
 }
 
 impl Page {
-    /// Whether the page shows what the shard holds at `first`.
+    /// Returns whether the page shows what the shard holds at `first`.
     fn shows(&self, first: BlockId) -> bool {
         self.first <= first && self.last.is_none_or(|last| first <= last)
     }
@@ -67,14 +69,13 @@ impl Page {
 /// Counts in the table `AuditEvents`, strongly consistently.
 #[derive(Clone, Debug)]
 pub struct EventCounter {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
 impl EventCounter {
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { table: Table { client, name: table } }
     }
 
     /// Returns one backlog for each of `firsts`: the tenant's events from that block on.
@@ -106,30 +107,20 @@ impl EventCounter {
     async fn page(&self, tenant: &TenantId, shard: Shard, first: BlockId) -> Result<Page, PortError> {
         let operation = "dynamodb:Query (count events)";
         let partition = partition_key(tenant, shard);
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .select(Select::SpecificAttributes)
-            .projection_expression(PROJECTION)
-            .key_condition_expression("#partition = :partition AND blockId >= :first")
-            .expression_attribute_names("#partition", item::PARTITION)
-            .expression_attribute_values(":partition", AttributeValue::S(partition.clone()))
-            .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
-            .send()
-            .await
-            .map_err(|error| port_error(operation, &error))?;
+        let key = Expression::new("#partition = :partition AND blockId >= :first")
+            .with("partition", text(&partition))
+            .with("first", text(first));
+        let page = self.table.page(operation, &Query::new(key).project(PROJECTION), None).await?;
         let malformed =
             |error: MalformedItem| PortError::internal(operation, format!("an item of {partition}: {error}"));
-        let blocks = page.items().iter().map(read_block).collect::<Result<_, _>>().map_err(malformed)?;
-        let last = page.last_evaluated_key().map(read_id).transpose().map_err(malformed)?;
+        let blocks = page.items.iter().map(read_block).collect::<Result<_, _>>().map_err(malformed)?;
+        let last = page.next.as_ref().map(item::read_id).transpose().map_err(malformed)?;
         Ok(Page { shard, first, last, blocks })
     }
 }
 
-/// Where a second pass begins, and in which shards: the earliest of `firsts` that some page doesn't reach. `None`: every
-/// page reaches all of them, or it would take too many pages.
+/// Returns the start and the shards of a second pass: the earliest of `firsts` that some page doesn't reach. `None`: every
+/// page reaches all of them, or the pass would take too many pages.
 fn second_pass(pages: &[Page], firsts: &[BlockId]) -> Option<(BlockId, Vec<Shard>)> {
     let is_hidden = |first: BlockId| pages.iter().any(|page| !page.shows(first));
     let next = firsts.iter().copied().filter(|first| is_hidden(*first)).min()?;
@@ -137,8 +128,8 @@ fn second_pass(pages: &[Page], firsts: &[BlockId]) -> Option<(BlockId, Vec<Shard
     (hidden.len() <= FURTHER_PAGES).then_some((next, hidden))
 }
 
-/// The backlog from `first` on, as far as `pages` show it. What is beyond the end of a page is not counted, so `events` is a
-/// lower bound; `oldest` is given only if no event that was not read can be older.
+/// Returns the backlog from `first` on, as far as `pages` show it. Events beyond the end of a page are not counted, so
+/// `events` is a lower bound; `oldest` is given only if no event beyond can be older.
 fn backlog_from(pages: &[Page], first: BlockId) -> Backlog {
     let mut backlog = Backlog { events: 0, oldest: None, is_complete: true };
     let mut is_oldest_known = true;
@@ -149,19 +140,15 @@ fn backlog_from(pages: &[Page], first: BlockId) -> Backlog {
             let time = block.id.timestamp();
             backlog.oldest = Some(backlog.oldest.map_or(time, |oldest| oldest.min(time)));
         }
-        // Where a page shows `first` and has an end, that end is a block of the backlog itself.
+        // If a page shows `first` and has an end, that end is a block of the backlog itself.
         is_oldest_known &= of_shard().any(|page| page.shows(first));
         backlog.is_complete &= of_shard().any(|page| page.shows(first) && page.last.is_none());
     }
     Backlog { oldest: backlog.oldest.filter(|_| is_oldest_known), ..backlog }
 }
 
-fn read_id(found: &Item) -> Result<BlockId, MalformedItem> {
-    item::parsed(found, item::BLOCK_ID, |text| BlockId::parse(text).ok())
-}
-
 fn read_block(found: &Item) -> Result<CountedBlock, MalformedItem> {
-    Ok(CountedBlock { id: read_id(found)?, events: item::unsigned::<u32>(found, item::EVENT_COUNT)? })
+    Ok(CountedBlock { id: item::read_id(found)?, events: Attributes(found).number(item::EVENT_COUNT)? })
 }
 
 #[cfg(test)]

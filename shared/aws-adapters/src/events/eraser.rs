@@ -1,28 +1,20 @@
 //! Deletes a tenant's items of the events table, without reading what the events say.
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, Select},
-};
+use aws_sdk_dynamodb::Client;
 use domain::{
     block::{Shard, partition_key},
     tenant::TenantId,
 };
 use export_engine::ports::PortError;
-use futures::stream::{StreamExt, TryStreamExt, iter};
 
-use super::{
-    item::{BLOCK_ID, PARTITION},
-    quota::PARTITION_SUFFIX as QUOTA,
-    writer::IDEMPOTENCY_PARTITION_SUFFIX as IDEMPOTENCY,
-};
-use crate::error::port_error;
+use super::item::{IDEMPOTENCY_PARTITION_SUFFIX, QUOTA_PARTITION_SUFFIX};
+use crate::dynamodb::{expression::Expression, item::text, read::Query, table::Table, write::Write};
 
-/// How many items of a partition are deleted at the same time. A deletion costs as much as the write of the item did, and a
-/// partition takes 1,000 write units a second.
+/// Concurrent deletions in a partition. A deletion costs as much as the write of the item did, and a partition takes 1,000
+/// write units a second.
 const MAX_CONCURRENT_DELETIONS: usize = 8;
 
-/// What lies in a partition of the events table.
+/// A partition of the events table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventPartition {
     Blocks(Shard),
@@ -33,7 +25,7 @@ pub enum EventPartition {
 }
 
 impl EventPartition {
-    /// All that a tenant has.
+    /// Returns all partitions of a tenant.
     pub fn all() -> impl Iterator<Item = Self> {
         Shard::ALL.into_iter().map(Self::Blocks).chain([Self::Quota, Self::Idempotency])
     }
@@ -41,51 +33,35 @@ impl EventPartition {
     fn name(self, tenant: &TenantId) -> String {
         match self {
             Self::Blocks(shard) => partition_key(tenant, shard),
-            Self::Quota => format!("{tenant}{QUOTA}"),
-            Self::Idempotency => format!("{tenant}{IDEMPOTENCY}"),
+            Self::Quota => format!("{tenant}{QUOTA_PARTITION_SUFFIX}"),
+            Self::Idempotency => format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"),
         }
     }
 }
 
-/// The deleting side of the events table.
+/// Deletes from the events table.
 #[derive(Clone, Debug)]
 pub struct EventEraser {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
 impl EventEraser {
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { table: Table { client, name: table } }
     }
 
-    /// Deletes one page of a partition, and returns how many items that were; 0: none is left.
+    /// Deletes one page of a partition and returns the number of its items; 0: none is left.
     ///
     /// # Errors
     /// Transient or internal; some of the page may be deleted then.
     pub async fn erase_page(&self, tenant: &TenantId, partition: EventPartition) -> Result<u64, PortError> {
-        let name = partition.name(tenant);
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .select(Select::SpecificAttributes)
-            .projection_expression("#partition, #blockId")
-            .key_condition_expression("#partition = :partition")
-            .expression_attribute_names("#partition", PARTITION)
-            .expression_attribute_names("#blockId", BLOCK_ID)
-            .expression_attribute_values(":partition", AttributeValue::S(name))
-            .send()
-            .await
-            .map_err(|error| port_error("dynamodb:Query (events to erase)", &error))?;
-        let deletions = page.items().iter().map(|found| {
-            let delete = self.client.delete_item().table_name(&self.table).set_key(Some(found.clone()));
-            async { delete.send().await.map_err(|error| port_error("dynamodb:DeleteItem (event)", &error)) }
-        });
-        let deletions: Vec<_> = deletions.collect();
-        let deleted = iter(deletions).buffer_unordered(MAX_CONCURRENT_DELETIONS);
-        deleted.try_fold(0, async |count, _| Ok(count + 1)).await
+        let key = Expression::new("#partition = :partition").with("partition", text(partition.name(tenant)));
+        let keys = Query::new(key).project("#partition, #blockId");
+        let page = self.table.page("dynamodb:Query (events to erase)", &keys, None).await?;
+        let count = page.items.len() as u64;
+        let deletions = page.items.into_iter().map(Write::delete);
+        self.table.write_each("dynamodb:DeleteItem (event)", MAX_CONCURRENT_DELETIONS, deletions).await?;
+        Ok(count)
     }
 }

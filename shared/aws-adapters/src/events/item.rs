@@ -1,15 +1,15 @@
 //! Blocks and idempotency records as items of the events table.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use bytes::Bytes;
 use domain::{
     block::{BlockId, EXPIRY_GRACE, Shard, StoredBlock, partition_key},
     tenant::TenantId,
-    time::Timestamp,
 };
 use export_engine::ports::StoredItem;
+
+use crate::dynamodb::item::{Attributes, binary, item, number, seconds, take_bytes, text};
+pub use crate::dynamodb::item::{Item, MalformedItem};
 
 pub const PARTITION: &str = "partition";
 pub const BLOCK_ID: &str = "blockId";
@@ -20,106 +20,78 @@ pub const CRC32: &str = "crc32";
 pub const CRC32C: &str = "crc32c";
 pub const OLDEST_EVENT_TIMESTAMP: &str = "oldestEventTimestamp";
 pub const NEWEST_EVENT_TIMESTAMP: &str = "newestEventTimestamp";
-/// Seconds since the epoch; the attribute that the table's time to live looks at.
+/// Seconds since the epoch: the attribute of the table's time to live.
 pub const EXPIRES_AT: &str = "expiresAt";
 pub const BODY_HASH: &str = "bodyHash";
 pub const ACCEPTED: &str = "accepted";
 
-/// More than the bytes that names and values of a block's attributes take beside the block itself: keys and names 250,
-/// a tenant's id 128, numbers and times 150.
+/// An upper bound of the bytes that an item has beside its block: keys and names 250, a tenant's id 128, numbers and times
+/// 150.
 pub const MAX_ATTRIBUTES_LENGTH: usize = 1_024;
 
-pub type Item = HashMap<String, AttributeValue>;
+/// Names no partition of blocks: their shards are numbers.
+pub(super) const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
 
-/// An item that no version of ingest wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the item's attribute {attribute} is missing or malformed")]
-pub struct MalformedItem {
-    pub attribute: &'static str,
-}
+/// template.yaml permits `dynamodb:UpdateItem` on these partitions alone.
+pub(super) const QUOTA_PARTITION_SUFFIX: &str = "#quota";
 
-/// The item of a block. It expires `retention` and [`EXPIRY_GRACE`] after the block's stamp.
+/// Returns the item of a block. It expires `retention` and [`EXPIRY_GRACE`] after the block's stamp.
 #[must_use]
-pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, retention: std::time::Duration) -> Item {
+pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, retention: Duration) -> Item {
     let expires_at = block.id.timestamp().saturating_add(retention).saturating_add(EXPIRY_GRACE);
     item([
-        (PARTITION, AttributeValue::S(partition_key(tenant, shard))),
-        (BLOCK_ID, AttributeValue::S(block.id.to_string())),
-        (BLOCK, AttributeValue::B(Blob::new(block.deflate.to_vec()))),
+        (PARTITION, text(partition_key(tenant, shard))),
+        (BLOCK_ID, text(block.id)),
+        (BLOCK, binary(&block.deflate)),
         (EVENT_COUNT, number(block.event_count)),
         (RAW_LENGTH, number(block.raw_length)),
         (CRC32, number(block.crc32)),
         (CRC32C, number(block.crc32c)),
-        (OLDEST_EVENT_TIMESTAMP, AttributeValue::S(block.oldest_event.to_string())),
-        (NEWEST_EVENT_TIMESTAMP, AttributeValue::S(block.newest_event.to_string())),
-        (EXPIRES_AT, number(expires_at.as_seconds())),
+        (OLDEST_EVENT_TIMESTAMP, text(block.oldest_event)),
+        (NEWEST_EVENT_TIMESTAMP, text(block.newest_event)),
+        (EXPIRES_AT, seconds(expires_at)),
     ])
 }
 
-/// The block of an item, not yet [verified](StoredBlock::verify).
+/// Returns the block of an item, not yet [verified](StoredBlock::verify).
 ///
 /// # Errors
-/// [`MalformedItem`] names the first attribute that isn't as [`of_block`] writes it.
+/// [`MalformedItem`] names the first attribute that differs from what [`of_block`] writes.
 pub fn to_block(mut item: Item) -> Result<StoredBlock, MalformedItem> {
-    let deflate = match item.remove(BLOCK) {
-        Some(AttributeValue::B(bytes)) => Bytes::from(bytes.into_inner()),
-        _ => return Err(MalformedItem { attribute: BLOCK }),
-    };
+    let deflate = take_bytes(&mut item, BLOCK)?;
+    let attributes = Attributes(&item);
     Ok(StoredBlock {
-        id: parsed(&item, BLOCK_ID, |text| BlockId::parse(text).ok())?,
-        event_count: unsigned(&item, EVENT_COUNT)?,
-        raw_length: unsigned(&item, RAW_LENGTH)?,
-        crc32: unsigned(&item, CRC32)?,
-        crc32c: unsigned(&item, CRC32C)?,
-        oldest_event: parsed(&item, OLDEST_EVENT_TIMESTAMP, |text| Timestamp::parse(text).ok())?,
-        newest_event: parsed(&item, NEWEST_EVENT_TIMESTAMP, |text| Timestamp::parse(text).ok())?,
+        id: read_id(&item)?,
+        event_count: attributes.number(EVENT_COUNT)?,
+        raw_length: attributes.number(RAW_LENGTH)?,
+        crc32: attributes.number(CRC32)?,
+        crc32c: attributes.number(CRC32C)?,
+        oldest_event: attributes.time(OLDEST_EVENT_TIMESTAMP)?,
+        newest_event: attributes.time(NEWEST_EVENT_TIMESTAMP)?,
         deflate,
     })
 }
 
-/// What lies under a block's ID, whether it is a block or not.
+/// Returns the item that is stored under a block's ID, even if it is no block.
 ///
 /// # Errors
-/// [`MalformedItem`] if the ID is none: then it can't be said what is missing if the item is left out.
+/// [`MalformedItem`] if the ID itself is malformed: a gap without an ID could not be stated.
 pub fn to_stored_item(item: Item) -> Result<StoredItem, MalformedItem> {
-    let id = parsed(&item, BLOCK_ID, |text| BlockId::parse(text).ok())?;
+    let id = read_id(&item)?;
     Ok(match to_block(item) {
         Ok(block) => StoredItem::Block(block),
         Err(error) => StoredItem::Malformed { id, detail: error.to_string() },
     })
 }
 
-pub(super) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-pub(super) fn number(value: impl Into<u64>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
-}
-
-pub(super) fn unsigned<T: std::str::FromStr>(item: &Item, attribute: &'static str) -> Result<T, MalformedItem> {
-    match item.get(attribute) {
-        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| MalformedItem { attribute }),
-        _ => Err(MalformedItem { attribute }),
-    }
-}
-
-pub(super) fn parsed<T>(
-    item: &Item,
-    attribute: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, MalformedItem> {
-    match item.get(attribute) {
-        Some(AttributeValue::S(text)) => parse(text).ok_or(MalformedItem { attribute }),
-        _ => Err(MalformedItem { attribute }),
-    }
+pub(super) fn read_id(item: &Item) -> Result<BlockId, MalformedItem> {
+    Attributes(item).required(BLOCK_ID, |text| BlockId::parse(text).ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use domain::block::encode_block;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use domain::{block::encode_block, time::Timestamp};
 
     use super::*;
 

@@ -6,37 +6,35 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::{
-    Client,
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::Client;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use domain::{tenant::TenantId, time::Timestamp};
 use export_engine::ports::PortError;
 
-use super::item::{self, BLOCK_ID, EXPIRES_AT, PARTITION};
-use crate::error::port_error;
+use super::item::{BLOCK_ID, EXPIRES_AT, PARTITION, QUOTA_PARTITION_SUFFIX};
+use crate::dynamodb::{
+    expression::{Changes, Expression},
+    item::{Attributes, item, number, seconds, text},
+    table::Table,
+    write::{Write, WriteOutcome},
+};
 
 /// The length of the periods that are counted.
 pub const QUOTA_PERIOD: Duration = Duration::from_mins(1);
 
-/// How long a count is kept: beyond its minute nothing reads it, but clocks differ.
+/// The time that a count is kept. Nothing reads it after its minute, but clocks differ.
 const RETENTION: Duration = Duration::from_hours(1);
 
-/// The longest that one count may take, its retries included. It comes on top of the write that follows.
+/// The time limit of one count, including its retries. It is added to the time of the write that follows.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
 
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(450);
 
 const MAX_ATTEMPTS: u32 = 2;
 
-/// template.yaml permits `dynamodb:UpdateItem` on these partitions alone.
-pub(super) const PARTITION_SUFFIX: &str = "#quota";
-
 const COUNTED: &str = "bytes";
 
-/// The result of counting.
+/// The outcome of counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountOutcome {
     Counted,
@@ -50,12 +48,11 @@ pub enum CountOutcome {
 /// The counts in the events table.
 #[derive(Clone, Debug)]
 pub struct QuotaTable {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
 impl QuotaTable {
-    /// Makes a client with the time-outs above.
+    /// Creates a table with its own client, which has the time-outs above.
     #[must_use]
     pub fn new(shared: &SdkConfig, table: String) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -66,7 +63,7 @@ impl QuotaTable {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
             .build();
-        Self { client: Client::from_conf(configuration), table }
+        Self { table: Table { client: Client::from_conf(configuration), name: table } }
     }
 
     /// Counts `bytes` in the minute that begins at `minute`, unless that exceeds `limit`, in one conditional write.
@@ -80,30 +77,21 @@ impl QuotaTable {
         bytes: u64,
         limit: u64,
     ) -> Result<CountOutcome, PortError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION, AttributeValue::S(format!("{tenant}{PARTITION_SUFFIX}")))
-            .key(BLOCK_ID, AttributeValue::S((minute.as_seconds() / QUOTA_PERIOD.as_secs()).to_string()))
-            .update_expression("ADD #bytes :bytes SET #expiresAt = :expiresAt")
-            .condition_expression("attribute_not_exists(#bytes) OR #bytes <= :most")
-            .expression_attribute_names("#bytes", COUNTED)
-            .expression_attribute_names("#expiresAt", EXPIRES_AT)
-            .expression_attribute_values(":bytes", item::number(bytes))
-            .expression_attribute_values(":most", item::number(limit.saturating_sub(bytes)))
-            .expression_attribute_values(":expiresAt", item::number(minute.saturating_add(RETENTION).as_seconds()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = answer else { return Ok(CountOutcome::Counted) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                // Without the item there is nothing to share out: it counts as used up.
-                let counted = failure.item().and_then(|existing| item::unsigned(existing, COUNTED).ok());
-                Ok(CountOutcome::OverLimit { counted: counted.unwrap_or(limit) })
+        let key = item([
+            (PARTITION, text(format_args!("{tenant}{QUOTA_PARTITION_SUFFIX}"))),
+            (BLOCK_ID, text(minute.as_seconds() / QUOTA_PERIOD.as_secs())),
+        ]);
+        let expires_at = seconds(minute.saturating_add(RETENTION));
+        let changes = Changes::default().add(COUNTED, number(bytes)).set(EXPIRES_AT, expires_at);
+        let within_limit = Expression::new("attribute_not_exists(#bytes) OR #bytes <= :most")
+            .with("most", number(limit.saturating_sub(bytes)));
+        let count = Write::update(key, changes).when(within_limit).returning_found();
+        match self.table.write("count ingested bytes", count).await? {
+            WriteOutcome::Done(_) => Ok(CountOutcome::Counted),
+            WriteOutcome::Refused(found) => {
+                // Without the item there is nothing to share out: the limit counts as used up.
+                Ok(CountOutcome::OverLimit { counted: Attributes(&found).number(COUNTED).unwrap_or(limit) })
             }
-            _ => Err(port_error("count ingested bytes", &error)),
         }
     }
 }
@@ -113,12 +101,13 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use aws_sdk_dynamodb::{
-        operation::update_item::{UpdateItemInput, UpdateItemOutput},
+        operation::update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
         types::error::{ConditionalCheckFailedException, InternalServerError},
     };
     use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 
     use super::*;
+    use crate::dynamodb::item::Item;
 
     type Requests = Arc<Mutex<Vec<UpdateItemInput>>>;
 
@@ -133,7 +122,7 @@ mod tests {
             }
         });
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update]);
-        (QuotaTable { client, table: "Events".to_owned() }, requests)
+        (QuotaTable { table: Table { client, name: "Events".to_owned() } }, requests)
     }
 
     async fn add(table: &QuotaTable) -> Result<CountOutcome, PortError> {
@@ -152,19 +141,19 @@ mod tests {
         assert_eq!(request.update_expression(), Some("ADD #bytes :bytes SET #expiresAt = :expiresAt"));
         assert_eq!(request.condition_expression(), Some("attribute_not_exists(#bytes) OR #bytes <= :most"));
         let values = request.expression_attribute_values().unwrap();
-        assert_eq!((&values[":bytes"], &values[":most"]), (&item::number(30_u32), &item::number(70_u32)));
-        assert_eq!(values[":expiresAt"], item::number(3_660_u32 + 3_600));
+        assert_eq!((&values[":bytes"], &values[":most"]), (&number(30_u32), &number(70_u32)));
+        assert_eq!(values[":expiresAt"], number(3_660_u32 + 3_600));
     }
 
     #[tokio::test]
     async fn over_the_limit_it_is_said_how_much_was_counted() {
-        let refused = |item: Option<item::Item>| {
+        let refused = |item: Option<Item>| {
             move || {
                 let exception = ConditionalCheckFailedException::builder().set_item(item.clone()).build();
                 Some(UpdateItemError::ConditionalCheckFailedException(exception))
             }
         };
-        let (counted, _) = table(refused(Some(item::item([(COUNTED, item::number(80_u32))]))));
+        let (counted, _) = table(refused(Some(item([(COUNTED, number(80_u32))]))));
         assert_eq!(add(&counted).await, Ok(CountOutcome::OverLimit { counted: 80 }));
         let (unknown, _) = table(refused(None));
         assert_eq!(add(&unknown).await, Ok(CountOutcome::OverLimit { counted: 100 }));

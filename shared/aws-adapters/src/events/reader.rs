@@ -1,6 +1,6 @@
-//! Reading a tenant's blocks.
+//! Reads a tenant's blocks.
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use domain::{
     block::{Shard, partition_key},
     export_run::BlockRange,
@@ -12,50 +12,40 @@ use export_engine::{
 };
 
 use super::item;
-use crate::error::port_error;
+use crate::dynamodb::{expression::Expression, item::text, read::Query, table::Table};
 
 /// Reads the table `AuditEvents`.
 #[derive(Clone, Debug)]
 pub struct EventTableReader {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
 impl EventTableReader {
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { table: Table { client, name: table } }
     }
 }
 
 impl BlockSource for EventTableReader {
-    /// One page is what `DynamoDB` gives at once: up to 1 MB. Strongly consistent, because an eventually consistent read
-    /// may miss what was written long before it.
+    /// Reads one page of `DynamoDB`, which has up to 1 MB. Strongly consistent, because an eventually consistent read may
+    /// miss blocks that were written long before it.
     async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
         let operation = "dynamodb:Query (blocks)";
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#partition = :partition AND blockId BETWEEN :first AND :last")
-            .expression_attribute_names("#partition", item::PARTITION)
-            .expression_attribute_values(":partition", AttributeValue::S(partition_key(tenant, shard)))
-            .expression_attribute_values(":first", AttributeValue::S(range.first.to_string()))
-            .expression_attribute_values(":last", AttributeValue::S(range.end.previous().to_string()))
-            .send()
-            .await
-            .map_err(|error| port_error(operation, &error))?;
-        let is_last = answer.last_evaluated_key.is_none();
-        let found = answer.items.unwrap_or_default().into_iter().map(item::to_stored_item);
-        let items = found.collect::<Result<Vec<_>, _>>().map_err(|error| {
-            PortError::internal(CORRUPT_BLOCK, format!("an item of {}: {error}", partition_key(tenant, shard)))
-        })?;
-        let next = match items.last() {
-            Some(item) if !is_last => Some(item.id().next()),
-            Some(_) => None,
-            None if is_last => None,
-            None => return Err(PortError::internal(operation, "a page without items that was not the last")),
+        let partition = partition_key(tenant, shard);
+        let key = Expression::new("#partition = :partition AND blockId BETWEEN :first AND :last")
+            .with("partition", text(&partition))
+            .with("first", text(range.first))
+            .with("last", text(range.end.previous()));
+        let page = self.table.page(operation, &Query::new(key), None).await?;
+        let items =
+            page.items.into_iter().map(item::to_stored_item).collect::<Result<Vec<_>, _>>().map_err(|error| {
+                PortError::internal(CORRUPT_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
+            })?;
+        let next = match (page.next, items.last()) {
+            (None, _) => None,
+            (Some(_), Some(item)) => Some(item.id().next()),
+            (Some(_), None) => return Err(PortError::internal(operation, "an empty page that was not the last")),
         };
         Ok(BlockPage { items, next })
     }

@@ -1,4 +1,4 @@
-//! Writes blocks. All of a request, or nothing of it.
+//! Writes the blocks of a request, all or none.
 
 use std::{
     fmt,
@@ -6,15 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
-    primitives::Blob,
-    types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -38,21 +36,30 @@ use domain::{
 };
 
 use super::item::{
-    self, ACCEPTED, BLOCK_ID, BODY_HASH, CRC32C, EXPIRES_AT, Item, MAX_ATTRIBUTES_LENGTH, PARTITION, RAW_LENGTH,
+    self, ACCEPTED, BLOCK_ID, BODY_HASH, CRC32C, EXPIRES_AT, IDEMPOTENCY_PARTITION_SUFFIX, Item, MAX_ATTRIBUTES_LENGTH,
+    PARTITION, RAW_LENGTH,
 };
-use crate::error::{Fault, TRANSIENT_CANCELLATIONS, describe};
+use crate::{
+    dynamodb::{
+        expression::Expression,
+        item::{Attributes, binary, item, number, seconds, text},
+        transaction::{Cancellation, parts},
+        write::{Write, refused},
+    },
+    error::{Fault, describe},
+};
 
-/// The longest that one write may take, its retries included. Well within [`INGEST_WRITE_BOUND`], which also has to hold
-/// the compression before it.
+/// The time limit of one write, including its retries. It is well within [`INGEST_WRITE_BOUND`], which also covers the
+/// compression before it.
 pub const WRITE_OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest that one attempt may take.
+/// The time limit of one attempt.
 pub const WRITE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Attempts of one write, the first included. A repeat is safe: blocks are written only where there are none.
+/// Attempts of one write, including the first. A repeat is safe: blocks are written only where there are none.
 pub const MAX_WRITE_ATTEMPTS: u32 = 3;
 
-/// How long an `Idempotency-Key` is remembered.
+/// The time that an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The most items of one transaction.
@@ -62,26 +69,23 @@ pub const MAX_TRANSACTION_ITEMS: usize = 100;
 /// The most bytes of all items of one transaction; the same source says 4 MB.
 pub const MAX_TRANSACTION_LENGTH: usize = 4_000_000;
 
-/// Under this a block's partition can't be: shards are numbers.
-pub(super) const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
-
 const IS_ABSENT: &str = "attribute_not_exists(#partition)";
 
-/// Time to live deletes late, so that an expired record counts as absent.
+/// An expired record counts as absent, because time to live deletes late.
 const IS_ABSENT_OR_EXPIRED: &str = "attribute_not_exists(#partition) OR #expiresAt < :now";
 
-/// What is remembered of a request with an `Idempotency-Key`, or of a message.
+/// The record of a request with an `Idempotency-Key`, or of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// SHA-256 of the key, in hexadecimal.
     pub key_hash: String,
     /// SHA-256 of the decompressed body.
     pub body_hash: [u8; 32],
-    /// How many events the request was answered to have accepted.
+    /// The number of accepted events in the response to the request.
     pub accepted: u64,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     Written,
@@ -92,13 +96,13 @@ pub enum WriteOutcome {
 /// A key that was used before, for the same body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptedBefore {
-    /// Which of the records of the write it is.
+    /// The position among the records of the write.
     pub index: usize,
-    /// How many events were accepted then.
+    /// The number of events that were accepted then.
     pub accepted: u64,
 }
 
-/// Why nothing can be said to have been written. After a time-out the blocks may be there all the same.
+/// A write that failed. After a time-out the blocks may have been written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     #[error("the Idempotency-Key was used for another body")]
@@ -113,7 +117,7 @@ pub enum WriteError {
     Internal(String),
 }
 
-/// Where blocks are stored, and for how long.
+/// The table of blocks, and how long they are kept.
 #[derive(Clone, Debug)]
 pub struct EventTable {
     pub name: String,
@@ -121,29 +125,30 @@ pub struct EventTable {
 }
 
 impl EventTable {
-    /// The write of a block where there is none, as a part of a transaction. Whoever sends it bounds the time since the
+    /// Returns the write of a block where there is none, as a part of a transaction. The sender bounds the time since the
     /// block's stamp by a [`StampGuard`].
-    pub(crate) fn put(&self, tenant: &TenantId, shard: Shard, block: &StoredBlock) -> Result<Put, BuildError> {
-        self.conditional_put(item::of_block(tenant, shard, block, self.retention), IS_ABSENT, None)
+    pub(crate) fn part(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        block: &StoredBlock,
+    ) -> Result<TransactWriteItem, BuildError> {
+        let item = item::of_block(tenant, shard, block, self.retention);
+        Write::put(item).when(Expression::new(IS_ABSENT)).returning_found().part(&self.name)
     }
 
-    fn conditional_put(&self, item: Item, condition: &str, now: Option<Timestamp>) -> Result<Put, BuildError> {
-        let mut put = Put::builder()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .expression_attribute_names("#partition", PARTITION)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(now) = now {
-            put = put
-                .expression_attribute_names("#expiresAt", EXPIRES_AT)
-                .expression_attribute_values(":now", item::number(now.as_seconds()));
-        }
-        put.build()
+    fn record_part(
+        &self,
+        tenant: &TenantId,
+        record: &IdempotencyRecord,
+        stamp: Timestamp,
+    ) -> Result<TransactWriteItem, BuildError> {
+        let is_free = Expression::new(IS_ABSENT_OR_EXPIRED).with("now", seconds(stamp));
+        Write::put(item_of_record(tenant, record, stamp)).when(is_free).returning_found().part(&self.name)
     }
 }
 
-/// Puts blocks, and nothing else: it never reads.
+/// Puts blocks and records, and never reads.
 #[derive(Clone)]
 pub struct EventWriter {
     client: Client,
@@ -157,8 +162,8 @@ impl fmt::Debug for EventWriter {
 }
 
 impl EventWriter {
-    /// A writer with a client of its own: without clock-skew correction, so that no request is signed with another time
-    /// than this machine's, and with the time-outs above.
+    /// Creates a writer with its own client: without clock-skew correction, so that every request is signed with the time of
+    /// this machine, and with the time-outs above.
     #[must_use]
     pub fn new(shared: &SdkConfig, table: String, retention: Duration) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -173,7 +178,7 @@ impl EventWriter {
         Self { client: Client::from_conf(configuration), table: EventTable { name: table, retention } }
     }
 
-    /// Writes blocks that are stamped with one time, and the idempotency records of the requests or messages in them.
+    /// Writes blocks that have one stamp, and the idempotency records of the requests or messages in them.
     ///
     /// # Errors
     /// [`WriteError`]; then none of the blocks was written, or, after [`WriteError::TryAgain`], all may have been.
@@ -206,11 +211,9 @@ impl EventWriter {
             .send()
             .await;
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failure)) => {
-                written_before(failure.item(), block).map(|()| WriteOutcome::Written)
-            }
-            _ => Err(guard.classify(&error)),
+        match refused(&error) {
+            Some(found) => written_before(&found, block).map(|()| WriteOutcome::Written),
+            None => Err(guard.classify(&error)),
         }
     }
 
@@ -229,20 +232,17 @@ impl EventWriter {
         };
         let stamp = first.id.timestamp();
 
-        let mut puts = Vec::with_capacity(items);
-        for block in blocks {
-            puts.push(transacted(self.table.put(tenant, shard, block))?);
-        }
-        for record in records {
-            let item = item_of_record(tenant, record, stamp);
-            puts.push(transacted(self.table.conditional_put(item, IS_ABSENT_OR_EXPIRED, Some(stamp)))?);
-        }
+        let blocks_and_records = blocks
+            .iter()
+            .map(|block| self.table.part(tenant, shard, block))
+            .chain(records.iter().map(|record| self.table.record_part(tenant, record, stamp)));
+        let writes = parts("write blocks", blocks_and_records).map_err(|error| WriteError::Internal(error.detail))?;
 
         let guard = StampGuard::new(stamp);
         let answer = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(puts))
+            .set_transact_items(Some(writes))
             // Makes attempts after a lost answer count as one.
             .client_request_token(first.id.to_string())
             .customize()
@@ -250,90 +250,77 @@ impl EventWriter {
             .send()
             .await;
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancellation)) => {
-                sort_cancellation(cancellation.cancellation_reasons(), blocks, records)
-            }
-            _ => Err(guard.classify(&error)),
+        match Cancellation::of(&error) {
+            Some(cancellation) => after_cancellation(&cancellation, blocks, records),
+            None => Err(guard.classify(&error)),
         }
     }
 }
 
-fn transacted(put: Result<Put, BuildError>) -> Result<TransactWriteItem, WriteError> {
-    let put = put.map_err(|error| WriteError::Internal(error.to_string()))?;
-    Ok(TransactWriteItem::builder().put(put).build())
-}
-
 fn item_of_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestamp) -> Item {
-    item::item([
-        (PARTITION, AttributeValue::S(format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"))),
-        (BLOCK_ID, AttributeValue::S(record.key_hash.clone())),
-        (BODY_HASH, AttributeValue::B(Blob::new(record.body_hash))),
-        (ACCEPTED, item::number(record.accepted)),
-        (EXPIRES_AT, item::number(stamp.saturating_add(IDEMPOTENCY_LIFETIME).as_seconds())),
+    item([
+        (PARTITION, text(format_args!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"))),
+        (BLOCK_ID, text(&record.key_hash)),
+        (BODY_HASH, binary(record.body_hash)),
+        (ACCEPTED, number(record.accepted)),
+        (EXPIRES_AT, seconds(stamp.saturating_add(IDEMPOTENCY_LIFETIME))),
     ])
 }
 
-/// An item is there under a block's ID: is it this block, from an attempt whose answer was lost?
-fn written_before(existing: Option<&Item>, block: &StoredBlock) -> Result<(), WriteError> {
-    let is_same = existing.is_some_and(|existing| {
-        item::unsigned(existing, CRC32C) == Ok(block.crc32c)
-            && item::unsigned(existing, RAW_LENGTH) == Ok(block.raw_length)
-    });
+/// Returns whether the item under a block's ID is this block, from an attempt that was not answered.
+fn written_before(found: &Item, block: &StoredBlock) -> Result<(), WriteError> {
+    let found = Attributes(found);
+    let is_same = found.number(CRC32C) == Ok(block.crc32c) && found.number(RAW_LENGTH) == Ok(block.raw_length);
     // Another block: two requests drew the same ID. The next attempt draws another one.
     if is_same { Ok(()) } else { Err(WriteError::TryAgain("another block has the same ID".to_owned())) }
 }
 
-/// Reasons come in the order of the transaction's items: the blocks, then the records.
-fn sort_cancellation(
-    reasons: &[CancellationReason],
+/// Classifies a cancelled transaction, which has the blocks first and then the records. A record that was found decides:
+/// its request was accepted before.
+fn after_cancellation(
+    cancellation: &Cancellation,
     blocks: &[StoredBlock],
     records: &[IdempotencyRecord],
 ) -> Result<WriteOutcome, WriteError> {
-    let of_records = reasons.get(blocks.len()..).unwrap_or_default().iter().zip(records).enumerate();
-    let before = of_records
-        .filter(|(_, (reason, _))| is_condition(reason))
-        .map(|(index, (reason, record))| Ok(AcceptedBefore { index, accepted: accepted(reason.item(), record)? }))
-        .collect::<Result<Vec<_>, WriteError>>()?;
+    let mut before = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        if let Some(found) = cancellation.refused(blocks.len() + index) {
+            before.push(AcceptedBefore { index, accepted: accepted(found, record)? });
+        }
+    }
     if !before.is_empty() {
         return Ok(WriteOutcome::AcceptedBefore(before));
     }
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
-    if let Some(code) = codes.iter().find(|code| !matches!(**code, "None" | "ConditionalCheckFailed")) {
-        let detail = format!("transaction cancelled: {code}");
-        return Err(match *code {
-            code if TRANSIENT_CANCELLATIONS.contains(&code) => WriteError::TryAgain(detail),
-            _ => WriteError::Internal(detail),
-        });
+    if let Some(failure) = cancellation.failure() {
+        let detail = format!("transaction cancelled: {}", failure.codes);
+        return Err(if failure.is_transient { WriteError::TryAgain(detail) } else { WriteError::Internal(detail) });
     }
-    let mut failed = reasons.iter().zip(blocks).filter(|(reason, _)| is_condition(reason)).peekable();
-    if failed.peek().is_none() {
+    let mut found = blocks.iter().enumerate().filter_map(|(index, block)| Some((cancellation.refused(index)?, block)));
+    let Some((first, block)) = found.next() else {
         return Err(WriteError::Internal("transaction cancelled without a reason".to_owned()));
+    };
+    written_before(first, block)?;
+    found.try_for_each(|(found, block)| written_before(found, block)).map(|()| WriteOutcome::Written)
+}
+
+/// Returns the number of events that were accepted under the key of a record that was found.
+fn accepted(found: &Item, record: &IdempotencyRecord) -> Result<u64, WriteError> {
+    if found.is_empty() {
+        return Err(WriteError::Internal("no idempotency record in the response".to_owned()));
     }
-    failed.try_for_each(|(reason, block)| written_before(reason.item(), block)).map(|()| WriteOutcome::Written)
-}
-
-fn is_condition(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
-}
-
-/// How many events were accepted under the key of a record that is there already.
-fn accepted(existing: Option<&Item>, record: &IdempotencyRecord) -> Result<u64, WriteError> {
-    let existing = existing.ok_or_else(|| WriteError::Internal("no idempotency record in the answer".to_owned()))?;
-    match existing.get(BODY_HASH) {
-        Some(AttributeValue::B(hash)) if hash.as_ref() == record.body_hash => {
-            item::unsigned(existing, ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))
-        }
-        _ => Err(WriteError::KeyReused),
+    let found = Attributes(found);
+    if found.bytes(BODY_HASH) != Ok(&record.body_hash[..]) {
+        return Err(WriteError::KeyReused);
     }
+    found.number(ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))
 }
 
-/// Lets no request out that was signed later than [`INGEST_WRITE_BOUND`] after the blocks were stamped: a function may be
-/// frozen between the two. From its signature on, AWS bounds how long a request can still take effect.
+/// Holds back requests that are signed later than [`INGEST_WRITE_BOUND`] after the blocks were stamped: a function may be
+/// frozen between the two. After the signature, AWS bounds how long a request can still take effect.
 #[derive(Clone, Debug)]
 pub(crate) struct StampGuard {
     stamp: Timestamp,
-    /// Set when a request was held back. The SDK's error would tell that only by its text.
+    /// Set when a request was held back. The SDK's error shows that only by its text.
     held_back: Arc<AtomicBool>,
 }
 
@@ -373,7 +360,7 @@ impl Intercept for StampGuard {
     ) -> Result<(), BoxError> {
         let now = components
             .time_source()
-            .and_then(|source| source.now().duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|source| source.now().duration_since(UNIX_EPOCH).ok())
             .and_then(|since_epoch| u64::try_from(since_epoch.as_millis()).ok())
             .and_then(Timestamp::from_millis)
             .ok_or("there is no clock")?;

@@ -1,4 +1,4 @@
-//! The exporter's writes, read back: the two know the table by the same names.
+//! The exporter's writes, read back under the same names.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,9 @@ use aws_sdk_dynamodb::operation::{
     transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
     update_item::{UpdateItemInput, UpdateItemOutput},
 };
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, error::TransactionCanceledException};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, KeysAndAttributes, error::TransactionCanceledException,
+};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use bytes::Bytes;
 use domain::{
@@ -24,7 +26,13 @@ use domain::{
 use export_engine::ports::{Completion, ErrorKind, IntentAnswer, Lease, RunStore};
 
 use super::*;
-use crate::runs::RunTable;
+use crate::{
+    dynamodb::{
+        item::{extended, number},
+        read::MAX_BATCH_ATTEMPTS,
+    },
+    runs::RunTable,
+};
 
 type Items = Arc<Mutex<BTreeMap<(String, String), Item>>>;
 
@@ -84,15 +92,15 @@ fn update(items: &Items, request: &UpdateItemInput) {
     let mut items = items.lock().unwrap();
     let item = items.get_mut(&name_of(request.key().unwrap())).unwrap();
     match request.update_expression().unwrap() {
-        "SET openWindow = :window" => {
+        "SET #openWindow = :openWindow" => {
             item.insert(
                 attribute::OPEN_WINDOW.to_owned(),
-                request.expression_attribute_values().unwrap()[":window"].clone(),
+                request.expression_attribute_values().unwrap()[":openWindow"].clone(),
             );
         }
         "SET #attempts = if_not_exists(#attempts, :one) + :one" => {
             let before = item.get(attribute::ATTEMPTS).map_or(1, |value| value.as_n().unwrap().parse().unwrap());
-            item.insert(attribute::ATTEMPTS.to_owned(), item::number(before + 1));
+            item.insert(attribute::ATTEMPTS.to_owned(), number(before + 1));
         }
         other => unreachable!("{other}"),
     }
@@ -216,16 +224,16 @@ async fn every_attempt_at_an_object_is_counted() {
 }
 
 #[tokio::test]
-async fn the_state_tells_window_and_lease() {
+async fn the_state_has_window_and_lease() {
     let (runs, history, items) = table();
     assert_eq!(history.snapshot(&key("acme")).await.unwrap(), None);
     let cursor = object(0).first_block;
-    let state = item::with_attributes(
+    let state = extended(
         item::key(&key("acme"), item::STATE),
         [
-            (attribute::NEXT_BLOCK, text(&cursor)),
-            (attribute::NEXT_SEQUENCE, item::number(7)),
-            (attribute::FENCING_TOKEN, item::number(1)),
+            (attribute::NEXT_BLOCK, text(cursor)),
+            (attribute::NEXT_SEQUENCE, number(7)),
+            (attribute::FENCING_TOKEN, number(1)),
         ],
     );
     items.lock().unwrap().insert(name_of(&state), state);
@@ -238,7 +246,7 @@ async fn the_state_tells_window_and_lease() {
         let mut items = items.lock().unwrap();
         items.values_mut().next().unwrap().insert(attribute::LEASE_EXPIRES_AT.to_owned(), value);
     };
-    set(item::number(ends.as_millis()));
+    set(number(ends.as_millis()));
     let snapshot = history.snapshot(&key("acme")).await.unwrap().unwrap();
     assert_eq!((snapshot.state.window, snapshot.lease_expires_at), (Some(window(7)), Some(ends)));
 
@@ -259,9 +267,9 @@ fn batches(processed: usize) -> (ExportHistory, Arc<Mutex<Vec<BatchGetItemInput>
             answered.iter().filter(|key| key[attribute::RUN] != text("acme#00000000-0000-0000-0000-000000000000"));
         let states = states.map(|key| {
             let mut state = key.clone();
-            state.insert(attribute::NEXT_BLOCK.to_owned(), text(&window(3).from));
-            state.insert(attribute::NEXT_SEQUENCE.to_owned(), item::number(3));
-            state.insert(attribute::FENCING_TOKEN.to_owned(), item::number(1));
+            state.insert(attribute::NEXT_BLOCK.to_owned(), text(window(3).from));
+            state.insert(attribute::NEXT_SEQUENCE.to_owned(), number(3));
+            state.insert(attribute::FENCING_TOKEN.to_owned(), number(1));
             state
         });
         let rest = KeysAndAttributes::builder().set_keys(Some(rest.to_vec())).consistent_read(true).build().unwrap();

@@ -1,37 +1,41 @@
-//! When items of the runs table may go: once their window was completed, or their configuration deleted, never before.
+//! The expiry of items of the runs table. It is set once their window is completed or their configuration deleted, never
+//! before.
 
 use std::ops::ControlFlow;
 
 use domain::{configuration::ConfigurationKey, time::Timestamp};
 use export_engine::ports::PortError;
-use futures::stream::{StreamExt, TryStreamExt, iter};
 
 use super::{
-    RunTable,
-    item::{self, Item, attribute, key, number, text},
-    refused_update,
+    item::{self, attribute, key},
+    table::RunTable,
 };
-use crate::error::port_error;
+use crate::dynamodb::{
+    expression::{Changes, Expression},
+    item::{Attributes, seconds, text},
+    read::Query,
+    write::Write,
+};
 
-/// How many items are given an expiry at the same time.
+/// Concurrent updates of items.
 const MAX_CONCURRENT_UPDATES: usize = 16;
 
-/// Pages of intents that are given an expiry of one sequence: those of a window fill less than two pages of 1 MB, and there is one
-/// more revision with each edit of the destination before anything was delivered. The rest, if there ever is one, waits for
-/// the deletion of its configuration.
+/// The most pages of intents of one sequence that get an expiry. The intents of a window fill less than two pages of 1 MB,
+/// and each edit of the destination before a delivery adds one revision. A rest would wait for the deletion of its
+/// configuration.
 const MAX_INTENT_PAGES: usize = 64;
 
-/// The result of giving the items of a configuration's runs an expiry.
+/// The outcome of giving the items of a configuration's runs an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiryOutcome {
     /// Items that had none before.
     pub items: u64,
-    /// Whether all of them have one now.
+    /// `true`: all items have an expiry now.
     pub is_complete: bool,
 }
 
 impl RunTable {
-    /// Gives the intents of a sequence an expiry, those of all revisions.
+    /// Gives the intents of all revisions of a sequence an expiry.
     pub(super) async fn expire_intents_of(
         &self,
         configuration: &ConfigurationKey,
@@ -51,8 +55,8 @@ impl RunTable {
         Ok(())
     }
 
-    /// Gives every item of a deleted configuration's runs an expiry, as long as `goes_on` says so before each page. What has
-    /// one keeps it, so that this can be repeated, and goes on where it stopped.
+    /// Gives every item of a deleted configuration's runs an expiry, while `goes_on` returns `true` before each page. An expiry
+    /// that is set stays, so that this can be repeated, and continues where it stopped.
     ///
     /// # Errors
     /// Transient or internal.
@@ -72,72 +76,31 @@ impl RunTable {
         expires_at: Timestamp,
         mut goes_on: impl FnMut() -> bool,
     ) -> Result<ExpiryOutcome, PortError> {
+        let mut key_condition = Expression::new("#run = :run").with("run", text(configuration));
+        if let Some(prefix) = prefix {
+            key_condition.text.push_str(" AND begins_with(#item, :prefix)");
+            key_condition = key_condition.with("prefix", text(prefix));
+        }
+        let without_expiry = Query::new(key_condition)
+            .filter(Expression::new("attribute_not_exists(#expiresAt)"))
+            .project("#run, #item");
         let (mut items, mut start) = (0, ControlFlow::Continue(None));
         while let ControlFlow::Continue(after) = start {
             if !goes_on() {
                 return Ok(ExpiryOutcome { items, is_complete: false });
             }
-            let (names, next) = self.without_expiry(configuration, prefix, after).await?;
+            let page = self.table.page("dynamodb:Query (without expiry)", &without_expiry, after).await?;
+            let names = page.items.iter().map(|found| Attributes(found).text(attribute::ITEM));
+            let names = names.collect::<Result<Vec<_>, _>>()?;
             items += names.len() as u64;
-            let updates: Vec<_> = names.iter().map(|name| self.expire_item(configuration, name, expires_at)).collect();
-            iter(updates).buffer_unordered(MAX_CONCURRENT_UPDATES).try_collect::<Vec<()>>().await?;
-            start = next.map_or(ControlFlow::Break(()), |next| ControlFlow::Continue(Some(next)));
+            let updates = names.iter().map(|name| {
+                let changes = Changes::default().set(attribute::EXPIRES_AT, seconds(expires_at));
+                // An item that is gone meanwhile is not created again.
+                Write::update(key(configuration, name), changes).when(Expression::new("attribute_exists(#run)"))
+            });
+            self.table.write_each("dynamodb:UpdateItem (expiry)", MAX_CONCURRENT_UPDATES, updates).await?;
+            start = page.next.map_or(ControlFlow::Break(()), |next| ControlFlow::Continue(Some(next)));
         }
         Ok(ExpiryOutcome { items, is_complete: true })
-    }
-
-    /// One page of the names of items that have no expiry, and where the next page starts.
-    async fn without_expiry(
-        &self,
-        configuration: &ConfigurationKey,
-        prefix: Option<&str>,
-        after: Option<Item>,
-    ) -> Result<(Vec<String>, Option<Item>), PortError> {
-        let mut query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .filter_expression("attribute_not_exists(#expiresAt)")
-            .projection_expression("#run, #item")
-            .expression_attribute_names("#run", attribute::RUN)
-            .expression_attribute_names("#item", attribute::ITEM)
-            .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-            .expression_attribute_values(":run", text(configuration))
-            .set_exclusive_start_key(after);
-        query = match prefix {
-            Some(prefix) => query
-                .key_condition_expression("#run = :run AND begins_with(#item, :prefix)")
-                .expression_attribute_values(":prefix", text(prefix)),
-            None => query.key_condition_expression("#run = :run"),
-        };
-        let page = query.send().await.map_err(|error| port_error("dynamodb:Query (without expiry)", &error))?;
-        let names =
-            page.items().iter().map(|found| item::read_text(found, attribute::ITEM)).collect::<Result<_, _>>()?;
-        Ok((names, page.last_evaluated_key))
-    }
-
-    /// An item that is gone meanwhile is not made again.
-    async fn expire_item(
-        &self,
-        configuration: &ConfigurationKey,
-        name: &str,
-        expires_at: Timestamp,
-    ) -> Result<(), PortError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(configuration, name)))
-            .update_expression("SET #expiresAt = :expires_at")
-            .condition_expression("attribute_exists(#run)")
-            .expression_attribute_names("#run", attribute::RUN)
-            .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-            .expression_attribute_values(":expires_at", number(expires_at.as_seconds()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if refused_update(&error).is_some() => Ok(()),
-            Err(error) => Err(port_error("dynamodb:UpdateItem (expiry)", &error)),
-        }
     }
 }

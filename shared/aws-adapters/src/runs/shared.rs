@@ -1,7 +1,7 @@
-//! What runs of all tenants share: the history of retentions, the shares of tenants, the circuits of Regions, and the blocks
-//! that were found corrupt. Each has a partition of its own, whose name is no configuration's: those are `<tenant>#<id>`.
+//! The items that runs of all tenants share: the history of retentions, the shares of tenants, the circuits of Regions, and
+//! the blocks that were found corrupt. Each has its own partition, with a name that is no configuration's: those are
+//! `<tenant>#<id>`.
 
-use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError};
 use domain::{
     block::BlockId, circuit::Circuit, configuration::region::Region, export_run::RunTrigger,
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
@@ -9,27 +9,33 @@ use domain::{
 use export_engine::ports::{KnownCorruptBlock, PortError, RegionCircuits, ShareRequest, TenantShare, TenantShares};
 
 use super::{
-    RunTable,
-    item::{self, Item, attribute, json, key, number, text},
-    refused_update,
+    item::{self, CORRUPT_SUFFIX, SHARES_SUFFIX, attribute, key},
+    table::RunTable,
 };
-use crate::error::port_error;
+use crate::dynamodb::{
+    expression::{Changes, Expression},
+    item::{Attributes, Item, extended, json, number, seconds, text},
+    read::Query,
+    write::{Write, WriteOutcome},
+};
 
 const RETENTION_PARTITION: &str = "retention";
 const RETENTION_ITEM: &str = "history";
 const CIRCUIT_ITEM: &str = "circuit";
-pub(super) const SHARES_SUFFIX: &str = "#shares";
-pub(super) const CORRUPT_SUFFIX: &str = "#corrupt";
 
 /// The most corrupt blocks of a tenant that are read: with at most 200 bytes each they fit into one page.
 const MAX_CORRUPT_BLOCKS: i32 = 1_000;
 
-fn region_partition(region: &Region) -> String {
-    format!("region#{region}")
+fn circuit_key(region: &Region) -> Item {
+    key(format_args!("region#{region}"), CIRCUIT_ITEM)
 }
 
 fn corrupt_partition(tenant: &TenantId) -> String {
     format!("{tenant}{CORRUPT_SUFFIX}")
+}
+
+fn corrupt_block_key(tenant: &TenantId, block: BlockId) -> Item {
+    key(corrupt_partition(tenant), &block.to_string())
 }
 
 fn share_key(share: &TenantShare) -> Item {
@@ -37,7 +43,7 @@ fn share_key(share: &TenantShare) -> Item {
         RunTrigger::Schedule => "schedule",
         RunTrigger::Manual => "manual",
     };
-    key(&format!("{}{SHARES_SUFFIX}", share.tenant), &format!("{trigger}#{:04}", share.number))
+    key(format_args!("{}{SHARES_SUFFIX}", share.tenant), &format!("{trigger}#{:04}", share.number))
 }
 
 /// The outcome of an approval to leave a corrupt block out.
@@ -51,18 +57,9 @@ pub enum SkipApprovalOutcome {
 
 impl RunTable {
     pub(super) async fn read_retention_history(&self) -> Result<RetentionHistory, PortError> {
-        let operation = "dynamodb:GetItem (retention history)";
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(RETENTION_PARTITION, RETENTION_ITEM)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error(operation, &error))?;
-        match answer.item {
-            Some(found) => item::read_json(&found, attribute::HISTORY),
+        let key = key(RETENTION_PARTITION, RETENTION_ITEM);
+        match self.table.get("dynamodb:GetItem (retention history)", key).await? {
+            Some(found) => Ok(Attributes(&found).json(attribute::HISTORY)?),
             None => Ok(RetentionHistory::default()),
         }
     }
@@ -73,55 +70,32 @@ impl RunTable {
         history: &RetentionHistory,
     ) -> Result<bool, PortError> {
         let operation = "dynamodb:PutItem (retention history)";
-        let found = key(RETENTION_PARTITION, RETENTION_ITEM);
-        let stored = item::with_attributes(found, [(attribute::HISTORY, json(operation, history)?)]);
-        let mut put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(stored))
-            .expression_attribute_names("#history", attribute::HISTORY);
-        put = if *current == RetentionHistory::default() {
-            put.condition_expression("attribute_not_exists(#history)")
+        let is_current = if *current == RetentionHistory::default() {
+            Expression::new("attribute_not_exists(#history)")
         } else {
-            put.condition_expression("#history = :current")
-                .expression_attribute_values(":current", json(operation, current)?)
+            Expression::new("#history = :current").with("current", json(operation, current)?)
         };
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(false)
-            }
-            Err(error) => Err(port_error(operation, &error)),
-        }
+        let stored = [(attribute::HISTORY, json(operation, history)?)];
+        let put = Write::put(extended(key(RETENTION_PARTITION, RETENTION_ITEM), stored)).when(is_current);
+        Ok(self.table.write(operation, put).await?.is_done())
     }
 
     pub(super) async fn query_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
         let operation = "dynamodb:Query (corrupt blocks)";
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#run = :run")
-            .expression_attribute_names("#run", attribute::RUN)
-            .expression_attribute_values(":run", text(&corrupt_partition(tenant)))
-            .limit(MAX_CORRUPT_BLOCKS)
-            .send()
-            .await
-            .map_err(|error| port_error(operation, &error))?;
-        if page.last_evaluated_key.is_some() {
+        let key = Expression::new("#run = :run").with("run", text(corrupt_partition(tenant)));
+        let page = self.table.page(operation, &Query::new(key).limit(MAX_CORRUPT_BLOCKS), None).await?;
+        if page.next.is_some() {
             let detail =
                 format!("{tenant} has more than {MAX_CORRUPT_BLOCKS} corrupt blocks: restore the events table");
             return Err(PortError::internal(operation, detail));
         }
         let known = |found: &Item| {
             Ok(KnownCorruptBlock {
-                block: item::read_block(found, attribute::ITEM)?,
+                block: item::read_block(Attributes(found), attribute::ITEM)?,
                 is_skip_approved: found.contains_key(attribute::APPROVED_AT),
             })
         };
-        page.items.unwrap_or_default().iter().map(known).collect()
+        page.items.iter().map(known).collect()
     }
 
     pub(super) async fn put_corrupt_block(
@@ -131,24 +105,10 @@ impl RunTable {
         found_at: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), PortError> {
-        let stored = item::with_attributes(
-            key(&corrupt_partition(tenant), &block.to_string()),
-            [(attribute::FOUND_AT, text(&found_at)), (attribute::EXPIRES_AT, number(expires_at.as_seconds()))],
-        );
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(stored))
-            .condition_expression("attribute_not_exists(#run)")
-            .expression_attribute_names("#run", attribute::RUN);
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(())
-            }
-            Err(error) => Err(port_error("dynamodb:PutItem (corrupt block)", &error)),
-        }
+        let stored = [(attribute::FOUND_AT, text(found_at)), (attribute::EXPIRES_AT, seconds(expires_at))];
+        let put = Write::put(extended(corrupt_block_key(tenant, block), stored));
+        let put = put.when(Expression::new("attribute_not_exists(#run)"));
+        self.table.write("dynamodb:PutItem (corrupt block)", put).await.map(drop)
     }
 
     /// Approves that exports of the tenant leave out a block that a run has found corrupt. Approving again changes nothing.
@@ -162,24 +122,14 @@ impl RunTable {
         reason: &str,
         now: Timestamp,
     ) -> Result<SkipApprovalOutcome, PortError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(&corrupt_partition(tenant), &block.to_string())))
-            .update_expression(
-                "SET #approvedAt = if_not_exists(#approvedAt, :now), #reason = if_not_exists(#reason, :reason)",
-            )
-            .condition_expression("attribute_exists(#run)")
-            .expression_attribute_names("#approvedAt", attribute::APPROVED_AT)
-            .expression_attribute_names("#reason", attribute::REASON)
-            .expression_attribute_names("#run", attribute::RUN)
-            .expression_attribute_values(":now", text(&now))
-            .expression_attribute_values(":reason", text(reason));
-        match update.send().await {
-            Ok(_) => Ok(SkipApprovalOutcome::Approved),
-            Err(error) if refused_update(&error).is_some() => Ok(SkipApprovalOutcome::NotFound),
-            Err(error) => Err(port_error("dynamodb:UpdateItem (approve skip)", &error)),
+        let changes = Changes::default()
+            .set_if_absent(attribute::APPROVED_AT, text(now))
+            .set_if_absent(attribute::REASON, text(reason));
+        let update = Write::update(corrupt_block_key(tenant, block), changes);
+        let update = update.when(Expression::new("attribute_exists(#run)"));
+        match self.table.write("dynamodb:UpdateItem (approve skip)", update).await? {
+            WriteOutcome::Done(_) => Ok(SkipApprovalOutcome::Approved),
+            WriteOutcome::Refused(_) => Ok(SkipApprovalOutcome::NotFound),
         }
     }
 }
@@ -194,83 +144,45 @@ impl TenantShares for RunTable {
                 number: number_of_share,
                 holder: request.holder.to_owned(),
             };
-            let update = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(share_key(&share)))
-                .update_expression("SET #holder = :holder, #until = :until, #expiresAt = :expires_at")
-                .condition_expression("attribute_not_exists(#until) OR #until <= :now OR #holder = :holder")
-                .expression_attribute_names("#holder", attribute::LEASE_HOLDER)
-                .expression_attribute_names("#until", attribute::LEASE_EXPIRES_AT)
-                .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-                .expression_attribute_values(":holder", text(request.holder))
-                .expression_attribute_values(":until", number(request.expires_at.as_millis()))
-                .expression_attribute_values(":expires_at", number(request.expires_at.as_seconds()))
-                .expression_attribute_values(":now", number(request.now.as_millis()));
-            match update.send().await {
-                Ok(_) => return Ok(Some(share)),
-                Err(error) if refused_update(&error).is_some() => {}
-                Err(error) => return Err(port_error("dynamodb:UpdateItem (take share)", &error)),
+            let changes = Changes::default()
+                .set(attribute::LEASE_HOLDER, text(request.holder))
+                .set(attribute::LEASE_EXPIRES_AT, number(request.expires_at.as_millis()))
+                .set(attribute::EXPIRES_AT, seconds(request.expires_at));
+            let is_free = Expression::new(
+                "attribute_not_exists(#leaseExpiresAt) OR #leaseExpiresAt <= :now OR #leaseHolder = :leaseHolder",
+            )
+            .with("now", number(request.now.as_millis()));
+            let take = Write::update(share_key(&share), changes).when(is_free);
+            if self.table.write("dynamodb:UpdateItem (take share)", take).await?.is_done() {
+                return Ok(Some(share));
             }
         }
         Ok(None)
     }
 
     async fn renew_share(&self, share: &TenantShare, expires_at: Timestamp) -> Result<(), PortError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(share_key(share)))
-            .update_expression("SET #until = :until, #expiresAt = :expires_at")
-            .condition_expression("#holder = :holder")
-            .expression_attribute_names("#holder", attribute::LEASE_HOLDER)
-            .expression_attribute_names("#until", attribute::LEASE_EXPIRES_AT)
-            .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-            .expression_attribute_values(":holder", text(&share.holder))
-            .expression_attribute_values(":until", number(expires_at.as_millis()))
-            .expression_attribute_values(":expires_at", number(expires_at.as_seconds()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if refused_update(&error).is_some() => Ok(()),
-            Err(error) => Err(port_error("dynamodb:UpdateItem (renew share)", &error)),
-        }
+        let changes = Changes::default()
+            .set(attribute::LEASE_EXPIRES_AT, number(expires_at.as_millis()))
+            .set(attribute::EXPIRES_AT, seconds(expires_at));
+        let update = Write::update(share_key(share), changes).when(is_held(share));
+        self.table.write("dynamodb:UpdateItem (renew share)", update).await.map(drop)
     }
 
     async fn return_share(&self, share: &TenantShare) -> Result<(), PortError> {
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(share_key(share)))
-            .condition_expression("#holder = :holder")
-            .expression_attribute_names("#holder", attribute::LEASE_HOLDER)
-            .expression_attribute_values(":holder", text(&share.holder));
-        match delete.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(port_error("dynamodb:DeleteItem (return share)", &error)),
-        }
+        let delete = Write::delete(share_key(share)).when(is_held(share));
+        self.table.write("dynamodb:DeleteItem (return share)", delete).await.map(drop)
     }
+}
+
+/// Returns the condition that a share was not taken by another run.
+fn is_held(share: &TenantShare) -> Expression {
+    Expression::new("#leaseHolder = :holder").with("holder", text(&share.holder))
 }
 
 impl RegionCircuits for RunTable {
     async fn circuit(&self, region: &Region) -> Result<Option<Circuit>, PortError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(&region_partition(region), CIRCUIT_ITEM)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error("dynamodb:GetItem (circuit)", &error))?;
-        answer.item.map(|found| item::read_json(&found, attribute::CIRCUIT)).transpose()
+        let found = self.table.get("dynamodb:GetItem (circuit)", circuit_key(region)).await?;
+        Ok(found.map(|found| Attributes(&found).json(attribute::CIRCUIT)).transpose()?)
     }
 
     async fn replace_circuit(
@@ -279,57 +191,22 @@ impl RegionCircuits for RunTable {
         current: Option<&Circuit>,
         circuit: Option<&Circuit>,
     ) -> Result<bool, PortError> {
-        let operation = "dynamodb:UpdateItem (circuit)";
-        let key = key(&region_partition(region), CIRCUIT_ITEM);
-        let is_current = "#circuit = :current";
-        let current = current.map(|current| json(operation, current)).transpose()?;
-        let refused = match (current, circuit) {
-            (None, None) => false,
-            (Some(current), None) => {
-                let delete = self
-                    .client
-                    .delete_item()
-                    .table_name(&self.table)
-                    .set_key(Some(key))
-                    .condition_expression(is_current)
-                    .expression_attribute_names("#circuit", attribute::CIRCUIT)
-                    .expression_attribute_values(":current", current);
-                match delete.send().await {
-                    Ok(_) => false,
-                    Err(error)
-                        if error
-                            .as_service_error()
-                            .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-                    {
-                        true
-                    }
-                    Err(error) => return Err(port_error("dynamodb:DeleteItem (circuit)", &error)),
-                }
-            }
-            (current, Some(circuit)) => {
-                let mut update = self
-                    .client
-                    .update_item()
-                    .table_name(&self.table)
-                    .set_key(Some(key))
-                    .update_expression("SET #circuit = :circuit, #expiresAt = :expires_at")
-                    .expression_attribute_names("#expiresAt", attribute::EXPIRES_AT)
-                    .expression_attribute_values(":expires_at", number(circuit.expires_at().as_seconds()))
-                    .expression_attribute_names("#circuit", attribute::CIRCUIT)
-                    .expression_attribute_values(":circuit", json(operation, circuit)?);
-                update = match current {
-                    Some(current) => {
-                        update.condition_expression(is_current).expression_attribute_values(":current", current)
-                    }
-                    None => update.condition_expression("attribute_not_exists(#circuit)"),
-                };
-                match update.send().await {
-                    Ok(_) => false,
-                    Err(error) if refused_update(&error).is_some() => true,
-                    Err(error) => return Err(port_error(operation, &error)),
-                }
+        let operation =
+            if circuit.is_some() { "dynamodb:UpdateItem (circuit)" } else { "dynamodb:DeleteItem (circuit)" };
+        let is_current = match current {
+            Some(current) => Expression::new("#circuit = :current").with("current", json(operation, current)?),
+            None => Expression::new("attribute_not_exists(#circuit)"),
+        };
+        let replace = match (current, circuit) {
+            (None, None) => return Ok(true),
+            (Some(_), None) => Write::delete(circuit_key(region)),
+            (_, Some(circuit)) => {
+                let changes = Changes::default()
+                    .set(attribute::CIRCUIT, json(operation, circuit)?)
+                    .set(attribute::EXPIRES_AT, seconds(circuit.expires_at()));
+                Write::update(circuit_key(region), changes)
             }
         };
-        Ok(!refused)
+        Ok(self.table.write(operation, replace.when(is_current)).await?.is_done())
     }
 }

@@ -1,3 +1,5 @@
+//! Errors of ports.
+
 use std::{error::Error, sync::Arc};
 
 use domain::{block::BlockId, connection::ConnectionFailure};
@@ -89,8 +91,8 @@ impl PortError {
 
     /// Returns the error with its source.
     #[must_use]
-    pub fn caused_by(self, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Arc::new(source)), ..self }
+    pub fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(Arc::from(source.into())), ..self }
     }
 }
 

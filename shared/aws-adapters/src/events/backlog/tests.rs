@@ -4,7 +4,10 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
+use aws_sdk_dynamodb::{
+    operation::query::{QueryInput, QueryOutput},
+    types::{AttributeValue, Select},
+};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use domain::block::{StoredBlock, encode_block};
 use export_engine::ports::ErrorKind;
@@ -155,7 +158,7 @@ async fn the_oldest_is_not_told_where_an_older_one_may_not_have_been_read() {
 }
 
 #[tokio::test]
-async fn a_malformed_item_is_told() {
+async fn a_malformed_item_is_named() {
     let mut item = stored(7, 0, 1);
     item.remove(item::EVENT_COUNT);
     let error = counter(vec![item]).0.count_from(&tenant(), &[block_id(0)]).await.unwrap_err();

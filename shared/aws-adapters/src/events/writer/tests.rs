@@ -3,12 +3,13 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, mpsc},
     thread,
-    time::SystemTime,
 };
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::block::{BlockId, encode_block};
+use host::{Clock, Machine};
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,7 +18,7 @@ use super::*;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) operation: String,
-    /// `X-Amz-Date`: when it says it was signed.
+    /// `X-Amz-Date`, the time of the signature.
     pub(crate) signed_at: Timestamp,
     body: Value,
 }
@@ -34,12 +35,12 @@ pub(crate) fn answer(status: u16, body: Value) -> Answer {
 
 fn failure(status: u16, code: &str, more: &Value) -> Answer {
     let mut body =
-        json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "told by the service"});
+        json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "as the service says it"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     answer(status, body)
 }
 
-/// A server that speaks as much HTTP as the SDK needs: it gives the answers in turn and hands out the requests.
+/// A server with as much HTTP as the SDK needs: it gives the answers in turn and hands out the requests.
 pub(crate) fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -50,7 +51,7 @@ pub(crate) fn serve(answers: Vec<Answer>) -> (SdkConfig, mpsc::Receiver<Request>
             let mut stream = stream.unwrap();
             let request = read_request(&stream);
             let Some(answer) = answers.lock().unwrap().next() else { return };
-            // Before the answer: whoever has that looks for the request.
+            // Before the answer, because the test looks for the request after it.
             if sender.send(request).is_err() {
                 return;
             }
@@ -113,8 +114,7 @@ fn read_request(stream: &TcpStream) -> Request {
 }
 
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap()).unwrap()
+    Machine.now()
 }
 
 fn tenant() -> TenantId {
@@ -147,8 +147,8 @@ async fn write(
     (outcome, requests.try_iter().collect())
 }
 
-/// An item as it is told in JSON.
-fn told(item: &Item) -> Value {
+/// An item in the JSON of the service.
+fn wire_form(item: &Item) -> Value {
     let attributes = item.iter().map(|(name, value)| {
         let value = match value {
             AttributeValue::S(text) => json!({"S": text}),
@@ -173,7 +173,7 @@ async fn one_block_is_put_where_there_is_none() {
     assert_eq!(requests[0].operation, "PutItem");
     let body = &requests[0].body;
     assert_eq!(body["ConditionExpression"], IS_ABSENT);
-    assert_eq!(body["Item"], told(&item::of_block(&tenant(), shard(), &blocks[0], Duration::from_hours(24))));
+    assert_eq!(body["Item"], wire_form(&item::of_block(&tenant(), shard(), &blocks[0], Duration::from_hours(24))));
     assert!(body.get("ReturnValues").is_none(), "that would need more than the right to put");
 }
 
@@ -199,7 +199,7 @@ async fn several_blocks_and_a_record_are_one_transaction() {
 #[tokio::test]
 async fn an_attempt_whose_answer_was_lost_counts() {
     let blocks = blocks(2, now());
-    let stored = |block| told(&item::of_block(&tenant(), shard(), block, Duration::from_hours(24)));
+    let stored = |block| wire_form(&item::of_block(&tenant(), shard(), block, Duration::from_hours(24)));
     let lost = failure(500, "InternalServerError", &json!({}));
     let again = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[0])}));
     let (outcome, requests) = write(vec![lost, again], &blocks[..1], &[]).await;
@@ -213,14 +213,14 @@ async fn an_attempt_whose_answer_was_lost_counts() {
 
     let foreign = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[1])}));
     assert!(matches!(write(vec![foreign], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
-    let untold = failure(400, "ConditionalCheckFailedException", &json!({}));
-    assert!(matches!(write(vec![untold], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
+    let without_item = failure(400, "ConditionalCheckFailedException", &json!({}));
+    assert!(matches!(write(vec![without_item], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
 }
 
 #[tokio::test]
 async fn a_key_answers_the_same_again_and_refuses_another_body() {
     let blocks = blocks(1, now());
-    let existing = told(&item_of_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
+    let existing = wire_form(&item_of_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
     let reasons = json!([{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": existing}]);
     let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[record()]).await;
     assert_eq!(outcome, Ok(WriteOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 9 }])));
@@ -234,7 +234,7 @@ async fn a_key_answers_the_same_again_and_refuses_another_body() {
 async fn of_several_records_those_are_named_that_were_there() {
     let blocks = blocks(2, now());
     let records = ["a", "b", "c"].map(|key| IdempotencyRecord { key_hash: key.to_owned(), ..record() });
-    let known = |record: &IdempotencyRecord| told(&item_of_record(&tenant(), record, now()));
+    let known = |record: &IdempotencyRecord| wire_form(&item_of_record(&tenant(), record, now()));
     let none = || json!({"Code": "None"});
     let failed = |record| json!({"Code": "ConditionalCheckFailed", "Item": known(record)});
     let reasons = json!([none(), none(), failed(&records[0]), none(), failed(&records[2])]);
@@ -244,7 +244,7 @@ async fn of_several_records_those_are_named_that_were_there() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_told_apart_from_what_won_t() {
+async fn transient_failures_are_kept_apart_from_permanent_ones() {
     let blocks = blocks(2, now());
     let busy = |code| cancelled(&json!([{"Code": "None"}, {"Code": code}]));
     for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
@@ -296,8 +296,8 @@ async fn more_than_a_transaction_takes_is_refused_here() {
     assert_eq!(outcome, Err(WriteError::TooLarge));
 }
 
-/// The service says that it is another year: the SDK's correction would sign the next attempt with that time, and the
-/// bound on when a write can land, counted from our stamp, would be gone.
+/// The service answers with another year. The SDK's correction would sign the next attempt with that time, and the time of a
+/// write would no longer be bounded by the stamp.
 #[tokio::test]
 async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let answers = || {
@@ -318,7 +318,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let latest = now();
     assert!(signed.iter().all(|signed_at| *signed_at <= latest), "{signed:?}");
 
-    // A client as the SDK makes it does follow the service: this test can fail.
+    // The SDK's default client follows the service, so this test can fail.
     let (shared, requests) = serve(answers());
     let corrected = EventWriter {
         client: Client::new(&shared),

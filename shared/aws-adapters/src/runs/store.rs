@@ -1,0 +1,326 @@
+//! The state of exports as the engine sees it. Every write is conditional on the lease.
+
+use domain::{
+    block::BlockId,
+    configuration::ConfigurationKey,
+    digest::DigestObject,
+    export_run::{RunState, Window, WindowId},
+    retention::RetentionHistory,
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export_engine::ports::{
+    Completion, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore,
+    SealedDigest,
+};
+
+use super::{
+    intents,
+    item::{self, attribute, key},
+    table::RunTable,
+};
+use crate::dynamodb::{
+    expression::{Changes, Expression},
+    item::{Attributes, Item, extended, json, number, seconds, text},
+    transaction::{TransactionOutcome, parts},
+    write::{Write, WriteOutcome, check},
+};
+
+const HELD_BY_US: &str = "#fencingToken = :token";
+
+/// Stands for a holder if the last run has let go of the lease.
+const NOBODY: &str = "";
+
+/// The outcome of a transaction with a first part that only the holder of the lease passes, and a second part that is put
+/// once.
+enum FencedPut {
+    Done,
+    /// Another run holds the lease.
+    Fenced,
+    /// The item was there already.
+    Found(Item),
+}
+
+impl FencedPut {
+    fn of(operation: &'static str, outcome: TransactionOutcome) -> Result<Self, PortError> {
+        let TransactionOutcome::Refused(cancellation) = outcome else { return Ok(Self::Done) };
+        match (cancellation.refused(0), cancellation.refused(1)) {
+            (Some(_), _) => Ok(Self::Fenced),
+            (None, Some(found)) => Ok(Self::Found(found.clone())),
+            (None, None) => Err(PortError::internal(operation, "an item that has to be there is missing")),
+        }
+    }
+}
+
+/// Returns the condition that only the holder of the lease meets.
+fn held_by(lease: &Lease) -> Expression {
+    Expression::new(HELD_BY_US).with("token", number(lease.fencing_token))
+}
+
+/// Returns an update of the state that only the holder of the lease can make.
+fn fenced(lease: &Lease, changes: Changes) -> Write {
+    Write::update(key(&lease.key, item::STATE), changes).when(held_by(lease)).returning_found()
+}
+
+/// Returns the changes that let go of a lease.
+fn let_go() -> Changes {
+    Changes::default()
+        .remove(attribute::LEASE_EXPIRES_AT)
+        .remove(attribute::LEASE_HOLDER)
+        .remove(attribute::LEASE_MESSAGE)
+}
+
+/// Returns a write that finds nothing, or the item of an earlier attempt.
+fn put_once(item: Item) -> Write {
+    Write::put(item).when(Expression::new("attribute_not_exists(#run)")).returning_found()
+}
+
+impl RunTable {
+    /// Makes an update that only the holder of the lease can make, and returns the attributes after it.
+    async fn update_fenced(&self, operation: &'static str, update: Write) -> Result<Item, PortError> {
+        match self.table.write(operation, update).await? {
+            WriteOutcome::Done(attributes) => Ok(attributes),
+            WriteOutcome::Refused(_) => Err(PortError::fenced(operation)),
+        }
+    }
+
+    /// Puts an item once, if the lease is held.
+    async fn put_fenced(&self, operation: &'static str, lease: &Lease, item: Item) -> Result<FencedPut, PortError> {
+        let table = &self.table.name;
+        let fence = check(table, key(&lease.key, item::STATE), held_by(lease));
+        let writes = parts(operation, [fence, put_once(item).part(table)])?;
+        FencedPut::of(operation, self.table.transact(operation, writes).await?)
+    }
+
+    /// Counts one more run that sets out to write the object. Only the history shows it: a failure delays no export.
+    async fn count_attempt(&self, lease: &Lease, window: WindowId, object: &DigestObject) {
+        let changes =
+            Changes::default().set_by("#attempts = if_not_exists(#attempts, :one) + :one").with("one", number(1));
+        let intent = key(&lease.key, &item::intent_name(window, object.first_block));
+        let update = Write::update(intent, changes).when(Expression::new("attribute_exists(#run)"));
+        let operation = "dynamodb:UpdateItem (count attempt)";
+        match self.table.write(operation, update).await {
+            Ok(WriteOutcome::Done(_)) => {}
+            Ok(WriteOutcome::Refused(_)) => {
+                tracing::warn!(operation, "an attempt at an object was not counted: its intent is gone");
+            }
+            Err(error) => tracing::warn!(%error, "an attempt at an object was not counted"),
+        }
+    }
+}
+
+impl RunStore for RunTable {
+    async fn acquire_lease(
+        &self,
+        configuration: &ConfigurationKey,
+        initial: &RunState,
+        request: &LeaseRequest<'_>,
+    ) -> Result<LeaseAnswer, PortError> {
+        let changes = Changes::default()
+            .set_if_absent(attribute::NEXT_BLOCK, text(initial.cursor))
+            .set_if_absent(attribute::NEXT_SEQUENCE, number(initial.next_sequence))
+            .set_by("#fencingToken = if_not_exists(#fencingToken, :zero) + :one")
+            .set_by("#takenFrom = if_not_exists(#leaseHolder, :nobody)")
+            .set(attribute::LEASE_EXPIRES_AT, number(request.expires_at.as_millis()))
+            .set(attribute::LEASE_HOLDER, text(request.holder))
+            .set(attribute::LEASE_MESSAGE, text(request.message))
+            .with("zero", number(0))
+            .with("one", number(1))
+            .with("nobody", text(NOBODY));
+        let is_free = Expression::new(
+            "attribute_not_exists(#leaseExpiresAt) OR #leaseExpiresAt <= :now OR #leaseHolder = :leaseHolder",
+        )
+        .with("now", number(request.now.as_millis()));
+        let take = Write::update(key(configuration, item::STATE), changes).when(is_free);
+        let take = take.returning_updated().returning_found();
+        match self.table.write("dynamodb:UpdateItem (acquire lease)", take).await? {
+            WriteOutcome::Done(attributes) => {
+                let attributes = Attributes(&attributes);
+                let state = item::read_state(attributes)?;
+                let taken_from = attributes.text(attribute::TAKEN_FROM)?;
+                let was_abandoned = taken_from != NOBODY && taken_from != request.holder;
+                let lease = Lease { key: configuration.clone(), fencing_token: state.fencing_token };
+                Ok(LeaseAnswer::Granted { lease, state: Box::new(state), was_abandoned })
+            }
+            WriteOutcome::Refused(found) => {
+                let found = Attributes(&found);
+                let message = found.optional(attribute::LEASE_MESSAGE, Some)?;
+                Ok(LeaseAnswer::Held {
+                    fencing_token: found.number(attribute::FENCING_TOKEN)?,
+                    is_same_message: message == Some(request.message),
+                })
+            }
+        }
+    }
+
+    async fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> Result<(), PortError> {
+        let changes = Changes::default().set(attribute::LEASE_EXPIRES_AT, number(expires_at.as_millis()));
+        self.update_fenced("dynamodb:UpdateItem (renew lease)", fenced(lease, changes)).await.map(drop)
+    }
+
+    async fn note_rerun(
+        &self,
+        configuration: &ConfigurationKey,
+        holder: u64,
+        through: Timestamp,
+    ) -> Result<bool, PortError> {
+        let lease = Lease { key: configuration.clone(), fencing_token: holder };
+        let changes = Changes::default().set(attribute::RERUN_THROUGH, text(through));
+        let is_news = Expression::new(format!(
+            "{HELD_BY_US} AND attribute_exists(#leaseExpiresAt) \
+             AND (attribute_not_exists(#rerunThrough) OR #rerunThrough < :rerunThrough)"
+        ))
+        .with("token", number(holder));
+        let update = fenced(&lease, changes).when(is_news);
+        match self.table.write("dynamodb:UpdateItem (note rerun)", update).await? {
+            WriteOutcome::Done(_) => Ok(true),
+            WriteOutcome::Refused(found) => {
+                let attributes = Attributes(&found);
+                let is_held_by_same = found.contains_key(attribute::LEASE_EXPIRES_AT)
+                    && attributes.number::<u64>(attribute::FENCING_TOKEN)? == holder;
+                let is_noted_already = attributes.optional_time(attribute::RERUN_THROUGH)? >= Some(through);
+                Ok(is_held_by_same && is_noted_already)
+            }
+        }
+    }
+
+    async fn store_window(&self, lease: &Lease, window: &Window) -> Result<(), PortError> {
+        let operation = "dynamodb:UpdateItem (store window)";
+        let changes = Changes::default().set(attribute::OPEN_WINDOW, json(operation, window)?);
+        self.update_fenced(operation, fenced(lease, changes)).await.map(drop)
+    }
+
+    async fn store_intent(
+        &self,
+        lease: &Lease,
+        window: WindowId,
+        object: &DigestObject,
+    ) -> Result<IntentAnswer, PortError> {
+        let operation = "dynamodb:TransactWriteItems (store intent)";
+        let intent = extended(
+            key(&lease.key, &item::intent_name(window, object.first_block)),
+            [(attribute::DIGEST_OBJECT, json(operation, object)?), (attribute::ATTEMPTS, number(1))],
+        );
+        match self.put_fenced(operation, lease, intent).await? {
+            FencedPut::Done => Ok(IntentAnswer::New),
+            FencedPut::Fenced => Err(PortError::fenced(operation)),
+            FencedPut::Found(found) => {
+                let known = Attributes(&found).json(attribute::DIGEST_OBJECT)?;
+                self.count_attempt(lease, window, object).await;
+                Ok(IntentAnswer::Known(Box::new(known)))
+            }
+        }
+    }
+
+    async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
+        let items = intents::query(&self.table, &lease.key, window).await?;
+        let objects = items.iter().map(|found| Attributes(found).json(attribute::DIGEST_OBJECT));
+        Ok(objects.collect::<Result<_, _>>()?)
+    }
+
+    async fn store_digest(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        digest: &SealedDigest,
+    ) -> Result<SealedDigest, PortError> {
+        let operation = "dynamodb:TransactWriteItems (store digest)";
+        let stored = extended(key(&lease.key, &item::digest_name(sequence)), item::digest_attributes(digest));
+        match self.put_fenced(operation, lease, stored).await? {
+            FencedPut::Done => Ok(digest.clone()),
+            FencedPut::Fenced => Err(PortError::fenced(operation)),
+            FencedPut::Found(found) => Ok(item::read_digest(found)?),
+        }
+    }
+
+    async fn digest(&self, lease: &Lease, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
+        let found = self.table.get("dynamodb:GetItem (digest)", key(&lease.key, &item::digest_name(sequence))).await?;
+        Ok(found.map(item::read_digest).transpose()?)
+    }
+
+    async fn expire_intents(&self, lease: &Lease, sequence: u64, expires_at: Timestamp) -> Result<(), PortError> {
+        self.expire_intents_of(&lease.key, sequence, expires_at).await
+    }
+
+    async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {
+        let operation = "dynamodb:TransactWriteItems (complete window)";
+        let Completion { cursor, head, record, expires_at } = completion;
+        let expiry = || seconds(*expires_at);
+        let state = Changes::default()
+            .set(attribute::NEXT_BLOCK, text(cursor))
+            .set(attribute::NEXT_SEQUENCE, number(record.sequence + 1))
+            .set(attribute::CHAIN_HEAD, json(operation, head)?)
+            .remove(attribute::OPEN_WINDOW);
+        let state = Write::update(key(&lease.key, item::STATE), state).when(held_by(lease));
+        let job = extended(
+            key(&lease.key, &item::job_name(record.sequence)),
+            [(attribute::RECORD, json(operation, record)?), (attribute::EXPIRES_AT, expiry())],
+        );
+        let digest = Changes::default().set(attribute::EXPIRES_AT, expiry());
+        let digest = Write::update(key(&lease.key, &item::digest_name(record.sequence)), digest)
+            .when(Expression::new("attribute_exists(#run)"));
+        let writes = [state, put_once(job), digest].map(|write| write.part(&self.table.name));
+        match FencedPut::of(operation, self.table.transact(operation, parts(operation, writes)?).await?)? {
+            // Found: the response to an earlier attempt was lost. Under our own lease nobody else can have completed it.
+            FencedPut::Done | FencedPut::Found(_) => Ok(()),
+            FencedPut::Fenced => Err(PortError::fenced(operation)),
+        }
+    }
+
+    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
+        let operation = "dynamodb:UpdateItem (release lease)";
+        let is_done = Expression::new(format!(
+            "{HELD_BY_US} AND (attribute_not_exists(#rerunThrough) OR #rerunThrough <= :through)"
+        ))
+        .with("token", number(lease.fencing_token))
+        .with("through", text(exported_through));
+        let release = fenced(lease, let_go().remove(attribute::RERUN_THROUGH)).when(is_done);
+        match self.table.write(operation, release).await? {
+            WriteOutcome::Done(_) => Ok(ReleaseAnswer::Released),
+            WriteOutcome::Refused(found) => {
+                let found = Attributes(&found);
+                if found.number::<u64>(attribute::FENCING_TOKEN)? != lease.fencing_token {
+                    return Err(PortError::fenced(operation));
+                }
+                Ok(ReleaseAnswer::Rerun { through: found.time(attribute::RERUN_THROUGH)? })
+            }
+        }
+    }
+
+    async fn hand_over(&self, lease: &Lease) -> Result<Option<Timestamp>, PortError> {
+        let hand_over = fenced(lease, let_go()).returning_updated();
+        let attributes = self.update_fenced("dynamodb:UpdateItem (hand over lease)", hand_over).await?;
+        Ok(Attributes(&attributes).optional_time(attribute::RERUN_THROUGH)?)
+    }
+
+    async fn record_lost(&self, lease: &Lease, through: Timestamp) -> Result<(), PortError> {
+        let changes = Changes::default().set(attribute::LOST_THROUGH, text(through));
+        self.update_fenced("dynamodb:UpdateItem (record lost)", fenced(lease, changes)).await.map(drop)
+    }
+
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        self.read_retention_history().await
+    }
+
+    async fn replace_retention_history(
+        &self,
+        current: &RetentionHistory,
+        history: &RetentionHistory,
+    ) -> Result<bool, PortError> {
+        self.put_retention_history(current, history).await
+    }
+
+    async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        self.query_corrupt_blocks(tenant).await
+    }
+
+    async fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        self.put_corrupt_block(tenant, block, found_at, expires_at).await
+    }
+}
