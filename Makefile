@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON := .tools/tools/bin/python
 CLI := $(abspath target/lambda/audit-export/bootstrap)
+DEV_TOOLS := $(abspath target/lambda/dev-tools/bootstrap)
 LOCAL := $(or $(AUDIT_EXPORT_LOCAL_DIRECTORY),.local)
 
 export EMULATOR PORT
@@ -28,8 +29,8 @@ down: tools ## Stops the local stack
 	@$(PYTHON) -m infra.local.down
 
 token: ## Prints a token for the local stack: make token TENANT=acme PERMISSIONS=AUDIT,AUDIT_WRITE
-	@test -x $(CLI) || { echo "make token: run 'make up' first" >&2; exit 1; }
-	@$(CLI) token sign --directory $(LOCAL)/token --tenant '$(TENANT)' --permissions '$(PERMISSIONS)'
+	@test -x $(DEV_TOOLS) || { echo "make token: run 'make up' first" >&2; exit 1; }
+	@$(DEV_TOOLS) token sign --directory $(LOCAL)/token --tenant '$(TENANT)' --permissions '$(PERMISSIONS)'
 
 install: ## Installs the command line `audit-export` with cargo
 	@cargo install --path cli/customer --locked

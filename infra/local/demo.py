@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.local.settings import CLI, TOKEN_DIRECTORY
+from infra.local.settings import CLI, DEV_TOOLS, TOKEN_DIRECTORY
 from infra.local.stack import (
     CHANGES,
     MARKER,
@@ -69,7 +69,7 @@ def end_progress() -> None:
 
 def find_command() -> Path:
     command = Path(os.environ.get("AUDIT_EXPORT_CLI") or CLI)
-    if not command.is_file():
+    if not command.is_file() or not DEV_TOOLS.is_file():
         raise DemonstrationFailed("the command line is not built: run `make up` first")
     return command
 
@@ -101,18 +101,19 @@ class Demonstration:
         self.run_name = uuid.uuid4().hex[:6]
 
     def audit_export(self, *arguments: str | Path) -> str:
-        """Runs the command line and returns its output. Its progress, on standard error, stays visible."""
-        completed = subprocess.run(
-            [str(self.command), *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False
-        )
+        return self._run(self.command, *arguments)
+
+    def _run(self, program: Path, *arguments: str | Path) -> str:
+        """Runs a program and returns its output. Its progress, on standard error, stays visible."""
+        completed = subprocess.run([str(program), *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False)
         if completed.returncode != 0:
-            raise DemonstrationFailed(f"audit-export {arguments[0]} {arguments[1]} failed with {completed.returncode}")
+            raise DemonstrationFailed(f"{arguments[0]} {arguments[1]} failed with {completed.returncode}")
         return completed.stdout
 
     def sign_token(self, tenant: str) -> str:
-        return self.audit_export(
-            "token", "sign", "--directory", TOKEN_DIRECTORY, "--tenant", tenant, "--permissions", "AUDIT,AUDIT_WRITE",
-            "--subject", f"admin@{tenant}.example",
+        return self._run(
+            DEV_TOOLS, "token", "sign", "--directory", TOKEN_DIRECTORY, "--tenant", tenant,
+            "--permissions", "AUDIT,AUDIT_WRITE", "--subject", f"admin@{tenant}.example",
         ).strip()  # fmt: skip
 
     def make_customer(self, name: str, account: str, region: str, **bucket: Any) -> Customer:
@@ -231,7 +232,7 @@ class Demonstration:
         with customer.events_file.open("wb") as output:
             subprocess.run(
                 [
-                    str(self.command), "events", "generate", "--tenant", customer.tenant, "--count", str(self.events),
+                    str(DEV_TOOLS), "events", "generate", "--tenant", customer.tenant, "--count", str(self.events),
                     # A seed for each run and customer, so that ids never repeat.
                     "--seed", str(int(self.run_name, 16) * 10 + seed), "--start", start.isoformat(timespec="seconds"),
                     "--spacing-ms", "800",

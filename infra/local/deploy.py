@@ -13,7 +13,7 @@ from infra.local.emulator import LOG
 from infra.local.emulators.interface import Capability, Emulator
 from infra.local.settings import (
     ARCHITECTURE,
-    CLI,
+    DEV_TOOLS,
     LOCAL,
     REGION,
     ROOT,
@@ -101,7 +101,7 @@ def _development_jwks() -> str:
     jwks = TOKEN_DIRECTORY / "jwks.json"
     if not jwks.exists():
         subprocess.run(
-            [CLI, "token", "keygen", "--directory", TOKEN_DIRECTORY],
+            [DEV_TOOLS, "token", "keygen", "--directory", TOKEN_DIRECTORY],
             env=tool_environment(), stdout=subprocess.DEVNULL, check=True,
         )  # fmt: skip
     return json.dumps(json.loads(jwks.read_text()), separators=(",", ":"))

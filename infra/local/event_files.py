@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.settings import CLI, LOCAL, REGION, ROOT, SERVICE_ACCOUNT, TOKEN_DIRECTORY
+from infra.local.settings import DEV_TOOLS, LOCAL, REGION, ROOT, SERVICE_ACCOUNT, TOKEN_DIRECTORY
 from infra.local.stack import MARKER, Administrator, CustomerAccount, Stack
 
 FILES = ROOT / "tests" / "events"
@@ -54,7 +54,7 @@ class Scene:
     def create(cls) -> Scene:
         stack = Stack.load()
         command: list[str | Path] = [
-            CLI,
+            DEV_TOOLS,
             "token",
             "sign",
             "--directory",

@@ -24,15 +24,17 @@ SERVICE_ACCOUNT = "111111111111"
 STACK_NAME = "audit-export-local"
 STAGE = "v1"
 
-# What `audit-export token sign` writes into a token unless told otherwise.
+# The defaults of `dev-tools token sign`.
 TOKEN_ISSUER = "https://development.audit-export.invalid"
 TOKEN_AUDIENCE = "audit-export"
 
 _ARM = platform.machine() in ("arm64", "aarch64")
 ARCHITECTURE = "arm64" if _ARM else "x86_64"
-# Where cargo-lambda moves the program that it builds with the functions.
+# The programs that cargo-lambda builds with the functions, and the paths it moves them to.
 CLI_BINARY = "audit-export"
+DEV_TOOLS_BINARY = "dev-tools"
 CLI = ROOT / "target" / "lambda" / CLI_BINARY / "bootstrap"
+DEV_TOOLS = ROOT / "target" / "lambda" / DEV_TOOLS_BINARY / "bootstrap"
 
 
 def tool_environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from infra.local.emulators.interface import Capability
-from infra.local.settings import CLI, LOCAL, TOKEN_DIRECTORY
+from infra.local.settings import CLI, DEV_TOOLS, LOCAL, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
 
@@ -78,6 +78,12 @@ def http(record: Record) -> Iterator[requests.Session]:
 def command() -> Path:
     """The command line that `make up` built."""
     return CLI
+
+
+@pytest.fixture(scope="session")
+def dev_tools() -> Path:
+    """The development aids, as `make up` built them."""
+    return DEV_TOOLS
 
 
 @pytest.fixture(scope="session")

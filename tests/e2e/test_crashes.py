@@ -183,6 +183,7 @@ def test_an_exporter_killed_at_random_moments(
     stack: Stack,
     customers: CustomerFactory,
     command: Path,
+    dev_tools: Path,
     record: Record,
     tenant: Tenant,
     tmp_path: Path,
@@ -191,7 +192,7 @@ def test_an_exporter_killed_at_random_moments(
     seed = int(os.environ.get("CRASH_SEED") or random.randrange(2**32))
     print(f"\nCRASH_SEED={seed}")
     chance = random.Random(seed)
-    stored = send(stack, command, tenant, tmp_path)
+    stored = send(stack, command, dev_tools, tenant, tmp_path)
     report_progress(began, f"{EVENTS:,} events are stored")
 
     account = customers.account(ROLE_ACCOUNT)
@@ -313,7 +314,7 @@ def report_progress(began: float, text: str) -> None:
     print(f"{time.monotonic() - began:6.1f} s: {text}", flush=True)
 
 
-def send(stack: Stack, command: Path, tenant: Tenant, directory: Path) -> Stored:
+def send(stack: Stack, command: Path, dev_tools: Path, tenant: Tenant, directory: Path) -> Stored:
     """Sends the events and waits until all of them can be exported."""
     events, token = directory / "events.ndjson", directory / "token"
     token.touch(mode=0o600)
@@ -322,7 +323,7 @@ def send(stack: Stack, command: Path, tenant: Tenant, directory: Path) -> Stored
     with events.open("wb") as output:
         subprocess.run(
             [
-                command, "events", "generate", "--tenant", tenant.name, "--count", str(EVENTS),
+                dev_tools, "events", "generate", "--tenant", tenant.name, "--count", str(EVENTS),
                 "--seed", str(random.randrange(2**32)), "--start", start.isoformat(timespec="seconds"),
             ],
             stdout=output, check=True, timeout=GENERATE_SECONDS,

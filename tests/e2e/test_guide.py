@@ -139,7 +139,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, command: Path, tmp_path: Path) -> Reader:
+def reader(
+    request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, command: Path, dev_tools: Path, tmp_path: Path
+) -> Reader:
     """A reader with the tools that the guide asks for, whose tenant has received events."""
     choices = request.param
     home, folder, programs = (tmp_path / name for name in ("home", "work", "bin"))
@@ -185,7 +187,7 @@ def reader(request: pytest.FixtureRequest, stack: Stack, tenant: Tenant, command
         choices=frozenset(choices),
     )
     generated = subprocess.run(
-        [command, "events", "generate", "--tenant", tenant.name, "--count", str(EVENTS), "--seed", str(SEED)],
+        [dev_tools, "events", "generate", "--tenant", tenant.name, "--count", str(EVENTS), "--seed", str(SEED)],
         capture_output=True, check=True,
     )  # fmt: skip
     reader.sent = tenant.send([json.loads(line) for line in generated.stdout.splitlines()])

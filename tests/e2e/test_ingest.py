@@ -308,10 +308,12 @@ def run_command(command: Path, *arguments: str, stdin: bytes | None = None) -> s
     return subprocess.run([command, *arguments], input=stdin, capture_output=True, check=False, timeout=60)
 
 
-def test_the_command_line_sends_what_it_generated(tenant: Tenant, stack: Stack, command: Path, tmp_path: Path) -> None:
+def test_the_command_line_sends_what_it_generated(
+    tenant: Tenant, stack: Stack, command: Path, dev_tools: Path, tmp_path: Path
+) -> None:
     token_file = tmp_path / "token"
     token_file.write_text(tenant.write_token + "\n")
-    generated = run_command(command, "events", "generate", "--tenant", tenant.name, "--count", "2500", "--seed", "5")
+    generated = run_command(dev_tools, "events", "generate", "--tenant", tenant.name, "--count", "2500", "--seed", "5")
     sending = [
         "events", "send", "-", "--url", stack.api_url, "--token-file", str(token_file), "--batch-size", "1000",
         "--output", "json",

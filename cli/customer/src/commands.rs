@@ -2,12 +2,10 @@
 
 mod completions;
 mod config;
-mod cost;
 mod events;
 mod explain;
 mod profile;
 mod setup;
-mod token;
 mod verify;
 
 use clap::Subcommand;
@@ -18,31 +16,25 @@ use crate::failure::Failure;
 pub enum Command {
     Setup(setup::SetupArguments),
 
-    /// Say what is exported into which bucket, and see what became of it
+    /// Manage export configurations
     #[command(subcommand)]
     Config(config::ConfigCommand),
 
-    /// The same by the names of the product's documentation
+    /// Aliases that match the Immuta CLI (`immuta audit exportConfig …`)
     #[command(subcommand, name = "exportConfig")]
     ExportConfig(config::ExportConfigCommand),
 
-    /// Keep the service's URL and the token's source under a name
+    /// Manage profiles: the service's URL and the source of the token, under a name
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
 
-    /// Make a key pair for a development stack, and sign tokens with it
-    #[command(subcommand)]
-    Token(token::TokenCommand),
-
-    /// Generate audit events, and send them to the service
+    /// Send audit events to the service
     #[command(subcommand)]
     Events(events::EventsCommand),
 
     Verify(verify::VerifyArguments),
 
     Explain(explain::ExplainArguments),
-
-    Cost(cost::CostArguments),
 
     Completions(completions::CompletionsArguments),
 }
@@ -54,11 +46,9 @@ impl Command {
             Self::Config(command) => command.run(),
             Self::ExportConfig(command) => command.run(),
             Self::Profile(command) => command.run(),
-            Self::Token(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Verify(arguments) => verify::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
-            Self::Cost(arguments) => cost::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments),
         }
     }

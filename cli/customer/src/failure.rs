@@ -10,9 +10,6 @@ pub enum Failure {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
 
-    #[error("{} exists already; --force replaces it, and tokens signed with the old key are then refused", .0.display())]
-    WouldOverwrite(PathBuf),
-
     #[error("{} exists already and is not overwritten; move it away, or give another folder", .0.display())]
     Exists(PathBuf),
 
@@ -24,9 +21,6 @@ pub enum Failure {
 
     #[error("{what}: {reason}")]
     InvalidArgument { what: &'static str, reason: String },
-
-    #[error("the cryptographic library failed: {0}")]
-    Cryptography(String),
 
     #[error("the service could not be used: {0}")]
     Unavailable(String),
@@ -97,12 +91,11 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unavailable(_) | Self::NoAnswer(_) | Self::Cryptography(_) => 1,
+            Self::Unavailable(_) | Self::NoAnswer(_) => 1,
             Self::InvalidArgument { .. } => 2,
             Self::Refused { .. } | Self::InvalidInput { .. } => 3,
             Self::TokenRefused(_) | Self::BucketRefused(_) => 4,
             Self::File { .. }
-            | Self::WouldOverwrite(_)
             | Self::Exists(_)
             | Self::InvalidFile { .. }
             | Self::StandardOutput(_)

@@ -4,7 +4,6 @@
 mod access;
 mod api;
 mod commands;
-mod cost;
 mod failure;
 mod hidden_input;
 mod model;
@@ -14,7 +13,6 @@ mod profile;
 mod reference;
 mod secret;
 mod service;
-mod text;
 
 use std::process::ExitCode;
 
@@ -45,11 +43,11 @@ Exit codes:
  12  not finished: what was begun goes on, or is taken up again by the same command
  13  the copy that was verified is older than the service's newest export, and nothing else is wrong with it";
 
-/// Export the audit log into your own S3 bucket: set it up, see what becomes of it, and verify what was exported
+/// Export the audit log to your own S3 bucket: set up exports, follow their progress, and verify what was exported
 ///
-/// Also sends audit events to the service, and makes the tokens that local stacks accept.
+/// Also sends audit events to the service.
 #[derive(Debug, Parser)]
-#[command(name = "audit-export", version, propagate_version = true, after_help = EXAMPLES_AND_EXIT_CODES)]
+#[command(name = "audit-export", bin_name = "audit-export", version, propagate_version = true, after_help = EXAMPLES_AND_EXIT_CODES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -60,7 +58,7 @@ fn main() -> ExitCode {
     match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::report_failure(&failure);
+            output::report("error", &failure);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::text::{Lines, Text};
+use terminal::text::{Lines, Text};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,10 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use audit_export::event_generator::EventGenerator;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest};
+use dev_tools::event_generator::EventGenerator;
 use domain::{
     block::{BlockEncoder, BlockId, EXPIRY_GRACE, MAX_BLOCK_RAW_LENGTH, Shard, StoredBlock, partition_key},
     tenant::TenantId,

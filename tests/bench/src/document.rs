@@ -2,13 +2,10 @@
 
 use std::{fs, path::Path};
 
-use audit_export::figures::filled;
+use golden_documents::{assert_current, with_sections};
 use serde::Deserialize;
 
 use crate::report::rounded;
-
-/// The environment variable that makes the test write the pages.
-const UPDATE_VARIABLE: &str = "UPDATE_DOCS";
 
 /// The pages with tables, relative to `docs/`. The first has the tables that its text discusses, the second the others.
 const PAGES: [&str; 2] = ["PERFORMANCE.md", "reference/MEASUREMENTS.md"];
@@ -86,16 +83,11 @@ fn the_page_shows_every_figure_of_the_report() {
     for name in PAGES {
         let path = bench.join("../../docs").join(name);
         let page = fs::read_to_string(&path).unwrap();
-        let filled = filled(&page, |suite| {
+        let filled = with_sections(&page, |suite| {
             shown.push(suite.to_owned());
             table(&report, suite)
         });
-        let filled = filled.unwrap();
-        if std::env::var_os(UPDATE_VARIABLE).is_some() {
-            fs::write(&path, &filled).unwrap();
-        } else {
-            assert!(page == filled, "docs/{name} is out of date: {UPDATE_VARIABLE}=1 cargo test -p bench document");
-        }
+        assert_current(&path, &filled.unwrap(), "cargo test -p bench document");
     }
     let measured = in_order(report.figures.iter().map(|figure| figure.suite.as_str()));
     assert!(measured.iter().all(|suite| shown.iter().any(|shown| shown == suite)), "{shown:?} of {measured:?}");

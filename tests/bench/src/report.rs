@@ -3,7 +3,6 @@
 use std::{fs, io::Write, path::Path, time::Duration};
 
 use anyhow::Result;
-use audit_export::figures;
 use serde::Serialize;
 
 /// One figure.
@@ -137,7 +136,7 @@ pub fn rounded(value: f64) -> String {
 
 /// Formats a number with thousands separators.
 pub fn grouped(number: u64) -> String {
-    figures::grouped(&number.to_string())
+    terminal::grouped(&number.to_string())
 }
 
 /// Returns the middle sample, or the mean of the middle two; 0 if there are none.

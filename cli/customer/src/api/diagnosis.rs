@@ -6,7 +6,8 @@ use reqwest::{Response, StatusCode, Url, header::LOCATION};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{failure::Failure, text::printable};
+use crate::failure::Failure;
+use terminal::text::printable;
 
 /// An answer of the service is short; what stands between may answer with a page.
 const MAX_SHOWN_LENGTH_CHARACTERS: usize = 300;

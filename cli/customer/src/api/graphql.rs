@@ -13,7 +13,8 @@ use super::{
     diagnosis::{self, ServiceError},
     endpoint, read_text,
 };
-use crate::{access::Access, failure::Failure, output, text::printable_json};
+use crate::{access::Access, failure::Failure, output};
+use terminal::text::printable_json;
 
 /// API Gateway gives up after 29 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);

@@ -8,8 +8,8 @@ use verification::BreakCode;
 use crate::{
     failure::Failure,
     output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
-    text::printable,
 };
+use terminal::text::printable;
 
 /// Characters of a text that may still be a code; what is longer is compared with none.
 const MAX_CODE_LENGTH: usize = 64;

@@ -10,8 +10,8 @@ use crate::{
     failure::Failure,
     output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
     profile::{self, Profile, Profiles},
-    text::printable,
 };
+use terminal::text::printable;
 
 /// Characters. It stands in tables and file keys.
 const MAX_NAME_LENGTH: usize = 64;

@@ -47,8 +47,8 @@ use crate::{
     profile::{self, Profile},
     secret::Secret,
     service::{Service, ServiceArguments},
-    text::Text,
 };
+use terminal::text::Text;
 
 pub const IDENTITY: Operation = Operation {
     what: "to tell who it is to AWS",

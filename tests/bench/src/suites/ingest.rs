@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use audit_export::event_generator::EventGenerator;
 use bytes::Bytes;
+use dev_tools::event_generator::EventGenerator;
 use domain::{
     block::{BlockId, StoredBlock},
     tenant::TenantId,

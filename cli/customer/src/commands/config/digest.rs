@@ -16,8 +16,8 @@ use crate::{
     failure::Failure,
     model::SignedDigest,
     service::{Service, ServiceArguments},
-    text::shell_word,
 };
+use terminal::text::shell_word;
 
 pub const OPERATION: Operation = Operation {
     what: "to serve the digest of the export job",

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     failure::Failure,
     output::{self, OutputArguments, OutputFormat},
-    text::{printable, printable_json},
 };
+use terminal::text::{printable, printable_json};
 
 pub fn print(operation: &str, data: BTreeMap<&'static str, Value>, arguments: &OutputArguments) -> Result<(), Failure> {
     output::print_line(&render(operation, data, arguments.output))

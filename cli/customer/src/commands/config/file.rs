@@ -473,7 +473,7 @@ impl ConfigurationFile {
 fn unknown_field(name: &str) -> String {
     let similarity = |field: &Field| strsim::jaro_winkler(&name.to_lowercase(), &field.name().to_lowercase());
     let nearest = Field::ALL.into_iter().max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
-    let name = crate::text::printable(name);
+    let name = terminal::text::printable(name);
     // A secret access key has 40 characters.
     let name = if name.chars().count() > MAX_SHOWN_NAME_LENGTH_CHARACTERS { "(a long name)" } else { &name };
     if let Some(field) = nearest.filter(|field| similarity(field) >= MIN_SIMILARITY) {

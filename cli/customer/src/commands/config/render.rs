@@ -3,8 +3,8 @@
 use crate::{
     model::{Backlog, Configuration, NextStep},
     output::{Style, Tone},
-    text::Text,
 };
+use terminal::text::Text;
 
 const NOTHING_CONFIGURED: &str = "\
 0 export configurations

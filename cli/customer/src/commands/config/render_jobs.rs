@@ -3,8 +3,8 @@
 use crate::{
     model::{Job, Task},
     output::{Style, Tone},
-    text::Text,
 };
+use terminal::text::Text;
 
 const NO_JOBS: &str = "\
 0 export jobs

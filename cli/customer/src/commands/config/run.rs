@@ -20,8 +20,8 @@ use crate::{
     model::{Configuration, Job, Task, all_configuration_fields},
     output::{Style, Tone},
     service::{Service, ServiceArguments},
-    text::Text,
 };
+use terminal::text::Text;
 
 pub const OPERATION: Operation = Operation {
     what: "to export now",

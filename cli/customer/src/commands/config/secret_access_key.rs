@@ -10,7 +10,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::file::{ConfigurationFile, Field, Value};
-use crate::{failure::Failure, hidden_input, secret::Secret, text::printable};
+use crate::{failure::Failure, hidden_input, secret::Secret};
+use terminal::text::printable;
 
 /// The environment variable that may hold the secret access key.
 pub const SECRET_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";

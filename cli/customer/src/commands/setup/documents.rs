@@ -2,10 +2,8 @@
 
 use domain::configuration::arn::RoleArn;
 
-use crate::{
-    model::{Configuration, Policies, PolicyDocument},
-    text::shell_word,
-};
+use crate::model::{Configuration, Policies, PolicyDocument};
+use terminal::text::shell_word;
 
 const TRUST_POLICY: &str = "trust-policy.json";
 const IAM_POLICY: &str = "iam-policy.json";

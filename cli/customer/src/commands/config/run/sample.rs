@@ -6,9 +6,8 @@ use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
 use verification::{Archive, Place};
 
-use crate::{
-    commands::verify::bucket::Bucket, failure::Failure, model::Configuration, service::Service, text::printable,
-};
+use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration, service::Service};
+use terminal::text::printable;
 
 /// How many events are shown.
 const SHOWN_EVENTS: usize = 3;

@@ -4,8 +4,8 @@
 
 use std::{fmt::Write, fs, time::Duration};
 
-use audit_export::event_generator::EventGenerator;
 use bytes::Bytes;
+use dev_tools::event_generator::EventGenerator;
 use domain::{
     block::{BlockId, StoredBlock, pack},
     event::{BodyForm, EventBatch},
@@ -92,7 +92,7 @@ fn a_file_of_mixed_blocks_loses_at_most_a_fifth() {
 }
 
 /// The table of docs/adr/short-blocks-are-compressed-again.md:
-/// `cargo test --release -p audit-export --test compression -- --ignored --nocapture table`.
+/// `cargo test --release -p dev-tools --test compression -- --ignored --nocapture table`.
 #[test]
 #[ignore = "prints figures, proves nothing"]
 #[expect(clippy::print_stderr, clippy::cast_precision_loss, reason = "a table of figures")]

@@ -1,35 +1,31 @@
-//! What the service would cost, from list prices, without asking anybody.
+//! The command `cost`: an estimate from list prices, made offline.
 
-use audit_export::figures::grouped;
+use std::io;
+
 use clap::Args;
 use domain::interval::ExportInterval;
+use terminal::{ColorChoice, OutputFormat, Style, Tone, grouped};
 
-use super::config::render;
-use crate::{
-    cost::{
-        Architecture, Authentication, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
-        service::HISTORY_MONTHS,
-    },
-    failure::Failure,
-    output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
+use crate::cost::{
+    Architecture, Authentication, Estimate, ImpossibleTraffic, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
+    service::HISTORY_MONTHS,
 };
 
-/// Far more than one stack could take: its API takes 10,000 requests a second at most.
+/// Far more than one stack accepts: its API serves at most 10,000 requests per second.
 const MAX_EVENTS_PER_DAY: u64 = 100_000_000_000;
 const MAX_TENANTS: i64 = 1_000_000;
 const MAX_CONFIGURATIONS: i64 = 1_000_000;
 
-/// Estimate what the service costs a month, beside the same over Amazon Data Firehose
+/// Estimate the monthly cost of the service, compared with Amazon Data Firehose
 ///
-/// Counts what the service does with the traffic, and multiplies it by AWS's list prices in US East (N. Virginia), without
-/// free tiers and discounts. docs/COST.md has the prices with their sources, the method, and what is left out. Nothing is
-/// asked of the service or of AWS.
+/// Multiplies the service's usage for the traffic by AWS's list prices in US East (N. Virginia), without free tiers and
+/// discounts. docs/COST.md has the prices with their sources, the method, and what is left out. Works offline.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export cost --events-per-day 1000000 --configurations 10
-  audit-export cost --events-per-day 1000000 --configurations 10 --tenants 5 --interval 2 --batch 20
-  audit-export cost --events-per-day 50000000 --configurations 1000 --output json | jq .service.dollarsPerMonth")]
+  audit-export-operator cost --events-per-day 1000000 --configurations 10
+  audit-export-operator cost --events-per-day 1000000 --configurations 10 --tenants 5 --interval 2 --batch 20
+  audit-export-operator cost --events-per-day 50000000 --configurations 1000 --output json | jq .service.dollarsPerMonth")]
 pub struct CostArguments {
     /// Events of all tenants together
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=MAX_EVENTS_PER_DAY))]
@@ -39,7 +35,7 @@ pub struct CostArguments {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=MAX_CONFIGURATIONS))]
     configurations: u32,
 
-    /// Tenants, among whom events and configurations are spread evenly; left out: one for each configuration
+    /// Tenants, each with an equal share of events and configurations [default: one per configuration]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=MAX_TENANTS))]
     tenants: Option<u32>,
 
@@ -47,24 +43,24 @@ pub struct CostArguments {
     #[arg(long, default_value = "24", value_name = "HOURS", value_parser = parse_interval)]
     interval: ExportInterval,
 
-    /// Events that a producer sends in one request
+    /// Events per request of a producer
     #[arg(long, default_value_t = 100, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
 
-    /// Bytes of an event as it is sent, on average; the default is that of `audit-export events generate`
+    /// Average size of an event as it is sent; the default is that of generated events
     #[arg(long, default_value_t = EVENT_BYTES, value_name = "BYTES",
         value_parser = clap::value_parser!(u32).range(2..=262_144))]
     event_bytes: u32,
 
-    /// Every request has an Idempotency-Key
+    /// Count an Idempotency-Key with every request
     #[arg(long)]
     idempotency_keys: bool,
 
-    /// How the exports prove who they are
+    /// How the exports authenticate to AWS
     #[arg(long, value_enum, default_value_t)]
     authentication: Authentication,
 
-    /// Days that events stay exportable: the stack's parameter `RetentionDays`
+    /// Days that events can be exported: the stack's parameter `RetentionDays`
     #[arg(long, default_value_t = 90, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=3_650))]
     retention_days: u32,
 
@@ -77,12 +73,31 @@ pub struct CostArguments {
     output: OutputFormat,
 }
 
-pub fn run(arguments: &CostArguments) -> Result<(), Failure> {
-    let output = Output::new(&OutputArguments { output: arguments.output, ..OutputArguments::default() });
-    output::print_line(&show(&estimate(arguments)?, output.format, &output.style)?)
+/// The reason why there is no estimate.
+#[derive(Debug, thiserror::Error)]
+pub enum CostFailure {
+    #[error("the traffic: {0}")]
+    Traffic(#[from] ImpossibleTraffic),
+    #[error("standard output: {0}")]
+    StandardOutput(#[from] io::Error),
 }
 
-fn estimate(arguments: &CostArguments) -> Result<Estimate, Failure> {
+impl CostFailure {
+    /// The exit codes of `audit-export`: 2 for wrong arguments, 5 for a file that can't be written.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Traffic(_) => 2,
+            Self::StandardOutput(_) => 5,
+        }
+    }
+}
+
+pub fn run(arguments: &CostArguments) -> Result<(), CostFailure> {
+    let style = Style::of_standard_output(ColorChoice::Auto);
+    Ok(terminal::print_line(&show(&estimate(arguments)?, arguments.output, &style)?)?)
+}
+
+fn estimate(arguments: &CostArguments) -> Result<Estimate, CostFailure> {
     let traffic = Traffic::new(Parameters {
         events_per_day: arguments.events_per_day,
         event_bytes: arguments.event_bytes,
@@ -94,9 +109,7 @@ fn estimate(arguments: &CostArguments) -> Result<Estimate, Failure> {
         authentication: arguments.authentication,
         retention_days: arguments.retention_days,
         architecture: arguments.architecture,
-    });
-    let traffic =
-        traffic.map_err(|error| Failure::InvalidArgument { what: "the traffic", reason: error.to_string() })?;
+    })?;
     Ok(Estimate::of(traffic))
 }
 
@@ -104,12 +117,12 @@ fn parse_interval(text: &str) -> Result<ExportInterval, &'static str> {
     let hours = text.strip_suffix('h').unwrap_or(text);
     ExportInterval::parse(&format!("EVERY_{hours}_HOURS"))
         .or_else(|| ExportInterval::parse(text))
-        .ok_or("an export is made every 2, 4, 6, 12 or 24 hours")
+        .ok_or("the interval must be 2, 4, 6, 12 or 24 hours")
 }
 
-fn show(estimate: &Estimate, format: OutputFormat, style: &Style) -> Result<String, Failure> {
+fn show(estimate: &Estimate, format: OutputFormat, style: &Style) -> io::Result<String> {
     match format {
-        OutputFormat::Json => serde_json::to_string(estimate).map_err(|error| Failure::StandardOutput(error.into())),
+        OutputFormat::Json => Ok(serde_json::to_string(estimate)?),
         OutputFormat::Table => Ok(table(estimate, style)),
     }
 }
@@ -127,13 +140,15 @@ fn table(estimate: &Estimate, style: &Style) -> String {
 fn traffic(estimate: &Estimate, style: &Style) -> String {
     let parameters = estimate.traffic.parameters();
     let number = |number: u64| grouped(&number.to_string());
-    let interval = render::interval(parameters.interval.name());
     style.fields(&[
         ("Events a day", Some(number(parameters.events_per_day))),
         ("Bytes of one", Some(number(parameters.event_bytes.into()))),
         ("Events to a request", Some(number(parameters.events_per_request.into()))),
         ("Tenants", Some(number(parameters.tenants.into()))),
-        ("Configurations", Some(format!("{}, every {interval}", number(parameters.configurations.into())))),
+        (
+            "Configurations",
+            Some(format!("{}, every {}", number(parameters.configurations.into()), hours(parameters.interval))),
+        ),
         ("Retention", Some(format!("{} days", number(parameters.retention_days.into())))),
     ])
 }
@@ -142,7 +157,7 @@ fn bill(estimate: &Estimate, style: &Style) -> String {
     let lines = estimate.service.lines.iter().chain(&estimate.customers.lines);
     let lines: Vec<_> = lines.filter(|line| line.quantity > 0.0).collect();
     let quantities: Vec<String> = lines.iter().map(|line| quantity(line.quantity)).collect();
-    // As many digits for all, so that the points stand below each other.
+    // The same number of decimals everywhere, so that the points are aligned.
     let dollars: Vec<String> =
         lines.iter().map(|line| format!("${}", grouped(&format!("{:.4}", line.dollars().0)))).collect();
     let (quantity_width, dollars_width) = (width(&quantities), width(&dollars));
@@ -178,7 +193,7 @@ fn totals(estimate: &Estimate, style: &Style) -> String {
     ])
 }
 
-/// The service's line comes first, so that both can be compared without looking up.
+/// Compares the costs, the service's own first.
 fn firehose(estimate: &Estimate, style: &Style) -> String {
     let of_service = vec![
         (Tone::Strong, "this service".to_owned()),
@@ -204,7 +219,11 @@ fn width(texts: &[String]) -> usize {
     texts.iter().map(String::len).max().unwrap_or(0)
 }
 
-/// Whole, unless there is little of it.
+fn hours(interval: ExportInterval) -> String {
+    format!("{} hours", interval.duration().as_secs() / 3_600)
+}
+
+/// Formats small quantities with decimals.
 fn quantity(quantity: f64) -> String {
     let digits = if quantity.fract() == 0.0 || quantity >= 100.0 { 0 } else { 3 };
     grouped(&format!("{quantity:.digits$}"))
@@ -215,7 +234,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::output::tests::style;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -229,7 +247,7 @@ mod tests {
     }
 
     fn shown(line: &str, format: OutputFormat) -> String {
-        show(&estimate(&arguments(line).unwrap()).unwrap(), format, &style()).unwrap()
+        show(&estimate(&arguments(line).unwrap()).unwrap(), format, &Style::for_tests()).unwrap()
     }
 
     #[test]
@@ -263,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_told_in_hours() {
+    fn an_interval_is_given_in_hours() {
         for (text, interval) in [
             ("2", ExportInterval::Every2Hours),
             ("24h", ExportInterval::Every24Hours),
@@ -277,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_is_told() {
+    fn impossible_traffic_is_refused() {
         let fault = |line| {
             let failure = estimate(&arguments(line).unwrap()).unwrap_err();
             assert_eq!(failure.exit_code(), 2);

@@ -116,7 +116,7 @@ pub const ANSWER_BYTES: f64 = 500.0;
 mod tests {
     use std::time::Duration;
 
-    use audit_export::event_generator::EventGenerator;
+    use dev_tools::event_generator::EventGenerator;
     use domain::{
         block::{BlockId, StoredBlock, pack},
         configuration::test_support::with_role,

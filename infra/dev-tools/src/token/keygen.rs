@@ -1,24 +1,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use terminal::OutputFormat;
 
 use super::key_pair;
-use crate::{
-    failure::Failure,
-    output::{self, OutputFormat},
-};
+use crate::failure::Failure;
 
-/// Make an ES256 key pair for a development stack
+/// Create an ES256 key pair for a development stack
 ///
-/// Writes private-key.pem (readable by you alone) and jwks.json (public: a development stack takes it as the parameter
-/// `DevelopmentJwks`). Nothing secret is printed.
+/// Writes private-key.pem, which only you can read, and jwks.json, which is public: a development stack takes it as the
+/// parameter `DevelopmentJwks`. Nothing secret is printed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export token keygen --directory .local/token
-  audit-export token keygen --directory .local/token --force --output json")]
+  dev-tools token keygen --directory .local/token
+  dev-tools token keygen --directory .local/token --force --output json")]
 pub struct KeygenArguments {
-    /// Where to write; made if it is missing
+    /// The directory of the key pair; created if it is missing
     #[arg(long, value_name = "DIRECTORY")]
     directory: PathBuf,
 
@@ -33,5 +31,5 @@ pub struct KeygenArguments {
 
 pub fn run(arguments: &KeygenArguments) -> Result<(), Failure> {
     let written = key_pair::generate(&arguments.directory, arguments.force)?;
-    output::print_result(&written, arguments.output)
+    Ok(terminal::print_fields(&written, arguments.output)?)
 }

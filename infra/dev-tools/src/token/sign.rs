@@ -2,30 +2,31 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use domain::tenant::TenantId;
+use host::Clock;
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Map, Value, json};
 
 use super::key_pair;
-use crate::{failure::Failure, output};
+use crate::failure::Failure;
 
-/// The issuer that a development stack trusts: a name that can't exist (RFC 2606).
+/// The issuer that a development stack trusts, a name that can't exist (RFC 2606).
 const DEFAULT_ISSUER: &str = "https://development.audit-export.invalid";
 const DEFAULT_AUDIENCE: &str = "audit-export";
-/// A development token that lives longer is a habit that follows people into production.
+/// A longer lifetime is a habit that people take with them into production.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Sign a token for a development stack, and print it
 ///
 /// AUDIT permits the GraphQL API, `AUDIT_WRITE` permits sending events. The token is a secret until it expires: redirect it
-/// into a file rather than onto a command line.
+/// into a file, and don't put it on a command line.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export token sign --directory .local/token --tenant acme --permissions AUDIT,AUDIT_WRITE
-  audit-export token sign --directory .local/token --tenant acme --permissions AUDIT --expires-in 8h > token")]
+  dev-tools token sign --directory .local/token --tenant acme --permissions AUDIT,AUDIT_WRITE
+  dev-tools token sign --directory .local/token --tenant acme --permissions AUDIT --expires-in 8h > token")]
 pub struct SignArguments {
-    /// Where `token keygen` wrote the key pair
+    /// The directory that `token keygen` wrote the key pair to
     #[arg(long, value_name = "DIRECTORY")]
     directory: PathBuf,
 
@@ -33,7 +34,7 @@ pub struct SignArguments {
     #[arg(long, value_parser = TenantId::parse)]
     tenant: TenantId,
 
-    /// What the bearer may do, separated by commas
+    /// The permissions of the bearer, separated by commas
     #[arg(long, value_delimiter = ',', required = true)]
     permissions: Vec<String>,
 
@@ -43,11 +44,11 @@ pub struct SignArguments {
     #[arg(long, default_value = DEFAULT_AUDIENCE)]
     audience: String,
 
-    /// Who bears the token: shown as `createdBy` and `updatedBy`
+    /// The bearer, shown as `createdBy` and `updatedBy`
     #[arg(long, default_value = "developer@example.com")]
     subject: String,
 
-    /// How long the token is valid: 90s, 15m, 8h; 24h at most
+    /// The lifetime of the token: 90s, 15m, 8h; 24h at most
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = parse_lifetime)]
     expires_in: Duration,
 
@@ -63,16 +64,15 @@ pub struct SignArguments {
 fn parse_lifetime(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration =
         text.parse().map_err(|_| "a duration is written as a number and a unit, for example 15m or 8h".to_owned())?;
-    let lifetime = Duration::try_from(duration).map_err(|_| "a token can't expire before it is signed".to_owned())?;
+    let lifetime = Duration::try_from(duration).map_err(|_| "the lifetime must be greater than zero".to_owned())?;
     if lifetime.is_zero() || lifetime > MAX_LIFETIME {
-        return Err("a token lives for more than 0 s and at most 24h".to_owned());
+        return Err("the lifetime must be more than 0 s and at most 24h".to_owned());
     }
     Ok(lifetime)
 }
 
-pub fn run(arguments: &SignArguments) -> Result<(), Failure> {
-    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
-    output::print_line(&sign(arguments, now)?)
+pub fn run(arguments: &SignArguments, clock: &dyn Clock) -> Result<(), Failure> {
+    Ok(terminal::print_line(&sign(arguments, clock.now().as_millis() / 1_000)?)?)
 }
 
 /// `now`: seconds since the epoch.
@@ -97,10 +97,7 @@ fn claims(arguments: &SignArguments, now: u64) -> Result<Map<String, Value>, Fai
     let number = claims.len();
     let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     if claims.len() < number {
-        return Err(Failure::InvalidArgument {
-            what: "--tenant-claim or --permissions-claim",
-            reason: "names a claim that the token has already".to_owned(),
-        });
+        return Err(Failure::ClaimTwice);
     }
     Ok(claims)
 }
@@ -112,7 +109,6 @@ mod tests {
     use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 
     use super::*;
-    use crate::profile::tests::TemporaryDirectory;
 
     fn arguments(directory: &Path) -> SignArguments {
         SignArguments {
@@ -130,10 +126,10 @@ mod tests {
 
     #[test]
     fn the_key_set_verifies_what_the_private_key_signed() {
-        let directory = TemporaryDirectory::new();
-        let written = key_pair::generate(&directory.0, false).unwrap();
-        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
-        let token = sign(&arguments(&directory.0), now).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let written = key_pair::generate(directory.path(), false).unwrap();
+        let now = host::Machine.now().as_millis() / 1_000;
+        let token = sign(&arguments(directory.path()), now).unwrap();
 
         let key_set: JwkSet = serde_json::from_slice(&fs::read(written.key_set).unwrap()).unwrap();
         let key_id = jsonwebtoken::decode_header(&token).unwrap().kid.unwrap();
@@ -149,9 +145,9 @@ mod tests {
 
     #[test]
     fn a_claim_is_not_said_twice() {
-        let directory = TemporaryDirectory::new();
-        let twice = SignArguments { tenant_claim: "sub".to_owned(), ..arguments(&directory.0) };
-        assert!(matches!(claims(&twice, 0), Err(Failure::InvalidArgument { .. })));
+        let directory = tempfile::tempdir().unwrap();
+        let twice = SignArguments { tenant_claim: "sub".to_owned(), ..arguments(directory.path()) };
+        assert!(matches!(claims(&twice, 0), Err(Failure::ClaimTwice)));
     }
 
     #[test]

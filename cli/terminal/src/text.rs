@@ -1,4 +1,4 @@
-//! Text from elsewhere, made fit to be shown.
+//! Text from elsewhere, made safe to print.
 
 use std::{
     fmt::{self, Write},
@@ -7,23 +7,26 @@ use std::{
 
 use serde::{Deserialize, Deserializer};
 
-/// Without what could steer a terminal, or turn around the direction of the text behind it.
+/// Removes characters that control a terminal or change the direction of text.
+#[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().filter(|character| !steers(*character)).collect()
 }
 
-/// [`printable`] line by line: of the control characters, line feeds stay.
+/// Removes the same characters as [`printable`], except line feeds.
+#[must_use]
 pub fn printable_lines(text: &str) -> String {
     text.chars().filter(|character| *character == '\n' || !steers(*character)).collect()
 }
 
-/// JSON with the same meaning in which nothing steers a terminal: such characters occur only within its strings.
+/// Escapes the same characters in JSON, where they occur only within strings.
+#[must_use]
 pub fn printable_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
             '\n' | '\r' | '\t' => text.push(' '),
-            // Every one is of the basic plane: four digits name it.
+            // All of them are in the Basic Multilingual Plane, so four digits suffice.
             character if steers(character) => {
                 // Writing to a String can't fail.
                 let _ = write!(text, "\\u{:04x}", u32::from(character));
@@ -34,18 +37,19 @@ pub fn printable_json(json: &str) -> String {
     text
 }
 
-/// One word for a POSIX shell, whatever is in it.
+/// Quotes a text as one word for a POSIX shell.
+#[must_use]
 pub fn shell_word(text: &str) -> String {
     let is_plain =
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&byte));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// A text of the service on one line, printable.
+/// A text of the service, [`printable`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(String);
 
-/// A text of the service that may have several lines, printable.
+/// A text of the service that may have several lines, [`printable_lines`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines(String);
 

@@ -1,10 +1,11 @@
-//! Tokens for development stacks: a production stack trusts the keys of an identity provider instead.
+//! Tokens for development stacks. A production stack trusts the keys of an identity provider instead.
 
 mod key_pair;
 mod keygen;
 mod sign;
 
 use clap::Subcommand;
+use host::Clock;
 
 use crate::failure::Failure;
 
@@ -15,10 +16,10 @@ pub enum TokenCommand {
 }
 
 impl TokenCommand {
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         match self {
             Self::Keygen(arguments) => keygen::run(&arguments),
-            Self::Sign(arguments) => sign::run(&arguments),
+            Self::Sign(arguments) => sign::run(&arguments, clock),
         }
     }
 }

@@ -3,39 +3,39 @@ use std::{
     time::Duration,
 };
 
-use audit_export::event_generator::EventGenerator;
 use clap::Args;
+use dev_tools::event_generator::EventGenerator;
 use domain::{tenant::TenantId, time::Timestamp};
 
-use crate::{failure::Failure, output};
+use crate::failure::Failure;
 
-/// Written at once: large enough that the system calls don't count.
+/// Bytes of one write: so many that system calls take no noticeable time.
 const WRITE_LENGTH_BYTES: usize = 256 * 1_024;
 
-/// Make up realistic audit events, one JSON object a line
+/// Generate realistic audit events, one JSON object per line
 ///
-/// The same arguments give the same bytes, always: the seed decides every value. Ids of different seeds don't collide.
+/// The same arguments always give the same bytes. IDs of different seeds don't collide.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export events generate --tenant acme --count 100000 --seed 1 > events.ndjson
-  audit-export events generate --tenant acme --count 10 --seed 2 --start 2026-03-01T00:00:00Z --spacing-ms 60000
-  audit-export events generate --tenant acme --count 5000 --seed 3 | \\
+  dev-tools events generate --tenant acme --count 100000 --seed 1 > events.ndjson
+  dev-tools events generate --tenant acme --count 10 --seed 2 --start 2026-03-01T00:00:00Z --spacing-ms 60000
+  dev-tools events generate --tenant acme --count 5000 --seed 3 | \\
     audit-export events send - --url https://example.com/production --token-file token")]
 pub struct GenerateArguments {
     /// The tenant named in the events
     #[arg(long, value_parser = TenantId::parse)]
     tenant: TenantId,
 
-    /// How many events
+    /// The number of events
     #[arg(long)]
     count: u64,
 
-    /// What all values are derived from
+    /// The seed that all values are derived from
     #[arg(long)]
     seed: u64,
 
-    /// When the first event happened (RFC 3339)
+    /// The time of the first event (RFC 3339)
     #[arg(long, default_value = "2026-01-01T00:00:00Z", value_name = "TIME", value_parser = Timestamp::parse)]
     start: Timestamp,
 
@@ -45,9 +45,7 @@ pub struct GenerateArguments {
 }
 
 pub fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
-    write_events(arguments, &mut io::stdout().lock())
-        .or_else(output::ignore_closed_pipe)
-        .map_err(Failure::StandardOutput)
+    Ok(write_events(arguments, &mut io::stdout().lock()).or_else(terminal::ignore_closed_pipe)?)
 }
 
 fn write_events(arguments: &GenerateArguments, output: &mut impl Write) -> io::Result<()> {

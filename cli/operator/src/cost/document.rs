@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
-use audit_export::figures::{filled, grouped};
 use domain::interval::ExportInterval;
+use golden_documents::{assert_current, with_sections};
+use terminal::grouped;
 
 use super::{
     Dollars, Estimate, Parameters, Part, Traffic, firehose::Comparison, price, service::RequestShape, tests::USUAL,
 };
-
-/// Set, it has the test write the page anew.
-const UPDATE_VARIABLE: &str = "UPDATE_DOCS";
 
 /// So many events a day that what doesn't grow with them doesn't show.
 const MANY_EVENTS: u64 = 100_000_000;
@@ -265,7 +263,7 @@ fn the_page_has_the_figures_of_the_model() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/COST.md");
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     let mut shown = Vec::new();
-    let made = filled(&page, |name| {
+    let made = with_sections(&page, |name| {
         shown.push(name.to_owned());
         sections.get(name).unwrap_or_else(|| unreachable!("no figures have the name {name:?}")).clone()
     });
@@ -273,9 +271,5 @@ fn the_page_has_the_figures_of_the_model() {
     for name in sections.keys() {
         assert!(shown.iter().any(|shown| shown == name), "docs/COST.md lacks {name}");
     }
-    if std::env::var_os(UPDATE_VARIABLE).is_some() {
-        std::fs::write(&path, &made).unwrap_or_else(|error| unreachable!("{}: {error}", path.display()));
-    } else {
-        assert!(page == made, "docs/COST.md is out of date: run {UPDATE_VARIABLE}=1 cargo test -p audit-export cost");
-    }
+    assert_current(&path, &made, "cargo test -p audit-export-operator cost");
 }

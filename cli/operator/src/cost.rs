@@ -12,12 +12,12 @@ pub mod service;
 
 use std::{fmt, iter::Sum, ops::Add};
 
-use audit_export::figures::grouped;
 use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     interval::ExportInterval,
 };
 use serde::Serialize;
+use terminal::grouped;
 
 use self::{firehose::Producer, price::Price};
 
