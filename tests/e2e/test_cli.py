@@ -223,7 +223,7 @@ def test_a_configuration_with_a_role_lives(
     assert "--yes" in refused
     deleted = cli("config", "delete", configuration_id, "--yes").succeeded()
     # The tenant's log contains the changes to the configuration as well.
-    assert "Not exported, and never will be by it: " in deleted
+    assert "Not exported, and never will be: " in deleted
     assert "NOT_FOUND" in cli("config", "get", configuration_id).failed(NOT_FOUND)
     assert cli("config", "list").succeeded().startswith("0 export configurations\n")
 

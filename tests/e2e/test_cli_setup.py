@@ -180,7 +180,7 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
     with desk.terminal("setup") as terminal:
         # No service is known yet.
         terminal.answer("URL, for example", "nonsense")
-        terminal.expect("That is no URL.")
+        terminal.expect("This is not a URL.")
         terminal.answer("URL, for example", desk.stack.api_url)
         terminal.answer("File that holds the token", "nowhere")
         terminal.answer("File that holds the token", desk.token_file.name)
@@ -230,7 +230,7 @@ def test_an_interrupted_setup_goes_on(desk: Desk, account: CustomerAccount) -> N
         terminal.expect("Path in the bucket")
     assert desk.state.stat().st_mode & 0o777 == 0o600
     with desk.terminal("setup") as terminal:
-        terminal.expect("Going on with the setup")
+        terminal.expect("Continuing the unfinished setup")
         terminal.answer("Path in the bucket", PATH)
         terminal.answer("Region of the bucket", REGION)
         terminal.answer("ARN of the bucket's KMS key", "")
@@ -242,7 +242,7 @@ def test_an_interrupted_setup_goes_on(desk: Desk, account: CustomerAccount) -> N
     assert desk.token not in desk.state.read_text()
     desk.apply_policies(account)
     with desk.terminal("setup") as terminal:
-        terminal.expect("Going on with the setup")
+        terminal.expect("Continuing the unfinished setup")
         terminal.answer(READY, "")
         terminal.expect("can be written to")
         assert terminal.wait() == 0
@@ -304,7 +304,7 @@ def test_what_was_created_unheard_is_found_again(
 
     # The saved progress of one service is not used for another.
     refused = desk.run("setup", "--answers", "-", "--url", desk.stack.api_url, code=EXIT_FILE)
-    assert "has to hold one JSON object" in refused.stderr or "is no JSON" in refused.stderr
+    assert "must be one JSON object" in refused.stderr or "is not valid JSON" in refused.stderr
     with desk.terminal("setup", "--url", desk.stack.api_url, "--token-file", str(desk.token_file)) as terminal:
         terminal.expect("is not finished")
         assert terminal.wait() == EXIT_ARGUMENTS
@@ -444,7 +444,7 @@ def test_quitting_has_its_own_exit_code(desk: Desk, account: CustomerAccount) ->
     with desk.terminal("setup") as terminal:
         answer_role(terminal, account)
         terminal.answer(READY, "quit")
-        terminal.expect("goes on where it was left")
+        terminal.expect("continues where it was left")
         assert terminal.wait() == EXIT_UNFINISHED
     # With --restart it asks every question again; the created configuration stays.
     with desk.terminal("setup", "--restart") as terminal:

@@ -27,18 +27,18 @@ pub const TOKEN_FILE_VARIABLE: &str = "AUDIT_EXPORT_TOKEN_FILE";
 /// The environment variable that may hold the token itself.
 pub const TOKEN_VARIABLE: &str = "AUDIT_EXPORT_TOKEN";
 
-/// What a failure is about that says that neither arguments nor a profile name the service.
+/// The subject of the failure when neither arguments nor a profile name the service.
 pub const UNKNOWN_SERVICE: &str = "the service";
 
-/// A password manager may ask its user something first.
+/// Allows for a question of a password manager.
 const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 const TOKEN_COMMAND_PAUSE: Duration = Duration::from_millis(20);
 
-/// What commands that talk to the service have in common.
+/// The service and token arguments of commands.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Service")]
 pub struct AccessArguments {
-    /// The profile that says where the service is and where the token comes from (see `audit-export profile`)
+    /// The profile with the service and the source of the token (see `audit-export profile`)
     #[arg(long, env = PROFILE_VARIABLE, hide_env_values = true, value_name = "NAME")]
     pub profile: Option<String>,
 
@@ -46,12 +46,12 @@ pub struct AccessArguments {
     #[arg(long, env = URL_VARIABLE, hide_env_values = true)]
     pub url: Option<Url>,
 
-    /// A file that holds the token, instead of the profile's; the token itself may be in `AUDIT_EXPORT_TOKEN`
+    /// A file with the token, instead of the profile's; `AUDIT_EXPORT_TOKEN` can have the token itself
     #[arg(long, env = TOKEN_FILE_VARIABLE, hide_env_values = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 
-/// Where the service is, and the token for it.
+/// The URL of the service, and a token for it.
 #[derive(Clone, Debug)]
 pub struct Access {
     pub url: Url,
@@ -60,7 +60,7 @@ pub struct Access {
 
 impl AccessArguments {
     /// # Errors
-    /// Something is missing, can't be read, or the profile's token would go to another host than the profile's.
+    /// Something is missing or can't be read, or the profile's token would be sent to another host.
     pub fn resolve(&self) -> Result<Access, Failure> {
         let token = match &self.token_file {
             Some(path) => Some(read_token(path)?),
@@ -80,7 +80,7 @@ impl AccessArguments {
         let path = path()?;
         let profiles = Profiles::load(&path)?;
         let (name, profile) = choose(&profiles, self.profile.as_deref(), &path)?;
-        let profile_url: Url = profile.url.parse().map_err(|_| invalid_profile(&path, name, "its url is no URL"))?;
+        let profile_url: Url = profile.url.parse().map_err(|_| invalid_profile(&path, name, "url is not a URL"))?;
         let url = self.url.clone().unwrap_or_else(|| profile_url.clone());
         if let Some(token) = token {
             return Ok(Access { url, token });
@@ -89,7 +89,7 @@ impl AccessArguments {
             return Err(Failure::InvalidArgument {
                 what: "--url",
                 reason: format!(
-                    "the token of profile {name} is for {}: give the token for {} too, with --token-file or {TOKEN_VARIABLE}",
+                    "the token of profile {name} is for {}: give a token for {} with --token-file or {TOKEN_VARIABLE}",
                     profile_url.origin().ascii_serialization(),
                     url.origin().ascii_serialization()
                 ),
@@ -97,7 +97,7 @@ impl AccessArguments {
         }
         let directory = path.parent().unwrap_or(Path::new(""));
         let source = profile.token_source(directory).ok_or_else(|| {
-            invalid_profile(&path, name, "it needs one of token_file, token_command and token_environment")
+            invalid_profile(&path, name, "one of token_file, token_command and token_environment is required")
         })?;
         Ok(Access { url, token: source.read()? })
     }
@@ -107,17 +107,17 @@ fn choose<'a>(profiles: &'a Profiles, name: Option<&'a str>, path: &Path) -> Res
     let Some(name) = name.or(profiles.default_profile.as_deref()) else {
         return Err(Failure::InvalidArgument {
             what: UNKNOWN_SERVICE,
-            reason: "not known which one: give --url and --token-file, or keep them in a profile:\n  \
+            reason: "none is given: give --url and --token-file, or store them in a profile:\n  \
                      audit-export profile set NAME --url https://… --token-file FILE"
                 .to_owned(),
         });
     };
     let profile = profiles.profiles.get(name).ok_or_else(|| {
         let known: Vec<&str> = profiles.profiles.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "no profiles".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Failure::InvalidArgument {
             what: "--profile",
-            reason: format!("there is no profile {name} in {}, which has {known}", path.display()),
+            reason: format!("there is no profile {name} in {}; known profiles: {known}", path.display()),
         }
     })?;
     Ok((name, profile))
@@ -128,6 +128,8 @@ fn invalid_profile(path: &Path, name: &str, reason: &str) -> Failure {
 }
 
 impl TokenSource {
+    /// Reads the token.
+    ///
     /// # Errors
     /// There is no token.
     pub fn read(&self) -> Result<Token, Failure> {
@@ -136,14 +138,16 @@ impl TokenSource {
             Self::Command(words) => run_token_command(words),
             Self::Environment(variable) => environment_token(variable)?.ok_or_else(|| Failure::InvalidArgument {
                 what: "token_environment",
-                reason: format!("the profile takes the token from {variable}, which isn't set"),
+                reason: format!("the profile's token is in {variable}, which isn't set"),
             }),
         }
     }
 }
 
+/// Reads a token from a file.
+///
 /// # Errors
-/// The file can't be read, or holds no token.
+/// The file can't be read, or has no token.
 pub fn read_token(path: &Path) -> Result<Token, Failure> {
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(Failure::file(path))?;
@@ -169,11 +173,11 @@ fn run_token_command(words: &[String]) -> Result<Token, Failure> {
         .map_err(|error| invalid(format!("{program}: {error}")))?;
     let output = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
-    // Not waited for: what the program itself started may keep its output open for ever.
+    // Not joined: a child of the program may keep its output open forever.
     thread::spawn(move || {
         let mut text = Zeroizing::new(String::new());
         let read = output.map_or(Ok(0), |output| output.take(MAX_TOKEN_LENGTH_BYTES + 1).read_to_string(&mut text));
-        // Whoever asked may have given up.
+        // The receiver may have timed out.
         let _ = sender.send(read.map(|_| text));
     });
     let deadline = Instant::now() + TOKEN_COMMAND_TIMEOUT;
@@ -186,7 +190,7 @@ fn run_token_command(words: &[String]) -> Result<Token, Failure> {
                     |error| error.to_string(),
                     |_| format!("did not end within {} s", TOKEN_COMMAND_TIMEOUT.as_secs()),
                 );
-                // It may have ended by itself.
+                // It may have ended meanwhile.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(invalid(format!("{program}: {reason}")));
@@ -209,7 +213,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::profile::tests::TemporaryDirectory;
 
     fn words(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
@@ -217,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_token_is_read_from_a_file() {
-        let directory = TemporaryDirectory::new();
-        let path = directory.0.join("token");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
         fs::write(&path, "abc\n").unwrap();
         assert_eq!(read_token(&path).unwrap().authorization().to_str().unwrap(), "Bearer abc");
         fs::write(&path, "a".repeat(10_000)).unwrap();
@@ -242,9 +245,9 @@ mod tests {
 
     #[test]
     fn the_token_of_a_profile_goes_nowhere_else() {
-        let directory = TemporaryDirectory::new();
-        fs::write(directory.0.join("token"), "abc").unwrap();
-        let path = directory.0.join("config.toml");
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("token"), "abc").unwrap();
+        let path = directory.path().join("config.toml");
         let profile = Profile {
             url: "https://example.com/production".to_owned(),
             token_file: Some("token".into()),

@@ -1,4 +1,4 @@
-//! One module per group of commands; a group's module has its subcommands, each with its arguments and its `run`.
+//! The commands. Each has its arguments and a function `run`.
 
 mod completions;
 mod config;
@@ -9,6 +9,7 @@ mod setup;
 mod verify;
 
 use clap::Subcommand;
+use host::Machine;
 
 use crate::failure::Failure;
 
@@ -40,16 +41,17 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self) -> Result<(), Failure> {
+    /// Runs the command of `program` on this machine.
+    pub fn run(self, program: &mut clap::Command, machine: Machine) -> Result<(), Failure> {
         match self {
-            Self::Setup(arguments) => setup::run(&arguments),
-            Self::Config(command) => command.run(),
-            Self::ExportConfig(command) => command.run(),
+            Self::Setup(arguments) => setup::run(&arguments, &machine, &machine),
+            Self::Config(command) => command.run(&machine),
+            Self::ExportConfig(command) => command.run(&machine),
             Self::Profile(command) => command.run(),
-            Self::Events(command) => command.run(),
-            Self::Verify(arguments) => verify::run(&arguments),
+            Self::Events(command) => command.run(&machine),
+            Self::Verify(arguments) => verify::run(&arguments, &machine),
             Self::Explain(arguments) => explain::run(&arguments),
-            Self::Completions(arguments) => completions::run(&arguments),
+            Self::Completions(arguments) => completions::run(&arguments, program),
         }
     }
 }

@@ -1,16 +1,35 @@
-//! How a command can fail, and which exit code tells a script so. The codes are documented in `--help`.
+//! The failures of commands and their exit codes, which `--help` documents.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
-use crate::api::Diagnosis;
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Why a command did not do what it was asked to.
+/// What happened, and what to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    pub what: String,
+    pub check: &'static str,
+}
+
+impl Diagnosis {
+    pub fn new(what: impl Into<String>, check: &'static str) -> Self {
+        Self { what: what.into(), check }
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}\n  {}", self.what, self.check)
+    }
+}
+
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
 
-    #[error("{} exists already and is not overwritten; move it away, or give another folder", .0.display())]
+    #[error("{} exists and is not overwritten; move it away, or give another folder", .0.display())]
     Exists(PathBuf),
 
     #[error("{}: {reason}", path.display())]
@@ -25,14 +44,14 @@ pub enum Failure {
     #[error("the service could not be used: {0}")]
     Unavailable(String),
 
-    /// The service did not answer, or something else did.
+    /// No answer, or an answer that is not the service's.
     #[error("{0}")]
     NoAnswer(Diagnosis),
 
     #[error("the service refused {what}: {reason}")]
     Refused { what: String, reason: String },
 
-    /// Something was given that can be given otherwise; the reason names each field.
+    /// Invalid input fields, which the reason names.
     #[error("the service refused {what}: {reason}")]
     InvalidInput { what: String, reason: String },
 
@@ -40,30 +59,29 @@ pub enum Failure {
     NotFound { what: String, reason: String },
 
     #[error(
-        "somebody else changed the export configuration meanwhile: its version is now {current_version}\n  Look at it \
-         (audit-export config get), and repeat the change with that version."
+        "the export configuration was changed meanwhile: its version is now {current_version}\n  Show it (audit-export config \
+         get), and repeat the change with that version."
     )]
     Conflict { current_version: String },
 
     #[error(
-        "this version of audit-export ({}) is too old for the service, which needs at least {minimum}\n  \
-         Install that version or a newer one from where you got this one, and repeat the command.",
-        crate::api::VERSION
+        "this version of audit-export ({VERSION}) is too old: the service requires {minimum} or newer\n  Install that version, \
+         and repeat the command."
     )]
     UpgradeRequired { minimum: String },
 
     #[error("the connection test failed: {0}")]
     ConnectionFailed(String),
 
-    /// It may have been done all the same, and can be repeated in a way that doesn't do it twice.
+    /// The request may have taken effect; the hint says how to repeat it safely.
     #[error("{failure}\n  {hint}")]
     Unsure { failure: Box<Failure>, hint: String },
 
-    /// A person was asked, or could not be.
+    /// The confirmation was refused, or nobody could be asked.
     #[error("nothing was done: {0}")]
     NotConfirmed(String),
 
-    /// Asking once more goes on where this ended.
+    /// Repeating the command continues here.
     #[error("not finished: {0}")]
     Unfinished(String),
 
@@ -80,14 +98,14 @@ pub enum Failure {
     Broken(&'static str),
 
     #[error(
-        "the copy is older than the service's newest export: what is here is complete and unchanged\n  Fetch the copy again, \
-         and verify it; if that one ends at the same time, the newest digests were removed from the bucket."
+        "the copy is complete and unchanged, but older than the service's newest export\n  Fetch the copy again, and verify it. \
+         If it ends at the same time, the newest digests were removed from the bucket."
     )]
     Outdated,
 }
 
 impl Failure {
-    /// As `--help` lists them.
+    /// Returns the exit code, as `--help` lists it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -112,7 +130,7 @@ impl Failure {
         }
     }
 
-    /// For `map_err` after an operation on `path`.
+    /// Converts the error of an operation on `path`, for `map_err`.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }

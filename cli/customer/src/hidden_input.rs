@@ -1,19 +1,18 @@
-//! A line that is typed at the terminal and not shown.
+//! Hidden input at the terminal. Unlike in `rpassword` and `dialoguer`, echo is off before the question is printed.
 
 use std::io::{self, Write};
 
 use zeroize::Zeroizing;
 
-/// Asks for a line. The terminal stops to show what is typed before the question appears; what was typed earlier is thrown
-/// away.
+/// Asks for a line without showing it. Discards input that was typed before the question.
 ///
 /// # Errors
-/// Standard input is no terminal, or can't be read.
+/// Standard input is not a terminal, or can't be read.
 pub fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let hidden = platform::Hidden::begin()?;
     let answer = write!(io::stderr().lock(), "{question}").and_then(|()| platform::read_line());
     drop(hidden);
-    // The one that was typed was hidden too.
+    // The typed line feed was hidden too.
     writeln!(io::stderr().lock())?;
     answer
 }
@@ -25,10 +24,10 @@ mod platform {
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
     use zeroize::Zeroizing;
 
-    /// Bytes; a terminal gives no longer line.
+    /// Bytes. Terminals limit lines to this.
     const MAX_LINE_LENGTH: usize = 4_096;
 
-    /// While it lives, the terminal shows nothing of what is typed.
+    /// A guard: the terminal does not echo until it is dropped.
     pub struct Hidden {
         before: Termios,
     }
@@ -45,12 +44,12 @@ mod platform {
 
     impl Drop for Hidden {
         fn drop(&mut self) {
-            // Nothing is left to be done about a terminal that is gone.
+            // A closed terminal needs no repair.
             let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
         }
     }
 
-    /// Without a buffer of its own, in which the line would stay.
+    /// Reads a line without a buffer that would keep a copy.
     pub fn read_line() -> io::Result<Zeroizing<String>> {
         let mut bytes = Zeroizing::new([0; MAX_LINE_LENGTH]);
         let mut length = 0;
@@ -67,7 +66,7 @@ mod platform {
             }
         }
         let line = str::from_utf8(bytes.get(..length).unwrap_or_default());
-        let line = line.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "what was typed is no text"))?;
+        let line = line.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the input is not valid UTF-8"))?;
         Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }

@@ -1,5 +1,4 @@
-//! `audit-export`: the command line of the audit-log export service. This file only reads the arguments and turns the
-//! outcome into an exit code; the commands live in `commands/`.
+//! `audit-export`: the command line of the audit-log export service.
 
 mod access;
 mod api;
@@ -16,7 +15,7 @@ mod service;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::commands::Command;
 
@@ -29,19 +28,19 @@ Examples:
 
 Exit codes:
   0  done
-  1  the service or S3 could not be reached, or answered with faults of its own until the attempts ran out
+  1  the service or S3 could not be reached, or failed in all attempts
   2  wrong arguments
-  3  the service refused what was sent: correct it before you send it again
+  3  the service refused the request: correct it before you repeat it
   4  the service refused the token, or S3 the credentials (401 or 403)
   5  a file could not be read or written
-  6  the export that was verified is broken
+  6  the verified export is broken
   7  the connection test failed: the bucket can't be written to
   8  there is no such export configuration or export job
-  9  somebody else changed the export configuration meanwhile: look at it, then repeat the change
+  9  the export configuration was changed meanwhile: show it, then repeat the change
  10  this version is too old for the service
- 11  not confirmed, so nothing was done
- 12  not finished: what was begun goes on, or is taken up again by the same command
- 13  the copy that was verified is older than the service's newest export, and nothing else is wrong with it";
+ 11  not confirmed: nothing was done
+ 12  not finished: it continues, or the same command continues it
+ 13  the verified copy is intact, but older than the service's newest export";
 
 /// Export the audit log to your own S3 bucket: set up exports, follow their progress, and verify what was exported
 ///
@@ -55,10 +54,10 @@ pub struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command.run() {
+    match arguments.command.run(&mut Arguments::command(), host::Machine) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::report("error", &failure);
+            terminal::report("error", &failure);
             ExitCode::from(failure.exit_code())
         }
     }
@@ -66,9 +65,7 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::Arguments;
+    use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {

@@ -1,7 +1,6 @@
-//! What the API answers, as far as it is shown to people. Names of enumerations stay text: a newer service may know more.
+//! The API's answers, as far as they are shown. Enumeration values stay text, because a newer service may have more.
 
 use serde::Deserialize;
-
 use terminal::text::{Lines, Text};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -23,7 +22,7 @@ pub struct Configuration {
     pub exported_through: Option<Text>,
     pub last_export: Option<Text>,
     pub next_export_at: Option<Text>,
-    /// Asked for by `config run` alone.
+    /// Selected by `config run` only.
     pub requested_run_through: Option<Text>,
     pub consecutive_failures: u64,
     pub start_from: Text,
@@ -32,7 +31,7 @@ pub struct Configuration {
     pub created_at: Text,
     pub updated_by: Text,
     pub updated_at: Text,
-    /// Not asked for in lists.
+    /// Not selected in lists.
     pub backlog: Option<Backlog>,
     #[serde(default)]
     pub next_steps: Vec<NextStep>,
@@ -64,7 +63,7 @@ pub struct ConnectionError {
 pub struct Backlog {
     pub events: u64,
     pub oldest: Option<Text>,
-    /// Otherwise there are at least as many.
+    /// Whether all were counted; otherwise there are at least as many.
     pub is_complete: bool,
 }
 
@@ -84,33 +83,7 @@ pub struct ConnectionCheck {
     pub message: Option<Text>,
 }
 
-/// The fields of a configuration in a list.
-macro_rules! configuration_fields {
-    () => {
-        "id version type description interval enabled connectionStatus connectionCheckedAt \
-         connectionError { code message } \
-         endpointConfiguration { ... on S3EndpointConfiguration { \
-         bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner } } \
-         principalArn exportedThrough lastExport nextExportAt consecutiveFailures startFrom externalId \
-         createdBy createdAt updatedBy updatedAt"
-    };
-}
-
-/// The fields of a configuration that is looked at by itself.
-macro_rules! all_configuration_fields {
-    () => {
-        concat!(
-            $crate::model::configuration_fields!(),
-            " backlog { events oldest isComplete } nextSteps { code instruction document } \
-             connectionChecks { check status title code message }"
-        )
-    };
-}
-
-pub(crate) use all_configuration_fields;
-pub(crate) use configuration_fields;
-
-/// What was received within one window, exported.
+/// An export job: the events received within one window.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
@@ -124,18 +97,18 @@ pub struct Job {
     pub objects: u64,
     pub events: u64,
     pub bytes: u64,
-    /// All that is in no object.
+    /// Events that were not exported.
     pub gaps: Vec<Gap>,
 }
 
-/// Receipt times that could not be exported any more.
+/// Receipt times of events that could not be exported.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
     pub start_timestamp: Text,
     pub end_timestamp: Text,
     pub reason: Text,
-    /// The skipped block, if it is one block alone.
+    /// The block, if only one was skipped.
     pub block_id: Option<Text>,
 }
 
@@ -145,22 +118,22 @@ pub struct Gap {
 pub struct SignedDigest {
     pub bucket_name: Text,
     pub object_key: Text,
-    /// Byte for byte.
+    /// The exact content of the object.
     pub digest: String,
     pub sha256: Text,
     pub signature_object_key: Text,
-    /// In base64.
+    /// Encoded in base64.
     pub signature: Text,
     pub signature_sha256: Text,
 }
 
-/// One object of a job.
+/// A task: one object of an export job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     pub id: Text,
     pub attempts: u64,
-    /// Events of the job before it.
+    /// The number of events in earlier tasks of the job.
     pub offset: u64,
     pub limit: u64,
     pub status: Text,
@@ -169,7 +142,7 @@ pub struct Task {
     pub object_key: Text,
 }
 
-/// What the customer sets in its account.
+/// The policies for the customer's AWS account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policies {
@@ -187,14 +160,14 @@ pub struct Policies {
 pub struct PolicyDocument {
     pub document: Lines,
     pub is_required: bool,
-    /// Where to put it.
+    /// The place to put the policy in.
     pub instruction: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudFormation {
-    /// `None`: the operator has not published the template.
+    /// `None` if the operator has not published the template.
     pub launch_url: Option<Text>,
     pub parameters: Vec<Parameter>,
 }
@@ -209,7 +182,7 @@ pub struct Parameter {
 pub mod tests {
     use serde_json::{Value, json};
 
-    /// A configuration with a role, as the API answers with it.
+    /// The API's answer for a configuration with a role.
     pub fn configuration_json() -> Value {
         json!({
             "id": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b", "version": 1, "type": "S3_ASSUMED_ROLE", "description": null,

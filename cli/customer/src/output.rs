@@ -1,7 +1,7 @@
-//! How commands print their results.
+//! Printing the results of commands.
 
 use serde::Serialize;
-pub use terminal::{OutputArguments, OutputFormat, Style, Tone, report};
+pub use terminal::{Column, OutputArguments, OutputFormat, Style, Tone};
 
 use crate::{api::Answer, failure::Failure};
 
@@ -43,11 +43,6 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 pub fn print_line(line: &str) -> Result<(), Failure> {
     terminal::print_line(line).map_err(Failure::StandardOutput)
-}
-
-/// Warns the person at the terminal, apart from the result.
-pub fn warn(text: &str) {
-    report("warning", &text);
 }
 
 #[cfg(test)]

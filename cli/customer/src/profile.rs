@@ -1,4 +1,4 @@
-//! Profiles: which service a command talks to, and where its token comes from, under a name in a file.
+//! The file of the profiles, each with a service and the source of its token.
 
 use std::{
     collections::BTreeMap,
@@ -8,20 +8,21 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 
-/// The environment variable that may name the file.
+/// The environment variable with the path of the file.
 pub const FILE_VARIABLE: &str = "AUDIT_EXPORT_CONFIG";
 
-/// Bytes. A profile has some hundred.
+/// Bytes. A profile has a few hundred.
 const MAX_FILE_LENGTH: u64 = 1_024 * 1_024;
 
 /// The file's content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profiles {
-    /// The one that is used if none is named.
+    /// The profile of commands that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_profile: Option<String>,
     #[serde(default)]
@@ -32,18 +33,18 @@ pub struct Profiles {
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     pub url: String,
-    /// A file that holds the token. A relative path begins at the profiles' file.
+    /// The file with the token, relative to the profiles' file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-    /// A program and its arguments; it prints the token. No shell reads it.
+    /// A program that prints the token, with its arguments. There is no shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_command: Option<Vec<String>>,
-    /// The environment variable that holds the token.
+    /// The environment variable with the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_environment: Option<String>,
 }
 
-/// Where a profile's token comes from.
+/// The source of a profile's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
     File(PathBuf),
@@ -52,7 +53,7 @@ pub enum TokenSource {
 }
 
 impl Profile {
-    /// `None`: not exactly one is given. `directory` is the one of the profiles' file.
+    /// Returns the source of the token, if there is exactly one. `directory` is the one of the profiles' file.
     #[must_use]
     pub fn token_source(&self, directory: &Path) -> Option<TokenSource> {
         match (&self.token_file, &self.token_command, &self.token_environment) {
@@ -64,31 +65,32 @@ impl Profile {
     }
 }
 
-/// Where the profiles are.
+/// Returns the path of the profiles' file.
 ///
 /// # Errors
-/// There is no home directory, and nothing else says where.
+/// There is no home directory, and no environment variable names the file.
 pub fn path() -> Result<PathBuf, Failure> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = variable(FILE_VARIABLE) {
         return Ok(path);
     }
-    // The specification has relative paths ignored: <https://specifications.freedesktop.org/basedir-spec/latest/>.
+    // The specification ignores relative paths: <https://specifications.freedesktop.org/basedir-spec/latest/>.
     let directory = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
     directory
         .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
         .map(|directory| directory.join("audit-export").join("config.toml"))
         .ok_or(Failure::InvalidArgument {
             what: FILE_VARIABLE,
-            reason: "there is no home directory: name the file of the profiles in this environment variable".to_owned(),
+            reason: "there is no home directory: set this environment variable to the path of the profiles' file"
+                .to_owned(),
         })
 }
 
 impl Profiles {
-    /// What `path` holds; nothing if there is no such file.
+    /// Loads the profiles; a missing file has none.
     ///
     /// # Errors
-    /// Others may read or write it, or it is no file of profiles.
+    /// Others can access the file, or it is invalid.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -100,8 +102,8 @@ impl Profiles {
             return Err(invalid(format!("has more than {MAX_FILE_LENGTH} bytes")));
         }
         if is_open_to_others(&metadata) {
-            // Whoever can write to it chooses where tokens are sent to, and which program is run.
-            return Err(invalid(format!("others can read or change it; run: chmod 600 '{}'", path.display())));
+            // Whoever can change it chooses the host that gets the token, and the program to run.
+            return Err(invalid(format!("other users can read or change it; run: chmod 600 '{}'", path.display())));
         }
         let text = fs::read_to_string(path).map_err(Failure::file(path))?;
         toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
@@ -115,22 +117,18 @@ impl Profiles {
     }
 }
 
-/// Replaces a file that only its owner may read, or makes it, as a whole: no reader sees half of it.
+/// Writes a file that only its owner can access. It replaces an existing file as a whole: no reader sees half of it.
 pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        create_directory(directory).map_err(Failure::file(directory))?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let temporary = PathBuf::from(name);
-    write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
-        // It may never have been there.
-        let _ = fs::remove_file(&temporary);
-        Failure::file(path)(error)
-    })
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_directory(directory).map_err(Failure::file(directory))?;
+    // Temporary files are for their owner only.
+    let mut file = NamedTempFile::new_in(directory).map_err(Failure::file(path))?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(Failure::file(path))?;
+    file.persist(path).map_err(|error| Failure::file(path)(error.error))?;
+    Ok(())
 }
 
-/// Whether others than the owner may read or write a file.
+/// Returns whether others than the owner can read or write a file.
 #[cfg(unix)]
 #[must_use]
 pub fn is_open_to_others(metadata: &fs::Metadata) -> bool {
@@ -155,39 +153,9 @@ fn create_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-
-    /// A directory of one test, deleted with its content.
-    pub struct TemporaryDirectory(pub PathBuf);
-
-    impl TemporaryDirectory {
-        pub fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("audit-export-{}", uuid::Uuid::new_v4()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for TemporaryDirectory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn profiles() -> Profiles {
         let profile = Profile {
@@ -201,8 +169,8 @@ pub mod tests {
 
     #[test]
     fn what_is_stored_is_loaded() {
-        let directory = TemporaryDirectory::new();
-        let path = directory.0.join("new/config.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/config.toml");
         assert_eq!(Profiles::load(&path).unwrap(), Profiles::default());
         profiles().store(&path).unwrap();
         // Twice: the second replaces the first.
@@ -216,8 +184,8 @@ pub mod tests {
     fn only_the_owner_may_see_the_file() {
         use std::os::unix::fs::PermissionsExt;
 
-        let directory = TemporaryDirectory::new();
-        let path = directory.0.join("new/config.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/config.toml");
         profiles().store(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
@@ -243,10 +211,10 @@ pub mod tests {
     }
 
     #[test]
-    fn a_misspelled_key_is_told() {
-        let directory = TemporaryDirectory::new();
-        let path = directory.0.join("config.toml");
-        write_private(&path, b"[profiles.a]\nurl = \"https://example.com\"\ntoken = \"x\"\n").unwrap();
+    fn a_misspelled_key_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        replace_private_file(&path, b"[profiles.a]\nurl = \"https://example.com\"\ntoken = \"x\"\n").unwrap();
         let failure = Profiles::load(&path).unwrap_err().to_string();
         assert!(failure.contains("unknown field `token`"), "{failure}");
     }

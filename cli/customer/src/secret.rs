@@ -1,45 +1,38 @@
-//! Secrets of this process: wiped when they are dropped, and never printed.
-
-use std::fmt;
+//! Secrets: wiped on drop, and never printed.
 
 use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// A larger token fits into no header that API Gateway accepts.
+/// API Gateway accepts no larger header.
 pub const MAX_TOKEN_LENGTH_BYTES: u64 = 8 * 1_024;
 
-/// A text that is never printed. Serializing it is what sends it to the service.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+/// A text that is never printed. Serializing it sends it to the service.
+#[derive(Clone, Debug)]
+pub struct Secret(SecretString);
 
 impl Secret {
-    /// Without the space around it: an editor ends a file with a line feed.
+    /// Removes surrounding whitespace: editors end a file with a line feed.
     #[must_use]
     pub fn trimmed(text: &Zeroizing<String>) -> Self {
-        Self(Zeroizing::new(text.trim().to_owned()))
+        Self(text.trim().into())
     }
 
     #[must_use]
-    pub fn new(text: Zeroizing<String>) -> Self {
-        Self(text)
+    pub fn new(text: String) -> Self {
+        Self(text.into())
     }
 
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(…)")
+        self.0.expose_secret()
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.expose())
     }
 }
 
@@ -48,8 +41,10 @@ impl Serialize for Secret {
 pub struct Token(HeaderValue);
 
 impl Token {
+    /// Parses a token, ignoring surrounding whitespace.
+    ///
     /// # Errors
-    /// What is wrong with it, without the text itself.
+    /// The problem, without the text.
     pub fn parse(text: &Zeroizing<String>) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.len() as u64 > MAX_TOKEN_LENGTH_BYTES {
@@ -60,7 +55,7 @@ impl Token {
         }
         let bearer = Zeroizing::new(format!("Bearer {text}"));
         let mut header = HeaderValue::try_from(bearer.as_str()).map_err(|_| "holds no token")?;
-        // So that no log of HTTP shows it.
+        // HTTP logs hide it.
         header.set_sensitive(true);
         Ok(Self(header))
     }

@@ -1,19 +1,19 @@
-//! The service as commands use it: one question at a time, while a person waits.
+//! A connection to the service for one command.
 
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 
 use crate::{
     access::{Access, AccessArguments},
     api::{Answer, GraphQl, Operation},
     failure::Failure,
-    output::{Output, OutputArguments},
+    output::{Output, OutputArguments, Style},
 };
 
-/// What every command has that asks the API and shows its answer.
+/// The arguments of every command that sends an operation to the API and shows the answer.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServiceArguments {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct ServiceArguments {
     pub output: OutputArguments,
 }
 
-/// The API, and where its answers go.
+/// The API, and the destination of its answers.
 pub struct Service {
     api: GraphQl,
     runtime: Runtime,
@@ -32,7 +32,7 @@ pub struct Service {
 
 impl Service {
     /// # Errors
-    /// It isn't known where the service is, or there is no token.
+    /// No service or no token is given.
     pub fn connect(arguments: &ServiceArguments) -> Result<Self, Failure> {
         Self::with_access(&arguments.access.resolve()?, &arguments.output)
     }
@@ -48,19 +48,30 @@ impl Service {
         Ok(Self { api, runtime, output: Output::new(output) })
     }
 
-    /// Drives what else is asynchronous.
+    /// Runs a future to its end.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }
 
     pub fn wait(&self, duration: Duration) {
-        // A timer needs the runtime already when it is made.
+        // Creating a timer already requires the runtime.
         self.block_on(async { tokio::time::sleep(duration).await });
     }
 
     /// # Errors
-    /// The service refused, could not be reached, or something else answered.
+    /// The service refused or could not be reached, or something else answered.
     pub fn ask(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
         self.runtime.block_on(self.api.ask(operation, variables))
+    }
+
+    /// Sends the operation, and prints the answer unchanged or as `render` presents it.
+    pub fn show<T: DeserializeOwned>(
+        &self,
+        operation: &Operation,
+        variables: &impl Serialize,
+        render: impl FnOnce(&T, &Style) -> String,
+    ) -> Result<(), Failure> {
+        let answer = self.ask(operation, variables)?;
+        self.output.print(&answer, |style| Ok(render(&answer.parse()?, style)))
     }
 }

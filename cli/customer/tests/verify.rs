@@ -1,4 +1,4 @@
-//! `audit-export verify` as a person runs it: on a folder, and on a bucket that is served on this machine.
+//! `audit-export verify` on a folder, and on a bucket that a local server provides.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -20,10 +20,11 @@ use std::{
 
 use bytes::Bytes;
 use support::{CONFIGURATION, Export, Signer};
+use tempfile::TempDir;
 
-/// A directory with a copy of an export and its public key, which goes away with the value.
+/// A temporary directory with a copy of an export and its public key.
 struct Copy {
-    directory: PathBuf,
+    directory: TempDir,
     signer: Signer,
     export: Export,
 }
@@ -32,17 +33,17 @@ impl Copy {
     fn new() -> Self {
         let signer = Signer::generate();
         let export = Export::sample(&signer, true);
-        let directory = std::env::temp_dir().join(format!("audit-export-verify-{}", uuid::Uuid::new_v4()));
+        let directory = tempfile::tempdir().unwrap();
         let copy = Self { directory, signer, export };
         for (name, bytes) in &copy.export.files {
             copy.write(name, bytes);
         }
-        fs::write(copy.directory.join("key.pem"), copy.signer.public_key_pem()).unwrap();
+        fs::write(copy.directory.path().join("key.pem"), copy.signer.public_key_pem()).unwrap();
         copy
     }
 
     fn folder(&self) -> PathBuf {
-        self.directory.join(CONFIGURATION)
+        self.directory.path().join(CONFIGURATION)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
@@ -53,19 +54,13 @@ impl Copy {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-        command.arg("verify").arg("--public-key").arg(self.directory.join("key.pem"));
+        command.arg("verify").arg("--public-key").arg(self.directory.path().join("key.pem"));
         command
     }
 
     /// Verifies the folder.
     fn verify(&self, arguments: &[&str]) -> Output {
         self.command().arg(self.folder()).args(arguments).output().unwrap()
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -84,7 +79,7 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn a_complete_folder() {
     let copy = Copy::new();
-    let report = copy.directory.join("report.txt");
+    let report = copy.directory.path().join("report.txt");
     let output =
         copy.verify(&["--deep", "--expect-through", "2026-11-22T06:00:00Z", "--report", report.to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -92,7 +87,7 @@ fn a_complete_folder() {
     assert!(text.contains("COMPLETE through 2026-11-22T06:00:00.000Z\n"), "{text}");
     assert!(text.contains("7, 7 intact, 7 inflated and counted"), "{text}");
     assert_eq!(fs::read_to_string(&report).unwrap(), text);
-    assert_eq!(stderr(&output), "", "no bar where nobody looks");
+    assert_eq!(stderr(&output), "", "no progress bar without a terminal");
 }
 
 #[test]
@@ -139,7 +134,7 @@ fn a_broken_folder() {
     assert_eq!(code(&output), 6);
     assert!(stdout(&output).contains("BROKEN: MISSING_OBJECT\n"), "{}", stdout(&output));
     assert_eq!(stderr(&output), "error: the export is broken: MISSING_OBJECT\n");
-    // An empty folder is no reason to be content.
+    // An empty folder is not complete.
     fs::remove_dir_all(copy.folder()).unwrap();
     fs::create_dir(copy.folder()).unwrap();
     let output = copy.verify(&[]);
@@ -149,28 +144,28 @@ fn a_broken_folder() {
 #[test]
 fn a_folder_of_the_name_of_another_configuration() {
     let copy = Copy::new();
-    let other = copy.directory.join(support::OTHER_CONFIGURATION);
+    let other = copy.directory.path().join(support::OTHER_CONFIGURATION);
     fs::rename(copy.folder(), &other).unwrap();
     let output = copy.command().arg(&other).output().unwrap();
     assert!(code(&output) == 6 && stderr(&output).contains("SPLICED_CHAIN"), "{}", stderr(&output));
-    let renamed = copy.directory.join("copy");
+    let renamed = copy.directory.path().join("copy");
     fs::rename(&other, &renamed).unwrap();
     assert_eq!(code(&copy.command().arg(&renamed).output().unwrap()), 0);
     assert_eq!(code(&copy.command().arg(".").current_dir(&renamed).output().unwrap()), 0);
 }
 
 #[test]
-fn what_can_not_be_read_is_no_break() {
+fn an_unreadable_copy_is_not_broken() {
     let copy = Copy::new();
-    let missing = copy.command().arg(copy.directory.join("missing")).output().unwrap();
+    let missing = copy.command().arg(copy.directory.path().join("missing")).output().unwrap();
     assert_eq!(code(&missing), 5, "{}", stderr(&missing));
-    let file = copy.command().arg(copy.directory.join("key.pem")).output().unwrap();
+    let file = copy.command().arg(copy.directory.path().join("key.pem")).output().unwrap();
     assert_eq!(code(&file), 5, "{}", stderr(&file));
     std::os::unix::fs::symlink("/dev/null", copy.folder().join("link")).unwrap();
     let link = copy.verify(&[]);
     assert_eq!(code(&link), 5, "{}", stderr(&link));
     fs::remove_file(copy.folder().join("link")).unwrap();
-    fs::write(copy.directory.join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    fs::write(copy.directory.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
         .unwrap();
     let key = copy.verify(&[]);
     assert!(code(&key) == 5 && stderr(&key).contains("never a private one"), "{}", stderr(&key));
@@ -192,13 +187,13 @@ fn wrong_arguments() {
     }
 }
 
-/// As much of S3 as a verification needs: lists in pages of three, ranges, and one connection that breaks.
+/// The part of S3 that a verification needs: lists in pages of three, ranges, and one connection that is lost.
 struct Bucket {
     files: BTreeMap<String, Bytes>,
-    /// Whose first answer ends in the middle.
+    /// The object with an incomplete first answer.
     breaking: String,
     has_broken: AtomicBool,
-    /// Whether keys are listed encoded if that is asked for; what only resembles S3 may not know it.
+    /// Whether lists can encode keys; compatible services may not.
     knows_encoding: bool,
 }
 
@@ -326,7 +321,7 @@ fn bucket_of(copy: &Copy) -> Bucket {
 fn a_complete_bucket() {
     let copy = Copy::new();
     let mut bucket = bucket_of(&copy);
-    // A neighbour whose name begins alike is none of this export's.
+    // A neighbour with the same beginning belongs to another export.
     bucket.files.insert(format!("audit/logs/{CONFIGURATION}-other/x"), Bytes::new());
     let endpoint = bucket.serve();
     let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--deep"]);
@@ -501,9 +496,9 @@ fn error_answer(code: &str) -> String {
     serde_json::json!({"data": null, "errors": [{"message": "No.", "extensions": {"code": code}}]}).to_string()
 }
 
-/// Verifies the folder with the keys of the service at `url`, and no others.
+/// Verifies the folder with the keys of the service at `url` only.
 fn verify_with(copy: &Copy, url: &str, arguments: &[&str]) -> Output {
-    let token = copy.directory.join("token");
+    let token = copy.directory.path().join("token");
     fs::write(&token, "token\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
     command.arg("verify").arg(copy.folder()).arg("--token-file").arg(token).args(["--url", url]).args(arguments);
@@ -521,18 +516,18 @@ fn the_keys_and_the_end_of_the_service() {
     let output = verify_with(&copy, &serve_api("200 OK", keys.clone(), through_answer(END)), &[]);
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains(&format!("through {END}\n")), "{}", stdout(&output));
-    // A tail that was cut off shows by itself, unless something else is expected.
+    // Missing newest digests are found, unless something else is expected.
     let url = serve_api("200 OK", keys, through_answer(LATER));
     let cut = verify_with(&copy, &url, &[]);
     assert!(code(&cut) == 13 && stderr(&cut).contains("Fetch the copy again"), "{}{}", stdout(&cut), stderr(&cut));
     assert!(stdout(&cut).contains(&format!("OUTDATED: complete through {END}")), "{}", stdout(&cut));
     let expected = verify_with(&copy, &url, &["--expect-through", END]);
     assert_eq!(code(&expected), 0, "{}{}", stdout(&expected), stderr(&expected));
-    // Keys of a file and of the service count alike.
+    // Keys of a file and of the service are equivalent.
     let url = serve_api("200 OK", keys_answer(&[&other]), through_answer(END));
     let wrong = verify_with(&copy, &url, &[]);
     assert!(code(&wrong) == 6 && stdout(&wrong).contains("WRONG_KEY"), "{}", stdout(&wrong));
-    let both = verify_with(&copy, &url, &["--public-key", copy.directory.join("key.pem").to_str().unwrap()]);
+    let both = verify_with(&copy, &url, &["--public-key", copy.directory.path().join("key.pem").to_str().unwrap()]);
     assert_eq!(code(&both), 0, "{}{}", stdout(&both), stderr(&both));
 }
 
@@ -541,12 +536,12 @@ fn the_place_that_an_export_was_moved_away_from() {
     let copy = Copy::new();
     let keys = || keys_answer(&[&copy.signer]);
     let mut digests = located(&copy.export);
-    // The newest digest is here: all that the service exported has to be.
+    // The newest digest is here, so everything that the service exported is expected.
     let url = serve_jobs("200 OK", keys(), through_answer(END), digests.clone());
     let here = verify_with(&copy, &url, &[]);
     assert_eq!(code(&here), 0, "{}{}", stdout(&here), stderr(&here));
     assert!(stdout(&here).contains(&format!("through {END}, by the service")), "{}", stdout(&here));
-    // It went on elsewhere.
+    // The export continued in another place.
     for sequence in [5, 6] {
         let key = format!("{CONFIGURATION}/_digests/{sequence:010}_20261122T080000000Z.json");
         digests.push(("next-audit".to_owned(), key, "0".repeat(64)));
@@ -557,7 +552,7 @@ fn the_place_that_an_export_was_moved_away_from() {
     assert_eq!(code(&moved), 0, "{}{}", stdout(&moved), stderr(&moved));
     let head = copy.export.head.as_ref().unwrap().sha256;
     assert!(stdout(&moved).contains(&format!("digest {head}, by the service")), "{}", stdout(&moved));
-    // What a copy says of its place lowers nothing: these may be old files in the place of the new ones.
+    // A place that only the copy claims does not lower the expectation: the copy may be old.
     let claimed = verify_with(&copy, &url, &[]);
     assert!(code(&claimed) == 13 && stdout(&claimed).contains("OUTDATED_COPY"), "{}", stdout(&claimed));
     assert!(stderr(&claimed).contains("give --place if this is a copy of the old place"), "{}", stderr(&claimed));
@@ -567,7 +562,7 @@ fn the_place_that_an_export_was_moved_away_from() {
     }
     let cut = verify_with(&copy, &url, &["--place", &place]);
     assert!(code(&cut) == 13 && stdout(&cut).contains(&head.to_string()), "{}{}", stdout(&cut), stderr(&cut));
-    // The service does not have them any more: nothing is expected, and that is said.
+    // The service has no such digest any more: nothing is expected, with a warning.
     let url = serve_jobs("200 OK", keys(), through_answer(LATER), {
         digests[4].0 = "gone-audit".to_owned();
         digests[3] = ("gone".to_owned(), "gone".to_owned(), "0".repeat(64));
@@ -595,7 +590,7 @@ fn a_newest_digest_that_has_expired_at_the_service_lowers_nothing() {
             let output = verify_with(&copy, &url, arguments);
             assert_eq!(code(&output), expected, "{arguments:?}: {}{}", stdout(&output), stderr(&output));
             assert!(stdout(&output).contains(&format!("through {through}, by the service")), "{}", stdout(&output));
-            let is_warned = stderr(&output).contains("does not know any more where its newest digest lies");
+            let is_warned = stderr(&output).contains("no longer knows the place of its newest digest");
             assert_eq!(is_warned, !arguments.is_empty(), "{}", stderr(&output));
         }
     }
@@ -604,9 +599,9 @@ fn a_newest_digest_that_has_expired_at_the_service_lowers_nothing() {
 #[test]
 fn the_end_of_a_folder_of_any_name_is_expected() {
     let copy = Copy::new();
-    let named = copy.directory.join("audit-log");
+    let named = copy.directory.path().join("audit-log");
     fs::rename(copy.folder(), &named).unwrap();
-    let token = copy.directory.join("token");
+    let token = copy.directory.path().join("token");
     fs::write(&token, "token\n").unwrap();
     let verify = |through: &str| {
         let url = serve_jobs("200 OK", keys_answer(&[&copy.signer]), through_answer(through), located(&copy.export));
@@ -616,14 +611,14 @@ fn the_end_of_a_folder_of_any_name_is_expected() {
     assert_eq!(code(&verify(END)), 0);
     let cut = verify(LATER);
     assert!(code(&cut) == 13 && stdout(&cut).contains("OUTDATED_COPY"), "{}{}", stdout(&cut), stderr(&cut));
-    // Nothing says what this is a copy of.
+    // The origin of this copy is unknown.
     fs::write(named.join(&copy.export.digests[4]), "x").unwrap();
     let unknown = verify(END);
     assert!(code(&unknown) == 6 && stderr(&unknown).contains("nothing is expected"), "{}", stderr(&unknown));
 }
 
 #[test]
-fn files_that_a_computer_made_are_named_and_are_no_break() {
+fn files_of_the_operating_system_are_named_and_are_no_break() {
     let copy = Copy::new();
     for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/.DS_Store"] {
         copy.write(name, b"x");
@@ -651,7 +646,7 @@ fn files_that_a_computer_made_are_named_and_are_no_break() {
 #[test]
 fn the_set_that_is_proven_can_be_the_set_that_is_read() {
     let copy = Copy::new();
-    let list = copy.directory.join("list");
+    let list = copy.directory.path().join("list");
     let arguments = ["--proven-objects", list.to_str().unwrap()];
     let pending = Export::object_name_at("2026-11-22T06:00:00Z");
     copy.write(&pending, b"forged");
@@ -662,25 +657,27 @@ fn the_set_that_is_proven_can_be_the_set_that_is_read() {
     assert_eq!(names.lines().collect::<Vec<_>>(), copy.export.objects);
     let output = copy.verify(&["--require-proven"]);
     assert!(code(&output) == 6 && stderr(&output).contains("UNPROVEN_FILES"), "{}", stderr(&output));
-    // Of a broken export there is no list.
+    // A broken export has no list.
     fs::remove_file(copy.folder().join(&copy.export.objects[0])).unwrap();
     assert_eq!(code(&copy.verify(&arguments)), 6);
     assert!(!list.exists());
-    // Nor of one that can't be read to its end, not even an earlier one.
+    // Neither has an export that can't be read, and an earlier list is removed.
     let copy = Copy::new();
-    let list = copy.directory.join("list");
+    let list = copy.directory.path().join("list");
     let arguments = ["--proven-objects", list.to_str().unwrap()];
     fs::write(&list, "earlier").unwrap();
     std::os::unix::fs::symlink("/dev/null", copy.folder().join("date=2026-11-22/zzz")).unwrap();
     assert_eq!(code(&copy.verify(&arguments)), 5);
-    let mut names: Vec<_> =
-        fs::read_dir(&copy.directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(copy.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, [CONFIGURATION, "key.pem"]);
-    // What is written to a pipe can't be taken back.
+    // Output to a pipe can't be taken back.
     let output = copy.verify(&["--proven-objects", "/dev/stdout"]);
     assert!(code(&output) == 2 && stderr(&output).contains("not a plain file"), "{}", stderr(&output));
-    // Whoever forges for the future is found.
+    // Forged files of the future are found.
     let copy = Copy::new();
     copy.write(&Export::object_name_at("2099-01-01T00:00:00Z"), b"forged");
     let output = copy.verify(&[]);
@@ -688,7 +685,7 @@ fn the_set_that_is_proven_can_be_the_set_that_is_read() {
 }
 
 #[test]
-fn a_service_that_tells_no_keys() {
+fn a_service_without_usable_keys() {
     let copy = Copy::new();
     let keys = keys_answer(&[&copy.signer]);
     let forged = keys.replace(&copy.signer.fingerprint().to_string(), &"0".repeat(64));
@@ -703,7 +700,7 @@ fn a_service_that_tells_no_keys() {
         ("200 OK", error_answer("INTERNAL"), "", 1, "INTERNAL: No."),
         ("401 Unauthorized", error_answer("UNAUTHENTICATED"), "", 4, "refused the token: UNAUTHENTICATED: No."),
         ("200 OK", error_answer("GRAPHQL_VALIDATION_FAILED"), "", 3, "GRAPHQL_VALIDATION_FAILED"),
-        ("200 OK", keys, &error_answer("NOT_FOUND"), 8, "--expect-through says it instead: NOT_FOUND: No."),
+        ("200 OK", keys, &error_answer("NOT_FOUND"), 8, "(give --expect-through instead): NOT_FOUND: No."),
     ] {
         let output = verify_with(&copy, &serve_api(status, keys, configuration.to_owned()), &[]);
         assert!(code(&output) == expected && stderr(&output).contains(words), "{words}: {}", stderr(&output));
@@ -724,7 +721,7 @@ fn some_keys_are_needed() {
     }
     let output = verify_with(&copy, "http://example.com", &[]);
     assert!(code(&output) == 2 && stderr(&output).contains("only for a stack on this machine"), "{}", stderr(&output));
-    // The variable alone, which `events send` reads too, asks nothing of the service.
+    // The variable alone, which `events send` uses too, does not contact the service.
     let offline =
         copy.command().env("AUDIT_EXPORT_URL", "https://example.invalid").arg(copy.folder()).output().unwrap();
     assert_eq!(code(&offline), 0, "{}", stderr(&offline));

@@ -307,7 +307,7 @@ mod tests {
         );
         assert_eq!(
             fault("--events-per-day 1 --configurations 1 --batch 10000"),
-            "the traffic: 6420000 bytes in one request are more than the 3670016 that ingest takes"
+            "the traffic: 6420000 bytes in one request are more than the limit of 3670016"
         );
         for line in [
             "--configurations 1",

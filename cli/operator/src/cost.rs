@@ -1,278 +1,36 @@
-//! What the service costs a month, from list prices and from how it works. Nothing in here reads, writes or asks.
+//! The monthly cost of the service, from list prices and the way it works. Pure functions.
 //!
-//! `price` has the prices, `measured` what was measured or assumed, `service` and `firehose` the quantities. A month has
-//! [`DAYS_PER_MONTH`] days. Free tiers and discounts on volume are left out. docs/COST.md tells the method.
+//! `price` has the prices, `measured` the measured and assumed figures, `service` and `firehose` the quantities. Free tiers
+//! and volume discounts are left out. docs/COST.md describes the method.
 
+mod bill;
 #[cfg(test)]
 mod document;
 pub mod firehose;
 pub mod measured;
+mod money;
 pub mod price;
 pub mod service;
+mod traffic;
 
-use std::{fmt, iter::Sum, ops::Add};
-
-use domain::{
-    event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
-    interval::ExportInterval,
-};
 use serde::Serialize;
-use terminal::grouped;
 
-use self::{firehose::Producer, price::Price};
+use self::{bill::Bill, firehose::Producer, money::Dollars, traffic::DAYS_PER_MONTH};
+pub use self::{
+    bill::Part,
+    traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
+};
 
-/// Of a month, so that figures can be checked by hand.
-pub const DAYS_PER_MONTH: f64 = 30.0;
-
-/// Bytes of what AWS bills as a gigabyte.
-pub const GIGABYTE: f64 = 1_073_741_824.0;
-
-/// Bytes of what `DynamoDB` and Firehose bill as a kilobyte.
-pub const KILOBYTE: f64 = 1_024.0;
-
-/// As in `aws_adapters::configurations::MAX_CONFIGURATIONS_PER_TENANT`; a test holds both together.
-pub const MAX_CONFIGURATIONS_PER_TENANT: u32 = 100;
-
-/// US dollars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct Dollars(pub f64);
-
-impl Add for Dollars {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-}
-
-impl Sum for Dollars {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::default(), Add::add)
-    }
-}
-
-impl fmt::Display for Dollars {
-    /// To the cent, and what is less than ten cents to the hundredth of a cent.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = if self.0 != 0.0 && self.0 < 0.1 { 4 } else { 2 };
-        formatter.pad(&format!("${}", grouped(&format!("{:.digits$}", self.0))))
-    }
-}
-
-/// What the functions run on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
-pub enum Architecture {
-    #[default]
-    #[serde(rename = "arm64")]
-    Arm64,
-    #[serde(rename = "x86_64")]
-    #[value(name = "x86_64")]
-    X86,
-}
-
-/// How the exports prove who they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "camelCase")]
-pub enum Authentication {
-    /// An IAM role in the customer's account
-    #[default]
-    Role,
-    /// An IAM user's access key
-    AccessKey,
-}
-
-/// What somebody wants to know the cost of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Parameters {
-    /// Over all tenants.
-    pub events_per_day: u64,
-    /// Of one event as it is sent, its line feed included.
-    pub event_bytes: u32,
-    pub events_per_request: u32,
-    /// Whether every request has an `Idempotency-Key`.
-    pub idempotency_keys: bool,
-    /// Among whom events and configurations are spread evenly.
-    pub tenants: u32,
-    /// Enabled ones, over all tenants.
-    pub configurations: u32,
-    pub interval: ExportInterval,
-    pub authentication: Authentication,
-    pub retention_days: u32,
-    pub architecture: Architecture,
-}
-
-/// Parameters that the service can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Traffic(Parameters);
-
-/// Why no stack can have such parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ImpossibleTraffic {
-    #[error("an event has 2 to {} bytes", MAX_EVENT_LENGTH)]
-    EventBytes,
-    #[error("a request has 1 to {} events", MAX_EVENTS_PER_BODY)]
-    EventsPerRequest,
-    #[error("{requested} bytes in one request are more than the {} that ingest takes", MAX_BODY_LENGTH)]
-    RequestTooLarge { requested: u64 },
-    #[error(
-        "{configurations} configurations are more than {} for each of {tenants} tenants",
-        MAX_CONFIGURATIONS_PER_TENANT
-    )]
-    TooManyConfigurations { configurations: u32, tenants: u32 },
-}
-
-impl Traffic {
-    /// # Errors
-    /// [`ImpossibleTraffic`] for the first bound of the service that is exceeded.
-    pub fn new(parameters: Parameters) -> Result<Self, ImpossibleTraffic> {
-        let Parameters { event_bytes, events_per_request, tenants, configurations, .. } = parameters;
-        if event_bytes < 2 || event_bytes as usize > MAX_EVENT_LENGTH {
-            return Err(ImpossibleTraffic::EventBytes);
-        }
-        if events_per_request == 0 || events_per_request as usize > MAX_EVENTS_PER_BODY {
-            return Err(ImpossibleTraffic::EventsPerRequest);
-        }
-        let requested = u64::from(event_bytes) * u64::from(events_per_request);
-        if requested > MAX_BODY_LENGTH as u64 {
-            return Err(ImpossibleTraffic::RequestTooLarge { requested });
-        }
-        if u64::from(configurations) > u64::from(tenants) * u64::from(MAX_CONFIGURATIONS_PER_TENANT) {
-            return Err(ImpossibleTraffic::TooManyConfigurations { configurations, tenants });
-        }
-        Ok(Self(parameters))
-    }
-
-    #[must_use]
-    pub fn parameters(&self) -> &Parameters {
-        &self.0
-    }
-
-    /// Requests that bring events, over all tenants.
-    fn requests_per_day(&self) -> f64 {
-        float(self.0.events_per_day) / f64::from(self.0.events_per_request)
-    }
-
-    /// The share of the service's events that one configuration exports.
-    fn share_of_a_configuration(&self) -> f64 {
-        1.0 / f64::from(self.0.tenants.max(1))
-    }
-
-    fn runs_per_day(&self) -> f64 {
-        24.0 * 3_600.0 / self.0.interval.duration().as_secs_f64()
-    }
-}
-
-/// Exact up to 2^53, which is more than there can be of anything here.
-#[expect(clippy::cast_precision_loss, reason = "see above")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-/// What a line of a bill is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Part {
-    /// Taking events in.
-    Ingest,
-    /// Keeping them until their retention ends, and what the exports leave.
-    Storage,
-    /// Bringing them into the customers' buckets.
-    Export,
-    /// What a stack costs that does nothing.
-    Standing,
-    /// What the customers pay for.
-    Delivered,
-}
-
-impl Part {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Storage => "storage",
-            Self::Export => "export",
-            Self::Standing => "standing",
-            Self::Delivered => "delivered",
-        }
-    }
-}
-
-/// One line of a month's bill.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", into = "PricedLine")]
-pub struct Line {
-    pub part: Part,
-    pub price: &'static Price,
-    /// In the price's units, a month.
-    pub quantity: f64,
-}
-
-/// A line as programs read it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PricedLine {
-    part: Part,
-    quantity_per_month: f64,
-    dollars_per_month: Dollars,
-    price: &'static Price,
-}
-
-impl From<Line> for PricedLine {
-    fn from(line: Line) -> Self {
-        Self {
-            part: line.part,
-            quantity_per_month: line.quantity,
-            dollars_per_month: line.dollars(),
-            price: line.price,
-        }
-    }
-}
-
-impl Line {
-    #[must_use]
-    pub fn dollars(&self) -> Dollars {
-        self.price.of(self.quantity)
-    }
-}
-
-/// What somebody pays in a month.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Bill {
-    pub lines: Vec<Line>,
-    pub dollars_per_month: Dollars,
-}
-
-impl Bill {
-    fn new(lines: Vec<Line>) -> Self {
-        let dollars_per_month = lines.iter().map(Line::dollars).sum();
-        Self { lines, dollars_per_month }
-    }
-
-    #[must_use]
-    pub fn of(&self, part: Part) -> Dollars {
-        self.lines.iter().filter(|line| line.part == part).map(Line::dollars).sum()
-    }
-
-    #[must_use]
-    pub fn of_price(&self, price: &Price) -> Dollars {
-        self.lines.iter().filter(|line| line.price == price).map(Line::dollars).sum()
-    }
-}
-
-/// The same traffic over this service and over Firehose.
+/// The costs of the same traffic with this service and with Firehose.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
     pub traffic: Traffic,
-    /// Of the account that the stack is in.
+    /// The bill of the stack's account.
     pub service: Bill,
     /// `None` without events.
     pub dollars_per_million_events: Option<Dollars>,
-    /// Of all customers' accounts together.
+    /// The bill of all customers' accounts together.
     pub customers: Bill,
     pub firehose: Vec<firehose::Comparison>,
 }
@@ -281,7 +39,7 @@ impl Estimate {
     #[must_use]
     pub fn of(traffic: Traffic) -> Self {
         let service = service::bill(&traffic);
-        let events_per_month = float(traffic.0.events_per_day) * DAYS_PER_MONTH;
+        let events_per_month = traffic::float(traffic.parameters().events_per_day) * DAYS_PER_MONTH;
         let dollars_per_million_events =
             (events_per_month > 0.0).then(|| Dollars(service.dollars_per_month.0 / events_per_month * 1e6));
         Self {
@@ -296,11 +54,12 @@ impl Estimate {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use domain::interval::ExportInterval;
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{traffic::MAX_CONFIGURATIONS_PER_TENANT, *};
 
-    /// A million events a day of one tenant by a hundred, into one bucket every day.
+    /// A million events a day of one tenant, 100 to a request, exported daily to one bucket.
     pub(crate) const USUAL: Parameters = Parameters {
         events_per_day: 1_000_000,
         event_bytes: measured::EVENT_BYTES,
@@ -314,11 +73,11 @@ pub(crate) mod tests {
         architecture: Architecture::Arm64,
     };
 
-    /// [`USUAL`], but for what is changed.
+    /// [`USUAL`] with a change.
     pub(crate) fn traffic(change: impl FnOnce(&mut Parameters)) -> Traffic {
         let mut parameters = USUAL;
         change(&mut parameters);
-        Traffic(parameters)
+        Traffic::new(parameters).unwrap()
     }
 
     #[track_caller]
@@ -343,7 +102,7 @@ pub(crate) mod tests {
         assert_eq!(refused(|parameters| parameters.events_per_request = 0), "a request has 1 to 10000 events");
         assert_eq!(
             refused(|parameters| parameters.events_per_request = 10_000),
-            "6420000 bytes in one request are more than the 3670016 that ingest takes"
+            "6420000 bytes in one request are more than the limit of 3670016"
         );
         assert_eq!(
             refused(|parameters| parameters.configurations = 101),
@@ -412,7 +171,7 @@ pub(crate) mod tests {
             )
     }
 
-    /// What all pay, and what Firehose would cost.
+    /// All bills, and the costs of Firehose.
     fn amounts(parameters: Parameters) -> Result<Vec<Dollars>, TestCaseError> {
         let traffic = Traffic::new(parameters).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let estimate = Estimate::of(traffic);

@@ -25,7 +25,7 @@ pub enum ColorChoice {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArguments {
-    /// How to print the result; json prints the API's response unchanged
+    /// The format of the result; json is the API's response unchanged
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,
 

@@ -1,4 +1,4 @@
-//! What command-line programs print for people: tables, colours, times, and text from elsewhere made safe to show.
+//! Output of command-line programs: tables, colours, times, and text from elsewhere made safe to show.
 
 mod arguments;
 mod number;
@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use self::{
     arguments::{ColorChoice, OutputArguments, OutputFormat},
     number::grouped,
-    style::{Style, Tone},
+    style::{Column, Style, Tone},
 };
 
 /// Prints the fields of `result`, a flat structure.
@@ -45,7 +45,12 @@ pub fn ignore_closed_pipe(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
-/// Writes an error or a warning to standard error.
+/// Writes a warning to standard error.
+pub fn warn(text: &str) {
+    report("warning", &text);
+}
+
+/// Writes a labelled text to standard error.
 pub fn report(label: &str, text: &impl std::fmt::Display) {
     // A closed standard error can't be reported anywhere.
     let _ = writeln!(io::stderr().lock(), "{label}: {text}");

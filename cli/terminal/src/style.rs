@@ -18,6 +18,13 @@ pub enum Tone {
     Bad,
 }
 
+/// A column of a table of records.
+#[derive(Debug)]
+pub struct Column<T> {
+    pub heading: &'static str,
+    pub cell: fn(&T, &Style) -> (Tone, String),
+}
+
 /// The appearance of a program's output.
 #[derive(Clone, Debug)]
 pub struct Style {
@@ -108,6 +115,14 @@ impl Style {
             })
             .collect();
         lines.join("\n")
+    }
+
+    /// Formats a table with a row for each record.
+    #[must_use]
+    pub fn records<T>(&self, columns: &[Column<T>], records: &[T]) -> String {
+        let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+        let row = |record: &T| columns.iter().map(|column| (column.cell)(record, self)).collect();
+        self.table(&headings, &records.iter().map(row).collect::<Vec<_>>())
     }
 
     /// Formats rows under a line of headings, each column as wide as its widest cell. No line ends with a space.

@@ -1,4 +1,4 @@
-//! Asking the service by GraphQL.
+//! The client of the GraphQL API.
 
 use std::time::Duration;
 
@@ -6,45 +6,35 @@ use bytes::Bytes;
 use reqwest::{Client, StatusCode, Url, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use terminal::text::printable_json;
 use zeroize::Zeroizing;
 
 use super::{
-    GRAPHQL_PATH, client,
     diagnosis::{self, ServiceError},
-    endpoint, read_text,
+    http::{GRAPHQL_PATH, client, endpoint, read_text},
+    operations::Operation,
 };
-use crate::{access::Access, failure::Failure, output};
-use terminal::text::printable_json;
+use crate::{access::Access, failure::Failure};
 
 /// API Gateway gives up after 29 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// A field that failed, as JSON.
+/// The value of a field that failed.
 const NULL: &str = "null";
 
-/// A document with one operation that asks for one field.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// Says in a failure what was asked for: "the service refused …".
-    pub what: &'static str,
-    /// The field of `data` that has the answer.
-    pub field: &'static str,
-    pub document: &'static str,
-}
-
-/// What the API answered in the field that an operation asks for.
+/// The value of the field that an operation selects.
 #[derive(Debug)]
 pub struct Answer(Box<RawValue>);
 
 impl Answer {
-    /// The answer as it came, on one line, with nothing in it that steers a terminal.
+    /// Returns the unchanged JSON on one line, with control characters escaped.
     #[must_use]
     pub fn json(&self) -> String {
         printable_json(self.0.get())
     }
 
     /// # Errors
-    /// It has another shape than the API documents.
+    /// The answer does not have the documented shape.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(self.0.get()).map_err(|error| Failure::NoAnswer(diagnosis::unexpected_shape(&error)))
     }
@@ -64,7 +54,7 @@ struct GraphQlAnswer {
     errors: Vec<ServiceError>,
 }
 
-/// Asks the service by GraphQL. One attempt: a person waits for it.
+/// Sends operations to the API. There are no retries, because a person waits.
 pub struct GraphQl {
     client: Client,
     url: Url,
@@ -82,10 +72,10 @@ impl GraphQl {
     }
 
     /// # Errors
-    /// The service refused, could not be reached, or something else answered.
+    /// The service refused or could not be reached, or something else answered.
     pub async fn ask(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
-        // Variables may hold a secret: our copy of them is wiped.
-        let body = serde_json::to_vec(&Request { query: operation.document, variables })
+        // Variables may hold a secret, so our copy is wiped.
+        let body = serde_json::to_vec(&Request { query: &operation.document(), variables })
             .map(Zeroizing::new)
             .map_err(|error| Failure::StandardOutput(error.into()))?;
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
@@ -97,7 +87,7 @@ impl GraphQl {
             return Err(someone_else());
         };
         let answer = data.and_then(|mut data| data.remove(operation.field)).filter(|answer| answer.get() != NULL);
-        // What was asked for was done, and only some of what is told of it is missing.
+        // The operation was done, but some fields of the answer are missing.
         let is_partial = answer.is_some() && errors.iter().all(ServiceError::is_of_a_part);
         if !errors.is_empty() && !is_partial {
             return Err(diagnosis::refusal(operation.what, status, &errors));
@@ -106,13 +96,13 @@ impl GraphQl {
             return Err(someone_else());
         }
         if !errors.is_empty() {
-            output::warn(&format!("the answer is not complete: {}", diagnosis::explain_errors(&errors)));
+            terminal::warn(&format!("the answer is incomplete: {}", diagnosis::explain_errors(&errors)));
         }
         answer.map(Answer).ok_or_else(someone_else)
     }
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
-        Failure::NoAnswer(diagnosis::of_error(error, &self.url))
+        Failure::NoAnswer(diagnosis::diagnose(error, &self.url))
     }
 }
 
@@ -121,12 +111,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{
-        VERSION,
-        test_server::{PATIENCE, TestServer, access, answer},
+    use crate::{
+        api::{
+            operations::IDENTITY as OPERATION,
+            test_server::{PATIENCE, TestServer, access, answer},
+        },
+        failure::VERSION,
     };
-
-    const OPERATION: Operation = Operation { what: "to greet", field: "greeting", document: "{ greeting }" };
 
     fn ask(access: &Access) -> Result<Answer, Failure> {
         ask_within(access, PATIENCE)
@@ -153,7 +144,8 @@ mod tests {
 
     #[test]
     fn the_answer_comes_as_it_is() {
-        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"greeting":{"b":1, "a":"x"}}}"#));
+        let server =
+            TestServer::answering(json_answer("200 OK", r#"{"data":{"exportServiceIdentity":{"b":1, "a":"x"}}}"#));
         let answer = ask(&server.access()).unwrap();
         assert_eq!(answer.json(), r#"{"b":1, "a":"x"}"#);
         let request = server.request().to_lowercase();
@@ -162,7 +154,7 @@ mod tests {
             "authorization: bearer the-token",
             &format!("audit-export-version: {VERSION}"),
             "content-type: application/json",
-            r#"{"query":"{ greeting }","variables":{"name":"zoë"}}"#,
+            r#"{"query":"query { exportserviceidentity { account partition region } }","variables":{"name":"zoë"}}"#,
         ] {
             assert!(request.contains(part), "{part}: {request}");
         }
@@ -170,12 +162,11 @@ mod tests {
 
     #[test]
     fn nothing_in_json_steers_a_terminal() {
-        let body = "{\"data\":{\"greeting\":\"\u{9b}31m\u{202e}\"}}";
+        let body = "{\"data\":{\"exportServiceIdentity\":\"\u{9b}31m\u{202e}\"}}";
         let answer = ask(&TestServer::answering(json_answer("200 OK", body)).access()).unwrap();
         assert_eq!(answer.json(), r#""\u009b31m\u202e""#);
     }
 
-    /// Each with its exit code, and as it is printed.
     #[test]
     fn what_the_service_refuses() {
         let field = r#","fields":[{"field":"region","code":"REGION_INVALID","message":"Give a region."}]"#;
@@ -197,14 +188,14 @@ mod tests {
             ("403 Forbidden", "FORBIDDEN", ""),
             ("500 Internal Server Error", "INTERNAL", ""),
         ];
-        let told: Vec<String> = cases
+        let shown: Vec<String> = cases
             .into_iter()
             .map(|(status, code, extensions)| {
                 let (exit_code, text) = failure_of(error_answer(status, code, extensions));
                 format!("{code}: exit code {exit_code}\n{text}")
             })
             .collect();
-        insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!(shown.join("\n\n"));
     }
 
     #[test]
@@ -227,33 +218,33 @@ mod tests {
             ("API Gateway, too slow", json_answer("504 Gateway Timeout", &gateway("Endpoint request timed out"))),
             ("API Gateway, too busy", json_answer("429 Too Many Requests", &gateway("Too Many Requests"))),
         ];
-        let told: Vec<String> = cases
+        let shown: Vec<String> = cases
             .into_iter()
             .map(|(who, answer)| {
                 let (exit_code, text) = failure_of(answer);
                 format!("{who}: exit code {exit_code}\n{text}")
             })
             .collect();
-        insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!(shown.join("\n\n"));
     }
 
     #[test]
-    fn what_was_done_is_told_even_if_a_part_of_the_answer_is_missing() {
+    fn an_incomplete_answer_is_shown() {
         let ask = |data: &str, paths: &[&str]| {
             let errors: Vec<String> = paths
                 .iter()
                 .map(|path| format!(r#"{{"message":"Busy.","path":{path},"extensions":{{"code":"TRY_AGAIN"}}}}"#))
                 .collect();
-            let body = format!(r#"{{"data":{{"greeting":{data}}},"errors":[{}]}}"#, errors.join(","));
+            let body = format!(r#"{{"data":{{"exportServiceIdentity":{data}}},"errors":[{}]}}"#, errors.join(","));
             ask(&TestServer::answering(json_answer("200 OK", &body)).access())
         };
-        let part = r#"["greeting","backlog"]"#;
+        let part = r#"["exportServiceIdentity","backlog"]"#;
         assert_eq!(ask(r#"{"backlog":null}"#, &[part, part]).unwrap().json(), r#"{"backlog":null}"#);
         for (data, paths) in [
             ("null", &[part][..]),
-            ("null", &[r#"["greeting"]"#]),
+            ("null", &[r#"["exportServiceIdentity"]"#]),
             (r#"{"backlog":null}"#, &[part, "[]"]),
-            (r#"{"backlog":null}"#, &[r#"["greeting"]"#]),
+            (r#"{"backlog":null}"#, &[r#"["exportServiceIdentity"]"#]),
         ] {
             assert!(matches!(ask(data, paths), Err(Failure::Unavailable(_))), "{data} {paths:?}");
         }
@@ -261,10 +252,10 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_shape() {
-        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"greeting":[1]}}"#));
+        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"exportServiceIdentity":[1]}}"#));
         let failure = ask(&server.access()).unwrap().parse::<String>().unwrap_err();
         assert_eq!(failure.exit_code(), 1);
-        assert!(failure.to_string().starts_with("the answer has another shape than this version"), "{failure}");
+        assert!(failure.to_string().starts_with("this version ("), "{failure}");
     }
 
     #[test]
@@ -272,7 +263,7 @@ mod tests {
         for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"] {
             let (exit_code, text) = failure_of(answer);
             assert_eq!(exit_code, 1);
-            assert!(text.starts_with("127.0.0.1 broke the connection off"), "{answer:?}: {text}");
+            assert!(text.starts_with("127.0.0.1 closed the connection"), "{answer:?}: {text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A server on this machine that answers once, for tests of what is said when something else than the service answers.
+//! A local server that answers one request, for tests with answers that are not the service's.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{access::Access, secret::Token};
 
-/// No test waits longer for a request, and no server for one.
+/// The longest time that a test or its server waits.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes.
 const MAX_REQUEST_LENGTH: usize = 1_024 * 1_024;
@@ -24,12 +24,12 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Answers the first request with `answer`, byte by byte as it is, and closes the connection.
+    /// Answers the first request with exactly `answer`, and closes the connection.
     pub fn answering(answer: impl Into<Vec<u8>>) -> Self {
         Self::start(answer.into(), Duration::ZERO)
     }
 
-    /// Takes the first request, and answers nothing within `duration`.
+    /// Accepts the first request, and sends nothing for `duration`.
     pub fn silent_for(duration: Duration) -> Self {
         Self::start(Vec::new(), duration)
     }
@@ -42,7 +42,7 @@ impl TestServer {
         thread::spawn(move || {
             let Some(mut connection) = accept(&listener) else { return };
             let request = read_request(&mut connection);
-            // Neither the test nor its client has to wait for the end.
+            // The test may have ended.
             let _ = sender.send(request);
             thread::sleep(pause);
             let _ = connection.write_all(&answer);
@@ -54,7 +54,7 @@ impl TestServer {
         access(self.url.as_str())
     }
 
-    /// The request that was answered, head and body.
+    /// Returns the request that was answered, head and body.
     pub fn request(&self) -> String {
         self.requests.recv_timeout(PATIENCE).unwrap()
     }
@@ -65,7 +65,7 @@ pub fn access(url: &str) -> Access {
     Access { url: Url::parse(url).unwrap(), token }
 }
 
-/// An answer of HTTP with a body.
+/// Formats an HTTP response with a body.
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
 }
@@ -91,7 +91,7 @@ fn read_request(connection: &mut TcpStream) -> String {
         request.extend_from_slice(&chunk[..length]);
         let text = String::from_utf8_lossy(&request);
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            // What speaks no HTTP, as a handshake of TLS, is answered at once.
+            // Anything but HTTP, such as a TLS handshake, is answered at once.
             if !text.starts_with("POST ") {
                 break;
             }

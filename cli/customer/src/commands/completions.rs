@@ -1,9 +1,9 @@
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use crate::{failure::Failure, output};
 
-/// Print the completions for a shell
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -15,9 +15,8 @@ pub struct CompletionsArguments {
     shell: Shell,
 }
 
-pub fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
-    let mut command = crate::Arguments::command();
+pub fn run(arguments: &CompletionsArguments, program: &mut Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    generate(arguments.shell, &mut command, "audit-export", &mut script);
+    generate(arguments.shell, program, "audit-export", &mut script);
     output::print_bytes(&script)
 }

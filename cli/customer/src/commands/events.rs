@@ -4,6 +4,7 @@ mod batches;
 mod send;
 
 use clap::Subcommand;
+use host::Random;
 
 use crate::failure::Failure;
 
@@ -13,9 +14,9 @@ pub enum EventsCommand {
 }
 
 impl EventsCommand {
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self, random: &dyn Random) -> Result<(), Failure> {
         match self {
-            Self::Send(arguments) => send::run(&arguments),
+            Self::Send(arguments) => send::run(&arguments, random),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the codes of the service and of `verify` mean, without asking anybody.
+//! The command `explain`: the meaning of codes, offline.
 
 use clap::Args;
 use domain::error_code::{ErrorCode, Place};
@@ -11,58 +11,55 @@ use crate::{
 };
 use terminal::text::printable;
 
-/// Characters of a text that may still be a code; what is longer is compared with none.
+/// Characters of the longest text that is compared with the codes.
 const MAX_CODE_LENGTH: usize = 64;
-/// How alike two codes have to be, from 0 to 1, for one to be taken for a slip of the other.
+/// The similarity, from 0 to 1, of a code to suggest.
 const MIN_SIMILARITY: f64 = 0.7;
 
 const VERIFICATION: &str = "Verification";
-const VERIFICATION_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket \
-    since, and compare with other copies. If you verified a copy, make it anew first.";
+const VERIFICATION_REMEDY: &str = "Keep the report and the files; find out who could write to the bucket, and \
+    compare with other copies. If you verified a copy, fetch it again first.";
 
-const DIGEST_REMEDY: &str = "Keep the report and the files as they are; find out who could write to the bucket since. \
-    `audit-export config digest JOB-ID` gets the digest and its signature again, to put them back. If you verified a \
-    copy, make it again first.";
-const NOT_WHOLE_REMEDY: &str = "Verify the places that the report names under Elsewhere as well, or leave \
-    --require-whole out to verify the part that is here. If the export never went elsewhere, digests were removed.";
+const DIGEST_REMEDY: &str = "Keep the report and the files; find out who could write to the bucket. `audit-export config \
+    digest JOB-ID` restores the digest and its signature. If you verified a copy, fetch it again first.";
+const NOT_WHOLE_REMEDY: &str = "Also verify the places that the report names under Elsewhere, or omit \
+    --require-whole to verify the part that is here. If the export never had another place, digests were removed.";
 
-const OUTDATED_REMEDY: &str = "Fetch the copy again, and verify it. If the new copy ends at the same time, the newest \
-    digests were removed: verify the bucket itself, and find out who could write to it.";
-const UNPROVEN_REMEDY: &str = "Files that were received after the newest digest are of an export that is under way: verify \
-    again when it has ended; those that are not covered are proven where their digests are. Until then, read the files that --proven-objects lists, not all that are there.";
+const OUTDATED_REMEDY: &str = "Fetch the copy again, and verify it. If it ends at the same time, the newest digests were \
+    removed: verify the bucket itself, and find out who could write to it.";
+const UNPROVEN_REMEDY: &str = "Files received after the newest digest belong to a running export: verify again when it \
+    has ended. Uncovered files are proven where their digests are. Until then, read only the files that --proven-objects lists.";
 
 const EXAMPLES: &str = "\
 Examples:
   audit-export explain WRITE_DENIED
   audit-export explain --output json";
 
-/// Explain a code: what it means, and what to do
+/// Explain a code: its meaning, and what to do
 ///
-/// Knows the codes of the API, of sending events, of input fields, of connection tests, and of `verify`. Nothing is asked
-/// of the service.
+/// Covers the codes of the API, of sending events, of input fields, of connection tests, and of `verify`. Works offline.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArguments {
-    /// The code, in any case; without it, all codes are listed
+    /// The code, in upper or lower case; without it, all codes are listed
     code: Option<String>,
 
-    /// How to print the result
+    /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
 }
 
-/// One code and everything that is said of it.
+/// A code with its explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
     code: &'static str,
-    /// Where it appears.
     places: Vec<&'static str>,
     meaning: &'static str,
     remedy: &'static str,
 }
 
-/// Every code there is, in the order of its name.
+/// Returns all codes, sorted.
 fn entries() -> Vec<Entry> {
     let of_service = ErrorCode::all().map(|code| {
         let explanation = code.explanation();
@@ -109,7 +106,6 @@ fn explain(code: Option<&str>, format: OutputFormat, style: &Style) -> Result<St
             OutputFormat::Table => Ok(render_all(&entries, style)),
         };
     };
-    // As a person may write it.
     let wanted = text.trim().to_ascii_uppercase().replace(['-', ' '], "_");
     let entry = entries.iter().find(|entry| entry.code == wanted);
     let entry = entry.ok_or_else(|| Failure::InvalidArgument { what: "CODE", reason: unknown(&wanted, &entries) })?;
@@ -162,13 +158,13 @@ fn render_all(entries: &[Entry], style: &Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fmt::Write};
+    use std::{collections::BTreeSet, fmt::Write, path::Path};
 
     use super::*;
     use crate::output::tests::style;
 
     const VERIFICATION_DESCRIPTION: &str =
-        "Something wrong with an export that `audit-export verify` looked at: `breaks[].code` of its report.";
+        "Problems that `audit-export verify` found in an export: `breaks[].code` of its report.";
 
     fn table(code: &str) -> Result<String, Failure> {
         explain(Some(code), OutputFormat::Table, &style())
@@ -179,9 +175,8 @@ mod tests {
         let mut text = "\
 # Codes
 
-What callers may rely on: a code keeps its name and its meaning; the sentence beside it in an answer may change. Every
-error has the shape `{\"errors\":[{\"message\":\"…\",\"extensions\":{\"code\":\"…\"}}]}`. `audit-export explain CODE` says
-the same as this page.
+A code keeps its name and meaning; the message beside it may change. Every error has the shape `{\"errors\":[{\"message\":\"…\",\"extensions\":{\"code\":\"…\"}}]}`. `audit-export explain CODE` shows
+the same texts.
 
 This page is generated from [error_code.rs](../../shared/domain/src/error_code.rs) and what that composes:
 `UPDATE_DOCS=1 cargo test -p audit-export explain`.
@@ -199,13 +194,8 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
 
     #[test]
     fn the_page_of_codes_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/ERRORS.md");
-        let document = document();
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, &document).unwrap();
-        }
-        let published = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(published == document, "docs/reference/ERRORS.md is out of date: run the test with UPDATE_DOCS=1");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/ERRORS.md");
+        golden_documents::assert_current(&path, &document(), "cargo test -p audit-export explain");
     }
 
     #[test]
@@ -218,7 +208,7 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
         }
     }
 
-    /// What API Gateway answers by itself comes from the template and not from a type.
+    /// The template has the codes of API Gateway's own answers.
     #[test]
     fn the_codes_of_the_template_are_known() {
         let template = include_str!("../../../../template.yaml");

@@ -1,9 +1,10 @@
-//! Profiles: the service's URL and the token's source under a name.
+//! Commands for profiles.
 
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Url;
+use terminal::text::printable;
 
 use crate::{
     api::{GRAPHQL_PATH, endpoint},
@@ -11,9 +12,8 @@ use crate::{
     output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
     profile::{self, Profile, Profiles},
 };
-use terminal::text::printable;
 
-/// Characters. It stands in tables and file keys.
+/// Characters. Names are shown in tables.
 const MAX_NAME_LENGTH: usize = 64;
 
 #[derive(Debug, Subcommand)]
@@ -23,7 +23,7 @@ Examples:
   audit-export profile use production
   audit-export config list --profile staging
 
-Profiles are in the file that AUDIT_EXPORT_CONFIG names, else in audit-export/config.toml in $XDG_CONFIG_HOME or ~/.config. --url, --token-file and their environment variables win over the profile.")]
+Profiles are stored in the file that AUDIT_EXPORT_CONFIG names, or else in audit-export/config.toml in $XDG_CONFIG_HOME or ~/.config. --url, --token-file and their environment variables take precedence over the profile.")]
 pub enum ProfileCommand {
     Set(SetArguments),
     List(ListArguments),
@@ -41,9 +41,9 @@ impl ProfileCommand {
     }
 }
 
-/// Make a profile, or replace it
+/// Create or replace a profile
 ///
-/// The first one is used from then on where none is named.
+/// The first profile becomes the default.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("token").args(["token_file", "token_environment", "token_command"]).required(true))]
 #[command(after_help = "\
@@ -59,20 +59,20 @@ pub struct SetArguments {
     #[arg(long)]
     url: Url,
 
-    /// A file that holds the token
+    /// A file with the token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// An environment variable that holds the token
+    /// An environment variable with the token
     #[arg(long, value_name = "VARIABLE")]
     token_environment: Option<String>,
 
-    /// A program, with its arguments, that prints the token; comes last
+    /// A program that prints the token, with its arguments; must be the last option
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
     token_command: Option<Vec<String>>,
 }
 
-/// List the profiles; the one marked with * is used where none is named
+/// List the profiles; * marks the default
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -82,7 +82,7 @@ pub struct ListArguments {
     output: OutputArguments,
 }
 
-/// Use a profile where none is named
+/// Make a profile the default
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -99,9 +99,9 @@ pub fn parse_name(text: &str) -> Result<String, &'static str> {
 }
 
 fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
-    // What a token must not be sent to is no profile.
+    // A token must not be sent to an insecure URL.
     endpoint(&arguments.url, GRAPHQL_PATH)?;
-    // The command may be run from anywhere later.
+    // Later commands may run in another directory.
     let absolute = |file: &PathBuf| std::path::absolute(file).map_err(Failure::file(file));
     let profile = Profile {
         url: arguments.url.to_string(),
@@ -110,10 +110,10 @@ fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
         token_environment: arguments.token_environment.clone(),
     };
     keep(&arguments.name, profile, path)?;
-    output::print_line(&format!("Profile {} is in {}", arguments.name, path.display()))
+    output::print_line(&format!("Stored the profile {} in {}", arguments.name, path.display()))
 }
 
-/// Keeps a profile; the first is used where none is named.
+/// Stores a profile; the first one becomes the default.
 pub fn keep(name: &str, profile: Profile, path: &Path) -> Result<(), Failure> {
     let mut profiles = Profiles::load(path)?;
     profiles.profiles.insert(name.to_owned(), profile);
@@ -140,7 +140,7 @@ fn choose(arguments: &UseArguments, path: &Path) -> Result<(), Failure> {
         return Err(Failure::InvalidArgument {
             what: "NAME",
             reason: format!(
-                "there is no profile {} in {}; there are: {}",
+                "there is no profile {} in {}; known profiles: {}",
                 arguments.name,
                 path.display(),
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
@@ -149,13 +149,13 @@ fn choose(arguments: &UseArguments, path: &Path) -> Result<(), Failure> {
     }
     profiles.default_profile = Some(arguments.name.clone());
     profiles.store(path)?;
-    output::print_line(&format!("Profile {} is used where none is named", arguments.name))
+    output::print_line(&format!("The profile {} is the default", arguments.name))
 }
 
 fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
     if profiles.profiles.is_empty() {
         return format!(
-            "0 profiles in {}\n\nTo make one: audit-export profile set NAME --url https://… --token-file FILE",
+            "0 profiles in {}\n\nTo create one: audit-export profile set NAME --url https://… --token-file FILE",
             path.display()
         );
     }
@@ -166,7 +166,7 @@ fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
             let mark = if profiles.default_profile.as_ref() == Some(name) { "*" } else { "" };
             let token = match (&profile.token_file, &profile.token_command, &profile.token_environment) {
                 (Some(file), None, None) => format!("file {}", file.display()),
-                // Its arguments may hold what nobody else is to see.
+                // Its arguments may be secret.
                 (None, Some(words), None) => format!("command {}", words.first().map_or("?", String::as_str)),
                 (None, None, Some(variable)) => format!("environment {variable}"),
                 _ => "(not exactly one source)".to_owned(),
@@ -183,7 +183,7 @@ mod tests {
     use crate::output::tests::style;
 
     #[test]
-    fn profiles_are_listed_without_what_is_secret() {
+    fn profiles_are_listed_without_secrets() {
         let profile = |file: Option<&str>, command: Option<&[&str]>, environment: Option<&str>| Profile {
             url: "https://example.com/production".to_owned(),
             token_file: file.map(PathBuf::from),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_out_of_trouble() {
+    fn names_are_restricted() {
         for bad in ["", "a b", "a\n", "ä", "a/b", &"a".repeat(MAX_NAME_LENGTH + 1)] {
             assert!(parse_name(bad).is_err(), "{bad:?}");
         }

@@ -1,4 +1,4 @@
-//! `setup`: from nothing to an export that works. The order of things is [`wizard`]'s; here is what touches the world.
+//! `setup`: guides a person to a working export. [`wizard`] has the rules; this module has the terminal, the service and files.
 
 mod dialogue;
 mod documents;
@@ -17,22 +17,22 @@ use domain::configuration::{
     arn::AccountId,
     region::{Partition, Region},
 };
-use jiff::Timestamp;
+use host::{Clock, Random};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
+use terminal::text::Text;
 
 use self::{
     dialogue::{Dialogue, left},
     questions::Prompt,
-    wizard::{Answers, Question, Reply, Source, State, Step, Wizard},
+    wizard::{Answers, Continuation, Question, Source, State, Step, Wizard},
 };
 use super::{
     config::{
         create,
         file::{ConfigurationFile, Field, Kind, Purpose, Value},
-        get, policies, render, render_policies,
+        render, render_policies,
         secret_access_key::{self, SecretArguments},
         test, update,
     },
@@ -40,53 +40,45 @@ use super::{
 };
 use crate::{
     access::{Access, AccessArguments, UNKNOWN_SERVICE, read_token},
-    api::{Answer, Diagnosis, GRAPHQL_PATH, Operation, endpoint},
-    failure::Failure,
+    api::{Answer, GRAPHQL_PATH, endpoint, operations},
+    failure::{Diagnosis, Failure},
     model::{Configuration, Policies},
     output::{Style, Tone},
     profile::{self, Profile},
     secret::Secret,
     service::{Service, ServiceArguments},
 };
-use terminal::text::Text;
 
-pub const IDENTITY: Operation = Operation {
-    what: "to tell who it is to AWS",
-    field: "exportServiceIdentity",
-    document: "{ exportServiceIdentity { account partition region } }",
-};
-
-/// Steps of one call: many more than a patient person takes.
+/// Steps of one call, far more than a person takes.
 const MAX_STEPS: usize = 1_000;
-/// How often one thing is asked before the wizard runs.
+/// Attempts for one answer before the wizard runs.
 const MAX_ATTEMPTS: usize = 100;
 
 const DEFAULT_PROFILE: &str = "default";
 
-/// Set an export up, step by step, until files can be written
+/// Set up an export step by step, until files can be written
 ///
-/// Asks what is needed, creates the export configuration, writes the policies for your AWS account into a folder together
-/// with the commands that apply them, waits until you have done so, and tests the connection until it succeeds. It can be
-/// left at any time: called again it goes on where it was. What it remembers is beside the profiles (see `audit-export
-/// profile`), and holds no secret.
+/// Asks for the settings, creates the export configuration, writes the policies for your AWS account and the commands that
+/// apply them to a folder, waits for you to apply them, and tests the connection until it succeeds. You can quit at any time:
+/// the next call continues. Its state is stored beside the profiles (see `audit-export profile`), without secrets.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   audit-export setup
   audit-export setup --profile production --directory policies
-  audit-export setup --answers export.json   # for scripts: exit code 7 until the policies are in their places; repeat it
+  audit-export setup --answers export.json   # for scripts; exit code 7 until the policies are applied: repeat it
 
-The exit code is 0 only if the connection test succeeded, 7 if it failed, and 12 if setup was left before its end.")]
+The exit code is 0 only if the connection test succeeded, 7 if it failed, and 12 if setup is unfinished.")]
 pub struct SetupArguments {
-    /// Ask nothing: the answers are in this JSON file, the one of `config create`; - for standard input
+    /// Read the answers from this JSON file, the one of `config create`; - for standard input
     #[arg(long, value_name = "FILE|-")]
     answers: Option<PathBuf>,
 
-    /// Forget a setup that was not finished, and begin anew; a configuration that it created stays
+    /// Discard an unfinished setup and start over; a configuration that it created stays
     #[arg(long)]
     restart: bool,
 
-    /// The folder for the policies; without it, audit-export-ID in the current one
+    /// The folder for the policies [default: audit-export-ID]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
 
@@ -97,22 +89,22 @@ pub struct SetupArguments {
     service: ServiceArguments,
 }
 
-pub fn run(arguments: &SetupArguments) -> Result<(), Failure> {
+pub fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Random) -> Result<(), Failure> {
     let dialogue = Dialogue::begin(arguments.answers.is_some())?;
     let file = arguments.answers.as_deref().map(|path| ConfigurationFile::read(path, Purpose::Create)).transpose()?;
     let profiles = profile::path()?;
     let access = resolve(&arguments.service.access, dialogue, &profiles)?;
     let url = without_credentials(&access.url);
     let service = Service::with_access(&access, &arguments.service.output)?;
-    // Before anything is asked: whether the service answers, and knows the token.
-    let identity: Identity = service.ask(&IDENTITY, &json!({}))?.parse()?;
+    // Shows that the service can be reached and accepts the token, before the first question.
+    let identity: Identity = service.ask(&operations::IDENTITY, &json!({}))?.parse()?;
     let state_path = state_file::path(&profiles);
     if arguments.restart {
         state_file::remove(&state_path)?;
     }
-    let state = begin(state_file::load(&state_path)?, url)?;
+    let state = begin(state_file::load(&state_path)?, url, clock, random)?;
     let wizard = Wizard::new(state, identity.parse()?);
-    let mut setup = Setup { arguments, dialogue, service, state_path, wizard, last: None };
+    let mut setup = Setup { arguments, clock, random, dialogue, service, state_path, wizard, last: None };
     if let (Some(file), Some(path)) = (&file, &arguments.answers) {
         setup.take_answers(file, path)?;
     }
@@ -125,10 +117,10 @@ pub fn run(arguments: &SetupArguments) -> Result<(), Failure> {
     Err(left())
 }
 
-/// What is remembered holds no secret, and a URL may have a password in it.
+/// Removes user and password from a URL, because the stored state must not hold secrets.
 fn without_credentials(url: &Url) -> String {
     let mut url = url.clone();
-    // They fail for URLs that can't have one.
+    // Both fail for URLs that can't have credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.to_string()
@@ -146,46 +138,45 @@ impl Identity {
         let parsed = AccountId::parse(&self.account).ok().zip(Partition::parse(&self.partition));
         match parsed.zip(Region::parse(&self.region).ok()) {
             Some(((account, partition), region)) => Ok(ServiceIdentity { account, partition, region }),
-            None => Err(Failure::NoAnswer(Diagnosis {
-                what: "the service says of itself what this version doesn't understand".to_owned(),
-                check: "Install a newer version of audit-export.",
-            })),
+            None => Err(Failure::NoAnswer(Diagnosis::new(
+                "this version does not understand the service's AWS identity",
+                "Install a newer version of audit-export.",
+            ))),
         }
     }
 }
 
-/// Goes on with what is there already.
-fn begin(state: Option<State>, url: String) -> Result<State, Failure> {
-    let Some(state) = state else { return Ok(State::new(url, Uuid::new_v4().to_string())) };
+/// Starts a setup, or continues the stored one.
+fn begin(state: Option<State>, url: String, clock: &dyn Clock, random: &dyn Random) -> Result<State, Failure> {
+    let Some(state) = state else { return Ok(State::new(url, create::idempotency_key(random))) };
     if state.url != url {
         return Err(Failure::InvalidArgument {
             what: "setup",
             reason: format!(
-                "one for {} is not finished\n  Give its --url or --profile to go on with it, or --restart to forget it.",
+                "the setup for {} is not finished\n  Give its --url or --profile to continue it, or --restart to discard it.",
                 state.url
             ),
         });
     }
-    if state.is_stale(Timestamp::now()) {
+    if state.is_stale(clock.now()) {
         return Err(Failure::Unfinished(
-            "it was left so long ago, while the export configuration was being created, that repeating it could create a \
-             second one\n  Look whether it is there (audit-export config list), then begin anew with --restart."
+            "the setup was interrupted too long ago while it created the export configuration, and repeating this could \
+             create a second one\n  Check whether it exists (audit-export config list), then start over with --restart."
                 .to_owned(),
         ));
     }
-    dialogue::say("Going on with the setup that was begun before; --restart begins another one.");
+    dialogue::say("Continuing the unfinished setup; --restart starts another one.");
     Ok(state)
 }
 
-/// Where the service is and the token for it; asks for what no argument and no profile says, and keeps it as a profile.
+/// Finds the service and the token. Asks for what neither arguments nor profiles have, and stores it as a profile.
 fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> Result<Access, Failure> {
     match arguments.resolve() {
         Err(Failure::InvalidArgument { what: UNKNOWN_SERVICE, .. })
             if dialogue == Dialogue::Terminal && arguments.profile.is_none() => {}
         resolved => return resolved,
     }
-    // Nothing is known yet of colours.
-    let style = Style { has_colors: false, zone: jiff::tz::TimeZone::UTC };
+    let style = Style::plain();
     let ask = |explanation: &str, question: &str, suggestion: Option<&str>| Prompt {
         explanation: explanation.to_owned(),
         question: question.to_owned(),
@@ -195,29 +186,33 @@ fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> 
     let url: Url = match &arguments.url {
         Some(url) => url.clone(),
         None => ask_until(
-            &ask("Which service? Its operator knows its URL.", "URL, for example https://example.com/production", None),
+            &ask(
+                "The URL of the service, which its operator knows.",
+                "URL, for example https://example.com/production",
+                None,
+            ),
             &style,
             |text| {
-                let url: Url = text.parse().map_err(|_| "That is no URL.".to_owned())?;
+                let url: Url = text.parse().map_err(|_| "This is not a URL.".to_owned())?;
                 endpoint(&url, GRAPHQL_PATH).map_err(|failure| failure.to_string())?;
                 Ok(url)
             },
         )?,
     };
-    let explanation = "Who are you? The service knows you by a token, which permits AUDIT.";
-    let (token_file, token) = ask_until(&ask(explanation, "File that holds the token", None), &style, |text| {
+    let explanation = "Your token for the service, with the permission AUDIT.";
+    let (token_file, token) = ask_until(&ask(explanation, "File with the token", None), &style, |text| {
         let path = std::path::absolute(text).map_err(|error| error.to_string())?;
         let token = read_token(&path).map_err(|failure| failure.to_string())?;
         Ok((path, token))
     })?;
-    let explanation = "Where it is and where your token comes from is kept as a profile.";
+    let explanation = "The URL and the location of the token are stored as a profile.";
     let name = ask_until(&ask(explanation, "Name of the profile", Some(DEFAULT_PROFILE)), &style, |text| {
         parse_name(text).map_err(ToOwned::to_owned)
     })?;
     let profile =
         Profile { url: url.to_string(), token_file: Some(token_file), token_command: None, token_environment: None };
     keep(&name, profile, profiles)?;
-    dialogue::say(&format!("Profile {name} is in {}", profiles.display()));
+    dialogue::say(&format!("Stored the profile {name} in {}", profiles.display()));
     Ok(Access { url, token })
 }
 
@@ -231,14 +226,16 @@ fn ask_until<T>(prompt: &Prompt, style: &Style, parse: impl Fn(&str) -> Result<T
     Err(left())
 }
 
-/// The wizard and what it touches.
+/// A running setup.
 struct Setup<'a> {
     arguments: &'a SetupArguments,
+    clock: &'a dyn Clock,
+    random: &'a dyn Random,
     dialogue: Dialogue,
     service: Service,
     state_path: PathBuf,
     wizard: Wizard,
-    /// What the API answered last of the configuration.
+    /// The last answer with the configuration.
     last: Option<Answer>,
 }
 
@@ -253,12 +250,12 @@ impl Setup<'_> {
 
     fn take_answers(&mut self, file: &ConfigurationFile, path: &Path) -> Result<(), Failure> {
         let kind = file.kind_to_create(None).map_err(|problems| problems.at(path))?;
-        self.wizard.answer_all(file, kind, Timestamp::now()).map_err(|problems| Failure::InvalidFile {
+        self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| Failure::InvalidFile {
             path: path.to_owned(),
             reason: if problems.len() == 1 { problems.concat() } else { format!("\n  {}", problems.join("\n  ")) },
         })?;
         if let Some(secret) = file.text(Field::SecretAccessKey) {
-            self.answer_secret(&Secret::new(secret.to_owned().into()))?;
+            self.answer_secret(&Secret::new(secret.to_owned()))?;
         }
         self.store()
     }
@@ -268,7 +265,7 @@ impl Setup<'_> {
             Step::Ask(Question::Field(Field::SecretAccessKey)) => self.ask_secret(),
             Step::Ask(question) => self.ask(question),
             Step::Create => self.create(),
-            Step::Look => self.look(),
+            Step::Get => self.get(),
             Step::ShowPolicies => self.show_policies(),
             Step::Test => self.test(),
             Step::Update(changes) => self.update(&changes),
@@ -281,19 +278,19 @@ impl Setup<'_> {
             (Dialogue::Terminal, _) => {
                 dialogue::ask(&questions::prompt(question, &self.wizard, self.style()), self.style())?
             }
-            // Whether the policies are in their places, only the test can tell.
+            // Only the test can show whether the policies are applied.
             (Dialogue::File, Question::Ready) => String::new(),
             (Dialogue::File, _) => {
-                dialogue::say("When the policies are in their places, repeat the command.");
+                dialogue::say("Apply the policies, then repeat the command.");
                 return match self.wizard.configuration() {
                     Some(configuration) => test::outcome(configuration),
                     None => Err(left()),
                 };
             }
         };
-        match self.wizard.answer(question, &answer, Timestamp::now()) {
-            Ok(Reply::GoOn) => self.store(),
-            Ok(Reply::Quit) => Err(left()),
+        match self.wizard.answer(question, &answer, self.clock.now()) {
+            Ok(Continuation::Continue) => self.store(),
+            Ok(Continuation::Quit) => Err(left()),
             Err(reason) => {
                 dialogue::refuse(&reason, self.style());
                 Ok(())
@@ -301,16 +298,16 @@ impl Setup<'_> {
         }
     }
 
-    /// From a file or the environment at first; what is found wrong there is asked for.
+    /// Takes the secret from a file or the environment, or asks for it.
     fn ask_secret(&mut self) -> Result<(), Failure> {
         let mut file = ConfigurationFile::default();
         let id = self.wizard.access_key_id().unwrap_or_default();
-        file.set(Field::AccessKeyId, Value::Text(Secret::new(id.clone().into())));
+        file.set(Field::AccessKeyId, Value::Text(Secret::new(id.clone())));
         if self.wizard.configuration().is_none() {
             self.arguments.secret.complete(&mut file, true)?;
         }
         let secret = match file.text(Field::SecretAccessKey) {
-            Some(text) => Secret::new(text.to_owned().into()),
+            Some(text) => Secret::new(text.to_owned()),
             None => secret_access_key::ask(&id)?,
         };
         self.answer_secret(&secret)
@@ -318,7 +315,7 @@ impl Setup<'_> {
 
     fn answer_secret(&mut self, secret: &Secret) -> Result<(), Failure> {
         let question = Question::Field(Field::SecretAccessKey);
-        let Err(reason) = self.wizard.answer(question, secret.expose(), Timestamp::now()) else { return Ok(()) };
+        let Err(reason) = self.wizard.answer(question, secret.expose(), self.clock.now()) else { return Ok(()) };
         if self.dialogue == Dialogue::File || self.arguments.secret.is_given() {
             return Err(Failure::InvalidArgument { what: Field::SecretAccessKey.name(), reason });
         }
@@ -336,9 +333,9 @@ impl Setup<'_> {
                 self.store()
             }
             Err(failure @ (Failure::Refused { .. } | Failure::InvalidInput { .. })) => {
-                self.wizard.refused(Uuid::new_v4().to_string());
+                self.wizard.refused(create::idempotency_key(self.random));
                 self.store()?;
-                // What can be answered otherwise is asked again.
+                // Invalid answers are asked for again.
                 if self.dialogue == Dialogue::Terminal && matches!(failure, Failure::InvalidInput { .. }) {
                     dialogue::refuse(&failure.to_string(), self.style());
                     return Ok(());
@@ -347,26 +344,26 @@ impl Setup<'_> {
             }
             Err(failure @ (Failure::NoAnswer(_) | Failure::Unavailable(_))) => Err(Failure::Unsure {
                 failure: Box::new(failure),
-                hint: "Call audit-export setup again: it goes on here, and creates nothing twice.".to_owned(),
+                hint: "Run audit-export setup again: it continues here, and creates nothing twice.".to_owned(),
             }),
             Err(failure) => Err(failure),
         }
     }
 
-    fn look(&mut self) -> Result<(), Failure> {
+    fn get(&mut self) -> Result<(), Failure> {
         let answer =
-            self.service.ask(&get::OPERATION, &json!({ "id": self.id() })).map_err(|failure| match failure {
+            self.service.ask(&operations::GET, &json!({ "id": self.id() })).map_err(|failure| match failure {
                 Failure::NotFound { what, reason } => Failure::NotFound {
                     what,
-                    reason: format!("{reason}\n  What setup created was deleted meanwhile: begin anew with --restart."),
+                    reason: format!("{reason}\n  The configuration was deleted meanwhile: start over with --restart."),
                 },
                 failure => failure,
             })?;
-        self.see(answer, Source::LookedAt)
+        self.see(answer, Source::Get)
     }
 
     fn show_policies(&mut self) -> Result<(), Failure> {
-        let policies: Policies = self.service.ask(&policies::OPERATION, &json!({ "id": self.id() }))?.parse()?;
+        let policies: Policies = self.service.ask(&operations::POLICIES, &json!({ "id": self.id() }))?.parse()?;
         let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
         let directory = match &self.arguments.directory {
             Some(directory) => directory.clone(),
@@ -387,7 +384,7 @@ impl Setup<'_> {
 
     fn test(&mut self) -> Result<(), Failure> {
         dialogue::say("\nTesting the connection …");
-        let answer = self.service.ask(&test::OPERATION, &json!({ "id": self.id() }))?;
+        let answer = self.service.ask(&operations::TEST, &json!({ "id": self.id() }))?;
         self.see(answer, Source::Tested)
     }
 
@@ -398,7 +395,7 @@ impl Setup<'_> {
             file.set(Field::Version, Value::Number(configuration.version));
         }
         let mut data = file.data(kind, Purpose::Update);
-        data.insert("id", Value::Text(Secret::new(self.id().into())));
+        data.insert("id", Value::Text(Secret::new(self.id())));
         dialogue::say("\nChanging the export configuration, and testing the connection …");
         match self.service.ask(update::operation(kind), &json!({ "data": data })) {
             Ok(answer) => self.see(answer, Source::Updated),
@@ -409,7 +406,7 @@ impl Setup<'_> {
             }
             Err(failure @ Failure::Conflict { .. }) => {
                 dialogue::refuse(&failure.to_string(), self.style());
-                self.wizard.look_again();
+                self.wizard.get_again();
                 Ok(())
             }
             Err(failure) => Err(failure),
@@ -420,7 +417,7 @@ impl Setup<'_> {
         let configuration: Configuration = answer.parse()?;
         if source == Source::Created {
             let location = render::location(&configuration);
-            dialogue::say(&format!("Export configuration {} to {location} is there.", configuration.id));
+            dialogue::say(&format!("Created the export configuration {} to {location}.", configuration.id));
         }
         if &*configuration.connection_status != "PENDING" {
             dialogue::say(&format!("\n{}", test::checked(&configuration, self.style())));
@@ -460,32 +457,32 @@ fn explain_policies(
     let mut sections = vec![
         render_policies::policies(policies, style),
         format!("{} {}: {}", style.paint(Tone::Strong, "Written to"), directory.display(), names.join(", ")),
-        format!("{} ({})\n\n{commands}", style.paint(Tone::Strong, "As commands"), documents::COMMANDS),
+        format!("{} ({})\n\n{commands}", style.paint(Tone::Strong, "Commands"), documents::COMMANDS),
     ];
     if policies.cloud_formation.launch_url.is_some() {
         sections.push(format!(
             "{}\n{}",
-            style.paint(Tone::Strong, "Or all of it at once, by CloudFormation"),
+            style.paint(Tone::Strong, "Or create everything with CloudFormation"),
             render_policies::cloud_formation(policies, style)
         ));
     }
     format!("\n{}", sections.join("\n\n"))
 }
 
-/// That it works, and when the first file comes.
+/// Formats the success and the time of the first file.
 fn finished(configuration: &Configuration, style: &Style) -> String {
     let id = &configuration.id;
     let next = match (&configuration.next_export_at, configuration.enabled) {
         (Some(time), true) => {
-            format!("The first file comes soon after {}, if anything is received until then.", style.time(time))
+            format!("The first file comes soon after {}, if events are received until then.", style.time(time))
         }
         (None, true) => "The first file comes with the next export.".to_owned(),
         (_, false) => {
-            format!("It is disabled: nothing is exported before you enable it (audit-export config enable {id}).")
+            format!("The export is disabled. To enable it: audit-export config enable {id}")
         }
     };
     format!(
-        "{} Done: {} can be written to.\n{next}\n\nTo export at once:   audit-export config run {id} --wait\nTo see how it goes:  \
+        "{} Done: {} can be written to.\n{next}\n\nTo export now:      audit-export config run {id} --wait\nTo see its status:  \
          audit-export config get {id}",
         style.paint(Tone::Good, "✓"),
         render::location(configuration),
@@ -494,6 +491,9 @@ fn finished(configuration: &Configuration, style: &Style) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::time::Timestamp;
+    use host::Machine;
+
     use super::*;
     use crate::{
         commands::setup::documents::tests::{configuration, policies},
@@ -504,7 +504,7 @@ mod tests {
     const URL: &str = "https://example.com/production";
 
     #[test]
-    fn the_policies_are_told_in_every_form() {
+    fn the_policies_are_shown_in_every_form() {
         let policies = policies(&json!({
             "cloudFormation": {
                 "launchUrl": "https://console.aws.amazon.com/cloudformation/home#/stacks/create/review?x=y",
@@ -527,12 +527,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_begun_for_the_same_service_goes_on() {
+    fn only_a_setup_for_the_same_service_continues() {
         let state = State::new(URL.to_owned(), "key".to_owned());
+        let begin = |state, url| begin(state, url, &Machine, &Machine);
         assert_eq!(begin(Some(state.clone()), URL.to_owned()).unwrap(), state);
         assert_eq!(begin(Some(state.clone()), "https://example.org/".to_owned()).unwrap_err().exit_code(), 2);
         assert_eq!(begin(None, URL.to_owned()).unwrap().url, URL);
-        let left_long_ago = State { phase: wizard::Phase::Creating { since: Timestamp::UNIX_EPOCH }, ..state };
+        let left_long_ago = State { phase: wizard::Phase::Creating { since: Timestamp::EPOCH }, ..state };
         assert_eq!(begin(Some(left_long_ago), URL.to_owned()).unwrap_err().exit_code(), 12);
     }
 
@@ -543,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_not_understood_is_told() {
+    fn an_unknown_service_identity_is_reported() {
         let identity = |account: &str| -> Identity {
             serde_json::from_value(json!({ "account": account, "partition": "aws", "region": "us-east-1" })).unwrap()
         };

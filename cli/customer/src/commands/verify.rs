@@ -1,4 +1,4 @@
-//! Whether an export is complete and unchanged: in the bucket itself, or in a copy on disk.
+//! The command `verify`: proves that an export is complete and unchanged, in its bucket or in a copy.
 
 mod aws_error;
 pub mod bucket;
@@ -10,14 +10,14 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use clap::{ArgGroup, Args, ValueEnum};
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
+use host::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Url;
-use uuid::Uuid;
+use tempfile::NamedTempFile;
 use verification::{
     Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
     Place, Progress, PublicKeys, ReadError, Report, VerificationOutcome,
@@ -34,7 +34,7 @@ use crate::{
     output,
 };
 
-/// Bytes. A file of 64 public keys in PEM has a fifth of it.
+/// Bytes. A file with 64 public keys in PEM has a fifth of that.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
 const BUCKET_SCHEME: &str = "s3://";
 
@@ -49,26 +49,25 @@ The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if 
 
 /// Verify that an export is complete and unchanged
 ///
-/// Walks the signed digests backwards from the newest: each has to be signed with one of the given public keys and to be
-/// the one that the next digest names. Then reads every object that they name. With `--public-key` alone nothing is asked
-/// of the service, and a folder is verified without any network.
+/// Checks the chain of signed digests from the newest to the oldest: each must be signed with one of the given public keys
+/// and be named by the next digest. Then checks every object that the digests name. With `--public-key` alone the service is
+/// not used, and a folder is verified offline.
 ///
-/// A bucket is read with your own credentials, from the environment or a profile of the AWS command line; those of a
-/// profile with single sign-on come from `aws configure export-credentials`. They need `s3:ListBucket` and
-/// `s3:GetObject`.
+/// A bucket is read with your own AWS credentials, from the environment or a profile of the AWS CLI; for a profile with
+/// single sign-on use `aws configure export-credentials`. The credentials need `s3:ListBucket` and `s3:GetObject`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
 #[command(group = ArgGroup::new("keys").args(["public_keys", "token_file", "profile"]).required(true).multiple(true))]
 pub struct VerifyArguments {
-    /// What to verify: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder that is a copy of it
+    /// The export: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder with a copy of it
     #[arg(value_name = "S3-URL|FOLDER")]
     target: String,
 
-    /// A public key that digests may be signed with, in PEM; give one for each key that was in use
+    /// A public key of the digests, in PEM; give every key that was used
     #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
 
-    /// Ask the service of this profile (see `audit-export profile`), as with `--token-file`
+    /// Use the service of this profile (see `audit-export profile`), as with `--token-file`
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 
@@ -76,72 +75,70 @@ pub struct VerifyArguments {
     #[arg(long, env = access::URL_VARIABLE, hide_env_values = true)]
     url: Option<Url>,
 
-    /// Ask the service at `--url`, with the token in this file, whose permissions include `AUDIT`
+    /// Use the service at `--url`, with the token in this file, which needs the permission `AUDIT`
     ///
-    /// Digests may then be signed with every public key that the service tells. Keys that you kept yourself prove the
-    /// same without trust in its answer.
+    /// Accepts all public keys of the service. With keys that you stored yourself you don't have to trust the service.
     ///
-    /// The digests also have to reach to `exportedThrough` of the configuration that the target's or the `--place`'s end
-    /// names or, without either, the newest digest, so that a tail that was cut off shows by itself; in a bucket or a
-    /// `--place` that the export was moved away from, to the newest digest that the service wrote there. A copy that ends
-    /// earlier is `OUTDATED_COPY` (exit code 13).
-    /// `--expect-through` or `--expect-head` replaces that: give one for an older copy, or if the configuration was deleted.
+    /// The digests must also reach `exportedThrough` of the configuration, so that missing newest digests are found. If the
+    /// export was moved to another place, the digests must reach the newest one that the service wrote to this place. The
+    /// configuration is the one in the target, in `--place` or in the newest digest. A copy that ends earlier is
+    /// `OUTDATED_COPY` (exit code 13). `--expect-through` or `--expect-head` replaces this check, for older copies and
+    /// deleted configurations.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Also inflate every object and compare CRC-32, length and number of events
+    /// Also decompress every object, and check its CRC-32, length and number of events
     #[arg(long)]
     deep: bool,
 
-    /// Fail if the digests don't reach to this time (RFC 3339), as they do not if the newest ones were removed
+    /// Fail if the digests don't reach this time (RFC 3339), for example because the newest were removed
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     expect_through: Option<Timestamp>,
 
-    /// Fail if there is no digest with this SHA-256, such as that of the newest digest that the service knows
+    /// Fail if there is no digest with this SHA-256, for example the newest one of the service
     #[arg(long, value_name = "SHA256", value_parser = parse_sha256)]
     expect_head: Option<Hex32>,
 
-    /// Fail unless the whole export is here: every digest from the first one on, linked, with its objects
+    /// Fail unless the whole export is here: every digest from the first one, with its objects
     ///
-    /// Without it, an export whose older digests are in another bucket or path is complete for the part that is here. How
-    /// far an older part here once reached, before the export went elsewhere and came back, is then not proven.
+    /// Without it, the export can be complete even if older digests are in another bucket or path. If the export moved away
+    /// and back, the end of the older part here is then not proven.
     #[arg(long, conflicts_with = "since")]
     require_whole: bool,
 
-    /// Fail if there are files here that no digest proves: of an export that is under way, or of times whose digests are not
-    /// here
+    /// Fail if there are files that no digest proves: files of a running export, or of digests that are not here
     ///
-    /// Without it, the report counts them. Whoever reads all files of a folder or bucket reads these too.
+    /// Without it, the report counts them. Programs that read all files of the folder or bucket read these too.
     #[arg(long)]
     require_proven: bool,
 
-    /// Write the names of the proven objects to this file, one a line, relative to the export's path
+    /// Write the names of the proven objects to this file, one per line, relative to the export's path
     ///
-    /// Read these, and exactly what was verified is read. The file is there only when all is proven: there is none, and no
-    /// earlier one, if the export is broken or can't be read.
+    /// Programs that read these files read exactly what was verified. The file is only written if the verification succeeds;
+    /// otherwise an earlier file is removed.
     #[arg(long, value_name = "FILE")]
     proven_objects: Option<PathBuf>,
 
-    /// Look at no older digests than the one of this time (RFC 3339)
+    /// Verify only from the digest of this time (RFC 3339) on
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     since: Option<Timestamp>,
 
-    /// Where the export was written to, if the target is a copy of it: `s3://<bucket>/<bucket path>/<configuration id>`
+    /// The original place of a copy: `s3://<bucket>/<bucket path>/<configuration id>`
     ///
-    /// For a folder without it, the newest digest says so. For a bucket without it, that is the place.
+    /// Without it, the place of a folder is the one in the newest digest, and the place of a bucket is the bucket itself.
     #[arg(long, value_name = "S3-URL")]
     place: Option<Place>,
 
-    /// The bucket's region; without it, the one of the environment or the profile
+    /// The bucket's region [default: the one of the environment or the profile]
     #[arg(long)]
     region: Option<String>,
 
-    /// The most files that are read at once
+    /// The maximum number of files to read concurrently
     #[arg(long, default_value_t = 8, value_name = "FILES",
         value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY as u64))]
     concurrency: u64,
 
-    /// How to print the report
+    /// The format of the report
     #[arg(long, value_enum, default_value_t)]
     output: ReportFormat,
 
@@ -152,7 +149,7 @@ pub struct VerifyArguments {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
-    /// A page for people
+    /// Text for people
     #[default]
     Text,
     /// One JSON object on one line
@@ -166,11 +163,16 @@ fn parse_sha256(text: &str) -> Result<Hex32, domain::digest::InvalidHex> {
 fn long_help() -> String {
     let describe = |code: &BreakCode| format!("  {}\n      {}", code.as_str(), code.explanation());
     let codes = BreakCode::ALL.iter().map(describe).collect::<Vec<_>>().join("\n");
-    format!("{EXAMPLES}\n\nWhat can be broken:\n{codes}")
+    format!("{EXAMPLES}\n\nProblems that it finds:\n{codes}")
 }
 
-pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
+pub fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), Failure> {
     let options = options(arguments)?;
+    let circumstances = Circumstances {
+        target: arguments.target.clone(),
+        verified_at: clock.now(),
+        program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
     let service = if arguments.token_file.is_some() || arguments.profile.is_some() {
         let (profile, url, token_file) =
             (arguments.profile.clone(), arguments.url.clone(), arguments.token_file.clone());
@@ -183,7 +185,7 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
     let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
-    let report = runtime.block_on(verify(arguments, options, service.as_ref(), list.as_ref()))?;
+    let report = runtime.block_on(verify(arguments, options, circumstances, service.as_ref(), list.as_ref()))?;
     if let Some(list) = list {
         list.finish(report.outcome)?;
     }
@@ -204,6 +206,7 @@ pub fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
 async fn verify(
     arguments: &VerifyArguments,
     mut options: Options,
+    circumstances: Circumstances,
     service: Option<&Service>,
     list: Option<&ProvenObjects>,
 ) -> Result<Report, Failure> {
@@ -218,7 +221,7 @@ async fn verify(
             _ => None,
         };
         ask(service, &mut options, claimed).await?;
-        return verify_archive(&folder, &options, arguments, list).await.map_err(unreadable);
+        return verify_archive(&folder, &options, circumstances, list).await.map_err(unreadable);
     }
     let place: Place =
         arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
@@ -228,15 +231,15 @@ async fn verify(
     }
     options.place.get_or_insert(place);
     ask(service, &mut options, None).await?;
-    verify_archive(&bucket, &options, arguments, list).await.map_err(|error| match error {
+    verify_archive(&bucket, &options, circumstances, list).await.map_err(|error| match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
         ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
     })
 }
 
-/// Adds what the service knows to `options`, before anything is verified: what is exported later can't be missed then. What
-/// a copy claims of its origin decides only what is expected of it.
+/// Adds the keys and the expectation of the service to `options`. This comes before the verification, so that later exports
+/// are not expected. The claimed origin of a copy only affects the expectation.
 async fn ask(service: Option<&Service>, options: &mut Options, claimed: Option<ClaimedOrigin>) -> Result<(), Failure> {
     let Some(service) = service else { return Ok(()) };
     service.add_keys(&mut options.keys).await?;
@@ -245,9 +248,9 @@ async fn ask(service: Option<&Service>, options: &mut Options, claimed: Option<C
     }
     let known_id = options.place.as_ref().map(Place::configuration_id).or(options.configuration_id);
     let Some(id) = known_id.or(claimed.as_ref().map(|claimed| claimed.configuration_id)) else {
-        output::warn(
-            "it is not known which configuration this is a copy of, so nothing is expected of its end, and a tail that was \
-             cut off would not show: give --place, --expect-through or --expect-head",
+        terminal::warn(
+            "the configuration of this copy is unknown, so nothing is expected of its end, and missing newest digests would \
+             not be found: give --place, --expect-through or --expect-head",
         );
         return Ok(());
     };
@@ -264,14 +267,9 @@ async fn ask(service: Option<&Service>, options: &mut Options, claimed: Option<C
 async fn verify_archive(
     archive: &impl Archive,
     options: &Options,
-    arguments: &VerifyArguments,
+    circumstances: Circumstances,
     list: Option<&ProvenObjects>,
 ) -> Result<Report, ReadError> {
-    let circumstances = Circumstances {
-        target: arguments.target.clone(),
-        verified_at: now(),
-        program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
     let display = Display::new();
     let show = |progress: Progress<'_>| {
         if let (Progress::ObjectProven { name }, Some(list)) = (progress, list) {
@@ -311,14 +309,9 @@ fn invalid_argument(what: &'static str, error: &impl ToString) -> Failure {
     Failure::InvalidArgument { what, reason: error.to_string() }
 }
 
-/// A folder that is called like a configuration is a copy of that one and no other's.
+/// Returns the configuration that the folder is named after.
 fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
     ConfigurationId::parse(folder.canonicalize().ok()?.file_name()?.to_str()?)
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::EPOCH.saturating_add(since_epoch)
 }
 
 fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
@@ -328,51 +321,39 @@ fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
     }
 }
 
-/// The list of proven objects, as they are proven. It has another name until a verification found nothing wrong with them,
-/// so that under its own name it is whole.
+/// The list of proven objects, written to a temporary file until the verification has ended, so that the named file is
+/// always complete.
 struct ProvenObjects {
     path: PathBuf,
-    partial: PartialFile,
-    file: RefCell<BufWriter<File>>,
-    /// The first error; nothing is written after it.
+    file: RefCell<BufWriter<NamedTempFile>>,
+    /// The first error. Nothing is written after it.
     failure: RefCell<Option<io::Error>>,
 }
 
-/// A file that goes away with the value, unless it was renamed.
-struct PartialFile(PathBuf);
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        // It has gone if it was renamed; nobody takes it for a list if it can't be removed.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 impl ProvenObjects {
-    /// Begins the list, and removes an earlier one, which would pass for this verification's.
+    /// Starts the list, and removes an earlier one, which could be taken for the list of this verification.
     fn create(path: &Path) -> Result<Self, Failure> {
         let refuse = |reason: &str| {
             let reason = format!("{} {reason}; give the name of a new file", path.display());
             Failure::InvalidArgument { what: "--proven-objects", reason }
         };
-        let Some(name) = path.file_name() else { return Err(refuse("is no file's name")) };
+        if path.file_name().is_none() {
+            return Err(refuse("is not a file name"));
+        }
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => fs::remove_file(path).map_err(Failure::file(path))?,
-            // What is written to a device or a pipe can't be taken back.
+            // Output to a device or a pipe can't be taken back.
             Ok(_) => return Err(refuse("is not a plain file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Failure::file(path)(error)),
         }
-        let mut partial_name = name.to_owned();
-        partial_name.push(format!(".{}.partial", Uuid::new_v4()));
-        let partial_path = path.with_file_name(partial_name);
-        let file = File::create_new(&partial_path).map_err(Failure::file(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            partial: PartialFile(partial_path),
-            file: RefCell::new(BufWriter::new(file)),
-            failure: RefCell::default(),
-        })
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        // Like a file that is created directly: for others too, as far as the umask permits.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(directory).map_err(Failure::file(path))?;
+        Ok(Self { path: path.to_owned(), file: RefCell::new(BufWriter::new(file)), failure: RefCell::default() })
     }
 
     fn add(&self, name: &str) {
@@ -383,16 +364,18 @@ impl ProvenObjects {
     }
 
     fn finish(self, outcome: VerificationOutcome) -> Result<(), Failure> {
-        let Self { path, partial, file, failure } = self;
         if outcome == VerificationOutcome::Broken {
             return Ok(());
         }
-        let written = failure.into_inner().map_or(Ok(()), Err).and_then(|()| file.into_inner().flush());
-        written.and_then(|()| fs::rename(&partial.0, &path)).map_err(Failure::file(path))
+        let Self { path, file, failure } = self;
+        let written = failure.into_inner().map_or(Ok(()), Err);
+        let file = written.and_then(|()| file.into_inner().into_inner().map_err(io::IntoInnerError::into_error));
+        file.and_then(|file| Ok(file.persist(&path)?)).map_err(Failure::file(path.clone()))?;
+        Ok(())
     }
 }
 
-/// How far it is, drawn on standard error and only where a person looks at it.
+/// A progress bar on standard error, hidden without a terminal.
 struct Display {
     bar: ProgressBar,
 }

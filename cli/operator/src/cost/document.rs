@@ -7,7 +7,13 @@ use golden_documents::{assert_current, with_sections};
 use terminal::grouped;
 
 use super::{
-    Dollars, Estimate, Parameters, Part, Traffic, firehose::Comparison, price, service::RequestShape, tests::USUAL,
+    Estimate, Parameters, Part, Traffic,
+    firehose::Comparison,
+    money::Dollars,
+    price,
+    service::RequestShape,
+    tests::USUAL,
+    traffic::{DAYS_PER_MONTH, float},
 };
 
 /// So many events a day that what doesn't grow with them doesn't show.
@@ -124,7 +130,7 @@ fn for_a_million(change: impl Fn(&mut Parameters)) -> ([Dollars; 3], Vec<Compari
         })
     };
     let (many, none) = (of(MANY_EVENTS), of(0));
-    let millions = super::float(MANY_EVENTS) * super::DAYS_PER_MONTH / 1e6;
+    let millions = float(MANY_EVENTS) * DAYS_PER_MONTH / 1e6;
     let parts = [Part::Ingest, Part::Storage, Part::Export]
         .map(|part| Dollars((many.service.of(part).0 - none.service.of(part).0) / millions));
     let firehose = many.firehose.into_iter().map(|comparison| Comparison {
@@ -203,7 +209,7 @@ fn configurations() -> String {
         let total = |estimate: &Estimate| {
             Dollars(estimate.service.dollars_per_month.0 - none.service.dollars_per_month.0).to_string()
         };
-        let runs = role.traffic.runs_per_day() * super::DAYS_PER_MONTH * 1_000.0;
+        let runs = role.traffic.runs_per_day() * DAYS_PER_MONTH * 1_000.0;
         table.add(&[
             hours(interval),
             grouped(&format!("{runs:.0}")),
@@ -242,7 +248,7 @@ fn break_even() -> String {
                 let firehose = estimate.firehose.get(index);
                 firehose.is_some_and(|firehose| firehose.dollars_per_month >= estimate.service.dollars_per_month)
             };
-            let first = (1..=super::MAX_CONFIGURATIONS_PER_TENANT).find(is_dearer);
+            let first = (1..=super::traffic::MAX_CONFIGURATIONS_PER_TENANT).find(is_dearer);
             cells.push(first.map_or_else(|| "never".to_owned(), |first| format!("from {first} on")));
         }
         table.add(&cells);

@@ -3,7 +3,12 @@
 
 use serde::Serialize;
 
-use super::{DAYS_PER_MONTH, Dollars, GIGABYTE, KILOBYTE, Traffic, float, price, service::compressed};
+use super::{
+    money::Dollars,
+    price,
+    service::compressed,
+    traffic::{DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
+};
 
 /// A record is billed as the next multiple of this.
 const BILLED_RECORD_BYTES: f64 = 5.0 * KILOBYTE;

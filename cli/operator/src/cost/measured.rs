@@ -131,7 +131,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::cost::KILOBYTE;
+    use crate::cost::traffic::KILOBYTE;
 
     const EVENTS: u32 = 4_000;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Dollars;
+use super::money::Dollars;
 
 /// A list price: so many dollars for so many units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use super::{
-    Architecture, Authentication, Bill, DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Line, Part, Traffic, float,
+    bill::{Bill, Line, Part},
     measured::{
         ANSWER_BYTES, BLOCK_ATTRIBUTES_BYTES, COMPRESSED_SHARES, CONFIGURATION_BYTES, COPY_SECONDS_PER_RAW_GB,
         DIGEST_BYTES, DIGEST_OBJECT_BYTES, DISPATCH_LOG_BYTES, DISPATCH_REQUEST_MILLISECONDS, EVENT_BYTES,
@@ -18,6 +18,7 @@ use super::{
         RUN_MILLISECONDS, STAMP_BYTES, TRANSACTION_MILLISECONDS,
     },
     price::{self, Price},
+    traffic::{Architecture, Authentication, DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
 // ---- As template.yaml has it; a test compares. ----
@@ -624,7 +625,7 @@ mod tests {
         has("Architecture", "Default: arm64");
         let configurations = include_str!("../../../../shared/aws-adapters/src/configurations.rs");
         assert!(configurations.contains(&format!("INDEX_PAGE_SIZE: i32 = {INDEX_PAGE_SIZE};")));
-        let limit = crate::cost::MAX_CONFIGURATIONS_PER_TENANT;
+        let limit = crate::cost::traffic::MAX_CONFIGURATIONS_PER_TENANT;
         assert!(configurations.contains(&format!("MAX_CONFIGURATIONS_PER_TENANT: u16 = {limit};")));
         let items = include_str!("../../../../shared/aws-adapters/src/configurations/item.rs");
         assert!(items.contains(&format!("SCHEDULE_SHARDS: u8 = {SCHEDULE_SHARDS};")));

@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
+use host::Random;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{
     dry_run,
@@ -11,36 +11,13 @@ use super::{
     secret_access_key::SecretArguments,
 };
 use crate::{
-    api::Operation,
+    api::{Operation, operations},
     failure::Failure,
-    model::{Configuration, all_configuration_fields},
     secret::Secret,
     service::{Service, ServiceArguments},
 };
 
-pub const ACCESS_KEY: Operation = Operation {
-    what: "to create the export configuration",
-    field: "createS3AccessKeyExportConfiguration",
-    document: concat!(
-        "mutation($data: CreateS3AccessKeyExportConfigurationInput!) { \
-         createS3AccessKeyExportConfiguration(data: $data) { ",
-        all_configuration_fields!(),
-        " } }"
-    ),
-};
-
-pub const ASSUMED_ROLE: Operation = Operation {
-    what: "to create the export configuration",
-    field: "createS3AssumedRoleExportConfiguration",
-    document: concat!(
-        "mutation($data: CreateS3AssumedRoleExportConfigurationInput!) { \
-         createS3AssumedRoleExportConfiguration(data: $data) { ",
-        all_configuration_fields!(),
-        " } }"
-    ),
-};
-
-pub const EXAMPLES: &str = r#"With a role in your account (the better choice: it has no secret), FILE holds for example:
+const EXAMPLES: &str = r#"FILE with a role in your account (recommended: there is no secret):
   {
     "interval": "EVERY_24_HOURS",
     "bucketName": "acme-audit",
@@ -49,11 +26,11 @@ pub const EXAMPLES: &str = r#"With a role in your account (the better choice: it
     "roleArn": "arn:aws:iam::222222222222:role/audit-export"
   }
 
-With an access key of an IAM user, instead of roleArn:
+With an access key of an IAM user instead of roleArn:
     "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "secretAccessKey": "…"
 
-interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey may be left out.
+interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
 
 Examples:
   audit-export config create export.json --dry-run
@@ -61,12 +38,12 @@ Examples:
   audit-export config create export.json --secret-file secret
   jq '.bucketPath = "test"' export.json | audit-export config create - --output json
 
-The exit code is 0 if the configuration was created, whether or not its bucket can be written to yet."#;
+The exit code is 0 if the configuration was created, even if its bucket can't be written to yet."#;
 
-/// Create an export configuration from a JSON file, and show what to do next
+/// Create an export configuration from a JSON file, and show the next steps
 ///
-/// Whether the export uses a role or an access key is told from the file's fields. With an access key the connection is
-/// tested at once; a role needs the configuration's id in its trust policy, so it is tested when the role is there.
+/// The file's fields decide whether the export uses a role or an access key. With an access key the connection is tested at
+/// once. A role needs the configuration's ID in its trust policy, so the connection is tested after the role is created.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CreateArguments {
@@ -74,16 +51,16 @@ pub struct CreateArguments {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// Only check the file, without the service, and print what would be sent; the secret is not shown
+    /// Only check the file offline, and print the request; the secret is not shown
     #[arg(long)]
     dry_run: bool,
 
     #[command(flatten)]
     secret: SecretArguments,
 
-    /// Repeats a request that was perhaps answered by nobody: the same key and content create one configuration
+    /// Makes repeating the command safe: requests with the same key and content create one configuration
     ///
-    /// For 24 hours. Without it, or idempotencyKey in the file, each call creates another configuration.
+    /// The key is valid for 24 hours. Without it, or idempotencyKey in the file, each call creates another configuration.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 
@@ -91,43 +68,49 @@ pub struct CreateArguments {
     service: ServiceArguments,
 }
 
-/// `expected`: what the command's name says, if it says so.
-pub fn run(arguments: &CreateArguments, expected: Option<Kind>) -> Result<(), Failure> {
+/// Creates a configuration of the `expected` kind, or of any kind.
+pub fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &dyn Random) -> Result<(), Failure> {
     let mut file = ConfigurationFile::read(&arguments.file, Purpose::Create)?;
     let kind = file.kind_to_create(expected).map_err(|problems| problems.at(&arguments.file))?;
     if kind == Kind::AccessKey {
         arguments.secret.complete(&mut file, !arguments.dry_run)?;
     }
     if let Some(key) = &arguments.idempotency_key {
-        file.set(Field::IdempotencyKey, Value::Text(Secret::new(key.clone().into())));
+        file.set(Field::IdempotencyKey, Value::Text(Secret::new(key.clone())));
     }
     let operation = operation(kind);
     if arguments.dry_run {
         file.check(kind, Purpose::Create).map_err(|problems| problems.at(&arguments.file))?;
         return dry_run::print(operation.field, file.data(kind, Purpose::Create), &arguments.service.output);
     }
-    create(&Service::connect(&arguments.service)?, operation, file.data(kind, Purpose::Create))
+    create(&Service::connect(&arguments.service)?, operation, file.data(kind, Purpose::Create), random)
 }
 
 pub fn operation(kind: Kind) -> &'static Operation {
     match kind {
-        Kind::AccessKey => &ACCESS_KEY,
-        Kind::AssumedRole => &ASSUMED_ROLE,
+        Kind::AccessKey => &operations::CREATE_WITH_ACCESS_KEY,
+        Kind::AssumedRole => &operations::CREATE_WITH_ROLE,
     }
 }
 
-fn create(service: &Service, operation: &Operation, mut data: BTreeMap<&'static str, Value>) -> Result<(), Failure> {
-    let minted = || Value::Text(Secret::new(Uuid::new_v4().to_string().into()));
-    let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(minted).clone();
-    let answer = service.ask(operation, &json!({ "data": data })).map_err(|failure| match (failure, key) {
+/// Draws a random idempotency key, a UUID of version 4.
+pub fn idempotency_key(random: &dyn Random) -> String {
+    uuid::Builder::from_random_bytes(random.bits().to_be_bytes()).into_uuid().to_string()
+}
+
+fn create(
+    service: &Service,
+    operation: &Operation,
+    mut data: BTreeMap<&'static str, Value>,
+    random: &dyn Random,
+) -> Result<(), Failure> {
+    let new_key = || Value::Text(Secret::new(idempotency_key(random)));
+    let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(new_key).clone();
+    service.show(operation, &json!({ "data": data }), render::created).map_err(|failure| match (failure, key) {
         (failure @ (Failure::NoAnswer(_) | Failure::Unavailable(_)), Value::Text(key)) => Failure::Unsure {
             failure: Box::new(failure),
             hint: format!("Repeating it with --idempotency-key {} creates no second one.", key.expose()),
         },
         (failure, _) => failure,
-    })?;
-    service.output.print(&answer, |style| {
-        let configuration: Configuration = answer.parse()?;
-        Ok(render::created(&configuration, style))
     })
 }

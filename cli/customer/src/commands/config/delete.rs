@@ -1,65 +1,45 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args;
-use domain::configuration::ConfigurationId;
-use serde_json::json;
 
-use super::{get, parse_id, render};
-use crate::{
-    api::Operation,
-    failure::Failure,
-    model::{Configuration, configuration_fields},
-    service::{Service, ServiceArguments},
-};
+use super::{render, target::Target};
+use crate::{api::operations, failure::Failure, model::Configuration, service::Service};
 
-pub const OPERATION: Operation = Operation {
-    what: "to delete the export configuration",
-    field: "deleteExportConfiguration",
-    document: concat!(
-        "mutation($id: ID!) { deleteExportConfiguration(id: $id) { ",
-        configuration_fields!(),
-        " backlog { events oldest isComplete } } }"
-    ),
-};
-
-/// Delete an export configuration for good
+/// Delete an export configuration permanently
 ///
-/// Says first how many events were not exported yet: this configuration never will. What is in the bucket stays there. The
-/// id, which is the external ID in a role's trust policy, is never used again.
+/// Shows first how many events are not exported yet: this configuration will never export them. Files in the bucket stay
+/// there. The ID, which is the external ID in a role's trust policy, is never reused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --yes --output json
 
-To export first what waits, run audit-export config run before. Without --yes and without a terminal to ask at, nothing is done and the exit code is 11.")]
+To export the remaining events first, use audit-export config run. Without --yes and without a terminal, nothing is done and the exit code is 11.")]
 pub struct DeleteArguments {
-    /// The configuration's id
-    #[arg(value_name = "ID", value_parser = parse_id)]
-    id: ConfigurationId,
+    #[command(flatten)]
+    target: Target,
 
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long)]
     yes: bool,
-
-    #[command(flatten)]
-    service: ServiceArguments,
 }
 
 pub fn run(arguments: &DeleteArguments) -> Result<(), Failure> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !arguments.yes && !can_ask {
         return Err(Failure::NotConfirmed(
-            "deleting is final, and there is no terminal to ask at: give --yes to delete all the same".to_owned(),
+            "deleting is permanent, and there is no terminal for the confirmation; to delete without it, give --yes"
+                .to_owned(),
         ));
     }
-    let service = Service::connect(&arguments.service)?;
-    let variables = json!({ "id": arguments.id.to_string() });
-    let before: Configuration = service.ask(&get::OPERATION, &variables)?.parse()?;
+    let service = Service::connect(&arguments.target.service)?;
+    let variables = arguments.target.variables();
+    let before: Configuration = service.ask(&operations::GET, &variables)?.parse()?;
     if !arguments.yes {
         confirm(&render::before_delete(&before, &service.output.style))?;
     }
-    let answer = service.ask(&OPERATION, &variables)?;
+    let answer = service.ask(&operations::DELETE, &variables)?;
     service.output.print(&answer, |style| Ok(render::deleted(&before, style)))
 }
 
@@ -71,6 +51,6 @@ fn confirm(question: &str) -> Result<(), Failure> {
         .map_err(Failure::StandardOutput)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::NotConfirmed("it was not confirmed".to_owned())),
+        _ => Err(Failure::NotConfirmed("the deletion was not confirmed".to_owned())),
     }
 }

@@ -9,49 +9,33 @@ use clap::Args;
 use domain::digest::{DIGEST_FOLDER, Hex32, SIGNATURE_SUFFIX};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-
-use super::tasks::parse_job_id;
-use crate::{
-    api::Operation,
-    failure::Failure,
-    model::SignedDigest,
-    service::{Service, ServiceArguments},
-};
 use terminal::text::shell_word;
 
-pub const OPERATION: Operation = Operation {
-    what: "to serve the digest of the export job",
-    field: "getExportDigest",
-    document: "query($id: ID!) { getExportDigest(exportJobId: $id) { \
-               exportJobId bucketName objectKey digest sha256 signatureObjectKey signature signatureSha256 } }",
-};
+use super::target::JobTarget;
+use crate::{api::operations, failure::Failure, model::SignedDigest, service::Service};
 
-/// Get the signed digest of an export job again
+/// Restore the signed digest of an export job
 ///
-/// Writes the digest and its signature below a folder, under the names that they have below the export's prefix, and
-/// prints the commands that put them back into the bucket. For an export whose digest was removed or replaced:
-/// `audit-export verify` names it. Nothing is overwritten.
+/// Writes the digest and its signature to a folder, under their names below the export's prefix, and prints the commands
+/// that copy them to the bucket. Use it if `audit-export verify` reports a removed or replaced digest. Nothing is
+/// overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7
   audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --directory restored")]
 pub struct DigestArguments {
-    /// The job's id: the configuration's, a full stop and the digest's sequence, as `config jobs` lists it
-    #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
-    id: String,
+    #[command(flatten)]
+    target: JobTarget,
 
-    /// The folder to write to; it is created if it is not there
+    /// The folder to write to; created if it is missing
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     directory: PathBuf,
-
-    #[command(flatten)]
-    service: ServiceArguments,
 }
 
 pub fn run(arguments: &DigestArguments) -> Result<(), Failure> {
-    let service = Service::connect(&arguments.service)?;
-    let answer = service.ask(&OPERATION, &json!({ "id": arguments.id }))?;
+    let service = Service::connect(&arguments.target.service)?;
+    let answer = service.ask(&operations::DIGEST, &json!({ "id": arguments.target.id }))?;
     let files = Files::of(&answer.parse()?)?;
     files.write(&arguments.directory)?;
     service.output.print(&answer, |_| Ok(files.restoring(&arguments.directory)))
@@ -61,9 +45,9 @@ pub fn run(arguments: &DigestArguments) -> Result<(), Failure> {
 #[derive(Debug, PartialEq, Eq)]
 struct Files {
     bucket: String,
-    /// What precedes the names in the bucket, with a slash at its end.
+    /// The prefix of the names in the bucket, with a slash at its end.
     prefix: String,
-    /// Of the digest, relative to the export's prefix.
+    /// The name of the digest, relative to the export's prefix.
     name: String,
     digest: Vec<u8>,
     signature: Vec<u8>,
@@ -71,7 +55,7 @@ struct Files {
 
 impl Files {
     fn of(served: &SignedDigest) -> Result<Self, Failure> {
-        let unusable = |reason: &str| Failure::Unavailable(format!("its digest can't be used: {reason}"));
+        let unusable = |reason: &str| Failure::Unavailable(format!("its digest is invalid: {reason}"));
         let signature =
             BASE64_STANDARD.decode(&*served.signature).map_err(|_| unusable("the signature is not base64"))?;
         let digest = served.digest.as_bytes().to_vec();
@@ -79,7 +63,7 @@ impl Files {
             [("the digest", &digest, &served.sha256), ("the signature", &signature, &served.signature_sha256)]
         {
             if Hex32(Sha256::digest(bytes).into()).to_string() != **sha256 {
-                return Err(unusable(&format!("{what} has another SHA-256 than the answer names")));
+                return Err(unusable(&format!("the SHA-256 of {what} differs from the one in the answer")));
             }
         }
         let (prefix, name) = served
@@ -87,9 +71,9 @@ impl Files {
             .rfind(DIGEST_FOLDER)
             .and_then(|start| served.object_key.split_at_checked(start))
             .filter(|(_, name)| is_digest_name(name))
-            .ok_or_else(|| unusable("its name in the bucket is not one of a digest"))?;
+            .ok_or_else(|| unusable("its object key is not the key of a digest"))?;
         if *served.signature_object_key != format!("{}{SIGNATURE_SUFFIX}", &*served.object_key) {
-            return Err(unusable("the signature's name does not follow from the digest's"));
+            return Err(unusable("the object key of the signature does not match the digest's"));
         }
         let (bucket, prefix, name) = (served.bucket_name.to_string(), prefix.to_owned(), name.to_owned());
         Ok(Self { bucket, prefix, name, digest, signature })
@@ -99,7 +83,7 @@ impl Files {
         format!("{}{SIGNATURE_SUFFIX}", self.name)
     }
 
-    /// Writes both files, or neither if one is there already.
+    /// Writes both files, or none if one of them exists.
     fn write(&self, directory: &Path) -> Result<(), Failure> {
         let files = [(self.signature_name(), &self.signature), (self.name.clone(), &self.digest)];
         if let Some(path) = files.iter().map(|(name, _)| directory.join(name)).find(|path| path.exists()) {
@@ -118,7 +102,7 @@ impl Files {
         Ok(())
     }
 
-    /// The commands that put the files back: the signature first, as the service does.
+    /// Returns the commands that copy the files to the bucket, the signature first, as the service does.
     fn restoring(&self, directory: &Path) -> String {
         let copy = |name: &str| {
             let path = directory.join(name);
@@ -127,7 +111,7 @@ impl Files {
         };
         let target = format!("s3://{}/{}", self.bucket, self.prefix.trim_end_matches('/'));
         format!(
-            "Wrote the digest and its signature. To put them back into the bucket:\n\n{}\n{}\n\nThen verify the export:\n\n\
+            "Wrote the digest and its signature. To copy them to the bucket:\n\n{}\n{}\n\nThen verify the export:\n\n\
              audit-export verify {} --public-key FILE",
             copy(&self.signature_name()),
             copy(&self.name),
@@ -136,7 +120,7 @@ impl Files {
     }
 }
 
-/// Whether a name is one file in the folder of the digests, with nothing in it that leads elsewhere.
+/// Returns whether a name is a file in the folder of the digests, without a path to another folder.
 fn is_digest_name(name: &str) -> bool {
     name.strip_prefix(DIGEST_FOLDER)
         .and_then(|name| name.strip_suffix(".json"))
@@ -146,7 +130,6 @@ fn is_digest_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::tests::TemporaryDirectory;
 
     const NAME: &str = "_digests/0000000007_20261122T020000000Z_abababababababab.json";
     const SIGNATURE: [u8; 3] = [0x30, 0xff, 0x00];
@@ -170,8 +153,8 @@ mod tests {
 
     #[test]
     fn both_files_are_written_byte_for_byte() {
-        let directory = TemporaryDirectory::new();
-        let target = directory.0.join("new");
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("new");
         Files::of(&served(&json!({}))).unwrap().write(&target).unwrap();
         assert_eq!(fs::read(target.join(NAME)).unwrap(), b"{\"version\":1}\n");
         assert_eq!(fs::read(target.join(format!("{NAME}.sig"))).unwrap(), SIGNATURE);
@@ -180,13 +163,13 @@ mod tests {
     #[test]
     fn nothing_is_overwritten() {
         for there in [NAME.to_owned(), format!("{NAME}.sig")] {
-            let directory = TemporaryDirectory::new();
-            fs::create_dir_all(directory.0.join(DIGEST_FOLDER)).unwrap();
-            fs::write(directory.0.join(&there), "evidence").unwrap();
-            let failure = Files::of(&served(&json!({}))).unwrap().write(&directory.0).unwrap_err();
+            let directory = tempfile::tempdir().unwrap();
+            fs::create_dir_all(directory.path().join(DIGEST_FOLDER)).unwrap();
+            fs::write(directory.path().join(&there), "evidence").unwrap();
+            let failure = Files::of(&served(&json!({}))).unwrap().write(directory.path()).unwrap_err();
             assert_eq!((failure.exit_code(), failure.to_string().contains(&there)), (5, true), "{failure}");
-            assert_eq!(fs::read(directory.0.join(&there)).unwrap(), b"evidence");
-            assert_eq!(fs::read_dir(directory.0.join(DIGEST_FOLDER)).unwrap().count(), 1, "neither is written");
+            assert_eq!(fs::read(directory.path().join(&there)).unwrap(), b"evidence");
+            assert_eq!(fs::read_dir(directory.path().join(DIGEST_FOLDER)).unwrap().count(), 1, "neither is written");
         }
     }
 

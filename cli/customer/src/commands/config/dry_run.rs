@@ -1,18 +1,16 @@
-//! What would be sent, without its secret.
+//! The request of a dry run, without its secret.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use strum::VariantArray;
+use terminal::text::{printable, printable_json};
 
-use super::{
-    file::{Field, Value},
-    update::FORCE,
-};
+use super::file::{FORCE, Field, Value};
 use crate::{
     failure::Failure,
     output::{self, OutputArguments, OutputFormat},
 };
-use terminal::text::{printable, printable_json};
 
 pub fn print(operation: &str, data: BTreeMap<&'static str, Value>, arguments: &OutputArguments) -> Result<(), Failure> {
     output::print_line(&render(operation, data, arguments.output))
@@ -24,21 +22,21 @@ fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: Outp
         let data = json!(data);
         return printable_json(&format!(r#"{{"operation":"{operation}","data":{data}}}"#));
     }
-    let width = Field::ALL.map(|field| field.name().len()).into_iter().max().unwrap_or(0);
-    let mut lines = vec![format!("Nothing is wrong with it that shows offline. {operation} would be sent:")];
-    for field in Field::ALL {
+    let width = Field::VARIANTS.iter().map(|field| field.name().len()).max().unwrap_or(0);
+    let mut lines = vec![format!("No problems found (checked offline). The request would be {operation}:")];
+    for field in Field::VARIANTS.iter().copied() {
         let shown = match data.get(field.name()) {
             Some(Value::Text(text)) => printable(text.expose()),
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Flag(flag)) => flag.to_string(),
-            Some(Value::Null) => "(none from now on)".to_owned(),
+            Some(Value::Null) => "(cleared)".to_owned(),
             None if field == Field::SecretAccessKey && has_secret => "(given, not shown)".to_owned(),
             None => continue,
         };
         lines.push(format!("  {:width$}  {shown}", field.name()));
     }
     if let Some(Value::Flag(true)) = data.get(FORCE) {
-        lines.push("  It is stored even if the connection test fails.".to_owned());
+        lines.push("  The change is stored even if the connection test fails.".to_owned());
     }
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! The JSON file that says what to export where.
+//! The JSON file with the fields of an export configuration.
 
 use std::{
     collections::BTreeMap,
@@ -22,25 +22,43 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
+use strum::VariantArray;
 use zeroize::Zeroizing;
 
-use crate::{failure::Failure, output, profile::is_open_to_others, secret::Secret};
+use crate::{failure::Failure, profile::is_open_to_others, secret::Secret};
 
-/// Bytes. A file with every field at its longest has a tenth of it.
+/// Bytes. A file with all fields at their longest has a tenth of that.
 const MAX_FILE_LENGTH: u64 = 64 * 1_024;
 
-/// Of 0 to 1, by Jaro and Winkler; clap suggests from 0.7 on.
+/// The Jaro-Winkler similarity, from 0 to 1, of a suggestion. Clap uses 0.7.
 const MIN_SIMILARITY: f64 = 0.8;
 
-/// How a name that nobody knows may be shown: it could be a secret in the wrong place.
+/// Longer unknown names are not shown, because they could be a misplaced secret.
 const MAX_SHOWN_NAME_LENGTH_CHARACTERS: usize = 30;
 
-/// An account that can't exist: which one is the service's is not known offline.
+/// An account that can't exist. The service's account is not known offline.
 const NO_ACCOUNT: &str = "000000000000";
 
-/// What a file may say, by the names of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The input field of an update that is stored even if its connection test fails.
+pub const FORCE: &str = "force";
+
+/// A field of the file, with the API's name.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum Field {
     Interval,
     BucketName,
@@ -58,47 +76,17 @@ pub enum Field {
 }
 
 impl Field {
-    pub const ALL: [Self; 13] = [
-        Self::Interval,
-        Self::BucketName,
-        Self::BucketPath,
-        Self::Region,
-        Self::RoleArn,
-        Self::AccessKeyId,
-        Self::SecretAccessKey,
-        Self::KmsKeyArn,
-        Self::ExpectedBucketOwner,
-        Self::Description,
-        Self::StartFrom,
-        Self::IdempotencyKey,
-        Self::Version,
-    ];
-
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Interval => "interval",
-            Self::BucketName => "bucketName",
-            Self::BucketPath => "bucketPath",
-            Self::Region => "region",
-            Self::RoleArn => "roleArn",
-            Self::AccessKeyId => "accessKeyId",
-            Self::SecretAccessKey => "secretAccessKey",
-            Self::KmsKeyArn => "kmsKeyArn",
-            Self::ExpectedBucketOwner => "expectedBucketOwner",
-            Self::Description => "description",
-            Self::StartFrom => "startFrom",
-            Self::IdempotencyKey => "idempotencyKey",
-            Self::Version => "version",
-        }
+        self.into()
     }
 
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.name() == name)
+        name.parse().ok()
     }
 }
 
-/// How an export proves who it is.
+/// The authentication of an export to AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -107,7 +95,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The API's name of a configuration's type.
+    /// Parses the API's name of a type.
     #[must_use]
     pub fn of_type(name: &str) -> Option<Self> {
         match name {
@@ -125,14 +113,15 @@ impl Kind {
     }
 }
 
-/// What is to be done with the file.
+/// The use of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Create,
     Update,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     Null,
     Text(Secret),
@@ -140,21 +129,10 @@ pub enum Value {
     Flag(bool),
 }
 
-impl Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_none(),
-            Self::Text(text) => text.serialize(serializer),
-            Self::Number(number) => serializer.serialize_u64(*number),
-            Self::Flag(flag) => serializer.serialize_bool(*flag),
-        }
-    }
-}
-
-/// A value of JSON as far as a file may have one.
+/// A JSON value, as far as files use it.
 enum RawValue {
     Known(Value),
-    /// True, a list, a negative number…
+    /// A value that no field accepts, such as a list.
     Other,
 }
 
@@ -170,7 +148,7 @@ impl<'de> Deserialize<'de> for RawValue {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<RawValue, E> {
-                Ok(RawValue::Known(Value::Text(Secret::new(Zeroizing::new(text.to_owned())))))
+                Ok(RawValue::Known(Value::Text(Secret::new(text.to_owned()))))
             }
 
             fn visit_u64<E>(self, number: u64) -> Result<RawValue, E> {
@@ -208,13 +186,13 @@ impl<'de> Deserialize<'de> for RawValue {
     }
 }
 
-/// The file's content. It may hold a secret, which is wiped when it is dropped.
+/// The file's content. Its secret is wiped on drop.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigurationFile {
     values: BTreeMap<Field, Value>,
 }
 
-/// What is wrong with a file, one line each. Values are never repeated.
+/// The problems of a file, one line each, without values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
@@ -232,7 +210,7 @@ impl Problems {
         Self(vec![text.into()])
     }
 
-    /// As the failure of a command that was given `path`.
+    /// Converts the problems to the failure of a command.
     pub fn at(self, path: &Path) -> Failure {
         Failure::InvalidFile { path: shown(path).to_owned(), reason: self.to_string() }
     }
@@ -242,7 +220,7 @@ fn shown(path: &Path) -> &Path {
     if path == Path::new("-") { Path::new("standard input") } else { path }
 }
 
-/// The entries of a JSON object in their order, those given twice included.
+/// The entries of a JSON object in their order, including duplicates.
 struct Entries(Vec<(Zeroizing<String>, RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -270,7 +248,7 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl ConfigurationFile {
-    /// Reads `path`, or standard input for `-`. Warns of a secret that others can read too.
+    /// Reads `path`, or standard input for `-`. Warns if others can read a secret in it.
     pub fn read(path: &Path, purpose: Purpose) -> Result<Self, Failure> {
         let mut text = Zeroizing::new(String::new());
         let mut is_open = false;
@@ -288,22 +266,24 @@ impl ConfigurationFile {
         }
         let file = Self::parse(&text, purpose).map_err(|problems| problems.at(path))?;
         if is_open && file.text(Field::SecretAccessKey).is_some() {
-            output::warn(&format!(
-                "others on this machine can read the secret access key in {}; run: chmod 600 '{0}'",
+            terminal::warn(&format!(
+                "other users can read the secret access key in {}; run: chmod 600 '{0}'",
                 path.display()
             ));
         }
         Ok(file)
     }
 
+    /// Parses the JSON text.
+    ///
     /// # Errors
-    /// All that is wrong with its form.
+    /// All problems of its form.
     pub fn parse(text: &str, purpose: Purpose) -> Result<Self, Problems> {
-        // The error of serde_json may repeat a value.
+        // The error text of serde_json may contain a value.
         let Entries(entries) = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
             Problems::one(match error.classify() {
-                serde_json::error::Category::Data => "has to hold one JSON object: { \"interval\": …, … }".to_owned(),
-                _ => format!("is no JSON: the error is at line {}, column {}", error.line(), error.column()),
+                serde_json::error::Category::Data => "must be one JSON object: { \"interval\": …, … }".to_owned(),
+                _ => format!("is not valid JSON: line {}, column {}", error.line(), error.column()),
             })
         })?;
         let mut values = BTreeMap::new();
@@ -317,32 +297,32 @@ impl ConfigurationFile {
                 (RawValue::Known(value @ (Value::Text(_) | Value::Null)), field) if field != Field::Version => value,
                 (RawValue::Known(value @ Value::Number(_)), Field::Version) => value,
                 (_, Field::Version) => {
-                    problems.push("version: give a number, without quotes".to_owned());
+                    problems.push("version: must be a number, without quotes".to_owned());
                     continue;
                 }
                 _ => {
-                    problems.push(format!("{}: give a text, in quotes", field.name()));
+                    problems.push(format!("{}: must be a string, in quotes", field.name()));
                     continue;
                 }
             };
             let reason = match (purpose, field) {
-                (Purpose::Create, Field::Version) => Some("only an update has it"),
-                (Purpose::Update, Field::StartFrom) => Some("is decided when a configuration is created"),
+                (Purpose::Create, Field::Version) => Some("is only for updates"),
+                (Purpose::Update, Field::StartFrom) => Some("can't be changed after creation"),
                 (Purpose::Update, Field::IdempotencyKey) => {
-                    Some("only creating has it; version makes an update safe to repeat")
+                    Some("is only for creation; version makes an update safe to repeat")
                 }
                 _ => None,
             };
             if let Some(reason) = reason {
                 problems.push(format!("{}: {reason}", field.name()));
             } else if values.insert(field, value).is_some() {
-                problems.push(format!("{}: is there twice", field.name()));
+                problems.push(format!("{}: is given twice", field.name()));
             }
         }
         if problems.is_empty() { Ok(Self { values }) } else { Err(Problems(problems)) }
     }
 
-    /// The text of a field; an empty one counts as none.
+    /// Returns the text of a field, unless it is empty.
     #[must_use]
     pub fn text(&self, field: Field) -> Option<&str> {
         match self.values.get(&field) {
@@ -355,16 +335,18 @@ impl ConfigurationFile {
         self.values.insert(field, value);
     }
 
-    /// How the export is to prove who it is, by the fields that are there. `None`: none of them is.
+    /// Returns the authentication that the fields imply.
     ///
     /// # Errors
-    /// Those of both kinds are there.
+    /// The file has fields of both kinds.
     pub fn kind(&self) -> Result<Option<Kind>, Problems> {
-        let has = |kind: Kind| Field::ALL.into_iter().any(|field| kind.is_field(field) && self.text(field).is_some());
+        let has = |kind: Kind| {
+            Field::VARIANTS.iter().copied().any(|field| kind.is_field(field) && self.text(field).is_some())
+        };
         match (has(Kind::AccessKey), has(Kind::AssumedRole)) {
             (true, true) => Err(Problems::one(
-                "has both a role (roleArn) and an access key (accessKeyId, secretAccessKey): give the one that the \
-                 export is to use; a role is the better choice, as it has no secret",
+                "has both a role (roleArn) and an access key (accessKeyId, secretAccessKey): give only one; a role is \
+                 recommended, because it has no secret",
             )),
             (true, false) => Ok(Some(Kind::AccessKey)),
             (false, true) => Ok(Some(Kind::AssumedRole)),
@@ -372,27 +354,27 @@ impl ConfigurationFile {
         }
     }
 
-    /// [`Self::kind`] of a configuration that is created, which has to be `expected` if one is.
+    /// Returns the kind of a configuration to create, which must be the `expected` one.
     pub fn kind_to_create(&self, expected: Option<Kind>) -> Result<Kind, Problems> {
         let kind = self.kind()?;
         match (kind, expected) {
             (Some(Kind::AccessKey), Some(Kind::AssumedRole)) => {
-                Err(Problems::one("has an access key, and no roleArn: this is a file for create:s3:accessKey"))
+                Err(Problems::one("has an access key and no roleArn: use create:s3:accessKey"))
             }
             (Some(Kind::AssumedRole), Some(Kind::AccessKey)) => {
-                Err(Problems::one("has a roleArn, and no access key: this is a file for create:s3:assumedRole"))
+                Err(Problems::one("has a roleArn and no access key: use create:s3:assumedRole"))
             }
             (Some(kind), _) => Ok(kind),
             (None, Some(Kind::AccessKey)) => Err(Problems::one("needs accessKeyId")),
             (None, Some(Kind::AssumedRole)) => Err(Problems::one("needs roleArn")),
             (None, None) => Err(Problems::one(
-                "doesn't say how the export proves who it is: give roleArn (the better choice, as it has no secret), or \
-                 accessKeyId and secretAccessKey",
+                "has no authentication: give roleArn (recommended, because it has no secret), or accessKeyId and \
+                 secretAccessKey",
             )),
         }
     }
 
-    /// What the API is sent: the input of a mutation, without the fields of the other kind.
+    /// Returns the input of a mutation, without the fields of the other kind.
     #[must_use]
     pub fn data(&self, kind: Kind, purpose: Purpose) -> BTreeMap<&'static str, Value> {
         let other = match kind {
@@ -406,11 +388,10 @@ impl ConfigurationFile {
         sent.map(|(field, value)| (field.name(), value.clone())).collect()
     }
 
-    /// Checks with the rules of the service what can be checked without it: not whether the role lies in the service's own
-    /// account, nor whether the service is of the same partition.
+    /// Checks the fields with the rules of the service. Its account and partition are not known offline.
     ///
     /// # Errors
-    /// Every field that has to change.
+    /// All invalid fields.
     pub fn check(&self, kind: Kind, purpose: Purpose) -> Result<(), Problems> {
         let partition = (self.text(Field::Region).and_then(|text| Region::parse(text).ok()))
             .map(|region| region.partition())
@@ -420,7 +401,7 @@ impl ConfigurationFile {
             .unwrap_or(Partition::Commercial);
         let key_region =
             self.text(Field::KmsKeyArn).and_then(|text| KmsKeyArn::parse(text).ok()).map(|key| key.region().clone());
-        // What an update leaves out stays, and is right: anything right stands for it.
+        // An update keeps omitted fields, which are valid: any valid value represents them.
         let or = |field: Field, kept: &str| match self.values.get(&field) {
             None if purpose == Purpose::Update => kept.to_owned(),
             _ => self.text(field).unwrap_or_default().to_owned(),
@@ -454,7 +435,7 @@ impl ConfigurationFile {
                 parse_access_key(&settings, id, secret, &service).map(drop)
             }
         };
-        // A secret that isn't in the file is asked for when it is sent.
+        // A missing secret is requested before sending.
         let is_left_out = |error: &FieldError| {
             Field::parse(error.field).is_some_and(|field| {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
@@ -472,15 +453,14 @@ impl ConfigurationFile {
 
 fn unknown_field(name: &str) -> String {
     let similarity = |field: &Field| strsim::jaro_winkler(&name.to_lowercase(), &field.name().to_lowercase());
-    let nearest = Field::ALL.into_iter().max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
+    let nearest = Field::VARIANTS.iter().copied().max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
     let name = terminal::text::printable(name);
-    // A secret access key has 40 characters.
     let name = if name.chars().count() > MAX_SHOWN_NAME_LENGTH_CHARACTERS { "(a long name)" } else { &name };
     if let Some(field) = nearest.filter(|field| similarity(field) >= MIN_SIMILARITY) {
-        format!("{name}: there is no such field; did you mean {}?", field.name())
+        format!("{name}: unknown field; did you mean {}?", field.name())
     } else {
-        let names = Field::ALL.map(Field::name).join(", ");
-        format!("{name}: there is no such field; those that exist are {names}")
+        let names = Field::VARIANTS.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
+        format!("{name}: unknown field; the known fields are {names}")
     }
 }
 
@@ -533,10 +513,10 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_is_told_from_the_fields() {
+    fn the_fields_decide_the_kind() {
         assert_eq!(parse(&role().to_string()).kind_to_create(None), Ok(Kind::AssumedRole));
         assert_eq!(parse(&access_key().to_string()).kind_to_create(None), Ok(Kind::AccessKey));
-        // As the product's documentation has it: every field is there, and those that don't apply are empty.
+        // As in the Immuta CLI's documentation: all fields, and empty ones for the other kind.
         let empty = with(role(), &json!({ "accessKeyId": "", "secretAccessKey": null }));
         assert_eq!(parse(&empty).kind_to_create(Some(Kind::AssumedRole)), Ok(Kind::AssumedRole));
         let data = parse(&empty).data(Kind::AssumedRole, Purpose::Create);
@@ -554,7 +534,6 @@ mod tests {
         assert_eq!(refused(json!({}), Kind::AssumedRole), "needs roleArn");
     }
 
-    /// As they are printed.
     #[test]
     fn what_is_wrong_with_a_file() {
         let both = with(role(), &json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
@@ -584,11 +563,11 @@ mod tests {
             ("an update", json!({ "interval": null, "kmsKeyArn": "alias/x" }).to_string(), Purpose::Update),
             ("a version in quotes", json!({ "version": "1" }).to_string(), Purpose::Update),
         ];
-        let told: Vec<String> =
+        let shown: Vec<String> =
             cases.iter().map(|(what, text, purpose)| format!("{what}: {}", problems(text, *purpose))).collect();
-        let told = told.join("\n\n");
-        assert!(!told.contains(SECRET));
-        insta::assert_snapshot!(told);
+        let shown = shown.join("\n\n");
+        assert!(!shown.contains(SECRET));
+        insta::assert_snapshot!(shown);
     }
 
     #[test]
@@ -598,7 +577,7 @@ mod tests {
             let file = parse(&file);
             file.check(file.kind_to_create(None).unwrap(), Purpose::Create).unwrap();
         }
-        // The secret may still come from elsewhere.
+        // The secret may come from another source.
         let mut key = access_key();
         key.as_object_mut().unwrap().remove("secretAccessKey");
         parse(&key.to_string()).check(Kind::AccessKey, Purpose::Create).unwrap();

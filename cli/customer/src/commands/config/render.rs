@@ -1,45 +1,58 @@
-//! How configurations are shown to people. Takes data, gives text.
+//! Texts with export configurations.
+
+use terminal::text::Text;
 
 use crate::{
     model::{Backlog, Configuration, NextStep},
-    output::{Style, Tone},
+    output::{Column, Style, Tone},
 };
-use terminal::text::Text;
 
 const NOTHING_CONFIGURED: &str = "\
 0 export configurations
 
-Nothing is exported yet. To begin:
-  audit-export setup               asks what is needed, step by step
-  audit-export config create FILE  takes it from a JSON file; audit-export config create --help shows one";
+To create one:
+  audit-export setup               step by step
+  audit-export config create FILE  from a JSON file; audit-export config create --help shows an example";
+
+const COLUMNS: &[Column<Configuration>] = &[
+    Column { heading: "ID", cell: |configuration, _| (Tone::Plain, configuration.id.to_string()) },
+    Column { heading: "DESTINATION", cell: |configuration, _| (Tone::Plain, location(configuration)) },
+    Column { heading: "EVERY", cell: |configuration, _| (Tone::Plain, interval(&configuration.interval)) },
+    Column {
+        heading: "ENABLED",
+        cell: |configuration, _| {
+            let (tone, text) = if configuration.enabled { (Tone::Plain, "yes") } else { (Tone::Faint, "no") };
+            (tone, text.to_owned())
+        },
+    },
+    Column {
+        heading: "CONNECTION",
+        cell: |configuration, _| {
+            (status_tone(&configuration.connection_status), configuration.connection_status.to_string())
+        },
+    },
+    Column {
+        heading: "LAST EXPORT",
+        cell: |configuration, style| (Tone::Plain, short_time(configuration.last_export.as_ref(), "never", style)),
+    },
+    Column {
+        heading: "NEXT EXPORT",
+        cell: |configuration, style| (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
+    },
+];
 
 pub fn list(configurations: &[Configuration], style: &Style) -> String {
     if configurations.is_empty() {
         return NOTHING_CONFIGURED.to_owned();
     }
-    let rows: Vec<_> = configurations
-        .iter()
-        .map(|configuration| {
-            vec![
-                (Tone::Plain, configuration.id.to_string()),
-                (Tone::Plain, location(configuration)),
-                (Tone::Plain, interval(&configuration.interval)),
-                if configuration.enabled { (Tone::Plain, "yes".to_owned()) } else { (Tone::Faint, "no".to_owned()) },
-                (status_tone(&configuration.connection_status), configuration.connection_status.to_string()),
-                (Tone::Plain, short_time(configuration.last_export.as_ref(), "never", style)),
-                (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
-            ]
-        })
-        .collect();
-    let headings = ["ID", "DESTINATION", "EVERY", "ENABLED", "CONNECTION", "LAST EXPORT", "NEXT EXPORT"];
     let count = match configurations.len() {
         1 => "1 export configuration".to_owned(),
         count => format!("{count} export configurations"),
     };
-    format!("{}\n\n{count}", style.table(&headings, &rows))
+    format!("{}\n\n{count}", style.records(COLUMNS, configurations))
 }
 
-/// Everything about a configuration, and what to do next.
+/// Formats a configuration with all fields and the next steps.
 pub fn configuration(configuration: &Configuration, style: &Style) -> String {
     let mut sections = vec![fields(configuration, style)];
     if let Some(error) = &configuration.connection_error {
@@ -51,19 +64,17 @@ pub fn configuration(configuration: &Configuration, style: &Style) -> String {
     sections.join("\n\n")
 }
 
-/// After creating: what was made, what to do, and when the first files come.
 pub fn created(configuration: &Configuration, style: &Style) -> String {
-    let mut sections = vec![
-        style.paint(Tone::Strong, &format!("Created export configuration {}", configuration.id)),
-        self::configuration(configuration, style),
-    ];
-    sections.extend(first_export(configuration, style));
-    sections.join("\n\n")
+    headed(&format!("Created export configuration {}", configuration.id), configuration, style)
 }
 
 pub fn updated(configuration: &Configuration, style: &Style) -> String {
     let heading = format!("Export configuration {} has version {}", configuration.id, configuration.version);
-    let mut sections = vec![style.paint(Tone::Strong, &heading), self::configuration(configuration, style)];
+    headed(&heading, configuration, style)
+}
+
+fn headed(heading: &str, configuration: &Configuration, style: &Style) -> String {
+    let mut sections = vec![style.paint(Tone::Strong, heading), self::configuration(configuration, style)];
     sections.extend(first_export(configuration, style));
     sections.join("\n\n")
 }
@@ -78,26 +89,27 @@ pub fn enabled(configuration: &Configuration, style: &Style) -> String {
 
 pub fn disabled(configuration: &Configuration, style: &Style) -> String {
     let mut lines = vec![
-        format!("Export configuration {} is disabled: nothing is exported any more.", configuration.id),
-        "Events are kept until their retention ends; enabling it exports what is still there.".to_owned(),
+        format!("Export configuration {} is disabled.", configuration.id),
+        "Events are kept until their retention ends. Enabling it exports those that are still there.".to_owned(),
     ];
-    lines.extend(configuration.backlog.as_ref().map(|waiting| format!("Waiting: {}.", backlog(waiting, style))));
+    lines.extend(
+        configuration.backlog.as_ref().map(|waiting| format!("Not exported yet: {}.", backlog(waiting, style))),
+    );
     lines.join("\n")
 }
 
-/// After an export was asked for.
 pub fn running(configuration: &Configuration) -> String {
     format!(
-        "An export to {} begins now. To see what becomes of it:\n  audit-export config jobs {}",
+        "An export to {} begins now. To follow its progress:\n  audit-export config jobs {}",
         location(configuration),
         configuration.id
     )
 }
 
-/// What deleting means, before it is asked whether to.
+/// Formats the consequences of deleting, for the confirmation.
 pub fn before_delete(configuration: &Configuration, style: &Style) -> String {
     format!(
-        "This deletes the export configuration {} to {} for good.\n{}\nWhat is in the bucket stays there.",
+        "This deletes the export configuration {} to {} permanently.\n{}\nFiles in the bucket stay there.",
         configuration.id,
         location(configuration),
         unexported(configuration, style)
@@ -106,8 +118,7 @@ pub fn before_delete(configuration: &Configuration, style: &Style) -> String {
 
 pub fn deleted(configuration: &Configuration, style: &Style) -> String {
     format!(
-        "Deleted export configuration {} to {}.\n{}\nWhat is in the bucket stays there. You can take its role or \
-         access key away.",
+        "Deleted export configuration {} to {}.\n{}\nFiles in the bucket stay there. You can delete its role or access key.",
         configuration.id,
         location(configuration),
         unexported(configuration, style)
@@ -117,10 +128,10 @@ pub fn deleted(configuration: &Configuration, style: &Style) -> String {
 fn unexported(configuration: &Configuration, style: &Style) -> String {
     match &configuration.backlog {
         Some(waiting) if waiting.events > 0 || !waiting.is_complete => {
-            format!("Not exported, and never will be by it: {}.", backlog(waiting, style))
+            format!("Not exported, and never will be: {}.", backlog(waiting, style))
         }
-        Some(_) => "Everything that was received for it is exported.".to_owned(),
-        None => "How much is not exported yet is not known.".to_owned(),
+        Some(_) => "All received events are exported.".to_owned(),
+        None => "The number of events not yet exported is not known.".to_owned(),
     }
 }
 
@@ -134,7 +145,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
     let time = |text: &Option<Text>| text.as_ref().map(|text| style.time(text));
     let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
     let status = match &configuration.connection_checked_at {
-        Some(checked_at) => format!(", found {}", style.time(checked_at)),
+        Some(checked_at) => format!(", tested {}", style.time(checked_at)),
         None => String::new(),
     };
     let status_name = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
@@ -165,19 +176,18 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
             Some(configuration.consecutive_failures).filter(|count| *count > 0).map(|count| count.to_string()),
         ),
         ("next export", time(&configuration.next_export_at)),
-        ("waiting", configuration.backlog.as_ref().map(|waiting| backlog(waiting, style))),
+        ("not exported yet", configuration.backlog.as_ref().map(|waiting| backlog(waiting, style))),
         ("created", changed_by(&configuration.created_at, &configuration.created_by)),
         ("changed", changed_by(&configuration.updated_at, &configuration.updated_by)),
         ("version", Some(configuration.version.to_string())),
     ])
 }
 
-/// What to do next, numbered; documents indented below their step.
+/// Formats the numbered next steps, each with its document indented.
 pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
     let mut lines = vec![style.paint(Tone::Strong, "Next:")];
     for (number, step) in (1..).zip(&configuration.next_steps) {
         lines.push(format!("{number}. {}", step.instruction));
-        // The instruction names the operation of the API.
         lines
             .extend(command_of(step).map(|command| format!("     audit-export config {command} {}", configuration.id)));
         if let Some(document) = &step.document {
@@ -187,7 +197,7 @@ pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
     lines.join("\n")
 }
 
-/// The command that does what a step says, if one does.
+/// Returns the command for a step; the instruction names the operation of the API.
 fn command_of(step: &NextStep) -> Option<&'static str> {
     match &*step.code {
         "TEST_CONNECTION" => Some("test"),
@@ -197,7 +207,7 @@ fn command_of(step: &NextStep) -> Option<&'static str> {
     }
 }
 
-/// "12 events, the oldest of …".
+/// Formats the number of events not yet exported, and the age of the oldest.
 pub fn backlog(backlog: &Backlog, style: &Style) -> String {
     let at_least = if backlog.is_complete { "" } else { "at least " };
     let events = if backlog.events == 1 { "event" } else { "events" };
@@ -209,7 +219,7 @@ pub fn backlog(backlog: &Backlog, style: &Style) -> String {
     format!("{at_least}{} {events}{oldest}", backlog.events)
 }
 
-/// `s3://bucket/path`.
+/// Returns the destination as `s3://bucket/path`.
 pub fn location(configuration: &Configuration) -> String {
     let endpoint = &configuration.endpoint_configuration;
     match &endpoint.bucket_path {
@@ -218,7 +228,7 @@ pub fn location(configuration: &Configuration) -> String {
     }
 }
 
-/// `EVERY_24_HOURS` as "24 hours".
+/// Formats `EVERY_24_HOURS` as "24 hours".
 pub fn interval(name: &str) -> String {
     name.strip_prefix("EVERY_").unwrap_or(name).replace('_', " ").to_lowercase()
 }
@@ -309,7 +319,7 @@ mod tests {
         let (style, configuration) = (style(), changed(&json!({})));
         let all_exported = changed(&json!({ "backlog": { "events": 0, "oldest": null, "isComplete": true } }));
         let unknown = changed(&json!({ "backlog": null }));
-        let told = [
+        let shown = [
             ("enabled", enabled(&configuration, &style)),
             ("disabled", disabled(&configuration, &style)),
             ("running", running(&configuration)),
@@ -319,7 +329,7 @@ mod tests {
             ("deleted, at least", deleted(&failed_with_access_key(), &style)),
             ("deleted, not known", deleted(&unknown, &style)),
         ];
-        insta::assert_snapshot!(told.map(|(what, text)| format!("{what}:\n{text}")).join("\n\n"));
+        insta::assert_snapshot!(shown.map(|(what, text)| format!("{what}:\n{text}")).join("\n\n"));
     }
 
     #[test]
@@ -327,7 +337,7 @@ mod tests {
         let colored = Style { has_colors: true, ..style() };
         let shown = configuration(&failed_with_access_key(), &colored);
         assert!(shown.contains("\u{1b}[31mFAILED\u{1b}[0m"), "{shown:?}");
-        // What the service says has no part in it.
+        // Control characters of the service are removed.
         assert!(!shown.contains("\u{1b}[2J"), "{shown:?}");
     }
 }

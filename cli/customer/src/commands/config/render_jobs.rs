@@ -1,85 +1,73 @@
-//! How export jobs and their tasks are shown to people. Takes data, gives text.
+//! Texts with export jobs and their tasks.
+
+use terminal::text::Text;
 
 use crate::{
-    model::{Job, Task},
-    output::{Style, Tone},
+    model::{Gap, Job, Task},
+    output::{Column, Style, Tone},
 };
-use terminal::text::Text;
 
 const NO_JOBS: &str = "\
 0 export jobs
 
-The first comes with the next export: audit-export config get ID tells when, audit-export config run ID begins one now.";
+The next export creates the first one: audit-export config get ID shows its time, audit-export config run ID begins one now.";
+
+const NO_TASKS: &str = "0 tasks: no events were received within the job's window, so it wrote only its digest";
+
+const JOBS: &[Column<Job>] = &[
+    Column { heading: "ID", cell: |job, _| (Tone::Plain, job.id.to_string()) },
+    Column { heading: "RECEIVED FROM", cell: |job, style| (Tone::Plain, style.short_time(&job.start_timestamp)) },
+    Column { heading: "UNTIL", cell: |job, style| (Tone::Plain, optional_time(job.end_timestamp.as_ref(), style)) },
+    Column { heading: "STATUS", cell: |job, _| status(&job.status) },
+    Column { heading: "ATTEMPTS", cell: |job, _| (Tone::Plain, job.attempts.to_string()) },
+    Column { heading: "OBJECTS", cell: |job, _| (Tone::Plain, job.objects.to_string()) },
+    Column { heading: "EVENTS", cell: |job, _| (Tone::Plain, job.events.to_string()) },
+    Column { heading: "STORED", cell: |job, _| (Tone::Plain, bytes(job.bytes)) },
+];
+
+const TASKS: &[Column<Task>] = &[
+    Column {
+        heading: "TASK",
+        cell: |task, _| (Tone::Plain, task.id.rsplit('.').next().unwrap_or_default().to_owned()),
+    },
+    Column { heading: "STATUS", cell: |task, _| status(&task.status) },
+    Column { heading: "ATTEMPTS", cell: |task, _| (Tone::Plain, task.attempts.to_string()) },
+    Column { heading: "OFFSET", cell: |task, _| (Tone::Plain, task.offset.to_string()) },
+    Column { heading: "EVENTS", cell: |task, _| (Tone::Plain, task.limit.to_string()) },
+    Column { heading: "STORED", cell: |task, _| (Tone::Plain, bytes(task.bytes)) },
+    Column { heading: "OBJECT", cell: |task, _| (Tone::Plain, task.object_key.to_string()) },
+];
 
 pub fn jobs(jobs: &[Job], style: &Style) -> String {
     if jobs.is_empty() {
         return NO_JOBS.to_owned();
     }
-    let rows: Vec<_> = jobs
-        .iter()
-        .map(|job| {
-            vec![
-                (Tone::Plain, job.id.to_string()),
-                (Tone::Plain, style.short_time(&job.start_timestamp)),
-                (Tone::Plain, optional_time(job.end_timestamp.as_ref(), style)),
-                (status_tone(&job.status), job.status.to_string()),
-                (Tone::Plain, job.attempts.to_string()),
-                (Tone::Plain, job.objects.to_string()),
-                (Tone::Plain, job.events.to_string()),
-                (Tone::Plain, bytes(job.bytes)),
-            ]
-        })
-        .collect();
-    let table =
-        style.table(&["ID", "RECEIVED FROM", "UNTIL", "STATUS", "ATTEMPTS", "OBJECTS", "EVENTS", "STORED"], &rows);
-    let mut sections = vec![table];
+    let mut sections = vec![style.records(JOBS, jobs)];
     for job in jobs {
-        if let Some(reason) = &job.failure_reason {
-            sections.push(style.paint(Tone::Bad, &format!("{}: {reason}", job.id)));
-        }
-        for gap in &job.gaps {
-            let start = style.time(&gap.start_timestamp);
-            let text = match &gap.block_id {
-                Some(block) => {
-                    format!("{}: block {block}, received at {start}, was not exported ({})", job.id, gap.reason)
-                }
-                None => format!(
-                    "{}: what was received from {start} to {} could not be exported ({})",
-                    job.id,
-                    style.time(&gap.end_timestamp),
-                    gap.reason
-                ),
-            };
-            sections.push(style.paint(Tone::Bad, &text));
-        }
+        let reasons = job.failure_reason.iter().map(ToString::to_string);
+        let problems = reasons.chain(job.gaps.iter().map(|gap| describe(gap, style)));
+        sections.extend(problems.map(|problem| style.paint(Tone::Bad, &format!("{}: {problem}", job.id))));
     }
     sections.join("\n\n")
 }
 
+fn describe(gap: &Gap, style: &Style) -> String {
+    let start = style.time(&gap.start_timestamp);
+    if let Some(block) = &gap.block_id {
+        return format!("block {block}, received at {start}, was not exported ({})", gap.reason);
+    }
+    let end = style.time(&gap.end_timestamp);
+    format!("events received from {start} to {end} could not be exported ({})", gap.reason)
+}
+
 pub fn tasks(tasks: &[Task], style: &Style) -> String {
     if tasks.is_empty() {
-        return "0 tasks: nothing was received within the job's window, so it wrote no file but its digest".to_owned();
+        return NO_TASKS.to_owned();
     }
-    let rows: Vec<_> = tasks
-        .iter()
-        .map(|task| {
-            vec![
-                (Tone::Plain, task.id.rsplit_once('.').map_or(&*task.id, |(_, number)| number).to_owned()),
-                (status_tone(&task.status), task.status.to_string()),
-                (Tone::Plain, task.attempts.to_string()),
-                (Tone::Plain, task.offset.to_string()),
-                (Tone::Plain, task.limit.to_string()),
-                (Tone::Plain, bytes(task.bytes)),
-                (Tone::Plain, task.object_key.to_string()),
-            ]
-        })
-        .collect();
-    let mut sections =
-        vec![style.table(&["TASK", "STATUS", "ATTEMPTS", "OFFSET", "EVENTS", "STORED", "OBJECT"], &rows)];
+    let mut sections = vec![style.records(TASKS, tasks)];
     for task in tasks {
-        if let Some(reason) = &task.failure_reason {
-            sections.push(style.paint(Tone::Bad, &format!("{}: {reason}", task.id)));
-        }
+        let reason = task.failure_reason.as_ref();
+        sections.extend(reason.map(|reason| style.paint(Tone::Bad, &format!("{}: {reason}", task.id))));
     }
     sections.join("\n\n")
 }
@@ -88,30 +76,28 @@ fn optional_time(time: Option<&Text>, style: &Style) -> String {
     time.map_or_else(|| "-".to_owned(), |time| style.short_time(time))
 }
 
-fn status_tone(status: &str) -> Tone {
-    match status {
+fn status(status: &Text) -> (Tone, String) {
+    let tone = match &**status {
         "SUCCEEDED" => Tone::Good,
         "FAILED" => Tone::Bad,
         _ => Tone::Warning,
-    }
+    };
+    (tone, status.to_string())
 }
 
-/// With one decimal and a unit of powers of 1,000, as S3's console and `ls --si` write them.
+/// Formats a number of bytes with one decimal and a decimal unit, like S3's console and `ls --si`.
 fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if count < 1_000 {
         return format!("{count} B");
     }
-    // In tenths of a unit: no floating point rounds here.
+    // In tenths, because floating point would round.
     let mut tenths = count / 100;
-    let mut units = UNITS.iter();
-    let mut unit = units.next();
-    while tenths >= 10_000 {
-        let Some(next) = units.next() else { break };
+    let mut units = ["kB", "MB", "GB", "TB", "PB"].into_iter();
+    while tenths >= 10_000 && units.len() > 1 {
         tenths /= 1_000;
-        unit = Some(next);
+        units.next();
     }
-    format!("{}.{} {}", tenths / 10, tenths % 10, unit.copied().unwrap_or_default())
+    format!("{}.{} {}", tenths / 10, tenths % 10, units.next().unwrap_or_default())
 }
 
 #[cfg(test)]

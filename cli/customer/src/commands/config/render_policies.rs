@@ -1,10 +1,23 @@
-//! How the policies for the customer's account are shown to people. Takes data, gives text.
+//! Texts with the policies for the customer's AWS account.
 
-use super::policies::DocumentName;
+use clap::ValueEnum;
+
 use crate::{
-    model::{Policies, PolicyDocument},
-    output::{Style, Tone},
+    model::{Parameter, Policies, PolicyDocument},
+    output::{Column, Style, Tone},
 };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DocumentName {
+    /// Permissions of the role or the IAM user
+    Iam,
+    /// Trust policy of the role
+    Trust,
+    /// Policy of the bucket
+    Bucket,
+    /// Statement for the policy of the KMS key
+    Key,
+}
 
 pub fn document(policies: &Policies, name: DocumentName) -> Option<&str> {
     let document = match name {
@@ -39,7 +52,7 @@ pub fn policies(policies: &Policies, style: &Style) -> String {
     if policies.cloud_formation.launch_url.is_some() {
         // The external ID is the configuration's id.
         sections.push(format!(
-            "All of it at once, by CloudFormation: audit-export config policies {} --cloudformation",
+            "To create everything with CloudFormation: audit-export config policies {} --cloudformation",
             policies.external_id
         ));
     }
@@ -47,10 +60,10 @@ pub fn policies(policies: &Policies, style: &Style) -> String {
 }
 
 fn section(title: &str, document: &PolicyDocument, name: &str, style: &Style) -> String {
-    let is_required = if document.is_required { "required" } else { "not required" };
+    let is_required = if document.is_required { "required" } else { "optional" };
     let heading = style.paint(Tone::Strong, title);
     format!(
-        "{heading} ({is_required}; alone: --document {name})\n{}\n\n{}",
+        "{heading} ({is_required}; only this: --document {name})\n{}\n\n{}",
         document.instruction,
         document.document.trim_end()
     )
@@ -58,18 +71,17 @@ fn section(title: &str, document: &PolicyDocument, name: &str, style: &Style) ->
 
 pub fn cloud_formation(policies: &Policies, style: &Style) -> String {
     let template = &policies.cloud_formation;
-    let parameters: Vec<_> = template
-        .parameters
-        .iter()
-        .map(|parameter| vec![(Tone::Plain, parameter.name.to_string()), (Tone::Plain, parameter.value.to_string())])
-        .collect();
-    let table = style.table(&["PARAMETER", "VALUE"], &parameters);
+    let columns = [
+        Column { heading: "PARAMETER", cell: |parameter: &Parameter, _| (Tone::Plain, parameter.name.to_string()) },
+        Column { heading: "VALUE", cell: |parameter, _| (Tone::Plain, parameter.value.to_string()) },
+    ];
+    let table = style.records(&columns, &template.parameters);
     match &template.launch_url {
         Some(url) => format!(
-            "Open this link, signed in to the account of the bucket, and create the stack:\n\n{url}\n\nFilled in are:\n{table}"
+            "Open this link while signed in to the bucket's account, and create the stack:\n\n{url}\n\nThe parameters are filled in:\n{table}"
         ),
         None => format!(
-            "The operator of the service has not published the CloudFormation template, so there is no link. Ask for \
+            "There is no link, because the operator of the service has not published the CloudFormation template. Ask for \
              infra/customer/cloudformation.yaml, and create a stack from it with these parameters:\n\n{table}"
         ),
     }

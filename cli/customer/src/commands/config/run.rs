@@ -1,4 +1,4 @@
-//! `config run`: exports now, and with `--wait` shows what arrived.
+//! `config run`: exports now, and with `--wait` shows the result.
 
 mod sample;
 
@@ -8,55 +8,33 @@ use std::{
 };
 
 use clap::Args;
-use domain::{configuration::ConfigurationId, time::Timestamp};
+use domain::time::Timestamp;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::SignedDuration;
 use serde_json::json;
-
-use super::{jobs, parse_id, render, tasks, test};
-use crate::{
-    api::{Answer, Operation},
-    failure::Failure,
-    model::{Configuration, Job, Task, all_configuration_fields},
-    output::{Style, Tone},
-    service::{Service, ServiceArguments},
-};
 use terminal::text::Text;
 
-pub const OPERATION: Operation = Operation {
-    what: "to export now",
-    field: "runExportConfiguration",
-    document: concat!(
-        "mutation($id: ID!) { runExportConfiguration(id: $id) { ",
-        all_configuration_fields!(),
-        " requestedRunThrough } }"
-    ),
-};
-
-pub const PROGRESS: Operation = Operation {
-    what: "to get the export configuration",
-    field: "getExportConfiguration",
-    document: concat!(
-        "query($id: ID!) { getExportConfiguration(id: $id) { ",
-        all_configuration_fields!(),
-        " requestedRunThrough } }"
-    ),
+use super::{render, target::Target, test};
+use crate::{
+    api::{Answer, operations},
+    failure::Failure,
+    model::{Configuration, Job, Task},
+    output::{Style, Tone},
+    service::Service,
 };
 
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
-/// How long the service is left alone between two questions: at first, and at most.
+/// The first and the longest pause between two polls.
 const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
 const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
-/// Questions in a row that get no answer before the waiting is given up.
+/// Consecutive polls without an answer that end the waiting.
 const MAX_POLL_FAILURES: u32 = 5;
-/// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Export now what has been received, without waiting for the next time
+/// Export the received events now, without waiting for the schedule
 ///
-/// What was received in the last minutes (20 unless the operator chose otherwise) stays for the next export: until then the
-/// service can't be sure that nothing before it is missing. With `--wait` the first exported file is shown, with three of
-/// its events; it is read with your own AWS credentials, if there are any.
+/// Events of the last minutes (20 by default) stay for the next export, because earlier events may still arrive. With
+/// `--wait`, shows the first exported file and three of its events, read with your own AWS credentials.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,45 +42,39 @@ Examples:
   audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --wait --timeout 30m
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub struct RunArguments {
-    /// The configuration's id
-    #[arg(value_name = "ID", value_parser = parse_id)]
-    id: ConfigurationId,
+    #[command(flatten)]
+    target: Target,
 
-    /// Wait until this export has ended, and show what arrived
+    /// Wait until this export has ended, and show the result
     ///
-    /// Exports of the schedule and of other people don't end the waiting, unless they export what this one was asked for.
-    /// The exit code is 7 if the bucket can't be written to, and 12 if the export has not ended in time.
+    /// Scheduled exports and those of other people end the waiting only if they export the same events. The exit code is 7
+    /// if the bucket can't be written to, and 12 if the export has not ended in time.
     #[arg(long)]
     wait: bool,
 
-    /// How long to wait: 90s, 15m, 2h; 24h at most. The export itself goes on
+    /// The longest time to wait: 90s, 15m, 2h; 24h at most. The export continues after it
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
     timeout: Duration,
-
-    #[command(flatten)]
-    service: ServiceArguments,
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
     let duration: SignedDuration =
-        text.parse().map_err(|_| "a duration is written as a number and a unit, for example 90s or 15m")?;
-    let timeout = Duration::try_from(duration).map_err(|_| "no time can be waited for that is over")?;
+        text.parse().map_err(|_| "a duration is a number and a unit, for example 90s or 15m")?;
+    let timeout = Duration::try_from(duration).map_err(|_| "the timeout must be greater than zero")?;
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
-        return Err("give more than 0s and at most 24h");
+        return Err("the timeout must be more than 0s and at most 24h");
     }
     Ok(timeout)
 }
 
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let service = Service::connect(&arguments.service)?;
-    let variables = json!({ "id": arguments.id.to_string() });
     if !arguments.wait {
-        let answer = service.ask(&OPERATION, &variables)?;
-        return service.output.print(&answer, |_| Ok(render::running(&answer.parse()?)));
+        return arguments.target.show(&operations::RUN, |configuration, _| render::running(configuration));
     }
-    let jobs = ask_jobs(&service, arguments.id)?;
-    let asked: Answer = service.ask(&OPERATION, &variables)?;
-    let request = Request::new(&asked.parse()?, jobs)?;
+    let service = Service::connect(&arguments.target.service)?;
+    let jobs = get_jobs(&service, &arguments.target)?;
+    let requested = service.ask(&operations::RUN, &arguments.target.variables())?;
+    let request = Request::new(&requested.parse()?, jobs)?;
     let (answer, configuration, jobs) = match wait(&service, arguments, &request)? {
         (Progress::Failed, answer, configuration, jobs) => {
             service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
@@ -112,7 +84,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     };
     service.output.print(&answer, |style| {
         let Some(job) = request.choose(&jobs) else { return Ok(nothing_new(&configuration, style)) };
-        let tasks: Vec<Task> = service.ask(&tasks::OPERATION, &json!({ "id": job.id.to_string() }))?.parse()?;
+        let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() }))?.parse()?;
         let mut text = exported(&configuration, job, tasks.first(), style);
         if let Some(task) = tasks.first() {
             text.push_str("\n\n");
@@ -122,18 +94,18 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     })
 }
 
-fn ask_jobs(service: &Service, id: ConfigurationId) -> Result<Vec<Job>, Failure> {
-    service.ask(&jobs::OPERATION, &json!({ "id": id.to_string() }))?.parse()
+fn get_jobs(service: &Service, target: &Target) -> Result<Vec<Job>, Failure> {
+    service.ask(&operations::JOBS, &target.variables())?.parse()
 }
 
-/// Asks until the requested run has ended.
+/// Polls until the requested run has ended.
 fn wait(
     service: &Service,
     arguments: &RunArguments,
     request: &Request,
 ) -> Result<(Progress, Answer, Configuration, Vec<Job>), Failure> {
     let spinner = Spinner::new();
-    let variables = json!({ "id": arguments.id.to_string() });
+    let variables = arguments.target.variables();
     let deadline = Instant::now() + arguments.timeout;
     let mut pause = MIN_POLL_PAUSE;
     let mut failures = 0;
@@ -141,21 +113,21 @@ fn wait(
     loop {
         service.wait(pause.min(deadline.saturating_duration_since(Instant::now())));
         pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        let asked = service.ask(&PROGRESS, &variables).and_then(|answer| {
+        let polled = service.ask(&operations::PROGRESS, &variables).and_then(|answer| {
             let configuration: Configuration = answer.parse()?;
-            // After the configuration: a run that has stored its end has stored its job.
-            Ok((answer, configuration, ask_jobs(service, arguments.id)?))
+            // After the configuration: a run stores its job before its end.
+            Ok((answer, configuration, get_jobs(service, &arguments.target)?))
         });
-        match asked {
+        match polled {
             Ok((answer, configuration, jobs)) => {
                 failures = 0;
                 let progress = request.progress(&configuration)?;
-                // That a run failed is stored a moment before why it did.
+                // A failure is stored a moment before its reason.
                 let is_explained = configuration.connection_error.is_some() || was_failure;
                 match progress {
                     Progress::Disabled => {
                         return Err(Failure::Unfinished(
-                            "the export was disabled meanwhile, so nothing is exported; enable it first".to_owned(),
+                            "the export was disabled meanwhile; enable it first".to_owned(),
                         ));
                     }
                     Progress::Done => return Ok((progress, answer, configuration, jobs)),
@@ -175,33 +147,33 @@ fn wait(
         }
         if Instant::now() >= deadline {
             return Err(Failure::Unfinished(format!(
-                "the export has not ended within {} s; it goes on without us\n  To follow its progress: audit-export config jobs {}",
+                "the export has not ended within {} s, and continues\n  To follow its progress: audit-export config jobs {}",
                 arguments.timeout.as_secs(),
-                arguments.id
+                arguments.target.id
             )));
         }
     }
 }
 
-/// How far a requested run is.
+/// The progress of a requested run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Waiting,
-    /// Everything is exported that was asked for.
+    /// All requested events are exported.
     Done,
     Failed,
     /// The configuration was disabled, which ends the request.
     Disabled,
 }
 
-/// A run that was requested, as distinct from those of the schedule and of other people.
+/// The run requested by this command.
 struct Request {
-    /// Through when it exports. Whatever is exported through then was exported by it, or by a run that did its work.
+    /// The end of the requested events, whichever run exports them.
     through: Timestamp,
-    /// How the configuration was when the run was requested.
+    /// The configuration's failures and its test when the run was requested.
     failures: u64,
     checked_at: Option<String>,
-    /// The jobs that were there before.
+    /// The jobs before the request.
     jobs: Vec<Job>,
 }
 
@@ -210,7 +182,7 @@ impl Request {
         let through = asked
             .requested_run_through
             .as_ref()
-            .ok_or_else(|| Failure::Unavailable("it names no requested run".to_owned()))?;
+            .ok_or_else(|| Failure::Unavailable("it returned no requested run".to_owned()))?;
         Ok(Self {
             through: time(through)?,
             failures: asked.consecutive_failures,
@@ -219,8 +191,8 @@ impl Request {
         })
     }
 
-    /// While the request is in the queue, neither a success nor a failure of another run ends the waiting. The service
-    /// clears it when its run ends; where another run took its work over, that one's outcome is its own.
+    /// Returns the progress. While the request is in the queue, the outcome of another run doesn't matter. The service clears
+    /// the request when its run ends; if another run takes over, that run's outcome counts.
     fn progress(&self, now: &Configuration) -> Result<Progress, Failure> {
         let start = time(&now.start_from)?;
         let done = now.exported_through.as_ref().map(time).transpose()?.map_or(start, |through| through.max(start));
@@ -240,8 +212,7 @@ impl Request {
         Ok(if has_failed { Progress::Failed } else { Progress::Waiting })
     }
 
-    /// Of the jobs that were done since and begin before the requested time, the newest that wrote a file, or else the
-    /// newest.
+    /// Returns the newest job of the requested run, preferably one that wrote a file.
     fn choose<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
         let was_done = |job: &Job| self.jobs.iter().any(|known| known.id == job.id && is_done(known));
         let is_of_it = |job: &Job| time(&job.start_timestamp).is_ok_and(|start| start < self.through);
@@ -251,7 +222,7 @@ impl Request {
 }
 
 fn time(text: &Text) -> Result<Timestamp, Failure> {
-    Timestamp::parse(text).map_err(|error| Failure::Unavailable(format!("it answered a malformed time: {error}")))
+    Timestamp::parse(text).map_err(|error| Failure::Unavailable(format!("it returned a malformed time: {error}")))
 }
 
 fn is_done(job: &Job) -> bool {
@@ -268,11 +239,11 @@ fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
 
 fn nothing_new(configuration: &Configuration, style: &Style) -> String {
     let begin = match &configuration.exported_through {
-        Some(through) => format!("What was received before {} has been exported.", style.time(through)),
-        None => format!("What is received from {} on is exported.", style.time(&configuration.start_from)),
+        Some(through) => format!("Events received before {} are exported.", style.time(through)),
+        None => format!("Events received from {} on will be exported.", style.time(&configuration.start_from)),
     };
     format!(
-        "{} Nothing to export yet\n  {begin}\n  What came in the last minutes stays for the next export.",
+        "{} Nothing to export yet\n  {begin}\n  Events of the last minutes stay for the next export.",
         style.paint(Tone::Good, "✓")
     )
 }
@@ -282,9 +253,7 @@ fn exported(configuration: &Configuration, job: &Job, first: Option<&Task>, styl
     let end = job.end_timestamp.as_ref().map(|end| format!("\n          until {}", style.time(end)));
     let window = format!("  received from {}{}", style.time(&job.start_timestamp), end.unwrap_or_default());
     let Some(task) = first else {
-        return format!(
-            "{tick} Exported: no events\n{window}\n  No file is written for that; a signed digest says so."
-        );
+        return format!("{tick} Exported: no events\n{window}\n  A signed digest states this; there is no file.");
     };
     let bucket = &configuration.endpoint_configuration.bucket_name;
     format!(
@@ -302,7 +271,7 @@ fn count(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
-/// Turns while something is waited for, on standard error and only where a person looks at it.
+/// A spinner on standard error, only at a terminal.
 struct Spinner(ProgressBar);
 
 impl Spinner {
@@ -379,19 +348,19 @@ mod tests {
         let progress = |changes: &[(&str, Value)]| request.progress(&configuration(changes)).unwrap();
         let queued = ("requestedRunThrough", json!(THROUGH));
         assert_eq!(progress(std::slice::from_ref(&queued)), Progress::Waiting);
-        // An export of the schedule ended meanwhile, and ours is still in the queue.
+        // A scheduled export ended, and ours is still in the queue.
         let other = [("lastExport", json!(LATER)), ("exportedThrough", json!("2026-11-22T08:00:00.000Z"))];
         assert_eq!(progress(&[other.as_slice(), &[queued]].concat()), Progress::Waiting);
-        // Ours is at work in another run, or in windows that follow.
+        // Another run took over, or later windows follow.
         assert_eq!(progress(&other), Progress::Waiting);
         assert_eq!(progress(&[("exportedThrough", json!(THROUGH))]), Progress::Done);
         assert_eq!(progress(&[("exportedThrough", json!(LATER))]), Progress::Done, "another run went beyond it");
         let fresh = [("exportedThrough", Value::Null), ("startFrom", json!("2026-11-22T08:50:00.000Z"))];
-        assert_eq!(progress(&fresh), Progress::Done, "nothing is to be exported yet");
+        assert_eq!(progress(&fresh), Progress::Done, "there is nothing to export yet");
         assert_eq!(progress(&[("enabled", json!(false))]), Progress::Disabled);
         let bad = configuration(&[("exportedThrough", json!("soon"))]);
         assert_eq!(request.progress(&bad).unwrap_err().exit_code(), 1);
-        assert!(Request::new(&configuration(&[]), vec![]).is_err(), "the service named no run");
+        assert!(Request::new(&configuration(&[]), vec![]).is_err(), "the answer has no run");
     }
 
     #[test]
@@ -415,7 +384,7 @@ mod tests {
         assert_eq!(
             progress([failed(4, LATER), vec![queued(LATER)]].concat()),
             Progress::Waiting,
-            "somebody asked again"
+            "somebody requested another run"
         );
         assert_eq!(failure(&configuration(&failed(1, LATER)), &[]).exit_code(), 7);
         let ours = configuration(&[("consecutiveFailures", json!(1))]);
@@ -431,7 +400,7 @@ mod tests {
         assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
         assert_eq!(chosen(&[job(3, "SUCCEEDED", 0), job(2, "SUCCEEDED", 0), old.clone()]).as_deref(), Some("3"));
         assert_eq!(chosen(&[job(2, "FAILED", 1), old]), None);
-        // What begins where ours ends is another run's.
+        // A job that begins at the end of ours belongs to another run.
         let mut later = job(4, "SUCCEEDED", 1);
         later.start_timestamp = serde_json::from_value(json!(THROUGH)).unwrap();
         assert_eq!(chosen(&[later]), None);

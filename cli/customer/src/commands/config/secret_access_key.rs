@@ -1,4 +1,4 @@
-//! Where a secret access key comes from: never an argument, which every process of the machine can read.
+//! The sources of a secret access key. It is never an argument, because other processes can read arguments.
 
 use std::{
     fs::File,
@@ -7,39 +7,38 @@ use std::{
 };
 
 use clap::Args;
+use terminal::text::printable;
 use zeroize::Zeroizing;
 
 use super::file::{ConfigurationFile, Field, Value};
 use crate::{failure::Failure, hidden_input, secret::Secret};
-use terminal::text::printable;
 
-/// The environment variable that may hold the secret access key.
 pub const SECRET_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";
 
-/// Bytes. IAM's have 40.
+/// Bytes. A secret access key has 40.
 const MAX_FILE_LENGTH: u64 = 1_024;
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct SecretArguments {
     /// A file that holds the secret access key, instead of `secretAccessKey` in the JSON file
     ///
-    /// Without either it comes from `AUDIT_EXPORT_SECRET_ACCESS_KEY`, or a terminal is asked for it. It is never an
-    /// argument: every process of a machine can read those.
+    /// Without either it is read from `AUDIT_EXPORT_SECRET_ACCESS_KEY` or from the terminal. It can't be an argument, because
+    /// other processes can read arguments.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 }
 
 impl SecretArguments {
-    /// Whether it comes from elsewhere than a JSON file or a person.
+    /// Returns whether the secret comes from a file or from the environment.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.secret_file.is_some() || std::env::var_os(SECRET_VARIABLE).is_some_and(|text| !text.is_empty())
     }
 
-    /// Adds the secret to `file` if it isn't there.
+    /// Adds the secret to `file` unless it has one.
     ///
     /// # Errors
-    /// It can't be read, or there is none and `is_needed`.
+    /// The secret can't be read, or there is none and `is_needed`.
     pub fn complete(&self, file: &mut ConfigurationFile, is_needed: bool) -> Result<(), Failure> {
         let secret = if let Some(path) = &self.secret_file {
             read(path)?
@@ -66,14 +65,13 @@ fn read(path: &Path) -> Result<Secret, Failure> {
 
 fn environment() -> Result<Option<Secret>, Failure> {
     let Some(text) = std::env::var_os(SECRET_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let text = text.into_string().map_err(|_| Failure::InvalidArgument {
-        what: SECRET_VARIABLE,
-        reason: "holds no secret access key".to_owned(),
-    })?;
+    let text = text
+        .into_string()
+        .map_err(|_| Failure::InvalidArgument { what: SECRET_VARIABLE, reason: "is not valid UTF-8".to_owned() })?;
     Ok(Some(Secret::trimmed(&Zeroizing::new(text))))
 }
 
-/// Asks for it without showing what is typed.
+/// Reads the secret from the terminal without showing it.
 pub fn ask(access_key_id: &str) -> Result<Secret, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::InvalidArgument {

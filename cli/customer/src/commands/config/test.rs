@@ -1,26 +1,18 @@
 use clap::Args;
-use domain::configuration::ConfigurationId;
-use serde_json::json;
 
-use super::{parse_id, render};
+use super::{render, target::Target};
 use crate::{
-    api::Operation,
+    api::operations,
     failure::Failure,
-    model::{Configuration, ConnectionCheck, all_configuration_fields},
+    model::{Configuration, ConnectionCheck},
     output::{Style, Tone},
-    service::{Service, ServiceArguments},
+    service::Service,
 };
 
-pub const OPERATION: Operation = Operation {
-    what: "to test the connection",
-    field: "testExportConfiguration",
-    document: concat!("mutation($id: ID!) { testExportConfiguration(id: $id) { ", all_configuration_fields!(), " } }"),
-};
-
-/// Test whether the bucket can be written to, and show what to change if not
+/// Test whether the bucket can be written to, and show what to fix
 ///
-/// Writes a marker object named .immuta.export.log, and with a role also sees that nobody else can make the service
-/// assume it. Shows each check: passed, failed, or not checked because one before it failed.
+/// Writes a marker object named .immuta.export.log. With a role, also tests that nobody else can make the service assume it.
+/// Each check has passed, has failed, or was not made because an earlier one failed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,34 +21,30 @@ Examples:
 
 The exit code is 0 only if the bucket can be written to, and 7 if it can't.")]
 pub struct TestArguments {
-    /// The configuration's id
-    #[arg(value_name = "ID", value_parser = parse_id)]
-    id: ConfigurationId,
-
     #[command(flatten)]
-    service: ServiceArguments,
+    target: Target,
 }
 
 pub fn run(arguments: &TestArguments) -> Result<(), Failure> {
-    let service = Service::connect(&arguments.service)?;
-    let answer = service.ask(&OPERATION, &json!({ "id": arguments.id.to_string() }))?;
+    let service = Service::connect(&arguments.target.service)?;
+    let answer = service.ask(&operations::TEST, &arguments.target.variables())?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(tested(&configuration, style)))?;
     outcome(&configuration)
 }
 
-/// A failed test as the failure of the command.
+/// Returns a failure if the connection test did not succeed.
 pub fn outcome(configuration: &Configuration) -> Result<(), Failure> {
     match (&*configuration.connection_status, &configuration.connection_error) {
         ("SUCCESS", _) => Ok(()),
         (_, Some(error)) => Err(Failure::ConnectionFailed(error.code.to_string())),
         (status, None) => Err(Failure::ConnectionFailed(format!(
-            "it left the status {status}: the export configuration was changed meanwhile; test it again"
+            "the status is {status}: the export configuration was changed meanwhile; test it again"
         ))),
     }
 }
 
-/// The outcome of a test: each check, and if all is well what comes next.
+/// Formats the result of a test: each check and, after a success, the next steps.
 fn tested(configuration: &Configuration, style: &Style) -> String {
     let mut sections = vec![checked(configuration, style)];
     if &*configuration.connection_status == "SUCCESS" {
@@ -68,7 +56,7 @@ fn tested(configuration: &Configuration, style: &Style) -> String {
     sections.join("\n\n")
 }
 
-/// How the connection was found to be, with each check and the fix of what failed.
+/// Formats the status of the connection, with each check and the fix of a failed one.
 pub fn checked(configuration: &Configuration, style: &Style) -> String {
     let status = &configuration.connection_status;
     let painted = style.paint(render::status_tone(status), status);
@@ -78,7 +66,7 @@ pub fn checked(configuration: &Configuration, style: &Style) -> String {
         lines.push(String::new());
         lines.extend(checks.iter().flat_map(|check| lines_of(check, style)));
     }
-    // What went wrong is told even if no check is marked with it.
+    // A newer service may report an error without a failed check.
     if let Some(error) = &configuration.connection_error
         && !checks.iter().any(|check| &*check.status == "FAILED")
     {
@@ -124,7 +112,7 @@ pub mod tests {
         json!({ "check": name, "status": status, "title": title, "code": null, "message": null })
     }
 
-    /// A configuration whose role can be assumed, and whose bucket can't be written to.
+    /// A configuration with a role that can be assumed and a bucket that can't be written to.
     pub fn write_denied() -> Configuration {
         let message = "Writing to the bucket acme-audit was denied. Allow s3:PutObject on the export's prefix.";
         let mut denied = check("WRITE", "FAILED", "Files can be written to the bucket");
@@ -155,7 +143,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_failure_that_no_check_tells_is_told() {
+    fn a_failure_without_a_failed_check_is_shown() {
         let error = json!({ "code": "NEW_CODE", "message": "Something is new.\u{1b}[2J" });
         let shown = tested(&tested_with("FAILED", &error, &json!([])), &style());
         assert!(shown.contains("Something is new.[2J") && shown.contains("audit-export explain NEW_CODE"), "{shown}");

@@ -1,92 +1,63 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
-use domain::configuration::ConfigurationId;
 use serde_json::json;
 
 use super::{
     dry_run,
-    file::{ConfigurationFile, Field, Kind, Problems, Purpose, Value},
-    get, parse_id, render,
+    file::{ConfigurationFile, FORCE, Field, Kind, Problems, Purpose, Value},
+    render,
     secret_access_key::SecretArguments,
+    target::Target,
 };
 use crate::{
-    api::{Diagnosis, Operation},
-    failure::Failure,
-    model::{Configuration, all_configuration_fields},
+    api::{Operation, operations},
+    failure::{Diagnosis, Failure},
+    model::Configuration,
     secret::Secret,
-    service::{Service, ServiceArguments},
+    service::Service,
 };
-
-pub const ACCESS_KEY: Operation = Operation {
-    what: "to update the export configuration",
-    field: "updateS3AccessKeyExportConfiguration",
-    document: concat!(
-        "mutation($data: UpdateS3AccessKeyExportConfigurationInput!) { \
-         updateS3AccessKeyExportConfiguration(data: $data) { ",
-        all_configuration_fields!(),
-        " } }"
-    ),
-};
-
-pub const ASSUMED_ROLE: Operation = Operation {
-    what: "to update the export configuration",
-    field: "updateS3AssumedRoleExportConfiguration",
-    document: concat!(
-        "mutation($data: UpdateS3AssumedRoleExportConfigurationInput!) { \
-         updateS3AssumedRoleExportConfiguration(data: $data) { ",
-        all_configuration_fields!(),
-        " } }"
-    ),
-};
-
-/// The input field of an update that is stored even if its connection test fails.
-pub const FORCE: &str = "force";
 
 /// Change an export configuration
 ///
-/// What the JSON file leaves out stays as it is, and null takes an optional field away. With roleArn the export uses a
-/// role from now on, with accessKeyId an access key. Another bucket, path, region, KMS key, owner or role is tested before it
-/// replaces a connection that works, and a new access key always: unless the test succeeds, nothing is changed. Where the
-/// connection does not work, a change is stored and then tested, so that it can be repaired in steps.
+/// Fields that the JSON file omits stay unchanged, and null clears an optional field. With roleArn the export uses a role
+/// from now on, with accessKeyId an access key. A new access key is always tested first, and so is another bucket, path,
+/// region, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection
+/// does not work, the change is stored and then tested, so that it can be repaired in steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   echo '{"interval": "EVERY_12_HOURS"}' | audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b -
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json --expect-version 3
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b new-key.json --secret-file secret
 
-The exit code is 7 if the connection test failed (the message says whether anything was changed), and 9 if somebody else changed the configuration meanwhile."#)]
+The exit code is 7 if the connection test failed (the message says whether the change is stored), and 9 if the configuration was changed meanwhile."#)]
 pub struct UpdateArguments {
-    /// The configuration's id
-    #[arg(value_name = "ID", value_parser = parse_id)]
-    id: ConfigurationId,
+    #[command(flatten)]
+    target: Target,
 
     /// The JSON file, as for `config create`; - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// Only check the file, without the service, and print what would be sent; the secret is not shown
+    /// Only check the file offline, and print the request; the secret is not shown
     #[arg(long)]
     dry_run: bool,
 
-    /// Change it only if this is its version, as `config get` showed it; so is `version` in the file
+    /// Change it only if this is its version in `config get`; the same as `version` in the file
     #[arg(long, value_name = "VERSION")]
     expect_version: Option<u64>,
 
-    /// Change it even if the connection test fails and the export works as it is
+    /// Store the change even if the connection test fails
     ///
-    /// For a bucket or role whose permissions are not there yet. A new access key is tested first all the same.
+    /// For a bucket or role that does not have its permissions yet. A new access key is always tested first.
     #[arg(long)]
     force: bool,
 
     #[command(flatten)]
     secret: SecretArguments,
-
-    #[command(flatten)]
-    service: ServiceArguments,
 }
 
-/// What a change of has the connection tested.
+/// The fields that cause a connection test when they change.
 const CONNECTION: [Field; 8] = [
     Field::BucketName,
     Field::BucketPath,
@@ -98,7 +69,7 @@ const CONNECTION: [Field; 8] = [
     Field::ExpectedBucketOwner,
 ];
 
-/// The `connectionStatus` of what no test was made of.
+/// The `connectionStatus` of an untested connection.
 const UNTESTED: &str = "PENDING";
 
 pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
@@ -112,14 +83,14 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     }
     let kind = file.kind().map_err(at)?;
     if arguments.dry_run {
-        // A file that says nothing of role or key keeps what is there: offline, either mutation stands for it.
+        // Without a role or a key in the file the kind stays, and is not known offline.
         let kind = kind.unwrap_or(Kind::AssumedRole);
         file.check(kind, Purpose::Update).map_err(at)?;
         let mut data = file.data(kind, Purpose::Update);
         arguments.complete(&mut data);
-        return dry_run::print(operation(kind).field, data, &arguments.service.output);
+        return dry_run::print(operation(kind).field, data, &arguments.target.service.output);
     }
-    let service = Service::connect(&arguments.service)?;
+    let service = Service::connect(&arguments.target.service)?;
     let kind = match kind {
         Some(Kind::AssumedRole) => Kind::AssumedRole,
         other => complete_from_current(arguments, &service, &mut file, other)?,
@@ -133,43 +104,43 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         return Err(Failure::ConnectionFailed(format!("{code}; the change is stored")));
     }
     if is_untested(&configuration, &data) {
-        let advice = "the change is stored and could not be tested; test it with audit-export config test";
+        let advice = "the change is stored, but could not be tested; test it with audit-export config test";
         return Err(Failure::ConnectionFailed(advice.to_owned()));
     }
     Ok(())
 }
 
 impl UpdateArguments {
-    /// Adds what is not in the file.
+    /// Adds the fields that are not in the file.
     fn complete(&self, data: &mut BTreeMap<&'static str, Value>) {
-        data.insert("id", Value::Text(Secret::new(self.id.to_string().into())));
+        data.insert("id", Value::Text(Secret::new(self.target.id.to_string())));
         if self.force {
             data.insert(FORCE, Value::Flag(true));
         }
     }
 }
 
-/// The code of the test that followed the change, if it failed. One of before says nothing of the change.
+/// Returns the error code of the test that followed the change, if it failed. An earlier error is not the change's.
 fn failed_test(configuration: &Configuration) -> Option<&str> {
     let error = configuration.connection_error.as_ref()?;
-    // All times of the service have one form, and sort like their texts.
+    // Times of the service have one format, and sort like their texts.
     let is_of_change = configuration.connection_checked_at.as_deref()? >= &*configuration.updated_at;
     is_of_change.then_some(&*error.code)
 }
 
-/// Whether the change was of the connection, and no test of it was made.
+/// Returns whether the connection was changed and not tested.
 fn is_untested(configuration: &Configuration, data: &BTreeMap<&'static str, Value>) -> bool {
     CONNECTION.iter().any(|field| data.contains_key(field.name())) && &*configuration.connection_status == UNTESTED
 }
 
-/// Looks at the configuration as it is: to change the right kind, and to ask for the secret of a new access key.
+/// Gets the current configuration to find its kind, and asks for the secret of a new access key.
 fn complete_from_current(
     arguments: &UpdateArguments,
     service: &Service,
     file: &mut ConfigurationFile,
     kind: Option<Kind>,
 ) -> Result<Kind, Failure> {
-    let answer = service.ask(&get::OPERATION, &json!({ "id": arguments.id.to_string() }))?;
+    let answer = service.ask(&operations::GET, &arguments.target.variables())?;
     let current: Configuration = answer.parse()?;
     if let Some(new_key) = file.text(Field::AccessKeyId)
         && current.endpoint_configuration.access_key_id.as_deref() != Some(new_key)
@@ -177,17 +148,17 @@ fn complete_from_current(
         arguments.secret.complete(file, true)?;
     }
     kind.or_else(|| Kind::of_type(&current.kind)).ok_or_else(|| {
-        Failure::NoAnswer(Diagnosis {
-            what: format!("the configuration is of a type that this version doesn't know: {}", current.kind),
-            check: "Install a newer version of audit-export, or give roleArn or accessKeyId in the file.",
-        })
+        Failure::NoAnswer(Diagnosis::new(
+            format!("this version does not know the type of the configuration: {}", current.kind),
+            "Install a newer version of audit-export, or give roleArn or accessKeyId in the file.",
+        ))
     })
 }
 
 pub fn operation(kind: Kind) -> &'static Operation {
     match kind {
-        Kind::AccessKey => &ACCESS_KEY,
-        Kind::AssumedRole => &ASSUMED_ROLE,
+        Kind::AccessKey => &operations::UPDATE_WITH_ACCESS_KEY,
+        Kind::AssumedRole => &operations::UPDATE_WITH_ROLE,
     }
 }
 
@@ -208,7 +179,7 @@ mod tests {
         };
         let error = json!({ "code": "WRITE_DENIED", "message": "Allow it." });
         assert_eq!(tested(error.clone(), "2026-11-22T12:00:01.000Z").as_deref(), Some("WRITE_DENIED"));
-        // The description of what fails since yesterday was changed.
+        // The error is of yesterday, before the change.
         assert_eq!(tested(error, "2026-11-21T12:00:00.000Z"), None);
         assert_eq!(tested(json!(null), "2026-11-22T12:00:01.000Z"), None);
     }

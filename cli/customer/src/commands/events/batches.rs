@@ -1,4 +1,4 @@
-//! Cuts a stream of lines into requests that the service accepts.
+//! Splits a stream of lines into requests that the service accepts.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -7,24 +7,23 @@ use domain::event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-/// Below what the service takes in one request.
+/// The longest batch, below the limit of the service.
 pub const MAX_BATCH_LENGTH_BYTES: usize = 3 * 1_024 * 1_024;
 const _: () = assert!(MAX_BATCH_LENGTH_BYTES < MAX_BODY_LENGTH);
-/// What the service takes for one event, and a line feed.
+/// The longest event and its line feed.
 const MAX_LINE_LENGTH_BYTES: usize = MAX_EVENT_LENGTH + 1;
 
-/// One request's worth of events.
+/// The events of one request.
 #[derive(Debug)]
 pub struct Batch {
-    /// The number of its first line in the input, from 1.
+    /// The line number of the first event, from 1.
     pub first_line: u64,
     pub event_count: u64,
-    /// How many bytes of the input it stands for.
+    /// Bytes of the input.
     pub input_length: u64,
     pub body: Vec<u8>,
     pub compressed: bool,
-    /// The same lines at the same place of the same input give the same key: sending a file again after a failure
-    /// doesn't double what had arrived.
+    /// A key derived from the content and its place in the input, so that sending a file again stores no event twice.
     pub idempotency_key: String,
 }
 
@@ -32,19 +31,19 @@ pub struct Batch {
 pub enum BatchError {
     #[error("{0}")]
     Read(#[from] io::Error),
-    #[error("line {line} is longer than the 256 KiB that an event may have")]
+    #[error("line {line} is longer than 256 KiB, the limit of an event")]
     LineTooLong { line: u64 },
 }
 
-/// Reads NDJSON and yields batches of at most `max_events` events and [`MAX_BATCH_LENGTH_BYTES`]. Empty lines are left
-/// out. Memory stays at one batch whatever the input holds.
+/// Batches of at most `max_events` events and [`MAX_BATCH_LENGTH_BYTES`] from NDJSON, without empty lines. Only one batch is
+/// in memory.
 pub struct Batches<R> {
     input: R,
     max_events: u64,
     compress: bool,
     next_line: u64,
     number: u64,
-    /// The line that did not fit into the batch before.
+    /// The line that did not fit into the previous batch.
     held_back: Option<Vec<u8>>,
 }
 
@@ -53,7 +52,7 @@ impl<R: BufRead> Batches<R> {
         Self { input, max_events: max_events.max(1), compress, next_line: 1, number: 0, held_back: None }
     }
 
-    /// The next batch; `None` at the end of the input.
+    /// Returns the next batch, or `None` at the end of the input.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, BatchError> {
         let mut lines = Vec::new();
         let mut event_count = 0;
@@ -80,7 +79,7 @@ impl<R: BufRead> Batches<R> {
         Ok(Some(Batch { first_line, event_count, input_length, body, compressed: self.compress, idempotency_key }))
     }
 
-    /// The next line that isn't empty, with its line feed.
+    /// Returns the next line that is not empty, with its line feed.
     fn next_event(&mut self) -> Result<Option<Vec<u8>>, BatchError> {
         if let Some(line) = self.held_back.take() {
             return Ok(Some(line));
@@ -112,7 +111,7 @@ fn idempotency_key(number: u64, lines: &[u8]) -> String {
 }
 
 fn gzip(lines: &[u8]) -> io::Result<Vec<u8>> {
-    // The service compresses again with more effort: here only the way there has to be short.
+    // Fast is enough: the service compresses again, with more effort.
     let mut encoder = GzEncoder::new(Vec::with_capacity(lines.len() / 4), Compression::fast());
     encoder.write_all(lines)?;
     encoder.finish()
@@ -158,7 +157,7 @@ mod tests {
         let keys = |input: &[u8]| batches(input, 1).into_iter().map(|batch| batch.idempotency_key).collect::<Vec<_>>();
         assert_eq!(keys(b"a\na\n"), keys(b"a\na\n"));
         let [first, second] = keys(b"a\na\n").try_into().unwrap();
-        assert_ne!(first, second, "the same line twice is meant twice");
+        assert_ne!(first, second, "equal lines are different events");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::{
 use clap::{ArgAction, Args};
 use domain::event::MAX_EVENTS_PER_BODY;
 use futures::{StreamExt, stream};
+use host::Random;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rand::Rng;
 use reqwest::{
     Client, StatusCode, Url,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
@@ -22,12 +22,12 @@ use tokio::sync::mpsc;
 use super::batches::{Batch, BatchError, Batches};
 use crate::{
     access::AccessArguments,
-    api::{self, Diagnosis, explain},
+    api::{self, diagnose, explain},
     failure::Failure,
     output::{self, OutputFormat},
 };
 
-/// Where events go, below the service's base URL.
+/// The path for events below the service's base URL.
 const EVENTS_PATH: &str = "/api/audit/events";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// API Gateway gives up after 29 s.
@@ -38,11 +38,11 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const MAX_CONCURRENCY: u64 = 64;
 const MAX_EVENTS_PER_BATCH: u64 = MAX_EVENTS_PER_BODY as u64;
 
-/// Send events (one JSON object a line) to the service
+/// Send events, one JSON object per line, to the service
 ///
-/// A request that fails for a passing reason (429, 500, 502, 503, 504, no connection) is repeated with growing pauses.
-/// Every request carries an Idempotency-Key made from its events, so that neither that nor sending the same file again
-/// within 24 hours stores an event twice, as long as --batch-size stays the same.
+/// Repeats a request with growing pauses after a temporary failure (429, 500, 502, 503, 504, no connection). Every request
+/// has an Idempotency-Key derived from its events: neither repeating it nor sending the same file again within 24 hours
+/// stores an event twice, as long as --batch-size stays the same.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,14 +51,14 @@ Examples:
 
 The exit code is 0 only if every event was accepted; `audit-export --help` lists the others.")]
 pub struct SendArguments {
-    /// The events; - for standard input
+    /// The file with the events; - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
     #[command(flatten)]
     access: AccessArguments,
 
-    /// The most events in one request; a request also stays below 3 MiB
+    /// The maximum number of events per request; a request also stays below 3 MiB
     #[arg(long, alias = "batch", default_value_t = 4_000, value_name = "EVENTS",
         value_parser = clap::value_parser!(u64).range(1..=MAX_EVENTS_PER_BATCH))]
     batch_size: u64,
@@ -68,24 +68,24 @@ pub struct SendArguments {
         default_missing_value = "true", value_name = "true|false")]
     gzip: bool,
 
-    /// The most requests under way at once
+    /// The maximum number of concurrent requests
     #[arg(long, default_value_t = 4, value_name = "REQUESTS",
         value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
     concurrency: u64,
 
-    /// How to print the result
+    /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
 }
 
-/// What was achieved.
+/// The result of the command.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
-    /// Events that the service said it has.
+    /// Events that the service accepted.
     accepted: u64,
     requests: u64,
-    /// Attempts beyond each request's first.
+    /// Attempts after the first one of each request.
     retries: u64,
     /// Bytes of NDJSON.
     event_bytes: u64,
@@ -104,7 +104,7 @@ impl Summary {
     }
 }
 
-/// What one request achieved.
+/// The result of one request.
 struct Delivered {
     accepted: u64,
     retries: u64,
@@ -117,14 +117,14 @@ struct Accepted {
     accepted: u64,
 }
 
-/// Why an attempt failed, and whether another one may help.
+/// The failure of an attempt.
 enum AttemptError {
-    Passing { reason: String, retry_after: Option<Duration> },
+    Temporary { reason: String, retry_after: Option<Duration> },
     Final(Failure),
 }
 
-pub fn run(arguments: &SendArguments) -> Result<(), Failure> {
-    let sender = Sender::new(arguments)?;
+pub fn run(arguments: &SendArguments, random: &dyn Random) -> Result<(), Failure> {
+    let sender = Sender::new(arguments, random)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -133,7 +133,7 @@ pub fn run(arguments: &SendArguments) -> Result<(), Failure> {
     let started = Instant::now();
     let mut summary = Summary::default();
     let outcome = runtime.block_on(send_all(arguments, &sender, &progress, &mut summary));
-    // The thread that reads may wait for standard input for ever: it is not waited for.
+    // Does not wait for the reading thread, which may wait for standard input forever.
     runtime.shutdown_background();
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
@@ -141,11 +141,11 @@ pub fn run(arguments: &SendArguments) -> Result<(), Failure> {
     outcome
 }
 
-/// Reads on a thread of its own, sends `concurrency` requests at a time, and stops at the first that finally fails: those
-/// under way are still waited for, so that the count is right.
+/// Reads on another thread, sends `concurrency` requests at a time, and stops at the first final failure. It waits for
+/// concurrent requests, so that the count is right.
 async fn send_all(
     arguments: &SendArguments,
-    sender: &Sender,
+    sender: &Sender<'_>,
     progress: &ProgressBar,
     summary: &mut Summary,
 ) -> Result<(), Failure> {
@@ -197,7 +197,7 @@ fn open_input(file: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     Ok(Box::new(BufReader::new(File::open(file).map_err(Failure::file(file))?)))
 }
 
-/// Drawn on standard error, and only where a person looks at it.
+/// Creates a progress bar on standard error, hidden without a terminal.
 fn progress_bar(file: &Path) -> Result<ProgressBar, Failure> {
     if !io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
@@ -212,15 +212,20 @@ fn progress_bar(file: &Path) -> Result<ProgressBar, Failure> {
     Ok(ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style))
 }
 
-struct Sender {
+struct Sender<'a> {
     client: Client,
     url: Url,
+    random: &'a dyn Random,
 }
 
-impl Sender {
-    fn new(arguments: &SendArguments) -> Result<Self, Failure> {
+impl<'a> Sender<'a> {
+    fn new(arguments: &SendArguments, random: &'a dyn Random) -> Result<Self, Failure> {
         let access = arguments.access.resolve()?;
-        Ok(Self { client: api::client(&access, REQUEST_TIMEOUT)?, url: api::endpoint(&access.url, EVENTS_PATH)? })
+        Ok(Self {
+            random,
+            client: api::client(&access, REQUEST_TIMEOUT)?,
+            url: api::endpoint(&access.url, EVENTS_PATH)?,
+        })
     }
 
     /// Sends one batch until it is accepted, refused, or has failed [`MAX_ATTEMPTS`] times.
@@ -234,12 +239,11 @@ impl Sender {
                     return Ok(Delivered { accepted, retries, event_bytes: batch.input_length, sent_bytes });
                 }
                 Err(AttemptError::Final(failure)) => return Err(failure),
-                Err(AttemptError::Passing { reason, .. }) if retries + 1 >= MAX_ATTEMPTS => {
+                Err(AttemptError::Temporary { reason, .. }) if retries + 1 >= MAX_ATTEMPTS => {
                     return Err(Failure::Unavailable(format!("after {MAX_ATTEMPTS} attempts: {reason}")));
                 }
-                Err(AttemptError::Passing { retry_after, .. }) => {
-                    let pause =
-                        retry_after.unwrap_or_else(|| rand::rng().random_range(Duration::ZERO..=backoff(retries)));
+                Err(AttemptError::Temporary { retry_after, .. }) => {
+                    let pause = retry_after.unwrap_or_else(|| backoff(retries).mul_f64(self.random.fraction()));
                     tokio::time::sleep(pause.min(MAX_BACKOFF)).await;
                     retries += 1;
                 }
@@ -247,7 +251,7 @@ impl Sender {
         }
     }
 
-    /// How many events the service accepted.
+    /// Sends the batch once, and returns the number of accepted events.
     async fn attempt(&self, batch: &Batch) -> Result<u64, AttemptError> {
         let mut request = self
             .client
@@ -257,19 +261,16 @@ impl Sender {
         if batch.compressed {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        let passing = |diagnosis: Diagnosis| AttemptError::Passing { reason: diagnosis.to_string(), retry_after: None };
-        let answer = request
-            .body(batch.body.clone())
-            .send()
-            .await
-            .map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
+        let no_answer =
+            |error| AttemptError::Temporary { reason: diagnose(error, &self.url).to_string(), retry_after: None };
+        let answer = request.body(batch.body.clone()).send().await.map_err(no_answer)?;
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
-        let text = api::read_text(answer).await.map_err(|error| passing(Diagnosis::of_error(error, &self.url)))?;
+        let text = api::read_text(answer).await.map_err(no_answer)?;
         if status.is_success() {
             return serde_json::from_str(&text).map(|Accepted { accepted }| accepted).map_err(|_| {
                 AttemptError::Final(Failure::Unavailable(format!(
-                    "{status}, but the answer does not say how many events it took; is the URL right?"
+                    "{status}, but the answer has no number of accepted events; check the URL"
                 )))
             });
         }
@@ -279,7 +280,7 @@ impl Sender {
             | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => AttemptError::Passing { reason, retry_after },
+            | StatusCode::GATEWAY_TIMEOUT => AttemptError::Temporary { reason, retry_after },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AttemptError::Final(Failure::TokenRefused(reason)),
             _ => {
                 let last_line = batch.first_line + batch.event_count.saturating_sub(1);
@@ -290,7 +291,8 @@ impl Sender {
     }
 }
 
-/// Full jitter (a random pause up to this) over exponential growth keeps many senders from coming back at once.
+/// Returns the longest pause, which grows exponentially. The actual one is random (full jitter), so that many senders don't
+/// return at the same time.
 fn backoff(retries: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retries)).min(MAX_BACKOFF)
 }
@@ -310,7 +312,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request after the other with `answers`, the last one for ever, and keeps the requests' heads.
+    /// Answers requests with `answers`, the last one repeatedly, and keeps the requests' heads.
     async fn serve(listener: TcpListener, answers: Vec<&'static str>, heads: Arc<Mutex<Vec<String>>>) {
         let mut answers = answers.into_iter().peekable();
         loop {
@@ -342,7 +344,7 @@ mod tests {
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let server = tokio::spawn(serve(listener, answers, Arc::clone(&heads)));
-        let sender = Sender { client: Client::new(), url };
+        let sender = Sender { client: Client::new(), url, random: &host::Machine };
         let batch = Batches::new(&b"{}\n"[..], 1, false).next_batch().unwrap().unwrap();
         let outcome = sender.deliver(batch).await;
         server.abort();
@@ -356,7 +358,7 @@ mod tests {
     const FORBIDDEN: &str = "HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
     #[tokio::test]
-    async fn what_passes_is_repeated_under_the_same_key() {
+    async fn temporary_failures_are_repeated_with_the_same_key() {
         let (outcome, heads) = deliver_to(vec![BUSY, BUSY, ACCEPTED]).await;
         let delivered = outcome.unwrap_or_else(|failure| unreachable!("{failure}"));
         assert_eq!((delivered.accepted, delivered.retries), (1, 2));
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stays_wrong_is_not_repeated() {
+    async fn final_failures_are_not_repeated() {
         let (outcome, heads) = deliver_to(vec![REFUSED]).await;
         assert!(matches!(outcome, Err(Failure::Refused { .. })) && heads.len() == 1);
         let (outcome, heads) = deliver_to(vec![FORBIDDEN]).await;

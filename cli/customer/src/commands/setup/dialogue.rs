@@ -1,5 +1,4 @@
-//! Who answers the wizard's questions: a person at a terminal, or a file. Everything is said on standard error; standard
-//! output is for the result.
+//! The dialogue with the person at the terminal. It uses standard error; standard output is for the result.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -9,20 +8,19 @@ use crate::{
     output::{Style, Tone},
 };
 
-/// Bytes of an answer; the longest that is taken has a fourth of it.
+/// Bytes of an answer. The longest valid one has a fourth of that.
 const MAX_ANSWER_LENGTH: u64 = 4_096;
 
-/// Whether somebody is there to be asked.
+/// The source of the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialogue {
     Terminal,
-    /// The answers come from a file: nothing is asked.
     File,
 }
 
 impl Dialogue {
     /// # Errors
-    /// There are neither answers nor a terminal to ask at.
+    /// There are neither answers nor a terminal.
     pub fn begin(has_answers: bool) -> Result<Self, Failure> {
         if has_answers {
             return Ok(Self::File);
@@ -32,28 +30,27 @@ impl Dialogue {
         }
         Err(Failure::InvalidArgument {
             what: "setup",
-            reason: "asks questions, and there is no terminal to ask at\n  \
-                     Give the answers in a file (--answers FILE, the JSON of audit-export config create --help), or run it \
-                     in a terminal."
+            reason: "there is no terminal for the questions\n  Run it in a terminal, or give the answers in a file \
+                     (--answers FILE, the JSON of audit-export config create --help)."
                 .to_owned(),
         })
     }
 }
 
 pub fn say(text: &str) {
-    // Nobody is left to tell if standard error is closed.
+    // A closed standard error can't be reported anywhere.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says why an answer can't be taken.
+/// Shows why an answer is not valid.
 pub fn refuse(reason: &str, style: &Style) {
     say(&format!("{} {reason}", style.paint(Tone::Bad, "✗")));
 }
 
-/// An answer as it was typed, or what Enter alone stands for.
+/// Asks for an answer. An empty one stands for the suggestion.
 ///
 /// # Errors
-/// There is no answer.
+/// The input has ended.
 pub fn ask(prompt: &Prompt, style: &Style) -> Result<String, Failure> {
     let explanation = if prompt.explanation.is_empty() { String::new() } else { format!("{}\n", prompt.explanation) };
     let suggestion = prompt.suggestion.as_ref().map(|suggestion| {
@@ -75,7 +72,7 @@ pub fn ask(prompt: &Prompt, style: &Style) -> Result<String, Failure> {
     })
 }
 
-/// The person has left, and can come back.
+/// Returns the failure of a setup that was quit.
 pub fn left() -> Failure {
-    Failure::Unfinished("audit-export setup goes on where it was left".to_owned())
+    Failure::Unfinished("audit-export setup continues where it was left".to_owned())
 }

@@ -1,9 +1,9 @@
-//! The policies as files, and the commands of the AWS command line that put them in their places. Takes data, gives text.
+//! The policies as files, and the commands of the AWS CLI that apply them.
 
 use domain::configuration::arn::RoleArn;
+use terminal::text::shell_word;
 
 use crate::model::{Configuration, Policies, PolicyDocument};
-use terminal::text::shell_word;
 
 const TRUST_POLICY: &str = "trust-policy.json";
 const IAM_POLICY: &str = "iam-policy.json";
@@ -13,10 +13,10 @@ pub const COMMANDS: &str = "commands.sh";
 
 /// The name of the policy in the role or user.
 const POLICY_NAME: &str = "audit-export";
-/// Stands for what a person has to put in its place.
+/// A placeholder for the reader to replace.
 const UNKNOWN_USER: &str = "NAME-OF-THE-IAM-USER";
 
-/// Each file that the policies are written to, with its content.
+/// Returns the names and contents of the policies' files.
 pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
     let documents = [
         (TRUST_POLICY, policies.trust_policy.as_ref()),
@@ -28,11 +28,12 @@ pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
     documents.into_iter().filter_map(|(name, document)| Some((name, content(document?)))).collect()
 }
 
-/// A script for the POSIX shell, to be run in the folder of the files. What is not required is commented out.
+/// Returns a POSIX shell script to run in the folder of the files. Optional commands are commented out.
 pub fn commands(policies: &Policies, configuration: &Configuration) -> String {
     let mut lines = vec![
         "#!/bin/sh".to_owned(),
-        "# Run this in its folder. If bucket or key are in another account, run their part with credentials of that one.".to_owned(),
+        "# Run this in its folder. If the bucket or the key is in another account, run that part with its credentials."
+            .to_owned(),
         "set -eu".to_owned(),
     ];
     lines.extend(identity(policies, configuration));
@@ -47,10 +48,7 @@ fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
         let user = policies.principal_arn.as_ref().and_then(|arn| arn.rsplit_once("user/")).map(|(_, user)| user);
         let user = user.map_or(UNKNOWN_USER, |user| user.rsplit('/').next().unwrap_or(user));
         return vec![
-            format!(
-                "\n# The permissions of the IAM user whose access key is used. {}",
-                policies.iam_policy.instruction
-            ),
+            format!("\n# The permissions of the IAM user that has the access key. {}", policies.iam_policy.instruction),
             format!(
                 "aws iam put-user-policy --user-name {} --policy-name {POLICY_NAME} --policy-document file://{IAM_POLICY}",
                 shell_word(user)
@@ -61,10 +59,7 @@ fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
     let path = role.as_str().split_once(":role").map_or("/", |(_, rest)| &rest[..rest.len() - role.name().len()]);
     let path = if path == "/" { String::new() } else { format!(" --path {}", shell_word(path)) };
     vec![
-        format!(
-            "\n# The role, in the account {}. If it is there already, this instead of create-role:",
-            role.account()
-        ),
+        format!("\n# The role, in the account {}. If it exists, use this instead of create-role:", role.account()),
         format!("# aws iam update-assume-role-policy --role-name {name} --policy-document file://{TRUST_POLICY}"),
         format!("aws iam create-role --role-name {name}{path} --assume-role-policy-document file://{TRUST_POLICY}"),
         format!(
@@ -79,8 +74,7 @@ fn bucket(policies: &Policies, configuration: &Configuration) -> Vec<String> {
     let comment = if policy.is_required { "" } else { "# " };
     vec![
         format!("\n# The bucket's policy. {}", policy.instruction),
-        "# The command replaces a policy that is there: first see whether there is one, and then merge the two."
-            .to_owned(),
+        "# The command replaces an existing policy: check first whether there is one, and merge both.".to_owned(),
         format!("# aws s3api get-bucket-policy --bucket {bucket} --query Policy --output text"),
         format!("{comment}aws s3api put-bucket-policy --bucket {bucket} --policy file://{BUCKET_POLICY}"),
     ]
@@ -149,7 +143,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_is_required_is_not_commented_out() {
+    fn required_commands_are_not_commented_out() {
         let policies = policies(&json!({
             "bucketPolicy": document("{bucket}", true), "kmsKeyPolicyStatement": document("{key}", true),
         }));

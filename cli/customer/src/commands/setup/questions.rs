@@ -1,4 +1,4 @@
-//! What the wizard's questions say. Takes data, gives text.
+//! The texts of the wizard's questions.
 
 use super::wizard::{Question, Wizard};
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
     output::Style,
 };
 
-/// A question as a person reads it.
+/// The text of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     pub explanation: String,
     pub question: String,
-    /// What Enter alone stands for.
+    /// The answer that an empty one stands for.
     pub suggestion: Option<String>,
-    /// Whether `-` clears the suggestion, for what may be left empty.
+    /// Whether `-` clears the suggestion.
     pub is_optional: bool,
 }
 
@@ -29,9 +29,9 @@ pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
     };
     match question {
         Question::Kind => prompt(
-            "How does the export prove to your AWS account who it is?\n  \
-             role        it assumes a role of yours that trusts it: there is no secret. The better choice\n  \
-             access-key  it uses an access key of an IAM user of yours",
+            "How does the export authenticate to your AWS account?\n  \
+             role        it assumes an IAM role in your account; recommended, because there is no secret\n  \
+             access-key  it uses the access key of an IAM user",
             "role or access-key",
             Some("role"),
         ),
@@ -42,15 +42,15 @@ pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
         },
         Question::Confirm => prompt(&summary(wizard, style), "Create it? yes, or no to change something", Some("yes")),
         Question::Ready => prompt(
-            "Put the policies in their places. You may leave meanwhile: audit-export setup goes on here.",
-            "Enter when it is done, to test the connection; or quit",
+            "Apply the policies. You can quit meanwhile: audit-export setup continues here.",
+            "Press Enter to test the connection, or enter quit",
             Some("done"),
         ),
         Question::Failed => prompt(
-            "  retry     test again; a change in IAM can take a minute to arrive\n  \
-             change    change the export's own settings\n  \
+            "  retry     test again; a change in IAM can take a minute to take effect\n  \
+             change    change the settings of the export\n  \
              policies  show the policies again\n  \
-             quit      leave; audit-export setup goes on here",
+             quit      continue later with audit-export setup",
             "retry, change, policies or quit",
             Some("retry"),
         ),
@@ -73,7 +73,7 @@ fn summary(wizard: &Wizard, style: &Style) -> String {
     style.fields(&fields)
 }
 
-/// As `config get` calls it.
+/// Returns the label of the field in `config get`.
 fn label(field: Field) -> &'static str {
     match field {
         Field::Interval => "every",
@@ -91,15 +91,14 @@ fn is_optional(field: Field) -> bool {
     matches!(field, Field::BucketPath | Field::KmsKeyArn | Field::ExpectedBucketOwner)
 }
 
-/// The question itself.
 pub fn name(field: Field) -> &'static str {
     match field {
         Field::Interval => "Hours between two exports: 2, 4, 6, 12 or 24",
         Field::BucketName => "Bucket",
         Field::BucketPath => "Path in the bucket",
         Field::Region => "Region of the bucket",
-        Field::RoleArn => "ARN of the role, or the account that it will be in",
-        Field::AccessKeyId => "Access key id",
+        Field::RoleArn => "ARN of the role, or its account",
+        Field::AccessKeyId => "Access key ID",
         Field::SecretAccessKey => "Secret access key",
         Field::KmsKeyArn => "ARN of the bucket's KMS key",
         Field::ExpectedBucketOwner => "Account that owns the bucket",
@@ -109,17 +108,19 @@ pub fn name(field: Field) -> &'static str {
 
 fn explanation(field: Field) -> &'static str {
     match field {
-        Field::Interval => "Each export ends at a full hour in UTC; one of 24 hours is a calendar day.",
-        Field::BucketName => "The name of an S3 bucket of yours that exists.",
-        Field::BucketPath => "Files are written under it. Leave it empty for the bucket's root.",
+        Field::Interval => "Exports end at a full hour in UTC. With 24 hours each export is a calendar day.",
+        Field::BucketName => "The name of an existing S3 bucket.",
+        Field::BucketPath => "The prefix of the files. Leave it empty for the root of the bucket.",
         Field::Region => "For example eu-west-1.",
         Field::RoleArn => {
-            "The role need not exist yet: its trust policy is written in the next step. The 12 digits of an account stand \
-             for the role named audit-export in it."
+            "The role does not have to exist yet: the next step shows its trust policy. 12 digits stand for the role \
+             audit-export in that account."
         }
-        Field::AccessKeyId => "Of an IAM user that is used for nothing else.",
-        Field::KmsKeyArn => "Leave it empty if the bucket doesn't encrypt with a KMS key of yours.",
-        Field::ExpectedBucketOwner => "12 digits. Leave it empty if that is the account of the role or the IAM user.",
+        Field::AccessKeyId => "The access key of an IAM user for this export only.",
+        Field::KmsKeyArn => "Leave it empty if the bucket does not encrypt with a KMS key.",
+        Field::ExpectedBucketOwner => {
+            "12 digits. Leave it empty if the account is the one of the role or the IAM user."
+        }
         _ => "",
     }
 }
@@ -148,7 +149,7 @@ mod tests {
         let state = State::new("https://example.com".to_owned(), "key".to_owned());
         let mut wizard = Wizard::new(state, service);
         let mut all = vec![Question::Kind];
-        all.extend(questions(Kind::AssumedRole).iter().map(|field| Question::Field(*field)));
+        all.extend(questions(Kind::AssumedRole).map(Question::Field));
         all.extend([Field::AccessKeyId, Field::SecretAccessKey].map(Question::Field));
         all.extend([Question::Ready, Question::Failed]);
         let mut shown: Vec<String> =

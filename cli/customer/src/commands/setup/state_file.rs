@@ -1,4 +1,4 @@
-//! Where an interrupted setup is kept: beside the profiles, for its owner alone, and without any secret.
+//! The file with the state of an interrupted setup, beside the profiles. Only its owner can read it; it has no secrets.
 
 use std::{
     fs, io,
@@ -11,16 +11,16 @@ use crate::{
     profile::{is_open_to_others, replace_private_file},
 };
 
-/// Bytes. With every answer at its longest it has a tenth of it.
+/// Bytes. A file with all answers at their longest has a tenth of that.
 const MAX_LENGTH: u64 = 64 * 1_024;
 
-/// The file beside the profiles at `profiles`.
+/// Returns the path beside the file of the profiles.
 pub fn path(profiles: &Path) -> PathBuf {
     profiles.with_extension("setup.json")
 }
 
 /// # Errors
-/// It can't be read, others may read it, or it is no state of a setup.
+/// The file can't be read, is accessible to others, or is invalid.
 pub fn load(path: &Path) -> Result<Option<State>, Failure> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -29,9 +29,9 @@ pub fn load(path: &Path) -> Result<Option<State>, Failure> {
     };
     let invalid = |reason: String| Failure::InvalidFile { path: path.to_owned(), reason };
     if is_open_to_others(&metadata) {
-        return Err(invalid(format!("others can read or change it; run: chmod 600 '{}'", path.display())));
+        return Err(invalid(format!("other users can read or change it; run: chmod 600 '{}'", path.display())));
     }
-    let not_ours = || invalid("holds no setup of this version; begin anew with --restart".to_owned());
+    let not_ours = || invalid("is not a setup of this version; start over with --restart".to_owned());
     if metadata.len() > MAX_LENGTH {
         return Err(not_ours());
     }
@@ -46,7 +46,7 @@ pub fn store(path: &Path, state: &State) -> Result<(), Failure> {
     replace_private_file(path, &text)
 }
 
-/// What isn't there is removed already.
+/// Removes the file if it exists.
 pub fn remove(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::file(path)(error)),
@@ -57,12 +57,11 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::tests::TemporaryDirectory;
 
     #[test]
     fn a_state_is_found_again_and_is_for_its_owner_alone() {
-        let directory = TemporaryDirectory::new();
-        let path = path(&directory.0.join("config.toml"));
+        let directory = tempfile::tempdir().unwrap();
+        let path = path(&directory.path().join("config.toml"));
         assert_eq!(load(&path).unwrap(), None);
         let state = State::new("https://example.com".to_owned(), "key".to_owned());
         store(&path, &state).unwrap();
@@ -75,8 +74,8 @@ mod tests {
 
     #[test]
     fn what_is_no_state_is_refused() {
-        let directory = TemporaryDirectory::new();
-        let path = path(&directory.0.join("config.toml"));
+        let directory = tempfile::tempdir().unwrap();
+        let path = path(&directory.path().join("config.toml"));
         let state = |answers: &str, phase: &str| {
             format!(r#"{{"url":"u","idempotencyKey":"k","kind":null,"answers":{answers},"phase":{phase}}}"#)
         };

@@ -1,4 +1,4 @@
-//! What the wizard asks and does, and in which order. Pure: asking, the service and the files are the caller's.
+//! The rules of the setup: the order of questions and steps, and the answers that are valid.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,8 +11,8 @@ use domain::{
     },
     connection::ConnectionErrorCode,
     interval::ExportInterval,
+    time::Timestamp,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,37 +21,36 @@ use crate::{
     secret::Secret,
 };
 
-/// The service keeps an idempotency key for 24 hours; a clock may be wrong.
+/// The service keeps an idempotency key for 24 hours; the rest allows for a wrong clock.
 const MAX_CREATION_AGE: Duration = Duration::from_hours(23);
 
-/// The name of the role if only its account is given.
+/// The name of the role if the answer is an account.
 const DEFAULT_ROLE_NAME: &str = "audit-export";
 
-/// What has been answered; `None`: left empty on purpose. Never a secret.
+/// The answers, without secrets; `None` is an empty answer.
 pub type Answers = BTreeMap<Field, Option<String>>;
 
-/// What outlasts an interruption.
+/// The stored state of a setup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
-    /// The service that the setup was begun for.
     pub url: String,
-    /// Under which the configuration is created, however often that has to be tried.
+    /// The key for all attempts to create the configuration.
     pub idempotency_key: String,
     pub kind: Option<Kind>,
     pub answers: Answers,
-    /// Earlier answers that are asked for again.
+    /// Earlier answers, suggested when they are asked for again.
     #[serde(default)]
     pub suggestions: Answers,
     pub phase: Phase,
 }
 
-/// How far the setup is.
+/// The phase of a setup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "name", deny_unknown_fields)]
 pub enum Phase {
     Asking,
-    /// The request was sent, or was about to be, and its answer isn't known.
+    /// The request may have been sent, and its answer is not known.
     Creating {
         since: Timestamp,
     },
@@ -73,16 +72,18 @@ impl State {
         }
     }
 
-    /// Whether repeating the request could create a second configuration.
+    /// Returns whether repeating the request could create a second configuration.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
         match self.phase {
-            Phase::Creating { since } => now.duration_since(since).unsigned_abs() > MAX_CREATION_AGE,
+            Phase::Creating { since } => {
+                now.saturating_since(since).max(since.saturating_since(now)) > MAX_CREATION_AGE
+            }
             Phase::Asking | Phase::Created { .. } => false,
         }
     }
 
-    /// Whether it holds what must never be written down, or an id that is none.
+    /// Returns whether the state has no secrets and a valid ID.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let holds_secret = |answers: &Answers| answers.contains_key(&Field::SecretAccessKey);
@@ -94,13 +95,13 @@ impl State {
     }
 }
 
-/// What the caller has to do next.
+/// The next action of the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     Ask(Question),
     Create,
-    /// Get the configuration as it is.
-    Look,
+    /// Get the configuration.
+    Get,
     ShowPolicies,
     Test,
     /// Change these fields; `None` clears one.
@@ -112,31 +113,31 @@ pub enum Step {
 pub enum Question {
     Kind,
     Field(Field),
-    /// Whether to create it as it was answered.
+    /// Whether to create the configuration.
     Confirm,
-    /// Whether the policies are in their places.
+    /// Whether the policies are applied.
     Ready,
-    /// What to do about a test that failed.
+    /// The action after a failed test.
     Failed,
 }
 
-/// What follows from an answer.
+/// The effect of an answer on the setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    GoOn,
+pub enum Continuation {
+    Continue,
     Quit,
 }
 
-/// From where a configuration comes that the wizard is shown.
+/// The operation that returned a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Created,
-    LookedAt,
+    Get,
     Tested,
     Updated,
 }
 
-/// Where the wizard is once the configuration exists. Found out anew after an interruption.
+/// The stage after the configuration is created. It is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Unknown,
@@ -164,17 +165,17 @@ impl Wizard {
         Self { state, service, secret: None, configuration: None, stage: Stage::Unknown, policies_are_shown: false }
     }
 
-    /// What is left to do, from what is known.
+    /// Returns the next step.
     #[must_use]
     pub fn next(&self) -> Step {
         match (&self.state.phase, self.state.kind) {
             (Phase::Created { .. }, _) => self.next_of_created(),
             (_, None) => Step::Ask(Question::Kind),
             (Phase::Asking, Some(kind)) => {
-                let open = questions(kind).iter().find(|field| !self.state.answers.contains_key(field));
-                Step::Ask(open.map_or(Question::Confirm, |field| Question::Field(*field)))
+                let open = questions(kind).find(|field| !self.state.answers.contains_key(field));
+                Step::Ask(open.map_or(Question::Confirm, Question::Field))
             }
-            // A secret is in no file: it is asked for right before it is used.
+            // The secret is not stored, so it is asked for right before it is used.
             (Phase::Creating { .. }, Some(Kind::AccessKey)) if self.secret.is_none() => {
                 Step::Ask(Question::Field(Field::SecretAccessKey))
             }
@@ -184,7 +185,7 @@ impl Wizard {
 
     fn next_of_created(&self) -> Step {
         match &self.stage {
-            Stage::Unknown => Step::Look,
+            Stage::Unknown => Step::Get,
             Stage::Policies => Step::ShowPolicies,
             Stage::Ready => Step::Ask(Question::Ready),
             Stage::Test => Step::Test,
@@ -197,46 +198,48 @@ impl Wizard {
         }
     }
 
+    /// Takes an answer.
+    ///
     /// # Errors
-    /// The answer can't be taken: why, in words for the person who gave it.
-    pub fn answer(&mut self, question: Question, text: &str, now: Timestamp) -> Result<Reply, String> {
+    /// The reason why the answer is not valid, for the person.
+    pub fn answer(&mut self, question: Question, text: &str, now: Timestamp) -> Result<Continuation, String> {
         let text = text.trim();
         match question {
             Question::Kind => {
                 self.state.kind = Some(parse_kind(text).ok_or("Answer role or access-key.")?);
-                Ok(Reply::GoOn)
+                Ok(Continuation::Continue)
             }
-            Question::Field(field) => self.answer_field(field, text).map(|()| Reply::GoOn),
+            Question::Field(field) => self.answer_field(field, text).map(|()| Continuation::Continue),
             Question::Confirm => {
                 if parse_yes_or_no(text).ok_or("Answer yes, or no to go through the questions again.")? {
                     self.state.phase = Phase::Creating { since: now };
                 } else {
                     self.ask_again();
                 }
-                Ok(Reply::GoOn)
+                Ok(Continuation::Continue)
             }
             Question::Ready => match text.to_lowercase().as_str() {
                 "" | "done" | "d" | "test" | "t" | "yes" | "y" => {
                     self.stage = Stage::Test;
-                    Ok(Reply::GoOn)
+                    Ok(Continuation::Continue)
                 }
-                "quit" | "q" => Ok(Reply::Quit),
-                _ => Err("Press Enter when it is done, or answer quit.".to_owned()),
+                "quit" | "q" => Ok(Continuation::Quit),
+                _ => Err("Press Enter, or enter quit.".to_owned()),
             },
             Question::Failed => match text.to_lowercase().as_str() {
                 "" | "retry" | "r" | "test" | "t" => {
                     self.stage = Stage::Test;
-                    Ok(Reply::GoOn)
+                    Ok(Continuation::Continue)
                 }
                 "change" | "c" => {
                     self.begin_change();
-                    Ok(Reply::GoOn)
+                    Ok(Continuation::Continue)
                 }
                 "policies" | "p" => {
                     self.stage = Stage::Policies;
-                    Ok(Reply::GoOn)
+                    Ok(Continuation::Continue)
                 }
-                "quit" | "q" => Ok(Reply::Quit),
+                "quit" | "q" => Ok(Continuation::Quit),
                 _ => Err("Answer retry, change, policies or quit.".to_owned()),
             },
         }
@@ -247,7 +250,7 @@ impl Wizard {
         let mut answers = self.known_answers();
         let mut secret = self.secret.clone();
         if field == Field::SecretAccessKey {
-            secret = value.clone().map(|value| Secret::new(value.into()));
+            secret = value.clone().map(Secret::new);
         } else {
             answers.insert(field, value.clone());
         }
@@ -261,7 +264,7 @@ impl Wizard {
         match &mut self.stage {
             Stage::Changing { open, changes } => {
                 open.retain(|other| *other != field);
-                // Whether it is the same as before or not: the service knows.
+                // Even if it is the same as before.
                 changes.insert(field, value.filter(|_| field != Field::SecretAccessKey));
             }
             _ if field != Field::SecretAccessKey => {
@@ -272,7 +275,7 @@ impl Wizard {
         Ok(())
     }
 
-    /// What short forms of an answer stand for.
+    /// Completes short forms of an answer.
     fn complete(&self, field: Field, text: &str) -> String {
         match field {
             Field::Interval => {
@@ -283,13 +286,13 @@ impl Wizard {
             Field::RoleArn if AccountId::parse(text).is_ok() => {
                 format!("arn:{}:iam::{text}:role/{DEFAULT_ROLE_NAME}", self.service.partition)
             }
-            // People copy it from a URL.
+            // Copied from a URL.
             Field::BucketName => text.strip_prefix("s3://").unwrap_or(text).trim_end_matches('/').to_owned(),
             _ => text.to_owned(),
         }
     }
 
-    /// What the service would say of these answers, by its own rules.
+    /// Checks the answers with the rules of the service.
     fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
         let text = |field: Field| answers.get(&field).and_then(Option::as_deref);
         let interval = parse_interval(text(Field::Interval).unwrap_or_default());
@@ -317,16 +320,16 @@ impl Wizard {
         interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()
     }
 
-    /// All answers from a file, at once.
+    /// Takes all answers from a file.
     ///
     /// # Errors
-    /// Each that can't be taken; or other ones than those that the configuration is being created with.
+    /// The invalid answers, or answers that differ from those of the setup in progress.
     pub fn answer_all(&mut self, file: &ConfigurationFile, kind: Kind, now: Timestamp) -> Result<(), Vec<String>> {
         let mut wizard =
             Self::new(State::new(self.state.url.clone(), self.state.idempotency_key.clone()), self.service.clone());
         wizard.state.kind = Some(kind);
         let mut problems = Vec::new();
-        for field in questions(kind).iter().copied().chain([Field::Description, Field::StartFrom]) {
+        for field in questions(kind).chain([Field::Description, Field::StartFrom]) {
             let text = file.text(field).unwrap_or_default();
             if let Err(problem) = wizard.answer_field(field, text) {
                 problems.push(format!("{}: {problem}", field.name()));
@@ -348,14 +351,14 @@ impl Wizard {
             Ok(())
         } else {
             Err(vec![
-                "has other answers than those that the setup was begun with; change a configuration that exists with \
-                 config update, or begin another one with --restart"
+                "the answers differ from those of the unfinished setup; change an existing configuration with config \
+                 update, or start another setup with --restart"
                     .to_owned(),
             ])
         }
     }
 
-    /// Asks everything anew, with the answers so far as suggestions.
+    /// Asks all questions again, with the answers so far as suggestions.
     fn ask_again(&mut self) {
         self.state.suggestions = std::mem::take(&mut self.state.answers);
     }
@@ -364,14 +367,14 @@ impl Wizard {
         let code = self.configuration.as_ref().and_then(|configuration| configuration.connection_error.as_ref());
         let mut open = to_change(code.and_then(|error| parse_code(&error.code)), self.state.kind);
         if open.contains(&Field::Region) && self.known_answers().contains_key(&Field::KmsKeyArn) {
-            // It has to be of the bucket's region.
+            // The key must be in the bucket's region.
             open.push(Field::KmsKeyArn);
         }
         self.secret = None;
         self.stage = Stage::Changing { open, changes: Answers::new() };
     }
 
-    /// What is set already: of the configuration if it exists, else what was answered.
+    /// Returns the fields of the configuration or, before it exists, the answers.
     fn known_answers(&self) -> Answers {
         let Some(configuration) = &self.configuration else { return self.state.answers.clone() };
         let endpoint = &configuration.endpoint_configuration;
@@ -398,7 +401,7 @@ impl Wizard {
         answers
     }
 
-    /// What Enter alone stands for.
+    /// Returns the suggested answer.
     #[must_use]
     pub fn suggestion(&self, field: Field) -> Option<String> {
         if matches!(self.stage, Stage::Changing { .. }) {
@@ -412,7 +415,7 @@ impl Wizard {
         hours(earlier.as_deref().unwrap_or(ExportInterval::Every24Hours.name()))
     }
 
-    /// What the API is sent to create the configuration.
+    /// Returns the input that creates the configuration.
     #[must_use]
     pub fn creation(&self) -> ConfigurationFile {
         let mut file = self.input(&self.state.answers);
@@ -420,7 +423,7 @@ impl Wizard {
         file
     }
 
-    /// What the API is sent to change fields.
+    /// Returns the input that changes fields.
     #[must_use]
     pub fn update(&self, changes: &Answers) -> ConfigurationFile {
         let mut file = self.input(changes);
@@ -445,7 +448,7 @@ impl Wizard {
         file
     }
 
-    /// The service refused to create it, so that nothing was created: the answers are asked for again.
+    /// Asks for the answers again after the service refused to create the configuration.
     pub fn refused(&mut self, idempotency_key: String) {
         self.state.idempotency_key = idempotency_key;
         self.state.phase = Phase::Asking;
@@ -453,31 +456,31 @@ impl Wizard {
         self.ask_again();
     }
 
-    /// A change was refused, so that everything is as before.
+    /// Continues with the unchanged configuration after a refused change.
     pub fn update_refused(&mut self) {
         self.secret = None;
         self.stage = Stage::Failed;
     }
 
-    /// Somebody else has changed the configuration.
-    pub fn look_again(&mut self) {
+    /// Gets the configuration again after another person changed it.
+    pub fn get_again(&mut self) {
         self.secret = None;
         self.stage = Stage::Unknown;
     }
 
-    /// The configuration as it is now.
+    /// Takes the current configuration.
     pub fn seen(&mut self, configuration: Configuration, source: Source) {
         if source == Source::Created {
             self.state.phase = Phase::Created { id: configuration.id.to_string() };
         }
         self.state.kind = Kind::of_type(&configuration.kind).or(self.state.kind);
-        // Used, or replaced: it is kept no longer than it is needed.
+        // The secret is no longer needed.
         self.secret = None;
         let code = configuration.connection_error.as_ref().and_then(|error| parse_code(&error.code));
         self.stage = match (&*configuration.connection_status, code) {
             ("SUCCESS", _) => Stage::Succeeded,
-            // No policy mends it.
-            ("FAILED", Some(code)) if !is_mended_by_policies(code) => Stage::Failed,
+            // Policies can't fix it.
+            ("FAILED", Some(code)) if !is_fixed_by_policies(code) => Stage::Failed,
             ("FAILED", _) if source == Source::Tested && self.policies_are_shown => Stage::Failed,
             _ if source == Source::Tested && self.policies_are_shown => Stage::Ready,
             _ => Stage::Policies,
@@ -501,32 +504,25 @@ impl Wizard {
     }
 }
 
-/// The fields that are asked for, in their order, but for the secret.
-#[must_use]
-pub fn questions(kind: Kind) -> &'static [Field] {
-    match kind {
-        Kind::AssumedRole => &[
-            Field::Interval,
-            Field::BucketName,
-            Field::BucketPath,
-            Field::Region,
-            Field::KmsKeyArn,
-            Field::ExpectedBucketOwner,
-            Field::RoleArn,
-        ],
-        Kind::AccessKey => &[
-            Field::Interval,
-            Field::BucketName,
-            Field::BucketPath,
-            Field::Region,
-            Field::KmsKeyArn,
-            Field::ExpectedBucketOwner,
-            Field::AccessKeyId,
-        ],
-    }
+/// Returns the fields to ask for, in order, without the secret.
+pub fn questions(kind: Kind) -> impl Iterator<Item = Field> {
+    let identity = match kind {
+        Kind::AssumedRole => Field::RoleArn,
+        Kind::AccessKey => Field::AccessKeyId,
+    };
+    [
+        Field::Interval,
+        Field::BucketName,
+        Field::BucketPath,
+        Field::Region,
+        Field::KmsKeyArn,
+        Field::ExpectedBucketOwner,
+        identity,
+    ]
+    .into_iter()
 }
 
-/// What may be wrong in the configuration itself, if a test failed for this.
+/// Returns the fields of the configuration that can cause an error of the connection test.
 fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field> {
     let identity: &[Field] = match kind {
         Some(Kind::AccessKey) => &[Field::AccessKeyId, Field::SecretAccessKey],
@@ -553,24 +549,10 @@ fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field
     }
 }
 
-/// Whether the customer's policies can be the reason of a failure.
-fn is_mended_by_policies(code: ConnectionErrorCode) -> bool {
-    match code {
-        ConnectionErrorCode::RoleNotAssumable
-        | ConnectionErrorCode::TrustPolicyTooOpen
-        | ConnectionErrorCode::WriteDenied
-        | ConnectionErrorCode::KmsDenied => true,
-        ConnectionErrorCode::BucketNotFound
-        | ConnectionErrorCode::BucketInAnotherRegion
-        | ConnectionErrorCode::KmsKeyUnusable
-        | ConnectionErrorCode::KmsRefused
-        | ConnectionErrorCode::BucketRefused
-        | ConnectionErrorCode::StsRefused
-        | ConnectionErrorCode::AccessKeyUnknown
-        | ConnectionErrorCode::SecretAccessKeyWrong
-        | ConnectionErrorCode::RegionDisabled
-        | ConnectionErrorCode::EndpointUnreachable => false,
-    }
+/// Returns whether the customer's policies can cause an error of the connection test.
+fn is_fixed_by_policies(code: ConnectionErrorCode) -> bool {
+    use ConnectionErrorCode::{KmsDenied, RoleNotAssumable, TrustPolicyTooOpen, WriteDenied};
+    matches!(code, RoleNotAssumable | TrustPolicyTooOpen | WriteDenied | KmsDenied)
 }
 
 fn parse_code(name: &str) -> Option<ConnectionErrorCode> {
@@ -594,7 +576,7 @@ fn parse_yes_or_no(text: &str) -> Option<bool> {
 }
 
 fn text_value(text: &str) -> Value {
-    Value::Text(Secret::new(text.to_owned().into()))
+    Value::Text(Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]

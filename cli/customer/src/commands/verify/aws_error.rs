@@ -1,5 +1,4 @@
-//! The words for errors of the AWS SDK. Its own texts are `Debug` forms of its types, which say nothing to a person; no
-//! command prints them.
+//! Texts for errors of the AWS SDK, whose own texts are `Debug` forms of its types.
 
 use std::{error::Error, io};
 
@@ -10,13 +9,13 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// The most causes of an error that are looked at.
+/// The maximum number of causes to examine.
 const MAX_CAUSES: usize = 16;
 
 const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; \
     with single sign-on, `eval \"$(aws configure export-credentials --format env)\"` sets them";
 
-/// Says why a request failed, and what to do where that is known.
+/// Explains why a request failed and, if known, what to do.
 pub(super) fn of_request<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -43,7 +42,7 @@ where
     }
 }
 
-/// Says why the credentials could not be found or used.
+/// Explains why the credentials could not be found or used.
 pub(super) fn of_credentials(error: &CredentialsError) -> String {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => NO_CREDENTIALS.to_owned(),
@@ -51,16 +50,16 @@ pub(super) fn of_credentials(error: &CredentialsError) -> String {
             "the AWS credentials were not found in time; check AWS_PROFILE and the network".to_owned()
         }
         CredentialsError::InvalidConfiguration(_) => with_cause(
-            "the AWS profile or environment is not valid; check AWS_PROFILE and the files of the AWS command line",
+            "the AWS profile or environment is not valid; check AWS_PROFILE and the configuration files of the AWS CLI",
             error,
         ),
-        _ => with_cause("the AWS credentials could not be got; check AWS_PROFILE, or sign in again", error),
+        _ => with_cause("the AWS credentials could not be obtained; check AWS_PROFILE, or sign in again", error),
     }
 }
 
-/// Says why a body that was being read broke off.
+/// Explains why reading a body failed.
 pub(super) fn of_body(error: &(dyn Error + 'static)) -> String {
-    with_cause("the connection broke off", error)
+    with_cause("the connection was closed", error)
 }
 
 fn of_connector(error: &ConnectorError) -> String {
@@ -80,7 +79,7 @@ fn of_causes(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// `text`, with what the operating system said, if it said anything.
+/// Adds the error of the operating system, if there is one, to `text`.
 fn with_cause(text: &str, error: &(dyn Error + 'static)) -> String {
     match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
         Some(cause) if cause.raw_os_error().is_some() => format!("{text} ({cause})"),
@@ -88,7 +87,7 @@ fn with_cause(text: &str, error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// The error and what caused it.
+/// Iterates over the error and its causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| (*cause).source()).take(MAX_CAUSES)
 }
@@ -103,7 +102,7 @@ mod tests {
 
     type GetError = SdkError<GetObjectError, HttpResponse>;
 
-    /// Whether a text has what `{:?}` makes of a type: a name in camel case before a bracket.
+    /// Returns whether a text looks like `{:?}` of a type: a name in camel case before a bracket.
     fn looks_like_debug(text: &str) -> bool {
         text.split_whitespace().any(|word| {
             word.split(['(', '{']).next().is_some_and(|name| {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_is_told_in_its_debug_form() {
+    fn no_error_is_shown_in_its_debug_form() {
         assert!(looks_like_debug("DispatchFailure(DispatchFailure { source: x })"));
         let refused =
             |metadata: ErrorMetadata| GetError::service_error(GetObjectError::generic(metadata), response(403));
@@ -150,6 +149,6 @@ mod tests {
             let text = of_credentials(&error);
             assert!(!looks_like_debug(&text) && text.contains("AWS"), "{text}");
         }
-        assert_eq!(of_body(&io()), "the connection broke off (Connection refused (os error 111))");
+        assert_eq!(of_body(&io()), "the connection was closed (Connection refused (os error 111))");
     }
 }

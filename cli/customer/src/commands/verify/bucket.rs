@@ -1,4 +1,4 @@
-//! The bucket itself, read with the credentials of the person who runs the command.
+//! An export in its bucket, read with the user's own AWS credentials.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,12 +18,12 @@ use verification::{Archive, Entry, Place, ReadError};
 use super::aws_error;
 use crate::failure::Failure;
 
-/// Attempts of one request, the first included.
+/// Attempts of one request, including the first.
 const MAX_ATTEMPTS: u32 = 5;
-/// How often the reading of one object goes on where its connection broke.
+/// The maximum number of times that reading one object resumes after a lost connection.
 const MAX_RESUMPTIONS: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Nothing is heard for so long.
+/// The longest time without data.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An export in S3.
@@ -35,7 +35,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Finds credentials and region as the AWS command line does.
+    /// Finds credentials and region like the AWS CLI.
     pub async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -46,10 +46,10 @@ impl Bucket {
         }
         let configuration = loader.load().await;
         if configuration.region().is_none() {
-            let reason = "none is known: give it, or set AWS_REGION".to_owned();
+            let reason = "is required, or set AWS_REGION".to_owned();
             return Err(Failure::InvalidArgument { what: "--region", reason });
         }
-        // Without this, the first request would say the same in worse words.
+        // Reports missing credentials more clearly than the first request would.
         if let Some(provider) = configuration.credentials_provider() {
             let credentials = provider.provide_credentials().await;
             credentials.map_err(|error| Failure::BucketRefused(aws_error::of_credentials(&error)))?;
@@ -58,21 +58,21 @@ impl Bucket {
     }
 
     fn new(configuration: &SdkConfig, place: &Place) -> Self {
-        // What answers at another endpoint seldom has a host name for each bucket.
+        // Other endpoints rarely have a host name for each bucket.
         let has_own_endpoint =
             configuration.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let client = Client::from_conf(Builder::from(configuration).force_path_style(has_own_endpoint).build());
         Self { client, name: place.bucket().as_str().to_owned(), prefix: format!("{}/", place.prefix()) }
     }
 
-    /// The next page after `token`; `None` as the next token: it is the last.
+    /// Returns the page after `token`, and the next token unless it is the last page.
     async fn page(&self, folder: &str, token: Option<String>) -> Result<(VecDeque<Entry>, Option<String>), ReadError> {
         let answer = self
             .client
             .list_objects_v2()
             .bucket(&self.name)
             .prefix(format!("{}{folder}", self.prefix))
-            // Keys may have characters that XML can't have.
+            // Keys may have characters that XML does not allow.
             .encoding_type(EncodingType::Url)
             .set_continuation_token(token.clone())
             .send()
@@ -80,9 +80,9 @@ impl Bucket {
             .map_err(|error| read_error(&error))?;
         let next = answer.next_continuation_token.filter(|_| answer.is_truncated != Some(false));
         if (next.is_none() && answer.is_truncated == Some(true)) || (next.is_some() && next == token) {
-            return Err(ReadError::Unreadable("S3's list of the bucket does not go on where it should".to_owned()));
+            return Err(ReadError::Unreadable("S3's list of the bucket has an invalid continuation".to_owned()));
         }
-        // What only resembles S3 may not know it.
+        // Compatible services may not support it.
         let is_encoded = answer.encoding_type == Some(EncodingType::Url);
         let entries = answer.contents.unwrap_or_default().into_iter().map(|object| {
             let key = object.key.unwrap_or_default();
@@ -94,7 +94,7 @@ impl Bucket {
         Ok((entries.collect::<Result<_, ReadError>>()?, next))
     }
 
-    /// The object from `offset` on, if it still is the one that was begun.
+    /// Gets the object from `offset` on, if it has not changed.
     async fn get(&self, name: &str, offset: u64, etag: Option<&String>) -> Result<Body, ReadError> {
         let answer = self
             .client
@@ -139,7 +139,7 @@ struct Body {
     etag: Option<String>,
 }
 
-/// How far an object is read.
+/// The progress of reading an object.
 struct Reading<'a> {
     name: &'a str,
     body: Option<Body>,
@@ -149,7 +149,7 @@ struct Reading<'a> {
     resumptions: u32,
 }
 
-/// How far a list is read.
+/// The progress of reading a list.
 enum Listing {
     Begin,
     Page(VecDeque<Entry>, Option<String>),
@@ -183,12 +183,12 @@ impl Archive for Bucket {
     }
 }
 
-/// Decodes a key of a list, in which a space is `+`.
+/// Decodes a key of a list, where `+` is a space.
 fn decoded(key: &str) -> Result<String, ReadError> {
     let spaced = key.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(ReadError::Unreadable(format!("S3's list of the bucket has a key that is no UTF-8: {key}"))),
+        Err(_) => Err(ReadError::Unreadable(format!("S3's list of the bucket has a key that is not UTF-8: {key}"))),
     }
 }
 

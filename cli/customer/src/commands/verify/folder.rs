@@ -1,4 +1,4 @@
-//! A copy on disk.
+//! A copy of an export in a folder.
 
 use std::{
     fs::{self, File},
@@ -16,11 +16,11 @@ use verification::{Archive, Entry, ReadError};
 
 use crate::failure::Failure;
 
-/// Bytes that are read at once.
+/// Bytes of one read.
 const PIECE_LENGTH: usize = 256 * 1_024;
-/// An export has folders of one level.
+/// Levels of folders; an export has one.
 const MAX_DEPTH: usize = 8;
-/// Two files for each of the digests that a verification takes on, and as many again.
+/// Twice the files of the maximum number of digests.
 const MAX_FILES_PER_FOLDER: usize = 4_000_000;
 
 /// A folder with the files of one export.
@@ -45,8 +45,20 @@ impl Archive for Folder {
 
     fn read<'a>(&'a self, name: &'a str) -> LocalBoxStream<'a, Result<Bytes, ReadError>> {
         let path = self.root.join(name);
-        stream::iter(Pieces { file: None, path, is_done: false }).boxed_local()
+        stream::try_unfold(None, move |file| {
+            // Opened when the first piece is read.
+            let piece = file.map_or_else(|| File::open(&path), Ok).and_then(next_piece).map_err(read_error(&path));
+            std::future::ready(piece)
+        })
+        .boxed_local()
     }
+}
+
+/// Returns the next bytes of the file, or `None` at its end.
+fn next_piece(mut file: File) -> io::Result<Option<(Bytes, Option<File>)>> {
+    let mut piece = Vec::with_capacity(PIECE_LENGTH);
+    (&mut file).take(PIECE_LENGTH as u64).read_to_end(&mut piece)?;
+    Ok((!piece.is_empty()).then(|| (piece.into(), Some(file))))
 }
 
 fn read_error(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
@@ -56,13 +68,13 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
     }
 }
 
-/// A file or folder in a folder. Its name ends in `/` if it is a folder, so that names sort like those in a bucket.
+/// An entry of a folder. The name of a folder ends in `/`, so that names sort like those in a bucket.
 struct Item {
     name: String,
     path: PathBuf,
 }
 
-/// All files below a folder in the order of their names, with no more than one folder of each level in memory.
+/// An iterator over all files below a folder, sorted by name, with one folder of each level in memory.
 struct Walk {
     levels: Vec<vec::IntoIter<Item>>,
     failure: Option<ReadError>,
@@ -72,13 +84,13 @@ impl Walk {
     fn new(root: &Path, folder: &str) -> Self {
         match items(&root.join(folder), folder) {
             Ok(items) => Self { levels: vec![items], failure: None },
-            // In a bucket there are no folders that could be missing.
+            // A bucket has no folders, so a missing one is empty.
             Err(ReadError::NotFound) => Self { levels: Vec::new(), failure: None },
             Err(error) => Self { levels: Vec::new(), failure: Some(error) },
         }
     }
 
-    /// Nothing is listed after a failure.
+    /// Ends the list with a failure.
     fn fail(&mut self, error: ReadError) -> Result<Entry, ReadError> {
         self.levels.clear();
         Err(error)
@@ -124,7 +136,7 @@ fn items(path: &Path, prefix: &str) -> Result<vec::IntoIter<Item>, ReadError> {
     for entry in fs::read_dir(path).map_err(read_error(path))? {
         let entry = entry.map_err(read_error(path))?;
         let is_folder = entry.file_type().map_err(read_error(path))?.is_dir();
-        // A name that is no UTF-8 is none of ours: it is only shown.
+        // Exports have only UTF-8 names; others are only reported.
         let name = entry.file_name().to_string_lossy().into_owned();
         let end = if is_folder { "/" } else { "" };
         items.push(Item { name: format!("{prefix}{name}{end}"), path: entry.path() });
@@ -134,39 +146,4 @@ fn items(path: &Path, prefix: &str) -> Result<vec::IntoIter<Item>, ReadError> {
     }
     items.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(items.into_iter())
-}
-
-/// A file's bytes; it is opened when the first are asked for.
-struct Pieces {
-    path: PathBuf,
-    file: Option<File>,
-    is_done: bool,
-}
-
-impl Pieces {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(File::open(&self.path)?),
-        };
-        let mut piece = Vec::with_capacity(PIECE_LENGTH);
-        file.take(PIECE_LENGTH as u64).read_to_end(&mut piece)?;
-        Ok(piece)
-    }
-}
-
-impl Iterator for Pieces {
-    type Item = Result<Bytes, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
-            return None;
-        }
-        let piece = self.read().map_err(read_error(&self.path));
-        self.is_done = !matches!(&piece, Ok(piece) if !piece.is_empty());
-        match piece {
-            Ok(piece) if piece.is_empty() => None,
-            piece => Some(piece.map(Bytes::from)),
-        }
-    }
 }

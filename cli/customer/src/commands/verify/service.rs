@@ -1,4 +1,4 @@
-//! What the service knows of an export: the keys that it signs with, and how far the export has to reach.
+//! The service's public keys, and the end that it expects of an export.
 
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use futures::{StreamExt, stream};
@@ -8,22 +8,9 @@ use verification::{Expectation, ExpectationSource, Place, PublicKeys};
 
 use crate::{
     access::Access,
-    api::{GraphQl, Operation},
-    commands::config::jobs,
+    api::{GraphQl, operations},
     failure::Failure,
     model::Job,
-    output,
-};
-
-pub const KEYS: Operation = Operation {
-    what: "to tell its public keys",
-    field: "exportSigningKeys",
-    document: "{ exportSigningKeys { fingerprint publicKey } }",
-};
-pub const EXPORTED_THROUGH: Operation = Operation {
-    what: "to tell how far the configuration is exported; --expect-through says it instead",
-    field: "getExportConfiguration",
-    document: "query($id: ID!) { getExportConfiguration(id: $id) { exportedThrough } }",
 };
 
 #[derive(Deserialize)]
@@ -39,18 +26,12 @@ struct ExportedThrough {
     exported_through: Option<String>,
 }
 
-pub const DIGEST: Operation = Operation {
-    what: "to name the digest of the export job; --expect-head says it instead",
-    field: "getExportDigest",
-    document: "query($id: ID!) { getExportDigest(exportJobId: $id) { bucketName objectKey sha256 } }",
-};
-
-/// Digests that are asked for to find the newest one of a place that the export has left: two years of one every two hours.
+/// Digests to search for the newest one of a place that the export left: two years with one every two hours.
 const MAX_DIGESTS_ASKED: u64 = 8_760;
-/// Digests that are asked for at once.
+/// Concurrent requests of this search.
 const DIGESTS_AT_ONCE: usize = 8;
 
-/// Where a digest lies.
+/// The place of a digest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LocatedDigest {
@@ -65,14 +46,13 @@ impl LocatedDigest {
     }
 }
 
-/// Who says which place is verified.
+/// The source of the place to verify.
 #[derive(Clone, Copy, Debug)]
 pub enum PlaceSource<'a> {
-    /// The person.
+    /// The arguments.
     Given(&'a Place),
-    /// The copy itself: whoever changed it chose the place too.
+    /// The copy itself, which could be forged.
     Claimed(&'a Place),
-    /// Nobody.
     Unknown,
 }
 
@@ -83,11 +63,11 @@ impl Service {
         GraphQl::new(access).map(Self)
     }
 
-    /// Adds every key that the service signs or signed with.
+    /// Adds all public keys of the service.
     pub async fn add_keys(&self, keys: &mut PublicKeys) -> Result<(), Failure> {
-        let export_signing_keys: Vec<SigningKey> = self.0.ask(&KEYS, &json!({})).await?.parse()?;
+        let export_signing_keys: Vec<SigningKey> = self.0.ask(&operations::SIGNING_KEYS, &json!({})).await?.parse()?;
         if export_signing_keys.is_empty() {
-            return Err(Failure::Unavailable("it has no public keys".to_owned()));
+            return Err(Failure::Unavailable("it returned no public keys".to_owned()));
         }
         for SigningKey { fingerprint, public_key } in export_signing_keys {
             let invalid = |reason: String| Failure::Unavailable(format!("its public key {fingerprint}: {reason}"));
@@ -101,25 +81,25 @@ impl Service {
         Ok(())
     }
 
-    /// Returns what has to be in a place by what the service knows: as much as it exported. If the newest digest lies
-    /// elsewhere, because the export was moved to another destination, the newest digest that lies here is enough, but only
-    /// where the person said that it is this place.
+    /// Returns the expected end of the export in a place: normally everything that the service exported. If the export was
+    /// moved and the newest digest is in another place, the newest digest of this place, but only if the arguments give the
+    /// place.
     pub async fn expectation(&self, id: ConfigurationId, source: PlaceSource<'_>) -> Result<Expectation, Failure> {
-        // Before the jobs: what ends in between is no more than what is expected.
+        // Before the jobs, so that an export that ends meanwhile is not expected.
         let through = self.exported_through(id).await?;
         let expected = Expectation { through, head: None, source: ExpectationSource::Service };
         let (PlaceSource::Given(place) | PlaceSource::Claimed(place), Some(_)) = (source, through) else {
             return Ok(expected);
         };
-        let jobs: Vec<Job> = self.0.ask(&jobs::OPERATION, &json!({ "id": id.to_string() })).await?.parse()?;
+        let jobs: Vec<Job> = self.0.ask(&operations::JOBS, &json!({ "id": id.to_string() })).await?.parse()?;
         let newest = jobs.iter().find(|job| &*job.status == "SUCCEEDED").and_then(sequence_of);
         let Some(newest) = newest else { return Ok(expected) };
         let Some(newest_digest) = self.digest(id, newest).await? else {
             if let PlaceSource::Given(_) = source {
-                output::warn(
-                    "the service does not know any more where its newest digest lies, so all that it exported is expected \
-                     here: if the export was moved away before, give --expect-head with the SHA-256 that the report of the \
-                     next place names",
+                terminal::warn(
+                    "the service no longer knows the place of its newest digest, so everything that it exported is expected \
+                     here: if the export was moved before, give --expect-head with the SHA-256 in the report of the next \
+                     place",
                 );
             }
             return Ok(expected);
@@ -128,9 +108,9 @@ impl Service {
             return Ok(expected);
         }
         if let PlaceSource::Claimed(_) = source {
-            output::warn(
-                "this copy's digests name another place than the one of the service's newest digest, and all that the \
-                 service exported is expected of it: give --place if this is a copy of the old place",
+            terminal::warn(
+                "the digests of this copy name another place than the service's newest digest, so everything that the service \
+                 exported is expected here: give --place if this is a copy of the old place",
             );
             return Ok(expected);
         }
@@ -144,33 +124,33 @@ impl Service {
                 return Ok(Expectation { through: None, head: Some(digest.sha256), ..expected });
             }
         }
-        output::warn(
-            "the service knows of no digest here any more, so a tail that was cut off would not show: give --expect-head with \
-             the SHA-256 that the report of the next place names",
+        terminal::warn(
+            "the service no longer knows a digest of this place, so missing newest digests would not be found: give \
+             --expect-head with the SHA-256 in the report of the next place",
         );
         Ok(Expectation::default())
     }
 
-    /// `None`: the service does not have it any more.
+    /// Returns the place of a digest, if the service still has it.
     async fn digest(&self, id: ConfigurationId, sequence: u64) -> Result<Option<LocatedDigest>, Failure> {
-        match self.0.ask(&DIGEST, &json!({ "id": format!("{id}.{sequence}") })).await {
+        match self.0.ask(&operations::DIGEST_LOCATION, &json!({ "id": format!("{id}.{sequence}") })).await {
             Ok(answer) => answer.parse().map(Some),
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Everything received before it is told of by a signed digest. `None`: no export of the configuration has ended.
+    /// Returns the time through which signed digests cover all events, once an export has ended.
     async fn exported_through(&self, id: ConfigurationId) -> Result<Option<Timestamp>, Failure> {
-        let answer = self.0.ask(&EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
+        let answer = self.0.ask(&operations::EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
         let Some(text) = answer.parse::<ExportedThrough>()?.exported_through else { return Ok(None) };
         Timestamp::parse(&text)
             .map(Some)
-            .map_err(|error| Failure::Unavailable(format!("its exportedThrough is no time: {error}")))
+            .map_err(|error| Failure::Unavailable(format!("its exportedThrough is not a time: {error}")))
     }
 }
 
-/// A job's id is the configuration's, a full stop and the digest's sequence.
+/// Returns the digest's sequence, the last part of a job's ID.
 fn sequence_of(job: &Job) -> Option<u64> {
     job.id.rsplit_once('.')?.1.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The first events of an exported file, read with the credentials of the person who runs the command.
+//! The first events of an exported file, read with the user's own AWS credentials.
 
 use std::{io::Read, time::Duration};
 
@@ -9,20 +9,19 @@ use verification::{Archive, Place};
 use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration, service::Service};
 use terminal::text::printable;
 
-/// How many events are shown.
 const SHOWN_EVENTS: usize = 3;
-/// Bytes of the file that are fetched at most. Three events of a common size have a hundredth of it.
+/// Bytes of the file to fetch. Three typical events have a hundredth of that.
 const MAX_FETCHED_LENGTH: usize = 256 * 1_024;
-/// Bytes that these are inflated to at most.
+/// Bytes to inflate them to.
 const MAX_INFLATED_LENGTH: u64 = 4 * 1_024 * 1_024;
-/// Finding credentials may ask a machine that isn't there.
+/// Includes the search for credentials, which may query an unreachable address.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Columns of a line where no terminal says how many it has.
+/// Columns of a line without a terminal.
 const DEFAULT_WIDTH: usize = 160;
-/// Characters of a reason why nothing can be shown: it is one line.
+/// Characters of the reason why no events can be shown.
 const MAX_REASON_LENGTH: usize = 200;
 
-/// Three events of the file, each on a line, or how to look at them.
+/// Formats three events of the file, each on a line, or the command that shows them.
 pub fn show(service: &Service, configuration: &Configuration, object_key: &str) -> String {
     let width = console::Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
     let read = service.block_on(async {
@@ -43,7 +42,7 @@ pub fn show(service: &Service, configuration: &Configuration, object_key: &str) 
     }
 }
 
-/// The beginning of the file as it is stored.
+/// Fetches the beginning of the file.
 async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8>, Failure> {
     let endpoint = &configuration.endpoint_configuration;
     let directory = match &endpoint.bucket_path {
@@ -55,7 +54,7 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
         .map_err(|error: verification::InvalidPlace| Failure::Bucket(error.to_string()))?;
     let name = object_key
         .strip_prefix(&format!("{directory}/"))
-        .ok_or_else(|| Failure::Bucket(format!("the file lies outside of {place}")))?;
+        .ok_or_else(|| Failure::Bucket(format!("the file is not in {place}")))?;
     let bucket = Bucket::connect(&place, Some(endpoint.region.to_string())).await?;
     let mut pieces = bucket.read(name);
     let mut fetched = Vec::new();
@@ -68,10 +67,10 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
     Ok(fetched)
 }
 
-/// The first events, as far as the beginning of a file holds them, none of them wider than `width` columns.
+/// Returns the complete events in the beginning of a file, at most `width` columns of each.
 fn lines(beginning: &[u8], width: usize) -> Vec<String> {
     let mut raw = Vec::new();
-    // The beginning of a file ends before its end, which is an error to a decoder: what came before is right.
+    // The file is truncated, which the decoder reports after it has returned the beginning.
     let _ = MultiGzDecoder::new(beginning).take(MAX_INFLATED_LENGTH).read_to_end(&mut raw);
     raw.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_beginning_of_a_file_is_enough() {
-        // As good as random, so that half of the file is not enough for all of them.
+        // Pseudo-random, so that half of the file does not hold all of them.
         let lines_of_file = (0..20_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string());
         let events = lines_of_file.collect::<Vec<_>>().join("\n");
         let file = compress(&events);

@@ -10,7 +10,7 @@ use crate::{
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 fn now() -> Timestamp {
-    "2026-11-22T10:00:00Z".parse().unwrap()
+    Timestamp::parse("2026-11-22T10:00:00Z").unwrap()
 }
 
 fn service() -> ServiceIdentity {
@@ -25,11 +25,11 @@ fn wizard() -> Wizard {
     Wizard::new(State::new("https://example.com/".to_owned(), "key-1".to_owned()), service())
 }
 
-/// Gives these answers, each to the question that the wizard asks then.
+/// Gives the answers, and checks that the wizard asks these questions.
 fn answer(wizard: &mut Wizard, answers: &[(Question, &str)]) {
     for (question, text) in answers {
         assert_eq!(wizard.next(), Step::Ask(*question));
-        assert_eq!(wizard.answer(*question, text, now()), Ok(Reply::GoOn), "{question:?}");
+        assert_eq!(wizard.answer(*question, text, now()), Ok(Continuation::Continue), "{question:?}");
     }
 }
 
@@ -42,7 +42,7 @@ const DESTINATION: [(Question, &str); 6] = [
     (Question::Field(Field::ExpectedBucketOwner), ""),
 ];
 
-/// One whose answers are all given, for a role.
+/// A wizard with all answers, for a role.
 fn confirmed() -> Wizard {
     let mut wizard = wizard();
     answer(&mut wizard, &[(Question::Kind, "role")]);
@@ -51,7 +51,7 @@ fn confirmed() -> Wizard {
     wizard
 }
 
-/// One that was created, with `changes` to what the API says of it.
+/// A configuration with `changes` to the API's answer.
 fn configuration(changes: &[(&str, Json)]) -> Configuration {
     let mut json = configuration_json();
     for (name, value) in changes {
@@ -63,7 +63,7 @@ fn configuration(changes: &[(&str, Json)]) -> Configuration {
 fn failed(code: &str) -> Configuration {
     configuration(&[
         ("connectionStatus", json!("FAILED")),
-        ("connectionError", json!({ "code": code, "message": "Mend it." })),
+        ("connectionError", json!({ "code": code, "message": "Fix it." })),
     ])
 }
 
@@ -77,7 +77,7 @@ fn created() -> Wizard {
     wizard
 }
 
-/// What outlasts an interruption, in a new wizard.
+/// Continues in a new wizard after an interruption.
 fn resumed(wizard: &Wizard) -> Wizard {
     let stored = serde_json::to_string(&wizard.state).unwrap();
     assert!(!stored.contains(SECRET));
@@ -176,7 +176,7 @@ fn short_answers_are_completed() {
         (Field::BucketName, "s3://acme-audit/", "acme-audit"),
         (Field::RoleArn, "222222222222", "arn:aws:iam::222222222222:role/audit-export"),
     ] {
-        assert_eq!(wizard.answer(Question::Field(field), typed, now()), Ok(Reply::GoOn), "{typed}");
+        assert_eq!(wizard.answer(Question::Field(field), typed, now()), Ok(Continuation::Continue), "{typed}");
         assert_eq!(wizard.state.answers[&field].as_deref(), Some(taken));
     }
 }
@@ -187,28 +187,29 @@ fn an_interruption_loses_no_answer() {
     answer(&mut wizard, &[(Question::Kind, "role")]);
     answer(&mut wizard, &DESTINATION[..3]);
     assert_eq!(resumed(&wizard).next(), Step::Ask(Question::Field(Field::Region)));
-    // Sent, and no answer came: the same is sent again, under the same key.
+    // A request without an answer is repeated with the same key.
     let confirmed = confirmed();
     let again = resumed(&confirmed);
     assert_eq!(again.next(), Step::Create);
     let sent_by = |wizard: &Wizard| sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create);
     assert_eq!(sent_by(&again), sent_by(&confirmed));
-    // Created: how it stands is asked first.
+    // A created configuration is fetched first.
     let mut again = resumed(&created());
-    assert_eq!(again.next(), Step::Look);
-    again.seen(pending(), Source::LookedAt);
+    assert_eq!(again.next(), Step::Get);
+    again.seen(pending(), Source::Get);
     assert_eq!(again.next(), Step::ShowPolicies);
     let mut again = resumed(&created());
-    again.seen(configuration(&[]), Source::LookedAt);
+    again.seen(configuration(&[]), Source::Get);
     assert_eq!(again.next(), Step::Finish);
 }
 
 #[test]
 fn what_is_too_old_to_be_repeated_is_stale() {
     let state = confirmed().state;
-    let later = |hours: i64| now() + jiff::SignedDuration::from_hours(hours);
+    let later = |hours: u64| now().saturating_add(Duration::from_hours(hours));
+    let earlier = now().saturating_sub(Duration::from_hours(24));
     assert!(!state.is_stale(now()) && !state.is_stale(later(22)));
-    assert!(state.is_stale(later(24)) && state.is_stale(later(-24)));
+    assert!(state.is_stale(later(24)) && state.is_stale(earlier));
     assert!(!created().state.is_stale(later(1_000)) && !wizard().state.is_stale(later(1_000)));
 }
 
@@ -322,7 +323,7 @@ fn a_change_can_clear_a_field_and_bring_a_new_key() {
 
 #[test]
 fn policies_are_shown_before_they_are_waited_for() {
-    // No policy mends a bucket that isn't there.
+    // Policies can't fix a missing bucket.
     let mut wizard = confirmed();
     wizard.seen(failed("BUCKET_NOT_FOUND"), Source::Created);
     assert_eq!(wizard.next(), Step::Ask(Question::Failed));
@@ -337,11 +338,11 @@ fn policies_are_shown_before_they_are_waited_for() {
     wizard.policies_shown();
     wizard.seen(failed("WRITE_DENIED"), Source::Updated);
     assert_eq!(wizard.next(), Step::ShowPolicies);
-    // Changed by somebody while it was tested.
+    // Changed during the test.
     wizard.policies_shown();
     wizard.seen(pending(), Source::Tested);
     assert_eq!(wizard.next(), Step::Ask(Question::Ready));
-    assert_eq!(wizard.answer(Question::Ready, "q", now()), Ok(Reply::Quit));
+    assert_eq!(wizard.answer(Question::Ready, "q", now()), Ok(Continuation::Quit));
 }
 
 #[test]
@@ -363,11 +364,11 @@ fn a_file_answers_everything_at_once() {
     expected["idempotencyKey"] = json!("key-1");
     assert_eq!(sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create), expected);
 
-    // The same again goes on, other answers do not.
+    // The same answers continue, other ones do not.
     wizard.seen(pending(), Source::Created);
     let mut again = resumed(&wizard);
     again.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
-    assert_eq!(again.next(), Step::Look);
+    assert_eq!(again.next(), Step::Get);
     let mut other = whole;
     other["bucketName"] = json!("acme-logs");
     assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err());
