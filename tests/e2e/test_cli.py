@@ -565,9 +565,9 @@ def answer(status: str, body: str, *headers: str) -> bytes:
         (answer("502 Bad Gateway", PAGE), "a proxy or load balancer answered"),
         (answer("503 Service Unavailable", PAGE), "a proxy or load balancer answered"),
         (answer("302 Found", "", "location: https://login.example.com/"), "a redirect to https://login.example.com/"),
-        (answer("200 OK", '{"hello": "world"}'), "something answered that is not this service"),
+        (answer("200 OK", '{"hello": "world"}'), "something other than the service answered"),
         (answer("403 Forbidden", '{"message": "Missing Authentication Token"}'), "the stage"),
-        (b"", "broke the connection off"),
+        (b"", "closed the connection"),
     ],
 )
 def test_what_answers_is_not_the_service(

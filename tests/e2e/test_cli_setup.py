@@ -39,7 +39,7 @@ pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 REGION = "eu-west-1"
 PATH = "audit/export"
 COMMAND_SECONDS = 120
-READY = "Enter when it is done"
+READY = "Press Enter to test the connection"
 FAILED = "retry, change, policies or quit"
 EXIT_ARGUMENTS, EXIT_FILE, EXIT_CONNECTION, EXIT_UNFINISHED = 2, 5, 7, 12
 
@@ -163,7 +163,7 @@ def answer_access_key(terminal: PseudoTerminal, account: CustomerAccount, creden
     """Answers the wizard's questions up to the one for the secret."""
     terminal.answer("role or access-key", "access-key")
     answer_destination(terminal, account)
-    terminal.answer("Access key id", credentials.access_key_id)
+    terminal.answer("Access key ID", credentials.access_key_id)
     terminal.answer("Create it?", "yes")
 
 
@@ -182,8 +182,8 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
         terminal.answer("URL, for example", "nonsense")
         terminal.expect("This is not a URL.")
         terminal.answer("URL, for example", desk.stack.api_url)
-        terminal.answer("File that holds the token", "nowhere")
-        terminal.answer("File that holds the token", desk.token_file.name)
+        terminal.answer("File with the token", "nowhere")
+        terminal.answer("File with the token", desk.token_file.name)
         terminal.answer("Name of the profile", "")
         terminal.answer("role or access-key", "")
         terminal.answer("Hours between two exports", "3")
@@ -357,7 +357,7 @@ def test_a_secret_is_typed_unseen(desk: Desk, customers: CustomerFactory, record
         terminal.answer("Secret access key of", wrong)
         shown = terminal.answer(FAILED, "change")
         assert "audit-export explain SECRET_ACCESS_KEY_WRONG" in shown
-        terminal.answer("Access key id", "")
+        terminal.answer("Access key ID", "")
         terminal.answer("Secret access key of", credentials.secret_access_key)
         terminal.expect("can be written to")
         assert terminal.wait() == 0

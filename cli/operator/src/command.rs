@@ -56,7 +56,7 @@ pub struct CostArguments {
     #[arg(long)]
     idempotency_keys: bool,
 
-    /// How the exports authenticate to AWS
+    /// The authentication of the exports to AWS
     #[arg(long, value_enum, default_value_t)]
     authentication: Authentication,
 
@@ -68,7 +68,7 @@ pub struct CostArguments {
     #[arg(long, value_enum, default_value_t)]
     architecture: Architecture,
 
-    /// How to print the result
+    /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
 }

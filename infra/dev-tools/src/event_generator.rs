@@ -1,6 +1,5 @@
-//! Realistic audit events in the Universal Audit Model, made up from a seed: the same seed gives the same bytes, on every
-//! machine and in every version of this program (a test holds their hash). Benchmarks, the demonstration and tests feed on
-//! it.
+//! Realistic audit events in the Universal Audit Model, generated from a seed. The same seed gives the same bytes on every
+//! machine and in every version of this program; a test checks their hash.
 
 mod random;
 mod vocabulary;
@@ -22,13 +21,13 @@ use self::{
 const ACTORS: usize = 240;
 const SESSIONS: usize = 320;
 const DATA_SOURCES: usize = 400;
-/// Sessions end and others begin: one is replaced in this many events.
+/// Events between two new sessions, each of which replaces another.
 const EVENTS_PER_NEW_SESSION: u64 = 40;
 const CREDENTIAL_LIFETIME: Duration = Duration::from_hours(90 * 24);
-/// The version of the payloads' layout, as the Universal Audit Model numbers it.
+/// The version of the payloads in the Universal Audit Model.
 const PAYLOAD_VERSION: u8 = 1;
 
-/// Makes up one tenant's audit log, event by event.
+/// A generator of one tenant's audit log.
 #[derive(Clone, Debug)]
 pub struct EventGenerator {
     tenant: TenantId,
@@ -40,7 +39,7 @@ pub struct EventGenerator {
     total_weight: u64,
 }
 
-/// Who and what a tenant has: made from the seed once, so that names recur as in a real log.
+/// The actors and resources of a tenant, generated once, so that names recur as in a real log.
 #[derive(Clone, Debug)]
 struct Population {
     actors: Vec<Actor>,
@@ -67,7 +66,7 @@ struct Entity {
     r#type: &'static str,
 }
 
-/// Written as 12 digits, or 16 if it needs them.
+/// A number with 12 digits, or 16 if it needs them.
 #[derive(Clone, Copy, Debug)]
 struct Hexadecimal(u64);
 
@@ -153,8 +152,8 @@ struct Change {
 }
 
 impl EventGenerator {
-    /// Events of `tenant`, the first at `start`, then `spacing` apart on average (each within its own stretch of that
-    /// length, so that times never run backwards).
+    /// Creates a generator of events of `tenant`, the first at `start`, then `spacing` apart on average. Each event is within
+    /// its own period of that length, so that times never decrease.
     #[must_use]
     pub fn new(tenant: TenantId, seed: u64, start: Timestamp, spacing: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -167,7 +166,7 @@ impl EventGenerator {
     /// Appends one event as a line of JSON, with its line feed.
     ///
     /// # Errors
-    /// None that can occur: an event always has a JSON form.
+    /// Never in practice, because every event has a JSON form.
     pub fn write_next(&mut self, output: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         if self.random.one_in(EVENTS_PER_NEW_SESSION) {
             let ended = self.random.index(SESSIONS);
@@ -359,7 +358,7 @@ fn make_payload<'a>(
             version,
             name: random.common_word(&TAGS),
             origin: random.word(&["MANUAL", "DISCOVERY", "CATALOG"]),
-            // Hundredths that a float holds without a long tail of digits.
+            // Hundredths, which floats print without many digits.
             confidence: [0.25, 0.5, 0.75, 0.875, 1.0][random.index(5)],
             columns: pick_columns(random),
         },

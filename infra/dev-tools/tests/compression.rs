@@ -1,4 +1,4 @@
-//! How well files compress that are made of the blocks of producers of every kind, on this program's own audit events.
+//! The compression of files with blocks of different producers, measured with generated events.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,7 +18,7 @@ use flate2::{Compress, Compression, FlushCompress};
 /// Events of one file: about 5 MB, several stretches.
 const EVENTS: usize = 8_000;
 
-/// The blocks that a producer's requests of `size` events each become.
+/// Returns the blocks of a producer with `size` events per request.
 fn blocks(events: usize, size: usize) -> Vec<StoredBlock> {
     let tenant = TenantId::parse("acme").unwrap();
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
@@ -46,7 +46,7 @@ fn encode(version: EncoderVersion, blocks: &[StoredBlock]) -> Bytes {
     encoder.finish().unwrap().bytes
 }
 
-/// The stored bytes of all blocks' events in one stream that nothing interrupts.
+/// Returns the stored bytes of all events in one compressed stream.
 fn whole(blocks: &[StoredBlock], level: u32) -> usize {
     let raw: Vec<u8> = blocks.iter().flat_map(|block| block.inflate().unwrap()).collect();
     let mut stored = Vec::with_capacity(raw.len());
@@ -59,7 +59,7 @@ fn a_file_of_small_blocks_is_at_most_a_tenth_longer_than_one_stream() {
     for size in [1, 2, 5, 10, 20, 50] {
         let blocks = blocks(EVENTS, size);
         let (file, whole) = (encode(EncoderVersion::CURRENT, &blocks).len(), whole(&blocks, 6));
-        // Its ratio is at least nine tenths of the stream's.
+        // The compression ratio is at least nine tenths of the stream's.
         assert!(file * 9 <= whole * 10, "blocks of {size}: {file} bytes, as one stream {whole}");
     }
 }
@@ -76,7 +76,7 @@ fn large_blocks_are_copied() {
     }
 }
 
-/// A few small blocks between large ones, or the other way round, change neither what is copied nor what isn't by much.
+/// A mix of small and large blocks changes the result only slightly.
 #[test]
 fn a_file_of_mixed_blocks_loses_at_most_a_fifth() {
     let (small, large) = (blocks(200, 1), blocks(EVENTS, 100));
@@ -97,7 +97,7 @@ fn a_file_of_mixed_blocks_loses_at_most_a_fifth() {
 #[ignore = "prints figures, proves nothing"]
 #[expect(clippy::print_stderr, clippy::cast_precision_loss, reason = "a table of figures")]
 fn table() {
-    // The clock is coarse: until it has moved enough.
+    // Repeats the work, because the clock is coarse.
     let repeated = |work: &dyn Fn() -> usize| {
         let (before, mut times) = (processor_seconds(), 0.0);
         while processor_seconds() - before < 1.0 {
@@ -107,7 +107,7 @@ fn table() {
         (processor_seconds() - before) / times
     };
     eprintln!(
-        "events per block | stored bytes per block | one stream | copied | lost | CPU s/GB | anew | lost | CPU s/GB"
+        "events per block | stored bytes per block | one stream | copied | lost | CPU s/GB | recompressed | lost | CPU s/GB"
     );
     for size in [1, 2, 5, 10, 20, 50, 70, 100, 200, 500] {
         let blocks = blocks(64_000, size);
@@ -124,7 +124,7 @@ fn table() {
     }
 }
 
-/// What this thread has used so far.
+/// Returns the processor time of this thread.
 fn processor_seconds() -> f64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9

@@ -1,4 +1,4 @@
-//! The figures of docs/COST.md, made by the model that the command uses.
+//! The figures of docs/COST.md, from the model of the command.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
@@ -16,7 +16,7 @@ use super::{
     traffic::{DAYS_PER_MONTH, float},
 };
 
-/// So many events a day that what doesn't grow with them doesn't show.
+/// So many events per day that fixed costs are negligible.
 const MANY_EVENTS: u64 = 100_000_000;
 
 fn estimate(change: impl FnOnce(&mut Parameters)) -> Estimate {
@@ -121,7 +121,7 @@ fn hours(interval: ExportInterval) -> String {
     format!("{} h", interval.duration().as_secs() / 3_600)
 }
 
-/// What a million events more cost in the parts, and over Firehose.
+/// Returns the costs of a million additional events in the parts, and with Firehose.
 fn for_a_million(change: impl Fn(&mut Parameters)) -> ([Dollars; 3], Vec<Comparison>) {
     let of = |events_per_day| {
         estimate(|parameters| {
@@ -223,7 +223,7 @@ fn configurations() -> String {
     table.0
 }
 
-/// From how many configurations of one tenant on Firehose costs more than the service.
+/// Returns the number of configurations of one tenant from which Firehose costs more than the service.
 fn break_even() -> String {
     let mut table = Table::new(&[
         "Events to a request",

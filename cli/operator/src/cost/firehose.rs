@@ -1,5 +1,5 @@
-//! The same traffic over Amazon Data Firehose: one stream for each configuration's bucket, to which producers put the
-//! tenant's events directly.
+//! The costs of Amazon Data Firehose for the same traffic: one stream per configuration, to which producers put the tenant's
+//! events directly.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ use super::{
     traffic::{DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
-/// A record is billed as the next multiple of this.
+/// Records are billed in multiples of this.
 const BILLED_RECORD_BYTES: f64 = 5.0 * KILOBYTE;
 
 /// The longest record: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecord.html>.
 const MAX_RECORD_BYTES: f64 = 1_000.0 * KILOBYTE;
 
-/// The longest that a stream holds events back before it writes an object, and the most bytes that it collects:
+/// The longest time and the most bytes that a stream buffers before it writes an object:
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html>.
 const MAX_BUFFER_SECONDS: f64 = 900.0;
 const MAX_BUFFER_BYTES: f64 = 128.0 * KILOBYTE * KILOBYTE;
@@ -24,15 +24,14 @@ const MAX_BUFFER_BYTES: f64 = 128.0 * KILOBYTE * KILOBYTE;
 /// Header and trailer of a gzip member.
 const GZIP_FRAME_BYTES: f64 = 18.0;
 
-/// How producers put events into records.
+/// The way that producers put events into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Producer {
-    /// The obvious way.
     OneEventPerRecord,
-    /// As many events in a record as a request to this service has, one a line.
+    /// A record has the events of one request to this service, one per line.
     PackedRecords,
-    /// The same, each record a gzip member; the members of an object are one valid .gz.
+    /// Packed records, each a gzip member; the members of an object are one valid .gz.
     PackedAndCompressedRecords,
 }
 
@@ -49,7 +48,7 @@ impl Producer {
     }
 }
 
-/// What Firehose would cost.
+/// The costs of Firehose.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
@@ -57,7 +56,7 @@ pub struct Comparison {
     pub streams: u32,
     pub billed_gigabytes_per_month: f64,
     pub dollars_per_month: Dollars,
-    /// For the requests that put objects into the customers' buckets.
+    /// The requests that put objects into the customers' buckets.
     pub customers_dollars_per_month: Dollars,
 }
 
@@ -76,7 +75,7 @@ pub fn compare(traffic: &Traffic, producer: Producer) -> Comparison {
         Producer::OneEventPerRecord | Producer::PackedRecords => events_per_record * event_bytes,
         Producer::PackedAndCompressedRecords => compressed(events_per_record, event_bytes) + GZIP_FRAME_BYTES,
     };
-    // Each stream takes the tenant's events for itself.
+    // Each stream gets all events of its tenant.
     let events_of_a_stream = float(parameters.events_per_day) * traffic.share_of_a_configuration() * DAYS_PER_MONTH;
     let records_of_a_stream = events_of_a_stream / events_per_record;
     let billed_record_bytes = (record_bytes / BILLED_RECORD_BYTES).ceil() * BILLED_RECORD_BYTES;

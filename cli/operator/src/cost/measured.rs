@@ -1,17 +1,16 @@
-//! What was measured, and what had to be assumed. docs/PERFORMANCE.md tells how the figures of processor time came about; change
-//! them here, and nowhere else, when they are measured anew. No AWS account was at hand: how long AWS's own services take to
-//! answer is assumed, on the long side.
+//! Measured and assumed figures. docs/PERFORMANCE.md describes the measurement of processor time; update new measurements
+//! only here. There was no AWS account: the latencies of AWS's services are conservative assumptions.
 
-// ---- Measured: bytes. A test below measures them again. ----
+// ---- Measured: bytes. A test below repeats the measurement. ----
 
-/// Bytes of an event that the generator makes, its line feed included.
+/// Bytes of a generated event, with its line feed.
 pub const EVENT_BYTES: u32 = 642;
 
 /// Bytes that ingest adds to an event: `receivedTimestamp`.
 pub const STAMP_BYTES: f64 = 48.0;
 
-/// Events of a block, and its compressed bytes as a share of its raw ones. In between, the share is interpolated over the
-/// logarithm of the number.
+/// The number of events in a block, and the share of its raw bytes that is left after compression. Other shares are
+/// interpolated over the logarithm of the number.
 pub const COMPRESSED_SHARES: [(f64, f64); 9] = [
     (1.0, 0.636),
     (2.0, 0.472),
@@ -24,10 +23,10 @@ pub const COMPRESSED_SHARES: [(f64, f64); 9] = [
     (400.0, 0.146),
 ];
 
-/// Bytes of a block's item beside the block: the names, numbers and times of its attributes, and a tenant of 20 characters.
+/// Bytes of a block's item without the block: attribute names, numbers, times, and a tenant of 20 characters.
 pub const BLOCK_ATTRIBUTES_BYTES: f64 = 225.0;
 
-/// Bytes of the item that remembers an `Idempotency-Key`.
+/// Bytes of the item of an `Idempotency-Key`.
 pub const IDEMPOTENCY_RECORD_BYTES: f64 = 220.0;
 
 /// Bytes of an export's state with an open window: two kilobytes of `DynamoDB`.
@@ -42,7 +41,7 @@ pub const JOB_BYTES: f64 = 450.0;
 /// Bytes of an object's intent.
 pub const INTENT_BYTES: f64 = 650.0;
 
-/// Bytes of a digest's item without objects, its signature included.
+/// Bytes of a digest's item without objects, with its signature.
 pub const DIGEST_BYTES: f64 = 950.0;
 
 /// Bytes of a digest for each object in it.
@@ -56,59 +55,59 @@ pub const INDEX_ENTRY_BYTES: f64 = 200.0;
 
 // ---- Measured: processor time, of one whole processor. ----
 
-/// Events of a request of [`EVENT_BYTES`] each, and microseconds that ingest takes for it.
+/// The number of events of [`EVENT_BYTES`] in a request, and the microseconds that ingest needs.
 pub const INGEST_MICROSECONDS: [(f64, f64); 4] = [(1.0, 427.0), (10.0, 466.0), (100.0, 1_790.0), (1_000.0, 14_600.0)];
 
-/// Seconds that an export takes for 10^9 raw bytes of blocks that it copies.
+/// Seconds that an export needs for 10^9 raw bytes of copied blocks.
 pub const COPY_SECONDS_PER_RAW_GB: f64 = 0.55;
 
-/// The same of short blocks, which it compresses anew.
+/// Seconds that an export needs for 10^9 raw bytes of short blocks, which it recompresses.
 pub const RECOMPRESS_SECONDS_PER_RAW_GB: f64 = 12.0;
 
-// ---- Assumed: how long AWS takes, in milliseconds, and how fast it carries bytes. ----
+// ---- Assumed: latencies of AWS in milliseconds, and throughput. ----
 
-/// From Lambda's event to the first request, and from the last one's answer to Lambda's.
+/// From Lambda's event to the first request, and from the last answer to the end of the invocation.
 pub const INVOCATION_OVERHEAD_MILLISECONDS: f64 = 2.0;
 
-/// One `PutItem`, up to its answer.
+/// One `PutItem`.
 pub const PUT_MILLISECONDS: f64 = 8.0;
 
 /// One `TransactWriteItems`.
 pub const TRANSACTION_MILLISECONDS: f64 = 16.0;
 
-/// What a run waits for that exports nothing: about 20 requests one after the other to `DynamoDB`, STS, KMS and S3.
+/// An empty run: about 20 sequential requests to `DynamoDB`, STS, KMS and S3.
 pub const RUN_MILLISECONDS: f64 = 400.0;
 
 /// One object: its intent, its PUT and its checkpoint.
 pub const OBJECT_MILLISECONDS: f64 = 150.0;
 
-/// Bytes a second, read from `DynamoDB` and put to S3 at the same time.
+/// Bytes per second, read from `DynamoDB` and concurrently put to S3.
 pub const EXPORT_BYTES_PER_SECOND: f64 = 50e6;
 
 /// One request of a dispatch.
 pub const DISPATCH_REQUEST_MILLISECONDS: f64 = 10.0;
 
-// ---- Counted in the code, or assumed of AWS: logs and the like. ----
+// ---- Counted in the code, or assumed: logs and answers. ----
 
-/// What `CloudWatch` adds to each line that it takes: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>.
+/// Bytes that `CloudWatch` adds to each line: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>.
 const LOG_LINE_BYTES: f64 = 26.0;
 
 /// Lambda's own two lines of an invocation, in JSON: `platform.start` and `platform.report`.
 const PLATFORM_LOG_BYTES: f64 = 450.0 + 2.0 * LOG_LINE_BYTES;
 
-/// API Gateway's line, ours ("events were stored") and Lambda's.
+/// The lines of API Gateway, ingest ("events were stored") and Lambda.
 pub const INGEST_LOG_BYTES: f64 = 350.0 + 280.0 + 2.0 * LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 
-/// Ours of a run ("a window was exported", "all is exported") and Lambda's.
+/// Our lines of a run ("a window was exported", "all is exported") and Lambda's.
 pub const RUN_LOG_BYTES: f64 = 430.0 + 280.0 + 2.0 * LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 
-/// Ours of a dispatch and Lambda's.
+/// Our line of a dispatch, and Lambda's.
 pub const DISPATCH_LOG_BYTES: f64 = 200.0 + LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 
-/// Stored bytes of a log for each written one, as the examples of AWS's pricing page have it.
+/// Stored bytes of a log per written byte, as in the examples of AWS's pricing page.
 pub const LOG_STORED_SHARE: f64 = 0.15;
 
-/// Bytes of the answer to a request with events, its headers included.
+/// Bytes of the answer to a request with events, with its headers.
 pub const ANSWER_BYTES: f64 = 500.0;
 
 #[cfg(test)]
@@ -139,7 +138,7 @@ mod tests {
         Timestamp::parse("2026-11-22T00:00:00Z").unwrap()
     }
 
-    /// The bytes that a producer sends, and the blocks that its requests become.
+    /// Returns the bytes that a producer sends, and the resulting blocks.
     fn blocks(events_per_request: u32) -> (usize, Vec<StoredBlock>) {
         let tenant = TenantId::parse("acme").unwrap();
         let mut generator = EventGenerator::new(tenant.clone(), 1, now(), Duration::from_millis(250));
@@ -180,7 +179,7 @@ mod tests {
         }
     }
 
-    /// What [`super::super::service::Run`] takes for the share of many events in one block.
+    /// [`super::super::service::Run`] uses the share of many events in one block.
     #[test]
     fn short_blocks_become_as_short_as_long_ones() {
         let (_, blocks) = blocks(10);
@@ -197,7 +196,7 @@ mod tests {
         serde_json::to_vec(value).unwrap().len() as f64
     }
 
-    /// Whole kilobytes are paid for, so that is what has to agree.
+    /// AWS bills whole kilobytes, so these are compared.
     #[test]
     fn items_have_as_many_kilobytes_as_stated() {
         let configuration = with_role();

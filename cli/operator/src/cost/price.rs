@@ -1,35 +1,35 @@
-//! AWS's list prices in US East (N. Virginia). The one place that has them; docs/COST.md shows them all.
+//! AWS's list prices in US East (N. Virginia). docs/COST.md shows them all.
 
 use serde::Serialize;
 
 use super::money::Dollars;
 
-/// A list price: so many dollars for so many units.
+/// A list price.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Price {
     pub name: &'static str,
     pub dollars: f64,
-    /// For how many units, as AWS states the price.
+    /// The number of units that the price is for.
     pub units: f64,
-    /// What one unit is.
+    /// The name of the unit.
     pub unit: &'static str,
-    /// The page of AWS that publishes it.
+    /// AWS's page with the price.
     pub source: &'static str,
-    /// The newest year and month, or year, of which it is known to have been the list price.
+    /// The latest month or year for which the price is known.
     pub as_of: &'static str,
     pub evidence: Evidence,
 }
 
-/// How a price is known. AWS's pricing pages fill in their figures by script, so that a stored copy often has none.
+/// The evidence for a price. AWS's pricing pages insert their figures by script, so stored copies often have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Evidence {
-    /// A text of AWS's that could be read states it, without a date.
+    /// A text of AWS without a date states it.
     StatedByAws,
-    /// Somebody else's text of that month that could be read quotes AWS's page.
+    /// A text of another author of that month quotes AWS's page.
     QuotedByOthers,
-    /// Known, but in no dated text that could be read when this was written.
+    /// Known, but found in no dated text.
     NotReadAgain,
 }
 
@@ -45,7 +45,7 @@ impl Evidence {
 }
 
 impl Price {
-    /// The price of so many units.
+    /// Returns the price of a quantity.
     #[must_use]
     pub fn of(&self, quantity: f64) -> Dollars {
         Dollars(quantity / self.units * self.dollars)

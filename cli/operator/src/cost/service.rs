@@ -1,4 +1,4 @@
-//! How much of everything the service uses, from how it works: the code says so, template.yaml, and docs/ARCHITECTURE.md.
+//! The resources that the service uses, according to the code, template.yaml and docs/ARCHITECTURE.md.
 
 use domain::{
     block::{EXPIRY_GRACE, MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
@@ -21,71 +21,71 @@ use super::{
     traffic::{Architecture, Authentication, DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
-// ---- As template.yaml has it; a test compares. ----
+// ---- From template.yaml; a test compares them. ----
 
 /// Shards of a tenant that ingest writes to.
 pub const WRITE_SHARDS: f64 = 4.0;
-/// Months that logs are kept.
+/// Retention of logs in months.
 const LOG_RETENTION_MONTHS: f64 = 3.0;
 /// Megabytes of memory.
 const INGEST_MEMORY: f64 = 1_024.0;
 /// Megabytes of memory: one whole processor.
 const EXPORTER_MEMORY: f64 = 1_769.0;
-/// Export runs at the same time.
+/// Concurrent export runs.
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
-/// One for secrets, one for signatures.
+/// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
 const ALARMS: f64 = 52.0;
 const METRIC_FILTERS: f64 = 15.0;
-/// Schedules that dispatch, one for each interval.
+/// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
-/// One of each filter; the one of dispatches has one of each interval.
+/// Metrics of the filters: one each, but the filter of dispatches has one per interval.
 const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
-/// API Gateway's detailed ones of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
+/// API Gateway's detailed metrics of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 2.0 * 5.0;
-/// Queues that start functions.
+/// Queues that invoke functions.
 const POLLED_QUEUES: f64 = 3.0;
 
-/// To take, to renew or to return a tenant's share: an item of less than 1 KB.
+/// Write units to take, renew or return a tenant's share, an item of less than 1 KB.
 const SHARE_UNITS: f64 = 1.0;
 
-// ---- As the code has it. ----
+// ---- From the code. ----
 
-/// As in `aws_adapters::configurations`: shards of the index of enabled configurations.
+/// Shards of the index of enabled configurations, as in `aws_adapters::configurations`.
 const SCHEDULE_SHARDS: f64 = 8.0;
-/// As in `aws_adapters::configurations`: configurations of one page of the index.
+/// Configurations of one page of the index, as in `aws_adapters::configurations`.
 const INDEX_PAGE_SIZE: f64 = 500.0;
-/// As in `aws_adapters::run_queue`: messages of one `SendMessageBatch`.
+/// Messages of one `SendMessageBatch`, as in `aws_adapters::run_queue`.
 const MESSAGES_PER_SEND: f64 = 10.0;
-/// As in `export_engine::dispatch`: sends at the same time.
+/// Concurrent sends, as in `export_engine::dispatch`.
 const CONCURRENT_SENDS: f64 = 16.0;
-/// As in `domain::gzip::stretch`: shorter blocks are compressed anew.
+/// Shorter blocks are recompressed, as in `domain::gzip::stretch`.
 const SHORT_BLOCK_BYTES: f64 = 8.0 * KILOBYTE;
-/// Of a connection test: the trial and the marker.
+/// Objects of a connection test: the trial and the marker.
 const TEST_PUTS: f64 = 2.0;
-/// Of a window: the digest and its signature.
+/// Objects of a window: the digest and its signature.
 const DIGEST_PUTS: f64 = 2.0;
 
-// ---- As AWS has it. ----
+// ---- From AWS. ----
 
 /// `DynamoDB` reads are billed by 4 KB.
 const READ_UNIT_BYTES: f64 = 4.0 * KILOBYTE;
-/// A transaction's writes and checks cost twice.
+/// The factor for writes and checks in a transaction.
 const TRANSACTION: f64 = 2.0;
-/// What a page of a query ends at.
+/// Bytes of a full page of a query.
 const PAGE_BYTES: f64 = KILOBYTE * KILOBYTE;
-/// What `DynamoDB` adds to each item that it stores.
+/// Bytes that `DynamoDB` adds to each stored item.
 const STORED_ITEM_BYTES: f64 = 100.0;
-/// Lambda asks a queue by five long polls of 20 s, all the time:
+/// Lambda polls a queue with five long polls of 20 s:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>.
 const POLLS_PER_DAY: f64 = 5.0 * 24.0 * 3_600.0 / 20.0;
-/// What Lambda gives one whole processor to, in megabytes.
+/// Megabytes of memory with which Lambda provides one whole processor.
 const MEMORY_OF_A_PROCESSOR: f64 = 1_769.0;
 
-/// What exports leave in the runs table lives for `HistoryDays`, 400 by default: the bill is that of a stack of this age.
+/// The age of the stack in the bill. The history in the runs table is kept for `HistoryDays`, 400 by default.
 pub const HISTORY_MONTHS: f64 = 12.0;
 
-/// What one request with events becomes.
+/// The stored form of one request with events.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestShape {
     pub blocks: f64,
@@ -93,7 +93,7 @@ pub struct RequestShape {
     pub item_bytes: f64,
     /// Bytes of the blocks' streams.
     pub stream_bytes: f64,
-    /// Bytes of the events as they are stored, before compression.
+    /// Bytes of the stored events before compression.
     pub raw_bytes: f64,
     pub write_units: f64,
     pub is_transaction: bool,
@@ -127,7 +127,7 @@ impl RequestShape {
                 shape.write_units += blocks * kilobytes(item_bytes);
             }
         }
-        // All of a request or nothing of it, so that several blocks are a transaction.
+        // Requests are atomic, so several blocks are a transaction.
         shape.is_transaction |= shape.blocks > 1.0;
         if shape.is_transaction {
             shape.write_units *= TRANSACTION;
@@ -149,22 +149,22 @@ impl RequestShape {
     }
 }
 
-/// What one run of a configuration does, on average.
+/// The usage of an average run of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
     /// Pages of blocks, over all shards.
     pub queries: f64,
     pub objects: f64,
-    /// Each has its digest.
+    /// Windows, each with its digest.
     pub windows: f64,
     /// Compressed bytes of the objects.
     pub stored_bytes: f64,
     pub read_units: f64,
     pub write_units: f64,
-    /// Bytes that stay in the runs table, and the items that they are in.
+    /// Bytes that stay in the runs table, and their items.
     pub history_bytes: f64,
     pub milliseconds: f64,
-    /// Invocations: one, and another for each slice of time that is over.
+    /// Invocations: one, and another for each elapsed time slice.
     pub slices: f64,
 }
 
@@ -182,12 +182,12 @@ impl Run {
         } else {
             copied_bytes
         };
-        // Of several windows that hold less than one request, only one has an object.
+        // If several windows share one request, only one of them has an object.
         let targets = (stored_bytes / float(TARGET_STORED_LENGTH)).max(raw_bytes / float(TARGET_RAW_LENGTH));
         let objects = if requests < 1.0 { requests } else { targets.ceil() };
         let windows = (objects / float(MAX_DIGEST_OBJECTS)).ceil().max(1.0);
 
-        // Every shard is asked, and a query that finds nothing costs one unit.
+        // Every shard is queried, and an empty query costs one unit.
         let item_bytes = shape.item_bytes / shape.blocks;
         let page_bytes = (PAGE_BYTES / item_bytes).floor() * item_bytes;
         let shard_bytes = requests * shape.item_bytes / WRITE_SHARDS;
@@ -215,7 +215,7 @@ impl Run {
         let of_a_slice = idle + kilobytes(CONFIGURATION_BYTES) + idle;
         let of_a_window =
             open + (fence + TRANSACTION * kilobytes(digest_bytes)) + (fence + TRANSACTION * kilobytes(JOB_BYTES));
-        // A digest is given its expiry in the transaction that ends its window, and an intent with the next window.
+        // A digest gets its expiry in the transaction that ends its window, and an intent with the next window.
         let of_a_window = of_a_window + TRANSACTION * kilobytes(digest_bytes);
         let of_an_object = (fence + TRANSACTION * kilobytes(INTENT_BYTES)) + open + kilobytes(INTENT_BYTES);
         Self {
@@ -223,10 +223,10 @@ impl Run {
             objects,
             windows,
             stored_bytes,
-            // The configuration, at the beginning and before each object; the retentions and the Region's circuit; the corrupt
-            // blocks of each window. Its intents, and those of the window before.
+            // The configuration at the beginning and before each object; the retentions and the Region's circuit; the corrupt
+            // blocks of each window; its intents, and those of the previous window.
             read_units: slices + objects + block_units + 2.0 * windows * intent_units + 2.0 * slices + windows,
-            // A later slice stores its window once more.
+            // A later slice stores its window again.
             write_units: slices * of_a_slice
                 + (slices - 1.0) * open
                 + windows * of_a_window
@@ -240,12 +240,12 @@ impl Run {
         }
     }
 
-    /// Requests to `DynamoDB` of a run in one slice that is over before its first heart-beat.
+    /// Requests to `DynamoDB` of a run with one slice that ends before its first heartbeat.
     #[cfg(test)]
     fn dynamodb_requests(&self) -> f64 {
         // The configuration, the lease, the report, the release; a window's start, intents, digest and end; an object's
-        // look at the configuration, intent and checkpoint. The tenant's share, taken and returned, the retentions and the
-        // circuit; a window's corrupt blocks. The look for intents of the window before, and the expiry of each.
+        // configuration, intent and checkpoint. The tenant's share, taken and returned, the retentions and the circuit; a
+        // window's corrupt blocks. The query for intents of the previous window, and the expiry of each.
         4.0 + self.queries + 4.0 * self.windows + 3.0 * self.objects + 4.0 + self.windows + self.windows + self.objects
     }
 
@@ -254,7 +254,7 @@ impl Run {
     }
 }
 
-/// What the dispatches of all intervals do in a day.
+/// The usage of the dispatches of all intervals in a day.
 struct Dispatches {
     invocations: f64,
     milliseconds: f64,
@@ -266,11 +266,11 @@ impl Dispatches {
     fn of(traffic: &Traffic) -> Self {
         let invocations: f64 =
             ExportInterval::ALL.into_iter().map(|interval| 24.0 * 3_600.0 / interval.duration().as_secs_f64()).sum();
-        // All schedules fire, and only one finds configurations.
+        // All schedules fire, but only one finds configurations.
         let finding = traffic.runs_per_day();
         let configurations_per_shard = f64::from(traffic.parameters().configurations) / SCHEDULE_SHARDS;
         let pages = (configurations_per_shard / INDEX_PAGE_SIZE).ceil().max(1.0);
-        // Eventually consistent: half a unit.
+        // Eventually consistent reads cost half a unit.
         let units =
             0.5 * ((configurations_per_shard * INDEX_ENTRY_BYTES / READ_UNIT_BYTES).ceil() + pages - 1.0).max(1.0);
         let sends = finding * SCHEDULE_SHARDS * (configurations_per_shard / MESSAGES_PER_SEND).ceil();
@@ -286,7 +286,7 @@ impl Dispatches {
     }
 }
 
-/// What the account pays that the stack is in.
+/// Returns the bill of the stack's account.
 #[must_use]
 pub fn bill(traffic: &Traffic) -> Bill {
     let mut lines = ingest_lines(traffic).to_vec();
@@ -367,7 +367,7 @@ fn export_lines(traffic: &Traffic) -> [Line; 9] {
     let milliseconds = dispatches.milliseconds
         + runs * (run.milliseconds + run.slices * INVOCATION_OVERHEAD_MILLISECONDS)
         + tests * RUN_MILLISECONDS;
-    // Each is received, hidden while the run goes on, and deleted; a run that goes on sends itself another.
+    // Each message is received, hidden during the run, and deleted; a run with another slice sends one.
     let messages = runs * run.slices;
     let heartbeats = runs * run.milliseconds / 1_000.0 / HEARTBEAT.as_secs_f64();
     let queue_requests = dispatches.sends + runs * (run.slices - 1.0) + 3.0 * messages + heartbeats;
@@ -375,7 +375,7 @@ fn export_lines(traffic: &Traffic) -> [Line; 9] {
         Authentication::Role => 0.0,
         Authentication::AccessKey => runs * run.slices + tests,
     };
-    // Whoever signs reads the public key once: each environment of the function.
+    // Each environment of the function reads the public key once.
     let public_keys = traffic.runs_per_day() * configurations.min(MAXIMUM_CONCURRENT_RUNS);
     let per_month = |price, quantity_per_day| line(Part::Export, price, quantity_per_day * DAYS_PER_MONTH);
     [
@@ -400,7 +400,7 @@ fn standing_lines() -> [Line; 4] {
     ]
 }
 
-/// What all customers pay: what is put into their buckets, and keeping one month's files for one month.
+/// Returns the bill of all customers: writing to their buckets, and storing one month's files for one month.
 #[must_use]
 pub fn customers_bill(traffic: &Traffic) -> Bill {
     let configurations = f64::from(traffic.parameters().configurations);
@@ -413,13 +413,13 @@ pub fn customers_bill(traffic: &Traffic) -> Bill {
     ])
 }
 
-/// Compressed bytes of a block of so many events.
+/// Returns the compressed bytes of a block of so many events.
 pub(super) fn compressed(events: f64, event_bytes: f64) -> f64 {
     events * event_bytes * interpolated(&COMPRESSED_SHARES, events, f64::ln)
 }
 
-/// Between the points, linear over `scale` of the first coordinate. Before the first point, its value; behind the last
-/// one, as the last two go on where that rises, else the last one's value.
+/// Interpolates linearly between points, over `scale` of the first coordinate. Before the first point, returns its value;
+/// after the last one, extrapolates if the values rise, or else returns the last value.
 fn interpolated(points: &[(f64, f64)], at: f64, scale: fn(f64) -> f64) -> f64 {
     let Some((first, last)) = points.first().zip(points.last()) else { return 0.0 };
     if at <= first.0 {
@@ -434,7 +434,7 @@ fn interpolated(points: &[(f64, f64)], at: f64, scale: fn(f64) -> f64) -> f64 {
     low.1 + share * (high.1 - low.1)
 }
 
-/// Write request units of an item.
+/// Returns the write request units of an item.
 fn kilobytes(bytes: f64) -> f64 {
     (bytes / KILOBYTE).ceil().max(1.0)
 }
@@ -505,7 +505,7 @@ mod tests {
         assert_near(quantity(&bill, Part::Storage, &price::DYNAMODB_POINT_IN_TIME_RECOVERY), gigabytes);
     }
 
-    /// All 16 shards are asked; the configuration, the intents, the retentions, the circuit and the corrupt blocks.
+    /// All 16 shards are queried; the configuration, the intents, the retentions, the circuit and the corrupt blocks.
     #[test]
     fn a_run_without_events() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 0));
@@ -518,7 +518,7 @@ mod tests {
         assert_near(run.dynamodb_requests(), 30.0);
     }
 
-    /// One request of 100 events: one shard has a page of 3 units, as the model has it four of one.
+    /// One request of 100 events: one shard has a page of 3 units, where the model has four pages of one unit.
     #[test]
     fn a_run_with_one_object() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 100));
@@ -530,9 +530,9 @@ mod tests {
         assert_near(run.puts(), 3.0);
     }
 
-    /// Of an export of two million events in blocks of 100, the benchmark's stub counted 331 requests to DynamoDB and 30 to S3,
-    /// of blocks that were compressed a little less: 28 objects instead of 27. Since then a run makes five more to DynamoDB, and
-    /// gives each intent of the window before an expiry: 28 more.
+    /// For an export of two million events in blocks of 100, the benchmark's stub counted 331 requests to DynamoDB and 30 to
+    /// S3, with slightly less compression: 28 objects instead of 27. Since then a run makes five more requests to DynamoDB, and
+    /// sets an expiry for each intent of the previous window: 28 more.
     #[test]
     fn a_run_makes_as_many_requests_as_the_benchmark_counted() {
         let run = Run::of(&traffic(|parameters| parameters.events_per_day = 2_000_000));
@@ -588,7 +588,7 @@ mod tests {
         assert_near(interpolated(&[(1.0, 2.0), (2.0, 1.0)], 3.0, |x| x), 1.0);
     }
 
-    /// What this file repeats of others that this crate can't depend on.
+    /// Compares the constants of this file with files that this crate can't depend on.
     #[test]
     fn the_stack_and_the_code_are_as_stated() {
         let template = include_str!("../../../../template.yaml");
@@ -598,7 +598,7 @@ mod tests {
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
             (number("Type: AWS::Logs::MetricFilter\n"), METRIC_FILTERS),
             (number("Type: SQS\n"), POLLED_QUEUES),
-            // One for each interval, and that of the sweep.
+            // One per interval, and one for the sweep.
             (number("Type: AWS::Scheduler::Schedule\n"), 6.0),
             (number("Input: '{\"dispatch\":{\"interval\":"), DISPATCH_SCHEDULES),
             (number("Value: $.interval }"), 1.0),
@@ -610,7 +610,7 @@ mod tests {
             assert_near(float(counted as u64), stated);
             assert!(counted > 0, "{index}");
         }
-        // What is indented more than the name itself.
+        // The lines that are indented more than the name.
         let has = |name: &str, wanted: &str| {
             let (_, behind) = template.split_once(&format!("\n  {name}:\n")).unwrap_or_default();
             let mut lines = behind.lines().take_while(|line| line.starts_with("    "));

@@ -1,5 +1,5 @@
-//! Pseudo-random numbers whose sequence is part of this program: a library's generator may change between versions, and
-//! then the same seed would no longer give the same bytes.
+//! Pseudo-random numbers with a stable sequence. A library's generator may change between versions, and the same seed would no
+//! longer give the same bytes.
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): one addition and three mixing steps per number. For test data only.
 #[derive(Clone, Debug)]
@@ -18,13 +18,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`; 0 if `bound` is 0. The bias of the multiplication is below 2⁻³² for bounds below 2³².
+    /// Returns a number below `bound`; 0 if `bound` is 0. The bias of the multiplication is below 2⁻³² for bounds below 2³².
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// Like [`Random::below`], leaning towards small numbers, as names in a log do: a few are seen often, many rarely.
+    /// Like [`Random::below`], with a bias towards small numbers, so that few names are frequent and many are rare.
     pub(super) fn skewed_below(&mut self, bound: u64) -> u64 {
         let first = self.below(bound);
         let second = self.below(bound);
@@ -32,22 +32,22 @@ impl Random {
         first.min(second).min(third)
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times`.
     pub(super) fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// One of `words`, which are never empty here: they are tables of this module.
+    /// Returns one of `words`, which are never empty.
     pub(super) fn word(&mut self, words: &[&'static str]) -> &'static str {
         words[self.index(words.len())]
     }
 
-    /// Like [`Random::word`], the first ones more often.
+    /// Like [`Random::word`], with a bias towards the first ones.
     pub(super) fn common_word(&mut self, words: &[&'static str]) -> &'static str {
         words[self.skewed_index(words.len())]
     }
 
-    /// One of `items`, the first ones more often.
+    /// Returns one of `items`, with a bias towards the first ones.
     pub(super) fn common<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.skewed_index(items.len())]
     }

@@ -1,12 +1,12 @@
-//! The words that generated events are made of.
+//! The vocabulary of generated events.
 
-/// What happened to what, and which kind of payload tells about it.
+/// A kind of event: its action, its target and its payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) action: &'static str,
     pub(super) target_type: &'static str,
     pub(super) payload: PayloadKind,
-    /// How often, relative to the other kinds.
+    /// The frequency relative to other kinds.
     pub(super) weight: u64,
 }
 
@@ -25,7 +25,7 @@ const fn kind(action: &'static str, target_type: &'static str, payload: PayloadK
     Kind { action, target_type, payload, weight }
 }
 
-/// Mostly queries and log-ins, as in a data platform's real log; changes of the configuration are rare.
+/// Mostly queries and logins, as in the log of a data platform; configuration changes are rare.
 pub(super) const KINDS: [Kind; 26] = [
     kind("QUERY", "DATASOURCE", PayloadKind::Query, 420),
     kind("AUTHENTICATE", "USER", PayloadKind::Authentication, 150),
@@ -55,7 +55,7 @@ pub(super) const KINDS: [Kind; 26] = [
     kind("CREATE", "WEBHOOK", PayloadKind::Credential, 3),
 ];
 
-/// Names that a reader of the export has to cope with are among them: letters outside of ASCII and an apostrophe.
+/// Includes letters outside of ASCII and an apostrophe, which readers of the export have to handle.
 pub(super) const GIVEN_NAMES: [&str; 24] = [
     "Amara", "Björn", "Chen", "Diego", "Elif", "Fatima", "Grace", "Hiro", "Ines", "Jonas", "Kavya", "Liam", "Mei",
     "Noor", "Olga", "Priya", "Quinn", "Rosa", "Søren", "Tomás", "Uma", "Viktor", "Wanjiru", "Zoë",

@@ -24,7 +24,7 @@ pub struct KeygenArguments {
     #[arg(long)]
     force: bool,
 
-    /// How to print what was written
+    /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
 }
