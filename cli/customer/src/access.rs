@@ -1,4 +1,4 @@
-//! Which service a command talks to, and with which token: from the arguments, the environment, or a profile.
+//! The service and the token of a command, from the arguments, the environment, or a profile.
 
 use std::{
     fs::File,

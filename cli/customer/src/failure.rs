@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What happened, and what to check.
+/// The explanation of a failed request, with the things to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
     pub what: String,
