@@ -505,7 +505,7 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     assert response["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
     (error,) = json.loads(response["responseTemplates"]["application/json"])["errors"]
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
-    functions_words = (ROOT / "shared" / "function-runtime" / "src" / "token" / "verifier.rs").read_text()
+    functions_words = (ROOT / "shared" / "authentication" / "src" / "access_error.rs").read_text()
     assert f'#[error("{error["message"]}")]\n    Unauthenticated,' in functions_words
 
 

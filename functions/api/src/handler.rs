@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use async_graphql::{Request as GraphQlRequest, Variables};
+use authentication::{AccessError, Authenticator, Caller, Permission, authorization_header};
 use domain::{configuration::change::Author, error_code::ErrorCode};
-use function_runtime::{
-    client_version::MinimumClientVersion,
-    http_error::ErrorBody,
-    token::{AccessError, Caller, Permission, TokenVerifier, authorization_header},
-};
+use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
@@ -36,7 +33,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 
 /// The HTTP handler.
 pub struct Handler {
-    pub tokens: TokenVerifier,
+    pub tokens: Authenticator,
     pub minimum_client_version: MinimumClientVersion,
     pub schema: ApiSchema,
 }
@@ -85,7 +82,7 @@ impl Handler {
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
-        self.tokens.verify(authorization_header(headers), Permission::Audit).await
+        self.tokens.authenticate(authorization_header(headers), Permission::Audit).await
     }
 
     async fn execute(&self, body: RequestBody, caller: Caller, author: Author) -> async_graphql::Response {

@@ -12,6 +12,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use authentication::Authenticator;
 use aws_adapters::{
     allowance::Allowances,
     configurations::{ConfigurationEditor, ConfigurationTable, MAX_TRANSACTION_ATTEMPTS},
@@ -24,7 +25,7 @@ use aws_adapters::{
 };
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use domain::block::INGEST_WRITE_BOUND;
-use function_runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
 use lambda_http::{Error, Request, run, service_fn};
 
@@ -99,7 +100,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         retention: settings.retention,
     };
     Ok(Handler {
-        tokens: TokenVerifier::new(settings.token),
+        tokens: Authenticator::new(settings.token),
         minimum_client_version: settings.minimum_client_version,
         schema: ApiSchema::new(Arc::new(service), settings.introspection),
     })

@@ -20,7 +20,7 @@ mod service;
 use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, Request, Response, SDLExportOptions, Schema, parser::parse_query};
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 #[cfg(test)]
 pub use self::errors::MAX_ERRORS;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use authentication::TokenSettings;
 use aws_adapters::signing_keys::MAX_RETIRED_SIGNING_KEYS;
 use domain::{
     configuration::{
@@ -12,7 +13,7 @@ use domain::{
     customer_template::TemplateUrl,
     interval::ExportSchedule,
 };
-use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
+use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
 /// Settings of the api function.
 #[derive(Clone, Debug)]

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use authentication::Authenticator;
 use domain::time::Timestamp;
-use function_runtime::{client_version::MinimumClientVersion, token::TokenVerifier};
+use function_runtime::client_version::MinimumClientVersion;
 use lambda_runtime::LambdaEvent;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 
 /// Ingest with everything it works on.
 pub(crate) struct Ingest<S, H, Q, C> {
-    pub(crate) verifier: TokenVerifier,
+    pub(crate) authenticator: Authenticator,
     pub(crate) minimum_client_version: MinimumClientVersion,
     pub(crate) intake: Intake<S, H>,
     pub(crate) queue: Q,

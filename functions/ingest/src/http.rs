@@ -2,16 +2,14 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use authentication::{Permission, authorization_header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     configuration::field_error::FieldErrorCode,
     error_code::ErrorCode,
     event::{EventBatch, RejectedEvents, Rejection},
 };
-use function_runtime::{
-    http_error::ErrorBody,
-    token::{Permission, authorization_header},
-};
+use function_runtime::http_error::ErrorBody;
 use http::{
     HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
@@ -73,7 +71,10 @@ async fn accept<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
         )
         .into());
     }
-    let caller = ingest.verifier.verify(authorization_header(&request.headers), Permission::AuditWrite).await?;
+    let caller = ingest
+        .authenticator
+        .authenticate(authorization_header(&request.headers), Permission::AuditWrite)
+        .await?;
     ingest.minimum_client_version.check(&request.headers)?;
     let form = body::form(&request.headers)?;
     let key = IdempotencyKey::of(&request.headers).map_err(|error| {

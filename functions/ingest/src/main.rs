@@ -12,11 +12,12 @@ mod quota;
 mod redelivery;
 mod settings;
 
+use authentication::Authenticator;
 use aws_adapters::{
     event_queue::EventQueueClient,
     events::{quota::QuotaTable, writer::EventWriter},
 };
-use function_runtime::{aws_configuration::aws_configuration, lazy::lazily, token::TokenVerifier};
+use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{handler::Ingest, host::SystemHost, intake::Intake, quota::Quota, settings::Settings};
@@ -31,7 +32,7 @@ async fn main() -> Result<(), Error> {
     });
     let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
     let ingest = Ingest {
-        verifier: TokenVerifier::new(settings.token),
+        authenticator: Authenticator::new(settings.token),
         minimum_client_version: settings.minimum_client_version,
         intake: Intake { store: writer, host: SystemHost, write_shards: settings.write_shards },
         queue: lazily(move || EventQueueClient::new(&aws, settings.events_queue_url)),

@@ -2,8 +2,9 @@
 
 use std::{num::NonZeroU8, time::Duration};
 
+use authentication::TokenSettings;
 use domain::block::MAX_WRITE_SHARDS;
-use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing, token::TokenSettings};
+use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
 /// The largest quota that can be set; the template has the same bound.
 const MAX_MEGABYTES_PER_TENANT_MINUTE: u32 = 1_000_000;

@@ -1,8 +1,8 @@
-//! Logs: one flat JSON object per line on standard output, where Lambda hands them to `CloudWatch`.
+//! Logs: one flat JSON object per line on standard output, which Lambda sends to `CloudWatch`.
 //!
 //! A line has `timestamp` (RFC 3339, UTC), `level`, `target`, `message`, the fields of the event and those of all spans
 //! around it (`requestId`, `tenant`, …) side by side, so that one metric filter or query (`$.tenant`) finds them all.
-//! Where names meet, an inner span's field hides an outer one's, and an event's hides a span's.
+//! If names are equal, an inner span's field hides an outer one's, and an event's field hides a span's.
 
 use std::error::Error;
 use std::fmt;
@@ -22,27 +22,38 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The level where `LOG_LEVEL` isn't set.
+/// The level if `LOG_LEVEL` isn't set.
 pub const DEFAULT_LEVEL: Level = Level::INFO;
 
-/// The most verbose level at which other people's crates are heard, whatever `LOG_LEVEL` says: below it, AWS clients, the
-/// Lambda runtime and HTTP crates print whole events, requests and credentials. A release doesn't even contain what they
-/// would print: the workspace asks `tracing` to leave it out (`release_max_level_info`).
+/// The most verbose level of other crates, regardless of `LOG_LEVEL`: below it, AWS clients, the Lambda runtime and
+/// HTTP crates log whole events, requests and credentials. A release build does not contain these log statements at all
+/// (`release_max_level_info` of `tracing`).
 pub const FOREIGN_LEVEL: Level = Level::INFO;
 
-/// The longest text of one field, in bytes; the rest is cut off.
+/// The longest value of a field, in bytes. The rest is truncated.
 pub const MAX_FIELD_LENGTH_BYTES: usize = 8 * 1024;
 
-/// The crates that `LOG_LEVEL` is about.
-pub const OWN_CRATES: [&str; 8] = ["api", "aws", "domain", "export", "exporter", "ingest", "runtime", "verifier"];
+/// The crates that `LOG_LEVEL` applies to.
+pub const OWN_CRATES: [&str; 10] = [
+    "api",
+    "authentication",
+    "aws_adapters",
+    "domain",
+    "export_engine",
+    "exporter",
+    "function_runtime",
+    "housekeeper",
+    "ingest",
+    "verifier",
+];
 
-/// Starts logging to standard output. Only the first call of a process has an effect.
+/// Starts logging to standard output. Only the first call in a process has an effect.
 pub fn initialize(level: Level) {
-    // An error says that logging has been started already, which is what was wanted.
+    // An error means that logging has been started already.
     let _ = tracing_subscriber::registry().with(layer(level, std::io::stdout)).try_init();
 }
 
-/// The layer that writes lines at `level` to `writer`.
+/// Returns the layer that writes lines at `level` to `writer`.
 fn layer<S, W>(level: Level, writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -59,8 +70,8 @@ fn filter<S>(level: Level) -> impl Filter<S> {
     .and(LevelFilter::from_level(level))
 }
 
-/// Whether a target is one of our crates or a module in it. `tracing_subscriber::filter::Targets` compares plain prefixes,
-/// to which `aws_smithy_runtime::client` would be a part of our `aws`.
+/// Returns whether a target is one of our crates or a module in it. `tracing_subscriber::filter::Targets` compares
+/// plain prefixes, so that another crate's `exporter_client` would be a part of our `exporter`.
 fn is_own(target: &str) -> bool {
     OWN_CRATES
         .iter()
@@ -71,7 +82,7 @@ struct JsonLines<W> {
     writer: W,
 }
 
-/// The fields of a span, kept beside it.
+/// The fields of a span.
 struct SpanFields(Map<String, Value>);
 
 impl<S, W> Layer<S> for JsonLines<W>
@@ -106,7 +117,7 @@ where
         }
         event.record(&mut line);
 
-        // Written last, so that no field can pass for them.
+        // Inserted last, so that no other field can replace them.
         let mut timestamp = String::new();
         let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
         line.0.insert("timestamp".to_owned(), Value::from(timestamp));
@@ -115,12 +126,12 @@ where
 
         let mut text = Value::Object(line.0).to_string();
         text.push('\n');
-        // One write per line. A log that can't be written has nowhere to be told.
+        // One write per line. An error can't be logged, so it is ignored.
         let _ = self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes());
     }
 }
 
-/// Collects fields as JSON.
+/// Fields as JSON.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
@@ -205,8 +216,8 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Logs at each level under a target and answers the levels that were heard.
-    macro_rules! heard {
+    /// Logs one line at each level under a target and returns the number of logged lines.
+    macro_rules! logged {
         ($level:expr, $target:literal) => {{
             let lines = lines_of($level, || {
                 tracing::error!(target: $target, "said");
@@ -222,38 +233,38 @@ mod tests {
 
     #[test]
     fn our_crates_are_heard_at_the_given_level() {
-        assert_eq!(heard!(Level::TRACE, "aws"), 5);
-        assert_eq!(heard!(Level::TRACE, "aws::dynamodb"), 5);
-        assert_eq!(heard!(Level::TRACE, "exporter::run"), 5);
-        assert_eq!(heard!(Level::TRACE, "runtime::token"), 5);
-        assert_eq!(heard!(Level::DEBUG, "ingest"), 4);
-        assert_eq!(heard!(Level::INFO, "api::graphql"), 3);
-        assert_eq!(heard!(Level::WARN, "verifier"), 2);
-        assert_eq!(heard!(Level::ERROR, "domain::tenant"), 1);
+        assert_eq!(logged!(Level::TRACE, "aws_adapters"), 5);
+        assert_eq!(logged!(Level::TRACE, "aws_adapters::dynamodb"), 5);
+        assert_eq!(logged!(Level::TRACE, "exporter::run"), 5);
+        assert_eq!(logged!(Level::TRACE, "function_runtime::start"), 5);
+        assert_eq!(logged!(Level::DEBUG, "ingest"), 4);
+        assert_eq!(logged!(Level::INFO, "api::graphql"), 3);
+        assert_eq!(logged!(Level::WARN, "verifier"), 2);
+        assert_eq!(logged!(Level::ERROR, "domain::tenant"), 1);
     }
 
     #[test]
     fn other_crates_are_capped_at_info_even_if_their_names_begin_like_ours() {
-        assert_eq!(heard!(Level::TRACE, "aws_smithy_runtime::client::orchestrator"), 3);
-        assert_eq!(heard!(Level::TRACE, "aws_sdk_dynamodb::operation"), 3);
-        assert_eq!(heard!(Level::TRACE, "aws_config::default_provider"), 3);
-        assert_eq!(heard!(Level::TRACE, "aws_sigv4"), 3);
-        assert_eq!(heard!(Level::TRACE, "aws_lc_rs"), 3);
-        assert_eq!(heard!(Level::TRACE, "lambda_runtime::layers::api_client"), 3);
-        assert_eq!(heard!(Level::TRACE, "lambda_http"), 3);
-        assert_eq!(heard!(Level::TRACE, "hyper::proto"), 3);
-        assert_eq!(heard!(Level::TRACE, "hyper_util::client"), 3);
-        assert_eq!(heard!(Level::TRACE, "reqwest::connect"), 3);
-        assert_eq!(heard!(Level::TRACE, "rustls::client"), 3);
-        assert_eq!(heard!(Level::TRACE, "h2::codec"), 3);
-        assert_eq!(heard!(Level::TRACE, "apiary::x"), 3);
-        assert_eq!(heard!(Level::TRACE, "api:x"), 3);
-        assert_eq!(heard!(Level::TRACE, ""), 3);
-        assert_eq!(heard!(Level::WARN, "aws_sdk_s3"), 2);
-        assert_eq!(heard!(Level::ERROR, "hyper"), 1);
+        assert_eq!(logged!(Level::TRACE, "aws_smithy_runtime::client::orchestrator"), 3);
+        assert_eq!(logged!(Level::TRACE, "aws_sdk_dynamodb::operation"), 3);
+        assert_eq!(logged!(Level::TRACE, "aws_config::default_provider"), 3);
+        assert_eq!(logged!(Level::TRACE, "aws_sigv4"), 3);
+        assert_eq!(logged!(Level::TRACE, "aws_lc_rs"), 3);
+        assert_eq!(logged!(Level::TRACE, "lambda_runtime::layers::api_client"), 3);
+        assert_eq!(logged!(Level::TRACE, "lambda_http"), 3);
+        assert_eq!(logged!(Level::TRACE, "hyper::proto"), 3);
+        assert_eq!(logged!(Level::TRACE, "hyper_util::client"), 3);
+        assert_eq!(logged!(Level::TRACE, "reqwest::connect"), 3);
+        assert_eq!(logged!(Level::TRACE, "rustls::client"), 3);
+        assert_eq!(logged!(Level::TRACE, "h2::codec"), 3);
+        assert_eq!(logged!(Level::TRACE, "apiary::x"), 3);
+        assert_eq!(logged!(Level::TRACE, "api:x"), 3);
+        assert_eq!(logged!(Level::TRACE, ""), 3);
+        assert_eq!(logged!(Level::WARN, "aws_sdk_s3"), 2);
+        assert_eq!(logged!(Level::ERROR, "hyper"), 1);
     }
 
-    /// Whichever crate is added next: only those of this workspace count as ours.
+    /// Only this workspace's crates count as ours, even after a new dependency is added.
     #[test]
     fn no_dependency_is_heard_below_info() {
         let lock = include_str!("../../../Cargo.lock");
@@ -262,7 +273,7 @@ mod tests {
             .skip(1)
             .map(|package| {
                 let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
-                // What comes from elsewhere has a source.
+                // Only dependencies from elsewhere have a source.
                 (name.trim_matches('"').replace('-', "_"), package.contains("\nsource = "))
             })
             .collect();
@@ -285,7 +296,7 @@ mod tests {
         let lines = lines_of(Level::TRACE, || {
             let _outer = tracing::info_span!(target: "lambda_runtime", "invoke", requestId = "r-1").entered();
             let _inner = tracing::debug_span!(target: "aws_smithy_runtime", "call", credentials = "hidden").entered();
-            tracing::info!(target: "export::run", "working");
+            tracing::info!(target: "export_engine::run", "working");
         });
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["requestId"], "r-1");
@@ -314,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_tell_their_causes_and_long_texts_are_cut() {
+    fn errors_include_their_causes_and_long_texts_are_cut() {
         #[derive(Debug, thiserror::Error)]
         #[error("upload failed")]
         struct Upload(#[source] std::fmt::Error);
 
         let lines = lines_of(Level::INFO, || {
             let error = Upload(std::fmt::Error);
-            tracing::error!(target: "export", error = &error as &dyn Error, long = "ä".repeat(MAX_FIELD_LENGTH_BYTES));
+            tracing::error!(target: "export_engine", error = &error as &dyn Error, long = "ä".repeat(MAX_FIELD_LENGTH_BYTES));
         });
         let cause = std::fmt::Error.to_string();
         assert_eq!(lines[0]["error"], format!("upload failed: {cause}"));

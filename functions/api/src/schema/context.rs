@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::Context;
+use authentication::Caller;
 use domain::configuration::change::Author;
-use function_runtime::token::Caller;
 
 use crate::{
     error::ApiError,

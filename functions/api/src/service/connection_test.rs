@@ -7,7 +7,7 @@ use domain::{
     time::Timestamp,
     connection_test::{Candidate, CandidateIdentity, VerifierResponse},
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::shared::{Service, key_of};
 use crate::error::ApiError;

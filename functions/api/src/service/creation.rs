@@ -9,7 +9,7 @@ use domain::{
     },
     connection::Connection,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

@@ -1,5 +1,6 @@
 //! Sealed digests, so that a customer can restore one that was removed from the bucket or replaced there.
 
+use authentication::Caller;
 use bytes::Bytes;
 use domain::{
     configuration::ConfigurationKey,
@@ -7,7 +8,7 @@ use domain::{
     export_job::ExportJobId,
     export_run::RunState,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 use sha2::{Digest as _, Sha256};
 
 use super::shared::Service;

@@ -1,7 +1,7 @@
 //! Enabling, disabling and deleting a configuration.
 
 use domain::configuration::{ExportConfiguration, change::Author, update::Edit};
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::shared::{MAX_CHANGE_ATTEMPTS, Service, key_of};
 use crate::{error::ApiError, ports::EditOutcome};

@@ -4,7 +4,7 @@ use domain::{
     configuration::ExportConfiguration,
     export_job::{ExportJob, ExportJobId, ExportJobTask},
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::{page::Page, shared::Service};
 use crate::error::ApiError;

@@ -4,7 +4,7 @@ use domain::{
     configuration::{ConfigurationId, ExportConfiguration},
     time::Timestamp,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::{
     page::Page,

@@ -7,7 +7,7 @@ use domain::{
     export_run::{RunRequest, RunTrigger},
     time::Timestamp,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::shared::{Service, key_of};
 use crate::{error::ApiError, ports::RunRequestOutcome};

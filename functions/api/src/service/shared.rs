@@ -10,7 +10,7 @@ use domain::{
     interval::ExportSchedule,
     time::Timestamp,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 use host::{Clock, Random};
 
 use crate::{

@@ -9,7 +9,7 @@ use domain::{
     },
     connection::ConnectionStatus,
 };
-use function_runtime::token::Caller;
+use authentication::Caller;
 
 use super::{
     connection_test::PassedTest,

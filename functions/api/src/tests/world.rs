@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use authentication::{Authenticator, KeySet, KeySource, TokenSettings};
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -18,10 +19,7 @@ use domain::{
     interval::ExportSchedule,
     tenant::TenantId,
 };
-use function_runtime::{
-    client_version::MinimumClientVersion,
-    token::{KeySet, KeySource, TokenSettings, TokenVerifier},
-};
+use function_runtime::client_version::MinimumClientVersion;
 use host::{Clock, Machine};
 use lambda_http::{Body, Request, RequestExt, Response, http};
 use serde_json::{Value, json};
@@ -97,7 +95,7 @@ impl World {
         let point = token_key.public_key().as_ref();
         let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "1", "x": base64url(&point[1..33]), "y": base64url(&point[33..])});
         let keys = KeySet::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
-        let tokens = TokenVerifier::new(TokenSettings {
+        let tokens = Authenticator::new(TokenSettings {
             issuer: "https://issuer".to_owned(),
             audience: "audit-export".to_owned(),
             tenant_claim: "tenant_id".to_owned(),

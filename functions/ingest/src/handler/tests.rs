@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use authentication::TokenSettings;
 use aws_adapters::{
     event_queue::Redelivery,
     events::{
@@ -27,7 +28,6 @@ use domain::{
 use export_engine::ports::PortError;
 use flate2::{Compression, write::GzEncoder};
 use function_runtime::environment::{DeploymentMode, Environment};
-use function_runtime::token::TokenSettings;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 
@@ -171,7 +171,7 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
     let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Development);
     let host = TestHost::default();
     Ingest {
-        verifier: TokenVerifier::new(environment.finish(settings).unwrap()),
+        authenticator: Authenticator::new(environment.finish(settings).unwrap()),
         minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
         intake: Intake {
             store: MemoryStore { clock: host.clone(), ..MemoryStore::default() },

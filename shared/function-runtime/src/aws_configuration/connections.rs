@@ -1,4 +1,4 @@
-//! Connections to AWS: one pool for all clients, and whom they trust.
+//! Connections to AWS: one pool for all clients, and the trusted roots.
 
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -8,29 +8,29 @@ use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, Sh
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use domain::configuration::region::{Partition, Region};
 
-/// All roots of Amazon Trust Services, as its repository recommends for a trust store of one's own:
+/// All roots of Amazon Trust Services, as its repository recommends for custom trust stores:
 /// <https://www.amazontrust.com/repository/>. They sign for every endpoint of AWS's commercial partition:
 /// docs/adr/amazons-roots-for-aws.md.
 const AMAZON_ROOTS: &[u8] = include_bytes!("connections/amazon_roots.pem");
 
-/// The variables of OpenSSL by which an operator names other roots.
-const OWN_ROOTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// The OpenSSL variables that an operator can set to use other roots.
+const CUSTOM_ROOTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Who may say that a server is AWS.
+/// The roots that may sign for AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Roots {
     Amazon,
-    /// The system's, or those that [`OWN_ROOTS`] name.
+    /// The system's roots, or those that [`CUSTOM_ROOTS`] name.
     System,
 }
 
 impl Roots {
-    /// The roots for a function in `region`, with those variables of which `is_set` knows.
+    /// Chooses the roots for a function in `region`. `is_set` returns whether an environment variable is set.
     pub(super) fn choose(region: Option<&str>, is_set: impl Fn(&str) -> bool) -> Self {
         let region = region.and_then(|region| Region::parse(region).ok());
-        // What signs in other partitions, AWS doesn't say.
+        // AWS does not document which roots sign in other partitions.
         if region.is_some_and(|region| region.partition() == Partition::Commercial)
-            && !OWN_ROOTS.into_iter().any(is_set)
+            && !CUSTOM_ROOTS.into_iter().any(is_set)
         {
             Self::Amazon
         } else {
@@ -46,10 +46,11 @@ impl Roots {
     }
 }
 
-/// Connections that all AWS clients of a process share.
+/// The connections that all AWS clients of a process share.
 ///
-/// The SDK's own client prepares TLS as each AWS client is made, to find faults early, and for each once more at its first
-/// call. This one has nothing to find, as it doesn't hand that request on, and prepares at the first call of all.
+/// The SDK's HTTP client prepares TLS when each AWS client is created, to find errors early, and again at the first
+/// call of each. This one does not forward that early validation, so that TLS is prepared only once, at the first call
+/// of any client.
 #[derive(Debug)]
 pub(super) struct SharedConnections(SharedHttpClient);
 
@@ -83,7 +84,7 @@ mod tests {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
 
     use super::*;
-    use crate::impostor::{STATUS, impostor};
+    use crate::untrusted_server;
 
     /// The SHA-256 hashes of the subject public key information of all roots, as published on
     /// <https://www.amazontrust.com/repository/>.
@@ -95,7 +96,7 @@ mod tests {
         "2b071c59a0a0ae76b0eadb2bad23bad4580b69c3601b630c2eaf0613afa83f92",
     ];
 
-    /// A DER sequence of what is given, which is of 128 to 65,535 bytes or fewer than 128.
+    /// Encodes a DER sequence of at most 65,535 bytes.
     fn sequence(content: &[u8]) -> Vec<u8> {
         let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
         let mut sequence = match (high, low) {
@@ -152,10 +153,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_not_vouched_for_by_amazon_gets_no_request() {
-        let (endpoint, certificate) = impostor().await;
+        let (endpoint, certificate) = untrusted_server::start().await;
         let trusting = TrustStore::empty().with_pem_certificate(certificate);
-        let answer = call(endpoint.clone(), trusting).await.unwrap_err();
-        assert_eq!(answer.raw_response().unwrap().status().as_u16(), STATUS);
+        let response = call(endpoint.clone(), trusting).await.unwrap_err();
+        assert_eq!(response.raw_response().unwrap().status().as_u16(), untrusted_server::STATUS);
 
         let refusal = call(endpoint, Roots::Amazon.trust_store()).await.unwrap_err();
         assert!(matches!(&refusal, SdkError::DispatchFailure(_)), "{refusal:?}");

@@ -1,27 +1,27 @@
-//! Which tokens are taken: the `TOKEN_*` variables.
+//! Settings from the `TOKEN_*` environment variables.
 
+use function_runtime::environment::{DeploymentMode, Environment};
 use url::Url;
 
-use super::jwk::KeySet;
-use crate::environment::{DeploymentMode, Environment};
+use crate::key_set::KeySet;
 
-/// Where the issuer's keys come from.
+/// The source of the issuer's keys.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// A JSON Web Key Set at this address. Plain HTTP is possible in development only.
+    /// The address of a JSON Web Key Set. Plain HTTP is accepted in development only.
     Remote(Url),
-    /// Keys given in the environment: in development only.
+    /// Keys from the environment, in development only.
     Inline(KeySet),
 }
 
-/// Which tokens are taken.
+/// The expected claims of a token, and the source of the keys.
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
     /// The `iss` claim, exactly.
     pub issuer: String,
-    /// The `aud` claim, or one of it, exactly.
+    /// One value of the `aud` claim, exactly.
     pub audience: String,
-    /// The name of the top-level claim that holds the tenant; no path is looked for in it.
+    /// The name of the top-level claim that holds the tenant. It is not a path.
     pub tenant_claim: String,
     /// The name of the top-level claim that holds the permissions.
     pub permissions_claim: String,
@@ -30,7 +30,7 @@ pub struct TokenSettings {
 
 impl TokenSettings {
     /// Reads `TOKEN_ISSUER`, `TOKEN_AUDIENCE`, `TOKEN_TENANT_CLAIM`, `TOKEN_PERMISSIONS_CLAIM`, `TOKEN_JWKS_URL` and
-    /// `TOKEN_DEVELOPMENT_JWKS`. Given keys come before a given address.
+    /// `TOKEN_DEVELOPMENT_JWKS`. Keys take precedence over an address.
     pub fn from_environment(environment: &mut Environment, mode: DeploymentMode) -> Option<Self> {
         let issuer = environment.text("TOKEN_ISSUER");
         let audience = environment.text("TOKEN_AUDIENCE");

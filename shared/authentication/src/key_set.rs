@@ -1,12 +1,12 @@
-//! A JSON Web Key Set, reduced to the keys that may verify a token.
+//! The usable keys of a JSON Web Key Set.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -16,13 +16,16 @@ pub const MAX_KEYS: usize = 32;
 /// The smallest RSA modulus, in bits (RFC 7518 section 3.3).
 pub const MIN_RSA_MODULUS_BITS: usize = 2048;
 
-/// The largest RSA modulus that the cryptography library takes, in bits.
+/// The largest RSA modulus that the cryptography library supports, in bits.
 const MAX_RSA_MODULUS_BITS: usize = 8192;
 
 /// The length of a coordinate on P-256, in bytes (RFC 7518 section 6.2.1.2).
 const P256_COORDINATE_LENGTH_BYTES: usize = 32;
 
-/// A document that is no key set.
+/// The members of a key that are read. Others, such as certificates, do not matter and may be malformed.
+const MEMBERS: [&str; 10] = ["alg", "crv", "e", "key_ops", "kid", "kty", "n", "use", "x", "y"];
+
+/// The reason why a document is not a key set.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
     #[error("not a JSON Web Key Set")]
@@ -31,60 +34,59 @@ pub enum KeySetError {
     TooManyKeys(usize),
 }
 
-/// The keys that may verify a token, by key ID.
+/// The usable keys, by key ID.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
-    keys: BTreeMap<String, Arc<VerificationKey>>,
+    keys: BTreeMap<String, Arc<PublicKey>>,
 }
 
-/// A public key and the one algorithm that it is for.
-pub(super) struct VerificationKey {
+/// A public key, and the only algorithm that it is used with.
+pub(crate) struct PublicKey {
     algorithm: Algorithm,
     key: DecodingKey,
 }
 
-impl fmt::Debug for VerificationKey {
+impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("VerificationKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+        formatter.debug_struct("PublicKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
-impl VerificationKey {
-    /// The algorithm's name as a token's header spells it.
-    pub(super) fn algorithm_name(&self) -> &'static str {
+impl PublicKey {
+    /// Returns the algorithm's name in a token's header.
+    pub(crate) fn algorithm_name(&self) -> &'static str {
         if self.algorithm == Algorithm::ES256 { "ES256" } else { "RS256" }
     }
 
-    /// Whether `signature` (base64url) is this key's over `message`.
-    pub(super) fn verifies(&self, message: &str, signature: &str) -> bool {
+    /// Returns whether `signature` (base64url) is this key's signature of `message`.
+    pub(crate) fn has_signed(&self, message: &str, signature: &str) -> bool {
         jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, self.algorithm).unwrap_or(false)
     }
 }
 
 impl KeySet {
-    /// Takes the usable keys from a JSON Web Key Set. A key that isn't usable is left out, as RFC 7517 section 5 asks for,
-    /// with a line in the log.
+    /// Reads the usable keys of a JSON Web Key Set. Other keys are ignored, as RFC 7517 section 5 requires, and logged.
     ///
-    /// Usable is a key with a `kid` of its own, for RS256 (`kty` RSA, [`MIN_RSA_MODULUS_BITS`] and more) or ES256 (`kty`
-    /// EC, `crv` P-256), with `alg` absent or that algorithm, `use` absent or `sig`, `key_ops` absent or with `verify`,
-    /// and without its private part: what has been published can sign for anyone.
+    /// A usable key has a unique `kid` and is for RS256 (`kty` RSA, at least [`MIN_RSA_MODULUS_BITS`]) or ES256 (`kty`
+    /// EC, `crv` P-256). Its `alg` is absent or that algorithm, its `use` is absent or `sig`, its `key_ops` is absent
+    /// or contains `verify`. It has no private part: anyone can sign with a published one.
     ///
     /// # Errors
-    /// If the document is no key set or has more than [`MAX_KEYS`] keys.
+    /// The document is not a key set or has more than [`MAX_KEYS`] keys.
     pub fn parse(document: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Document {
             keys: Vec<Map<String, Value>>,
         }
 
-        let Document { keys: members } = serde_json::from_slice(document).map_err(KeySetError::Malformed)?;
-        if members.len() > MAX_KEYS {
-            return Err(KeySetError::TooManyKeys(members.len()));
+        let Document { keys: published } = serde_json::from_slice(document).map_err(KeySetError::Malformed)?;
+        if published.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys(published.len()));
         }
         let mut keys = BTreeMap::new();
         let mut ambiguous = Vec::new();
-        for (position, member) in members.iter().enumerate() {
-            match usable_key(member) {
+        for (position, members) in published.into_iter().enumerate() {
+            match usable_key(members) {
                 Ok((id, key)) => {
                     if keys.insert(id.clone(), Arc::new(key)).is_some() {
                         ambiguous.push(id);
@@ -94,79 +96,85 @@ impl KeySet {
             }
         }
         for id in ambiguous {
-            // Which of them signed is a guess that an attacker may want us to make.
+            // An attacker may want us to guess which of them signed.
             tracing::warn!(reason = "several keys have the same kid", "published keys aren't used");
             keys.remove(&id);
         }
         Ok(Self { keys })
     }
 
-    /// Whether no key is usable.
+    /// Returns whether no key is usable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    pub(super) fn get(&self, key_id: &str) -> Option<Arc<VerificationKey>> {
+    pub(crate) fn get(&self, key_id: &str) -> Option<Arc<PublicKey>> {
         self.keys.get(key_id).cloned()
     }
 }
 
-/// The key's ID and the key, or why it isn't used.
-fn usable_key(member: &Map<String, Value>) -> Result<(String, VerificationKey), &'static str> {
-    let text = |name: &str| member.get(name).and_then(Value::as_str);
-
-    let key_id = text("kid").filter(|id| !id.is_empty()).ok_or("it has no kid")?;
-    if member.contains_key("d") {
+/// Returns the key and its ID, or the reason why the key is not used.
+fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'static str> {
+    if members.contains_key("d") {
         return Err("its private part is published");
     }
-    if member.get("use").is_some_and(|purpose| purpose != "sig") {
+    members.retain(|name, _| MEMBERS.contains(&name.as_str()));
+    if members.values().any(Value::is_null) {
+        return Err("it has a member that is null");
+    }
+    let Jwk { common, algorithm: parameters } =
+        Jwk::deserialize(Value::Object(members)).map_err(|_| "it has a member of the wrong type")?;
+
+    let key_id = common.key_id.filter(|id| !id.is_empty()).ok_or("it has no kid")?;
+    if common.public_key_use.is_some_and(|purpose| purpose != PublicKeyUse::Signature) {
         return Err("its use isn't sig");
     }
-    if let Some(operations) = member.get("key_ops") {
-        let verifies = operations.as_array().is_some_and(|operations| operations.iter().any(|each| each == "verify"));
-        if !verifies {
-            return Err("its key_ops are without verify");
-        }
+    if common.key_operations.is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
+        return Err("its key_ops are without verify");
     }
-
-    let bytes = |name: &str| text(name).and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
-    let key = match text("kty") {
-        Some("RSA") => rsa_key(&bytes("n").ok_or("it has no n")?, &bytes("e").ok_or("it has no e")?)?,
-        Some("EC") if text("crv") == Some("P-256") => {
-            p256_key(&bytes("x").ok_or("it has no x")?, &bytes("y").ok_or("it has no y")?)?
+    let key = match &parameters {
+        AlgorithmParameters::RSA(parameters) => rsa_key(&parameters.n, &parameters.e)?,
+        AlgorithmParameters::EllipticCurve(parameters) if parameters.curve == EllipticCurve::P256 => {
+            p256_key(&parameters.x, &parameters.y)?
         }
-        _ => return Err("its kty and crv are neither RSA nor EC with P-256"),
+        _ => return Err("it is neither an RSA key nor an EC key on P-256"),
     };
-    if member.get("alg").is_some_and(|algorithm| algorithm != key.algorithm_name()) {
-        return Err("its alg isn't the one we use with its kty");
+    if common.key_algorithm.is_some_and(|algorithm| algorithm != KeyAlgorithm::from(key.algorithm)) {
+        return Err("its alg isn't the one used with its kty");
     }
-    Ok((key_id.to_owned(), key))
+    Ok((key_id, key))
 }
 
-fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<VerificationKey, &'static str> {
-    let modulus = without_leading_zeros(modulus);
-    let exponent = without_leading_zeros(exponent);
+fn rsa_key(modulus: &str, exponent: &str) -> Result<PublicKey, &'static str> {
+    let (modulus, exponent) = (decode(modulus)?, decode(exponent)?);
+    let modulus = without_leading_zeros(&modulus);
+    let exponent = without_leading_zeros(&exponent);
     let leading_zeros = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let bits = modulus.len() * 8 - leading_zeros;
     if !(MIN_RSA_MODULUS_BITS..=MAX_RSA_MODULUS_BITS).contains(&bits) {
         return Err("its modulus is too short or too long");
     }
-    // With 1 a signature is its own message; an even exponent has no inverse.
+    // With the exponent 1, a signature equals its message; an even exponent has no inverse.
     if exponent == [1] || exponent.last().is_none_or(|byte| byte % 2 == 0) {
-        return Err("its exponent isn't one of RSA");
+        return Err("its exponent is invalid");
     }
-    let key = DecodingKey::from_rsa_raw_components(modulus, exponent);
-    Ok(VerificationKey { algorithm: Algorithm::RS256, key })
+    Ok(PublicKey { algorithm: Algorithm::RS256, key: DecodingKey::from_rsa_raw_components(modulus, exponent) })
 }
 
-fn p256_key(x: &[u8], y: &[u8]) -> Result<VerificationKey, &'static str> {
-    if x.len() != P256_COORDINATE_LENGTH_BYTES || y.len() != P256_COORDINATE_LENGTH_BYTES {
-        return Err("its coordinates aren't 32 bytes long");
+fn p256_key(x: &str, y: &str) -> Result<PublicKey, &'static str> {
+    for coordinate in [x, y] {
+        if decode(coordinate)?.len() != P256_COORDINATE_LENGTH_BYTES {
+            return Err("its coordinates aren't 32 bytes long");
+        }
     }
-    // An uncompressed point (SEC 1 section 2.3.3); whether it is on the curve is checked as it is used.
-    let point = [&[0x04], x, y].concat();
-    Ok(VerificationKey { algorithm: Algorithm::ES256, key: DecodingKey::from_ec_der(&point) })
+    // The cryptography library checks that the point is on the curve when the key is used.
+    let key = DecodingKey::from_ec_components(x, y).map_err(|_| "its coordinates aren't base64url")?;
+    Ok(PublicKey { algorithm: Algorithm::ES256, key })
+}
+
+fn decode(number: &str) -> Result<Vec<u8>, &'static str> {
+    URL_SAFE_NO_PAD.decode(number).map_err(|_| "its numbers aren't base64url without padding")
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {

@@ -1,33 +1,31 @@
-//! What a token says, once its signature has been checked.
+//! The claims of a token whose signature has been checked.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::{collections::BTreeSet, time::Duration};
 
-use domain::tenant::TenantId;
-use serde_json::{Map, Value};
+use domain::{tenant::TenantId, time::Timestamp};
+use serde_json::Value;
 
-use super::settings::TokenSettings;
-use super::verifier::Refusal;
+use crate::{authorization::UniqueObject, refusal::Refusal, settings::TokenSettings};
 
 /// The longest `sub` claim, in characters.
 pub const MAX_SUBJECT_LENGTH: usize = 256;
 
-/// How far the issuer's clock may be from ours.
-pub(super) const LEEWAY: Duration = Duration::from_mins(1);
+/// The largest accepted difference between the issuer's clock and ours.
+const LEEWAY: Duration = Duration::from_mins(1);
 
-/// What a caller may do. Neither permission includes the other.
+/// A permission of a caller. Neither permission includes the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// `AUDIT`: to see and change the tenant's export configurations.
+    /// `AUDIT`: read and change the tenant's export configurations.
     Audit,
-    /// `AUDIT_WRITE`: to send audit events.
+    /// `AUDIT_WRITE`: send audit events.
     AuditWrite,
 }
 
 impl Permission {
     pub const ALL: [Self; 2] = [Self::Audit, Self::AuditWrite];
 
-    /// The permission as a token spells it.
+    /// Returns the permission's name in a token.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,32 +35,28 @@ impl Permission {
     }
 }
 
-/// Who is calling, from a verified token.
+/// The caller that a valid token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose data the caller may touch.
+    /// The only tenant that the caller has access to.
     pub tenant: TenantId,
     /// The `sub` claim: 1 to [`MAX_SUBJECT_LENGTH`] characters, none of them a control character.
     pub subject: String,
-    /// The permissions that are ours; others in the token are left out.
+    /// The permissions that this service knows; others are ignored.
     pub permissions: BTreeSet<Permission>,
 }
 
-/// Checks a payload's standard claims and takes the caller from it.
-pub(super) fn caller(
-    claims: &Map<String, Value>,
-    settings: &TokenSettings,
-    now: SystemTime,
-) -> Result<Caller, Refusal> {
+/// Checks the standard claims and returns the caller.
+pub(crate) fn caller(claims: &UniqueObject, settings: &TokenSettings, now: Timestamp) -> Result<Caller, Refusal> {
     check_times(claims, now)?;
-    if claims.get("iss").and_then(Value::as_str) != Some(settings.issuer.as_str()) {
+    if claims.text("iss") != Some(settings.issuer.as_str()) {
         return Err(Refusal::Issuer);
     }
     if !audiences(claims)?.contains(&settings.audience.as_str()) {
         return Err(Refusal::Audience);
     }
 
-    let tenant = claims.get(&settings.tenant_claim).and_then(Value::as_str).ok_or(Refusal::Tenant)?;
+    let tenant = claims.text(&settings.tenant_claim).ok_or(Refusal::Tenant)?;
     Ok(Caller {
         tenant: TenantId::parse(tenant).map_err(|_| Refusal::Tenant)?,
         subject: subject(claims)?,
@@ -70,9 +64,10 @@ pub(super) fn caller(
     })
 }
 
-/// `exp` has to be there; `nbf` counts if it is there (RFC 7519 section 4.1). Both are seconds, fractions allowed.
-fn check_times(claims: &Map<String, Value>, now: SystemTime) -> Result<(), Refusal> {
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Refusal::Expiry)?.as_secs_f64();
+/// Checks `exp`, which is required, and `nbf`, which is optional (RFC 7519 section 4.1). Both are seconds and may have
+/// a fraction.
+fn check_times(claims: &UniqueObject, now: Timestamp) -> Result<(), Refusal> {
+    let now = Duration::from_millis(now.as_millis()).as_secs_f64();
     let leeway = LEEWAY.as_secs_f64();
     let expiry = claims.get("exp").and_then(Value::as_f64).ok_or(Refusal::Expiry)?;
     if now >= expiry + leeway {
@@ -87,8 +82,8 @@ fn check_times(claims: &Map<String, Value>, now: SystemTime) -> Result<(), Refus
     Ok(())
 }
 
-/// `aud` is one text or an array of texts.
-fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Refusal> {
+/// Returns the values of `aud`, a string or an array of strings.
+fn audiences(claims: &UniqueObject) -> Result<Vec<&str>, Refusal> {
     match claims.get("aud") {
         Some(Value::String(audience)) => Ok(vec![audience]),
         Some(Value::Array(audiences)) => {
@@ -98,8 +93,8 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Refusal> {
     }
 }
 
-fn subject(claims: &Map<String, Value>) -> Result<String, Refusal> {
-    let subject = claims.get("sub").and_then(Value::as_str).ok_or(Refusal::Subject)?;
+fn subject(claims: &UniqueObject) -> Result<String, Refusal> {
+    let subject = claims.text("sub").ok_or(Refusal::Subject)?;
     let length = subject.chars().count();
     if length == 0 || length > MAX_SUBJECT_LENGTH || subject.chars().any(char::is_control) {
         return Err(Refusal::Subject);
@@ -107,8 +102,8 @@ fn subject(claims: &Map<String, Value>) -> Result<String, Refusal> {
     Ok(subject.to_owned())
 }
 
-/// The claim is an array of texts, each one permission, or one text with permissions between spaces (as OAuth's `scope`).
-/// Without it, the caller has no permissions; anything else is no claim of permissions and no token of ours.
+/// Reads the permissions from an array with one permission per string, or from a string with permissions between
+/// spaces, like OAuth's `scope`. Without the claim the caller has no permissions; any other type is refused.
 fn permissions(claim: Option<&Value>) -> Result<BTreeSet<Permission>, Refusal> {
     let named: Vec<&str> = match claim {
         None => Vec::new(),

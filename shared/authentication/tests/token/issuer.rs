@@ -1,8 +1,8 @@
-//! An issuer of tokens with real keys. It signs with the cryptography library itself, not with the JWT library under test.
+//! An issuer of tokens with real keys. It signs with the cryptography library itself, not with the JWT library under
+//! test.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -13,41 +13,38 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use function_runtime::token::Clock;
+use domain::time::Timestamp;
+use host::Clock;
 use serde_json::{Value, json};
 
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "audit-export";
 
-/// The time at which tests begin, in seconds since 1970.
+/// The time at which tests start, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;
 
-/// A clock that stands still until it is moved.
+/// A clock that moves only when a test moves it.
 #[derive(Clone)]
-pub struct TestClock(Arc<Mutex<SystemTime>>);
+pub struct TestClock(Arc<Mutex<Timestamp>>);
 
 impl TestClock {
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))))
+        Self(Arc::new(Mutex::new(Timestamp::EPOCH.saturating_add(Duration::from_secs(NOW)))))
     }
 
     pub fn advance(&self, seconds: u64) {
-        *self.0.lock().unwrap() += Duration::from_secs(seconds);
+        let mut now = self.0.lock().unwrap();
+        *now = now.saturating_add(Duration::from_secs(seconds));
     }
 
     pub fn set_back(&self, seconds: u64) {
-        *self.0.lock().unwrap() -= Duration::from_secs(seconds);
-    }
-}
-
-impl fmt::Debug for TestClock {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("TestClock")
+        let mut now = self.0.lock().unwrap();
+        *now = now.saturating_sub(Duration::from_secs(seconds));
     }
 }
 
 impl Clock for TestClock {
-    fn now(&self) -> SystemTime {
+    fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
 }
@@ -72,7 +69,7 @@ impl EcKey {
         Self { pair: EcdsaKeyPair::from_pkcs8(algorithm, document).unwrap(), document: document.to_vec() }
     }
 
-    /// The same key with signatures in DER, which JWS doesn't know.
+    /// Returns the same key with signatures in DER, which JWS does not allow.
     pub fn in_der(&self) -> Self {
         Self::with(&ECDSA_P256_SHA256_ASN1_SIGNING, &self.document)
     }
@@ -106,7 +103,7 @@ impl RsaKey {
         self.0.public_key().modulus().big_endian_without_leading_zero().to_vec()
     }
 
-    /// The public key as a certificate or PEM file carries it.
+    /// Returns the public key in the encoding of certificates and PEM files.
     pub fn public_der(&self) -> Vec<u8> {
         self.0.public_key().as_der().unwrap().as_ref().to_vec()
     }

@@ -1,17 +1,17 @@
-//! The issuer's keys: when they are fetched, how long they are used, and what is refused on the way.
+//! Tests of the cache of the issuer's keys: fetching, ageing and refused responses.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use function_runtime::token::{AccessError, Caller, JwksLimits, KeySource, Permission, TokenSettings, TokenVerifier};
+use authentication::{AccessError, Authenticator, Caller, JwksLimits, KeySource, Permission, TokenSettings};
 use http::StatusCode;
 use serde_json::json;
 
 use crate::issuer::{AUDIENCE, EcKey, ISSUER, NOW, TestClock, claims, token};
-use crate::server::{Answer, Server};
+use crate::server::{Behavior, Server};
 
-/// Real time counts only for the time-out; the rest goes by the test's clock. Long, so that a busy machine fails no test
-/// that isn't about it.
+/// A timeout that no test reaches on a busy machine. Only timeouts use real time; everything else uses the test's
+/// clock.
 const PATIENT_TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
 const MAX_AGE_SECONDS: u64 = 600;
@@ -22,18 +22,18 @@ const MAX_LENGTH_BYTES: usize = 64 * 1024;
 struct Bench {
     server: Server,
     clock: TestClock,
-    verifier: TokenVerifier,
+    authenticator: Authenticator,
 }
 
 impl Bench {
-    async fn start(answer: Answer) -> Self {
-        let server = Server::start(answer).await;
+    async fn start(behavior: Behavior) -> Self {
+        let server = Server::start(behavior).await;
         let address = server.address.clone();
         Self::with(server, &address, PATIENT_TIMEOUT)
     }
 
-    async fn start_impatient(answer: Answer) -> Self {
-        let server = Server::start(answer).await;
+    async fn start_impatient(behavior: Behavior) -> Self {
+        let server = Server::start(behavior).await;
         let address = server.address.clone();
         Self::with(server, &address, SHORT_TIMEOUT)
     }
@@ -48,16 +48,16 @@ impl Bench {
             permissions_claim: "permissions".to_owned(),
             key_source: KeySource::Remote(address.parse().unwrap()),
         };
-        let verifier = TokenVerifier::with_limits(settings, limits, Arc::new(clock.clone()));
-        Self { server, clock, verifier }
+        let authenticator = Authenticator::with_limits(settings, limits, Arc::new(clock.clone()));
+        Self { server, clock, authenticator }
     }
 
-    /// Presents a fresh token of this key.
+    /// Authenticates with a new token of this key.
     async fn present(&self, key: &EcKey, key_id: &str) -> Result<Caller, AccessError> {
         let mut claims = claims();
         claims["exp"] = json!(NOW + 1_000_000);
         let token = token(&json!({"alg": "ES256", "kid": key_id}), claims.to_string(), |message| key.sign(message));
-        self.verifier.verify(Some(&format!("Bearer {token}")), Permission::Audit).await
+        self.authenticator.authenticate(Some(&format!("Bearer {token}")), Permission::Audit).await
     }
 }
 
@@ -83,7 +83,7 @@ fn the_limits_in_service_are_those_of_the_design() {
 #[tokio::test]
 async fn keys_are_fetched_once_and_kept() {
     let key = EcKey::generate();
-    let bench = Bench::start(Answer::Document(key_set(&[(&key, "1")]))).await;
+    let bench = Bench::start(Behavior::Document(key_set(&[(&key, "1")]))).await;
     assert_eq!(bench.server.request_count(), 0, "nothing is fetched before the first token");
     for _ in 0..3 {
         bench.present(&key, "1").await.unwrap();
@@ -98,19 +98,22 @@ async fn keys_are_fetched_once_and_kept() {
 
 #[tokio::test]
 async fn a_token_of_wrong_form_fetches_nothing() {
-    let bench = Bench::start(Answer::HangUp).await;
-    assert_eq!(bench.verifier.verify(Some("Bearer a.b.c"), Permission::Audit).await, Err(AccessError::Unauthenticated));
+    let bench = Bench::start(Behavior::HangUp).await;
+    assert_eq!(
+        bench.authenticator.authenticate(Some("Bearer a.b.c"), Permission::Audit).await,
+        Err(AccessError::Unauthenticated)
+    );
     assert_eq!(bench.server.request_count(), 0);
 }
 
 #[tokio::test]
 async fn an_unknown_kid_fetches_once_per_cooldown() {
     let (old, new) = (EcKey::generate(), EcKey::generate());
-    let bench = Bench::start(Answer::Document(key_set(&[(&old, "old")]))).await;
+    let bench = Bench::start(Behavior::Document(key_set(&[(&old, "old")]))).await;
     bench.present(&old, "old").await.unwrap();
 
     // The issuer rotates within the cooldown of the first fetch.
-    bench.server.answer(Answer::Document(key_set(&[(&old, "old"), (&new, "new")])));
+    bench.server.behave(Behavior::Document(key_set(&[(&old, "old"), (&new, "new")])));
     assert_eq!(bench.present(&new, "new").await, Err(AccessError::Unauthenticated));
     assert_eq!(bench.server.request_count(), 1);
 
@@ -133,9 +136,9 @@ async fn an_unknown_kid_fetches_once_per_cooldown() {
 #[tokio::test]
 async fn a_withdrawn_key_is_refused_after_the_next_fetch() {
     let (old, new) = (EcKey::generate(), EcKey::generate());
-    let bench = Bench::start(Answer::Document(key_set(&[(&old, "old")]))).await;
+    let bench = Bench::start(Behavior::Document(key_set(&[(&old, "old")]))).await;
     bench.present(&old, "old").await.unwrap();
-    bench.server.answer(Answer::Document(key_set(&[(&new, "new")])));
+    bench.server.behave(Behavior::Document(key_set(&[(&new, "new")])));
     bench.clock.advance(MAX_AGE_SECONDS);
     assert_eq!(bench.present(&old, "old").await, Err(AccessError::Unauthenticated));
     bench.present(&new, "new").await.unwrap();
@@ -144,9 +147,9 @@ async fn a_withdrawn_key_is_refused_after_the_next_fetch() {
 #[tokio::test]
 async fn a_replaced_key_of_the_same_kid_is_taken_over() {
     let (old, new) = (EcKey::generate(), EcKey::generate());
-    let bench = Bench::start(Answer::Document(key_set(&[(&old, "1")]))).await;
+    let bench = Bench::start(Behavior::Document(key_set(&[(&old, "1")]))).await;
     bench.present(&old, "1").await.unwrap();
-    bench.server.answer(Answer::Document(key_set(&[(&new, "1")])));
+    bench.server.behave(Behavior::Document(key_set(&[(&new, "1")])));
     bench.clock.advance(MAX_AGE_SECONDS);
     bench.present(&new, "1").await.unwrap();
     assert_eq!(bench.present(&old, "1").await, Err(AccessError::Unauthenticated));
@@ -156,9 +159,9 @@ async fn a_replaced_key_of_the_same_kid_is_taken_over() {
 async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
     let (key, other) = (EcKey::generate(), EcKey::generate());
     let document = key_set(&[(&key, "1")]);
-    let bench = Bench::start(Answer::Document(document.clone())).await;
+    let bench = Bench::start(Behavior::Document(document.clone())).await;
     bench.present(&key, "1").await.unwrap();
-    bench.server.answer(Answer::Status("500 Internal Server Error", "A: b".to_owned(), document.clone()));
+    bench.server.behave(Behavior::Status("500 Internal Server Error", "A: b".to_owned(), document.clone()));
 
     bench.clock.advance(MAX_AGE_SECONDS);
     bench.present(&key, "1").await.unwrap();
@@ -178,23 +181,23 @@ async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "after an hour they don't");
     let asked = bench.server.request_count();
 
-    // Keys that are too old are as good as none: the cooldown doesn't apply.
+    // Without usable keys, the cooldown doesn't apply.
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
     assert_eq!(bench.server.request_count(), asked + 1);
-    bench.server.answer(Answer::Document(document));
+    bench.server.behave(Behavior::Document(document));
     bench.present(&key, "1").await.unwrap();
 }
 
 #[tokio::test]
 async fn without_keys_nothing_is_verified() {
     let key = EcKey::generate();
-    let bench = Bench::start(Answer::HangUp).await;
+    let bench = Bench::start(Behavior::HangUp).await;
     let error = bench.present(&key, "1").await.unwrap_err();
     assert_eq!((error.status(), error.code().name()), (StatusCode::SERVICE_UNAVAILABLE, "KEYS_UNAVAILABLE"));
 
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
     assert_eq!(bench.server.request_count(), 2, "without keys, a failure has no cooldown");
-    bench.server.answer(Answer::Document(key_set(&[(&key, "1")])));
+    bench.server.behave(Behavior::Document(key_set(&[(&key, "1")])));
     bench.present(&key, "1").await.unwrap();
     assert_eq!(bench.server.request_count(), 3);
 
@@ -206,39 +209,39 @@ async fn without_keys_nothing_is_verified() {
 async fn answers_that_are_no_key_set_are_refused() {
     let key = EcKey::generate();
     let document = key_set(&[(&key, "1")]);
-    let elsewhere = Server::start(Answer::Document(document.clone())).await;
+    let elsewhere = Server::start(Behavior::Document(document.clone())).await;
     let location = format!("Location: {}", elsewhere.address);
     let other_header = "A: b".to_owned();
 
     let refused = [
-        Answer::Status("301 Moved Permanently", location.clone(), document.clone()),
-        Answer::Status("302 Found", location.clone(), String::new()),
-        Answer::Status("303 See Other", location.clone(), String::new()),
-        Answer::Status("307 Temporary Redirect", location.clone(), String::new()),
-        Answer::Status("308 Permanent Redirect", location, document.clone()),
-        Answer::Status("201 Created", other_header.clone(), document.clone()),
-        Answer::Status("404 Not Found", other_header.clone(), document.clone()),
-        Answer::Status("429 Too Many Requests", other_header.clone(), document.clone()),
-        Answer::Status("503 Service Unavailable", other_header, document.clone()),
-        Answer::Document(padded_to(&document, MAX_LENGTH_BYTES + 1)),
-        Answer::Unannounced(padded_to(&document, MAX_LENGTH_BYTES + 1)),
-        Answer::Endless,
-        Answer::Document("<html>".to_owned()),
-        Answer::Document(document[..document.len() - 1].to_owned()),
-        Answer::Document(json!({ "keys": vec![key.jwk("1"); 33] }).to_string()),
+        Behavior::Status("301 Moved Permanently", location.clone(), document.clone()),
+        Behavior::Status("302 Found", location.clone(), String::new()),
+        Behavior::Status("303 See Other", location.clone(), String::new()),
+        Behavior::Status("307 Temporary Redirect", location.clone(), String::new()),
+        Behavior::Status("308 Permanent Redirect", location, document.clone()),
+        Behavior::Status("201 Created", other_header.clone(), document.clone()),
+        Behavior::Status("404 Not Found", other_header.clone(), document.clone()),
+        Behavior::Status("429 Too Many Requests", other_header.clone(), document.clone()),
+        Behavior::Status("503 Service Unavailable", other_header, document.clone()),
+        Behavior::Document(padded_to(&document, MAX_LENGTH_BYTES + 1)),
+        Behavior::Unannounced(padded_to(&document, MAX_LENGTH_BYTES + 1)),
+        Behavior::Endless,
+        Behavior::Document("<html>".to_owned()),
+        Behavior::Document(document[..document.len() - 1].to_owned()),
+        Behavior::Document(json!({ "keys": vec![key.jwk("1"); 33] }).to_string()),
     ];
-    for answer in refused {
-        let bench = Bench::start(answer.clone()).await;
-        assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "{answer:?}");
-        assert_eq!(bench.server.request_count(), 1, "{answer:?}");
+    for behavior in refused {
+        let bench = Bench::start(behavior.clone()).await;
+        assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "{behavior:?}");
+        assert_eq!(bench.server.request_count(), 1, "{behavior:?}");
     }
     assert_eq!(elsewhere.request_count(), 0, "no redirect is followed");
 
-    for answer in [
-        Answer::Document(padded_to(&document, MAX_LENGTH_BYTES)),
-        Answer::Unannounced(padded_to(&document, MAX_LENGTH_BYTES)),
+    for behavior in [
+        Behavior::Document(padded_to(&document, MAX_LENGTH_BYTES)),
+        Behavior::Unannounced(padded_to(&document, MAX_LENGTH_BYTES)),
     ] {
-        let bench = Bench::start(answer).await;
+        let bench = Bench::start(behavior).await;
         bench.present(&key, "1").await.unwrap();
     }
 }
@@ -246,7 +249,7 @@ async fn answers_that_are_no_key_set_are_refused() {
 #[tokio::test]
 async fn an_https_address_is_not_asked_in_plain_text() {
     let key = EcKey::generate();
-    let server = Server::start(Answer::Document(key_set(&[(&key, "1")]))).await;
+    let server = Server::start(Behavior::Document(key_set(&[(&key, "1")]))).await;
     let address = server.address.replace("http:", "https:");
     let bench = Bench::with(server, &address, SHORT_TIMEOUT);
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
@@ -257,18 +260,18 @@ async fn an_https_address_is_not_asked_in_plain_text() {
 async fn a_slow_issuer_is_given_up_on() {
     let key = EcKey::generate();
     let document = key_set(&[(&key, "1")]);
-    for answer in [Answer::Silence, Answer::Drip, Answer::Late(PATIENT_TIMEOUT, document)] {
-        let bench = Bench::start_impatient(answer.clone()).await;
+    for behavior in [Behavior::Silence, Behavior::Drip, Behavior::Late(PATIENT_TIMEOUT, document)] {
+        let bench = Bench::start_impatient(behavior.clone()).await;
         let begin = Instant::now();
-        assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "{answer:?}");
-        assert!((SHORT_TIMEOUT..PATIENT_TIMEOUT).contains(&begin.elapsed()), "{answer:?}: {:?}", begin.elapsed());
+        assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "{behavior:?}");
+        assert!((SHORT_TIMEOUT..PATIENT_TIMEOUT).contains(&begin.elapsed()), "{behavior:?}: {:?}", begin.elapsed());
     }
 }
 
 #[tokio::test]
 async fn a_fetch_that_was_dropped_counts_as_failed() {
     let key = EcKey::generate();
-    let bench = Bench::start(Answer::Silence).await;
+    let bench = Bench::start(Behavior::Silence).await;
     let asked = async {
         while bench.server.request_count() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -278,16 +281,16 @@ async fn a_fetch_that_was_dropped_counts_as_failed() {
         _ = bench.present(&key, "1") => panic!("the server is silent"),
         () = asked => {}
     }
-    bench.server.answer(Answer::HangUp);
+    bench.server.behave(Behavior::HangUp);
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), 2, "whoever comes next fetches, and doesn't wait for it");
+    assert_eq!(bench.server.request_count(), 2, "the next caller fetches at once");
 }
 
 #[tokio::test]
 async fn many_callers_share_one_fetch() {
     let key = EcKey::generate();
     let document = key_set(&[(&key, "1")]);
-    let bench = Bench::start(Answer::Late(Duration::from_millis(100), document)).await;
+    let bench = Bench::start(Behavior::Late(Duration::from_millis(100), document)).await;
     let (a, b, c, d) = tokio::join!(
         bench.present(&key, "1"),
         bench.present(&key, "1"),
@@ -302,13 +305,13 @@ async fn many_callers_share_one_fetch() {
 #[tokio::test]
 async fn many_callers_share_one_failure() {
     let key = EcKey::generate();
-    let bench = Bench::start_impatient(Answer::Silence).await;
+    let bench = Bench::start_impatient(Behavior::Silence).await;
     let (a, b, c) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"), bench.present(&key, "2"));
     assert_eq!([a, b, c].map(Result::unwrap_err), [AccessError::KeysUnavailable; 3]);
-    assert_eq!(bench.server.request_count(), 1, "they don't queue for a time-out each");
+    assert_eq!(bench.server.request_count(), 1, "they don't wait for one timeout each");
 
-    // Whoever comes later has the keys fetched again, and again one for all.
-    bench.server.answer(Answer::Document(key_set(&[(&key, "1")])));
+    // Later callers share a new fetch.
+    bench.server.behave(Behavior::Document(key_set(&[(&key, "1")])));
     let (a, b) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"));
     assert!(a.is_ok() && b.is_ok());
     assert_eq!(bench.server.request_count(), 2);
@@ -317,7 +320,7 @@ async fn many_callers_share_one_failure() {
 #[tokio::test]
 async fn a_clock_that_was_set_back_makes_keys_old() {
     let key = EcKey::generate();
-    let bench = Bench::start(Answer::Document(key_set(&[(&key, "1")]))).await;
+    let bench = Bench::start(Behavior::Document(key_set(&[(&key, "1")]))).await;
     bench.present(&key, "1").await.unwrap();
     bench.clock.set_back(10);
     bench.present(&key, "1").await.unwrap();

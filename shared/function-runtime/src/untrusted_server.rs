@@ -1,18 +1,20 @@
-//! A server that nobody vouches for, for tests.
+//! A server with a self-signed certificate, for tests.
 
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use tokio_rustls::TlsAcceptor;
 
-/// What it answers to who trusts it.
+/// The status of every response to a client that trusts the certificate.
 pub const STATUS: u16 = 418;
 
-/// A server with a certificate that it has issued itself, and that certificate as PEM.
-pub async fn impostor() -> (String, String) {
+/// Starts the server. Returns its address, and its certificate as PEM.
+pub async fn start() -> (String, String) {
     let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let configuration = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -27,11 +29,11 @@ pub async fn impostor() -> (String, String) {
     tokio::spawn(async move {
         loop {
             let (connection, _) = listener.accept().await.unwrap();
-            // Who doesn't trust the certificate hangs up.
+            // A client that doesn't trust the certificate ends the handshake.
             let Ok(mut connection) = acceptor.accept(connection).await else { continue };
             connection.read_u8().await.unwrap();
-            let answer = format!("HTTP/1.1 {STATUS} I'm a teapot\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            connection.write_all(answer.as_bytes()).await.unwrap();
+            let response = format!("HTTP/1.1 {STATUS} I'm a teapot\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.write_all(response.as_bytes()).await.unwrap();
             connection.shutdown().await.unwrap();
         }
     });

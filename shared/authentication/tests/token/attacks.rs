@@ -1,20 +1,20 @@
-//! Tokens that must not pass, one case each, beside those that must.
+//! Tests of authentication with forged and invalid tokens, and with valid ones.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use authentication::{
+    AccessError, Authenticator, Caller, JwksLimits, KeySet, KeySource, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH_BYTES,
+    Permission, TokenSettings,
+};
 use aws_lc_rs::hmac;
 use function_runtime::http_error::ErrorBody;
-use function_runtime::token::{
-    AccessError, Caller, KeySet, KeySource, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH_BYTES, Permission, TokenSettings,
-    TokenVerifier,
-};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber;
 
 use crate::issuer::{AUDIENCE, EcKey, ISSUER, NOW, RsaKey, TestClock, base64url, claims, token};
 
-/// A real key of 1024 bits, and a token that it signed with RS256; the private key was thrown away.
+/// A real key of 1024 bits, and a token that it signed with RS256. The private key was not kept.
 const WEAK_MODULUS: &str = "1ZVsWsFyTZjCG8FFmao0M-FRf-4TAreYdmJnGFkL-eH9E95zvGzCMhj1rmB1QxfL3x8z6rrosFb5vrhDahlQ-DIaLYrU0wPkWLMU98nwOLneZG2S1KAHgb6hCDXJ3XCFxrClMYoN9L6gXy7NDZPTwKf_jbscvonUv6orX9pTBnE";
 const WEAK_TOKEN: [&str; 3] = [
     "eyJhbGciOiJSUzI1NiIsImtpZCI6IndlYWsifQ",
@@ -59,16 +59,16 @@ fn settings() -> TokenSettings {
     }
 }
 
-fn verifier() -> TokenVerifier {
+fn authenticator() -> Authenticator {
     with_settings(settings())
 }
 
-fn with_settings(settings: TokenSettings) -> TokenVerifier {
-    TokenVerifier::with_limits(settings, function_runtime::token::JwksLimits::DEFAULT, Arc::new(TestClock::new()))
+fn with_settings(settings: TokenSettings) -> Authenticator {
+    Authenticator::with_limits(settings, JwksLimits::DEFAULT, Arc::new(TestClock::new()))
 }
 
 async fn present(token: &str) -> Result<Caller, AccessError> {
-    verifier().verify(Some(&format!("Bearer {token}")), Permission::Audit).await
+    authenticator().authenticate(Some(&format!("Bearer {token}")), Permission::Audit).await
 }
 
 fn ec_header() -> Value {
@@ -229,7 +229,7 @@ async fn a_token_brings_no_key() {
             KEYS.foreign.sign(message)
         }),
     )];
-    // Refused even where the signature is right, and whatever the value.
+    // Refused with a valid signature too, and with any value.
     for (name, value) in [
         ("jku", json!("https://attacker.example/keys")),
         ("jku", json!(ISSUER)),
@@ -340,9 +340,9 @@ async fn claim_names_are_no_paths() {
         ("app", Err(AccessError::Unauthenticated)),
         ("HTTPS://app.example/tenant", Err(AccessError::Unauthenticated)),
     ] {
-        let verifier = with_settings(TokenSettings { tenant_claim: name.to_owned(), ..settings() });
+        let authenticator = with_settings(TokenSettings { tenant_claim: name.to_owned(), ..settings() });
         let header = format!("Bearer {}", ec_token(&nested));
-        let outcome = verifier.verify(Some(&header), Permission::Audit).await;
+        let outcome = authenticator.authenticate(Some(&header), Permission::Audit).await;
         assert_eq!(outcome.as_ref().map(|caller| caller.tenant.as_str()), expected.as_ref().copied(), "{name}");
     }
 }
@@ -398,7 +398,7 @@ async fn neither_permission_includes_the_other() {
         ("AUDIT_WRITE", Permission::AuditWrite, true),
     ] {
         let header = format!("Bearer {}", ec_token(&with("permissions", json!([held]))));
-        let outcome = verifier().verify(Some(&header), required).await;
+        let outcome = authenticator().authenticate(Some(&header), required).await;
         assert_eq!(outcome.is_ok(), expected, "{held} for {required:?}");
     }
 }
@@ -511,11 +511,11 @@ async fn a_token_has_a_greatest_length() {
 #[tokio::test]
 async fn the_scheme_is_bearer() {
     let token = ec_token(&claims());
-    let verifier = verifier();
+    let authenticator = authenticator();
     for good in
         [format!("Bearer {token}"), format!("bearer {token}"), format!("BEARER {token}"), format!("Bearer   {token}")]
     {
-        assert!(verifier.verify(Some(&good), Permission::Audit).await.is_ok(), "{:?}", &good[..12]);
+        assert!(authenticator.authenticate(Some(&good), Permission::Audit).await.is_ok(), "{:?}", &good[..12]);
     }
     for bad in [
         String::new(),
@@ -536,14 +536,14 @@ async fn the_scheme_is_bearer() {
         format!("DPoP {token}"),
         format!("Bearer token={token}"),
     ] {
-        let outcome = verifier.verify(Some(&bad), Permission::Audit).await;
+        let outcome = authenticator.authenticate(Some(&bad), Permission::Audit).await;
         assert_eq!(outcome, Err(AccessError::Unauthenticated), "{bad:?}");
     }
-    assert_eq!(verifier.verify(None, Permission::Audit).await, Err(AccessError::Unauthenticated));
+    assert_eq!(authenticator.authenticate(None, Permission::Audit).await, Err(AccessError::Unauthenticated));
 }
 
 #[tokio::test]
-async fn logs_tell_the_reason_and_nothing_of_the_token() {
+async fn logs_contain_the_reason_and_nothing_of_the_token() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -1,0 +1,143 @@
+//! The `Authorization` header and the parts of the token in it. Nothing here is trusted yet.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, header::AUTHORIZATION};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::refusal::Refusal;
+
+/// The longest accepted token, in bytes.
+pub const MAX_TOKEN_LENGTH_BYTES: usize = 8 * 1024;
+
+/// Members of a token's header that carry or reference a key, or require extensions that are not supported.
+const REFUSED_HEADER_MEMBERS: [&str; 5] = ["jku", "jwk", "x5u", "x5c", "crit"];
+
+/// Returns the only `Authorization` header of a request.
+///
+/// Several headers, or one that isn't visible ASCII, result in `Some("")`, which is always refused: a proxy may have
+/// used another one of them.
+#[must_use]
+pub fn authorization_header(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let first = values.next()?;
+    match values.next() {
+        None => Some(first.to_str().unwrap_or_default()),
+        Some(_) => Some(""),
+    }
+}
+
+/// The members of a JSON object. Duplicate names are refused, which RFC 7519 section 4 allows: two parties that read
+/// the same token must not see different claims.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct UniqueObject(
+    #[serde(with = "serde_with::rust::maps_duplicate_key_is_error")] BTreeMap<String, Value>,
+);
+
+impl UniqueObject {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// Decodes a part of a token.
+    fn decode(part: &str) -> Result<Self, Refusal> {
+        let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)?;
+        serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)
+    }
+}
+
+/// A well-formed token whose signature has not been checked.
+#[derive(Debug)]
+pub(crate) struct UncheckedToken<'a> {
+    /// The part that the signature covers: header and payload as they were sent.
+    pub(crate) signed_part: &'a str,
+    /// The signature, in base64url.
+    pub(crate) signature: &'a str,
+    pub(crate) algorithm: String,
+    pub(crate) key_id: String,
+    payload: &'a str,
+}
+
+impl<'a> UncheckedToken<'a> {
+    /// Parses `Bearer <token>` (RFC 6750 section 2.1): the scheme in any case, then one or more spaces, then three
+    /// parts in base64url without padding (RFC 7515 section 7.1) and nothing after them.
+    pub(crate) fn parse(authorization: Option<&'a str>) -> Result<Self, Refusal> {
+        let header = authorization.ok_or(Refusal::NoToken)?;
+        let (scheme, token) = header.split_once(' ').ok_or(Refusal::NoToken)?;
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(Refusal::NoToken);
+        }
+        let token = token.trim_start_matches(' ');
+        if token.len() > MAX_TOKEN_LENGTH_BYTES {
+            return Err(Refusal::TooLong);
+        }
+
+        let (signed_part, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, payload) = signed_part.split_once('.').ok_or(Refusal::Malformed)?;
+        let is_base64url = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        if ![header, payload, signature].into_iter().all(is_base64url) {
+            return Err(Refusal::Malformed);
+        }
+
+        let header = UniqueObject::decode(header)?;
+        if REFUSED_HEADER_MEMBERS.iter().any(|name| header.get(name).is_some()) {
+            return Err(Refusal::RefusedHeader);
+        }
+        if !has_token_type(&header) {
+            return Err(Refusal::Type);
+        }
+        let algorithm = header.text("alg").ok_or(Refusal::Algorithm)?;
+        let key_id = header.text("kid").filter(|id| !id.is_empty()).ok_or(Refusal::NoKeyId)?;
+        Ok(Self { signed_part, signature, algorithm: algorithm.to_owned(), key_id: key_id.to_owned(), payload })
+    }
+
+    /// Decodes the payload, which must not be trusted before the signature is checked.
+    pub(crate) fn payload(&self) -> Result<UniqueObject, Refusal> {
+        UniqueObject::decode(self.payload)
+    }
+}
+
+/// Returns whether `typ` is absent, `JWT` or that of an access token (RFC 9068). An issuer may sign other things with
+/// the same keys, such as logout tokens (RFC 8725 section 3.11).
+fn has_token_type(header: &UniqueObject) -> bool {
+    match header.get("typ") {
+        None => true,
+        Some(Value::String(kind)) => {
+            let kind = kind.to_ascii_lowercase();
+            matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "at+jwt")
+        }
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn one_authorization_header_is_taken_and_several_are_no_token() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(authorization_header(&headers), None);
+
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a.b.c"));
+        assert_eq!(authorization_header(&headers), Some("Bearer a.b.c"));
+
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a.b.c"));
+        assert_eq!(authorization_header(&headers), Some(""));
+
+        let unreadable = HeaderValue::from_bytes(b"Bearer \xe4").unwrap();
+        let unreadable = HeaderMap::from_iter([(AUTHORIZATION, unreadable)]);
+        assert_eq!(authorization_header(&unreadable), Some(""));
+    }
+}

@@ -1,0 +1,177 @@
+//! The cache of the issuer's key set.
+
+use std::{
+    error::Error,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use domain::time::Timestamp;
+use function_runtime::http_get::{self, GetError};
+use host::Clock;
+use tokio::{sync::Mutex, time::timeout};
+use url::Url;
+
+use crate::key_set::{KeySet, KeySetError, PublicKey};
+
+/// The limits of fetching and caching keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JwksLimits {
+    /// The longest duration of one fetch, from name resolution to the last byte.
+    pub timeout: Duration,
+    /// The largest key set, in bytes.
+    pub max_length_bytes: usize,
+    /// The age from which keys are fetched again before they are used.
+    pub max_age: Duration,
+    /// The age from which keys are no longer used, even if the issuer is unreachable. Both ages count from the last
+    /// successful fetch.
+    pub max_stale_age: Duration,
+    /// The shortest time between two fetches, successful or not, while usable keys are cached.
+    pub cooldown: Duration,
+}
+
+impl JwksLimits {
+    /// The limits in production: 2 s, 64 KiB, 10 min, 1 h, 30 s.
+    pub const DEFAULT: Self = Self {
+        timeout: Duration::from_secs(2),
+        max_length_bytes: 64 * 1024,
+        max_age: Duration::from_mins(10),
+        max_stale_age: Duration::from_hours(1),
+        cooldown: Duration::from_secs(30),
+    };
+}
+
+impl Default for JwksLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The reason why there is no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// The issuer has not published a key with this ID.
+    Unknown,
+    /// The issuer's current keys are not known.
+    Unavailable,
+}
+
+/// Cached keys from an address.
+///
+/// At most one fetch runs at a time; every caller that needs its result waits for it.
+#[derive(Debug)]
+pub(crate) struct RemoteKeys {
+    address: Url,
+    limits: JwksLimits,
+    clock: Arc<dyn Clock>,
+    state: RwLock<State>,
+    /// Held during a fetch.
+    fetching: Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// The keys, and the time when they were fetched.
+    keys: Option<(KeySet, Timestamp)>,
+    attempted_at: Option<Timestamp>,
+    attempt_failed: bool,
+    /// The number of completed fetches, successful or not. A dropped fetch does not count.
+    completed: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Get(#[from] GetError),
+    #[error("no complete response within {0:?}")]
+    Timeout(Duration),
+    #[error("invalid document")]
+    Document(#[from] KeySetError),
+}
+
+impl RemoteKeys {
+    pub(crate) fn new(address: Url, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
+        Self { address, limits, clock, state: RwLock::default(), fetching: Mutex::default() }
+    }
+
+    /// Returns the key with this ID. Fetches the keys if the ID is unknown or the cached keys are too old.
+    pub(crate) async fn get(&self, key_id: &str) -> Result<Arc<PublicKey>, NoKey> {
+        if let Some(key) = self.fresh_key(key_id) {
+            return Ok(key);
+        }
+        let completed_before = self.read(|state| state.completed);
+        let fetching = self.fetching.lock().await;
+        // Another task may have fetched the keys in the meantime.
+        if let Some(key) = self.fresh_key(key_id) {
+            return Ok(key);
+        }
+        if self.may_fetch(completed_before) {
+            self.refresh().await;
+        }
+        drop(fetching);
+        self.stale_key(key_id)
+    }
+
+    fn fresh_key(&self, key_id: &str) -> Option<Arc<PublicKey>> {
+        self.read(|state| match &state.keys {
+            Some((keys, fetched_at)) if self.is_younger(*fetched_at, self.limits.max_age) => keys.get(key_id),
+            _ => None,
+        })
+    }
+
+    fn stale_key(&self, key_id: &str) -> Result<Arc<PublicKey>, NoKey> {
+        self.read(|state| match &state.keys {
+            Some((keys, fetched_at)) if self.is_younger(*fetched_at, self.limits.max_stale_age) => {
+                // After a failed fetch, an unknown key may be one that the issuer has just published.
+                let absent = if state.attempt_failed { NoKey::Unavailable } else { NoKey::Unknown };
+                keys.get(key_id).ok_or(absent)
+            }
+            _ => Err(NoKey::Unavailable),
+        })
+    }
+
+    /// Returns whether to fetch now, for a caller that arrived after `completed_before` fetches. Without usable keys
+    /// every caller fetches, except those that arrived during a fetch: they share its result.
+    fn may_fetch(&self, completed_before: u64) -> bool {
+        self.read(|state| {
+            let is_usable = |fetched_at| self.is_younger(fetched_at, self.limits.max_stale_age);
+            if state.keys.as_ref().is_some_and(|(_, fetched_at)| is_usable(*fetched_at)) {
+                state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown))
+            } else {
+                state.completed == completed_before
+            }
+        })
+    }
+
+    async fn refresh(&self) {
+        let now = self.clock.now();
+        // Recorded before the fetch, so that a dropped fetch counts as a failed one.
+        self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
+        let fetched = timeout(self.limits.timeout, self.fetch()).await;
+        self.write(|state| state.completed += 1);
+        match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
+            Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched"),
+        }
+    }
+
+    async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let document = http_get::get(&self.address, self.limits.max_length_bytes).await?;
+        Ok(KeySet::parse(&document)?)
+    }
+
+    /// Returns whether less than `age` has passed since `instant`. If the clock was set back, keys count as old.
+    fn is_younger(&self, instant: Timestamp, age: Duration) -> bool {
+        let now = self.clock.now();
+        now >= instant && now.saturating_since(instant) < age
+    }
+
+    // Nothing under the lock can panic, so a poisoned lock holds consistent state.
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
