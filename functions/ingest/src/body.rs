@@ -1,4 +1,4 @@
-//! From a request's body to events.
+//! The body of a request: its form and its compression.
 
 use std::{
     borrow::Cow,
@@ -13,17 +13,17 @@ use flate2::bufread::MultiGzDecoder;
 use function_runtime::http_error::ErrorBody;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
-/// The first bytes of gzip (RFC 1952, 2.3.1). No JSON text starts like this.
+/// The first bytes of gzip data (RFC 1952, 2.3.1). No JSON text starts with them.
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-/// A body that can't be read as far as its events.
+/// A body that can't be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error(
         "Send events as application/json (an array) or application/x-ndjson (one event a line), in UTF-8; the Content-Type header must say which."
     )]
     ContentTypeUnsupported,
-    #[error("The gzip data is broken or cut off; compress the body again.")]
+    #[error("The gzip data is corrupt or truncated; compress the body again.")]
     GzipInvalid,
     #[error("{}", Rejection::BodyTooLarge)]
     TooLarge,
@@ -42,7 +42,8 @@ impl From<BodyError> for ErrorBody {
     }
 }
 
-/// How the events follow each other, by the `Content-Type` header. Parameters may follow; a charset must be UTF-8.
+/// Returns the form of the body that the `Content-Type` header declares. It may have parameters; a charset must be
+/// UTF-8.
 pub(crate) fn form(headers: &HeaderMap) -> Result<BodyForm, BodyError> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -62,14 +63,14 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<BodyForm, BodyError> {
     if is_utf_8 { Ok(form) } else { Err(BodyError::ContentTypeUnsupported) }
 }
 
-/// The body as the producer wrote it. Whether it is gzip is told by its first bytes alone: API Gateway may unpack a body
-/// and leave the header that says it were packed.
+/// Returns the decompressed body. Only the first bytes decide whether it is gzip data: API Gateway may decompress a
+/// body and keep the header that declares the compression.
 pub(crate) fn decompressed(body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
     if !body.starts_with(&GZIP_MAGIC) {
         return if body.len() > MAX_BODY_LENGTH { Err(BodyError::TooLarge) } else { Ok(Cow::Borrowed(body)) };
     }
     let mut raw = Vec::with_capacity(capacity(body));
-    // One byte more than allowed, so that too long a body shows.
+    // One byte more than allowed, to detect a body that is too long.
     let limit = u64::try_from(MAX_BODY_LENGTH + 1).unwrap_or(u64::MAX);
     let outcome: io::Result<usize> = MultiGzDecoder::new(body).take(limit).read_to_end(&mut raw);
     if raw.len() > MAX_BODY_LENGTH {
@@ -79,7 +80,7 @@ pub(crate) fn decompressed(body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
     Ok(Cow::Owned(raw))
 }
 
-/// The length that the last member claims, which most often is that of the body.
+/// Returns the length in the trailer of the last gzip member, usually that of the body.
 fn capacity(gzip: &[u8]) -> usize {
     let claimed = gzip.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
     usize::try_from(claimed).unwrap_or(MAX_BODY_LENGTH).min(MAX_BODY_LENGTH) + 1
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_told_by_its_first_bytes() {
+    fn gzip_is_recognised_by_its_first_bytes() {
         assert_eq!(*decompressed(b"[]").unwrap(), *b"[]");
         assert_eq!(*decompressed(&gzip(b"[]")).unwrap(), *b"[]");
         assert_eq!(*decompressed(&gzip(b"")).unwrap(), *b"");
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_gzip_is_told() {
+    fn broken_gzip_is_refused() {
         let good = gzip(b"[{\"id\":\"1\"}]");
         for end in 2..good.len() {
             assert_eq!(decompressed(&good[..end]), Err(BodyError::GzipInvalid), "cut at {end}");
@@ -133,10 +134,10 @@ mod tests {
         let too_long = vec![b' '; MAX_BODY_LENGTH + 1];
         assert_eq!(decompressed(&too_long), Err(BodyError::TooLarge));
         assert_eq!(decompressed(&gzip(&too_long)), Err(BodyError::TooLarge));
-        // A bomb: Ten times what fits, from many small members that each would.
+        // A decompression bomb: ten times the limit, in many members that each fit.
         let bomb = gzip(&vec![b' '; MAX_BODY_LENGTH / 2]).repeat(20);
         assert_eq!(decompressed(&bomb), Err(BodyError::TooLarge));
-        // The claimed length reserves no more than the bound.
+        // A false length reserves no more than the limit.
         let mut liar = gzip(b"[]");
         let end = liar.len();
         liar[end - 4..].fill(0xFF);

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request, and what takes its place for a message.
+//! The `Idempotency-Key` of a request, and its equivalent for a message.
 
 use aws_adapters::events::writer::IdempotencyRecord;
 use domain::digest::Hex32;
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 
 const HEADER: &str = "idempotency-key";
 
-/// The most characters of a key.
+/// The longest key, in characters.
 pub(crate) const MAX_KEY_LENGTH: usize = 255;
 
-/// What a producer names a request by, so that repeating it stores nothing twice.
+/// A producer's key for a request, which makes the request safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(String);
 
-/// A header that is no [`IdempotencyKey`], or several of them.
+/// An invalid header, or several headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Send at most one Idempotency-Key, of 1 to {MAX_KEY_LENGTH} visible ASCII characters.")]
 pub(crate) struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
-    /// The request's key, if it has one.
+    /// Returns the request's key, if any.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, InvalidIdempotencyKey> {
         let mut values = headers.get_all(HEADER).iter();
         match (values.next(), values.next()) {
@@ -35,7 +35,8 @@ impl IdempotencyKey {
         }
     }
 
-    /// What is remembered under the key. `body` is decompressed: compressing the same events again may give other bytes.
+    /// Returns the record to store under the key. `body` is decompressed, because the same events may compress to
+    /// different bytes.
     pub(crate) fn record(&self, body: &[u8], accepted: u64) -> IdempotencyRecord {
         IdempotencyRecord {
             key_hash: Hex32(Sha256::digest(&self.0).into()).to_string(),
@@ -45,9 +46,9 @@ impl IdempotencyKey {
     }
 }
 
-/// What is remembered of a message of the events queue under its ID, which stays the same each time that it is delivered.
+/// Returns the record to store for a message, under its ID, which is the same for every delivery.
 pub(crate) fn record_of_message(id: &str, body: &[u8], accepted: u64) -> IdempotencyRecord {
-    // No request has a key with that character.
+    // A request's key can't contain this character.
     let key = format!("message\0{id}");
     IdempotencyRecord {
         key_hash: Hex32(Sha256::digest(key).into()).to_string(),

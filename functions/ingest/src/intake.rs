@@ -1,10 +1,10 @@
-//! Stamps events, packs them into blocks and stores those: what HTTP and the queue have in common.
+//! Stamping, packing and storing of events from requests and messages.
 
 use std::num::NonZeroU8;
 
-use aws_adapters::events::writer::{AcceptedBefore, EventWriter, IdempotencyRecord, WriteError, WriteOutcome};
+use aws_adapters::events::writer::{AcceptedBefore, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
-    block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock, pack},
+    block::{BlockId, INGEST_WRITE_BOUND, Shard, pack},
     error_code::ErrorCode,
     event::{EventBatch, Rejection},
     tenant::TenantId,
@@ -12,34 +12,10 @@ use domain::{
 use function_runtime::http_error::ErrorBody;
 use http::StatusCode;
 
-use crate::host::Host;
+use crate::ports::{BlockWriter, Host};
 
-/// Where blocks go.
-pub(crate) trait BlockStore: Send + Sync {
-    /// As [`EventWriter::write`].
-    fn write(
-        &self,
-        tenant: &TenantId,
-        shard: Shard,
-        blocks: &[StoredBlock],
-        records: &[IdempotencyRecord],
-    ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
-}
-
-impl BlockStore for EventWriter {
-    async fn write(
-        &self,
-        tenant: &TenantId,
-        shard: Shard,
-        blocks: &[StoredBlock],
-        records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
-        EventWriter::write(self, tenant, shard, blocks, records).await
-    }
-}
-
-/// Why events were not accepted although nothing is wrong with them. The producer may send them again; what was stored
-/// all the same is then there twice, with the same event ids.
+/// The reason why valid events were not accepted. The producer may send them again. Events that were stored despite the
+/// error are then stored twice, with the same event IDs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IntakeError {
     #[error("The Idempotency-Key was used for other events within the last 24 hours; use a new key for them.")]
@@ -78,41 +54,42 @@ impl From<IntakeError> for ErrorBody {
     }
 }
 
-/// What became of events that nothing is wrong with.
+/// The outcome for valid events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Accepted {
-    /// They are stored, so many of them.
-    Now(u64),
-    /// Nothing was stored: those of these records had been accepted before.
-    Before(Vec<AcceptedBefore>),
+pub(crate) enum AcceptOutcome {
+    /// This number of events was stored.
+    Stored(u64),
+    /// Nothing was stored, because the events of these records had been accepted before.
+    AcceptedBefore(Vec<AcceptedBefore>),
 }
 
-/// Stamps, packs and stores.
-pub(crate) struct Intake<S, H> {
-    pub(crate) store: S,
+/// Stamps, packs and stores events.
+pub(crate) struct Intake<W, H> {
+    pub(crate) writer: W,
     pub(crate) host: H,
-    /// How many of a tenant's shards are written to.
+    /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
 }
 
-impl<S: BlockStore, H: Host> Intake<S, H> {
-    /// Stores the events of one request, or of messages with a record each: all of them, or none.
+impl<W: BlockWriter, H: Host> Intake<W, H> {
+    /// Stores all events of one request, or of messages with one record each, or none of them.
     ///
-    /// The stamp is taken here, right before packing and writing. Success is told only if [`INGEST_WRITE_BOUND`] has not
-    /// passed since: an export may read up to that stamp once it has settled, and nothing may land behind it.
+    /// The stamp is taken directly before packing and writing. The write counts as successful only if it took less than
+    /// [`INGEST_WRITE_BOUND`]: once that stamp has settled, an export may read up to it, and no event may be stored
+    /// behind it.
     pub(crate) async fn accept(
         &self,
         events: &EventBatch,
         records: &[IdempotencyRecord],
-    ) -> Result<Accepted, IntakeError> {
+    ) -> Result<AcceptOutcome, IntakeError> {
         let tenant = events.tenant();
         let stamp = self.host.now();
-        let random = self.host.random();
+        let random = self.host.bits();
         let blocks = pack(tenant, events, BlockId::from_parts(stamp, random)).map_err(|error| {
             tracing::error!(tenant = tenant.as_str(), %error, "events can't be packed");
             IntakeError::Internal
         })?;
-        let outcome = self.store.write(tenant, Shard::draw(random, self.write_shards), &blocks, records).await;
+        let outcome = self.writer.write(tenant, Shard::draw(random, self.write_shards), &blocks, records).await;
         let elapsed = self.host.now().saturating_since(stamp);
         match outcome {
             Ok(WriteOutcome::Written) if elapsed < INGEST_WRITE_BOUND => {
@@ -125,12 +102,12 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
                     milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
                     "events were stored"
                 );
-                Ok(Accepted::Now(u64::try_from(events.len()).unwrap_or(u64::MAX)))
+                Ok(AcceptOutcome::Stored(u64::try_from(events.len()).unwrap_or(u64::MAX)))
             }
             Ok(WriteOutcome::AcceptedBefore(before)) => {
                 let events = before.iter().map(|before| before.accepted).sum::<u64>();
                 tracing::info!(tenant = tenant.as_str(), events, "events had been accepted before");
-                Ok(Accepted::Before(before))
+                Ok(AcceptOutcome::AcceptedBefore(before))
             }
             Ok(WriteOutcome::Written) => {
                 tracing::warn!(
@@ -140,13 +117,13 @@ impl<S: BlockStore, H: Host> Intake<S, H> {
                 );
                 Err(IntakeError::TooSlow)
             }
-            Err(error) => Err(told(tenant, &error)),
+            Err(error) => Err(intake_error(tenant, &error)),
         }
     }
 }
 
-/// What the producer is told of a failed write; the rest is for the log.
-fn told(tenant: &TenantId, error: &WriteError) -> IntakeError {
+/// Logs a failed write, and returns the error without the details that only the log may have.
+fn intake_error(tenant: &TenantId, error: &WriteError) -> IntakeError {
     let tenant = tenant.as_str();
     match error {
         WriteError::KeyReused => IntakeError::KeyReused,

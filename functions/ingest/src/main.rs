@@ -1,12 +1,12 @@
-//! Ingest: takes audit events in, over HTTP and from a queue, and stores them as blocks.
+//! The `ingest` function: accepts audit events over HTTP and from a queue, and stores them as blocks.
 
 mod body;
+mod endpoint;
 mod handler;
-mod host;
-mod http;
 mod idempotency;
 mod intake;
 mod payload;
+mod ports;
 mod queue;
 mod quota;
 mod redelivery;
@@ -18,9 +18,10 @@ use aws_adapters::{
     events::{quota::QuotaTable, writer::EventWriter},
 };
 use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
+use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-use crate::{handler::Ingest, host::SystemHost, intake::Intake, quota::Quota, settings::Settings};
+use crate::{endpoint::Endpoint, handler::Ingest, intake::Intake, quota::Quota, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -32,11 +33,13 @@ async fn main() -> Result<(), Error> {
     });
     let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
     let ingest = Ingest {
-        authenticator: Authenticator::new(settings.token),
-        minimum_client_version: settings.minimum_client_version,
-        intake: Intake { store: writer, host: SystemHost, write_shards: settings.write_shards },
+        endpoint: Endpoint {
+            authenticator: Authenticator::new(settings.token),
+            minimum_client_version: settings.minimum_client_version,
+            quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
+        },
+        intake: Intake { writer, host: Machine, write_shards: settings.write_shards },
         queue: lazily(move || EventQueueClient::new(&aws, settings.events_queue_url)),
-        quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event))).await

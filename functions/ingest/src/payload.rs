@@ -1,4 +1,4 @@
-//! What Lambda hands over: a request of the REST API, or messages of the queue.
+//! The payloads of Lambda: a request of the REST API, or messages of the queue.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use serde::{Deserialize, Serialize};
 
-/// A payload, told by its shape and read in one pass: bodies are large.
+/// A payload, recognised by its shape and parsed in one pass, because bodies are large.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "AnyPayload")]
 pub(crate) enum Payload {
@@ -14,7 +14,7 @@ pub(crate) enum Payload {
     Queue(Vec<SqsMessage>),
 }
 
-/// The parts of API Gateway's proxy request that are of use here.
+/// The used parts of API Gateway's proxy request.
 /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -24,12 +24,12 @@ pub(crate) struct Request {
     pub(crate) is_base64: bool,
 }
 
-/// A payload that is neither.
+/// A payload of neither shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payload is neither a proxy request of API Gateway nor a batch of SQS messages")]
 pub(crate) struct UnknownPayload;
 
-/// Every field that either shape has.
+/// All fields of both shapes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyPayload {
@@ -60,7 +60,7 @@ impl TryFrom<AnyPayload> for Payload {
     }
 }
 
-/// The headers with all their values if API Gateway tells them. One that HTTP doesn't allow can't have come over HTTP.
+/// Returns the headers, with all values if API Gateway provides them. Headers that HTTP doesn't allow are dropped.
 fn headers(
     multi_value: Option<HashMap<String, Vec<String>>>,
     single_value: Option<HashMap<String, String>>,
@@ -81,15 +81,15 @@ fn headers(
     map
 }
 
-/// What Lambda is answered.
+/// The outcome of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Answer {
+pub(crate) enum InvocationOutcome {
     Http(ProxyResponse),
     Queue(SqsBatchResponse),
 }
 
-/// API Gateway's proxy response. The same source.
+/// API Gateway's proxy response, from the same source.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProxyResponse {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_tells_request_and_batch_apart() {
+    fn the_shape_distinguishes_request_and_batch() {
         let batch = json!({"Records": [{"messageId": "1", "body": "{}"}]});
         assert!(matches!(serde_json::from_value(batch).unwrap(), Payload::Queue(messages) if messages.len() == 1));
         let request = request(json!({"httpMethod": "POST", "headers": null, "multiValueHeaders": null, "body": null}));

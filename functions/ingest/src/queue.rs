@@ -1,6 +1,6 @@
-//! Messages of the audit-events queue. Each holds events of one tenant, whom its attribute `tenantId` names.
+//! Messages of the audit-events queue. Each holds events of the tenant in its attribute `tenantId`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use aws_adapters::{
     event_queue::{REDELIVERY_TIMEOUT, Redelivery},
@@ -16,41 +16,41 @@ use domain::{
 use futures::{StreamExt, stream};
 
 use crate::{
-    host::Host,
     idempotency::record_of_message,
-    intake::{Accepted, BlockStore, Intake, IntakeError},
-    redelivery::{self, FailureKind, MessageQueue},
+    intake::{AcceptOutcome, Intake, IntakeError},
+    ports::{BlockWriter, Host, MessageQueue},
+    redelivery::{self, FailureKind},
 };
 
 const TENANT_ATTRIBUTE: &str = "tenantId";
 
 const RECEIVES_ATTRIBUTE: &str = "ApproximateReceiveCount";
 
-/// The most bytes of events that are written together: with one tenant's messages shared blocks fill up, and what one
-/// request may hold fits into one transaction.
+/// The most bytes of events in one write. Messages of one tenant share blocks, and as many bytes as a request may have
+/// fit into one transaction.
 const MAX_GROUP_LENGTH: usize = MAX_BODY_LENGTH;
 
-/// The most messages that are written together: each has a record in the transaction, which has room for its blocks as well.
+/// The most messages in one write: each has a record in the transaction, which also holds the blocks.
 const MAX_GROUP_MESSAGES: usize = 64;
 
-/// How often a group is written in which there are messages that were stored before. The first write finds all of them, unless
-/// another invocation stores some at the same time.
+/// The most writes of a group with messages that were stored before. The first write finds all of them, unless another
+/// invocation stores some at the same time.
 const MAX_GROUP_WRITES: usize = 3;
 
-/// The most groups that are written at the same time.
+/// The most concurrent writes.
 const MAX_CONCURRENT_WRITES: usize = 8;
 
-/// A write is begun only if it can end this long before the invocation does, beside the time that redelivery may take.
+/// The time that must remain after a write and the redelivery of messages before the invocation ends.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 
-/// Why a message is not taken. It comes back, and goes to the dead-letter queue in the end.
+/// The reason why a message is refused. SQS moves it to the dead-letter queue after its last receive.
 #[derive(Debug, thiserror::Error)]
 enum MessageError {
     #[error("the message has no ID")]
     Unidentified,
     #[error("the message has no attribute tenantId of type String")]
     TenantMissing,
-    #[error("the attribute tenantId is no tenant's id")]
+    #[error("the attribute tenantId is not a valid tenant ID")]
     TenantInvalid,
     #[error(transparent)]
     Rejected(#[from] RejectedEvents),
@@ -67,7 +67,7 @@ impl MessageError {
     }
 }
 
-/// Messages of one tenant that are written together.
+/// Messages of one tenant for one write.
 struct Group {
     messages: Vec<Message>,
 }
@@ -77,7 +77,7 @@ impl Group {
         let is_same_tenant =
             self.messages.first().is_some_and(|first| first.events.tenant() == message.events.tenant());
         let length: usize = self.messages.iter().map(|message| message.events.stored_length()).sum();
-        // A transaction takes one write of an item.
+        // A transaction can't contain two writes of the same item.
         let is_there_already = self.messages.iter().any(|other| other.received.id == message.received.id);
         is_same_tenant
             && !is_there_already
@@ -85,12 +85,12 @@ impl Group {
             && length + message.events.stored_length() <= MAX_GROUP_LENGTH
     }
 
-    /// All events in one batch, and the records of the messages.
-    fn together(&self) -> Option<(EventBatch, Vec<IdempotencyRecord>)> {
+    /// Returns all events in one batch, and the records of the messages. Returns `None` if no message is left.
+    fn contents(&self) -> Option<(Cow<'_, EventBatch>, Vec<IdempotencyRecord>)> {
         let (first, others) = self.messages.split_first()?;
-        let mut events = first.events.clone();
+        let mut events = Cow::Borrowed(&first.events);
         for message in others {
-            events.append(&message.events);
+            events.to_mut().append(&message.events);
         }
         Some((events, self.messages.iter().map(|message| message.record.clone()).collect()))
     }
@@ -100,18 +100,18 @@ impl Group {
     }
 }
 
-/// A message with the events that were read from it.
+/// A message with its parsed events.
 struct Message {
     received: Received,
     events: EventBatch,
     record: IdempotencyRecord,
 }
 
-/// A message as far as its redelivery is concerned.
+/// The parts of a message that its redelivery needs.
 struct Received {
     id: String,
     receipt_handle: Option<String>,
-    /// How often it has been received, this time included.
+    /// The number of receives, this one included.
     receives: u32,
 }
 
@@ -119,7 +119,7 @@ impl Received {
     fn of(message: &SqsMessage) -> Self {
         let receives = message.attributes.get(RECEIVES_ATTRIBUTE).and_then(|count| count.parse().ok());
         Self {
-            // Lambda takes an empty id for all messages of the batch, which is right for one that can't be named.
+            // Lambda reads an empty ID as a failure of the whole batch, which is correct for a message without an ID.
             id: message.message_id.clone().unwrap_or_default(),
             receipt_handle: message.receipt_handle.clone(),
             receives: receives.unwrap_or(1),
@@ -127,16 +127,16 @@ impl Received {
     }
 }
 
-/// Messages that were not stored, for one reason.
+/// Messages that were not stored for the same reason.
 struct Failure {
     kind: FailureKind,
     messages: Vec<Received>,
 }
 
-/// Stores the events of all messages that can be stored; answers which messages could not. A message fails alone, unless
-/// the write that it shares with others does. The queue shows what failed again when a further try makes sense.
-pub(crate) async fn store<S: BlockStore, H: Host, Q: MessageQueue>(
-    intake: &Intake<S, H>,
+/// Stores the events of all valid messages, and returns the messages that were not stored. Only messages that share a
+/// write fail together. Failed messages become visible again when a further try makes sense.
+pub(crate) async fn store<W: BlockWriter, H: Host, Q: MessageQueue>(
+    intake: &Intake<W, H>,
     queue: &Q,
     messages: Vec<SqsMessage>,
     deadline: Timestamp,
@@ -155,7 +155,7 @@ pub(crate) async fn store<S: BlockStore, H: Host, Q: MessageQueue>(
     let mut redeliveries = Vec::new();
     for Failure { kind, messages } in failures {
         for Received { id, receipt_handle, receives } in messages {
-            let delay = redelivery::delay(kind, receives, intake.host.random());
+            let delay = redelivery::delay(kind, receives, intake.host.fraction());
             redeliveries.extend(receipt_handle.map(|receipt_handle| Redelivery { receipt_handle, delay }));
             response.add_failure(id);
         }
@@ -164,7 +164,7 @@ pub(crate) async fn store<S: BlockStore, H: Host, Q: MessageQueue>(
     response
 }
 
-/// Reads every message; puts those of one tenant together. Also answers which can't be read.
+/// Parses every message and groups them by tenant. Also returns the refused messages.
 fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
     let mut groups: Vec<Group> = Vec::new();
     let mut refused = Vec::new();
@@ -216,28 +216,27 @@ fn tenant_attribute(message: &SqsMessage) -> Option<&str> {
     attribute.string_value.as_deref().filter(|_| is_text)
 }
 
-/// Writes one group; returns its messages if that failed. What was stored before, when a message was delivered for the first time, is
-/// left out.
-async fn write<S: BlockStore, H: Host>(
-    intake: &Intake<S, H>,
+/// Writes one group, without the messages that an earlier delivery stored. Returns the messages that were not stored.
+async fn write<W: BlockWriter, H: Host>(
+    intake: &Intake<W, H>,
     mut group: Group,
     last_start: Timestamp,
 ) -> Option<Failure> {
     for _ in 0..MAX_GROUP_WRITES {
-        let (events, records) = group.together()?;
+        let (events, records) = group.contents()?;
         let tenant = events.tenant().as_str();
         if intake.host.now() > last_start {
             tracing::warn!(
                 tenant,
                 messages = records.len(),
                 code = ErrorCode::OutOfTime.name(),
-                "messages were put off"
+                "messages were deferred"
             );
-            return Some(Failure { kind: FailureKind::PutOff, messages: group.received() });
+            return Some(Failure { kind: FailureKind::Deferred, messages: group.received() });
         }
         match intake.accept(&events, &records).await {
-            Ok(Accepted::Now(_)) => return None,
-            Ok(Accepted::Before(before)) => {
+            Ok(AcceptOutcome::Stored(_)) => return None,
+            Ok(AcceptOutcome::AcceptedBefore(before)) => {
                 let mut index = 0..;
                 group.messages.retain(|_| {
                     let own = index.next();
@@ -245,10 +244,10 @@ async fn write<S: BlockStore, H: Host>(
                 });
             }
             Err(error) => {
-                tracing::warn!(tenant, messages = records.len(), code = error.code().name(), "messages were put off");
-                // One message that is too large by itself stays so.
+                tracing::warn!(tenant, messages = records.len(), code = error.code().name(), "messages were deferred");
+                // A single message that is too large can never be stored.
                 let is_refused = error == IntakeError::TooLarge && records.len() == 1;
-                let kind = if is_refused { FailureKind::Refused } else { FailureKind::PutOff };
+                let kind = if is_refused { FailureKind::Refused } else { FailureKind::Deferred };
                 return Some(Failure { kind, messages: group.received() });
             }
         }
@@ -256,5 +255,5 @@ async fn write<S: BlockStore, H: Host>(
     if group.messages.is_empty() {
         return None;
     }
-    Some(Failure { kind: FailureKind::PutOff, messages: group.received() })
+    Some(Failure { kind: FailureKind::Deferred, messages: group.received() })
 }

@@ -1,9 +1,9 @@
-//! How many bytes a tenant may send over HTTP within a minute.
+//! The quota of bytes that a tenant may send over HTTP within a minute.
 //!
-//! All instances of the function share one count per tenant and minute, in the events table. Counting each request there
-//! would cost a write per request, so an instance reserves bytes in advance and spends them locally. A reservation is no
-//! larger than what the instance has spent already, so that many instances that serve a tenant a little each can't use the
-//! quota up by reserving it.
+//! All instances of the function share one count per tenant and minute, in the events table. Counting each request
+//! there would cost a write per request, so an instance reserves bytes in advance and spends them locally. A
+//! reservation is at most as large as the bytes that the instance has spent already, so that many instances with few
+//! requests each can't reserve the whole quota.
 
 use std::{
     collections::HashMap,
@@ -11,53 +11,29 @@ use std::{
     time::Duration,
 };
 
-use aws_adapters::events::quota::{CountOutcome, QUOTA_PERIOD, QuotaTable};
+use aws_adapters::events::quota::{CountOutcome, QUOTA_PERIOD};
 use domain::{event::MAX_BODY_LENGTH, tenant::TenantId, time::Timestamp};
-use export_engine::ports::PortError;
-use function_runtime::lazy::Lazy;
+
+use crate::ports::QuotaCounter;
 
 const BYTES_PER_MEGABYTE: u64 = 1_000_000;
 
-/// The part of the quota that one reservation takes at most: an instance that ends leaves no more than that unused.
+/// The divisor of the quota for the largest reservation: an instance that ends leaves at most that part unused.
 const LARGEST_RESERVATION: u64 = 20;
 
-/// The part of the quota that one reservation takes at least.
+/// The divisor of the quota for the smallest reservation.
 const SMALLEST_RESERVATION: u64 = 1_000;
 
-/// Tries to reserve less and less of what is left of a quota before the request counts as over it.
+/// The tries to reserve ever smaller parts of the remaining quota before a request is refused.
 const MAX_RESERVATIONS: u32 = 3;
 
-/// Where the instances' counts come together.
-pub(crate) trait QuotaCounter: Send + Sync {
-    /// As [`QuotaTable::add`].
-    fn add(
-        &self,
-        tenant: &TenantId,
-        minute: Timestamp,
-        bytes: u64,
-        limit: u64,
-    ) -> impl Future<Output = Result<CountOutcome, PortError>> + Send;
-}
-
-impl QuotaCounter for Lazy<QuotaTable> {
-    async fn add(
-        &self,
-        tenant: &TenantId,
-        minute: Timestamp,
-        bytes: u64,
-        limit: u64,
-    ) -> Result<CountOutcome, PortError> {
-        QuotaTable::add(self, tenant, minute, bytes, limit).await
-    }
-}
-
-/// Whether a request may be taken in.
+/// The outcome of taking bytes from a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QuotaOutcome {
     Granted,
-    /// The tenant has sent as much within this minute as it may.
+    /// The tenant has used up its quota for this minute.
     Exhausted {
-        /// The time until the next minute begins, in whole seconds; at least one.
+        /// The time until the next minute, in whole seconds; at least one.
         retry_after: Duration,
     },
 }
@@ -70,7 +46,7 @@ pub(crate) struct Quota<C> {
     reservations: Mutex<Reservations>,
 }
 
-/// The reservations of one minute. Those of an earlier one are void.
+/// The reservations of one minute.
 struct Reservations {
     minute: Timestamp,
     tenants: HashMap<TenantId, Reservation>,
@@ -87,8 +63,8 @@ struct Reservation {
 }
 
 impl<C: QuotaCounter> Quota<C> {
-    /// A quota of `megabytes` (millions of bytes, decompressed) per tenant and minute; 0 for none. One that is smaller than
-    /// the largest request counts as that.
+    /// Creates a quota of `megabytes` (millions of decompressed bytes) per tenant and minute; 0 means no quota. The
+    /// smallest quota is the size of the largest request.
     pub(crate) fn new(counter: C, megabytes: u32) -> Self {
         let largest_request = u64::try_from(MAX_BODY_LENGTH).unwrap_or(u64::MAX);
         let limit = (megabytes > 0).then(|| (u64::from(megabytes) * BYTES_PER_MEGABYTE).max(largest_request));
@@ -98,8 +74,8 @@ impl<C: QuotaCounter> Quota<C> {
 
     /// Takes the bytes of one request from the tenant's quota.
     ///
-    /// Grants them if they can't be counted: the table that holds the count is the one that the events are written to, and
-    /// that write decides.
+    /// Grants them if they can't be counted: the count is in the table that the events are written to, so the write
+    /// decides.
     pub(crate) async fn take(&self, tenant: &TenantId, bytes: usize, now: Timestamp) -> QuotaOutcome {
         let Some(limit) = self.limit else { return QuotaOutcome::Granted };
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -132,7 +108,7 @@ impl<C: QuotaCounter> Quota<C> {
                 }
                 Err(error) => {
                     tracing::warn!(tenant = tenant.as_str(), %error, "the tenant's quota is not applied");
-                    // As if it were counted, so that an outage is not made worse by a further try with each request.
+                    // Recorded as counted, so that further requests don't add load to a table that fails.
                     self.grant(minute, tenant, bytes, wanted);
                     return QuotaOutcome::Granted;
                 }
@@ -140,11 +116,6 @@ impl<C: QuotaCounter> Quota<C> {
         }
         self.lock(minute).tenants.entry(tenant.clone()).or_default().is_exhausted = true;
         exhausted
-    }
-
-    #[cfg(test)]
-    pub(crate) fn counter(&self) -> &C {
-        &self.counter
     }
 
     fn reservation(&self, minute: Timestamp, tenant: &TenantId) -> Reservation {
@@ -172,6 +143,8 @@ impl<C: QuotaCounter> Quota<C> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use export_engine::ports::PortError;
 
     use super::*;
 
@@ -260,7 +233,7 @@ mod tests {
         let instances = [Quota::new(table.clone(), 600)];
         assert_eq!(granted(&instances, 10_000, at("10:00:00")).await, 600 * MEGABYTE);
         assert!(table.writes() < 60, "{} writes for 60,000 requests", table.writes());
-        // What is used up is known without asking again.
+        // An exhausted quota needs no further write.
         let writes = table.writes();
         instances[0].take(&tenant("acme"), 10_000, at("10:00:30")).await;
         assert_eq!(table.writes(), writes);
@@ -273,7 +246,7 @@ mod tests {
         let sum = granted(&instances, 10_000, at("10:00:00")).await;
         // Less than a request may stay reserved in each.
         assert!((599 * MEGABYTE..=600 * MEGABYTE).contains(&sum), "{sum}");
-        // One request each leaves most of the quota to whoever sends more.
+        // One request per instance leaves most of the quota for other requests.
         let minute = at("10:01:00");
         for instance in &instances {
             assert_eq!(instance.take(&tenant("acme"), 10_000, minute).await, QuotaOutcome::Granted);

@@ -1,4 +1,4 @@
-//! What ingest is told by its environment.
+//! Settings from environment variables.
 
 use std::{num::NonZeroU8, time::Duration};
 
@@ -6,7 +6,7 @@ use authentication::TokenSettings;
 use domain::block::MAX_WRITE_SHARDS;
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
-/// The largest quota that can be set; the template has the same bound.
+/// The largest quota. The template has the same limit.
 const MAX_MEGABYTES_PER_TENANT_MINUTE: u32 = 1_000_000;
 
 #[derive(Clone, Debug)]
@@ -14,9 +14,9 @@ pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) events_queue_url: String,
     pub(crate) retention: Duration,
-    /// How many of a tenant's shards are written to.
+    /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
-    /// The bytes that a tenant may send over HTTP within a minute, in millions; 0 for no quota.
+    /// The millions of bytes that a tenant may send over HTTP within a minute; 0 for no quota.
     pub(crate) megabytes_per_tenant_minute: u32,
     pub(crate) minimum_client_version: MinimumClientVersion,
     pub(crate) token: TokenSettings,

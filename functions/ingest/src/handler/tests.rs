@@ -1,37 +1,29 @@
-//! Recorded payloads through the whole function; only the table is a fake, in memory.
+//! Recorded payloads through the whole function, with services in memory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Write,
-    num::NonZeroU8,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod memory;
 
-use authentication::TokenSettings;
-use aws_adapters::{
-    event_queue::Redelivery,
-    events::{
-        quota::CountOutcome,
-        writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, WriteError, WriteOutcome},
-    },
-};
+use std::{collections::BTreeSet, io::Write, num::NonZeroU8, sync::atomic::Ordering, time::Duration};
+
+use authentication::{Authenticator, TokenSettings};
+use aws_adapters::events::writer::WriteError;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
-    block::{BlockId, INGEST_WRITE_BOUND, Shard, StoredBlock},
+    block::INGEST_WRITE_BOUND,
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
-use export_engine::ports::PortError;
 use flate2::{Compression, write::GzEncoder};
-use function_runtime::environment::{DeploymentMode, Environment};
+use function_runtime::{
+    client_version::MinimumClientVersion,
+    environment::{DeploymentMode, Environment},
+};
+use host::Clock;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 
+use self::memory::{MemoryCounter, MemoryQueue, MemoryWriter, TestHost};
 use super::*;
+use crate::quota::Quota;
 
 const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
 const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base64-gzip-lines.json");
@@ -40,123 +32,10 @@ const WITHOUT_PERMISSION: &str = include_str!("../../../../tests/events/http-wit
 const QUEUE_BATCH: &str = include_str!("../../../../tests/events/queue-batch.json");
 const JWKS: &str = include_str!("../../../../tests/events/jwks.json");
 
-/// Far from any test's end.
+/// A deadline that no test reaches.
 const DEADLINE: Timestamp = Timestamp::MAX;
 
-/// Keeps blocks as the table would.
-#[derive(Default)]
-struct MemoryStore {
-    blocks: Mutex<BTreeMap<(TenantId, BlockId), (Shard, StoredBlock)>>,
-    records: Mutex<BTreeMap<(TenantId, String), IdempotencyRecord>>,
-    /// Answers these first, in turn.
-    failures: Mutex<Vec<WriteError>>,
-    writes: AtomicU64,
-    /// How long a write takes.
-    delay: Mutex<Duration>,
-    clock: TestHost,
-}
-
-impl BlockStore for MemoryStore {
-    async fn write(
-        &self,
-        tenant: &TenantId,
-        shard: Shard,
-        blocks: &[StoredBlock],
-        records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        self.clock.pass(*self.delay.lock().unwrap());
-        if let Some(error) = self.failures.lock().unwrap().pop() {
-            return Err(error);
-        }
-        let mut known = self.records.lock().unwrap();
-        let mut before = Vec::new();
-        for (index, record) in records.iter().enumerate() {
-            match known.get(&(tenant.clone(), record.key_hash.clone())) {
-                Some(known) if known.body_hash == record.body_hash => {
-                    before.push(AcceptedBefore { index, accepted: known.accepted });
-                }
-                Some(_) => return Err(WriteError::KeyReused),
-                None => {}
-            }
-        }
-        if !before.is_empty() {
-            return Ok(WriteOutcome::AcceptedBefore(before));
-        }
-        known.extend(records.iter().map(|record| ((tenant.clone(), record.key_hash.clone()), record.clone())));
-        assert!(blocks.len() + records.len() <= MAX_TRANSACTION_ITEMS);
-        for block in blocks {
-            let key = (tenant.clone(), block.id);
-            assert!(self.blocks.lock().unwrap().insert(key, (shard, block.clone())).is_none(), "a block twice");
-        }
-        Ok(WriteOutcome::Written)
-    }
-}
-
-/// A clock that goes only when told to, and chance that counts.
-#[derive(Clone, Default)]
-struct TestHost {
-    millis: std::sync::Arc<AtomicU64>,
-    drawn: std::sync::Arc<AtomicU64>,
-}
-
-impl TestHost {
-    fn pass(&self, duration: Duration) {
-        self.millis.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
-    }
-}
-
-impl Host for TestHost {
-    fn now(&self) -> Timestamp {
-        let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
-        start.saturating_add(Duration::from_millis(self.millis.load(Ordering::Relaxed)))
-    }
-
-    fn random(&self) -> u128 {
-        let drawn = u128::from(self.drawn.fetch_add(1, Ordering::Relaxed));
-        drawn << 96 | drawn << 32
-    }
-}
-
-/// Keeps the delays as the queue would get them.
-#[derive(Default)]
-struct MemoryQueue {
-    batches: Mutex<Vec<Vec<Redelivery>>>,
-    is_down: bool,
-}
-
-impl MessageQueue for MemoryQueue {
-    async fn show_again(&self, batch: &[Redelivery]) -> Result<(), PortError> {
-        self.batches.lock().unwrap().push(batch.to_vec());
-        if self.is_down { Err(PortError::transient("change", "down")) } else { Ok(()) }
-    }
-}
-
-impl MemoryQueue {
-    /// The delay of each message in seconds, by its receipt handle.
-    fn delays(&self) -> BTreeMap<String, u64> {
-        let batches = self.batches.lock().unwrap();
-        let redeliveries = batches.iter().flatten();
-        redeliveries.map(|redelivery| (redelivery.receipt_handle.clone(), redelivery.delay.as_secs())).collect()
-    }
-}
-
-/// Counts for one tenant and one minute.
-#[derive(Default)]
-struct MemoryCounter(AtomicU64);
-
-impl QuotaCounter for MemoryCounter {
-    async fn add(&self, _: &TenantId, _: Timestamp, bytes: u64, limit: u64) -> Result<CountOutcome, PortError> {
-        let counted = self.0.load(Ordering::Relaxed);
-        if counted + bytes > limit {
-            return Ok(CountOutcome::OverLimit { counted });
-        }
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-        Ok(CountOutcome::Counted)
-    }
-}
-
-type TestIngest = Ingest<MemoryStore, TestHost, MemoryQueue, MemoryCounter>;
+type TestIngest = Ingest<MemoryWriter, TestHost, MemoryQueue, MemoryCounter>;
 
 fn ingest() -> TestIngest {
     ingest_with_quota(0)
@@ -171,19 +50,17 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
     let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Development);
     let host = TestHost::default();
     Ingest {
-        authenticator: Authenticator::new(environment.finish(settings).unwrap()),
-        minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
-        intake: Intake {
-            store: MemoryStore { clock: host.clone(), ..MemoryStore::default() },
-            host,
-            write_shards: NonZeroU8::new(4).unwrap(),
+        endpoint: Endpoint {
+            authenticator: Authenticator::new(environment.finish(settings).unwrap()),
+            minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
+            quota: Quota::new(MemoryCounter::default(), megabytes),
         },
+        intake: Intake { writer: MemoryWriter::new(host.clone()), host, write_shards: NonZeroU8::new(4).unwrap() },
         queue: MemoryQueue::default(),
-        quota: Quota::new(MemoryCounter::default(), megabytes),
     }
 }
 
-/// What Lambda would get for a payload, as JSON.
+/// Returns the function's response to a payload, as JSON.
 async fn invoke(ingest: &TestIngest, payload: &str, deadline: Timestamp) -> Value {
     let mut context = Context::default();
     context.deadline = deadline.as_millis();
@@ -191,7 +68,7 @@ async fn invoke(ingest: &TestIngest, payload: &str, deadline: Timestamp) -> Valu
     serde_json::to_value(ingest.handle(LambdaEvent { payload, context }).await.unwrap()).unwrap()
 }
 
-/// Status and body of an HTTP answer.
+/// Returns status and body of the response to a request.
 async fn post(ingest: &TestIngest, payload: &str) -> (u64, Value) {
     let answer = invoke(ingest, payload, DEADLINE).await;
     assert_eq!(answer["headers"]["content-type"], "application/json");
@@ -199,7 +76,7 @@ async fn post(ingest: &TestIngest, payload: &str) -> (u64, Value) {
     (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
 }
 
-/// The recorded request with another body and content type.
+/// Returns the recorded request with another body and content type.
 fn with_body(body: &[u8], content_type: &str) -> String {
     let mut payload: Value = serde_json::from_str(PLAIN_ARRAY).unwrap();
     payload["body"] = STANDARD.encode(body).into();
@@ -225,10 +102,10 @@ fn gzip(raw: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All stored events of a tenant, in the order of an export. Verifies every block.
+/// Returns all stored events of a tenant in the order of an export. Checks every block.
 fn stored(ingest: &TestIngest, tenant: &str) -> Vec<Value> {
     let tenant = TenantId::parse(tenant).unwrap();
-    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let blocks = ingest.intake.writer.blocks.lock().unwrap();
     let mut events = Vec::new();
     for ((owner, _), (_, block)) in blocks.iter() {
         assert_eq!(block.verify(owner), Ok(()));
@@ -257,7 +134,7 @@ async fn recorded_requests_are_accepted_in_every_form() {
     }
     let ingest = ingest();
     post(&ingest, PLAIN_ARRAY).await;
-    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let blocks = ingest.intake.writer.blocks.lock().unwrap();
     let raw = blocks.values().next().unwrap().1.inflate().unwrap();
     let text = String::from_utf8(raw).unwrap();
     assert!(text.contains("\"durationSeconds\":1.50,\"rows\":9007199254740993"), "numbers stay as they were sent");
@@ -287,7 +164,7 @@ async fn who_may_is_decided_before_the_body_is_looked_at() {
     }
     let (status, body) = post(&ingest, WITHOUT_PERMISSION).await;
     assert_eq!((status, &body["errors"][0]["extensions"]["code"]), (403, &json!("FORBIDDEN")));
-    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -304,11 +181,11 @@ async fn an_old_command_line_has_to_be_upgraded_once_it_is_known_who_asks() {
             assert_eq!(answered, 401);
         }
     }
-    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 1);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
-async fn bad_input_is_told_with_code_and_event_and_nothing_is_stored() {
+async fn bad_input_is_refused_with_code_and_event_and_nothing_is_stored() {
     let good = event("");
     let long = event(&format!(",\"a\":\"{}\"", "x".repeat(MAX_EVENT_LENGTH)));
     let many = format!("[{}]", vec![good.as_str(); MAX_EVENTS_PER_BODY + 1].join(","));
@@ -377,7 +254,7 @@ async fn bad_input_is_told_with_code_and_event_and_nothing_is_stored() {
     }
     let (status, answer) = post(&ingest, &with_header(PLAIN_ARRAY, "Idempotency-Key", &json!(["a b"]))).await;
     assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (400, &json!("IDEMPOTENCY_KEY_INVALID")));
-    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -392,7 +269,7 @@ async fn a_key_makes_a_request_safe_to_repeat() {
     for _ in 0..2 {
         assert_eq!(post(&ingest, BASE64_GZIP_LINES).await, (202, json!({"accepted": 5})));
     }
-    // The same events, packed in another way.
+    // The same events, without compression.
     let key = json!(["nightly-2026-11-22-0001"]);
     let unpacked = with_header(BASE64_UNPACKED_LINES, "Idempotency-Key", &key);
     assert_eq!(post(&ingest, &unpacked).await, (202, json!({"accepted": 5})));
@@ -407,9 +284,9 @@ async fn a_key_makes_a_request_safe_to_repeat() {
 async fn a_write_that_took_too_long_is_no_success() {
     let ingest = ingest();
     let just_in_time = INGEST_WRITE_BOUND.checked_sub(Duration::from_millis(1)).unwrap();
-    *ingest.intake.store.delay.lock().unwrap() = just_in_time;
+    *ingest.intake.writer.delay.lock().unwrap() = just_in_time;
     assert_eq!(post(&ingest, PLAIN_ARRAY).await.0, 202);
-    *ingest.intake.store.delay.lock().unwrap() = INGEST_WRITE_BOUND;
+    *ingest.intake.writer.delay.lock().unwrap() = INGEST_WRITE_BOUND;
     let answer = invoke(&ingest, PLAIN_ARRAY, DEADLINE).await;
     assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
     assert!(answer["body"].as_str().unwrap().contains("\"WRITE_TOO_SLOW\""));
@@ -427,7 +304,7 @@ async fn a_failed_write_says_whose_turn_it_is_and_no_more() {
         (WriteError::TooLarge, 413, "BODY_TOO_LARGE"),
     ] {
         let ingest = ingest();
-        ingest.intake.store.failures.lock().unwrap().push(error);
+        ingest.intake.writer.failures.lock().unwrap().push(error);
         let (answered, answer) = post(&ingest, PLAIN_ARRAY).await;
         assert_eq!((answered, &answer["errors"][0]["extensions"]), (status, &json!({"code": code})));
         assert!(!answer.to_string().contains("hidden"));
@@ -455,10 +332,10 @@ async fn a_recorded_batch_stores_the_good_messages_and_names_the_bad() {
     assert_eq!(requests("acme"), ["r-10", "r-11", "r-12", "r-15"]);
     assert_eq!(requests("globex"), ["r-13", "r-14"]);
     // One tenant's messages share a block.
-    assert_eq!(ingest.intake.store.blocks.lock().unwrap().len(), 2);
+    assert_eq!(ingest.intake.writer.blocks.lock().unwrap().len(), 2);
 }
 
-/// The recorded batch, every message received for the `receives`-th time. A receipt handle is the message's position.
+/// Returns the recorded batch after `receives` receives. Each receipt handle is the position of its message.
 fn received(receives: u32) -> String {
     let mut batch: Value = serde_json::from_str(QUEUE_BATCH).unwrap();
     for (position, record) in batch["Records"].as_array_mut().unwrap().iter_mut().enumerate() {
@@ -472,11 +349,11 @@ fn received(receives: u32) -> String {
 async fn a_refused_message_shows_again_at_once_and_one_that_was_put_off_waits() {
     for (receives, delays) in [(1, 90..=180), (2, 180..=360), (30, 900..=1_800)] {
         let ingest = ingest();
-        ingest.intake.store.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+        ingest.intake.writer.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
         let answer = invoke(&ingest, &received(receives), DEADLINE).await;
         assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 9);
         let redelivered = ingest.queue.delays();
-        assert_eq!(redelivered.len(), 9, "what was stored is Lambda's to delete: {redelivered:?}");
+        assert_eq!(redelivered.len(), 9, "Lambda deletes the stored messages: {redelivered:?}");
         for position in 4..10 {
             assert_eq!(redelivered[&position.to_string()], 0);
         }
@@ -502,7 +379,7 @@ async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
 async fn a_message_that_takes_too_much_room_alone_is_refused() {
     for (ids, delay) in [(vec!["a"], 0), (vec!["a", "b"], 90)] {
         let ingest = ingest();
-        ingest.intake.store.failures.lock().unwrap().push(WriteError::TooLarge);
+        ingest.intake.writer.failures.lock().unwrap().push(WriteError::TooLarge);
         deliver(&ingest, &ids).await;
         assert_eq!(ingest.queue.delays()["a"], delay);
     }
@@ -533,7 +410,7 @@ async fn a_message_that_is_delivered_again_is_stored_once() {
     let none_failed = json!({"batchItemFailures": []});
     assert_eq!(deliver(&ingest, &["a", "b", "c"]).await, none_failed);
     assert_eq!(deliver(&ingest, &["b"]).await, none_failed);
-    ingest.intake.host.pass(Duration::from_secs(1));
+    ingest.intake.host.advance(Duration::from_secs(1));
     assert_eq!(deliver(&ingest, &["d", "a", "e", "c"]).await, none_failed, "among new ones");
     assert_eq!(request_ids(&ingest), ["a", "b", "c", "d", "e"]);
 }
@@ -541,9 +418,9 @@ async fn a_message_that_is_delivered_again_is_stored_once() {
 #[tokio::test]
 async fn a_message_that_was_stored_late_is_not_stored_again() {
     let ingest = ingest();
-    *ingest.intake.store.delay.lock().unwrap() = INGEST_WRITE_BOUND;
+    *ingest.intake.writer.delay.lock().unwrap() = INGEST_WRITE_BOUND;
     assert_eq!(deliver(&ingest, &["a"]).await["batchItemFailures"].as_array().unwrap().len(), 1);
-    *ingest.intake.store.delay.lock().unwrap() = Duration::ZERO;
+    *ingest.intake.writer.delay.lock().unwrap() = Duration::ZERO;
     assert_eq!(deliver(&ingest, &["a"]).await, json!({"batchItemFailures": []}));
     assert_eq!(request_ids(&ingest), ["a"]);
 }
@@ -556,14 +433,14 @@ async fn a_message_that_is_twice_in_a_batch_is_stored_once() {
     assert_eq!((request_ids(&ingest).len(), stored.len()), (2, 2));
 }
 
-/// The store takes no more items than a transaction has.
+/// The writer refuses more items than a transaction may have.
 #[tokio::test]
 async fn as_many_messages_as_lambda_brings_fit_into_transactions() {
     let ingest = ingest();
     let ids: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     assert_eq!(deliver(&ingest, &ids).await, json!({"batchItemFailures": []}));
-    assert_eq!((request_ids(&ingest).len(), ingest.intake.store.writes.load(Ordering::Relaxed)), (100, 2));
+    assert_eq!((request_ids(&ingest).len(), ingest.intake.writer.writes.load(Ordering::Relaxed)), (100, 2));
 }
 
 #[tokio::test]
@@ -577,9 +454,9 @@ async fn no_message_is_changed_when_all_are_stored() {
 
 #[tokio::test]
 async fn a_tenant_over_its_quota_learns_when_the_next_minute_begins() {
-    // As small as a quota can be: that of one largest request.
+    // The smallest quota: the size of the largest request.
     let ingest = ingest_with_quota(1);
-    ingest.intake.host.pass(Duration::from_millis(18_500));
+    ingest.intake.host.advance(Duration::from_millis(18_500));
     let large = format!("[{}]", vec![event(&format!(",\"a\":\"{}\"", "x".repeat(200_000))); 9].join(","));
     let request = with_body(large.as_bytes(), "application/json");
     let statuses = [post(&ingest, &request).await.0, post(&ingest, &request).await.0];
@@ -592,17 +469,16 @@ async fn a_tenant_over_its_quota_learns_when_the_next_minute_begins() {
     assert_eq!(*extensions, json!({"code": "TOO_MANY_REQUESTS", "retryAfterSeconds": 42}));
     assert_eq!(stored(&ingest, "acme").len(), 18, "nothing of it is stored");
 
-    // The queue has no quota; the next minute has a new one.
+    // The queue has no quota, and the next minute has a new one.
     assert_eq!(invoke(&ingest, QUEUE_BATCH, DEADLINE).await["batchItemFailures"].as_array().unwrap().len(), 6);
-    ingest.intake.host.pass(Duration::from_secs(42));
-    ingest.quota.counter().0.store(0, Ordering::Relaxed);
+    ingest.intake.host.advance(Duration::from_secs(42));
     assert_eq!(post(&ingest, &request).await.0, 202);
 }
 
 #[tokio::test]
 async fn a_failed_write_returns_only_the_messages_it_held() {
     let ingest = ingest();
-    ingest.intake.store.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+    ingest.intake.writer.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
     let answer = invoke(&ingest, QUEUE_BATCH, DEADLINE).await;
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 6 + 3, "those of the tenant written first");
     assert!(stored(&ingest, "acme").is_empty());
@@ -615,7 +491,7 @@ async fn no_write_is_begun_that_could_outlive_the_invocation() {
     let deadline = ingest.intake.host.now().saturating_add(Duration::from_secs(10));
     let answer = invoke(&ingest, QUEUE_BATCH, deadline).await;
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 10);
-    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 0);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -633,7 +509,7 @@ async fn more_than_a_transaction_holds_becomes_several_writes() {
         .collect();
     let answer = invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert_eq!(ingest.intake.store.writes.load(Ordering::Relaxed), 2);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 2);
     assert_eq!(stored(&ingest, "acme").len(), 20);
 }
 
@@ -641,10 +517,10 @@ async fn more_than_a_transaction_holds_becomes_several_writes() {
 async fn writes_are_spread_over_the_shards_that_are_written_to() {
     let ingest = ingest();
     for _ in 0..40 {
-        ingest.intake.host.pass(Duration::from_millis(1));
+        ingest.intake.host.advance(Duration::from_millis(1));
         assert_eq!(post(&ingest, PLAIN_ARRAY).await.0, 202);
     }
-    let blocks = ingest.intake.store.blocks.lock().unwrap();
+    let blocks = ingest.intake.writer.blocks.lock().unwrap();
     let shards: BTreeSet<u8> = blocks.values().map(|(shard, _)| shard.number()).collect();
     assert_eq!(shards, BTreeSet::from([0, 1, 2, 3]));
 }

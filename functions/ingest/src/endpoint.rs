@@ -2,14 +2,14 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use authentication::{Permission, authorization_header};
+use authentication::{Authenticator, Permission, authorization_header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     configuration::field_error::FieldErrorCode,
     error_code::ErrorCode,
     event::{EventBatch, RejectedEvents, Rejection},
 };
-use function_runtime::http_error::ErrorBody;
+use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody};
 use http::{
     HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
@@ -18,22 +18,20 @@ use serde_json::json;
 
 use crate::{
     body,
-    handler::Ingest,
-    host::Host,
     idempotency::IdempotencyKey,
-    intake::{Accepted, BlockStore},
+    intake::{AcceptOutcome, Intake},
     payload::Request,
-    quota::{QuotaCounter, QuotaOutcome},
-    redelivery::MessageQueue,
+    ports::{BlockWriter, Host, QuotaCounter},
+    quota::{Quota, QuotaOutcome},
 };
 
-/// The time after which a request that found the service busy may come again.
+/// The delay after which a client should repeat a request when the service is busy.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The most characters of a field's name in a response.
+/// The longest name of a field in a response, in characters.
 const MAX_FIELD_NAME_CHARACTERS: usize = 64;
 
-/// A refusal, and when the same request may succeed.
+/// An error response, and the time after which the same request may succeed.
 struct Refusal {
     error: ErrorBody,
     retry_after: Option<Duration>,
@@ -47,67 +45,65 @@ impl<E: Into<ErrorBody>> From<E> for Refusal {
     }
 }
 
-/// Answers a request.
-pub(crate) async fn respond<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
-    ingest: &Ingest<S, H, Q, C>,
-    request: &Request,
-) -> Response<String> {
-    match accept(ingest, request).await {
-        Ok(accepted) => accepted_response(accepted),
-        Err(refusal) => error_response(refusal),
+/// The HTTP endpoint for events.
+pub(crate) struct Endpoint<C> {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) minimum_client_version: MinimumClientVersion,
+    pub(crate) quota: Quota<C>,
+}
+
+impl<C: QuotaCounter> Endpoint<C> {
+    /// Stores the events of a request.
+    pub(crate) async fn respond<W: BlockWriter, H: Host>(
+        &self,
+        intake: &Intake<W, H>,
+        request: &Request,
+    ) -> Response<String> {
+        match self.accept(intake, request).await {
+            Ok(accepted) => accepted_response(accepted),
+            Err(refusal) => error_response(refusal),
+        }
+    }
+
+    /// Authenticates the caller before anything of the body is read.
+    async fn accept<W: BlockWriter, H: Host>(&self, intake: &Intake<W, H>, request: &Request) -> Result<u64, Refusal> {
+        if request.method != Method::POST {
+            let message = "Send events with POST.";
+            return Err(ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message).into());
+        }
+        let header = authorization_header(&request.headers);
+        let caller = self.authenticator.authenticate(header, Permission::AuditWrite).await?;
+        self.minimum_client_version.check(&request.headers)?;
+        let form = body::form(&request.headers)?;
+        let key = IdempotencyKey::of(&request.headers).map_err(|error| {
+            let code = ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid);
+            ErrorBody::new(StatusCode::BAD_REQUEST, code, error.to_string())
+        })?;
+
+        let received = received_body(request)?;
+        let body = body::decompressed(&received)?;
+        // Checked before the events are parsed and compressed, which is the expensive part.
+        if let QuotaOutcome::Exhausted { retry_after } =
+            self.quota.take(&caller.tenant, body.len(), intake.host.now()).await
+        {
+            return Err(quota_refusal(retry_after));
+        }
+        let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
+        let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let record = key.map(|key| key.record(&body, accepted));
+        match intake.accept(&events, record.as_slice()).await? {
+            AcceptOutcome::Stored(accepted) => Ok(accepted),
+            AcceptOutcome::AcceptedBefore(before) => Ok(before.iter().map(|before| before.accepted).sum()),
+        }
     }
 }
 
-/// Who may comes first: nothing of the body is looked at before.
-async fn accept<S: BlockStore, H: Host, Q: MessageQueue, C: QuotaCounter>(
-    ingest: &Ingest<S, H, Q, C>,
-    request: &Request,
-) -> Result<u64, Refusal> {
-    if request.method != Method::POST {
-        return Err(ErrorBody::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::MethodNotAllowed,
-            "Send events with POST.",
-        )
-        .into());
-    }
-    let caller = ingest
-        .authenticator
-        .authenticate(authorization_header(&request.headers), Permission::AuditWrite)
-        .await?;
-    ingest.minimum_client_version.check(&request.headers)?;
-    let form = body::form(&request.headers)?;
-    let key = IdempotencyKey::of(&request.headers).map_err(|error| {
-        ErrorBody::new(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid),
-            error.to_string(),
-        )
-    })?;
-
-    let received = received_body(request)?;
-    let body = body::decompressed(&received)?;
-    // Before the events are read: parsing and compressing them is what costs.
-    if let QuotaOutcome::Exhausted { retry_after } =
-        ingest.quota.take(&caller.tenant, body.len(), ingest.intake.host.now()).await
-    {
-        return Err(quota_refusal(retry_after));
-    }
-    let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
-    let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
-    let record = key.map(|key| key.record(&body, accepted));
-    match ingest.intake.accept(&events, record.as_slice()).await? {
-        Accepted::Now(accepted) => Ok(accepted),
-        Accepted::Before(before) => Ok(before.iter().map(|before| before.accepted).sum()),
-    }
-}
-
-/// The bytes that came over the wire.
+/// Returns the body as it was sent.
 fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
     if !request.is_base64 {
         return Ok(Cow::Borrowed(request.body.as_bytes()));
     }
-    // API Gateway made the Base64, so that it isn't the producer's fault.
+    // API Gateway encoded the body, so an error is not the producer's fault.
     STANDARD.decode(&request.body).map(Cow::Owned).map_err(|error| {
         tracing::error!(%error, "the body isn't Base64 although API Gateway says so");
         ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "The body could not be read.")
@@ -117,7 +113,7 @@ fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
 fn quota_refusal(retry_after: Duration) -> Refusal {
     let seconds = retry_after.as_secs();
     let message = format!(
-        "The tenant has sent as many events within this minute as it may; nothing was stored. Send them again in {seconds} s."
+        "The tenant has used up its quota for this minute; no event was stored. Send the events again in {seconds} s."
     );
     let error = ErrorBody::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
         .with_extension("retryAfterSeconds", seconds);
