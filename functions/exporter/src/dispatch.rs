@@ -1,4 +1,4 @@
-//! A schedule's firing, and the slot that it stands for.
+//! The dispatch of a slot's runs when a schedule fires.
 
 use domain::{interval::ExportInterval, time::Timestamp};
 use export_engine::{dispatch, retention::observe_retention};
@@ -6,9 +6,9 @@ use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::{handler::Exporter, settings::Settings};
+use crate::{exporter::Exporter, settings::Settings};
 
-/// What EventBridge Scheduler replaces by the time of the firing. An emulator may leave it as it is.
+/// The placeholder that EventBridge Scheduler replaces with the scheduled time. An emulator may leave it unchanged.
 /// Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>.
 const UNSUBSTITUTED: &str = "<aws.scheduler.scheduled-time>";
 
@@ -21,30 +21,32 @@ pub(crate) struct DispatchRequest {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DispatchAnswer {
+pub(crate) struct DispatchOutcome {
     interval: ExportInterval,
     through: Timestamp,
     dispatched: u64,
 }
 
 impl Exporter {
-    pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchAnswer, Error> {
+    /// Queues one run of each enabled configuration with the interval of the request.
+    pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchOutcome, Error> {
         let interval = request.interval;
-        let through = slot(request, &self.settings, self.clock.now())?;
-        // A change of the retention is seen although no configuration is enabled. A failure is made up for by the next run.
-        if let Err(error) = observe_retention(&self.runs, self.settings.engine.retention, &self.clock).await {
+        let through = slot(request, &self.settings, self.machine.now())?;
+        // Detects a change of the retention even if no configuration is enabled. After a failure, the next run detects
+        // it.
+        if let Err(error) = observe_retention(&self.runs, self.settings.engine.retention, &self.machine).await {
             tracing::warn!(%error, "the retention was not observed this time");
         }
-        let dispatched = dispatch::dispatch(&self.configurations, &*self.queue, interval, through)
+        let dispatched = dispatch::dispatch(&self.configurations, &*self.scheduled_queue, interval, through)
             .await
             .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
         tracing::info!(%interval, %through, dispatched, "the slot was dispatched");
-        Ok(DispatchAnswer { interval, through, dispatched })
+        Ok(DispatchOutcome { interval, through, dispatched })
     }
 }
 
-/// The end of the slot that the firing stands for. It comes from the scheduled time, so that a late or repeated firing
-/// means the same slot; only in development may the clock stand in for an emulator that doesn't tell.
+/// Returns the end of the slot. It is derived from the scheduled time, so that a late or repeated firing dispatches the
+/// same slot. In development the clock replaces the scheduled time if an emulator doesn't provide it.
 fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Result<Timestamp, Error> {
     let scheduled_at = match request.scheduled_time.as_str() {
         UNSUBSTITUTED if settings.mode.is_development() => now,

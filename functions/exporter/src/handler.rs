@@ -1,35 +1,16 @@
-//! What an invocation asks for: the dispatch of a slot, runs, or the approval to leave a corrupt block out.
+//! The handler of an invocation: the dispatch of a slot, runs, or the approval to skip a corrupt block.
 
-use aws_adapters::{
-    configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
-    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
-};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use function_runtime::lazy::Lazy;
-use host::Machine;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dispatch::{DispatchAnswer, DispatchRequest},
-    settings::Settings,
+    dispatch::{DispatchOutcome, DispatchRequest},
+    exporter::Exporter,
     skip::SkipApproval,
 };
 
-/// The exporter with everything it works on.
-pub(crate) struct Exporter {
-    pub(crate) configurations: ConfigurationTable,
-    pub(crate) runs: RunTable,
-    pub(crate) blocks: EventTableReader,
-    pub(crate) queue: Lazy<RunQueueClient>,
-    /// Of the runs that a person asked for.
-    pub(crate) manual_queue: Lazy<RunQueueClient>,
-    pub(crate) connector: Lazy<AwsConnector>,
-    pub(crate) signer: Lazy<KmsDigestSigner>,
-    pub(crate) clock: Machine,
-    pub(crate) settings: Settings,
-}
-
+/// The payload of an invocation, recognised by its shape.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum ExporterEvent {
@@ -44,58 +25,33 @@ pub(crate) enum ExporterEvent {
     Runs(SqsEvent),
 }
 
+/// The outcome of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum ExporterAnswer {
-    Dispatched(DispatchAnswer),
+pub(crate) enum ExporterOutcome {
+    Dispatched(DispatchOutcome),
     SkipApproved(SkipApproval),
     Runs(SqsBatchResponse),
 }
 
 impl Exporter {
-    pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterAnswer, Error> {
+    pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterOutcome, Error> {
         match event.payload {
-            ExporterEvent::Dispatch { dispatch } => Ok(ExporterAnswer::Dispatched(self.dispatch(&dispatch).await?)),
+            ExporterEvent::Dispatch { dispatch } => Ok(ExporterOutcome::Dispatched(self.dispatch(&dispatch).await?)),
             ExporterEvent::ApproveSkip { approve_skip } => {
-                Ok(ExporterAnswer::SkipApproved(self.approve_skip(approve_skip).await?))
+                Ok(ExporterOutcome::SkipApproved(self.approve_skip(approve_skip).await?))
             }
-            ExporterEvent::Runs(batch) => Ok(ExporterAnswer::Runs(self.run_batch(batch, &event.context).await)),
+            ExporterEvent::Runs(batch) => Ok(ExporterOutcome::Runs(self.run_batch(batch, &event.context).await)),
         }
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use aws_config::{BehaviorVersion, SdkConfig};
-    use function_runtime::lazy::lazily;
-
+mod tests {
     use super::*;
-    use crate::settings::tests::settings;
-
-    /// An exporter that reaches nothing but these queues: that of the schedule, and that of people.
-    pub(crate) fn exporter(sqs: &aws_sdk_sqs::Client, [scheduled, manual]: [&'static str; 2]) -> Exporter {
-        let nowhere = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let dynamodb = aws_sdk_dynamodb::Client::new(&nowhere);
-        let queue = |url: &str| {
-            let queue = RunQueueClient::new(sqs.clone(), url.to_owned());
-            lazily(move || queue)
-        };
-        let kms = aws_sdk_kms::Client::new(&nowhere);
-        Exporter {
-            configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
-            runs: RunTable::new(dynamodb.clone(), "runs".to_owned()),
-            blocks: EventTableReader::new(dynamodb, "events".to_owned()),
-            queue: queue(scheduled),
-            manual_queue: queue(manual),
-            connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned(), Machine)),
-            signer: lazily(move || KmsDigestSigner::new(kms, "arn".to_owned())),
-            clock: Machine,
-            settings: settings(),
-        }
-    }
 
     #[test]
-    fn the_shape_of_the_payload_tells_who_calls() {
+    fn the_shape_of_the_payload_identifies_the_caller() {
         let dispatch = r#"{"dispatch":{"interval":"EVERY_2_HOURS","scheduledTime":"2026-11-22T02:20:00Z"}}"#;
         assert!(matches!(serde_json::from_str(dispatch).unwrap(), ExporterEvent::Dispatch { .. }));
         let approval =

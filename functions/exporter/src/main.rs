@@ -1,6 +1,7 @@
-//! The exporter: turns a schedule's firing into runs, and runs into files in customers' buckets.
+//! The `exporter` function: dispatches runs when a schedule fires, and exports events to customers' buckets.
 
 mod dispatch;
+mod exporter;
 mod handler;
 mod runs;
 mod settings;
@@ -14,7 +15,7 @@ use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-use crate::{handler::Exporter, settings::Settings};
+use crate::{exporter::Exporter, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -25,7 +26,7 @@ async fn main() -> Result<(), Error> {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
         blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
-        queue: lazily({
+        scheduled_queue: lazily({
             let (aws, url) = (aws.clone(), settings.run_queue_url.clone());
             move || RunQueueClient::new(aws_sdk_sqs::Client::new(&aws), url)
         }),
@@ -41,7 +42,7 @@ async fn main() -> Result<(), Error> {
             let key_arn = settings.secret_key_arn.clone();
             move || AwsConnector::new(aws, key_arn, Machine)
         }),
-        clock: Machine,
+        machine: Machine,
         settings,
     };
     let exporter = &exporter;

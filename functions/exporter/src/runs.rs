@@ -1,4 +1,4 @@
-//! Messages of the run queue: one run each, and each fails for itself.
+//! Messages of the run queues. Each message requests one run and fails independently.
 
 use std::time::Duration;
 
@@ -14,24 +14,25 @@ use export_engine::{
     ports::{ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
-use host::Clock;
+use host::{Clock, Random};
 use lambda_runtime::Context;
 
-use crate::handler::Exporter;
+use crate::exporter::Exporter;
 
-/// The wait before a run is tried for the second time; doubled with each further one.
+/// The delay before the second try of a run. It doubles with each further try.
 const FIRST_RETRY_DELAY: Duration = Duration::from_secs(20);
 
-/// The longest wait between two tries.
+/// The longest delay between two tries.
 const MAX_RETRY_DELAY: Duration = Duration::from_mins(15);
 
-/// The shortest and the longest wait of a run whose tenant has no free share: about as long as a small export takes.
+/// The shortest and the longest delay of a run without a free share of its tenant, in seconds: about the duration of a
+/// small export.
 const SHARE_DELAY: (f64, f64) = (10.0, 20.0);
 
-/// By how much the runs that wait for a Region are spread once they may go on.
+/// The period, in seconds, over which runs that waited for a Region are spread.
 const REGION_DELAY_SPREAD: f64 = 30.0;
 
-/// The time that is left for the last object of a slice: more than S3 takes for one of 8 MiB, or of 16 in older plans,
+/// The time reserved for the last object of a slice: more than S3 takes for 8 MiB, or for 16 MiB of older plans,
 /// retries included.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(3);
 
@@ -47,43 +48,44 @@ impl Exporter {
     }
 
     async fn run_message(&self, message: &SqsMessage, invocation: &Context) -> Result<(), PortError> {
-        let request = parse(message).inspect_err(|error| tracing::error!(%error, "the message asks for no run"))?;
+        let request =
+            parse(message).inspect_err(|error| tracing::error!(%error, "the message is not a run request"))?;
         let engine = ExportEngine {
             configurations: &self.configurations,
             runs: &self.runs,
             blocks: &self.blocks,
             connector: &*self.connector,
             signer: &*self.signer,
-            clock: &self.clock,
+            clock: &self.machine,
             settings: self.settings.engine,
             holder: &invocation.request_id,
             message: message.message_id.as_deref().unwrap_or_default(),
             deadline: deadline(invocation),
         };
-        let queue = self.queue_of(request.trigger);
+        let queue = self.queue(request.trigger);
         let received = Received { queue, message };
-        let outcome = while_hidden(&received, &self.clock, Box::pin(engine.run(&request))).await;
+        let outcome = while_hidden(&received, &self.machine, Box::pin(engine.run(&request))).await;
         log(&request, &outcome);
         let outcome = match outcome {
             Ok(outcome) => self.queue_next(queue, outcome).await,
             Err(error) => Err(error),
         };
         if outcome.is_err()
-            && let Err(error) = received.show_after(received.retry_delay()).await
+            && let Err(error) = received.show_after(received.retry_delay(self.machine.fraction())).await
         {
-            tracing::warn!(%error, "the retry waits until the message shows by itself");
+            tracing::warn!(%error, "the retry waits for the visibility timeout");
         }
         outcome
     }
 
-    /// Queues what the run has left to do: only then may its message be deleted.
+    /// Queues the rest of the run. Its message may be deleted only after that.
     async fn queue_next(&self, queue: &RunQueueClient, outcome: RunOutcome) -> Result<(), PortError> {
         match outcome {
             RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
-                self.queue_of(next.trigger).send(&[next]).await
+                self.queue(next.trigger).send(&[next]).await
             }
             RunOutcome::Deferred { reason, next } => {
-                let delay = deferral_delay(reason, self.clock.now(), rand::random());
+                let delay = deferral_delay(reason, self.machine.now(), self.machine.fraction());
                 queue.send_later(&next, delay).await
             }
             RunOutcome::Paused { next: None, .. }
@@ -93,26 +95,18 @@ impl Exporter {
             | RunOutcome::NotWanted => Ok(()),
         }
     }
-
-    /// What a person asked for and what the schedule asks for wait in queues of their own.
-    fn queue_of(&self, trigger: RunTrigger) -> &RunQueueClient {
-        match trigger {
-            RunTrigger::Schedule => &self.queue,
-            RunTrigger::Manual => &self.manual_queue,
-        }
-    }
 }
 
-/// A message, and the queue that it came from.
+/// A message and its queue.
 struct Received<'a> {
     queue: &'a RunQueueClient,
     message: &'a SqsMessage,
 }
 
 impl Received<'_> {
-    fn retry_delay(&self) -> Duration {
+    fn retry_delay(&self, fraction: f64) -> Duration {
         let tries = self.message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-        retry_delay(tries.unwrap_or(1), rand::random_range(0.5..1.0))
+        retry_delay(tries.unwrap_or(1), fraction)
     }
 }
 
@@ -123,26 +117,27 @@ impl ReceivedMessage for Received<'_> {
     }
 }
 
-/// The wait of a run that can't begin yet; `share` is a random share of its jitter, 0 to 1.
-fn deferral_delay(reason: DeferralReason, now: Timestamp, share: f64) -> Duration {
+/// Returns the delay of a run that can't start yet. `fraction`, a random number from 0 to 1, decides on the jitter.
+fn deferral_delay(reason: DeferralReason, now: Timestamp, fraction: f64) -> Duration {
     match reason {
         DeferralReason::NoFreeShare => {
             let (shortest, longest) = SHARE_DELAY;
-            Duration::from_secs_f64(shortest + (longest - shortest) * share)
+            Duration::from_secs_f64(shortest + (longest - shortest) * fraction)
         }
         DeferralReason::RegionUnreachable { until } => {
-            until.saturating_since(now) + Duration::from_secs_f64(REGION_DELAY_SPREAD * share)
+            until.saturating_since(now) + Duration::from_secs_f64(REGION_DELAY_SPREAD * fraction)
         }
     }
 }
 
-/// Exponential, with jitter: a share of the delay between a half and the whole.
-fn retry_delay(tries: u32, share: f64) -> Duration {
+/// Returns an exponential delay. `fraction`, a random number from 0 to 1, decides on the jitter: half of the delay to
+/// all of it.
+fn retry_delay(tries: u32, fraction: f64) -> Duration {
     let doubled = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
-    doubled.min(MAX_RETRY_DELAY).mul_f64(share)
+    doubled.min(MAX_RETRY_DELAY).mul_f64(0.5 + fraction / 2.0)
 }
 
-/// When the run has to be over: early enough for the object on its way to arrive.
+/// Returns the time by which the run must end, so that the current object can still be stored.
 fn deadline(invocation: &Context) -> Timestamp {
     Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
 }
@@ -157,21 +152,21 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
     let through = &request.through;
     match outcome {
         Ok(RunOutcome::Exported(_)) => {
-            tracing::info!(%tenant, %configuration, %through, "all is exported");
+            tracing::info!(%tenant, %configuration, %through, "the run is complete");
         }
         Ok(RunOutcome::Paused { next: Some(next), .. }) => {
             tracing::info!(%tenant, %configuration, through = %next.through, slices = next.slices,
-                "the run goes on in another slice");
+                "the run continues in another slice");
         }
         Ok(RunOutcome::Paused { next: None, .. }) => {
             tracing::error!(%tenant, %configuration, %through, slices = request.slices, alarm = "SLICES_EXHAUSTED",
                 "a slot's slices are used up; the rest is exported with the next slot");
         }
         Ok(RunOutcome::Deferred { reason, next }) => {
-            tracing::info!(%tenant, %configuration, %through, ?reason, deferrals = next.deferrals, "the run has to wait");
+            tracing::info!(%tenant, %configuration, %through, ?reason, deferrals = next.deferrals, "the run was deferred");
         }
         Ok(RunOutcome::LeftToAnother) => {
-            tracing::info!(%tenant, %configuration, %through, "another run was asked to go on");
+            tracing::info!(%tenant, %configuration, %through, "another run continues the export");
         }
         Ok(RunOutcome::NotWanted) => {
             tracing::info!(%tenant, %configuration, %through, "the configuration is disabled or deleted");
@@ -207,7 +202,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::handler::tests::exporter;
+    use crate::exporter::tests::exporter;
 
     const TRIGGERS: [(RunTrigger, &str); 2] = [(RunTrigger::Schedule, "scheduled"), (RunTrigger::Manual, "manual")];
 
@@ -243,7 +238,7 @@ mod tests {
                         none.set_failed(Some(Vec::new())).build().unwrap()
                     });
                 let exporter = exporter_with(&rule);
-                assert_eq!(exporter.queue_next(exporter.queue_of(trigger), outcome).await, Ok(()));
+                assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome).await, Ok(()));
                 assert_eq!(rule.num_calls(), 1);
             }
         }
@@ -263,12 +258,12 @@ mod tests {
                 .then_output(|| SendMessageOutput::builder().build());
             let exporter = exporter_with(&rule);
             let outcome = RunOutcome::Deferred { reason: DeferralReason::NoFreeShare, next };
-            assert_eq!(exporter.queue_next(exporter.queue_of(trigger), outcome).await, Ok(()));
+            assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome).await, Ok(()));
             assert_eq!(rule.num_calls(), 1);
         }
     }
 
-    /// A boundary that has not settled fails a run before it looks at anything.
+    /// A run fails at once if its boundary has not settled.
     #[tokio::test]
     async fn a_message_that_failed_comes_back_to_its_own_queue() {
         for (trigger, url) in TRIGGERS {
@@ -293,10 +288,10 @@ mod tests {
 
     #[test]
     fn a_run_waits_for_a_share_or_for_its_region() {
-        let seconds = |reason, share| deferral_delay(reason, Timestamp::EPOCH, share).as_secs();
+        let seconds = |reason, fraction| deferral_delay(reason, Timestamp::EPOCH, fraction).as_secs();
         let until = Timestamp::EPOCH.saturating_add(Duration::from_mins(1));
-        assert_eq!([0.0, 1.0].map(|share| seconds(DeferralReason::NoFreeShare, share)), [10, 20]);
-        assert_eq!([0.0, 1.0].map(|share| seconds(DeferralReason::RegionUnreachable { until }, share)), [60, 90]);
+        assert_eq!([0.0, 1.0].map(|fraction| seconds(DeferralReason::NoFreeShare, fraction)), [10, 20]);
+        assert_eq!([0.0, 1.0].map(|fraction| seconds(DeferralReason::RegionUnreachable { until }, fraction)), [60, 90]);
     }
 
     #[tokio::test]
@@ -312,13 +307,13 @@ mod tests {
             let exporter = exporter_with(&rule);
             let mut message = SqsMessage::default();
             message.receipt_handle = Some("r".to_owned());
-            let received = Received { queue: exporter.queue_of(trigger), message: &message };
+            let received = Received { queue: exporter.queue(trigger), message: &message };
             let work = async {
                 while rule.num_calls() == 0 {
                     tokio::task::yield_now().await;
                 }
             };
-            while_hidden(&received, &exporter.clock, work).await;
+            while_hidden(&received, &exporter.machine, work).await;
             assert_eq!(rule.num_calls(), 1);
         }
     }
@@ -327,6 +322,6 @@ mod tests {
     fn delays_grow_to_their_bound() {
         let whole = |tries| retry_delay(tries, 1.0).as_secs();
         assert_eq!([whole(0), whole(1), whole(2), whole(3), whole(100)], [20, 20, 40, 80, 900]);
-        assert_eq!(retry_delay(1, 0.5).as_secs(), 10);
+        assert_eq!(retry_delay(1, 0.0).as_secs(), 10);
     }
 }

@@ -1,4 +1,4 @@
-//! What the exporter is told by its environment.
+//! Settings from environment variables.
 
 use std::time::Duration;
 
@@ -26,10 +26,11 @@ pub(crate) struct Settings {
     pub(crate) schedule: ExportSchedule,
 }
 
-/// The most runs of one tenant that an operator may permit at a time: a run that finds no free share has tried each of them.
+/// The largest number of concurrent runs of a tenant that can be set: a run that finds no free share has tried all of
+/// them.
 const MAX_SHARES_PER_TENANT: u32 = 20;
 
-/// By how much sooner than it is deleted a block counts as gone: no run reads for so long.
+/// The time before its deletion from which a block counts as deleted. It is longer than any run.
 const GRACE_MARGIN: Duration = Duration::from_hours(24);
 
 impl Settings {

@@ -1,4 +1,4 @@
-//! An operator's approval that exports leave a corrupt block out: docs/OPERATIONS.md, "A corrupt block".
+//! An operator's approval to skip a corrupt block: docs/OPERATIONS.md, "A corrupt block".
 
 use aws_adapters::runs::SkipApprovalOutcome;
 use domain::{block::BlockId, tenant::TenantId};
@@ -6,18 +6,18 @@ use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::handler::Exporter;
+use crate::exporter::Exporter;
 
-/// The most characters of a reason.
+/// The longest reason, in characters.
 const MAX_REASON_LENGTH: usize = 256;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SkipApproval {
     tenant_id: TenantId,
-    /// As the log line with the alarm `CORRUPT_BLOCK` names it.
+    /// The block named in the log line with the alarm `CORRUPT_BLOCK`.
     block_id: BlockId,
-    /// For those who look at it later. It is stored, and in no digest.
+    /// The reason for the approval. It is stored, but not part of any digest.
     reason: String,
 }
 
@@ -27,7 +27,7 @@ impl Exporter {
         if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_LENGTH {
             return Err(format!("reason: give 1 to {MAX_REASON_LENGTH} characters").into());
         }
-        match self.runs.approve_skip(tenant, *block, reason, self.clock.now()).await {
+        match self.runs.approve_skip(tenant, *block, reason, self.machine.now()).await {
             Ok(SkipApprovalOutcome::Approved) => {
                 tracing::warn!(%tenant, %block, reason, "an operator approved that exports leave a corrupt block out");
                 Ok(approval)
