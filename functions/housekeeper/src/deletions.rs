@@ -1,4 +1,4 @@
-//! The items of deleted configurations' runs: they are given an expiry, found by the tombstones of the configurations.
+//! The expiry of the runs table's items of deleted configurations, which are found through tombstones.
 
 use aws_adapters::configurations::{SCHEDULE_SHARDS, Tombstone};
 use domain::time::Timestamp;
@@ -6,26 +6,26 @@ use export_engine::ports::PortError;
 use host::Clock;
 use serde::Serialize;
 
-use crate::handler::Housekeeper;
+use crate::housekeeper::Housekeeper;
 
-/// What a sweep did for deleted configurations.
+/// The outcome of a sweep for deleted configurations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeletionOutcome {
-    /// Configurations all of whose items have an expiry now.
+    /// The number of configurations that are complete: all their items have an expiry.
     configurations: u64,
-    /// Items that were given one.
+    /// The number of items that were given an expiry.
     items: u64,
 }
 
-/// What failed of work whose parts go on without each other.
+/// The failures of independent parts of the work.
 #[derive(Debug, Default)]
 struct Failures {
     first: Option<PortError>,
 }
 
 impl Failures {
-    /// Returns what a part has returned, and logs its failure otherwise.
+    /// Returns the value of a part, or logs its failure.
     fn note<T>(&mut self, result: Result<T, PortError>) -> Option<T> {
         result
             .map_err(|error| {
@@ -37,8 +37,8 @@ impl Failures {
 }
 
 impl Housekeeper {
-    /// Gives the items of configurations that were deleted a while ago an expiry, until `deadline`: one page of tombstones of each
-    /// shard. What is left is for the next sweep. What fails stops nothing else; the first error is returned at the end.
+    /// Sets the expiry of the items of deleted configurations until `deadline`: of one page of tombstones of each
+    /// shard. The next sweep continues. A failure does not stop the other parts; the first one is returned at the end.
     pub(crate) async fn expire_deleted(&self, deadline: Timestamp) -> Result<DeletionOutcome, PortError> {
         let before = self.clock.now().saturating_sub(self.settings.deletion_rest);
         let (mut outcome, mut failures) = (DeletionOutcome::default(), Failures::default());
@@ -67,9 +67,9 @@ impl Housekeeper {
         outcome: &mut DeletionOutcome,
     ) -> Result<(), PortError> {
         let Tombstone { key, deleted_at } = tombstone;
-        // A configuration that an operator has put back goes on with its runs.
+        // An operator has restored the configuration, so its runs continue.
         if self.configurations.exists(key).await? {
-            tracing::warn!(configuration = %key, "a deleted configuration is there again; its history is kept");
+            tracing::warn!(configuration = %key, "a deleted configuration was restored; its history is kept");
             return self.configurations.remove_tombstone(tombstone).await;
         }
         let expires_at = deleted_at.saturating_add(self.settings.history);

@@ -22,13 +22,14 @@ use lambda_runtime::{Context, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::handler::Housekeeper;
+use crate::housekeeper::Housekeeper;
 
-/// What is left of an invocation's time to note how far it came and to answer. It is more than what is behind the threshold of
-/// `HousekeeperFunctionDurationAlarm`: an erasure that goes on is no failure.
+/// The time of an invocation that is reserved for storing the progress and returning. It is longer than the time after
+/// the threshold of `HousekeeperFunctionDurationAlarm`, so that an erasure that needs several invocations raises no
+/// alarm.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(2);
 
-/// How many partitions of events are erased at the same time: all that a tenant has.
+/// The most partitions of events that are erased concurrently: all partitions of a tenant.
 const MAX_CONCURRENT_PARTITIONS: usize = 18;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -40,9 +41,9 @@ pub(crate) struct ErasureRequest {
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ErasureAnswer {
+pub(crate) struct ErasureReport {
     tenant_id: TenantId,
-    /// Of all invocations.
+    /// The counts of all invocations.
     counts: ErasureCounts,
     #[serde(flatten)]
     outcome: ErasureOutcome,
@@ -51,9 +52,9 @@ pub(crate) struct ErasureAnswer {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase", untagged)]
 enum ErasureOutcome {
-    /// The time of the invocation is over: it has to be invoked again, and goes on there.
+    /// The time of the invocation is over. The function has to be invoked again, and continues at the position.
     Unfinished { position: ErasurePosition },
-    /// Nothing of the tenant is left. Both in base64.
+    /// All data of the tenant is erased. Both fields are in base64.
     Complete { statement: String, signature: String },
 }
 
@@ -66,10 +67,10 @@ impl From<&SignedStatement> for ErasureOutcome {
     }
 }
 
-/// Why an erasure stops.
+/// The reason why an erasure stops.
 #[derive(Debug)]
 enum Stop {
-    /// The time is over.
+    /// The time of the invocation is over.
     OutOfTime,
     Failed(PortError),
 }
@@ -80,7 +81,7 @@ impl From<PortError> for Stop {
     }
 }
 
-/// One invocation's work on an erasure.
+/// The work of one invocation on an erasure.
 struct Work<'a> {
     housekeeper: &'a Housekeeper,
     tenant: &'a TenantId,
@@ -89,32 +90,32 @@ struct Work<'a> {
 }
 
 impl Housekeeper {
-    /// Erases what there is of a tenant, or goes on with it. Of a tenant that is erased already, the statement is answered
-    /// again.
+    /// Starts or continues the erasure of a tenant. If the tenant is erased already, returns the statement again.
     pub(crate) async fn erase_tenant(
         &self,
         request: &ErasureRequest,
         invocation: &Context,
-    ) -> Result<ErasureAnswer, Error> {
+    ) -> Result<ErasureReport, Error> {
         let ErasureRequest { tenant_id: tenant, reason } = request;
         tracing::warn!(%tenant, reason = reason.as_str(), "an operator erases a tenant");
         match self.erase(request, deadline(invocation)).await {
-            Ok(answer) => {
+            Ok(report) => {
                 let ErasureCounts { configurations, configuration_records, run_records, blocks, event_records } =
-                    answer.counts;
-                let is_complete = matches!(answer.outcome, ErasureOutcome::Complete { .. });
+                    report.counts;
+                let is_complete = matches!(report.outcome, ErasureOutcome::Complete { .. });
                 tracing::warn!(%tenant, is_complete, configurations, configuration_records, run_records, blocks,
-                    event_records, "what an operator had erased of a tenant");
-                Ok(answer)
+                    event_records, "data of a tenant was erased");
+                Ok(report)
             }
             Err(error) => {
                 tracing::error!(%tenant, %error, "the erasure of a tenant failed");
-                Err("the erasure failed, and what was erased is noted; invoke again with the same payload".into())
+                Err("the erasure failed and its progress is stored; invoke the function again with the same payload"
+                    .into())
             }
         }
     }
 
-    async fn erase(&self, request: &ErasureRequest, deadline: Timestamp) -> Result<ErasureAnswer, PortError> {
+    async fn erase(&self, request: &ErasureRequest, deadline: Timestamp) -> Result<ErasureReport, PortError> {
         let ErasureRequest { tenant_id: tenant, reason } = request;
         let stored = self.runs.load_erasure(tenant).await?.unwrap_or_else(|| StoredErasure {
             erasure: Erasure::new(tenant.clone(), reason.clone(), self.clock.now()),
@@ -124,7 +125,7 @@ impl Housekeeper {
         let before = stored.erasure.counts;
         let mut work = Work { housekeeper: self, tenant, stored, deadline };
         let result = work.run().await;
-        // What was signed before is not the last statement any more.
+        // An earlier statement is no longer current.
         if work.stored.erasure.counts != before {
             work.stored.statement = None;
         }
@@ -133,7 +134,7 @@ impl Housekeeper {
             Err(Stop::OutOfTime) => {
                 work.save().await?;
                 let position = work.stored.erasure.position.clone();
-                return Ok(work.answer(ErasureOutcome::Unfinished { position }));
+                return Ok(work.report(ErasureOutcome::Unfinished { position }));
             }
             Err(Stop::Failed(error)) => {
                 work.save().await?;
@@ -145,37 +146,37 @@ impl Housekeeper {
             None => self.sign(&work.stored.erasure).await?,
         };
         work.stored.statement = Some(signed.clone());
-        // Whoever invokes again wants to know what has come since.
+        // A further invocation searches for data that has been added since.
         work.stored.erasure.position = ErasurePosition::Configurations;
         work.save().await?;
-        Ok(work.answer(ErasureOutcome::from(&signed)))
+        Ok(work.report(ErasureOutcome::from(&signed)))
     }
 
     async fn sign(&self, erasure: &Erasure) -> Result<SignedStatement, PortError> {
         let operation = "erasure statement";
-        let statement = erasure
-            .statement(self.clock.now(), self.signer.fingerprint().await?)
-            .ok_or_else(|| PortError::internal(operation, "the runs are not scanned to their end: invoke again"))?;
+        let statement = erasure.statement(self.clock.now(), self.signer.fingerprint().await?).ok_or_else(|| {
+            PortError::internal(operation, "the scan of the runs is incomplete; invoke the function again")
+        })?;
         let bytes = statement.to_bytes().map_err(|error| PortError::internal(operation, error.to_string()))?;
         let signature = self.signer.sign(Sha256::digest(&bytes).into()).await?;
         Ok(SignedStatement { bytes: Bytes::from(bytes), signature })
     }
 }
 
-/// When the work has to be over.
+/// Returns the time by which the work must end.
 fn deadline(invocation: &Context) -> Timestamp {
     Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
 }
 
 impl Work<'_> {
-    /// Works until nothing is left, from where the notes say: the invocation's caller does not choose what is left out.
+    /// Works until no data is left, from the stored position: the caller can't choose a position and thereby omit data.
     async fn run(&mut self) -> Result<(), Stop> {
         loop {
-            // Always first: as long as there is a configuration, its runs write.
+            // Always first: the runs of a configuration write until it is deleted.
             self.erase_configurations().await?;
             self.scan_runs().await?;
             self.erase_events().await?;
-            // What a run left that had begun before its configuration was deleted.
+            // Items of runs that had started before their configuration was deleted.
             let listed: Vec<_> = self.stored.erasure.configurations().collect();
             for configuration_id in listed {
                 let key = ConfigurationKey { tenant_id: self.tenant.clone(), configuration_id };
@@ -189,14 +190,14 @@ impl Work<'_> {
                 }
             }
             self.erase_configurations().await?;
-            // Else a configuration came meanwhile.
+            // Otherwise, a configuration was created in the meantime.
             if self.stored.erasure.position == ErasurePosition::Events {
                 return Ok(());
             }
         }
     }
 
-    /// Goes through what is left of the runs table.
+    /// Scans the rest of the runs table.
     async fn scan_runs(&mut self) -> Result<(), Stop> {
         loop {
             let start = match &self.stored.erasure.position {
@@ -215,7 +216,7 @@ impl Work<'_> {
         }
     }
 
-    /// The configurations first, with their secrets, so that no run starts any more and those under way stop.
+    /// Erases the configurations first, with their secrets, so that no further run starts and current runs stop.
     async fn erase_configurations(&mut self) -> Result<(), Stop> {
         let Housekeeper { configurations: table, runs, .. } = self.housekeeper;
         for which in [TenantItems::Configurations, TenantItems::All] {
@@ -233,7 +234,7 @@ impl Work<'_> {
                         continue;
                     };
                     let key = ConfigurationKey { tenant_id: self.tenant.clone(), configuration_id: *id };
-                    // Its runs may have written behind the position.
+                    // Its runs may have written items before the position.
                     self.stored.erasure.position = ErasurePosition::Configurations;
                     let head = runs.export_head(&key).await?;
                     let has_state = head.is_some();
@@ -258,7 +259,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What is known of an export is noted before the last item that says it is gone.
+    /// Stores the facts about the exports before the items that prove them are deleted.
     async fn erase_runs(&mut self, page: TenantRunPage) -> Result<(), Stop> {
         if page.items.is_empty() {
             return Ok(());
@@ -286,13 +287,13 @@ impl Work<'_> {
                     self.stored.erasure.counts.event_records += count;
                 }
             }
-            // The others go on, and are counted.
+            // The other partitions continue and are counted.
             stop = stop.or(result.err());
         }
         stop.map_or(Ok(()), Err)
     }
 
-    /// Stops the work if its time is over.
+    /// Returns an error if the time is over.
     fn in_time(&self) -> Result<(), Stop> {
         if self.housekeeper.clock.now() < self.deadline { Ok(()) } else { Err(Stop::OutOfTime) }
     }
@@ -303,18 +304,18 @@ impl Work<'_> {
         match runs.store_erasure(&mut self.stored, expires_at).await? {
             NotesOutcome::Stored => Ok(()),
             NotesOutcome::ChangedSince => {
-                let detail = format!("another invocation erases {} at the same time: wait for its end", self.tenant);
+                let detail = format!("another invocation is erasing {}; wait until it ends", self.tenant);
                 Err(PortError::internal("store erasure", detail))
             }
         }
     }
 
-    fn answer(&self, outcome: ErasureOutcome) -> ErasureAnswer {
-        ErasureAnswer { tenant_id: self.tenant.clone(), counts: self.stored.erasure.counts, outcome }
+    fn report(&self, outcome: ErasureOutcome) -> ErasureReport {
+        ErasureReport { tenant_id: self.tenant.clone(), counts: self.stored.erasure.counts, outcome }
     }
 }
 
-/// Erases a partition of events, and says how much of it.
+/// Erases a partition of events, and returns the number of erased items.
 async fn erase_partition(
     housekeeper: &Housekeeper,
     tenant: &TenantId,
@@ -338,25 +339,25 @@ async fn erase_partition(
 mod tests {
     use super::*;
 
-    fn answer(outcome: ErasureOutcome) -> serde_json::Value {
+    fn report(outcome: ErasureOutcome) -> serde_json::Value {
         let tenant_id = TenantId::parse("acme").unwrap();
-        serde_json::to_value(ErasureAnswer { tenant_id, counts: ErasureCounts::default(), outcome }).unwrap()
+        serde_json::to_value(ErasureReport { tenant_id, counts: ErasureCounts::default(), outcome }).unwrap()
     }
 
     #[test]
     fn an_unfinished_erasure_answers_where_it_goes_on_and_no_statement() {
         let position = ErasurePosition::Runs { run: "acme#1".to_owned(), item: "state".to_owned() };
-        let answer = answer(ErasureOutcome::Unfinished { position });
-        assert!(answer.get("statement").is_none());
-        assert_eq!(answer["position"], "runs acme#1 state");
+        let report = report(ErasureOutcome::Unfinished { position });
+        assert!(report.get("statement").is_none());
+        assert_eq!(report["position"], "runs acme#1 state");
     }
 
     #[test]
     fn a_complete_erasure_answers_the_statement_and_no_position() {
         let signed = SignedStatement { bytes: Bytes::from_static(b"{}\n"), signature: Bytes::from_static(b"\x30") };
-        let answer = answer(ErasureOutcome::from(&signed));
-        assert_eq!((&answer["statement"], &answer["signature"]), (&"e30K".into(), &"MA==".into()));
-        assert!(answer.get("position").is_none());
+        let report = report(ErasureOutcome::from(&signed));
+        assert_eq!((&report["statement"], &report["signature"]), (&"e30K".into(), &"MA==".into()));
+        assert!(report.get("position").is_none());
     }
 
     #[test]

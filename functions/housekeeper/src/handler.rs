@@ -1,30 +1,15 @@
-//! What an invocation asks for: a sweep, or the erasure of a tenant.
+//! The handler of an invocation: a sweep, or the erasure of a tenant.
 
-use aws_adapters::{
-    configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser, runs::RunTable,
-};
-use function_runtime::lazy::Lazy;
-use host::Machine;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    erasure::{ErasureAnswer, ErasureRequest},
-    settings::Settings,
-    sweep::{SweepAnswer, SweepRequest},
+    erasure::{ErasureReport, ErasureRequest},
+    housekeeper::Housekeeper,
+    sweep::{SweepReport, SweepRequest},
 };
 
-/// The housekeeper with everything it works on.
-pub(crate) struct Housekeeper {
-    pub(crate) configurations: ConfigurationTable,
-    pub(crate) runs: RunTable,
-    pub(crate) events: EventEraser,
-    pub(crate) signer: Lazy<KmsDigestSigner>,
-    pub(crate) clock: Machine,
-    pub(crate) settings: Settings,
-}
-
-/// The payload of an invocation. One that has another field as well is refused.
+/// The payload of an invocation. Unknown fields are refused.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum HousekeeperEvent {
@@ -34,19 +19,20 @@ pub(crate) enum HousekeeperEvent {
     EraseTenant(ErasureRequest),
 }
 
+/// The outcome of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum HousekeeperAnswer {
-    Swept(SweepAnswer),
-    Erased(ErasureAnswer),
+pub(crate) enum HousekeeperOutcome {
+    Swept(SweepReport),
+    Erased(ErasureReport),
 }
 
 impl Housekeeper {
-    pub(crate) async fn handle(&self, event: LambdaEvent<HousekeeperEvent>) -> Result<HousekeeperAnswer, Error> {
+    pub(crate) async fn handle(&self, event: LambdaEvent<HousekeeperEvent>) -> Result<HousekeeperOutcome, Error> {
         match event.payload {
-            HousekeeperEvent::Sweep(SweepRequest {}) => Ok(HousekeeperAnswer::Swept(self.sweep().await?)),
+            HousekeeperEvent::Sweep(SweepRequest {}) => Ok(HousekeeperOutcome::Swept(self.sweep().await?)),
             HousekeeperEvent::EraseTenant(request) => {
-                Ok(HousekeeperAnswer::Erased(self.erase_tenant(&request, &event.context).await?))
+                Ok(HousekeeperOutcome::Erased(self.erase_tenant(&request, &event.context).await?))
             }
         }
     }
@@ -68,7 +54,7 @@ mod tests {
             r#"{"sweep":{},"eraseTenant":{"tenantId":"acme","reason":"both"}}"#,
             r#"{"eraseTenant":{"tenantId":"acme"}}"#,
             r#"{"eraseTenant":{"tenantId":"a#b","reason":"no tenant"}}"#,
-            // Where an erasure goes on is in its notes alone.
+            // Only the stored progress decides where an erasure continues.
             r#"{"eraseTenant":{"tenantId":"acme","reason":"ticket 4711","continueFrom":"events"}}"#,
             r#"{"eraseTenant":{"tenantId":"acme","reason":"ticket 4711","position":"events"}}"#,
         ] {

@@ -1,8 +1,10 @@
-//! The housekeeper: looks after all exports at once, lets the history of deleted ones expire, and erases tenants.
+//! The `housekeeper` function: measures the lag of all exports, expires the history of deleted ones, and erases
+//! tenants.
 
 mod deletions;
 mod erasure;
 mod handler;
+mod housekeeper;
 mod settings;
 mod sweep;
 
@@ -13,7 +15,7 @@ use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-use crate::{handler::Housekeeper, settings::Settings};
+use crate::{housekeeper::Housekeeper, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -1,12 +1,12 @@
-//! Settings that the housekeeper reads from its environment.
+//! Settings from environment variables.
 
 use std::time::Duration;
 
 use domain::interval::ExportSchedule;
 use function_runtime::{environment::Environment, timing};
 
-/// How long after the deletion of a configuration the items of its runs are left alone, so that a run that was under way has
-/// ended: a run lasts no longer than the exporter's 15 minutes.
+/// The time after a configuration's deletion before its items in the runs table expire, so that every run of it has
+/// ended: a run takes at most the exporter's 15 minutes.
 const DELETION_REST: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Debug)]

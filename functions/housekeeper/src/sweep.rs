@@ -1,4 +1,4 @@
-//! The scheduled sweep: how far exports are behind, in one line of the log that metric filters read.
+//! The scheduled sweep: logs the lag of exports in one line that metric filters read.
 
 use std::time::Duration;
 
@@ -8,29 +8,31 @@ use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::{deletions::DeletionOutcome, handler::Housekeeper};
+use crate::{deletions::DeletionOutcome, housekeeper::Housekeeper};
 
-/// The time for reading the enabled configurations: 10,000 of them take a few seconds.
+/// The time to read the enabled configurations: 10,000 of them take a few seconds.
 const SURVEY_BUDGET: Duration = Duration::from_mins(5);
 
-/// The time for the whole sweep, the items of deleted configurations included. The function has 15 minutes.
+/// The time for the whole sweep, including the items of deleted configurations. The function's timeout is 15 minutes.
 const SWEEP_BUDGET: Duration = Duration::from_mins(10);
 
-/// What a sweep is asked for: nothing but to be done.
+/// The request for a sweep, which has no parameters.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SweepRequest {}
 
+/// The outcome of a sweep.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SweepAnswer {
+pub(crate) struct SweepReport {
     report: LagReport,
     is_complete: bool,
     deletions: DeletionOutcome,
 }
 
 impl Housekeeper {
-    pub(crate) async fn sweep(&self) -> Result<SweepAnswer, Error> {
+    /// Measures the lag of all exports, and sets the expiry of the items of deleted configurations.
+    pub(crate) async fn sweep(&self) -> Result<SweepReport, Error> {
         let started_at = self.clock.now();
         let sweep = Sweep {
             index: &self.configurations,
@@ -41,15 +43,15 @@ impl Housekeeper {
             deadline: started_at.saturating_add(SURVEY_BUDGET),
         };
         let surveyed = sweep.run().await.inspect_err(|error| tracing::error!(%error, "the sweep failed"));
-        // What is deleted is looked after whatever became of that.
+        // Deletions are handled even if the survey failed.
         let deletions = self.expire_deleted(started_at.saturating_add(SWEEP_BUDGET)).await;
         let SweepOutcome { report, is_complete } = surveyed?;
         log(report, is_complete);
-        Ok(SweepAnswer { report, is_complete, deletions: deletions? })
+        Ok(SweepReport { report, is_complete, deletions: deletions? })
     }
 }
 
-/// The alarms of template.yaml read these names.
+/// Logs the report. The alarms of template.yaml read these names.
 fn log(report: LagReport, is_complete: bool) {
     let LagReport {
         configurations,

@@ -1,0 +1,19 @@
+//! The services that the housekeeper uses.
+
+use aws_adapters::{
+    configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser, runs::RunTable,
+};
+use function_runtime::lazy::Lazy;
+use host::Machine;
+
+use crate::settings::Settings;
+
+/// The housekeeper with all services that it uses.
+pub(crate) struct Housekeeper {
+    pub(crate) configurations: ConfigurationTable,
+    pub(crate) runs: RunTable,
+    pub(crate) events: EventEraser,
+    pub(crate) signer: Lazy<KmsDigestSigner>,
+    pub(crate) clock: Machine,
+    pub(crate) settings: Settings,
+}
