@@ -1,4 +1,4 @@
-//! One test per invocation, within its time.
+//! The handler of an invocation: one connection test within a time limit.
 
 #[cfg(test)]
 mod tests;
@@ -16,14 +16,15 @@ use export_engine::{
 use host::{Clock, Timer};
 use lambda_runtime::Error;
 
-/// The time for reading the configuration, the test and storing its outcome. The function has 22 s, the API that waits for
-/// it 27 s, and API Gateway 29 s: each layer can still answer when the one below it ran out of time.
+/// The time to read the configuration, test the connection and store the outcome. The function's timeout is 22 s, that
+/// of the API, which waits for it, 27 s, and that of API Gateway 29 s: each layer can still respond when the one below
+/// it times out.
 const WORK_BUDGET: Duration = Duration::from_secs(18);
 
-/// The time for the test itself: what it found can still be stored within [`WORK_BUDGET`].
+/// The time for the test itself, so that its outcome can be stored within [`WORK_BUDGET`].
 const TEST_BUDGET: Duration = Duration::from_secs(15);
 
-/// The verifier with everything it works on.
+/// The verifier with all services that it uses.
 #[derive(Debug)]
 pub(crate) struct Verifier<S, N, K> {
     pub(crate) configurations: S,
@@ -32,7 +33,8 @@ pub(crate) struct Verifier<S, N, K> {
 }
 
 impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> Verifier<S, N, K> {
-    /// `None`: there is no such configuration, or not any more. An error says nothing of the customer's side.
+    /// Tests a connection. Returns `None` if the configuration does not exist. An error is never about the customer's
+    /// side.
     pub(crate) async fn handle(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, Error> {
         let (key, is_candidate) = match &request {
             VerifierRequest::Stored(key) => (key.clone(), false),

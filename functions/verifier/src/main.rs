@@ -1,4 +1,4 @@
-//! The verifier: tests one configuration's connection to its bucket and stores what came out.
+//! The `verifier` function: tests one configuration's connection to its bucket, and stores the outcome.
 
 mod handler;
 mod settings;

@@ -1,4 +1,4 @@
-//! What the verifier is told by its environment.
+//! Settings from environment variables.
 
 use function_runtime::environment::Environment;
 

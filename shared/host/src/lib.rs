@@ -1,6 +1,6 @@
-//! What a program gets from the machine under it: the time of day, timers and randomness.
+//! The time of day, timers and randomness of the machine.
 //!
-//! Everything else takes these as parameters, so that tests and the simulation decide what time it is. `clippy.toml` bans
+//! All other code takes these as parameters, so that tests and the simulation control the time. `clippy.toml` bans
 //! the functions of the standard library and of `rand` elsewhere.
 
 use std::{
@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 
 /// The time of day.
 ///
-/// It may be set back, and it goes on while Lambda has frozen the process.
+/// It may be set back, and it continues while Lambda has frozen the process.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
@@ -29,7 +29,7 @@ pub trait Timer: Send + Sync {
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// Numbers that nobody can guess or draw again.
+/// Unpredictable random numbers.
 pub trait Random: Send + Sync {
     /// Returns 128 uniformly distributed bits.
     fn bits(&self) -> u128;

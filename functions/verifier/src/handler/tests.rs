@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::*;
 
-/// A Region that accepts connections and never answers.
+/// A Region that accepts connections and never responds.
 #[derive(Clone, Copy, Debug)]
 struct SilentRegion;
 
@@ -85,7 +85,7 @@ impl Connector for SilentRegion {
     }
 }
 
-/// A table of one configuration, which takes its time to store.
+/// A table with one configuration and a slow write.
 #[derive(Debug)]
 struct Table {
     configuration: ExportConfiguration,
