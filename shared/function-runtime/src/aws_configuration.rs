@@ -1,4 +1,4 @@
-//! One configuration that all AWS clients of a function share.
+//! The configuration that all AWS clients of a function share.
 
 mod connections;
 
@@ -14,22 +14,22 @@ use aws_smithy_http_client::HttpClientError;
 
 use self::connections::{Roots, SharedConnections};
 
-/// Attempts of one AWS operation, the first included. Clients for which a repeat is wrong (the verifier's invocation,
-/// ingest's stamped writes) set their own.
+/// The most attempts of one AWS operation, including the first. Clients that must not repeat an operation (the
+/// verifier's invocation, ingest's stamped writes) set their own limit.
 pub const MAX_OPERATION_ATTEMPTS: u32 = 3;
 
-/// One attempt of an AWS operation. The longest, a page of 1 MB, takes well under a second; clients that wait longer for a
-/// reason (parts of an object, the verifier) set their own.
+/// The timeout of one attempt of an AWS operation. The longest operation, a page of 1 MB, takes well under a second.
+/// Clients with longer operations (parts of an object, the verifier) set their own timeout.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The configuration of AWS clients: region, credentials and endpoint from the environment that Lambda sets.
+/// Returns the configuration of AWS clients: region, credentials and endpoint from the environment that Lambda sets.
 ///
-/// Cheap at cold start: no request is made and no file is read. The default chains would go on to look for profiles,
-/// containers and an instance metadata service, none of which Lambda has; this looks at the environment alone, for
-/// credentials at the first call.
+/// It is cheap at cold start: it makes no request and reads no file. The SDK's default chains would also look for
+/// profiles, containers and an instance metadata service, which Lambda does not have. Credentials are read at the first
+/// call.
 ///
 /// # Errors
-/// If the SDK refuses whom we trust: [`connections`].
+/// The SDK refuses the trusted roots: [`connections`].
 pub fn aws_configuration() -> Result<SdkConfig, HttpClientError> {
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let roots = Roots::choose(region.as_deref(), |name| variable(name).is_some());
@@ -47,7 +47,7 @@ pub fn aws_configuration() -> Result<SdkConfig, HttpClientError> {
     Ok(configuration.build())
 }
 
-/// As the SDK reads it: `true` or `false`, in any case.
+/// Reads a flag like the SDK: `true` or `false`, in any case.
 fn flag(name: &str) -> Option<bool> {
     variable(name).map(|value| value.eq_ignore_ascii_case("true"))
 }

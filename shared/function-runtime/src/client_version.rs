@@ -1,4 +1,4 @@
-//! Whether the command line that sends a request is recent enough.
+//! The check that the command line that sends a request is recent enough.
 
 use domain::error_code::ErrorCode;
 use http::{HeaderMap, StatusCode};
@@ -6,14 +6,14 @@ use semver::Version;
 
 use crate::{environment::Environment, http_error::ErrorBody};
 
-/// The header in which the command line tells its version, as in <https://semver.org>.
+/// The header with the version of the command line, a [semantic version](https://semver.org).
 pub const VERSION_HEADER: &str = "audit-export-version";
 
-/// The oldest version of the command line that is served.
+/// The oldest supported version of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MinimumClientVersion(Version);
 
-/// A client that has to be replaced by a newer one.
+/// The error for a client that is too old.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("This audit-export is too old for the service. Install version {minimum} or a newer one.")]
 pub struct UpgradeRequired {
@@ -26,18 +26,19 @@ impl MinimumClientVersion {
         Version::parse(text).ok().map(Self)
     }
 
-    /// From `MINIMUM_CLI_VERSION`. `None` if it is missing or bad; `environment` has noted that.
+    /// Reads `MINIMUM_CLI_VERSION`. Returns `None` if it is missing or invalid; `environment` has noted that.
     pub fn from_environment(environment: &mut Environment) -> Option<Self> {
         environment.parsed("MINIMUM_CLI_VERSION", "a version such as 1.2.3", Self::parse)
     }
 
-    /// Looks at the header of a request whose token was found valid: who has none learns nothing of this deployment.
+    /// Checks the version header of an authenticated request: callers without a valid token must not learn anything
+    /// about this deployment.
     ///
-    /// Without the header it isn't the command line that sends. A header that can't be read, or several of them, can't be
-    /// shown to be recent enough, and so are too old.
+    /// A request without the header was not sent by the command line. An invalid header, or several headers, count as
+    /// too old.
     ///
     /// # Errors
-    /// The version is older than the minimum; a pre-release is older than its release.
+    /// The version is older than the minimum. A pre-release is older than its release.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), UpgradeRequired> {
         let mut values = headers.get_all(VERSION_HEADER).iter();
         let Some(first) = values.next() else { return Ok(()) };
@@ -50,7 +51,7 @@ impl MinimumClientVersion {
 }
 
 impl From<UpgradeRequired> for ErrorBody {
-    /// 400: a 426 would have to name a protocol in an `Upgrade` header (RFC 9110 section 15.5.22), and none is meant.
+    /// The status is 400: a 426 would require a protocol in an `Upgrade` header (RFC 9110 section 15.5.22).
     fn from(error: UpgradeRequired) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::UpgradeRequired, error.to_string())
             .with_extension("minimumVersion", error.minimum.to_string())
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_tells_no_version_is_not_the_command_line() {
+    fn a_request_without_a_version_is_not_the_command_line() {
         assert_eq!(check("9.0.0", &[]), Ok(()));
     }
 

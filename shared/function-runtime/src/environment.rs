@@ -1,4 +1,4 @@
-//! Settings from environment variables: typed, and with all problems told at once.
+//! Typed settings from environment variables. All problems are reported at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,11 +8,12 @@ use tracing::Level;
 
 use crate::logging;
 
-/// The longest value that is taken from a variable, in bytes. Lambda allows 4 KiB for all variables together; an inline
-/// development key set is the largest of ours.
+/// The longest accepted value of a variable, in bytes. Lambda allows 4 KiB for all variables together; the largest one
+/// of this service is an inline key set for development.
 pub const MAX_VALUE_LENGTH_BYTES: usize = 32 * 1024;
 
-/// Whether conveniences that would be unsafe in service are allowed: plain HTTP and inline keys for tokens, short slots.
+/// The mode of a deployment. Development allows features that are unsafe in production: plain HTTP and inline keys for
+/// tokens, and short slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentMode {
     Production,
@@ -26,14 +27,14 @@ impl DeploymentMode {
     }
 }
 
-/// Every variable that stopped a start, each with what is expected of it. Values are left out: they could be secrets.
+/// All missing or invalid variables, with what is expected of each. It has no values, because they could be secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentError {
     problems: BTreeMap<String, String>,
 }
 
 impl EnvironmentError {
-    /// The names of the variables at fault, sorted, each with what is expected of it.
+    /// Returns the sorted names of the missing or invalid variables, with what is expected of each.
     pub fn problems(&self) -> impl Iterator<Item = (&str, &str)> {
         self.problems.iter().map(|(name, problem)| (name.as_str(), problem.as_str()))
     }
@@ -56,9 +57,10 @@ enum Source {
     Map(BTreeMap<String, String>),
 }
 
-/// Reads variables and collects what is wrong with them.
+/// A reader of variables that collects all problems.
 ///
-/// A getter answers `None` once it has noted a problem, so a reader asks for everything first and only then gives up:
+/// A getter notes a problem and returns `None`. A caller reads all variables before it uses `?`, so that all problems
+/// are found:
 ///
 /// ```
 /// # use function_runtime::environment::Environment;
@@ -79,38 +81,38 @@ enum Source {
 /// );
 /// ```
 ///
-/// A variable that is set to nothing counts as missing: that is how a template passes an empty parameter.
+/// An empty variable counts as missing, because a template passes an empty parameter this way.
 pub struct Environment {
     source: Source,
     problems: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Environment {
-    /// Shows no values: the process environment holds the function's AWS credentials.
+    /// Omits the values: the process environment contains the function's AWS credentials.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Environment").field("problems", &self.problems).finish_non_exhaustive()
     }
 }
 
 impl Environment {
-    /// The variables of this process.
+    /// Creates a reader of this process's variables.
     #[must_use]
     pub fn from_process() -> Self {
         Self { source: Source::Process, problems: BTreeMap::new() }
     }
 
-    /// The given variables and no others.
+    /// Creates a reader of only the given variables.
     #[must_use]
     pub fn from_map<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { source: Source::Map(variables), problems: BTreeMap::new() }
     }
 
-    /// Ends reading: the settings if nothing was wrong, or else everything that was.
+    /// Returns the settings if no problem was noted.
     ///
     /// # Errors
-    /// [`EnvironmentError`] with every problem noted. Settings of `None` without a noted problem are a mistake in the
-    /// reader and an error without problems.
+    /// [`EnvironmentError`] with every noted problem. If `settings` is `None` although no problem was noted, which is a
+    /// bug of the caller, the error has no problems.
     pub fn finish<S>(self, settings: Option<S>) -> Result<S, EnvironmentError> {
         match settings {
             Some(settings) if self.problems.is_empty() => Ok(settings),
@@ -118,12 +120,13 @@ impl Environment {
         }
     }
 
-    /// Notes that the variable `name` `problem` ("is missing", "must be …"). The first problem of a variable stays.
+    /// Notes a problem of the variable `name` ("is missing", "must be …"). Only the first problem of a variable is
+    /// kept.
     pub fn note(&mut self, name: &str, problem: impl Into<String>) {
         self.problems.entry(name.to_owned()).or_insert_with(|| problem.into());
     }
 
-    /// Whether the variable is set to something.
+    /// Returns whether the variable is set and not empty.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         match &self.source {
@@ -132,7 +135,7 @@ impl Environment {
         }
     }
 
-    /// A text that has to be there.
+    /// Reads a required string.
     pub fn text(&mut self, name: &str) -> Option<String> {
         if !self.is_set(name) {
             self.note(name, "is missing");
@@ -155,12 +158,12 @@ impl Environment {
         }
     }
 
-    /// A text, or `default` where it is missing.
+    /// Reads a string, or returns `default` if it is missing.
     pub fn text_or(&mut self, name: &str, default: &str) -> Option<String> {
         if self.is_set(name) { self.text(name) } else { Some(default.to_owned()) }
     }
 
-    /// A value that `parse` makes of the text; `expected` completes "must be …".
+    /// Reads a required value with `parse`. `expected` completes the problem "must be …".
     pub fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?;
         let value = parse(&text);
@@ -170,7 +173,7 @@ impl Environment {
         value
     }
 
-    /// A whole number in decimal within `range`, written without sign or spaces.
+    /// Reads a required decimal integer within `range`, without sign and spaces.
     pub fn integer<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: Copy + fmt::Display + PartialOrd + TryFrom<u64>,
@@ -183,7 +186,7 @@ impl Environment {
         })
     }
 
-    /// A whole number within `range`, or `default` where it is missing.
+    /// Reads an integer within `range`, or returns `default` if it is missing.
     pub fn integer_or<T>(&mut self, name: &str, range: RangeInclusive<T>, default: T) -> Option<T>
     where
         T: Copy + fmt::Display + PartialOrd + TryFrom<u64>,
@@ -191,7 +194,7 @@ impl Environment {
         if self.is_set(name) { self.integer(name, range) } else { Some(default) }
     }
 
-    /// One of the given words, exactly as written.
+    /// Reads one of the given words, which must match exactly.
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         self.parsed(name, &words.join(" or "), |text| {
@@ -199,13 +202,14 @@ impl Environment {
         })
     }
 
-    /// `DEPLOYMENT_MODE`: `production` or `development`. It has no default, so that neither is ever a surprise.
+    /// Reads `DEPLOYMENT_MODE`: `production` or `development`. It has no default, so that every deployment states its
+    /// mode.
     pub fn deployment_mode(&mut self) -> Option<DeploymentMode> {
         let modes = [("production", DeploymentMode::Production), ("development", DeploymentMode::Development)];
         self.choice("DEPLOYMENT_MODE", &modes)
     }
 
-    /// `LOG_LEVEL`: `TRACE`, `DEBUG`, `INFO` (the default), `WARN` or `ERROR`.
+    /// Reads `LOG_LEVEL`: `TRACE`, `DEBUG`, `INFO` (the default), `WARN` or `ERROR`.
     pub fn log_level(&mut self) -> Option<Level> {
         if !self.is_set("LOG_LEVEL") {
             return Some(logging::DEFAULT_LEVEL);
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once_and_by_name() {
+    fn all_problems_are_reported_at_once_and_by_name() {
         let mut environment = Environment::from_map([
             ("RETENTION_DAYS", "0"),
             ("WRITE_SHARDS", "4 "),

@@ -1,11 +1,11 @@
-//! The one shape of every HTTP error: `{"errors":[{"message":"…","extensions":{"code":"…"}}]}`, the shape of GraphQL.
+//! HTTP errors. All have the shape of GraphQL errors: `{"errors":[{"message":"…","extensions":{"code":"…"}}]}`.
 
 use domain::error_code::ErrorCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// An error answer: status, stable code, a sentence for people, and further fields of `extensions`.
+/// An error response: status, stable code, message for people, and further fields of `extensions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorBody {
     status: StatusCode,
@@ -15,13 +15,13 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// `message` may change and says what to do.
+    /// Creates an error. `message` says what to do and is not stable.
     #[must_use]
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), extensions: Map::new() }
     }
 
-    /// Adds a field to `extensions`, such as the index of the event at fault. `code` can't be replaced.
+    /// Adds a field to `extensions`, such as the index of an invalid event. `code` can't be replaced.
     #[must_use]
     pub fn with_extension(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
@@ -38,7 +38,7 @@ impl ErrorBody {
         self.code
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut extensions = self.extensions.clone();
@@ -46,10 +46,10 @@ impl ErrorBody {
         json!({ "errors": [{ "message": self.message, "extensions": extensions }] })
     }
 
-    /// The whole answer, for any body type that is made from a text (`lambda_http::Body`, `String`).
+    /// Returns the response, for any body type that can be created from a string (`lambda_http::Body`, `String`).
     ///
-    /// A 401 carries the challenge that RFC 9110 section 15.5.2 asks for, without parameters that would say more than
-    /// the code does.
+    /// A 401 has the challenge that RFC 9110 section 15.5.2 requires, without parameters that would reveal more than
+    /// the code.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json().to_string()));
         *response.status_mut() = self.status;

@@ -1,5 +1,4 @@
-//! When exports start and how long events can be exported: settings that more than one function has, and that mean the
-//! same in each.
+//! Settings of schedule, retention and history, which several functions share.
 
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use crate::environment::{DeploymentMode, Environment};
 
 const SECONDS_PER_DAY: u64 = 24 * 3_600;
 
-/// `SETTLE_SECONDS` and `DEVELOPMENT_SLOT_SECONDS`: production takes neither a short time nor short slots.
+/// Reads `SETTLE_SECONDS` and `DEVELOPMENT_SLOT_SECONDS`. Production accepts neither a short settle time nor short
+/// slots.
 pub fn export_schedule(environment: &mut Environment, mode: Option<DeploymentMode>) -> Option<ExportSchedule> {
     let settle = environment.integer("SETTLE_SECONDS", 1..=7_200_u64).map(Duration::from_secs);
     let slot_seconds = environment.integer_or("DEVELOPMENT_SLOT_SECONDS", 0..=SECONDS_PER_DAY, 0);
@@ -27,13 +27,13 @@ pub fn export_schedule(environment: &mut Environment, mode: Option<DeploymentMod
     })
 }
 
-/// `RETENTION_DAYS`: how long after its receipt an event can be exported.
+/// Reads `RETENTION_DAYS`, the time after its receipt during which an event can be exported.
 pub fn retention(environment: &mut Environment) -> Option<Duration> {
     let days = environment.integer("RETENTION_DAYS", 1..=3_650_u64)?;
     Some(Duration::from_secs(days * SECONDS_PER_DAY))
 }
 
-/// `HISTORY_DAYS`: how long the history of exports is kept.
+/// Reads `HISTORY_DAYS`, the time for which the history of exports is kept.
 pub fn history(environment: &mut Environment) -> Option<Duration> {
     let days = environment.integer("HISTORY_DAYS", 1..=3_650_u64)?;
     Some(Duration::from_secs(days * SECONDS_PER_DAY))
