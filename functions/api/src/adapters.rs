@@ -20,11 +20,11 @@ use domain::{
         access_key::{SealedSecret, SecretAccessKey},
         change::{Author, Stamp},
     },
-    export_job::{Intent, RunSnapshot},
-    export_run::{RunRecord, RunRequest, WindowId},
+    connection_test::{Candidate, ConnectionTestOutcome},
+    export_job::{ExportSnapshot, Intent},
+    export_run::{RunRequest, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
-    connection_test::{Candidate, VerifierResponse},
 };
 use export_engine::ports::{ConfigurationStore, RunQueue};
 use function_runtime::lazy::Lazy;
@@ -102,18 +102,22 @@ impl Allowances for allowance::Allowances {
 }
 
 impl RunHistory for ExportHistory {
-    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<RunSnapshot>> {
+    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportSnapshot>> {
         Box::pin(self.snapshot(configuration))
     }
 
     fn snapshots<'a>(
         &'a self,
         configurations: &'a [&'a ConfigurationKey],
-    ) -> PortFuture<'a, HashMap<ConfigurationKey, RunSnapshot>> {
+    ) -> PortFuture<'a, HashMap<ConfigurationKey, ExportSnapshot>> {
         Box::pin(self.snapshots(configurations))
     }
 
-    fn record<'a>(&'a self, configuration: &'a ConfigurationKey, sequence: u64) -> PortFuture<'a, Option<RunRecord>> {
+    fn record<'a>(
+        &'a self,
+        configuration: &'a ConfigurationKey,
+        sequence: u64,
+    ) -> PortFuture<'a, Option<WindowRecord>> {
         Box::pin(self.record(configuration, sequence))
     }
 
@@ -122,7 +126,7 @@ impl RunHistory for ExportHistory {
         configuration: &'a ConfigurationKey,
         before: Option<u64>,
         limit: u16,
-    ) -> PortFuture<'a, Vec<RunRecord>> {
+    ) -> PortFuture<'a, Vec<WindowRecord>> {
         Box::pin(self.records(configuration, before, limit))
     }
 
@@ -160,7 +164,7 @@ impl ConnectionTester for Lazy<VerifierClient> {
         Box::pin(async { self.verify(key).await.map(drop) })
     }
 
-    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<VerifierResponse>> {
+    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<ConnectionTestOutcome>> {
         Box::pin(self.try_out(candidate))
     }
 }

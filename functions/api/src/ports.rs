@@ -8,8 +8,7 @@ use std::collections::HashMap;
 pub use aws_adapters::{
     allowance::AllowanceOutcome,
     configurations::{
-        CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest,
-        MAX_CONFIGURATIONS_PER_TENANT, RunRequestOutcome,
+        CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT, RunRequestOutcome,
     },
     events::backlog::Backlog,
     export_history::MAX_SNAPSHOTS,
@@ -23,11 +22,11 @@ use domain::{
         access_key::{SealedSecret, SecretAccessKey},
         change::{Author, Stamp},
     },
-    export_job::{Intent, RunSnapshot},
-    export_run::{RunRecord, RunRequest, WindowId},
+    connection_test::{Candidate, ConnectionTestOutcome},
+    export_job::{ExportSnapshot, Intent},
+    export_run::{RunRequest, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
-    connection_test::{Candidate, VerifierResponse},
 };
 pub use export_engine::ports::{ErrorKind, PortError, SealedDigest};
 use futures::future::BoxFuture;
@@ -100,16 +99,17 @@ pub trait Allowances: Send + Sync {
 /// The state and history that runs have stored. Reads are strongly consistent.
 pub trait RunHistory: Send + Sync {
     /// Returns the state of an export. `None`: no run has started yet.
-    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<RunSnapshot>>;
+    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportSnapshot>>;
 
     /// Returns the states of at most [`MAX_SNAPSHOTS`] exports, without those that no run has started yet.
     fn snapshots<'a>(
         &'a self,
         configurations: &'a [&'a ConfigurationKey],
-    ) -> PortFuture<'a, HashMap<ConfigurationKey, RunSnapshot>>;
+    ) -> PortFuture<'a, HashMap<ConfigurationKey, ExportSnapshot>>;
 
     /// Returns the record of a window. `None`: it is not exported.
-    fn record<'a>(&'a self, configuration: &'a ConfigurationKey, sequence: u64) -> PortFuture<'a, Option<RunRecord>>;
+    fn record<'a>(&'a self, configuration: &'a ConfigurationKey, sequence: u64)
+    -> PortFuture<'a, Option<WindowRecord>>;
 
     /// Returns at most `limit` records of windows before the sequence `before`, the newest first.
     fn records<'a>(
@@ -117,7 +117,7 @@ pub trait RunHistory: Send + Sync {
         configuration: &'a ConfigurationKey,
         before: Option<u64>,
         limit: u16,
-    ) -> PortFuture<'a, Vec<RunRecord>>;
+    ) -> PortFuture<'a, Vec<WindowRecord>>;
 
     /// Returns the intents of a window, in the order of their blocks.
     fn intents<'a>(&'a self, configuration: &'a ConfigurationKey, window: WindowId) -> PortFuture<'a, Vec<Intent>>;
@@ -148,7 +148,7 @@ pub trait ConnectionTester: Send + Sync {
     fn test_stored<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, ()>;
 
     /// Tests a change before it is stored. `None`: the configuration is no longer the version that was to be changed.
-    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<VerifierResponse>>;
+    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<ConnectionTestOutcome>>;
 }
 
 /// The key that encrypts customers' secrets.

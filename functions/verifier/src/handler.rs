@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::{
     connection::Connection,
-    connection_test::{VerifierRequest, VerifierResponse},
+    connection_test::{ConnectionTestOutcome, ConnectionTestRequest},
 };
 use export_engine::{
     connection_test::{ConnectionTest, TestOutcome},
@@ -35,10 +35,10 @@ pub(crate) struct Verifier<S, N, K> {
 impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> Verifier<S, N, K> {
     /// Tests a connection. Returns `None` if the configuration does not exist. An error is never about the customer's
     /// side.
-    pub(crate) async fn handle(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, Error> {
+    pub(crate) async fn handle(&self, request: ConnectionTestRequest) -> Result<Option<ConnectionTestOutcome>, Error> {
         let (key, is_candidate) = match &request {
-            VerifierRequest::Stored(key) => (key.clone(), false),
-            VerifierRequest::Candidate { candidate } => (candidate.key.clone(), true),
+            ConnectionTestRequest::Stored(key) => (key.clone(), false),
+            ConnectionTestRequest::Candidate { candidate } => (candidate.key.clone(), true),
         };
         let (tenant, configuration) = (&key.tenant_id, &key.configuration_id);
         let response = match tokio::time::timeout(WORK_BUDGET, self.test(request)).await {
@@ -60,18 +60,19 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> Verifier<S, N, K> {
         Ok(response)
     }
 
-    async fn test(&self, request: VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
+    async fn test(&self, request: ConnectionTestRequest) -> Result<Option<ConnectionTestOutcome>, PortError> {
         let test =
             ConnectionTest { configurations: &self.configurations, connector: &self.connector, clock: &self.clock };
         match request {
-            VerifierRequest::Stored(key) => {
-                Ok(test.run(&key, TEST_BUDGET).await?.and_then(|connection| VerifierResponse::of(connection, None)))
-            }
-            VerifierRequest::Candidate { candidate } => {
+            ConnectionTestRequest::Stored(key) => Ok(test
+                .run(&key, TEST_BUDGET)
+                .await?
+                .and_then(|connection| ConnectionTestOutcome::of(connection, None))),
+            ConnectionTestRequest::Candidate { candidate } => {
                 let stored = self.configurations.load(&candidate.key).await?;
                 let Some(would_be) = stored.and_then(|stored| candidate.applied_to(stored)) else { return Ok(None) };
                 let TestOutcome { connection, user_arn } = test.try_out(&would_be, TEST_BUDGET).await?;
-                Ok(VerifierResponse::of(connection, user_arn))
+                Ok(ConnectionTestOutcome::of(connection, user_arn))
             }
         }
     }

@@ -25,7 +25,7 @@ use domain::{
     policy::{self, AccountScope},
     time::Timestamp,
 };
-use export_engine::ports::{Connected, Connector, PortError, ProbeAnswer, ProbeWith};
+use export_engine::ports::{Connected, Connector, PortError, ProbeOutcome, ProbeWith};
 use host::{Clock, Machine};
 
 use self::refusal::{SignedWith, customer_error};
@@ -225,10 +225,10 @@ impl<C: Clock> Connector for AwsConnector<C> {
         if let Some(sink) = self.reuse(configuration, destination) {
             return Ok(sink);
         }
-        self.connect_afresh(configuration, destination).await.map(|connected| connected.sink)
+        self.connect_new(configuration, destination).await.map(|connected| connected.sink)
     }
 
-    async fn connect_afresh(
+    async fn connect_new(
         &self,
         configuration: &ExportConfiguration,
         destination: &Destination,
@@ -256,7 +256,7 @@ impl<C: Clock> Connector for AwsConnector<C> {
         &self,
         configuration: &ExportConfiguration,
         with: ProbeWith,
-    ) -> Result<Option<ProbeAnswer>, PortError> {
+    ) -> Result<Option<ProbeOutcome>, PortError> {
         let Authentication::AssumedRole { role_arn } = &configuration.authentication else { return Ok(None) };
         let id = configuration.key.configuration_id;
         let session = Session {
@@ -270,8 +270,8 @@ impl<C: Clock> Connector for AwsConnector<C> {
         };
         let region = &configuration.destination.region;
         match self.assume_role(role_arn, region, session).await {
-            Ok(_) => Ok(Some(ProbeAnswer::Granted)),
-            Err(error) if Fault::of(&error).code == Some("AccessDenied") => Ok(Some(ProbeAnswer::Refused)),
+            Ok(_) => Ok(Some(ProbeOutcome::Granted)),
+            Err(error) if Fault::of(&error).code == Some("AccessDenied") => Ok(Some(ProbeOutcome::Refused)),
             Err(error) => Err(customer_error("sts:AssumeRole (probe)", SignedWith::ServiceCredentials, region, error)),
         }
     }

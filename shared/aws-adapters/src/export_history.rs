@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use domain::{
     configuration::ConfigurationKey,
-    export_job::{Intent, RunSnapshot},
-    export_run::{RunRecord, WindowId},
+    export_job::{ExportSnapshot, Intent},
+    export_run::{WindowId, WindowRecord},
 };
 use export_engine::ports::{PortError, SealedDigest};
 
@@ -47,7 +47,7 @@ impl ExportHistory {
     ///
     /// # Errors
     /// Transient or internal.
-    pub async fn snapshot(&self, configuration: &ConfigurationKey) -> Result<Option<RunSnapshot>, PortError> {
+    pub async fn snapshot(&self, configuration: &ConfigurationKey) -> Result<Option<ExportSnapshot>, PortError> {
         let found = self.get("dynamodb:GetItem (run state)", configuration, item::STATE).await?;
         Ok(found.as_ref().map(item::read_snapshot).transpose()?)
     }
@@ -59,7 +59,7 @@ impl ExportHistory {
     pub async fn snapshots(
         &self,
         configurations: &[&ConfigurationKey],
-    ) -> Result<HashMap<ConfigurationKey, RunSnapshot>, PortError> {
+    ) -> Result<HashMap<ConfigurationKey, ExportSnapshot>, PortError> {
         let configurations = || configurations.iter().take(MAX_SNAPSHOTS).copied();
         let keys = configurations().map(|configuration| key(configuration, item::STATE)).collect();
         let states = self.table.get_batch("dynamodb:BatchGetItem (run states)", keys, None).await?;
@@ -81,7 +81,7 @@ impl ExportHistory {
         &self,
         configuration: &ConfigurationKey,
         sequence: u64,
-    ) -> Result<Option<RunRecord>, PortError> {
+    ) -> Result<Option<WindowRecord>, PortError> {
         let found = self.get("dynamodb:GetItem (run record)", configuration, &item::job_name(sequence)).await?;
         Ok(found.map(|found| Attributes(&found).json(attribute::RECORD)).transpose()?)
     }
@@ -95,7 +95,7 @@ impl ExportHistory {
         configuration: &ConfigurationKey,
         before: Option<u64>,
         limit: u16,
-    ) -> Result<Vec<RunRecord>, PortError> {
+    ) -> Result<Vec<WindowRecord>, PortError> {
         let Some((first, last)) = item::job_names_before(before) else { return Ok(Vec::new()) };
         let key = Expression::new("#run = :run AND #item BETWEEN :first AND :last")
             .with("run", text(configuration))

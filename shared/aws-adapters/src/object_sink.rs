@@ -31,7 +31,7 @@ use domain::{
     policy::{AccountScope, BUCKET_OWNER_FULL_CONTROL},
 };
 use export_engine::ports::{
-    ContentType, ErrorKind, ObjectSink, PartAnswer, PortError, PutObject, UploadId, UploadedPart, WriteAnswer,
+    ContentType, ErrorKind, ObjectSink, PartOutcome, PortError, PutObject, PutOutcome, UploadId, UploadedPart,
 };
 use sha2::{Digest, Sha256};
 
@@ -126,15 +126,15 @@ impl S3ObjectSink {
         operation: &'static str,
         error: SdkError<E, HttpResponse>,
         transmissions: &Transmissions,
-    ) -> Result<WriteAnswer, PortError>
+    ) -> Result<PutOutcome, PortError>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match Fault::of(&error).code {
-            Some("PreconditionFailed") => Ok(WriteAnswer::Exists { was_repeated: transmissions.was_repeated() }),
+            Some("PreconditionFailed") => Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() }),
             // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
-            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(WriteAnswer::Lost),
-            Some("OperationAborted") => Ok(WriteAnswer::Aborted(self.refused(operation, error))),
+            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(PutOutcome::Lost),
+            Some("OperationAborted") => Ok(PutOutcome::Aborted(self.refused(operation, error))),
             _ => Err(self.refused(operation, error)),
         }
     }
@@ -160,7 +160,7 @@ impl S3ObjectSink {
 }
 
 impl ObjectSink for S3ObjectSink {
-    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         let settings = self.for_body(object.bytes.len());
         let transmissions = Transmissions::default();
         let answer = self
@@ -173,7 +173,7 @@ impl ObjectSink for S3ObjectSink {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(WriteAnswer::Written),
+            Ok(_) => Ok(PutOutcome::Written),
             Err(error) => self.write_outcome("s3:PutObject", error, &transmissions),
         }
     }
@@ -224,7 +224,7 @@ impl ObjectSink for S3ObjectSink {
         upload: &UploadId,
         number: u16,
         bytes: Bytes,
-    ) -> Result<PartAnswer, PortError> {
+    ) -> Result<PartOutcome, PortError> {
         let operation = "s3:UploadPart";
         let hash: [u8; 32] = Sha256::digest(&bytes).into();
         let sha256 = STANDARD.encode(hash);
@@ -247,9 +247,9 @@ impl ObjectSink for S3ObjectSink {
         match answer {
             Ok(part) => {
                 let entity_tag = part.e_tag.ok_or_else(|| PortError::internal(operation, "S3 gave no entity tag"))?;
-                Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag, sha256 }))
+                Ok(PartOutcome::Uploaded(UploadedPart { number, entity_tag, sha256 }))
             }
-            Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(PartAnswer::Lost),
+            Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(PartOutcome::Lost),
             Err(error) => Err(self.refused(operation, error)),
         }
     }
@@ -259,7 +259,7 @@ impl ObjectSink for S3ObjectSink {
         key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-    ) -> Result<WriteAnswer, PortError> {
+    ) -> Result<PutOutcome, PortError> {
         let parts = parts.iter().map(|part| {
             CompletedPart::builder()
                 .part_number(i32::from(part.number))
@@ -283,7 +283,7 @@ impl ObjectSink for S3ObjectSink {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(WriteAnswer::Written),
+            Ok(_) => Ok(PutOutcome::Written),
             Err(error) => self.write_outcome("s3:CompleteMultipartUpload", error, &transmissions),
         }
     }

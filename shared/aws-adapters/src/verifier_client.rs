@@ -11,7 +11,7 @@ use aws_sdk_lambda::{
 use domain::{
     configuration::ConfigurationKey,
     connection::Connection,
-    connection_test::{Candidate, VerifierRequest, VerifierResponse},
+    connection_test::{Candidate, ConnectionTestOutcome, ConnectionTestRequest},
 };
 use export_engine::ports::PortError;
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl VerifierClient {
     /// Transient if the verifier failed or took too long: nothing is known then. Internal if it may not be invoked, or
     /// its answer isn't understood.
     pub async fn verify(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
-        let response = self.invoke(&VerifierRequest::Stored(key.clone())).await?;
+        let response = self.invoke(&ConnectionTestRequest::Stored(key.clone())).await?;
         Ok(response.map(Connection::from))
     }
 
@@ -72,11 +72,11 @@ impl VerifierClient {
     ///
     /// # Errors
     /// As [`VerifierClient::verify`].
-    pub async fn try_out(&self, candidate: Candidate) -> Result<Option<VerifierResponse>, PortError> {
-        self.invoke(&VerifierRequest::Candidate { candidate: Box::new(candidate) }).await
+    pub async fn try_out(&self, candidate: Candidate) -> Result<Option<ConnectionTestOutcome>, PortError> {
+        self.invoke(&ConnectionTestRequest::Candidate { candidate: Box::new(candidate) }).await
     }
 
-    async fn invoke(&self, request: &VerifierRequest) -> Result<Option<VerifierResponse>, PortError> {
+    async fn invoke(&self, request: &ConnectionTestRequest) -> Result<Option<ConnectionTestOutcome>, PortError> {
         let operation = "lambda:Invoke";
         let request = serde_json::to_vec(request).map_err(|error| PortError::internal_from(operation, error))?;
         let answer = self
@@ -200,7 +200,7 @@ mod tests {
                 InvokeOutput::builder().payload(Blob::new(answer.to_string())).build()
             });
         let outcome = verifier(&rule).try_out(candidate).await.unwrap().unwrap();
-        let VerifierResponse::Success { user_arn: Some(user), .. } = outcome else { unreachable!() };
+        let ConnectionTestOutcome::Success { user_arn: Some(user), .. } = outcome else { unreachable!() };
         assert_eq!(user.as_str(), "arn:aws:iam::222222222222:user/export");
     }
 

@@ -16,7 +16,7 @@ use crate::{
 /// The request to test a connection. The response is `null` if the configuration does not exist (any more).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum VerifierRequest {
+pub enum ConnectionTestRequest {
     /// Another role, access key or destination, before it is stored. The outcome isn't stored either.
     Candidate { candidate: Box<Candidate> },
     /// A stored configuration. The outcome is stored with it.
@@ -135,7 +135,7 @@ impl Candidate {
 /// The outcome of a connection test, as the verifier returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "VerifierFields", into = "VerifierFields")]
-pub enum VerifierResponse {
+pub enum ConnectionTestOutcome {
     Success {
         checked_at: Timestamp,
         /// The user of the access key, if there is one.
@@ -162,7 +162,7 @@ struct VerifierFields {
 #[error("the outcome of a test must be SUCCESS without an error or FAILED with one")]
 pub struct InvalidOutcome;
 
-impl VerifierResponse {
+impl ConnectionTestOutcome {
     /// Returns `None` for a connection that was not tested.
     #[must_use]
     pub fn of(connection: Connection, user_arn: Option<UserArn>) -> Option<Self> {
@@ -174,16 +174,16 @@ impl VerifierResponse {
     }
 }
 
-impl From<VerifierResponse> for Connection {
-    fn from(response: VerifierResponse) -> Self {
+impl From<ConnectionTestOutcome> for Connection {
+    fn from(response: ConnectionTestOutcome) -> Self {
         match response {
-            VerifierResponse::Success { checked_at, user_arn: _ } => Self::Success { checked_at },
-            VerifierResponse::Failed { checked_at, error } => Self::Failed { checked_at, error },
+            ConnectionTestOutcome::Success { checked_at, user_arn: _ } => Self::Success { checked_at },
+            ConnectionTestOutcome::Failed { checked_at, error } => Self::Failed { checked_at, error },
         }
     }
 }
 
-impl TryFrom<VerifierFields> for VerifierResponse {
+impl TryFrom<VerifierFields> for ConnectionTestOutcome {
     type Error = InvalidOutcome;
 
     fn try_from(fields: VerifierFields) -> Result<Self, Self::Error> {
@@ -198,16 +198,16 @@ impl TryFrom<VerifierFields> for VerifierResponse {
     }
 }
 
-impl From<VerifierResponse> for VerifierFields {
-    fn from(response: VerifierResponse) -> Self {
+impl From<ConnectionTestOutcome> for VerifierFields {
+    fn from(response: ConnectionTestOutcome) -> Self {
         match response {
-            VerifierResponse::Success { checked_at, user_arn } => Self {
+            ConnectionTestOutcome::Success { checked_at, user_arn } => Self {
                 connection_status: ConnectionStatus::Success,
                 connection_checked_at: checked_at,
                 connection_error: None,
                 user_arn: user_arn.as_ref().map(ToString::to_string),
             },
-            VerifierResponse::Failed { checked_at, error } => Self {
+            ConnectionTestOutcome::Failed { checked_at, error } => Self {
                 connection_status: ConnectionStatus::Failed,
                 connection_checked_at: checked_at,
                 connection_error: Some(error),
@@ -237,25 +237,25 @@ mod tests {
         let user = "arn:aws:iam::222222222222:user/export";
         for (response, text) in [
             (
-                VerifierResponse::Success { checked_at, user_arn: None },
+                ConnectionTestOutcome::Success { checked_at, user_arn: None },
                 json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": "2026-11-22T00:00:00.000Z",
                     "connectionError": null}),
             ),
             (
-                VerifierResponse::Success { checked_at, user_arn: UserArn::parse(user) },
+                ConnectionTestOutcome::Success { checked_at, user_arn: UserArn::parse(user) },
                 json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": "2026-11-22T00:00:00.000Z",
                     "connectionError": null, "userArn": user}),
             ),
             (
-                VerifierResponse::Failed { checked_at, error },
+                ConnectionTestOutcome::Failed { checked_at, error },
                 json!({"connectionStatus": "FAILED", "connectionCheckedAt": "2026-11-22T00:00:00.000Z",
                     "connectionError": {"code": "KMS_DENIED", "message": "Allow it."}}),
             ),
         ] {
             assert_eq!(serde_json::to_value(&response).unwrap(), text);
-            assert_eq!(serde_json::from_value::<VerifierResponse>(text).unwrap(), response);
+            assert_eq!(serde_json::from_value::<ConnectionTestOutcome>(text).unwrap(), response);
         }
-        assert_eq!(VerifierResponse::of(Connection::Pending, None), None);
+        assert_eq!(ConnectionTestOutcome::of(Connection::Pending, None), None);
     }
 
     fn candidate() -> Candidate {
@@ -278,15 +278,15 @@ mod tests {
     #[test]
     fn requests_are_read_back() {
         let key = json!({"tenantId": "acme", "configurationId": ID});
-        let stored = VerifierRequest::Stored(with_role().key);
+        let stored = ConnectionTestRequest::Stored(with_role().key);
         assert_eq!(serde_json::to_value(&stored).unwrap(), key);
-        assert_eq!(serde_json::from_value::<VerifierRequest>(key).unwrap(), stored);
+        assert_eq!(serde_json::from_value::<ConnectionTestRequest>(key).unwrap(), stored);
 
-        let request = VerifierRequest::Candidate { candidate: Box::new(candidate()) };
+        let request = ConnectionTestRequest::Candidate { candidate: Box::new(candidate()) };
         let text = serde_json::to_value(&request).unwrap();
         assert_eq!(text["candidate"]["sealedSecret"], "/wAB");
         assert_eq!((&text["candidate"]["tenantId"], &text["candidate"]["version"]), (&json!("acme"), &json!(7)));
-        assert_eq!(serde_json::from_value::<VerifierRequest>(text).unwrap(), request);
+        assert_eq!(serde_json::from_value::<ConnectionTestRequest>(text).unwrap(), request);
     }
 
     #[test]
@@ -296,14 +296,15 @@ mod tests {
             (CandidateIdentity::Role(other_role()), &["roleArn"]),
             (candidate().identity, &["accessKeyId", "sealedSecret"]),
         ] {
-            let request = VerifierRequest::Candidate { candidate: Box::new(Candidate { identity, ..candidate() }) };
+            let request =
+                ConnectionTestRequest::Candidate { candidate: Box::new(Candidate { identity, ..candidate() }) };
             let text = serde_json::to_value(&request).unwrap();
             for name in ["roleArn", "accessKeyId", "sealedSecret"] {
                 assert_eq!(text["candidate"].get(name).is_some(), names.contains(&name), "{name}");
             }
-            assert_eq!(serde_json::from_value::<VerifierRequest>(text).unwrap(), request);
+            assert_eq!(serde_json::from_value::<ConnectionTestRequest>(text).unwrap(), request);
         }
-        let good = serde_json::to_value(VerifierRequest::Candidate { candidate: Box::new(candidate()) }).unwrap();
+        let good = serde_json::to_value(ConnectionTestRequest::Candidate { candidate: Box::new(candidate()) }).unwrap();
         for (name, value) in [
             ("sealedSecret", json!(null)),
             ("accessKeyId", json!(null)),
@@ -312,7 +313,7 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad["candidate"][name] = value;
-            assert!(serde_json::from_value::<VerifierRequest>(bad).is_err(), "{name}");
+            assert!(serde_json::from_value::<ConnectionTestRequest>(bad).is_err(), "{name}");
         }
     }
 
@@ -348,7 +349,7 @@ mod tests {
             json!({"connectionStatus": "FAILED", "connectionCheckedAt": at, "connectionError": null}),
             json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": error}),
         ] {
-            assert!(serde_json::from_value::<VerifierResponse>(bad).is_err());
+            assert!(serde_json::from_value::<ConnectionTestOutcome>(bad).is_err());
         }
     }
 }

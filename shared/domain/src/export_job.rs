@@ -8,7 +8,7 @@ use crate::{
     configuration::{ConfigurationId, ExportConfiguration, ExportProgress},
     connection::{Connection, ConnectionError},
     digest::{DigestObject, Gap},
-    export_run::{Checkpoint, RunRecord, RunState, WindowId},
+    export_run::{Checkpoint, ExportState, WindowId, WindowRecord},
     time::Timestamp,
 };
 
@@ -42,8 +42,8 @@ impl fmt::Display for ExportJobId {
 
 /// The state of a configuration's export at one moment, as the run table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunSnapshot {
-    pub state: RunState,
+pub struct ExportSnapshot {
+    pub state: ExportState,
     /// The time until which a run holds the lease. `None`: no run holds it.
     pub lease_expires_at: Option<Timestamp>,
 }
@@ -124,7 +124,7 @@ pub struct ExportJob {
 
 impl ExportJob {
     #[must_use]
-    pub fn finished(record: &RunRecord) -> Self {
+    pub fn finished(record: &WindowRecord) -> Self {
         Self {
             sequence: record.sequence,
             window: Some(record.window_id()),
@@ -145,7 +145,7 @@ impl ExportJob {
     #[must_use]
     pub fn unfinished(
         configuration: &ExportConfiguration,
-        runs: Option<&RunSnapshot>,
+        runs: Option<&ExportSnapshot>,
         retention_floor: Timestamp,
         now: Timestamp,
     ) -> Option<Self> {
@@ -172,7 +172,7 @@ impl ExportJob {
         }
         let attempts = configuration.progress.consecutive_failures;
         (attempts > 0).then(|| {
-            let mut state = runs.map_or_else(|| RunState::initial(configuration), |runs| runs.state.clone());
+            let mut state = runs.map_or_else(|| ExportState::initial(configuration), |runs| runs.state.clone());
             state.begin_at_earliest(configuration, retention_floor);
             Self {
                 sequence: state.next_sequence,

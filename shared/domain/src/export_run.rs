@@ -15,9 +15,9 @@ pub use self::{
         SLICE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH,
     },
     plan::{Plan, PlanLimits},
-    record::RunRecord,
+    record::WindowRecord,
     request::{RunRequest, RunTrigger},
-    state::RunState,
+    state::ExportState,
     window::{BlockRange, Checkpoint, Window, WindowId},
 };
 

@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ports::{
-        ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeAnswer, ProbeWith,
+        ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeOutcome,
+        ProbeWith,
     },
     upload::{Upload, UploadShape, upload},
 };
@@ -105,7 +106,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
         // After connecting: as long as the role can't be assumed at all, a refused probe proves nothing.
         for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
-            if self.connector.probe(configuration, with).await? == Some(ProbeAnswer::Granted) {
+            if self.connector.probe(configuration, with).await? == Some(ProbeOutcome::Granted) {
                 let detail = format!("assumed the role with {with:?}");
                 return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
             }
@@ -128,7 +129,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<Connected<N::Sink>, PortError> {
         let give_up_at = self.clock.now().saturating_add(ASSUME_ROLE_PATIENCE);
         loop {
-            let answer = self.connector.connect_afresh(configuration, &configuration.destination).await;
+            let answer = self.connector.connect_new(configuration, &configuration.destination).await;
             match answer {
                 Err(error)
                     if error.kind == ErrorKind::Customer(ConnectionFailure::RoleNotAssumable)

@@ -12,13 +12,13 @@ mod signer;
 pub use self::{
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
-        Connected, Connector, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, UploadId,
-        UploadedPart, WriteAnswer,
+        Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutObject, PutOutcome,
+        UploadId, UploadedPart,
     },
     configurations::{ConfigurationStore, RunReport},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
     runs::{
-        Completion, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, ReleaseAnswer, RunStore,
+        Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore,
         SealedDigest,
     },
     schedule::{EnabledConfigurations, ExportStandings, RunQueue},

@@ -5,7 +5,7 @@ use domain::{
     block::BlockId,
     configuration::Destination,
     digest::{Digest, DigestReference, DigestTag, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
-    export_run::{RunState, Window},
+    export_run::{ExportState, Window},
 };
 use host::Timer;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,7 @@ pub(crate) async fn seal(
     runs: &impl RunStore,
     signer: &impl DigestSigner,
     lease: &Lease,
-    state: &RunState,
+    state: &ExportState,
     window: &Window,
     end: BlockId,
 ) -> Result<SealedDigest, PortError> {

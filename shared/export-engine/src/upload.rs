@@ -9,7 +9,7 @@ use host::Timer;
 
 use crate::{
     alarms::UNEXPECTED_OBJECT,
-    ports::{ContentType, ObjectSink, PartAnswer, PortError, PutObject, WriteAnswer},
+    ports::{ContentType, ObjectSink, PartOutcome, PortError, PutObject, PutOutcome},
 };
 
 /// The number of times that an upload is started if S3 loses or aborts it.
@@ -71,20 +71,20 @@ impl Uploaded {
 /// Writes the object, unless its key exists.
 ///
 /// # Errors
-/// Those of the sink; transient if S3 lost the last upload, and the error of [`WriteAnswer::Aborted`] if it aborted that one.
+/// Those of the sink; transient if S3 lost the last upload, and the error of [`PutOutcome::Aborted`] if it aborted that one.
 pub async fn upload(sink: &impl ObjectSink, timer: &impl Timer, object: &Upload<'_>) -> Result<Uploaded, PortError> {
     let mut wait = FIRST_WAIT;
     let mut attempt = 1;
     loop {
         let error = match upload_once(sink, object).await? {
-            WriteAnswer::Written => return Ok(Uploaded::Written),
-            WriteAnswer::Exists { was_repeated } => {
+            PutOutcome::Written => return Ok(Uploaded::Written),
+            PutOutcome::Exists { was_repeated } => {
                 return Ok(Uploaded::Existed { was_repeated: was_repeated || attempt > 1 });
             }
-            WriteAnswer::Lost => {
+            PutOutcome::Lost => {
                 PortError::transient("upload", format!("S3 lost upload {attempt} of {MAX_UPLOADS} of {}", object.key))
             }
-            WriteAnswer::Aborted(error) => error,
+            PutOutcome::Aborted(error) => error,
         };
         if attempt == MAX_UPLOADS {
             return Err(error);
@@ -95,7 +95,7 @@ pub async fn upload(sink: &impl ObjectSink, timer: &impl Timer, object: &Upload<
     }
 }
 
-async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<WriteAnswer, PortError> {
+async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<PutOutcome, PortError> {
     let Upload { key, bytes, sha256, shape, content_type } = object;
     match *shape {
         UploadShape::Single => {
@@ -110,8 +110,8 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<Writ
             let mut uploaded = Vec::new();
             for part in try_join_all(parts).await? {
                 match part {
-                    PartAnswer::Uploaded(part) => uploaded.push(part),
-                    PartAnswer::Lost => return Ok(WriteAnswer::Lost),
+                    PartOutcome::Uploaded(part) => uploaded.push(part),
+                    PartOutcome::Lost => return Ok(PutOutcome::Lost),
                 }
             }
             sink.complete_multipart_upload(key, &upload, &uploaded).await
@@ -134,14 +134,14 @@ mod tests {
     use crate::ports::{ErrorKind, UploadId, UploadedPart};
 
     /// A bucket that returns these outcomes of writes in order, and a timer that does not wait.
-    struct Scripted(Mutex<Vec<WriteAnswer>>);
+    struct Scripted(Mutex<Vec<PutOutcome>>);
 
     impl Timer for Scripted {
         async fn sleep(&self, _duration: Duration) {}
     }
 
     impl ObjectSink for Scripted {
-        async fn put_object(&self, _object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+        async fn put_object(&self, _object: PutObject<'_>) -> Result<PutOutcome, PortError> {
             Ok(self.0.lock().unwrap().remove(0))
         }
 
@@ -159,8 +159,8 @@ mod tests {
             _upload: &UploadId,
             number: u16,
             _bytes: Bytes,
-        ) -> Result<PartAnswer, PortError> {
-            Ok(PartAnswer::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
+        ) -> Result<PartOutcome, PortError> {
+            Ok(PartOutcome::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
         }
 
         async fn complete_multipart_upload(
@@ -168,14 +168,14 @@ mod tests {
             _key: &str,
             _upload: &UploadId,
             _parts: &[UploadedPart],
-        ) -> Result<WriteAnswer, PortError> {
+        ) -> Result<PutOutcome, PortError> {
             Ok(self.0.lock().unwrap().remove(0))
         }
     }
 
     #[tokio::test]
     async fn an_object_that_is_there_may_be_our_own_only_after_it_was_sent_before() {
-        use WriteAnswer::{Aborted, Exists, Lost, Written};
+        use PutOutcome::{Aborted, Exists, Lost, Written};
 
         let exists = |was_repeated| Exists { was_repeated };
         for shape in [UploadShape::Single, UploadShape::Multipart { part_size: 1 }] {
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_upload_is_begun_four_times_at_the_most() {
-        use WriteAnswer::{Aborted, Lost};
+        use PutOutcome::{Aborted, Lost};
 
         for (outcomes, kind) in [
             (vec![Lost; 5], ErrorKind::Transient),

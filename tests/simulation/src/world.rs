@@ -12,7 +12,7 @@ use domain::{
     circuit::Circuit,
     configuration::{ConfigurationKey, ExportConfiguration, region::Region},
     digest::DigestObject,
-    export_run::{RunRecord, RunRequest, RunState, RunTrigger, WindowId},
+    export_run::{ExportState, RunRequest, RunTrigger, WindowId, WindowRecord},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -89,12 +89,12 @@ pub(crate) struct HeldLease {
 
 #[derive(Debug)]
 pub(crate) struct RunItems {
-    pub(crate) state: RunState,
+    pub(crate) state: ExportState,
     pub(crate) lease: Option<HeldLease>,
     /// By window and first block.
     pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
     pub(crate) digests: BTreeMap<u64, SealedDigest>,
-    pub(crate) records: Vec<RunRecord>,
+    pub(crate) records: Vec<WindowRecord>,
     /// Sequences whose intents have an expiry. No run finds them any more, because time to live may delete them at once.
     pub(crate) expired_intents: BTreeSet<u64>,
     /// Sequences whose digests have an expiry.

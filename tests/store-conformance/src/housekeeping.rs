@@ -13,14 +13,14 @@ use domain::{
     connection::ConnectionStatus,
     erasure::{ErasedConfiguration, Erasure, ErasureReason},
     export_run::{
-        RunState,
+        ExportState,
         test_support::{digest_reference, object, record, window},
     },
     lag::ExportStanding,
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, ConfigurationStore, ExportStandings, Lease, LeaseAnswer, LeaseRequest, RunReport, RunStore,
+    Completion, ConfigurationStore, ExportStandings, Lease, LeaseOutcome, LeaseRequest, RunReport, RunStore,
     SealedDigest,
 };
 
@@ -42,9 +42,9 @@ async fn created(store: &Store) -> ExportConfiguration {
 /// Exports one window, and leaves another one open.
 async fn exported(store: &Store, key: &ConfigurationKey) {
     let runs = store.runs();
-    let initial = RunState::initial(&ExportConfiguration { key: key.clone(), ..store.configuration() });
+    let initial = ExportState::initial(&ExportConfiguration { key: key.clone(), ..store.configuration() });
     let request = LeaseRequest { holder: "a", message: "a", now: now(), expires_at: now().saturating_add(HOUR) };
-    let LeaseAnswer::Granted { lease, .. } = runs.acquire_lease(key, &initial, &request).await.unwrap() else {
+    let LeaseOutcome::Granted { lease, .. } = runs.acquire_lease(key, &initial, &request).await.unwrap() else {
         panic!("the lease is held")
     };
     complete(store, &lease).await;

@@ -8,13 +8,13 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, test_support::with_role},
     digest::DigestObject,
     export_run::{
-        RunState, WindowId,
+        ExportState, WindowId,
         test_support::{digest_reference, object, record, window},
     },
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, ErrorKind, IntentAnswer, Lease, LeaseAnswer, LeaseRequest, ReleaseAnswer, RunStore, SealedDigest,
+    Completion, ErrorKind, IntentOutcome, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore, SealedDigest,
 };
 use futures::{
     FutureExt,
@@ -30,24 +30,24 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::parse("2026-11-22T00:00:00Z").unwrap().saturating_add(Duration::from_secs(seconds))
 }
 
-fn initial() -> RunState {
-    RunState::initial(&ExportConfiguration { start_from: at(0), ..with_role() })
+fn initial() -> ExportState {
+    ExportState::initial(&ExportConfiguration { start_from: at(0), ..with_role() })
 }
 
-fn held(fencing_token: u64) -> LeaseAnswer {
-    LeaseAnswer::Held { fencing_token, is_same_message: false }
+fn held(fencing_token: u64) -> LeaseOutcome {
+    LeaseOutcome::Held { fencing_token, is_same_message: false }
 }
 
 /// Requests a lease of 90 s, each holder for a separate message.
-async fn acquire(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> LeaseAnswer {
+async fn acquire(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> LeaseOutcome {
     let request = LeaseRequest { holder, message: holder, now: at(seconds), expires_at: at(seconds + 90) };
     settled(|| async { store.runs().acquire_lease(key, &initial(), &request).await }).await.unwrap()
 }
 
-async fn granted(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> (Lease, RunState) {
+async fn granted(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> (Lease, ExportState) {
     match acquire(store, key, holder, seconds).await {
-        LeaseAnswer::Granted { lease, state, .. } => (lease, *state),
-        held @ LeaseAnswer::Held { .. } => panic!("{held:?}"),
+        LeaseOutcome::Granted { lease, state, .. } => (lease, *state),
+        held @ LeaseOutcome::Held { .. } => panic!("{held:?}"),
     }
 }
 
@@ -79,8 +79,8 @@ fn digest(bytes: &[u8]) -> SealedDigest {
 async fn a_lease_that_nobody_let_go_of_is_known_as_abandoned() {
     async fn was_abandoned(store: &Store, key: &ConfigurationKey, holder: &str, seconds: u64) -> bool {
         match acquire(store, key, holder, seconds).await {
-            LeaseAnswer::Granted { was_abandoned, .. } => was_abandoned,
-            held @ LeaseAnswer::Held { .. } => panic!("{held:?}"),
+            LeaseOutcome::Granted { was_abandoned, .. } => was_abandoned,
+            held @ LeaseOutcome::Held { .. } => panic!("{held:?}"),
         }
     }
     let store = Store::new();
@@ -89,7 +89,7 @@ async fn a_lease_that_nobody_let_go_of_is_known_as_abandoned() {
     assert!(!was_abandoned(&store, &key, "a", 1).await, "its own");
     assert!(was_abandoned(&store, &key, "b", 100).await, "it expired");
     let lease = Lease { key: key.clone(), fencing_token: 3 };
-    assert_eq!(store.runs().release(&lease, at(0)).await, Ok(ReleaseAnswer::Released));
+    assert_eq!(store.runs().release(&lease, at(0)).await, Ok(ReleaseOutcome::Released));
     assert!(!was_abandoned(&store, &key, "c", 101).await, "it was let go of");
     store.runs().hand_over(&Lease { key: key.clone(), fencing_token: 4 }).await.unwrap();
     assert!(!was_abandoned(&store, &key, "d", 102).await, "it was handed over");
@@ -103,11 +103,11 @@ async fn a_lease_knows_its_message() {
     let (lease, _) = granted(&store, &key, "a", 0).await;
     let request = LeaseRequest { holder: "b", message: "a", now: at(1), expires_at: at(91) };
     let answer = store.runs().acquire_lease(&key, &initial(), &request).await.unwrap();
-    assert_eq!(answer, LeaseAnswer::Held { fencing_token: 1, is_same_message: true });
+    assert_eq!(answer, LeaseOutcome::Held { fencing_token: 1, is_same_message: true });
     store.runs().hand_over(&lease).await.unwrap();
     granted(&store, &key, "c", 2).await;
     let answer = store.runs().acquire_lease(&key, &initial(), &request).await.unwrap();
-    assert_eq!(answer, LeaseAnswer::Held { fencing_token: 2, is_same_message: false });
+    assert_eq!(answer, LeaseOutcome::Held { fencing_token: 2, is_same_message: false });
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_lease_is_held_by_one_until_it_expires() {
     let store = Store::new();
     let key = store.key();
     let (lease, state) = granted(&store, &key, "a", 0).await;
-    assert_eq!((lease.fencing_token, &state), (1, &RunState { fencing_token: 1, ..initial() }));
+    assert_eq!((lease.fencing_token, &state), (1, &ExportState { fencing_token: 1, ..initial() }));
     assert_eq!(acquire(&store, &key, "b", 89).await, held(1));
     // The response was lost: the holder may ask again.
     assert_eq!(granted(&store, &key, "a", 1).await.0.fencing_token, 2);
@@ -154,7 +154,7 @@ async fn every_write_of_whoever_lost_the_lease_is_refused() {
     let (zombie, _) = granted(&store, &key, "a", 0).await;
     let (lease, _) = granted(&store, &key, "b", 90).await;
     runs.store_window(&lease, &window(0)).await.unwrap();
-    assert_eq!(runs.store_intent(&lease, window(0).id, &object(0)).await, Ok(IntentAnswer::New));
+    assert_eq!(runs.store_intent(&lease, window(0).id, &object(0)).await, Ok(IntentOutcome::New));
     runs.store_digest(&lease, 0, &digest(b"digest")).await.unwrap();
     let before = store.items(Table::Runs, &key.to_string()).await;
 
@@ -221,11 +221,11 @@ async fn a_rerun_is_noted_with_the_holder_or_found_to_be_too_late() {
     let token = lease.fencing_token;
     assert_eq!(runs.note_rerun(&key, token, at(20)).await, Ok(true));
     assert_eq!(runs.note_rerun(&key, token, at(10)).await, Ok(true), "that is within what was noted");
-    assert_eq!(runs.release(&lease, at(19)).await, Ok(ReleaseAnswer::Rerun { through: at(20) }));
+    assert_eq!(runs.release(&lease, at(19)).await, Ok(ReleaseOutcome::Rerun { through: at(20) }));
     assert_eq!(acquire(&store, &key, "b", 0).await, held(token), "it is still held");
     assert_eq!(runs.note_rerun(&key, token, at(30)).await, Ok(true));
-    assert_eq!(runs.release(&lease, at(20)).await, Ok(ReleaseAnswer::Rerun { through: at(30) }));
-    assert_eq!(runs.release(&lease, at(30)).await, Ok(ReleaseAnswer::Released));
+    assert_eq!(runs.release(&lease, at(20)).await, Ok(ReleaseOutcome::Rerun { through: at(30) }));
+    assert_eq!(runs.release(&lease, at(30)).await, Ok(ReleaseOutcome::Released));
     assert_eq!(runs.note_rerun(&key, token, at(40)).await, Ok(false), "the holder has let go");
 
     let (lease, state) = granted(&store, &key, "b", 0).await;
@@ -251,11 +251,11 @@ async fn no_rerun_is_lost_between_noting_and_letting_go() {
             (noted, released)
         };
         match (noted, released) {
-            (Ok(true), Ok(ReleaseAnswer::Rerun { through })) => {
+            (Ok(true), Ok(ReleaseOutcome::Rerun { through })) => {
                 assert_eq!(through, at(20));
-                assert_eq!(runs.release(&lease, at(20)).await, Ok(ReleaseAnswer::Released));
+                assert_eq!(runs.release(&lease, at(20)).await, Ok(ReleaseOutcome::Released));
             }
-            (Ok(false), Ok(ReleaseAnswer::Released)) => {}
+            (Ok(false), Ok(ReleaseOutcome::Released)) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -270,10 +270,10 @@ async fn an_intent_is_new_once_and_known_as_it_was() {
     let id = window(0).id;
     let again = WindowId { revision: 1, ..id };
     for (window, number) in [(id, 1), (id, 0), (again, 0), (window(1).id, 0)] {
-        assert_eq!(runs.store_intent(&lease, window, &object(number)).await, Ok(IntentAnswer::New));
+        assert_eq!(runs.store_intent(&lease, window, &object(number)).await, Ok(IntentOutcome::New));
     }
     let differing = DigestObject { stored_length: 11, ..object(1) };
-    let known = Ok(IntentAnswer::Known(Box::new(object(1))));
+    let known = Ok(IntentOutcome::Known(Box::new(object(1))));
     assert_eq!(runs.store_intent(&lease, id, &differing).await, known);
     assert_eq!(runs.store_intent(&lease, id, &object(1)).await, known);
     assert_eq!(runs.intents(&lease, id).await.unwrap(), [object(0), object(1)]);
@@ -292,7 +292,7 @@ async fn intents_are_read_page_by_page() {
     // 1.5 MB. Ours have less than 2 KB each; what matters is that a page ends among them.
     let objects: Vec<_> = (0..15).map(|number| DigestObject { key: "k".repeat(100_000), ..object(number) }).collect();
     for object in &objects {
-        assert_eq!(runs.store_intent(&lease, window(0).id, object).await, Ok(IntentAnswer::New));
+        assert_eq!(runs.store_intent(&lease, window(0).id, object).await, Ok(IntentOutcome::New));
     }
     assert!(runs.intents(&lease, window(0).id).await.unwrap() == objects);
 }
@@ -334,7 +334,7 @@ async fn a_window_is_completed_wholly_and_once() {
     runs.complete_window(&lease, &completion(0)).await.unwrap();
     let done = history.snapshot(&key).await.unwrap().unwrap().state;
     let Completion { cursor, head, record, .. } = completion(0);
-    assert_eq!(done, RunState { cursor, next_sequence: 1, head: Some(head), fencing_token: 1, ..initial() });
+    assert_eq!(done, ExportState { cursor, next_sequence: 1, head: Some(head), fencing_token: 1, ..initial() });
     assert_eq!(history.record(&key, 0).await.unwrap().as_ref(), Some(&record));
 
     // The answer was lost, and the caller asks again; what it asks for now is not what was done.

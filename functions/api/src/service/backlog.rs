@@ -6,7 +6,7 @@ use domain::{
     allowance::Allowance,
     block::BlockId,
     configuration::{ConfigurationId, ExportConfiguration},
-    export_run::RunState,
+    export_run::ExportState,
     time::Timestamp,
 };
 use tokio::sync::Mutex;
@@ -100,7 +100,7 @@ impl Service {
         let retention_floor = self.retention_floor();
         let first_unexported = |configuration: &&ExportConfiguration| match snapshots.get(&configuration.key) {
             Some(snapshot) => snapshot.state.first_unexported(retention_floor),
-            None => RunState::initial(configuration).first_unexported(retention_floor),
+            None => ExportState::initial(configuration).first_unexported(retention_floor),
         };
         let firsts: Vec<BlockId> = configurations.iter().map(first_unexported).collect();
         let backlogs = self.ports.events.count_from(tenant, &firsts).await?;

@@ -1,13 +1,13 @@
 //! Testing connections, of what is stored and of what an update would store.
 
+use authentication::Caller;
 use domain::{
     allowance::Allowance,
     configuration::{Authentication, Destination, ExportConfiguration, arn::UserArn, update::Update},
     connection::ConnectionError,
+    connection_test::{Candidate, CandidateIdentity, ConnectionTestOutcome},
     time::Timestamp,
-    connection_test::{Candidate, CandidateIdentity, VerifierResponse},
 };
-use authentication::Caller;
 
 use super::shared::{Service, key_of};
 use crate::error::ApiError;
@@ -97,13 +97,13 @@ impl Service {
         };
         let Some(result) = candidate.clone().applied_to(current.clone()) else { return Ok(None) };
         match self.ports.tester.test_candidate(candidate).await? {
-            Some(VerifierResponse::Success { checked_at, user_arn }) => Ok(Some(PassedTest {
+            Some(ConnectionTestOutcome::Success { checked_at, user_arn }) => Ok(Some(PassedTest {
                 destination: result.destination,
                 authentication: result.authentication,
                 at: checked_at,
                 user_arn,
             })),
-            Some(VerifierResponse::Failed { error, .. }) => Err(refusal(error)),
+            Some(ConnectionTestOutcome::Failed { error, .. }) => Err(refusal(error)),
             None => Ok(None),
         }
     }

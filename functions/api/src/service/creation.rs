@@ -1,5 +1,6 @@
 //! Creating a configuration.
 
+use authentication::Caller;
 use domain::{
     allowance::Allowance,
     configuration::{
@@ -9,7 +10,6 @@ use domain::{
     },
     connection::Connection,
 };
-use authentication::Caller;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

@@ -6,9 +6,8 @@ use domain::{
     configuration::ConfigurationKey,
     digest::{Digest, DigestReference, Hex32},
     export_job::ExportJobId,
-    export_run::RunState,
+    export_run::ExportState,
 };
-use authentication::Caller;
 use sha2::{Digest as _, Sha256};
 
 use super::shared::Service;
@@ -58,7 +57,7 @@ impl Service {
         &self,
         key: &ConfigurationKey,
         sequence: u64,
-        state: RunState,
+        state: ExportState,
     ) -> Result<Option<DigestReference>, PortError> {
         let next = sequence.saturating_add(1);
         let reference = if next == state.next_sequence {

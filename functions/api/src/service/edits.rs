@@ -1,7 +1,7 @@
 //! Enabling, disabling and deleting a configuration.
 
-use domain::configuration::{ExportConfiguration, change::Author, update::Edit};
 use authentication::Caller;
+use domain::configuration::{ExportConfiguration, change::Author, update::Edit};
 
 use super::shared::{MAX_CHANGE_ATTEMPTS, Service, key_of};
 use crate::{error::ApiError, ports::EditOutcome};

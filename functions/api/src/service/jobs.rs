@@ -1,10 +1,10 @@
 //! Jobs and tasks, derived from the history that runs have stored.
 
+use authentication::Caller;
 use domain::{
     configuration::ExportConfiguration,
     export_job::{ExportJob, ExportJobId, ExportJobTask},
 };
-use authentication::Caller;
 
 use super::{page::Page, shared::Service};
 use crate::error::ApiError;

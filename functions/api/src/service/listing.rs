@@ -1,10 +1,10 @@
 //! Reading configurations, and what is derived from them.
 
+use authentication::Caller;
 use domain::{
     configuration::{ConfigurationId, ExportConfiguration},
     time::Timestamp,
 };
-use authentication::Caller;
 
 use super::{
     page::Page,

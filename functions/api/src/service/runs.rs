@@ -1,5 +1,6 @@
 //! Requesting runs.
 
+use authentication::Caller;
 use domain::{
     allowance::{Allowance, RUN_REQUEST_LIFETIME},
     configuration::{ConfigurationKey, ExportConfiguration},
@@ -7,7 +8,6 @@ use domain::{
     export_run::{RunRequest, RunTrigger},
     time::Timestamp,
 };
-use authentication::Caller;
 
 use super::shared::{Service, key_of};
 use crate::{error::ApiError, ports::RunRequestOutcome};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use authentication::Caller;
 use domain::{
     allowance::Allowance,
     block::INGEST_WRITE_BOUND,
@@ -10,7 +11,6 @@ use domain::{
     interval::ExportSchedule,
     time::Timestamp,
 };
-use authentication::Caller;
 use host::{Clock, Random};
 
 use crate::{

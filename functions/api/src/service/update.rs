@@ -1,5 +1,6 @@
 //! Updating a configuration.
 
+use authentication::Caller;
 use domain::{
     allowance::Allowance,
     configuration::{
@@ -9,7 +10,6 @@ use domain::{
     },
     connection::ConnectionStatus,
 };
-use authentication::Caller;
 
 use super::{
     connection_test::PassedTest,

@@ -9,8 +9,8 @@ use domain::{
     block::BlockId,
     configuration::{ConfigurationId, ConfigurationKey},
     digest::{DigestObject, DigestReference},
-    export_job::{Intent, RunSnapshot},
-    export_run::{RunRecord, RunState, Window, WindowId},
+    export_job::{ExportSnapshot, Intent},
+    export_run::{ExportState, Window, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -20,8 +20,8 @@ use crate::ports::{Backlog, EventCounter, PortError, PortFuture, RunHistory, Sea
 
 #[derive(Debug, Default)]
 struct Tables {
-    states: BTreeMap<ConfigurationKey, RunState>,
-    records: BTreeMap<(ConfigurationKey, u64), RunRecord>,
+    states: BTreeMap<ConfigurationKey, ExportState>,
+    records: BTreeMap<(ConfigurationKey, u64), WindowRecord>,
     intents: Vec<(ConfigurationKey, WindowId, Intent)>,
     digests: BTreeMap<(ConfigurationKey, u64), SealedDigest>,
     /// The blocks of each tenant, with the number of their events.
@@ -51,7 +51,7 @@ impl History {
 
     /// Stores the state of an export of tenant `acme` through `cursor`.
     pub fn put_state(&self, configuration_id: &str, cursor: BlockId, next_sequence: u64, window: Option<&Window>) {
-        let state = RunState {
+        let state = ExportState {
             cursor,
             next_sequence,
             next_revision: 0,
@@ -70,7 +70,7 @@ impl History {
     }
 
     /// Stores a window that is exported.
-    pub fn put_record(&self, configuration_id: &str, record: &RunRecord) {
+    pub fn put_record(&self, configuration_id: &str, record: &WindowRecord) {
         self.lock().records.insert((key(configuration_id), record.sequence), record.clone());
     }
 
@@ -111,19 +111,19 @@ impl History {
     }
 }
 
-fn snapshot(state: &RunState) -> RunSnapshot {
-    RunSnapshot { state: state.clone(), lease_expires_at: None }
+fn snapshot(state: &ExportState) -> ExportSnapshot {
+    ExportSnapshot { state: state.clone(), lease_expires_at: None }
 }
 
 impl RunHistory for History {
-    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<RunSnapshot>> {
+    fn snapshot<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportSnapshot>> {
         ready(Ok(self.lock().states.get(configuration).map(snapshot)))
     }
 
     fn snapshots<'a>(
         &'a self,
         configurations: &'a [&'a ConfigurationKey],
-    ) -> PortFuture<'a, HashMap<ConfigurationKey, RunSnapshot>> {
+    ) -> PortFuture<'a, HashMap<ConfigurationKey, ExportSnapshot>> {
         let mut tables = self.lock();
         tables.batches += 1;
         if tables.is_broken {
@@ -133,7 +133,11 @@ impl RunHistory for History {
         ready(Ok(found.collect()))
     }
 
-    fn record<'a>(&'a self, configuration: &'a ConfigurationKey, sequence: u64) -> PortFuture<'a, Option<RunRecord>> {
+    fn record<'a>(
+        &'a self,
+        configuration: &'a ConfigurationKey,
+        sequence: u64,
+    ) -> PortFuture<'a, Option<WindowRecord>> {
         ready(Ok(self.lock().records.get(&(configuration.clone(), sequence)).cloned()))
     }
 
@@ -142,7 +146,7 @@ impl RunHistory for History {
         configuration: &'a ConfigurationKey,
         before: Option<u64>,
         limit: u16,
-    ) -> PortFuture<'a, Vec<RunRecord>> {
+    ) -> PortFuture<'a, Vec<WindowRecord>> {
         let range = (configuration.clone(), 0)..(configuration.clone(), before.unwrap_or(u64::MAX));
         let tables = self.lock();
         let newest_first = tables.records.range(range).rev().map(|(_, record)| record.clone());

@@ -9,7 +9,7 @@ use domain::{
     digest::Gap,
     export_job::SERVICE_FAILURE,
     export_run::{
-        Checkpoint, RunRecord, Window, WindowId,
+        Checkpoint, Window, WindowId, WindowRecord,
         test_support::{self, delivered, object},
     },
     time::Timestamp,
@@ -43,8 +43,8 @@ async fn create(world: &World) -> String {
 }
 
 /// Returns a record with the times of the first window.
-fn record(sequence: u64, delivered: Checkpoint) -> RunRecord {
-    RunRecord { sequence, delivered, ..test_support::record(0) }
+fn record(sequence: u64, delivered: Checkpoint) -> WindowRecord {
+    WindowRecord { sequence, delivered, ..test_support::record(0) }
 }
 
 fn window(sequence: u64, checkpoint: Checkpoint) -> Window {
@@ -138,7 +138,7 @@ async fn gaps_are_returned_with_their_reasons_and_blocks() {
     let id = create(&world).await;
     let block = BlockId::from_parts(at("2026-11-22T01:00:00.500Z"), 7);
     let gap = Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T01:00:00Z"));
-    let finished = RunRecord { gap: Some(gap), skipped: vec![block, block.next()], ..record(0, delivered(1)) };
+    let finished = WindowRecord { gap: Some(gap), skipped: vec![block, block.next()], ..record(0, delivered(1)) };
     world.history.put_record(&id, &finished);
     let open = Window { skipped: vec![block], ..window(1, delivered(1)) };
     world.history.put_state(&id, open.from, 1, Some(&open));

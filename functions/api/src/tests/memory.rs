@@ -22,11 +22,11 @@ use domain::{
         change::{Author, Change, Stamp},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    connection_test::{Candidate, ConnectionTestOutcome},
     digest::Hex32,
     export_run::RunRequest,
     tenant::TenantId,
     time::Timestamp,
-    connection_test::{Candidate, VerifierResponse},
 };
 use host::{Clock, Random};
 use serde_json::{Value, json};
@@ -159,18 +159,18 @@ impl State {
     }
 
     /// Returns the result of a connection test.
-    fn test(&mut self) -> Result<VerifierResponse, PortError> {
+    fn test(&mut self) -> Result<ConnectionTestOutcome, PortError> {
         self.tests += 1;
         let checked_at = Timestamp::parse(NOW).unwrap();
         match self.tester {
             Tester::Succeeds => {
                 let user_arn = UserArn::parse("arn:aws:iam::222222222222:user/export");
-                Ok(VerifierResponse::Success { checked_at, user_arn })
+                Ok(ConnectionTestOutcome::Success { checked_at, user_arn })
             }
             Tester::Fails => {
                 let message = "Allow s3:PutObject.".to_owned();
                 let error = ConnectionError { code: ConnectionErrorCode::WriteDenied, message };
-                Ok(VerifierResponse::Failed { checked_at, error })
+                Ok(ConnectionTestOutcome::Failed { checked_at, error })
             }
             Tester::Crashes => Err(PortError::transient("test connection", "the tester crashed")),
         }
@@ -312,7 +312,7 @@ impl ConnectionTester for Memory {
         }))
     }
 
-    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<VerifierResponse>> {
+    fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<ConnectionTestOutcome>> {
         let mut state = self.lock();
         let result = state.test();
         if result.is_ok() {

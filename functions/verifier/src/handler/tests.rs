@@ -13,8 +13,8 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Connected, ContentType, ObjectSink, PartAnswer, ProbeAnswer, ProbeWith, PutObject, RunReport, UploadId,
-    UploadedPart, WriteAnswer,
+    Connected, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutObject, PutOutcome, RunReport,
+    UploadId, UploadedPart,
 };
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ use super::*;
 struct SilentRegion;
 
 impl ObjectSink for SilentRegion {
-    async fn put_object(&self, _object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+    async fn put_object(&self, _object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         std::future::pending().await
     }
 
@@ -43,7 +43,7 @@ impl ObjectSink for SilentRegion {
         _upload: &UploadId,
         _number: u16,
         _bytes: Bytes,
-    ) -> Result<PartAnswer, PortError> {
+    ) -> Result<PartOutcome, PortError> {
         std::future::pending().await
     }
 
@@ -52,7 +52,7 @@ impl ObjectSink for SilentRegion {
         _key: &str,
         _upload: &UploadId,
         _parts: &[UploadedPart],
-    ) -> Result<WriteAnswer, PortError> {
+    ) -> Result<PutOutcome, PortError> {
         std::future::pending().await
     }
 }
@@ -60,7 +60,7 @@ impl ObjectSink for SilentRegion {
 impl Connector for SilentRegion {
     type Sink = Self;
 
-    async fn connect_afresh(
+    async fn connect_new(
         &self,
         _configuration: &ExportConfiguration,
         _destination: &Destination,
@@ -80,8 +80,8 @@ impl Connector for SilentRegion {
         &self,
         _configuration: &ExportConfiguration,
         _with: ProbeWith,
-    ) -> Result<Option<ProbeAnswer>, PortError> {
-        Ok(Some(ProbeAnswer::Refused))
+    ) -> Result<Option<ProbeOutcome>, PortError> {
+        Ok(Some(ProbeOutcome::Refused))
     }
 }
 
@@ -156,7 +156,7 @@ async fn a_region_that_never_answered_is_stored_as_unreachable_in_time() {
     let storing = WORK_BUDGET.saturating_sub(TEST_BUDGET + Duration::from_millis(1));
     let verifier = verifier(Connection::Pending, storing);
     let start = Instant::now();
-    let response = verifier.handle(VerifierRequest::Stored(with_role().key)).await.unwrap().unwrap();
+    let response = verifier.handle(ConnectionTestRequest::Stored(with_role().key)).await.unwrap().unwrap();
     assert_eq!(code(&Connection::from(response)), ConnectionErrorCode::EndpointUnreachable);
     let stored = verifier.configurations.stored.lock().unwrap().clone();
     assert_eq!(stored.iter().map(code).collect::<Vec<_>>(), [ConnectionErrorCode::EndpointUnreachable]);
@@ -167,7 +167,7 @@ async fn a_region_that_never_answered_is_stored_as_unreachable_in_time() {
 async fn a_region_that_answered_before_leaves_the_status_as_it_is() {
     let verifier = verifier(with_role().connection, Duration::ZERO);
     let start = Instant::now();
-    let error = verifier.handle(VerifierRequest::Stored(with_role().key)).await.unwrap_err();
+    let error = verifier.handle(ConnectionTestRequest::Stored(with_role().key)).await.unwrap_err();
     assert_eq!(error.to_string(), "the connection could not be tested");
     assert_eq!(verifier.configurations.stored.lock().unwrap().len(), 0);
     assert_eq!(start.elapsed(), TEST_BUDGET);
@@ -184,7 +184,7 @@ async fn a_candidate_for_a_region_that_never_answered_is_refused_and_not_stored(
         let stored = with_role();
         let candidate =
             Candidate { key: stored.key, version: stored.version, destination: stored.destination, identity };
-        let request = VerifierRequest::Candidate { candidate: Box::new(candidate) };
+        let request = ConnectionTestRequest::Candidate { candidate: Box::new(candidate) };
         let response = verifier.handle(request).await.unwrap().unwrap();
         assert_eq!(code(&Connection::from(response)), ConnectionErrorCode::EndpointUnreachable);
         assert_eq!(verifier.configurations.stored.lock().unwrap().len(), 0);
@@ -195,7 +195,7 @@ async fn a_candidate_for_a_region_that_never_answered_is_refused_and_not_stored(
 async fn a_table_that_does_not_answer_ends_the_work_before_the_function_ends() {
     let verifier = verifier(Connection::Pending, Duration::from_mins(1));
     let start = Instant::now();
-    let error = verifier.handle(VerifierRequest::Stored(with_role().key)).await.unwrap_err();
+    let error = verifier.handle(ConnectionTestRequest::Stored(with_role().key)).await.unwrap_err();
     assert_eq!(error.to_string(), "the test took too long");
     assert_eq!(start.elapsed(), WORK_BUDGET);
 }

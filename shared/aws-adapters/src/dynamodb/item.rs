@@ -34,7 +34,6 @@ pub fn extended(mut item: Item, attributes: impl IntoIterator<Item = (&'static s
     item
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "most callers have a value to give away")]
 pub fn text(value: impl Display) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }

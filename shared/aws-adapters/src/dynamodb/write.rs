@@ -1,5 +1,7 @@
 //! Conditional writes of single items, made alone or as parts of a transaction.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::{
     operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
     types::{
@@ -33,6 +35,25 @@ enum Action {
     Put(Item),
     Update(Item, Changes),
     Delete(Item),
+}
+
+/// The condition of a write and the placeholders of all its expressions.
+struct Conditional {
+    condition: Option<String>,
+    names: Option<HashMap<String, String>>,
+    values: Option<Item>,
+    returned: Option<ReturnValuesOnConditionCheckFailure>,
+}
+
+/// Adds a [`Conditional`] to a request or to a part of a transaction. Their builders have no trait in common.
+macro_rules! with {
+    ($request:expr, $conditional:expr) => {
+        $request
+            .set_condition_expression($conditional.condition)
+            .set_expression_attribute_names($conditional.names)
+            .set_expression_attribute_values($conditional.values)
+            .set_return_values_on_condition_check_failure($conditional.returned)
+    };
 }
 
 /// The outcome of a write.
@@ -90,57 +111,37 @@ impl Write {
         self
     }
 
-    fn placeholders(&self) -> Placeholders {
+    fn split(self) -> (Action, Conditional) {
         let mut placeholders = Placeholders::of(&self.condition);
         if let Action::Update(_, changes) = &self.action {
             placeholders.add_changes(changes);
         }
-        placeholders
-    }
-
-    fn returned_on_failure(&self) -> Option<ReturnValuesOnConditionCheckFailure> {
-        self.returns_found.then_some(ReturnValuesOnConditionCheckFailure::AllOld)
+        let conditional = Conditional {
+            condition: self.condition.map(|condition| condition.text),
+            names: placeholders.take_names(),
+            values: placeholders.take_values(),
+            returned: self.returns_found.then_some(ReturnValuesOnConditionCheckFailure::AllOld),
+        };
+        (self.action, conditional)
     }
 
     /// Returns the write as a part of a transaction.
     pub fn part(self, table: &str) -> Result<TransactWriteItem, BuildError> {
-        let mut placeholders = self.placeholders();
-        let (names, values) = (placeholders.take_names(), placeholders.take_values());
-        let returned = self.returned_on_failure();
-        let condition = self.condition.map(|condition| condition.text);
+        let (action, conditional) = self.split();
         let part = TransactWriteItem::builder();
-        Ok(match self.action {
-            Action::Put(item) => part.put(
-                Put::builder()
-                    .table_name(table)
-                    .set_item(Some(item))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values_on_condition_check_failure(returned)
-                    .build()?,
-            ),
-            Action::Update(key, changes) => part.update(
-                Update::builder()
-                    .table_name(table)
-                    .set_key(Some(key))
-                    .update_expression(changes.text())
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values_on_condition_check_failure(returned)
-                    .build()?,
-            ),
-            Action::Delete(key) => part.delete(
-                Delete::builder()
-                    .table_name(table)
-                    .set_key(Some(key))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values_on_condition_check_failure(returned)
-                    .build()?,
-            ),
+        Ok(match action {
+            Action::Put(item) => {
+                let put = Put::builder().table_name(table).set_item(Some(item));
+                part.put(with!(put, conditional).build()?)
+            }
+            Action::Update(key, changes) => {
+                let update = Update::builder().table_name(table).set_key(Some(key)).update_expression(changes.text());
+                part.update(with!(update, conditional).build()?)
+            }
+            Action::Delete(key) => {
+                let delete = Delete::builder().table_name(table).set_key(Some(key));
+                part.delete(with!(delete, conditional).build()?)
+            }
         }
         .build())
     }
@@ -207,39 +208,21 @@ impl Table {
     /// # Errors
     /// Transient or internal. A condition that did not hold is an outcome.
     pub async fn write(&self, operation: &'static str, write: Write) -> Result<WriteOutcome, PortError> {
-        let mut placeholders = write.placeholders();
-        let (names, values) = (placeholders.take_names(), placeholders.take_values());
-        let returned = write.returned_on_failure();
-        let condition = write.condition.map(|condition| condition.text);
-        match write.action {
+        let returned = write.returns_updated.then_some(ReturnValue::AllNew);
+        let (action, conditional) = write.split();
+        match action {
             Action::Put(item) => {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
-                let request = request
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values_on_condition_check_failure(returned);
-                outcome(operation, request.send().await, |_| None)
+                let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+                outcome(operation, with!(put, conditional).send().await, |_| None)
             }
             Action::Update(key, changes) => {
-                let request = self.client.update_item().table_name(&self.name).set_key(Some(key));
-                let request = request
-                    .update_expression(changes.text())
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values(write.returns_updated.then_some(ReturnValue::AllNew))
-                    .set_return_values_on_condition_check_failure(returned);
-                outcome(operation, request.send().await, |output| output.attributes)
+                let update = self.client.update_item().table_name(&self.name).set_key(Some(key));
+                let update = update.update_expression(changes.text()).set_return_values(returned);
+                outcome(operation, with!(update, conditional).send().await, |output| output.attributes)
             }
             Action::Delete(key) => {
-                let request = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-                let request = request
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .set_return_values_on_condition_check_failure(returned);
-                outcome(operation, request.send().await, |_| None)
+                let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
+                outcome(operation, with!(delete, conditional).send().await, |_| None)
             }
         }
     }

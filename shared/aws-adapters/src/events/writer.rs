@@ -267,7 +267,7 @@ fn item_of_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestam
     ])
 }
 
-/// Returns whether the item under a block's ID is this block, from an attempt that was not answered.
+/// Succeeds if the item under a block's ID is this block, from an attempt that was not answered.
 fn written_before(found: &Item, block: &StoredBlock) -> Result<(), WriteError> {
     let found = Attributes(found);
     let is_same = found.number(CRC32C) == Ok(block.crc32c) && found.number(RAW_LENGTH) == Ok(block.raw_length);

@@ -23,7 +23,7 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use export_engine::ports::{Completion, ErrorKind, IntentAnswer, Lease, RunStore};
+use export_engine::ports::{Completion, ErrorKind, IntentOutcome, Lease, RunStore};
 
 use super::*;
 use crate::{
@@ -201,11 +201,11 @@ async fn another_tenants_history_is_empty() {
 async fn every_attempt_at_an_object_is_counted() {
     let (runs, history, items) = table();
     let id = window(7).id;
-    assert_eq!(runs.store_intent(&lease(), id, &object(0)).await.unwrap(), IntentAnswer::New);
-    assert_eq!(runs.store_intent(&lease(), id, &object(1)).await.unwrap(), IntentAnswer::New);
+    assert_eq!(runs.store_intent(&lease(), id, &object(0)).await.unwrap(), IntentOutcome::New);
+    assert_eq!(runs.store_intent(&lease(), id, &object(1)).await.unwrap(), IntentOutcome::New);
     for _ in 0..2 {
         let known = runs.store_intent(&lease(), id, &object(1)).await.unwrap();
-        assert_eq!(known, IntentAnswer::Known(Box::new(object(1))), "counting changes no byte");
+        assert_eq!(known, IntentOutcome::Known(Box::new(object(1))), "counting changes no byte");
     }
     runs.store_intent(&lease(), WindowId { revision: 1, ..id }, &object(0)).await.unwrap();
     let attempts = async || {

@@ -64,7 +64,7 @@ async fn what_is_wrong_with_a_session_is_not_the_customers_to_mend() {
     assert_eq!(kind(&with_key, "InvalidAccessKeyId"), customer(ConnectionFailure::AccessKeyUnknown));
 }
 
-async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<WriteAnswer, PortError> {
+async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<PutOutcome, PortError> {
     let bytes = Bytes::from(vec![b'x'; length]);
     let sha256 = Sha256::digest(&bytes).into();
     sink.put_object(PutObject { key: "k", bytes, sha256, content_type: ContentType::Gzip }).await
@@ -131,7 +131,7 @@ async fn a_long_body_is_waited_for_where_a_short_one_is_not() {
         };
         let (answer, ()) = tokio::join!(put_bytes(&sink, length), server);
         let unreachable = ErrorKind::Customer(ConnectionFailure::EndpointUnreachable);
-        let expected = if length == 1 { Err(unreachable) } else { Ok(WriteAnswer::Written) };
+        let expected = if length == 1 { Err(unreachable) } else { Ok(PutOutcome::Written) };
         assert_eq!(answer.map_err(|error| error.kind), expected, "{length} bytes");
     }
 }
@@ -154,15 +154,15 @@ async fn requests_of_every_length_share_a_connection() {
         answer_all(connection, &answers, Duration::ZERO).await;
     };
     let requests = async {
-        assert_eq!(put_bytes(&sink, 1).await, Ok(WriteAnswer::Written));
-        assert_eq!(put_bytes(&sink, 300_000).await, Ok(WriteAnswer::Written));
+        assert_eq!(put_bytes(&sink, 1).await, Ok(PutOutcome::Written));
+        assert_eq!(put_bytes(&sink, 300_000).await, Ok(PutOutcome::Written));
         let upload = sink.create_multipart_upload("k", ContentType::Gzip).await.unwrap();
         let part = sink.upload_part("k", &upload, 1, Bytes::from_static(b"part")).await.unwrap();
-        let PartAnswer::Uploaded(part) = part else { unreachable!("{part:?}") };
+        let PartOutcome::Uploaded(part) = part else { unreachable!("{part:?}") };
         sink.complete_multipart_upload("k", &upload, &[part]).await.unwrap()
     };
     let (answer, ()) = tokio::join!(requests, server);
-    assert_eq!(answer, WriteAnswer::Written);
+    assert_eq!(answer, PutOutcome::Written);
 }
 
 /// The SDK repeats a request that S3 failed to answer. Then the object that is there may be the one that was sent.
@@ -185,8 +185,8 @@ async fn an_object_that_is_there_may_be_our_own_only_after_a_repeated_request() 
             (put, sink.complete_multipart_upload("k", &upload, &[]).await.unwrap())
         };
         let ((put, completed), ()) = tokio::join!(requests, server);
-        assert_eq!(put, WriteAnswer::Exists { was_repeated });
-        assert_eq!(completed, WriteAnswer::Exists { was_repeated }, "each call counts its own");
+        assert_eq!(put, PutOutcome::Exists { was_repeated });
+        assert_eq!(completed, PutOutcome::Exists { was_repeated }, "each call counts its own");
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     block::BlockId,
-    export_job::{Intent, RunSnapshot},
-    export_run::{RunState, WindowId},
+    export_job::{ExportSnapshot, Intent},
+    export_run::{ExportState, WindowId},
 };
 use export_engine::ports::SealedDigest;
 
@@ -97,9 +97,9 @@ pub(crate) fn key(partition: impl Display, name: &str) -> Item {
     item([(attribute::RUN, text(partition)), (attribute::ITEM, text(name))])
 }
 
-pub(crate) fn read_snapshot(item: &Item) -> Result<RunSnapshot, MalformedItem> {
+pub(crate) fn read_snapshot(item: &Item) -> Result<ExportSnapshot, MalformedItem> {
     let attributes = Attributes(item);
-    Ok(RunSnapshot {
+    Ok(ExportSnapshot {
         state: read_state(attributes)?,
         lease_expires_at: attributes.optional_millis(attribute::LEASE_EXPIRES_AT)?,
     })
@@ -115,8 +115,8 @@ pub(crate) fn read_intent(item: &Item) -> Result<Intent, MalformedItem> {
     })
 }
 
-pub(crate) fn read_state(attributes: Attributes<'_>) -> Result<RunState, MalformedItem> {
-    Ok(RunState {
+pub(crate) fn read_state(attributes: Attributes<'_>) -> Result<ExportState, MalformedItem> {
+    Ok(ExportState {
         cursor: read_block(attributes, attribute::NEXT_BLOCK)?,
         next_sequence: attributes.number(attribute::NEXT_SEQUENCE)?,
         next_revision: 0,

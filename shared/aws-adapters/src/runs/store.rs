@@ -4,14 +4,14 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::DigestObject,
-    export_run::{RunState, Window, WindowId},
+    export_run::{ExportState, Window, WindowId},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore,
-    SealedDigest,
+    Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError, ReleaseOutcome,
+    RunStore, SealedDigest,
 };
 
 use super::{
@@ -113,9 +113,9 @@ impl RunStore for RunTable {
     async fn acquire_lease(
         &self,
         configuration: &ConfigurationKey,
-        initial: &RunState,
+        initial: &ExportState,
         request: &LeaseRequest<'_>,
-    ) -> Result<LeaseAnswer, PortError> {
+    ) -> Result<LeaseOutcome, PortError> {
         let changes = Changes::default()
             .set_if_absent(attribute::NEXT_BLOCK, text(initial.cursor))
             .set_if_absent(attribute::NEXT_SEQUENCE, number(initial.next_sequence))
@@ -140,12 +140,12 @@ impl RunStore for RunTable {
                 let taken_from = attributes.text(attribute::TAKEN_FROM)?;
                 let was_abandoned = taken_from != NOBODY && taken_from != request.holder;
                 let lease = Lease { key: configuration.clone(), fencing_token: state.fencing_token };
-                Ok(LeaseAnswer::Granted { lease, state: Box::new(state), was_abandoned })
+                Ok(LeaseOutcome::Granted { lease, state: Box::new(state), was_abandoned })
             }
             WriteOutcome::Refused(found) => {
                 let found = Attributes(&found);
                 let message = found.optional(attribute::LEASE_MESSAGE, Some)?;
-                Ok(LeaseAnswer::Held {
+                Ok(LeaseOutcome::Held {
                     fencing_token: found.number(attribute::FENCING_TOKEN)?,
                     is_same_message: message == Some(request.message),
                 })
@@ -195,19 +195,19 @@ impl RunStore for RunTable {
         lease: &Lease,
         window: WindowId,
         object: &DigestObject,
-    ) -> Result<IntentAnswer, PortError> {
+    ) -> Result<IntentOutcome, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
         let intent = extended(
             key(&lease.key, &item::intent_name(window, object.first_block)),
             [(attribute::DIGEST_OBJECT, json(operation, object)?), (attribute::ATTEMPTS, number(1))],
         );
         match self.put_fenced(operation, lease, intent).await? {
-            FencedPut::Done => Ok(IntentAnswer::New),
+            FencedPut::Done => Ok(IntentOutcome::New),
             FencedPut::Fenced => Err(PortError::fenced(operation)),
             FencedPut::Found(found) => {
                 let known = Attributes(&found).json(attribute::DIGEST_OBJECT)?;
                 self.count_attempt(lease, window, object).await;
-                Ok(IntentAnswer::Known(Box::new(known)))
+                Ok(IntentOutcome::Known(Box::new(known)))
             }
         }
     }
@@ -267,7 +267,7 @@ impl RunStore for RunTable {
         }
     }
 
-    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
+    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseOutcome, PortError> {
         let operation = "dynamodb:UpdateItem (release lease)";
         let is_done = Expression::new(format!(
             "{HELD_BY_US} AND (attribute_not_exists(#rerunThrough) OR #rerunThrough <= :through)"
@@ -276,13 +276,13 @@ impl RunStore for RunTable {
         .with("through", text(exported_through));
         let release = fenced(lease, let_go().remove(attribute::RERUN_THROUGH)).when(is_done);
         match self.table.write(operation, release).await? {
-            WriteOutcome::Done(_) => Ok(ReleaseAnswer::Released),
+            WriteOutcome::Done(_) => Ok(ReleaseOutcome::Released),
             WriteOutcome::Refused(found) => {
                 let found = Attributes(&found);
                 if found.number::<u64>(attribute::FENCING_TOKEN)? != lease.fencing_token {
                     return Err(PortError::fenced(operation));
                 }
-                Ok(ReleaseAnswer::Rerun { through: found.time(attribute::RERUN_THROUGH)? })
+                Ok(ReleaseOutcome::Rerun { through: found.time(attribute::RERUN_THROUGH)? })
             }
         }
     }

@@ -41,19 +41,19 @@ fn window(checkpoint: Checkpoint) -> Window {
     Window { id: WindowId { sequence: 4, revision: 1 }, checkpoint, ..test_support::window(0) }
 }
 
-fn snapshot(window: Option<Window>, lease_expires_at: Option<&str>) -> RunSnapshot {
-    let mut state = RunState::initial(&configuration(Connection::Pending, 0));
+fn snapshot(window: Option<Window>, lease_expires_at: Option<&str>) -> ExportSnapshot {
+    let mut state = ExportState::initial(&configuration(Connection::Pending, 0));
     state.next_sequence = 4;
     state.window = window;
-    RunSnapshot { state, lease_expires_at: lease_expires_at.map(at) }
+    ExportSnapshot { state, lease_expires_at: lease_expires_at.map(at) }
 }
 
-fn unfinished(configuration: &ExportConfiguration, runs: &RunSnapshot) -> Option<ExportJob> {
+fn unfinished(configuration: &ExportConfiguration, runs: &ExportSnapshot) -> Option<ExportJob> {
     ExportJob::unfinished(configuration, Some(runs), floor(), now())
 }
 
-fn record(delivered: Checkpoint) -> RunRecord {
-    RunRecord { sequence: 4, revision: 1, delivered, ..test_support::record(0) }
+fn record(delivered: Checkpoint) -> WindowRecord {
+    WindowRecord { sequence: 4, revision: 1, delivered, ..test_support::record(0) }
 }
 
 /// Returns intents of consecutive objects with these numbers of events.

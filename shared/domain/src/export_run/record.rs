@@ -8,7 +8,7 @@ use crate::{block::BlockId, digest::Gap, time::Timestamp};
 /// A finished window in the history of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RunRecord {
+pub struct WindowRecord {
     pub sequence: u64,
     /// With the sequence, the identity of its intents.
     #[serde(default)]
@@ -27,7 +27,7 @@ pub struct RunRecord {
     pub attempts: u32,
 }
 
-impl RunRecord {
+impl WindowRecord {
     #[must_use]
     pub fn window_id(&self) -> WindowId {
         WindowId { sequence: self.sequence, revision: self.revision }

@@ -13,7 +13,7 @@ use crate::{
 
 /// The state of a configuration's export between and during runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunState {
+pub struct ExportState {
     /// The first block ID that is not exported. Everything before it is delivered and in a digest.
     pub cursor: BlockId,
     /// The sequence of the next digest.
@@ -33,7 +33,7 @@ pub struct RunState {
     pub lost_through: Option<Timestamp>,
 }
 
-impl RunState {
+impl ExportState {
     /// Returns the state before the first run.
     #[must_use]
     pub fn initial(configuration: &ExportConfiguration) -> Self {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Checkpoint, Plan, PlanLimits, RunRecord, Window, WindowId};
+use super::{Checkpoint, Plan, PlanLimits, Window, WindowId, WindowRecord};
 use crate::{
     block::BlockId,
     configuration::test_support::with_role,
@@ -48,9 +48,9 @@ pub fn window(sequence: u64) -> Window {
 
 /// Returns the record of [`window`], which held nothing.
 #[must_use]
-pub fn record(sequence: u64) -> RunRecord {
+pub fn record(sequence: u64) -> WindowRecord {
     let (from, to) = (WINDOW_MINUTES * sequence, WINDOW_MINUTES * (sequence + 1));
-    RunRecord {
+    WindowRecord {
         sequence,
         revision: 0,
         from: minute(from),

@@ -12,9 +12,9 @@ fn at(time: &str) -> Timestamp {
     Timestamp::parse(time).unwrap()
 }
 
-fn state(cursor: &str) -> RunState {
+fn state(cursor: &str) -> ExportState {
     let cursor = BlockId::lowest_at(at(cursor));
-    RunState {
+    ExportState {
         cursor,
         next_sequence: 3,
         next_revision: 0,
@@ -26,7 +26,7 @@ fn state(cursor: &str) -> RunState {
     }
 }
 
-fn window(state: &RunState, through: &str, floor: &str) -> Option<Window> {
+fn window(state: &ExportState, through: &str, floor: &str) -> Option<Window> {
     let now = at("2026-11-22T12:00:00Z");
     state.window_through(&with_role(), at(through), at(floor), now, test_support::plan)
 }
@@ -67,7 +67,7 @@ fn a_loss_that_grows_begins_once() {
     let gap = |from, to| Gap::retention_ended(at(from), at(to));
     let first = gap("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
     assert!(new.begins_loss(&first));
-    let recorded = RunState { lost_through: Some(first.to), ..new };
+    let recorded = ExportState { lost_through: Some(first.to), ..new };
     assert!(!recorded.begins_loss(&gap("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")));
     // The loss was signed, and the export fails again later.
     assert!(recorded.begins_loss(&gap("2026-11-02T00:00:00Z", "2026-11-04T00:00:00Z")));
@@ -77,8 +77,8 @@ fn a_loss_that_grows_begins_once() {
 fn a_start_before_the_retention_is_no_loss_until_something_promised_is_lost() {
     let start_from = at("2026-01-01T00:00:00Z");
     let configuration = ExportConfiguration { created_at: at("2026-11-20T00:00:00Z"), start_from, ..with_role() };
-    let new = RunState { next_sequence: 0, ..state("2026-01-01T00:00:00Z") };
-    let reason = |state: &RunState, floor: &str| {
+    let new = ExportState { next_sequence: 0, ..state("2026-01-01T00:00:00Z") };
+    let reason = |state: &ExportState, floor: &str| {
         let through = at("2026-11-22T00:00:00Z");
         let gap = state.window_through(&configuration, through, at(floor), through, test_support::plan).unwrap().gap;
         (gap.unwrap().reason, state.lost(&configuration, at(floor), Timestamp::EPOCH))
@@ -87,7 +87,7 @@ fn a_start_before_the_retention_is_no_loss_until_something_promised_is_lost() {
     let (before, after) = ("2026-11-20T00:00:00Z", "2026-11-20T00:00:00.001Z");
     assert_eq!(reason(&new, before), (GapReason::StartBeforeRetention, None));
     assert_eq!(reason(&new, after), (GapReason::RetentionEnded, lost(after)));
-    let begun = RunState { next_sequence: 1, ..new.clone() };
+    let begun = ExportState { next_sequence: 1, ..new.clone() };
     assert_eq!(reason(&begun, before), (GapReason::RetentionEnded, lost(before)));
 }
 
@@ -102,7 +102,7 @@ fn what_was_stored_before_attempts_were_counted_is_still_read() {
     let stored = r#"{"sequence":7,"from":"2026-11-22T00:00:00.000Z","to":"2026-11-22T02:00:00.000Z","gap":null,
         "startedAt":"2026-11-22T02:20:00.000Z","endedAt":"2026-11-22T02:21:00.000Z","delivered":{"lastBlock":null,
         "objects":0,"blocks":0,"events":0,"rawBytes":0,"storedBytes":0}}"#;
-    let record: RunRecord = serde_json::from_str(stored).unwrap();
+    let record: WindowRecord = serde_json::from_str(stored).unwrap();
     assert_eq!((record.attempts, record.window_id()), (1, WindowId { sequence: 7, revision: 0 }));
 }
 
@@ -118,7 +118,7 @@ fn taking_a_window_up_again_changes_nothing_but_the_count() {
 #[test]
 fn what_is_delivered_or_past_its_retention_is_not_left_to_export() {
     let mut state = state("2026-11-01T00:00:00Z");
-    let first = |state: &RunState, floor: &str| state.first_unexported(at(floor)).timestamp();
+    let first = |state: &ExportState, floor: &str| state.first_unexported(at(floor)).timestamp();
     assert_eq!(first(&state, "1970-01-01T00:00:00Z"), at("2026-11-01T00:00:00Z"));
     assert_eq!(first(&state, "2026-11-10T00:00:00Z"), at("2026-11-10T00:00:00Z"));
     state.window = window(&state, "2026-11-22T00:00:00Z", "2026-11-10T00:00:00Z");

@@ -7,7 +7,7 @@ use domain::{
 use tokio::time::Instant;
 
 use super::*;
-use crate::ports::{PartAnswer, PutObject, RunReport, UploadId, UploadedPart, WriteAnswer};
+use crate::ports::{PartOutcome, PutObject, PutOutcome, RunReport, UploadId, UploadedPart};
 
 const BUDGET: Duration = Duration::from_secs(15);
 
@@ -52,7 +52,7 @@ struct World {
     assumable_after: Option<Duration>,
     probing: Behavior,
     writing: Behavior,
-    marker: WriteAnswer,
+    marker: PutOutcome,
     start: Instant,
     seen: Mutex<Seen>,
 }
@@ -72,7 +72,7 @@ impl World {
             assumable_after: None,
             probing: Succeeds,
             writing: Succeeds,
-            marker: WriteAnswer::Written,
+            marker: PutOutcome::Written,
             start: Instant::now(),
             seen: Mutex::default(),
         }
@@ -142,11 +142,11 @@ impl ConfigurationStore for World {
 #[derive(Debug)]
 struct Bucket {
     writing: Behavior,
-    marker: WriteAnswer,
+    marker: PutOutcome,
 }
 
 impl ObjectSink for Bucket {
-    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
         Ok(self.marker.clone())
     }
@@ -165,7 +165,7 @@ impl ObjectSink for Bucket {
         _upload: &UploadId,
         _number: u16,
         _bytes: Bytes,
-    ) -> Result<PartAnswer, PortError> {
+    ) -> Result<PartOutcome, PortError> {
         unreachable!("the marker is one request")
     }
 
@@ -174,7 +174,7 @@ impl ObjectSink for Bucket {
         _key: &str,
         _upload: &UploadId,
         _parts: &[UploadedPart],
-    ) -> Result<WriteAnswer, PortError> {
+    ) -> Result<PutOutcome, PortError> {
         unreachable!("the marker is one request")
     }
 }
@@ -182,7 +182,7 @@ impl ObjectSink for Bucket {
 impl Connector for World {
     type Sink = Bucket;
 
-    async fn connect_afresh(
+    async fn connect_new(
         &self,
         _configuration: &ExportConfiguration,
         _destination: &Destination,
@@ -207,10 +207,10 @@ impl Connector for World {
         &self,
         _configuration: &ExportConfiguration,
         _with: ProbeWith,
-    ) -> Result<Option<ProbeAnswer>, PortError> {
+    ) -> Result<Option<ProbeOutcome>, PortError> {
         self.seen().probes += 1;
         self.probing.happen().await?;
-        Ok(Some(ProbeAnswer::Refused))
+        Ok(Some(ProbeOutcome::Refused))
     }
 }
 
@@ -307,7 +307,7 @@ async fn a_role_that_can_not_be_assumed_yet_is_tried_again_for_ten_seconds() {
 /// The marker is not replaced: Object Lock would keep every version, and a policy may demand conditional writes.
 #[tokio::test(start_paused = true)]
 async fn a_marker_that_is_there_passes() {
-    let there = WriteAnswer::Exists { was_repeated: false };
+    let there = PutOutcome::Exists { was_repeated: false };
     let world = World { marker: there, ..World::new(Connection::Pending) };
     assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
     assert_eq!(world.check().await, Ok(()));
@@ -317,12 +317,12 @@ async fn a_marker_that_is_there_passes() {
 async fn a_bucket_that_aborts_each_write_is_the_customers_and_one_that_loses_them_is_not() {
     let refusal = Refusal { code: AwsErrorCode::parse("OperationAborted"), status: 409 };
     let aborted = PortError::customer("s3:PutObject", ConnectionFailure::BucketRefused(refusal), "OperationAborted");
-    let world = World { marker: WriteAnswer::Aborted(aborted), ..World::new(Connection::Pending) };
+    let world = World { marker: PutOutcome::Aborted(aborted), ..World::new(Connection::Pending) };
     let error = world.run().await.unwrap().error().unwrap().clone();
     assert_eq!(error.code, ConnectionErrorCode::BucketRefused);
     assert!(error.message.contains("`OperationAborted` (HTTP 409)"), "{}", error.message);
 
-    let world = World { marker: WriteAnswer::Lost, ..World::new(Connection::Pending) };
+    let world = World { marker: PutOutcome::Lost, ..World::new(Connection::Pending) };
     assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);
 }
 

@@ -8,7 +8,7 @@ use super::error::PortError;
 /// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). All writes,
 /// the trial included, carry the same headers, so that a policy permits all or none.
 pub trait ObjectSink: Send + Sync {
-    fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
+    fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
     /// Fails as a write of `key` would, and writes nothing.
     fn try_put(&self, key: &str) -> impl Future<Output = Result<(), PortError>> + Send;
@@ -25,14 +25,14 @@ pub trait ObjectSink: Send + Sync {
         upload: &UploadId,
         number: u16,
         bytes: Bytes,
-    ) -> impl Future<Output = Result<PartAnswer, PortError>> + Send;
+    ) -> impl Future<Output = Result<PartOutcome, PortError>> + Send;
 
     fn complete_multipart_upload(
         &self,
         key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-    ) -> impl Future<Output = Result<WriteAnswer, PortError>> + Send;
+    ) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 }
 
 /// An object that is written with one request.
@@ -72,7 +72,7 @@ impl ContentType {
 
 /// S3's answer to a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteAnswer {
+pub enum PutOutcome {
     Written,
     /// 412: the key exists. `was_repeated`: an earlier request of this call may have written it.
     Exists {
@@ -89,7 +89,7 @@ pub struct UploadId(pub String);
 
 /// The outcome of uploading a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartAnswer {
+pub enum PartOutcome {
     Uploaded(UploadedPart),
     /// S3 does not know the upload, or no longer knows it.
     Lost,
@@ -105,7 +105,7 @@ pub struct UploadedPart {
 
 /// STS's answer to an attempt to assume a role that the service should not get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeAnswer {
+pub enum ProbeOutcome {
     /// `AccessDenied`. Nothing else is a refusal.
     Refused,
     Granted,
@@ -131,7 +131,7 @@ pub trait Connector: Send + Sync {
     type Sink: ObjectSink;
 
     /// Assumes the role or decrypts the access key, for writes to `destination`.
-    fn connect_afresh(
+    fn connect_new(
         &self,
         configuration: &ExportConfiguration,
         destination: &Destination,
@@ -149,5 +149,5 @@ pub trait Connector: Send + Sync {
         &self,
         configuration: &ExportConfiguration,
         with: ProbeWith,
-    ) -> impl Future<Output = Result<Option<ProbeAnswer>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<ProbeOutcome>, PortError>> + Send;
 }

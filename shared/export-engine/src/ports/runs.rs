@@ -5,7 +5,7 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::{DigestObject, DigestReference},
-    export_run::{RunRecord, RunState, Window, WindowId},
+    export_run::{ExportState, Window, WindowId, WindowRecord},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -34,10 +34,10 @@ pub struct LeaseRequest<'a> {
 
 /// The outcome of a request for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseAnswer {
+pub enum LeaseOutcome {
     Granted {
         lease: Lease,
-        state: Box<RunState>,
+        state: Box<ExportState>,
         /// True if the previous run never released it: its process was killed, or paused until the lease had expired.
         was_abandoned: bool,
     },
@@ -51,7 +51,7 @@ pub enum LeaseAnswer {
 
 /// The outcome of storing an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IntentAnswer {
+pub enum IntentOutcome {
     New,
     /// An earlier attempt announced the same key; its bytes must have been the same.
     Known(Box<DigestObject>),
@@ -59,7 +59,7 @@ pub enum IntentAnswer {
 
 /// The outcome of releasing a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReleaseAnswer {
+pub enum ReleaseOutcome {
     Released,
     /// While the lease was held, an export through this time was requested. The lease is still held.
     Rerun {
@@ -84,7 +84,7 @@ pub struct SealedDigest {
 pub struct Completion {
     pub cursor: BlockId,
     pub head: DigestReference,
-    pub record: RunRecord,
+    pub record: WindowRecord,
     /// The expiry of the window's digest and record. Nothing of a window has an expiry before it is completed.
     pub expires_at: Timestamp,
 }
@@ -103,9 +103,9 @@ pub trait RunStore: Send + Sync {
     fn acquire_lease(
         &self,
         key: &ConfigurationKey,
-        initial: &RunState,
+        initial: &ExportState,
         request: &LeaseRequest<'_>,
-    ) -> impl Future<Output = Result<LeaseAnswer, PortError>> + Send;
+    ) -> impl Future<Output = Result<LeaseOutcome, PortError>> + Send;
 
     fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
 
@@ -126,7 +126,7 @@ pub trait RunStore: Send + Sync {
         lease: &Lease,
         window: WindowId,
         object: &DigestObject,
-    ) -> impl Future<Output = Result<IntentAnswer, PortError>> + Send;
+    ) -> impl Future<Output = Result<IntentOutcome, PortError>> + Send;
 
     /// Returns the intents of the window in the order of their blocks.
     fn intents(
@@ -171,7 +171,7 @@ pub trait RunStore: Send + Sync {
         &self,
         lease: &Lease,
         exported_through: Timestamp,
-    ) -> impl Future<Output = Result<ReleaseAnswer, PortError>> + Send;
+    ) -> impl Future<Output = Result<ReleaseOutcome, PortError>> + Send;
 
     /// Releases the lease before all work is done. Returns the requested end of a rerun, which is left to the next holder.
     fn hand_over(&self, lease: &Lease) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     connection_test::connection_after,
     ports::{
-        BlockSource, ConfigurationStore, Connector, DigestSigner, ErrorKind, PortError, RegionCircuits, ReleaseAnswer,
+        BlockSource, ConfigurationStore, Connector, DigestSigner, ErrorKind, PortError, RegionCircuits, ReleaseOutcome,
         RunReport, RunStore,
     },
     retention::observe_retention,
@@ -101,8 +101,8 @@ where
             }
             let exported_through = self.state.exported_through();
             match runs.release(self.lease, exported_through).await.map_err(Interruption::LeaseUnclear)? {
-                ReleaseAnswer::Rerun { through: asked } => request.through = through.max(asked),
-                ReleaseAnswer::Released => return Ok(RunOutcome::Exported(std::mem::take(&mut self.windows))),
+                ReleaseOutcome::Rerun { through: asked } => request.through = through.max(asked),
+                ReleaseOutcome::Released => return Ok(RunOutcome::Exported(std::mem::take(&mut self.windows))),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use domain::{
     configuration::ExportConfiguration,
-    export_run::{HEARTBEAT, RunState},
+    export_run::{ExportState, HEARTBEAT},
     time::Timestamp,
 };
 use host::{Clock, Timer};
@@ -10,7 +10,7 @@ use host::{Clock, Timer};
 use super::engine::ExportEngine;
 use crate::{
     alarms::RUN_CRASHED,
-    ports::{ErrorKind, Lease, LeaseAnswer, LeaseRequest, PortError, RunStore, TenantShare, TenantShares},
+    ports::{ErrorKind, Lease, LeaseOutcome, LeaseRequest, PortError, RunStore, TenantShare, TenantShares},
 };
 
 /// The number of times that a run asks for a lease whose holder releases it in between.
@@ -26,9 +26,9 @@ where
         &self,
         configuration: &ExportConfiguration,
         through: Timestamp,
-    ) -> Result<Option<(Lease, RunState)>, PortError> {
+    ) -> Result<Option<(Lease, ExportState)>, PortError> {
         let key = &configuration.key;
-        let initial = RunState::initial(configuration);
+        let initial = ExportState::initial(configuration);
         for _ in 0..MAX_LEASE_REQUESTS {
             let request = LeaseRequest {
                 holder: self.holder,
@@ -37,7 +37,7 @@ where
                 expires_at: self.lease_end(),
             };
             match self.runs.acquire_lease(key, &initial, &request).await? {
-                LeaseAnswer::Granted { lease, state, was_abandoned } => {
+                LeaseOutcome::Granted { lease, state, was_abandoned } => {
                     if was_abandoned {
                         tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id,
                             alarm = RUN_CRASHED, "the previous run never released its lease");
@@ -45,10 +45,10 @@ where
                     return Ok(Some((lease, *state)));
                 }
                 // That run may be dead. If the work were left to it, nobody would ask for it again.
-                LeaseAnswer::Held { is_same_message: true, .. } => {
+                LeaseOutcome::Held { is_same_message: true, .. } => {
                     return Err(PortError::transient("acquire lease", "an earlier run of the same message holds it"));
                 }
-                LeaseAnswer::Held { fencing_token, is_same_message: false } => {
+                LeaseOutcome::Held { fencing_token, is_same_message: false } => {
                     if self.runs.note_rerun(key, fencing_token, through).await? {
                         return Ok(None);
                     }

@@ -2,7 +2,7 @@
 
 use domain::{
     configuration::ExportConfiguration,
-    export_run::{RunRecord, RunState, SLICE},
+    export_run::{ExportState, SLICE, WindowRecord},
     retention::RetentionHistory,
     time::Timestamp,
 };
@@ -17,13 +17,13 @@ pub(super) struct LeasedRun<'a, S, R, B, N, D, K> {
     pub(super) engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
     pub(super) configuration: &'a ExportConfiguration,
     pub(super) lease: &'a Lease,
-    pub(super) state: RunState,
+    pub(super) state: ExportState,
     pub(super) circuit: RegionCircuit<'a, R, K>,
     /// The end of the slice.
     pub(super) pause_at: Timestamp,
     /// The retentions under which blocks were written.
     pub(super) retention: RetentionHistory,
-    pub(super) windows: Vec<RunRecord>,
+    pub(super) windows: Vec<WindowRecord>,
     /// True if an object or a digest reached the bucket. A slice never ends before, so every slice makes progress.
     pub(super) has_moved: bool,
 }
@@ -33,7 +33,7 @@ impl<'a, S, R: RegionCircuits, B, N, D, K: Clock> LeasedRun<'a, S, R, B, N, D, K
         engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
         configuration: &'a ExportConfiguration,
         lease: &'a Lease,
-        state: RunState,
+        state: ExportState,
     ) -> Self {
         Self {
             engine,

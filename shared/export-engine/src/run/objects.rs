@@ -16,7 +16,7 @@ use crate::{
     merge::BlockMerge,
     object::{Assembly, DataObject},
     ports::{
-        BlockSource, ConfigurationStore, Connector, ContentType, IntentAnswer, ObjectSink, PortError, RegionCircuits,
+        BlockSource, ConfigurationStore, Connector, ContentType, IntentOutcome, ObjectSink, PortError, RegionCircuits,
         RunStore,
     },
     upload::{Upload, UploadShape, upload},
@@ -115,7 +115,7 @@ where
         }
         let (runs, lease, description) = (self.engine.runs, self.lease, &object.description);
         let intended = runs.store_intent(lease, window.id, description).await?;
-        if let IntentAnswer::Known(earlier) = &intended
+        if let IntentOutcome::Known(earlier) = &intended
             && **earlier != *description
         {
             let detail = format!("{} would get other bytes than its intent says", description.key);
@@ -134,7 +134,7 @@ where
             },
         )
         .await?;
-        if intended == IntentAnswer::New {
+        if intended == IntentOutcome::New {
             outcome.alarm_if_foreign(&lease.key, &description.key);
         }
         window.checkpoint = object.checkpoint;

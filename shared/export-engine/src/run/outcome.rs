@@ -2,7 +2,7 @@
 
 use domain::{
     connection::Connection,
-    export_run::{RunRecord, RunRequest, RunTrigger},
+    export_run::{RunRequest, RunTrigger, WindowRecord},
     time::Timestamp,
 };
 
@@ -10,10 +10,10 @@ use domain::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// The windows that the run brought into the bucket, oldest first. Empty: everything was exported before.
-    Exported(Vec<RunRecord>),
+    Exported(Vec<WindowRecord>),
     /// The slice is over, or a person asked for more meanwhile. `next` continues and has to be queued. `None`: the request
     /// has used all its slices, and the rest is left to the next slot.
-    Paused { windows: Vec<RunRecord>, next: Option<RunRequest> },
+    Paused { windows: Vec<WindowRecord>, next: Option<RunRequest> },
     /// Nothing was done, and `next` has to be queued with a delay: the tenant has no free share, or the Region does not
     /// answer.
     Deferred { reason: DeferralReason, next: RunRequest },

@@ -3,7 +3,7 @@
 use domain::{
     connection::{Connection, ConnectionFailure},
     digest::GapReason,
-    export_run::{Plan, RunRecord, Window},
+    export_run::{Plan, Window, WindowRecord},
     time::Timestamp,
 };
 use host::{Clock, Timer};
@@ -151,7 +151,7 @@ where
         let destination = &self.configuration.destination;
         let sink = engine.connector.connect(self.configuration, destination).await?;
         let head = seal::put(&sink, engine.clock, lease, window.id.sequence, sealed, delivery, destination).await?;
-        let record = RunRecord {
+        let record = WindowRecord {
             sequence: window.id.sequence,
             revision: window.id.revision,
             from: window.from.timestamp(),
@@ -194,9 +194,9 @@ fn as_passing(error: PortError) -> PortError {
 }
 
 /// Logs a completed window at once: the rest of the run may still fail.
-fn log_window(lease: &Lease, record: &RunRecord) {
+fn log_window(lease: &Lease, record: &WindowRecord) {
     let (tenant, configuration) = (&lease.key.tenant_id, &lease.key.configuration_id);
-    let RunRecord { sequence, from, to, gap, delivered, .. } = record;
+    let WindowRecord { sequence, from, to, gap, delivered, .. } = record;
     tracing::info!(%tenant, %configuration, sequence, %from, %to, objects = delivered.objects, blocks = delivered.blocks,
         events = delivered.events, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
         "a window was exported");

@@ -11,8 +11,8 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Connected, Connector, ContentType, DigestSigner, ErrorKind, ObjectSink, PartAnswer, PortError, ProbeAnswer,
-    ProbeWith, PutObject, UploadId, UploadedPart, WriteAnswer,
+    Connected, Connector, ContentType, DigestSigner, ErrorKind, ObjectSink, PartOutcome, PortError, ProbeOutcome,
+    ProbeWith, PutObject, PutOutcome, UploadId, UploadedPart,
 };
 use sha2::{Digest, Sha256};
 
@@ -59,10 +59,10 @@ impl Connector for Ports {
         configuration: &ExportConfiguration,
         destination: &Destination,
     ) -> Result<BucketSink, PortError> {
-        self.connect_afresh(configuration, destination).await.map(|connected| connected.sink)
+        self.connect_new(configuration, destination).await.map(|connected| connected.sink)
     }
 
-    async fn connect_afresh(
+    async fn connect_new(
         &self,
         configuration: &ExportConfiguration,
         destination: &Destination,
@@ -84,8 +84,8 @@ impl Connector for Ports {
         &self,
         _configuration: &ExportConfiguration,
         _with: ProbeWith,
-    ) -> Result<Option<ProbeAnswer>, PortError> {
-        self.world.call("probe", |_| Ok(Some(ProbeAnswer::Refused))).await
+    ) -> Result<Option<ProbeOutcome>, PortError> {
+        self.world.call("probe", |_| Ok(Some(ProbeOutcome::Refused))).await
     }
 }
 
@@ -127,20 +127,20 @@ impl BucketSink {
     }
 }
 
-fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> WriteAnswer {
+fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> PutOutcome {
     let objects = &mut state.bucket(bucket).objects;
     let Some(present) = objects.get(key) else {
         objects.insert(key.to_owned(), bytes.clone());
-        return WriteAnswer::Written;
+        return PutOutcome::Written;
     };
     if present != bytes && !key.ends_with(MARKER_NAME) {
         state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
     }
-    WriteAnswer::Exists { was_repeated: false }
+    PutOutcome::Exists { was_repeated: false }
 }
 
 impl ObjectSink for BucketSink {
-    async fn put_object(&self, object: PutObject<'_>) -> Result<WriteAnswer, PortError> {
+    async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         let PutObject { key, bytes, sha256, .. } = object;
         let key = key.to_owned();
         let effect = move |state: &mut WorldState, bucket: &str| {
@@ -148,7 +148,7 @@ impl ObjectSink for BucketSink {
                 return Err(PortError::internal("put object", "BadDigest"));
             }
             if state.chance.happens(state.weather.upload_lost) {
-                return Ok(WriteAnswer::Lost);
+                return Ok(PutOutcome::Lost);
             }
             Ok(write(state, bucket, &key, &bytes))
         };
@@ -176,16 +176,16 @@ impl ObjectSink for BucketSink {
         upload: &UploadId,
         number: u16,
         bytes: Bytes,
-    ) -> Result<PartAnswer, PortError> {
+    ) -> Result<PartOutcome, PortError> {
         let upload = upload.0.clone();
         let effect = move |state: &mut WorldState, _: &str| {
             if state.chance.happens(state.weather.upload_lost) {
                 state.uploads.remove(&upload);
             }
-            let Some(pending) = state.uploads.get_mut(&upload) else { return Ok(PartAnswer::Lost) };
+            let Some(pending) = state.uploads.get_mut(&upload) else { return Ok(PartOutcome::Lost) };
             pending.parts.insert(number, bytes.clone());
             let part = UploadedPart { number, entity_tag: format!("{upload}-{number}"), sha256: String::new() };
-            Ok(PartAnswer::Uploaded(part))
+            Ok(PartOutcome::Uploaded(part))
         };
         self.request("upload part", effect).await
     }
@@ -195,14 +195,14 @@ impl ObjectSink for BucketSink {
         _key: &str,
         upload: &UploadId,
         parts: &[UploadedPart],
-    ) -> Result<WriteAnswer, PortError> {
+    ) -> Result<PutOutcome, PortError> {
         let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
         let effect = move |state: &mut WorldState, _: &str| {
-            let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(WriteAnswer::Lost) };
+            let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(PutOutcome::Lost) };
             let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));
             let bytes = Bytes::from(chunks.flat_map(|chunk| chunk.iter().copied()).collect::<Vec<u8>>());
             let answer = write(state, &pending.bucket, &pending.key, &bytes);
-            if answer == WriteAnswer::Written {
+            if answer == PutOutcome::Written {
                 state.uploads.remove(&upload);
             }
             Ok(answer)

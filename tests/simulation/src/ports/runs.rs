@@ -9,14 +9,14 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::DigestObject,
-    export_run::{RunState, Window, WindowId},
+    export_run::{ExportState, Window, WindowId},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, IntentAnswer, KnownCorruptBlock, Lease, LeaseAnswer, LeaseRequest, PortError, ReleaseAnswer, RunStore,
-    SealedDigest,
+    Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError, ReleaseOutcome,
+    RunStore, SealedDigest,
 };
 
 use super::process::Ports;
@@ -41,7 +41,7 @@ impl Ports {
     }
 
     /// Returns the state as a run reads it. With some bugs, a part of it was not stored.
-    fn read(&self, state: &RunState) -> RunState {
+    fn read(&self, state: &ExportState) -> ExportState {
         let mut state = state.clone();
         if self.has(KnownBug::WindowNotStored) || self.has(KnownBug::CursorBeforeUpload) {
             state.window = None;
@@ -65,9 +65,9 @@ impl RunStore for Ports {
     async fn acquire_lease(
         &self,
         key: &ConfigurationKey,
-        initial: &RunState,
+        initial: &ExportState,
         request: &LeaseRequest<'_>,
-    ) -> Result<LeaseAnswer, PortError> {
+    ) -> Result<LeaseOutcome, PortError> {
         let (key, initial, ports) = (key.clone(), initial.clone(), self.clone());
         let (holder, now, expires_at) = (request.holder.to_owned(), request.now, request.expires_at);
         let (message, forgets) = (request.message.to_owned(), self.has(KnownBug::OnlyMessageDeleted));
@@ -88,14 +88,14 @@ impl RunStore for Ports {
                 && lease.holder != holder
             {
                 let is_same_message = lease.message == message && !forgets;
-                return Ok(LeaseAnswer::Held { fencing_token: items.state.fencing_token, is_same_message });
+                return Ok(LeaseOutcome::Held { fencing_token: items.state.fencing_token, is_same_message });
             }
             items.state.fencing_token += 1;
             *ports.tried_through.lock().unwrap_or_else(PoisonError::into_inner) =
                 items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
             items.lease = Some(HeldLease { holder: holder.clone(), message: message.clone(), until: expires_at });
             let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
-            Ok(LeaseAnswer::Granted { lease, state: Box::new(ports.read(&items.state)), was_abandoned })
+            Ok(LeaseOutcome::Granted { lease, state: Box::new(ports.read(&items.state)), was_abandoned })
         };
         self.world.call("acquire lease", effect).await
     }
@@ -141,9 +141,9 @@ impl RunStore for Ports {
         lease: &Lease,
         window: WindowId,
         object: &DigestObject,
-    ) -> Result<IntentAnswer, PortError> {
+    ) -> Result<IntentOutcome, PortError> {
         if self.has(KnownBug::NoIntent) {
-            return Ok(IntentAnswer::New);
+            return Ok(IntentOutcome::New);
         }
         let (object, checkpoints) = (object.clone(), self.has(KnownBug::CheckpointBeforeCompletion));
         let effect = move |items: &mut RunItems| {
@@ -155,10 +155,10 @@ impl RunStore for Ports {
             }
             let name = (window, object.first_block);
             if let Some(known) = items.intents.get(&name) {
-                return IntentAnswer::Known(Box::new(known.clone()));
+                return IntentOutcome::Known(Box::new(known.clone()));
             }
             items.intents.insert(name, object.clone());
-            IntentAnswer::New
+            IntentOutcome::New
         };
         self.fenced("store intent", lease, effect).await
     }
@@ -247,17 +247,17 @@ impl RunStore for Ports {
         self.world.call("complete window", effect).await
     }
 
-    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseAnswer, PortError> {
+    async fn release(&self, lease: &Lease, exported_through: Timestamp) -> Result<ReleaseOutcome, PortError> {
         let tried_through = Arc::clone(&self.tried_through);
         let effect = move |items: &mut RunItems| match items.state.rerun_through {
             Some(through) if through > exported_through => {
                 *tried_through.lock().unwrap_or_else(PoisonError::into_inner) = Some(through);
-                ReleaseAnswer::Rerun { through }
+                ReleaseOutcome::Rerun { through }
             }
             _ => {
                 items.state.rerun_through = None;
                 items.lease = None;
-                ReleaseAnswer::Released
+                ReleaseOutcome::Released
             }
         };
         self.fenced("release lease", lease, effect).await
