@@ -132,7 +132,7 @@ async fn what_begins_beyond_the_first_pass_is_counted_in_a_second_one() {
 }
 
 #[tokio::test]
-async fn the_oldest_is_not_told_where_an_older_one_may_not_have_been_read() {
+async fn the_oldest_is_left_out_where_an_older_one_may_not_have_been_read() {
     let mut items: Vec<Item> = (0..5_u8)
         .flat_map(|shard| (0..100_u64).map(move |number| stored(shard, 10 * number + u64::from(shard), 1)))
         .collect();
