@@ -223,13 +223,10 @@ def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
 
 def standing_attributes() -> list[str]:
     """Returns the attributes that the housekeeper reads, in the order of the template."""
-    directory = ROOT / "shared" / "aws-adapters" / "src" / "configurations"
-    named = re.search(
-        r"const ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", (directory / "standing.rs").read_text(), re.DOTALL
-    )
-    assert named
-    values = dict(re.findall(r'const ([A-Z_]+): &str = "(\w+)";', (directory / "item.rs").read_text()))
-    return [values[name] for name in re.findall(r"attribute::([A-Z_]+)", named[1])]
+    source = (ROOT / "shared" / "aws-adapters" / "src" / "configurations" / "standing.rs").read_text()
+    projection = re.search(r'const PROJECTION: &str = "(.*?)";', source, re.DOTALL)
+    assert projection
+    return re.findall(r"#(\w+)", projection[1])
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use aws_adapters::run_queue::RunQueueClient;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::{
-    export_run::{RunRequest, RunTrigger},
-    time::Timestamp,
-};
+use domain::{export_run::RunRequest, time::Timestamp};
 use export_engine::{
     CORRUPT_BLOCK,
     message::{ReceivedMessage, while_hidden},
@@ -198,6 +195,7 @@ mod tests {
     use domain::{
         configuration::{ConfigurationId, ConfigurationKey},
         connection::Connection,
+        export_run::RunTrigger,
         tenant::TenantId,
     };
 

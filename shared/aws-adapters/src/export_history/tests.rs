@@ -229,7 +229,7 @@ async fn the_state_has_window_and_lease() {
     assert_eq!(history.snapshot(&key("acme")).await.unwrap(), None);
     let cursor = object(0).first_block;
     let state = extended(
-        item::key(&key("acme"), item::STATE),
+        item::key(key("acme"), item::STATE),
         [
             (attribute::NEXT_BLOCK, text(cursor)),
             (attribute::NEXT_SEQUENCE, number(7)),
