@@ -68,7 +68,8 @@ impl Table {
             Self::Configurations => "CONFIGURATIONS_TABLE",
             Self::Runs => "RUNS_TABLE",
         };
-        env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: infra/local/stores.py runs these tests"))
+        env::var(variable)
+            .unwrap_or_else(|_| panic!("{variable} is not set: python -m infra.local.stores runs these tests"))
     }
 
     fn partition(self) -> &'static str {

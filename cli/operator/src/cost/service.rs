@@ -623,11 +623,11 @@ mod tests {
         has("LogRetentionDays", &format!("Default: {}", LOG_RETENTION_MONTHS * DAYS_PER_MONTH));
         has("RetentionDays", &format!("Default: {}", crate::cost::tests::USUAL.retention_days));
         has("Architecture", "Default: arm64");
-        let configurations = include_str!("../../../../shared/aws-adapters/src/configurations.rs");
-        assert!(configurations.contains(&format!("INDEX_PAGE_SIZE: i32 = {INDEX_PAGE_SIZE};")));
+        let table = include_str!("../../../../shared/aws-adapters/src/configurations/table.rs");
         let limit = crate::cost::traffic::MAX_CONFIGURATIONS_PER_TENANT;
-        assert!(configurations.contains(&format!("MAX_CONFIGURATIONS_PER_TENANT: u16 = {limit};")));
+        assert!(table.contains(&format!("MAX_CONFIGURATIONS_PER_TENANT: u16 = {limit};")));
         let items = include_str!("../../../../shared/aws-adapters/src/configurations/item.rs");
+        assert!(items.contains(&format!("INDEX_PAGE_SIZE: i32 = {INDEX_PAGE_SIZE};")));
         assert!(items.contains(&format!("SCHEDULE_SHARDS: u8 = {SCHEDULE_SHARDS};")));
         let stretch = include_str!("../../../../shared/domain/src/gzip/stretch.rs");
         assert!(stretch.contains("SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;"));
