@@ -29,7 +29,7 @@ from tests.e2e.harness import SETTLE_SECONDS, Tenant
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 TEMPLATE = ROOT / "infra" / "customer" / "cloudformation.yaml"
-CONNECTION_CODES = ROOT / "shared" / "domain" / "src" / "connection.rs"
+CODES = ROOT / "docs" / "reference" / "ERRORS.md"
 REGION = "eu-west-1"
 BUCKET_PATH = "audit/logs"
 EVENTS = 1_500
@@ -345,7 +345,8 @@ def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
 
 
 def test_every_way_to_fail_has_a_remedy() -> None:
-    codes = set(re.findall(r'^\s+\w+ = "([A-Z_]+)",', CONNECTION_CODES.read_text(), re.MULTILINE))
+    section = CODES.read_text().partition("## Connection")[2].partition("\n## ")[0]
+    codes = set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE))
     assert len(codes) >= 11
     troubleshooting = GUIDE.read_text().partition("## Troubleshooting")[2]
     assert (

@@ -219,7 +219,7 @@ def test_a_bucket_policy_that_demands_encryption_is_met_with_the_key_and_named_w
     account = customers.account(ROLE_ACCOUNT, "eu-west-1", encrypted=True)
     demand(account, "x-amz-server-side-encryption", "aws:kms")
     without_key = customers.with_role(account=account, kmsKeyArn=None)
-    assert_failure(probe(without_key), "WRITE_DENIED", "demands a header", "kmsKeyArn")
+    assert_failure(probe(without_key), "WRITE_DENIED", "requires a header", "kmsKeyArn")
     assert_nothing_written(without_key)
     customer = customers.with_role(account=account)
     assert_success(customer, probe(customer))

@@ -2,7 +2,7 @@
 //!
 //! Layout (RFC 1952): a fixed header without name or time, consecutive DEFLATE streams, an empty final block, the CRC-32
 //! combined from those of the blocks, and the length modulo 2^32. The stream of a block is copied unchanged; where blocks are
-//! short, one stream replaces those of a whole [stretch](Stretch) of blocks.
+//! short, one stream replaces those of a whole stretch of blocks.
 
 mod error;
 mod stretch;

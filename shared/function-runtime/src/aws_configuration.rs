@@ -29,7 +29,7 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// call.
 ///
 /// # Errors
-/// The SDK refuses the trusted roots: [`connections`].
+/// The SDK refuses the trusted roots: `connections`.
 pub fn aws_configuration() -> Result<SdkConfig, HttpClientError> {
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let roots = Roots::choose(region.as_deref(), |name| variable(name).is_some());

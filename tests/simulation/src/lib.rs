@@ -4,7 +4,7 @@
 //! A history has three parts. In the *storm* everything fails that can: calls fail before or after their effect, hang, or
 //! take effect late; processes die at any await, or freeze and continue as zombies; messages arrive twice, late and out of
 //! order; people edit, disable and enable configurations; buckets refuse writes; events pass their retention. Then all faults
-//! end. After a bounded number of slots, [`check`] compares the contents of the buckets with the promises.
+//! end. After a bounded number of slots, `check` compares the contents of the buckets with the promises.
 
 pub mod bug;
 mod check;
