@@ -16,7 +16,16 @@ import duckdb
 import pytest
 
 from infra.local.stack import MARKER, Stack, wait_until
-from tests.e2e.harness import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, as_batch, is_change, make_events
+from tests.e2e.harness import (
+    EXPORT_TIMEOUT_SECONDS,
+    SETTLE_SECONDS,
+    Customer,
+    CustomerFactory,
+    Tenant,
+    as_batch,
+    is_change,
+    make_events,
+)
 
 # A schedule of the local stack fires each minute.
 SCHEDULE_TIMEOUT_SECONDS = 100
@@ -119,6 +128,12 @@ def test_every_object_has_the_type_of_what_it_is(make_customer: Make) -> None:
     customer = make_customer()
     customer.run_export(customer.tenant.send(make_events(3)))
     account = customer.account
+    # The digest is signed after its files are there.
+    wait_until(
+        lambda: all(any(entry["Key"].endswith(end) for entry in account.objects()) for end in (".json", ".json.sig")),
+        "a signed digest",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+    )
     found: dict[str, set[str]] = {}
     for entry in account.objects():
         head = account.s3.head_object(Bucket=account.bucket, Key=entry["Key"])
