@@ -67,6 +67,10 @@ pub(crate) fn caller(claims: &UniqueObject, settings: &TokenSettings, now: Times
 /// Checks `exp`, which is required, and `nbf`, which is optional (RFC 7519 section 4.1). Both are seconds and may have
 /// a fraction.
 fn check_times(claims: &UniqueObject, now: Timestamp) -> Result<(), Refusal> {
+    // A clock that is not set: no token would be expired.
+    if now == Timestamp::EPOCH {
+        return Err(Refusal::Expiry);
+    }
     let now = Duration::from_millis(now.as_millis()).as_secs_f64();
     let leeway = LEEWAY.as_secs_f64();
     let expiry = claims.get("exp").and_then(Value::as_f64).ok_or(Refusal::Expiry)?;

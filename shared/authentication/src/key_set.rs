@@ -22,8 +22,14 @@ const MAX_RSA_MODULUS_BITS: usize = 8192;
 /// The length of a coordinate on P-256, in bytes (RFC 7518 section 6.2.1.2).
 const P256_COORDINATE_LENGTH_BYTES: usize = 32;
 
-/// The members of a key that are read. Others, such as certificates, do not matter and may be malformed.
-const MEMBERS: [&str; 10] = ["alg", "crv", "e", "key_ops", "kid", "kty", "n", "use", "x", "y"];
+/// The members of every key that are read. Others, such as certificates, do not matter and may be malformed.
+const COMMON_MEMBERS: &[&str] = &["alg", "key_ops", "kid", "kty", "use"];
+/// The members of an RSA key that are read besides.
+const RSA_MEMBERS: &[&str] = &["e", "n"];
+/// The members of an EC key that are read besides.
+const EC_MEMBERS: &[&str] = &["crv", "x", "y"];
+
+const UNUSABLE_TYPE: &str = "it is neither an RSA key nor an EC key on P-256";
 
 /// The reason why a document is not a key set.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +125,15 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
     if members.contains_key("d") {
         return Err("its private part is published");
     }
-    members.retain(|name, _| MEMBERS.contains(&name.as_str()));
+    let parameters = match members.get("kty").and_then(Value::as_str) {
+        Some("RSA") => RSA_MEMBERS,
+        Some("EC") => EC_MEMBERS,
+        _ => return Err(UNUSABLE_TYPE),
+    };
+    members.retain(|name, _| COMMON_MEMBERS.contains(&name.as_str()) || parameters.contains(&name.as_str()));
+    if let Some(Value::Array(operations)) = members.get_mut("key_ops") {
+        operations.retain(Value::is_string);
+    }
     if members.values().any(Value::is_null) {
         return Err("it has a member that is null");
     }
@@ -138,7 +152,7 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
         AlgorithmParameters::EllipticCurve(parameters) if parameters.curve == EllipticCurve::P256 => {
             p256_key(&parameters.x, &parameters.y)?
         }
-        _ => return Err("it is neither an RSA key nor an EC key on P-256"),
+        _ => return Err(UNUSABLE_TYPE),
     };
     if common.key_algorithm.is_some_and(|algorithm| algorithm != KeyAlgorithm::from(key.algorithm)) {
         return Err("its alg isn't the one used with its kty");
@@ -222,6 +236,14 @@ mod tests {
         assert_eq!(usable(&rsa(2048)), Some("RS256"));
         assert_eq!(usable(&with(rsa(4096), "alg", json!("RS256"))), Some("RS256"));
         assert_eq!(usable(&with(with(ec(), "use", json!("sig")), "key_ops", json!(["verify"]))), Some("ES256"));
+    }
+
+    #[test]
+    fn members_that_are_not_read_do_not_matter() {
+        let nulls = |key: Value, names: &[&str]| names.iter().fold(key, |key, name| with(key, name, Value::Null));
+        assert_eq!(usable(&nulls(rsa(2048), &["crv", "x", "y", "x5c"])), Some("RS256"));
+        assert_eq!(usable(&nulls(ec(), &["e", "n", "x5t"])), Some("ES256"));
+        assert_eq!(usable(&with(ec(), "key_ops", json!([1, null, "verify", "vendor"]))), Some("ES256"));
     }
 
     #[test]
