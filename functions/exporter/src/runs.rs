@@ -11,16 +11,13 @@ use export_engine::{
     ports::{ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
-use host::{Clock, Random};
+use host::{Clock, Random, backoff::Backoff};
 use lambda_runtime::Context;
 
 use crate::exporter::Exporter;
 
-/// The delay before the second try of a run. It doubles with each further try.
-const FIRST_RETRY_DELAY: Duration = Duration::from_secs(20);
-
-/// The longest delay between two tries.
-const MAX_RETRY_DELAY: Duration = Duration::from_mins(15);
+/// The delays between the tries of a run.
+const RETRIES: Backoff = Backoff { first: Duration::from_secs(20), longest: Duration::from_mins(15) };
 
 /// The shortest and the longest delay of a run without a free share of its tenant, in seconds: about the duration of a
 /// small export.
@@ -103,7 +100,7 @@ struct Received<'a> {
 impl Received<'_> {
     fn retry_delay(&self, fraction: f64) -> Duration {
         let tries = self.message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-        retry_delay(tries.unwrap_or(1), fraction)
+        RETRIES.delay(tries.unwrap_or(1), fraction)
     }
 }
 
@@ -125,13 +122,6 @@ fn deferral_delay(reason: DeferralReason, now: Timestamp, fraction: f64) -> Dura
             until.saturating_since(now) + Duration::from_secs_f64(REGION_DELAY_SPREAD * fraction)
         }
     }
-}
-
-/// Returns an exponential delay. `fraction`, a random number from 0 to 1, decides on the jitter: half of the delay to
-/// all of it.
-fn retry_delay(tries: u32, fraction: f64) -> Duration {
-    let doubled = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
-    doubled.min(MAX_RETRY_DELAY).mul_f64(0.5 + fraction / 2.0)
 }
 
 /// Returns the time by which the run must end, so that the current object can still be stored.
@@ -318,8 +308,8 @@ mod tests {
 
     #[test]
     fn delays_grow_to_their_bound() {
-        let whole = |tries| retry_delay(tries, 1.0).as_secs();
+        let whole = |tries| RETRIES.delay(tries, 1.0).as_secs();
         assert_eq!([whole(0), whole(1), whole(2), whole(3), whole(100)], [20, 20, 40, 80, 900]);
-        assert_eq!(retry_delay(1, 0.0).as_secs(), 10);
+        assert_eq!(RETRIES.delay(1, 0.0).as_secs(), 10);
     }
 }

@@ -8,17 +8,12 @@ use std::time::Duration;
 
 use aws_adapters::event_queue::{EventQueueClient, Redelivery};
 use futures::{StreamExt, stream};
+use host::backoff::Backoff;
 
 use crate::ports::MessageQueue;
 
-/// The delay before the second try of a message. It doubles with each further try.
-const FIRST_DELAY: Duration = Duration::from_mins(3);
-
-/// The longest delay between two tries.
-const MAX_DELAY: Duration = Duration::from_mins(30);
-
-/// The smallest share of a delay after jitter.
-const LEAST_SHARE: f64 = 0.5;
+/// The delays between the tries of a deferred message.
+const DEFERRALS: Backoff = Backoff { first: Duration::from_mins(3), longest: Duration::from_mins(30) };
 
 /// The most concurrent requests: those for the largest batch that Lambda delivers.
 const MAX_CONCURRENT_REQUESTS: usize = 10;
@@ -36,10 +31,7 @@ pub(crate) enum FailureKind {
 pub(crate) fn delay(kind: FailureKind, receives: u32, fraction: f64) -> Duration {
     match kind {
         FailureKind::Refused => Duration::ZERO,
-        FailureKind::Deferred => {
-            let doubled = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(receives.saturating_sub(1)));
-            doubled.min(MAX_DELAY).mul_f64(LEAST_SHARE + (1.0 - LEAST_SHARE) * fraction)
-        }
+        FailureKind::Deferred => DEFERRALS.delay(receives, fraction),
     }
 }
 

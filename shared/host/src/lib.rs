@@ -1,7 +1,9 @@
-//! The time of day, timers and randomness of the machine.
+//! The time of day, timers and randomness of the machine, and the delay before a repeated attempt.
 //!
 //! All other code takes these as parameters, so that tests and the simulation control the time. `clippy.toml` bans
 //! the functions of the standard library and of `rand` elsewhere.
+
+pub mod backoff;
 
 use std::{
     fmt,
