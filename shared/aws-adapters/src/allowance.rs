@@ -9,11 +9,14 @@ use aws_sdk_dynamodb::Client;
 use domain::{allowance::Allowance, tenant::TenantId, time::Timestamp};
 use export_engine::ports::PortError;
 
-use crate::dynamodb::{
-    expression::{Changes, Expression},
-    item::{item, number, seconds, text},
-    table::Table,
-    write::{Write, WriteOutcome},
+use crate::{
+    configurations::item::{attribute, tenant_key},
+    dynamodb::{
+        expression::{Changes, Expression},
+        item::{number, seconds},
+        table::Table,
+        write::{Write, WriteOutcome},
+    },
 };
 
 /// The time that a count is kept after its period. Nothing reads it then, but clocks differ.
@@ -53,9 +56,9 @@ impl Allowances {
         now: Timestamp,
     ) -> Result<AllowanceOutcome, PortError> {
         let expires_at = allowance.period_start(now).saturating_add(allowance.period()).saturating_add(RETENTION);
-        let key = item([("tenantId", text(tenant)), ("id", text(allowance.count_name(now)))]);
+        let key = tenant_key(tenant, &allowance.count_name(now));
         let count = counter_of(allowance);
-        let changes = Changes::default().add(count, number(1)).set("expiresAt", seconds(expires_at));
+        let changes = Changes::default().add(count, number(1)).set(attribute::EXPIRES_AT, seconds(expires_at));
         let below_limit = Expression::new(format!("attribute_not_exists(#{count}) OR #{count} < :limit"))
             .with("limit", number(allowance.limit()));
         match self.table.write("count allowance", Write::update(key, changes).when(below_limit)).await? {

@@ -30,7 +30,7 @@ pub(super) const INDEX_PAGE_SIZE: i32 = 500;
 /// Sorts behind every UUID and before everything else in a tenant's partition.
 pub(crate) const BEHIND_IDS: &str = "g";
 
-pub(super) mod attribute {
+pub(crate) mod attribute {
     pub(crate) const TENANT_ID: &str = "tenantId";
     pub(crate) const ID: &str = "id";
     pub(crate) const VERSION: &str = "version";
@@ -106,7 +106,7 @@ pub(super) fn key(key: &ConfigurationKey) -> Item {
 }
 
 /// Returns the key of any item of a tenant.
-pub(super) fn tenant_key(tenant: &TenantId, id: &str) -> Item {
+pub(crate) fn tenant_key(tenant: &TenantId, id: &str) -> Item {
     item([(attribute::TENANT_ID, text(tenant)), (attribute::ID, text(id))])
 }
 

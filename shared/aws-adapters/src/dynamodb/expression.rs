@@ -8,8 +8,8 @@ use super::item::Item;
 
 /// A condition, a filter or the condition of a key.
 ///
-/// `#name` stands for the attribute of that name, so that no name has to be given twice; `:name` stands for a value that
-/// is given by [`with`](Expression::with).
+/// `#name` stands for the attribute of that name, so that no name has to be given twice. `:name` stands for a value of the
+/// request: of [`with`](Expression::with), or of the [`Changes`] beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expression {
     pub text: String,
@@ -109,15 +109,23 @@ impl Placeholders {
         let mut placeholders = Self::default();
         for expression in expressions {
             placeholders.add_names(&expression.text);
-            let values = expression.values.iter().map(|(name, value)| (format!(":{name}"), value.clone()));
-            placeholders.values.extend(values);
+            for (name, value) in &expression.values {
+                placeholders.add_value(name, value);
+            }
         }
         placeholders
     }
 
     pub fn add_changes(&mut self, changes: &Changes) {
         self.add_names(&changes.text());
-        self.values.extend(changes.values.iter().map(|(name, value)| (format!(":{name}"), value.clone())));
+        for (name, value) in &changes.values {
+            self.add_value(name, value);
+        }
+    }
+
+    fn add_value(&mut self, name: &str, value: &AttributeValue) {
+        let before = self.values.insert(format!(":{name}"), value.clone());
+        debug_assert!(before.is_none_or(|before| before == *value), "the placeholder :{name} has two values");
     }
 
     /// Adds the names in a text, such as a projection.
@@ -175,5 +183,12 @@ mod tests {
         let expected = [(":end".to_owned(), text("g")), (":count".to_owned(), number(1))];
         assert_eq!(placeholders.take_values(), Some(Item::from(expected)));
         assert_eq!((placeholders.take_names(), placeholders.take_values()), (None, None));
+    }
+
+    #[test]
+    #[should_panic(expected = "the placeholder :end has two values")]
+    fn a_placeholder_has_one_value() {
+        let condition = Expression::new("#id < :end").with("end", text("g"));
+        Placeholders::of([&condition]).add_changes(&Changes::default().set("end", text("h")));
     }
 }

@@ -65,7 +65,7 @@ impl Cancellation {
             }
         }
         let failure = CancellationFailure {
-            is_transient: codes.iter().any(|code| TRANSIENT_REASONS.contains(code)),
+            is_transient: codes.iter().all(|code| TRANSIENT_REASONS.contains(code)),
             codes: codes.join(", "),
         };
         Self { refused, failure: (!codes.is_empty()).then_some(failure) }
@@ -153,6 +153,9 @@ mod tests {
             (&["ConditionalCheckFailed"], None),
             (&["ProvisionedThroughputExceeded"], failure(true, "ProvisionedThroughputExceeded")),
             (&["TransactionConflict", "None"], failure(true, "TransactionConflict")),
+            (&["TransactionConflict", "ThrottlingError"], failure(true, "TransactionConflict, ThrottlingError")),
+            // A repeated transaction would meet the other failure.
+            (&["ThrottlingError", "ValidationError"], failure(false, "ThrottlingError, ValidationError")),
             (
                 &["ValidationError", "ItemCollectionSizeLimitExceeded"],
                 failure(false, "ValidationError, ItemCollectionSizeLimitExceeded"),

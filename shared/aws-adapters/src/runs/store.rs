@@ -47,6 +47,9 @@ impl FencedPut {
         match (cancellation.refused(0), cancellation.refused(1)) {
             (Some(_), _) => Ok(Self::Fenced),
             (None, Some(found)) => Ok(Self::Found(found.clone())),
+            (None, None) if cancellation.is_transient() => {
+                Err(PortError::transient(operation, "throttled, or in conflict with another transaction"))
+            }
             (None, None) => Err(PortError::internal(operation, "an item that has to be there is missing")),
         }
     }
