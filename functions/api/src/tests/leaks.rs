@@ -8,6 +8,7 @@ use std::{
 use aws_adapters::secrets::SecretVault;
 use aws_sdk_kms::{Client, operation::encrypt::EncryptOutput, primitives::Blob};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use domain::configuration::export_configuration::Authentication;
 use function_runtime::lazy::{Lazy, lazily};
 use serde_json::{Value, json};
 use tracing_subscriber::{
@@ -250,7 +251,18 @@ async fn a_secret_never_comes_back() {
         assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
     assert!(plaintexts.lock().unwrap().iter().all(|plaintext| plaintext == SECRET));
-    assert!(!format!("{:?}", world.tables()).contains(SECRET));
+    let tables = world.tables();
+    assert!(!format!("{tables:?}").contains(SECRET));
+    let sealed: Vec<&[u8]> = tables
+        .configurations
+        .values()
+        .filter_map(|stored| match &stored.authentication {
+            Authentication::AccessKey { secret, .. } => Some(secret.ciphertext()),
+            Authentication::AssumedRole { .. } => None,
+        })
+        .collect();
+    assert!(!sealed.is_empty(), "access keys were stored");
+    assert!(sealed.iter().all(|ciphertext| !String::from_utf8_lossy(ciphertext).contains(SECRET)));
     assert!(world.changes().len() >= 3, "one for each that was created, and the update");
     assert!(world.changes().iter().all(|change| !change.to_string().contains(SECRET)));
 

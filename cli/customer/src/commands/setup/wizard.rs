@@ -551,8 +551,20 @@ fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field
 
 /// Returns whether the customer's policies can cause an error of the connection test.
 fn is_fixed_by_policies(code: ConnectionErrorCode) -> bool {
-    use ConnectionErrorCode::{KmsDenied, RoleNotAssumable, TrustPolicyTooOpen, WriteDenied};
-    matches!(code, RoleNotAssumable | TrustPolicyTooOpen | WriteDenied | KmsDenied)
+    use ConnectionErrorCode as Code;
+    match code {
+        Code::RoleNotAssumable | Code::TrustPolicyTooOpen | Code::WriteDenied | Code::KmsDenied => true,
+        Code::AccessKeyUnknown
+        | Code::SecretAccessKeyWrong
+        | Code::BucketNotFound
+        | Code::BucketInAnotherRegion
+        | Code::RegionDisabled
+        | Code::EndpointUnreachable
+        | Code::KmsKeyUnusable
+        | Code::StsRefused
+        | Code::BucketRefused
+        | Code::KmsRefused => false,
+    }
 }
 
 fn parse_code(name: &str) -> Option<ConnectionErrorCode> {
