@@ -14,7 +14,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token install test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim bench lint fmt lock tools
+.PHONY: help demo up down token install test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim bench lint advisories fmt lock tools
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ bench: tools ## Measures speed, memory and cold starts: make bench QUICK=1, SUIT
 
 lint: tools ## Checks formatting, lints, types, documentation links, dependencies and the template
 	@$(PYTHON) -m infra.local.checks lint
+
+advisories: tools ## Checks the dependencies for known vulnerabilities; needs GitHub
+	@.tools/tools/bin/cargo-deny --locked check advisories
 
 fmt: tools ## Formats Rust and Python
 	@cargo fmt --all
