@@ -15,8 +15,8 @@ pub mod run;
 mod seal;
 mod shared_record;
 pub mod sweep;
-#[cfg(test)]
-mod test_support;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
 pub mod upload;
 
 pub use merge::MAX_PAGES;

@@ -1,87 +1,20 @@
-use std::sync::{Mutex, MutexGuard};
-
 use domain::{
-    configuration::{Destination, arn::AccountId, test_support::with_role},
+    configuration::arn::AccountId,
     connection::{AwsErrorCode, ConnectionError, ConnectionErrorCode, Refusal},
 };
-use tokio::time::Instant;
 
 use super::*;
-use crate::ports::{PartOutcome, PutObject, PutOutcome, RunReport, UploadId, UploadedPart};
+use crate::{
+    ports::PutOutcome,
+    test_support::{
+        Behavior::{Fails, Hangs},
+        ConnectionWorld as World,
+    },
+};
 
 const BUDGET: Duration = Duration::from_secs(15);
 
-/// The behaviour of a call to AWS.
-#[derive(Clone, Copy, Debug)]
-enum Behavior {
-    Succeeds,
-    Fails(fn() -> PortError),
-    Hangs,
-}
-
-use Behavior::{Fails, Hangs, Succeeds};
-
-impl Behavior {
-    async fn happen(self) -> Result<(), PortError> {
-        match self {
-            Succeeds => Ok(()),
-            Fails(error) => Err(error()),
-            Hangs => std::future::pending().await,
-        }
-    }
-}
-
-fn unreachable_endpoint() -> PortError {
-    PortError::customer("sts:AssumeRole", ConnectionFailure::EndpointUnreachable, "no such host")
-}
-
-fn not_assumable() -> PortError {
-    PortError::customer("sts:AssumeRole", ConnectionFailure::RoleNotAssumable, "AccessDenied")
-}
-
-fn throttled() -> PortError {
-    PortError::transient("sts:AssumeRole (probe)", "Throttling: Rate exceeded")
-}
-
-/// One stored configuration, and AWS with this behaviour. The clock is tokio's.
-#[derive(Debug)]
-struct World {
-    configuration: ExportConfiguration,
-    connecting: Behavior,
-    /// The time from which connecting succeeds.
-    assumable_after: Option<Duration>,
-    probing: Behavior,
-    writing: Behavior,
-    marker: PutOutcome,
-    start: Instant,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    connected_at: Vec<Duration>,
-    probes: usize,
-    stored: Vec<Connection>,
-}
-
 impl World {
-    fn new(connection: Connection) -> Self {
-        Self {
-            configuration: ExportConfiguration { connection, ..with_role() },
-            connecting: Succeeds,
-            assumable_after: None,
-            probing: Succeeds,
-            writing: Succeeds,
-            marker: PutOutcome::Written,
-            start: Instant::now(),
-            seen: Mutex::default(),
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
-    }
-
     fn test(&self) -> ConnectionTest<'_, Self, Self, Self> {
         ConnectionTest { configurations: self, connector: self, clock: self }
     }
@@ -97,121 +30,16 @@ impl World {
     }
 }
 
-impl Clock for World {
-    fn now(&self) -> Timestamp {
-        with_role().created_at.saturating_add(self.start.elapsed())
-    }
+fn unreachable_endpoint() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::EndpointUnreachable, "no such host")
 }
 
-impl Timer for World {
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
+fn not_assumable() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::RoleNotAssumable, "AccessDenied")
 }
 
-impl ConfigurationStore for World {
-    async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
-        Ok((*key == self.configuration.key).then(|| self.configuration.clone()))
-    }
-
-    async fn store_connection(
-        &self,
-        _key: &ConfigurationKey,
-        version: u64,
-        connection: &Connection,
-        _user_arn: Option<&UserArn>,
-    ) -> Result<(), PortError> {
-        assert_eq!(version, self.configuration.version);
-        self.seen().stored.push(connection.clone());
-        Ok(())
-    }
-
-    async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
-        unreachable!("a test does not run an export")
-    }
-
-    async fn clear_run_request(
-        &self,
-        _key: &ConfigurationKey,
-        _through: Timestamp,
-    ) -> Result<Option<Timestamp>, PortError> {
-        unreachable!("a test does not run an export")
-    }
-}
-
-#[derive(Debug)]
-struct Bucket {
-    writing: Behavior,
-    marker: PutOutcome,
-}
-
-impl ObjectSink for Bucket {
-    async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
-        assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
-        Ok(self.marker.clone())
-    }
-
-    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
-        self.writing.happen().await
-    }
-
-    async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
-        unreachable!("the marker is one request")
-    }
-
-    async fn upload_part(
-        &self,
-        _key: &str,
-        _upload: &UploadId,
-        _number: u16,
-        _bytes: Bytes,
-    ) -> Result<PartOutcome, PortError> {
-        unreachable!("the marker is one request")
-    }
-
-    async fn complete_multipart_upload(
-        &self,
-        _key: &str,
-        _upload: &UploadId,
-        _parts: &[UploadedPart],
-    ) -> Result<PutOutcome, PortError> {
-        unreachable!("the marker is one request")
-    }
-}
-
-impl Connector for World {
-    type Sink = Bucket;
-
-    async fn connect_new(
-        &self,
-        _configuration: &ExportConfiguration,
-        _destination: &Destination,
-    ) -> Result<Connected<Bucket>, PortError> {
-        let elapsed = self.start.elapsed();
-        self.seen().connected_at.push(elapsed);
-        if self.assumable_after.is_none_or(|after| elapsed < after) {
-            self.connecting.happen().await?;
-        }
-        Ok(Connected { sink: Bucket { writing: self.writing, marker: self.marker.clone() }, user_arn: None })
-    }
-
-    async fn connect(
-        &self,
-        _configuration: &ExportConfiguration,
-        _destination: &Destination,
-    ) -> Result<Bucket, PortError> {
-        unreachable!("a test makes a new connection")
-    }
-
-    async fn probe(
-        &self,
-        _configuration: &ExportConfiguration,
-        _with: ProbeWith,
-    ) -> Result<Option<ProbeOutcome>, PortError> {
-        self.seen().probes += 1;
-        self.probing.happen().await?;
-        Ok(Some(ProbeOutcome::Refused))
-    }
+fn throttled() -> PortError {
+    PortError::transient("sts:AssumeRole (probe)", "Throttling: Rate exceeded")
 }
 
 fn success() -> Connection {
