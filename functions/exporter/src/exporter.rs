@@ -5,6 +5,7 @@ use aws_adapters::{
     events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
 };
 use domain::export_run::RunTrigger;
+use export_engine::run::EnginePorts;
 use function_runtime::lazy::Lazy;
 use host::Machine;
 
@@ -23,6 +24,15 @@ pub(crate) struct Exporter {
     pub(crate) signer: Lazy<KmsDigestSigner>,
     pub(crate) machine: Machine,
     pub(crate) settings: Settings,
+}
+
+impl EnginePorts for Exporter {
+    type Configurations = ConfigurationTable;
+    type Runs = RunTable;
+    type Blocks = EventTableReader;
+    type Connector = AwsConnector;
+    type Signer = KmsDigestSigner;
+    type Clock = Machine;
 }
 
 impl Exporter {

@@ -44,7 +44,7 @@ impl Exporter {
     async fn run_message(&self, message: &SqsMessage, invocation: &Context) -> Result<(), PortError> {
         let request =
             parse(message).inspect_err(|error| tracing::error!(%error, "the message is not a run request"))?;
-        let engine = ExportEngine {
+        let engine = ExportEngine::<Self> {
             configurations: &self.configurations,
             runs: &self.runs,
             blocks: &self.blocks,

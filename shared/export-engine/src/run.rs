@@ -18,27 +18,16 @@ use std::pin::pin;
 
 use domain::{configuration::ExportConfiguration, export_run::RunRequest, time::Timestamp};
 use futures::future::{Either, select};
-use host::{Clock, Timer};
+use host::Clock;
 
 pub use self::{
-    engine::{EngineSettings, ExportEngine},
+    engine::{EnginePorts, EngineSettings, ExportEngine},
     outcome::{DeferralReason, RunOutcome},
 };
 use self::{execution::execute, leased_run::LeasedRun};
-use crate::ports::{
-    BlockSource, ConfigurationStore, Connector, DigestSigner, PortError, RegionCircuits, RunStore, ShareRequest,
-    TenantShare, TenantShares,
-};
+use crate::ports::{ConfigurationStore, PortError, ShareRequest, TenantShare, TenantShares};
 
-impl<S, R, B, N, D, K> ExportEngine<'_, S, R, B, N, D, K>
-where
-    S: ConfigurationStore,
-    R: RunStore + TenantShares + RegionCircuits,
-    B: BlockSource,
-    N: Connector,
-    D: DigestSigner,
-    K: Clock + Timer,
-{
+impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Exports what the request asks for. Does nothing if that is exported already.
     ///
     /// # Errors

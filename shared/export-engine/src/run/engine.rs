@@ -7,17 +7,29 @@ use domain::{
     gzip::EncoderVersion,
     time::Timestamp,
 };
-use host::Clock;
+use host::{Clock, Timer};
+
+use crate::ports::{BlockSource, ConfigurationStore, Connector, DigestSigner, RegionCircuits, RunStore, TenantShares};
+
+/// The types of the ports of an engine.
+pub trait EnginePorts {
+    type Configurations: ConfigurationStore;
+    type Runs: RunStore + TenantShares + RegionCircuits;
+    type Blocks: BlockSource;
+    type Connector: Connector;
+    type Signer: DigestSigner;
+    type Clock: Clock + Timer;
+}
 
 /// The engine, over its ports.
-#[derive(Clone, Copy, Debug)]
-pub struct ExportEngine<'a, S, R, B, N, D, K> {
-    pub configurations: &'a S,
-    pub runs: &'a R,
-    pub blocks: &'a B,
-    pub connector: &'a N,
-    pub signer: &'a D,
-    pub clock: &'a K,
+#[derive(Debug)]
+pub struct ExportEngine<'a, P: EnginePorts> {
+    pub configurations: &'a P::Configurations,
+    pub runs: &'a P::Runs,
+    pub blocks: &'a P::Blocks,
+    pub connector: &'a P::Connector,
+    pub signer: &'a P::Signer,
+    pub clock: &'a P::Clock,
     pub settings: EngineSettings,
     /// The holder of leases and shares: one invocation of the exporter.
     pub holder: &'a str,
@@ -48,7 +60,7 @@ pub struct EngineSettings {
     pub limits: PlanLimits,
 }
 
-impl<S, R, B, N, D, K: Clock> ExportEngine<'_, S, R, B, N, D, K> {
+impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Returns the expiry of a lease or share that is taken or renewed now.
     pub(super) fn lease_end(&self) -> Timestamp {
         self.clock.now().saturating_add(LEASE_DURATION)

@@ -5,19 +5,16 @@ use domain::{
     export_run::RunRequest,
     policy::AccountScope,
 };
-use host::{Clock, Timer};
 
 use super::{
+    engine::EnginePorts,
     leased_run::LeasedRun,
     outcome::{DeferralReason, RunOutcome},
     windows::WindowsOutcome,
 };
 use crate::{
     connection_test::connection_after,
-    ports::{
-        BlockSource, ConfigurationStore, Connector, DigestSigner, ErrorKind, PortError, RegionCircuits, ReleaseOutcome,
-        RunReport, RunStore,
-    },
+    ports::{ConfigurationStore, ErrorKind, PortError, ReleaseOutcome, RunReport, RunStore},
     retention::observe_retention,
 };
 
@@ -32,18 +29,10 @@ enum Report<'a> {
 }
 
 /// Exports through the requested time, or through the time of a rerun that was requested meanwhile, and releases the lease.
-pub(super) async fn execute<S, R, B, N, D, K>(
-    mut run: LeasedRun<'_, S, R, B, N, D, K>,
+pub(super) async fn execute<P: EnginePorts>(
+    mut run: LeasedRun<'_, P>,
     mut request: RunRequest,
-) -> Result<RunOutcome, PortError>
-where
-    S: ConfigurationStore,
-    R: RunStore + RegionCircuits,
-    B: BlockSource,
-    N: Connector,
-    D: DigestSigner,
-    K: Clock + Timer,
-{
+) -> Result<RunOutcome, PortError> {
     request.through = run.state.rerun_through.map_or(request.through, |noted| noted.max(request.through));
     match run.try_to_export(&mut request).await {
         Ok(outcome) => Ok(outcome),
@@ -67,15 +56,7 @@ impl From<PortError> for Interruption {
     }
 }
 
-impl<S, R, B, N, D, K> LeasedRun<'_, S, R, B, N, D, K>
-where
-    S: ConfigurationStore,
-    R: RunStore + RegionCircuits,
-    B: BlockSource,
-    N: Connector,
-    D: DigestSigner,
-    K: Clock + Timer,
-{
+impl<P: EnginePorts> LeasedRun<'_, P> {
     async fn try_to_export(&mut self, request: &mut RunRequest) -> Result<RunOutcome, Interruption> {
         let runs = self.engine.runs;
         self.retention = observe_retention(runs, self.engine.settings.retention, self.engine.clock).await?;

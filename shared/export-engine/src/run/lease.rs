@@ -7,7 +7,7 @@ use domain::{
 };
 use host::{Clock, Timer};
 
-use super::engine::ExportEngine;
+use super::engine::{EnginePorts, ExportEngine};
 use crate::{
     alarms::RUN_CRASHED,
     ports::{ErrorKind, Lease, LeaseOutcome, LeaseRequest, PortError, RunStore, TenantShare, TenantShares},
@@ -16,11 +16,7 @@ use crate::{
 /// The number of times that a run asks for a lease whose holder releases it in between.
 const MAX_LEASE_REQUESTS: u32 = 3;
 
-impl<S, R, B, N, D, K> ExportEngine<'_, S, R, B, N, D, K>
-where
-    R: RunStore + TenantShares,
-    K: Clock + Timer,
-{
+impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Takes the lease. `None`: another run holds it and was asked to export through `through`.
     pub(super) async fn acquire_lease(
         &self,

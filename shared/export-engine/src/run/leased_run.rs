@@ -8,17 +8,19 @@ use domain::{
 };
 use host::Clock;
 
-use super::{circuit::RegionCircuit, engine::ExportEngine};
-use crate::ports::{Lease, RegionCircuits};
+use super::{
+    circuit::RegionCircuit,
+    engine::{EnginePorts, ExportEngine},
+};
+use crate::ports::Lease;
 
 /// A run under a lease, with what it has done so far.
-#[derive(Debug)]
-pub(super) struct LeasedRun<'a, S, R, B, N, D, K> {
-    pub(super) engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
+pub(super) struct LeasedRun<'a, P: EnginePorts> {
+    pub(super) engine: &'a ExportEngine<'a, P>,
     pub(super) configuration: &'a ExportConfiguration,
     pub(super) lease: &'a Lease,
     pub(super) state: ExportState,
-    pub(super) circuit: RegionCircuit<'a, R, K>,
+    pub(super) circuit: RegionCircuit<'a, P::Runs, P::Clock>,
     /// The end of the slice.
     pub(super) pause_at: Timestamp,
     /// The retentions under which blocks were written.
@@ -28,9 +30,9 @@ pub(super) struct LeasedRun<'a, S, R, B, N, D, K> {
     pub(super) has_moved: bool,
 }
 
-impl<'a, S, R: RegionCircuits, B, N, D, K: Clock> LeasedRun<'a, S, R, B, N, D, K> {
+impl<'a, P: EnginePorts> LeasedRun<'a, P> {
     pub(super) fn new(
-        engine: &'a ExportEngine<'a, S, R, B, N, D, K>,
+        engine: &'a ExportEngine<'a, P>,
         configuration: &'a ExportConfiguration,
         lease: &'a Lease,
         state: ExportState,

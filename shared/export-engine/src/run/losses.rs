@@ -4,12 +4,11 @@ use domain::{
     block::BlockId,
     export_run::{MAX_SKIPPED_BLOCKS, Window},
 };
-use host::Clock;
 
-use super::leased_run::LeasedRun;
+use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     alarms::RETENTION_GAP,
-    ports::{CORRUPT_BLOCK, PortError, RegionCircuits, RunStore},
+    ports::{CORRUPT_BLOCK, PortError, RunStore},
 };
 
 /// The corrupt blocks of a window, in order.
@@ -24,11 +23,7 @@ pub(super) struct CorruptBlocks {
     pub(super) is_announced: bool,
 }
 
-impl<S, R, B, N, D, K> LeasedRun<'_, S, R, B, N, D, K>
-where
-    R: RunStore + RegionCircuits,
-    K: Clock,
-{
+impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Returns the corrupt blocks in the rest of the window.
     pub(super) async fn corrupt_blocks(&self, window: &Window) -> Result<CorruptBlocks, PortError> {
         let runs = self.engine.runs;

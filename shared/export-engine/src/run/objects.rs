@@ -9,16 +9,12 @@ use domain::{
     gzip::EncoderVersion,
 };
 use futures::future::{Either, select};
-use host::{Clock, Timer};
 
-use super::leased_run::LeasedRun;
+use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     merge::BlockMerge,
     object::{Assembly, DataObject},
-    ports::{
-        BlockSource, ConfigurationStore, Connector, ContentType, IntentOutcome, ObjectSink, PortError, RegionCircuits,
-        RunStore,
-    },
+    ports::{BlockSource, ConfigurationStore, Connector, ContentType, IntentOutcome, ObjectSink, PortError, RunStore},
     upload::{Upload, UploadShape, upload},
 };
 
@@ -39,14 +35,7 @@ enum Delivery {
     Edited,
 }
 
-impl<S, R, B, N, D, K> LeasedRun<'_, S, R, B, N, D, K>
-where
-    S: ConfigurationStore,
-    R: RunStore + RegionCircuits,
-    B: BlockSource,
-    N: Connector,
-    K: Clock + Timer,
-{
+impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Brings the rest of the window into the bucket, assembling each object while the previous one is uploaded.
     ///
     /// Of a stale window, only announced objects are completed, because they may be in the bucket already.

@@ -6,16 +6,12 @@ use domain::{
     export_run::{Plan, Window, WindowRecord},
     time::Timestamp,
 };
-use host::{Clock, Timer};
 
-use super::{leased_run::LeasedRun, objects::ObjectsOutcome};
+use super::{engine::EnginePorts, leased_run::LeasedRun, objects::ObjectsOutcome};
 use crate::{
     alarms::RETENTION_GAP,
     connection_test::{ConnectionTest, TEST_VALIDITY},
-    ports::{
-        BlockSource, Completion, ConfigurationStore, Connector, DigestSigner, ErrorKind, Lease, PortError,
-        RegionCircuits, RunStore, SealedDigest,
-    },
+    ports::{Completion, ConfigurationStore, Connector, ErrorKind, Lease, PortError, RunStore, SealedDigest},
     seal::{self, DigestDelivery},
 };
 
@@ -28,15 +24,7 @@ pub(super) enum WindowsOutcome {
     Unfinished,
 }
 
-impl<S, R, B, N, D, K> LeasedRun<'_, S, R, B, N, D, K>
-where
-    S: ConfigurationStore,
-    R: RunStore + RegionCircuits,
-    B: BlockSource,
-    N: Connector,
-    D: DigestSigner,
-    K: Clock + Timer,
-{
+impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Exports the open window if there is one, then the rest up to `through`.
     pub(super) async fn export_through(&mut self, through: Timestamp) -> Result<WindowsOutcome, PortError> {
         let (runs, configuration) = (self.engine.runs, self.configuration);

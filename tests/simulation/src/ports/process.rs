@@ -14,7 +14,7 @@ use domain::{block::Shard, export_run::PlanLimits, gzip::EncoderVersion, time::T
 use export_engine::{
     message::ReceivedMessage,
     ports::PortError,
-    run::{EngineSettings, ExportEngine},
+    run::{EnginePorts, EngineSettings, ExportEngine},
 };
 use host::{Clock, Machine, Timer};
 
@@ -48,6 +48,15 @@ pub(crate) struct Ports {
     pub(super) seen_shards: Arc<Mutex<BTreeSet<Shard>>>,
 }
 
+impl EnginePorts for Ports {
+    type Configurations = Self;
+    type Runs = Self;
+    type Blocks = Self;
+    type Connector = Self;
+    type Signer = Self;
+    type Clock = Self;
+}
+
 impl Ports {
     pub(crate) fn new(world: &Arc<World>, ahead: Duration, release: Release) -> Self {
         Self {
@@ -68,7 +77,7 @@ impl Ports {
         holder: &'a str,
         message: &'a str,
         time_limit: Duration,
-    ) -> ExportEngine<'a, Self, Self, Self, Self, Self, Self> {
+    ) -> ExportEngine<'a, Self> {
         ExportEngine {
             configurations: self,
             runs: self,
