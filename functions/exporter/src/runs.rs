@@ -131,7 +131,7 @@ fn deadline(invocation: &Context) -> Timestamp {
 
 fn parse(message: &SqsMessage) -> Result<RunRequest, PortError> {
     let body = message.body.as_deref().unwrap_or_default();
-    serde_json::from_str(body).map_err(|error| PortError::internal("read run request", error.to_string()))
+    serde_json::from_str(body).map_err(|error| PortError::internal_from("read run request", error))
 }
 
 fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {

@@ -9,6 +9,7 @@ use domain::{
     event::{EventBatch, Rejection},
     tenant::TenantId,
 };
+use export_engine::ports::{ErrorKind, PortError};
 use function_runtime::http_error::ErrorBody;
 use http::StatusCode;
 
@@ -132,11 +133,11 @@ fn intake_error(tenant: &TenantId, error: &WriteError) -> IntakeError {
             tracing::warn!(tenant, %error, "events were not stored");
             IntakeError::TooSlow
         }
-        WriteError::TryAgain(_) => {
+        WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }) => {
             tracing::warn!(tenant, %error, "events were not stored");
             IntakeError::TryAgain
         }
-        WriteError::Internal(_) => {
+        WriteError::Failed(_) => {
             tracing::error!(tenant, %error, "events were not stored");
             IntakeError::Internal
         }

@@ -93,7 +93,7 @@ impl VerifierClient {
             return Err(PortError::transient(operation, describe_failure(&kind, payload.as_ref())));
         }
         serde_json::from_slice(payload.as_ref())
-            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")))
+            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")).caused_by(error))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use domain::{
-    block::{BlockId, MAX_BLOCK_STORED_LENGTH, StoredBlock},
+    block::{BlockId, CorruptBlock, MAX_BLOCK_STORED_LENGTH, StoredBlock},
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
     export_run::{Checkpoint, Plan},
@@ -124,13 +124,17 @@ impl Assembly<'_> {
 
 fn unusable(error: ObjectError) -> PortError {
     match error {
-        ObjectError::Corrupt(corrupt) => PortError::corrupt_block(corrupt.id(), corrupt.to_string()),
-        error => PortError::internal("encode object", error.to_string()),
+        ObjectError::Corrupt(error) => corrupt(error),
+        error => PortError::internal_from("encode object", error),
     }
+}
+
+fn corrupt(error: CorruptBlock) -> PortError {
+    PortError::corrupt_block(error.id(), error.to_string()).caused_by(error)
 }
 
 /// Checks a block before anything of it is written: against corruption, and against a copy under another tenant's key or
 /// another ID.
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
-    block.verify(tenant).map_err(|corrupt| PortError::corrupt_block(block.id, corrupt.to_string()))
+    block.verify(tenant).map_err(corrupt)
 }

@@ -44,7 +44,7 @@ pub(crate) async fn seal(
         previous: state.head.clone(),
         signing_key: signer.fingerprint().await?,
     };
-    let bytes = digest.to_bytes().map_err(|error| PortError::internal("seal digest", error.to_string()))?;
+    let bytes = digest.to_bytes().map_err(|error| PortError::internal_from("seal digest", error))?;
     let signature = signer.sign(Sha256::digest(&bytes).into()).await?;
     let sealed = SealedDigest { end_block: end, bytes: Bytes::from(bytes), signature, is_tagged: true };
     runs.store_digest(lease, window.id.sequence, &sealed).await

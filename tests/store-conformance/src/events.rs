@@ -14,7 +14,7 @@ use domain::{
     export_run::BlockRange,
     time::Timestamp,
 };
-use export_engine::ports::{BlockSource, StoredItem};
+use export_engine::ports::{BlockSource, ErrorKind, PortError, StoredItem};
 use host::{Machine, Random};
 
 use crate::support::{RETENTION, Store, Table, now};
@@ -136,7 +136,10 @@ async fn a_write_whose_answer_was_lost_is_repeated_and_no_other_takes_its_place(
             request
         }] {
             let answer = store.write(number, &colliding).await;
-            assert!(matches!(answer, Err(WriteError::TryAgain(_))), "{answer:?}");
+            assert!(
+                matches!(answer, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))),
+                "{answer:?}"
+            );
             assert_eq!(store.read(number, all()).await, blocks);
         }
     }
@@ -190,7 +193,7 @@ async fn an_item_of_more_than_400_kb_is_refused() {
     let small = StoredBlock { id: next, deflate: Bytes::from_static(b"7"), ..block.clone() };
     for blocks in [vec![too_large.clone()], vec![small, too_large]] {
         let answer = store.write(0, &blocks).await;
-        assert!(matches!(answer, Err(WriteError::Internal(_))), "{answer:?}");
+        assert!(matches!(answer, Err(WriteError::Failed(PortError { kind: ErrorKind::Internal, .. }))), "{answer:?}");
     }
     assert!(store.read(0, all()).await == [block]);
 }
@@ -239,7 +242,7 @@ async fn blocks_and_record_are_written_both_or_neither() {
     assert_eq!(store.write(0, &there).await, Ok(WriteOutcome::Written));
     let colliding = store.blocks_from(there[0].id, 2, b"{\"id\":\"3\"}\n");
     let answer = store.writer().write(&store.tenant, shard(0), &colliding, &[record("key", 1, 2)]).await;
-    assert!(matches!(answer, Err(WriteError::TryAgain(_))), "{answer:?}");
+    assert!(matches!(answer, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{answer:?}");
     assert_eq!(store.read(0, all()).await, there);
     let answer = store.writer().write(&store.tenant, shard(0), &store.blocks(1), &[record("key", 2, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written), "the key was taken by what was not written");

@@ -64,9 +64,7 @@ impl Service {
             state.head
         } else {
             let Some(sealed) = self.ports.history.digest(key, next).await? else { return Ok(None) };
-            Digest::from_bytes(&sealed.bytes)
-                .map_err(|error| PortError::internal(OPERATION, error.to_string()))?
-                .previous
+            Digest::from_bytes(&sealed.bytes).map_err(|error| PortError::internal_from(OPERATION, error))?.previous
         };
         reference.map(Some).ok_or_else(|| inconsistent("has no reference in the chain"))
     }

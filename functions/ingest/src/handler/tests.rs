@@ -12,6 +12,7 @@ use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
+use export_engine::ports::PortError;
 use flate2::{Compression, write::GzEncoder};
 use function_runtime::{
     client_version::MinimumClientVersion,
@@ -34,6 +35,10 @@ const JWKS: &str = include_str!("../../../../tests/events/jwks.json");
 
 /// A deadline that no test reaches.
 const DEADLINE: Timestamp = Timestamp::MAX;
+
+fn busy(detail: &str) -> WriteError {
+    PortError::transient("write blocks", detail).into()
+}
 
 type TestIngest = Ingest<MemoryWriter, TestHost, MemoryQueue, MemoryCounter>;
 
@@ -298,8 +303,8 @@ async fn a_write_that_took_too_long_is_no_success() {
 #[tokio::test]
 async fn a_failed_write_says_whose_turn_it_is_and_no_more() {
     for (error, status, code) in [
-        (WriteError::TryAgain("hidden".to_owned()), 503, "TRY_AGAIN"),
-        (WriteError::Internal("hidden".to_owned()), 500, "INTERNAL"),
+        (busy("hidden"), 503, "TRY_AGAIN"),
+        (PortError::internal("write blocks", "hidden").into(), 500, "INTERNAL"),
         (WriteError::TooSlow, 503, "WRITE_TOO_SLOW"),
         (WriteError::TooLarge, 413, "BODY_TOO_LARGE"),
     ] {
@@ -349,7 +354,7 @@ fn received(receives: u32) -> String {
 async fn a_refused_message_shows_again_at_once_and_one_that_was_put_off_waits() {
     for (receives, delays) in [(1, 90..=180), (2, 180..=360), (30, 900..=1_800)] {
         let ingest = ingest();
-        ingest.intake.writer.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+        ingest.intake.writer.failures.lock().unwrap().push(busy("down"));
         let answer = invoke(&ingest, &received(receives), DEADLINE).await;
         assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 9);
         let redelivered = ingest.queue.delays();
@@ -478,7 +483,7 @@ async fn a_tenant_over_its_quota_learns_when_the_next_minute_begins() {
 #[tokio::test]
 async fn a_failed_write_returns_only_the_messages_it_held() {
     let ingest = ingest();
-    ingest.intake.writer.failures.lock().unwrap().push(WriteError::TryAgain("busy".to_owned()));
+    ingest.intake.writer.failures.lock().unwrap().push(busy("down"));
     let answer = invoke(&ingest, QUEUE_BATCH, DEADLINE).await;
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 6 + 3, "those of the tenant written first");
     assert!(stored(&ingest, "acme").is_empty());

@@ -111,8 +111,9 @@ impl EventCounter {
             .with("partition", text(&partition))
             .with("first", text(first));
         let page = self.table.page(operation, &Query::new(key).project(PROJECTION), None).await?;
-        let malformed =
-            |error: MalformedItem| PortError::internal(operation, format!("an item of {partition}: {error}"));
+        let malformed = |error: MalformedItem| {
+            PortError::internal(operation, format!("an item of {partition}: {error}")).caused_by(error)
+        };
         let blocks = page.items.iter().map(read_block).collect::<Result<_, _>>().map_err(malformed)?;
         let last = page.next.as_ref().map(item::read_id).transpose().map_err(malformed)?;
         Ok(Page { shard, first, last, blocks })

@@ -1,6 +1,7 @@
 //! Writes the blocks of a request, all or none.
 
 use std::{
+    error::Error,
     fmt,
     sync::{
         Arc,
@@ -34,6 +35,7 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use export_engine::ports::PortError;
 
 use super::item::{
     self, ACCEPTED, BLOCK_ID, BODY_HASH, CRC32C, EXPIRES_AT, IDEMPOTENCY_PARTITION_SUFFIX, Item, MAX_ATTRIBUTES_LENGTH,
@@ -46,7 +48,7 @@ use crate::{
         transaction::{Cancellation, parts},
         write::{Write, refused},
     },
-    error::{Fault, describe},
+    error::port_error,
 };
 
 /// The time limit of one write, including its retries. It is well within [`INGEST_WRITE_BOUND`], which also covers the
@@ -68,6 +70,9 @@ pub const MAX_TRANSACTION_ITEMS: usize = 100;
 
 /// The most bytes of all items of one transaction; the same source says 4 MB.
 pub const MAX_TRANSACTION_LENGTH: usize = 4_000_000;
+
+/// The operation of failed writes, for the log.
+const WRITE: &str = "write blocks";
 
 const IS_ABSENT: &str = "attribute_not_exists(#partition)";
 
@@ -111,10 +116,9 @@ pub enum WriteError {
     TooLarge,
     #[error("more than the write bound has passed since the blocks were stamped")]
     TooSlow,
-    #[error("busy or unreachable: {0}")]
-    TryAgain(String),
-    #[error("refused: {0}")]
-    Internal(String),
+    /// Transient or internal.
+    #[error(transparent)]
+    Failed(#[from] PortError),
 }
 
 /// The table of blocks, and how long they are kept.
@@ -181,7 +185,7 @@ impl EventWriter {
     /// Writes blocks that have one stamp, and the idempotency records of the requests or messages in them.
     ///
     /// # Errors
-    /// [`WriteError`]; then none of the blocks was written, or, after [`WriteError::TryAgain`], all may have been.
+    /// [`WriteError`]; then none of the blocks was written, or, after a transient one, all may have been.
     pub async fn write(
         &self,
         tenant: &TenantId,
@@ -190,7 +194,7 @@ impl EventWriter {
         records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
         match (blocks, records) {
-            ([], _) => Err(WriteError::Internal("a write without blocks".to_owned())),
+            ([], _) => Err(PortError::internal(WRITE, "a write without blocks").into()),
             ([block], []) => self.put(tenant, shard, block).await,
             (blocks, records) => self.put_all(tenant, shard, blocks, records).await,
         }
@@ -213,7 +217,7 @@ impl EventWriter {
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
         match refused(&error) {
             Some(found) => written_before(&found, block).map(|()| WriteOutcome::Written),
-            None => Err(guard.classify(&error)),
+            None => Err(guard.classify(error)),
         }
     }
 
@@ -236,7 +240,7 @@ impl EventWriter {
             .iter()
             .map(|block| self.table.part(tenant, shard, block))
             .chain(records.iter().map(|record| self.table.record_part(tenant, record, stamp)));
-        let writes = parts("write blocks", blocks_and_records).map_err(|error| WriteError::Internal(error.detail))?;
+        let writes = parts(WRITE, blocks_and_records)?;
 
         let guard = StampGuard::new(stamp);
         let answer = self
@@ -252,7 +256,7 @@ impl EventWriter {
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
         match Cancellation::of(&error) {
             Some(cancellation) => after_cancellation(&cancellation, blocks, records),
-            None => Err(guard.classify(&error)),
+            None => Err(guard.classify(error)),
         }
     }
 }
@@ -272,7 +276,7 @@ fn written_before(found: &Item, block: &StoredBlock) -> Result<(), WriteError> {
     let found = Attributes(found);
     let is_same = found.number(CRC32C) == Ok(block.crc32c) && found.number(RAW_LENGTH) == Ok(block.raw_length);
     // Another block: two requests drew the same ID. The next attempt draws another one.
-    if is_same { Ok(()) } else { Err(WriteError::TryAgain("another block has the same ID".to_owned())) }
+    if is_same { Ok(()) } else { Err(PortError::transient(WRITE, "another block has the same ID").into()) }
 }
 
 /// Classifies a cancelled transaction, which has the blocks first and then the records. A record that was found decides:
@@ -293,11 +297,12 @@ fn after_cancellation(
     }
     if let Some(failure) = cancellation.failure() {
         let detail = format!("transaction cancelled: {}", failure.codes);
-        return Err(if failure.is_transient { WriteError::TryAgain(detail) } else { WriteError::Internal(detail) });
+        let failed = if failure.is_transient { PortError::transient } else { PortError::internal };
+        return Err(failed(WRITE, detail).into());
     }
     let mut found = blocks.iter().enumerate().filter_map(|(index, block)| Some((cancellation.refused(index)?, block)));
     let Some((first, block)) = found.next() else {
-        return Err(WriteError::Internal("transaction cancelled without a reason".to_owned()));
+        return Err(PortError::internal(WRITE, "transaction cancelled without a reason").into());
     };
     written_before(first, block)?;
     found.try_for_each(|(found, block)| written_before(found, block)).map(|()| WriteOutcome::Written)
@@ -306,13 +311,13 @@ fn after_cancellation(
 /// Returns the number of events that were accepted under the key of a record that was found.
 fn accepted(found: &Item, record: &IdempotencyRecord) -> Result<u64, WriteError> {
     if found.is_empty() {
-        return Err(WriteError::Internal("no idempotency record in the response".to_owned()));
+        return Err(PortError::internal(WRITE, "no idempotency record in the response").into());
     }
     let found = Attributes(found);
     if found.bytes(BODY_HASH) != Ok(&record.body_hash[..]) {
         return Err(WriteError::KeyReused);
     }
-    found.number(ACCEPTED).map_err(|error| WriteError::Internal(error.to_string()))
+    Ok(found.number(ACCEPTED).map_err(PortError::from)?)
 }
 
 /// Holds back requests that are signed later than [`INGEST_WRITE_BOUND`] after the blocks were stamped: a function may be
@@ -333,17 +338,11 @@ impl StampGuard {
         self.held_back.load(Ordering::Acquire)
     }
 
-    fn classify<E>(&self, error: &SdkError<E, HttpResponse>) -> WriteError
+    fn classify<E>(&self, error: SdkError<E, HttpResponse>) -> WriteError
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        if self.has_held_back() {
-            WriteError::TooSlow
-        } else if Fault::of(error).is_transient() {
-            WriteError::TryAgain(describe(error))
-        } else {
-            WriteError::Internal(describe(error))
-        }
+        if self.has_held_back() { WriteError::TooSlow } else { port_error(WRITE, error).into() }
     }
 }
 

@@ -9,6 +9,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::block::{BlockId, encode_block};
+use export_engine::ports::ErrorKind;
 use host::{Clock, Machine};
 use serde_json::{Value, json};
 
@@ -212,9 +213,15 @@ async fn an_attempt_whose_answer_was_lost_counts() {
     assert_eq!(write(vec![cancelled(&reasons)], &blocks, &[]).await.0, Ok(WriteOutcome::Written));
 
     let foreign = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[1])}));
-    assert!(matches!(write(vec![foreign], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
+    assert!(matches!(
+        write(vec![foreign], &blocks[..1], &[]).await.0,
+        Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))
+    ));
     let without_item = failure(400, "ConditionalCheckFailedException", &json!({}));
-    assert!(matches!(write(vec![without_item], &blocks[..1], &[]).await.0, Err(WriteError::TryAgain(_))));
+    assert!(matches!(
+        write(vec![without_item], &blocks[..1], &[]).await.0,
+        Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))
+    ));
 }
 
 #[tokio::test]
@@ -249,19 +256,25 @@ async fn transient_failures_are_kept_apart_from_permanent_ones() {
     let busy = |code| cancelled(&json!([{"Code": "None"}, {"Code": code}]));
     for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
         let (outcome, _) = write(vec![busy(code)], &blocks, &[]).await;
-        assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{code}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))),
+            "{code}: {outcome:?}"
+        );
     }
     let (outcome, _) = write(vec![busy("ValidationError")], &blocks, &[]).await;
-    assert!(matches!(outcome, Err(WriteError::Internal(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Internal, .. }))), "{outcome:?}");
 
     let throttled = || failure(400, "ProvisionedThroughputExceededException", &json!({}));
     let (outcome, requests) = write(vec![throttled(), throttled(), throttled()], &blocks[..1], &[]).await;
-    assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{outcome:?}");
     assert_eq!(requests.len(), 3);
 
     for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
         let (outcome, requests) = write(vec![failure(400, code, &json!({}))], &blocks[..1], &[]).await;
-        assert!(matches!(outcome, Err(WriteError::Internal(_))), "{code}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Internal, .. }))),
+            "{code}: {outcome:?}"
+        );
         assert_eq!(requests.len(), 1);
     }
 }
@@ -275,7 +288,7 @@ async fn a_writer_without_a_table_to_reach_says_try_again() {
     let shared = shared.into_builder().endpoint_url(endpoint).build();
     let writer = EventWriter::new(&shared, "events".to_owned(), Duration::ZERO);
     let outcome = writer.write(&tenant(), shard(), &blocks(1, now()), &[]).await;
-    assert!(matches!(outcome, Err(WriteError::TryAgain(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{outcome:?}");
 }
 
 #[tokio::test]
