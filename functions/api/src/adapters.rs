@@ -161,7 +161,7 @@ impl BacklogCache for ConfigurationTable {
 
 impl ConnectionTester for Lazy<VerifierClient> {
     fn test_stored<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, ()> {
-        Box::pin(async { self.verify(key).await.map(drop) })
+        Box::pin(async { self.test(key).await.map(drop) })
     }
 
     fn test_candidate(&self, candidate: Candidate) -> PortFuture<'_, Option<ConnectionTestOutcome>> {

@@ -62,7 +62,7 @@ impl VerifierClient {
     /// # Errors
     /// Transient if the verifier failed or took too long: nothing is known then. Internal if it may not be invoked, or
     /// its answer isn't understood.
-    pub async fn verify(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
+    pub async fn test(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
         let response = self.invoke(&ConnectionTestRequest::Stored(key.clone())).await?;
         Ok(response.map(Connection::from))
     }
@@ -71,7 +71,7 @@ impl VerifierClient {
     /// or deleted meanwhile.
     ///
     /// # Errors
-    /// As [`VerifierClient::verify`].
+    /// As [`VerifierClient::test`].
     pub async fn try_out(&self, candidate: Candidate) -> Result<Option<ConnectionTestOutcome>, PortError> {
         self.invoke(&ConnectionTestRequest::Candidate { candidate: Box::new(candidate) }).await
     }
@@ -164,7 +164,7 @@ mod tests {
                     && payload == json!({"tenantId": "acme", "configurationId": ID})
             })
             .then_output(|| InvokeOutput::builder().payload(Blob::new("null")).build());
-        assert_eq!(verifier(&rule).verify(&key()).await.unwrap(), None);
+        assert_eq!(verifier(&rule).test(&key()).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -208,17 +208,17 @@ mod tests {
     async fn outcomes_are_understood() {
         let at = "2026-11-22T00:00:00.000Z";
         let success = json!({"connectionStatus": "SUCCESS", "connectionCheckedAt": at, "connectionError": null});
-        let connection = verifier(&answering(&success)).verify(&key()).await.unwrap().unwrap();
+        let connection = verifier(&answering(&success)).test(&key()).await.unwrap().unwrap();
         assert_eq!(connection.status(), ConnectionStatus::Success);
 
         let error = json!({"code": "WRITE_DENIED", "message": "Allow it."});
         let failed = json!({"connectionStatus": "FAILED", "connectionCheckedAt": at, "connectionError": error});
-        let connection = verifier(&answering(&failed)).verify(&key()).await.unwrap().unwrap();
+        let connection = verifier(&answering(&failed)).test(&key()).await.unwrap().unwrap();
         assert_eq!(connection.error().unwrap().code, ConnectionErrorCode::WriteDenied);
 
         for nonsense in [json!({}), json!("SUCCESS"), json!({"connectionStatus": "PENDING", "connectionCheckedAt": at})]
         {
-            let error = verifier(&answering(&nonsense)).verify(&key()).await.unwrap_err();
+            let error = verifier(&answering(&nonsense)).test(&key()).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Internal);
         }
     }
@@ -229,7 +229,7 @@ mod tests {
             let payload = json!({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}).to_string();
             InvokeOutput::builder().function_error("Unhandled").payload(Blob::new(payload)).build()
         });
-        let error = verifier(&rule).verify(&key()).await.unwrap_err();
+        let error = verifier(&rule).test(&key()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Transient);
         assert_eq!(error.detail, "the verifier failed (Unhandled): Sandbox.Timedout: Task timed out");
     }
@@ -244,7 +244,7 @@ mod tests {
                 .build()
         };
         let rule = failing();
-        assert_eq!(verifier(&rule).verify(&key()).await.unwrap_err().kind, ErrorKind::Transient);
+        assert_eq!(verifier(&rule).test(&key()).await.unwrap_err().kind, ErrorKind::Transient);
         assert_eq!(rule.num_calls(), 1);
 
         let rule = failing();

@@ -54,7 +54,7 @@ const EMPTY_FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 /// The length of the trailer: CRC-32 and length, four bytes each.
 const TRAILER_LENGTH: usize = 8;
 
-/// An encoder of blocks as one gzip object. Blocks are pushed in the order of their events, after [`StoredBlock::verify`].
+/// An encoder of blocks as one gzip object. Blocks are pushed in the order of their events, after [`StoredBlock::check`].
 #[derive(Debug)]
 pub struct ObjectEncoder {
     version: EncoderVersion,

@@ -136,5 +136,5 @@ fn corrupt(error: CorruptBlock) -> PortError {
 /// Checks a block before anything of it is written: against corruption, and against a copy under another tenant's key or
 /// another ID.
 fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
-    block.verify(tenant).map_err(corrupt)
+    block.check(tenant).map_err(corrupt)
 }

@@ -46,7 +46,7 @@ pub struct CorpusBlock {
 }
 
 impl CorpusBlock {
-    /// Returns the block under an ID, with the checksum of [`StoredBlock::verify`].
+    /// Returns the block under an ID, with the checksum of [`StoredBlock::check`].
     pub fn stored(&self, tenant: &TenantId, id: BlockId) -> Result<StoredBlock> {
         let Shape { event_count, raw_length, crc32, oldest_event, newest_event } = self.shape;
         let crc32c = self.shape.checksum(crc32c(&self.deflate), tenant, id)?;
@@ -620,7 +620,7 @@ mod tests {
                 assert_eq!(blocks.len(), expected);
                 let mut sum = Totals::default();
                 for block in &blocks {
-                    block.verify(&window.corpus.tenant).unwrap();
+                    block.check(&window.corpus.tenant).unwrap();
                     assert_eq!(block.inflate().unwrap().len() as u64, u64::from(block.raw_length));
                     sum.add(block);
                 }

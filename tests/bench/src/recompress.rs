@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (mut raw_bytes, mut stored_bytes) = (0, 0);
     for block in file.blocks()?.take(usize::try_from(arguments.blocks)?) {
         let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
-        block.verify(&tenant)?;
+        block.check(&tenant)?;
         let raw = block.inflate()?;
         raw_bytes += raw.len() as u64;
         current.write_all(&raw)?;

@@ -258,7 +258,7 @@ impl WorldState {
     pub(crate) fn is_sound(&self, tenant: &TenantId, id: BlockId) -> bool {
         let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
         let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));
-        found.next().is_some_and(|block| block.verify(tenant).is_ok())
+        found.next().is_some_and(|block| block.check(tenant).is_ok())
     }
 
     pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {

@@ -155,7 +155,7 @@ async fn a_shard_is_read_in_pages_of_one_megabyte() {
         let pages = store.pages(number, all()).await;
         assert!(pages.concat() == blocks, "shard {number}: other blocks, or another order");
         for block in pages.iter().flatten() {
-            block.verify(&store.tenant).unwrap();
+            block.check(&store.tenant).unwrap();
         }
         let lengths: Vec<_> = pages.iter().map(|page| stored_length(page)).collect();
         assert!(lengths.iter().all(|length| *length < MEGABYTE + MAX_ITEM_LENGTH), "shard {number}: {lengths:?}");

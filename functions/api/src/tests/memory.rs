@@ -104,7 +104,7 @@ pub fn ready<'a, T: Send + 'a>(result: Result<T, PortError>) -> PortFuture<'a, T
 /// Reads the event in the block that would be stored with a change.
 fn event_of(change: Change<'_>, author: &Author, stamp: Stamp) -> Value {
     let block = change.event(author, stamp).unwrap().block;
-    block.verify(&change.subject().key.tenant_id).unwrap();
+    block.check(&change.subject().key.tenant_id).unwrap();
     serde_json::from_slice(&block.inflate().unwrap()).unwrap()
 }
 

@@ -113,7 +113,7 @@ fn stored(ingest: &TestIngest, tenant: &str) -> Vec<Value> {
     let blocks = ingest.intake.writer.blocks.lock().unwrap();
     let mut events = Vec::new();
     for ((owner, _), (_, block)) in blocks.iter() {
-        assert_eq!(block.verify(owner), Ok(()));
+        assert_eq!(block.check(owner), Ok(()));
         if *owner == tenant {
             let raw = block.inflate().unwrap();
             events.extend(std::str::from_utf8(&raw).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()));

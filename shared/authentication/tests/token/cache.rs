@@ -189,7 +189,7 @@ async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
 }
 
 #[tokio::test]
-async fn without_keys_nothing_is_verified() {
+async fn without_keys_nobody_is_authenticated() {
     let key = EcKey::generate();
     let bench = Bench::start(Behavior::HangUp).await;
     let error = bench.present(&key, "1").await.unwrap_err();

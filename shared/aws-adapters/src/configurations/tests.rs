@@ -138,7 +138,7 @@ fn event_of(write: &TransactWriteItem) -> serde_json::Value {
     assert_eq!(put.condition_expression(), Some("attribute_not_exists(#partition)"));
     assert_eq!(put.item()[event_item::PARTITION], text("acme#15"));
     let block = event_item::to_block(put.item().clone()).unwrap();
-    block.verify(&key().tenant_id).unwrap();
+    block.check(&key().tenant_id).unwrap();
     assert_eq!(block.id.timestamp(), stamp().at);
     serde_json::from_slice(&block.inflate().unwrap()).unwrap()
 }

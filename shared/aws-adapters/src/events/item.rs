@@ -53,7 +53,7 @@ pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, retention:
     ])
 }
 
-/// Returns the block of an item, not yet [verified](StoredBlock::verify).
+/// Returns the block of an item, not yet [checked](StoredBlock::check).
 ///
 /// # Errors
 /// [`MalformedItem`] names the first attribute that differs from what [`of_block`] writes.
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(item[EXPIRES_AT], number(fifteen_days_later));
         let read = to_block(item).unwrap();
         assert_eq!(read, block);
-        assert_eq!(read.verify(&tenant), Ok(()));
+        assert_eq!(read.check(&tenant), Ok(()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct StoredBlock {
     pub raw_length: u32,
     /// The CRC-32 of the NDJSON, as in gzip.
     pub crc32: u32,
-    /// The CRC-32C over all other fields and the tenant; see [`StoredBlock::verify`].
+    /// The CRC-32C over all other fields and the tenant; see [`StoredBlock::check`].
     pub crc32c: u32,
     /// The earliest `eventTimestamp` in the block.
     pub oldest_event: Timestamp,
@@ -80,7 +80,7 @@ impl StoredBlock {
     ///
     /// # Errors
     /// [`CorruptBlock::StoredChecksum`] if the sum differs.
-    pub fn verify(&self, tenant: &TenantId) -> Result<(), CorruptBlock> {
+    pub fn check(&self, tenant: &TenantId) -> Result<(), CorruptBlock> {
         if self.stored_checksum(tenant) == self.crc32c { Ok(()) } else { Err(CorruptBlock::StoredChecksum(self.id)) }
     }
 

@@ -84,9 +84,9 @@ fn an_id_has_one_spelling() {
 #[test]
 fn a_foreign_or_changed_block_is_caught_without_decoding() {
     let good = block(b"{\"a\":1}\n");
-    assert_eq!(good.verify(&tenant()), Ok(()));
+    assert_eq!(good.check(&tenant()), Ok(()));
     let failed = Err(CorruptBlock::StoredChecksum(good.id));
-    assert_eq!(good.verify(&TenantId::parse("acm").unwrap()), failed);
+    assert_eq!(good.check(&TenantId::parse("acm").unwrap()), failed);
     let changes: [fn(&mut StoredBlock); 7] = [
         |block| block.event_count += 1,
         |block| block.raw_length += 1,
@@ -99,11 +99,11 @@ fn a_foreign_or_changed_block_is_caught_without_decoding() {
     for change in changes {
         let mut other = good.clone();
         change(&mut other);
-        assert_eq!(other.verify(&tenant()), failed);
+        assert_eq!(other.check(&tenant()), failed);
     }
     let mut moved = good;
     moved.id = moved.id.next();
-    assert!(moved.verify(&tenant()).is_err());
+    assert!(moved.check(&tenant()).is_err());
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn packing_keeps_order_and_bounds_and_stamps_each_event() {
     let mut ids = Vec::new();
     for (number, block) in blocks.iter().enumerate() {
         assert_eq!(block.id, std::iter::successors(Some(first_id), |id| Some(id.next())).nth(number).unwrap());
-        assert_eq!(block.verify(&tenant()), Ok(()));
+        assert_eq!(block.check(&tenant()), Ok(()));
         assert_eq!(block.oldest_event, at("2026-11-22T00:00:00Z"));
         assert_eq!(block.newest_event, at("2026-11-22T00:59:00Z"));
         for line in std::str::from_utf8(&block.inflate().unwrap()).unwrap().lines() {

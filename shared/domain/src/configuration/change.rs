@@ -280,7 +280,7 @@ mod tests {
     fn event_of(change: Change<'_>, author: &Author) -> (Value, String) {
         let event = change.event(author, stamp()).unwrap();
         let tenant = &change.subject().key.tenant_id;
-        assert_eq!(event.block.verify(tenant), Ok(()));
+        assert_eq!(event.block.check(tenant), Ok(()));
         assert_eq!(event.block.event_count, 1);
         assert_eq!(event.block.id.timestamp(), stamp().at);
         assert_eq!(event.shard, Shard::CHANGES);
