@@ -317,6 +317,8 @@ async fn creation_is_one_transaction() {
 
 #[tokio::test]
 async fn a_creation_that_is_refused_says_why() {
+    const KEY_USED: &[&str] = &["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"];
+
     let idempotency_key = IdempotencyKey::parse("the-key").unwrap();
     let ours = IdempotentRequest { key: &idempotency_key, content_hash: [1; 32] };
     let record =
@@ -328,25 +330,21 @@ async fn a_creation_that_is_refused_says_why() {
             GetItemOutput::builder().set_item(Some(record)).build()
         });
 
-    // Even if the limit is reached as well.
-    let refused = transactions(&["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]);
-    let answer = editor(&[&refused, &record]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateOutcome::Repeated(key().configuration_id));
     let other = IdempotentRequest { content_hash: [2; 32], ..ours };
-    let answer = editor(&[&refused, &record]).create(&full(), Some(other), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateOutcome::KeyReused);
-
-    let full_up = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
-    let answer = editor(&[&full_up]).create(&full(), Some(ours), &author(), stamp()).await.unwrap();
-    assert_eq!(answer, CreateOutcome::LimitExceeded);
-
-    let taken = transactions(&["ConditionalCheckFailed", "None", "None"]);
-    assert_eq!(
-        editor(&[&taken]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind,
-        ErrorKind::Internal
-    );
-    let bad = transactions(&["None", "ValidationError"]);
-    assert_eq!(editor(&[&bad]).create(&full(), None, &author(), stamp()).await.unwrap_err().kind, ErrorKind::Internal);
+    let cases: [(&[&str], _, _); 5] = [
+        // Even if the limit is reached as well.
+        (KEY_USED, Some(ours), Ok(CreateOutcome::Repeated(key().configuration_id))),
+        (KEY_USED, Some(other), Ok(CreateOutcome::KeyReused)),
+        (&["None", "ConditionalCheckFailed", "None", "None"], Some(ours), Ok(CreateOutcome::LimitExceeded)),
+        // The ID is taken.
+        (&["ConditionalCheckFailed", "None", "None"], None, Err(ErrorKind::Internal)),
+        (&["None", "ValidationError"], None, Err(ErrorKind::Internal)),
+    ];
+    for (codes, request, expected) in cases {
+        let editor = editor(&[&transactions(codes), &record]);
+        let outcome = editor.create(&full(), request, &author(), stamp()).await;
+        assert_eq!(outcome.map_err(|error| error.kind), expected, "{codes:?}");
+    }
 }
 
 #[tokio::test]
@@ -774,16 +772,18 @@ fn at_minute(minute: u8) -> Timestamp {
 
 #[tokio::test]
 async fn the_progress_of_exports_is_kept() {
-    assert_eq!(progress_after(&[]).await, (None, None, 0));
-    assert_eq!(progress_after(&[(2, 10, true)]).await, (Some(at_hour(2)), Some(at_minute(10)), 0));
-    assert_eq!(progress_after(&[(2, 10, false)]).await, (Some(at_hour(2)), None, 1));
-    // Failures that brought nothing into the bucket count like one that brought a part of it.
-    let failures = [(2, 10, true), (2, 20, false), (2, 30, false), (4, 40, false)];
-    assert_eq!(progress_after(&failures).await, (Some(at_hour(4)), Some(at_minute(10)), 3));
-    let recovered = [(2, 20, false), (2, 30, false), (4, 40, true)];
-    assert_eq!(progress_after(&recovered).await, (Some(at_hour(4)), Some(at_minute(40)), 0));
-    let failed_again = [(2, 20, false), (4, 40, true), (4, 50, false)];
-    assert_eq!(progress_after(&failed_again).await, (Some(at_hour(4)), Some(at_minute(40)), 1));
+    let cases: [(&[_], _); 6] = [
+        (&[], (None, None, 0)),
+        (&[(2, 10, true)], (Some(2), Some(10), 0)),
+        (&[(2, 10, false)], (Some(2), None, 1)),
+        // Failures that brought nothing into the bucket count like one that brought a part of it.
+        (&[(2, 10, true), (2, 20, false), (2, 30, false), (4, 40, false)], (Some(4), Some(10), 3)),
+        (&[(2, 20, false), (2, 30, false), (4, 40, true)], (Some(4), Some(40), 0)),
+        (&[(2, 20, false), (4, 40, true), (4, 50, false)], (Some(4), Some(40), 1)),
+    ];
+    for (reports, (hour, minute, failures)) in cases {
+        assert_eq!(progress_after(reports).await, (hour.map(at_hour), minute.map(at_minute), failures), "{reports:?}");
+    }
 }
 
 #[tokio::test]
@@ -817,13 +817,22 @@ async fn a_run_that_finished_no_window_is_no_export() {
 
 #[tokio::test]
 async fn a_report_that_comes_late_or_twice_changes_nothing() {
-    for late in [(2, 10, true), (2, 10, false), (2, 50, true), (4, 30, false), (4, 40, true)] {
-        let reports = [(4, 40, true), late];
-        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(40)), 0), "{late:?}");
-    }
-    for late in [(4, 40, false), (4, 30, true), (4, 20, false), (2, 50, true)] {
-        let reports = [(2, 10, true), (4, 40, false), late];
-        assert_eq!(progress_after(&reports).await, (Some(at_hour(4)), Some(at_minute(10)), 1), "{late:?}");
+    let cases: [(&[_], &[_], _); 2] = [
+        (
+            &[(4, 40, true)],
+            &[(2, 10, true), (2, 10, false), (2, 50, true), (4, 30, false), (4, 40, true)],
+            (Some(at_hour(4)), Some(at_minute(40)), 0),
+        ),
+        (
+            &[(2, 10, true), (4, 40, false)],
+            &[(4, 40, false), (4, 30, true), (4, 20, false), (2, 50, true)],
+            (Some(at_hour(4)), Some(at_minute(10)), 1),
+        ),
+    ];
+    for (reports, lates, expected) in cases {
+        for late in lates {
+            assert_eq!(progress_after(&[reports, &[*late]].concat()).await, expected, "{late:?}");
+        }
     }
     // Clocks differ: how far the export got comes first.
     assert_eq!(progress_after(&[(2, 10, false), (4, 9, true)]).await, (Some(at_hour(4)), Some(at_minute(9)), 0));
@@ -855,15 +864,17 @@ async fn one_of_several_requests_is_queued_and_the_others_raise_it() {
     let request = async |hour, minute| {
         table.request_run(&key(), at_hour(hour), at_minute(minute), u128::from(minute)).await.unwrap()
     };
-    assert_eq!(request(2, 0).await, RunRequestOutcome::Queue);
-    assert_eq!(requested(&item), (Some(at_hour(2)), Some(at_minute(15))));
-    assert_eq!(request(4, 1).await, RunRequestOutcome::Pending);
-    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))), "raised, and no longer in the queue for it");
-    assert_eq!(request(3, 2).await, RunRequestOutcome::Pending);
-    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(15))));
-    // The message may be lost.
-    assert_eq!(request(4, 15).await, RunRequestOutcome::Queue);
-    assert_eq!(requested(&item), (Some(at_hour(4)), Some(at_minute(30))));
+    for ((hour, minute), outcome, through, until) in [
+        ((2, 0), RunRequestOutcome::Queue, 2, 15),
+        // Raised, and no longer in the queue for it.
+        ((4, 1), RunRequestOutcome::Pending, 4, 15),
+        ((3, 2), RunRequestOutcome::Pending, 4, 15),
+        // The message may be lost.
+        ((4, 15), RunRequestOutcome::Queue, 4, 30),
+    ] {
+        assert_eq!(request(hour, minute).await, outcome, "{hour}:{minute}");
+        assert_eq!(requested(&item), (Some(at_hour(through)), Some(at_minute(until))), "{hour}:{minute}");
+    }
     let configuration = item::read(&item.lock().unwrap()).unwrap();
     assert!(configuration.has_pending_run(at_minute(29)) && !configuration.has_pending_run(at_minute(30)));
     assert_eq!(ExportConfiguration { requested_through: None, requested_until: None, ..configuration }, full());
