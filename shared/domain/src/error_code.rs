@@ -270,7 +270,7 @@ error_codes! {
 impl ErrorCode {
     /// Returns every code, each once.
     pub fn all() -> impl Iterator<Item = Self> {
-        let fields = FieldErrorCode::ALL.into_iter().map(Self::Field);
+        let fields = FieldErrorCode::ALL.iter().copied().map(Self::Field);
         let connections = ConnectionErrorCode::ALL.iter().copied().map(Self::Connection);
         OWN.iter().copied().chain(fields).chain(connections)
     }

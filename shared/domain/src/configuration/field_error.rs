@@ -1,5 +1,7 @@
 //! Errors in input fields.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::explanation::Explanation;
 
 /// An error in one input field.
@@ -19,7 +21,8 @@ impl FieldError {
 }
 
 /// The reason why a field was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FieldErrorCode {
     Required,
     IntervalInvalid,
@@ -41,48 +44,12 @@ pub enum FieldErrorCode {
 }
 
 impl FieldErrorCode {
-    pub const ALL: [Self; 17] = [
-        Self::Required,
-        Self::IntervalInvalid,
-        Self::BucketNameInvalid,
-        Self::BucketPathInvalid,
-        Self::RegionInvalid,
-        Self::RegionPartitionMismatch,
-        Self::RoleArnInvalid,
-        Self::RolePartitionMismatch,
-        Self::RoleInServiceAccount,
-        Self::AccessKeyIdInvalid,
-        Self::SecretAccessKeyInvalid,
-        Self::KmsKeyArnInvalid,
-        Self::KmsKeyRegionMismatch,
-        Self::AccountIdInvalid,
-        Self::DescriptionInvalid,
-        Self::StartFromInvalid,
-        Self::IdempotencyKeyInvalid,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the stable name that callers may rely on.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Required => "REQUIRED",
-            Self::IntervalInvalid => "INTERVAL_INVALID",
-            Self::BucketNameInvalid => "BUCKET_NAME_INVALID",
-            Self::BucketPathInvalid => "BUCKET_PATH_INVALID",
-            Self::RegionInvalid => "REGION_INVALID",
-            Self::RegionPartitionMismatch => "REGION_PARTITION_MISMATCH",
-            Self::RoleArnInvalid => "ROLE_ARN_INVALID",
-            Self::RolePartitionMismatch => "ROLE_PARTITION_MISMATCH",
-            Self::RoleInServiceAccount => "ROLE_IN_SERVICE_ACCOUNT",
-            Self::AccessKeyIdInvalid => "ACCESS_KEY_ID_INVALID",
-            Self::SecretAccessKeyInvalid => "SECRET_ACCESS_KEY_INVALID",
-            Self::KmsKeyArnInvalid => "KMS_KEY_ARN_INVALID",
-            Self::KmsKeyRegionMismatch => "KMS_KEY_REGION_MISMATCH",
-            Self::AccountIdInvalid => "ACCOUNT_ID_INVALID",
-            Self::DescriptionInvalid => "DESCRIPTION_INVALID",
-            Self::StartFromInvalid => "START_FROM_INVALID",
-            Self::IdempotencyKeyInvalid => "IDEMPOTENCY_KEY_INVALID",
-        }
+        self.into()
     }
 
     /// Returns the meaning and the remedy, for the list of all codes.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{
     field_error::{FieldErrorCode, ValueError},
@@ -76,48 +77,38 @@ impl Region {
 text_type!(Region, 0);
 
 /// A group of Regions that share accounts and ARNs. Roles can't be assumed across partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 pub enum Partition {
+    #[strum(serialize = "aws")]
     Commercial,
+    #[strum(serialize = "aws-cn")]
     China,
+    #[strum(serialize = "aws-us-gov")]
     UsGov,
+    #[strum(serialize = "aws-iso")]
     Iso,
+    #[strum(serialize = "aws-iso-b")]
     IsoB,
+    #[strum(serialize = "aws-iso-e")]
     IsoE,
+    #[strum(serialize = "aws-iso-f")]
     IsoF,
+    #[strum(serialize = "aws-eusc")]
     EuropeanSovereignCloud,
 }
 
 impl Partition {
-    pub const ALL: [Self; 8] = [
-        Self::Commercial,
-        Self::China,
-        Self::UsGov,
-        Self::Iso,
-        Self::IsoB,
-        Self::IsoE,
-        Self::IsoF,
-        Self::EuropeanSovereignCloud,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the second field of an ARN.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Commercial => "aws",
-            Self::China => "aws-cn",
-            Self::UsGov => "aws-us-gov",
-            Self::Iso => "aws-iso",
-            Self::IsoB => "aws-iso-b",
-            Self::IsoE => "aws-iso-e",
-            Self::IsoF => "aws-iso-f",
-            Self::EuropeanSovereignCloud => "aws-eusc",
-        }
+        self.into()
     }
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|partition| partition.as_str() == text)
+        text.parse().ok()
     }
 
     /// Returns the last labels of the partition's endpoints, as in `s3.eu-west-1.amazonaws.com`.
