@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.local.settings import CLI, DEV_TOOLS, TOKEN_DIRECTORY
+from infra.local.settings import CLI, DEV_TOOLS
 from infra.local.stack import (
     CHANGES,
     MARKER,
@@ -31,6 +31,7 @@ from infra.local.stack import (
     GraphQlFailed,
     Stack,
     StackMissing,
+    sign_token,
     wait_until,
 )
 from infra.local.verification import COMPLETE, Verifier
@@ -101,24 +102,16 @@ class Demonstration:
         self.run_name = uuid.uuid4().hex[:6]
 
     def audit_export(self, *arguments: str | Path) -> str:
-        return self._run(self.command, *arguments)
-
-    def _run(self, program: Path, *arguments: str | Path) -> str:
-        """Runs a program and returns its output. Its progress, on standard error, stays visible."""
-        completed = subprocess.run([str(program), *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False)
+        """Runs the command and returns its output. Its progress, on standard error, stays visible."""
+        command = [str(self.command), *map(str, arguments)]
+        completed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if completed.returncode != 0:
             raise DemonstrationFailed(f"{arguments[0]} {arguments[1]} failed with {completed.returncode}")
         return completed.stdout
 
-    def sign_token(self, tenant: str) -> str:
-        return self._run(
-            DEV_TOOLS, "token", "sign", "--directory", TOKEN_DIRECTORY, "--tenant", tenant,
-            "--permissions", "AUDIT,AUDIT_WRITE", "--subject", f"admin@{tenant}.example",
-        ).strip()  # fmt: skip
-
     def make_customer(self, name: str, account: str, region: str, **bucket: Any) -> Customer:
         tenant = f"{name.lower()}-{self.run_name}"
-        token = self.sign_token(tenant)
+        token = sign_token(tenant)
         token_file = self.workplace / f"{tenant}.token"
         token_file.touch(mode=0o600)
         token_file.write_text(token)
@@ -343,7 +336,7 @@ def main() -> int:
     workplace = Path(tempfile.mkdtemp(prefix="audit-export-demo-"))
     try:
         Demonstration(Stack.load(), find_command(), arguments.events, workplace).run()
-    except (DemonstrationFailed, StackMissing, GraphQlFailed, TimeoutError) as error:
+    except (DemonstrationFailed, StackMissing, GraphQlFailed, TimeoutError, subprocess.CalledProcessError) as error:
         end_progress()
         say(f"\nFAILED: {error}")
         return 1

@@ -7,15 +7,14 @@ those of the running local stack.
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.settings import DEV_TOOLS, LOCAL, REGION, ROOT, SERVICE_ACCOUNT, TOKEN_DIRECTORY
-from infra.local.stack import MARKER, Administrator, CustomerAccount, Stack
+from infra.local.settings import LOCAL, REGION, ROOT, SERVICE_ACCOUNT
+from infra.local.stack import MARKER, Administrator, CustomerAccount, Stack, sign_token
 
 FILES = ROOT / "tests" / "events"
 BUILT = ROOT / ".aws-sam" / "build"
@@ -53,19 +52,7 @@ class Scene:
     @classmethod
     def create(cls) -> Scene:
         stack = Stack.load()
-        command: list[str | Path] = [
-            DEV_TOOLS,
-            "token",
-            "sign",
-            "--directory",
-            TOKEN_DIRECTORY,
-            "--tenant",
-            TENANT,
-            "--permissions",
-            "AUDIT",
-        ]
-        token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        administrator = Administrator(stack, token)
+        administrator = Administrator(stack, sign_token(TENANT))
         account = CustomerAccount.create(stack, CUSTOMER_ACCOUNT, "us-east-1", path="audit")
         credentials = account.create_user(f"audit-export-{account.bucket}")
         configuration = administrator.create_access_key(

@@ -6,6 +6,7 @@ Customers' accounts are set up as the documentation describes: they permit only 
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 
 from infra.local.emulators.interface import Capability
-from infra.local.settings import STACK_FILE
+from infra.local.settings import DEV_TOOLS, STACK_FILE, TOKEN_DIRECTORY
 
 MARKER = ".immuta.export.log"
 # The `targetType` of the audit events for changes to configurations, which are in the tenant's log as well.
@@ -126,6 +127,18 @@ class GraphQlFailed(Exception):
     @property
     def codes(self) -> list[str]:
         return [error.get("extensions", {}).get("code", "") for error in self.errors]
+
+
+def sign_token(tenant: str) -> str:
+    """Returns a development token of an administrator who may also send events.
+
+    Raises CalledProcessError if the token can't be signed.
+    """
+    command = [
+        *(str(DEV_TOOLS), "token", "sign", "--directory", str(TOKEN_DIRECTORY), "--tenant", tenant),
+        *("--permissions", "AUDIT,AUDIT_WRITE", "--subject", f"admin@{tenant}.example"),
+    ]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 class Administrator:
