@@ -141,7 +141,7 @@ impl<C: QuotaCounter> Quota<C> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use export_engine::ports::PortError;
@@ -150,18 +150,18 @@ mod tests {
 
     const MEGABYTE: usize = 1_000_000;
 
-    /// The table, shared by several instances.
+    /// The counted bytes of each tenant and minute, shared by several instances.
     #[derive(Clone, Default)]
-    struct Table(Arc<Mutex<TableState>>);
+    pub(crate) struct MemoryCounts(Arc<Mutex<State>>);
 
     #[derive(Default)]
-    struct TableState {
+    struct State {
         counts: HashMap<(TenantId, Timestamp), u64>,
         writes: usize,
         is_down: bool,
     }
 
-    impl QuotaCounter for Table {
+    impl QuotaCounter for MemoryCounts {
         async fn add(
             &self,
             tenant: &TenantId,
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    impl Table {
+    impl MemoryCounts {
         fn writes(&self) -> usize {
             self.0.lock().unwrap().writes
         }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     /// The bytes that are granted if as many requests as possible are sent.
-    async fn granted(instances: &[Quota<Table>], bytes: usize, now: Timestamp) -> usize {
+    async fn granted(instances: &[Quota<MemoryCounts>], bytes: usize, now: Timestamp) -> usize {
         let mut sum = 0;
         let mut refusals = 0;
         for instance in instances.iter().cycle() {
@@ -215,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_minute_grants_its_quota_and_no_more() {
-        let table = Table::default();
+        let table = MemoryCounts::default();
         let instances = [Quota::new(table.clone(), 60)];
         for (now, seconds) in [("10:00:00.000", 60), ("10:01:59.999", 1)] {
             assert_eq!(granted(&instances, MEGABYTE, at(now)).await, 60 * MEGABYTE);
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn counting_costs_far_less_than_a_write_per_request() {
-        let table = Table::default();
+        let table = MemoryCounts::default();
         let instances = [Quota::new(table.clone(), 600)];
         assert_eq!(granted(&instances, 10_000, at("10:00:00")).await, 600 * MEGABYTE);
         assert!(table.writes() < 60, "{} writes for 60,000 requests", table.writes());
@@ -241,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_instances_share_one_quota_and_reserve_little_of_it_in_vain() {
-        let table = Table::default();
+        let table = MemoryCounts::default();
         let instances: Vec<_> = (0..50).map(|_| Quota::new(table.clone(), 600)).collect();
         let sum = granted(&instances, 10_000, at("10:00:00")).await;
         // Less than a request may stay reserved in each.
@@ -256,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_not_be_counted_is_granted() {
-        let table = Table::default();
+        let table = MemoryCounts::default();
         table.0.lock().unwrap().is_down = true;
         let quota = Quota::new(table.clone(), 60);
         for _ in 0..1_000 {
@@ -267,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_largest_request_fits_into_the_smallest_quota_and_none_is_no_quota() {
-        let table = Table::default();
+        let table = MemoryCounts::default();
         let smallest = Quota::new(table.clone(), 1);
         assert_eq!(smallest.take(&tenant("acme"), MAX_BODY_LENGTH, at("10:00:00")).await, QuotaOutcome::Granted);
         let none = Quota::new(table.clone(), 0);

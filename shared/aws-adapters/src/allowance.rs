@@ -109,13 +109,7 @@ mod tests {
     }
 
     fn all() -> [Allowance; 4] {
-        let configuration = ConfigurationId::parse(ID).unwrap();
-        [
-            Allowance::ConnectionTests,
-            Allowance::ManualRuns,
-            Allowance::ConfigurationRuns(configuration),
-            Allowance::BacklogCounts,
-        ]
+        Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
     async fn take(allowances: &Allowances, allowance: Allowance, now: &str) -> Result<AllowanceOutcome, PortError> {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use aws_sdk_sqs::types::BatchResultErrorEntry;
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::StatusCode,
@@ -126,6 +127,13 @@ where
         Ok(source) => failure.caused_by(source),
         Err(_) => failure,
     }
+}
+
+/// Returns a transient error if entries of a batch that SQS received failed.
+pub(crate) fn refuse_failed(operation: &'static str, failed: &[BatchResultErrorEntry]) -> Result<(), PortError> {
+    let Some(first) = failed.first() else { return Ok(()) };
+    let detail = format!("{} of the batch failed, the first with {}", failed.len(), first.code);
+    Err(PortError::transient(operation, detail))
 }
 
 /// Describes an error for the log: the service's code and message, or, without an answer, the texts of all causes.

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{Client, types::ChangeMessageVisibilityBatchRequestEntry};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use export_engine::ports::PortError;
 
-use crate::error::port_error;
+use crate::error::{port_error, refuse_failed};
 
 /// The time limit of one change of a batch, including its retries. An invocation reserves this time.
 pub const REDELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -75,13 +75,7 @@ impl EventQueueClient {
             .send()
             .await
             .map_err(|error| port_error(OPERATION, error))?;
-        match answer.failed.first() {
-            None => Ok(()),
-            Some(failed) => {
-                let count = answer.failed.len();
-                Err(PortError::transient(OPERATION, format!("{count} not changed, the first: {}", failed.code)))
-            }
-        }
+        refuse_failed(OPERATION, &answer.failed)
     }
 }
 
@@ -128,6 +122,6 @@ mod tests {
             BatchResultErrorEntry::builder().id("1").code("ReceiptHandleIsInvalid").sender_fault(true).build().unwrap();
         let error = show_again(vec![failed]).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Transient);
-        assert_eq!(error.detail, "1 not changed, the first: ReceiptHandleIsInvalid");
+        assert_eq!(error.detail, "1 of the batch failed, the first with ReceiptHandleIsInvalid");
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use domain::export_run::RunRequest;
 use export_engine::ports::{PortError, RunQueue};
 
-use crate::error::port_error;
+use crate::error::{port_error, refuse_failed};
 
 /// Sends run requests.
 #[derive(Clone, Debug)]
@@ -94,13 +94,7 @@ impl RunQueue for RunQueueClient {
             .send()
             .await
             .map_err(|error| port_error(operation, error))?;
-        match answer.failed.first() {
-            None => Ok(()),
-            Some(failed) => {
-                let count = answer.failed.len();
-                Err(PortError::transient(operation, format!("{count} not sent, the first: {}", failed.code)))
-            }
-        }
+        refuse_failed(operation, &answer.failed)
     }
 }
 
@@ -185,6 +179,6 @@ mod tests {
             BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false).build().unwrap();
         let error = send(Some(vec![failed])).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Transient);
-        assert_eq!(error.detail, "1 not sent, the first: InternalError");
+        assert_eq!(error.detail, "1 of the batch failed, the first with InternalError");
     }
 }

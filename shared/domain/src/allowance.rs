@@ -51,6 +51,13 @@ pub enum Allowance {
 }
 
 impl Allowance {
+    /// Returns an allowance of every kind, for tests of this crate and of stores.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn of_every_kind(configuration: ConfigurationId) -> [Self; 4] {
+        [Self::ConnectionTests, Self::ManualRuns, Self::ConfigurationRuns(configuration), Self::BacklogCounts]
+    }
+
     /// Returns the number of operations that are allowed within one period.
     #[must_use]
     pub fn limit(self) -> u32 {
@@ -108,13 +115,7 @@ mod tests {
     }
 
     fn all() -> [Allowance; 4] {
-        let configuration = ConfigurationId::parse(ID).unwrap();
-        [
-            Allowance::ConnectionTests,
-            Allowance::ManualRuns,
-            Allowance::ConfigurationRuns(configuration),
-            Allowance::BacklogCounts,
-        ]
+        Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
     #[test]

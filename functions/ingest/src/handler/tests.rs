@@ -22,9 +22,9 @@ use host::Clock;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 
-use self::memory::{MemoryCounter, MemoryQueue, MemoryWriter, TestHost};
+use self::memory::{MemoryQueue, MemoryWriter, TestHost};
 use super::*;
-use crate::quota::Quota;
+use crate::quota::{Quota, tests::MemoryCounts};
 
 const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
 const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base64-gzip-lines.json");
@@ -40,7 +40,7 @@ fn busy(detail: &str) -> WriteError {
     PortError::transient("write blocks", detail).into()
 }
 
-type TestIngest = Ingest<MemoryWriter, TestHost, MemoryQueue, MemoryCounter>;
+type TestIngest = Ingest<MemoryWriter, TestHost, MemoryQueue, MemoryCounts>;
 
 fn ingest() -> TestIngest {
     ingest_with_quota(0)
@@ -58,7 +58,7 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
         endpoint: Endpoint {
             authenticator: Authenticator::new(environment.finish(settings).unwrap()),
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
-            quota: Quota::new(MemoryCounter::default(), megabytes),
+            quota: Quota::new(MemoryCounts::default(), megabytes),
         },
         intake: Intake { writer: MemoryWriter::new(host.clone()), host, write_shards: NonZeroU8::new(4).unwrap() },
         queue: MemoryQueue::default(),

@@ -11,10 +11,7 @@ use std::{
 
 use aws_adapters::{
     event_queue::Redelivery,
-    events::{
-        quota::CountOutcome,
-        writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, WriteError, WriteOutcome},
-    },
+    events::writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, WriteError, WriteOutcome},
 };
 use domain::{
     block::{BlockId, Shard, StoredBlock},
@@ -24,7 +21,7 @@ use domain::{
 use export_engine::ports::PortError;
 use host::{Clock, Random};
 
-use crate::ports::{BlockWriter, MessageQueue, QuotaCounter};
+use crate::ports::{BlockWriter, MessageQueue};
 
 /// A writer with the rules of the events table.
 #[derive(Default)]
@@ -134,27 +131,5 @@ impl MemoryQueue {
         let batches = self.batches.lock().unwrap();
         let redeliveries = batches.iter().flatten();
         redeliveries.map(|redelivery| (redelivery.receipt_handle.clone(), redelivery.delay.as_secs())).collect()
-    }
-}
-
-/// The counted bytes of each tenant and minute.
-#[derive(Default)]
-pub(super) struct MemoryCounter(Mutex<BTreeMap<(TenantId, Timestamp), u64>>);
-
-impl QuotaCounter for MemoryCounter {
-    async fn add(
-        &self,
-        tenant: &TenantId,
-        minute: Timestamp,
-        bytes: u64,
-        limit: u64,
-    ) -> Result<CountOutcome, PortError> {
-        let mut counts = self.0.lock().unwrap();
-        let counted = counts.entry((tenant.clone(), minute)).or_default();
-        if *counted + bytes > limit {
-            return Ok(CountOutcome::OverLimit { counted: *counted });
-        }
-        *counted += bytes;
-        Ok(CountOutcome::Counted)
     }
 }
