@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+import tomllib
+from collections import Counter, defaultdict
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,11 +103,72 @@ def sources() -> str:
     return "\n".join(path.read_text() for path in files(".py", ".rs"))
 
 
-def test_constants_that_the_limits_name_exist() -> None:
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", (ROOT / "docs" / "LIMITS.md").read_text()))
-    defined = set(re.findall(r"\bconst (\w+):", sources()))
-    assert len(named) > 50
-    assert named - defined == set()
+SERVICE = ("shared", "functions")
+# A constant, and the crate that the document names for it: `MAX_BODY_LENGTH` of `domain::event`, or of the api.
+NAMED_LIMIT = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`(?: of (?:the ([a-z-]+)|`([a-z-]+)))?")
+
+
+def crates_of_constants() -> dict[str, set[str]]:
+    """The crates of the service that define each constant."""
+    crates: defaultdict[str, set[str]] = defaultdict(set)
+    for path in files(".rs"):
+        folder, crate, *_ = path.relative_to(ROOT).parts
+        if folder in SERVICE:
+            for name in re.findall(r"\bconst (\w+):", path.read_text()):
+                crates[name].add(crate)
+    return crates
+
+
+def wrong_limits(text: str, crates: dict[str, set[str]]) -> list[str]:
+    """The constants that no crate of the service defines, or that several define and the text names none of them."""
+    wrong = []
+    for name, function, crate in NAMED_LIMIT.findall(text):
+        defined = crates.get(name, set())
+        named = {function or crate} if function or crate else defined
+        if len(named) != 1 or not named <= defined:
+            wrong.append(name)
+    return wrong
+
+
+def test_constants_that_the_limits_name_are_defined_in_their_crate() -> None:
+    text = (ROOT / "docs" / "LIMITS.md").read_text()
+    assert len(NAMED_LIMIT.findall(text)) > 50
+    assert wrong_limits(text, crates_of_constants()) == []
+
+
+def test_a_stale_or_ambiguous_limit_is_found() -> None:
+    crates = {"MAX_BODY": {"api", "domain"}, "MAX_KEYS": {"authentication"}}
+    assert wrong_limits("`MAX_BODY` of the api, `MAX_BODY` of `domain::event`, `MAX_KEYS`", crates) == []
+    assert wrong_limits("`MAX_BODY`, `MAX_BODY` of the ingest, `MAX_GONE`", crates) == [
+        "MAX_BODY",
+        "MAX_BODY",
+        "MAX_GONE",
+    ]
+
+
+def dependencies_between_crates() -> dict[str, set[str]]:
+    """The crates of the workspace that each crate depends on, without its tests. The crates in tests/ are left out."""
+    manifests = {
+        str(path.parent.relative_to(ROOT)): tomllib.loads(path.read_text())
+        for folder in (*SERVICE, "cli", "infra/dev-tools")
+        for path in sorted((ROOT / folder).rglob("Cargo.toml"))
+    }
+    own = {manifest["package"]["name"] for manifest in manifests.values()}
+    return {path: own & set(manifest.get("dependencies", {})) for path, manifest in manifests.items()}
+
+
+def test_the_dependencies_in_the_architecture_are_those_of_the_manifests() -> None:
+    crates = dependencies_between_crates()
+    section = (ROOT / "docs" / "ARCHITECTURE.md").read_text().partition("\n### Dependencies\n")[2]
+    drawn: defaultdict[str, set[str]] = defaultdict(set)
+    for line in section.split("```")[1].strip().splitlines():
+        users, used = line.split("──►")
+        for user in users.split(","):
+            paths = [path for path in crates if Path(path).match(user.strip()) or Path(path).name == user.strip()]
+            assert paths, line
+            for path in paths:
+                drawn[path] |= {name.strip() for name in used.split(",")}
+    assert drawn == {path: used for path, used in crates.items() if used}
 
 
 def test_tests_that_the_security_page_names_exist() -> None:
@@ -124,6 +187,51 @@ def test_log_messages_that_the_runbook_quotes_exist() -> None:
     assert len(messages) >= 8
     logged = re.sub(r"\\\n\s*", "", sources())
     assert {message for message in messages if message not in logged} == set()
+
+
+PLACEHOLDER = re.compile(r"\{[^}]*\}")
+
+
+def lines_unlike_the_program(excerpt: str, program: str) -> list[str]:
+    """The headings, commands and verdicts of an excerpt that no `step` or `say` of the program prints."""
+    shown = [line for line in excerpt.splitlines() if line.startswith(("▸ ", "  $ ", "OK: "))]
+    texts = re.findall(r"""\b(?:step|say)\(\s*f?"(?:\\n)?([^"]+)""", program)
+    # A text of placeholders alone would match every line.
+    fixed = [text for text in texts if len(PLACEHOLDER.sub("", text).split()) >= 2]
+    forms = [re.compile(".*".join(map(re.escape, PLACEHOLDER.split(text)))) for text in fixed]
+    return [line for line in shown if not any(form.fullmatch(line.removeprefix("▸ ")) for form in forms)]
+
+
+def test_the_readme_shows_the_output_of_the_demonstration() -> None:
+    excerpt = (ROOT / "README.md").read_text().partition("The end of `make demo`")[2].split("```")[1]
+    program = (ROOT / "infra" / "local" / "demo.py").read_text()
+    assert len(re.findall("^(?:▸|OK)", excerpt, re.MULTILINE)) >= 5
+    assert lines_unlike_the_program(excerpt, program) == []
+    assert lines_unlike_the_program("▸ Amber looks into s3://bucket\n", program) == ["▸ Amber looks into s3://bucket"]
+
+
+def paragraphs_that_turn_into_lists(path: Path) -> list[str]:
+    """The lines that a wrap made begin like an item of a numbered list: the line before has not ended its paragraph."""
+    lines = prose(path).splitlines()
+    return [
+        line
+        for before, line in pairwise(lines)
+        if re.match(r" *\d+[.)] ", line)
+        and before.strip()
+        and not re.match(r" *(\d+[.)]|[-*+|#]) ", before)
+        and len(before) - len(before.lstrip()) <= len(line) - len(line.lstrip())
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_of_a_paragraph_begins_like_a_list(path: Path) -> None:
+    assert paragraphs_that_turn_into_lists(path) == []
+
+
+def test_a_paragraph_that_turns_into_a_list_is_found(tmp_path: Path) -> None:
+    document = tmp_path / "a.md"
+    document.write_text("Doubled, times 0.5 to\n1. Refused\n\n1. One,\n   continued\n2. Two\n\nSteps:\n\n1. One\n")
+    assert paragraphs_that_turn_into_lists(document) == ["1. Refused"]
 
 
 def test_links_that_point_nowhere_are_found(tmp_path: Path) -> None:
