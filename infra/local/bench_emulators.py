@@ -6,7 +6,7 @@ and role included, is in MiniStack.
 Usage: python -m infra.local.bench_emulators CONFIGURATION_ID…
 
 The ids are the external IDs under which the role may be assumed. Writes a line of JSON with the address of everything, which
-tests/bench/src/suites/emulators.rs reads; then, for each configuration id in its input, a line with the content of its export.
+tests/bench/src/suites/emulators.rs reads; then, for each configuration ID in its input, a line with the content of its export.
 At the end of its input it stops everything that it started.
 """
 

@@ -44,7 +44,7 @@ class StackMissing(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key. For the emulator, a 12-digit access key id is the root user of that account."""
+    """An access key. For the emulator, a 12-digit access key ID is the root user of that account."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)

@@ -28,7 +28,7 @@ pub const TOKEN_FILE_VARIABLE: &str = "AUDIT_EXPORT_TOKEN_FILE";
 pub const TOKEN_VARIABLE: &str = "AUDIT_EXPORT_TOKEN";
 
 /// The subject of the failure when neither arguments nor a profile name the service.
-pub const UNKNOWN_SERVICE: &str = "the service";
+pub const UNKNOWN_SERVICE: &str = "no service is given";
 
 /// Allows for a question of a password manager.
 const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
@@ -107,7 +107,7 @@ fn choose<'a>(profiles: &'a Profiles, name: Option<&'a str>, path: &Path) -> Res
     let Some(name) = name.or(profiles.default_profile.as_deref()) else {
         return Err(Failure::InvalidArgument {
             what: UNKNOWN_SERVICE,
-            reason: "none is given: give --url and --token-file, or store them in a profile:\n  \
+            reason: "give --url and --token-file, or store them in a profile:\n  \
                      audit-export profile set NAME --url https://… --token-file FILE"
                 .to_owned(),
         });

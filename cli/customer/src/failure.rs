@@ -41,8 +41,11 @@ pub enum Failure {
     #[error("{what}: {reason}")]
     InvalidArgument { what: &'static str, reason: String },
 
-    #[error("the service could not be used: {0}")]
+    #[error("the request failed: {0}")]
     Unavailable(String),
+
+    #[error("the export failed: {0}")]
+    ExportFailed(String),
 
     /// No answer, or an answer that is not the service's.
     #[error("{0}")]
@@ -109,7 +112,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unavailable(_) | Self::NoAnswer(_) => 1,
+            Self::Unavailable(_) | Self::ExportFailed(_) | Self::NoAnswer(_) => 1,
             Self::InvalidArgument { .. } => 2,
             Self::Refused { .. } | Self::InvalidInput { .. } => 3,
             Self::TokenRefused(_) | Self::BucketRefused(_) => 4,

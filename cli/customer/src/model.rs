@@ -201,7 +201,9 @@ pub mod tests {
             "updatedBy": "zoe@example.com", "updatedAt": "2026-11-20T09:59:00.000Z",
             "backlog": { "events": 12, "oldest": "2026-11-22T00:00:01.000Z", "isComplete": true },
             "nextSteps": [{
-                "code": "WAIT_FOR_EXPORT", "instruction": "Wait for the next export, at 2026-11-23T00:20:00.000Z.",
+                "code": "WAIT_FOR_EXPORT",
+                "instruction": "Wait: the next export starts at 2026-11-23T00:20:00.000Z, and writes files if there are \
+                                events. You can also export the received events now.",
                 "document": null,
             }],
             "connectionChecks": [],

@@ -373,7 +373,7 @@ fn a_bucket_that_can_not_be_read() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable = verify_bucket(&copy, &format!("http://{nobody}"), &CREDENTIALS, &[]);
     assert_eq!(code(&unreachable), 1, "{}", stderr(&unreachable));
-    let words = "no connection to S3; check the network, the region and AWS_ENDPOINT_URL (Connection refused";
+    let words = "no connection to S3; check the network, the Region and AWS_ENDPOINT_URL (Connection refused";
     assert!(stderr(&unreachable).contains(words), "{}", stderr(&unreachable));
     for (status, expected) in [("403 Forbidden", 4), ("400 Bad Request", 5)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -99,7 +99,7 @@ impl Handler {
     }
 }
 
-/// Returns the author for the audit event of a change. The request id is the one that API Gateway returns and logs.
+/// Returns the author for the audit event of a change. The request ID is the one that API Gateway returns and logs.
 fn author_of(request: &Request, caller: &Caller) -> Author {
     let (ip, request_id) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {

@@ -51,10 +51,10 @@ impl Settings {
         let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
-        let account = environment.parsed("SERVICE_ACCOUNT_ID", "an AWS account id", |text| AccountId::parse(text).ok());
+        let account = environment.parsed("SERVICE_ACCOUNT_ID", "an AWS account ID", |text| AccountId::parse(text).ok());
         let partition = environment.parsed("SERVICE_PARTITION", "a partition of AWS", Partition::parse);
         // Set by Lambda.
-        let region = environment.parsed("AWS_REGION", "an AWS region", |text| Region::parse(text).ok());
+        let region = environment.parsed("AWS_REGION", "an AWS Region", |text| Region::parse(text).ok());
         let customer_template = customer_template(environment);
         let introspection = environment.choice("INTROSPECTION", &[("enabled", true), ("disabled", false)]);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);

@@ -1,6 +1,6 @@
 //! The allowances of tenants: how often something may be done within a period, counted in the table of configurations.
 //!
-//! The count of a period is an item of the tenant, named by [`Allowance::count_name`]. The names sort behind the ids of all
+//! The count of a period is an item of the tenant, named by [`Allowance::count_name`]. The names sort behind the IDs of all
 //! configurations, and the items expire.
 
 use std::time::Duration;

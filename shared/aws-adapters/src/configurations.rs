@@ -1,6 +1,6 @@
 //! Export configurations in `DynamoDB`.
 //!
-//! Items of one tenant share a partition: its configurations under their ids, the records of idempotency keys under
+//! Items of one tenant share a partition: its configurations under their IDs, the records of idempotency keys under
 //! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, the backlog that was counted
 //! last, the counts of its allowances, and the tombstones of deleted configurations. Ids are UUIDs, so all others sort
 //! behind them.

@@ -106,7 +106,7 @@ impl<C: Clock> AwsConnector<C> {
         kept.push(connection);
     }
 
-    /// STS is called in the bucket's own region, so that an export depends on that region alone:
+    /// STS is called in the bucket's own Region, so that an export depends on that Region alone:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html>.
     fn sts(&self, region: &Region, credentials: Option<Credentials>) -> Client {
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
@@ -277,7 +277,7 @@ impl<C: Clock> Connector for AwsConnector<C> {
     }
 }
 
-/// Returns an id of the same form, as another customer's configuration would have: every random bit is inverted, and the
+/// Returns an ID of the same form, as another customer's configuration would have: every random bit is inverted, and the
 /// bits that make it a UUID of version 4 stay (RFC 9562, 5.4).
 fn another(id: ConfigurationId) -> ConfigurationId {
     let mut bytes = id.as_bytes().map(|byte| !byte);

@@ -26,7 +26,7 @@ pub struct Redelivery {
     pub delay: Duration,
 }
 
-/// Changes the visibility of messages in the events queue.
+/// Changes the visibility of messages in the audit-events queue.
 #[derive(Clone, Debug)]
 pub struct EventQueueClient {
     client: Client,

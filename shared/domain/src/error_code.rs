@@ -38,7 +38,7 @@ impl Place {
             Self::Http => "`errors[].extensions.code` of responses with a status other than 2xx, whatever the path.",
             Self::Ingest => "`errors[].extensions.code` of events that `POST /api/audit/events` refused.",
             Self::Queue => {
-                "`code` in the log of the ingest function, for messages of the events queue that were refused or delayed. \
+                "`code` in the log of the ingest function, for messages of the audit-events queue that were refused or delayed. \
                  The sender gets no response."
             }
             Self::Field => {
@@ -125,8 +125,8 @@ error_codes! {
         "One or more input fields are not valid. Nothing was changed.",
         "Correct each field in extensions.fields, which has a code and a message for it.";
     NotFound = "NOT_FOUND", [GraphQl, Http],
-        "GraphQL: the tenant has no export configuration or job with this id. HTTP: the path does not exist for this method.",
-        "GraphQL: look the id up with getAllExportConfigurations. HTTP: check the URL and the method.";
+        "GraphQL: the tenant has no export configuration or job with this ID. HTTP: the path does not exist for this method.",
+        "GraphQL: look the ID up with getAllExportConfigurations. HTTP: check the URL and the method.";
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", [GraphQl, Ingest],
         "The idempotency key was used within the last 24 hours for another request, or for a configuration that was deleted.",
         "Use a new key for each new request. Repeat a key only with the same content.";
@@ -143,7 +143,7 @@ error_codes! {
         "The connection test with the new access key failed. The old access key was kept and nothing was changed.",
         "Follow the message of extensions.connectionError, and send the update again.";
     NewConnectionRefused = "NEW_CONNECTION_REFUSED", [GraphQl],
-        "The connection test with another role, bucket, path, region, KMS key or bucket owner failed. The working connection \
+        "The connection test with another role, bucket, path, Region, KMS key or bucket owner failed. The working connection \
          was kept and nothing was changed.",
         "Follow the message of extensions.connectionError, and send the update again. With `force`, the update is stored \
          even if the test fails.";
@@ -191,7 +191,7 @@ error_codes! {
         "Send one header `Content-Type: application/json`, and the body in UTF-8.";
     BadRequest = "BAD_REQUEST", [Http],
         "The body is not a GraphQL request, or is a batch of them, or API Gateway could not read the request.",
-        "Send one JSON object with the text `query`, and optionally `variables` and `operationName`.";
+        "Send one JSON object with the string `query`, and optionally `variables` and `operationName`.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", [Http],
         "The body is larger than the path accepts.",
         "Send less in one request.";
@@ -212,7 +212,7 @@ error_codes! {
         "The body contains no event.",
         "Send at least one event.";
     BodyTooLarge = "BODY_TOO_LARGE", [Ingest, Queue],
-        "The body is too large after decompression, or its events are too large even after compression.",
+        "The body is larger than 3.5 MiB after decompression, or its events are too large even after compression.",
         "Send the events in several smaller requests.";
     BodyNotAnArray = "BODY_NOT_AN_ARRAY", [Ingest, Queue],
         "The body of an application/json request is not a JSON array.",
@@ -221,17 +221,17 @@ error_codes! {
         "The body is not valid JSON in UTF-8.",
         "Correct the position that the message names. extensions.eventIndex and extensions.line locate the event.";
     TooManyEvents = "TOO_MANY_EVENTS", [Ingest, Queue],
-        "The body contains more events than one request may.",
+        "The body contains more than 10,000 events.",
         "Send the events in several smaller requests.";
     EventNotAnObject = "EVENT_NOT_AN_OBJECT", [Ingest, Queue],
         "An event is not a JSON object.",
         "Send every event as an object; in NDJSON, each on its own line.";
     EventIdMissing = "EVENT_ID_MISSING", [Ingest, Queue],
         "An event has no field id.",
-        "Add a unique id, for example a UUID.";
+        "Add a unique ID, for example a UUID.";
     EventIdInvalid = "EVENT_ID_INVALID", [Ingest, Queue],
-        "The id of an event is not a string, is empty or is too long.",
-        "Use a short string, for example a UUID.";
+        "The ID of an event is not a string, is empty or is too long.",
+        "Use a string of 1 to 256 bytes, for example a UUID.";
     EventTimestampMissing = "EVENT_TIMESTAMP_MISSING", [Ingest, Queue],
         "An event has no field eventTimestamp.",
         "Add the time of the event, for example 2026-01-31T23:59:59.123Z.";
@@ -240,10 +240,10 @@ error_codes! {
          the years 1970 to 9999 of UTC, with at most 9 decimals, an offset of at most 14:00, and no second 60.",
         "Write it as a string, for example 2026-01-31T23:59:59.123Z. Numbers of seconds or milliseconds are not accepted.";
     EventTooLarge = "EVENT_TOO_LARGE", [Ingest, Queue],
-        "An event is larger than the limit.",
+        "An event is larger than 256 KiB.",
         "Shorten the event, or split it into several events.";
     EventNestedTooDeeply = "EVENT_NESTED_TOO_DEEPLY", [Ingest, Queue],
-        "An event nests objects and arrays too deeply.",
+        "An event nests objects and arrays deeper than 128 levels.",
         "Flatten the event.";
     EventFieldDuplicated = "EVENT_FIELD_DUPLICATED", [Ingest, Queue],
         "An event has a field twice: id, eventTimestamp, tenantId, receivedTimestamp or another one, in the event itself or in \
@@ -260,8 +260,8 @@ error_codes! {
         "A message has no attribute tenantId of type String.",
         "Set the attribute on every message. After all retries, the message goes to the dead-letter queue.";
     TenantInvalid = "TENANT_INVALID", [Queue],
-        "The attribute tenantId of a message is not a valid tenant id.",
-        "Send the id that tokens of the tenant have. After all retries, the message goes to the dead-letter queue.";
+        "The attribute tenantId of a message is not a valid tenant ID.",
+        "Send the ID that tokens of the tenant have. After all retries, the message goes to the dead-letter queue.";
     OutOfTime = "OUT_OF_TIME", [Queue],
         "The invocation had too little time left for the messages. The queue delivers them again.",
         "No action is needed. If it happens often, send smaller messages.";
@@ -287,6 +287,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::{
+        configuration::bucket::MAX_BUCKET_PATH_LENGTH,
+        event::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
+        interval::ExportInterval,
+    };
 
     #[test]
     fn every_code_has_one_name_in_one_spelling() {
@@ -295,6 +300,25 @@ mod tests {
         for name in names {
             assert!(name.split('_').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase())));
         }
+    }
+
+    #[test]
+    fn explanations_state_the_limits() {
+        let thousands = |number: usize| format!("{},{:03}", number / 1_000, number % 1_000);
+        let mebibytes = |bytes: usize| format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20) * 10) >> 20);
+        for (code, limit) in [
+            (ErrorCode::EventIdInvalid, format!(" 1 to {MAX_EVENT_ID_LENGTH} bytes")),
+            (ErrorCode::EventTooLarge, format!(" {} KiB", MAX_EVENT_LENGTH / 1_024)),
+            (ErrorCode::TooManyEvents, format!(" {} events", thousands(MAX_EVENTS_PER_BODY))),
+            (ErrorCode::EventNestedTooDeeply, format!(" {MAX_NESTING_DEPTH} levels")),
+            (ErrorCode::BodyTooLarge, format!(" {} after", mebibytes(MAX_BODY_LENGTH))),
+            (ErrorCode::Field(FieldErrorCode::BucketPathInvalid), format!(" {MAX_BUCKET_PATH_LENGTH} characters")),
+        ] {
+            let Explanation { meaning, remedy } = code.explanation();
+            assert!(meaning.contains(&limit) || remedy.contains(&limit), "{code}: {limit}");
+        }
+        let remedy = ErrorCode::Field(FieldErrorCode::IntervalInvalid).explanation().remedy;
+        assert!(ExportInterval::ALL.iter().all(|interval| remedy.contains(interval.name())), "{remedy}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
 pub const SERVICE_FAILURE: &str =
     "The export failed for a reason on the service's side. It is retried automatically; no action is needed.";
 
-/// The ID of a job: `<configuration id>.<sequence>`. It does not contain the tenant, which the caller's token names.
+/// The ID of a job: `<configuration ID>.<sequence>`. It does not contain the tenant, which the caller's token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportJobId {
     pub configuration_id: ConfigurationId,

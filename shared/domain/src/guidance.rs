@@ -53,13 +53,11 @@ pub fn next_steps(
     if configuration.connection.status() != ConnectionStatus::Success {
         steps.push(step(
             NextStepCode::TestConnection,
-            "Test the connection: testExportConfiguration. Changes in IAM can take a minute to become effective.",
+            "Test the connection. Changes in IAM can take a minute to take effect.",
         ));
     }
     steps.push(match next_export {
-        _ if !configuration.enabled => {
-            step(NextStepCode::Enable, "Enable the export: enableExportConfiguration. Nothing is exported until then.")
-        }
+        _ if !configuration.enabled => step(NextStepCode::Enable, "Enable the export. Nothing is exported until then."),
         Some(time) => step(NextStepCode::WaitForExport, wait_until(configuration, time)),
         None => step(NextStepCode::WaitForExport, "Wait for the next export."),
     });
@@ -69,8 +67,8 @@ pub fn next_steps(
 fn wait_until(configuration: &ExportConfiguration, time: Timestamp) -> String {
     let which = if configuration.progress.exported_through.is_some() { "next" } else { "first" };
     format!(
-        "Wait: the {which} export starts at {time}, and writes files if there are events. To export the received events now: \
-         runExportConfiguration."
+        "Wait: the {which} export starts at {time}, and writes files if there are events. You can also export the received \
+         events now."
     )
 }
 

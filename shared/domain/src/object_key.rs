@@ -15,7 +15,7 @@ pub fn marker(destination: &Destination) -> String {
     destination.key_of(MARKER_NAME)
 }
 
-/// Returns `<bucketPath>/<configuration id>`, the prefix of everything that an export writes.
+/// Returns `<bucketPath>/<configuration ID>`, the prefix of everything that an export writes.
 #[must_use]
 pub fn export_prefix(destination: &Destination, configuration_id: ConfigurationId) -> String {
     destination.key_of(&configuration_id.to_string())
@@ -27,7 +27,7 @@ pub fn trial(destination: &Destination, configuration_id: ConfigurationId) -> St
     format!("{}/{MARKER_NAME}", export_prefix(destination, configuration_id))
 }
 
-/// Returns `<bucketPath>/<configuration id>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by
+/// Returns `<bucketPath>/<configuration ID>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by
 /// the UTC time of its receipt and its ID: `20261122T001500123Z_01K…`. Names sort like their blocks.
 #[must_use]
 pub fn data_object(

@@ -17,7 +17,7 @@ pub struct TenantId(String);
 
 /// The error of a text that is not a [`TenantId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a tenant id must have 1 to 128 letters, digits, '.', '_' or '-', and start with a letter or a digit")]
+#[error("a tenant ID must have 1 to 128 letters, digits, '.', '_' or '-', and start with a letter or a digit")]
 pub struct InvalidTenantId;
 
 impl TenantId {

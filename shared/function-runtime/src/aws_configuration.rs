@@ -22,7 +22,7 @@ pub const MAX_OPERATION_ATTEMPTS: u32 = 3;
 /// Clients with longer operations (parts of an object, the verifier) set their own timeout.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns the configuration of AWS clients: region, credentials and endpoint from the environment that Lambda sets.
+/// Returns the configuration of AWS clients: Region, credentials and endpoint from the environment that Lambda sets.
 ///
 /// It is cheap at cold start: it makes no request and reads no file. The SDK's default chains would also look for
 /// profiles, containers and an instance metadata service, which Lambda does not have. Credentials are read at the first

@@ -32,7 +32,7 @@ pub enum ReadError {
     Unreadable(String),
 }
 
-/// The files of one export: everything below `<bucketPath>/<configuration id>/`.
+/// The files of one export: everything below `<bucketPath>/<configuration ID>/`.
 pub trait Archive {
     /// Lists the files whose names begin with `folder` (empty, or ending in `/`), in ascending order of their bytes, which
     /// is the order in which S3 lists.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::names::{self, DigestName};
 
-/// The place of an export: `s3://<bucket>/<bucketPath>/<configuration id>`.
+/// The place of an export: `s3://<bucket>/<bucketPath>/<configuration ID>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Place {
@@ -21,11 +21,11 @@ pub struct Place {
 
 /// The error of a text that is not a [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the place must be s3://<bucket>/<bucket path>/<configuration id>, without a path if there is none")]
+#[error("the place must be s3://<bucket>/<bucket path>/<configuration ID>, without a path if there is none")]
 pub struct InvalidPlace;
 
 impl Place {
-    /// `None` unless the last part of `prefix` is a configuration's id.
+    /// `None` unless the last part of `prefix` is a configuration's ID.
     pub(crate) fn new(bucket: BucketName, prefix: &str) -> Option<Self> {
         let configuration_id = ConfigurationId::parse(prefix.rsplit('/').next()?)?;
         Some(Self { bucket, prefix: prefix.to_owned(), configuration_id })

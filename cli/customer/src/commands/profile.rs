@@ -52,6 +52,7 @@ Examples:
   audit-export profile set ci --url https://example.com/production --token-environment AUDIT_TOKEN
   audit-export profile set production --url https://example.com/production --token-command vault read -field=token secret/audit")]
 pub struct SetArguments {
+    /// The profile's name, at most 64 characters
     #[arg(value_name = "NAME", value_parser = parse_name)]
     name: String,
 
@@ -88,6 +89,7 @@ pub struct ListArguments {
 Examples:
   audit-export profile use production")]
 pub struct UseArguments {
+    /// The name of an existing profile
     #[arg(value_name = "NAME", value_parser = parse_name)]
     name: String,
 }

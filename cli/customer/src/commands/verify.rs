@@ -43,7 +43,7 @@ Examples:
   audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --public-key key.pem
   aws s3 sync s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b copy
   audit-export verify copy --public-key key.pem --deep --expect-through 2026-11-22T00:00:00Z --report report.txt
-  audit-export verify 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --url https://example.com/production --token-file token
+  audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --url https://example.com/production --token-file token
 
 The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if only a newer export is missing in a copy; `audit-export --help` lists the others.";
 
@@ -59,7 +59,7 @@ The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if 
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
 #[command(group = ArgGroup::new("keys").args(["public_keys", "token_file", "profile"]).required(true).multiple(true))]
 pub struct VerifyArguments {
-    /// The export: `s3://<bucket>/<bucket path>/<configuration id>`, or a folder with a copy of it
+    /// The export: `s3://<bucket>/<bucket path>/<configuration ID>`, or a folder with a copy of it
     #[arg(value_name = "S3-URL|FOLDER")]
     target: String,
 
@@ -119,17 +119,17 @@ pub struct VerifyArguments {
     #[arg(long, value_name = "FILE")]
     proven_objects: Option<PathBuf>,
 
-    /// Verify only from the digest of this time (RFC 3339) on
+    /// Verify only the digests from this time (RFC 3339) on
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     since: Option<Timestamp>,
 
-    /// The original place of a copy: `s3://<bucket>/<bucket path>/<configuration id>`
+    /// The original place of a copy: `s3://<bucket>/<bucket path>/<configuration ID>`
     ///
     /// Without it, the place of a folder is the one in the newest digest, and the place of a bucket is the bucket itself.
     #[arg(long, value_name = "S3-URL")]
     place: Option<Place>,
 
-    /// The bucket's region [default: the one of the environment or the profile]
+    /// The bucket's Region [default: the one of the environment or the profile]
     #[arg(long)]
     region: Option<String>,
 

@@ -62,7 +62,7 @@ struct StoredConfiguration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "connection::ConnectionStatus")]
 pub enum ConnectionStatus {
-    /// Not tested since the last change of role, key, bucket or region.
+    /// Not tested since the last change of role, key, bucket or Region.
     Pending,
     /// The bucket can be written to.
     Success,

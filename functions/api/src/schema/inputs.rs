@@ -25,7 +25,7 @@ pub struct CreateS3AccessKeyExportConfigurationInput {
 pub struct CreateS3AssumedRoleExportConfigurationInput {
     #[graphql(flatten)]
     settings: SettingsInput,
-    /// The role need not exist yet. Its trust policy has to require the configuration's id as external ID.
+    /// The role need not exist yet. Its trust policy has to require the configuration's ID as external ID.
     pub role_arn: String,
 }
 
@@ -37,7 +37,7 @@ pub struct SettingsInput {
     bucket_name: String,
     /// The path that files are written under. The default is the bucket's root.
     bucket_path: Option<String>,
-    /// The bucket's region, for example eu-west-1.
+    /// The bucket's Region, for example eu-west-1.
     region: String,
     /// The ARN of the KMS key that files are encrypted with (SSE-KMS); not an alias.
     kms_key_arn: Option<String>,
@@ -59,7 +59,7 @@ pub struct UpdateS3AccessKeyExportConfigurationInput {
     pub target: UpdateTargetInput,
     #[graphql(flatten)]
     settings: UpdatedSettingsInput,
-    /// Another id needs its secret.
+    /// Another ID needs its secret.
     access_key_id: MaybeUndefined<String>,
     /// Encrypted at once, and never returned.
     secret_access_key: MaybeUndefined<SecretString>,
@@ -82,7 +82,7 @@ pub struct UpdateTargetInput {
     pub id: ID,
     /// The version that the change was made for. If it is not the current one, nothing changes (`CONFLICT`).
     version: Option<u64>,
-    /// Stores another role, bucket, path, region, KMS key or bucket owner although its test fails and the stored
+    /// Stores another role, bucket, path, Region, KMS key or bucket owner although its test fails and the stored
     /// connection works. A new access key is always tested first.
     force: Option<bool>,
 }
@@ -95,7 +95,7 @@ pub struct UpdatedSettingsInput {
     bucket_name: MaybeUndefined<String>,
     /// The path that files are written under. Null: the bucket's root.
     bucket_path: MaybeUndefined<String>,
-    /// The bucket's region, for example eu-west-1.
+    /// The bucket's Region, for example eu-west-1.
     region: MaybeUndefined<String>,
     /// The ARN of the KMS key that files are encrypted with (SSE-KMS); not an alias. Null: the bucket's default encryption.
     kms_key_arn: MaybeUndefined<String>,

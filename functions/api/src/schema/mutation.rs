@@ -43,10 +43,10 @@ impl Mutation {
         Ok(Some(service.create_with_role(caller, author, &data.settings(), &data.role_arn).await?.into()))
     }
 
-    /// Changes the given fields. An export that assumed a role uses the access key afterwards. Another bucket, path, region,
+    /// Changes the given fields. An export that assumed a role uses the access key afterwards. Another bucket, path, Region,
     /// KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing changes
     /// (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then tested.
-    /// A new access key, given by its id and secret or by its secret alone, is always tested first
+    /// A new access key, given by its ID and secret or by its secret alone, is always tested first
     /// (`NEW_ACCESS_KEY_REFUSED`).
     async fn update_s3_access_key_export_configuration(
         &self,
@@ -60,7 +60,7 @@ impl Mutation {
     }
 
     /// Changes the given fields. An export that used an access key assumes the role afterwards. Another role, bucket, path,
-    /// region, KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing
+    /// Region, KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing
     /// changes (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then
     /// tested, and a failed test undoes nothing.
     async fn update_s3_assumed_role_export_configuration(
@@ -94,7 +94,7 @@ impl Mutation {
     }
 
     /// Deletes an export permanently, and returns it as it was. The events of its `backlog` are not exported. Files in the
-    /// bucket stay. The id is never used again.
+    /// bucket stay. The ID is never used again.
     async fn delete_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         Ok(Some(service.delete(caller, author, &id).await?.into()))

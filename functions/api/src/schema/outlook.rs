@@ -23,7 +23,7 @@ impl ExportOutlook {
 #[expect(clippy::unused_async, reason = "a resolver is async, whether it waits or not")]
 #[Object]
 impl ExportOutlook {
-    /// The external ID that the role's trust policy has to require: the configuration's id.
+    /// The external ID that the role's trust policy has to require: the configuration's ID.
     async fn external_id(&self) -> String {
         self.0.key.configuration_id.to_string()
     }

@@ -16,7 +16,7 @@ pub struct PolicyQuery;
 #[Object]
 impl PolicyQuery {
     /// The policies that the customer's account needs for an export, ready to use. They allow what the export needs and
-    /// nothing more. `NOT_FOUND`: there is no configuration with this id.
+    /// nothing more. `NOT_FOUND`: there is no configuration with this ID.
     async fn get_export_configuration_policies(
         &self,
         context: &Context<'_>,
@@ -31,7 +31,7 @@ impl PolicyQuery {
 /// The policies that an export needs.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportConfigurationPolicies {
-    /// The external ID that the role's trust policy requires: the configuration's id.
+    /// The external ID that the role's trust policy requires: the configuration's ID.
     external_id: String,
     /// The ARN of the role or IAM user that writes the files. Null: the access key was never tested, and the policies have a
     /// placeholder.

@@ -33,7 +33,7 @@ impl ConfigurationQuery {
         Ok(Some(configurations.into_iter().map(Into::into).collect()))
     }
 
-    /// One export configuration. `NOT_FOUND`: there is none with this id.
+    /// One export configuration. `NOT_FOUND`: there is none with this ID.
     async fn get_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.get(caller, &id).await?.into()))

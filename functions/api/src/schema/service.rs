@@ -27,10 +27,10 @@ impl ServiceQuery {
     }
 }
 
-/// The AWS account, partition and region of this service.
+/// The AWS account, partition and Region of this service.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportServiceIdentity {
-    /// The account id, 12 digits.
+    /// The account ID, 12 digits.
     account: String,
     /// For example `aws` or `aws-us-gov`.
     partition: String,

@@ -9,7 +9,7 @@ use domain::{
 use super::{page::Page, shared::Service};
 use crate::error::ApiError;
 
-/// A job with its id.
+/// A job with its ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentifiedJob {
     pub id: ExportJobId,

@@ -71,7 +71,7 @@ impl Service {
     }
 }
 
-/// Returns the key of the caller's configuration. A malformed id is reported as `NOT_FOUND`.
+/// Returns the key of the caller's configuration. A malformed ID is reported as `NOT_FOUND`.
 pub(super) fn key_of(caller: &Caller, id: &str) -> Result<ConfigurationKey, ApiError> {
     let configuration_id = ConfigurationId::parse(id).ok_or(ApiError::NotFound)?;
     Ok(ConfigurationKey { tenant_id: caller.tenant.clone(), configuration_id })

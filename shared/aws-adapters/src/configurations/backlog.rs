@@ -18,7 +18,7 @@ use crate::{
     events::backlog::Backlog,
 };
 
-/// The item's id. It sorts behind the ids of all configurations.
+/// The item's ID. It sorts behind the IDs of all configurations.
 pub(super) const UNEXPORTED: &str = "unexported";
 
 /// The time that a count is kept. One of this age is no longer served.

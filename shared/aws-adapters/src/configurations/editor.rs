@@ -54,7 +54,7 @@ const OF_CONNECTION: [&str; 4] = [
 /// The item of the count of a tenant's configurations.
 pub(super) const USAGE: &str = "usage";
 
-/// Precedes the hash of a key in the id of its record.
+/// Precedes the hash of a key in the ID of its record.
 pub(super) const IDEMPOTENCY_PREFIX: &str = "idempotency#";
 
 /// Changes configurations, and puts the event of each change beside the tenant's other audit events.
@@ -133,7 +133,7 @@ impl ConfigurationEditor {
         match idempotency {
             Some(request) if is_refused(3) => self.repeated(&key.tenant_id, request).await,
             _ if is_refused(1) => Ok(CreateOutcome::LimitExceeded),
-            _ if is_refused(0) => Err(PortError::internal(operation, format!("the id {key} is taken"))),
+            _ if is_refused(0) => Err(PortError::internal(operation, format!("the ID {key} is taken"))),
             _ => Err(event_collided(operation)),
         }
     }
@@ -309,7 +309,7 @@ fn event_collided(operation: &'static str) -> PortError {
     PortError::transient(operation, "another block has the ID of the event's")
 }
 
-/// Returns the id of a key's record. The key is hashed, so that any key fits.
+/// Returns the ID of a key's record. The key is hashed, so that any key fits.
 fn idempotency_id(key: &IdempotencyKey) -> String {
     format!("{IDEMPOTENCY_PREFIX}{}", Hex32(Sha256::digest(key.as_str()).into()))
 }

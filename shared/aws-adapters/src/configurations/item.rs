@@ -84,7 +84,7 @@ pub(crate) mod attribute {
 
     // Of the last count of a tenant's backlog.
     pub(crate) const COUNTED_AT: &str = "countedAt";
-    /// JSON: by the configuration's id.
+    /// JSON: by the configuration's ID.
     pub(crate) const BACKLOGS: &str = "backlogs";
 
     // Of the count of a tenant's configurations.

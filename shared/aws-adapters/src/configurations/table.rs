@@ -25,7 +25,7 @@ impl ConfigurationTable {
         Self { table: Table { client, name: table } }
     }
 
-    /// Returns all configurations of a tenant, by id.
+    /// Returns all configurations of a tenant, by ID.
     ///
     /// # Errors
     /// Transient or internal.

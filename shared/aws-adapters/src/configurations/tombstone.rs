@@ -1,7 +1,7 @@
 //! The remains of a deleted configuration until the items of its runs have an expiry.
 //!
 //! A tombstone is written by the transaction that deletes the configuration, and found in a separate partition of the index
-//! of enabled configurations. Its id names the time of the deletion before the configuration, so that the oldest come first.
+//! of enabled configurations. Its ID names the time of the deletion before the configuration, so that the oldest come first.
 
 use domain::{
     configuration::{ConfigurationId, ConfigurationKey},

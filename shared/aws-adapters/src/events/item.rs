@@ -25,7 +25,7 @@ pub const EXPIRES_AT: &str = "expiresAt";
 pub const BODY_HASH: &str = "bodyHash";
 pub const ACCEPTED: &str = "accepted";
 
-/// An upper bound of the bytes that an item has beside its block: keys and names 250, a tenant's id 128, numbers and times
+/// An upper bound of the bytes that an item has beside its block: keys and names 250, a tenant's ID 128, numbers and times
 /// 150.
 pub const MAX_ATTRIBUTES_LENGTH: usize = 1_024;
 

@@ -87,7 +87,7 @@ where
     }
 }
 
-/// Returns the region that S3 names in the text of `AuthorizationHeaderMalformed`: `…; expecting 'eu-west-1'`.
+/// Returns the Region that S3 names in the text of `AuthorizationHeaderMalformed`: `…; expecting 'eu-west-1'`.
 fn quoted_region(message: &str) -> Option<&str> {
     message.split_once("expecting '")?.1.split('\'').next()
 }

@@ -52,7 +52,7 @@ pub(crate) mod attribute {
 
 pub(crate) const STATE: &str = "state";
 
-/// Follow a tenant's id in the partitions of its shares and of its corrupt blocks.
+/// Follow a tenant's ID in the partitions of its shares and of its corrupt blocks.
 pub(super) const SHARES_SUFFIX: &str = "#shares";
 pub(super) const CORRUPT_SUFFIX: &str = "#corrupt";
 

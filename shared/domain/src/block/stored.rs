@@ -74,7 +74,7 @@ impl CorruptBlock {
 impl StoredBlock {
     /// Checks without decoding that bytes and attributes are as written, for this tenant and under this ID.
     ///
-    /// The CRC-32C is taken over, in this order: the DEFLATE bytes; the tenant's id in UTF-8; the 16 bytes of the block
+    /// The CRC-32C is taken over, in this order: the DEFLATE bytes; the tenant's ID in UTF-8; the 16 bytes of the block
     /// ID; event count, raw length and CRC-32 as 4 bytes each; oldest and newest event time in milliseconds as 8 bytes
     /// each. Every number is big-endian.
     ///

@@ -10,7 +10,7 @@ use super::{
     text_type::text_type,
 };
 
-/// The id of an access key: 16 to 128 upper-case letters and digits.
+/// The ID of an access key: 16 to 128 upper-case letters and digits.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html>. Keys of temporary credentials
 /// (`ASIA…`) are refused: they need a session token and expire within hours.
@@ -31,7 +31,7 @@ impl AccessKeyId {
         if shaped {
             Ok(Self(text.to_owned()))
         } else {
-            invalid("An access key id has 16 to 128 upper-case letters and digits, for example AKIAIOSFODNN7EXAMPLE.")
+            invalid("An access key ID has 16 to 128 upper-case letters and digits, for example AKIAIOSFODNN7EXAMPLE.")
         }
     }
 

@@ -22,7 +22,7 @@ impl AccountId {
         if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ValueError::new(FieldErrorCode::AccountIdInvalid, "An AWS account id has 12 digits."))
+            Err(ValueError::new(FieldErrorCode::AccountIdInvalid, "An AWS account ID has 12 digits."))
         }
     }
 
@@ -148,7 +148,7 @@ impl fmt::Display for UserArn {
 /// The ARN of a KMS key: `arn:<partition>:kms:<region>:<account>:key/<id>`. Aliases are refused: a policy can't name
 /// one.
 ///
-/// Key ids are UUIDs, or `mrk-` and 32 hex digits for a multi-Region key:
+/// Key IDs are UUIDs, or `mrk-` and 32 hex digits for a multi-Region key:
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id>.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -165,7 +165,7 @@ impl KmsKeyArn {
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         Self::parts(text).ok_or(ValueError::new(
             FieldErrorCode::KmsKeyArnInvalid,
-            "Give the key's ARN with its id, not an alias, for example \
+            "Give the key's ARN with its ID, not an alias, for example \
              arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab.",
         ))
     }
@@ -210,7 +210,7 @@ impl KmsKeyArn {
     }
 }
 
-/// Splits an ARN into partition, service, region, account and resource: the five fields after `arn:`.
+/// Splits an ARN into partition, service, Region, account and resource: the five fields after `arn:`.
 fn arn_fields(text: &str) -> Option<[&str; 5]> {
     let mut fields = text.strip_prefix("arn:")?.splitn(5, ':');
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?])

@@ -44,11 +44,11 @@ pub struct Author {
     pub subject: String,
     /// The address that the request came from, if it is known.
     pub ip: Option<IpAddr>,
-    /// The id of the request in logs.
+    /// The ID of the request in logs.
     pub request_id: Option<String>,
 }
 
-/// The time of a change, and random bits for the ids of its event and of the event's block.
+/// The time of a change, and random bits for the IDs of its event and of the event's block.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// Read right before the write, because an event may not be stored long after its stamp.

@@ -12,7 +12,7 @@ use crate::{connection::Connection, interval::ExportInterval, time::Timestamp};
 /// The identity that an export uses in the customer's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// A role of the customer. Its trust policy requires the configuration's id as external ID.
+    /// A role of the customer. Its trust policy requires the configuration's ID as external ID.
     AssumedRole { role_arn: RoleArn },
     /// The access key of an IAM user of the customer.
     AccessKey { access_key_id: AccessKeyId, secret: SealedSecret },

@@ -58,26 +58,31 @@ impl FieldErrorCode {
         let (meaning, remedy) = match self {
             Self::Required => (
                 "A required field is missing.",
-                "Give the field. A new access key id needs its secret; a change of the kind needs the role or the access key.",
+                "Give the field. A new access key ID needs its secret. To switch between a role and an access key, give the new role \
+                 or access key.",
             ),
-            Self::IntervalInvalid => ("The interval is not supported.", "Choose one of ExportInterval."),
+            Self::IntervalInvalid => (
+                "The interval is not supported.",
+                "Choose EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS.",
+            ),
             Self::BucketNameInvalid => (
-                "The text is not a valid name of an S3 bucket.",
+                "The value is not a valid name of an S3 bucket.",
                 "Give the bucket's name, without s3:// and not its ARN.",
             ),
             Self::BucketPathInvalid => (
-                "The text is not a valid path in the bucket.",
-                "Use letters, digits and a few signs, with / between segments. Leave it out for the bucket's root.",
+                "The value is not a valid path in the bucket.",
+                "Use at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, with / between segments. Leave it out for the bucket's \
+                 root.",
             ),
             Self::RegionInvalid => {
-                ("The text is not an AWS Region code.", "Give the Region of the bucket, for example eu-west-1.")
+                ("The value is not an AWS Region code.", "Give the Region of the bucket, for example eu-west-1.")
             }
             Self::RegionPartitionMismatch => (
                 "The Region is in another partition of AWS than the service.",
                 "Choose a bucket in the service's partition, which exportServiceIdentity returns.",
             ),
             Self::RoleArnInvalid => (
-                "The text is not the ARN of an IAM role.",
+                "The value is not the ARN of an IAM role.",
                 "Copy the ARN from the role's page, for example arn:aws:iam::123456789012:role/audit-export.",
             ),
             Self::RolePartitionMismatch => {
@@ -88,22 +93,22 @@ impl FieldErrorCode {
                 "Create the role in your own account.",
             ),
             Self::AccessKeyIdInvalid => (
-                "The text is not the access key id of an IAM user.",
-                "Give an id that begins with AKIA. Temporary credentials (ASIA) expire within hours.",
+                "The value is not the access key ID of an IAM user.",
+                "Give an ID that begins with AKIA. Temporary credentials (ASIA) expire within hours.",
             ),
             Self::SecretAccessKeyInvalid => (
-                "The text is not a valid secret access key.",
+                "The value is not a valid secret access key.",
                 "Copy all 40 characters that IAM showed when the access key was created.",
             ),
             Self::KmsKeyArnInvalid => {
-                ("The text is not the ARN of a KMS key.", "Give the ARN of the key with its id, not that of an alias.")
+                ("The value is not the ARN of a KMS key.", "Give the ARN of the key with its ID, not that of an alias.")
             }
             Self::KmsKeyRegionMismatch => (
                 "The KMS key is in another Region than the bucket.",
                 "Use a key in the bucket's Region: S3 accepts no other.",
             ),
             Self::AccountIdInvalid => {
-                ("The text is not an AWS account id.", "Give the 12 digits of the account that owns the bucket.")
+                ("The value is not an AWS account ID.", "Give the 12 digits of the account that owns the bucket.")
             }
             Self::DescriptionInvalid => {
                 ("The description is too long or has control characters.", "Shorten it to one line of 256 characters.")

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tenant::TenantId;
 
-/// The id of an export configuration, and the external ID under which its role is assumed.
+/// The ID of an export configuration, and the external ID under which its role is assumed.
 ///
 /// The service generates it and never uses one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl ConfigurationId {
         Self(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid())
     }
 
-    /// Parses the hyphenated lower-case form, which is the only spelling of an id.
+    /// Parses the hyphenated lower-case form, which is the only spelling of an ID.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         uuid::Uuid::parse_str(text).ok().map(Self).filter(|id| id.to_string() == text)
@@ -36,7 +36,7 @@ impl ConfigurationId {
         Self(uuid::Uuid::from_bytes(bytes))
     }
 
-    /// Returns the 16 bytes of the id. The last one decides the dispatcher's shard.
+    /// Returns the 16 bytes of the ID. The last one decides the dispatcher's shard.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -49,7 +49,7 @@ impl fmt::Display for ConfigurationId {
     }
 }
 
-/// The tenant and id of a configuration. No store is queried by the id alone.
+/// The tenant and ID of a configuration. No store is queried by the ID alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationKey {

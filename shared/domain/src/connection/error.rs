@@ -51,7 +51,7 @@ impl ConnectionErrorCode {
             Self::RoleNotAssumable => (
                 "The role can't be assumed: it doesn't exist, or its trust policy doesn't allow it.",
                 "Create the role, and allow sts:AssumeRole to the service's account with the configuration's externalId as \
-                 sts:ExternalId. Changes in IAM can take a minute to become effective.",
+                 sts:ExternalId. Changes in IAM can take a minute to take effect.",
             ),
             Self::TrustPolicyTooOpen => (
                 "The role can be assumed without the configuration's external ID, so other customers of the service could \
@@ -99,7 +99,7 @@ impl ConnectionErrorCode {
                  it in the user's account.",
             ),
             Self::SecretAccessKeyWrong => (
-                "The secret access key doesn't belong to the access key id.",
+                "The secret access key doesn't belong to the access key ID.",
                 "Give the pair that IAM showed when the access key was created.",
             ),
             Self::RegionDisabled => (

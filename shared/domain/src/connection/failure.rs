@@ -69,7 +69,7 @@ impl ConnectionFailure {
         let message = match self {
             Self::RoleNotAssumable => "The role can't be assumed. Check that it exists and that its trust policy allows \
                 sts:AssumeRole to this service's account, with this configuration's id as sts:ExternalId. Changes in IAM \
-                can take a minute to become effective: then test again."
+                can take a minute to take effect: then test again."
                 .to_owned(),
             Self::TrustPolicyTooOpen => "The role can be assumed without this configuration's external ID, so other \
                 customers of this service could use it. Require sts:ExternalId to equal this configuration's id in the \
@@ -108,7 +108,7 @@ impl ConnectionFailure {
                 access key of the IAM user. If the bucket's Region is not enabled by default, enable it in the user's \
                 account."
                 .to_owned(),
-            Self::SecretAccessKeyWrong => "The secret access key doesn't belong to the access key id. Give the pair that \
+            Self::SecretAccessKeyWrong => "The secret access key doesn't belong to the access key ID. Give the pair that \
                 IAM showed when the access key was created."
                 .to_owned(),
             Self::RegionDisabled => format!(

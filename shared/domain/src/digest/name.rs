@@ -50,7 +50,7 @@ impl FromStr for DigestTag {
     }
 }
 
-/// Returns `<bucketPath>/<configuration id>/_digests/<sequence>_<end of the window>_<tag>.json`, which sorts by sequence.
+/// Returns `<bucketPath>/<configuration ID>/_digests/<sequence>_<end of the window>_<tag>.json`, which sorts by sequence.
 /// Query engines skip names that begin with an underscore. Digests that earlier versions sealed have no tag.
 #[must_use]
 pub fn digest_key(

@@ -88,7 +88,7 @@ impl EventBatch {
 }
 
 fn stamp(tenant: &TenantId, received: Timestamp) -> String {
-    // A tenant id has no character that needs an escape in JSON.
+    // A tenant ID has no character that needs an escape in JSON.
     format!(",\"{TENANT_ID}\":\"{tenant}\",\"{RECEIVED_TIMESTAMP}\":\"{received}\"}}\n")
 }
 

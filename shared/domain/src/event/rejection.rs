@@ -33,7 +33,7 @@ pub enum Rejection {
     TooManyEvents,
     #[error("The event is not a JSON object; send every event as an object, in NDJSON each on its own line.")]
     NotAnObject,
-    #[error("The event has no field \"id\"; add a unique id.")]
+    #[error("The event has no field \"id\"; add a unique ID.")]
     IdMissing,
     #[error("The event's field \"id\" must be a string of 1 to {MAX_EVENT_ID_LENGTH} bytes.")]
     IdInvalid,

@@ -55,7 +55,7 @@ struct Files {
 
 impl Files {
     fn of(served: &SignedDigest) -> Result<Self, Failure> {
-        let unusable = |reason: &str| Failure::Unavailable(format!("its digest is invalid: {reason}"));
+        let unusable = |reason: &str| Failure::Unavailable(format!("the service's digest is invalid: {reason}"));
         let signature =
             BASE64_STANDARD.decode(&*served.signature).map_err(|_| unusable("the signature is not base64"))?;
         let digest = served.digest.as_bytes().to_vec();

@@ -17,7 +17,7 @@ To create one:
 const COLUMNS: &[Column<Configuration>] = &[
     Column { heading: "ID", cell: |configuration, _| (Tone::Plain, configuration.id.to_string()) },
     Column { heading: "DESTINATION", cell: |configuration, _| (Tone::Plain, location(configuration)) },
-    Column { heading: "EVERY", cell: |configuration, _| (Tone::Plain, interval(&configuration.interval)) },
+    Column { heading: "INTERVAL", cell: |configuration, _| (Tone::Plain, interval(&configuration.interval)) },
     Column {
         heading: "ENABLED",
         cell: |configuration, _| {
@@ -158,21 +158,21 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("role", text(&endpoint.role_arn)),
         ("access key", text(&endpoint.access_key_id)),
         (
-            "written as",
+            "writes as",
             text(&configuration.principal_arn)
                 .filter(|principal| Some(principal.as_str()) != endpoint.role_arn.as_deref()),
         ),
         ("KMS key", text(&endpoint.kms_key_arn)),
         ("bucket owner", text(&endpoint.expected_bucket_owner)),
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
-        ("every", Some(interval(&configuration.interval))),
+        ("interval", Some(interval(&configuration.interval))),
         ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
         ("connection", Some(format!("{status_name}{status}"))),
         ("events from", Some(style.time(&configuration.start_from))),
         ("exported through", time(&configuration.exported_through)),
         ("last export", Some(time(&configuration.last_export).unwrap_or_else(|| "never".to_owned()))),
         (
-            "failures since",
+            "failed since then",
             Some(configuration.consecutive_failures).filter(|count| *count > 0).map(|count| count.to_string()),
         ),
         ("next export", time(&configuration.next_export_at)),
@@ -197,7 +197,7 @@ pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
     lines.join("\n")
 }
 
-/// Returns the command for a step; the instruction names the operation of the API.
+/// Returns the command for a step.
 fn command_of(step: &NextStep) -> Option<&'static str> {
     match &*step.code {
         "TEST_CONNECTION" => Some("test"),
@@ -263,7 +263,7 @@ mod tests {
             "connectionStatus": "PENDING", "connectionCheckedAt": null, "lastExport": null, "exportedThrough": null,
             "nextSteps": [
                 { "code": "CREATE_ROLE", "instruction": "Create the role with this trust policy.", "document": "{\n  \"Version\": \"2012-10-17\"\n}" },
-                { "code": "TEST_CONNECTION", "instruction": "Test the connection.", "document": null },
+                { "code": "TEST_CONNECTION", "instruction": "Test the connection. Changes in IAM can take a minute to take effect.", "document": null },
             ],
         }))
     }

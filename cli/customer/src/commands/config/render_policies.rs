@@ -33,7 +33,7 @@ pub fn policies(policies: &Policies, style: &Style) -> String {
     let mut sections = Vec::new();
     let fields = style.fields(&[
         ("external ID", policies.trust_policy.as_ref().map(|_| policies.external_id.to_string())),
-        ("written as", policies.principal_arn.as_ref().map(ToString::to_string)),
+        ("writes as", policies.principal_arn.as_ref().map(ToString::to_string)),
     ]);
     if !fields.is_empty() {
         sections.push(fields);

@@ -182,7 +182,7 @@ impl Request {
         let through = asked
             .requested_run_through
             .as_ref()
-            .ok_or_else(|| Failure::Unavailable("it returned no requested run".to_owned()))?;
+            .ok_or_else(|| Failure::Unavailable("the service returned no requested run".to_owned()))?;
         Ok(Self {
             through: time(through)?,
             failures: asked.consecutive_failures,
@@ -222,7 +222,8 @@ impl Request {
 }
 
 fn time(text: &Text) -> Result<Timestamp, Failure> {
-    Timestamp::parse(text).map_err(|error| Failure::Unavailable(format!("it returned a malformed time: {error}")))
+    Timestamp::parse(text)
+        .map_err(|error| Failure::Unavailable(format!("the service returned a malformed time: {error}")))
 }
 
 fn is_done(job: &Job) -> bool {
@@ -234,7 +235,7 @@ fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
         return Failure::ConnectionFailed(error.code.to_string());
     }
     let reason = jobs.first().and_then(|job| job.failure_reason.as_ref());
-    Failure::Unavailable(reason.map_or_else(|| "the export failed".to_owned(), ToString::to_string))
+    Failure::ExportFailed(reason.map_or_else(|| "the service gives no reason".to_owned(), ToString::to_string))
 }
 
 fn nothing_new(configuration: &Configuration, style: &Style) -> String {

@@ -94,7 +94,7 @@ pub fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
 
 /// List the files of an export job
 ///
-/// A task writes one object to the bucket. At most 500 are listed.
+/// A task writes one file to the bucket. A job has at most 400, and those that are not finished.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -115,13 +115,13 @@ pub mod tests {
     /// A configuration with a role that can be assumed and a bucket that can't be written to.
     pub fn write_denied() -> Configuration {
         let message = "Writing to the bucket acme-audit was denied. Allow s3:PutObject on the export's prefix.";
-        let mut denied = check("WRITE", "FAILED", "Files can be written to the bucket");
+        let mut denied = check("WRITE", "FAILED", "Objects can be written under the path");
         denied["code"] = json!("WRITE_DENIED");
         denied["message"] = json!(message);
         let checks = json!([
             check("ROLE", "PASSED", "The role can be assumed with the external ID"),
             denied,
-            check("KMS", "NOT_CHECKED", "The bucket's KMS key can be used"),
+            check("KMS", "NOT_CHECKED", "The bucket's KMS key, if it has one, can be used"),
         ]);
         tested_with("FAILED", &json!({ "code": "WRITE_DENIED", "message": message }), &checks)
     }
@@ -130,7 +130,8 @@ pub mod tests {
     fn every_check_is_shown_with_the_fix_of_what_failed() {
         insta::assert_snapshot!(tested(&write_denied(), &style()));
         let colored = tested(&write_denied(), &Style { has_colors: true, ..style() });
-        for painted in ["\u{1b}[32m✓\u{1b}[0m The role", "\u{1b}[31m✗\u{1b}[0m Files", "\u{1b}[2m–\u{1b}[0m The bucket"]
+        for painted in
+            ["\u{1b}[32m✓\u{1b}[0m The role", "\u{1b}[31m✗\u{1b}[0m Objects", "\u{1b}[2m–\u{1b}[0m The bucket"]
         {
             assert!(colored.contains(painted), "{colored:?}");
         }
@@ -138,7 +139,7 @@ pub mod tests {
 
     #[test]
     fn success_says_what_comes_next() {
-        let checks = json!([check("WRITE", "PASSED", "Files can be written to the bucket")]);
+        let checks = json!([check("WRITE", "PASSED", "Objects can be written under the path")]);
         insta::assert_snapshot!(tested(&tested_with("SUCCESS", &Value::Null, &checks), &style()));
     }
 

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// Fields that the JSON file omits stay unchanged, and null clears an optional field. With roleArn the export uses a role
 /// from now on, with accessKeyId an access key. A new access key is always tested first, and so is another bucket, path,
-/// region, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection
+/// Region, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection
 /// does not work, the change is stored and then tested, so that it can be repaired in steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:

@@ -76,7 +76,7 @@ fn summary(wizard: &Wizard, style: &Style) -> String {
 /// Returns the label of the field in `config get`.
 fn label(field: Field) -> &'static str {
     match field {
-        Field::Interval => "every",
+        Field::Interval => "interval",
         Field::BucketName => "bucket",
         Field::BucketPath => "path",
         Field::RoleArn => "role",

@@ -64,18 +64,18 @@ pub(super) fn of_body(error: &(dyn Error + 'static)) -> String {
 
 fn of_connector(error: &ConnectorError) -> String {
     if error.is_timeout() {
-        return "no connection in time; check the network, the region and AWS_ENDPOINT_URL".to_owned();
+        return "no connection in time; check the network, the Region and AWS_ENDPOINT_URL".to_owned();
     }
     if let Some(credentials) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         return of_credentials(credentials);
     }
-    with_cause("no connection to S3; check the network, the region and AWS_ENDPOINT_URL", error)
+    with_cause("no connection to S3; check the network, the Region and AWS_ENDPOINT_URL", error)
 }
 
 fn of_causes(error: &(dyn Error + 'static)) -> String {
     match causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         Some(credentials) => of_credentials(credentials),
-        None => with_cause("the request could not be sent; check the region and the AWS settings", error),
+        None => with_cause("the request could not be sent; check the Region and the AWS settings", error),
     }
 }
 

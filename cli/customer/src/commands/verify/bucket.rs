@@ -35,7 +35,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Finds credentials and region like the AWS CLI.
+    /// Finds credentials and Region like the AWS CLI.
     pub async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())

@@ -67,10 +67,11 @@ impl Service {
     pub async fn add_keys(&self, keys: &mut PublicKeys) -> Result<(), Failure> {
         let export_signing_keys: Vec<SigningKey> = self.0.ask(&operations::SIGNING_KEYS, &json!({})).await?.parse()?;
         if export_signing_keys.is_empty() {
-            return Err(Failure::Unavailable("it returned no public keys".to_owned()));
+            return Err(Failure::Unavailable("the service returned no public keys".to_owned()));
         }
         for SigningKey { fingerprint, public_key } in export_signing_keys {
-            let invalid = |reason: String| Failure::Unavailable(format!("its public key {fingerprint}: {reason}"));
+            let invalid =
+                |reason: String| Failure::Unavailable(format!("the service's public key {fingerprint}: {reason}"));
             let mut key = PublicKeys::default();
             key.add_pem(&public_key).map_err(|error| invalid(error.to_string()))?;
             if !key.fingerprints().eq([fingerprint]) {
@@ -146,7 +147,7 @@ impl Service {
         let Some(text) = answer.parse::<ExportedThrough>()?.exported_through else { return Ok(None) };
         Timestamp::parse(&text)
             .map(Some)
-            .map_err(|error| Failure::Unavailable(format!("its exportedThrough is not a time: {error}")))
+            .map_err(|error| Failure::Unavailable(format!("the service's exportedThrough is not a time: {error}")))
     }
 }
 
