@@ -173,7 +173,7 @@ def test_a_message_that_a_filter_looks_for_is_logged_with_the_fields_that_it_rea
 
 
 @pytest.mark.parametrize("name", [name for name, metric in FILTERS.items() if "$.errorType" in metric["FilterPattern"]])
-def test_what_a_filter_looks_for_in_the_access_log_is_there(name: str) -> None:
+def test_filters_of_the_access_log_match_its_fields(name: str) -> None:
     properties = RESOURCES["HttpApi"]["Properties"]
     logged = json.loads(properties["AccessLogSetting"]["Format"])
     error, path = FilterPattern.parse(FILTERS[name]["FilterPattern"]).conditions
@@ -363,5 +363,5 @@ def test_an_address_is_taken(address: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["example.com", "a@b", "a@example.com b@example.com", "a@example.com,b@example.com"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_malformed_addresses_are_refused(text: str) -> None:
     assert not re.fullmatch(TEMPLATE["Parameters"]["AlarmEmail"]["AllowedPattern"], text)

@@ -139,7 +139,7 @@ def test_a_circle_is_found(circles_of: WriteCrate, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_CIRCLES)
-def test_what_is_no_circle_is_not_reported(circles_of: WriteCrate, name: str) -> None:
+def test_modules_without_a_circle_are_not_reported(circles_of: WriteCrate, name: str) -> None:
     assert circles_of(NO_CIRCLES[name]) == []
 
 

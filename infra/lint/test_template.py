@@ -325,7 +325,7 @@ def test_the_api_serves_the_key_that_the_exporter_signs_with_and_those_that_are_
     assert variables["ApiFunction"]["RETIRED_SIGNING_KEY_ARNS"] == {"Fn::Join": [",", {"Ref": "RetiredSigningKeyArns"}]}
 
 
-def test_what_holds_data_outlives_the_stack() -> None:
+def test_resources_with_data_outlive_the_stack() -> None:
     kinds = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
     keepers = [resource for resource in RESOURCES.values() if resource["Type"] in kinds]
     assert {resource["Type"] for resource in keepers} == kinds
@@ -506,7 +506,7 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     assert f'#[error("{error["message"]}")]\n    Unauthenticated,' in functions_words
 
 
-def test_what_the_queue_brings_leaves_concurrency_for_http() -> None:
+def test_queue_batches_leave_concurrency_for_http() -> None:
     events = RESOURCES["IngestFunction"]["Properties"]["Events"]
     assert events["Queue"]["Properties"]["ScalingConfig"] == {
         "MaximumConcurrency": {"Ref": "MaximumConcurrentIngestBatches"}

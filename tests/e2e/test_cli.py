@@ -420,14 +420,14 @@ def test_a_dry_run_asks_nobody(bare: CommandLine, record: Record) -> None:
         ({"interval": "DAILY", "roleArn": "role"}, "INTERVAL_INVALID"),
     ],
 )
-def test_what_is_wrong_with_a_file(bare: CommandLine, content: Any, words: str) -> None:
+def test_errors_of_a_file_are_named(bare: CommandLine, content: Any, words: str) -> None:
     path = bare.write("export.json", content)
     refused = bare("config", "create", path, "--dry-run").failed(FILE_FAILED)
     assert words in refused
     assert str(path) in refused
 
 
-def test_what_the_service_finds_wrong_is_reported_field_by_field(
+def test_refused_fields_are_reported_one_by_one(
     cli: CommandLine, stack: Stack, tenant: Tenant, role_file: Path
 ) -> None:
     # Only the service knows its account.
@@ -507,7 +507,7 @@ def test_a_token_that_is_not_taken(cli: CommandLine, tenant: Tenant) -> None:
     assert "holds no token" in cli("config", "list", "--token-file", cli.write("empty", "\n")).failed(FILE_FAILED)
 
 
-def test_what_is_not_there(cli: CommandLine) -> None:
+def test_unknown_ids_are_not_found(cli: CommandLine) -> None:
     for command in ["get", "test", "run", "enable", "disable", "jobs", "policies"]:
         assert "NOT_FOUND" in cli("config", command, UNKNOWN_ID).failed(NOT_FOUND), command
     assert "NOT_FOUND" in cli("config", "delete", UNKNOWN_ID, "--yes").failed(NOT_FOUND)
@@ -570,7 +570,7 @@ def answer(status: str, body: str, *headers: str) -> bytes:
         (b"", "closed the connection"),
     ],
 )
-def test_what_answers_is_not_the_service(
+def test_responses_of_other_servers_are_explained(
     bare: CommandLine, answering: Callable[[bytes], str], given: bytes, words: str
 ) -> None:
     token_file = bare.write("token", "a-token")
@@ -582,7 +582,7 @@ def test_what_answers_is_not_the_service(
     assert error.count("\n") == 2
 
 
-def test_what_was_perhaps_created_can_be_asked_for_again(
+def test_a_creation_without_a_response_can_be_repeated(
     cli: CommandLine, answering: Callable[[bytes], str], tenant: Tenant, role_file: Path
 ) -> None:
     elsewhere: list[str | Path] = ["--url", answering(b""), "--token-file", cli.home / "token"]

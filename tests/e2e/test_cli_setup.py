@@ -286,7 +286,7 @@ def losing_server(stack: Stack) -> Iterator[tuple[str, threading.Event]]:
         server.shutdown()
 
 
-def test_what_was_created_unheard_is_found_again(
+def test_a_creation_whose_response_was_lost_is_found_again(
     desk: Desk, account: CustomerAccount, losing_server: tuple[str, threading.Event]
 ) -> None:
     url, lost = losing_server

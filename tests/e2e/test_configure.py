@@ -287,7 +287,7 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tenant: Tenant, record: Rec
         (TWO_TESTS, "TOO_MANY_VERIFICATIONS"),
     ],
 )
-def test_what_is_no_request_is_refused_with_a_code(tenant: Tenant, query: str, code: str) -> None:
+def test_malformed_requests_are_refused_with_a_code(tenant: Tenant, query: str, code: str) -> None:
     with pytest.raises(GraphQlFailed) as failure:
         tenant.administrator.execute(query)
     assert set(failure.value.codes) == {code}

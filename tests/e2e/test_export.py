@@ -208,7 +208,7 @@ def test_an_export_starts_at_its_start_from(customers: CustomerFactory, tenant: 
     assert [event["id"] for event in from_now.run_export(after)] == after
 
 
-def test_what_comes_while_disabled_is_exported_after_enabling(customers: CustomerFactory) -> None:
+def test_events_received_while_disabled_are_exported_after_enabling(customers: CustomerFactory) -> None:
     customer = customers.with_access_key()
     customer.tenant.administrator.disable(customer.id)
     sent = customer.tenant.send(make_events(4))

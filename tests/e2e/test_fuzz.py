@@ -556,7 +556,7 @@ def codes_of(answer: Answer) -> list[str]:
 
 @pytest.mark.requires("gateway responses")
 @pytest.mark.timeout(900 + REQUESTS)
-def test_whatever_is_sent_is_answered_properly(
+def test_every_request_gets_a_documented_response(
     stack: Stack, record: Record, token: TokenFactory, world: World, codes: dict[str, set[str]]
 ) -> None:
     choose = random.Random(SEED)

@@ -109,7 +109,7 @@ def test_completed_windows_expire_and_the_state_does_not(customers: CustomerFact
     assert "expiresAt" not in items["state"]
 
 
-def test_what_a_deleted_configuration_leaves_expires_after_a_sweep(
+def test_remains_of_a_deleted_configuration_expire_after_a_sweep(
     customers: CustomerFactory, stack: Stack, invoke: Invoke
 ) -> None:
     customer = exported(customers, stack)

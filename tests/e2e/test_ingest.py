@@ -284,7 +284,7 @@ def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tena
 
 
 @pytest.mark.requires("iam enforcement")
-def test_who_is_not_named_cannot_send(stack: Stack) -> None:
+def test_only_event_senders_can_send(stack: Stack) -> None:
     """In the queue the tenant is only an attribute: a permitted sender can send for every tenant."""
     iam = stack.client("iam")
     name = f"producer-{uuid.uuid4().hex[:8]}"

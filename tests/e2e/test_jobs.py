@@ -232,7 +232,7 @@ def test_a_run_that_can_not_begin_is_a_failed_job(customers: CustomerFactory) ->
     assert all_tasks(administrator, job["id"]) == []
 
 
-def test_what_is_another_tenants_is_not_there(customers: CustomerFactory, make_tenant: Callable[..., Tenant]) -> None:
+def test_data_of_another_tenant_is_not_found(customers: CustomerFactory, make_tenant: Callable[..., Tenant]) -> None:
     customer = customers.with_role()
     sent = customer.tenant.send(make_events(2))
     customer.run_export(sent)

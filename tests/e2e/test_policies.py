@@ -340,14 +340,14 @@ def assert_guided(guidance: dict[str, Any], code: str) -> None:
 
 
 @pytest.mark.parametrize(("policy", "change", "code"), cases(OF_ROLE))
-def test_nothing_of_a_roles_policies_can_go(
+def test_every_part_of_a_roles_policies_is_needed(
     role: Writer, role_policies: dict[str, Any], policy: str, change: Change, code: str
 ) -> None:
     assert_needed(role, role_policies, policy, change, code)
 
 
 @pytest.mark.parametrize(("policy", "change", "code"), cases(OF_USER))
-def test_nothing_of_a_users_policies_can_go(
+def test_every_part_of_a_users_policies_is_needed(
     user: Writer, user_policies: dict[str, Any], policy: str, change: Change, code: str
 ) -> None:
     assert_needed(user, user_policies, policy, change, code)

@@ -26,7 +26,7 @@ def read_logs(stack: Stack) -> dict[str, str]:
 
 
 @pytest.mark.last
-def test_no_secret_is_in_a_log_or_an_answer(stack: Stack, record: Record) -> None:
+def test_no_secret_is_in_a_log_or_a_response(stack: Stack, record: Record) -> None:
     secrets = sorted(secret for secret in record.secrets if len(secret) >= SHORTEST_SECRET)
     places = read_logs(stack) | {"an answer": "\n".join(record.answers)}
     assert len(secrets) >= 1

@@ -65,7 +65,7 @@ def test_dead_letters_are_kept_for_14_days(stack: Stack, queue: str) -> None:
 
 
 @pytest.mark.parametrize("queue", ["events", "runs", "manualRuns"])
-def test_what_fails_goes_to_the_dead_letters(stack: Stack, queue: str) -> None:
+def test_failed_messages_go_to_the_dead_letters(stack: Stack, queue: str) -> None:
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
     dead_letters = sqs.get_queue_attributes(QueueUrl=stack.queues[f"{queue}DeadLetter"], AttributeNames=["QueueArn"])

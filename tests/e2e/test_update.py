@@ -369,7 +369,7 @@ def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
         assert secret not in text
 
 
-def test_what_is_refused_makes_no_event(customers: CustomerFactory, tenant: Tenant) -> None:
+def test_a_refused_change_leaves_no_event(customers: CustomerFactory, tenant: Tenant) -> None:
     customer = customers.with_role(tenant=tenant)
     administrator = tenant.administrator
     refused(lambda: administrator.update_assumed_role(customer.id, version=9, interval="EVERY_2_HOURS"))

@@ -137,7 +137,7 @@ def test_a_trust_policy_that_others_could_use(customers: CustomerFactory, case: 
     assert_nothing_written(customer)
 
 
-def test_what_was_mended_succeeds(customers: CustomerFactory) -> None:
+def test_a_repaired_connection_succeeds(customers: CustomerFactory) -> None:
     customer = customers.with_role(trust=TOO_OPEN["no external id required"])
     assert probe(customer)["connectionStatus"] == "FAILED"
     customer.account.client("iam").update_assume_role_policy(

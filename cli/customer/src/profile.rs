@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_loaded() {
+    fn a_stored_profile_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/config.toml");
         assert_eq!(Profiles::load(&path).unwrap(), Profiles::default());

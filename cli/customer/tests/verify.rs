@@ -618,7 +618,7 @@ fn the_end_of_a_folder_of_any_name_is_expected() {
 }
 
 #[test]
-fn files_of_the_operating_system_are_named_and_are_no_break() {
+fn files_of_the_operating_system_are_named_and_break_nothing() {
     let copy = Copy::new();
     for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/.DS_Store"] {
         copy.write(name, b"x");

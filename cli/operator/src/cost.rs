@@ -92,7 +92,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_no_stack_can_have_is_refused() {
+    fn impossible_parameters_are_refused() {
         let refused = |change: fn(&mut Parameters)| {
             let mut parameters = USUAL;
             change(&mut parameters);

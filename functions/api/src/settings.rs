@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_missing_is_named() {
+    fn every_missing_variable_is_named() {
         let mut environment = Environment::from_map([("DEPLOYMENT_MODE", "production")]);
         let settings = Settings::read(&mut environment);
         let error = environment.finish(settings).unwrap_err();

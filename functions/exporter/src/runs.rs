@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_of_a_run_goes_to_the_queue_that_the_run_came_from() {
+    async fn the_rest_of_a_run_returns_to_its_queue() {
         for (trigger, url) in TRIGGERS {
             let next = request(trigger);
             for outcome in [

@@ -255,7 +255,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn what_can_not_be_counted_is_granted() {
+    async fn requests_that_can_not_be_counted_are_granted() {
         let table = MemoryCounts::default();
         table.0.lock().unwrap().is_down = true;
         let quota = Quota::new(table.clone(), 60);

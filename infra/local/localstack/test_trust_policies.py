@@ -46,7 +46,7 @@ PATH = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{SERVICE}:role/audit-expo
         ({"Statement": [*policy(OWN)["Statement"], *policy(None)["Statement"]]}, None, True),
     ],
 )
-def test_who_is_let_in(document: dict[str, Any], external_id: str | None, is_in: bool) -> None:
+def test_trusted_principals_are_admitted(document: dict[str, Any], external_id: str | None, is_in: bool) -> None:
     assert lets_in(document, SERVICE, {"aws:PrincipalArn": ROLE, "sts:ExternalId": external_id}) is is_in
 
 
@@ -58,6 +58,6 @@ def test_who_is_let_in(document: dict[str, Any], external_id: str | None, is_in:
         policy(None, Effect="Deny"),
     ],
 )
-def test_what_is_not_known_lets_nobody_in(document: dict[str, Any]) -> None:
+def test_unknown_elements_admit_nobody(document: dict[str, Any]) -> None:
     with pytest.raises(UnknownElement):
         lets_in(document, SERVICE, {"aws:PrincipalArn": ROLE, "sts:ExternalId": "own"})

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn how_far_a_request_got_says_whether_anybody_answered() {
+    fn a_failed_request_is_classified_by_how_far_it_got() {
         let response = HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::empty());
         for (error, reached, is_unanswered, is_transient) in [
             (Failure::construction_failure("no region"), Reached::Nowhere, false, false),

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_test_ends_in_is_refused() {
+    fn an_impossible_test_outcome_is_refused() {
         let at = "2026-11-22T00:00:00Z";
         let error = json!({"code": "KMS_DENIED", "message": ""});
         for bad in [

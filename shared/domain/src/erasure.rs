@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_configuration_is_added_to() {
+    fn notes_of_a_configuration_are_merged() {
         let mut erasure = erasure();
         erasure.note(found(1, Some("2026-11-28T12:00:00Z"), None));
         erasure.note(found(1, Some("2026-11-28T10:00:00Z"), Some(7)));

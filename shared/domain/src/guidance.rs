@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_mended_and_tested_again() {
+    fn a_failed_connection_is_fixed_and_tested_again() {
         use NextStepCode::{FixConnection, SetBucketPolicy, SetKeyPolicy, TestConnection, WaitForExport};
         for code in ConnectionErrorCode::ALL.iter().copied() {
             let configuration = across_accounts(failed(code));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_works_is_waited_for() {
+    fn a_working_connection_needs_no_setup() {
         let configuration = in_one_account(with_role(), success());
         let wait = |configuration: &ExportConfiguration| {
             let steps = next_steps(configuration, &service(), Some(at("2026-11-23T00:20:00Z")));

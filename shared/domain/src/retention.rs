@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_saw_counts_as_the_shorter_one() {
+    fn an_unobserved_retention_counts_as_the_shorter_one() {
         // No run between the days 50 and 100: the change can have been at any time in between.
         let history = history((0..=50).map(|number| (number, 90)).chain((100..=140).map(|number| (number, 30))));
         assert_eq!(history.floor(day(81), DAY), day(51));

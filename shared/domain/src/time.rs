@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused_with_the_reason() {
+    fn malformed_times_are_refused_with_the_reason() {
         use InvalidTimestamp::{
             LeapSecond, Malformed, NoSuchTime, Number, OffsetTooLarge, OutOfRange, TooManyDecimals,
         };

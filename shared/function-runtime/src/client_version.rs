@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_too_old() {
+    fn an_unreadable_version_is_too_old() {
         let long = "9".repeat(4_000);
         let bad =
             ["", "9", "9.9", "v9.9.9", "9.9.9 ", "09.9.9", "9.9.9.9", "latest", "18446744073709551616.0.0", &long];

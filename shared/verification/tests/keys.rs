@@ -17,7 +17,7 @@ fn keys_are_known_by_the_hash_of_their_der() {
 }
 
 #[test]
-fn what_is_no_public_key_of_that_kind_is_refused() {
+fn other_kinds_of_public_keys_are_refused() {
     let der = Signer::generate().public_key_der();
     let pem = |label: &str, der: &[u8]| pem::encode(&pem::Pem::new(label, der));
     let changed = |index: usize, by: u8| {

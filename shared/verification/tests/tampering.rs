@@ -906,7 +906,7 @@ fn every_code_has_a_case() {
 
 /// A change of any byte of a digest or a signature is found.
 #[test]
-fn no_byte_of_the_chain_is_free() {
+fn a_change_of_any_byte_of_the_chain_is_detected() {
     let mut case = Case::new();
     let names: Vec<_> = case.export.files.keys().filter(|name| name.starts_with('_')).cloned().collect();
     for name in names {
@@ -975,7 +975,7 @@ fn a_planted_file_hides_nothing() {
 }
 
 #[test]
-fn what_one_place_alone_does_not_prove_is_reported() {
+fn digests_that_one_place_does_not_prove_are_reported() {
     let mut case = Case::new();
     assert_eq!(case.verify().unproven_digests, []);
     away_and_back(&mut case);
@@ -1020,7 +1020,7 @@ fn a_skipped_block_is_named_in_the_report() {
 }
 
 #[test]
-fn what_lies_outside_of_the_proven_is_sorted() {
+fn files_outside_the_proven_part_are_classified() {
     let mut case = Case::new();
     move_after(&mut case, 3);
     case.export.files.insert(Export::object_name_at("2026-11-21T21:00:00Z"), Bytes::from_static(b"old"));

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_know_fails_the_measurement() {
+    fn unprepared_calls_fail_the_measurement() {
         let mut world = World::default();
         ask(&mut world, "DynamoDB_20120810.Scan", "{}");
         ask(&mut world, "TrentService.CreateKey", "{}");

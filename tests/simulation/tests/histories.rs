@@ -124,7 +124,7 @@ fn neither_a_flood_nor_a_silent_region_delays_the_others() {
 }
 
 #[test]
-fn what_was_asked_for_is_not_pending_once_its_message_is_gone() {
+fn a_request_is_not_pending_once_its_message_is_gone() {
     assert_eq!(run_disabled(), Some((RunOutcome::NotWanted, None)));
 }
 

@@ -83,7 +83,7 @@ fn bare(configuration: ExportConfiguration) -> ExportConfiguration {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_was_created_is_read_listed_counted_and_audited() {
+async fn a_created_configuration_is_read_listed_counted_and_audited() {
     let store = Store::new();
     let full = store.created(store.configuration()).await;
     let bare = store.created(bare(store.configuration())).await;
@@ -291,7 +291,7 @@ async fn a_change_and_its_event_are_stored_both_or_neither() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_was_deleted_is_gone_and_counted_off_once() {
+async fn a_deletion_is_counted_once() {
     let store = Store::new();
     let (editor, table) = (store.editor(), store.configurations());
     let (gone, kept) = (store.created(store.configuration()).await, store.created(store.configuration()).await);

@@ -94,7 +94,7 @@ fn stored_length(blocks: &[StoredBlock]) -> usize {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_was_written_is_read_at_once() {
+async fn written_blocks_are_read_at_once() {
     let (store, other) = (Store::new(), Store::new());
     for _ in 0..20 {
         let blocks = store.blocks(1);
@@ -268,7 +268,7 @@ async fn blocks_and_records_expire() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_waits_is_counted_over_all_shards() {
+async fn the_backlog_is_counted_over_all_shards() {
     let store = Store::new();
     assert_eq!((store.backlog().await.events, store.backlog().await.oldest), (0, None));
     let oldest = store.blocks(1);

@@ -113,7 +113,7 @@ async fn tombstones(store: &Store, before: Timestamp) -> Vec<Tombstone> {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_a_deleted_configuration_leaves_is_found_and_expires() {
+async fn remains_of_a_deleted_configuration_are_found_and_expire() {
     let store = Store::new();
     let (table, runs) = (store.configurations(), store.runs());
     let (gone, kept) = (created(&store).await, created(&store).await);

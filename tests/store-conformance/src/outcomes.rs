@@ -132,7 +132,7 @@ async fn progress_never_goes_back_and_no_failure_counts_twice() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_is_noted_of_nothing_makes_nothing() {
+async fn outcomes_of_missing_configurations_store_nothing() {
     let store = Store::new();
     let (table, key) = (store.configurations(), store.key());
     table.store_connection(&key, 1, &Connection::Success { checked_at: now() }, None).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_requested_run_outlives_a_change_and_not_the_configuration() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn what_was_counted_is_no_configuration_and_no_earlier_count_replaces_it() {
+async fn a_count_is_not_a_configuration_and_keeps_the_newest() {
     let (store, now) = (Store::new(), now());
     let table = store.configurations();
     let backlog = Backlog { events: 7, oldest: Some(now), is_complete: false };

@@ -105,7 +105,7 @@ async fn the_history_of_retentions_is_one_for_all() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn only_what_was_found_corrupt_can_be_approved_to_be_left_out() {
+async fn only_corrupt_blocks_can_be_approved_to_skip() {
     let store = Store::new();
     let (runs, tenant) = (store.runs(), store.key().tenant_id);
     let block = |number: u128| BlockId::from_parts(at(0), number);

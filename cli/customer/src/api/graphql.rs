@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_refuses() {
+    fn refusals_of_the_service_are_explained() {
         let field = r#","fields":[{"field":"region","code":"REGION_INVALID","message":"Give a region."}]"#;
         let refused = r#","connectionError":{"code":"WRITE_DENIED","message":"Allow it."}"#;
         let cases = [
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_instead_of_the_service() {
+    fn responses_of_other_servers_are_explained() {
         let page = "<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head>\u{1b}[2J</html>";
         let html = "content-type: text/html\r\n";
         let gateway = |message: &str| format!(r#"{{"message":"{message}"}}"#);

@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_between_two_points_is_interpolated() {
+    fn values_between_two_points_are_interpolated() {
         let points = [(1.0, 10.0), (3.0, 20.0), (4.0, 40.0)];
         let at = |x| interpolated(&points, x, |x| x);
         for (x, y) in [(0.0, 10.0), (1.0, 10.0), (2.0, 15.0), (3.0, 20.0), (3.5, 30.0), (4.0, 40.0), (5.0, 60.0)] {

@@ -65,7 +65,7 @@ async fn policies_are_the_tenants_own() {
 }
 
 #[tokio::test]
-async fn what_is_next_follows_the_connection() {
+async fn next_steps_follow_the_connection() {
     let world = World::new();
     let answer = create_with_role(&world, with_role()).await;
     let fields = ask(&world, GUIDANCE, &id(&answer)).await;

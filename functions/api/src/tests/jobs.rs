@@ -226,7 +226,7 @@ async fn a_failure_is_returned_with_what_to_change() {
 }
 
 #[tokio::test]
-async fn what_is_another_tenants_is_not_there() {
+async fn data_of_another_tenant_is_not_found() {
     let world = World::new();
     let id = create(&world).await;
     world.history.put_record(&id, &record(0, delivered(1)));

@@ -54,7 +54,7 @@ async fn a_tenant_tests_so_many_connections_in_a_minute_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_a_test_counts_for_none() {
+async fn requests_refused_before_a_test_use_no_allowance() {
     let world = World::new();
     for _ in 0..=CONNECTION_TESTS_PER_MINUTE {
         let refused = create_with_key(&world, "acme", &json!({"region": "nowhere"})).await;

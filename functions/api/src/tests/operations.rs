@@ -341,7 +341,7 @@ async fn another_tenants_configuration_is_not_there() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_gone() {
+async fn a_deleted_configuration_is_not_found() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     let answer = call(&world, "acme", "deleteExportConfiguration", &id).await;
@@ -386,7 +386,7 @@ async fn only_one_test_fits_into_a_request() {
 }
 
 #[tokio::test]
-async fn how_far_exports_got_outlives_what_a_person_changes() {
+async fn edits_keep_the_progress_of_an_export() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     let at = |text: &str| Timestamp::parse(text).ok();

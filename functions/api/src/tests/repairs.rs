@@ -96,7 +96,7 @@ async fn an_update_that_repairs_the_connection_starts_what_is_due() {
 }
 
 #[tokio::test]
-async fn what_is_not_due_or_not_enabled_is_not_started() {
+async fn exports_that_are_not_due_or_disabled_are_not_started() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     for time in [DUE, "2026-11-22T11:40:00.000Z"] {

@@ -47,7 +47,7 @@ fn actions(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_left_out_stays_and_null_clears() {
+async fn absent_fields_stay_and_null_clears() {
     let world = World::new();
     let id = id(&create_with_role(&world, with_role()).await);
     call(&world, "acme", "testExportConfiguration", &id).await;
@@ -336,7 +336,7 @@ async fn each_change_is_reported_and_what_changes_nothing_is_not() {
 }
 
 #[tokio::test]
-async fn what_was_refused_or_repeated_is_not_reported() {
+async fn refused_and_repeated_changes_leave_no_event() {
     let world = World::new();
     let mut data = with_role();
     data["idempotencyKey"] = json!("key-1");

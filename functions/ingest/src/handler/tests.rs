@@ -146,7 +146,7 @@ async fn recorded_requests_are_accepted_in_every_form() {
 }
 
 #[tokio::test]
-async fn who_may_is_decided_before_the_body_is_looked_at() {
+async fn permissions_are_checked_before_the_body_is_read() {
     let unreadable = with_body(&[0x1F, 0x8B, 0xFF], "nonsense");
     let other_scheme = json!(["Basic YTpi"]);
     let tampered = {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_named() {
+    fn files_without_a_key_are_named() {
         let directory = tempfile::tempdir().unwrap();
         assert!(matches!(load(directory.path()), Err(Failure::File { .. })));
         let written = generate(directory.path(), false).unwrap();

@@ -174,7 +174,7 @@ async fn the_algorithm_is_the_keys() {
 }
 
 #[tokio::test]
-async fn public_keys_are_no_secrets_to_sign_with() {
+async fn a_public_key_is_refused_as_an_hmac_secret() {
     let hs256 = |kid: &str| json!({"alg": "HS256", "kid": kid});
     let der = KEYS.rsa.public_der();
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
@@ -221,7 +221,7 @@ async fn the_key_is_the_one_of_the_kid() {
 }
 
 #[tokio::test]
-async fn a_token_brings_no_key() {
+async fn keys_in_token_headers_are_refused() {
     let jwk = KEYS.foreign.jwk("ec");
     let mut cases = vec![(
         "own jwk that signed",
@@ -326,7 +326,7 @@ async fn a_token_names_one_tenant() {
 }
 
 #[tokio::test]
-async fn claim_names_are_no_paths() {
+async fn claim_names_are_not_paths() {
     let nested = {
         let mut claims = without("tenant_id");
         claims["app"] = json!({"tenant": "other"});

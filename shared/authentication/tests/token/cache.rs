@@ -206,7 +206,7 @@ async fn without_keys_nobody_is_authenticated() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_key_set_are_refused() {
+async fn responses_that_are_not_a_key_set_are_refused() {
     let key = EcKey::generate();
     let document = key_set(&[(&key, "1")]);
     let elsewhere = Server::start(Behavior::Document(document.clone())).await;

@@ -249,7 +249,7 @@ fn items_are_read_back() {
 }
 
 #[test]
-fn what_was_sealed_is_not_printed() {
+fn sealed_secrets_are_not_printed() {
     assert!(format!("{:?}", full()).contains("secret: SealedSecret(10 bytes)"));
 }
 
@@ -938,7 +938,7 @@ fn counted() -> CountedBacklog {
 }
 
 #[tokio::test]
-async fn what_was_counted_is_kept_for_an_hour_and_read_back() {
+async fn a_count_is_kept_for_an_hour() {
     let item = Arc::new(Mutex::new(Item::new()));
     let (put, got) = (Arc::clone(&item), Arc::clone(&item));
     let put = mock!(Client::put_item).then_compute_output(move |request| {

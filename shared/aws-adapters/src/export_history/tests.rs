@@ -300,7 +300,7 @@ async fn all_exports_of_a_tenant_are_looked_up_in_one_request() {
 }
 
 #[tokio::test]
-async fn what_is_left_unprocessed_is_asked_for_again_so_many_times() {
+async fn unprocessed_keys_are_requested_again_up_to_a_limit() {
     let keys: Vec<ConfigurationKey> = (1..=6).map(numbered).collect();
     let keys: Vec<&ConfigurationKey> = keys.iter().collect();
     let (history, requests) = batches(2);

@@ -47,7 +47,7 @@ async fn put(sink: &S3ObjectSink) -> PortError {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_session_is_not_the_customers_to_mend() {
+async fn session_errors_are_not_the_customers() {
     let kind = |sink: &S3ObjectSink, code| {
         let metadata = ErrorMetadata::builder().code(code).build();
         let response = Response::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
@@ -98,7 +98,7 @@ async fn answer_all(mut connection: TcpStream, answers: &[(&str, &str)], delay: 
 
 /// Accepts and never answers, as a Region that browns out does.
 #[tokio::test]
-async fn who_never_answers_is_given_up_after_two_attempts() {
+async fn a_silent_server_is_given_up_after_two_attempts() {
     let (listener, endpoint) = listen().await;
     let sink = retrying_sink(&endpoint, Duration::from_millis(200));
     let silence = async {

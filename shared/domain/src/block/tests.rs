@@ -222,7 +222,7 @@ fn the_worst_bodies_fit_into_items_and_one_transaction() {
 }
 
 #[test]
-fn what_cannot_be_compressed_at_all_still_fits_into_an_item() {
+fn incompressible_blocks_fit_into_an_item() {
     let mut random = noise();
     let mut raw: Vec<u8> =
         (1..MAX_BLOCK_RAW_LENGTH).map(|_| u8::try_from(random.next().unwrap() >> 13 & 0xFF).unwrap()).collect();

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_role_is_refused() {
+    fn malformed_role_arns_are_refused() {
         let long_name = format!("arn:aws:iam::123456789012:role/{}", "a".repeat(65));
         for bad in [
             "",

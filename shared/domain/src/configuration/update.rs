@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_or_the_same_changes_nothing() {
+    fn absent_and_equal_fields_change_nothing() {
         for (current, identity) in [(with_role(), SAME_ROLE), (with_key(), SAME_KEY)] {
             assert!(matches!(update(&current, RawUpdate::default(), identity), Ok(Update::Nothing)));
             let same = RawUpdate {
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_can_be_neither_cleared_nor_missing() {
+    fn required_fields_can_not_be_cleared_or_missing() {
         let (id, secret) = (("accessKeyId", "REQUIRED"), ("secretAccessKey", "REQUIRED"));
         let (kept, clear) = (RawField::Kept, RawField::Cleared);
         let new_id = RawField::Given("AKIAIOSFODNN7OTHERRR");

@@ -42,7 +42,7 @@ fn the_settling_time_outlasts_every_late_write() {
 }
 
 #[test]
-fn what_was_exported_is_not_exported_again() {
+fn an_exported_boundary_is_not_exported_again() {
     let state = state("2026-11-22T00:00:00Z");
     assert_eq!(window(&state, "2026-11-22T00:00:00Z", "1970-01-01T00:00:00Z"), None);
     let window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z").unwrap();
@@ -51,7 +51,7 @@ fn what_was_exported_is_not_exported_again() {
 }
 
 #[test]
-fn what_is_past_its_retention_is_a_gap_and_is_not_read() {
+fn events_past_their_retention_are_a_gap() {
     let state = state("2026-11-01T00:00:00Z");
     let partly = window(&state, "2026-11-22T00:00:00Z", "2026-11-10T00:00:00Z").unwrap();
     assert_eq!(partly.gap.unwrap().to, at("2026-11-10T00:00:00Z"));
@@ -92,7 +92,7 @@ fn a_start_before_the_retention_is_no_loss_until_something_promised_is_lost() {
 }
 
 #[test]
-fn what_was_stored_before_attempts_were_counted_is_still_read() {
+fn windows_stored_without_attempts_are_read() {
     let state = state("2026-11-22T00:00:00Z");
     let window = window(&state, "2026-11-22T02:00:00Z", "1970-01-01T00:00:00Z").unwrap();
     let mut stored = serde_json::to_value(&window).unwrap();
@@ -116,7 +116,7 @@ fn taking_a_window_up_again_changes_nothing_but_the_count() {
 }
 
 #[test]
-fn what_is_delivered_or_past_its_retention_is_not_left_to_export() {
+fn delivered_and_expired_events_are_not_in_the_backlog() {
     let mut state = state("2026-11-01T00:00:00Z");
     let first = |state: &ExportState, floor: &str| state.first_unexported(at(floor)).timestamp();
     assert_eq!(first(&state, "1970-01-01T00:00:00Z"), at("2026-11-01T00:00:00Z"));

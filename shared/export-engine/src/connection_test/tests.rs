@@ -156,7 +156,7 @@ async fn a_bucket_that_aborts_each_write_is_the_customers_and_one_that_loses_the
 
 /// Across accounts, a write needs a permission that it does not need within one account.
 #[tokio::test(start_paused = true)]
-async fn what_to_allow_depends_on_whose_the_bucket_is() {
+async fn the_permission_to_add_depends_on_the_owner_of_the_bucket() {
     let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
     for (owner, names_acl) in [("222222222222", false), ("333333333333", true)] {
         let mut world = World { writing: Fails(refusal), ..World::new(Connection::Pending) };

@@ -162,7 +162,7 @@ async fn a_page_that_can_not_be_read_fails_when_its_turn_comes_and_from_then_on(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_out_is_not_looked_at() {
+async fn skipped_blocks_are_not_checked() {
     let table = Table::new(20, |number| number % 4);
     let skipped = [id(0), id(7), id(8), id(19)];
     let mut merge = BlockMerge::new(&table, &table.tenant, all()).with_corrupt_blocks(&skipped, &[]);
@@ -174,7 +174,7 @@ async fn what_is_left_out_is_not_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_found_corrupt_can_not_be_deleted_unseen() {
+async fn a_deleted_corrupt_block_still_stops_the_run() {
     for missing in [0, 3, 9] {
         let mut table = Table::new(10, |number| number % 4);
         table.shards.values_mut().for_each(|blocks| blocks.retain(|block| block.id != id(missing)));

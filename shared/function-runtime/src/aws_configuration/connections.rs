@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_not_vouched_for_by_amazon_gets_no_request() {
+    async fn a_server_without_a_certificate_of_amazon_gets_no_request() {
         let (endpoint, certificate) = untrusted_server::start().await;
         let trusting = TrustStore::empty().with_pem_certificate(certificate);
         let response = call(endpoint.clone(), trusting).await.unwrap_err();

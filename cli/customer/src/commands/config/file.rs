@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file() {
+    fn errors_of_a_file_are_named() {
         let both = with(role(), &json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }));
         let cases = [
             ("both kinds", both, Purpose::Create),
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_checked_offline_is_right() {
+    fn a_valid_file_passes_the_offline_check() {
         for file in [role().to_string(), access_key().to_string(), with(role(), &json!({ "description": "Für uns" }))]
         {
             let file = parse(&file);
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_what_the_file_says() {
+    fn the_fields_of_a_file_are_sent_unchanged() {
         let sent = |file: serde_json::Value, kind, purpose| {
             let file = ConfigurationFile::parse(&file.to_string(), purpose).unwrap();
             serde_json::to_value(file.data(kind, purpose)).unwrap()

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_change() {
+    fn each_change_is_confirmed() {
         let (style, configuration) = (style(), changed(&json!({})));
         let all_exported = changed(&json!({ "backlog": { "events": 0, "oldest": null, "isComplete": true } }));
         let unknown = changed(&json!({ "backlog": null }));

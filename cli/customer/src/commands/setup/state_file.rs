@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_state_is_refused() {
+    fn a_malformed_state_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = path(&directory.path().join("config.toml"));
         let state = |answers: &str, phase: &str| {

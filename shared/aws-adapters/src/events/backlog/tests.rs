@@ -110,7 +110,7 @@ async fn counting_ends_at_its_bound_and_says_so() {
 
 /// One export that is far behind must not hide how the others stand.
 #[tokio::test]
-async fn what_begins_beyond_the_first_pass_is_counted_in_a_second_one() {
+async fn exports_that_start_after_the_first_pass_are_counted_in_a_second() {
     let mut items: Vec<Item> = (0..4_u8)
         .flat_map(|shard| (0..100_u64).map(move |number| stored(shard, 10 * number + u64::from(shard), 1)))
         .collect();

@@ -134,7 +134,7 @@ fn a_secret_is_asked_for_last_and_never_kept() {
 }
 
 #[test]
-fn what_the_service_would_refuse_is_refused_at_once() {
+fn invalid_answers_are_refused_at_once() {
     let mut wizard = wizard();
     answer(&mut wizard, &[(Question::Kind, "")]);
     for (field, bad, code) in [
@@ -204,7 +204,7 @@ fn an_interruption_loses_no_answer() {
 }
 
 #[test]
-fn what_is_too_old_to_be_repeated_is_stale() {
+fn a_state_older_than_its_idempotency_key_is_stale() {
     let state = confirmed().state;
     let later = |hours: u64| now().saturating_add(Duration::from_hours(hours));
     let earlier = now().saturating_sub(Duration::from_hours(24));
@@ -227,7 +227,7 @@ fn a_no_goes_through_the_questions_again() {
 }
 
 #[test]
-fn what_was_refused_is_asked_again_under_another_key() {
+fn a_refused_creation_is_repeated_with_another_key() {
     let mut wizard = confirmed();
     wizard.refused("key-2".to_owned());
     assert_eq!(wizard.next(), Step::Ask(Question::Field(Field::Interval)));
