@@ -83,7 +83,7 @@ pub enum CostFailure {
 }
 
 impl CostFailure {
-    /// The exit codes of `audit-export`: 2 for wrong arguments, 5 for a file that can't be written.
+    /// Returns the exit code, as in `audit-export`: 2 for wrong arguments, 5 for a file that can't be written.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Traffic(_) => 2,

@@ -89,7 +89,7 @@ impl Style {
         self.in_both_zones(text, ["%Y-%m-%d %H:%MZ", "%H:%M", "%m-%d %H:%M"])
     }
 
-    /// `formats`: of UTC, of the reader's zone on the same day, and on another day.
+    /// Formats a time in UTC and in the reader's zone. The formats are those for UTC, for the same day, and for another day.
     fn in_both_zones(&self, text: &str, [universal_format, same_day, other_day]: [&str; 3]) -> String {
         let Ok(time) = text.parse::<Timestamp>() else { return printable(text) };
         let universal = time.to_zoned(TimeZone::UTC);

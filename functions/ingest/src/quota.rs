@@ -130,7 +130,7 @@ impl<C: QuotaCounter> Quota<C> {
         reservation.spent = reservation.spent.saturating_add(bytes);
     }
 
-    /// The reservations of `minute`.
+    /// Locks and returns the reservations of `minute`.
     fn lock(&self, minute: Timestamp) -> MutexGuard<'_, Reservations> {
         let mut reservations = self.reservations.lock().unwrap_or_else(PoisonError::into_inner);
         if reservations.minute != minute {

@@ -24,7 +24,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit codes of `audit-export`.
+    /// Returns the exit code, as in `audit-export`: 1 for cryptography, 2 for wrong arguments, 5 for files.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cryptography(_) => 1,

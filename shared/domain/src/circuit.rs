@@ -124,7 +124,7 @@ impl Circuit {
     }
 }
 
-/// The pause before the next probe.
+/// Returns the pause before the next probe.
 fn pause(openings: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(openings.saturating_sub(1))).min(MAX_PAUSE)
 }

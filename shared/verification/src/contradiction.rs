@@ -41,7 +41,7 @@ fn in_previous(digest: &Digest) -> Option<String> {
     }
 }
 
-/// Gaps have to be in order, apart, and in the window.
+/// Checks that gaps are in order, apart, and in the window.
 fn in_gaps(digest: &Digest) -> Option<String> {
     let window = digest.window;
     let mut free_from = BlockId::lowest_at(window.from);
@@ -61,7 +61,7 @@ fn in_gaps(digest: &Digest) -> Option<String> {
     None
 }
 
-/// Objects have to be in order, apart, in the window, and outside of the gaps.
+/// Checks that objects are in order, apart, in the window, and outside of the gaps.
 fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
     let window = digest.window;
     let mut free_from = window.first_block;

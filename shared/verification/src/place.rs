@@ -25,7 +25,7 @@ pub struct Place {
 pub struct InvalidPlace;
 
 impl Place {
-    /// `None` unless the last part of `prefix` is a configuration's ID.
+    /// Creates the place of a bucket. `None` unless the last part of `prefix` is a configuration's ID.
     pub(crate) fn new(bucket: BucketName, prefix: &str) -> Option<Self> {
         let configuration_id = ConfigurationId::parse(prefix.rsplit('/').next()?)?;
         Some(Self { bucket, prefix: prefix.to_owned(), configuration_id })

@@ -138,7 +138,7 @@ impl RequestShape {
         shape
     }
 
-    /// Billed milliseconds of the ingest function.
+    /// Returns the billed milliseconds of the ingest function.
     fn milliseconds(&self, traffic: &Traffic) -> f64 {
         let parameters = traffic.parameters();
         let typical_events =
@@ -344,13 +344,13 @@ fn storage_lines(traffic: &Traffic) -> [Line; 3] {
     ]
 }
 
-/// Bytes that the exporter logs in a month.
+/// Returns the bytes that the exporter logs in a month.
 fn export_log_bytes(traffic: &Traffic) -> f64 {
     let runs = f64::from(traffic.parameters().configurations) * traffic.runs_per_day() * Run::of(traffic).slices;
     (runs * RUN_LOG_BYTES + Dispatches::of(traffic).invocations * DISPATCH_LOG_BYTES) * DAYS_PER_MONTH
 }
 
-/// Bytes that are logged in a month.
+/// Returns the bytes that are logged in a month.
 fn log_bytes(traffic: &Traffic) -> f64 {
     traffic.requests_per_day() * DAYS_PER_MONTH * INGEST_LOG_BYTES + export_log_bytes(traffic)
 }

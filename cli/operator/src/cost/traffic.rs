@@ -110,12 +110,12 @@ impl Traffic {
         &self.0
     }
 
-    /// Requests with events, of all tenants together.
+    /// Returns the requests with events of a day, of all tenants together.
     pub fn requests_per_day(&self) -> f64 {
         float(self.0.events_per_day) / f64::from(self.0.events_per_request)
     }
 
-    /// The share of the service's events that one configuration exports.
+    /// Returns the share of the service's events that one configuration exports.
     pub fn share_of_a_configuration(&self) -> f64 {
         1.0 / f64::from(self.0.tenants.max(1))
     }

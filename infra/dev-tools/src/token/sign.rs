@@ -75,7 +75,7 @@ pub fn run(arguments: &SignArguments, clock: &dyn Clock) -> Result<(), Failure> 
     Ok(terminal::print_line(&sign(arguments, clock.now().as_millis() / 1_000)?)?)
 }
 
-/// `now`: seconds since the epoch.
+/// Signs a token. `now` is in seconds since the epoch.
 fn sign(arguments: &SignArguments, now: u64) -> Result<String, Failure> {
     let signing_key = key_pair::load(&arguments.directory)?;
     let mut header = Header::new(Algorithm::ES256);

@@ -30,7 +30,7 @@ impl ExportStandings for ConfigurationTable {
     }
 }
 
-/// `None`: the configuration is disabled.
+/// Reads the standing of an item. `None`: the configuration is disabled.
 fn read_standing(found: &Item) -> Result<Option<ExportStanding>, MalformedItem> {
     let attributes = Attributes(found);
     if !attributes.flag(attribute::ENABLED)? {

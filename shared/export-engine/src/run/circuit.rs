@@ -58,7 +58,7 @@ impl<'a, R: RegionCircuits, K: Clock> RegionCircuit<'a, R, K> {
         }
     }
 
-    /// `false`: another run changed the circuit first.
+    /// Records it once. Returns `false` if another run changed the circuit first.
     async fn try_to_record_unreachable(&self) -> Result<bool, PortError> {
         let current = self.circuits.circuit(self.region).await?;
         let Some(next) = Circuit::after_failure(current.as_ref(), self.tenant, self.clock.now()) else {
