@@ -1,8 +1,8 @@
-"""Starts MiniStack 1.5.33 with patches for its handling of policies and transactions. AWS needs none of this.
+"""Starts MiniStack 1.5.33 with patches for its handling of policies, transactions and templates. AWS needs none of this.
 
 Run by the emulator's Python instead of `python -m ministack`. Workarounds that are possible from outside, after a deployment,
-are in repairs.py. Each function names the defect that it patches; without it a test in tests/e2e/test_emulator.py or
-tests/store-conformance fails.
+are in repairs.py. Each function names the defect that it patches; without it the deployment or a test in
+tests/e2e/test_emulator.py or tests/store-conformance fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import dynamodb, iam, s3
-from ministack.services.cloudformation import changesets, handlers, stacks
+from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
 evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
@@ -172,7 +172,22 @@ def repaired_enforce(
     return enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
 
 
+def create_query_definition(logical_id: str, _: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+    """Stands for a saved query. MiniStack doesn't know them, and refuses a template that has one."""
+    name = f"{stack}-{logical_id}"
+    return name, {"QueryDefinitionId": name}
+
+
+def update_query_definition(name: str, *_: Any) -> tuple[str, dict[str, Any]]:
+    return name, {"QueryDefinitionId": name}
+
+
 if __name__ == "__main__":
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": create_query_definition,
+        "update": update_query_definition,
+        "delete": lambda *_: None,
+    }
     iam_evaluator._resolve_condition_key = repaired_condition_key
     iam_evaluator.evaluate_resource_policy = repaired_resource_policy
     iam_evaluator.enforce = repaired_enforce
