@@ -14,7 +14,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token install test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim bench lint advisories fmt lock tools
+.PHONY: help demo up down token install test test-localstack stores sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock tools
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ sim: ## Simulates SEEDS histories of the export engine, or the one of SEED: make
 
 bench: tools ## Measures speed, memory and cold starts: make bench QUICK=1, SUITES=export,ingest, EVENTS=1000000, COPIES=10
 	@$(PYTHON) -m infra.local.bench $(if $(QUICK),--quick) $(if $(SUITES),--suites $(SUITES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(COPIES),--copies $(COPIES)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+dashboard: tools ## Writes the dashboard into template.yaml and draws its picture; RECORD=1 first records metrics of the local stack
+	@$(PYTHON) -m infra.dashboard $(if $(RECORD),record)
 
 lint: tools ## Checks formatting, lints, types, documentation links, dependencies and the template
 	@$(PYTHON) -m infra.local.checks lint

@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> None:
     elif arguments:
         raise SystemExit(__doc__)
     TEMPLATE_FILE.write_text(in_template(TEMPLATE_FILE.read_text(), dashboard_body(rows, layout.START)))
+    picture.PICTURE_FILE.parent.mkdir(exist_ok=True)
     picture.PICTURE_FILE.write_text(picture.draw(rows, recording.Recording.load()))
 
 

@@ -88,17 +88,18 @@ def _numbers(numbers: Numbers, recording: Recording, width: float) -> Iterator[s
 
 
 def _graph(graph: Graph, recording: Recording, width: float, height: float) -> Iterator[str]:
-    left, right, top, bottom = 52.0, width - 12, 40.0, height - 46
+    left, right, top, bottom = 52.0, width - 12, 52.0, height - 46
     series = [(one.label, _values(one, recording)) for one in graph.series]
     if graph.is_stacked:
         series = _stacked(series)
     lines = [(threshold.label, float(_filled(threshold.value))) for threshold in graph.thresholds]
-    peak = max([1e-9, *(value for _, points in series for value in points.values()), *(value for _, value in lines)])
-    yield _text(10, 34, graph.unit, "#545b64")
-    for part in (0.0, 0.5, 1.0):
-        y = bottom - part * (bottom - top)
+    highest = max([0.0, *(value for _, points in series for value in points.values()), *(value for _, value in lines)])
+    peak = 1.1 * highest or 1.0
+    yield _text(10, 36, graph.unit, "#545b64")
+    for part in (0.0, 0.5, 1.0) if highest else (0.0,):
+        y = bottom - part * highest / peak * (bottom - top)
         yield f'<line x1="{left:g}" y1="{y:.1f}" x2="{right:g}" y2="{y:.1f}" stroke="#eaeded"/>'
-        yield f'<text x="{left - 4:g}" y="{y + 4:.1f}" text-anchor="end" fill="#545b64">{_short(part * peak)}</text>'
+        yield f'<text x="{left - 4:g}" y="{y + 4:.1f}" text-anchor="end" fill="#545b64">{_short(part * highest)}</text>'
     if not any(points for _, points in series):
         yield f'<text x="{(left + right) / 2:.1f}" y="{(top + bottom) / 2:.1f}" text-anchor="middle" fill="#879596">no data</text>'
     for label, value in lines:

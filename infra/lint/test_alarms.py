@@ -1,4 +1,4 @@
-"""Every failure has an alarm, every alarm has an action and an entry in the runbook, and every metric has a source."""
+"""Every failure has an alarm, every alarm has an action, and every metric has a source."""
 
 from __future__ import annotations
 
@@ -89,18 +89,6 @@ def marked(metric_filter: dict[str, Any]) -> str | None:
     return found and found[1]
 
 
-def runbook() -> dict[str, list[str]]:
-    """Returns the other cells of each row in the tables under "Alarms", by the alarms in its first cell."""
-    section = re.split(r"\n## ", (ROOT / "docs" / "OPERATIONS.md").read_text().partition("\n## Alarms\n")[2])[0]
-    entries: dict[str, list[str]] = {}
-    for row in re.findall(r"^\| (`\w+Alarm`.*) \|$", section, re.MULTILINE):
-        names, *cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
-        for name in re.findall(r"`(\w+Alarm)`", names):
-            assert name not in entries, f"{name} has two entries"
-            entries[name] = cells
-    return entries
-
-
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_reaches_somebody_and_says_what_missing_data_means(name: str) -> None:
     alarm = ALARMS[name]
@@ -142,22 +130,6 @@ def test_every_metric_of_a_filter_has_an_alarm_or_is_for_the_dashboard() -> None
     made = {transformation(metric)["MetricName"] for metric in FILTERS.values()}
     assert made - watched == FOR_THE_DASHBOARD
     assert watched <= made
-
-
-def test_every_alarm_has_an_entry_in_the_runbook_and_every_entry_an_alarm() -> None:
-    entries = runbook()
-    assert set(entries) == set(ALARMS)
-    for name, cells in entries.items():
-        assert len(cells) == 2, name
-        assert all(len(cell) > 20 for cell in cells), name
-
-
-def test_the_runbook_states_how_many_alarms_there_are_and_what_they_cost() -> None:
-    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
-    metrics = len(FILTERS) + len(INTERVALS) - 1
-    cost = f"USD {len(ALARMS) * 0.1 + metrics * 0.3:.2f}"
-    assert f"{len(ALARMS)} alarms and {metrics} metrics" in text
-    assert cost in text
 
 
 def test_every_value_of_the_field_alarm_has_a_filter() -> None:

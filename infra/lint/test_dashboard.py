@@ -13,6 +13,8 @@ import pytest
 
 from infra.dashboard import layout
 from infra.dashboard.__main__ import in_template
+from infra.dashboard.picture import PICTURE_FILE, draw
+from infra.dashboard.recording import Recording
 from infra.dashboard.source import TEMPLATE_FILE, Template, substitution
 from infra.dashboard.widgets import COLUMNS, dashboard_body
 from infra.lint.test_alarms import ALARMS, FILTERS, dimensions, log_calls, rust_sources, transformation
@@ -110,6 +112,11 @@ def test_the_template_has_the_dashboard_of_the_layout() -> None:
     """`make dashboard` writes it."""
     text = TEMPLATE_FILE.read_text()
     assert in_template(text, dashboard_body(layout.layout(Template.load()), layout.START)) == text
+
+
+def test_the_picture_shows_the_dashboard_of_the_layout() -> None:
+    """`make dashboard` draws it."""
+    assert PICTURE_FILE.read_text() == draw(layout.layout(Template.load()), Recording.load())
 
 
 def test_widgets_fit_on_the_grid_and_do_not_overlap() -> None:

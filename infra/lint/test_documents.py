@@ -181,7 +181,7 @@ def test_tests_that_the_security_page_names_exist() -> None:
 
 def test_log_messages_that_the_runbook_quotes_exist() -> None:
     """A quotation of three words or more is a message, or a command of AWS."""
-    runbook = prose(ROOT / "docs" / "OPERATIONS.md")
+    runbook = prose(ROOT / "docs" / "OPERATIONS.md") + prose(ROOT / "docs" / "RUNBOOKS.md")
     quoted = {" ".join(text.split()) for text in re.findall(r"`([a-z']+(?: [a-z'-]+){2,})`", runbook)}
     messages = {text for text in quoted if not text.startswith(("aws ", "sam "))}
     assert len(messages) >= 8

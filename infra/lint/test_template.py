@@ -215,7 +215,7 @@ def test_a_deletion_of_the_housekeeper_returns_no_secret_and_no_event() -> None:
 
 
 def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
-    """Documented in docs/OPERATIONS.md, in the entry of LargestLagAlarm."""
+    """Documented in docs/RUNBOOKS.md, in the entry of LargestLagAlarm."""
     assert "DeadLetterConfig" not in RESOURCES["SweepSchedule"]["Properties"]["Target"]
     assert "DestinationConfig" not in RESOURCES["HousekeeperFunction"]["Properties"]["EventInvokeConfig"]
     assert "sweep" not in RESOURCES["SchedulesDeadLettersAlarm"]["Properties"]["AlarmDescription"]

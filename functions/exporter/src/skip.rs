@@ -1,4 +1,4 @@
-//! An operator's approval to skip a corrupt block: docs/OPERATIONS.md, "A corrupt block".
+//! An operator's approval to skip a corrupt block: docs/RUNBOOKS.md, "A corrupt block".
 
 use aws_adapters::runs::SkipApprovalOutcome;
 use domain::{block::BlockId, tenant::TenantId};

@@ -1,0 +1,136 @@
+"""Every alarm leads to a runbook, every runbook has the same parts, and everything that a runbook names exists."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+from infra.dashboard.source import substitution
+from infra.lint.test_alarms import ALARMS, FILTERS, INTERVALS, raised_by_the_sources, rust_sources
+from infra.lint.test_documents import anchors
+from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE
+
+RUNBOOKS = ROOT / "docs" / "RUNBOOKS.md"
+# Sections of docs/RUNBOOKS.md that are no runbooks.
+INTRODUCTIONS = {"Before you start"}
+PARTS = ("Meaning.", "What customers see.", "Check", "Repair", "Confirm.", "Prevent.")
+# Commands of the AWS CLI that are no operations of an API.
+CLI_COMMANDS = {("lambda", "invoke"), ("dynamodb", "wait")}
+
+
+@cache
+def sections() -> dict[str, str]:
+    """Returns the text of each runbook, by its heading."""
+    _, *parts = re.split(r"^## ", RUNBOOKS.read_text(), flags=re.MULTILINE)
+    split = (part.partition("\n") for part in parts)
+    return {heading: text for heading, _, text in split if heading not in INTRODUCTIONS}
+
+
+@cache
+def entries() -> dict[str, tuple[str, list[str]]]:
+    """Returns for each alarm the anchor of its runbook, and the other cells of its row."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for heading, text in sections().items():
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for row in re.findall(r"^\| (`\w+Alarm`.*) \|$", text, re.MULTILINE):
+            names, *cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
+            for name in re.findall(r"`(\w+Alarm)`", names):
+                assert name not in found, f"{name} has two entries"
+                found[name] = (anchor, cells)
+    return found
+
+
+def commands() -> str:
+    """Returns the fenced blocks, with each command on one line."""
+    blocks = re.findall(r"^ *```\n(.*?)^ *```$", RUNBOOKS.read_text(), re.MULTILINE | re.DOTALL)
+    return re.sub(r"\\\n\s*", "", "\n".join(blocks))
+
+
+def test_every_alarm_has_an_entry_and_every_entry_an_alarm() -> None:
+    assert set(entries()) == set(ALARMS)
+    for name, (_, cells) in entries().items():
+        assert len(cells) == 2, name
+        assert all(len(cell) > 20 for cell in cells), name
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_the_message_of_an_alarm_names_its_runbook(name: str) -> None:
+    anchor, _ = entries()[name]
+    assert anchor in anchors(RUNBOOKS)
+    description = ALARMS[name]["AlarmDescription"]
+    assert description.endswith(f". See docs/RUNBOOKS.md#{anchor}.")
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    assert len(description) <= 1_024
+
+
+@pytest.mark.parametrize("heading", sections())
+def test_a_runbook_begins_with_its_alarms_and_has_all_parts_in_order(heading: str) -> None:
+    text = sections()[heading]
+    assert text.strip().startswith(("| Alarm |", "**Alarms.** None"))
+    places = [text.find(f"\n**{part}") for part in PARTS]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_list_of_runbooks_is_complete() -> None:
+    introduction = RUNBOOKS.read_text().partition("\n## ")[0]
+    assert re.findall(r"^\| \[([^\]]+)\]\(#", introduction, re.MULTILINE) == list(sections())
+
+
+def test_the_operations_page_states_how_many_alarms_there_are_and_what_they_cost() -> None:
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    metrics = len(FILTERS) + len(INTERVALS) - 1
+    cost = f"USD {len(ALARMS) * 0.1 + metrics * 0.3:.2f}"
+    assert f"{len(ALARMS)} alarms and {metrics} metrics" in text
+    assert cost in text
+
+
+def test_every_command_of_the_aws_cli_exists() -> None:
+    session = botocore.session.get_session()
+    found = set(re.findall(r"\baws ([a-z-]+) ([a-z-]+)", RUNBOOKS.read_text()))
+    assert len(found) > 15
+    for service, command in found - CLI_COMMANDS:
+        operations = session.get_service_model(service).operation_names
+        assert command in {xform_name(operation, "-") for operation in operations}, (service, command)
+
+
+def test_every_command_of_the_own_programs_exists() -> None:
+    reference = "\n".join((ROOT / "docs" / "reference" / name).read_text() for name in ("CLI.md", "OPERATOR_CLI.md"))
+    named = set(re.findall(r"`(audit-export(?:-operator)?(?: [a-z][a-z-]*)+)", RUNBOOKS.read_text()))
+    assert len(named) >= 5
+    for command in named:
+        assert re.search(rf"^#+ `{command}`$", reference, re.MULTILINE), command
+
+
+def test_every_output_and_parameter_that_a_runbook_names_exists() -> None:
+    text = RUNBOOKS.read_text()
+    outputs = set(re.findall(r"\$\(output (\w+)\)|^output (\w+)$", text, re.MULTILINE))
+    assert {first or second for first, second in outputs} <= set(TEMPLATE["Outputs"])
+    names = set(
+        re.findall(r"`((?:Maximum|Ingest|Api|Exporter|Retention|Write|Events|Minimum|Retired|Lag)[A-Z]?\w+)`", text)
+    )
+    known = set(TEMPLATE["Parameters"]) | set(RESOURCES)
+    assert len(names & known) > 10
+    assert names <= known
+
+
+def test_log_lines_that_a_command_looks_for_are_written() -> None:
+    sources = re.sub(r"\\\n\s*", "", "\n".join(rust_sources()))
+    groups = {
+        substitution(RESOURCES[name]["Properties"]["LogGroupName"]).rpartition("/")[2]
+        for name in RESOURCES
+        if name.endswith("LogGroup")
+    }
+    calls = re.findall(r"logged ([\w-]+) \d+ '([^']*)'", commands())
+    assert len(calls) > 20
+    for group, pattern in calls:
+        assert group in groups
+        for field, text in re.findall(r'\$\.(\w+) = "([^"]*)"', pattern):
+            if field == "message":
+                assert f'"{text}"' in sources, text
+            elif field == "alarm":
+                assert text in raised_by_the_sources()
