@@ -107,7 +107,7 @@ def _ingest(template: Template) -> Iterable[Row]:
         return _request(template, "ApiServerErrorsAlarm", name, label)
 
     yield _heading(
-        "Ingest", "Requests to `/api/audit/events`; stored events come from requests and from the events queue."
+        "Ingest", "Requests to `/api/audit/events`; stored events come from requests and from the audit-events queue."
     )
     yield Row(
         6,
@@ -188,12 +188,13 @@ def _exports(template: Template) -> Iterable[Row]:
         (
             _graph(
                 template,
-                "Runs that failed here",
-                "runs",
+                "Runs and sweeps that failed",
+                "occurrences",
                 {
                     "RunFailedAlarm": "failed, in 5 minutes",
                     "SlicesExhaustedAlarm": "slices exhausted, in 5 minutes",
                     "RunCrashedAlarm": "crashed, in an hour",
+                    "SweepIncompleteAlarm": "incomplete sweeps, in 5 minutes",
                 },
             ),
             _graph(
@@ -263,9 +264,9 @@ def _lag(template: Template) -> Iterable[Row]:
             ),
             _graph(
                 template,
-                "Tenants refused; sweeps cut short",
-                "percent; sweeps",
-                {"RefusedTenantsAlarm": "tenants refused, %", "SweepIncompleteAlarm": "incomplete sweeps"},
+                "Refused tenants",
+                "percent",
+                {"RefusedTenantsAlarm": "tenants whose connection is refused"},
             ),
         ),
     )

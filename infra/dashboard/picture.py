@@ -72,7 +72,7 @@ def _tiles(alarms: Alarms, recording: Recording, width: float, height: float) ->
         x, y = 8 + index % TILE_COLUMNS * tile_width, 30 + index // TILE_COLUMNS * tile_height
         colour = STATES[recording.states.get(alarm, "INSUFFICIENT_DATA")]
         yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{tile_width - 4:.1f}" height="{tile_height - 4:.1f}" fill="{colour}"/>'
-        size = min(11.0, 1.75 * (tile_width - 8) / len(alarm))
+        size = min(11.0, 1.6 * (tile_width - 8) / len(alarm))
         yield (
             f'<text x="{x + 4:.1f}" y="{y + tile_height / 2 + 2:.1f}" font-size="{size:.1f}" fill="#fff">{alarm}</text>'
         )
@@ -119,7 +119,7 @@ def _graph(graph: Graph, recording: Recording, width: float, height: float) -> I
             yield from (
                 f'<circle cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="1.8" fill="{colour}"/>' for p in places
             )
-        needed = 18 + 6.0 * len(label)
+        needed = 22 + 6.5 * len(label)
         if x + needed > width:
             x, legend = 10.0, legend + 14
         yield f'<rect x="{x:.1f}" y="{legend - 8:g}" width="9" height="9" fill="{colour}"/>'
