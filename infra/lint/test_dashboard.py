@@ -246,7 +246,7 @@ def test_every_metric_of_a_filter_is_on_the_dashboard() -> None:
 
 def query_fields(query: str) -> set[str]:
     """Returns the fields that a query reads, without those that it makes itself."""
-    text = re.sub(r'"[^"]*"', "", query)
+    text = re.sub(r'"[^"]*"|/[^/]*/', "", query)
     made = set(re.findall(r"\bas (\w+)", text))
     return set(re.findall(r"(?<![\w.@])[@a-zA-Z][\w.]*", text)) - QUERY_WORDS - made
 

@@ -244,6 +244,17 @@ pub const ALARM: Price = Price {
     evidence: Evidence::NotReadAgain,
 };
 
+/// A dashboard with more than 50 metrics, which is never free.
+pub const DASHBOARD: Price = Price {
+    name: "CloudWatch, dashboards",
+    dollars: 3.0,
+    units: 1.0,
+    unit: "dashboards for a month",
+    source: CLOUDWATCH,
+    as_of: "2025",
+    evidence: Evidence::NotReadAgain,
+};
+
 /// The first 10 TB a month.
 pub const TRANSFER_OUT: Price = Price {
     name: "Data transfer to the Internet",
@@ -289,7 +300,7 @@ pub const FIREHOSE_INGESTION: Price = Price {
 
 /// Every price, in the order of the bill.
 #[cfg(test)]
-pub const ALL: [&Price; 21] = [
+pub const ALL: [&Price; 22] = [
     &API_GATEWAY_REQUEST,
     &LAMBDA_REQUEST,
     &LAMBDA_ARM64,
@@ -307,6 +318,7 @@ pub const ALL: [&Price; 21] = [
     &LOG_STORAGE,
     &CUSTOM_METRIC,
     &ALARM,
+    &DASHBOARD,
     &TRANSFER_OUT,
     &S3_PUT,
     &S3_STORAGE,

@@ -36,7 +36,8 @@ const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
 const ALARMS: f64 = 52.0;
-const METRIC_FILTERS: f64 = 15.0;
+const METRIC_FILTERS: f64 = 18.0;
+const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
 /// Metrics of the filters: one each, but the filter of dispatches has one per interval.
@@ -391,10 +392,11 @@ fn export_lines(traffic: &Traffic) -> [Line; 9] {
     ]
 }
 
-fn standing_lines() -> [Line; 4] {
+fn standing_lines() -> [Line; 5] {
     [
         line(Part::Standing, &price::KMS_KEY, KEYS),
         line(Part::Standing, &price::ALARM, ALARMS),
+        line(Part::Standing, &price::DASHBOARD, DASHBOARDS),
         line(Part::Standing, &price::CUSTOM_METRIC, FILTER_METRICS + DETAILED_METRICS),
         line(Part::Standing, &price::SQS_REQUEST, POLLED_QUEUES * POLLS_PER_DAY * DAYS_PER_MONTH),
     ]
@@ -596,6 +598,7 @@ mod tests {
         let counts = [
             (number("Type: AWS::KMS::Key\n"), KEYS),
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
+            (number("Type: AWS::CloudWatch::Dashboard\n"), DASHBOARDS),
             (number("Type: AWS::Logs::MetricFilter\n"), METRIC_FILTERS),
             (number("Type: SQS\n"), POLLED_QUEUES),
             // One per interval, and one for the sweep.
