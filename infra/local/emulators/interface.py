@@ -30,6 +30,8 @@ class Capability(StrEnum):
     """API Gateway's own errors have the form that the template defines."""
     ALARM_EVALUATION = "alarm evaluation"
     """CloudWatch evaluates alarms as soon as data is put, and functions log to their log groups."""
+    DASHBOARDS = "dashboards"
+    """CloudFormation creates a template's dashboards."""
     QUICK_CALLS = "quick calls"
     """A hundred exports that are killed and restarted complete within a few minutes."""
 
