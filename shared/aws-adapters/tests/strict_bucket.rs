@@ -489,7 +489,7 @@ fn less_by_one() -> Vec<(Applied, ConnectionErrorCode)> {
     for (element, entry) in [("Action", "kms:GenerateDataKey"), ("Resource", "*")] {
         less.push((key(without(&of_key, element, entry)), ConnectionErrorCode::KmsDenied));
     }
-    let mut another = of_key.clone();
+    let mut another = of_key;
     another["Statement"][0]["Principal"]["AWS"] = json!("arn:aws:iam::222222222222:role/another");
     less.push((key(another), ConnectionErrorCode::KmsDenied));
     less

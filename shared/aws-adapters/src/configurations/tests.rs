@@ -612,9 +612,8 @@ async fn every_enabled_configuration_is_in_one_shard_of_the_index() {
         bytes[15] = last;
         let id = ConfigurationId::from_bytes(bytes);
         let partition = item::schedule_partition(ExportInterval::Every24Hours, id);
-        let shards: Vec<String> =
-            (0..SCHEDULE_SHARDS).map(|shard| item::schedule_shard(ExportInterval::Every24Hours, shard)).collect();
-        assert!(shards.contains(&partition));
+        let mut shards = (0..SCHEDULE_SHARDS).map(|shard| item::schedule_shard(ExportInterval::Every24Hours, shard));
+        assert!(shards.any(|shard| shard == partition));
     }
 }
 
