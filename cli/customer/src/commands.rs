@@ -42,14 +42,14 @@ pub enum Command {
 
 impl Command {
     /// Runs the command of `program` on this machine.
-    pub fn run(self, program: &mut clap::Command, machine: Machine) -> Result<(), Failure> {
+    pub async fn run(self, program: &mut clap::Command, machine: Machine) -> Result<(), Failure> {
         match self {
-            Self::Setup(arguments) => setup::run(&arguments, &machine, &machine),
-            Self::Config(command) => command.run(&machine),
-            Self::ExportConfig(command) => command.run(&machine),
+            Self::Setup(arguments) => setup::run(&arguments, &machine, &machine).await,
+            Self::Config(command) => command.run(&machine).await,
+            Self::ExportConfig(command) => command.run(&machine).await,
             Self::Profile(command) => command.run(),
-            Self::Events(command) => command.run(&machine),
-            Self::Verify(arguments) => verify::run(&arguments, &machine),
+            Self::Events(command) => command.run(&machine).await,
+            Self::Verify(arguments) => verify::run(&arguments, &machine).await,
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments, program),
         }

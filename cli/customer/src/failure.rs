@@ -109,7 +109,6 @@ pub enum Failure {
 
 impl Failure {
     /// Returns the exit code, as `--help` lists it.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unavailable(_) | Self::ExportFailed(_) | Self::NoAnswer(_) => 1,
@@ -131,6 +130,14 @@ impl Failure {
             Self::Outdated => 13,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
+    }
+
+    pub fn argument(what: &'static str, reason: impl fmt::Display) -> Self {
+        Self::InvalidArgument { what, reason: reason.to_string() }
+    }
+
+    pub fn invalid_file(path: impl Into<PathBuf>, reason: impl fmt::Display) -> Self {
+        Self::InvalidFile { path: path.into(), reason: reason.to_string() }
     }
 
     /// Converts the error of an operation on `path`, for `map_err`.

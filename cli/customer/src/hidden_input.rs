@@ -5,9 +5,6 @@ use std::io::{self, Write};
 use zeroize::Zeroizing;
 
 /// Asks for a line without showing it. Discards input that was typed before the question.
-///
-/// # Errors
-/// Standard input is not a terminal, or can't be read.
 pub fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let hidden = platform::Hidden::begin()?;
     let answer = write!(io::stderr().lock(), "{question}").and_then(|()| platform::read_line());

@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod commands;
 mod failure;
+mod files;
 mod hidden_input;
 mod model;
 mod output;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::commands::Command;
+use crate::{commands::Command, failure::Failure};
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
@@ -53,14 +54,24 @@ pub struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.command.run(&mut Arguments::command(), host::Machine) {
+    match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::report("error", &failure);
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let outcome = runtime.block_on(command.run(&mut Arguments::command(), host::Machine));
+    // Does not wait for a thread that reads standard input, which may never end.
+    runtime.shutdown_background();
+    outcome
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub struct Output {
 }
 
 impl Output {
-    #[must_use]
     pub fn new(arguments: &OutputArguments) -> Self {
         Self { format: arguments.output, style: Style::of_standard_output(arguments.color) }
     }
@@ -29,6 +28,19 @@ impl Output {
             OutputFormat::Table => print_line(&render(&self.style)?),
         }
     }
+
+    /// Prints the value as JSON, or as `render` presents it to people.
+    pub fn print_value(&self, value: &impl Serialize, render: impl FnOnce(&Style) -> String) -> Result<(), Failure> {
+        match self.format {
+            OutputFormat::Json => print_line(&json(value)?),
+            OutputFormat::Table => print_line(&render(&self.style)),
+        }
+    }
+}
+
+/// Formats a value as JSON on one line.
+pub fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::StandardOutput(error.into()))
 }
 
 /// Prints the fields of `result`, a flat structure.

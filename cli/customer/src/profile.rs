@@ -2,15 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    files::{read_private, replace_private},
+};
 
 /// The environment variable with the path of the file.
 pub const FILE_VARIABLE: &str = "AUDIT_EXPORT_CONFIG";
@@ -29,7 +29,7 @@ pub struct Profiles {
     pub profiles: BTreeMap<String, Profile>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     pub url: String,
@@ -54,7 +54,6 @@ pub enum TokenSource {
 
 impl Profile {
     /// Returns the source of the token, if there is exactly one. `directory` is the one of the profiles' file.
-    #[must_use]
     pub fn token_source(&self, directory: &Path) -> Option<TokenSource> {
         match (&self.token_file, &self.token_command, &self.token_environment) {
             (Some(file), None, None) => Some(TokenSource::File(directory.join(file))),
@@ -66,9 +65,6 @@ impl Profile {
 }
 
 /// Returns the path of the profiles' file.
-///
-/// # Errors
-/// There is no home directory, and no environment variable names the file.
 pub fn path() -> Result<PathBuf, Failure> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = variable(FILE_VARIABLE) {
@@ -76,95 +72,52 @@ pub fn path() -> Result<PathBuf, Failure> {
     }
     // The specification ignores relative paths: <https://specifications.freedesktop.org/basedir-spec/latest/>.
     let directory = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-    directory
-        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
-        .map(|directory| directory.join("audit-export").join("config.toml"))
-        .ok_or(Failure::InvalidArgument {
-            what: FILE_VARIABLE,
-            reason: "there is no home directory: set this environment variable to the path of the profiles' file"
-                .to_owned(),
-        })
+    let directory = directory.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+    directory.map(|directory| directory.join("audit-export").join("config.toml")).ok_or_else(|| {
+        let reason = "there is no home directory: set this environment variable to the path of the profiles' file";
+        Failure::argument(FILE_VARIABLE, reason)
+    })
 }
 
 impl Profiles {
-    /// Loads the profiles; a missing file has none.
-    ///
-    /// # Errors
-    /// Others can access the file, or it is invalid.
+    /// Loads the profiles; a missing file has none. The file must be private, because whoever can change it chooses the host
+    /// that gets the token, and the program to run.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Failure::file(path)(error)),
-        };
-        let invalid = |reason: String| Failure::InvalidFile { path: path.to_owned(), reason };
-        if metadata.len() > MAX_FILE_LENGTH {
-            return Err(invalid(format!("has more than {MAX_FILE_LENGTH} bytes")));
-        }
-        if is_open_to_others(&metadata) {
-            // Whoever can change it chooses the host that gets the token, and the program to run.
-            return Err(invalid(format!("other users can read or change it; run: chmod 600 '{}'", path.display())));
-        }
-        let text = fs::read_to_string(path).map_err(Failure::file(path))?;
-        toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
+        let Some(text) = read_private(path, MAX_FILE_LENGTH)? else { return Ok(Self::default()) };
+        toml::from_str(&text).map_err(|error| Failure::invalid_file(path, error.to_string().trim_end()))
     }
 
-    /// Replaces `path`; see [`replace_private_file`].
     pub fn store(&self, path: &Path) -> Result<(), Failure> {
-        let text = toml::to_string(self)
-            .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() })?;
-        replace_private_file(path, text.as_bytes())
+        let text = toml::to_string(self).map_err(|error| Failure::invalid_file(path, error))?;
+        replace_private(path, text.as_bytes())
     }
-}
 
-/// Writes a file that only its owner can access. It replaces an existing file as a whole: no reader sees half of it.
-pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_directory(directory).map_err(Failure::file(directory))?;
-    // Temporary files are for their owner only.
-    let mut file = NamedTempFile::new_in(directory).map_err(Failure::file(path))?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(Failure::file(path))?;
-    file.persist(path).map_err(|error| Failure::file(path)(error.error))?;
-    Ok(())
-}
-
-/// Returns whether others than the owner can read or write a file.
-#[cfg(unix)]
-#[must_use]
-pub fn is_open_to_others(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-#[must_use]
-pub fn is_open_to_others(_: &fs::Metadata) -> bool {
-    false
-}
-
-fn create_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
+    /// Returns the profile `name`, which the argument `what` gives.
+    pub fn get(&self, name: &str, what: &'static str, path: &Path) -> Result<&Profile, Failure> {
+        self.profiles.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Failure::argument(
+                what,
+                format!("there is no profile {name} in {}; known profiles: {known}", path.display()),
+            )
+        })
     }
-    builder.create(path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
+    fn with_file() -> Profile {
+        let url = "https://example.com/production".to_owned();
+        Profile { url, token_file: Some("token".into()), ..Profile::default() }
+    }
+
     fn profiles() -> Profiles {
-        let profile = Profile {
-            url: "https://example.com/production".to_owned(),
-            token_file: Some("token".into()),
-            token_command: None,
-            token_environment: None,
-        };
-        Profiles { default_profile: Some("a".to_owned()), profiles: [("a".to_owned(), profile)].into() }
+        Profiles { default_profile: Some("a".to_owned()), profiles: [("a".to_owned(), with_file())].into() }
     }
 
     #[test]
@@ -198,23 +151,22 @@ mod tests {
 
     #[test]
     fn a_token_has_one_source() {
-        let Profile { url, .. } = profiles().profiles["a"].clone();
-        let none = Profile { url, token_file: None, token_command: None, token_environment: None };
-        let directory = Path::new("/etc/audit-export");
-        assert_eq!(none.token_source(directory), None);
-        let file = Profile { token_file: Some("token".into()), ..none.clone() };
-        assert_eq!(file.token_source(directory), Some(TokenSource::File("/etc/audit-export/token".into())));
-        let both = Profile { token_environment: Some("TOKEN".to_owned()), ..file };
-        assert_eq!(both.token_source(directory), None);
-        let empty = Profile { token_command: Some(Vec::new()), ..none };
-        assert_eq!(empty.token_source(directory), None);
+        let file = TokenSource::File("/etc/audit-export/token".into());
+        for (profile, expected) in [
+            (Profile::default(), None),
+            (with_file(), Some(file)),
+            (Profile { token_environment: Some("TOKEN".to_owned()), ..with_file() }, None),
+            (Profile { token_command: Some(Vec::new()), ..Profile::default() }, None),
+        ] {
+            assert_eq!(profile.token_source(Path::new("/etc/audit-export")), expected, "{profile:?}");
+        }
     }
 
     #[test]
     fn a_misspelled_key_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");
-        replace_private_file(&path, b"[profiles.a]\nurl = \"https://example.com\"\ntoken = \"x\"\n").unwrap();
+        replace_private(&path, b"[profiles.a]\nurl = \"https://example.com\"\ntoken = \"x\"\n").unwrap();
         let failure = Profiles::load(&path).unwrap_err().to_string();
         assert!(failure.contains("unknown field `token`"), "{failure}");
     }

@@ -2,7 +2,7 @@
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// API Gateway accepts no larger header.
@@ -14,17 +14,14 @@ pub struct Secret(SecretString);
 
 impl Secret {
     /// Removes surrounding whitespace: editors end a file with a line feed.
-    #[must_use]
     pub fn trimmed(text: &Zeroizing<String>) -> Self {
         Self(text.trim().into())
     }
 
-    #[must_use]
     pub fn new(text: String) -> Self {
         Self(text.into())
     }
 
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -36,15 +33,18 @@ impl Serialize for Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
 /// A bearer token.
 #[derive(Clone, Debug)]
 pub struct Token(HeaderValue);
 
 impl Token {
     /// Parses a token, ignoring surrounding whitespace.
-    ///
-    /// # Errors
-    /// The problem, without the text.
     pub fn parse(text: &Zeroizing<String>) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.len() as u64 > MAX_TOKEN_LENGTH_BYTES {
@@ -60,7 +60,6 @@ impl Token {
         Ok(Self(header))
     }
 
-    #[must_use]
     pub fn authorization(&self) -> HeaderValue {
         self.0.clone()
     }

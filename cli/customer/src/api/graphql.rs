@@ -28,13 +28,10 @@ pub struct Answer(Box<RawValue>);
 
 impl Answer {
     /// Returns the unchanged JSON on one line, with control characters escaped.
-    #[must_use]
     pub fn json(&self) -> String {
         printable_json(self.0.get())
     }
 
-    /// # Errors
-    /// The answer does not have the documented shape.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(self.0.get()).map_err(|error| Failure::NoAnswer(diagnosis::unexpected_shape(&error)))
     }
@@ -61,8 +58,6 @@ pub struct GraphQl {
 }
 
 impl GraphQl {
-    /// # Errors
-    /// Those of [`client`] and [`endpoint`].
     pub fn new(access: &Access) -> Result<Self, Failure> {
         Self::with_timeout(access, REQUEST_TIMEOUT)
     }
@@ -71,8 +66,6 @@ impl GraphQl {
         Ok(Self { client: client(access, timeout)?, url: endpoint(&access.url, GRAPHQL_PATH)? })
     }
 
-    /// # Errors
-    /// The service refused or could not be reached, or something else answered.
     pub async fn ask(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
         // Variables may hold a secret, so our copy is wiped.
         let body = serde_json::to_vec(&Request { query: &operation.document(), variables })

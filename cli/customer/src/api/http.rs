@@ -24,9 +24,6 @@ const MAX_ANSWER_LENGTH: usize = 10_000_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Creates a client that sends the token and the version with every request, and follows no redirect.
-///
-/// # Errors
-/// TLS can't be set up.
 pub fn client(access: &Access, request_timeout: Duration) -> Result<Client, Failure> {
     let headers = HeaderMap::from_iter([
         (AUTHORIZATION, access.token.authorization()),
@@ -51,7 +48,7 @@ pub fn client(access: &Access, request_timeout: Duration) -> Result<Client, Fail
 /// # Errors
 /// The URL is neither HTTPS nor HTTP on this machine: the token would be sent in clear text.
 pub fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
-    let invalid = |reason: &str| Failure::InvalidArgument { what: "--url", reason: reason.to_owned() };
+    let invalid = |reason: &str| Failure::argument("--url", reason);
     if !matches!(base.scheme(), "http" | "https") {
         return Err(invalid("must begin with https:// (or http:// for a local stack)"));
     }
@@ -68,9 +65,6 @@ fn is_local(url: &Url) -> bool {
 
 /// Reads the body of a response, up to [`MAX_ANSWER_LENGTH`]: a longer one is not the service's, and its beginning is enough
 /// to report that.
-///
-/// # Errors
-/// The connection ended early, or reading took too long.
 pub async fn read_text(mut answer: Response) -> Result<String, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {

@@ -43,7 +43,6 @@ enum Argument {
 
 impl Operation {
     /// Returns the GraphQL document.
-    #[must_use]
     pub fn document(&self) -> String {
         let Self { field, keyword, .. } = self;
         let selection = self.selection.join(" ");

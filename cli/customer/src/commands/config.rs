@@ -11,16 +11,24 @@ mod render_jobs;
 pub mod render_policies;
 mod run;
 pub mod secret_access_key;
-mod simple;
 mod target;
 pub mod test;
 pub mod update;
 
 use clap::Subcommand;
 use host::Random;
+use serde_json::json;
 
-use self::file::Kind;
-use crate::failure::Failure;
+use self::{
+    file::Kind,
+    target::{JobTarget, Target},
+};
+use crate::{
+    api::operations,
+    failure::Failure,
+    model::{Configuration, Job, Task},
+    service::ServiceArguments,
+};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -32,36 +40,113 @@ Examples:
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub enum ConfigCommand {
     Create(create::CreateArguments),
-    List(simple::ListArguments),
-    Get(simple::GetArguments),
+
+    #[command(flatten)]
+    Common(CommonCommand),
+
     Update(update::UpdateArguments),
-    Enable(simple::EnableArguments),
-    Disable(simple::DisableArguments),
-    Delete(delete::DeleteArguments),
-    Test(test::TestArguments),
+
     Run(run::RunArguments),
-    Jobs(simple::JobsArguments),
-    Tasks(simple::TasksArguments),
+
+    /// List the export jobs, the newest first
+    ///
+    /// A job exports the events received within one window of time. At most the 100 newest jobs are listed.
+    #[command(after_help = "\
+Examples:
+  audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq 'map(.events) | add'")]
+    Jobs(Target),
+
+    /// List the files of an export job
+    ///
+    /// A task writes one file to the bucket. A job has at most 400, and those that are not finished.
+    #[command(after_help = "\
+Examples:
+  audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7
+  audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --output json | jq -r '.[].objectKey'")]
+    Tasks(JobTarget),
+
     Digest(digest::DigestArguments),
     Policies(policies::PoliciesArguments),
 }
 
 impl ConfigCommand {
-    pub fn run(self, random: &dyn Random) -> Result<(), Failure> {
+    pub async fn run(self, random: &dyn Random) -> Result<(), Failure> {
         match self {
-            Self::Create(arguments) => create::run(&arguments, None, random),
-            Self::List(arguments) => simple::list(&arguments),
-            Self::Get(arguments) => simple::get(&arguments),
-            Self::Update(arguments) => update::run(&arguments),
-            Self::Enable(arguments) => simple::enable(&arguments),
-            Self::Disable(arguments) => simple::disable(&arguments),
-            Self::Delete(arguments) => delete::run(&arguments),
-            Self::Test(arguments) => test::run(&arguments),
-            Self::Run(arguments) => run::run(&arguments),
-            Self::Jobs(arguments) => simple::jobs(&arguments),
-            Self::Tasks(arguments) => simple::tasks(&arguments),
-            Self::Digest(arguments) => digest::run(&arguments),
-            Self::Policies(arguments) => policies::run(&arguments),
+            Self::Create(arguments) => create::run(&arguments, None, random).await,
+            Self::Common(command) => command.run().await,
+            Self::Update(arguments) => update::run(&arguments).await,
+            Self::Run(arguments) => run::run(&arguments).await,
+            Self::Jobs(target) => {
+                let render = |jobs: &Vec<Job>, style: &_| render_jobs::jobs(jobs, style);
+                target.show(&operations::JOBS, render).await
+            }
+            Self::Tasks(target) => {
+                let render = |tasks: &Vec<Task>, style: &_| render_jobs::tasks(tasks, style);
+                target.service.show(&operations::TASKS, &target.variables(), render).await
+            }
+            Self::Digest(arguments) => digest::run(&arguments).await,
+            Self::Policies(arguments) => policies::run(&arguments).await,
+        }
+    }
+}
+
+/// The commands that the Immuta CLI has too.
+#[derive(Debug, Subcommand)]
+pub enum CommonCommand {
+    /// List the export configurations
+    #[command(after_help = "\
+Examples:
+  audit-export config list
+  audit-export config list --profile production --output json | jq -r '.[].id'")]
+    List(ServiceArguments),
+
+    /// Show an export configuration and the next steps
+    #[command(after_help = "\
+Examples:
+  audit-export config get 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config get 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionStatus")]
+    Get(Target),
+
+    /// Enable an export: it continues where the last export ended
+    #[command(after_help = "\
+Examples:
+  audit-export config enable 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
+    Enable(Target),
+
+    /// Disable an export; events are kept until their retention ends
+    #[command(after_help = "\
+Examples:
+  audit-export config disable 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
+    Disable(Target),
+
+    Delete(delete::DeleteArguments),
+
+    /// Test whether the bucket can be written to, and show what to fix
+    ///
+    /// Writes a marker object named .immuta.export.log. With a role, also tests that nobody else can make the service assume
+    /// it. Each check has passed, has failed, or was not made because an earlier one failed.
+    #[command(after_help = "\
+Examples:
+  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionChecks
+
+The exit code is 0 only if the bucket can be written to, and 7 if it can't.")]
+    Test(Target),
+}
+
+impl CommonCommand {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(arguments) => {
+                let render = |configurations: &Vec<Configuration>, style: &_| render::list(configurations, style);
+                arguments.show(&operations::LIST, &json!({}), render).await
+            }
+            Self::Get(target) => target.show(&operations::GET, render::configuration).await,
+            Self::Enable(target) => target.show(&operations::ENABLE, render::enabled).await,
+            Self::Disable(target) => target.show(&operations::DISABLE, render::disabled).await,
+            Self::Delete(arguments) => delete::run(&arguments).await,
+            Self::Test(target) => test::run(&target).await,
         }
     }
 }
@@ -84,25 +169,16 @@ pub enum ExportConfigCommand {
     #[command(name = "create:s3:assumedRole")]
     CreateAssumedRole(create::CreateArguments),
 
-    List(simple::ListArguments),
-    Get(simple::GetArguments),
-    Test(test::TestArguments),
-    Enable(simple::EnableArguments),
-    Disable(simple::DisableArguments),
-    Delete(delete::DeleteArguments),
+    #[command(flatten)]
+    Common(CommonCommand),
 }
 
 impl ExportConfigCommand {
-    pub fn run(self, random: &dyn Random) -> Result<(), Failure> {
+    pub async fn run(self, random: &dyn Random) -> Result<(), Failure> {
         match self {
-            Self::CreateAccessKey(arguments) => create::run(&arguments, Some(Kind::AccessKey), random),
-            Self::CreateAssumedRole(arguments) => create::run(&arguments, Some(Kind::AssumedRole), random),
-            Self::List(arguments) => simple::list(&arguments),
-            Self::Get(arguments) => simple::get(&arguments),
-            Self::Test(arguments) => test::run(&arguments),
-            Self::Enable(arguments) => simple::enable(&arguments),
-            Self::Disable(arguments) => simple::disable(&arguments),
-            Self::Delete(arguments) => delete::run(&arguments),
+            Self::CreateAccessKey(arguments) => create::run(&arguments, Some(Kind::AccessKey), random).await,
+            Self::CreateAssumedRole(arguments) => create::run(&arguments, Some(Kind::AssumedRole), random).await,
+            Self::Common(command) => command.run().await,
         }
     }
 }

@@ -14,9 +14,9 @@ pub enum EventsCommand {
 }
 
 impl EventsCommand {
-    pub fn run(self, random: &dyn Random) -> Result<(), Failure> {
+    pub async fn run(self, random: &dyn Random) -> Result<(), Failure> {
         match self {
-            Self::Send(arguments) => send::run(&arguments, random),
+            Self::Send(arguments) => send::run(&arguments, random).await,
         }
     }
 }

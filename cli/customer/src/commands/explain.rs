@@ -99,18 +99,17 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
 
 fn explain(code: Option<&str>, format: OutputFormat, style: &Style) -> Result<String, Failure> {
     let entries = entries();
-    let json = |value: serde_json::Result<String>| value.map_err(|error| Failure::StandardOutput(error.into()));
     let Some(text) = code else {
         return match format {
-            OutputFormat::Json => json(serde_json::to_string(&entries)),
+            OutputFormat::Json => output::json(&entries),
             OutputFormat::Table => Ok(render_all(&entries, style)),
         };
     };
     let wanted = text.trim().to_ascii_uppercase().replace(['-', ' '], "_");
     let entry = entries.iter().find(|entry| entry.code == wanted);
-    let entry = entry.ok_or_else(|| Failure::InvalidArgument { what: "CODE", reason: unknown(&wanted, &entries) })?;
+    let entry = entry.ok_or_else(|| Failure::argument("CODE", unknown(&wanted, &entries)))?;
     match format {
-        OutputFormat::Json => json(serde_json::to_string(entry)),
+        OutputFormat::Json => output::json(entry),
         OutputFormat::Table => Ok(render(entry, style)),
     }
 }

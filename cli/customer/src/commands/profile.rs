@@ -9,8 +9,8 @@ use terminal::text::printable;
 use crate::{
     api::{GRAPHQL_PATH, endpoint},
     failure::Failure,
-    output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
-    profile::{self, Profile, Profiles},
+    output::{self, Output, OutputArguments, Style, Tone},
+    profile::{self, Profile, Profiles, TokenSource},
 };
 
 /// Characters. Names are shown in tables.
@@ -111,44 +111,27 @@ fn set(arguments: &SetArguments, path: &Path) -> Result<(), Failure> {
         token_command: arguments.token_command.clone(),
         token_environment: arguments.token_environment.clone(),
     };
-    keep(&arguments.name, profile, path)?;
-    output::print_line(&format!("Stored the profile {} in {}", arguments.name, path.display()))
+    output::print_line(&keep(&arguments.name, profile, path)?)
 }
 
-/// Stores a profile; the first one becomes the default.
-pub fn keep(name: &str, profile: Profile, path: &Path) -> Result<(), Failure> {
+/// Stores a profile, and returns the message for the user; the first profile becomes the default.
+pub fn keep(name: &str, profile: Profile, path: &Path) -> Result<String, Failure> {
     let mut profiles = Profiles::load(path)?;
     profiles.profiles.insert(name.to_owned(), profile);
     profiles.default_profile.get_or_insert_with(|| name.to_owned());
-    profiles.store(path)
+    profiles.store(path)?;
+    Ok(format!("Stored the profile {name} in {}", path.display()))
 }
 
 fn list(arguments: &ListArguments, path: &Path) -> Result<(), Failure> {
     let profiles = Profiles::load(path)?;
     let output = Output::new(&arguments.output);
-    let text = match output.format {
-        OutputFormat::Json => {
-            serde_json::to_string(&profiles).map_err(|error| Failure::StandardOutput(error.into()))?
-        }
-        OutputFormat::Table => render(&profiles, path, &output.style),
-    };
-    output::print_line(&text)
+    output.print_value(&profiles, |style| render(&profiles, path, style))
 }
 
 fn choose(arguments: &UseArguments, path: &Path) -> Result<(), Failure> {
     let mut profiles = Profiles::load(path)?;
-    if !profiles.profiles.contains_key(&arguments.name) {
-        let known: Vec<&str> = profiles.profiles.keys().map(String::as_str).collect();
-        return Err(Failure::InvalidArgument {
-            what: "NAME",
-            reason: format!(
-                "there is no profile {} in {}; known profiles: {}",
-                arguments.name,
-                path.display(),
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            ),
-        });
-    }
+    profiles.get(&arguments.name, "NAME", path)?;
     profiles.default_profile = Some(arguments.name.clone());
     profiles.store(path)?;
     output::print_line(&format!("The profile {} is the default", arguments.name))
@@ -166,12 +149,12 @@ fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
         .iter()
         .map(|(name, profile)| {
             let mark = if profiles.default_profile.as_ref() == Some(name) { "*" } else { "" };
-            let token = match (&profile.token_file, &profile.token_command, &profile.token_environment) {
-                (Some(file), None, None) => format!("file {}", file.display()),
+            let token = match profile.token_source(Path::new("")) {
+                Some(TokenSource::File(file)) => format!("file {}", file.display()),
                 // Its arguments may be secret.
-                (None, Some(words), None) => format!("command {}", words.first().map_or("?", String::as_str)),
-                (None, None, Some(variable)) => format!("environment {variable}"),
-                _ => "(not exactly one source)".to_owned(),
+                Some(TokenSource::Command(words)) => format!("command {}", words.first().map_or("?", String::as_str)),
+                Some(TokenSource::Environment(variable)) => format!("environment {variable}"),
+                None => "(not exactly one source)".to_owned(),
             };
             [mark, name, &profile.url, &token].map(|text| (Tone::Plain, printable(text))).to_vec()
         })
@@ -186,22 +169,16 @@ mod tests {
 
     #[test]
     fn profiles_are_listed_without_secrets() {
-        let profile = |file: Option<&str>, command: Option<&[&str]>, environment: Option<&str>| Profile {
-            url: "https://example.com/production".to_owned(),
-            token_file: file.map(PathBuf::from),
-            token_command: command.map(|words| words.iter().map(|word| (*word).to_owned()).collect()),
-            token_environment: environment.map(ToOwned::to_owned),
-        };
-        let profiles = Profiles {
-            default_profile: Some("production".to_owned()),
-            profiles: [
-                ("ci".to_owned(), profile(None, None, Some("CI_TOKEN"))),
-                ("production".to_owned(), profile(None, Some(&["vault", "--password=hush"]), None)),
-                ("staging".to_owned(), profile(Some("/run/secrets/token"), None, None)),
-                ("broken".to_owned(), profile(None, None, None)),
-            ]
-            .into(),
-        };
+        let without_token = || Profile { url: "https://example.com/production".to_owned(), ..Profile::default() };
+        let command = vec!["vault".to_owned(), "--password=hush".to_owned()];
+        let profiles = [
+            ("ci", Profile { token_environment: Some("CI_TOKEN".to_owned()), ..without_token() }),
+            ("production", Profile { token_command: Some(command), ..without_token() }),
+            ("staging", Profile { token_file: Some("/run/secrets/token".into()), ..without_token() }),
+            ("broken", without_token()),
+        ]
+        .map(|(name, profile)| (name.to_owned(), profile));
+        let profiles = Profiles { default_profile: Some("production".to_owned()), profiles: profiles.into() };
         let path = Path::new("/etc/audit-export/config.toml");
         let shown = [render(&profiles, path, &style()), render(&Profiles::default(), path, &style())].join("\n\n");
         assert!(!shown.contains("hush"));

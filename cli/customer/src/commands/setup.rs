@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     access::{Access, AccessArguments, UNKNOWN_SERVICE, read_token},
-    api::{Answer, GRAPHQL_PATH, endpoint, operations},
+    api::{Answer, GRAPHQL_PATH, Operation, endpoint, operations},
     failure::{Diagnosis, Failure},
     model::{Configuration, Policies},
     output::{Style, Tone},
@@ -89,15 +89,15 @@ pub struct SetupArguments {
     service: ServiceArguments,
 }
 
-pub fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Random) -> Result<(), Failure> {
+pub async fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Random) -> Result<(), Failure> {
     let dialogue = Dialogue::begin(arguments.answers.is_some())?;
     let file = arguments.answers.as_deref().map(|path| ConfigurationFile::read(path, Purpose::Create)).transpose()?;
     let profiles = profile::path()?;
-    let access = resolve(&arguments.service.access, dialogue, &profiles)?;
+    let access = resolve(&arguments.service.access, dialogue, &profiles).await?;
     let url = without_credentials(&access.url);
     let service = Service::with_access(&access, &arguments.service.output)?;
     // Shows that the service can be reached and accepts the token, before the first question.
-    let identity: Identity = service.ask(&operations::IDENTITY, &json!({}))?.parse()?;
+    let identity: Identity = service.ask(&operations::IDENTITY, &json!({})).await?.parse()?;
     let state_path = state_file::path(&profiles);
     if arguments.restart {
         state_file::remove(&state_path)?;
@@ -111,7 +111,7 @@ pub fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Random) -
     for _ in 0..MAX_STEPS {
         match setup.wizard.next() {
             Step::Finish => return setup.finish(),
-            step => setup.take(step)?,
+            step => setup.take(step).await?,
         }
     }
     Err(left())
@@ -150,13 +150,8 @@ impl Identity {
 fn begin(state: Option<State>, url: String, clock: &dyn Clock, random: &dyn Random) -> Result<State, Failure> {
     let Some(state) = state else { return Ok(State::new(url, create::idempotency_key(random))) };
     if state.url != url {
-        return Err(Failure::InvalidArgument {
-            what: "setup",
-            reason: format!(
-                "the setup for {} is not finished\n  Give its --url or --profile to continue it, or --restart to discard it.",
-                state.url
-            ),
-        });
+        let advice = "Give its --url or --profile to continue it, or --restart to discard it.";
+        return Err(Failure::argument("setup", format!("the setup for {} is not finished\n  {advice}", state.url)));
     }
     if state.is_stale(clock.now()) {
         return Err(Failure::Unfinished(
@@ -170,8 +165,8 @@ fn begin(state: Option<State>, url: String, clock: &dyn Clock, random: &dyn Rand
 }
 
 /// Finds the service and the token. Asks for what neither arguments nor profiles have, and stores it as a profile.
-fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> Result<Access, Failure> {
-    match arguments.resolve() {
+async fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> Result<Access, Failure> {
+    match arguments.resolve().await {
         Err(Failure::InvalidArgument { what: UNKNOWN_SERVICE, .. })
             if dialogue == Dialogue::Terminal && arguments.profile.is_none() => {}
         resolved => return resolved,
@@ -209,10 +204,8 @@ fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Path) -> 
     let name = ask_until(&ask(explanation, "Name of the profile", Some(DEFAULT_PROFILE)), &style, |text| {
         parse_name(text).map_err(ToOwned::to_owned)
     })?;
-    let profile =
-        Profile { url: url.to_string(), token_file: Some(token_file), token_command: None, token_environment: None };
-    keep(&name, profile, profiles)?;
-    dialogue::say(&format!("Stored the profile {name} in {}", profiles.display()));
+    let profile = Profile { url: url.to_string(), token_file: Some(token_file), ..Profile::default() };
+    dialogue::say(&keep(&name, profile, profiles)?);
     Ok(Access { url, token })
 }
 
@@ -248,32 +241,34 @@ impl Setup<'_> {
         state_file::store(&self.state_path, &self.wizard.state)
     }
 
+    /// Sends an operation for the configuration.
+    async fn ask(&self, operation: &Operation) -> Result<Answer, Failure> {
+        self.service.ask(operation, &json!({ "id": self.id() })).await
+    }
+
     fn take_answers(&mut self, file: &ConfigurationFile, path: &Path) -> Result<(), Failure> {
         let kind = file.kind_to_create(None).map_err(|problems| problems.at(path))?;
-        self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| Failure::InvalidFile {
-            path: path.to_owned(),
-            reason: if problems.len() == 1 { problems.concat() } else { format!("\n  {}", problems.join("\n  ")) },
-        })?;
+        self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| problems.at(path))?;
         if let Some(secret) = file.text(Field::SecretAccessKey) {
             self.answer_secret(&Secret::new(secret.to_owned()))?;
         }
         self.store()
     }
 
-    fn take(&mut self, step: Step) -> Result<(), Failure> {
+    async fn take(&mut self, step: Step) -> Result<(), Failure> {
         match step {
             Step::Ask(Question::Field(Field::SecretAccessKey)) => self.ask_secret(),
-            Step::Ask(question) => self.ask(question),
-            Step::Create => self.create(),
-            Step::Get => self.get(),
-            Step::ShowPolicies => self.show_policies(),
-            Step::Test => self.test(),
-            Step::Update(changes) => self.update(&changes),
+            Step::Ask(question) => self.ask_question(question),
+            Step::Create => self.create().await,
+            Step::Get => self.get().await,
+            Step::ShowPolicies => self.show_policies().await,
+            Step::Test => self.test().await,
+            Step::Update(changes) => self.update(&changes).await,
             Step::Finish => Ok(()),
         }
     }
 
-    fn ask(&mut self, question: Question) -> Result<(), Failure> {
+    fn ask_question(&mut self, question: Question) -> Result<(), Failure> {
         let answer = match (self.dialogue, question) {
             (Dialogue::Terminal, _) => {
                 dialogue::ask(&questions::prompt(question, &self.wizard, self.style()), self.style())?
@@ -317,17 +312,17 @@ impl Setup<'_> {
         let question = Question::Field(Field::SecretAccessKey);
         let Err(reason) = self.wizard.answer(question, secret.expose(), self.clock.now()) else { return Ok(()) };
         if self.dialogue == Dialogue::File || self.arguments.secret.is_given() {
-            return Err(Failure::InvalidArgument { what: Field::SecretAccessKey.name(), reason });
+            return Err(Failure::argument(Field::SecretAccessKey.name(), reason));
         }
         dialogue::refuse(&reason, self.style());
         Ok(())
     }
 
-    fn create(&mut self) -> Result<(), Failure> {
+    async fn create(&mut self) -> Result<(), Failure> {
         let kind = self.kind();
         let data = self.wizard.creation().data(kind, Purpose::Create);
         dialogue::say("\nCreating the export configuration …");
-        match self.service.ask(create::operation(kind), &json!({ "data": data })) {
+        match self.service.ask(create::operation(kind), &json!({ "data": data })).await {
             Ok(answer) => {
                 self.see(answer, Source::Created)?;
                 self.store()
@@ -350,20 +345,19 @@ impl Setup<'_> {
         }
     }
 
-    fn get(&mut self) -> Result<(), Failure> {
-        let answer =
-            self.service.ask(&operations::GET, &json!({ "id": self.id() })).map_err(|failure| match failure {
-                Failure::NotFound { what, reason } => Failure::NotFound {
-                    what,
-                    reason: format!("{reason}\n  The configuration was deleted meanwhile: start over with --restart."),
-                },
-                failure => failure,
-            })?;
+    async fn get(&mut self) -> Result<(), Failure> {
+        let answer = self.ask(&operations::GET).await.map_err(|failure| match failure {
+            Failure::NotFound { what, reason } => Failure::NotFound {
+                what,
+                reason: format!("{reason}\n  The configuration was deleted meanwhile: start over with --restart."),
+            },
+            failure => failure,
+        })?;
         self.see(answer, Source::Get)
     }
 
-    fn show_policies(&mut self) -> Result<(), Failure> {
-        let policies: Policies = self.service.ask(&operations::POLICIES, &json!({ "id": self.id() }))?.parse()?;
+    async fn show_policies(&mut self) -> Result<(), Failure> {
+        let policies: Policies = self.ask(&operations::POLICIES).await?.parse()?;
         let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
         let directory = match &self.arguments.directory {
             Some(directory) => directory.clone(),
@@ -382,13 +376,13 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn test(&mut self) -> Result<(), Failure> {
+    async fn test(&mut self) -> Result<(), Failure> {
         dialogue::say("\nTesting the connection …");
-        let answer = self.service.ask(&operations::TEST, &json!({ "id": self.id() }))?;
+        let answer = self.ask(&operations::TEST).await?;
         self.see(answer, Source::Tested)
     }
 
-    fn update(&mut self, changes: &Answers) -> Result<(), Failure> {
+    async fn update(&mut self, changes: &Answers) -> Result<(), Failure> {
         let kind = self.kind();
         let mut file = self.wizard.update(changes);
         if let Some(configuration) = self.wizard.configuration() {
@@ -397,7 +391,7 @@ impl Setup<'_> {
         let mut data = file.data(kind, Purpose::Update);
         data.insert("id", Value::Text(Secret::new(self.id())));
         dialogue::say("\nChanging the export configuration, and testing the connection …");
-        match self.service.ask(update::operation(kind), &json!({ "data": data })) {
+        match self.service.ask(update::operation(kind), &json!({ "data": data })).await {
             Ok(answer) => self.see(answer, Source::Updated),
             Err(failure @ (Failure::Refused { .. } | Failure::InvalidInput { .. } | Failure::ConnectionFailed(_))) => {
                 dialogue::refuse(&failure.to_string(), self.style());

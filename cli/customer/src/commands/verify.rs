@@ -7,15 +7,15 @@ pub mod service;
 
 use std::{
     cell::RefCell,
-    fs::{self, File},
-    io::{self, BufWriter, IsTerminal, Read, Write},
+    fs,
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use clap::{ArgGroup, Args, ValueEnum};
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use host::Clock;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
 use tempfile::NamedTempFile;
 use verification::{
@@ -31,6 +31,7 @@ use self::{
 use crate::{
     access::{self, AccessArguments},
     failure::Failure,
+    files::{parent, read_beginning},
     output,
 };
 
@@ -166,7 +167,7 @@ fn long_help() -> String {
     format!("{EXAMPLES}\n\nProblems that it finds:\n{codes}")
 }
 
-pub fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), Failure> {
+pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), Failure> {
     let options = options(arguments)?;
     let circumstances = Circumstances {
         target: arguments.target.clone(),
@@ -176,16 +177,12 @@ pub fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), Failure
     let service = if arguments.token_file.is_some() || arguments.profile.is_some() {
         let (profile, url, token_file) =
             (arguments.profile.clone(), arguments.url.clone(), arguments.token_file.clone());
-        Some(Service::new(&AccessArguments { profile, url, token_file }.resolve()?)?)
+        Some(Service::new(&AccessArguments { profile, url, token_file }.resolve().await?)?)
     } else {
         None
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unavailable(error.to_string()))?;
     let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
-    let report = runtime.block_on(verify(arguments, options, circumstances, service.as_ref(), list.as_ref()))?;
+    let report = verify(arguments, options, circumstances, service.as_ref(), list.as_ref()).await?;
     if let Some(list) = list {
         list.finish(report.outcome)?;
     }
@@ -215,7 +212,7 @@ async fn verify(
         options.configuration_id = configuration_of(path);
         options.origin = Origin::Copy;
         let folder = Folder::open(path)?;
-        let unreadable = |error: ReadError| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() };
+        let unreadable = |error: ReadError| Failure::invalid_file(path, error);
         let claimed = match (&options.place, service) {
             (None, Some(_)) => verification::claimed_origin_of(&folder).await.map_err(unreadable)?,
             _ => None,
@@ -223,8 +220,8 @@ async fn verify(
         ask(service, &mut options, claimed).await?;
         return verify_archive(&folder, &options, circumstances, list).await.map_err(unreadable);
     }
-    let place: Place =
-        arguments.target.parse().map_err(|error: verification::InvalidPlace| invalid_argument("S3-URL", &error))?;
+    let invalid_place = |error: verification::InvalidPlace| Failure::argument("S3-URL", error);
+    let place: Place = arguments.target.parse().map_err(invalid_place)?;
     let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
     if options.place.as_ref().is_some_and(|original| *original != place) {
         options.origin = Origin::Replica;
@@ -285,10 +282,8 @@ async fn verify_archive(
 fn options(arguments: &VerifyArguments) -> Result<Options, Failure> {
     let mut keys = PublicKeys::default();
     for path in &arguments.public_keys {
-        let mut text = String::new();
-        let file = File::open(path).map_err(Failure::file(path))?;
-        file.take(MAX_KEY_FILE_LENGTH).read_to_string(&mut text).map_err(Failure::file(path))?;
-        keys.add_pem(&text).map_err(|error| Failure::InvalidFile { path: path.clone(), reason: error.to_string() })?;
+        let text = read_beginning(path, MAX_KEY_FILE_LENGTH)?;
+        keys.add_pem(&text).map_err(|error| Failure::invalid_file(path, error))?;
     }
     let mut options = Options::new(keys);
     options.place.clone_from(&arguments.place);
@@ -305,10 +300,6 @@ fn options(arguments: &VerifyArguments) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn invalid_argument(what: &'static str, error: &impl ToString) -> Failure {
-    Failure::InvalidArgument { what, reason: error.to_string() }
-}
-
 /// Returns the configuration that the folder is named after.
 fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
     ConfigurationId::parse(folder.canonicalize().ok()?.file_name()?.to_str()?)
@@ -317,7 +308,7 @@ fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
 fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
     match format {
         ReportFormat::Text => Ok(report.to_string().trim_end().to_owned()),
-        ReportFormat::Json => serde_json::to_string(report).map_err(|error| Failure::StandardOutput(error.into())),
+        ReportFormat::Json => output::json(report),
     }
 }
 
@@ -335,7 +326,7 @@ impl ProvenObjects {
     fn create(path: &Path) -> Result<Self, Failure> {
         let refuse = |reason: &str| {
             let reason = format!("{} {reason}; give the name of a new file", path.display());
-            Failure::InvalidArgument { what: "--proven-objects", reason }
+            Failure::argument("--proven-objects", reason)
         };
         if path.file_name().is_none() {
             return Err(refuse("is not a file name"));
@@ -347,12 +338,11 @@ impl ProvenObjects {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Failure::file(path)(error)),
         }
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         // Like a file that is created directly: for others too, as far as the umask permits.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory).map_err(Failure::file(path))?;
+        let file = builder.tempfile_in(parent(path)).map_err(Failure::file(path))?;
         Ok(Self { path: path.to_owned(), file: RefCell::new(BufWriter::new(file)), failure: RefCell::default() })
     }
 
@@ -382,9 +372,7 @@ struct Display {
 
 impl Display {
     fn new() -> Self {
-        let is_seen = io::stderr().is_terminal();
-        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bar: ProgressBar::with_draw_target(Some(0), target) }
+        Self { bar: ProgressBar::new(0) }
     }
 
     fn show(&self, progress: Progress<'_>) {

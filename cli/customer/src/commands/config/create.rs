@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use host::Random;
@@ -14,7 +14,7 @@ use crate::{
     api::{Operation, operations},
     failure::Failure,
     secret::Secret,
-    service::{Service, ServiceArguments},
+    service::ServiceArguments,
 };
 
 const EXAMPLES: &str = r#"FILE with a role in your account (recommended: there is no secret):
@@ -69,7 +69,7 @@ pub struct CreateArguments {
 }
 
 /// Creates a configuration of the `expected` kind, or of any kind.
-pub fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &dyn Random) -> Result<(), Failure> {
+pub async fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &dyn Random) -> Result<(), Failure> {
     let mut file = ConfigurationFile::read(&arguments.file, Purpose::Create)?;
     let kind = file.kind_to_create(expected).map_err(|problems| problems.at(&arguments.file))?;
     if kind == Kind::AccessKey {
@@ -83,7 +83,17 @@ pub fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &dyn Ran
         file.check(kind, Purpose::Create).map_err(|problems| problems.at(&arguments.file))?;
         return dry_run::print(operation.field, file.data(kind, Purpose::Create), &arguments.service.output);
     }
-    create(&Service::connect(&arguments.service)?, operation, file.data(kind, Purpose::Create), random)
+    let mut data = file.data(kind, Purpose::Create);
+    let new_key = || Value::Text(Secret::new(idempotency_key(random)));
+    let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(new_key).clone();
+    let outcome = arguments.service.show(operation, &json!({ "data": data }), render::created).await;
+    outcome.map_err(|failure| match (failure, key) {
+        (failure @ (Failure::NoAnswer(_) | Failure::Unavailable(_)), Value::Text(key)) => Failure::Unsure {
+            failure: Box::new(failure),
+            hint: format!("Repeating it with --idempotency-key {} creates no second one.", key.expose()),
+        },
+        (failure, _) => failure,
+    })
 }
 
 pub fn operation(kind: Kind) -> &'static Operation {
@@ -96,21 +106,4 @@ pub fn operation(kind: Kind) -> &'static Operation {
 /// Draws a random idempotency key, a UUID of version 4.
 pub fn idempotency_key(random: &dyn Random) -> String {
     uuid::Builder::from_random_bytes(random.bits().to_be_bytes()).into_uuid().to_string()
-}
-
-fn create(
-    service: &Service,
-    operation: &Operation,
-    mut data: BTreeMap<&'static str, Value>,
-    random: &dyn Random,
-) -> Result<(), Failure> {
-    let new_key = || Value::Text(Secret::new(idempotency_key(random)));
-    let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(new_key).clone();
-    service.show(operation, &json!({ "data": data }), render::created).map_err(|failure| match (failure, key) {
-        (failure @ (Failure::NoAnswer(_) | Failure::Unavailable(_)), Value::Text(key)) => Failure::Unsure {
-            failure: Box::new(failure),
-            hint: format!("Repeating it with --idempotency-key {} creates no second one.", key.expose()),
-        },
-        (failure, _) => failure,
-    })
 }

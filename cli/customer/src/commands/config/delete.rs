@@ -25,7 +25,7 @@ pub struct DeleteArguments {
     yes: bool,
 }
 
-pub fn run(arguments: &DeleteArguments) -> Result<(), Failure> {
+pub async fn run(arguments: &DeleteArguments) -> Result<(), Failure> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !arguments.yes && !can_ask {
         return Err(Failure::NotConfirmed(
@@ -33,13 +33,13 @@ pub fn run(arguments: &DeleteArguments) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
-    let service = Service::connect(&arguments.target.service)?;
+    let service = Service::connect(&arguments.target.service).await?;
     let variables = arguments.target.variables();
-    let before: Configuration = service.ask(&operations::GET, &variables)?.parse()?;
+    let before: Configuration = service.ask(&operations::GET, &variables).await?.parse()?;
     if !arguments.yes {
         confirm(&render::before_delete(&before, &service.output.style))?;
     }
-    let answer = service.ask(&operations::DELETE, &variables)?;
+    let answer = service.ask(&operations::DELETE, &variables).await?;
     service.output.print(&answer, |style| Ok(render::deleted(&before, style)))
 }
 

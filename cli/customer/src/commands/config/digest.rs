@@ -7,7 +7,6 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
 use domain::digest::{DIGEST_FOLDER, Hex32, SIGNATURE_SUFFIX};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use terminal::text::shell_word;
 
@@ -33,9 +32,9 @@ pub struct DigestArguments {
     directory: PathBuf,
 }
 
-pub fn run(arguments: &DigestArguments) -> Result<(), Failure> {
-    let service = Service::connect(&arguments.target.service)?;
-    let answer = service.ask(&operations::DIGEST, &json!({ "id": arguments.target.id }))?;
+pub async fn run(arguments: &DigestArguments) -> Result<(), Failure> {
+    let service = Service::connect(&arguments.target.service).await?;
+    let answer = service.ask(&operations::DIGEST, &arguments.target.variables()).await?;
     let files = Files::of(&answer.parse()?)?;
     files.write(&arguments.directory)?;
     service.output.print(&answer, |_| Ok(files.restoring(&arguments.directory)))
@@ -129,6 +128,8 @@ fn is_digest_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const NAME: &str = "_digests/0000000007_20261122T020000000Z_abababababababab.json";

@@ -18,14 +18,13 @@ use domain::{
     },
     interval::ExportInterval,
 };
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_with::{As, Map, Same};
 use strum::VariantArray;
 use zeroize::Zeroizing;
 
-use crate::{failure::Failure, profile::is_open_to_others, secret::Secret};
+use crate::{failure::Failure, files::is_open_to_others, secret::Secret};
 
 /// Bytes. A file with all fields at their longest has a tenth of that.
 const MAX_FILE_LENGTH: u64 = 64 * 1_024;
@@ -76,7 +75,6 @@ pub enum Field {
 }
 
 impl Field {
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -96,7 +94,6 @@ pub enum Kind {
 
 impl Kind {
     /// Parses the API's name of a type.
-    #[must_use]
     pub fn of_type(name: &str) -> Option<Self> {
         match name {
             "S3_ACCESS_KEY" => Some(Self::AccessKey),
@@ -129,63 +126,6 @@ pub enum Value {
     Flag(bool),
 }
 
-/// A JSON value, as far as files use it.
-enum RawValue {
-    Known(Value),
-    /// A value that no field accepts, such as a list.
-    Other,
-}
-
-impl<'de> Deserialize<'de> for RawValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = RawValue;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text, a number or null")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<RawValue, E> {
-                Ok(RawValue::Known(Value::Text(Secret::new(text.to_owned()))))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<RawValue, E> {
-                Ok(RawValue::Known(Value::Number(number)))
-            }
-
-            fn visit_unit<E>(self) -> Result<RawValue, E> {
-                Ok(RawValue::Known(Value::Null))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<RawValue, E> {
-                Ok(RawValue::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<RawValue, E> {
-                Ok(RawValue::Other)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<RawValue, E> {
-                Ok(RawValue::Other)
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut sequence: A) -> Result<RawValue, A::Error> {
-                while sequence.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                Ok(RawValue::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawValue, A::Error> {
-                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-                Ok(RawValue::Other)
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
 /// The file's content. Its secret is wiped on drop.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigurationFile {
@@ -194,7 +134,7 @@ pub struct ConfigurationFile {
 
 /// The problems of a file, one line each, without values.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Problems(Vec<String>);
+pub struct Problems(pub Vec<String>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,7 +146,7 @@ impl fmt::Display for Problems {
 }
 
 impl Problems {
-    fn one(text: impl Into<String>) -> Self {
+    pub fn one(text: impl Into<String>) -> Self {
         Self(vec![text.into()])
     }
 
@@ -221,31 +161,8 @@ fn shown(path: &Path) -> &Path {
 }
 
 /// The entries of a JSON object in their order, including duplicates.
-struct Entries(Vec<(Zeroizing<String>, RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, RawValue>()? {
-                    entries.push((Zeroizing::new(name), value));
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
+#[derive(Deserialize)]
+struct Entries<'a>(#[serde(borrow, with = "As::<Map<Same, Same>>")] Vec<(Secret, &'a RawValue)>);
 
 impl ConfigurationFile {
     /// Reads `path`, or standard input for `-`. Warns if others can read a secret in it.
@@ -275,9 +192,6 @@ impl ConfigurationFile {
     }
 
     /// Parses the JSON text.
-    ///
-    /// # Errors
-    /// All problems of its form.
     pub fn parse(text: &str, purpose: Purpose) -> Result<Self, Problems> {
         // The error text of serde_json may contain a value.
         let Entries(entries) = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
@@ -289,41 +203,16 @@ impl ConfigurationFile {
         let mut values = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, value) in entries {
-            let Some(field) = Field::parse(&name) else {
-                problems.push(unknown_field(&name));
-                continue;
-            };
-            let value = match (value, field) {
-                (RawValue::Known(value @ (Value::Text(_) | Value::Null)), field) if field != Field::Version => value,
-                (RawValue::Known(value @ Value::Number(_)), Field::Version) => value,
-                (_, Field::Version) => {
-                    problems.push("version: must be a number, without quotes".to_owned());
-                    continue;
-                }
-                _ => {
-                    problems.push(format!("{}: must be a string, in quotes", field.name()));
-                    continue;
-                }
-            };
-            let reason = match (purpose, field) {
-                (Purpose::Create, Field::Version) => Some("is only for updates"),
-                (Purpose::Update, Field::StartFrom) => Some("can't be changed after creation"),
-                (Purpose::Update, Field::IdempotencyKey) => {
-                    Some("is only for creation; version makes an update safe to repeat")
-                }
-                _ => None,
-            };
-            if let Some(reason) = reason {
-                problems.push(format!("{}: {reason}", field.name()));
-            } else if values.insert(field, value).is_some() {
-                problems.push(format!("{}: is given twice", field.name()));
-            }
+            let inserted = parse_entry(name.expose(), value.get(), purpose).and_then(|(field, value)| {
+                let earlier = values.insert(field, value);
+                earlier.map_or(Ok(()), |_| Err(format!("{}: is given twice", field.name())))
+            });
+            problems.extend(inserted.err());
         }
         if problems.is_empty() { Ok(Self { values }) } else { Err(Problems(problems)) }
     }
 
     /// Returns the text of a field, unless it is empty.
-    #[must_use]
     pub fn text(&self, field: Field) -> Option<&str> {
         match self.values.get(&field) {
             Some(Value::Text(text)) => Some(text.expose()).filter(|text| !text.is_empty()),
@@ -336,9 +225,6 @@ impl ConfigurationFile {
     }
 
     /// Returns the authentication that the fields imply.
-    ///
-    /// # Errors
-    /// The file has fields of both kinds.
     pub fn kind(&self) -> Result<Option<Kind>, Problems> {
         let has = |kind: Kind| {
             Field::VARIANTS.iter().copied().any(|field| kind.is_field(field) && self.text(field).is_some())
@@ -375,7 +261,6 @@ impl ConfigurationFile {
     }
 
     /// Returns the input of a mutation, without the fields of the other kind.
-    #[must_use]
     pub fn data(&self, kind: Kind, purpose: Purpose) -> BTreeMap<&'static str, Value> {
         let other = match kind {
             Kind::AccessKey => Kind::AssumedRole,
@@ -389,9 +274,6 @@ impl ConfigurationFile {
     }
 
     /// Checks the fields with the rules of the service. Its account and partition are not known offline.
-    ///
-    /// # Errors
-    /// All invalid fields.
     pub fn check(&self, kind: Kind, purpose: Purpose) -> Result<(), Problems> {
         let partition = (self.text(Field::Region).and_then(|text| Region::parse(text).ok()))
             .map(|region| region.partition())
@@ -402,38 +284,15 @@ impl ConfigurationFile {
         let key_region =
             self.text(Field::KmsKeyArn).and_then(|text| KmsKeyArn::parse(text).ok()).map(|key| key.region().clone());
         // An update keeps omitted fields, which are valid: any valid value represents them.
-        let or = |field: Field, kept: &str| match self.values.get(&field) {
-            None if purpose == Purpose::Update => kept.to_owned(),
-            _ => self.text(field).unwrap_or_default().to_owned(),
+        let text = |field: Field| match field {
+            _ if purpose == Purpose::Create || self.values.contains_key(&field) => self.text(field),
+            Field::Interval => Some(ExportInterval::Every24Hours.name()),
+            Field::BucketName => Some("example"),
+            Field::Region => Some(key_region.as_ref().map_or("us-east-1", Region::as_str)),
+            _ => None,
         };
-        let interval = parse_interval(&or(Field::Interval, ExportInterval::Every24Hours.name()));
-        let bucket_name = or(Field::BucketName, "example");
-        let region = or(Field::Region, key_region.as_ref().map_or("us-east-1", Region::as_str));
-        let settings = RawSettings {
-            interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
-            bucket_name: &bucket_name,
-            bucket_path: self.text(Field::BucketPath),
-            region: &region,
-            kms_key_arn: self.text(Field::KmsKeyArn),
-            expected_bucket_owner: self.text(Field::ExpectedBucketOwner),
-            description: self.text(Field::Description),
-            start_from: self.text(Field::StartFrom),
-            idempotency_key: self.text(Field::IdempotencyKey),
-        };
-        let (Ok(account), Ok(service_region)) = (AccountId::parse(NO_ACCOUNT), Region::parse("us-east-1")) else {
+        let (Ok(account), Ok(region)) = (AccountId::parse(NO_ACCOUNT), Region::parse("us-east-1")) else {
             return Err(Problems::one("can't be checked offline"));
-        };
-        let service = ServiceIdentity { account, partition, region: service_region };
-        let outcome = match kind {
-            Kind::AssumedRole => {
-                let role = self.text(Field::RoleArn).unwrap_or_default();
-                parse_assumed_role(&settings, role, &service).map(drop)
-            }
-            Kind::AccessKey => {
-                let id = self.text(Field::AccessKeyId).unwrap_or_default();
-                let secret = self.text(Field::SecretAccessKey).unwrap_or_default();
-                parse_access_key(&settings, id, secret, &service).map(drop)
-            }
         };
         // A missing secret is requested before sending.
         let is_left_out = |error: &FieldError| {
@@ -441,13 +300,56 @@ impl ConfigurationFile {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
             })
         };
-        let errors: Vec<FieldError> = interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect();
-        let problems: Vec<String> = errors
+        let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, text)
             .iter()
             .filter(|error| !is_left_out(error))
             .map(|error| format!("{}: {} ({})", error.field, error.message, error.code.name()))
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+}
+
+/// Checks the texts of fields with the rules of `service`.
+pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) -> Option<&'a str>) -> Vec<FieldError> {
+    let required = |field: Field| text(field).unwrap_or_default();
+    let interval = parse_interval(required(Field::Interval));
+    let settings = RawSettings {
+        interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
+        bucket_name: required(Field::BucketName),
+        bucket_path: text(Field::BucketPath),
+        region: required(Field::Region),
+        kms_key_arn: text(Field::KmsKeyArn),
+        expected_bucket_owner: text(Field::ExpectedBucketOwner),
+        description: text(Field::Description),
+        start_from: text(Field::StartFrom),
+        idempotency_key: text(Field::IdempotencyKey),
+    };
+    let outcome = match kind {
+        Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service).map(drop),
+        Kind::AccessKey => {
+            let (id, secret) = (required(Field::AccessKeyId), required(Field::SecretAccessKey));
+            parse_access_key(&settings, id, secret, service).map(drop)
+        }
+    };
+    interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()
+}
+
+fn parse_entry(name: &str, json: &str, purpose: Purpose) -> Result<(Field, Value), String> {
+    let field = Field::parse(name).ok_or_else(|| unknown_field(name))?;
+    let problem = |reason: &str| format!("{}: {reason}", field.name());
+    let value = if field == Field::Version {
+        Value::Number(serde_json::from_str(json).map_err(|_| problem("must be a number, without quotes"))?)
+    } else {
+        let text: Option<Secret> = serde_json::from_str(json).map_err(|_| problem("must be a string, in quotes"))?;
+        text.map_or(Value::Null, Value::Text)
+    };
+    match (purpose, field) {
+        (Purpose::Create, Field::Version) => Err(problem("is only for updates")),
+        (Purpose::Update, Field::StartFrom) => Err(problem("can't be changed after creation")),
+        (Purpose::Update, Field::IdempotencyKey) => {
+            Err(problem("is only for creation; version makes an update safe to repeat"))
+        }
+        _ => Ok((field, value)),
     }
 }
 

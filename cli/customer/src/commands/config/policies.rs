@@ -27,14 +27,14 @@ pub struct PoliciesArguments {
     document: Option<DocumentName>,
 }
 
-pub fn run(arguments: &PoliciesArguments) -> Result<(), Failure> {
+pub async fn run(arguments: &PoliciesArguments) -> Result<(), Failure> {
     let Some(name) = arguments.document else {
         let render =
             if arguments.cloudformation { render_policies::cloud_formation } else { render_policies::policies };
-        return arguments.target.show(&operations::POLICIES, render);
+        return arguments.target.show(&operations::POLICIES, render).await;
     };
-    let service = Service::connect(&arguments.target.service)?;
-    let policies: Policies = service.ask(&operations::POLICIES, &arguments.target.variables())?.parse()?;
+    let service = Service::connect(&arguments.target.service).await?;
+    let policies: Policies = service.ask(&operations::POLICIES, &arguments.target.variables()).await?.parse()?;
     output::print_line(render_policies::document(&policies, name).ok_or_else(|| missing(name))?)
 }
 
@@ -43,5 +43,5 @@ fn missing(name: DocumentName) -> Failure {
         DocumentName::Trust => "there is no trust policy, because the export uses an access key and assumes no role",
         _ => "the configuration has no KMS key; if the bucket encrypts with one, set kmsKeyArn with config update",
     };
-    Failure::InvalidArgument { what: "--document", reason: reason.to_owned() }
+    Failure::argument("--document", reason)
 }

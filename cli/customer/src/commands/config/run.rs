@@ -2,14 +2,11 @@
 
 mod sample;
 
-use std::{
-    io::{self, IsTerminal},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use domain::time::Timestamp;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::SignedDuration;
 use serde_json::json;
 use terminal::text::Text;
@@ -19,7 +16,7 @@ use crate::{
     api::{Answer, operations},
     failure::Failure,
     model::{Configuration, Job, Task},
-    output::{Style, Tone},
+    output::{self, Output, OutputFormat, Style, Tone},
     service::Service,
 };
 
@@ -67,39 +64,40 @@ fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
     Ok(timeout)
 }
 
-pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+pub async fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if !arguments.wait {
-        return arguments.target.show(&operations::RUN, |configuration, _| render::running(configuration));
+        return arguments.target.show(&operations::RUN, |configuration, _| render::running(configuration)).await;
     }
-    let service = Service::connect(&arguments.target.service)?;
-    let jobs = get_jobs(&service, &arguments.target)?;
-    let requested = service.ask(&operations::RUN, &arguments.target.variables())?;
+    let service = Service::connect(&arguments.target.service).await?;
+    let jobs = get_jobs(&service, &arguments.target).await?;
+    let requested = service.ask(&operations::RUN, &arguments.target.variables()).await?;
     let request = Request::new(&requested.parse()?, jobs)?;
-    let (answer, configuration, jobs) = match wait(&service, arguments, &request)? {
+    let (answer, configuration, jobs) = match wait(&service, arguments, &request).await? {
         (Progress::Failed, answer, configuration, jobs) => {
             service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
             return Err(failure(&configuration, &jobs));
         }
         (_, answer, configuration, jobs) => (answer, configuration, jobs),
     };
-    service.output.print(&answer, |style| {
-        let Some(job) = request.choose(&jobs) else { return Ok(nothing_new(&configuration, style)) };
-        let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() }))?.parse()?;
-        let mut text = exported(&configuration, job, tasks.first(), style);
-        if let Some(task) = tasks.first() {
-            text.push_str("\n\n");
-            text.push_str(&sample::show(&service, &configuration, &task.object_key));
-        }
-        Ok(text)
-    })
+    let Output { format, style } = &service.output;
+    if *format == OutputFormat::Json {
+        return output::print_line(&answer.json());
+    }
+    let Some(job) = request.choose(&jobs) else { return output::print_line(&nothing_new(&configuration, style)) };
+    let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() })).await?.parse()?;
+    output::print_line(&exported(&configuration, job, tasks.first(), style))?;
+    if let Some(task) = tasks.first() {
+        output::print_line(&format!("\n{}", sample::show(&configuration, &task.object_key).await))?;
+    }
+    Ok(())
 }
 
-fn get_jobs(service: &Service, target: &Target) -> Result<Vec<Job>, Failure> {
-    service.ask(&operations::JOBS, &target.variables())?.parse()
+async fn get_jobs(service: &Service, target: &Target) -> Result<Vec<Job>, Failure> {
+    service.ask(&operations::JOBS, &target.variables()).await?.parse()
 }
 
 /// Polls until the requested run has ended.
-fn wait(
+async fn wait(
     service: &Service,
     arguments: &RunArguments,
     request: &Request,
@@ -111,14 +109,15 @@ fn wait(
     let mut failures = 0;
     let mut was_failure = false;
     loop {
-        service.wait(pause.min(deadline.saturating_duration_since(Instant::now())));
+        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        let polled = service.ask(&operations::PROGRESS, &variables).and_then(|answer| {
+        let poll = async {
+            let answer = service.ask(&operations::PROGRESS, &variables).await?;
             let configuration: Configuration = answer.parse()?;
             // After the configuration: a run stores its job before its end.
-            Ok((answer, configuration, get_jobs(service, &arguments.target)?))
-        });
-        match polled {
+            Ok((answer, configuration, get_jobs(service, &arguments.target).await?))
+        };
+        match poll.await {
             Ok((answer, configuration, jobs)) => {
                 failures = 0;
                 let progress = request.progress(&configuration)?;
@@ -277,10 +276,7 @@ struct Spinner(ProgressBar);
 
 impl Spinner {
     fn new() -> Self {
-        let is_seen = io::stderr().is_terminal();
-        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target).with_message("Exporting");
-        bar.set_style(ProgressStyle::default_spinner());
+        let bar = ProgressBar::new_spinner().with_message("Exporting");
         bar.enable_steady_tick(TICK);
         Self(bar)
     }

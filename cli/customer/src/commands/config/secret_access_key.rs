@@ -1,9 +1,8 @@
 //! The sources of a secret access key. It is never an argument, because other processes can read arguments.
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal, Read},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal},
+    path::PathBuf,
 };
 
 use clap::Args;
@@ -11,7 +10,7 @@ use terminal::text::printable;
 use zeroize::Zeroizing;
 
 use super::file::{ConfigurationFile, Field, Value};
-use crate::{failure::Failure, hidden_input, secret::Secret};
+use crate::{failure::Failure, files::read_beginning, hidden_input, secret::Secret};
 
 pub const SECRET_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";
 
@@ -30,18 +29,14 @@ pub struct SecretArguments {
 
 impl SecretArguments {
     /// Returns whether the secret comes from a file or from the environment.
-    #[must_use]
     pub fn is_given(&self) -> bool {
         self.secret_file.is_some() || std::env::var_os(SECRET_VARIABLE).is_some_and(|text| !text.is_empty())
     }
 
     /// Adds the secret to `file` unless it has one.
-    ///
-    /// # Errors
-    /// The secret can't be read, or there is none and `is_needed`.
     pub fn complete(&self, file: &mut ConfigurationFile, is_needed: bool) -> Result<(), Failure> {
         let secret = if let Some(path) = &self.secret_file {
-            read(path)?
+            Secret::trimmed(&read_beginning(path, MAX_FILE_LENGTH)?)
         } else if file.text(Field::SecretAccessKey).is_some() {
             return Ok(());
         } else if let Some(secret) = environment()? {
@@ -56,28 +51,17 @@ impl SecretArguments {
     }
 }
 
-fn read(path: &Path) -> Result<Secret, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    let file = File::open(path).map_err(Failure::file(path))?;
-    file.take(MAX_FILE_LENGTH).read_to_string(&mut text).map_err(Failure::file(path))?;
-    Ok(Secret::trimmed(&text))
-}
-
 fn environment() -> Result<Option<Secret>, Failure> {
     let Some(text) = std::env::var_os(SECRET_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let text = text
-        .into_string()
-        .map_err(|_| Failure::InvalidArgument { what: SECRET_VARIABLE, reason: "is not valid UTF-8".to_owned() })?;
+    let text = text.into_string().map_err(|_| Failure::argument(SECRET_VARIABLE, "is not valid UTF-8"))?;
     Ok(Some(Secret::trimmed(&Zeroizing::new(text))))
 }
 
 /// Reads the secret from the terminal without showing it.
 pub fn ask(access_key_id: &str) -> Result<Secret, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::InvalidArgument {
-            what: "secretAccessKey",
-            reason: format!("is missing: give it in the JSON file, with --secret-file, or in {SECRET_VARIABLE}"),
-        });
+        let reason = format!("is missing: give it in the JSON file, with --secret-file, or in {SECRET_VARIABLE}");
+        return Err(Failure::argument("secretAccessKey", reason));
     }
     let question = format!("Secret access key of {} (not shown): ", printable(access_key_id));
     let text = hidden_input::ask(&question).map_err(Failure::StandardOutput)?;

@@ -5,12 +5,7 @@ use domain::configuration::ConfigurationId;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{
-    api::Operation,
-    failure::Failure,
-    output::Style,
-    service::{Service, ServiceArguments},
-};
+use crate::{api::Operation, failure::Failure, output::Style, service::ServiceArguments};
 
 /// An export configuration at the service.
 #[derive(Debug, Args)]
@@ -40,16 +35,22 @@ impl Target {
     }
 
     /// Sends the operation for this configuration, and prints the answer.
-    pub fn show<T: DeserializeOwned>(
+    pub async fn show<T: DeserializeOwned>(
         &self,
         operation: &Operation,
         render: impl FnOnce(&T, &Style) -> String,
     ) -> Result<(), Failure> {
-        Service::connect(&self.service)?.show(operation, &self.variables(), render)
+        self.service.show(operation, &self.variables(), render).await
     }
 }
 
-pub fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
+impl JobTarget {
+    pub fn variables(&self) -> Value {
+        json!({ "id": self.id })
+    }
+}
+
+fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
     ConfigurationId::parse(text).ok_or(
         "an ID is a UUID in lower case, for example 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b; see: audit-export config list",
     )

@@ -1,4 +1,4 @@
-use clap::Args;
+//! The connection test, with its checks.
 
 use super::{render, target::Target};
 use crate::{
@@ -9,25 +9,9 @@ use crate::{
     service::Service,
 };
 
-/// Test whether the bucket can be written to, and show what to fix
-///
-/// Writes a marker object named .immuta.export.log. With a role, also tests that nobody else can make the service assume it.
-/// Each check has passed, has failed, or was not made because an earlier one failed.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionChecks
-
-The exit code is 0 only if the bucket can be written to, and 7 if it can't.")]
-pub struct TestArguments {
-    #[command(flatten)]
-    target: Target,
-}
-
-pub fn run(arguments: &TestArguments) -> Result<(), Failure> {
-    let service = Service::connect(&arguments.target.service)?;
-    let answer = service.ask(&operations::TEST, &arguments.target.variables())?;
+pub async fn run(target: &Target) -> Result<(), Failure> {
+    let service = Service::connect(&target.service).await?;
+    let answer = service.ask(&operations::TEST, &target.variables()).await?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(tested(&configuration, style)))?;
     outcome(&configuration)

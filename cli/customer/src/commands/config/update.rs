@@ -72,7 +72,7 @@ const CONNECTION: [Field; 8] = [
 /// The `connectionStatus` of an untested connection.
 const UNTESTED: &str = "PENDING";
 
-pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
+pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     let at = |problems: Problems| problems.at(&arguments.file);
     let mut file = ConfigurationFile::read(&arguments.file, Purpose::Update)?;
     if let Some(version) = arguments.expect_version {
@@ -90,14 +90,14 @@ pub fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         arguments.complete(&mut data);
         return dry_run::print(operation(kind).field, data, &arguments.target.service.output);
     }
-    let service = Service::connect(&arguments.target.service)?;
+    let service = Service::connect(&arguments.target.service).await?;
     let kind = match kind {
         Some(Kind::AssumedRole) => Kind::AssumedRole,
-        other => complete_from_current(arguments, &service, &mut file, other)?,
+        other => complete_from_current(arguments, &service, &mut file, other).await?,
     };
     let mut data = file.data(kind, Purpose::Update);
     arguments.complete(&mut data);
-    let answer = service.ask(operation(kind), &json!({ "data": data }))?;
+    let answer = service.ask(operation(kind), &json!({ "data": data })).await?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(render::updated(&configuration, style)))?;
     if let Some(code) = failed_test(&configuration) {
@@ -134,13 +134,13 @@ fn is_untested(configuration: &Configuration, data: &BTreeMap<&'static str, Valu
 }
 
 /// Gets the current configuration to find its kind, and asks for the secret of a new access key.
-fn complete_from_current(
+async fn complete_from_current(
     arguments: &UpdateArguments,
     service: &Service,
     file: &mut ConfigurationFile,
     kind: Option<Kind>,
 ) -> Result<Kind, Failure> {
-    let answer = service.ask(&operations::GET, &arguments.target.variables())?;
+    let answer = service.ask(&operations::GET, &arguments.target.variables()).await?;
     let current: Configuration = answer.parse()?;
     if let Some(new_key) = file.text(Field::AccessKeyId)
         && current.endpoint_configuration.access_key_id.as_deref() != Some(new_key)

@@ -1,7 +1,7 @@
 use std::{
     cell::RefCell,
     fs::File,
-    io::{self, BufRead, BufReader, IsTerminal},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     pin::pin,
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use reqwest::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::batches::{Batch, BatchError, Batches};
+use super::batches::{Batch, Batches};
 use crate::{
     access::AccessArguments,
     api::{self, diagnose, explain},
@@ -78,7 +78,7 @@ pub struct SendArguments {
     output: OutputFormat,
 }
 
-/// The result of the command.
+/// The result of one request, or of the command.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
@@ -95,21 +95,13 @@ struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, delivered: &Delivered) {
+    fn add(&mut self, delivered: &Self) {
         self.accepted += delivered.accepted;
-        self.requests += 1;
+        self.requests += delivered.requests;
         self.retries += delivered.retries;
         self.event_bytes += delivered.event_bytes;
         self.sent_bytes += delivered.sent_bytes;
     }
-}
-
-/// The result of one request.
-struct Delivered {
-    accepted: u64,
-    retries: u64,
-    event_bytes: u64,
-    sent_bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -123,18 +115,12 @@ enum AttemptError {
     Final(Failure),
 }
 
-pub fn run(arguments: &SendArguments, random: &dyn Random) -> Result<(), Failure> {
-    let sender = Sender::new(arguments, random)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+pub async fn run(arguments: &SendArguments, random: &dyn Random) -> Result<(), Failure> {
+    let sender = Sender::new(arguments, random).await?;
     let progress = progress_bar(&arguments.file)?;
     let started = Instant::now();
     let mut summary = Summary::default();
-    let outcome = runtime.block_on(send_all(arguments, &sender, &progress, &mut summary));
-    // Does not wait for the reading thread, which may wait for standard input forever.
-    runtime.shutdown_background();
+    let outcome = send_all(arguments, &sender, &progress, &mut summary).await;
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
     output::print_result(&summary, arguments.output)?;
@@ -155,7 +141,7 @@ async fn send_all(
     let path = arguments.file.clone();
     tokio::task::spawn_blocking(move || {
         loop {
-            let next = batches.next_batch().map_err(|error| invalid_input(&path, &error));
+            let next = batches.next_batch().map_err(|error| Failure::invalid_file(&path, error));
             let goes_on = next.is_ok();
             let Some(next) = next.transpose() else { return };
             if batch_sender.blocking_send(next).is_err() || !goes_on {
@@ -186,10 +172,6 @@ async fn send_all(
     first_failure.take().map_or(Ok(()), Err)
 }
 
-fn invalid_input(path: &Path, error: &BatchError) -> Failure {
-    Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() }
-}
-
 fn open_input(file: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     if file == Path::new("-") {
         return Ok(Box::new(BufReader::new(io::stdin())));
@@ -199,16 +181,12 @@ fn open_input(file: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
 
 /// Creates a progress bar on standard error, hidden without a terminal.
 fn progress_bar(file: &Path) -> Result<ProgressBar, Failure> {
-    if !io::stderr().is_terminal() {
-        return Ok(ProgressBar::hidden());
-    }
     let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
     let template = match length {
         Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} (ready in {eta})",
         None => "{spinner} {bytes} {binary_bytes_per_sec} {msg}",
     };
-    let style = ProgressStyle::with_template(template)
-        .map_err(|error| Failure::InvalidArgument { what: "progress", reason: error.to_string() })?;
+    let style = ProgressStyle::with_template(template).map_err(|error| Failure::argument("progress", error))?;
     Ok(ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style))
 }
 
@@ -219,8 +197,8 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(arguments: &SendArguments, random: &'a dyn Random) -> Result<Self, Failure> {
-        let access = arguments.access.resolve()?;
+    async fn new(arguments: &SendArguments, random: &'a dyn Random) -> Result<Self, Failure> {
+        let access = arguments.access.resolve().await?;
         Ok(Self {
             random,
             client: api::client(&access, REQUEST_TIMEOUT)?,
@@ -229,14 +207,19 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends one batch until it is accepted, refused, or has failed [`MAX_ATTEMPTS`] times.
-    async fn deliver(&self, batch: Batch) -> Result<Delivered, Failure> {
+    async fn deliver(&self, batch: Batch) -> Result<Summary, Failure> {
         let mut retries = 0;
         loop {
             match self.attempt(&batch).await {
                 Ok(accepted) => {
-                    let sent_bytes = batch.body.len() as u64;
-                    let retries = u64::from(retries);
-                    return Ok(Delivered { accepted, retries, event_bytes: batch.input_length, sent_bytes });
+                    return Ok(Summary {
+                        accepted,
+                        requests: 1,
+                        retries: u64::from(retries),
+                        event_bytes: batch.input_length,
+                        sent_bytes: batch.body.len() as u64,
+                        ..Summary::default()
+                    });
                 }
                 Err(AttemptError::Final(failure)) => return Err(failure),
                 Err(AttemptError::Temporary { reason, .. }) if retries + 1 >= MAX_ATTEMPTS => {
@@ -339,7 +322,7 @@ mod tests {
         }
     }
 
-    async fn deliver_to(answers: Vec<&'static str>) -> (Result<Delivered, Failure>, Vec<String>) {
+    async fn deliver_to(answers: Vec<&'static str>) -> (Result<Summary, Failure>, Vec<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));

@@ -19,8 +19,6 @@ pub enum Dialogue {
 }
 
 impl Dialogue {
-    /// # Errors
-    /// There are neither answers nor a terminal.
     pub fn begin(has_answers: bool) -> Result<Self, Failure> {
         if has_answers {
             return Ok(Self::File);
@@ -28,12 +26,11 @@ impl Dialogue {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             return Ok(Self::Terminal);
         }
-        Err(Failure::InvalidArgument {
-            what: "setup",
-            reason: "there is no terminal for the questions\n  Run it in a terminal, or give the answers in a file \
-                     (--answers FILE, the JSON of audit-export config create --help)."
-                .to_owned(),
-        })
+        Err(Failure::argument(
+            "setup",
+            "there is no terminal for the questions\n  Run it in a terminal, or give the answers in a file (--answers FILE, \
+             the JSON of audit-export config create --help).",
+        ))
     }
 }
 
@@ -48,9 +45,6 @@ pub fn refuse(reason: &str, style: &Style) {
 }
 
 /// Asks for an answer. An empty one stands for the suggestion.
-///
-/// # Errors
-/// The input has ended.
 pub fn ask(prompt: &Prompt, style: &Style) -> Result<String, Failure> {
     let explanation = if prompt.explanation.is_empty() { String::new() } else { format!("{}\n", prompt.explanation) };
     let suggestion = prompt.suggestion.as_ref().map(|suggestion| {

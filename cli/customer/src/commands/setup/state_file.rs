@@ -8,7 +8,7 @@ use std::{
 use super::wizard::State;
 use crate::{
     failure::Failure,
-    profile::{is_open_to_others, replace_private_file},
+    files::{read_private, replace_private},
 };
 
 /// Bytes. A file with all answers at their longest has a tenth of that.
@@ -19,31 +19,16 @@ pub fn path(profiles: &Path) -> PathBuf {
     profiles.with_extension("setup.json")
 }
 
-/// # Errors
-/// The file can't be read, is accessible to others, or is invalid.
 pub fn load(path: &Path) -> Result<Option<State>, Failure> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::file(path)(error)),
-    };
-    let invalid = |reason: String| Failure::InvalidFile { path: path.to_owned(), reason };
-    if is_open_to_others(&metadata) {
-        return Err(invalid(format!("other users can read or change it; run: chmod 600 '{}'", path.display())));
-    }
-    let not_ours = || invalid("is not a setup of this version; start over with --restart".to_owned());
-    if metadata.len() > MAX_LENGTH {
-        return Err(not_ours());
-    }
-    let text = fs::read_to_string(path).map_err(Failure::file(path))?;
-    let state: State = serde_json::from_str(&text).map_err(|_| not_ours())?;
-    if state.is_valid() { Ok(Some(state)) } else { Err(not_ours()) }
+    let Some(text) = read_private(path, MAX_LENGTH)? else { return Ok(None) };
+    let state = serde_json::from_str(&text).ok().filter(State::is_valid);
+    let not_ours = || Failure::invalid_file(path, "is not a setup of this version; start over with --restart");
+    state.map(Some).ok_or_else(not_ours)
 }
 
 pub fn store(path: &Path, state: &State) -> Result<(), Failure> {
-    let text = serde_json::to_vec_pretty(state)
-        .map_err(|error| Failure::InvalidFile { path: path.to_owned(), reason: error.to_string() })?;
-    replace_private_file(path, &text)
+    let text = serde_json::to_vec_pretty(state).map_err(|error| Failure::invalid_file(path, error))?;
+    replace_private(path, &text)
 }
 
 /// Removes the file if it exists.
@@ -57,6 +42,7 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::is_open_to_others;
 
     #[test]
     fn a_state_is_found_again_and_is_for_its_owner_alone() {
@@ -80,7 +66,7 @@ mod tests {
             format!(r#"{{"url":"u","idempotencyKey":"k","kind":null,"answers":{answers},"phase":{phase}}}"#)
         };
         let asking = r#"{"name":"asking"}"#;
-        replace_private_file(&path, state("{}", asking).as_bytes()).unwrap();
+        replace_private(&path, state("{}", asking).as_bytes()).unwrap();
         assert!(load(&path).unwrap().is_some());
         for bad in [
             "",
@@ -89,7 +75,7 @@ mod tests {
             &state(r#"{"color":"x"}"#, asking),
             &state("{}", r#"{"name":"created","id":"../x"}"#),
         ] {
-            replace_private_file(&path, bad.as_bytes()).unwrap();
+            replace_private(&path, bad.as_bytes()).unwrap();
             assert_eq!(load(&path).unwrap_err().exit_code(), 5, "{bad}");
         }
     }

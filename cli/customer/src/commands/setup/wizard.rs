@@ -3,12 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    configuration::{
-        ConfigurationId, ServiceIdentity,
-        arn::AccountId,
-        field_error::FieldError,
-        input::{RawSettings, parse_access_key, parse_assumed_role, parse_interval},
-    },
+    configuration::{ConfigurationId, ServiceIdentity, arn::AccountId, field_error::FieldError},
     connection::ConnectionErrorCode,
     interval::ExportInterval,
     time::Timestamp,
@@ -16,7 +11,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    commands::config::file::{ConfigurationFile, Field, Kind, Value},
+    commands::config::file::{self, ConfigurationFile, Field, Kind, Problems, Value},
     model::Configuration,
     secret::Secret,
 };
@@ -60,7 +55,6 @@ pub enum Phase {
 }
 
 impl State {
-    #[must_use]
     pub fn new(url: String, idempotency_key: String) -> Self {
         Self {
             url,
@@ -73,7 +67,6 @@ impl State {
     }
 
     /// Returns whether repeating the request could create a second configuration.
-    #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
         match self.phase {
             Phase::Creating { since } => {
@@ -84,7 +77,6 @@ impl State {
     }
 
     /// Returns whether the state has no secrets and a valid ID.
-    #[must_use]
     pub fn is_valid(&self) -> bool {
         let holds_secret = |answers: &Answers| answers.contains_key(&Field::SecretAccessKey);
         let id_is_valid = match &self.phase {
@@ -160,13 +152,11 @@ pub struct Wizard {
 }
 
 impl Wizard {
-    #[must_use]
     pub fn new(state: State, service: ServiceIdentity) -> Self {
         Self { state, service, secret: None, configuration: None, stage: Stage::Unknown, policies_are_shown: false }
     }
 
     /// Returns the next step.
-    #[must_use]
     pub fn next(&self) -> Step {
         match (&self.state.phase, self.state.kind) {
             (Phase::Created { .. }, _) => self.next_of_created(),
@@ -199,9 +189,6 @@ impl Wizard {
     }
 
     /// Takes an answer.
-    ///
-    /// # Errors
-    /// The reason why the answer is not valid, for the person.
     pub fn answer(&mut self, question: Question, text: &str, now: Timestamp) -> Result<Continuation, String> {
         let text = text.trim();
         match question {
@@ -294,37 +281,16 @@ impl Wizard {
 
     /// Checks the answers with the rules of the service.
     fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
-        let text = |field: Field| answers.get(&field).and_then(Option::as_deref);
-        let interval = parse_interval(text(Field::Interval).unwrap_or_default());
-        let settings = RawSettings {
-            interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
-            bucket_name: text(Field::BucketName).unwrap_or_default(),
-            bucket_path: text(Field::BucketPath),
-            region: text(Field::Region).unwrap_or_default(),
-            kms_key_arn: text(Field::KmsKeyArn),
-            expected_bucket_owner: text(Field::ExpectedBucketOwner),
-            description: text(Field::Description),
-            start_from: text(Field::StartFrom),
-            idempotency_key: Some(&self.state.idempotency_key),
-        };
-        let outcome = match self.state.kind {
-            Some(Kind::AccessKey) => {
-                let id = text(Field::AccessKeyId).unwrap_or_default();
-                let secret = secret.map(Secret::expose).unwrap_or_default();
-                parse_access_key(&settings, id, secret, &self.service).map(drop)
-            }
-            Some(Kind::AssumedRole) | None => {
-                parse_assumed_role(&settings, text(Field::RoleArn).unwrap_or_default(), &self.service).map(drop)
-            }
-        };
-        interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()
+        let kind = self.state.kind.unwrap_or(Kind::AssumedRole);
+        file::errors(kind, &self.service, |field| match field {
+            Field::SecretAccessKey => secret.map(Secret::expose),
+            Field::IdempotencyKey => Some(&self.state.idempotency_key),
+            _ => answers.get(&field)?.as_deref(),
+        })
     }
 
     /// Takes all answers from a file.
-    ///
-    /// # Errors
-    /// The invalid answers, or answers that differ from those of the setup in progress.
-    pub fn answer_all(&mut self, file: &ConfigurationFile, kind: Kind, now: Timestamp) -> Result<(), Vec<String>> {
+    pub fn answer_all(&mut self, file: &ConfigurationFile, kind: Kind, now: Timestamp) -> Result<(), Problems> {
         let mut wizard =
             Self::new(State::new(self.state.url.clone(), self.state.idempotency_key.clone()), self.service.clone());
         wizard.state.kind = Some(kind);
@@ -336,7 +302,7 @@ impl Wizard {
             }
         }
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(Problems(problems));
         }
         if self.state.phase == Phase::Asking {
             wizard.state.phase = Phase::Creating { since: now };
@@ -350,11 +316,10 @@ impl Wizard {
         if known(&self.state) == known(&wizard.state) {
             Ok(())
         } else {
-            Err(vec![
+            Err(Problems::one(
                 "the answers differ from those of the unfinished setup; change an existing configuration with config \
-                 update, or start another setup with --restart"
-                    .to_owned(),
-            ])
+                 update, or start another setup with --restart",
+            ))
         }
     }
 
@@ -402,7 +367,6 @@ impl Wizard {
     }
 
     /// Returns the suggested answer.
-    #[must_use]
     pub fn suggestion(&self, field: Field) -> Option<String> {
         if matches!(self.stage, Stage::Changing { .. }) {
             return self.known_answers().remove(&field).flatten();
@@ -416,7 +380,6 @@ impl Wizard {
     }
 
     /// Returns the input that creates the configuration.
-    #[must_use]
     pub fn creation(&self) -> ConfigurationFile {
         let mut file = self.input(&self.state.answers);
         file.set(Field::IdempotencyKey, text_value(&self.state.idempotency_key));
@@ -424,7 +387,6 @@ impl Wizard {
     }
 
     /// Returns the input that changes fields.
-    #[must_use]
     pub fn update(&self, changes: &Answers) -> ConfigurationFile {
         let mut file = self.input(changes);
         for (field, value) in changes {
@@ -493,12 +455,10 @@ impl Wizard {
         self.stage = Stage::Ready;
     }
 
-    #[must_use]
     pub fn configuration(&self) -> Option<&Configuration> {
         self.configuration.as_ref()
     }
 
-    #[must_use]
     pub fn access_key_id(&self) -> Option<String> {
         self.known_answers().remove(&Field::AccessKeyId).flatten()
     }

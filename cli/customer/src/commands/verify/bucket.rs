@@ -46,8 +46,7 @@ impl Bucket {
         }
         let configuration = loader.load().await;
         if configuration.region().is_none() {
-            let reason = "is required, or set AWS_REGION".to_owned();
-            return Err(Failure::InvalidArgument { what: "--region", reason });
+            return Err(Failure::argument("--region", "is required, or set AWS_REGION"));
         }
         // Reports missing credentials more clearly than the first request would.
         if let Some(provider) = configuration.credentials_provider() {

@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
 use verification::{Archive, Place};
 
-use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration, service::Service};
+use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration};
 use terminal::text::printable;
 
 const SHOWN_EVENTS: usize = 3;
@@ -22,13 +22,10 @@ const DEFAULT_WIDTH: usize = 160;
 const MAX_REASON_LENGTH: usize = 200;
 
 /// Formats three events of the file, each on a line, or the command that shows them.
-pub fn show(service: &Service, configuration: &Configuration, object_key: &str) -> String {
+pub async fn show(configuration: &Configuration, object_key: &str) -> String {
     let width = console::Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
-    let read = service.block_on(async {
-        let timed_out = || Failure::Bucket(format!("no answer within {} s", READ_TIMEOUT.as_secs()));
-        tokio::time::timeout(READ_TIMEOUT, fetch(configuration, object_key)).await.unwrap_or_else(|_| Err(timed_out()))
-    });
-    match read {
+    let timed_out = |_| Err(Failure::Bucket(format!("no answer within {} s", READ_TIMEOUT.as_secs())));
+    match tokio::time::timeout(READ_TIMEOUT, fetch(configuration, object_key)).await.unwrap_or_else(timed_out) {
         Ok(beginning) => lines(&beginning, width).join("\n"),
         Err(failure) => {
             let reason = printable(&failure.to_string().replace('\n', " "));

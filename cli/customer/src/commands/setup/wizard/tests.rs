@@ -355,7 +355,7 @@ fn a_file_answers_everything_at_once() {
     let mut wizard = wizard();
     let wrong = file(&json!({ "interval": "3", "roleArn": "arn:aws:iam::111111111111:role/x" }));
     let problems = wizard.answer_all(&wrong, Kind::AssumedRole, now()).unwrap_err();
-    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems.0.len(), 4, "{problems:?}");
     assert_eq!(wizard.next(), Step::Ask(Question::Kind));
 
     wizard.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
