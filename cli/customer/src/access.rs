@@ -78,7 +78,7 @@ impl AccessArguments {
         let Some(name) = self.profile.as_deref().or(profiles.default_profile.as_deref()) else {
             return Err(Failure::argument(
                 UNKNOWN_SERVICE,
-                "none is given: give --url and --token-file, or store them in a profile:\n  \
+                "give --url and --token-file, or store them in a profile:\n  \
                  audit-export profile set NAME --url https://… --token-file FILE",
             ));
         };

@@ -13,6 +13,8 @@ mod profile;
 mod reference;
 mod secret;
 mod service;
+#[cfg(test)]
+mod test_server;
 
 use std::process::ExitCode;
 

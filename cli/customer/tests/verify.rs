@@ -4,23 +4,25 @@
 
 #[path = "../../../shared/verification/tests/support/mod.rs"]
 mod support;
+#[path = "../src/test_server.rs"]
+mod test_server;
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
-use support::{CONFIGURATION, Export, Signer};
+use domain::configuration::bucket::BucketName;
+use serde_json::{Value, json};
+use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer};
 use tempfile::TempDir;
+use test_server::{Request, response, serve};
 
 /// A temporary directory with a copy of an export and its public key.
 struct Copy {
@@ -33,17 +35,21 @@ impl Copy {
     fn new() -> Self {
         let signer = Signer::generate();
         let export = Export::sample(&signer, true);
-        let directory = tempfile::tempdir().unwrap();
-        let copy = Self { directory, signer, export };
+        let copy = Self { directory: tempfile::tempdir().unwrap(), signer, export };
         for (name, bytes) in &copy.export.files {
             copy.write(name, bytes);
         }
-        fs::write(copy.directory.path().join("key.pem"), copy.signer.public_key_pem()).unwrap();
+        fs::write(copy.path("key.pem"), copy.signer.public_key_pem()).unwrap();
+        fs::write(copy.path("token"), "token\n").unwrap();
         copy
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     fn folder(&self) -> PathBuf {
-        self.directory.path().join(CONFIGURATION)
+        self.path(CONFIGURATION)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
@@ -52,51 +58,86 @@ impl Copy {
         fs::write(path, bytes).unwrap();
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-        command.arg("verify").arg("--public-key").arg(self.directory.path().join("key.pem"));
-        command
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.folder().join(name)).unwrap();
     }
 
     /// Verifies the folder.
-    fn verify(&self, arguments: &[&str]) -> Output {
-        self.command().arg(self.folder()).args(arguments).output().unwrap()
+    fn verify(&self, arguments: &[&str]) -> Outcome {
+        self.verify_target(&self.folder(), arguments)
+    }
+
+    fn verify_target(&self, target: &Path, arguments: &[&str]) -> Outcome {
+        self.run(program().arg("--public-key").arg(self.path("key.pem")).arg(target).args(arguments))
+    }
+
+    /// Verifies a folder with the keys of the service at `url` only.
+    fn verify_with(&self, folder: &Path, url: &str, arguments: &[&str]) -> Outcome {
+        let token = self.path("token");
+        self.run(program().arg(folder).arg("--token-file").arg(token).args(["--url", url]).args(arguments))
+    }
+
+    /// Runs the command in the directory of the copy.
+    fn run(&self, command: &mut Command) -> Outcome {
+        run(command.current_dir(self.directory.path()))
+    }
+
+    /// The service with this copy's keys and digests.
+    fn service(&self, through: &str) -> TestService {
+        TestService { keys: keys_answer(&[&self.signer]), configuration: through_answer(through), ..TestService::new() }
     }
 }
 
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+    command.arg("verify").env_remove("AUDIT_EXPORT_URL");
+    command
 }
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+fn run(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    Outcome { code: output.status.code().unwrap(), stdout, stderr }
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    /// Checks the exit code, and that both streams contain a text.
+    #[track_caller]
+    fn is(&self, code: i32, stdout: &str, stderr: &str) {
+        let Self { stdout: out, stderr: err, .. } = self;
+        assert_eq!(self.code, code, "{out}{err}");
+        assert!(out.contains(stdout), "{stdout:?} is not in: {out}");
+        assert!(err.contains(stderr), "{stderr:?} is not in: {err}");
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_default()
+    }
 }
 
 #[test]
 fn a_complete_folder() {
     let copy = Copy::new();
-    let report = copy.directory.path().join("report.txt");
-    let output =
-        copy.verify(&["--deep", "--expect-through", "2026-11-22T06:00:00Z", "--report", report.to_str().unwrap()]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let text = stdout(&output);
-    assert!(text.contains("COMPLETE through 2026-11-22T06:00:00.000Z\n"), "{text}");
-    assert!(text.contains("7, 7 intact, 7 inflated and counted"), "{text}");
-    assert_eq!(fs::read_to_string(&report).unwrap(), text);
-    assert_eq!(stderr(&output), "", "no progress bar without a terminal");
+    let outcome = copy.verify(&["--deep", "--expect-through", "2026-11-22T06:00:00Z", "--report", "report.txt"]);
+    outcome.is(0, "COMPLETE through 2026-11-22T06:00:00.000Z\n", "");
+    outcome.is(0, "7, 7 intact, 7 inflated and counted", "");
+    assert_eq!(fs::read_to_string(copy.path("report.txt")).unwrap(), outcome.stdout);
+    assert_eq!(outcome.stderr, "", "no progress bar without a terminal");
 }
 
 #[test]
 fn the_json_report() {
     let copy = Copy::new();
     let head = copy.export.head.as_ref().unwrap().sha256.to_string();
-    let output = copy.verify(&["--output", "json", "--expect-head", &head]);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((code(&output), &report["verdict"], &report["isWhole"]), (0, &"COMPLETE".into(), &true.into()));
+    let outcome = copy.verify(&["--output", "json", "--expect-head", &head]);
+    let report = outcome.json();
+    assert_eq!((outcome.code, &report["verdict"], &report["isWhole"]), (0, &"COMPLETE".into(), &true.into()));
     assert_eq!(report["digests"]["headSha256"], head.as_str());
     assert_eq!(report["place"], copy.export.place().as_str());
 }
@@ -104,10 +145,9 @@ fn the_json_report() {
 #[test]
 fn the_whole_can_be_required() {
     let copy = Copy::new();
-    let output = copy.verify(&["--require-whole"]);
-    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    copy.verify(&["--require-whole"]).is(0, "", "");
     let mut export = Export::new("acme", CONFIGURATION);
-    export.destination.bucket_name = domain::configuration::bucket::BucketName::parse("old-audit").unwrap();
+    export.destination.bucket_name = BucketName::parse("old-audit").unwrap();
     export.add_window(&copy.signer, &[1]);
     let old: Vec<String> = export.files.keys().cloned().collect();
     export.destination = copy.export.destination.clone();
@@ -116,74 +156,60 @@ fn the_whole_can_be_required() {
     for (name, bytes) in export.files.iter().filter(|(name, _)| !old.contains(name)) {
         copy.write(name, bytes);
     }
-    let output = copy.verify(&[]);
-    assert_eq!(code(&output), 0, "{}", stdout(&output));
-    assert!(stdout(&output).contains("this place alone does not prove"), "{}", stdout(&output));
-    let output = copy.verify(&["--require-whole"]);
-    assert_eq!((code(&output), stderr(&output).as_str()), (6, "error: the export is broken: NOT_WHOLE\n"));
-    assert!(stdout(&output).contains("not proven here: digests 0"), "{}", stdout(&output));
-    let output = copy.verify(&["--require-whole", "--since", "2026-11-22T00:00:00Z"]);
-    assert_eq!(code(&output), 2);
+    copy.verify(&[]).is(0, "this place alone does not prove", "");
+    let outcome = copy.verify(&["--require-whole"]);
+    outcome.is(6, "not proven here: digests 0", "");
+    assert_eq!(outcome.stderr, "error: the export is broken: NOT_WHOLE\n");
+    copy.verify(&["--require-whole", "--since", "2026-11-22T00:00:00Z"]).is(2, "", "");
 }
 
 #[test]
 fn a_broken_folder() {
     let copy = Copy::new();
-    fs::remove_file(copy.folder().join(&copy.export.objects[2])).unwrap();
-    let output = copy.verify(&[]);
-    assert_eq!(code(&output), 6);
-    assert!(stdout(&output).contains("BROKEN: MISSING_OBJECT\n"), "{}", stdout(&output));
-    assert_eq!(stderr(&output), "error: the export is broken: MISSING_OBJECT\n");
+    copy.remove(&copy.export.objects[2]);
+    let outcome = copy.verify(&[]);
+    outcome.is(6, "BROKEN: MISSING_OBJECT\n", "");
+    assert_eq!(outcome.stderr, "error: the export is broken: MISSING_OBJECT\n");
     // An empty folder is not complete.
     fs::remove_dir_all(copy.folder()).unwrap();
     fs::create_dir(copy.folder()).unwrap();
-    let output = copy.verify(&[]);
-    assert!(code(&output) == 6 && stderr(&output).contains("NO_DIGESTS"), "{}", stderr(&output));
+    copy.verify(&[]).is(6, "", "NO_DIGESTS");
 }
 
 #[test]
 fn a_folder_of_the_name_of_another_configuration() {
     let copy = Copy::new();
-    let other = copy.directory.path().join(support::OTHER_CONFIGURATION);
+    let (other, renamed) = (copy.path(OTHER_CONFIGURATION), copy.path("copy"));
     fs::rename(copy.folder(), &other).unwrap();
-    let output = copy.command().arg(&other).output().unwrap();
-    assert!(code(&output) == 6 && stderr(&output).contains("SPLICED_CHAIN"), "{}", stderr(&output));
-    let renamed = copy.directory.path().join("copy");
+    copy.verify_target(&other, &[]).is(6, "", "SPLICED_CHAIN");
     fs::rename(&other, &renamed).unwrap();
-    assert_eq!(code(&copy.command().arg(&renamed).output().unwrap()), 0);
-    assert_eq!(code(&copy.command().arg(".").current_dir(&renamed).output().unwrap()), 0);
+    copy.verify_target(&renamed, &[]).is(0, "", "");
+    run(program().args(["--public-key", "../key.pem", "."]).current_dir(&renamed)).is(0, "", "");
 }
 
 #[test]
 fn an_unreadable_copy_is_not_broken() {
     let copy = Copy::new();
-    let missing = copy.command().arg(copy.directory.path().join("missing")).output().unwrap();
-    assert_eq!(code(&missing), 5, "{}", stderr(&missing));
-    let file = copy.command().arg(copy.directory.path().join("key.pem")).output().unwrap();
-    assert_eq!(code(&file), 5, "{}", stderr(&file));
-    std::os::unix::fs::symlink("/dev/null", copy.folder().join("link")).unwrap();
-    let link = copy.verify(&[]);
-    assert_eq!(code(&link), 5, "{}", stderr(&link));
-    fs::remove_file(copy.folder().join("link")).unwrap();
-    fs::write(copy.directory.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
-        .unwrap();
-    let key = copy.verify(&[]);
-    assert!(code(&key) == 5 && stderr(&key).contains("never a private one"), "{}", stderr(&key));
+    copy.verify_target(&copy.path("missing"), &[]).is(5, "", "");
+    copy.verify_target(&copy.path("key.pem"), &[]).is(5, "", "");
+    symlink("/dev/null", copy.folder().join("link")).unwrap();
+    copy.verify(&[]).is(5, "", "");
+    copy.remove("link");
+    fs::write(copy.path("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    copy.verify(&[]).is(5, "", "never a private one");
 }
 
 #[test]
 fn wrong_arguments() {
     let copy = Copy::new();
-    for arguments in [
-        &["s3://acme-audit/logs"][..],
-        &["--expect-head", "abc"],
-        &["--expect-through", "yesterday"],
-        &["--concurrency", "0"],
-        &["--place", "s3://acme-audit"],
+    for (target, arguments) in [
+        ("s3://acme-audit/logs", &[][..]),
+        (".", &["--expect-head", "abc"]),
+        (".", &["--expect-through", "yesterday"]),
+        (".", &["--concurrency", "0"]),
+        (".", &["--place", "s3://acme-audit"]),
     ] {
-        let output =
-            copy.command().args(arguments).args(["."].iter().filter(|_| arguments.len() > 1)).output().unwrap();
-        assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
+        copy.verify_target(Path::new(target), arguments).is(2, "", "");
     }
 }
 
@@ -198,78 +224,50 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn serve(self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let bucket = Arc::new(self);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let bucket = Arc::clone(&bucket);
-                std::thread::spawn(move || bucket.answer(stream));
-            }
-        });
-        endpoint
-    }
-
-    fn answer(&self, mut stream: TcpStream) {
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-        let request = lines.next().unwrap_or_default();
-        let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-        let target = request.split(' ').nth(1).unwrap_or_default();
+    fn answer(&self, request: &Request) -> Vec<u8> {
+        let target = request.head[0].split(' ').nth(1).unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = decode(path);
-        let (status, body) = match path.strip_prefix("/acme-audit/").unwrap_or_default() {
-            "" => ("200 OK", Bytes::from(self.list(query))),
-            key => match self.files.get(key) {
-                Some(bytes) => {
-                    let range = headers
-                        .iter()
-                        .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
-                    let offset: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
-                    (if offset > 0 { "206 Partial Content" } else { "200 OK" }, bytes.slice(offset..))
-                }
-                None => {
-                    ("404 Not Found", Bytes::from_static(b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>"))
-                }
-            },
+        let key = path.strip_prefix("/acme-audit/").unwrap_or_default();
+        if key.is_empty() {
+            return response("200 OK", "", self.list(query));
+        }
+        let Some(bytes) = self.files.get(key) else {
+            return response("404 Not Found", "", "<Error><Code>NoSuchKey</Code><Message>no</Message></Error>");
         };
-        let breaks = path.ends_with(&self.breaking) && !self.has_broken.swap(true, Ordering::Relaxed);
-        let end = if breaks { body.len() / 2 } else { body.len() };
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"x\"\r\nConnection: close\r\n\r\n", body.len());
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..end]));
+        let range = request.header("range").map(|range| range.trim_start_matches("bytes=").trim_end_matches('-'));
+        let body = bytes.slice(range.map_or(0, |offset| offset.parse().unwrap())..);
+        let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+        let mut answer = response(status, "etag: \"x\"\r\n", &body);
+        if key.ends_with(&self.breaking) && !self.has_broken.swap(true, Ordering::Relaxed) {
+            answer.truncate(answer.len() - body.len() / 2);
+        }
+        answer
     }
 
     fn list(&self, query: &str) -> String {
         let parameter = |name: &str| {
-            query
-                .split('&')
-                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
-                .map(|(_, value)| decode(value))
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
         };
         let prefix = parameter("prefix").unwrap();
         let after = parameter("continuation-token").unwrap_or_default();
+        let is_encoded = self.knows_encoding && parameter("encoding-type").as_deref() == Some("url");
         let mut keys = self.files.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
-        let is_encoded = parameter("encoding-type").as_deref() == Some("url");
-        let mut text = String::from("<ListBucketResult>");
-        if is_encoded && self.knows_encoding {
-            text += "<EncodingType>url</EncodingType>";
-        }
-        let mut last = None;
-        for (key, bytes) in keys.by_ref().take(3) {
-            let key_text = if is_encoded && self.knows_encoding { encode(key) } else { key.clone() };
-            text.extend([format!("<Contents><Key>{key_text}</Key><Size>{}</Size></Contents>", bytes.len())]);
-            last = Some(key);
-        }
-        match (keys.next(), last) {
-            (Some(_), Some(last)) => {
-                text.extend([format!(
-                    "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
-                )]);
+        let page: Vec<_> = keys.by_ref().take(3).collect();
+        let entry = |(key, bytes): &(&String, &Bytes)| {
+            let key = if is_encoded { encode(key) } else { (*key).clone() };
+            format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", bytes.len())
+        };
+        let entries: String = page.iter().map(entry).collect();
+        let encoding = if is_encoded { "<EncodingType>url</EncodingType>" } else { "" };
+        let end = match (keys.next(), page.last()) {
+            (Some(_), Some((last, _))) => {
+                format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>")
             }
-            _ => text += "<IsTruncated>false</IsTruncated>",
-        }
-        text + "</ListBucketResult>"
+            _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+        };
+        format!("<ListBucketResult>{encoding}{entries}{end}</ListBucketResult>")
     }
 }
 
@@ -285,62 +283,54 @@ fn encode(key: &str) -> String {
 }
 
 fn decode(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut decoded = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        decoded.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
-        decoded += &part[2..];
-    }
-    decoded
+    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-fn verify_bucket(copy: &Copy, endpoint: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = copy.command();
-    command
-        .env_clear()
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .envs(environment.iter().copied())
-        .arg(copy.export.place())
-        .args(arguments);
-    command.output().unwrap()
+fn verify_bucket(copy: &Copy, endpoint: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    let mut command = program();
+    command.env_clear().envs(environment.iter().copied()).envs([
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ]);
+    copy.run(command.arg(copy.export.place()).args(["--public-key", "key.pem"]).args(arguments))
 }
 
 const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "eu-central-1")];
 
-fn bucket_of(copy: &Copy) -> Bucket {
+/// Serves the bucket of the copy after a change.
+fn serve_bucket(copy: &Copy, change: impl FnOnce(&mut Bucket)) -> String {
     let prefix = copy.export.place().replace("s3://acme-audit/", "");
     let files = copy.export.files.iter().map(|(name, bytes)| (format!("{prefix}/{name}"), bytes.clone())).collect();
-    Bucket { files, breaking: copy.export.objects[3].clone(), has_broken: AtomicBool::new(false), knows_encoding: true }
+    let breaking = copy.export.objects[3].clone();
+    let mut bucket = Bucket { files, breaking, has_broken: AtomicBool::new(false), knows_encoding: true };
+    change(&mut bucket);
+    serve(move |request| bucket.answer(request))
 }
 
 #[test]
 fn a_complete_bucket() {
     let copy = Copy::new();
-    let mut bucket = bucket_of(&copy);
     // A neighbour with the same beginning belongs to another export.
-    bucket.files.insert(format!("audit/logs/{CONFIGURATION}-other/x"), Bytes::new());
-    let endpoint = bucket.serve();
-    let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--deep"]);
-    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("7, 7 intact, 7 inflated"), "{}", stdout(&output));
+    let neighbour = format!("audit/logs/{CONFIGURATION}-other/x");
+    let endpoint = serve_bucket(&copy, |bucket| _ = bucket.files.insert(neighbour, Bytes::new()));
+    verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--deep"]).is(0, "7, 7 intact, 7 inflated", "");
 }
 
 #[test]
 fn keys_of_any_characters_are_listed() {
     let copy = Copy::new();
-    let prefix = format!("audit/logs/{CONFIGURATION}");
     let verify = |name: &str, knows_encoding: bool| {
-        let mut bucket = Bucket { knows_encoding, ..bucket_of(&copy) };
-        if !name.is_empty() {
-            bucket.files.insert(format!("{prefix}/{name}"), Bytes::from_static(b"x"));
-        }
-        let output = verify_bucket(&copy, &bucket.serve(), &CREDENTIALS, &["--output", "json"]);
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (code(&output), report["breaks"][0]["file"].clone())
+        let endpoint = serve_bucket(&copy, |bucket| {
+            bucket.knows_encoding = knows_encoding;
+            if !name.is_empty() {
+                bucket.files.insert(format!("audit/logs/{CONFIGURATION}/{name}"), Bytes::from_static(b"x"));
+            }
+        });
+        let outcome = verify_bucket(&copy, &endpoint, &CREDENTIALS, &["--output", "json"]);
+        (outcome.code, outcome.json()["breaks"][0]["file"].clone())
     };
     for name in ["date=2026-11-22/\u{1}", "date=2026-11-22/a+b c%20d", "_digests/\u{1}"] {
         assert_eq!(verify(name, true), (6, name.into()), "{name:?}");
@@ -352,53 +342,31 @@ fn keys_of_any_characters_are_listed() {
 #[test]
 fn a_broken_bucket() {
     let copy = Copy::new();
-    let mut bucket = bucket_of(&copy);
-    let lost = bucket.files.keys().find(|key| key.ends_with(&copy.export.objects[5])).unwrap().clone();
-    bucket.files.remove(&lost);
-    let endpoint = bucket.serve();
-    let output = verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]);
-    assert!(code(&output) == 6 && stderr(&output).contains("MISSING_OBJECT"), "{}{}", stdout(&output), stderr(&output));
+    let endpoint = serve_bucket(&copy, |bucket| bucket.files.retain(|key, _| !key.ends_with(&copy.export.objects[5])));
+    verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]).is(6, "", "MISSING_OBJECT");
 }
 
 #[test]
 fn a_bucket_that_can_not_be_read() {
     let copy = Copy::new();
-    let endpoint = bucket_of(&copy).serve();
-    let no_region = verify_bucket(&copy, &endpoint, &CREDENTIALS[..2], &[]);
-    assert_eq!(code(&no_region), 2, "{}", stderr(&no_region));
-    let no_credentials = verify_bucket(&copy, &endpoint, &CREDENTIALS[2..], &[]);
-    assert_eq!(code(&no_credentials), 4, "{}", stderr(&no_credentials));
+    let endpoint = serve_bucket(&copy, |_| ());
+    verify_bucket(&copy, &endpoint, &CREDENTIALS[..2], &[]).is(2, "", "--region");
     let words = "error: access to the bucket was refused: no AWS credentials were found: set AWS_ACCESS_KEY_ID";
-    assert!(stderr(&no_credentials).starts_with(words), "{}", stderr(&no_credentials));
+    verify_bucket(&copy, &endpoint, &CREDENTIALS[2..], &[]).is(4, "", words);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let unreachable = verify_bucket(&copy, &format!("http://{nobody}"), &CREDENTIALS, &[]);
-    assert_eq!(code(&unreachable), 1, "{}", stderr(&unreachable));
     let words = "no connection to S3; check the network, the Region and AWS_ENDPOINT_URL (Connection refused";
-    assert!(stderr(&unreachable).contains(words), "{}", stderr(&unreachable));
+    verify_bucket(&copy, &format!("http://{nobody}"), &CREDENTIALS, &[]).is(1, "", words);
     for (status, expected) in [("403 Forbidden", 4), ("400 Bad Request", 5)] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-                let _ = lines.by_ref().take_while(|line| !line.is_empty()).count();
-                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                let _ = stream.write_all(answer.as_bytes());
-            }
-        });
-        let refused = verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]);
-        assert_eq!(code(&refused), expected, "{}", stderr(&refused));
-        assert!(stderr(&refused).contains("S3 answered with HTTP status 40"), "{}", stderr(&refused));
+        let endpoint = serve(move |_| response(status, "", ""));
+        verify_bucket(&copy, &endpoint, &CREDENTIALS, &[]).is(expected, "", "S3 answered with HTTP status 40");
     }
 }
 
 #[test]
 fn the_place_is_found_whatever_the_way_to_it() {
     let copy = Copy::new();
-    let relative = copy.command().arg(CONFIGURATION).current_dir(&copy.directory).output().unwrap();
-    assert_eq!(code(&relative), 0, "{}", stderr(&relative));
-    let dotted = copy.command().arg(Path::new(CONFIGURATION).join("_digests/..")).current_dir(&copy.directory).output();
-    assert_eq!(code(&dotted.unwrap()), 0);
+    copy.verify_target(Path::new(CONFIGURATION), &[]).is(0, "", "");
+    copy.verify_target(&Path::new(CONFIGURATION).join("_digests/.."), &[]).is(0, "", "");
 }
 
 /// Where a digest lies, and its SHA-256.
@@ -406,26 +374,64 @@ type Located = (String, String, String);
 
 /// The bucket of a digest that the service does not have any more.
 const EXPIRED: &str = "expired";
+const END: &str = "2026-11-22T06:00:00.000Z";
+const LATER: &str = "2026-11-22T08:00:00.000Z";
 
-/// Answers the API's questions with these bodies, and a connection of its own for each. No job is listed.
-fn serve_api(status: &'static str, keys: String, configuration: String) -> String {
-    serve_jobs(status, keys, configuration, Vec::new())
+/// The answers of the API.
+struct TestService {
+    status: &'static str,
+    keys: String,
+    configuration: String,
+    /// A job is listed for each.
+    digests: Vec<Located>,
 }
 
-fn jobs_answer(count: usize) -> String {
-    let job = |sequence: usize| {
-        serde_json::json!({"id": format!("{CONFIGURATION}.{sequence}"), "exportConfigurationId": CONFIGURATION,
-            "startTimestamp": END, "endTimestamp": END, "startedAt": END, "endedAt": END, "attempts": 1,
-            "status": if sequence == count { "RUNNING" } else { "SUCCEEDED" }, "failureReason": null, "objects": 0,
-            "events": 0, "bytes": 0, "gap": null, "gaps": []})
-    };
-    let jobs: Vec<_> = if count == 0 { Vec::new() } else { (0..=count).rev().map(job).collect() };
-    serde_json::json!({"data": {"getAllExportJobs": jobs}}).to_string()
-}
+impl TestService {
+    fn new() -> Self {
+        Self { status: "200 OK", keys: String::new(), configuration: String::new(), digests: Vec::new() }
+    }
 
-fn digest_answer((bucket, key, sha256): &Located) -> String {
-    serde_json::json!({"data": {"getExportDigest": {"bucketName": bucket, "objectKey": key, "sha256": sha256}}})
-        .to_string()
+    fn serve(self) -> String {
+        serve(move |request| self.answer(request)) + "/stage/"
+    }
+
+    fn answer(&self, request: &Request) -> Vec<u8> {
+        let question = &request.body;
+        let asks_for_keys = question.contains("exportSigningKeys { fingerprint publicKey }");
+        assert!(asks_for_keys || question.contains(CONFIGURATION), "{question}");
+        let question: Value = serde_json::from_str(question).unwrap();
+        let body = match question["query"].as_str().unwrap() {
+            query if query.contains("exportSigningKeys") => self.keys.clone(),
+            query if query.contains("getAllExportJobs") => self.jobs(),
+            query if query.contains("getExportDigest") => {
+                let id = question["variables"]["id"].as_str().unwrap();
+                let sequence: usize = id.rsplit_once('.').unwrap().1.parse().unwrap();
+                match self.digests.get(sequence) {
+                    Some((bucket, key, sha256)) if bucket != EXPIRED => {
+                        let digest = json!({"bucketName": bucket, "objectKey": key, "sha256": sha256});
+                        json!({"data": {"getExportDigest": digest}}).to_string()
+                    }
+                    _ => error_answer("NOT_FOUND"),
+                }
+            }
+            _ => self.configuration.clone(),
+        };
+        let is_right = request.head[0] == "POST /stage/api/audit/graphql HTTP/1.1"
+            && request.header("authorization") == Some("Bearer token");
+        response(if is_right { self.status } else { "400 Bad Request" }, "location: /\r\n", body)
+    }
+
+    fn jobs(&self) -> String {
+        let count = self.digests.len();
+        let job = |sequence: usize| {
+            json!({"id": format!("{CONFIGURATION}.{sequence}"), "exportConfigurationId": CONFIGURATION,
+                "startTimestamp": END, "endTimestamp": END, "startedAt": END, "endedAt": END, "attempts": 1,
+                "status": if sequence == count { "RUNNING" } else { "SUCCEEDED" }, "failureReason": null, "objects": 0,
+                "events": 0, "bytes": 0, "gap": null, "gaps": []})
+        };
+        let jobs: Vec<_> = if count == 0 { Vec::new() } else { (0..=count).rev().map(job).collect() };
+        json!({"data": {"getAllExportJobs": jobs}}).to_string()
+    }
 }
 
 /// The digests of an export as the service locates them, in their order.
@@ -437,161 +443,84 @@ fn located(export: &Export) -> Vec<Located> {
     export.digests.iter().map(digest).collect()
 }
 
-fn serve_jobs(status: &'static str, keys: String, configuration: String, digests: Vec<Located>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/stage/", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let head: Vec<String> =
-                reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-            let length = head
-                .iter()
-                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
-                .map_or(0, |length| length.parse::<u64>().unwrap());
-            let mut question = String::new();
-            reader.take(length).read_to_string(&mut question).unwrap();
-            let is_right = head[0] == "POST /stage/api/audit/graphql HTTP/1.1"
-                && head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer token"));
-            let asks_for_keys = question.contains("exportSigningKeys { fingerprint publicKey }");
-            assert!(asks_for_keys || question.contains(CONFIGURATION), "{question}");
-            let question: serde_json::Value = serde_json::from_str(&question).unwrap();
-            let body = match question["query"].as_str().unwrap() {
-                query if query.contains("exportSigningKeys") => keys.clone(),
-                query if query.contains("getAllExportJobs") => jobs_answer(digests.len()),
-                query if query.contains("getExportDigest") => {
-                    let id = question["variables"]["id"].as_str().unwrap();
-                    let sequence: usize = id.rsplit_once('.').unwrap().1.parse().unwrap();
-                    let digest = digests.get(sequence).filter(|digest| digest.0 != EXPIRED);
-                    digest.map_or_else(|| error_answer("NOT_FOUND"), digest_answer)
-                }
-                _ => configuration.clone(),
-            };
-            let status = if is_right { status } else { "400 Bad Request" };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nLocation: /\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-        }
-    });
-    url
-}
-
 fn keys_answer(signers: &[&Signer]) -> String {
-    let keys: Vec<_> = signers
-        .iter()
-        .map(|signer| {
-            serde_json::json!({"fingerprint": signer.fingerprint().to_string(), "publicKey": signer.public_key_pem()})
-        })
-        .collect();
-    serde_json::json!({"data": {"exportSigningKeys": keys}}).to_string()
+    let key = |signer: &&Signer| json!({"fingerprint": signer.fingerprint().to_string(), "publicKey": signer.public_key_pem()});
+    json!({"data": {"exportSigningKeys": signers.iter().map(key).collect::<Vec<_>>()}}).to_string()
 }
 
 fn through_answer(time: &str) -> String {
-    serde_json::json!({"data": {"getExportConfiguration": {"exportedThrough": time}}}).to_string()
+    json!({"data": {"getExportConfiguration": {"exportedThrough": time}}}).to_string()
 }
 
 fn error_answer(code: &str) -> String {
-    serde_json::json!({"data": null, "errors": [{"message": "No.", "extensions": {"code": code}}]}).to_string()
+    json!({"data": null, "errors": [{"message": "No.", "extensions": {"code": code}}]}).to_string()
 }
-
-/// Verifies the folder with the keys of the service at `url` only.
-fn verify_with(copy: &Copy, url: &str, arguments: &[&str]) -> Output {
-    let token = copy.directory.path().join("token");
-    fs::write(&token, "token\n").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-    command.arg("verify").arg(copy.folder()).arg("--token-file").arg(token).args(["--url", url]).args(arguments);
-    command.output().unwrap()
-}
-
-const END: &str = "2026-11-22T06:00:00.000Z";
-const LATER: &str = "2026-11-22T08:00:00.000Z";
 
 #[test]
 fn the_keys_and_the_end_of_the_service() {
     let copy = Copy::new();
+    let folder = copy.folder();
     let other = Signer::generate();
-    let keys = keys_answer(&[&other, &copy.signer]);
-    let output = verify_with(&copy, &serve_api("200 OK", keys.clone(), through_answer(END)), &[]);
-    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains(&format!("through {END}\n")), "{}", stdout(&output));
+    let with_keys =
+        |signers: &[&Signer], through| TestService { keys: keys_answer(signers), ..copy.service(through) }.serve();
+    let both = [&other, &copy.signer];
+    copy.verify_with(&folder, &with_keys(&both, END), &[]).is(0, &format!("through {END}\n"), "");
     // Missing newest digests are found, unless something else is expected.
-    let url = serve_api("200 OK", keys, through_answer(LATER));
-    let cut = verify_with(&copy, &url, &[]);
-    assert!(code(&cut) == 13 && stderr(&cut).contains("Fetch the copy again"), "{}{}", stdout(&cut), stderr(&cut));
-    assert!(stdout(&cut).contains(&format!("OUTDATED: complete through {END}")), "{}", stdout(&cut));
-    let expected = verify_with(&copy, &url, &["--expect-through", END]);
-    assert_eq!(code(&expected), 0, "{}{}", stdout(&expected), stderr(&expected));
+    let url = with_keys(&both, LATER);
+    let outdated = format!("OUTDATED: complete through {END}");
+    copy.verify_with(&folder, &url, &[]).is(13, &outdated, "Fetch the copy again");
+    copy.verify_with(&folder, &url, &["--expect-through", END]).is(0, "", "");
     // Keys of a file and of the service are equivalent.
-    let url = serve_api("200 OK", keys_answer(&[&other]), through_answer(END));
-    let wrong = verify_with(&copy, &url, &[]);
-    assert!(code(&wrong) == 6 && stdout(&wrong).contains("WRONG_KEY"), "{}", stdout(&wrong));
-    let both = verify_with(&copy, &url, &["--public-key", copy.directory.path().join("key.pem").to_str().unwrap()]);
-    assert_eq!(code(&both), 0, "{}{}", stdout(&both), stderr(&both));
+    let url = with_keys(&[&other], END);
+    copy.verify_with(&folder, &url, &[]).is(6, "WRONG_KEY", "");
+    copy.verify_with(&folder, &url, &["--public-key", "key.pem"]).is(0, "", "");
 }
 
 #[test]
 fn the_place_that_an_export_was_moved_away_from() {
     let copy = Copy::new();
-    let keys = || keys_answer(&[&copy.signer]);
+    let verify = |digests: &[Located], through: &str, arguments: &[&str]| {
+        let service = TestService { digests: digests.to_vec(), ..copy.service(through) };
+        copy.verify_with(&copy.folder(), &service.serve(), arguments)
+    };
     let mut digests = located(&copy.export);
     // The newest digest is here, so everything that the service exported is expected.
-    let url = serve_jobs("200 OK", keys(), through_answer(END), digests.clone());
-    let here = verify_with(&copy, &url, &[]);
-    assert_eq!(code(&here), 0, "{}{}", stdout(&here), stderr(&here));
-    assert!(stdout(&here).contains(&format!("through {END}, by the service")), "{}", stdout(&here));
+    verify(&digests, END, &[]).is(0, &format!("through {END}, by the service"), "");
     // The export continued in another place.
     for sequence in [5, 6] {
         let key = format!("{CONFIGURATION}/_digests/{sequence:010}_20261122T080000000Z.json");
         digests.push(("next-audit".to_owned(), key, "0".repeat(64)));
     }
-    let url = serve_jobs("200 OK", keys(), through_answer(LATER), digests.clone());
     let place = copy.export.place();
-    let moved = verify_with(&copy, &url, &["--place", &place]);
-    assert_eq!(code(&moved), 0, "{}{}", stdout(&moved), stderr(&moved));
-    let head = copy.export.head.as_ref().unwrap().sha256;
-    assert!(stdout(&moved).contains(&format!("digest {head}, by the service")), "{}", stdout(&moved));
+    let head = copy.export.head.as_ref().unwrap().sha256.to_string();
+    verify(&digests, LATER, &["--place", &place]).is(0, &format!("digest {head}, by the service"), "");
     // A place that only the copy claims does not lower the expectation: the copy may be old.
-    let claimed = verify_with(&copy, &url, &[]);
-    assert!(code(&claimed) == 13 && stdout(&claimed).contains("OUTDATED_COPY"), "{}", stdout(&claimed));
-    assert!(stderr(&claimed).contains("give --place if this is a copy of the old place"), "{}", stderr(&claimed));
+    verify(&digests, LATER, &[]).is(13, "OUTDATED_COPY", "give --place if this is a copy of the old place");
     // The end of the part that was here is missing.
-    for name in [&copy.export.digests[4], &copy.export.signature(4)] {
-        fs::remove_file(copy.folder().join(name)).unwrap();
-    }
-    let cut = verify_with(&copy, &url, &["--place", &place]);
-    assert!(code(&cut) == 13 && stdout(&cut).contains(&head.to_string()), "{}{}", stdout(&cut), stderr(&cut));
+    copy.remove(&copy.export.digests[4]);
+    copy.remove(&copy.export.signature(4));
+    verify(&digests, LATER, &["--place", &place]).is(13, &head, "");
     // The service has no such digest any more: nothing is expected, with a warning.
-    let url = serve_jobs("200 OK", keys(), through_answer(LATER), {
-        digests[4].0 = "gone-audit".to_owned();
-        digests[3] = ("gone".to_owned(), "gone".to_owned(), "0".repeat(64));
-        digests[2].0 = "gone-audit".to_owned();
-        digests[1].0 = "gone-audit".to_owned();
-        digests[0].0 = "gone-audit".to_owned();
-        digests
-    });
-    let unknown = verify_with(&copy, &url, &["--place", &place]);
-    assert!(code(&unknown) == 0 && stderr(&unknown).contains("--expect-head"), "{}", stderr(&unknown));
+    for digest in &mut digests[..5] {
+        digest.0 = "gone-audit".to_owned();
+    }
+    digests[3] = ("gone".to_owned(), "gone".to_owned(), "0".repeat(64));
+    verify(&digests, LATER, &["--place", &place]).is(0, "", "--expect-head");
 }
 
 #[test]
 fn a_newest_digest_that_has_expired_at_the_service_lowers_nothing() {
     let copy = Copy::new();
-    let expired = || {
-        let mut digests = located(&copy.export);
-        digests[4].0 = EXPIRED.to_owned();
-        digests
-    };
+    let mut digests = located(&copy.export);
+    EXPIRED.clone_into(&mut digests[4].0);
     let place = copy.export.place();
     for arguments in [&[][..], &["--place", &place]] {
         for (through, expected) in [(END, 0), (LATER, 13)] {
-            let url = serve_jobs("200 OK", keys_answer(&[&copy.signer]), through_answer(through), expired());
-            let output = verify_with(&copy, &url, arguments);
-            assert_eq!(code(&output), expected, "{arguments:?}: {}{}", stdout(&output), stderr(&output));
-            assert!(stdout(&output).contains(&format!("through {through}, by the service")), "{}", stdout(&output));
-            let is_warned = stderr(&output).contains("no longer knows the place of its newest digest");
-            assert_eq!(is_warned, !arguments.is_empty(), "{}", stderr(&output));
+            let url = TestService { digests: digests.clone(), ..copy.service(through) }.serve();
+            let outcome = copy.verify_with(&copy.folder(), &url, arguments);
+            outcome.is(expected, &format!("through {through}, by the service"), "");
+            let is_warned = outcome.stderr.contains("no longer knows the place of its newest digest");
+            assert_eq!(is_warned, !arguments.is_empty(), "{}", outcome.stderr);
         }
     }
 }
@@ -599,22 +528,17 @@ fn a_newest_digest_that_has_expired_at_the_service_lowers_nothing() {
 #[test]
 fn the_end_of_a_folder_of_any_name_is_expected() {
     let copy = Copy::new();
-    let named = copy.directory.path().join("audit-log");
+    let named = copy.path("audit-log");
     fs::rename(copy.folder(), &named).unwrap();
-    let token = copy.directory.path().join("token");
-    fs::write(&token, "token\n").unwrap();
     let verify = |through: &str| {
-        let url = serve_jobs("200 OK", keys_answer(&[&copy.signer]), through_answer(through), located(&copy.export));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-        command.arg("verify").arg(&named).arg("--token-file").arg(&token).args(["--url", &url]).output().unwrap()
+        let service = TestService { digests: located(&copy.export), ..copy.service(through) };
+        copy.verify_with(&named, &service.serve(), &[])
     };
-    assert_eq!(code(&verify(END)), 0);
-    let cut = verify(LATER);
-    assert!(code(&cut) == 13 && stdout(&cut).contains("OUTDATED_COPY"), "{}{}", stdout(&cut), stderr(&cut));
+    verify(END).is(0, "", "");
+    verify(LATER).is(13, "OUTDATED_COPY", "");
     // The origin of this copy is unknown.
     fs::write(named.join(&copy.export.digests[4]), "x").unwrap();
-    let unknown = verify(END);
-    assert!(code(&unknown) == 6 && stderr(&unknown).contains("nothing is expected"), "{}", stderr(&unknown));
+    verify(END).is(6, "", "nothing is expected");
 }
 
 #[test]
@@ -623,65 +547,43 @@ fn files_of_the_operating_system_are_named_and_break_nothing() {
     for name in [".DS_Store", "_digests/.DS_Store", "date=2026-11-22/.DS_Store"] {
         copy.write(name, b"x");
     }
-    let output = copy.verify(&["--require-proven"]);
-    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
-    assert!(
-        stdout(&output).contains(
-            "Created by the operating system: not part of the export, not checked (3)\n  _digests/.DS_Store\n"
-        )
-    );
+    let words = "Created by the operating system: not part of the export, not checked (3)\n  _digests/.DS_Store\n";
+    copy.verify(&["--require-proven"]).is(0, words, "");
     copy.write("date=2026-11-22/._x.ndjson.gz", b"x");
-    let output = copy.verify(&[]);
-    assert!(code(&output) == 6 && stdout(&output).contains("macOS"), "{}", stdout(&output));
-    fs::remove_file(copy.folder().join("date=2026-11-22/._x.ndjson.gz")).unwrap();
+    copy.verify(&[]).is(6, "macOS", "");
+    copy.remove("date=2026-11-22/._x.ndjson.gz");
     copy.write("date=2026-11-22/Thumbs.db", b"x");
-    let output = copy.verify(&[]);
-    assert!(
-        code(&output) == 6 && stdout(&output).contains("readers of the day's folder would read it"),
-        "{}",
-        stdout(&output)
-    );
+    copy.verify(&[]).is(6, "readers of the day's folder would read it", "");
 }
 
 #[test]
 fn the_set_that_is_proven_can_be_the_set_that_is_read() {
     let copy = Copy::new();
-    let list = copy.directory.path().join("list");
-    let arguments = ["--proven-objects", list.to_str().unwrap()];
-    let pending = Export::object_name_at("2026-11-22T06:00:00Z");
-    copy.write(&pending, b"forged");
-    let output = copy.verify(&arguments);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stdout(&output).contains("; 1 file here is not proven\n"), "{}", stdout(&output));
-    let names = fs::read_to_string(&list).unwrap();
+    let arguments = ["--proven-objects", "list"];
+    copy.write(&Export::object_name_at("2026-11-22T06:00:00Z"), b"forged");
+    copy.verify(&arguments).is(0, "; 1 file here is not proven\n", "");
+    let names = fs::read_to_string(copy.path("list")).unwrap();
     assert_eq!(names.lines().collect::<Vec<_>>(), copy.export.objects);
-    let output = copy.verify(&["--require-proven"]);
-    assert!(code(&output) == 6 && stderr(&output).contains("UNPROVEN_FILES"), "{}", stderr(&output));
+    copy.verify(&["--require-proven"]).is(6, "", "UNPROVEN_FILES");
     // A broken export has no list.
-    fs::remove_file(copy.folder().join(&copy.export.objects[0])).unwrap();
-    assert_eq!(code(&copy.verify(&arguments)), 6);
-    assert!(!list.exists());
+    copy.remove(&copy.export.objects[0]);
+    copy.verify(&arguments).is(6, "", "");
+    assert!(!copy.path("list").exists());
     // Neither has an export that can't be read, and an earlier list is removed.
     let copy = Copy::new();
-    let list = copy.directory.path().join("list");
-    let arguments = ["--proven-objects", list.to_str().unwrap()];
-    fs::write(&list, "earlier").unwrap();
-    std::os::unix::fs::symlink("/dev/null", copy.folder().join("date=2026-11-22/zzz")).unwrap();
-    assert_eq!(code(&copy.verify(&arguments)), 5);
-    let mut names: Vec<_> = fs::read_dir(copy.directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    fs::write(copy.path("list"), "earlier").unwrap();
+    symlink("/dev/null", copy.folder().join("date=2026-11-22/zzz")).unwrap();
+    copy.verify(&arguments).is(5, "", "");
+    let entries = fs::read_dir(copy.directory.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(names, [CONFIGURATION, "key.pem"]);
+    assert_eq!(names, [CONFIGURATION, "key.pem", "token"]);
     // Output to a pipe can't be taken back.
-    let output = copy.verify(&["--proven-objects", "/dev/stdout"]);
-    assert!(code(&output) == 2 && stderr(&output).contains("not a plain file"), "{}", stderr(&output));
+    copy.verify(&["--proven-objects", "/dev/stdout"]).is(2, "", "not a plain file");
     // Forged files of the future are found.
     let copy = Copy::new();
     copy.write(&Export::object_name_at("2099-01-01T00:00:00Z"), b"forged");
-    let output = copy.verify(&[]);
-    assert!(code(&output) == 6 && stderr(&output).contains("EXTRA_OBJECT"), "{}", stderr(&output));
+    copy.verify(&[]).is(6, "", "EXTRA_OBJECT");
 }
 
 #[test]
@@ -702,27 +604,23 @@ fn a_service_without_usable_keys() {
         ("200 OK", error_answer("GRAPHQL_VALIDATION_FAILED"), "", 3, "GRAPHQL_VALIDATION_FAILED"),
         ("200 OK", keys, &error_answer("NOT_FOUND"), 8, "(give --expect-through instead): NOT_FOUND: No."),
     ] {
-        let output = verify_with(&copy, &serve_api(status, keys, configuration.to_owned()), &[]);
-        assert!(code(&output) == expected && stderr(&output).contains(words), "{words}: {}", stderr(&output));
+        let service = TestService { status, keys, configuration: configuration.to_owned(), digests: Vec::new() };
+        copy.verify_with(&copy.folder(), &service.serve(), &[]).is(expected, "", words);
     }
 }
 
 #[test]
 fn some_keys_are_needed() {
     let copy = Copy::new();
-    let verify = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-        command.env_remove("AUDIT_EXPORT_URL").arg("verify").arg(copy.folder()).args(arguments).output().unwrap()
-    };
     for (arguments, expected) in
         [(&[][..], 2), (&["--url", "https://example.com"], 2), (&["--token-file", "no such file"], 5)]
     {
-        assert_eq!(code(&verify(arguments)), expected, "{arguments:?}");
+        copy.run(program().arg(copy.folder()).args(arguments)).is(expected, "", "");
     }
-    let output = verify_with(&copy, "http://example.com", &[]);
-    assert!(code(&output) == 2 && stderr(&output).contains("only for a stack on this machine"), "{}", stderr(&output));
+    let insecure = copy.verify_with(&copy.folder(), "http://example.com", &[]);
+    insecure.is(2, "", "only for a stack on this machine");
     // The variable alone, which `events send` uses too, does not contact the service.
-    let offline =
-        copy.command().env("AUDIT_EXPORT_URL", "https://example.invalid").arg(copy.folder()).output().unwrap();
-    assert_eq!(code(&offline), 0, "{}", stderr(&offline));
+    let mut offline = program();
+    offline.env("AUDIT_EXPORT_URL", "https://example.invalid").args(["--public-key", "key.pem"]);
+    copy.run(offline.arg(copy.folder())).is(0, "", "");
 }

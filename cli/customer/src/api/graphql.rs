@@ -101,62 +101,78 @@ impl GraphQl {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::TcpListener, sync::mpsc, thread};
+
     use serde_json::json;
 
     use super::*;
     use crate::{
-        api::{
-            operations::IDENTITY as OPERATION,
-            test_server::{PATIENCE, TestServer, access, answer},
-        },
+        api::operations::IDENTITY as OPERATION,
         failure::VERSION,
+        secret::Token,
+        test_server::{response, serve},
     };
 
-    fn ask(access: &Access) -> Result<Answer, Failure> {
-        ask_within(access, PATIENCE)
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn ask(url: &str) -> Result<Answer, Failure> {
+        ask_within(url, PATIENCE)
     }
 
-    fn ask_within(access: &Access, timeout: Duration) -> Result<Answer, Failure> {
+    fn ask_within(url: &str, timeout: Duration) -> Result<Answer, Failure> {
+        let token = Token::parse(&Zeroizing::new("the-token".to_owned())).unwrap();
+        let access = Access { url: Url::parse(url).unwrap(), token };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(GraphQl::with_timeout(access, timeout)?.ask(&OPERATION, &json!({ "name": "Zoë" })))
+        runtime.block_on(GraphQl::with_timeout(&access, timeout)?.ask(&OPERATION, &json!({ "name": "Zoë" })))
     }
 
-    fn failure_of(answer: impl Into<Vec<u8>>) -> (u8, String) {
-        let failure = ask(&TestServer::answering(answer).access()).unwrap_err();
-        (failure.exit_code(), failure.to_string())
+    fn answering(answer: Vec<u8>) -> String {
+        serve(move |_| answer.clone())
     }
 
-    fn json_answer(status: &str, body: &str) -> String {
-        answer(status, "content-type: application/json\r\n", body)
+    /// Lists each failure with its exit code.
+    fn failures(cases: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> String {
+        let describe = |(what, answer)| {
+            let failure = ask(&answering(answer)).unwrap_err();
+            format!("{what}: exit code {}\n{failure}", failure.exit_code())
+        };
+        cases.into_iter().map(describe).collect::<Vec<_>>().join("\n\n")
     }
 
-    fn error_answer(status: &str, code: &str, extensions: &str) -> String {
-        let error = format!(r#"{{"message":"Because.","extensions":{{"code":"{code}"{extensions}}}}}"#);
-        json_answer(status, &format!(r#"{{"data":null,"errors":[{error}]}}"#))
+    fn json_answer(status: &str, body: &str) -> Vec<u8> {
+        response(status, "content-type: application/json\r\n", body)
+    }
+
+    fn data_answer(data: &str) -> Vec<u8> {
+        json_answer("200 OK", &format!(r#"{{"data":{{"exportServiceIdentity":{data}}}}}"#))
     }
 
     #[test]
     fn the_answer_comes_as_it_is() {
-        let server =
-            TestServer::answering(json_answer("200 OK", r#"{"data":{"exportServiceIdentity":{"b":1, "a":"x"}}}"#));
-        let answer = ask(&server.access()).unwrap();
-        assert_eq!(answer.json(), r#"{"b":1, "a":"x"}"#);
-        let request = server.request().to_lowercase();
-        for part in [
-            "post /api/audit/graphql http/1.1",
-            "authorization: bearer the-token",
-            &format!("audit-export-version: {VERSION}"),
-            "content-type: application/json",
-            r#"{"query":"query { exportserviceidentity { account partition region } }","variables":{"name":"zoë"}}"#,
+        let (sender, requests) = mpsc::channel();
+        let url = serve(move |request| {
+            sender.send(request.clone()).unwrap();
+            data_answer(r#"{"b":1, "a":"x"}"#)
+        });
+        assert_eq!(ask(&url).unwrap().json(), r#"{"b":1, "a":"x"}"#);
+        let request = requests.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(request.head[0], "POST /api/audit/graphql HTTP/1.1");
+        for (name, value) in [
+            ("authorization", "Bearer the-token"),
+            ("audit-export-version", VERSION),
+            ("content-type", "application/json"),
         ] {
-            assert!(request.contains(part), "{part}: {request}");
+            assert_eq!(request.header(name), Some(value), "{request:?}");
         }
+        assert_eq!(
+            request.body,
+            r#"{"query":"query { exportServiceIdentity { account partition region } }","variables":{"name":"Zoë"}}"#
+        );
     }
 
     #[test]
     fn nothing_in_json_steers_a_terminal() {
-        let body = "{\"data\":{\"exportServiceIdentity\":\"\u{9b}31m\u{202e}\"}}";
-        let answer = ask(&TestServer::answering(json_answer("200 OK", body)).access()).unwrap();
+        let answer = ask(&answering(data_answer("\"\u{9b}31m\u{202e}\""))).unwrap();
         assert_eq!(answer.json(), r#""\u009b31m\u202e""#);
     }
 
@@ -181,44 +197,33 @@ mod tests {
             ("403 Forbidden", "FORBIDDEN", ""),
             ("500 Internal Server Error", "INTERNAL", ""),
         ];
-        let shown: Vec<String> = cases
-            .into_iter()
-            .map(|(status, code, extensions)| {
-                let (exit_code, text) = failure_of(error_answer(status, code, extensions));
-                format!("{code}: exit code {exit_code}\n{text}")
-            })
-            .collect();
-        insta::assert_snapshot!(shown.join("\n\n"));
+        insta::assert_snapshot!(failures(cases.map(|(status, code, extensions)| {
+            let error = format!(r#"{{"message":"Because.","extensions":{{"code":"{code}"{extensions}}}}}"#);
+            (code, json_answer(status, &format!(r#"{{"data":null,"errors":[{error}]}}"#)))
+        })));
     }
 
     #[test]
     fn responses_of_other_servers_are_explained() {
         let page = "<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head>\u{1b}[2J</html>";
-        let html = "content-type: text/html\r\n";
-        let gateway = |message: &str| format!(r#"{{"message":"{message}"}}"#);
-        let cases = [
-            ("a website", answer("200 OK", html, page)),
-            ("a proxy that wants a password", answer("407 Proxy Authentication Required", html, page)),
-            ("a load balancer, 502", answer("502 Bad Gateway", html, page)),
-            ("a load balancer, 503", answer("503 Service Unavailable", html, page)),
-            ("a page that was moved", answer("302 Found", "location: https://login.example.com/?secret=1\r\n", "")),
+        let html = |status: &str| response(status, "content-type: text/html\r\n", page);
+        let gateway = |status: &str, message: &str| json_answer(status, &format!(r#"{{"message":"{message}"}}"#));
+        let moved = response("302 Found", "location: https://login.example.com/?secret=1\r\n", "");
+        insta::assert_snapshot!(failures([
+            ("a website", html("200 OK")),
+            ("a proxy that wants a password", html("407 Proxy Authentication Required")),
+            ("a load balancer, 502", html("502 Bad Gateway")),
+            ("a load balancer, 503", html("503 Service Unavailable")),
+            ("a page that was moved", moved),
             ("another API", json_answer("200 OK", r#"{"hello":"world"}"#)),
             ("another GraphQL API", json_answer("200 OK", r#"{"data":{"other":1}}"#)),
             ("a list", json_answer("200 OK", "[]")),
-            ("nothing", answer("200 OK", "", "")),
-            ("API Gateway without the stage", json_answer("403 Forbidden", &gateway("Missing Authentication Token"))),
-            ("API Gateway, whose function failed", json_answer("502 Bad Gateway", &gateway("Internal server error"))),
-            ("API Gateway, too slow", json_answer("504 Gateway Timeout", &gateway("Endpoint request timed out"))),
-            ("API Gateway, too busy", json_answer("429 Too Many Requests", &gateway("Too Many Requests"))),
-        ];
-        let shown: Vec<String> = cases
-            .into_iter()
-            .map(|(who, answer)| {
-                let (exit_code, text) = failure_of(answer);
-                format!("{who}: exit code {exit_code}\n{text}")
-            })
-            .collect();
-        insta::assert_snapshot!(shown.join("\n\n"));
+            ("nothing", response("200 OK", "", "")),
+            ("API Gateway without the stage", gateway("403 Forbidden", "Missing Authentication Token")),
+            ("API Gateway, whose function failed", gateway("502 Bad Gateway", "Internal server error")),
+            ("API Gateway, too slow", gateway("504 Gateway Timeout", "Endpoint request timed out")),
+            ("API Gateway, too busy", gateway("429 Too Many Requests", "Too Many Requests")),
+        ]));
     }
 
     #[test]
@@ -229,7 +234,7 @@ mod tests {
                 .map(|path| format!(r#"{{"message":"Busy.","path":{path},"extensions":{{"code":"TRY_AGAIN"}}}}"#))
                 .collect();
             let body = format!(r#"{{"data":{{"exportServiceIdentity":{data}}},"errors":[{}]}}"#, errors.join(","));
-            ask(&TestServer::answering(json_answer("200 OK", &body)).access())
+            ask(&answering(json_answer("200 OK", &body)))
         };
         let part = r#"["exportServiceIdentity","backlog"]"#;
         assert_eq!(ask(r#"{"backlog":null}"#, &[part, part]).unwrap().json(), r#"{"backlog":null}"#);
@@ -245,52 +250,41 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_shape() {
-        let server = TestServer::answering(json_answer("200 OK", r#"{"data":{"exportServiceIdentity":[1]}}"#));
-        let failure = ask(&server.access()).unwrap().parse::<String>().unwrap_err();
+        let failure = ask(&answering(data_answer("[1]"))).unwrap().parse::<String>().unwrap_err();
         assert_eq!(failure.exit_code(), 1);
         assert!(failure.to_string().starts_with("this version ("), "{failure}");
     }
 
     #[test]
-    fn a_connection_that_breaks() {
-        for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"] {
-            let (exit_code, text) = failure_of(answer);
-            assert_eq!(exit_code, 1);
-            assert!(text.starts_with("127.0.0.1 closed the connection"), "{answer:?}: {text}");
+    fn no_answer_at_all() {
+        // A port that was free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let closed = "127.0.0.1 closed the connection";
+        let incomplete = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":";
+        let http = answering(response("400 Bad Request", "", "This port speaks HTTP."));
+        for (url, text) in [
+            (answering(Vec::new()), closed),
+            (answering(incomplete.into()), closed),
+            (format!("http://127.0.0.1:{port}"), &format!("nothing listens at 127.0.0.1:{port} (connection refused)")),
+            // A name that can't exist: <https://www.rfc-editor.org/rfc/rfc2606#section-2>.
+            ("https://audit-export.invalid".to_owned(), "the host audit-export.invalid is not known (DNS)"),
+            (http.replace("http:", "https:"), "no secure connection (TLS) to 127.0.0.1: "),
+        ] {
+            let failure = ask(&url).unwrap_err();
+            assert_eq!(failure.exit_code(), 1);
+            assert!(failure.to_string().starts_with(text), "{text}: {failure}");
         }
     }
 
     #[test]
     fn no_answer_in_time() {
-        let server = TestServer::silent_for(Duration::from_secs(2));
-        let failure = ask_within(&server.access(), Duration::from_millis(100)).unwrap_err();
+        let url = serve(|_| {
+            thread::park_timeout(PATIENCE);
+            Vec::new()
+        });
         assert_eq!(
-            failure.to_string(),
+            ask_within(&url, Duration::from_millis(100)).unwrap_err().to_string(),
             "127.0.0.1 did not answer in time\n  The request may have taken effect: look first, then try again."
         );
-    }
-
-    #[test]
-    fn nobody_listens() {
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let failure = ask(&access(&format!("http://127.0.0.1:{port}"))).unwrap_err();
-        assert_eq!(failure.exit_code(), 1);
-        let what = format!("nothing listens at 127.0.0.1:{port} (connection refused)");
-        assert!(failure.to_string().starts_with(&what), "{failure}");
-    }
-
-    #[test]
-    fn no_such_host() {
-        // A name that can't exist: <https://www.rfc-editor.org/rfc/rfc2606#section-2>.
-        let failure = ask(&access("https://audit-export.invalid")).unwrap_err();
-        assert!(failure.to_string().starts_with("the host audit-export.invalid is not known (DNS)"), "{failure}");
-    }
-
-    #[test]
-    fn no_tls() {
-        let server = TestServer::answering(answer("400 Bad Request", "", "This port speaks HTTP."));
-        let failure = ask(&access(&server.url.as_str().replace("http:", "https:"))).unwrap_err();
-        assert!(failure.to_string().starts_with("no secure connection (TLS) to 127.0.0.1: "), "{failure}");
     }
 }

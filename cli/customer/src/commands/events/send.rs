@@ -286,83 +286,59 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
     };
 
     use super::*;
+    use crate::test_server::{response, serve};
 
-    /// Answers requests with `answers`, the last one repeatedly, and keeps the requests' heads.
-    async fn serve(listener: TcpListener, answers: Vec<&'static str>, heads: Arc<Mutex<Vec<String>>>) {
-        let mut answers = answers.into_iter().peekable();
-        loop {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            loop {
-                let mut chunk = [0; 4_096];
-                let length = connection.read(&mut chunk).await.unwrap();
-                request.extend_from_slice(&chunk[..length]);
-                let text = String::from_utf8_lossy(&request).into_owned();
-                if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                    let expected = head
-                        .lines()
-                        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
-                        .map_or(0, |length| length.parse::<usize>().unwrap());
-                    if body.len() >= expected || length == 0 {
-                        heads.lock().unwrap().push(head.to_owned());
-                        break;
-                    }
-                }
-            }
-            let answer = if answers.len() > 1 { answers.next() } else { answers.peek().copied() };
-            connection.write_all(answer.unwrap().as_bytes()).await.unwrap();
-        }
-    }
-
-    async fn deliver_to(answers: Vec<&'static str>) -> (Result<Summary, Failure>, Vec<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let server = tokio::spawn(serve(listener, answers, Arc::clone(&heads)));
-        let sender = Sender { client: Client::new(), url, random: &host::Machine };
+    /// Sends a batch to a server that gives these answers, the last one repeatedly. Returns also the requests' keys.
+    async fn deliver_to(answers: Vec<Vec<u8>>) -> (Result<Summary, Failure>, Vec<String>) {
+        let keys = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&keys);
+        let next = AtomicUsize::new(0);
+        let url = serve(move |request| {
+            seen.lock().unwrap().push(request.header(IDEMPOTENCY_KEY).unwrap().to_owned());
+            answers[next.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)].clone()
+        });
+        let sender = Sender { client: Client::new(), url: url.parse().unwrap(), random: &host::Machine };
         let batch = Batches::new(&b"{}\n"[..], 1, false).next_batch().unwrap().unwrap();
         let outcome = sender.deliver(batch).await;
-        server.abort();
-        let heads = heads.lock().unwrap().clone();
-        (outcome, heads)
+        let keys = keys.lock().unwrap().clone();
+        (outcome, keys)
     }
 
-    const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 14\r\nconnection: close\r\n\r\n{\"accepted\":1}";
-    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 0\r\nconnection: close\r\n\r\n";
-    const REFUSED: &str = "HTTP/1.1 400 Bad\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    const FORBIDDEN: &str = "HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    fn accepted() -> Vec<u8> {
+        response("202 Accepted", "", r#"{"accepted":1}"#)
+    }
+
+    fn busy() -> Vec<u8> {
+        response("503 Busy", "retry-after: 0\r\n", "")
+    }
 
     #[tokio::test]
     async fn temporary_failures_are_repeated_with_the_same_key() {
-        let (outcome, heads) = deliver_to(vec![BUSY, BUSY, ACCEPTED]).await;
+        let (outcome, keys) = deliver_to(vec![busy(), busy(), accepted()]).await;
         let delivered = outcome.unwrap_or_else(|failure| unreachable!("{failure}"));
         assert_eq!((delivered.accepted, delivered.retries), (1, 2));
-        let keys: Vec<_> =
-            heads.iter().map(|head| head.lines().find(|line| line.starts_with(IDEMPOTENCY_KEY)).unwrap()).collect();
         assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     }
 
     #[tokio::test]
     async fn repeating_ends() {
-        let (outcome, heads) = deliver_to(vec![BUSY]).await;
+        let (outcome, keys) = deliver_to(vec![busy()]).await;
         assert!(matches!(outcome, Err(Failure::Unavailable(_))));
-        assert_eq!(heads.len(), MAX_ATTEMPTS as usize);
+        assert_eq!(keys.len(), MAX_ATTEMPTS as usize);
     }
 
     #[tokio::test]
     async fn final_failures_are_not_repeated() {
-        let (outcome, heads) = deliver_to(vec![REFUSED]).await;
-        assert!(matches!(outcome, Err(Failure::Refused { .. })) && heads.len() == 1);
-        let (outcome, heads) = deliver_to(vec![FORBIDDEN]).await;
-        assert!(matches!(outcome, Err(Failure::TokenRefused(_))) && heads.len() == 1);
+        let (outcome, keys) = deliver_to(vec![response("400 Bad", "", "")]).await;
+        assert!(matches!(outcome, Err(Failure::Refused { .. })) && keys.len() == 1);
+        let (outcome, keys) = deliver_to(vec![response("403 No", "", "")]).await;
+        assert!(matches!(outcome, Err(Failure::TokenRefused(_))) && keys.len() == 1);
     }
 
     #[test]
