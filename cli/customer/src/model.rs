@@ -182,6 +182,19 @@ pub struct Parameter {
 pub mod tests {
     use serde_json::{Value, json};
 
+    use super::*;
+
+    /// Returns an answer after a change of its fields.
+    pub fn changed<T: for<'a> Deserialize<'a>>(mut answer: Value, changes: &Value) -> T {
+        answer.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(answer).unwrap()
+    }
+
+    /// The configuration of [`configuration_json`] after a change.
+    pub fn configuration(changes: &Value) -> Configuration {
+        changed(configuration_json(), changes)
+    }
+
     /// The API's answer for a configuration with a role.
     pub fn configuration_json() -> Value {
         json!({

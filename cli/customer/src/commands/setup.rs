@@ -172,38 +172,26 @@ async fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Pat
         resolved => return resolved,
     }
     let style = Style::plain();
-    let ask = |explanation: &str, question: &str, suggestion: Option<&str>| Prompt {
-        explanation: explanation.to_owned(),
-        question: question.to_owned(),
-        suggestion: suggestion.map(ToOwned::to_owned),
-        is_optional: false,
+    let url = if let Some(url) = &arguments.url {
+        url.clone()
+    } else {
+        let question = "URL, for example https://example.com/production";
+        let prompt = Prompt::new("The URL of the service, which its operator knows.", question);
+        ask_until(&prompt, &style, |text| {
+            let url: Url = text.parse().map_err(|_| "This is not a URL.".to_owned())?;
+            endpoint(&url, GRAPHQL_PATH).map_err(|failure| failure.to_string())?;
+            Ok(url)
+        })?
     };
-    let url: Url = match &arguments.url {
-        Some(url) => url.clone(),
-        None => ask_until(
-            &ask(
-                "The URL of the service, which its operator knows.",
-                "URL, for example https://example.com/production",
-                None,
-            ),
-            &style,
-            |text| {
-                let url: Url = text.parse().map_err(|_| "This is not a URL.".to_owned())?;
-                endpoint(&url, GRAPHQL_PATH).map_err(|failure| failure.to_string())?;
-                Ok(url)
-            },
-        )?,
-    };
-    let explanation = "Your token for the service, with the permission AUDIT.";
-    let (token_file, token) = ask_until(&ask(explanation, "File with the token", None), &style, |text| {
+    let prompt = Prompt::new("Your token for the service, with the permission AUDIT.", "File with the token");
+    let (token_file, token) = ask_until(&prompt, &style, |text| {
         let path = std::path::absolute(text).map_err(|error| error.to_string())?;
         let token = read_token(&path).map_err(|failure| failure.to_string())?;
         Ok((path, token))
     })?;
     let explanation = "The URL and the location of the token are stored as a profile.";
-    let name = ask_until(&ask(explanation, "Name of the profile", Some(DEFAULT_PROFILE)), &style, |text| {
-        parse_name(text).map_err(ToOwned::to_owned)
-    })?;
+    let prompt = Prompt::new(explanation, "Name of the profile").suggesting(DEFAULT_PROFILE);
+    let name = ask_until(&prompt, &style, |text| parse_name(text).map_err(ToOwned::to_owned))?;
     let profile = Profile { url: url.to_string(), token_file: Some(token_file), ..Profile::default() };
     dialogue::say(&keep(&name, profile, profiles)?);
     Ok(Access { url, token })
@@ -295,15 +283,11 @@ impl Setup<'_> {
 
     /// Takes the secret from a file or the environment, or asks for it.
     fn ask_secret(&mut self) -> Result<(), Failure> {
-        let mut file = ConfigurationFile::default();
-        let id = self.wizard.access_key_id().unwrap_or_default();
-        file.set(Field::AccessKeyId, Value::Text(Secret::new(id.clone())));
-        if self.wizard.configuration().is_none() {
-            self.arguments.secret.complete(&mut file, true)?;
-        }
-        let secret = match file.text(Field::SecretAccessKey) {
-            Some(text) => Secret::new(text.to_owned()),
-            None => secret_access_key::ask(&id)?,
+        let is_new = self.wizard.configuration().is_none();
+        let given = if is_new { self.arguments.secret.given()? } else { None };
+        let secret = match given {
+            Some(secret) => secret,
+            None => secret_access_key::ask(&self.wizard.known(Field::AccessKeyId).unwrap_or_default())?,
         };
         self.answer_secret(&secret)
     }
@@ -384,12 +368,12 @@ impl Setup<'_> {
 
     async fn update(&mut self, changes: &Answers) -> Result<(), Failure> {
         let kind = self.kind();
-        let mut file = self.wizard.update(changes);
+        let mut file = self.wizard.input(changes);
         if let Some(configuration) = self.wizard.configuration() {
             file.set(Field::Version, Value::Number(configuration.version));
         }
         let mut data = file.data(kind, Purpose::Update);
-        data.insert("id", Value::Text(Secret::new(self.id())));
+        data.insert("id", Value::text(self.id()));
         dialogue::say("\nChanging the export configuration, and testing the connection …");
         match self.service.ask(update::operation(kind), &json!({ "data": data })).await {
             Ok(answer) => self.see(answer, Source::Updated),
@@ -491,7 +475,7 @@ mod tests {
     use super::*;
     use crate::{
         commands::setup::documents::tests::{configuration, policies},
-        model::tests::configuration_json,
+        model,
         output::tests::style,
     };
 
@@ -512,11 +496,8 @@ mod tests {
 
     #[test]
     fn the_end_says_when_the_first_file_comes() {
-        let mut json = configuration_json();
-        let mut shown = vec![finished(&serde_json::from_value(json.clone()).unwrap(), &style())];
-        json["enabled"] = json!(false);
-        json["nextExportAt"] = serde_json::Value::Null;
-        shown.push(finished(&serde_json::from_value(json).unwrap(), &style()));
+        let shown = [json!({}), json!({ "enabled": false, "nextExportAt": null })]
+            .map(|changes| finished(&model::tests::configuration(&changes), &style()));
         insta::assert_snapshot!(shown.join("\n\n"));
     }
 

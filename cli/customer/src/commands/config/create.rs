@@ -13,7 +13,6 @@ use super::{
 use crate::{
     api::{Operation, operations},
     failure::Failure,
-    secret::Secret,
     service::ServiceArguments,
 };
 
@@ -76,7 +75,7 @@ pub async fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &d
         arguments.secret.complete(&mut file, !arguments.dry_run)?;
     }
     if let Some(key) = &arguments.idempotency_key {
-        file.set(Field::IdempotencyKey, Value::Text(Secret::new(key.clone())));
+        file.set(Field::IdempotencyKey, Value::text(key));
     }
     let operation = operation(kind);
     if arguments.dry_run {
@@ -84,7 +83,7 @@ pub async fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &d
         return dry_run::print(operation.field, file.data(kind, Purpose::Create), &arguments.service.output);
     }
     let mut data = file.data(kind, Purpose::Create);
-    let new_key = || Value::Text(Secret::new(idempotency_key(random)));
+    let new_key = || Value::text(idempotency_key(random));
     let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(new_key).clone();
     let outcome = arguments.service.show(operation, &json!({ "data": data }), render::created).await;
     outcome.map_err(|failure| match (failure, key) {

@@ -131,6 +131,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::tests::changed;
 
     const NAME: &str = "_digests/0000000007_20261122T020000000Z_abababababababab.json";
     const SIGNATURE: [u8; 3] = [0x30, 0xff, 0x00];
@@ -141,15 +142,12 @@ mod tests {
 
     fn served(changes: &serde_json::Value) -> SignedDigest {
         let key = format!("audit logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/{NAME}");
-        let mut json = json!({
+        let answer = json!({
             "bucketName": "acme-audit", "objectKey": key, "digest": "{\"version\":1}\n", "sha256": sha256(b"{\"version\":1}\n"),
             "signatureObjectKey": format!("{key}.sig"), "signature": BASE64_STANDARD.encode(SIGNATURE),
             "signatureSha256": sha256(&SIGNATURE),
         });
-        for (name, value) in changes.as_object().unwrap() {
-            json[name] = value.clone();
-        }
-        serde_json::from_value(json).unwrap()
+        changed(answer, changes)
     }
 
     #[test]

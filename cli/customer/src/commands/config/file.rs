@@ -126,6 +126,12 @@ pub enum Value {
     Flag(bool),
 }
 
+impl Value {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(Secret::new(text.into()))
+    }
+}
+
 /// The file's content. Its secret is wiped on drop.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigurationFile {

@@ -35,7 +35,7 @@ pub async fn run(arguments: &PoliciesArguments) -> Result<(), Failure> {
     };
     let service = Service::connect(&arguments.target.service).await?;
     let policies: Policies = service.ask(&operations::POLICIES, &arguments.target.variables()).await?.parse()?;
-    output::print_line(render_policies::document(&policies, name).ok_or_else(|| missing(name))?)
+    output::print_line(&name.of(&policies).ok_or_else(|| missing(name))?.document)
 }
 
 fn missing(name: DocumentName) -> Failure {

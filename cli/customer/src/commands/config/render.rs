@@ -247,16 +247,10 @@ fn short_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::{model::tests::configuration_json, output::tests::style};
-
-    fn changed(changes: &Value) -> Configuration {
-        let mut json = configuration_json();
-        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        serde_json::from_value(json).unwrap()
-    }
+    use crate::{model::tests::configuration as changed, output::tests::style};
 
     fn new_with_role() -> Configuration {
         changed(&json!({

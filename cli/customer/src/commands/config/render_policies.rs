@@ -19,14 +19,17 @@ pub enum DocumentName {
     Key,
 }
 
-pub fn document(policies: &Policies, name: DocumentName) -> Option<&str> {
-    let document = match name {
-        DocumentName::Iam => Some(&policies.iam_policy),
-        DocumentName::Trust => policies.trust_policy.as_ref(),
-        DocumentName::Bucket => Some(&policies.bucket_policy),
-        DocumentName::Key => policies.kms_key_policy_statement.as_ref(),
-    };
-    document.map(|document| &*document.document)
+impl DocumentName {
+    pub const ALL: [Self; 4] = [Self::Trust, Self::Iam, Self::Bucket, Self::Key];
+
+    pub fn of(self, policies: &Policies) -> Option<&PolicyDocument> {
+        match self {
+            Self::Iam => Some(&policies.iam_policy),
+            Self::Trust => policies.trust_policy.as_ref(),
+            Self::Bucket => Some(&policies.bucket_policy),
+            Self::Key => policies.kms_key_policy_statement.as_ref(),
+        }
+    }
 }
 
 pub fn policies(policies: &Policies, style: &Style) -> String {
@@ -38,17 +41,8 @@ pub fn policies(policies: &Policies, style: &Style) -> String {
     if !fields.is_empty() {
         sections.push(fields);
     }
-    let documents = [
-        ("Trust policy of the role", policies.trust_policy.as_ref(), "trust"),
-        ("Permissions (IAM policy)", Some(&policies.iam_policy), "iam"),
-        ("Bucket policy", Some(&policies.bucket_policy), "bucket"),
-        ("Statement for the policy of the KMS key", policies.kms_key_policy_statement.as_ref(), "key"),
-    ];
-    for (title, document, name) in documents {
-        if let Some(document) = document {
-            sections.push(section(title, document, name, style));
-        }
-    }
+    let documents = DocumentName::ALL.iter().filter_map(|name| Some(section(*name, name.of(policies)?, style)));
+    sections.extend(documents);
     if policies.cloud_formation.launch_url.is_some() {
         // The external ID is the configuration's id.
         sections.push(format!(
@@ -59,11 +53,17 @@ pub fn policies(policies: &Policies, style: &Style) -> String {
     sections.join("\n\n")
 }
 
-fn section(title: &str, document: &PolicyDocument, name: &str, style: &Style) -> String {
+fn section(name: DocumentName, document: &PolicyDocument, style: &Style) -> String {
+    let (title, argument) = match name {
+        DocumentName::Trust => ("Trust policy of the role", "trust"),
+        DocumentName::Iam => ("Permissions (IAM policy)", "iam"),
+        DocumentName::Bucket => ("Bucket policy", "bucket"),
+        DocumentName::Key => ("Statement for the policy of the KMS key", "key"),
+    };
     let is_required = if document.is_required { "required" } else { "optional" };
     let heading = style.paint(Tone::Strong, title);
     format!(
-        "{heading} ({is_required}; only this: --document {name})\n{}\n\n{}",
+        "{heading} ({is_required}; only this: --document {argument})\n{}\n\n{}",
         document.instruction,
         document.document.trim_end()
     )
@@ -92,7 +92,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::output::tests::style;
+    use crate::{model::tests::changed, output::tests::style};
 
     fn with(changes: &Value) -> Policies {
         let document = |is_required: bool, instruction: &str| {
@@ -101,7 +101,7 @@ mod tests {
                 "instruction": instruction,
             })
         };
-        let mut json = json!({
+        let answer = json!({
             "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
             "principalArn": "arn:aws:iam::222222222222:role/audit-export",
             "trustPolicy": document(true, "Create the role with it."),
@@ -113,8 +113,7 @@ mod tests {
                 "parameters": [{ "name": "ExternalId", "value": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b" }],
             },
         });
-        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        serde_json::from_value(json).unwrap()
+        changed(answer, changes)
     }
 
     #[test]
@@ -126,8 +125,9 @@ mod tests {
     fn those_of_an_access_key() {
         let changes = json!({ "trustPolicy": null, "kmsKeyPolicyStatement": null, "principalArn": null });
         insta::assert_snapshot!(policies(&with(&changes), &style()));
-        assert_eq!(document(&with(&changes), DocumentName::Trust), None);
-        assert_eq!(document(&with(&changes), DocumentName::Key), None);
+        for absent in [DocumentName::Trust, DocumentName::Key] {
+            assert!(absent.of(&with(&changes)).is_none(), "{absent:?}");
+        }
     }
 
     #[test]
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn a_document_is_what_the_service_says() {
         let policies = with(&json!({}));
-        for name in [DocumentName::Iam, DocumentName::Trust, DocumentName::Bucket, DocumentName::Key] {
-            let parsed: Value = serde_json::from_str(document(&policies, name).unwrap()).unwrap();
+        for name in DocumentName::ALL {
+            let parsed: Value = serde_json::from_str(&name.of(&policies).unwrap().document).unwrap();
             assert_eq!(parsed, json!({ "Version": "2012-10-17" }));
         }
     }

@@ -299,18 +299,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{model::tests::configuration_json, output::tests::style};
+    use crate::{model::tests::configuration, output::tests::style};
 
     const EARLIER: &str = "2026-11-22T00:21:00.000Z";
     const LATER: &str = "2026-11-22T09:00:00.000Z";
-
-    fn configuration(changes: &[(&str, Value)]) -> Configuration {
-        let mut json = configuration_json();
-        for (name, value) in changes {
-            json[*name] = value.clone();
-        }
-        serde_json::from_value(json).unwrap()
-    }
 
     fn job(sequence: u64, status: &str, objects: u64) -> Job {
         serde_json::from_value(json!({
@@ -333,64 +325,69 @@ mod tests {
 
     const THROUGH: &str = "2026-11-22T08:40:00.000Z";
 
-    fn request(changes: &[(&str, Value)], jobs: Vec<Job>) -> Request {
-        let mut changes = changes.to_vec();
-        changes.push(("requestedRunThrough", json!(THROUGH)));
+    fn request(mut changes: Value, jobs: Vec<Job>) -> Request {
+        changes["requestedRunThrough"] = json!(THROUGH);
         Request::new(&configuration(&changes), jobs).unwrap()
     }
 
     #[test]
     fn a_run_is_done_once_what_was_asked_for_is_exported() {
-        let request = request(&[], vec![]);
-        let progress = |changes: &[(&str, Value)]| request.progress(&configuration(changes)).unwrap();
-        let queued = ("requestedRunThrough", json!(THROUGH));
-        assert_eq!(progress(std::slice::from_ref(&queued)), Progress::Waiting);
-        // A scheduled export ended, and ours is still in the queue.
-        let other = [("lastExport", json!(LATER)), ("exportedThrough", json!("2026-11-22T08:00:00.000Z"))];
-        assert_eq!(progress(&[other.as_slice(), &[queued]].concat()), Progress::Waiting);
-        // Another run took over, or later windows follow.
-        assert_eq!(progress(&other), Progress::Waiting);
-        assert_eq!(progress(&[("exportedThrough", json!(THROUGH))]), Progress::Done);
-        assert_eq!(progress(&[("exportedThrough", json!(LATER))]), Progress::Done, "another run went beyond it");
-        let fresh = [("exportedThrough", Value::Null), ("startFrom", json!("2026-11-22T08:50:00.000Z"))];
-        assert_eq!(progress(&fresh), Progress::Done, "there is nothing to export yet");
-        assert_eq!(progress(&[("enabled", json!(false))]), Progress::Disabled);
-        let bad = configuration(&[("exportedThrough", json!("soon"))]);
+        let request = request(json!({}), vec![]);
+        let earlier = "2026-11-22T08:00:00.000Z";
+        for (changes, expected, why) in [
+            (json!({ "requestedRunThrough": THROUGH }), Progress::Waiting, "it is in the queue"),
+            (
+                json!({ "lastExport": LATER, "exportedThrough": earlier, "requestedRunThrough": THROUGH }),
+                Progress::Waiting,
+                "a scheduled export ended, and ours is still in the queue",
+            ),
+            (
+                json!({ "lastExport": LATER, "exportedThrough": earlier }),
+                Progress::Waiting,
+                "another run took over, or later windows follow",
+            ),
+            (json!({ "exportedThrough": THROUGH }), Progress::Done, "it ended"),
+            (json!({ "exportedThrough": LATER }), Progress::Done, "another run went beyond it"),
+            (
+                json!({ "exportedThrough": null, "startFrom": "2026-11-22T08:50:00.000Z" }),
+                Progress::Done,
+                "there is nothing to export yet",
+            ),
+            (json!({ "enabled": false }), Progress::Disabled, "it was disabled"),
+        ] {
+            assert_eq!(request.progress(&configuration(&changes)).unwrap(), expected, "{why}");
+        }
+        let bad = configuration(&json!({ "exportedThrough": "soon" }));
         assert_eq!(request.progress(&bad).unwrap_err().exit_code(), 1);
-        assert!(Request::new(&configuration(&[]), vec![]).is_err(), "the answer has no run");
+        assert!(Request::new(&configuration(&json!({})), vec![]).is_err(), "the answer has no run");
     }
 
     #[test]
     fn only_a_failure_of_the_requested_run_counts() {
-        let failed = |failures: u64, checked_at: &str| {
-            vec![
-                ("connectionStatus", json!("FAILED")),
-                ("connectionError", json!({ "code": "WRITE_DENIED", "message": "Allow it." })),
-                ("connectionCheckedAt", json!(checked_at)),
-                ("consecutiveFailures", json!(failures)),
-            ]
+        let failed = |failures: u64, checked_at: &str, queued: Option<&str>| {
+            json!({
+                "connectionStatus": "FAILED", "connectionError": { "code": "WRITE_DENIED", "message": "Allow it." },
+                "connectionCheckedAt": checked_at, "consecutiveFailures": failures, "requestedRunThrough": queued,
+            })
         };
-        let request = request(&failed(3, EARLIER), vec![]);
-        let progress = |changes: Vec<(&str, Value)>| request.progress(&configuration(&changes)).unwrap();
-        assert_eq!(progress(failed(3, EARLIER)), Progress::Waiting);
-        assert_eq!(progress(failed(4, EARLIER)), Progress::Failed);
-        assert_eq!(progress(failed(3, LATER)), Progress::Failed);
-        // Another run failed while ours is in the queue.
-        let queued = |through: &str| ("requestedRunThrough", json!(through));
-        assert_eq!(progress([failed(4, LATER), vec![queued(THROUGH)]].concat()), Progress::Waiting);
-        assert_eq!(
-            progress([failed(4, LATER), vec![queued(LATER)]].concat()),
-            Progress::Waiting,
-            "somebody requested another run"
-        );
-        assert_eq!(failure(&configuration(&failed(1, LATER)), &[]).exit_code(), 7);
-        let ours = configuration(&[("consecutiveFailures", json!(1))]);
+        let request = request(failed(3, EARLIER, None), vec![]);
+        for (now, expected, why) in [
+            (failed(3, EARLIER, None), Progress::Waiting, "nothing new failed"),
+            (failed(4, EARLIER, None), Progress::Failed, "a run failed"),
+            (failed(3, LATER, None), Progress::Failed, "a test failed"),
+            (failed(4, LATER, Some(THROUGH)), Progress::Waiting, "another run failed while ours is in the queue"),
+            (failed(4, LATER, Some(LATER)), Progress::Waiting, "somebody requested another run"),
+        ] {
+            assert_eq!(request.progress(&configuration(&now)).unwrap(), expected, "{why}");
+        }
+        assert_eq!(failure(&configuration(&failed(1, LATER, None)), &[]).exit_code(), 7);
+        let ours = configuration(&json!({ "consecutiveFailures": 1 }));
         assert_eq!(failure(&ours, &[job(1, "FAILED", 0)]).exit_code(), 1);
     }
 
     #[test]
     fn the_newest_new_job_with_a_file_is_shown() {
-        let before = request(&[], vec![job(2, "FAILED", 1), job(1, "SUCCEEDED", 1)]);
+        let before = request(json!({}), vec![job(2, "FAILED", 1), job(1, "SUCCEEDED", 1)]);
         let chosen = |jobs: &[Job]| before.choose(jobs).map(|job| job.id.rsplit('.').next().unwrap().to_owned());
         let old = job(1, "SUCCEEDED", 1);
         assert_eq!(chosen(&[job(2, "SUCCEEDED", 1), old.clone()]).as_deref(), Some("2"));
@@ -405,7 +402,7 @@ mod tests {
 
     #[test]
     fn the_outcome_is_shown() {
-        let (configuration, style) = (configuration(&[]), style());
+        let (configuration, style) = (configuration(&json!({})), style());
         insta::assert_snapshot!(
             "run_exported",
             exported(&configuration, &job(2, "SUCCEEDED", 2), Some(&task()), &style)

@@ -35,26 +35,28 @@ impl SecretArguments {
 
     /// Adds the secret to `file` unless it has one.
     pub fn complete(&self, file: &mut ConfigurationFile, is_needed: bool) -> Result<(), Failure> {
-        let secret = if let Some(path) = &self.secret_file {
-            Secret::trimmed(&read_beginning(path, MAX_FILE_LENGTH)?)
-        } else if file.text(Field::SecretAccessKey).is_some() {
+        if self.secret_file.is_none() && file.text(Field::SecretAccessKey).is_some() {
             return Ok(());
-        } else if let Some(secret) = environment()? {
-            secret
-        } else if is_needed {
-            ask(file.text(Field::AccessKeyId).unwrap_or("the access key"))?
-        } else {
-            return Ok(());
+        }
+        let secret = match self.given()? {
+            None if is_needed => Some(ask(file.text(Field::AccessKeyId).unwrap_or("the access key"))?),
+            given => given,
         };
-        file.set(Field::SecretAccessKey, Value::Text(secret));
+        if let Some(secret) = secret {
+            file.set(Field::SecretAccessKey, Value::Text(secret));
+        }
         Ok(())
     }
-}
 
-fn environment() -> Result<Option<Secret>, Failure> {
-    let Some(text) = std::env::var_os(SECRET_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let text = text.into_string().map_err(|_| Failure::argument(SECRET_VARIABLE, "is not valid UTF-8"))?;
-    Ok(Some(Secret::trimmed(&Zeroizing::new(text))))
+    /// Returns the secret of the file or of the environment.
+    pub fn given(&self) -> Result<Option<Secret>, Failure> {
+        if let Some(path) = &self.secret_file {
+            return Ok(Some(Secret::trimmed(&read_beginning(path, MAX_FILE_LENGTH)?)));
+        }
+        let Some(text) = std::env::var_os(SECRET_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let text = text.into_string().map_err(|_| Failure::argument(SECRET_VARIABLE, "is not valid UTF-8"))?;
+        Ok(Some(Secret::trimmed(&Zeroizing::new(text))))
+    }
 }
 
 /// Reads the secret from the terminal without showing it.

@@ -82,14 +82,11 @@ pub mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{model::tests::configuration_json, output::tests::style};
+    use crate::{model, output::tests::style};
 
     fn tested_with(status: &str, error: &Value, checks: &Value) -> Configuration {
-        let mut json = configuration_json();
-        json["connectionStatus"] = json!(status);
-        json["connectionError"] = error.clone();
-        json["connectionChecks"] = checks.clone();
-        serde_json::from_value(json).unwrap()
+        let changes = json!({ "connectionStatus": status, "connectionError": error, "connectionChecks": checks });
+        model::tests::configuration(&changes)
     }
 
     fn check(name: &str, status: &str, title: &str) -> Value {

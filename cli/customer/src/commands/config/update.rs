@@ -14,7 +14,6 @@ use crate::{
     api::{Operation, operations},
     failure::{Diagnosis, Failure},
     model::Configuration,
-    secret::Secret,
     service::Service,
 };
 
@@ -113,7 +112,7 @@ pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
 impl UpdateArguments {
     /// Adds the fields that are not in the file.
     fn complete(&self, data: &mut BTreeMap<&'static str, Value>) {
-        data.insert("id", Value::Text(Secret::new(self.target.id.to_string())));
+        data.insert("id", Value::text(self.target.id.to_string()));
         if self.force {
             data.insert(FORCE, Value::Flag(true));
         }
@@ -165,34 +164,35 @@ pub fn operation(kind: Kind) -> &'static Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::tests::configuration_json;
+    use crate::model::tests::configuration;
 
     #[test]
     fn a_failed_test_of_this_change_is_a_failure() {
-        let tested = |error: serde_json::Value, checked_at: &str| {
-            let mut json = configuration_json();
-            json["connectionError"] = error;
-            json["connectionCheckedAt"] = json!(checked_at);
-            json["updatedAt"] = json!("2026-11-22T12:00:00.000Z");
-            let configuration: Configuration = serde_json::from_value(json).unwrap();
-            failed_test(&configuration).map(ToOwned::to_owned)
-        };
         let error = json!({ "code": "WRITE_DENIED", "message": "Allow it." });
-        assert_eq!(tested(error.clone(), "2026-11-22T12:00:01.000Z").as_deref(), Some("WRITE_DENIED"));
-        // The error is of yesterday, before the change.
-        assert_eq!(tested(error, "2026-11-21T12:00:00.000Z"), None);
-        assert_eq!(tested(json!(null), "2026-11-22T12:00:01.000Z"), None);
+        for (error, checked_at, expected) in [
+            (&error, "2026-11-22T12:00:01.000Z", Some("WRITE_DENIED")),
+            // The error is of yesterday, before the change.
+            (&error, "2026-11-21T12:00:00.000Z", None),
+            (&json!(null), "2026-11-22T12:00:01.000Z", None),
+        ] {
+            let configuration = configuration(&json!({
+                "connectionError": error, "connectionCheckedAt": checked_at, "updatedAt": "2026-11-22T12:00:00.000Z",
+            }));
+            assert_eq!(failed_test(&configuration), expected, "{checked_at}");
+        }
     }
 
     #[test]
     fn a_change_of_the_connection_that_could_not_be_tested_is_a_failure() {
-        let is_untested = |status: &str, field: Field| {
-            let mut json = configuration_json();
-            json["connectionStatus"] = json!(status);
-            let configuration: Configuration = serde_json::from_value(json).unwrap();
-            is_untested(&configuration, &BTreeMap::from([(field.name(), Value::Null)]))
-        };
-        assert!(is_untested("PENDING", Field::BucketName) && is_untested("PENDING", Field::KmsKeyArn));
-        assert!(!is_untested("PENDING", Field::Description) && !is_untested("SUCCESS", Field::BucketName));
+        for (status, field, expected) in [
+            ("PENDING", Field::BucketName, true),
+            ("PENDING", Field::KmsKeyArn, true),
+            ("PENDING", Field::Description, false),
+            ("SUCCESS", Field::BucketName, false),
+        ] {
+            let configuration = configuration(&json!({ "connectionStatus": status }));
+            let data = BTreeMap::from([(field.name(), Value::Null)]);
+            assert_eq!(is_untested(&configuration, &data), expected, "{status} {field:?}");
+        }
     }
 }

@@ -3,7 +3,10 @@
 use domain::configuration::arn::RoleArn;
 use terminal::text::shell_word;
 
-use crate::model::{Configuration, Policies, PolicyDocument};
+use crate::{
+    commands::config::render_policies::DocumentName,
+    model::{Configuration, Policies},
+};
 
 const TRUST_POLICY: &str = "trust-policy.json";
 const IAM_POLICY: &str = "iam-policy.json";
@@ -18,14 +21,16 @@ const UNKNOWN_USER: &str = "NAME-OF-THE-IAM-USER";
 
 /// Returns the names and contents of the policies' files.
 pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
-    let documents = [
-        (TRUST_POLICY, policies.trust_policy.as_ref()),
-        (IAM_POLICY, Some(&policies.iam_policy)),
-        (BUCKET_POLICY, Some(&policies.bucket_policy)),
-        (KEY_POLICY_STATEMENT, policies.kms_key_policy_statement.as_ref()),
-    ];
-    let content = |document: &PolicyDocument| format!("{}\n", document.document.trim_end());
-    documents.into_iter().filter_map(|(name, document)| Some((name, content(document?)))).collect()
+    let file = |document: DocumentName| {
+        let name = match document {
+            DocumentName::Trust => TRUST_POLICY,
+            DocumentName::Iam => IAM_POLICY,
+            DocumentName::Bucket => BUCKET_POLICY,
+            DocumentName::Key => KEY_POLICY_STATEMENT,
+        };
+        Some((name, format!("{}\n", document.of(policies)?.document.trim_end())))
+    };
+    DocumentName::ALL.into_iter().filter_map(file).collect()
 }
 
 /// Returns a POSIX shell script to run in the folder of the files. Optional commands are commented out.
@@ -106,32 +111,29 @@ pub mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::tests::configuration_json;
+    use crate::model::{
+        self,
+        tests::{changed, configuration_json},
+    };
 
     fn document(text: &str, is_required: bool) -> Value {
         json!({ "document": text, "isRequired": is_required, "instruction": format!("Put {text} there.") })
     }
 
     pub fn policies(changes: &Value) -> Policies {
-        let mut json = json!({
+        let answer = json!({
             "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
             "principalArn": "arn:aws:iam::222222222222:role/audit-export",
             "trustPolicy": document("{trust}", true), "iamPolicy": document("{iam}", true),
             "bucketPolicy": document("{bucket}", false), "kmsKeyPolicyStatement": null,
             "cloudFormation": { "launchUrl": null, "parameters": [] },
         });
-        for (name, value) in changes.as_object().unwrap() {
-            json[name] = value.clone();
-        }
-        serde_json::from_value(json).unwrap()
+        changed(answer, changes)
     }
 
     pub fn configuration(endpoint: &Value) -> Configuration {
-        let mut json = configuration_json();
-        for (name, value) in endpoint.as_object().unwrap() {
-            json["endpointConfiguration"][name] = value.clone();
-        }
-        serde_json::from_value(json).unwrap()
+        let endpoint: Value = changed(configuration_json()["endpointConfiguration"].clone(), endpoint);
+        model::tests::configuration(&json!({ "endpointConfiguration": endpoint }))
     }
 
     #[test]

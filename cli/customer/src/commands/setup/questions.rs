@@ -20,40 +20,46 @@ pub struct Prompt {
     pub is_optional: bool,
 }
 
+impl Prompt {
+    pub fn new(explanation: impl Into<String>, question: impl Into<String>) -> Self {
+        Self { explanation: explanation.into(), question: question.into(), suggestion: None, is_optional: false }
+    }
+
+    pub fn suggesting(self, suggestion: impl Into<String>) -> Self {
+        Self { suggestion: Some(suggestion.into()), ..self }
+    }
+}
+
 pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
-    let prompt = |explanation: &str, question: &str, suggestion: Option<&str>| Prompt {
-        explanation: explanation.to_owned(),
-        question: question.to_owned(),
-        suggestion: suggestion.map(ToOwned::to_owned),
-        is_optional: false,
-    };
     match question {
-        Question::Kind => prompt(
+        Question::Kind => Prompt::new(
             "How does the export authenticate to your AWS account?\n  \
              role        it assumes an IAM role in your account; recommended, because there is no secret\n  \
              access-key  it uses the access key of an IAM user",
             "role or access-key",
-            Some("role"),
-        ),
-        Question::Field(field) => Prompt {
-            suggestion: wizard.suggestion(field),
-            is_optional: is_optional(field),
-            ..prompt(explanation(field), name(field), None)
-        },
-        Question::Confirm => prompt(&summary(wizard, style), "Create it? yes, or no to change something", Some("yes")),
-        Question::Ready => prompt(
+        )
+        .suggesting("role"),
+        Question::Field(field) => {
+            let Texts { question, explanation, .. } = texts(field);
+            let is_optional = matches!(field, Field::BucketPath | Field::KmsKeyArn | Field::ExpectedBucketOwner);
+            Prompt { suggestion: wizard.suggestion(field), is_optional, ..Prompt::new(explanation, question) }
+        }
+        Question::Confirm => {
+            Prompt::new(summary(wizard, style), "Create it? yes, or no to change something").suggesting("yes")
+        }
+        Question::Ready => Prompt::new(
             "Apply the policies. You can quit meanwhile: audit-export setup continues here.",
             "Press Enter to test the connection, or enter quit",
-            Some("done"),
-        ),
-        Question::Failed => prompt(
+        )
+        .suggesting("done"),
+        Question::Failed => Prompt::new(
             "  retry     test again; a change in IAM can take a minute to take effect\n  \
              change    change the settings of the export\n  \
              policies  show the policies again\n  \
              quit      continue later with audit-export setup",
             "retry, change, policies or quit",
-            Some("retry"),
-        ),
+        )
+        .suggesting("retry"),
     }
 }
 
@@ -68,61 +74,50 @@ fn summary(wizard: &Wizard, style: &Style) -> String {
             Field::Interval => value.as_deref().map(render::interval),
             _ => value.clone(),
         };
-        fields.push((label(*field), value));
+        fields.push((texts(*field).label, value));
     }
     style.fields(&fields)
 }
 
-/// Returns the label of the field in `config get`.
-fn label(field: Field) -> &'static str {
-    match field {
-        Field::Interval => "interval",
-        Field::BucketName => "bucket",
-        Field::BucketPath => "path",
-        Field::RoleArn => "role",
-        Field::AccessKeyId => "access key",
-        Field::KmsKeyArn => "KMS key",
-        Field::ExpectedBucketOwner => "bucket owner",
-        other => other.name(),
-    }
+/// The texts of a field.
+struct Texts {
+    /// The one in `config get`.
+    label: &'static str,
+    question: &'static str,
+    explanation: &'static str,
 }
 
-fn is_optional(field: Field) -> bool {
-    matches!(field, Field::BucketPath | Field::KmsKeyArn | Field::ExpectedBucketOwner)
-}
-
-pub fn name(field: Field) -> &'static str {
-    match field {
-        Field::Interval => "Hours between two exports: 2, 4, 6, 12 or 24",
-        Field::BucketName => "Bucket",
-        Field::BucketPath => "Path in the bucket",
-        Field::Region => "Region of the bucket",
-        Field::RoleArn => "ARN of the role, or its account",
-        Field::AccessKeyId => "Access key ID",
-        Field::SecretAccessKey => "Secret access key",
-        Field::KmsKeyArn => "ARN of the bucket's KMS key",
-        Field::ExpectedBucketOwner => "Account that owns the bucket",
-        other => other.name(),
-    }
-}
-
-fn explanation(field: Field) -> &'static str {
-    match field {
-        Field::Interval => "Exports end at a full hour in UTC. With 24 hours each export is a calendar day.",
-        Field::BucketName => "The name of an existing S3 bucket.",
-        Field::BucketPath => "The prefix of the files. Leave it empty for the root of the bucket.",
-        Field::Region => "For example eu-west-1.",
-        Field::RoleArn => {
+fn texts(field: Field) -> Texts {
+    let (label, question, explanation) = match field {
+        Field::Interval => (
+            "interval",
+            "Hours between two exports: 2, 4, 6, 12 or 24",
+            "Exports end at a full hour in UTC. With 24 hours each export is a calendar day.",
+        ),
+        Field::BucketName => ("bucket", "Bucket", "The name of an existing S3 bucket."),
+        Field::BucketPath => {
+            ("path", "Path in the bucket", "The prefix of the files. Leave it empty for the root of the bucket.")
+        }
+        Field::Region => ("region", "Region of the bucket", "For example eu-west-1."),
+        Field::RoleArn => (
+            "role",
+            "ARN of the role, or its account",
             "The role does not have to exist yet: the next step shows its trust policy. 12 digits stand for the role \
-             audit-export in that account."
+             audit-export in that account.",
+        ),
+        Field::AccessKeyId => ("access key", "Access key ID", "The access key of an IAM user for this export only."),
+        Field::SecretAccessKey => ("secret access key", "Secret access key", ""),
+        Field::KmsKeyArn => {
+            ("KMS key", "ARN of the bucket's KMS key", "Leave it empty if the bucket does not encrypt with a KMS key.")
         }
-        Field::AccessKeyId => "The access key of an IAM user for this export only.",
-        Field::KmsKeyArn => "Leave it empty if the bucket does not encrypt with a KMS key.",
-        Field::ExpectedBucketOwner => {
-            "12 digits. Leave it empty if the account is the one of the role or the IAM user."
-        }
-        _ => "",
-    }
+        Field::ExpectedBucketOwner => (
+            "bucket owner",
+            "Account that owns the bucket",
+            "12 digits. Leave it empty if the account is the one of the role or the IAM user.",
+        ),
+        other => (other.name(), other.name(), ""),
+    };
+    Texts { label, question, explanation }
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     configuration::{ConfigurationId, ServiceIdentity, arn::AccountId, field_error::FieldError},
-    connection::ConnectionErrorCode,
+    connection::ConnectionErrorCode as Code,
     interval::ExportInterval,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use terminal::text::Text;
 
 use crate::{
     commands::config::file::{self, ConfigurationFile, Field, Kind, Problems, Value},
@@ -26,7 +27,7 @@ const DEFAULT_ROLE_NAME: &str = "audit-export";
 pub type Answers = BTreeMap<Field, Option<String>>;
 
 /// The stored state of a setup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
     pub url: String,
@@ -41,9 +42,10 @@ pub struct State {
 }
 
 /// The phase of a setup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "name", deny_unknown_fields)]
 pub enum Phase {
+    #[default]
     Asking,
     /// The request may have been sent, and its answer is not known.
     Creating {
@@ -56,14 +58,7 @@ pub enum Phase {
 
 impl State {
     pub fn new(url: String, idempotency_key: String) -> Self {
-        Self {
-            url,
-            idempotency_key,
-            kind: None,
-            answers: Answers::new(),
-            suggestions: Answers::new(),
-            phase: Phase::Asking,
-        }
+        Self { url, idempotency_key, ..Self::default() }
     }
 
     /// Returns whether repeating the request could create a second configuration.
@@ -162,7 +157,7 @@ impl Wizard {
             (Phase::Created { .. }, _) => self.next_of_created(),
             (_, None) => Step::Ask(Question::Kind),
             (Phase::Asking, Some(kind)) => {
-                let open = questions(kind).find(|field| !self.state.answers.contains_key(field));
+                let open = questions(kind).into_iter().find(|field| !self.state.answers.contains_key(field));
                 Step::Ask(open.map_or(Question::Confirm, Question::Field))
             }
             // The secret is not stored, so it is asked for right before it is used.
@@ -191,45 +186,22 @@ impl Wizard {
     /// Takes an answer.
     pub fn answer(&mut self, question: Question, text: &str, now: Timestamp) -> Result<Continuation, String> {
         let text = text.trim();
-        match question {
-            Question::Kind => {
-                self.state.kind = Some(parse_kind(text).ok_or("Answer role or access-key.")?);
-                Ok(Continuation::Continue)
-            }
-            Question::Field(field) => self.answer_field(field, text).map(|()| Continuation::Continue),
-            Question::Confirm => {
-                if parse_yes_or_no(text).ok_or("Answer yes, or no to go through the questions again.")? {
-                    self.state.phase = Phase::Creating { since: now };
-                } else {
-                    self.ask_again();
-                }
-                Ok(Continuation::Continue)
-            }
-            Question::Ready => match text.to_lowercase().as_str() {
-                "" | "done" | "d" | "test" | "t" | "yes" | "y" => {
-                    self.stage = Stage::Test;
-                    Ok(Continuation::Continue)
-                }
-                "quit" | "q" => Ok(Continuation::Quit),
-                _ => Err("Press Enter, or enter quit.".to_owned()),
-            },
-            Question::Failed => match text.to_lowercase().as_str() {
-                "" | "retry" | "r" | "test" | "t" => {
-                    self.stage = Stage::Test;
-                    Ok(Continuation::Continue)
-                }
-                "change" | "c" => {
-                    self.begin_change();
-                    Ok(Continuation::Continue)
-                }
-                "policies" | "p" => {
-                    self.stage = Stage::Policies;
-                    Ok(Continuation::Continue)
-                }
-                "quit" | "q" => Ok(Continuation::Quit),
-                _ => Err("Answer retry, change, policies or quit.".to_owned()),
-            },
+        match (question, text.to_lowercase().as_str()) {
+            (Question::Kind, _) => self.state.kind = Some(parse_kind(text).ok_or("Answer role or access-key.")?),
+            (Question::Field(field), _) => self.answer_field(field, text)?,
+            (Question::Confirm, "" | "y" | "yes") => self.state.phase = Phase::Creating { since: now },
+            (Question::Confirm, "n" | "no") => self.ask_again(),
+            (Question::Confirm, _) => return Err("Answer yes, or no to go through the questions again.".to_owned()),
+            (Question::Ready | Question::Failed, "quit" | "q") => return Ok(Continuation::Quit),
+            (Question::Ready | Question::Failed, "" | "test" | "t")
+            | (Question::Ready, "done" | "d" | "yes" | "y")
+            | (Question::Failed, "retry" | "r") => self.stage = Stage::Test,
+            (Question::Ready, _) => return Err("Press Enter, or enter quit.".to_owned()),
+            (Question::Failed, "change" | "c") => self.begin_change(),
+            (Question::Failed, "policies" | "p") => self.stage = Stage::Policies,
+            (Question::Failed, _) => return Err("Answer retry, change, policies or quit.".to_owned()),
         }
+        Ok(Continuation::Continue)
     }
 
     fn answer_field(&mut self, field: Field, text: &str) -> Result<(), String> {
@@ -295,7 +267,7 @@ impl Wizard {
             Self::new(State::new(self.state.url.clone(), self.state.idempotency_key.clone()), self.service.clone());
         wizard.state.kind = Some(kind);
         let mut problems = Vec::new();
-        for field in questions(kind).chain([Field::Description, Field::StartFrom]) {
+        for field in questions(kind).into_iter().chain([Field::Description, Field::StartFrom]) {
             let text = file.text(field).unwrap_or_default();
             if let Err(problem) = wizard.answer_field(field, text) {
                 problems.push(format!("{}: {problem}", field.name()));
@@ -329,9 +301,9 @@ impl Wizard {
     }
 
     fn begin_change(&mut self) {
-        let code = self.configuration.as_ref().and_then(|configuration| configuration.connection_error.as_ref());
-        let mut open = to_change(code.and_then(|error| parse_code(&error.code)), self.state.kind);
-        if open.contains(&Field::Region) && self.known_answers().contains_key(&Field::KmsKeyArn) {
+        let code = self.configuration.as_ref().and_then(error_code);
+        let mut open = to_change(code, self.state.kind);
+        if open.contains(&Field::Region) && self.known(Field::KmsKeyArn).is_some() {
             // The key must be in the bucket's region.
             open.push(Field::KmsKeyArn);
         }
@@ -343,33 +315,31 @@ impl Wizard {
     fn known_answers(&self) -> Answers {
         let Some(configuration) = &self.configuration else { return self.state.answers.clone() };
         let endpoint = &configuration.endpoint_configuration;
+        let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
         let mut answers = Answers::from([
             (Field::Interval, Some(configuration.interval.to_string())),
             (Field::BucketName, Some(endpoint.bucket_name.to_string())),
+            (Field::BucketPath, text(&endpoint.bucket_path)),
             (Field::Region, Some(endpoint.region.to_string())),
+            (Field::KmsKeyArn, text(&endpoint.kms_key_arn)),
+            (Field::ExpectedBucketOwner, text(&endpoint.expected_bucket_owner)),
+            (Field::RoleArn, text(&endpoint.role_arn)),
+            (Field::AccessKeyId, text(&endpoint.access_key_id)),
         ]);
-        let optional = [
-            (Field::BucketPath, &endpoint.bucket_path),
-            (Field::KmsKeyArn, &endpoint.kms_key_arn),
-            (Field::ExpectedBucketOwner, &endpoint.expected_bucket_owner),
-            (Field::RoleArn, &endpoint.role_arn),
-            (Field::AccessKeyId, &endpoint.access_key_id),
-        ];
-        for (field, value) in optional {
-            if let Some(value) = value {
-                answers.insert(field, Some(value.to_string()));
-            }
-        }
         if let Stage::Changing { changes, .. } = &self.stage {
             answers.extend(changes.clone());
         }
         answers
     }
 
+    pub fn known(&self, field: Field) -> Option<String> {
+        self.known_answers().remove(&field).flatten()
+    }
+
     /// Returns the suggested answer.
     pub fn suggestion(&self, field: Field) -> Option<String> {
         if matches!(self.stage, Stage::Changing { .. }) {
-            return self.known_answers().remove(&field).flatten();
+            return self.known(field);
         }
         let earlier = self.state.suggestions.get(&field).cloned().flatten();
         if field != Field::Interval {
@@ -382,27 +352,15 @@ impl Wizard {
     /// Returns the input that creates the configuration.
     pub fn creation(&self) -> ConfigurationFile {
         let mut file = self.input(&self.state.answers);
-        file.set(Field::IdempotencyKey, text_value(&self.state.idempotency_key));
+        file.set(Field::IdempotencyKey, Value::text(&self.state.idempotency_key));
         file
     }
 
-    /// Returns the input that changes fields.
-    pub fn update(&self, changes: &Answers) -> ConfigurationFile {
-        let mut file = self.input(changes);
-        for (field, value) in changes {
-            if value.is_none() && *field != Field::SecretAccessKey {
-                file.set(*field, Value::Null);
-            }
-        }
-        file
-    }
-
-    fn input(&self, answers: &Answers) -> ConfigurationFile {
+    /// Returns the answers and the secret as input of a request.
+    pub fn input(&self, answers: &Answers) -> ConfigurationFile {
         let mut file = ConfigurationFile::default();
         for (field, value) in answers {
-            if let Some(value) = value {
-                file.set(*field, text_value(value));
-            }
+            file.set(*field, value.as_deref().map_or(Value::Null, Value::text));
         }
         if let Some(secret) = &self.secret {
             file.set(Field::SecretAccessKey, Value::Text(secret.clone()));
@@ -438,8 +396,7 @@ impl Wizard {
         self.state.kind = Kind::of_type(&configuration.kind).or(self.state.kind);
         // The secret is no longer needed.
         self.secret = None;
-        let code = configuration.connection_error.as_ref().and_then(|error| parse_code(&error.code));
-        self.stage = match (&*configuration.connection_status, code) {
+        self.stage = match (&*configuration.connection_status, error_code(&configuration)) {
             ("SUCCESS", _) => Stage::Succeeded,
             // Policies can't fix it.
             ("FAILED", Some(code)) if !is_fixed_by_policies(code) => Stage::Failed,
@@ -458,32 +415,20 @@ impl Wizard {
     pub fn configuration(&self) -> Option<&Configuration> {
         self.configuration.as_ref()
     }
-
-    pub fn access_key_id(&self) -> Option<String> {
-        self.known_answers().remove(&Field::AccessKeyId).flatten()
-    }
 }
 
 /// Returns the fields to ask for, in order, without the secret.
-pub fn questions(kind: Kind) -> impl Iterator<Item = Field> {
+pub fn questions(kind: Kind) -> [Field; 7] {
+    use Field::{AccessKeyId, BucketName, BucketPath, ExpectedBucketOwner, Interval, KmsKeyArn, Region, RoleArn};
     let identity = match kind {
-        Kind::AssumedRole => Field::RoleArn,
-        Kind::AccessKey => Field::AccessKeyId,
+        Kind::AssumedRole => RoleArn,
+        Kind::AccessKey => AccessKeyId,
     };
-    [
-        Field::Interval,
-        Field::BucketName,
-        Field::BucketPath,
-        Field::Region,
-        Field::KmsKeyArn,
-        Field::ExpectedBucketOwner,
-        identity,
-    ]
-    .into_iter()
+    [Interval, BucketName, BucketPath, Region, KmsKeyArn, ExpectedBucketOwner, identity]
 }
 
 /// Returns the fields of the configuration that can cause an error of the connection test.
-fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field> {
+fn to_change(code: Option<Code>, kind: Option<Kind>) -> Vec<Field> {
     let identity: &[Field] = match kind {
         Some(Kind::AccessKey) => &[Field::AccessKeyId, Field::SecretAccessKey],
         Some(Kind::AssumedRole) | None => &[Field::RoleArn],
@@ -491,27 +436,22 @@ fn to_change(code: Option<ConnectionErrorCode>, kind: Option<Kind>) -> Vec<Field
     let destination = [Field::BucketName, Field::BucketPath, Field::Region, Field::ExpectedBucketOwner];
     match code {
         Some(
-            ConnectionErrorCode::RoleNotAssumable
-            | ConnectionErrorCode::TrustPolicyTooOpen
-            | ConnectionErrorCode::AccessKeyUnknown
-            | ConnectionErrorCode::SecretAccessKeyWrong
-            | ConnectionErrorCode::StsRefused,
+            Code::RoleNotAssumable
+            | Code::TrustPolicyTooOpen
+            | Code::AccessKeyUnknown
+            | Code::SecretAccessKeyWrong
+            | Code::StsRefused,
         ) => identity.to_vec(),
-        Some(ConnectionErrorCode::BucketNotFound | ConnectionErrorCode::BucketInAnotherRegion) => {
-            vec![Field::BucketName, Field::Region]
-        }
-        Some(ConnectionErrorCode::RegionDisabled | ConnectionErrorCode::EndpointUnreachable) => vec![Field::Region],
-        Some(
-            ConnectionErrorCode::KmsDenied | ConnectionErrorCode::KmsKeyUnusable | ConnectionErrorCode::KmsRefused,
-        ) => vec![Field::KmsKeyArn],
-        Some(ConnectionErrorCode::WriteDenied | ConnectionErrorCode::BucketRefused) => destination.to_vec(),
+        Some(Code::BucketNotFound | Code::BucketInAnotherRegion) => vec![Field::BucketName, Field::Region],
+        Some(Code::RegionDisabled | Code::EndpointUnreachable) => vec![Field::Region],
+        Some(Code::KmsDenied | Code::KmsKeyUnusable | Code::KmsRefused) => vec![Field::KmsKeyArn],
+        Some(Code::WriteDenied | Code::BucketRefused) => destination.to_vec(),
         None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
     }
 }
 
 /// Returns whether the customer's policies can cause an error of the connection test.
-fn is_fixed_by_policies(code: ConnectionErrorCode) -> bool {
-    use ConnectionErrorCode as Code;
+fn is_fixed_by_policies(code: Code) -> bool {
     match code {
         Code::RoleNotAssumable | Code::TrustPolicyTooOpen | Code::WriteDenied | Code::KmsDenied => true,
         Code::AccessKeyUnknown
@@ -527,8 +467,9 @@ fn is_fixed_by_policies(code: ConnectionErrorCode) -> bool {
     }
 }
 
-fn parse_code(name: &str) -> Option<ConnectionErrorCode> {
-    ConnectionErrorCode::ALL.iter().copied().find(|code| code.name() == name)
+fn error_code(configuration: &Configuration) -> Option<Code> {
+    let error = configuration.connection_error.as_ref()?;
+    Code::ALL.iter().copied().find(|code| code.name() == &*error.code)
 }
 
 fn parse_kind(text: &str) -> Option<Kind> {
@@ -537,18 +478,6 @@ fn parse_kind(text: &str) -> Option<Kind> {
         "access-key" | "key" | "k" | "a" => Some(Kind::AccessKey),
         _ => None,
     }
-}
-
-fn parse_yes_or_no(text: &str) -> Option<bool> {
-    match text.to_lowercase().as_str() {
-        "" | "y" | "yes" => Some(true),
-        "n" | "no" => Some(false),
-        _ => None,
-    }
-}
-
-fn text_value(text: &str) -> Value {
-    Value::Text(Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]

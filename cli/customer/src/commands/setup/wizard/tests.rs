@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::{
     commands::config::{file::Purpose, test::tests::write_denied},
-    model::tests::configuration_json,
+    model::tests::{configuration, configuration_json},
 };
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -33,6 +33,10 @@ fn answer(wizard: &mut Wizard, answers: &[(Question, &str)]) {
     }
 }
 
+fn file(json: &Json) -> ConfigurationFile {
+    ConfigurationFile::parse(&json.to_string(), Purpose::Create).unwrap()
+}
+
 const DESTINATION: [(Question, &str); 6] = [
     (Question::Field(Field::Interval), "12"),
     (Question::Field(Field::BucketName), "acme-audit"),
@@ -51,24 +55,14 @@ fn confirmed() -> Wizard {
     wizard
 }
 
-/// A configuration with `changes` to the API's answer.
-fn configuration(changes: &[(&str, Json)]) -> Configuration {
-    let mut json = configuration_json();
-    for (name, value) in changes {
-        json[*name] = value.clone();
-    }
-    serde_json::from_value(json).unwrap()
-}
-
 fn failed(code: &str) -> Configuration {
-    configuration(&[
-        ("connectionStatus", json!("FAILED")),
-        ("connectionError", json!({ "code": code, "message": "Fix it." })),
-    ])
+    configuration(&json!({
+        "connectionStatus": "FAILED", "connectionError": { "code": code, "message": "Fix it." },
+    }))
 }
 
 fn pending() -> Configuration {
-    configuration(&[("connectionStatus", json!("PENDING")), ("connectionCheckedAt", Json::Null)])
+    configuration(&json!({ "connectionStatus": "PENDING", "connectionCheckedAt": null }))
 }
 
 fn created() -> Wizard {
@@ -109,7 +103,7 @@ fn a_role_is_set_up_to_the_end() {
     wizard.seen(failed("ROLE_NOT_ASSUMABLE"), Source::Tested);
     answer(&mut wizard, &[(Question::Failed, "retry")]);
     assert_eq!(wizard.next(), Step::Test);
-    wizard.seen(configuration(&[]), Source::Tested);
+    wizard.seen(configuration(&json!({})), Source::Tested);
     assert_eq!(wizard.next(), Step::Finish);
 }
 
@@ -128,7 +122,7 @@ fn a_secret_is_asked_for_last_and_never_kept() {
     // It was not stored, so it is asked for again.
     assert_eq!(resumed(&wizard).next(), Step::Ask(question));
 
-    wizard.seen(configuration(&[("type", json!("S3_ACCESS_KEY"))]), Source::Created);
+    wizard.seen(configuration(&json!({ "type": "S3_ACCESS_KEY" })), Source::Created);
     assert_eq!(wizard.next(), Step::Finish);
     assert!(sent(&wizard.creation(), Kind::AccessKey, Purpose::Create).get("secretAccessKey").is_none());
 }
@@ -199,7 +193,7 @@ fn an_interruption_loses_no_answer() {
     again.seen(pending(), Source::Get);
     assert_eq!(again.next(), Step::ShowPolicies);
     let mut again = resumed(&created());
-    again.seen(configuration(&[]), Source::Get);
+    again.seen(configuration(&json!({})), Source::Get);
     assert_eq!(again.next(), Step::Finish);
 }
 
@@ -239,7 +233,7 @@ fn a_refused_creation_is_repeated_with_another_key() {
 #[test]
 fn each_failure_asks_what_can_be_wrong() {
     let kms = json!("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab");
-    for code in ConnectionErrorCode::ALL {
+    for code in Code::ALL {
         let mut wizard = created();
         wizard.policies_shown();
         let mut found = failed(code.name());
@@ -266,10 +260,10 @@ fn a_change_sends_what_was_changed() {
     );
     let Step::Update(changes) = wizard.next() else { panic!("no update") };
     assert_eq!(
-        sent(&wizard.update(&changes), Kind::AssumedRole, Purpose::Update),
+        sent(&wizard.input(&changes), Kind::AssumedRole, Purpose::Update),
         json!({ "bucketName": "acme-audit", "region": "eu-central-1" })
     );
-    wizard.seen(configuration(&[]), Source::Updated);
+    wizard.seen(configuration(&json!({})), Source::Updated);
     assert_eq!(wizard.next(), Step::Finish);
 }
 
@@ -289,18 +283,16 @@ fn a_change_can_clear_a_field_and_bring_a_new_key() {
         ],
     );
     let Step::Update(changes) = wizard.next() else { panic!("no update") };
-    assert_eq!(sent(&wizard.update(&changes), Kind::AssumedRole, Purpose::Update)["bucketPath"], Json::Null);
+    assert_eq!(sent(&wizard.input(&changes), Kind::AssumedRole, Purpose::Update)["bucketPath"], Json::Null);
 
     let mut endpoint = configuration_json()["endpointConfiguration"].clone();
     endpoint["roleArn"] = Json::Null;
     endpoint["accessKeyId"] = json!("AKIAIOSFODNN7EXAMPLE");
     wizard.seen(
-        configuration(&[
-            ("type", json!("S3_ACCESS_KEY")),
-            ("endpointConfiguration", endpoint),
-            ("connectionStatus", json!("FAILED")),
-            ("connectionError", json!({ "code": "SECRET_ACCESS_KEY_WRONG", "message": "Give another." })),
-        ]),
+        configuration(&json!({
+            "type": "S3_ACCESS_KEY", "endpointConfiguration": endpoint, "connectionStatus": "FAILED",
+            "connectionError": { "code": "SECRET_ACCESS_KEY_WRONG", "message": "Give another." },
+        })),
         Source::Updated,
     );
     answer(
@@ -314,7 +306,7 @@ fn a_change_can_clear_a_field_and_bring_a_new_key() {
     let Step::Update(changes) = wizard.next() else { panic!("no update") };
     assert!(!format!("{changes:?}").contains(SECRET));
     assert_eq!(
-        sent(&wizard.update(&changes), Kind::AccessKey, Purpose::Update),
+        sent(&wizard.input(&changes), Kind::AccessKey, Purpose::Update),
         json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": SECRET })
     );
     wizard.update_refused();
@@ -347,7 +339,6 @@ fn policies_are_shown_before_they_are_waited_for() {
 
 #[test]
 fn a_file_answers_everything_at_once() {
-    let file = |json: &Json| ConfigurationFile::parse(&json.to_string(), Purpose::Create).unwrap();
     let whole = json!({
         "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "description": "Für uns",
         "roleArn": "arn:aws:iam::222222222222:role/x",
