@@ -1,8 +1,11 @@
 //! The failures of commands and their exit codes, which `--help` documents.
 
-use std::{fmt, io, path::PathBuf};
+use std::{error::Error, fmt, io, path::PathBuf};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The maximum number of causes of an error to examine.
+const MAX_CAUSES: usize = 16;
 
 /// The explanation of a failed request, with the things to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,5 +147,18 @@ impl Failure {
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+/// Iterates over an error and its causes.
+pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error)).take(MAX_CAUSES)
+}
+
+/// Returns the cause of an error. The source of an `io::Error` would skip the error inside it.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use terminal::text::printable;
 
-use crate::failure::{Diagnosis, Failure, VERSION};
+use crate::failure::{Diagnosis, Failure, VERSION, chain};
 
 /// The service's answers are short; a proxy may answer with a whole page.
 const MAX_SHOWN_LENGTH_CHARACTERS: usize = 300;
@@ -109,19 +109,6 @@ fn broken_connection(host: &str) -> Diagnosis {
         "The request may have taken effect: look first, then try again. If it happens again, check that the service listens \
          there, and whether --url needs http:// or https://.",
     )
-}
-
-/// Iterates over an error and its causes.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| cause(*error))
-}
-
-/// Returns the cause of an error. The source of an `io::Error` would skip the error inside it.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
 }
 
 /// Joins the texts of an error and its causes: the error alone often only says that sending failed.

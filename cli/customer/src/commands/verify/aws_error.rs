@@ -9,8 +9,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// The maximum number of causes to examine.
-const MAX_CAUSES: usize = 16;
+use crate::failure::chain;
 
 const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; \
     with single sign-on, `eval \"$(aws configure export-credentials --format env)\"` sets them";
@@ -66,14 +65,14 @@ fn of_connector(error: &ConnectorError) -> String {
     if error.is_timeout() {
         return "no connection in time; check the network, the Region and AWS_ENDPOINT_URL".to_owned();
     }
-    if let Some(credentials) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
+    if let Some(credentials) = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         return of_credentials(credentials);
     }
     with_cause("no connection to S3; check the network, the Region and AWS_ENDPOINT_URL", error)
 }
 
 fn of_causes(error: &(dyn Error + 'static)) -> String {
-    match causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
+    match chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         Some(credentials) => of_credentials(credentials),
         None => with_cause("the request could not be sent; check the Region and the AWS settings", error),
     }
@@ -81,15 +80,10 @@ fn of_causes(error: &(dyn Error + 'static)) -> String {
 
 /// Adds the error of the operating system, if there is one, to `text`.
 fn with_cause(text: &str, error: &(dyn Error + 'static)) -> String {
-    match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
+    match chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
         Some(cause) if cause.raw_os_error().is_some() => format!("{text} ({cause})"),
         _ => text.to_owned(),
     }
-}
-
-/// Iterates over the error and its causes.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| (*cause).source()).take(MAX_CAUSES)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! An export in its bucket, read with the user's own AWS credentials.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::ProvideCredentials;
@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bytes::Bytes;
 use futures::{
-    StreamExt,
+    StreamExt, TryStreamExt,
     stream::{self, LocalBoxStream},
 };
 use percent_encoding::percent_decode_str;
@@ -65,7 +65,11 @@ impl Bucket {
     }
 
     /// Returns the page after `token`, and the next token unless it is the last page.
-    async fn page(&self, folder: &str, token: Option<String>) -> Result<(VecDeque<Entry>, Option<String>), ReadError> {
+    async fn page(
+        &self,
+        folder: &str,
+        token: Option<String>,
+    ) -> Result<(Vec<Result<Entry, ReadError>>, Option<String>), ReadError> {
         let answer = self
             .client
             .list_objects_v2()
@@ -90,91 +94,73 @@ impl Bucket {
             let length = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
             Ok(Entry { name, length })
         });
-        Ok((entries.collect::<Result<_, ReadError>>()?, next))
+        Ok((entries.collect(), next))
     }
 
-    /// Gets the object from `offset` on, if it has not changed.
-    async fn get(&self, name: &str, offset: u64, etag: Option<&String>) -> Result<Body, ReadError> {
+    /// Gets the rest of the object, if it has not changed since the first request.
+    async fn get(&self, reading: &mut Reading<'_>) -> Result<ByteStream, ReadError> {
         let answer = self
             .client
             .get_object()
             .bucket(&self.name)
-            .key(format!("{}{name}", self.prefix))
-            .set_range((offset > 0).then(|| format!("bytes={offset}-")))
-            .set_if_match(etag.cloned())
+            .key(format!("{}{}", self.prefix, reading.name))
+            .set_range((reading.offset > 0).then(|| format!("bytes={}-", reading.offset)))
+            .set_if_match(reading.etag.clone())
             .send()
             .await
             .map_err(|error| read_error(&error))?;
-        Ok(Body { bytes: answer.body, etag: answer.e_tag })
+        reading.etag = reading.etag.take().or(answer.e_tag);
+        Ok(answer.body)
     }
 
     async fn next_piece(&self, reading: &mut Reading<'_>) -> Result<Option<Bytes>, ReadError> {
         loop {
-            let body = match &mut reading.body {
+            let mut body = match reading.body.take() {
                 Some(body) => body,
-                none => none.insert(self.get(reading.name, reading.offset, reading.etag.as_ref()).await?),
+                None => self.get(reading).await?,
             };
-            match body.bytes.next().await {
+            match body.next().await {
                 None => return Ok(None),
                 Some(Ok(piece)) => {
                     reading.offset += piece.len() as u64;
+                    reading.body = Some(body);
                     return Ok(Some(piece));
                 }
                 Some(Err(error)) if reading.resumptions >= MAX_RESUMPTIONS => {
                     return Err(ReadError::Unavailable(format!("{}: {}", reading.name, aws_error::of_body(&error))));
                 }
-                Some(Err(_)) => {
-                    reading.resumptions += 1;
-                    reading.etag = reading.etag.take().or_else(|| body.etag.clone());
-                    reading.body = None;
-                }
+                Some(Err(_)) => reading.resumptions += 1,
             }
         }
     }
 }
 
-struct Body {
-    bytes: ByteStream,
-    etag: Option<String>,
-}
-
 /// The progress of reading an object.
+#[derive(Default)]
 struct Reading<'a> {
     name: &'a str,
-    body: Option<Body>,
+    /// The part that is being received.
+    body: Option<ByteStream>,
     etag: Option<String>,
     /// Bytes.
     offset: u64,
     resumptions: u32,
 }
 
-/// The progress of reading a list.
-enum Listing {
-    Begin,
-    Page(VecDeque<Entry>, Option<String>),
-}
-
 impl Archive for Bucket {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
-        stream::try_unfold(Listing::Begin, move |mut listing| async move {
-            loop {
-                let (mut entries, next) = match listing {
-                    Listing::Begin => self.page(folder, None).await?,
-                    Listing::Page(entries, next) => (entries, next),
-                };
-                if let Some(entry) = entries.pop_front() {
-                    return Ok(Some((entry, Listing::Page(entries, next))));
-                }
-                let Some(token) = next else { return Ok(None) };
-                let (entries, next) = self.page(folder, Some(token)).await?;
-                listing = Listing::Page(entries, next);
-            }
+        // The token of the next page, which the first one does not have.
+        stream::try_unfold(Some(None), move |token| async move {
+            let Some(token) = token else { return Ok(None) };
+            let (entries, next) = self.page(folder, token).await?;
+            Ok(Some((stream::iter(entries), next.map(Some))))
         })
+        .try_flatten()
         .boxed_local()
     }
 
     fn read<'a>(&'a self, name: &'a str) -> LocalBoxStream<'a, Result<Bytes, ReadError>> {
-        let reading = Reading { name, body: None, etag: None, offset: 0, resumptions: 0 };
+        let reading = Reading { name, ..Reading::default() };
         stream::try_unfold(reading, move |mut reading| async move {
             Ok(self.next_piece(&mut reading).await?.map(|piece| (piece, reading)))
         })
