@@ -16,6 +16,7 @@ import requests
 from infra.local.emulators.interface import Capability
 from infra.local.settings import CLI, DEV_TOOLS, LOCAL, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
+from tests.e2e import schedules
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
 
 # The records that parallel workers leave for the tests that check all of them.
@@ -35,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "last: checks the records of all other tests, and so runs after them")
+    config.addinivalue_line(
+        "markers", "last: concerns the records or configurations of all other tests, and so runs alone after them"
+    )
     config.addinivalue_line(
         "markers", "requires(capability, …): needs an emulator with these capabilities (infra/local/emulators)"
     )
@@ -62,8 +65,10 @@ def record() -> Iterator[Record]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Stack:
-    return running()
+def stack() -> Iterator[Stack]:
+    """The stack, on which only the tests start exports: its schedules stand still, except one."""
+    with schedules.standing_still(running()) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

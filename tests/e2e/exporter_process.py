@@ -30,6 +30,8 @@ class Moment:
     request: int | None = None
     delay_seconds: float = 0.0
     """The time from then to the kill, in which the request, its effect, its response and the next request may happen."""
+    is_exact: bool = False
+    """The request is not forwarded: the process gets no further, however late the kill is."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,14 @@ class Exporter:
 
         Returns the outcome, None if the process was killed before, and the number of its requests to AWS.
         """
-        stop = threading.Event()
+        stop, killed = threading.Event(), threading.Event()
 
         def on_request(number: int) -> None:
             if number == moment.request:
                 stop.set()
+            if moment.is_exact and moment.request is not None and number >= moment.request:
+                killed.wait()
+                raise ConnectionAbortedError
 
         with (
             RuntimeApi() as api,
@@ -97,5 +102,6 @@ class Exporter:
             finally:
                 process.kill()
                 process.wait()
+                killed.set()
             # An outcome that was posted just before the kill counts.
             return outcome.result() if outcome.done() else None, forwarder.requests

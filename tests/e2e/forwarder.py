@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 
 METHODS = (b"GET ", b"PUT ", b"POST ", b"DELETE ", b"HEAD ")
 CHUNK_BYTES = 256 * 1024
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 30
 
 
 class Forwarder:
-    """Listens on the loopback interface; calls `on_request` with the number of each request just before forwarding it."""
+    """Listens on the loopback interface; calls `on_request` with the number of each request just before forwarding it.
+
+    An OSError of `on_request` closes the connection instead.
+    """
 
     def __init__(self, endpoint: str, on_request: Callable[[int], None]) -> None:
         parts = urlsplit(endpoint)
@@ -47,7 +50,11 @@ class Forwarder:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._target, CONNECT_SECONDS)
+                try:
+                    server = socket.create_connection(self._target, CONNECT_SECONDS)
+                except OSError:
+                    client.close()
+                    continue
                 server.settimeout(None)
                 for ends in ((client, server, self._count), (server, client, None)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()

@@ -6,6 +6,7 @@ Nothing here stands in for a part of the service: every answer comes from the de
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 import uuid
@@ -36,7 +37,19 @@ KEY_ACCOUNT = "333333333333"
 SHARDS = 16
 # The local stack settles for 3 s: a run exports events that were received before that.
 SETTLE_SECONDS = 3.5
-EXPORT_TIMEOUT_SECONDS = 60
+# The slots of the local stack, whatever the interval.
+SLOT_SECONDS = 10
+# An export takes about a second. A run that fails for a moment is tried again after up to 20 s and up to 40 s, and a Region that
+# did not answer is left alone for up to 90 s: the limit covers them on a slow machine.
+EXPORT_TIMEOUT_SECONDS = 180
+# The limit for everything else that happens by itself within seconds: log lines, messages of queues, states of alarms.
+PATIENCE_SECONDS = 120
+# BACKLOG_FRESHNESS in functions/api/src/service/backlog.rs: the time for which the last count is returned.
+BACKLOG_FRESHNESS_SECONDS = 10
+MINUTE_SECONDS = 60
+# The time before midnight UTC in which no test starts that expects one object: an object has events of one day only.
+NEAR_MIDNIGHT_SECONDS = 60
+DAY_SECONDS = 24 * 3_600
 TOKEN_LIFETIME_SECONDS = 3_600
 
 
@@ -112,6 +125,42 @@ def make_events(count: int, **changes: Any) -> list[dict[str, Any]]:
 def is_change(event: dict[str, Any]) -> bool:
     """Checks whether the service wrote the event for a change to a configuration. Such events are stored among the sent ones."""
     return event.get("targetType") == CHANGES
+
+
+def pass_midnight() -> None:
+    """Waits for the next day (UTC) if it begins soon."""
+    left = DAY_SECONDS - time.time() % DAY_SECONDS
+    if left < NEAR_MIDNIGHT_SECONDS:
+        time.sleep(left)
+
+
+def wait_for_a_new_slot() -> None:
+    """Waits until a slot begins.
+
+    A connection test that succeeds after a failure, or as the first, starts the export that is due. Nothing is due for a
+    configuration of this slot until the slot has ended and settled.
+    """
+    time.sleep(SLOT_SECONDS - time.time() % SLOT_SECONDS)
+
+
+def wait_for_a_new_count() -> None:
+    """Waits until the next request counts a backlog: the last count is old by then, and the allowance of counts is unused."""
+    time.sleep(max(BACKLOG_FRESHNESS_SECONDS + 1, MINUTE_SECONDS - time.time() % MINUTE_SECONDS))
+
+
+def log_lines(stack: Stack, *words: str) -> list[dict[str, Any]]:
+    """Returns the log lines of the functions that contain all of `words`, the oldest first."""
+    text = Path(stack.description["logs"]).read_text(errors="replace")
+    lines = (line for line in text.splitlines() if all(word in line for word in words))
+    found = []
+    for line in lines:
+        _, brace, rest = line.partition("{")
+        try:
+            found.append(json.loads(brace + rest))
+        # The line is not of a function, or not complete yet.
+        except ValueError:
+            continue
+    return found
 
 
 def to_lines(events: list[dict[str, Any]]) -> bytes:
@@ -202,6 +251,31 @@ class Customer:
     def id(self) -> str:
         return self.configuration["id"]
 
+    @property
+    def stack(self) -> Stack:
+        return self.tenant.stack
+
+    def stored(self) -> dict[str, Any]:
+        """Returns the configuration's item in the table; empty if it was deleted."""
+        key = {"tenantId": {"S": self.tenant.name}, "id": {"S": self.id}}
+        table = self.stack.tables["configurations"]
+        return self.stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+
+    def run_items(self) -> dict[str, dict[str, Any]]:
+        """Returns the configuration's items in the runs table, by name."""
+        pages = (
+            self.stack.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.stack.tables["runs"],
+                KeyConditionExpression="#run = :run",
+                ExpressionAttributeNames={"#run": "run"},
+                ExpressionAttributeValues={":run": {"S": f"{self.tenant.name}#{self.id}"}},
+                ConsistentRead=True,
+            )
+        )
+        return {item["item"]["S"]: item for page in pages for item in page["Items"]}
+
     def exported(self) -> list[dict[str, Any]]:
         """Returns the events in the bucket that were sent, in the order of the objects and their lines."""
         return [event for event in self._exported() if not is_change(event)]
@@ -221,14 +295,59 @@ class Customer:
     def exported_ids(self) -> list[str]:
         return [event["id"] for event in self.exported()]
 
+    def settle(self, after_seconds: float = SETTLE_SECONDS) -> None:
+        """Waits until the events that were sent can be exported."""
+        time.sleep(max(0.0, self.tenant.last_sent + after_seconds - time.monotonic()))
+
+    def settled_through(self) -> str:
+        """Waits until the events that were sent have settled; returns the end of a window that contains all of them."""
+        self.settle()
+        through = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=SETTLE_SECONDS)
+        return through.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
     def run_export(
         self, expected_ids: list[str], timeout_seconds: float = EXPORT_TIMEOUT_SECONDS
     ) -> list[dict[str, Any]]:
-        """Exports now, waits until the expected number of events has arrived, and returns them."""
-        time.sleep(max(0.0, self.tenant.last_sent + SETTLE_SECONDS - time.monotonic()))
+        """Exports now, waits until the expected number of events has arrived and the run has ended, and returns the events.
+
+        The digest of the events is in the bucket by then, too.
+        """
+        self.settle()
         self.tenant.administrator.run(self.id)
         self.wait_for(len(expected_ids), timeout_seconds)
+        self.wait_until_at_rest()
         return self.exported()
+
+    def is_idle(self) -> bool:
+        """Checks that no run is requested or going on."""
+        return "requestedThrough" not in self.stored() and "leaseHolder" not in self.run_items().get("state", {})
+
+    def wait_until_idle(self) -> None:
+        """Waits for the end of all runs that were requested, by a person or by a connection test, whether they succeed or not."""
+        wait_until(self.is_idle, f"the end of the runs of {self.id}", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+
+    def wait_until_at_rest(self) -> None:
+        """Waits until no run goes on and no window is open.
+
+        A change to a configuration interrupts a run. Its window then stays open until the next run, which a disabled
+        configuration does not get.
+        """
+        wait_until(
+            lambda: self.is_idle() and "openWindow" not in self.run_items().get("state", {}),
+            f"the end of all windows of {self.id}",
+            timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+        )
+
+    def ended_runs(self, through: str = "") -> int:
+        """Returns the number of messages for a run (up to `through`) that the exporter is done with, according to the log."""
+        ends = {
+            "the run is complete",
+            "another run continues the export",
+            "the configuration is disabled or deleted",
+            "the customer has to change something",
+        }
+        lines = log_lines(self.stack, self.id, through)
+        return sum(line.get("message") in ends and line.get("configuration") == self.id for line in lines)
 
     def run_request(self, through: str) -> dict[str, str]:
         """Returns a message of the run queue."""

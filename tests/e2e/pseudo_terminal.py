@@ -19,7 +19,8 @@ from typing import Self
 
 CHUNK_BYTES = 65_536
 ROWS, COLUMNS = 50, 120
-PATIENCE_SECONDS = 60
+# More than `config run --wait` is given.
+PATIENCE_SECONDS = 240
 # Colours and cursor movements.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -7,8 +7,8 @@ The tests put the data points that AWS would measure, under the alarm's metric a
 
 from __future__ import annotations
 
+import fcntl
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,16 +18,23 @@ from typing import Any
 import pytest
 
 from infra.local.filter_patterns import DataPoint, FilterPattern, data_points
+from infra.local.settings import LOCAL
 from infra.local.stack import Stack, wait_until
-from tests.e2e.harness import SETTLE_SECONDS, CustomerFactory, make_events
+from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, PATIENCE_SECONDS, CustomerFactory, make_events
 
 INTERVALS = [f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)]
 # The number of failures that raises the alarm on a function's errors.
 FAILURES = 3
-LOG_TIMEOUT_SECONDS = 60
-MESSAGE_TIMEOUT_SECONDS = 30
 
 evaluates = pytest.mark.requires("alarm evaluation")
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Only one test at a time sets states of alarms and puts data, of all processes: the emulator then evaluates every alarm."""
+    with (LOCAL / "alarms.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def alarms(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -147,9 +154,11 @@ def test_every_alarm_is_raised_and_reaches_the_topic(
     def all_received() -> bool:
         return names <= {message["AlarmName"] for message in received() if message["NewStateValue"] == "ALARM"}
 
-    wait_until(all_received, "a message of each alarm", timeout_seconds=MESSAGE_TIMEOUT_SECONDS)
+    wait_until(all_received, "a message of each alarm", timeout_seconds=PATIENCE_SECONDS)
 
 
+# It dispatches every configuration, and other tests expect that nobody else runs theirs.
+@pytest.mark.last
 @evaluates
 def test_an_interval_is_in_alarm_until_it_is_dispatched(
     stack: Stack, received: Callable[[], list[dict[str, Any]]], invoke: Callable[[str, Any], dict[str, Any]]
@@ -178,7 +187,7 @@ def test_an_interval_is_in_alarm_until_it_is_dispatched(
         points = counted(metric_filter, log_lines(stack, "exporter"))
         return points if {point.dimensions["Interval"] for point in points} == set(INTERVALS) else []
 
-    points = wait_until(dispatched, "a log line of each interval", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    points = wait_until(dispatched, "a log line of each interval", timeout_seconds=PATIENCE_SECONDS)
     assert {point.value for point in points} == {1}
     put(stack, by_interval[INTERVALS[0]], *(DataPoint(1, {"Interval": interval}) for interval in INTERVALS))
     assert states() == {"OK"}
@@ -192,7 +201,7 @@ def test_an_interval_is_in_alarm_until_it_is_dispatched(
         wait_until(
             partial(announced, state),
             f"a message of each alarm in {state}",
-            timeout_seconds=MESSAGE_TIMEOUT_SECONDS,
+            timeout_seconds=PATIENCE_SECONDS,
         )
 
 
@@ -228,6 +237,9 @@ def test_a_function_that_fails_is_seen(stack: Stack) -> None:
 @evaluates
 def test_a_corrupt_block_is_counted_by_its_filter_alone(customers: CustomerFactory, stack: Stack) -> None:
     customer = customers.with_role()
+    administrator = customer.tenant.administrator
+    # No run reads the block before it is corrupt.
+    administrator.disable(customer.id)
     customer.tenant.send(make_events(3))
     (block,) = [item for item in customer.tenant.stored_blocks() if item["eventCount"] == {"N": "3"}]
     content = block["block"]["B"]
@@ -238,15 +250,18 @@ def test_a_corrupt_block_is_counted_by_its_filter_alone(customers: CustomerFacto
         ExpressionAttributeNames={"#b": "block"},
         ExpressionAttributeValues={":b": {"B": content[:-1] + bytes([content[-1] ^ 1])}},
     )
-    time.sleep(max(0.0, customer.tenant.last_sent + SETTLE_SECONDS - time.monotonic()))
-    customer.tenant.administrator.run(customer.id)
+    customer.settle()
+    administrator.enable(customer.id)
+    administrator.run(customer.id)
     found = filters(stack, "exporter")
 
     def line() -> str | None:
         own = (line for line in log_lines(stack, "exporter") if customer.id in line)
         return next((line for line in own if '"alarm"' in line), None)
 
-    logged = wait_until(line, "the log line", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    logged = wait_until(line, "the log line", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    # Otherwise its run would be repeated for hours.
+    administrator.delete(customer.id)
     assert [name for name, entry in found.items() if counted(entry, [logged])] == ["CorruptBlock"]
     assert counted(found["CorruptBlock"], [logged]) == [DataPoint(1, {})]
 
@@ -268,7 +283,7 @@ def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callabl
         points = {name: counted(entry, lines) for name, entry in found.items()}
         return points if all(points.values()) else {}
 
-    points = wait_until(figures, "the log line of a sweep", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    points = wait_until(figures, "the log line of a sweep", timeout_seconds=PATIENCE_SECONDS)
     # One line has all of the fields.
     assert len({len(of_one) for of_one in points.values()}) == 1
     assert all(point.value >= 0 and not point.dimensions for of_one in points.values() for point in of_one)

@@ -30,6 +30,7 @@ from tests.e2e.harness import (
     Tenant,
     TokenFactory,
     make_events,
+    pass_midnight,
 )
 from tests.e2e.pseudo_terminal import COLUMNS, PseudoTerminal
 
@@ -38,7 +39,8 @@ pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 REGION = "eu-west-1"
 PATH = "audit/export"
-COMMAND_SECONDS = 120
+# More than `config run --wait` is given.
+COMMAND_SECONDS = 240
 READY = "Press Enter to test the connection"
 FAILED = "retry, change, policies or quit"
 EXIT_ARGUMENTS, EXIT_FILE, EXIT_CONNECTION, EXIT_UNFINISHED = 2, 5, 7, 12
@@ -482,6 +484,8 @@ def exporting(desk: Desk, customers: CustomerFactory) -> Callable[[list[dict[str
     """A customer whose events were received and have settled."""
 
     def make(events: list[dict[str, Any]]) -> Any:
+        # The events of one day are one file.
+        pass_midnight()
         desk.keep_profile()
         customer = customers.with_role(tenant=desk.tenant, startFrom="earliest")
         body = "\n".join(json.dumps(event, ensure_ascii=False) for event in events)

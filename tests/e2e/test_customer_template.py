@@ -38,7 +38,7 @@ TEMPLATE = yaml_parse(TEMPLATE_FILE.read_text())
 MODULE = FOLDER / "terraform"
 REGION = "eu-west-1"
 PATH = "audit/export"
-DEPLOY_SECONDS = 60
+DEPLOY_SECONDS = 180
 TERRAFORM_SECONDS = 240
 
 PARAMETERS = {

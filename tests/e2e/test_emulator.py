@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.stack import Credentials, CustomerAccount, Stack
-from tests.e2e.harness import ROLE_ACCOUNT
+from tests.e2e.harness import PATIENCE_SECONDS, ROLE_ACCOUNT
 
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
@@ -78,7 +78,8 @@ def test_a_condition_of_a_template_knows_its_account(stack: Stack) -> None:
         name = f"test-{uuid.uuid4().hex[:12]}"
         parameters = [{"ParameterKey": "Account", "ParameterValue": account}]
         client.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=parameters)
-        client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        waiting = {"Delay": 1, "MaxAttempts": PATIENCE_SECONDS}
+        client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=waiting)
         names[account] = [
             r["LogicalResourceId"] for r in client.list_stack_resources(StackName=name)["StackResourceSummaries"]
         ]

@@ -18,22 +18,22 @@ import pytest
 from infra.local.stack import MARKER, Stack, wait_until
 from tests.e2e.harness import (
     EXPORT_TIMEOUT_SECONDS,
+    PATIENCE_SECONDS,
     SETTLE_SECONDS,
+    SLOT_SECONDS,
     Customer,
     CustomerFactory,
     Tenant,
     as_batch,
     is_change,
+    log_lines,
     make_events,
+    pass_midnight,
 )
+from tests.e2e.schedules import FIRING_INTERVAL
 
-# A schedule of the local stack fires each minute.
-SCHEDULE_TIMEOUT_SECONDS = 100
-MINUTE_SECONDS = 60
-# The time after the full minute by which a firing and its runs have ended.
-FIRING_SECONDS = 10
-# The slots of the local stack, whatever the interval.
-SLOT_SECONDS = 10
+# A schedule of the local stack fires each minute, and exports what had been received 10 s before.
+SCHEDULE_TIMEOUT_SECONDS = EXPORT_TIMEOUT_SECONDS + 60
 DATA_KEY = re.compile(
     r"(?P<prefix>.*)date=(?P<date>\d{4}-\d\d-\d\d)/"
     r"(?P<first>\d{8}T\d{9}Z_[0-9A-Z]{26})-(?P<last>\d{8}T\d{9}Z_[0-9A-Z]{26})\.ndjson\.gz"
@@ -45,7 +45,7 @@ Make = Callable[..., Customer]
 @pytest.fixture(scope="module", autouse=True)
 def scheduled(customers: CustomerFactory) -> tuple[Customer, list[str]]:
     """A customer that only the schedule exports for: created first and checked last."""
-    customer = customers.with_role(interval="EVERY_6_HOURS")
+    customer = customers.with_role(interval=FIRING_INTERVAL)
     assert customer.tenant.administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
     return customer, customer.tenant.send(make_events(25))
 
@@ -112,10 +112,10 @@ def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> N
     customer.run_export(sent)
     blocks = [block["blockId"]["S"] for block in customer.tenant.stored_blocks()]
     keys = [DATA_KEY.fullmatch(key) for key in customer.account.data_keys(customer.id)]
-    # One file, or two if the schedule has exported the event of the creation before.
-    assert 1 <= len(keys) <= 2
     names = [found for found in keys if found]
     assert len(names) == len(keys)
+    # One run exports one file for each day.
+    assert len(names) == len({found["date"] for found in names})
     for found in names:
         assert found["prefix"] == f"{customer.account.prefix}{customer.id}/"
         assert found["first"].startswith(found["date"].replace("-", ""))
@@ -128,12 +128,6 @@ def test_every_object_has_the_type_of_what_it_is(make_customer: Make) -> None:
     customer = make_customer()
     customer.run_export(customer.tenant.send(make_events(3)))
     account = customer.account
-    # The digest is signed after its files are there.
-    wait_until(
-        lambda: all(any(entry["Key"].endswith(end) for entry in account.objects()) for end in (".json", ".json.sig")),
-        "a signed digest",
-        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
-    )
     found: dict[str, set[str]] = {}
     for entry in account.objects():
         head = account.s3.head_object(Bucket=account.bucket, Key=entry["Key"])
@@ -170,7 +164,7 @@ def test_an_object_is_put_at_once_however_full_it_is(customers: CustomerFactory)
     for _ in range(12):
         noise = [base64.b64encode(os.urandom(75_000)).decode() for _ in range(30)]
         sent += customer.tenant.send([make_events(1, auditPayload=text)[0] for text in noise])
-    exported = customer.run_export(sent, timeout_seconds=120)
+    exported = customer.run_export(sent)
     assert [event["id"] for event in exported] == sent
     sizes = {}
     for key in customer.account.data_keys(customer.id):
@@ -208,11 +202,14 @@ def test_an_export_starts_at_its_start_from(customers: CustomerFactory, tenant: 
     assert [event["id"] for event in from_now.run_export(after)] == after
 
 
-def test_events_received_while_disabled_are_exported_after_enabling(customers: CustomerFactory) -> None:
+def test_events_received_while_disabled_are_exported_after_enabling(
+    customers: CustomerFactory, invoke: Callable[[str, Any], Any]
+) -> None:
     customer = customers.with_access_key()
     customer.tenant.administrator.disable(customer.id)
     sent = customer.tenant.send(make_events(4))
-    time.sleep(4)
+    # Invoked directly, so that the run has ended with the response.
+    assert not invoke("exporter", as_batch(customer.run_request(customer.settled_through()))).get("batchItemFailures")
     assert customer.exported_ids() == []
     customer.tenant.administrator.enable(customer.id)
     assert [event["id"] for event in customer.run_export(sent)] == sent
@@ -223,23 +220,13 @@ def test_events_received_while_disabled_are_exported_after_enabling(customers: C
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def settle(customer: Customer, after_seconds: float = SETTLE_SECONDS) -> None:
-    """Waits until the sent events can be exported."""
-    time.sleep(max(0.0, customer.tenant.last_sent + after_seconds - time.monotonic()))
-
-
-def settled_through(customer: Customer) -> str:
-    """Returns the end, in whole seconds, of a settled window that contains all sent events."""
-    settle(customer, SETTLE_SECONDS + 1.2)
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - SETTLE_SECONDS))
-
-
 def test_the_same_message_again_does_nothing(
     customers: CustomerFactory, stack: Stack, invoke: Callable[[str, Any], Any]
 ) -> None:
     customer = customers.with_access_key()
     sent = customer.tenant.send(make_events(11))
-    request = customer.run_request(settled_through(customer))
+    through = customer.settled_through()
+    request = customer.run_request(through)
     for _ in range(3):
         answer = invoke("exporter", as_batch(request))
         assert not answer.get("batchItemFailures"), answer
@@ -249,42 +236,36 @@ def test_the_same_message_again_does_nothing(
     sqs = stack.client("sqs")
     for _ in range(2):
         sqs.send_message(QueueUrl=stack.queues["runs"], MessageBody=json.dumps(request))
-    wait_until(lambda: is_drained(stack), "the run queue to be empty", timeout_seconds=60)
-    data = {key: etags[key] for key in customer.account.data_keys(customer.id)}
-    assert data == {
-        entry["Key"]: (entry["ETag"], entry["LastModified"])
-        for entry in customer.account.objects()
-        if entry["Key"] in data
-    }
+    wait_until(
+        lambda: customer.ended_runs(through) == 3 + 2, "the messages' runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS
+    )
+    customer.wait_until_at_rest()
+    assert etags == {entry["Key"]: (entry["ETag"], entry["LastModified"]) for entry in customer.account.objects()}
     assert customer.exported_ids() == sent
-
-
-def is_drained(stack: Stack) -> bool:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    numbers = stack.client("sqs").get_queue_attributes(QueueUrl=stack.queues["runs"], AttributeNames=names)[
-        "Attributes"
-    ]
-    return all(int(numbers[name]) == 0 for name in names)
 
 
 def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: Callable[[str, Any], Any]) -> None:
     customer = customers.with_access_key(interval="EVERY_12_HOURS")
     sent = customer.tenant.send(make_events(6))
     # Waits until a slot after the events has ended and settled.
-    settle(customer, SLOT_SECONDS + SETTLE_SECONDS)
+    customer.settle(SLOT_SECONDS + SETTLE_SECONDS)
     fired = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dispatch = {"dispatch": {"interval": "EVERY_12_HOURS", "scheduledTime": fired}}
     answers = [invoke("exporter", dispatch) for _ in range(2)]
     # Other tests enable and disable configurations of this interval meanwhile: the count may differ.
     assert all(answer["dispatched"] >= 1 for answer in answers)
-    assert answers[0]["through"] == answers[1]["through"]
-    assert answers[0]["through"].endswith("0.000Z")
-    customer.wait_for(len(sent))
+    through = answers[0]["through"]
+    assert answers[1]["through"] == through
+    assert through.endswith("0.000Z")
+    wait_until(lambda: customer.ended_runs(through) == 2, "both runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    customer.wait_until_at_rest()
     assert customer.exported_ids() == sent
 
 
-def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> None:
+def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory, invoke: Callable[[str, Any], Any]) -> None:
     """An object of somebody else is where the export will write. The export must not change it."""
+    # The object that is foreseen has the events of one day.
+    pass_midnight()
     customer = customers.with_access_key()
     customer.tenant.administrator.disable(customer.id)
     customer.tenant.send(make_events(3))
@@ -299,23 +280,31 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory) -> No
     date = received[1]["receivedTimestamp"][:10]
     key = f"{customer.account.prefix}{customer.id}/date={date}/{first}-{last}.ndjson.gz"
     customer.account.s3.put_object(Bucket=customer.account.bucket, Key=key, Body=b"foreign")
-    settle(customer)
+    # Before the event of enabling it, with which the object would have another name.
+    through = customer.settled_through()
     customer.tenant.administrator.enable(customer.id)
-    customer.tenant.administrator.run(customer.id)
-    time.sleep(6)
+    assert not invoke("exporter", as_batch(customer.run_request(through))).get("batchItemFailures")
+    # The export has met the object.
+    wait_until(
+        lambda: log_lines(customer.stack, customer.id, "UNEXPECTED_OBJECT", key),
+        "the alarm about the object",
+        timeout_seconds=PATIENCE_SECONDS,
+    )
     assert customer.account.download(key) == b"foreign"
 
 
 def run_and_fail(customer: Customer) -> dict[str, Any]:
     """Exports the sent events, waits until the configuration shows the failure, and returns it."""
-    settle(customer)
+    customer.settle()
     administrator = customer.tenant.administrator
     administrator.run(customer.id)
-    return wait_until(
+    failed = wait_until(
         lambda: (now := administrator.get(customer.id))["connectionStatus"] == "FAILED" and now,
         "the failure to be shown",
-        timeout_seconds=60,
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
     )
+    customer.wait_until_idle()
+    return failed
 
 
 @pytest.mark.requires("iam enforcement")
@@ -346,10 +335,9 @@ def test_a_repaired_connection_starts_the_export_that_is_due(customers: Customer
     sent = customer.tenant.send(make_events(5))
     failed = run_and_fail(customer)
     assert failed["connectionError"]["code"] == "WRITE_DENIED"
-    # Schedules fire at the full minute. After a failed run, only the test can start the export before the next firing. The
-    # sent events are before a settled boundary.
-    time.sleep(SLOT_SECONDS + SETTLE_SECONDS)
-    time.sleep(MINUTE_SECONDS - time.time() % MINUTE_SECONDS + FIRING_SECONDS)
+    # The failed run has ended, and the schedule of this interval stands still: only the test can start the export. The sent
+    # events are before a settled boundary.
+    customer.settle(SLOT_SECONDS + SETTLE_SECONDS)
     assert customer.exported_ids() == []
     iam.put_role_policy(
         RoleName=customer.role_name,
@@ -358,13 +346,10 @@ def test_a_repaired_connection_starts_the_export_that_is_due(customers: Customer
     )
     assert administrator.get(customer.id)["connectionStatus"] == "FAILED"
     assert administrator.test(customer.id)["connectionStatus"] == "SUCCESS"
-    customer.wait_for(len(sent), timeout_seconds=MINUTE_SECONDS - 2 * FIRING_SECONDS)
+    customer.wait_for(len(sent))
+    customer.wait_until_at_rest()
     assert customer.exported_ids() == sent
-    wait_until(
-        lambda: customer.tenant.administrator.get(customer.id)["connectionStatus"] == "SUCCESS",
-        "the success to be shown",
-        timeout_seconds=10,
-    )
+    assert administrator.get(customer.id)["connectionStatus"] == "SUCCESS"
 
 
 def test_a_trust_policy_that_was_opened_up_stops_the_export(customers: CustomerFactory) -> None:

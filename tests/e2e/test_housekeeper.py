@@ -14,59 +14,34 @@ from typing import Any
 
 from infra.local.stack import Stack, wait_until
 from infra.local.verification import Verifier
-from tests.e2e.harness import SETTLE_SECONDS, Customer, CustomerFactory, Tenant, make_events, to_lines
+from tests.e2e.harness import (
+    DAY_SECONDS,
+    PATIENCE_SECONDS,
+    Customer,
+    CustomerFactory,
+    Tenant,
+    log_lines,
+    make_events,
+    to_lines,
+)
 
 Invoke = Callable[[str, Any], dict[str, Any]]
 
-SWEEP_TIMEOUT_SECONDS = 60
-RUN_TIMEOUT_SECONDS = 60
-OPENSSL_SECONDS = 30
+OPENSSL_SECONDS = 60
 # The default of HistoryDays in template.yaml.
-HISTORY_SECONDS = 400 * 24 * 3_600
-DAY_SECONDS = 24 * 3_600
+HISTORY_SECONDS = 400 * DAY_SECONDS
 # The limit of invocations for one tenant. Each erases a local table completely.
 MAX_INVOCATIONS = 10
 KEYS = {"events": "partition", "configurations": "tenantId", "runs": "run"}
 
 
-def run_items(stack: Stack, customer: Customer) -> dict[str, dict[str, Any]]:
-    """Returns the configuration's items in the runs table, by name."""
-    pages = (
-        stack.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=stack.tables["runs"],
-            KeyConditionExpression="#run = :run",
-            ExpressionAttributeNames={"#run": "run"},
-            ExpressionAttributeValues={":run": {"S": f"{customer.tenant.name}#{customer.id}"}},
-            ConsistentRead=True,
-        )
-    )
-    return {item["item"]["S"]: item for page in pages for item in page["Items"]}
-
-
-def is_at_rest(stack: Stack, customer: Customer) -> bool:
-    """Checks that no run holds the lease and that no window is open."""
-    state = run_items(stack, customer).get("state", {})
-    return "nextBlock" in state and not {"leaseExpiresAt", "openWindow"} & set(state)
-
-
-def exported(customers: CustomerFactory, stack: Stack, tenant: Tenant | None = None) -> Customer:
+def exported(customers: CustomerFactory, tenant: Tenant | None = None) -> Customer:
     """Returns a customer with events in the bucket, whose export is disabled and does not run."""
     customer = customers.with_access_key(tenant=tenant)
     sent = customer.tenant.send(make_events(5))
-    time.sleep(SETTLE_SECONDS)
-    customer.tenant.administrator.run(customer.id)
-    wait_until(lambda: set(sent) <= set(customer.exported_ids()), "the export", timeout_seconds=RUN_TIMEOUT_SECONDS)
+    customer.run_export(sent)
     customer.tenant.administrator.disable(customer.id)
-    wait_until(lambda: is_at_rest(stack, customer), "the end of its run", timeout_seconds=RUN_TIMEOUT_SECONDS)
     return customer
-
-
-def sweep_lines(stack: Stack) -> list[dict[str, Any]]:
-    lines = Path(stack.description["logs"]).read_text(errors="replace").splitlines()
-    found = [line[line.index("{") :] for line in lines if '"the sweep is done"' in line and "{" in line]
-    return [json.loads(line) for line in found]
 
 
 def test_a_sweep_counts_a_refused_export_and_says_so_in_the_log(
@@ -94,14 +69,15 @@ def test_a_sweep_counts_a_refused_export_and_says_so_in_the_log(
     assert set(report) == names
 
     def is_logged() -> bool:
-        return any({name: line.get(name) for name in names} == report for line in sweep_lines(stack))
+        lines = log_lines(stack, '"the sweep is done"')
+        return any({name: line.get(name) for name in names} == report for line in lines)
 
-    wait_until(is_logged, "the line of the sweep", timeout_seconds=SWEEP_TIMEOUT_SECONDS)
+    wait_until(is_logged, "the line of the sweep", timeout_seconds=PATIENCE_SECONDS)
 
 
-def test_completed_windows_expire_and_the_state_does_not(customers: CustomerFactory, stack: Stack) -> None:
-    customer = exported(customers, stack)
-    items = run_items(stack, customer)
+def test_completed_windows_expire_and_the_state_does_not(customers: CustomerFactory) -> None:
+    customer = exported(customers)
+    items = customer.run_items()
     completed = [name for name in items if name.startswith(("digest#", "job#"))]
     assert len(completed) >= 2
     for name in completed:
@@ -112,8 +88,8 @@ def test_completed_windows_expire_and_the_state_does_not(customers: CustomerFact
 def test_remains_of_a_deleted_configuration_expire_after_a_sweep(
     customers: CustomerFactory, stack: Stack, invoke: Invoke
 ) -> None:
-    customer = exported(customers, stack)
-    assert any("expiresAt" not in item for item in run_items(stack, customer).values())
+    customer = exported(customers)
+    assert any("expiresAt" not in item for item in customer.run_items().values())
     administrator = customer.tenant.administrator
     administrator.delete(customer.id)
     # The tombstone is not listed as a configuration.
@@ -121,10 +97,10 @@ def test_remains_of_a_deleted_configuration_expire_after_a_sweep(
 
     def is_expiring() -> bool:
         invoke("housekeeper", {"sweep": {}})
-        return all("expiresAt" in item for item in run_items(stack, customer).values())
+        return all("expiresAt" in item for item in customer.run_items().values())
 
-    wait_until(is_expiring, "an expiry of every item", timeout_seconds=SWEEP_TIMEOUT_SECONDS)
-    for name, item in run_items(stack, customer).items():
+    wait_until(is_expiring, "an expiry of every item", timeout_seconds=PATIENCE_SECONDS)
+    for name, item in customer.run_items().items():
         assert abs(int(item["expiresAt"]["N"]) - time.time() - HISTORY_SECONDS) < DAY_SECONDS, name
     left = items_of(stack, customer.tenant.name)["configurations"]
     assert [item["id"]["S"] for item in left if item["id"]["S"].startswith("tombstone#")] == []
@@ -189,7 +165,7 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     # A tenant whose name is a prefix of the other's.
     name = f"tenant-{uuid.uuid4().hex[:12]}"
     tenant, neighbour = make_tenant(name), make_tenant(f"{name}-2")
-    deleted, kept = exported(customers, stack, tenant), exported(customers, stack, tenant)
+    deleted, kept = exported(customers, tenant), exported(customers, tenant)
     tenant.administrator.delete(deleted.id)
     other = customers.with_access_key(tenant=neighbour)
     sent = neighbour.send(make_events(3))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local.stack import Credentials, Stack, wait_until
-from tests.e2e.harness import Tenant, as_batch, make_events, to_lines
+from tests.e2e.harness import PATIENCE_SECONDS, Tenant, as_batch, make_events, to_lines
 from tests.e2e.odd_events import odd_events
 
 EVENT = {"id": "e-1", "eventTimestamp": "2026-03-01T12:00:00Z"}
@@ -262,8 +262,8 @@ def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tena
         ],
     )
     assert len(sent["Successful"]) == 6, sent
-    wait_until(lambda: len(tenant.stored_ids()) >= 5, "the good messages", timeout_seconds=30)
-    wait_until(lambda: len(other.stored_ids()) >= 1, "the other tenant's message", timeout_seconds=10)
+    wait_until(lambda: len(tenant.stored_ids()) >= 5, "the good messages", timeout_seconds=PATIENCE_SECONDS)
+    wait_until(lambda: len(other.stored_ids()) >= 1, "the other tenant's message", timeout_seconds=PATIENCE_SECONDS)
 
     dead: list[str] = []
 
@@ -277,7 +277,7 @@ def test_messages_are_stored_and_the_poisonous_ones_put_aside(stack: Stack, tena
                 sqs.delete_message(QueueUrl=stack.queues["eventsDeadLetter"], ReceiptHandle=received["ReceiptHandle"])
         return len(dead) >= 2
 
-    wait_until(both_dead, "the dead letters", timeout_seconds=60)
+    wait_until(both_dead, "the dead letters", timeout_seconds=PATIENCE_SECONDS)
     assert sorted(dead) == sorted(body.decode() for body in poison)
     assert sorted(tenant.stored_ids()) == sorted(event["id"] for event in events[:5])
     assert other.stored_ids() == [events[5]["id"]]
@@ -305,7 +305,9 @@ def test_only_event_senders_can_send(stack: Stack) -> None:
 
 
 def run_command(command: Path, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([command, *arguments], input=stdin, capture_output=True, check=False, timeout=60)
+    return subprocess.run(
+        [command, *arguments], input=stdin, capture_output=True, check=False, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_the_command_line_sends_what_it_generated(

@@ -18,7 +18,14 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from infra.local.stack import MARKER, Credentials, CustomerAccount
-from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
+from tests.e2e.harness import (
+    KEY_ACCOUNT,
+    ROLE_ACCOUNT,
+    Customer,
+    CustomerFactory,
+    make_events,
+    wait_for_a_new_slot,
+)
 
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
@@ -94,8 +101,12 @@ class Writer:
         put[name](policy)
 
     def test(self) -> str:
-        """Tests the connection; returns SUCCESS or the code of the failure."""
+        """Tests the connection; returns SUCCESS or the code of the failure.
+
+        A success may start a run, whose result would otherwise replace that of the next test.
+        """
         tested = self.customer.tenant.administrator.test(self.customer.id)
+        self.customer.wait_until_idle()
         error = tested["connectionError"]
         assert (error is None) == (tested["connectionStatus"] == "SUCCESS")
         return error["code"] if error else tested["connectionStatus"]
@@ -167,28 +178,35 @@ def user_policies(user: Writer) -> dict[str, Any]:
 
 def assert_exports(writer: Writer) -> None:
     customer = writer.customer
+    # While it is disabled, a connection test does not start a run.
+    customer.tenant.administrator.disable(customer.id)
     assert writer.test() == "SUCCESS"
     assert customer.account.s3.head_object(Bucket=customer.account.bucket, Key=f"{PATH}/{MARKER}")
     # The connection test's trial write has left no object.
     assert customer.account.objects(f"{PATH}/{customer.id}/") == []
+    customer.tenant.administrator.enable(customer.id)
     sent = customer.tenant.send(make_events(3))
     assert sorted(event["id"] for event in customer.run_export(sent)) == sorted(sent)
 
 
-def test_a_role_with_the_printed_policies_exports_across_accounts(role: Writer, role_policies: dict[str, Any]) -> None:
-    assert role_policies["externalId"] == role.customer.id
+def test_a_role_with_the_printed_policies_exports_across_accounts(customers: CustomerFactory) -> None:
+    role = prepare_role(customers)
+    policies = apply(role)
+    assert policies["externalId"] == role.customer.id
     assert role.role is not None
-    assert role_policies["principalArn"] == role.account.role_arn(role.role)
-    assert [role_policies[name]["isRequired"] for name in ("trustPolicy", "iamPolicy", "bucketPolicy")] == [True] * 3
-    assert role_policies["kmsKeyPolicyStatement"] is None
+    assert policies["principalArn"] == role.account.role_arn(role.role)
+    assert [policies[name]["isRequired"] for name in ("trustPolicy", "iamPolicy", "bucketPolicy")] == [True] * 3
+    assert policies["kmsKeyPolicyStatement"] is None
     assert_exports(role)
 
 
-def test_a_user_with_the_printed_policies_exports_across_accounts(user: Writer, user_policies: dict[str, Any]) -> None:
-    assert user_policies["trustPolicy"] is None
+def test_a_user_with_the_printed_policies_exports_across_accounts(customers: CustomerFactory) -> None:
+    user = prepare_user(customers)
+    policies = apply(user)
+    assert policies["trustPolicy"] is None
     # The failed connection test at the creation has found the owner of the access key.
-    assert user_policies["principalArn"] == f"arn:aws:iam::{KEY_ACCOUNT}:user/{user.user}"
-    assert [user_policies[name]["isRequired"] for name in ("iamPolicy", "bucketPolicy")] == [True] * 2
+    assert policies["principalArn"] == f"arn:aws:iam::{KEY_ACCOUNT}:user/{user.user}"
+    assert [policies[name]["isRequired"] for name in ("iamPolicy", "bucketPolicy")] == [True] * 2
     assert_exports(user)
 
 
@@ -394,6 +412,8 @@ def test_the_role_path_may_go_but_keeps_other_roles_of_the_service_out(
 
 
 def test_a_new_export_is_guided_until_it_works(customers: CustomerFactory) -> None:
+    # The connection test must not start the first export.
+    wait_for_a_new_slot()
     writer = prepare_role(customers)
     shown = guidance(writer.customer)
     assert shown["type"] == "S3_ASSUMED_ROLE"

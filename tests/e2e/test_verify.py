@@ -79,6 +79,8 @@ def test_a_user_with_only_the_documented_permissions_succeeds(customers: Custome
 
 def test_a_test_can_be_repeated_and_leaves_one_version_of_the_marker(customers: CustomerFactory) -> None:
     customer = customers.with_role()
+    # A connection test must not start an export.
+    customer.tenant.administrator.disable(customer.id)
     account = customer.account
     versioning = {"Status": "Enabled"}
     account.s3.put_bucket_versioning(Bucket=account.bucket, VersioningConfiguration=versioning)

@@ -23,7 +23,11 @@ from process_executor import ProcessExecutor
 
 from infra.local.runtime_api import MAX_RESPONSE_BYTES
 
-TIMEOUT_SECONDS = 1
+# The timeout of the function: long for a slow machine, except where it is what a test waits for.
+TIMEOUT_SECONDS = 60
+SHORT_TIMEOUT_SECONDS = 5
+# The time that each of several functions sleeps, which would add up if they did not work side by side.
+SLEEP_SECONDS = 3
 
 # A minimal runtime, which does what its payload asks for.
 FUNCTION = """\
@@ -67,13 +71,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ProcessExecutor]]:
     program = tmp_path / "bootstrap"
     program.write_text(textwrap.dedent(FUNCTION).format(python=sys.executable))
     program.chmod(0o755)
-    version = SimpleNamespace(
-        id=SimpleNamespace(function_name="tested"),
-        config=SimpleNamespace(code=HotReloadingCode(host_path=str(tmp_path)), timeout=TIMEOUT_SECONDS),
-    )
+    code = HotReloadingCode(host_path=str(tmp_path))
     started: list[ProcessExecutor] = []
 
-    def start(**environment: object) -> ProcessExecutor:
+    def start(timeout: int = TIMEOUT_SECONDS, **environment: object) -> ProcessExecutor:
+        config = SimpleNamespace(code=code, timeout=timeout)
+        version = SimpleNamespace(id=SimpleNamespace(function_name="tested"), config=config)
         executor = ProcessExecutor(uuid.uuid4().hex, version)
         started.append(executor)
         executor.start({"MEMORY": 512} | environment)
@@ -141,14 +144,14 @@ def test_a_crash_is_reported_and_the_next_invocation_starts_again(
 
 
 def test_a_time_out_ends_the_process(start: Callable[..., ProcessExecutor]) -> None:
-    executor = start()
+    executor = start(SHORT_TIMEOUT_SECONDS)
     _, before = invoke(executor)
     began = time.monotonic()
-    late, error = invoke(executor, seconds=60)
-    assert time.monotonic() - began < TIMEOUT_SECONDS + 1
+    late, error = invoke(executor, seconds=TIMEOUT_SECONDS)
+    assert time.monotonic() - began < TIMEOUT_SECONDS
     assert late.is_error
     assert error["errorType"] == "Sandbox.Timedout"
-    assert error["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert error["errorMessage"].endswith(f"Task timed out after {SHORT_TIMEOUT_SECONDS:.2f} seconds")
     assert late.logs == f"working on {late.request_id}\n"
     assert not Path(f"/proc/{before['pid']}").exists()
     assert invoke(executor)[1]["pid"] != before["pid"]
@@ -178,8 +181,8 @@ def test_environments_work_side_by_side(start: Callable[..., ProcessExecutor]) -
     executors = [start() for _ in range(8)]
     with ThreadPoolExecutor(len(executors)) as pool:
         began = time.monotonic()
-        answers = list(pool.map(lambda executor: invoke(executor, seconds=0.5)[1], executors))
-    assert time.monotonic() - began < 0.5 * len(executors)
+        answers = list(pool.map(lambda executor: invoke(executor, seconds=SLEEP_SECONDS)[1], executors))
+    assert time.monotonic() - began < SLEEP_SECONDS * len(executors)
     assert len({answer["pid"] for answer in answers}) == len(executors)
 
 
