@@ -56,6 +56,9 @@ fn log(report: LagReport, is_complete: bool) {
     let LagReport {
         configurations,
         largest_lag_seconds,
+        healthy_configurations,
+        never_run_configurations,
+        delayed_configurations,
         failing_configurations,
         refused_configurations,
         refused_tenants_percent,
@@ -68,6 +71,9 @@ fn log(report: LagReport, is_complete: bool) {
     tracing::info!(
         configurations,
         largest_lag_seconds,
+        healthy_configurations,
+        never_run_configurations,
+        delayed_configurations,
         failing_configurations,
         refused_configurations,
         refused_tenants_percent,

@@ -5,9 +5,10 @@ use std::fmt;
 
 use crate::{
     block::BlockId,
-    configuration::{ConfigurationId, ExportConfiguration, ExportProgress},
-    connection::{Connection, ConnectionError},
+    configuration::{ConfigurationId, ExportConfiguration},
+    connection::ConnectionError,
     digest::{DigestObject, Gap},
+    export_health::ExportStanding,
     export_run::{Checkpoint, ExportState, WindowId, WindowRecord},
     time::Timestamp,
 };
@@ -88,14 +89,8 @@ impl ExportFailure {
     /// Returns the failure of the last run, if it failed. `None` also if the customer has changed or tested the connection
     /// since: the cause may be fixed, and the next run has to show it.
     fn last(configuration: &ExportConfiguration) -> Option<Self> {
-        let ExportProgress { consecutive_failures, last_failure_at, .. } = configuration.progress;
-        let found_at = match &configuration.connection {
-            Connection::Failed { error, .. } => return Some(Self::Connection(error.clone())),
-            Connection::Success { checked_at } => *checked_at,
-            Connection::Pending => configuration.updated_at,
-        };
-        let is_news = last_failure_at.is_some_and(|failed_at| failed_at < found_at);
-        (consecutive_failures > 0 && !is_news).then_some(Self::Service)
+        let refusal = configuration.connection.error().cloned().map(Self::Connection);
+        refusal.or_else(|| ExportStanding::from(configuration).is_failing().then_some(Self::Service))
     }
 }
 

@@ -38,8 +38,7 @@ impl Service {
 
     /// Returns the start of the next scheduled export that can have events. `None`: the configuration is disabled.
     pub fn next_export_at(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
-        let (interval, done_through) = (configuration.interval, configuration.done_through());
-        configuration.enabled.then(|| self.schedule.next_export(interval, done_through, self.clock.now()))
+        configuration.next_export_at(self.schedule, self.clock.now())
     }
 
     /// Returns the end of the requested run that is in the queue.

@@ -1,7 +1,8 @@
 //! The standings of exports. IAM permits the housekeeper to read these attributes and no others.
 
 use domain::{
-    configuration::ConfigurationKey, connection::ConnectionStatus, interval::ExportInterval, lag::ExportStanding,
+    configuration::ConfigurationKey, connection::ConnectionStatus, export_health::ExportStanding,
+    interval::ExportInterval,
 };
 use export_engine::ports::{ExportStandings, PortError};
 
@@ -21,24 +22,20 @@ const PROJECTION: &str = "#tenantId, #id, #enabled, #interval, #connectionStatus
 impl ExportStandings for ConfigurationTable {
     const MAX_BATCH: usize = read::MAX_BATCH;
 
-    /// Leaves out configurations that were disabled after the index was read.
     async fn standings(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
         let keys = batch.iter().map(item::key).collect();
         let items = self.table.get_batch("dynamodb:BatchGetItem (standings)", keys, Some(PROJECTION)).await?;
-        let standings = items.iter().filter_map(|found| read_standing(found).transpose());
-        Ok(standings.map(|standing| standing.map_err(PortError::from)).collect())
+        Ok(items.iter().map(|found| read_standing(found).map_err(PortError::from)).collect())
     }
 }
 
-/// Reads the standing of an item. `None`: the configuration is disabled.
-fn read_standing(found: &Item) -> Result<Option<ExportStanding>, MalformedItem> {
+/// Reads the standing of an item.
+fn read_standing(found: &Item) -> Result<ExportStanding, MalformedItem> {
     let attributes = Attributes(found);
-    if !attributes.flag(attribute::ENABLED)? {
-        return Ok(None);
-    }
     let progress = item::read_progress(attributes)?;
-    Ok(Some(ExportStanding {
+    Ok(ExportStanding {
         tenant_id: item::read_tenant_id(attributes)?,
+        enabled: attributes.flag(attribute::ENABLED)?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
         connection: attributes.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)?,
         connection_checked_at: attributes.optional_time(attribute::CONNECTION_CHECKED_AT)?,
@@ -48,5 +45,5 @@ fn read_standing(found: &Item) -> Result<Option<ExportStanding>, MalformedItem> 
         last_failure_at: progress.last_failure_at,
         created_at: attributes.time(attribute::CREATED_AT)?,
         updated_at: attributes.time(attribute::UPDATED_AT)?,
-    }))
+    })
 }

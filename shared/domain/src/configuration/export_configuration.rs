@@ -7,7 +7,11 @@ use super::{
     destination::Destination,
     key::ConfigurationKey,
 };
-use crate::{connection::Connection, interval::ExportInterval, time::Timestamp};
+use crate::{
+    connection::Connection,
+    interval::{ExportInterval, ExportSchedule},
+    time::Timestamp,
+};
 
 /// The identity that an export uses in the customer's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +86,12 @@ impl ExportConfiguration {
     #[must_use]
     pub fn done_through(&self) -> Timestamp {
         self.progress.exported_through.map_or(self.start_from, |through| through.max(self.start_from))
+    }
+
+    /// Returns the start of the next scheduled export that can have events. `None`: the configuration is disabled.
+    #[must_use]
+    pub fn next_export_at(&self, schedule: ExportSchedule, now: Timestamp) -> Option<Timestamp> {
+        self.enabled.then(|| schedule.next_export(self.interval, self.done_through(), now))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The index of enabled configurations and the queue of runs, as the dispatch and the sweep use them.
 
-use domain::{configuration::ConfigurationKey, export_run::RunRequest, interval::ExportInterval, lag::ExportStanding};
+use domain::{
+    configuration::ConfigurationKey, export_health::ExportStanding, export_run::RunRequest, interval::ExportInterval,
+};
 
 use super::error::PortError;
 
@@ -20,13 +22,13 @@ pub trait EnabledConfigurations: Send + Sync {
     ) -> impl Future<Output = Result<(Vec<ConfigurationKey>, Option<Self::Position>), PortError>> + Send;
 }
 
-/// The progress of exports, in batches.
+/// The standings of exports, in batches.
 pub trait ExportStandings: Send + Sync {
     /// The most configurations of a batch.
     const MAX_BATCH: usize;
 
-    /// Returns the standing of the exports of at most [`ExportStandings::MAX_BATCH`] configurations. Leaves out those that were
-    /// deleted; each that can't be read is an error inside the list.
+    /// Returns the standing of the exports of at most [`ExportStandings::MAX_BATCH`] configurations, in any order. Leaves out those
+    /// that were deleted; each that can't be read is an error inside the list.
     fn standings(
         &self,
         batch: &[ConfigurationKey],

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::{connection::ConnectionStatus, interval::ExportInterval, lag::ExportStanding};
+use domain::{connection::ConnectionStatus, export_health::ExportStanding, interval::ExportInterval};
 use host::Clock;
 
 use super::*;
@@ -15,6 +15,7 @@ struct Fake {
     configurations: usize,
     /// The first configurations of the index, which were deleted since.
     deleted: usize,
+    disabled: Option<usize>,
     corrupt: Option<usize>,
     pages: AtomicUsize,
     largest_batch: AtomicUsize,
@@ -63,6 +64,7 @@ impl ExportStandings for Fake {
             }
             Ok(ExportStanding {
                 tenant_id: key.tenant_id.clone(),
+                enabled: self.disabled != Some(number(key)),
                 interval: ExportInterval::Every4Hours,
                 connection: ConnectionStatus::Success,
                 connection_checked_at: None,
@@ -100,7 +102,7 @@ const IN_A_YEAR: &str = "2027-11-22T00:00:00Z";
 
 #[tokio::test]
 async fn every_enabled_configuration_is_counted_once() {
-    let fake = Fake { configurations: 20, deleted: 2, ..Fake::default() };
+    let fake = Fake { configurations: 21, deleted: 2, disabled: Some(5), ..Fake::default() };
     let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
     assert!(is_complete);
     assert_eq!((report.configurations, report.failing_configurations), (18, 18));
