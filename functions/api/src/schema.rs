@@ -16,6 +16,7 @@ mod policies;
 mod query;
 mod scalars;
 mod service;
+mod status;
 
 use std::sync::Arc;
 

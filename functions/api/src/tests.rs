@@ -11,5 +11,6 @@ mod memory;
 mod operations;
 mod repairs;
 mod schema;
+mod status;
 mod updates;
 mod world;

@@ -1,4 +1,4 @@
-//! The next export of a configuration, and the events that it will export.
+//! The status and the next export of a configuration, and the events that it will export.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use domain::configuration::ExportConfiguration;
 use super::{
     context,
     scalars::{DateTime, Long},
+    status::ExportStatus,
 };
 use crate::service::DatedBacklog;
 
@@ -32,6 +33,12 @@ impl ExportOutlook {
     async fn next_export_at(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
         let (service, _) = context::of(context)?;
         Ok(service.next_export_at(&self.0).map(DateTime))
+    }
+
+    /// How the export is doing, and what to do about it.
+    async fn status(&self, context: &Context<'_>) -> Result<ExportStatus> {
+        let (service, _) = context::of(context)?;
+        Ok(service.status(&self.0).into())
     }
 
     /// The end of the requested run that has not ended yet: it exports everything received before this time. Null: no

@@ -3,6 +3,7 @@
 use authentication::Caller;
 use domain::{
     configuration::{ConfigurationId, ExportConfiguration},
+    export_status::ExportStatus,
     time::Timestamp,
 };
 
@@ -39,6 +40,11 @@ impl Service {
     /// Returns the start of the next scheduled export that can have events. `None`: the configuration is disabled.
     pub fn next_export_at(&self, configuration: &ExportConfiguration) -> Option<Timestamp> {
         configuration.next_export_at(self.schedule, self.clock.now())
+    }
+
+    /// Returns the status of an export, as its configuration stores it: nothing else is read.
+    pub fn status(&self, configuration: &ExportConfiguration) -> ExportStatus {
+        ExportStatus::of(configuration, self.schedule, self.retention, self.clock.now())
     }
 
     /// Returns the end of the requested run that is in the queue.
