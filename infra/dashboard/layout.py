@@ -84,8 +84,15 @@ def _health(template: Template) -> Iterable[Row]:
         4,
         (
             Numbers(
-                "Exports",
-                (sweep("FailingConfigurations", "failing"), sweep("RefusedTenantsPercent", "tenants refused, %")),
+                "Exports by health",
+                (
+                    sweep("FailingConfigurations", "failing here"),
+                    sweep("RefusedConfigurations", "refused by customers"),
+                    sweep("DelayedConfigurations", "delayed"),
+                    sweep("NeverRunConfigurations", "never run"),
+                    sweep("HealthyConfigurations", "healthy"),
+                    sweep("EnabledConfigurations", "enabled"),
+                ),
             ),
             Numbers("Largest lag", (sweep("LargestLagSeconds", "seconds"),)),
             Numbers(
@@ -159,6 +166,21 @@ def _ingest(template: Template) -> Iterable[Row]:
 
 def _exports(template: Template) -> Iterable[Row]:
     yield _heading("Exports", "A run is one invocation of the exporter for one configuration, or one slice of it.")
+    yield Row(
+        6,
+        (
+            Graph(
+                "Events delivered",
+                "events in 5 minutes",
+                (template.own_metric("DeliveredEvents", "events", "Sum", MINUTES_5),),
+            ),
+            Graph(
+                "Bytes delivered",
+                "bytes in 5 minutes",
+                (template.own_metric("DeliveredBytes", "compressed", "Sum", MINUTES_5),),
+            ),
+        ),
+    )
     yield Row(
         6,
         (

@@ -20,7 +20,18 @@ INTERVALS = (2, 4, 6, 12, 24)
 OWN_NAMESPACE = {"Fn::Sub": "AuditExport/${AWS::StackName}"}
 TOPIC = {"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}
 # Metrics without an alarm; infra/lint/test_dashboard.py checks that the dashboard shows them.
-FOR_THE_DASHBOARD = {"IngestedBytes", "IngestedEvents", "StoredBytes"}
+FOR_THE_DASHBOARD = {
+    "DelayedConfigurations",
+    "DeliveredBytes",
+    "DeliveredEvents",
+    "EnabledConfigurations",
+    "HealthyConfigurations",
+    "NeverRunConfigurations",
+    "RefusedConfigurations",
+    "IngestedBytes",
+    "IngestedEvents",
+    "StoredBytes",
+}
 HOUR = 3_600
 DAY = 24 * HOUR
 # The dimensions of AWS's metrics. With others an alarm would never be raised.
@@ -125,11 +136,30 @@ def test_an_alarms_metric_has_a_source(name: str) -> None:
         assert set(dimensions(alarm)) in DIMENSIONS[alarm["Namespace"]]
 
 
+def test_every_metric_of_a_filter_is_documented_with_its_alarms() -> None:
+    watching: dict[str, set[str]] = {transformation(metric)["MetricName"]: set() for metric in FILTERS.values()}
+    for name, alarm in ALARMS.items():
+        if alarm["Namespace"] == OWN_NAMESPACE:
+            watching[alarm["MetricName"]].add(name)
+    section = re.split(r"\n## ", (ROOT / "docs" / "OPERATIONS.md").read_text().partition("\n## Metrics\n")[2])[0]
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|(.*)\|$", section, re.MULTILINE)
+    documented = {metric: set(re.findall(r"`(\w+Alarm)`", alarms)) for metric, _, alarms in rows}
+    # All intervals have one metric, with a dimension.
+    watching["Dispatched"] = set()
+    assert documented == watching
+
+
 def test_every_metric_of_a_filter_has_an_alarm_or_is_for_the_dashboard() -> None:
     watched = {alarm["MetricName"] for alarm in ALARMS.values() if alarm["Namespace"] == OWN_NAMESPACE}
     made = {transformation(metric)["MetricName"] for metric in FILTERS.values()}
     assert made - watched == FOR_THE_DASHBOARD
     assert watched <= made
+
+
+def test_the_quarter_of_the_retention_that_delays_an_export_raises_the_alarm() -> None:
+    source = (ROOT / "shared" / "domain" / "src" / "export_health.rs").read_text()
+    [percent] = re.findall(r"pub const DELAYED_RETENTION_PERCENT: u64 = (\d+);", source)
+    assert ALARMS["RetentionUsed25Alarm"]["Threshold"] == int(percent)
 
 
 def test_every_value_of_the_field_alarm_has_a_filter() -> None:

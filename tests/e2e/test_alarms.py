@@ -267,12 +267,17 @@ def test_a_corrupt_block_is_counted_by_its_filter_alone(customers: CustomerFacto
 
 
 @evaluates
-def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callable[[str, Any], dict[str, Any]]) -> None:
+def test_a_sweep_gives_each_of_its_metrics_a_figure(stack: Stack, invoke: Callable[[str, Any], dict[str, Any]]) -> None:
     invoke("housekeeper", {"sweep": {}})
     found = {name: entry for name, entry in filters(stack, "housekeeper").items() if "sweep" in entry["filterPattern"]}
     assert set(found) == {
-        "LargestLagSeconds",
+        "EnabledConfigurations",
+        "HealthyConfigurations",
+        "NeverRunConfigurations",
+        "DelayedConfigurations",
         "FailingConfigurations",
+        "RefusedConfigurations",
+        "LargestLagSeconds",
         "RefusedTenantsPercent",
         "RetentionUsedPercent",
         "RefusedRetentionUsedPercent",
@@ -287,6 +292,27 @@ def test_a_sweep_gives_each_of_its_alarms_a_figure(stack: Stack, invoke: Callabl
     # One line has all of the fields.
     assert len({len(of_one) for of_one in points.values()}) == 1
     assert all(point.value >= 0 and not point.dimensions for of_one in points.values() for point in of_one)
+
+
+@evaluates
+def test_delivered_events_and_bytes_are_counted_without_a_dimension(customers: CustomerFactory, stack: Stack) -> None:
+    customer = customers.with_role()
+    sent = customer.tenant.send(make_events(7))
+    customer.run_export(sent)
+    delivered = {
+        name: entry for name, entry in filters(stack, "exporter").items() if "window" in entry["filterPattern"]
+    }
+    assert set(delivered) == {"DeliveredEvents", "DeliveredBytes"}
+
+    def points() -> dict[str, list[DataPoint]] | None:
+        """Returns the data points of the export, once its window is finished. Changes to configurations are events, too."""
+        lines = [line for line in log_lines(stack, "exporter") if customer.id in line]
+        found = {name: counted(entry, lines) for name, entry in delivered.items()}
+        return found if sum(point.value for point in found["DeliveredEvents"]) >= len(sent) else None
+
+    found = wait_until(points, "the log line of the window", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    assert sum(point.value for point in found["DeliveredBytes"]) > 0
+    assert all(not point.dimensions for of_one in found.values() for point in of_one)
 
 
 @pytest.mark.last

@@ -60,6 +60,9 @@ def test_a_sweep_counts_a_refused_export_and_says_so_in_the_log(
     names = {
         "configurations",
         "largest_lag_seconds",
+        "healthy_configurations",
+        "never_run_configurations",
+        "delayed_configurations",
         "failing_configurations",
         "refused_configurations",
         "refused_tenants_percent",
@@ -67,6 +70,9 @@ def test_a_sweep_counts_a_refused_export_and_says_so_in_the_log(
         "refused_retention_used_percent",
     }
     assert set(report) == names
+    # Each enabled export has one health.
+    health = ("healthy", "never_run", "delayed", "failing", "refused")
+    assert sum(report[f"{name}_configurations"] for name in health) == report["configurations"]
 
     def is_logged() -> bool:
         lines = log_lines(stack, '"the sweep is done"')

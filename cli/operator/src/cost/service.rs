@@ -36,7 +36,7 @@ const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
 const ALARMS: f64 = 52.0;
-const METRIC_FILTERS: f64 = 18.0;
+const METRIC_FILTERS: f64 = 25.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
