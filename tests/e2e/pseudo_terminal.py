@@ -26,11 +26,17 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class PseudoTerminal:
-    """A program with all its streams at a terminal of 120 columns. It is killed at the end of the block."""
+    """A program with all its streams at a terminal. It is killed at the end of the block."""
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        directory: Path,
+        columns: int = COLUMNS,
+    ) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         self.process = subprocess.Popen(
             [str(part) for part in command],
             stdin=slave,

@@ -45,6 +45,7 @@ SHELLS = ["bash", "zsh", "fish", "powershell", "elvish"]
 # Exit statuses, as `audit-export --help` lists them.
 UNAVAILABLE, WRONG_ARGUMENTS, REFUSED, TOKEN_REFUSED, FILE_FAILED = 1, 2, 3, 4, 5
 CONNECTION_FAILED, NOT_FOUND, CONFLICT, NOT_CONFIRMED = 7, 8, 9, 11
+UNHEALTHY = 14
 
 
 @dataclass
@@ -154,6 +155,49 @@ def test_nothing_is_configured(cli: CommandLine) -> None:
     assert "audit-export config create" in shown
     assert cli("config", "list", "--output", "json").json() == []
     assert cli("exportConfig", "list").succeeded() == shown
+
+
+def test_the_status_of_an_export_is_shown(
+    cli: CommandLine, customers: CustomerFactory, tenant: Tenant, make_tenant: Callable[..., Tenant]
+) -> None:
+    customer = customers.with_access_key(tenant=tenant)
+    # No scheduled run changes the status of a disabled export.
+    tenant.administrator.disable(customer.id)
+    status = ["config", "status", customer.id]
+    shown = cli(*status).succeeded()
+    for part in [customer.id, f"s3://{customer.account.bucket}", "DISABLED", "retention used", "Enable the export"]:
+        assert part in shown, shown
+    document = cli(*status, "--output", "json").json()["status"]
+    assert (document["health"], document["lagSeconds"], document["nextExportAt"]) == ("DISABLED", 0, None)
+    assert document["advice"] in shown
+    unhealthy = cli(*status, "--exit-code")
+    assert unhealthy.output == shown
+    assert "DISABLED" in unhealthy.failed(UNHEALTHY)
+    [listed] = cli("config", "list", "--output", "json").json()
+    assert listed["status"] == document
+
+    tenant.administrator.enable(customer.id)
+    # A scheduled run may have ended already.
+    assert cli(*status, "--exit-code", "--output", "json").json()["status"]["health"] in {"NEVER_RUN", "OK"}
+
+    foreign = customers.with_access_key(tenant=make_tenant())
+    refusals = {cli("config", "status", id_, "--exit-code").failed(NOT_FOUND) for id_ in (foreign.id, UNKNOWN_ID)}
+    # The same for an export of another tenant and for one that does not exist.
+    [refusal] = refusals
+    assert "NOT_FOUND" in refusal
+
+
+def test_a_list_fits_a_terminal_of_80_columns(cli: CommandLine, customers: CustomerFactory, tenant: Tenant) -> None:
+    customer = customers.with_access_key(tenant=tenant)
+    tenant.administrator.disable(customer.id)
+    with PseudoTerminal([cli.command, "config", "list"], cli.variables({}), cli.home, columns=80) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.shown.splitlines()
+    cli.record.answers.extend(lines)
+    assert all(len(line) <= 80 for line in lines), lines
+    assert lines[0].split() == ["ID", "HEALTH", "LAG", "NEXT", "EXPORT"]
+    assert lines[1].split() == [customer.id, "DISABLED", "-", "-"]
+    assert lines[2].startswith("  s3://")
 
 
 def test_a_configuration_with_a_role_lives(
@@ -654,3 +698,4 @@ def test_help_lists_the_exit_codes(bare: CommandLine) -> None:
         assert f"\n {code:2}  " in shown
     assert f"\n {CONFLICT:2}  " in shown
     assert f"\n {NOT_CONFIRMED:2}  " in shown
+    assert f"\n {UNHEALTHY:2}  " in shown

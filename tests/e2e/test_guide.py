@@ -42,7 +42,8 @@ BEFORE = ["Before you start"]
 ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connection", "A5. Export now"]
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
 EXPORT_NOW = ("A5. Export now", "B5. Export now")
-CHECK = ["Verify", "Read the files", "gunzip and jq"]
+STATUS = "See how the export is doing"
+CHECK = [STATUS, "Verify", "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
@@ -213,6 +214,7 @@ def readers(*choices: tuple[str, ...]) -> pytest.MarkDecorator:
 def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.follow([*BEFORE, *ROLE, *CHECK])
     exported = reader.assert_exported()
+    assert "health" in reader.output_of(STATUS)
     assert "COMPLETE" in reader.output_of("Verify")
     assert_readable(reader, exported, monkeypatch)
 

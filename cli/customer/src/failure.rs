@@ -79,6 +79,10 @@ pub enum Failure {
     #[error("the connection test failed: {0}")]
     ConnectionFailed(String),
 
+    /// The health of an export that is not as it should be.
+    #[error("the export is {0}: see what to do above")]
+    Unhealthy(String),
+
     /// The request may have taken effect; the hint says how to repeat it safely.
     #[error("{failure}\n  {hint}")]
     Unsure { failure: Box<Failure>, hint: String },
@@ -131,6 +135,7 @@ impl Failure {
             Self::NotConfirmed(_) => 11,
             Self::Unfinished(_) => 12,
             Self::Outdated => 13,
+            Self::Unhealthy(_) => 14,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }

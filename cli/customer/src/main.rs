@@ -43,7 +43,8 @@ Exit codes:
  10  this version is too old for the service
  11  not confirmed: nothing was done
  12  not finished: it continues, or the same command continues it
- 13  the verified copy is intact, but older than the service's newest export";
+ 13  the verified copy is intact, but older than the service's newest export
+ 14  with config status --exit-code: the export is delayed, failing or disabled";
 
 /// Export the audit log to your own S3 bucket: set up exports, follow their progress, and verify what was exported
 ///

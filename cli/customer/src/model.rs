@@ -31,6 +31,7 @@ pub struct Configuration {
     pub created_at: Text,
     pub updated_by: Text,
     pub updated_at: Text,
+    pub status: Status,
     /// Not selected in lists.
     pub backlog: Option<Backlog>,
     #[serde(default)]
@@ -49,6 +50,18 @@ pub struct Endpoint {
     pub access_key_id: Option<Text>,
     pub kms_key_arn: Option<Text>,
     pub expected_bucket_owner: Option<Text>,
+}
+
+/// How the export is doing, beyond the fields of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// `OK`, `DELAYED`, `FAILING`, `DISABLED` or `NEVER_RUN`.
+    pub health: Text,
+    pub lag_seconds: u64,
+    pub retention_used_percent: u64,
+    /// What to do.
+    pub advice: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -212,6 +225,11 @@ pub mod tests {
             "startFrom": "2026-11-20T09:59:00.000Z", "externalId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
             "createdBy": "zoe@example.com", "createdAt": "2026-11-20T09:59:00.000Z",
             "updatedBy": "zoe@example.com", "updatedAt": "2026-11-20T09:59:00.000Z",
+            "status": {
+                "health": "OK", "lagSeconds": 0, "lastSuccessAt": "2026-11-22T00:20:31.000Z",
+                "exportedThrough": "2026-11-22T00:00:00.000Z", "consecutiveFailures": 0,
+                "nextExportAt": "2026-11-23T00:20:00.000Z", "retentionUsedPercent": 0, "advice": "No action is needed.",
+            },
             "backlog": { "events": 12, "oldest": "2026-11-22T00:00:01.000Z", "isComplete": true },
             "nextSteps": [{
                 "code": "WAIT_FOR_EXPORT",

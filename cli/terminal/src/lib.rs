@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use self::{
     arguments::{ColorChoice, OutputArguments, OutputFormat},
-    number::grouped,
+    number::{grouped, short_duration},
     style::{Column, Style, Tone},
 };
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use console::measure_text_width;
+use console::{Term, measure_text_width, truncate_str};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{arguments::ColorChoice, text::printable};
@@ -31,6 +31,8 @@ pub struct Style {
     pub has_colors: bool,
     /// The reader's time zone, shown beside UTC.
     pub zone: TimeZone,
+    /// The columns of the terminal. `None`: the output goes elsewhere.
+    pub width: Option<usize>,
 }
 
 impl Style {
@@ -46,13 +48,14 @@ impl Style {
                 io::stdout().is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        Self { has_colors, zone: TimeZone::system() }
+        let width = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        Self { has_colors, zone: TimeZone::system(), width }
     }
 
     /// Returns a style without colours, in UTC.
     #[must_use]
     pub fn plain() -> Self {
-        Self { has_colors: false, zone: TimeZone::UTC }
+        Self { has_colors: false, zone: TimeZone::UTC, width: None }
     }
 
     /// Returns a style without colours, one hour ahead of UTC in winter.
@@ -60,7 +63,13 @@ impl Style {
     #[must_use]
     pub fn for_tests() -> Self {
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap_or_else(|error| unreachable!("{error}"));
-        Self { has_colors: false, zone }
+        Self { has_colors: false, zone, width: None }
+    }
+
+    /// Returns a style with times in UTC only.
+    #[must_use]
+    pub fn in_utc(&self) -> Self {
+        Self { zone: TimeZone::UTC, ..self.clone() }
     }
 
     #[must_use]
@@ -117,6 +126,26 @@ impl Style {
         lines.join("\n")
     }
 
+    /// Returns the first columns of a table, as many as fit the terminal; at least one.
+    #[must_use]
+    pub fn fitting<'a, T>(&self, columns: &'a [Column<T>], records: &[T]) -> &'a [Column<T>] {
+        let Some(width) = self.width else { return columns };
+        let fits = |columns: &[Column<T>]| {
+            self.records(columns, records).lines().all(|line| measure_text_width(line) <= width)
+        };
+        let mut shown = columns;
+        while let Some((_, fewer)) = shown.split_last().filter(|(_, fewer)| !fewer.is_empty() && !fits(shown)) {
+            shown = fewer;
+        }
+        shown
+    }
+
+    /// Returns a line without its end if it is longer than the terminal is wide.
+    #[must_use]
+    pub fn shortened(&self, line: &str) -> String {
+        self.width.map_or_else(|| line.to_owned(), |width| truncate_str(line, width, "…").into_owned())
+    }
+
     /// Formats a table with a row for each record.
     #[must_use]
     pub fn records<T>(&self, columns: &[Column<T>], records: &[T]) -> String {
@@ -171,6 +200,21 @@ mod tests {
         assert_eq!(universal.short_time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20Z");
         assert_eq!(universal.time("2026-01-31T00:20:00.000Z"), "2026-01-31 00:20:00 UTC");
         assert_eq!(universal.time("\u{1b}[2Jsoon"), "[2Jsoon");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out_from_the_end() {
+        let column = |heading| Column { heading, cell: |text: &String, _| (Tone::Bad, text.clone()) };
+        let columns = ["A", "B", "C"].map(column);
+        let records = ["four".to_owned()];
+        let count = |width| {
+            let colored = Style { has_colors: true, width, ..style() };
+            colored.fitting(&columns, &records).len()
+        };
+        assert_eq!([None, Some(16), Some(15), Some(10), Some(9), Some(1)].map(count), [3, 3, 2, 2, 1, 1]);
+        let narrow = Style { width: Some(4), ..style() };
+        assert_eq!((narrow.shortened("four"), narrow.shortened("fives")), ("four".to_owned(), "fiv…".to_owned()));
+        assert_eq!(style().shortened("fives"), "fives");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 const CONFIGURATION: &str = "id version type description interval enabled connectionStatus connectionCheckedAt \
     connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
     roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
-    consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt";
+    consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \
+    lastSuccessAt exportedThrough consecutiveFailures nextExportAt retentionUsedPercent advice }";
 /// The further fields of a single export configuration.
 const WHOLE: &str = "backlog { events oldest isComplete } nextSteps { code instruction document } \
     connectionChecks { check status title code message }";
@@ -83,6 +84,7 @@ const JOB_ID: Argument = Argument::Id("exportJobId");
 operations! {
     LIST: query getAllExportConfigurations() [CONFIGURATION], "to list the export configurations";
     GET: query getExportConfiguration(ID) [CONFIGURATION, WHOLE], "to show the export configuration";
+    STATUS: query getExportConfiguration(ID) [CONFIGURATION], "to show the status of the export configuration";
     PROGRESS: query getExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"],
         "to show the export configuration";
     EXPORTED_THROUGH: query getExportConfiguration(ID) ["exportedThrough"],

@@ -11,6 +11,7 @@ mod render_jobs;
 pub mod render_policies;
 mod run;
 pub mod secret_access_key;
+mod status;
 mod target;
 pub mod test;
 pub mod update;
@@ -44,6 +45,7 @@ pub enum ConfigCommand {
     #[command(flatten)]
     Common(CommonCommand),
 
+    Status(status::StatusArguments),
     Update(update::UpdateArguments),
 
     Run(run::RunArguments),
@@ -75,6 +77,7 @@ impl ConfigCommand {
         match self {
             Self::Create(arguments) => create::run(&arguments, None, random).await,
             Self::Common(command) => command.run().await,
+            Self::Status(arguments) => status::run(&arguments).await,
             Self::Update(arguments) => update::run(&arguments).await,
             Self::Run(arguments) => run::run(&arguments).await,
             Self::Jobs(target) => {

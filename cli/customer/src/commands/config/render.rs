@@ -1,9 +1,9 @@
 //! Texts with export configurations.
 
-use terminal::text::Text;
+use terminal::{short_duration, text::Text};
 
 use crate::{
-    model::{Backlog, Configuration, NextStep},
+    model::{Backlog, Configuration, NextStep, Status},
     output::{Column, Style, Tone},
 };
 
@@ -14,17 +14,20 @@ To create one:
   audit-export setup               step by step
   audit-export config create FILE  from a JSON file; audit-export config create --help shows an example";
 
+/// The most important columns first: those that don't fit the terminal are left out.
 const COLUMNS: &[Column<Configuration>] = &[
     Column { heading: "ID", cell: |configuration, _| (Tone::Plain, configuration.id.to_string()) },
+    Column {
+        heading: "HEALTH",
+        cell: |Configuration { status, .. }, _| (health_tone(&status.health), status.health.to_string()),
+    },
+    Column { heading: "LAG", cell: |configuration, _| (Tone::Plain, lag(&configuration.status, "-")) },
+    Column {
+        heading: "NEXT EXPORT",
+        cell: |configuration, style| (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
+    },
     Column { heading: "DESTINATION", cell: |configuration, _| (Tone::Plain, location(configuration)) },
     Column { heading: "INTERVAL", cell: |configuration, _| (Tone::Plain, interval(&configuration.interval)) },
-    Column {
-        heading: "ENABLED",
-        cell: |configuration, _| {
-            let (tone, text) = if configuration.enabled { (Tone::Plain, "yes") } else { (Tone::Faint, "no") };
-            (tone, text.to_owned())
-        },
-    },
     Column {
         heading: "CONNECTION",
         cell: |configuration, _| {
@@ -35,11 +38,10 @@ const COLUMNS: &[Column<Configuration>] = &[
         heading: "LAST EXPORT",
         cell: |configuration, style| (Tone::Plain, short_time(configuration.last_export.as_ref(), "never", style)),
     },
-    Column {
-        heading: "NEXT EXPORT",
-        cell: |configuration, style| (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
-    },
 ];
+
+/// The columns before the destination. They fit into 80 characters, with times in UTC.
+const NARROW_COLUMNS: usize = 4;
 
 pub fn list(configurations: &[Configuration], style: &Style) -> String {
     if configurations.is_empty() {
@@ -49,7 +51,26 @@ pub fn list(configurations: &[Configuration], style: &Style) -> String {
         1 => "1 export configuration".to_owned(),
         count => format!("{count} export configurations"),
     };
-    format!("{}\n\n{count}", style.records(COLUMNS, configurations))
+    let columns = style.fitting(COLUMNS, configurations);
+    let table = if columns.len() > NARROW_COLUMNS {
+        style.records(columns, configurations)
+    } else {
+        narrow_table(configurations, style)
+    };
+    format!("{table}\n\n{count}")
+}
+
+/// Formats a table for a narrow terminal: the destination is below its configuration.
+fn narrow_table(configurations: &[Configuration], style: &Style) -> String {
+    let (columns, _) = COLUMNS.split_at(NARROW_COLUMNS);
+    let table = style.in_utc().records(columns, configurations);
+    let mut rows = table.lines();
+    let mut lines: Vec<String> = rows.next().map(ToOwned::to_owned).into_iter().collect();
+    for (row, configuration) in rows.zip(configurations) {
+        lines.push(row.to_owned());
+        lines.push(style.paint(Tone::Faint, &style.shortened(&format!("  {}", location(configuration)))));
+    }
+    lines.join("\n")
 }
 
 /// Formats a configuration with all fields and the next steps.
@@ -167,6 +188,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
         ("interval", Some(interval(&configuration.interval))),
         ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
+        ("health", Some(style.paint(health_tone(&configuration.status.health), &configuration.status.health))),
         ("connection", Some(format!("{status_name}{status}"))),
         ("events from", Some(style.time(&configuration.start_from))),
         ("exported through", time(&configuration.exported_through)),
@@ -233,6 +255,21 @@ pub fn interval(name: &str) -> String {
     name.strip_prefix("EVERY_").unwrap_or(name).replace('_', " ").to_lowercase()
 }
 
+pub fn health_tone(health: &str) -> Tone {
+    match health {
+        "OK" => Tone::Good,
+        "DELAYED" => Tone::Warning,
+        "FAILING" => Tone::Bad,
+        "DISABLED" => Tone::Faint,
+        _ => Tone::Plain,
+    }
+}
+
+/// Formats the lag as "3h 20m". `none`: what is shown without a lag.
+pub fn lag(status: &Status, none: &str) -> String {
+    if status.lag_seconds == 0 { none.to_owned() } else { short_duration(status.lag_seconds) }
+}
+
 pub fn status_tone(status: &str) -> Tone {
     match status {
         "SUCCESS" => Tone::Good,
@@ -252,9 +289,14 @@ mod tests {
     use super::*;
     use crate::{model::tests::configuration as changed, output::tests::style};
 
+    fn status(health: &str, lag_seconds: u64) -> Value {
+        json!({ "health": health, "lagSeconds": lag_seconds, "retentionUsedPercent": 0, "advice": "" })
+    }
+
     fn new_with_role() -> Configuration {
         changed(&json!({
             "connectionStatus": "PENDING", "connectionCheckedAt": null, "lastExport": null, "exportedThrough": null,
+            "status": status("NEVER_RUN", 0),
             "nextSteps": [
                 { "code": "CREATE_ROLE", "instruction": "Create the role with this trust policy.", "document": "{\n  \"Version\": \"2012-10-17\"\n}" },
                 { "code": "TEST_CONNECTION", "instruction": "Test the connection. Changes in IAM can take a minute to take effect.", "document": null },
@@ -265,6 +307,7 @@ mod tests {
     fn failed_with_access_key() -> Configuration {
         changed(&json!({
             "version": 4, "type": "S3_ACCESS_KEY", "description": "For the auditors", "enabled": false,
+            "status": status("DISABLED", 0),
             "connectionStatus": "FAILED",
             "connectionError": { "code": "WRITE_DENIED", "message": "Allow s3:PutObject." },
             "endpointConfiguration": {
@@ -284,8 +327,17 @@ mod tests {
     }
 
     #[test]
-    fn several_are_configured() {
-        insta::assert_snapshot!(list(&[changed(&json!({})), new_with_role(), failed_with_access_key()], &style()));
+    fn a_list_fits_the_terminal() {
+        let mut delayed = changed(&json!({ "status": status("DELAYED", 86_400 * 99 + 7_200) }));
+        // The local time of the next export is on another day than its time in UTC.
+        delayed.next_export_at = serde_json::from_value(json!("2026-11-22T23:20:00.000Z")).unwrap();
+        let all = [changed(&json!({})), new_with_role(), failed_with_access_key(), delayed];
+        insta::assert_snapshot!("list", list(&all, &style()));
+        for width in [80, 120, 160] {
+            let shown = list(&all, &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("list_of_{width}_columns"), shown);
+        }
     }
 
     #[test]
