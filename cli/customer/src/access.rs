@@ -1,14 +1,18 @@
 //! The service and the token of a command, from the arguments, the environment, or a profile.
 
 use std::{
+    io::{self, Read},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use clap::Args;
 use reqwest::Url;
-use tokio::{io::AsyncReadExt, process::Command, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,6 +34,7 @@ pub const UNKNOWN_SERVICE: &str = "no service is given";
 
 /// Allows for a question of a password manager.
 const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
+const TOKEN_COMMAND_PAUSE: Duration = Duration::from_millis(20);
 
 /// The service and token arguments of commands.
 #[derive(Clone, Debug, Default, Args)]
@@ -132,22 +137,31 @@ async fn run_token_command(words: &[String]) -> Result<Token, Failure> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .map_err(|error| invalid(format!("{program}: {error}")))?;
-    let mut text = Zeroizing::new(String::new());
     let output = child.stdout.take();
+    let reading = spawn_blocking(move || {
+        let mut text = Zeroizing::new(String::new());
+        let read = output.map_or(Ok(0), |output| output.take(MAX_TOKEN_LENGTH_BYTES + 1).read_to_string(&mut text));
+        read.map(|_| text)
+    });
     let end = async {
-        if let Some(output) = output {
-            output.take(MAX_TOKEN_LENGTH_BYTES + 1).read_to_string(&mut text).await?;
+        let text = reading.await??;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok::<_, io::Error>((text, status));
+            }
+            sleep(TOKEN_COMMAND_PAUSE).await;
         }
-        child.wait().await
     };
     // A child of the program may keep its output open forever.
-    let status = timeout(TOKEN_COMMAND_TIMEOUT, end)
-        .await
-        .map_err(|_| invalid(format!("{program}: did not end within {} s", TOKEN_COMMAND_TIMEOUT.as_secs())))?
-        .map_err(|error| invalid(format!("the output of {program}: {error}")))?;
+    let Ok(ended) = timeout(TOKEN_COMMAND_TIMEOUT, end).await else {
+        // It may have ended meanwhile.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(invalid(format!("{program}: did not end within {} s", TOKEN_COMMAND_TIMEOUT.as_secs())));
+    };
+    let (text, status) = ended.map_err(|error| invalid(format!("the output of {program}: {error}")))?;
     if !status.success() {
         return Err(invalid(format!("{program}: {status}")));
     }

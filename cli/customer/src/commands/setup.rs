@@ -286,8 +286,8 @@ impl Setup<'_> {
         let is_new = self.wizard.configuration().is_none();
         let given = if is_new { self.arguments.secret.given()? } else { None };
         let secret = match given {
-            Some(secret) => secret,
-            None => secret_access_key::ask(&self.wizard.known(Field::AccessKeyId).unwrap_or_default())?,
+            Some(secret) if !secret.expose().is_empty() => secret,
+            _ => secret_access_key::ask(&self.wizard.known(Field::AccessKeyId).unwrap_or_default())?,
         };
         self.answer_secret(&secret)
     }
