@@ -9,6 +9,7 @@ mod backlog;
 mod editor;
 mod index;
 pub(crate) mod item;
+mod overview;
 mod run_request;
 mod standing;
 mod store;
@@ -26,6 +27,7 @@ pub use self::{
     },
     index::IndexPosition,
     item::SCHEDULE_SHARDS,
+    overview::{ConfigurationOverview, OVERVIEW_PROJECTION, OverviewPage, OverviewPosition},
     run_request::RunRequestOutcome,
     table::{ConfigurationTable, MAX_CONFIGURATIONS_PER_TENANT},
     tenant::{TenantItem, TenantItems},

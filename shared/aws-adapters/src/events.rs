@@ -5,4 +5,5 @@ pub mod eraser;
 pub mod item;
 pub mod quota;
 pub mod reader;
+pub mod volume;
 pub mod writer;

@@ -22,7 +22,7 @@ pub(crate) const MAX_DIGESTS: usize = 1_000_000;
 const _: () = assert!(MAX_DIGESTS_OF_TEN_YEARS < MAX_DIGESTS as u64);
 
 /// The most bytes of a digest, which is stored as one item of `DynamoDB` (400 KB) before it is written.
-pub(crate) const MAX_DIGEST_LENGTH: u64 = 400 * 1024;
+pub const MAX_DIGEST_LENGTH: u64 = 400 * 1024;
 
 /// The proven digests, the oldest first, and what they say about the export.
 #[derive(Debug)]

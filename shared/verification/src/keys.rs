@@ -100,7 +100,8 @@ impl PublicKeys {
     }
 
     /// Returns whether the key of that fingerprint signed `bytes`. `None`: the key is unknown.
-    pub(crate) fn verify(&self, fingerprint: Hex32, bytes: &[u8], signature: &[u8]) -> Option<bool> {
+    #[must_use]
+    pub fn verify(&self, fingerprint: Hex32, bytes: &[u8], signature: &[u8]) -> Option<bool> {
         self.get(fingerprint).map(|key| key.key.verify_sig(bytes, signature).is_ok())
     }
 

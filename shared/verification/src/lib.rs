@@ -29,9 +29,11 @@ mod walk;
 
 pub use archive::{Archive, Entry, ReadError};
 pub use breaks::{Break, BreakCode};
+pub use chain::MAX_DIGEST_LENGTH;
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
 pub use options::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress};
 pub use origin::{ClaimedOrigin, claimed_origin_of};
+pub use pair::MAX_SIGNATURE_LENGTH;
 pub use place::{InvalidPlace, Place};
 pub use report::{
     Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,

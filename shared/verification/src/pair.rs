@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The most bytes of a signature, which has 72 at most: two numbers of 33 with their heads (ASN.1 DER).
-const MAX_SIGNATURE_LENGTH: u64 = 128;
+pub const MAX_SIGNATURE_LENGTH: u64 = 128;
 
 /// A name among the digests.
 #[derive(Clone, Copy, Debug)]

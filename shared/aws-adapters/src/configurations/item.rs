@@ -252,7 +252,7 @@ pub(super) fn read_progress(attributes: Attributes<'_>) -> Result<ExportProgress
     })
 }
 
-fn read_connection(attributes: Attributes<'_>) -> Result<Connection, MalformedItem> {
+pub(super) fn read_connection(attributes: Attributes<'_>) -> Result<Connection, MalformedItem> {
     let checked_at = || attributes.time(attribute::CONNECTION_CHECKED_AT);
     Ok(match attributes.required(attribute::CONNECTION_STATUS, ConnectionStatus::parse)? {
         ConnectionStatus::Pending => Connection::Pending,
