@@ -1,11 +1,19 @@
-"""Builds the functions through the SAM CLI, and the programs `audit-export` and `dev-tools` from the same compiled crates."""
+"""Builds the functions through the SAM CLI, and the command-line programs from the same compiled crates."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 
-from infra.local.settings import ARCHITECTURE, CLI_BINARY, DEV_TOOLS_BINARY, ROOT, TOOLS, tool_environment
+from infra.local.settings import (
+    ARCHITECTURE,
+    CLI_BINARY,
+    DEV_TOOLS_BINARY,
+    OPERATOR_BINARY,
+    ROOT,
+    TOOLS,
+    tool_environment,
+)
 
 # A local stack is built without link-time optimization: linking a function takes seconds instead of minutes. For AWS, `sam build`
 # uses the profile of Cargo.toml.
@@ -17,8 +25,9 @@ def build() -> None:
         raise SystemExit("cargo is missing: install Rust (https://rustup.rs) and run this again.")
     # With cargo-lambda as well: the same target and flags, so that every crate compiles once.
     architecture = ["--arm64"] if ARCHITECTURE == "arm64" else []
-    print("Building the command line: the first build compiles every dependency, which takes minutes.", flush=True)
-    _run("cargo", "lambda", "build", "--release", *architecture, "--bin", CLI_BINARY, "--bin", DEV_TOOLS_BINARY)
+    print("Building the programs: the first build compiles every dependency, which takes minutes.", flush=True)
+    programs = [word for name in (CLI_BINARY, OPERATOR_BINARY, DEV_TOOLS_BINARY) for word in ("--bin", name)]
+    _run("cargo", "lambda", "build", "--release", *architecture, *programs)
     print("Building the functions.", flush=True)
     _run(
         TOOLS / "sam", "build", "--beta-features", "--parameter-overrides", f"Architecture={ARCHITECTURE}",

@@ -32,8 +32,10 @@ _ARM = platform.machine() in ("arm64", "aarch64")
 ARCHITECTURE = "arm64" if _ARM else "x86_64"
 # The programs that cargo-lambda builds with the functions, and the paths it moves them to.
 CLI_BINARY = "audit-export"
+OPERATOR_BINARY = "audit-export-operator"
 DEV_TOOLS_BINARY = "dev-tools"
 CLI = ROOT / "target" / "lambda" / CLI_BINARY / "bootstrap"
+OPERATOR = ROOT / "target" / "lambda" / OPERATOR_BINARY / "bootstrap"
 DEV_TOOLS = ROOT / "target" / "lambda" / DEV_TOOLS_BINARY / "bootstrap"
 
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from infra.local.emulators.interface import Capability
-from infra.local.settings import CLI, DEV_TOOLS, LOCAL, TOKEN_DIRECTORY
+from infra.local.settings import CLI, DEV_TOOLS, LOCAL, OPERATOR, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
 from tests.e2e import schedules
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
@@ -83,6 +83,12 @@ def http(record: Record) -> Iterator[requests.Session]:
 def command() -> Path:
     """The command line that `make up` built."""
     return CLI
+
+
+@pytest.fixture(scope="session")
+def operator_command() -> Path:
+    """The operators' command line that `make up` built."""
+    return OPERATOR
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::{bill::Bill, firehose::Producer, money::Dollars, traffic::DAYS_PER_MONTH};
 pub use self::{
     bill::Part,
-    traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
+    traffic::{Architecture, Authentication, Parameters, Traffic},
 };
 
 /// The costs of the same traffic with this service and with Firehose.

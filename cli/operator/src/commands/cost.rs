@@ -6,10 +6,13 @@ use clap::Args;
 use domain::interval::ExportInterval;
 use terminal::{ColorChoice, OutputFormat, Style, Tone, grouped};
 
-use crate::{cost::{
-    Architecture, Authentication, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
-    service::HISTORY_MONTHS,
-}, failure::Failure};
+use crate::{
+    cost::{
+        Architecture, Authentication, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
+        service::HISTORY_MONTHS,
+    },
+    failure::Failure,
+};
 
 /// Far more than one stack accepts: its API serves at most 10,000 requests per second.
 const MAX_EVENTS_PER_DAY: u64 = 100_000_000_000;

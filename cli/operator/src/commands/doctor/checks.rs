@@ -1,0 +1,125 @@
+//! The table of checks.
+
+use strum::IntoEnumIterator;
+
+use crate::stack::{Key, Queue, Schedule, Table};
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Health and used retention.
+    Exports,
+    /// Messages that wait.
+    Waiting(Queue),
+    DeadLetters(Queue),
+    Schedule(Schedule),
+    Alarms,
+    Table(Table),
+    Key(Key),
+    Concurrency,
+    Clock,
+}
+
+/// A check: its name, what it looks at, and what to do if it fails, in lines of at most 76 characters.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub name: String,
+    pub probe: Probe,
+    pub advice: &'static str,
+}
+
+/// Returns all checks, the most urgent first.
+pub fn checks() -> Vec<Check> {
+    let exports = [(
+        Probe::Exports,
+        "List them: audit-export-operator status --unhealthy. Events are lost when\n\
+         all of their retention is used: docs/OPERATIONS.md, \"Data at risk\".",
+    )];
+    let queues = Queue::iter().map(|queue| match queue {
+        Queue::EventsQueue => (
+            Probe::Waiting(queue),
+            "Look at errors and throttles of the function ingest and of the events\n\
+             table, or raise MaximumConcurrentIngestBatches.",
+        ),
+        Queue::RunsQueue => {
+            (Probe::Waiting(queue), "Look at RUN_FAILED in the exporter's log, or raise MaximumConcurrentRuns.")
+        }
+        Queue::ManualRunsQueue => (
+            Probe::Waiting(queue),
+            "Look at RUN_FAILED in the exporter's log, or raise\n\
+             MaximumConcurrentManualRuns.",
+        ),
+        Queue::EventsDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
+             then: audit-export-operator redrive events",
+        ),
+        Queue::RunsDeadLetterQueue => {
+            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive runs")
+        }
+        Queue::ManualRunsDeadLetterQueue => {
+            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive manual-runs")
+        }
+        Queue::SchedulesDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "The next slot includes the events of this one. To repeat a dispatch now:\n\
+             docs/OPERATIONS.md, \"Redrive\".",
+        ),
+    });
+    let schedules = Schedule::all().map(|schedule| {
+        let advice = "Enable the schedule (Amazon EventBridge Scheduler). If it is enabled: look\n\
+                      at the schedules' dead letters and the exporter's log.";
+        (Probe::Schedule(schedule), advice)
+    });
+    let tables = Table::iter()
+        .map(|table| (Probe::Table(table), "Deploy the stack again: the template sets all of this for every table."));
+    let keys = Key::iter().map(|key| {
+        let advice = "Enable the key, or cancel its deletion: aws kms cancel-key-deletion.\n\
+                      Without it exports fail.";
+        (Probe::Key(key), advice)
+    });
+    let alarms = [(
+        Probe::Alarms,
+        "docs/OPERATIONS.md has an entry for each alarm. Alarms without actions\n\
+         notify nobody: enable their actions.",
+    )];
+    let others = [
+        (
+            Probe::Concurrency,
+            "Request a higher quota \"Concurrent executions\" of AWS Lambda, or reserve\n\
+             less: docs/OPERATIONS.md, \"Bulkheads\".",
+        ),
+        (Probe::Clock, "Set this machine's clock: AWS refuses requests that are 5 minutes off."),
+    ];
+    let all = exports.into_iter().chain(queues).chain(schedules).chain(alarms).chain(tables).chain(keys).chain(others);
+    all.map(|(probe, advice)| Check { name: probe.name(), probe, advice }).collect()
+}
+
+impl Probe {
+    fn name(self) -> String {
+        match self {
+            Self::Exports => "exports".to_owned(),
+            Self::Waiting(queue) | Self::DeadLetters(queue) => <&str>::from(queue).to_owned(),
+            Self::Schedule(schedule) => schedule.resource(),
+            Self::Alarms => "alarms".to_owned(),
+            Self::Table(table) => <&str>::from(table).to_owned(),
+            Self::Key(key) => <&str>::from(key).to_owned(),
+            Self::Concurrency => "Lambda's concurrency".to_owned(),
+            Self::Clock => "clock".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_queue_and_schedule_is_checked_and_advice_fits_80_columns() {
+        let checks = checks();
+        assert_eq!(checks.len(), 1 + 7 + 6 + 1 + 3 + 2 + 2);
+        for check in checks {
+            assert!(check.advice.lines().all(|line| line.chars().count() <= 76), "{}", check.advice);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use export_engine::ports::PortError;
+
+use super::{
+    test_support::{Noon, OnePage, failing, overview},
+    *,
+};
+use crate::stack::test_support::stack;
+
+fn source() -> OnePage {
+    let mut disabled = overview("acme", "2026-11-20T00:00:00Z");
+    disabled.standing.enabled = false;
+    let mut new = overview("new", "2026-11-28T10:00:00Z");
+    new.standing.exported_through = None;
+    new.standing.created_at = Noon.now();
+    new.standing.updated_at = Noon.now();
+    OnePage::new(vec![
+        disabled,
+        overview("acme", "2026-11-28T10:00:00Z"),
+        overview("a-tenant-with-a-rather-long-name", "2026-11-28T04:00:00Z"),
+        overview("late", "2026-11-24T04:00:00Z"),
+        failing("broken"),
+        new,
+    ])
+}
+
+fn filter() -> StatusFilter {
+    StatusFilter { tenant: None, unhealthy: false, limit: 50 }
+}
+
+async fn shown(filter: &StatusFilter, format: OutputFormat) -> String {
+    let survey = Survey::of(&source(), &stack(), filter, &Noon).await.unwrap();
+    survey.show(format, &Style::for_tests()).unwrap()
+}
+
+#[tokio::test]
+async fn the_worst_come_first_within_80_columns() {
+    let text = shown(&filter(), OutputFormat::Table).await;
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!("status", text);
+}
+
+#[tokio::test]
+async fn the_limit_keeps_the_worst_and_the_totals_count_all() {
+    let text = shown(&StatusFilter { unhealthy: true, limit: 2, ..filter() }, OutputFormat::Json).await;
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let listed: Vec<_> = value["configurations"].as_array().unwrap().iter().map(|one| &one["tenantId"]).collect();
+    assert_eq!(listed, ["broken", "late"]);
+    assert_eq!(value["configurations"][0]["health"], "FAILING");
+    assert_eq!(value["configurations"][0]["consecutiveFailures"], 3);
+    assert_eq!(value["totals"]["configurations"], 6);
+    assert_eq!(value["totals"]["tenants"], 5);
+    assert_eq!(value["totals"]["delayed"], 2);
+    assert_eq!(value["totals"]["neverRun"], 1);
+}
+
+#[tokio::test]
+async fn a_configuration_that_can_not_be_read_hides_no_other() {
+    let source = source();
+    source.0.lock().unwrap().push(Err(PortError::internal("read item", "the item's attribute interval is missing")));
+    let survey = Survey::of(&source, &stack(), &filter(), &Noon).await.unwrap();
+    assert_eq!((survey.totals.configurations, survey.totals.unreadable), (6, 1));
+    let text = survey.show(OutputFormat::Table, &Style::for_tests()).unwrap();
+    assert!(text.ends_with("1 items can't be read: repair them from recovery"), "{text}");
+}
+
+#[tokio::test]
+async fn one_tenant_is_shown_alone() {
+    let tenant = TenantId::parse("acme").unwrap();
+    let (statuses, totals) = Survey::of_tenant(&source(), &stack(), &tenant, &Noon).await.unwrap();
+    assert_eq!((statuses.len(), totals.configurations, totals.tenants), (2, 2, 1));
+}
+
+#[test]
+fn durations_are_brief() {
+    let shown = [0, 59, 60, 3_599, 3_600, 172_799, 172_800, 86_400 * 90].map(brief);
+    assert_eq!(shown, ["0s", "59s", "1m", "59m", "1h", "47h", "2d", "90d"]);
+}

@@ -1,0 +1,249 @@
+//! The command `tenant erase`: invokes the housekeeper until a tenant is erased, and keeps the signed statement.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::Args;
+use domain::{
+    digest::SIGNATURE_SUFFIX,
+    erasure::{ErasureCounts, ErasureReason},
+    tenant::TenantId,
+};
+use host::{Machine, Timer};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use terminal::OutputFormat;
+
+use crate::{
+    aws::Aws,
+    commands::skip_block::parse_reason,
+    confirmation::{self, confirm_name},
+    failure::{CallFailureKind, Failure},
+    ports::{Invocation, Invocations},
+    stack::{Function, Stack, StackArguments},
+};
+
+/// The most invocations, each of up to 13 minutes and some GB. The same command continues.
+const MAX_INVOCATIONS: u32 = 500;
+
+/// Failed invocations in a row after which the command ends. The progress is stored.
+const MAX_FAILURES: u32 = 5;
+
+/// The time before a failed invocation is repeated.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Erase everything that the stack holds of a tenant, and save the signed statement
+///
+/// Only point-in-time recovery can undo it. Revoke the tenant's access first: docs/OPERATIONS.md, "Erase a tenant". The command
+/// lasts until the tenant is erased; if it is interrupted, the same command continues. Run it again an hour later, with another
+/// file: a run in progress may have left an item.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export-operator tenant erase acme --reason 'ticket 4711' --statement acme.json --stack production
+  audit-export-operator tenant erase acme --reason 'ticket 4711' --statement acme.json --stack production --confirm acme
+  openssl dgst -sha256 -verify public-key.pem -signature acme.json.sig acme.json")]
+pub struct EraseArguments {
+    /// The tenant's ID
+    #[arg(value_parser = TenantId::parse)]
+    tenant: TenantId,
+
+    /// Why, in 1 to 256 characters; the statement has it
+    #[arg(long, value_parser = parse_reason)]
+    reason: ErasureReason,
+
+    /// The new file for the statement; its signature goes beside it, with the suffix .sig
+    #[arg(long, value_name = "FILE")]
+    statement: PathBuf,
+
+    /// The tenant's ID again, instead of the question at the terminal
+    #[arg(long, value_name = "TENANT")]
+    confirm: Option<String>,
+
+    #[command(flatten)]
+    stack: StackArguments,
+
+    /// The format of the result
+    #[arg(long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// The housekeeper's report.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    counts: ErasureCounts,
+    /// In base64, like the signature. `None`: not finished.
+    statement: Option<String>,
+    signature: Option<String>,
+}
+
+/// The result of an erasure.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Erased {
+    tenant_id: TenantId,
+    #[serde(flatten)]
+    counts: ErasureCounts,
+    statement: PathBuf,
+    signature: PathBuf,
+}
+
+pub async fn run(arguments: &EraseArguments) -> Result<(), Failure> {
+    let EraseArguments { tenant, reason, statement, confirm, stack, output } = arguments;
+    // Before anything is erased.
+    let signature = signature_path(statement);
+    for path in [statement, &signature] {
+        if path.try_exists().map_err(Failure::file(path))? {
+            return Err(Failure::file(path)(ErrorKind::AlreadyExists.into()));
+        }
+    }
+    let question = format!("This erases {tenant} from the stack {} for good. Type the tenant's ID:", stack.stack);
+    confirm_name(&question, tenant.as_str(), confirm.as_deref(), &mut confirmation::ask)?;
+    let aws = Aws::connect(&stack.connection).await?;
+    let stack = aws.stack(&stack.stack).await?;
+    let report = erase(&aws, &stack, tenant, reason, &Machine).await?;
+    save(statement, &decoded(report.statement)?)?;
+    save(&signature, &decoded(report.signature)?)?;
+    let erased = Erased { tenant_id: tenant.clone(), counts: report.counts, statement: statement.clone(), signature };
+    Ok(terminal::print_fields(&erased, *output)?)
+}
+
+/// Invokes the housekeeper until it returns a statement.
+async fn erase(
+    functions: &impl Invocations,
+    stack: &Stack,
+    tenant: &TenantId,
+    reason: &ErasureReason,
+    timer: &impl Timer,
+) -> Result<Report, Failure> {
+    let function = Function::HousekeeperFunction;
+    let name = stack.id_of(function)?;
+    let payload = json!({ "eraseTenant": { "tenantId": tenant, "reason": reason.as_str() } });
+    let mut failures = 0;
+    for _ in 0..MAX_INVOCATIONS {
+        let failure = match functions.invoke(function, name, &payload).await {
+            Ok(Invocation::Returned(value)) => {
+                failures = 0;
+                let report: Report = serde_json::from_value(value)
+                    .map_err(|error| Failure::Refused(format!("the housekeeper's report can't be read: {error}")))?;
+                if report.statement.is_some() {
+                    return Ok(report);
+                }
+                terminal::report(
+                    "erased",
+                    &format!("{} blocks, {} run records", report.counts.blocks, report.counts.run_records),
+                );
+                continue;
+            }
+            Ok(Invocation::Failed(message)) => message,
+            Err(failure) if failure.kind == CallFailureKind::Unavailable => failure.to_string(),
+            Err(failure) => return Err(failure.into()),
+        };
+        failures += 1;
+        if failures == MAX_FAILURES {
+            return Err(Failure::Unfinished(format!("{failure}; the same command continues the erasure")));
+        }
+        terminal::warn(&failure);
+        timer.sleep(PAUSE).await;
+    }
+    Err(Failure::Unfinished("the same command continues the erasure".to_owned()))
+}
+
+fn decoded(base64: Option<String>) -> Result<Vec<u8>, Failure> {
+    let refused = |reason: String| Failure::Refused(format!("the statement can't be read: {reason}"));
+    let base64 = base64.ok_or_else(|| refused("a part is missing".to_owned()))?;
+    BASE64_STANDARD.decode(base64).map_err(|error| refused(error.to_string()))
+}
+
+fn signature_path(statement: &Path) -> PathBuf {
+    let mut path = statement.as_os_str().to_owned();
+    path.push(SIGNATURE_SUFFIX);
+    path.into()
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(Failure::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{call::Call, failure::CallFailure, stack::test_support::stack};
+
+    /// A housekeeper that answers these, one after the other.
+    struct Housekeeper(Mutex<Vec<Result<Invocation, CallFailure>>>);
+
+    impl Invocations for Housekeeper {
+        async fn invoke(&self, function: Function, name: &str, payload: &Value) -> Result<Invocation, CallFailure> {
+            assert_eq!((function, name), (Function::HousekeeperFunction, "HousekeeperFunction"));
+            // What the housekeeper parses: functions/housekeeper/src/handler.rs.
+            assert_eq!(payload, &json!({ "eraseTenant": { "tenantId": "acme", "reason": "ticket 4711" } }));
+            self.0.lock().unwrap().remove(0)
+        }
+    }
+
+    struct NoTime;
+
+    impl Timer for NoTime {
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    fn report(rest: &Value) -> Result<Invocation, CallFailure> {
+        let counts =
+            json!({ "configurations": 1, "configurationRecords": 2, "runRecords": 3, "blocks": 4, "eventRecords": 5 });
+        let mut report = json!({ "tenantId": "acme", "counts": counts });
+        report.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        Ok(Invocation::Returned(report))
+    }
+
+    fn failed() -> Result<Invocation, CallFailure> {
+        Ok(Invocation::Failed("the erasure failed and its progress is stored".to_owned()))
+    }
+
+    async fn erase_with(answers: Vec<Result<Invocation, CallFailure>>) -> Result<Report, Failure> {
+        let reason = parse_reason("ticket 4711").unwrap();
+        let housekeeper = Housekeeper(Mutex::new(answers));
+        erase(&housekeeper, &stack(), &TenantId::parse("acme").unwrap(), &reason, &NoTime).await
+    }
+
+    #[tokio::test]
+    async fn the_housekeeper_is_invoked_until_it_has_a_statement() {
+        let end = report(&json!({ "statement": "e30K", "signature": "MEU=" }));
+        let timeout =
+            CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Unavailable, detail: String::new() };
+        let answers = vec![report(&json!({ "position": "events" })), failed(), Err(timeout), end];
+        let report = erase_with(answers).await.unwrap();
+        assert_eq!(decoded(report.statement).unwrap(), b"{}\n");
+        assert_eq!(report.counts.blocks, 4);
+    }
+
+    #[tokio::test]
+    async fn an_erasure_that_fails_each_time_is_unfinished() {
+        let failure = erase_with((0..MAX_FAILURES).map(|_| failed()).collect()).await.unwrap_err();
+        assert_eq!(failure.exit_code(), 12);
+        let denied =
+            CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Denied, detail: String::new() };
+        assert_eq!(erase_with(vec![Err(denied)]).await.unwrap_err().exit_code(), 4);
+    }
+
+    #[test]
+    fn a_statement_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.json");
+        save(&path, b"{}").unwrap();
+        assert_eq!(save(&path, b"[]").unwrap_err().exit_code(), 5);
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}");
+        assert!(signature_path(&path).ends_with("acme.json.sig"));
+    }
+}

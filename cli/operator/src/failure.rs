@@ -1,0 +1,102 @@
+//! The failures of commands and their exit codes, which `--help` documents.
+
+use std::{fmt, io, path::PathBuf};
+
+use crate::call::Call;
+
+/// The kind of a failed call to AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallFailureKind {
+    /// The permission is missing.
+    Denied,
+    /// No answer, throttling, or a fault of AWS: the same call may succeed later.
+    Unavailable,
+    /// The service does not know the operation: an emulator.
+    Unsupported,
+    Refused,
+}
+
+/// A failed call to AWS.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct CallFailure {
+    pub call: Call,
+    pub kind: CallFailureKind,
+    /// AWS's code and message.
+    pub detail: String,
+}
+
+impl fmt::Display for CallFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, kind, detail } = self;
+        match kind {
+            CallFailureKind::Denied => write!(formatter, "the permission {call} is missing: {detail}"),
+            CallFailureKind::Unavailable => write!(formatter, "{call} was not answered, try again: {detail}"),
+            CallFailureKind::Unsupported => write!(formatter, "{call} is not supported here: {detail}"),
+            CallFailureKind::Refused => write!(formatter, "{call}: {detail}"),
+        }
+    }
+}
+
+/// The reason why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Call(#[from] CallFailure),
+
+    #[error("{what}: {reason}")]
+    InvalidArgument { what: &'static str, reason: String },
+
+    #[error("the service refused it: {0}")]
+    Refused(String),
+
+    #[error("{0}")]
+    Credentials(String),
+
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+
+    #[error("standard output: {0}")]
+    StandardOutput(#[from] io::Error),
+
+    /// A check of `doctor`, or a signature.
+    #[error("{0}")]
+    Unhealthy(String),
+
+    #[error("there is no {0}")]
+    NotFound(String),
+
+    #[error("nothing was done: {0}")]
+    NotConfirmed(String),
+
+    /// Repeating the command continues.
+    #[error("not finished: {0}")]
+    Unfinished(String),
+}
+
+impl Failure {
+    /// Returns the exit code, as `--help` lists it. The codes are those of `audit-export`, where it has the same failure.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Call(failure) => match failure.kind {
+                CallFailureKind::Unavailable => 1,
+                CallFailureKind::Unsupported | CallFailureKind::Refused => 3,
+                CallFailureKind::Denied => 4,
+            },
+            Self::InvalidArgument { .. } => 2,
+            Self::Refused(_) => 3,
+            Self::Credentials(_) => 4,
+            Self::File { .. } | Self::StandardOutput(_) => 5,
+            Self::Unhealthy(_) => 6,
+            Self::NotFound(_) => 8,
+            Self::NotConfirmed(_) => 11,
+            Self::Unfinished(_) => 12,
+        }
+    }
+
+    /// Converts the error of an operation on `path`, for `map_err`.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}
