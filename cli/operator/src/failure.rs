@@ -7,6 +7,8 @@ use crate::call::Call;
 /// The kind of a failed call to AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallFailureKind {
+    /// AWS does not accept the credentials.
+    Unauthenticated,
     /// The permission is missing.
     Denied,
     /// No answer, throttling, or a fault of AWS: the same call may succeed later.
@@ -29,6 +31,9 @@ impl fmt::Display for CallFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, kind, detail } = self;
         match kind {
+            CallFailureKind::Unauthenticated => {
+                write!(formatter, "AWS does not accept the credentials; check them, and this machine's clock: {detail}")
+            }
             CallFailureKind::Denied => write!(formatter, "the permission {call} is missing: {detail}"),
             CallFailureKind::Unavailable => write!(formatter, "{call} was not answered, try again: {detail}"),
             CallFailureKind::Unsupported => write!(formatter, "{call} is not supported here: {detail}"),
@@ -81,7 +86,7 @@ impl Failure {
             Self::Call(failure) => match failure.kind {
                 CallFailureKind::Unavailable => 1,
                 CallFailureKind::Unsupported | CallFailureKind::Refused => 3,
-                CallFailureKind::Denied => 4,
+                CallFailureKind::Unauthenticated | CallFailureKind::Denied => 4,
             },
             Self::InvalidArgument { .. } => 2,
             Self::Refused(_) => 3,

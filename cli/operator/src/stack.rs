@@ -36,6 +36,7 @@ pub struct ConnectionArguments {
 }
 
 /// A queue of the stack, named like its resource.
+#[expect(clippy::enum_variant_names, reason = "they are the names of resources in the template")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
 pub enum Queue {
     EventsQueue,
@@ -48,6 +49,7 @@ pub enum Queue {
 }
 
 /// A table of the stack, named like its resource.
+#[expect(clippy::enum_variant_names, reason = "they are the names of resources in the template")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
 pub enum Table {
     AuditEventsTable,
@@ -124,7 +126,7 @@ impl Stack {
             development_slot_length: (slot_seconds > 0).then(|| Duration::from_secs(slot_seconds.into())),
         };
         let retention = DAY * parameter("RetentionDays")?;
-        Ok(Self { schedule, retention, name, description })
+        Ok(Self { name, schedule, retention, description })
     }
 
     /// Returns the physical ID of a resource: the URL of a queue, the name of a table, function or schedule, the ID of a key.

@@ -16,8 +16,20 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest attempt of a request.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The codes with which AWS's services refuse credentials.
+const UNAUTHENTICATED_CODES: [&str; 8] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
 /// The codes with which AWS's services say that a permission is missing.
-pub(super) const DENIED_CODES: [&str; 5] =
+const DENIED_CODES: [&str; 5] =
     ["AccessDenied", "AccessDeniedException", "AuthorizationError", "NotAuthorized", "UnauthorizedOperation"];
 
 /// The codes of operations that a service does not know.
@@ -41,17 +53,25 @@ where
 
 /// Classifies a failed call for the operator.
 pub(super) fn failure(call: Call, fault: &Fault<'_>, detail: String) -> CallFailure {
-    let has_code = |codes: &[&str]| fault.code.is_some_and(|code| codes.contains(&code));
-    let kind = if has_code(&DENIED_CODES) {
-        CallFailureKind::Denied
-    } else if has_code(&UNSUPPORTED_CODES) {
-        CallFailureKind::Unsupported
-    } else if fault.is_transient() {
+    let kind = fault.code.and_then(kind_of_code).unwrap_or(if fault.is_transient() {
         CallFailureKind::Unavailable
     } else {
         CallFailureKind::Refused
-    };
+    });
     CallFailure { call, kind, detail }
+}
+
+/// Returns the kind of a code that says more than whether a retry helps.
+pub(super) fn kind_of_code(code: &str) -> Option<CallFailureKind> {
+    if UNAUTHENTICATED_CODES.contains(&code) {
+        Some(CallFailureKind::Unauthenticated)
+    } else if DENIED_CODES.contains(&code) {
+        Some(CallFailureKind::Denied)
+    } else if UNSUPPORTED_CODES.contains(&code) {
+        Some(CallFailureKind::Unsupported)
+    } else {
+        None
+    }
 }
 
 /// Returns the failure of an answer without a field that AWS always gives.

@@ -9,7 +9,7 @@ use export_engine::ports::{ErrorKind, PortError};
 
 use super::{
     Aws,
-    answer::{DENIED_CODES, call},
+    answer::{call, kind_of_code},
 };
 use crate::{
     call::Call,
@@ -22,11 +22,10 @@ use crate::{
 fn stored(call: Call) -> impl FnOnce(PortError) -> CallFailure {
     move |error| {
         let code = error.detail.split(':').next().unwrap_or_default();
-        let kind = match error.kind {
-            _ if DENIED_CODES.contains(&code) => CallFailureKind::Denied,
+        let kind = kind_of_code(code).unwrap_or(match error.kind {
             ErrorKind::Transient | ErrorKind::Unreachable => CallFailureKind::Unavailable,
             _ => CallFailureKind::Refused,
-        };
+        });
         CallFailure { call, kind, detail: error.detail }
     }
 }

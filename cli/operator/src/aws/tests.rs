@@ -222,6 +222,7 @@ async fn a_message_that_was_not_sent_is_not_deleted() {
 #[tokio::test]
 async fn failures_are_classified() {
     for (status, code, kind) in [
+        (400, "UnrecognizedClientException", CallFailureKind::Unauthenticated),
         (400, "AccessDeniedException", CallFailureKind::Denied),
         (400, "ThrottlingException", CallFailureKind::Unavailable),
         (500, "InternalServerError", CallFailureKind::Unavailable),
@@ -238,10 +239,9 @@ async fn failures_are_classified() {
         let failure = aws.table("events").await.unwrap_err();
         assert_eq!((failure.call, failure.kind), (Call::DescribeTable, kind), "{failure}");
         assert!(failure.detail.contains(code), "{failure}");
-        // The same through the service's own stores, which know no operation that is not supported.
+        // The same through the service's own stores.
         let stack = stack_of(&aws).await;
         let Failure::Call(failure) = aws.overviews(&stack, None, None).await.unwrap_err() else { unreachable!() };
-        let kind = if kind == CallFailureKind::Unsupported { CallFailureKind::Refused } else { kind };
         assert_eq!((failure.call, failure.kind), (Call::ScanConfigurations, kind), "{failure}");
     }
 }

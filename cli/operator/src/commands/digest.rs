@@ -37,7 +37,7 @@ Examples:
 
 The exit code is 6 if the signature is wrong, missing, or of another key than those given.")]
 pub struct DigestArguments {
-    /// A file, or s3://BUCKET/KEY
+    /// A file, or `s3://BUCKET/KEY`
     place: Place,
 
     /// A file with public keys that may have signed it (PEM)
@@ -178,7 +178,7 @@ fn show(
     let events = digest.objects.iter().map(|object| object.events).sum();
     let stored = digest.objects.iter().map(|object| object.stored_length).sum();
     let (tone, words) = signature.words();
-    let mut text = style.fields(&[
+    let mut head = vec![style.fields(&[
         ("tenant", Some(digest.tenant_id.to_string())),
         ("configuration", Some(digest.configuration_id.to_string())),
         ("sequence", Some(number(digest.sequence))),
@@ -189,32 +189,30 @@ fn show(
         ("events", Some(number(events))),
         ("stored bytes", Some(number(stored))),
         ("signature", Some(style.paint(tone, words))),
+    ])];
+    let previous = digest.previous.as_ref().map(|previous| previous.sha256.to_string());
+    head.extend([
+        hash("SHA-256", &sha256.to_string(), style),
+        hash("signing key", &digest.signing_key.to_string(), style),
+        hash("previous", previous.as_deref().unwrap_or("none: this is the first digest"), style),
     ]);
-    // These are too long for the columns above.
-    for (name, value) in [
-        ("SHA-256", Some(sha256.to_string())),
-        ("signing key", Some(digest.signing_key.to_string())),
-        ("previous", digest.previous.as_ref().map(|previous| previous.sha256.to_string())),
-    ] {
-        let value = value.unwrap_or_else(|| "none: this is the first digest".to_owned());
-        text.push_str(&format!("\n{}  {value}", style.paint(Tone::Faint, &format!("{name:13}"))));
-    }
-    for gap in &digest.gaps {
+    let gaps = digest.gaps.iter().map(|gap| {
         // Its name in the digest.
-        let reason = json!(gap.reason).as_str().unwrap_or_default().to_owned();
-        let reason = style.paint(Tone::Warning, &reason);
-        text.push_str(&format!("\n\ngap  {reason}\n  from {}\n  to   {}", time(gap.from), time(gap.to)));
-    }
-    for object in &digest.objects {
-        text.push_str(&format!(
-            "\n\n{}\n  {} events, {} bytes\n  SHA-256 {}",
-            terminal::text::printable(&format!("s3://{}/{}", object.bucket, object.key)),
-            number(object.events),
-            number(object.stored_length),
-            object.sha256
-        ));
-    }
-    Ok(text)
+        let reason = json!(gap.reason);
+        let reason = style.paint(Tone::Warning, reason.as_str().unwrap_or_default());
+        format!("gap  {reason}\n  from {}\n  to   {}", time(gap.from), time(gap.to))
+    });
+    let objects = digest.objects.iter().map(|object| {
+        let place = terminal::text::printable(&format!("s3://{}/{}", object.bucket, object.key));
+        let (events, bytes) = (number(object.events), number(object.stored_length));
+        format!("{place}\n  {events} events, {bytes} bytes\n  SHA-256 {}", object.sha256)
+    });
+    Ok(std::iter::once(head.join("\n")).chain(gaps).chain(objects).collect::<Vec<_>>().join("\n\n"))
+}
+
+/// Formats a hash under the other fields.
+fn hash(name: &str, value: &str, style: &Style) -> String {
+    format!("{}  {value}", style.paint(Tone::Faint, &format!("{name:13}")))
 }
 
 #[cfg(test)]

@@ -58,18 +58,13 @@ impl ConfigurationTable {
         after: Option<OverviewPosition>,
     ) -> Result<OverviewPage, PortError> {
         let after = after.map(|OverviewPosition(key)| key);
-        let is_configuration =
-            |condition: &str| Expression::new(condition.to_owned()).with("behindIds", text(BEHIND_IDS));
-        let Page { items, next } = match tenant {
-            Some(tenant) => {
-                let key = is_configuration("#tenantId = :tenant AND #id < :behindIds").with("tenant", text(tenant));
-                let query = Query::new(key).project(OVERVIEW_PROJECTION);
-                self.table.page("dynamodb:Query (overviews)", &query, after).await?
-            }
-            None => {
-                let filter = is_configuration("#id < :behindIds");
-                self.table.scan_page("dynamodb:Scan (overviews)", filter, OVERVIEW_PROJECTION, after).await?
-            }
+        let is_configuration = |condition: &str| Expression::new(condition).with("behindIds", text(BEHIND_IDS));
+        let Page { items, next } = if let Some(tenant) = tenant {
+            let key = is_configuration("#tenantId = :tenant AND #id < :behindIds").with("tenant", text(tenant));
+            self.table.page("dynamodb:Query (overviews)", &Query::new(key).project(OVERVIEW_PROJECTION), after).await?
+        } else {
+            let filter = is_configuration("#id < :behindIds");
+            self.table.scan_page("dynamodb:Scan (overviews)", filter, OVERVIEW_PROJECTION, after).await?
         };
         let overviews = items.iter().map(|found| read(found).map_err(PortError::from)).collect();
         Ok(OverviewPage { overviews, next: next.map(OverviewPosition) })

@@ -29,7 +29,7 @@ const THROTTLE_HOURS: u64 = 3;
 
 /// The difference between this machine's clock and AWS's that is still good. AWS accepts five minutes:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// The concurrency that a stack needs with the default parameters: 25 runs, 10 batches of events, and requests.
 const MIN_CONCURRENCY: u64 = 100;
@@ -141,14 +141,14 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
         let silent = of(&|alarm| !alarm.has_actions);
         let undecided = of(&|alarm| alarm.state == "INSUFFICIENT_DATA");
         let missing = expected.len().saturating_sub(alarms.len());
-        let mut detail = format!("{} in ALARM, {} without data of {}", raised.len(), undecided.len(), expected.len());
-        let notes = [(silent.len(), "without actions"), (missing, "deleted")];
-        for (count, note) in notes.into_iter().filter(|(count, _)| *count > 0) {
-            detail.push_str(&format!(", {count} {note}"));
-        }
-        for alarm in raised.iter().take(MAX_NAMED_ALARMS) {
-            detail.push_str(&format!("\n    {}", alarm.name));
-        }
+        let mut counts = vec![
+            format!("{} in ALARM", raised.len()),
+            format!("{} without data of {}", undecided.len(), expected.len()),
+        ];
+        let rare = [(silent.len(), "without actions"), (missing, "deleted")];
+        counts.extend(rare.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        let names = raised.iter().take(MAX_NAMED_ALARMS).map(|alarm| alarm.name.clone());
+        let detail = std::iter::once(counts.join(", ")).chain(names).collect::<Vec<_>>().join("\n    ");
         Ok(Finding::new(raised.is_empty() && silent.is_empty() && missing == 0, detail))
     }
 
@@ -161,11 +161,13 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
             throttles += self.account.metric(&query).await?.iter().map(|point| point.value).sum::<f64>();
         }
         let is_active = state.status == "ACTIVE";
-        let mut detail = state.status;
-        for (has, name) in [(state.has_time_to_live, "expiry"), (state.has_recovery, "recovery")] {
-            detail.push_str(&format!(", {name} {}", if has { "on" } else { "OFF" }));
-        }
-        detail.push_str(&format!(", {throttles} throttles"));
+        let switch = |is_on| if is_on { "on" } else { "OFF" };
+        let detail = format!(
+            "{}, expiry {}, recovery {}, {throttles} throttles",
+            state.status,
+            switch(state.has_time_to_live),
+            switch(state.has_recovery)
+        );
         let is_good = is_active && state.has_time_to_live && state.has_recovery && throttles <= MAX_THROTTLES;
         Ok(Finding::new(is_good, detail))
     }

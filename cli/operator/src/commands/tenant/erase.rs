@@ -199,16 +199,16 @@ mod tests {
         async fn sleep(&self, _: Duration) {}
     }
 
-    fn report(rest: &Value) -> Result<Invocation, CallFailure> {
+    fn report(rest: &Value) -> Invocation {
         let counts =
             json!({ "configurations": 1, "configurationRecords": 2, "runRecords": 3, "blocks": 4, "eventRecords": 5 });
         let mut report = json!({ "tenantId": "acme", "counts": counts });
         report.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-        Ok(Invocation::Returned(report))
+        Invocation::Returned(report)
     }
 
-    fn failed() -> Result<Invocation, CallFailure> {
-        Ok(Invocation::Failed("the erasure failed and its progress is stored".to_owned()))
+    fn failed() -> Invocation {
+        Invocation::Failed("the erasure failed and its progress is stored".to_owned())
     }
 
     async fn erase_with(answers: Vec<Result<Invocation, CallFailure>>) -> Result<Report, Failure> {
@@ -222,7 +222,7 @@ mod tests {
         let end = report(&json!({ "statement": "e30K", "signature": "MEU=" }));
         let timeout =
             CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Unavailable, detail: String::new() };
-        let answers = vec![report(&json!({ "position": "events" })), failed(), Err(timeout), end];
+        let answers = vec![Ok(report(&json!({ "position": "events" }))), Ok(failed()), Err(timeout), Ok(end)];
         let report = erase_with(answers).await.unwrap();
         assert_eq!(decoded(report.statement).unwrap(), b"{}\n");
         assert_eq!(report.counts.blocks, 4);
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_erasure_that_fails_each_time_is_unfinished() {
-        let failure = erase_with((0..MAX_FAILURES).map(|_| failed()).collect()).await.unwrap_err();
+        let failure = erase_with((0..MAX_FAILURES).map(|_| Ok(failed())).collect()).await.unwrap_err();
         assert_eq!(failure.exit_code(), 12);
         let denied =
             CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Denied, detail: String::new() };
