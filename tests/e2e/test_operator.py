@@ -21,9 +21,10 @@ from tests.e2e.harness import Customer, CustomerFactory, Record, Tenant, make_ev
 COMMAND_TIMEOUT_SECONDS = 120
 MOVE_TIMEOUT_SECONDS = 60
 DIGEST_TIMEOUT_SECONDS = 60
+REPORT_TIMEOUT_SECONDS = 60
 COLUMNS = 80
 # The exit codes, as `audit-export-operator --help` lists them.
-REFUSED, DENIED, UNHEALTHY, NOT_FOUND, NOT_CONFIRMED = 3, 4, 6, 8, 11
+REFUSED, DENIED, FILE_FAILED, UNHEALTHY, NOT_FOUND, NOT_CONFIRMED = 3, 4, 5, 6, 8, 11
 # The audit event of creating the configuration.
 EVENTS_OF_CREATION = 1
 MOVED_MESSAGES = 12
@@ -122,11 +123,18 @@ def test_status_shows_a_failing_export_among_those_of_all_tenants(
 
 
 def test_status_of_a_disabled_export(operator: Operator, exported: Customer) -> None:
-    answer = operator("status", "--tenant", exported.tenant.name, "--output", "json").json()
-    [shown] = answer["configurations"]
-    assert (shown["health"], shown["nextExportAt"], shown["consecutiveFailures"]) == ("DISABLED", None, 0)
-    assert shown["exportedThrough"] is not None
-    assert (answer["totals"]["configurations"], answer["totals"]["disabled"]) == (1, 1)
+    def answer() -> dict[str, Any]:
+        return operator("status", "--tenant", exported.tenant.name, "--output", "json").json()
+
+    # The run reports after its digest is in the bucket.
+    wait_until(
+        lambda: answer()["configurations"][0]["exportedThrough"] is not None,
+        "the report of the run",
+        timeout_seconds=REPORT_TIMEOUT_SECONDS,
+    )
+    [shown] = answer()["configurations"]
+    assert (shown["configurationId"], shown["health"], shown["nextExportAt"]) == (exported.id, "DISABLED", None)
+    assert (answer()["totals"]["configurations"], answer()["totals"]["disabled"]) == (1, 1)
 
 
 def test_doctor_looks_at_every_part_of_the_stack(operator: Operator) -> None:
@@ -239,7 +247,7 @@ def test_a_tenant_is_shown_and_erased(operator: Operator, customers: CustomerFac
     assert statement.with_name("statement.json.sig").stat().st_size > 0
     assert operator("tenant", "show", name).exit_code == NOT_FOUND
     # The statement of an erasure is not overwritten.
-    assert operator(*erase, "--confirm", name).exit_code != 0
+    assert operator(*erase, "--confirm", name).exit_code == FILE_FAILED
     assert json.loads(statement.read_bytes()) == document
 
 
