@@ -109,11 +109,11 @@ NAMED_LIMIT = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`(?: of (?:the ([a-z-]+)|`([a-z-
 
 
 def crates_of_constants() -> dict[str, set[str]]:
-    """The crates of the service that define each constant."""
+    """The crates of the service, and the operator's program, that define each constant."""
     crates: defaultdict[str, set[str]] = defaultdict(set)
     for path in files(".rs"):
         folder, crate, *_ = path.relative_to(ROOT).parts
-        if folder in SERVICE:
+        if folder in SERVICE or (folder, crate) == ("cli", "operator"):
             for name in re.findall(r"\bconst (\w+):", path.read_text()):
                 crates[name].add(crate)
     return crates
