@@ -310,7 +310,7 @@ def test_delivered_events_and_bytes_are_counted_without_a_dimension(customers: C
         found = {name: counted(entry, lines) for name, entry in delivered.items()}
         return found if sum(point.value for point in found["DeliveredEvents"]) >= len(sent) else None
 
-    found = wait_until(points, "the log line of the window", timeout_seconds=LOG_TIMEOUT_SECONDS)
+    found = wait_until(points, "the log line of the window", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
     assert sum(point.value for point in found["DeliveredBytes"]) > 0
     assert all(not point.dimensions for of_one in found.values() for point in of_one)
 
