@@ -237,7 +237,7 @@ def test_the_same_message_again_does_nothing(
     for _ in range(2):
         sqs.send_message(QueueUrl=stack.queues["runs"], MessageBody=json.dumps(request))
     wait_until(
-        lambda: customer.ended_runs(through) == 3 + 2, "the messages' runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS
+        lambda: customer.ended_runs(through) >= 3 + 2, "the messages' runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS
     )
     customer.wait_until_at_rest()
     assert etags == {entry["Key"]: (entry["ETag"], entry["LastModified"]) for entry in customer.account.objects()}
@@ -257,7 +257,7 @@ def test_the_same_firing_again_does_nothing(customers: CustomerFactory, invoke: 
     through = answers[0]["through"]
     assert answers[1]["through"] == through
     assert through.endswith("0.000Z")
-    wait_until(lambda: customer.ended_runs(through) == 2, "both runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    wait_until(lambda: customer.ended_runs(through) >= 2, "both runs", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
     customer.wait_until_at_rest()
     assert customer.exported_ids() == sent
 
