@@ -38,6 +38,9 @@ pub const RUN_TIME: Duration = Duration::from_mins(15);
 /// The memory of the exporter in template.yaml.
 pub const EXPORTER_MEGABYTES: u32 = 1_769;
 
+/// The memory of the housekeeper in template.yaml.
+pub const HOUSEKEEPER_MEGABYTES: u32 = 512;
+
 /// A function that is running.
 #[derive(Debug)]
 pub struct Function {

@@ -8,6 +8,7 @@ mod emulators;
 mod export;
 mod fairness;
 mod ingest;
+mod sweep;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -22,18 +23,20 @@ pub enum Suite {
     ColdStart,
     Api,
     Dispatch,
+    Sweep,
     Fairness,
     Emulators,
 }
 
 impl Suite {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Export,
         Self::Blocks,
         Self::Ingest,
         Self::ColdStart,
         Self::Api,
         Self::Dispatch,
+        Self::Sweep,
         Self::Fairness,
         Self::Emulators,
     ];
@@ -46,6 +49,7 @@ impl Suite {
             Self::ColdStart => cold_start::run(bench, report),
             Self::Api => api::run(bench, report),
             Self::Dispatch => dispatch::run(bench, report),
+            Self::Sweep => sweep::run(bench, report),
             Self::Fairness => fairness::run(bench, report),
             Self::Emulators => emulators::run(bench, report),
         }

@@ -74,7 +74,8 @@ fn dispatch(bench: &Bench, stub: &Stub, count: u64, latency: Duration) -> Result
     })
 }
 
-fn seed(stub: &Stub, count: u64) -> Result<()> {
+/// Stores enabled configurations of one interval.
+pub fn seed(stub: &Stub, count: u64) -> Result<()> {
     stub.reset();
     let mut world = stub.world();
     world.queue.drops_messages = true;
