@@ -284,7 +284,7 @@ fn short_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{model::tests::configuration as changed, output::tests::style};

@@ -73,24 +73,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{model::tests::configuration_json, output::tests::style};
+    use crate::{
+        model::tests::{configuration, configuration_json},
+        output::tests::style,
+    };
 
     fn with_health(health: &str) -> Configuration {
-        let mut json = configuration_json();
-        json["status"]["health"] = json!(health);
-        serde_json::from_value(json).unwrap()
+        let mut status = configuration_json()["status"].clone();
+        status["health"] = json!(health);
+        configuration(&json!({ "status": status }))
     }
 
     #[test]
     fn a_status_is_a_record_with_its_advice() {
         insta::assert_snapshot!("status_ok", record(&with_health("OK"), &style()));
-        let mut json = configuration_json();
-        json["lastExport"] = json!(null);
-        json["exportedThrough"] = json!(null);
-        json["consecutiveFailures"] = json!(3);
-        json["status"] = json!({ "health": "FAILING", "lagSeconds": 97_260, "retentionUsedPercent": 2,
-            "advice": "Allow s3:PutObject. Then test the connection." });
-        insta::assert_snapshot!("status_failing", record(&serde_json::from_value(json).unwrap(), &style()));
+        let failing = configuration(&json!({
+            "lastExport": null, "exportedThrough": null, "consecutiveFailures": 3,
+            "status": { "health": "FAILING", "lagSeconds": 97_260, "retentionUsedPercent": 2,
+                "advice": "Allow s3:PutObject. Then test the connection." },
+        }));
+        insta::assert_snapshot!("status_failing", record(&failing, &style()));
     }
 
     #[test]
