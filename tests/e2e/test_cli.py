@@ -177,7 +177,7 @@ def test_the_status_of_an_export_is_shown(
     assert listed["status"] == document
 
     tenant.administrator.enable(customer.id)
-    # A scheduled run may have ended already.
+    # The connection test at the creation may have started a run.
     assert cli(*status, "--exit-code", "--output", "json").json()["status"]["health"] in {"NEVER_RUN", "OK"}
 
     foreign = customers.with_access_key(tenant=make_tenant())

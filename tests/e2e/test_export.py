@@ -114,8 +114,8 @@ def test_keys_are_readable_and_nothing_else_is_written(make_customer: Make) -> N
     keys = [DATA_KEY.fullmatch(key) for key in customer.account.data_keys(customer.id)]
     names = [found for found in keys if found]
     assert len(names) == len(keys)
-    # One run exports one file for each day.
-    assert len(names) == len({found["date"] for found in names})
+    # One run exports one file for each day. The connection test at the creation may have started another run.
+    assert len(names) <= len({found["date"] for found in names}) + 1
     for found in names:
         assert found["prefix"] == f"{customer.account.prefix}{customer.id}/"
         assert found["first"].startswith(found["date"].replace("-", ""))
@@ -224,6 +224,8 @@ def test_the_same_message_again_does_nothing(
     customers: CustomerFactory, stack: Stack, invoke: Callable[[str, Any], Any]
 ) -> None:
     customer = customers.with_access_key()
+    # The connection test at the creation may have started a run.
+    customer.wait_until_at_rest()
     sent = customer.tenant.send(make_events(11))
     through = customer.settled_through()
     request = customer.run_request(through)
@@ -266,7 +268,8 @@ def test_a_foreign_object_is_never_overwritten(customers: CustomerFactory, invok
     """An object of somebody else is where the export will write. The export must not change it."""
     # The object that is foreseen has the events of one day.
     pass_midnight()
-    customer = customers.with_access_key()
+    # With a role, whose connection is not tested when it is created: that might start a run.
+    customer = customers.with_role()
     customer.tenant.administrator.disable(customer.id)
     customer.tenant.send(make_events(3))
     blocks = [block["blockId"]["S"] for block in customer.tenant.stored_blocks()]
