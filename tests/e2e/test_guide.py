@@ -41,7 +41,6 @@ CHANGES = "AUDIT_EXPORT_CONFIGURATION"
 BEFORE = ["Before you start"]
 ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connection", "A5. Export now"]
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
-EXPORT_NOW = ("A5. Export now", "B5. Export now")
 STATUS = "See how the export is doing"
 CHECK = [STATUS, "Verify", "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
@@ -90,10 +89,6 @@ class Reader:
                 text = self.with_settings(block) if "settings" in block.tags else block.text
                 script += [f"echo '{mark}'", f"echo '{mark}' >&2", text]
                 chosen.append(block)
-            if section in EXPORT_NOW:
-                # The loop with GraphQL may have seen the job of a run that the connection test started: the requested run
-                # could then change the bucket during the next commands.
-                script.append('audit-export config run "$ID" --wait > /dev/null')
             if section in as_bucket_owner:
                 script.append(f"export AWS_ACCESS_KEY_ID={self.settings['ACCOUNT']}")
         script.append('echo "$ID" > id')

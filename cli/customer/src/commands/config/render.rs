@@ -151,7 +151,8 @@ fn unexported(configuration: &Configuration, style: &Style) -> String {
         Some(waiting) if waiting.events > 0 || !waiting.is_complete => {
             format!("Not exported, and never will be: {}.", backlog(waiting, style))
         }
-        Some(_) => "All received events are exported.".to_owned(),
+        // The service returns a count again for 10 seconds.
+        Some(_) => "All events received more than 10 seconds ago are exported.".to_owned(),
         None => "The number of events not yet exported is not known.".to_owned(),
     }
 }
