@@ -140,6 +140,10 @@ impl<Q: MessageMoves, T: Timer> Redrive<'_, Q, T> {
             found: source.visible + source.in_flight + source.delayed,
             moved: 0,
         };
+        if !is_dry && self.is_moving(&source.arn).await? {
+            redriven.moved = self.follow(&source.arn).await?;
+            return Ok(redriven);
+        }
         if is_dry || redriven.found == 0 {
             return Ok(redriven);
         }
@@ -153,6 +157,15 @@ impl<Q: MessageMoves, T: Timer> Redrive<'_, Q, T> {
             Err(failure) => return Err(failure.into()),
         };
         Ok(redriven)
+    }
+
+    /// Returns whether SQS still moves messages for an earlier command: it allows one move of a queue at a time.
+    async fn is_moving(&self, source_arn: &str) -> Result<bool, Failure> {
+        match self.queues.progress(source_arn).await {
+            Ok(progress) => Ok(progress.is_some_and(|progress| progress.status == "RUNNING")),
+            Err(failure) if failure.kind == CallFailureKind::Unsupported => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// Follows SQS's own move to its end. Returns the number of messages that it moved.
@@ -197,7 +210,10 @@ impl<Q: MessageMoves, T: Timer> Redrive<'_, Q, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    };
 
     use super::*;
     use crate::{
@@ -211,13 +227,18 @@ mod tests {
         messages: Mutex<[u64; 2]>,
         /// The statuses that a move by SQS goes through; `None`: SQS can't move.
         statuses: Option<Mutex<Vec<&'static str>>>,
+        is_started: AtomicBool,
     }
 
     impl TwoQueues {
         fn new(dead: u64, statuses: Option<&[&'static str]>) -> Self {
             let statuses = statuses.map(|statuses| Mutex::new(statuses.to_vec()));
-            Self { messages: Mutex::new([dead, 0]), statuses }
+            Self { messages: Mutex::new([dead, 0]), statuses, is_started: AtomicBool::new(false) }
         }
+    }
+
+    fn unsupported(call: Call) -> CallFailure {
+        CallFailure { call, kind: CallFailureKind::Unsupported, detail: String::new() }
     }
 
     impl Queues for TwoQueues {
@@ -231,13 +252,16 @@ mod tests {
     impl MessageMoves for TwoQueues {
         async fn start_move(&self, source_arn: &str, destination_arn: &str) -> Result<(), CallFailure> {
             assert_eq!((source_arn, destination_arn), ("dead", "live"));
-            let kind = CallFailureKind::Unsupported;
-            let failure = CallFailure { call: Call::StartMessageMoveTask, kind, detail: String::new() };
-            self.statuses.as_ref().map(drop).ok_or(failure)
+            assert!(!self.is_started.swap(true, Relaxed), "SQS allows one move at a time");
+            self.statuses.as_ref().map(drop).ok_or_else(|| unsupported(Call::StartMessageMoveTask))
         }
 
         async fn progress(&self, _: &str) -> Result<Option<MoveProgress>, CallFailure> {
-            let mut statuses = self.statuses.as_ref().unwrap().lock().unwrap();
+            let statuses = self.statuses.as_ref().ok_or_else(|| unsupported(Call::ListMessageMoveTasks))?;
+            if !self.is_started.load(Relaxed) {
+                return Ok(None);
+            }
+            let mut statuses = statuses.lock().unwrap();
             let status = statuses.remove(0).to_owned();
             let mut messages = self.messages.lock().unwrap();
             if messages[0] > 0 {
@@ -276,6 +300,14 @@ mod tests {
         assert_eq!(redrive(&queues, false, Some("y")).await.unwrap(), (3, 3));
         let failing = TwoQueues::new(3, Some(&["RUNNING", "FAILED"]));
         assert_eq!(redrive(&failing, false, Some("y")).await.unwrap_err().exit_code(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_move_that_an_earlier_command_started_is_followed() {
+        let queues = TwoQueues::new(3, Some(&["RUNNING", "RUNNING", "COMPLETED"]));
+        queues.start_move("dead", "live").await.unwrap();
+        // Nothing new is started, so there is nothing to confirm.
+        assert_eq!(redrive(&queues, false, None).await.unwrap(), (3, 3));
     }
 
     #[tokio::test]

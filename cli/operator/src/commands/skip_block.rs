@@ -15,7 +15,7 @@ use crate::{
 
 /// Approve that a tenant's exports leave a corrupt block out
 ///
-/// Only for a block that can't be restored: docs/OPERATIONS.md, "A corrupt block". The digest of each of the tenant's exports
+/// Only for a block that can't be restored: docs/RUNBOOKS.md, "A corrupt block". The digest of each of the tenant's exports
 /// then has a gap of exactly this block. An approval can't be revoked; inform the customer.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -33,7 +33,7 @@ pub fn checks() -> Vec<Check> {
     let exports = [(
         Probe::Exports,
         "List them: audit-export-operator status --unhealthy. Events are lost when\n\
-         all of their retention is used: docs/OPERATIONS.md, \"Data at risk\".",
+         all of their retention is used: docs/RUNBOOKS.md, \"A stuck tenant\".",
     )];
     let queues = Queue::iter().map(|queue| match queue {
         Queue::EventsQueue => (
@@ -71,16 +71,19 @@ pub fn checks() -> Vec<Check> {
                       at the schedules' dead letters and the exporter's log.";
         (Probe::Schedule(schedule), advice)
     });
-    let tables = Table::iter()
-        .map(|table| (Probe::Table(table), "Deploy the stack again: the template sets all of this for every table."));
+    let tables = Table::iter().map(|table| {
+        let advice = "OFF: deploy the stack again, the template sets both. Throttles:\n\
+                      docs/RUNBOOKS.md, \"Throttling\".";
+        (Probe::Table(table), advice)
+    });
     let keys = Key::iter().map(|key| {
         let advice = "Enable the key, or cancel its deletion: aws kms cancel-key-deletion.\n\
-                      Without it exports fail.";
+                      Without it exports fail. Rotation OFF: deploy the stack again.";
         (Probe::Key(key), advice)
     });
     let alarms = [(
         Probe::Alarms,
-        "docs/OPERATIONS.md has an entry for each alarm. Alarms without actions\n\
+        "docs/RUNBOOKS.md has an entry for each alarm. Alarms without actions\n\
          notify nobody: enable their actions.",
     )];
     let others = [

@@ -116,12 +116,27 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
         }
         let Schedule::Dispatch(interval) = schedule else { return Ok(Finding::new(true, "enabled")) };
         let Some(last) = self.last_dispatch(interval).await? else {
-            return Ok(Finding::new(true, "enabled, last dispatch unknown"));
+            // Without a dispatch of any interval, the stack is new or its log has no metrics.
+            return Ok(if self.has_dispatched().await? {
+                Finding::new(false, format!("enabled, no dispatch in {METRIC_HOURS} h"))
+            } else {
+                Finding::new(true, "enabled, last dispatch unknown")
+            });
         };
         let since = self.clock.now().saturating_since(last);
         // A metric's time is the beginning of its hour.
         let is_late = since > interval.duration() + DISPATCH_TOLERANCE + Duration::from_hours(1);
         Ok(Finding::new(!is_late, format!("enabled, last dispatch {} ago", brief(since.as_secs()))))
+    }
+
+    /// Returns whether a slot of any interval was dispatched in the last hours.
+    async fn has_dispatched(&self) -> Result<bool, Failure> {
+        for interval in ExportInterval::ALL {
+            if self.last_dispatch(interval).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn last_dispatch(&self, interval: ExportInterval) -> Result<Option<Timestamp>, Failure> {

@@ -17,6 +17,8 @@ struct Account {
     age_seconds: f64,
     is_enabled: bool,
     dispatched_hours_ago: u64,
+    /// An interval that was not dispatched for days.
+    missed: Option<&'static str>,
     alarm: AlarmState,
     throttles: f64,
     table: TableState,
@@ -32,6 +34,7 @@ fn healthy() -> Account {
         age_seconds: 0.0,
         is_enabled: true,
         dispatched_hours_ago: 1,
+        missed: None,
         alarm: AlarmState { name: String::new(), state: "OK".to_owned(), has_actions: true },
         throttles: 0.0,
         table: TableState { status: "ACTIVE".to_owned(), has_time_to_live: true, has_recovery: true },
@@ -53,6 +56,7 @@ fn broken() -> Account {
         age_seconds: 7_200.0,
         is_enabled: true,
         dispatched_hours_ago: 29,
+        missed: None,
         alarm: AlarmState { name: String::new(), state: "ALARM".to_owned(), has_actions: false },
         throttles: 11.0,
         table: TableState { status: "UPDATING".to_owned(), has_time_to_live: false, has_recovery: false },
@@ -88,6 +92,7 @@ impl Inspection for Account {
 
     async fn metric(&self, query: &MetricQuery) -> Result<Vec<DataPoint>, CallFailure> {
         let (hours_ago, value) = match query.name {
+            "Dispatched" if query.dimensions.iter().any(|(_, value)| Some(&**value) == self.missed) => (100, 1.0),
             "Dispatched" => (self.dispatched_hours_ago, 1.0),
             "ApproximateAgeOfOldestMessage" => (0, self.age_seconds),
             _ => (0, self.throttles),
@@ -143,12 +148,16 @@ async fn every_check_can_fail_and_none_stops_the_others() {
 }
 
 #[tokio::test]
-async fn a_disabled_schedule_fails_and_an_unknown_dispatch_does_not() {
+async fn a_schedule_that_is_disabled_or_not_dispatched_fails() {
     let schedules = |results: Vec<CheckResult>| {
         results.into_iter().filter(|result| result.check.ends_with("Schedule")).collect::<Vec<_>>()
     };
     let disabled = schedules(results(&Account { is_enabled: false, ..healthy() }).await);
     assert!(disabled.len() == 6 && disabled.iter().all(|result| !result.is_good && result.detail == "disabled"));
+    let missed = schedules(results(&Account { missed: Some("EVERY_24_HOURS"), ..healthy() }).await);
+    let bad: Vec<&str> = missed.iter().filter(|result| !result.is_good).map(|result| &*result.detail).collect();
+    assert_eq!(bad, ["enabled, no dispatch in 30 h"]);
+    // No interval was dispatched: the stack is new.
     let unknown = schedules(results(&Account { dispatched_hours_ago: 100, ..healthy() }).await);
     assert!(unknown.iter().all(|result| result.is_good), "{unknown:?}");
 }
