@@ -25,6 +25,13 @@ pub struct QueueState {
     pub delayed: u64,
 }
 
+impl QueueState {
+    /// Returns the number of all messages in the queue.
+    pub fn messages(&self) -> u64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyState {
     /// KMS's name of the state, such as `Enabled`.

@@ -137,7 +137,7 @@ impl<Q: MessageMoves, T: Timer> Redrive<'_, Q, T> {
         let mut redriven = Redriven {
             queue: self.from.to_owned(),
             destination: self.to.to_owned(),
-            found: source.visible + source.in_flight + source.delayed,
+            found: source.messages(),
             moved: 0,
         };
         if !is_dry && self.is_moving(&source.arn).await? {

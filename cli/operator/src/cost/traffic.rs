@@ -1,5 +1,6 @@
 //! The traffic of a stack, within the limits of the service.
 
+use aws_adapters::configurations;
 use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     interval::ExportInterval,
@@ -15,8 +16,7 @@ pub const GIGABYTE: f64 = 1_073_741_824.0;
 /// Bytes of a kilobyte in the bills of `DynamoDB` and Firehose.
 pub const KILOBYTE: f64 = 1_024.0;
 
-/// As in `aws_adapters::configurations::MAX_CONFIGURATIONS_PER_TENANT`; a test compares both.
-pub const MAX_CONFIGURATIONS_PER_TENANT: u32 = 100;
+pub const MAX_CONFIGURATIONS_PER_TENANT: u32 = configurations::MAX_CONFIGURATIONS_PER_TENANT as u32;
 
 /// The processor architecture of the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]

@@ -102,8 +102,7 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
     }
 
     async fn dead_letters(&self, queue: Queue) -> Result<Finding, Failure> {
-        let state = self.account.queue(self.stack.id_of(queue)?).await?;
-        let messages = state.visible + state.in_flight + state.delayed;
+        let messages = self.account.queue(self.stack.id_of(queue)?).await?.messages();
         Ok(Finding::new(messages == 0, format!("{messages} messages")))
     }
 
