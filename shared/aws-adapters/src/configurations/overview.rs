@@ -4,7 +4,6 @@ use domain::{
     configuration::{ConfigurationKey, bucket::BucketName},
     connection::ConnectionError,
     export_health::ExportStanding,
-    interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -12,6 +11,7 @@ use export_engine::ports::PortError;
 
 use super::{
     item::{self, BEHIND_IDS, attribute},
+    standing::read_standing,
     table::ConfigurationTable,
 };
 use crate::dynamodb::{
@@ -73,27 +73,12 @@ impl ConfigurationTable {
 
 fn read(found: &Item) -> Result<ConfigurationOverview, MalformedItem> {
     let attributes = Attributes(found);
-    let key = item::read_key(found)?;
-    let connection = item::read_connection(attributes)?;
-    let progress = item::read_progress(attributes)?;
     Ok(ConfigurationOverview {
+        key: item::read_key(found)?,
         bucket_name: attributes.required(attribute::BUCKET_NAME, |text| BucketName::parse(text).ok())?,
-        connection_error: connection.error().cloned(),
-        last_export_at: progress.last_export_at,
-        standing: ExportStanding {
-            tenant_id: key.tenant_id.clone(),
-            enabled: attributes.flag(attribute::ENABLED)?,
-            interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
-            connection: connection.status(),
-            connection_checked_at: connection.checked_at(),
-            start_from: attributes.time(attribute::START_FROM)?,
-            exported_through: progress.exported_through,
-            consecutive_failures: progress.consecutive_failures,
-            last_failure_at: progress.last_failure_at,
-            created_at: attributes.time(attribute::CREATED_AT)?,
-            updated_at: attributes.time(attribute::UPDATED_AT)?,
-        },
-        key,
+        connection_error: item::read_connection(attributes)?.error().cloned(),
+        last_export_at: item::read_progress(attributes)?.last_export_at,
+        standing: read_standing(found)?,
     })
 }
 

@@ -30,7 +30,7 @@ impl ExportStandings for ConfigurationTable {
 }
 
 /// Reads the standing of an item.
-fn read_standing(found: &Item) -> Result<ExportStanding, MalformedItem> {
+pub(super) fn read_standing(found: &Item) -> Result<ExportStanding, MalformedItem> {
     let attributes = Attributes(found);
     let progress = item::read_progress(attributes)?;
     Ok(ExportStanding {
