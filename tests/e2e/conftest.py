@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from infra.local import schedules
 from infra.local.emulators.interface import Capability
 from infra.local.settings import CLI, DEV_TOOLS, LOCAL, OPERATOR, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
-from tests.e2e import schedules
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
 
 # The records that parallel workers leave for the tests that check all of them.

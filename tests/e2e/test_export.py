@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from infra.local.schedules import FIRING_INTERVAL
 from infra.local.stack import MARKER, Stack, wait_until
 from tests.e2e.harness import (
     EXPORT_TIMEOUT_SECONDS,
@@ -30,7 +31,6 @@ from tests.e2e.harness import (
     make_events,
     pass_midnight,
 )
-from tests.e2e.schedules import FIRING_INTERVAL
 
 # A schedule of the local stack fires each minute, and exports what had been received 10 s before.
 SCHEDULE_TIMEOUT_SECONDS = EXPORT_TIMEOUT_SECONDS + 60

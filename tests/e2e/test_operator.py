@@ -129,7 +129,7 @@ def test_status_of_a_disabled_export(operator: Operator, exported: Customer) -> 
 def test_doctor_looks_at_every_part_of_the_stack(operator: Operator, stack: Stack) -> None:
     checks = operator.checks(operator("doctor", "--output", "json"))
     schedules = [name for name in checks if name.endswith("Schedule")]
-    # The tests keep most schedules disabled (schedules.py).
+    # The tests keep most schedules disabled (infra/local/schedules.py).
     scheduler, group = stack.client("scheduler"), stack.description["stackName"]
     entries = scheduler.list_schedules(GroupName=group)["Schedules"]
     states = [scheduler.get_schedule(GroupName=group, Name=entry["Name"])["State"] for entry in entries]
@@ -230,6 +230,10 @@ def test_a_tenant_is_shown_and_erased(operator: Operator, customers: CustomerFac
     assert [one["configurationId"] for one in shown["configurations"]] == [customer.id]
     text = operator("tenant", "show", name)
     assert (text.exit_code, customer.id in text.output) == (0, True)
+    # The events of today are not counted.
+    [cost] = operator("tenant", "cost", name, "--output", "json").json()["tenants"]
+    assert (cost["tenantId"], list(cost["enabledExports"].values())) == (name, [1])
+    assert cost["dollars"]["export"] > 0
 
     statement = tmp_path / "statement.json"
     erase = ("tenant", "erase", name, "--reason", "a test", "--statement", statement)

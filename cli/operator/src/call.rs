@@ -38,7 +38,7 @@ pub enum Call {
 /// Whether a call changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Access {
-    /// For status, doctor, tenant show and digest show
+    /// For status, doctor, tenant show, tenant cost and digest show
     ReadOnly,
     /// For all commands
     ReadWrite,

@@ -11,14 +11,16 @@ pub mod measured;
 mod money;
 pub mod price;
 pub mod service;
+pub mod tenant;
 mod traffic;
 
 use serde::Serialize;
 
-use self::{bill::Bill, firehose::Producer, money::Dollars, traffic::DAYS_PER_MONTH};
+use self::{bill::Bill, firehose::Producer, traffic::DAYS_PER_MONTH};
 pub use self::{
     bill::Part,
-    traffic::{Architecture, Authentication, Parameters, Traffic},
+    money::Dollars,
+    traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
 };
 
 /// The costs of the same traffic with this service and with Firehose.

@@ -11,8 +11,10 @@ pub enum CallFailureKind {
     Unauthenticated,
     /// The permission is missing.
     Denied,
-    /// No answer, throttling, or a fault of AWS: the same call may succeed later.
+    /// No connection, throttling, or a fault of AWS: the same call may succeed later.
     Unavailable,
+    /// No answer to a request that may have been sent: AWS may still carry it out.
+    Unanswered,
     /// The service does not know the operation: an emulator.
     Unsupported,
     Refused,
@@ -35,7 +37,9 @@ impl fmt::Display for CallFailure {
                 write!(formatter, "AWS does not accept the credentials; check them, and this machine's clock: {detail}")
             }
             CallFailureKind::Denied => write!(formatter, "the permission {call} is missing: {detail}"),
-            CallFailureKind::Unavailable => write!(formatter, "{call} was not answered, try again: {detail}"),
+            CallFailureKind::Unavailable | CallFailureKind::Unanswered => {
+                write!(formatter, "{call} was not answered, try again: {detail}")
+            }
             CallFailureKind::Unsupported => write!(formatter, "{call} is not supported here: {detail}"),
             CallFailureKind::Refused => write!(formatter, "{call}: {detail}"),
         }
@@ -84,7 +88,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Call(failure) => match failure.kind {
-                CallFailureKind::Unavailable => 1,
+                CallFailureKind::Unavailable | CallFailureKind::Unanswered => 1,
                 CallFailureKind::Unsupported | CallFailureKind::Refused => 3,
                 CallFailureKind::Unauthenticated | CallFailureKind::Denied => 4,
             },

@@ -6,7 +6,7 @@ use aws_adapters::{
     configurations::{OverviewPage, OverviewPosition},
     events::volume::StoredVolume,
 };
-use domain::{tenant::TenantId, time::Timestamp};
+use domain::{export_run::BlockRange, tenant::TenantId, time::Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -111,7 +111,14 @@ pub trait Overviews {
 
 /// The stored events of a stack.
 pub trait Volumes {
-    fn volume(&self, stack: &Stack, tenant: &TenantId) -> impl Future<Output = Result<StoredVolume, Failure>>;
+    /// Reads at most so many pages of each shard, of 1 MB each.
+    fn volume(
+        &self,
+        stack: &Stack,
+        tenant: &TenantId,
+        range: BlockRange,
+        max_pages_per_shard: usize,
+    ) -> impl Future<Output = Result<StoredVolume, Failure>>;
 }
 
 /// The outcome of an invocation.

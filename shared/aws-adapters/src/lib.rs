@@ -9,6 +9,7 @@ pub mod error;
 pub mod event_queue;
 pub mod events;
 pub mod export_history;
+pub mod invocation;
 pub mod object_sink;
 pub mod run_queue;
 pub mod runs;

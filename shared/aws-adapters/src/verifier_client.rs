@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::{
-    Client,
-    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
-    primitives::Blob,
-    types::InvocationType,
-};
+use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
 use domain::{
     configuration::ConfigurationKey,
     connection::Connection,
@@ -16,11 +11,13 @@ use domain::{
 use export_engine::ports::PortError;
 use serde_json::Value;
 
-use crate::error::port_error;
+use crate::{error::port_error, invocation::single_invocations};
 
 /// The time limit of an invocation: the 22 s of the verifier and the way there and back. The api function has 27 s, so that
 /// time is left before and after.
 pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(23);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes of a failed invocation's payload that are read for the log.
 const MAX_FAILURE_LENGTH: usize = 16 * 1024;
@@ -33,27 +30,10 @@ pub struct VerifierClient {
 }
 
 impl VerifierClient {
-    /// Takes over `client`'s endpoint and credentials, but neither its retries nor its time-outs: a repeated invocation
-    /// would test twice at once, and outlast the caller.
+    /// Takes over `client`'s endpoint and credentials: a repeated invocation would test twice at once.
     #[must_use]
     pub fn new(client: &Client, function_name: String) -> Self {
-        let configuration = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(2))
-                    .operation_timeout(INVOCATION_TIMEOUT)
-                    // Unset values would come from the shared configuration, which is for quick calls.
-                    .disable_operation_attempt_timeout()
-                    .disable_read_timeout()
-                    .build(),
-            )
-            // A slow response is expected; the time-out above bounds it.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .build();
-        Self { client: Client::from_conf(configuration), function_name }
+        Self { client: single_invocations(client, CONNECT_TIMEOUT, INVOCATION_TIMEOUT), function_name }
     }
 
     /// Tests the connection of a stored configuration. The verifier stores the outcome itself. `None`: it found no such
@@ -110,7 +90,10 @@ fn describe_failure(kind: &str, payload: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_lambda::{config::retry::RetryMode, operation::invoke::InvokeOutput};
+    use aws_sdk_lambda::{
+        config::retry::{RetryConfig, RetryMode},
+        operation::invoke::InvokeOutput,
+    };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use domain::{

@@ -20,6 +20,9 @@ pub const LAG_TOLERANCE: Duration = Duration::from_hours(1);
 /// shortest retention, 7 days.
 pub const DELAYED_RETENTION_PERCENT: u64 = 25;
 
+/// The time that an export may take for the events of before its creation. A longer one has a lag.
+pub const CATCH_UP_TIME: Duration = Duration::from_hours(48);
+
 /// How an export is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -101,10 +104,11 @@ impl ExportStanding {
         self.consecutive_failures > 0 && !is_news
     }
 
-    /// Returns whether runs still export events that were received before the configuration was created. This backlog was never
-    /// due, however many runs it takes.
-    fn is_catching_up(&self) -> bool {
-        self.exported_through.is_some_and(|exported_through| exported_through < self.created_at)
+    /// Returns whether runs still export events that were received before the configuration was created, within
+    /// [`CATCH_UP_TIME`]. This backlog was never due.
+    fn is_catching_up(&self, now: Timestamp) -> bool {
+        let has_started = self.exported_through.is_some_and(|exported_through| exported_through < self.created_at);
+        has_started && now.saturating_since(self.created_at) < CATCH_UP_TIME
     }
 
     /// Returns the time before which everything is exported. Events that were received before the configuration was created are
@@ -117,10 +121,10 @@ impl ExportStanding {
     ///
     /// Boundaries before the last edit don't count: the configuration may have been disabled then, or have had another interval
     /// or a broken connection. A disabled export has no lag, and neither has one that catches up with events from before its
-    /// creation.
+    /// creation, within [`CATCH_UP_TIME`].
     #[must_use]
     pub fn lag(&self, schedule: ExportSchedule, now: Timestamp) -> Duration {
-        if !self.enabled || self.is_catching_up() {
+        if !self.enabled || self.is_catching_up(now) {
             return Duration::ZERO;
         }
         let slot_length = schedule.slot_length(self.interval);
@@ -264,6 +268,10 @@ mod tests {
         for late in [None, Some("2026-11-22T00:30:00Z")] {
             assert_eq!(lag(&through(late), "2026-11-22T12:20:00Z"), 10 * 3_600, "{late:?}");
         }
+        // It has no end in sight.
+        let catching_up = through(Some("2026-11-05T00:00:00Z"));
+        assert_eq!(lag(&catching_up, "2026-11-24T00:29:59Z"), 0);
+        assert_eq!(lag(&catching_up, "2026-11-24T00:30:00Z"), (46 * 60 + 10) * 60);
     }
 
     fn health(standing: &ExportStanding, now: &str) -> ExportHealth {

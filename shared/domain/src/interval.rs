@@ -8,7 +8,9 @@ use strum::{EnumString, IntoStaticStr};
 use crate::time::Timestamp;
 
 /// The time between two exports of one configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, EnumString, IntoStaticStr,
+)]
 pub enum ExportInterval {
     #[serde(rename = "EVERY_2_HOURS")]
     #[strum(serialize = "EVERY_2_HOURS")]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use aws_adapters::error::{Fault, describe};
+use aws_adapters::error::{Fault, Reached, describe};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -53,7 +53,9 @@ where
 
 /// Classifies a failed call for the operator.
 pub(super) fn failure(call: Call, fault: &Fault<'_>, detail: String) -> CallFailure {
-    let kind = fault.code.and_then(kind_of_code).unwrap_or(if fault.is_transient() {
+    let kind = fault.code.and_then(kind_of_code).unwrap_or(if fault.reached == Reached::NoAnswer {
+        CallFailureKind::Unanswered
+    } else if fault.is_transient() {
         CallFailureKind::Unavailable
     } else {
         CallFailureKind::Refused

@@ -4,7 +4,7 @@ use aws_adapters::{
     configurations::{ConfigurationTable, OverviewPage, OverviewPosition},
     events::volume::{StoredVolume, VolumeReader},
 };
-use domain::tenant::TenantId;
+use domain::{export_run::BlockRange, tenant::TenantId};
 use export_engine::ports::{ErrorKind, PortError};
 
 use super::{
@@ -45,9 +45,15 @@ impl Overviews for Aws {
 }
 
 impl Volumes for Aws {
-    async fn volume(&self, stack: &Stack, tenant: &TenantId) -> Result<StoredVolume, Failure> {
+    async fn volume(
+        &self,
+        stack: &Stack,
+        tenant: &TenantId,
+        range: BlockRange,
+        max_pages_per_shard: usize,
+    ) -> Result<StoredVolume, Failure> {
         let reader = VolumeReader::new(self.dynamodb.clone(), stack.id_of(Table::AuditEventsTable)?.to_owned());
-        Ok(reader.volume(tenant).await.map_err(stored(Call::QueryEvents))?)
+        Ok(reader.volume(tenant, range, max_pages_per_shard).await.map_err(stored(Call::QueryEvents))?)
     }
 }
 
@@ -57,6 +63,7 @@ impl Objects for Aws {
         let object = match call(Call::GetObject, request.send()).await {
             Ok(object) => object,
             Err(failure) if failure.detail.starts_with("NoSuchKey:") => return Ok(None),
+            Err(failure) if failure.kind == CallFailureKind::Denied => return Err(with_missing_object(&failure)),
             Err(failure) => return Err(failure),
         };
         let refused = |detail| CallFailure { call: Call::GetObject, kind: CallFailureKind::Refused, detail };
@@ -67,4 +74,11 @@ impl Objects for Aws {
         let bytes = object.body.collect().await.map_err(|error| refused(error.to_string()))?;
         Ok(Some(bytes.to_vec()))
     }
+}
+
+/// Adds the other cause to a denied read. Without `s3:ListBucket`, S3 denies reading an object that does not exist:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>.
+fn with_missing_object(denied: &CallFailure) -> CallFailure {
+    let detail = format!("{}; S3 says this of an object that does not exist, too: check bucket and key", denied.detail);
+    CallFailure { detail, ..*denied }
 }

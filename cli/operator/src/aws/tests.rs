@@ -8,7 +8,7 @@ use std::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
-use domain::{erasure::ErasureReason, tenant::TenantId};
+use domain::{erasure::ErasureReason, export_run::BlockRange, tenant::TenantId};
 use serde_json::json;
 use strum::IntoEnumIterator;
 
@@ -166,7 +166,7 @@ async fn use_everything(aws: &Aws) {
     for tenant in [None, Some(&acme)] {
         assert!(aws.overviews(&stack, tenant, None).await.unwrap().overviews.is_empty());
     }
-    assert_eq!(aws.volume(&stack, &acme).await.unwrap().blocks, 0);
+    assert_eq!(aws.volume(&stack, &acme, BlockRange::all(), 1).await.unwrap().blocks, 0);
     assert_eq!(aws.object("acme-audit", "digest.json", 2).await.unwrap().unwrap(), b"{}");
     let failure = aws.object("acme-audit", "digest.json", 1).await.unwrap_err();
     assert!(failure.detail.contains("more than 1"), "{failure}");

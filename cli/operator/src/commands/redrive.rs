@@ -204,6 +204,10 @@ impl<Q: MessageMoves, T: Timer> Redrive<'_, Q, T> {
                 }
             }
         }
+        if moved < found {
+            let reason = format!("{moved} of about {found} messages were moved; the others are hidden for now");
+            return Err(Failure::Unfinished(format!("{reason}. The same command moves them later")));
+        }
         Ok(moved)
     }
 }

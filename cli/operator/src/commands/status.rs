@@ -299,7 +299,7 @@ pub fn brief(seconds: u64) -> String {
 }
 
 /// Cuts a text, which is ASCII, to a width.
-fn shortened(text: &str, width: usize) -> String {
+pub fn shortened(text: &str, width: usize) -> String {
     match text.get(..width) {
         Some(start) if text.len() > width => format!("{}…", start.get(..width - 1).unwrap_or(start)),
         _ => text.to_owned(),

@@ -1,6 +1,10 @@
 //! Amounts of money.
 
-use std::{fmt, iter::Sum, ops::Add};
+use std::{
+    fmt,
+    iter::Sum,
+    ops::{Add, Sub},
+};
 
 use serde::Serialize;
 use terminal::grouped;
@@ -15,6 +19,14 @@ impl Add for Dollars {
 
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Dollars {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
     }
 }
 

@@ -10,7 +10,7 @@ use super::scalars::{DateTime, Long};
 pub struct ExportStatus {
     health: ExportHealth,
     /// The seconds since the oldest export was due that has not happened. 0: none is late. Exports before the last change of
-    /// the configuration don't count.
+    /// the configuration don't count, nor, in its first 48 hours, does a backlog from before its creation.
     lag_seconds: Long,
     /// The end of the last successful export, the same as `lastExport`. Null: none has succeeded yet.
     last_success_at: Option<DateTime>,
@@ -20,8 +20,8 @@ pub struct ExportStatus {
     consecutive_failures: u32,
     /// The same as `nextExportAt` of the configuration. Null: the configuration is disabled.
     next_export_at: Option<DateTime>,
-    /// The share of the retention that the oldest event not yet exported can have used, in percent. From 100 on, events are
-    /// lost.
+    /// The share of the retention that the oldest event not yet exported can have used, in percent, of those received since the
+    /// creation of the configuration. From 100 on, events are lost.
     retention_used_percent: u64,
     /// What to do, in one or more sentences.
     advice: String,

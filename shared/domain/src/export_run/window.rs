@@ -106,6 +106,18 @@ pub struct BlockRange {
 }
 
 impl BlockRange {
+    /// Returns the range of all blocks.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::between(Timestamp::EPOCH, Timestamp::MAX)
+    }
+
+    /// Returns the range of the blocks that were received from `from` to before `to`.
+    #[must_use]
+    pub fn between(from: Timestamp, to: Timestamp) -> Self {
+        Self { first: BlockId::lowest_at(from), end: BlockId::lowest_at(to) }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first >= self.end

@@ -37,6 +37,10 @@ const MAX_FAILURES: u32 = 5;
 /// The time before a failed invocation is repeated.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// The time before an invocation is repeated whose answer was lost. It may go on until the function's time-out, and two at once
+/// would count what they erase too low.
+const INVOCATION_LIFETIME: Duration = Duration::from_mins(15);
+
 /// Erase everything that the stack holds of a tenant, and save the signed statement
 ///
 /// Only point-in-time recovery can undo it. Revoke the tenant's access first: docs/OPERATIONS.md, "Erase a tenant". The command
@@ -108,8 +112,7 @@ pub async fn run(arguments: &EraseArguments) -> Result<(), Failure> {
     let aws = Aws::connect(&stack.connection).await?;
     let stack = aws.stack(&stack.stack).await?;
     let report = erase(&aws, &stack, tenant, reason, &Machine).await?;
-    save(statement, &decoded(report.statement)?)?;
-    save(&signature, &decoded(report.signature)?)?;
+    save_both(statement, &decoded(report.statement)?, &signature, &decoded(report.signature)?)?;
     let erased = Erased { tenant_id: tenant.clone(), counts: report.counts, statement: statement.clone(), signature };
     Ok(terminal::print_fields(&erased, *output)?)
 }
@@ -127,6 +130,7 @@ async fn erase(
     let payload = json!({ "eraseTenant": { "tenantId": tenant, "reason": reason.as_str() } });
     let mut failures = 0;
     for _ in 0..MAX_INVOCATIONS {
+        let mut pause = PAUSE;
         let failure = match functions.invoke(function, name, &payload).await {
             Ok(Invocation::Returned(value)) => {
                 failures = 0;
@@ -143,14 +147,18 @@ async fn erase(
             }
             Ok(Invocation::Failed(message)) => message,
             Err(failure) if failure.kind == CallFailureKind::Unavailable => failure.to_string(),
+            Err(failure) if failure.kind == CallFailureKind::Unanswered => {
+                pause = INVOCATION_LIFETIME;
+                format!("{failure}; it may still be at work, so the next try is in 15 minutes")
+            }
             Err(failure) => return Err(failure.into()),
         };
         failures += 1;
         if failures == MAX_FAILURES {
-            return Err(Failure::Unfinished(format!("{failure}; the same command continues the erasure")));
+            return Err(Failure::Unfinished(format!("{failure}. The same command continues the erasure")));
         }
         terminal::warn(&failure);
-        timer.sleep(PAUSE).await;
+        timer.sleep(pause).await;
     }
     Err(Failure::Unfinished("the same command continues the erasure".to_owned()))
 }
@@ -165,6 +173,16 @@ fn signature_path(statement: &Path) -> PathBuf {
     let mut path = statement.as_os_str().to_owned();
     path.push(SIGNATURE_SUFFIX);
     path.into()
+}
+
+/// Saves the statement and its signature, or neither, so that the same command can be repeated.
+fn save_both(statement: &Path, bytes: &[u8], signature: &Path, signature_bytes: &[u8]) -> Result<(), Failure> {
+    save(statement, bytes)?;
+    save(signature, signature_bytes).inspect_err(|_| {
+        if let Err(error) = std::fs::remove_file(statement) {
+            terminal::warn(&format!("remove {} before you repeat the command: {error}", statement.display()));
+        }
+    })
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
@@ -193,10 +211,14 @@ mod tests {
         }
     }
 
-    struct NoTime;
+    /// The pauses that were taken.
+    #[derive(Default)]
+    struct Pauses(Mutex<Vec<Duration>>);
 
-    impl Timer for NoTime {
-        async fn sleep(&self, _: Duration) {}
+    impl Timer for Pauses {
+        async fn sleep(&self, duration: Duration) {
+            self.0.lock().unwrap().push(duration);
+        }
     }
 
     fn report(rest: &Value) -> Invocation {
@@ -211,30 +233,43 @@ mod tests {
         Invocation::Failed("the erasure failed and its progress is stored".to_owned())
     }
 
-    async fn erase_with(answers: Vec<Result<Invocation, CallFailure>>) -> Result<Report, Failure> {
+    async fn erase_with(answers: Vec<Result<Invocation, CallFailure>>) -> (Result<Report, Failure>, Vec<Duration>) {
         let reason = parse_reason("ticket 4711").unwrap();
-        let housekeeper = Housekeeper(Mutex::new(answers));
-        erase(&housekeeper, &stack(), &TenantId::parse("acme").unwrap(), &reason, &NoTime).await
+        let (housekeeper, pauses) = (Housekeeper(Mutex::new(answers)), Pauses::default());
+        let erased = erase(&housekeeper, &stack(), &TenantId::parse("acme").unwrap(), &reason, &pauses).await;
+        (erased, pauses.0.into_inner().unwrap())
+    }
+
+    fn call_failure(kind: CallFailureKind) -> CallFailure {
+        CallFailure { call: Call::InvokeHousekeeper, kind, detail: String::new() }
     }
 
     #[tokio::test]
     async fn the_housekeeper_is_invoked_until_it_has_a_statement() {
         let end = report(&json!({ "statement": "e30K", "signature": "MEU=" }));
-        let timeout =
-            CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Unavailable, detail: String::new() };
-        let answers = vec![Ok(report(&json!({ "position": "events" }))), Ok(failed()), Err(timeout), Ok(end)];
-        let report = erase_with(answers).await.unwrap();
+        let throttled = call_failure(CallFailureKind::Unavailable);
+        let answers = vec![Ok(report(&json!({ "position": "events" }))), Ok(failed()), Err(throttled), Ok(end)];
+        let (report, pauses) = erase_with(answers).await;
+        let report = report.unwrap();
+        assert_eq!(pauses, [PAUSE; 2]);
         assert_eq!(decoded(report.statement).unwrap(), b"{}\n");
         assert_eq!(report.counts.blocks, 4);
     }
 
     #[tokio::test]
+    async fn an_invocation_whose_answer_was_lost_has_ended_before_the_next() {
+        let end = report(&json!({ "statement": "e30K", "signature": "MEU=" }));
+        let (erased, pauses) = erase_with(vec![Err(call_failure(CallFailureKind::Unanswered)), Ok(end)]).await;
+        assert!(erased.is_ok());
+        assert_eq!(pauses, [INVOCATION_LIFETIME]);
+    }
+
+    #[tokio::test]
     async fn an_erasure_that_fails_each_time_is_unfinished() {
-        let failure = erase_with((0..MAX_FAILURES).map(|_| Ok(failed())).collect()).await.unwrap_err();
-        assert_eq!(failure.exit_code(), 12);
-        let denied =
-            CallFailure { call: Call::InvokeHousekeeper, kind: CallFailureKind::Denied, detail: String::new() };
-        assert_eq!(erase_with(vec![Err(denied)]).await.unwrap_err().exit_code(), 4);
+        let (erased, _) = erase_with((0..MAX_FAILURES).map(|_| Ok(failed())).collect()).await;
+        assert_eq!(erased.unwrap_err().exit_code(), 12);
+        let (erased, pauses) = erase_with(vec![Err(call_failure(CallFailureKind::Denied))]).await;
+        assert_eq!((erased.unwrap_err().exit_code(), pauses), (4, Vec::new()));
     }
 
     #[test]
@@ -245,5 +280,15 @@ mod tests {
         assert_eq!(save(&path, b"[]").unwrap_err().exit_code(), 5);
         assert_eq!(std::fs::read(&path).unwrap(), b"{}");
         assert!(signature_path(&path).ends_with("acme.json.sig"));
+    }
+
+    #[test]
+    fn a_statement_is_not_kept_without_its_signature() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.json");
+        let signature = signature_path(&path);
+        save(&signature, b"another").unwrap();
+        assert_eq!(save_both(&path, b"{}", &signature, b"MEU=").unwrap_err().exit_code(), 5);
+        assert!(!path.exists());
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use aws_adapters::events::volume::StoredVolume;
 use clap::Args;
-use domain::{tenant::TenantId, time::Timestamp};
+use domain::{export_run::BlockRange, tenant::TenantId, time::Timestamp};
 use host::Clock;
 use serde_json::{Value, json};
 use terminal::{OutputFormat, Style, grouped, text::printable};
@@ -17,6 +17,9 @@ use crate::{
     ports::{Overviews, Volumes},
     stack::{Stack, StackArguments},
 };
+
+/// The most pages of a shard that are read: 64 MB of all shards.
+const MAX_PAGES_PER_SHARD: usize = 4;
 
 /// Show a tenant's configurations with their health, and how much is stored of its events
 ///
@@ -64,8 +67,8 @@ impl Holdings {
         clock: &impl Clock,
     ) -> Result<Self, Failure> {
         let (configurations, totals) = Survey::of_tenant(account, stack, tenant, clock).await?;
-        let stored = account.volume(stack, tenant).await?;
-        if configurations.is_empty() && totals.unreadable == 0 && stored.blocks == 0 {
+        let stored = account.volume(stack, tenant, BlockRange::all(), MAX_PAGES_PER_SHARD).await?;
+        if configurations.is_empty() && totals.unreadable == 0 && stored.blocks + stored.unreadable == 0 {
             return Err(Failure::NotFound(format!("configuration or event of the tenant {tenant}")));
         }
         Ok(Self { tenant: tenant.clone(), stored, configurations, totals })
@@ -87,6 +90,7 @@ impl Holdings {
             ("configurations", Some(totals.configurations.to_string())),
             ("unreadable", (totals.unreadable > 0).then(|| totals.unreadable.to_string())),
             ("stored blocks", count(stored.blocks)),
+            ("unreadable blocks", (stored.unreadable > 0).then(|| grouped(&stored.unreadable.to_string()))),
             ("stored events", count(stored.events)),
             ("bytes uncompressed", count(stored.raw_bytes)),
             ("oldest event", stored.oldest.map(|time| style.time(&time.to_string()))),
@@ -141,7 +145,7 @@ mod tests {
     }
 
     impl Volumes for Account {
-        async fn volume(&self, _: &Stack, _: &TenantId) -> Result<StoredVolume, Failure> {
+        async fn volume(&self, _: &Stack, _: &TenantId, _: BlockRange, _: usize) -> Result<StoredVolume, Failure> {
             Ok(self.1)
         }
     }
@@ -161,6 +165,7 @@ mod tests {
             raw_bytes: 63_000_000,
             oldest: Some(Timestamp::parse("2026-09-01T00:00:00Z").unwrap()),
             is_complete: false,
+            ..StoredVolume::default()
         };
         let text = holdings("acme", stored).await.unwrap().show(OutputFormat::Table, &Style::for_tests()).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -1,4 +1,4 @@
-"""The schedules of the stack stand still during the tests.
+"""The schedules of the local stack, which stand still during the tests.
 
 A schedule runs every enabled configuration of its interval each minute, in the middle of any test on a slow machine: it would export
 events before the test changes them, test connections, open windows, and keep the machine busy with the configurations of tests that
@@ -20,6 +20,13 @@ FIRING_INTERVAL = "EVERY_6_HOURS"
 # Every process of the tests holds it, so that the last one to end is known.
 LOCK = LOCAL / "schedules.lock"
 FIELDS = ("FlexibleTimeWindow", "GroupName", "Name", "ScheduleExpression", "ScheduleExpressionTimezone", "Target")
+
+
+def enable(stack: Stack) -> None:
+    """Enables the schedules that killed tests have left disabled, unless tests run now."""
+    with LOCK.open("w") as lock, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        set_state(stack, "ENABLED")
 
 
 @contextlib.contextmanager
