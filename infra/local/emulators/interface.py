@@ -32,6 +32,8 @@ class Capability(StrEnum):
     """CloudWatch evaluates alarms as soon as data is put, and functions log to their log groups."""
     DASHBOARDS = "dashboards"
     """CloudFormation creates a template's dashboards."""
+    TABLE_RESTORES = "table restores"
+    """DynamoDB restores a table to a point in time."""
     QUICK_CALLS = "quick calls"
     """A hundred exports that are killed and restarted complete within a few minutes."""
 
