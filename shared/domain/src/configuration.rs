@@ -15,7 +15,7 @@ pub mod region;
 pub mod service_identity;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
-mod text_type;
+pub(crate) mod text_type;
 pub mod update;
 
 pub use self::{

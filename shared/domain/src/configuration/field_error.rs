@@ -15,7 +15,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    pub(super) fn missing(field: &'static str) -> Self {
+    pub(crate) fn missing(field: &'static str) -> Self {
         Self { field, code: FieldErrorCode::Required, message: format!("Give a value for {field}.") }
     }
 }
@@ -41,6 +41,8 @@ pub enum FieldErrorCode {
     DescriptionInvalid,
     StartFromInvalid,
     IdempotencyKeyInvalid,
+    WebhookUrlInvalid,
+    WebhookSecretInvalid,
 }
 
 impl FieldErrorCode {
@@ -120,6 +122,14 @@ impl FieldErrorCode {
                 "The idempotency key is empty, too long, sent twice, or has characters other than visible ASCII.",
                 "Send a UUID, once.",
             ),
+            Self::WebhookUrlInvalid => (
+                "The value is not the URL of a webhook that the service can send to.",
+                "Give an HTTPS URL with a public host name, without user name, port or '#', in at most 1,024 characters.",
+            ),
+            Self::WebhookSecretInvalid => (
+                "The value is not a webhook secret of the Standard Webhooks specification.",
+                "Give whsec_ and 24 to 64 random bytes in base 64.",
+            ),
         };
         Explanation { meaning, remedy }
     }
@@ -135,11 +145,11 @@ pub struct ValueError {
 }
 
 impl ValueError {
-    pub(super) fn new(code: FieldErrorCode, rule: &'static str) -> Self {
+    pub(crate) fn new(code: FieldErrorCode, rule: &'static str) -> Self {
         Self { code, rule }
     }
 
-    pub(super) fn at(self, field: &'static str) -> FieldError {
+    pub(crate) fn at(self, field: &'static str) -> FieldError {
         FieldError { field, code: self.code, message: self.rule.to_owned() }
     }
 }
