@@ -12,7 +12,7 @@ from infra.dashboard.widgets import Alarms, Graph, Metric, Numbers, Row, Scaled,
 START = "-PT12H"
 MINUTES_5 = 300
 MINUTES_15 = 900
-FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Housekeeper")
+FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Housekeeper", "Notifier")
 TABLES = {
     "AuditEventsTable": "events",
     "ExportConfigurationsTable": "configurations",

@@ -21,7 +21,14 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-FUNCTIONS = {"ApiFunction", "IngestFunction", "VerifierFunction", "ExporterFunction", "HousekeeperFunction"}
+FUNCTIONS = {
+    "ApiFunction",
+    "ExporterFunction",
+    "HousekeeperFunction",
+    "IngestFunction",
+    "NotifierFunction",
+    "VerifierFunction",
+}
 FOURTEEN_DAYS = 1_209_600
 API_GATEWAY_TIMEOUT_SECONDS = 29
 
@@ -38,6 +45,7 @@ PERMITTED = {
         ("dynamodb:Query", "ExportConfigurationsTable"),
         ("dynamodb:Query", "ExportRunsTable"),
         ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
+        ("lambda:InvokeFunction", "NotifierFunction"),
         ("lambda:InvokeFunction", "VerifierFunction"),
         ("logs:CreateLogStream", "ApiLogGroup"),
         ("logs:PutLogEvents", "ApiLogGroup"),
@@ -101,6 +109,14 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("logs:CreateLogStream", "HousekeeperLogGroup"),
         ("logs:PutLogEvents", "HousekeeperLogGroup"),
+    },
+    "NotifierRole": {
+        ("logs:CreateLogStream", "NotifierLogGroup"),
+        ("logs:PutLogEvents", "NotifierLogGroup"),
+        ("sqs:ChangeMessageVisibility", "WebhooksQueue"),
+        ("sqs:DeleteMessage", "WebhooksQueue"),
+        ("sqs:GetQueueAttributes", "WebhooksQueue"),
+        ("sqs:ReceiveMessage", "WebhooksQueue"),
     },
     "ScheduleRole": {
         ("lambda:InvokeFunction", "ExporterFunction"),
@@ -282,7 +298,7 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
     administration, encrypts, decrypts = (
         policy.pop(sid) for sid in ("Administration", "ApiEncrypts", "VerifierAndExporterDecrypt")
     )
-    assert policy == {}
+    assert set(policy) == {"ApiEncryptsForWebhooks", "NotifierDecryptsForWebhooks"}
     cryptographic = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"}
     assert not cryptographic & set(administration["Action"])
     assert (encrypts["Action"], [target(p) for p in as_list(encrypts["Principal"]["AWS"])]) == (
@@ -301,6 +317,33 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
             },
             "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["tenantId", "configurationId"]},
         }
+
+
+def test_the_secret_of_a_webhook_is_bound_to_its_purpose() -> None:
+    """The context of an access key has no purpose, so neither kind of secret can be used as the other."""
+    policy = {s["Sid"]: s for s in RESOURCES["SecretKey"]["Properties"]["KeyPolicy"]["Statement"]}
+    encrypts, decrypts = policy["ApiEncryptsForWebhooks"], policy["NotifierDecryptsForWebhooks"]
+    assert (encrypts["Action"], target(encrypts["Principal"]["AWS"])) == ("kms:Encrypt", "ApiRole")
+    assert (decrypts["Action"], target(decrypts["Principal"]["AWS"])) == ("kms:Decrypt", "NotifierRole")
+    for statement in (encrypts, decrypts):
+        assert statement["Condition"] == {
+            "StringEquals": {"kms:EncryptionContext:purpose": "webhook"},
+            "Null": {
+                "kms:EncryptionContext:tenantId": "false",
+                "kms:EncryptionContext:configurationId": "false",
+            },
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["tenantId", "configurationId", "purpose"]},
+        }
+    vault = (ROOT / "shared" / "aws-adapters" / "src" / "secrets.rs").read_text()
+    assert 'Self::Webhook => Some("webhook")' in vault
+
+
+def test_api_and_notifier_have_the_same_receivers() -> None:
+    variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
+    name = "DEVELOPMENT_WEBHOOK_CA_FILE"
+    assert {function for function in FUNCTIONS if name in variables[function]} == {"ApiFunction", "NotifierFunction"}
+    assert variables["ApiFunction"][name] == variables["NotifierFunction"][name] == {"Ref": "DevelopmentWebhookCaFile"}
+    assert variables["ApiFunction"]["NOTIFIER_FUNCTION"] == {"Ref": "NotifierFunction"}
 
 
 def test_exporter_and_housekeeper_sign_and_the_api_reads_no_more_than_the_public_half() -> None:
@@ -408,6 +451,9 @@ def test_queue_is_encrypted_and_keeps_messages_for_14_days(queue: str) -> None:
 def test_functions_answer_before_api_gateway_gives_up() -> None:
     timeout = {name: RESOURCES[name]["Properties"]["Timeout"] for name in FUNCTIONS}
     assert timeout["VerifierFunction"] < timeout["ApiFunction"] < API_GATEWAY_TIMEOUT_SECONDS
+    client = (ROOT / "shared" / "aws-adapters" / "src" / "notifier_client.rs").read_text()
+    [seconds] = re.findall(r"INVOCATION_TIMEOUT: Duration = Duration::from_secs\((\d+)\);", client)
+    assert int(seconds) < timeout["ApiFunction"]
     assert timeout["IngestFunction"] < API_GATEWAY_TIMEOUT_SECONDS
 
 

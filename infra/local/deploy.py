@@ -122,6 +122,7 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "ingest": outputs["IngestFunction"],
             "exporter": outputs["ExporterFunction"],
             "housekeeper": outputs["HousekeeperFunction"],
+            "notifier": outputs["NotifierFunction"],
             "verifier": outputs["VerifierFunction"],
         },
         "queues": {
@@ -132,6 +133,8 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "manualRuns": outputs["ManualRunsQueueUrl"],
             "manualRunsDeadLetter": outputs["ManualRunsDeadLetterQueueUrl"],
             "schedulesDeadLetter": outputs["SchedulesDeadLetterQueueUrl"],
+            "webhooks": outputs["WebhooksQueueUrl"],
+            "webhooksDeadLetter": outputs["WebhooksDeadLetterQueueUrl"],
         },
         "tables": {
             "events": outputs["EventsTable"],

@@ -79,6 +79,9 @@ pub enum Failure {
     #[error("the connection test failed: {0}")]
     ConnectionFailed(String),
 
+    #[error("not every webhook accepted the notice: {0}")]
+    WebhookFailed(String),
+
     /// The health of an export that is not as it should be.
     #[error("the export is {0}: see what to do above")]
     Unhealthy(String),
@@ -128,7 +131,7 @@ impl Failure {
             | Self::StandardOutput(_)
             | Self::Bucket(_) => 5,
             Self::Broken(_) => 6,
-            Self::ConnectionFailed(_) => 7,
+            Self::ConnectionFailed(_) | Self::WebhookFailed(_) => 7,
             Self::NotFound { .. } => 8,
             Self::Conflict { .. } => 9,
             Self::UpgradeRequired { .. } => 10,

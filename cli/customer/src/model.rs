@@ -70,6 +70,31 @@ pub struct ConnectionError {
     pub message: Text,
 }
 
+/// The webhooks of an export, and what a change of them needs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NotificationSettings {
+    #[serde(rename = "type")]
+    pub kind: Text,
+    pub version: u64,
+    pub notifications: Vec<Webhook>,
+}
+
+/// A receiver of notices.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Webhook {
+    pub url: Text,
+}
+
+/// The result of a test of a webhook.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NotificationTest {
+    pub url: Text,
+    /// The status of the receiver's response, if there was one.
+    pub status: Option<u16>,
+    /// `None`: the notice was delivered.
+    pub error: Option<ConnectionError>,
+}
+
 /// Events received and not yet exported.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

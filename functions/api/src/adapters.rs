@@ -7,6 +7,7 @@ use aws_adapters::{
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::backlog,
     export_history::ExportHistory,
+    notifier_client::NotifierClient,
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys,
@@ -25,6 +26,10 @@ use domain::{
     export_run::{RunRequest, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
+    webhook::{
+        SealedWebhookSecret, WebhookSecret,
+        test::{WebhookTest, WebhookTestResult},
+    },
 };
 use export_engine::ports::{ConfigurationStore, RunQueue};
 use function_runtime::lazy::Lazy;
@@ -32,7 +37,7 @@ use function_runtime::lazy::Lazy;
 use crate::ports::{
     AllowanceOutcome, Allowances, Backlog, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester,
     CountedBacklog, CreateOutcome, EditOutcome, EventCounter, IdempotentRequest, ManualRuns, PortFuture, RunHistory,
-    RunRequestOutcome, SealedDigest, SecretSealer, SigningKeys, SigningPublicKey,
+    RunRequestOutcome, SealedDigest, SecretSealer, SigningKeys, SigningPublicKey, WebhookTester,
 };
 
 impl Configurations for ConfigurationTable {
@@ -172,6 +177,20 @@ impl ConnectionTester for Lazy<VerifierClient> {
 impl SecretSealer for Lazy<SecretVault> {
     fn seal<'a>(&'a self, key: &'a ConfigurationKey, secret: &'a SecretAccessKey) -> PortFuture<'a, SealedSecret> {
         Box::pin(SecretVault::seal(self, key, secret))
+    }
+
+    fn seal_webhook<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+        secret: &'a WebhookSecret,
+    ) -> PortFuture<'a, SealedWebhookSecret> {
+        Box::pin(SecretVault::seal_webhook(self, key, secret))
+    }
+}
+
+impl WebhookTester for Lazy<NotifierClient> {
+    fn test(&self, test: WebhookTest) -> PortFuture<'_, Vec<WebhookTestResult>> {
+        Box::pin(NotifierClient::test(self, test))
     }
 }
 

@@ -18,6 +18,7 @@ use aws_adapters::{
     configurations::{ConfigurationEditor, ConfigurationTable, MAX_TRANSACTION_ATTEMPTS},
     events::{backlog::EventCounter, writer::EventTable},
     export_history::ExportHistory,
+    notifier_client::NotifierClient,
     run_queue::RunQueueClient,
     secrets::SecretVault,
     signing_keys::SigningKeys,
@@ -75,6 +76,10 @@ fn build(settings: Settings) -> Result<Handler, Error> {
             let configuration = configuration.clone();
             move || SecretVault::new(aws_sdk_kms::Client::new(&configuration), settings.secret_key_arn)
         })),
+        webhook_tester: Box::new(lazily({
+            let configuration = configuration.clone();
+            move || NotifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.notifier_function)
+        })),
         signing_keys: Box::new(lazily({
             let configuration = configuration.clone();
             move || {
@@ -95,6 +100,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         clock: Box::new(Machine),
         random: Box::new(Machine),
         identity: settings.identity,
+        receivers: settings.receivers,
         customer_template: settings.customer_template,
         schedule: settings.schedule,
         retention: settings.retention,

@@ -27,6 +27,10 @@ use domain::{
     export_run::{RunRequest, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
+    webhook::{
+        SealedWebhookSecret, WebhookSecret,
+        test::{WebhookTest, WebhookTestResult},
+    },
 };
 pub use export_engine::ports::{ErrorKind, PortError, SealedDigest};
 use futures::future::BoxFuture;
@@ -155,6 +159,19 @@ pub trait ConnectionTester: Send + Sync {
 pub trait SecretSealer: Send + Sync {
     /// Encrypts a secret for one configuration.
     fn seal<'a>(&'a self, key: &'a ConfigurationKey, secret: &'a SecretAccessKey) -> PortFuture<'a, SealedSecret>;
+
+    /// Encrypts the secret of a webhook of one configuration.
+    fn seal_webhook<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+        secret: &'a WebhookSecret,
+    ) -> PortFuture<'a, SealedWebhookSecret>;
+}
+
+/// The function that sends notices to webhooks.
+pub trait WebhookTester: Send + Sync {
+    /// Sends a test to each webhook, once. Returns a result for each.
+    fn test(&self, test: WebhookTest) -> PortFuture<'_, Vec<WebhookTestResult>>;
 }
 
 /// The public keys of the digests.
@@ -179,6 +196,7 @@ pub struct Ports {
     pub backlogs: Box<dyn BacklogCache>,
     pub tester: Box<dyn ConnectionTester>,
     pub secrets: Box<dyn SecretSealer>,
+    pub webhook_tester: Box<dyn WebhookTester>,
     pub signing_keys: Box<dyn SigningKeys>,
     pub manual_runs: Box<dyn ManualRuns>,
 }

@@ -10,6 +10,7 @@ mod interval;
 mod jobs;
 mod limits;
 mod mutation;
+mod notifications;
 mod outlook;
 mod pages;
 mod policies;

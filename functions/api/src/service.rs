@@ -11,6 +11,7 @@ mod page;
 mod runs;
 mod shared;
 mod update;
+mod webhooks;
 
 #[cfg(test)]
 pub use self::backlog::BACKLOG_FRESHNESS;

@@ -12,8 +12,11 @@ use domain::{
     },
     customer_template::TemplateUrl,
     interval::ExportSchedule,
+    webhook::Receivers,
 };
-use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
+use function_runtime::{
+    client_version::MinimumClientVersion, environment::Environment, local_receivers::LocalReceivers, timing,
+};
 
 /// Settings of the api function.
 #[derive(Clone, Debug)]
@@ -25,12 +28,15 @@ pub struct Settings {
     pub signing_key_arn: String,
     pub retired_signing_key_arns: Vec<String>,
     pub verifier_function: String,
+    pub notifier_function: String,
     /// The queue of manual runs: those that people request, and those that a repaired connection starts.
     pub manual_run_queue_url: String,
     pub schedule: ExportSchedule,
     /// The time after its receipt in which an event can be exported.
     pub retention: Duration,
     pub identity: ServiceIdentity,
+    /// The receivers that a webhook may have.
+    pub receivers: Receivers,
     pub customer_template: Option<TemplateUrl>,
     pub introspection: bool,
     pub minimum_client_version: MinimumClientVersion,
@@ -48,6 +54,8 @@ impl Settings {
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let retired_signing_key_arns = retired_signing_key_arns(environment);
         let verifier_function = environment.text("VERIFIER_FUNCTION");
+        let notifier_function = environment.text("NOTIFIER_FUNCTION");
+        let local_receivers = LocalReceivers::read(environment, mode);
         let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
@@ -67,9 +75,11 @@ impl Settings {
             signing_key_arn: signing_key_arn?,
             retired_signing_key_arns: retired_signing_key_arns?,
             verifier_function: verifier_function?,
+            notifier_function: notifier_function?,
             manual_run_queue_url: manual_run_queue_url?,
             schedule: schedule?,
             retention: retention?,
+            receivers: local_receivers?.receivers(),
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
             customer_template: customer_template?,
             introspection: introspection?,
@@ -108,7 +118,7 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 17] = [
+    const VARIABLES: [(&str, &str); 18] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
         ("RUNS_TABLE", "Runs"),
@@ -116,6 +126,7 @@ mod tests {
         ("SECRET_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
         ("SIGNING_KEY_ARN", "arn:aws:kms:us-east-1:111111111111:key/2345abcd-12ab-34cd-56ef-1234567890ab"),
         ("VERIFIER_FUNCTION", "verifier"),
+        ("NOTIFIER_FUNCTION", "notifier"),
         ("MANUAL_RUN_QUEUE_URL", "https://sqs/queue"),
         ("SETTLE_SECONDS", "1200"),
         ("RETENTION_DAYS", "90"),

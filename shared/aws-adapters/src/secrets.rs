@@ -1,17 +1,20 @@
-//! Customers' secret access keys under the service's KMS key.
+//! Customers' secrets under the service's KMS key: the secret access keys of exports, and the secrets of webhooks.
 
 use aws_sdk_kms::{Client, primitives::Blob};
-use domain::configuration::{
-    ConfigurationKey,
-    access_key::{SealedSecret, SecretAccessKey},
+use domain::{
+    configuration::{
+        ConfigurationKey,
+        access_key::{SealedSecret, SecretAccessKey},
+    },
+    webhook::{SealedWebhookSecret, WebhookSecret},
 };
 use export_engine::ports::PortError;
 use zeroize::Zeroizing;
 
 use crate::error::port_error;
 
-/// Seals and opens secrets. A ciphertext opens only for the tenant and configuration that it was sealed for: both are in the
-/// encryption context, which the key's policy requires.
+/// Seals and opens secrets. A ciphertext opens only for the tenant, configuration and purpose that it was sealed for: they
+/// are in the encryption context, which the key's policy requires.
 #[derive(Clone, Debug)]
 pub struct SecretVault {
     client: Client,
@@ -21,6 +24,24 @@ pub struct SecretVault {
 mod context {
     pub(super) const TENANT_ID: &str = "tenantId";
     pub(super) const CONFIGURATION_ID: &str = "configurationId";
+    pub(super) const PURPOSE: &str = "purpose";
+}
+
+/// The use of a secret.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// The first purpose there was: it is not in the context.
+    AccessKey,
+    Webhook,
+}
+
+impl Purpose {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::AccessKey => None,
+            Self::Webhook => Some("webhook"),
+        }
+    }
 }
 
 impl SecretVault {
@@ -29,51 +50,91 @@ impl SecretVault {
         Self { client, key_arn }
     }
 
-    /// Encrypts a secret.
+    /// Encrypts the secret of an access key.
     ///
     /// # Errors
     /// Transient or internal.
     pub async fn seal(&self, key: &ConfigurationKey, secret: &SecretAccessKey) -> Result<SealedSecret, PortError> {
+        self.encrypt(key, Purpose::AccessKey, secret.expose()).await.map(SealedSecret::from_ciphertext)
+    }
+
+    /// Decrypts the secret of an access key.
+    ///
+    /// # Errors
+    /// Transient or internal; also internal if the secret was sealed for another tenant, configuration, purpose or key.
+    pub async fn open(&self, key: &ConfigurationKey, sealed: &SealedSecret) -> Result<SecretAccessKey, PortError> {
+        self.decrypt(key, Purpose::AccessKey, sealed.ciphertext(), |text| SecretAccessKey::parse(text).ok()).await
+    }
+
+    /// Encrypts the secret of a webhook.
+    ///
+    /// # Errors
+    /// As [`SecretVault::seal`].
+    pub async fn seal_webhook(
+        &self,
+        key: &ConfigurationKey,
+        secret: &WebhookSecret,
+    ) -> Result<SealedWebhookSecret, PortError> {
+        self.encrypt(key, Purpose::Webhook, secret.expose()).await.map(SealedWebhookSecret::from_ciphertext)
+    }
+
+    /// Decrypts the secret of a webhook.
+    ///
+    /// # Errors
+    /// As [`SecretVault::open`].
+    pub async fn open_webhook(
+        &self,
+        key: &ConfigurationKey,
+        sealed: &SealedWebhookSecret,
+    ) -> Result<WebhookSecret, PortError> {
+        self.decrypt(key, Purpose::Webhook, sealed.ciphertext(), |text| WebhookSecret::parse(text).ok()).await
+    }
+
+    async fn encrypt(&self, key: &ConfigurationKey, purpose: Purpose, secret: &str) -> Result<Vec<u8>, PortError> {
         let operation = "kms:Encrypt";
-        let answer = self
+        let mut request = self
             .client
             .encrypt()
             .key_id(&self.key_arn)
             // The SDK's copy can't be wiped; it isn't printed (the model marks it as sensitive).
-            .plaintext(Blob::new(secret.expose().as_bytes()))
+            .plaintext(Blob::new(secret.as_bytes()))
             .encryption_context(context::TENANT_ID, key.tenant_id.as_str())
-            .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string())
-            .send()
-            .await
-            .map_err(|error| port_error(operation, error))?;
+            .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string());
+        if let Some(purpose) = purpose.name() {
+            request = request.encryption_context(context::PURPOSE, purpose);
+        }
+        let answer = request.send().await.map_err(|error| port_error(operation, error))?;
         match answer.ciphertext_blob {
-            Some(ciphertext) => Ok(SealedSecret::from_ciphertext(ciphertext.into_inner())),
+            Some(ciphertext) => Ok(ciphertext.into_inner()),
             None => Err(PortError::internal(operation, "the answer has no ciphertext")),
         }
     }
 
-    /// Decrypts a secret.
-    ///
-    /// # Errors
-    /// Transient or internal; also internal if the secret was sealed for another tenant, configuration or key.
-    pub async fn open(&self, key: &ConfigurationKey, sealed: &SealedSecret) -> Result<SecretAccessKey, PortError> {
+    async fn decrypt<T>(
+        &self,
+        key: &ConfigurationKey,
+        purpose: Purpose,
+        ciphertext: &[u8],
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<T, PortError> {
         let operation = "kms:Decrypt";
-        let answer = self
+        let mut request = self
             .client
             .decrypt()
             .key_id(&self.key_arn)
-            .ciphertext_blob(Blob::new(sealed.ciphertext()))
+            .ciphertext_blob(Blob::new(ciphertext))
             .encryption_context(context::TENANT_ID, key.tenant_id.as_str())
-            .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string())
-            .send()
-            .await
-            .map_err(|error| port_error(operation, error))?;
+            .encryption_context(context::CONFIGURATION_ID, key.configuration_id.to_string());
+        if let Some(purpose) = purpose.name() {
+            request = request.encryption_context(context::PURPOSE, purpose);
+        }
+        let answer = request.send().await.map_err(|error| port_error(operation, error))?;
         let plaintext = answer.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
         plaintext
             .as_ref()
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .and_then(|text| SecretAccessKey::parse(text).ok())
-            .ok_or_else(|| PortError::internal(operation, "what was sealed is no secret access key"))
+            .and_then(parse)
+            .ok_or_else(|| PortError::internal(operation, "what was sealed is not a secret of this purpose"))
     }
 }
 
@@ -138,6 +199,28 @@ mod tests {
             .then_output(|| DecryptOutput::builder().plaintext(Blob::new(SECRET)).build());
         let opened = vault(&decrypt).open(&key(), &sealed).await.unwrap();
         assert_eq!(opened.expose(), SECRET);
+    }
+
+    #[tokio::test]
+    async fn a_webhooks_secret_is_bound_to_its_purpose_too() {
+        const WEBHOOK_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+        let is_of_webhook = |context: Option<&HashMap<String, String>>| {
+            let mut expected = HashMap::from([("purpose".to_owned(), "webhook".to_owned())]);
+            expected.insert("tenantId".to_owned(), "acme".to_owned());
+            expected.insert("configurationId".to_owned(), ID.to_owned());
+            context == Some(&expected)
+        };
+        let secret = WebhookSecret::parse(WEBHOOK_SECRET).unwrap();
+        let encrypt = mock!(Client::encrypt)
+            .match_requests(move |request| is_of_webhook(request.encryption_context()))
+            .then_output(|| EncryptOutput::builder().ciphertext_blob(Blob::new("sealed")).build());
+        let sealed = vault(&encrypt).seal_webhook(&key(), &secret).await.unwrap();
+
+        let decrypt = mock!(Client::decrypt)
+            .match_requests(move |request| is_of_webhook(request.encryption_context()))
+            .then_output(|| DecryptOutput::builder().plaintext(Blob::new(WEBHOOK_SECRET)).build());
+        let opened = vault(&decrypt).open_webhook(&key(), &sealed).await.unwrap();
+        assert_eq!(opened.expose(), WEBHOOK_SECRET);
     }
 
     #[tokio::test]

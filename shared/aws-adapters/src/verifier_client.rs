@@ -2,38 +2,29 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
+use aws_sdk_lambda::Client;
 use domain::{
     configuration::ConfigurationKey,
     connection::Connection,
     connection_test::{Candidate, ConnectionTestOutcome, ConnectionTestRequest},
 };
 use export_engine::ports::PortError;
-use serde_json::Value;
 
-use crate::{error::port_error, invocation::single_invocations};
+use crate::function_client::FunctionClient;
 
 /// The time limit of an invocation: the 22 s of the verifier and the way there and back. The api function has 27 s, so that
 /// time is left before and after.
 pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(23);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Bytes of a failed invocation's payload that are read for the log.
-const MAX_FAILURE_LENGTH: usize = 16 * 1024;
-
 /// Invokes the verifier.
 #[derive(Clone, Debug)]
-pub struct VerifierClient {
-    client: Client,
-    function_name: String,
-}
+pub struct VerifierClient(FunctionClient);
 
 impl VerifierClient {
-    /// Takes over `client`'s endpoint and credentials: a repeated invocation would test twice at once.
+    /// Takes over what [`FunctionClient::new`] does.
     #[must_use]
     pub fn new(client: &Client, function_name: String) -> Self {
-        Self { client: single_invocations(client, CONNECT_TIMEOUT, INVOCATION_TIMEOUT), function_name }
+        Self(FunctionClient::new(client, function_name, INVOCATION_TIMEOUT))
     }
 
     /// Tests the connection of a stored configuration. The verifier stores the outcome itself. `None`: it found no such
@@ -43,7 +34,8 @@ impl VerifierClient {
     /// Transient if the verifier failed or took too long: nothing is known then. Internal if it may not be invoked, or
     /// its answer isn't understood.
     pub async fn test(&self, key: &ConfigurationKey) -> Result<Option<Connection>, PortError> {
-        let response = self.invoke(&ConnectionTestRequest::Stored(key.clone())).await?;
+        let response: Option<ConnectionTestOutcome> =
+            self.0.invoke(&ConnectionTestRequest::Stored(key.clone())).await?;
         Ok(response.map(Connection::from))
     }
 
@@ -53,39 +45,8 @@ impl VerifierClient {
     /// # Errors
     /// As [`VerifierClient::test`].
     pub async fn try_out(&self, candidate: Candidate) -> Result<Option<ConnectionTestOutcome>, PortError> {
-        self.invoke(&ConnectionTestRequest::Candidate { candidate: Box::new(candidate) }).await
+        self.0.invoke(&ConnectionTestRequest::Candidate { candidate: Box::new(candidate) }).await
     }
-
-    async fn invoke(&self, request: &ConnectionTestRequest) -> Result<Option<ConnectionTestOutcome>, PortError> {
-        let operation = "lambda:Invoke";
-        let request = serde_json::to_vec(request).map_err(|error| PortError::internal_from(operation, error))?;
-        let answer = self
-            .client
-            .invoke()
-            .function_name(&self.function_name)
-            .invocation_type(InvocationType::RequestResponse)
-            .payload(Blob::new(request))
-            .send()
-            .await
-            .map_err(|error| port_error(operation, error))?;
-        let payload = answer.payload.unwrap_or_else(|| Blob::new(Vec::new()));
-        if let Some(kind) = answer.function_error {
-            return Err(PortError::transient(operation, describe_failure(&kind, payload.as_ref())));
-        }
-        serde_json::from_slice(payload.as_ref())
-            .map_err(|error| PortError::internal(operation, format!("the verifier's answer: {error}")).caused_by(error))
-    }
-}
-
-/// Describes a failed function by the `errorType` and `errorMessage` of Lambda.
-fn describe_failure(kind: &str, payload: &[u8]) -> String {
-    let payload: Value = if payload.len() <= MAX_FAILURE_LENGTH {
-        serde_json::from_slice(payload).unwrap_or_default()
-    } else {
-        Value::Null
-    };
-    let field = |name: &str| payload[name].as_str().unwrap_or("unknown").to_owned();
-    format!("the verifier failed ({kind}): {}: {}", field("errorType"), field("errorMessage"))
 }
 
 #[cfg(test)]
@@ -93,6 +54,8 @@ mod tests {
     use aws_sdk_lambda::{
         config::retry::{RetryConfig, RetryMode},
         operation::invoke::InvokeOutput,
+        primitives::Blob,
+        types::InvocationType,
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
@@ -108,7 +71,7 @@ mod tests {
         tenant::TenantId,
     };
     use export_engine::ports::ErrorKind;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -214,7 +177,7 @@ mod tests {
         });
         let error = verifier(&rule).test(&key()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Transient);
-        assert_eq!(error.detail, "the verifier failed (Unhandled): Sandbox.Timedout: Task timed out");
+        assert_eq!(error.detail, "the function failed (Unhandled): Sandbox.Timedout: Task timed out");
     }
 
     #[tokio::test]
@@ -239,7 +202,7 @@ mod tests {
     #[test]
     fn an_invocation_ends_before_its_caller_does() {
         let verifier = verifier(&answering(&Value::Null));
-        let configuration = verifier.client.config();
+        let configuration = verifier.0.configuration();
         let timeouts = configuration.timeout_config().unwrap();
         assert_eq!(timeouts.operation_timeout(), Some(INVOCATION_TIMEOUT));
         assert_eq!(timeouts.operation_attempt_timeout(), None);

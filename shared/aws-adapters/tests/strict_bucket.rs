@@ -86,6 +86,7 @@ fn across_accounts() -> ExportConfiguration {
         progress: ExportProgress::default(),
         requested_through: None,
         requested_until: None,
+        webhooks: Vec::new(),
         created_by: "user".to_owned(),
         created_at: Timestamp::EPOCH,
         updated_by: "user".to_owned(),

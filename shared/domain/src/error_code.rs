@@ -7,7 +7,10 @@ use std::fmt;
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::{configuration::field_error::FieldErrorCode, connection::ConnectionErrorCode, explanation::Explanation};
+use crate::{
+    configuration::field_error::FieldErrorCode, connection::ConnectionErrorCode, explanation::Explanation,
+    webhook::failure::WebhookFailureCode,
+};
 
 /// A place where codes appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
@@ -20,6 +23,7 @@ pub enum Place {
     Queue,
     Field,
     Connection,
+    Webhook,
 }
 
 impl Place {
@@ -49,6 +53,9 @@ impl Place {
                  export configuration, `connectionChecks[].code`, and `extensions.connectionError.code` of a GraphQL error \
                  `NEW_ACCESS_KEY_REFUSED` or `NEW_CONNECTION_REFUSED`."
             }
+            Self::Webhook => {
+                "Failures of a receiver of notices: `error.code` of a result of `testExportNotifications`."
+            }
         }
     }
 }
@@ -69,6 +76,7 @@ macro_rules! error_codes {
             $($variant,)+
             Field(FieldErrorCode),
             Connection(ConnectionErrorCode),
+            Webhook(WebhookFailureCode),
         }
 
         /// The codes that no other type defines.
@@ -82,6 +90,7 @@ macro_rules! error_codes {
                     $(Self::$variant => $name,)+
                     Self::Field(code) => code.name(),
                     Self::Connection(code) => code.name(),
+                    Self::Webhook(code) => code.name(),
                 }
             }
 
@@ -91,6 +100,7 @@ macro_rules! error_codes {
                     $(Self::$variant => Explanation { meaning: $meaning, remedy: $remedy },)+
                     Self::Field(code) => code.explanation(),
                     Self::Connection(code) => code.explanation(),
+                    Self::Webhook(code) => code.explanation(),
                 }
             }
 
@@ -103,6 +113,7 @@ macro_rules! error_codes {
                     Self::Field(FieldErrorCode::IdempotencyKeyInvalid) => &[Place::Field, Place::Ingest],
                     Self::Field(_) => &[Place::Field],
                     Self::Connection(_) => &[Place::Connection],
+                    Self::Webhook(_) => &[Place::Webhook],
                 }
             }
         }
@@ -272,7 +283,8 @@ impl ErrorCode {
     pub fn all() -> impl Iterator<Item = Self> {
         let fields = FieldErrorCode::ALL.iter().copied().map(Self::Field);
         let connections = ConnectionErrorCode::ALL.iter().copied().map(Self::Connection);
-        OWN.iter().copied().chain(fields).chain(connections)
+        let webhooks = WebhookFailureCode::ALL.iter().copied().map(Self::Webhook);
+        OWN.iter().copied().chain(fields).chain(connections).chain(webhooks)
     }
 }
 
@@ -291,6 +303,7 @@ mod tests {
         configuration::bucket::MAX_BUCKET_PATH_LENGTH,
         event::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
         interval::ExportInterval,
+        webhook::{MAX_WEBHOOKS, url::MAX_WEBHOOK_URL_LENGTH},
     };
 
     #[test]
@@ -313,6 +326,11 @@ mod tests {
             (ErrorCode::EventNestedTooDeeply, format!(" {MAX_NESTING_DEPTH} levels")),
             (ErrorCode::BodyTooLarge, format!(" {} after", mebibytes(MAX_BODY_LENGTH))),
             (ErrorCode::Field(FieldErrorCode::BucketPathInvalid), format!(" {MAX_BUCKET_PATH_LENGTH} characters")),
+            (
+                ErrorCode::Field(FieldErrorCode::WebhookUrlInvalid),
+                format!(" {} characters", thousands(MAX_WEBHOOK_URL_LENGTH)),
+            ),
+            (ErrorCode::Field(FieldErrorCode::WebhooksTooMany), format!(" {MAX_WEBHOOKS} webhooks")),
         ] {
             let Explanation { meaning, remedy } = code.explanation();
             assert!(meaning.contains(&limit) || remedy.contains(&limit), "{code}: {limit}");

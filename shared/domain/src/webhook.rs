@@ -2,26 +2,18 @@
 //!
 //! Requests are signed as the Standard Webhooks specification says (<https://www.standardwebhooks.com>).
 
+pub mod address;
 pub mod delivery;
+pub mod failure;
+pub mod input;
+pub mod receiver;
 pub mod schedule;
 pub mod secret;
+pub mod test;
 pub mod url;
 
-use serde::{Deserialize, Serialize};
-
 pub use self::{
-    delivery::{WebhookBody, WebhookDelivery},
+    receiver::{MAX_WEBHOOKS, Webhook},
     secret::{SealedWebhookSecret, WebhookSecret},
     url::{Receivers, WebhookUrl},
 };
-
-/// The most webhooks of an export configuration.
-pub const MAX_WEBHOOKS: usize = 3;
-
-/// A receiver of a customer, with the secret that signs what it gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Webhook {
-    pub url: WebhookUrl,
-    pub sealed_secret: SealedWebhookSecret,
-}

@@ -85,6 +85,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         progress: ExportProgress::default(),
         requested_through: None,
         requested_until: None,
+        webhooks: Vec::new(),
         created_by: String::new(),
         created_at: now,
         updated_by: String::new(),

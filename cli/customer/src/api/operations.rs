@@ -8,7 +8,7 @@ const CONFIGURATION: &str = "id version type description interval enabled connec
     lastSuccessAt exportedThrough consecutiveFailures nextExportAt retentionUsedPercent advice }";
 /// The further fields of a single export configuration.
 const WHOLE: &str = "backlog { events oldest isComplete } nextSteps { code instruction document } \
-    connectionChecks { check status title code message }";
+    connectionChecks { check status title code message } notifications { url }";
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason \
     objects events bytes gap { startTimestamp endTimestamp reason blockId } \
     gaps { startTimestamp endTimestamp reason blockId }";
@@ -106,6 +106,10 @@ operations! {
     DELETE: mutation deleteExportConfiguration(ID) [CONFIGURATION, "backlog { events oldest isComplete }"],
         "to delete the export configuration";
     TEST: mutation testExportConfiguration(ID) [CONFIGURATION, WHOLE], "to test the connection";
+    NOTIFICATIONS: query getExportConfiguration(ID) ["type version notifications { url }"],
+        "to list the webhooks of the export configuration";
+    TEST_NOTIFICATIONS: mutation testExportNotifications(ID) ["url isDelivered status error { code message }"],
+        "to test the webhooks";
     RUN: mutation runExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"], "to export now";
     JOBS: query getAllExportJobs(CONFIGURATION_ID) [JOB], "to list the export jobs";
     TASKS: query getAllExportJobTasks(JOB_ID) [TASK], "to list the tasks of the export job";

@@ -5,6 +5,7 @@ mod delete;
 mod digest;
 mod dry_run;
 pub mod file;
+mod notifications;
 pub mod policies;
 pub mod render;
 mod render_jobs;
@@ -68,6 +69,9 @@ Examples:
   audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --output json | jq -r '.[].objectKey'")]
     Tasks(JobTarget),
 
+    #[command(subcommand)]
+    Notifications(notifications::NotificationsCommand),
+
     Digest(digest::DigestArguments),
     Policies(policies::PoliciesArguments),
 }
@@ -88,6 +92,7 @@ impl ConfigCommand {
                 let render = |tasks: &Vec<Task>, style: &_| render_jobs::tasks(tasks, style);
                 target.service.show(&operations::TASKS, &target.variables(), render).await
             }
+            Self::Notifications(command) => command.run(random).await,
             Self::Digest(arguments) => digest::run(&arguments).await,
             Self::Policies(arguments) => policies::run(&arguments).await,
         }

@@ -8,7 +8,10 @@ use domain::{
     connection,
 };
 
-use super::{guidance::ExportGuidance, interval::ExportInterval, outlook::ExportOutlook, scalars::DateTime};
+use super::{
+    guidance::ExportGuidance, interval::ExportInterval, notifications::ExportWebhook, outlook::ExportOutlook,
+    scalars::DateTime,
+};
 
 /// An export of the audit log to an S3 bucket.
 #[derive(MergedObject)]
@@ -50,6 +53,8 @@ struct StoredConfiguration {
     consecutive_failures: u32,
     /// Events received from this time on are exported.
     start_from: DateTime,
+    /// The webhooks that notices about this export are sent to.
+    notifications: Vec<ExportWebhook>,
     /// The subject of the token that created the configuration.
     created_by: String,
     created_at: DateTime,
@@ -127,6 +132,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             last_export: configuration.progress.last_export_at.map(DateTime),
             consecutive_failures: configuration.progress.consecutive_failures,
             start_from: DateTime(configuration.start_from),
+            notifications: configuration.webhooks.into_iter().map(Into::into).collect(),
             created_by: configuration.created_by,
             created_at: DateTime(configuration.created_at),
             updated_by: configuration.updated_by,

@@ -1,9 +1,12 @@
 //! The inputs of mutations. [`domain::configuration::input`] and [`domain::configuration::update`] parse their texts.
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
-use domain::configuration::{
-    input::RawSettings,
-    update::{RawField, RawIdentity, RawText, RawUpdate},
+use domain::{
+    configuration::{
+        input::RawSettings,
+        update::{RawField, RawIdentity, RawText, RawUpdate},
+    },
+    webhook::input::RawWebhook,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -49,6 +52,18 @@ pub struct SettingsInput {
     start_from: Option<String>,
     /// Makes the request safe to repeat for 24 hours: the same key and content return the same configuration.
     idempotency_key: Option<String>,
+    /// The webhooks that notices about this export are sent to; at most 3.
+    notifications: Option<Vec<WebhookInput>>,
+}
+
+/// A receiver of notices: an HTTPS server that checks the signatures of the Standard Webhooks specification.
+#[derive(InputObject)]
+pub struct WebhookInput {
+    /// An HTTPS URL with a public host name, on port 443.
+    url: String,
+    /// `whsec_` and 24 to 64 random bytes in base 64. Encrypted at once, and never returned. A URL that the export has
+    /// already keeps its secret if this is left out.
+    secret: Option<SecretString>,
 }
 
 /// A change of an export, which uses an access key afterwards. Fields that are left out keep their value; null clears
@@ -103,22 +118,33 @@ pub struct UpdatedSettingsInput {
     expected_bucket_owner: MaybeUndefined<String>,
     /// A name or note for people: at most 256 characters on one line.
     description: MaybeUndefined<String>,
+    /// Replaces the webhooks that notices about this export are sent to; at most 3. An empty list removes all of them.
+    /// Null: they stay.
+    notifications: Option<Vec<WebhookInput>>,
 }
 
 impl CreateS3AccessKeyExportConfigurationInput {
-    pub fn settings(&self) -> RawSettings<'_> {
-        self.settings.raw()
+    pub fn webhooks(&self) -> Vec<RawWebhook<'_>> {
+        raw_webhooks(self.settings.notifications.as_ref()).unwrap_or_default()
+    }
+
+    pub fn settings<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
+        self.settings.raw(webhooks)
     }
 }
 
 impl CreateS3AssumedRoleExportConfigurationInput {
-    pub fn settings(&self) -> RawSettings<'_> {
-        self.settings.raw()
+    pub fn webhooks(&self) -> Vec<RawWebhook<'_>> {
+        raw_webhooks(self.settings.notifications.as_ref()).unwrap_or_default()
+    }
+
+    pub fn settings<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
+        self.settings.raw(webhooks)
     }
 }
 
 impl SettingsInput {
-    fn raw(&self) -> RawSettings<'_> {
+    fn raw<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
         RawSettings {
             interval: self.interval.into(),
             bucket_name: &self.bucket_name,
@@ -129,7 +155,14 @@ impl SettingsInput {
             description: self.description.as_deref(),
             start_from: self.start_from.as_deref(),
             idempotency_key: self.idempotency_key.as_deref(),
+            webhooks,
         }
+    }
+}
+
+impl WebhookInput {
+    fn raw(&self) -> RawWebhook<'_> {
+        RawWebhook { url: &self.url, secret: self.secret.as_ref().map(|secret| secret.expose_secret()) }
     }
 }
 
@@ -140,23 +173,31 @@ impl UpdateTargetInput {
 }
 
 impl UpdateS3AccessKeyExportConfigurationInput {
-    pub fn change(&self) -> (RawUpdate<'_>, RawIdentity<'_>) {
+    pub fn webhooks(&self) -> Option<Vec<RawWebhook<'_>>> {
+        raw_webhooks(self.settings.notifications.as_ref())
+    }
+
+    pub fn change<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> (RawUpdate<'a>, RawIdentity<'a>) {
         let identity = RawIdentity::AccessKey {
             access_key_id: text(&self.access_key_id),
             secret_access_key: raw(&self.secret_access_key, SecretString::expose_secret),
         };
-        (self.settings.raw(), identity)
+        (self.settings.raw(webhooks), identity)
     }
 }
 
 impl UpdateS3AssumedRoleExportConfigurationInput {
-    pub fn change(&self) -> (RawUpdate<'_>, RawIdentity<'_>) {
-        (self.settings.raw(), RawIdentity::Role { role_arn: text(&self.role_arn) })
+    pub fn webhooks(&self) -> Option<Vec<RawWebhook<'_>>> {
+        raw_webhooks(self.settings.notifications.as_ref())
+    }
+
+    pub fn change<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> (RawUpdate<'a>, RawIdentity<'a>) {
+        (self.settings.raw(webhooks), RawIdentity::Role { role_arn: text(&self.role_arn) })
     }
 }
 
 impl UpdatedSettingsInput {
-    fn raw(&self) -> RawUpdate<'_> {
+    fn raw<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> RawUpdate<'a> {
         RawUpdate {
             interval: raw(&self.interval, |interval| (*interval).into()),
             bucket_name: text(&self.bucket_name),
@@ -165,8 +206,14 @@ impl UpdatedSettingsInput {
             kms_key_arn: text(&self.kms_key_arn),
             expected_bucket_owner: text(&self.expected_bucket_owner),
             description: text(&self.description),
+            webhooks,
         }
     }
+}
+
+fn raw_webhooks(inputs: Option<&Vec<WebhookInput>>) -> Option<Vec<RawWebhook<'_>>> {
+    let inputs = inputs?.iter();
+    Some(inputs.map(WebhookInput::raw).collect())
 }
 
 fn text(field: &MaybeUndefined<String>) -> RawText<'_> {

@@ -35,9 +35,10 @@ pub const MAX_DIRECTIVES: usize = 5;
 /// time that API Gateway gives a request.
 pub const MAX_CONNECTION_TESTS: usize = 1;
 
-const TESTING_MUTATIONS: [&str; 4] = [
+const TESTING_MUTATIONS: [&str; 5] = [
     "createS3AccessKeyExportConfiguration",
     "testExportConfiguration",
+    "testExportNotifications",
     "updateS3AccessKeyExportConfiguration",
     "updateS3AssumedRoleExportConfiguration",
 ];

@@ -10,6 +10,7 @@ use super::{
         CreateS3AccessKeyExportConfigurationInput, CreateS3AssumedRoleExportConfigurationInput,
         UpdateS3AccessKeyExportConfigurationInput, UpdateS3AssumedRoleExportConfigurationInput,
     },
+    notifications::NotificationTestResult,
 };
 
 /// The mutations. Each changes data of the tenant that the token names.
@@ -27,8 +28,9 @@ impl Mutation {
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         let secret = data.secret_access_key.expose_secret();
-        let created =
-            service.create_with_access_key(caller, author, &data.settings(), &data.access_key_id, secret).await?;
+        let webhooks = data.webhooks();
+        let settings = data.settings(&webhooks);
+        let created = service.create_with_access_key(caller, author, &settings, &data.access_key_id, secret).await?;
         Ok(Some(created.into()))
     }
 
@@ -40,7 +42,9 @@ impl Mutation {
         data: CreateS3AssumedRoleExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        Ok(Some(service.create_with_role(caller, author, &data.settings(), &data.role_arn).await?.into()))
+        let webhooks = data.webhooks();
+        let settings = data.settings(&webhooks);
+        Ok(Some(service.create_with_role(caller, author, &settings, &data.role_arn).await?.into()))
     }
 
     /// Changes the given fields. An export that assumed a role uses the access key afterwards. Another bucket, path, Region,
@@ -54,7 +58,8 @@ impl Mutation {
         data: UpdateS3AccessKeyExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let (update, identity) = data.change();
+        let webhooks = data.webhooks();
+        let (update, identity) = data.change(webhooks.as_deref());
         let target = &data.target;
         Ok(Some(service.update(caller, author, &target.id, target.terms(), (&update, &identity)).await?.into()))
     }
@@ -69,7 +74,8 @@ impl Mutation {
         data: UpdateS3AssumedRoleExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let (update, identity) = data.change();
+        let webhooks = data.webhooks();
+        let (update, identity) = data.change(webhooks.as_deref());
         let target = &data.target;
         Ok(Some(service.update(caller, author, &target.id, target.terms(), (&update, &identity)).await?.into()))
     }
@@ -79,6 +85,17 @@ impl Mutation {
     async fn test_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller) = context::of(context)?;
         Ok(Some(service.test(caller, &id).await?.into()))
+    }
+
+    /// Sends a test notice to each webhook of the configuration, once. Returns a result for each.
+    async fn test_export_notifications(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+    ) -> Result<Option<Vec<NotificationTestResult>>> {
+        let (service, caller) = context::of(context)?;
+        let results = service.test_notifications(caller, &id).await?;
+        Ok(Some(results.into_iter().map(Into::into).collect()))
     }
 
     /// Resumes exporting, from where the last export ended.

@@ -29,7 +29,7 @@ impl Service {
         role_arn: &str,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, role_arn) =
-            parse_assumed_role(settings, role_arn, &self.identity).map_err(ApiError::InvalidInput)?;
+            parse_assumed_role(settings, role_arn, &self.identity, self.receivers).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "role", role_arn.as_str());
         self.create(author, self.new_key(caller), settings, Authentication::AssumedRole { role_arn }, content_hash)
             .await
@@ -46,7 +46,8 @@ impl Service {
         secret: &str,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, access_key_id, secret) =
-            parse_access_key(settings, access_key_id, secret, &self.identity).map_err(ApiError::InvalidInput)?;
+            parse_access_key(settings, access_key_id, secret, &self.identity, self.receivers)
+                .map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "accessKey", access_key_id.as_str());
         self.take(caller, Allowance::ConnectionTests).await?;
         let key = self.new_key(caller);
@@ -68,6 +69,7 @@ impl Service {
         authentication: Authentication,
         content_hash: [u8; 32],
     ) -> Result<ExportConfiguration, ApiError> {
+        let webhooks = self.seal_webhooks(&key, settings.webhooks).await?;
         let stamp = self.stamp();
         let configuration = ExportConfiguration {
             key,
@@ -83,6 +85,7 @@ impl Service {
             progress: ExportProgress::default(),
             requested_through: None,
             requested_until: None,
+            webhooks,
             created_by: author.subject.clone(),
             created_at: stamp.at,
             updated_by: author.subject.clone(),
@@ -111,7 +114,7 @@ impl Service {
 
 /// Hashes a creation, to recognize a repetition under the same idempotency key.
 ///
-/// The secret is left out, so that the stored hash can't be used to guess it. A repetition with another secret keeps the
+/// Secrets are left out, so that the stored hash can't be used to guess it. A repetition with another secret keeps the
 /// first one.
 fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u8; 32] {
     let destination = &settings.destination;
@@ -120,7 +123,7 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         StartFrom::Earliest => "earliest".to_owned(),
         StartFrom::At(time) => time.to_string(),
     };
-    let content = json!([
+    let mut content = json!([
         authentication,
         identity,
         settings.interval,
@@ -132,5 +135,11 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         destination.expected_bucket_owner,
         start_from,
     ]);
+    // Without webhooks it is the hash of an earlier version of the service, which remembers it for a day.
+    if !settings.webhooks.is_empty()
+        && let Some(content) = content.as_array_mut()
+    {
+        content.extend(settings.webhooks.iter().map(|webhook| json!(webhook.url())));
+    }
     Sha256::digest(content.to_string()).into()
 }

@@ -10,6 +10,7 @@ use domain::{
     customer_template::TemplateUrl,
     interval::ExportSchedule,
     time::Timestamp,
+    webhook::Receivers,
 };
 use host::{Clock, Random};
 
@@ -27,6 +28,8 @@ pub struct Service {
     pub clock: Box<dyn Clock>,
     pub random: Box<dyn Random>,
     pub identity: ServiceIdentity,
+    /// The receivers that a webhook may have.
+    pub receivers: Receivers,
     pub customer_template: Option<TemplateUrl>,
     pub schedule: ExportSchedule,
     /// The time after its receipt in which an event can be exported.

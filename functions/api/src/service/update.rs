@@ -51,7 +51,8 @@ impl Service {
             if version.is_some_and(|version| version != current.version) {
                 return Err(ApiError::Conflict { current_version: current.version });
             }
-            let update = parse_update(&current, raw, identity, &self.identity).map_err(ApiError::InvalidInput)?;
+            let (update, webhooks) = parse_update(&current, raw, identity, &self.identity, self.receivers)
+                .map_err(ApiError::InvalidInput)?;
             if update.needs_a_test() && !is_permitted {
                 self.take(caller, Allowance::ConnectionTests).await?;
                 is_permitted = true;
@@ -77,11 +78,16 @@ impl Service {
                 }
             }
             let is_untested = update.needs_a_test() && !is_tested_first;
+            let webhooks = match webhooks {
+                Some(webhooks) => self.seal_webhooks(&key, webhooks).await?,
+                None => current.webhooks.clone(),
+            };
             let stamp = self.stamp();
             let edit = Edit { by: &author.subject, at: stamp.at };
             let Some(changed) = apply(&current, update, passed.as_ref().filter(|_| is_tested_first), edit) else {
                 return Ok(current);
             };
+            let changed = changed.with_webhooks(webhooks);
             if self.ports.changes.update(&current, &changed, author, stamp).await? == EditOutcome::Done {
                 self.check_elapsed(stamp)?;
                 if is_untested {

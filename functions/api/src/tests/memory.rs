@@ -27,6 +27,11 @@ use domain::{
     export_run::RunRequest,
     tenant::TenantId,
     time::Timestamp,
+    webhook::{
+        SealedWebhookSecret, WebhookSecret,
+        failure::{WebhookFailure, WebhookFailureCode},
+        test::{WebhookTest, WebhookTestOutcome, WebhookTestResult},
+    },
 };
 use host::{Clock, Random};
 use serde_json::{Value, json};
@@ -35,7 +40,7 @@ use sha2::{Digest, Sha256};
 use crate::ports::{
     AllowanceOutcome, Allowances, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester, CountedBacklog,
     CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT, ManualRuns, PortError, PortFuture,
-    RunRequestOutcome, SecretSealer, SigningKeys, SigningPublicKey,
+    RunRequestOutcome, SecretSealer, SigningKeys, SigningPublicKey, WebhookTester,
 };
 
 /// The time at which a test starts.
@@ -326,6 +331,29 @@ impl SecretSealer for Memory {
     fn seal<'a>(&'a self, _key: &'a ConfigurationKey, secret: &'a SecretAccessKey) -> PortFuture<'a, SealedSecret> {
         self.lock().plaintexts.push(secret.expose().to_owned());
         ready(Ok(SealedSecret::from_ciphertext(secret.expose().bytes().map(|byte| !byte).collect())))
+    }
+
+    fn seal_webhook<'a>(
+        &'a self,
+        _key: &'a ConfigurationKey,
+        secret: &'a WebhookSecret,
+    ) -> PortFuture<'a, SealedWebhookSecret> {
+        self.lock().plaintexts.push(secret.expose().to_owned());
+        ready(Ok(SealedWebhookSecret::from_ciphertext(secret.expose().bytes().map(|byte| !byte).collect())))
+    }
+}
+
+/// The first receiver accepts the notice, and all others are gone.
+impl WebhookTester for Memory {
+    fn test(&self, test: WebhookTest) -> PortFuture<'_, Vec<WebhookTestResult>> {
+        let gone = WebhookFailure { code: WebhookFailureCode::WebhookGone, status: Some(410) };
+        let outcomes = std::iter::once(WebhookTestOutcome::Delivered(204))
+            .chain(std::iter::repeat(WebhookTestOutcome::Failed(gone)));
+        let results = test.webhooks.iter().zip(outcomes);
+        let results =
+            results.map(|(webhook, outcome)| WebhookTestResult { url: webhook.url.clone(), outcome }).collect();
+        self.lock().messages.push(json!(test));
+        ready(Ok(results))
     }
 }
 

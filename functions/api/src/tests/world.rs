@@ -18,6 +18,7 @@ use domain::{
     digest::Hex32,
     interval::ExportSchedule,
     tenant::TenantId,
+    webhook::Receivers,
 };
 use function_runtime::client_version::MinimumClientVersion;
 use host::{Clock, Machine};
@@ -75,6 +76,7 @@ impl World {
                 events: Box::new(history.clone()),
                 backlogs: Box::new(memory.clone()),
                 tester: Box::new(memory.clone()),
+                webhook_tester: Box::new(memory.clone()),
                 secrets,
                 signing_keys: Box::new(signing_keys),
                 manual_runs: Box::new(memory.clone()),
@@ -86,6 +88,7 @@ impl World {
                 partition: Partition::Commercial,
                 region: Region::parse("us-east-1").unwrap(),
             },
+            receivers: Receivers::Public,
             customer_template: TemplateUrl::parse("https://templates.s3.us-east-1.amazonaws.com/audit-export.yaml"),
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
             retention: Duration::from_hours(24 * 90),

@@ -13,6 +13,7 @@ use domain::{
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
     interval::ExportInterval,
     tenant::TenantId,
+    webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
 
 use crate::dynamodb::item::{Attributes, Item, MalformedItem, binary, item, number, seconds, text};
@@ -66,12 +67,17 @@ pub(crate) mod attribute {
     pub(crate) const REQUESTED_THROUGH: &str = "requestedThrough";
     /// Seconds since the epoch: until then the run counts as queued.
     pub(crate) const REQUESTED_UNTIL: &str = "requestedUntil";
+    /// The receivers of notices. Absent: none.
+    pub(crate) const WEBHOOKS: &str = "webhooks";
     /// Distinguishes the requests.
     pub(crate) const REQUEST_TOKEN: &str = "requestToken";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_BY: &str = "updatedBy";
     pub(crate) const UPDATED_AT: &str = "updatedAt";
+
+    // Of a webhook. Its sealed secret has the name of the one of an access key.
+    pub(crate) const URL: &str = "url";
 
     // Of the error of a connection.
     pub(crate) const CODE: &str = "code";
@@ -112,6 +118,13 @@ pub(crate) fn tenant_key(tenant: &TenantId, id: &str) -> Item {
 
 pub(super) fn connection_error(error: &ConnectionError) -> AttributeValue {
     AttributeValue::M(item([(attribute::CODE, text(error.code)), (attribute::MESSAGE, text(&error.message))]))
+}
+
+fn webhook(webhook: &Webhook) -> AttributeValue {
+    AttributeValue::M(item([
+        (attribute::URL, text(&webhook.url)),
+        (attribute::SEALED_SECRET, binary(webhook.sealed_secret.ciphertext())),
+    ]))
 }
 
 pub(super) fn write(configuration: &ExportConfiguration) -> Item {
@@ -180,6 +193,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if let Some(until) = configuration.requested_until {
         set(attribute::REQUESTED_UNTIL, seconds(until));
     }
+    if !configuration.webhooks.is_empty() {
+        set(attribute::WEBHOOKS, AttributeValue::L(configuration.webhooks.iter().map(webhook).collect()));
+    }
     set(attribute::CREATED_BY, text(&configuration.created_by));
     set(attribute::CREATED_AT, text(configuration.created_at));
     set(attribute::UPDATED_BY, text(&configuration.updated_by));
@@ -222,6 +238,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         progress: read_progress(attributes)?,
         requested_through: attributes.optional_time(attribute::REQUESTED_THROUGH)?,
         requested_until: attributes.optional_seconds(attribute::REQUESTED_UNTIL)?,
+        webhooks: read_webhooks(attributes)?,
         created_by: attributes.text(attribute::CREATED_BY)?,
         created_at: attributes.time(attribute::CREATED_AT)?,
         updated_by: attributes.text(attribute::UPDATED_BY)?,
@@ -241,6 +258,17 @@ pub(super) fn read_key(item: &Item) -> Result<ConfigurationKey, MalformedItem> {
 
 pub(super) fn read_tenant_id(attributes: Attributes<'_>) -> Result<TenantId, MalformedItem> {
     attributes.required(attribute::TENANT_ID, |text| TenantId::parse(text).ok())
+}
+
+pub(super) fn read_webhooks(attributes: Attributes<'_>) -> Result<Vec<Webhook>, MalformedItem> {
+    let webhook = |attributes: Attributes<'_>| {
+        let ciphertext = attributes.bytes(attribute::SEALED_SECRET)?;
+        Ok(Webhook {
+            url: attributes.required(attribute::URL, |text| WebhookUrl::try_from(text.to_owned()).ok())?,
+            sealed_secret: SealedWebhookSecret::from_ciphertext(ciphertext.to_vec()),
+        })
+    };
+    attributes.maps(attribute::WEBHOOKS)?.into_iter().map(webhook).collect()
 }
 
 pub(super) fn read_progress(attributes: Attributes<'_>) -> Result<ExportProgress, MalformedItem> {

@@ -34,6 +34,7 @@ use domain::{
     digest::Hex32,
     interval::ExportInterval,
     time::Timestamp,
+    webhook::{Receivers, SealedWebhookSecret, Webhook, WebhookUrl},
 };
 use export_engine::ports::{ConfigurationStore, EnabledConfigurations, ErrorKind, PortError, RunReport};
 
@@ -82,6 +83,10 @@ fn full() -> ExportConfiguration {
             consecutive_failures: 2,
             last_failure_at: Some(at("2026-11-22T00:00:01Z")),
         },
+        webhooks: vec![Webhook {
+            url: WebhookUrl::parse_for(Receivers::Public, "https://hooks.example.com/").unwrap(),
+            sealed_secret: SealedWebhookSecret::from_ciphertext(CIPHERTEXT.to_vec()),
+        }],
         created_at: at("2026-11-21T00:00:00Z"),
         updated_by: "user-2".to_owned(),
         ..test_support::with_key()
@@ -105,6 +110,7 @@ fn sparse() -> ExportConfiguration {
         connection: Connection::Pending,
         progress: ExportProgress::default(),
         requested_through: None,
+        webhooks: Vec::new(),
         ..full
     }
 }
@@ -222,6 +228,7 @@ fn attributes_have_the_names_of_the_api() {
     updatedAt = S("2026-11-22T00:00:00.000Z")
     updatedBy = S("user-2")
     version = N("7")
+    webhooks = [{"sealedSecret": B(Blob { inner: 63697068657274657874 }), "url": S("https://hooks.example.com/")}]
     "#);
     insta::assert_snapshot!(lines(&item::write(&sparse())), @r#"
     bucketName = S("acme-audit")

@@ -139,6 +139,14 @@ impl<'a> Attributes<'a> {
         required(name, self.read(name, |value| value.as_b().ok().map(AsRef::as_ref))?)
     }
 
+    /// Reads a list of maps. An absent attribute is an empty list.
+    pub fn maps(self, name: &'static str) -> Result<Vec<Attributes<'a>>, MalformedItem> {
+        let maps = self.read(name, |value| {
+            value.as_l().ok()?.iter().map(|value| value.as_m().ok().map(Attributes)).collect::<Option<Vec<_>>>()
+        })?;
+        Ok(maps.unwrap_or_default())
+    }
+
     pub fn map(self, name: &'static str) -> Result<Attributes<'a>, MalformedItem> {
         required(name, self.read(name, |value| value.as_m().ok().map(Attributes))?)
     }

@@ -17,6 +17,7 @@ use crate::{
     event::{BodyForm, EventBatch, RejectedEvents},
     interval::ExportInterval,
     time::Timestamp,
+    webhook::{Webhook, WebhookUrl},
 };
 
 /// The `targetType` of these events.
@@ -126,6 +127,9 @@ impl<'a> Change<'a> {
         let has_other_secret = before
             .zip(after)
             .is_some_and(|(before, after)| has_other_secret(&before.authentication, &after.authentication));
+        let has_other_webhook_secret = before
+            .zip(after)
+            .is_some_and(|(before, after)| has_other_webhook_secret(&before.webhooks, &after.webhooks));
         let subject = self.subject();
         AuditEvent {
             id: uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
@@ -142,6 +146,7 @@ impl<'a> Change<'a> {
                 before: before.map(Settings::of),
                 after: after.map(|after| Settings {
                     secret_access_key: has_other_secret.then_some("CHANGED"),
+                    notification_secrets: has_other_webhook_secret.then_some("CHANGED"),
                     ..Settings::of(after)
                 }),
             },
@@ -212,6 +217,12 @@ struct Settings<'a> {
     /// `CHANGED` if the secret was replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_access_key: Option<&'static str>,
+    /// The URLs of the webhooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notifications: Vec<&'a WebhookUrl>,
+    /// `CHANGED` if the secret of a webhook was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification_secrets: Option<&'static str>,
     start_from: Timestamp,
 }
 
@@ -232,6 +243,8 @@ impl<'a> Settings<'a> {
             role_arn,
             access_key_id,
             secret_access_key: None,
+            notifications: configuration.webhooks.iter().map(|webhook| &webhook.url).collect(),
+            notification_secrets: None,
             start_from: configuration.start_from,
         }
     }
@@ -253,6 +266,11 @@ fn has_other_secret(before: &Authentication, after: &Authentication) -> bool {
     }
 }
 
+/// Returns whether an update replaced the secret of a webhook that stayed.
+fn has_other_webhook_secret(before: &[Webhook], after: &[Webhook]) -> bool {
+    after.iter().any(|new| before.iter().any(|old| old.url == new.url && old.sealed_secret != new.sealed_secret))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -264,6 +282,7 @@ mod tests {
         test_support::{ID, with_key, with_role},
         update::Edit,
     };
+    use crate::webhook::{MAX_WEBHOOKS, Receivers, SealedWebhookSecret, url::MAX_WEBHOOK_URL_LENGTH};
 
     fn author() -> Author {
         Author {
@@ -372,10 +391,47 @@ mod tests {
     }
 
     #[test]
+    fn of_webhooks_the_urls_are_reported() {
+        let webhook = |url: &str, secret: &[u8]| Webhook {
+            url: WebhookUrl::parse_for(Receivers::Public, url).unwrap(),
+            sealed_secret: SealedWebhookSecret::from_ciphertext(secret.to_vec()),
+        };
+        let (a, b) = (webhook("https://a.example/", b"one"), webhook("https://b.example/", b"two"));
+        let with = |webhooks: &[Webhook]| with_role().with_webhooks(webhooks.to_vec());
+        let other_secret = webhook("https://a.example/", b"three");
+        for (before, after, urls, secrets) in [
+            (
+                with(&[]),
+                with(&[a.clone(), b.clone()]),
+                json!(["https://a.example/", "https://b.example/"]),
+                json!(null),
+            ),
+            (with(&[a.clone(), b.clone()]), with(std::slice::from_ref(&b)), json!(["https://b.example/"]), json!(null)),
+            (
+                with(&[a]),
+                with(&[other_secret, b]),
+                json!(["https://a.example/", "https://b.example/"]),
+                json!("CHANGED"),
+            ),
+        ] {
+            let (event, _) = event_of(Change::Update { before: &before, after: &after }, &author());
+            let after = &event["auditPayload"]["after"];
+            assert_eq!((&after["notifications"], &after["notificationSecrets"]), (&urls, &secrets));
+        }
+    }
+
+    #[test]
     fn the_largest_change_fits_and_what_is_unknown_is_left_out() {
         let nobody = Author { subject: "\u{1f512}".repeat(256), ip: None, request_id: None };
         let description = Description::parse(&"\u{1f512}".repeat(MAX_DESCRIPTION_LENGTH)).ok();
-        let (event, _) = event_of(Change::Delete(&ExportConfiguration { description, ..with_role() }), &nobody);
+        let url = format!("https://a.example/{}", "a".repeat(MAX_WEBHOOK_URL_LENGTH - 18));
+        let webhook = Webhook {
+            url: WebhookUrl::parse_for(Receivers::Public, &url).unwrap(),
+            sealed_secret: SealedWebhookSecret::from_ciphertext(Vec::new()),
+        };
+        let webhooks = vec![webhook; MAX_WEBHOOKS];
+        let largest = ExportConfiguration { description, webhooks, ..with_role() };
+        let (event, _) = event_of(Change::Update { before: &largest, after: &largest }, &nobody);
         assert!(event.get("actorIp").is_none() && event.get("requestId").is_none());
         let unnamed = ExportConfiguration { description: None, ..with_role() };
         let (event, _) = event_of(Change::Delete(&unnamed), &nobody);

@@ -11,6 +11,7 @@ use crate::{
     connection::Connection,
     interval::{ExportInterval, ExportSchedule},
     time::Timestamp,
+    webhook::Webhook,
 };
 
 /// The identity that an export uses in the customer's account.
@@ -45,6 +46,8 @@ pub struct ExportConfiguration {
     pub requested_through: Option<Timestamp>,
     /// The time until which that run counts as being in the queue.
     pub requested_until: Option<Timestamp>,
+    /// The receivers of notices about this export; at most [`MAX_WEBHOOKS`](crate::webhook::MAX_WEBHOOKS).
+    pub webhooks: Vec<Webhook>,
     pub created_by: String,
     pub created_at: Timestamp,
     pub updated_by: String,

@@ -12,3 +12,11 @@ pub const SECRET_ACCESS_KEY: &str = "secretAccessKey";
 pub const DESCRIPTION: &str = "description";
 pub const START_FROM: &str = "startFrom";
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
+pub const NOTIFICATIONS: &str = "notifications";
+
+/// The fields of each webhook: its URL and its secret.
+pub const WEBHOOKS: [(&str, &str); crate::webhook::MAX_WEBHOOKS] = [
+    ("notifications[0].url", "notifications[0].secret"),
+    ("notifications[1].url", "notifications[1].secret"),
+    ("notifications[2].url", "notifications[2].secret"),
+];

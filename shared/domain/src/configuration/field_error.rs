@@ -43,6 +43,8 @@ pub enum FieldErrorCode {
     IdempotencyKeyInvalid,
     WebhookUrlInvalid,
     WebhookSecretInvalid,
+    WebhookUrlRepeated,
+    WebhooksTooMany,
 }
 
 impl FieldErrorCode {
@@ -130,6 +132,8 @@ impl FieldErrorCode {
                 "The value is not a webhook secret of the Standard Webhooks specification.",
                 "Give whsec_ and 24 to 64 random bytes in base 64.",
             ),
+            Self::WebhookUrlRepeated => ("Two webhooks have the same URL.", "Give each URL once."),
+            Self::WebhooksTooMany => ("The export has more than 3 webhooks.", "Give at most 3 webhooks."),
         };
         Explanation { meaning, remedy }
     }

@@ -11,10 +11,18 @@ use super::{
     region::Region,
     service_identity::ServiceIdentity,
 };
-use crate::{interval::ExportInterval, time::Timestamp};
+use crate::{
+    interval::ExportInterval,
+    time::Timestamp,
+    webhook::{
+        Receivers, Webhook,
+        input::{NewWebhook, RawWebhook, parse_webhooks},
+    },
+};
 
 /// The unparsed fields that both kinds of configuration have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it may hold secrets of webhooks")]
 pub struct RawSettings<'a> {
     pub interval: ExportInterval,
     pub bucket_name: &'a str,
@@ -25,16 +33,18 @@ pub struct RawSettings<'a> {
     pub description: Option<&'a str>,
     pub start_from: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
+    pub webhooks: &'a [RawWebhook<'a>],
 }
 
 /// The parsed fields that both kinds of configuration have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub description: Option<Description>,
     pub interval: ExportInterval,
     pub destination: Destination,
     pub start_from: StartFrom,
     pub idempotency_key: Option<IdempotencyKey>,
+    pub webhooks: Vec<NewWebhook>,
 }
 
 /// The receipt time of the first event to export.
@@ -134,7 +144,12 @@ impl Fields {
         self.errors.push(FieldError { field, code, message });
     }
 
-    fn settings<'a>(&mut self, raw: &RawSettings<'a>, service: &ServiceIdentity) -> Option<Settings> {
+    fn settings<'a>(
+        &mut self,
+        raw: &RawSettings<'a>,
+        service: &ServiceIdentity,
+        receivers: Receivers,
+    ) -> Option<Settings> {
         // Forms send an empty path or description for none.
         let given = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
         let bucket_name = self.required(field::BUCKET_NAME, raw.bucket_name, BucketName::parse);
@@ -146,6 +161,8 @@ impl Fields {
         let description = self.optional(field::DESCRIPTION, given(raw.description), Description::parse);
         let start_from = self.optional(field::START_FROM, raw.start_from, StartFrom::parse);
         let idempotency_key = self.optional(field::IDEMPOTENCY_KEY, raw.idempotency_key, IdempotencyKey::parse);
+
+        let webhooks = self.webhooks(receivers, &[], raw.webhooks);
 
         self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
         Some(Settings {
@@ -160,7 +177,20 @@ impl Fields {
             },
             start_from: start_from.unwrap_or(StartFrom::Now),
             idempotency_key,
+            webhooks,
         })
+    }
+
+    /// Parses the list that replaces `current`.
+    pub(super) fn webhooks(
+        &mut self,
+        receivers: Receivers,
+        current: &[Webhook],
+        raw: &[RawWebhook<'_>],
+    ) -> Vec<NewWebhook> {
+        let (webhooks, errors) = parse_webhooks(receivers, current, raw);
+        self.errors.extend(errors);
+        webhooks
     }
 
     /// Checks that the Region is in the service's partition, and the KMS key in the Region.
@@ -230,9 +260,10 @@ pub fn parse_assumed_role(
     settings: &RawSettings<'_>,
     role_arn: &str,
     service: &ServiceIdentity,
+    receivers: Receivers,
 ) -> Result<(Settings, RoleArn), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service);
+    let settings = fields.settings(settings, service, receivers);
     let role_arn = fields.required(field::ROLE_ARN, role_arn, RoleArn::parse);
     fields.check_role(role_arn.as_ref(), service);
     fields.finish(settings.zip(role_arn))
@@ -247,9 +278,10 @@ pub fn parse_access_key(
     access_key_id: &str,
     secret_access_key: &str,
     service: &ServiceIdentity,
+    receivers: Receivers,
 ) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service);
+    let settings = fields.settings(settings, service, receivers);
     let access_key_id = fields.required(field::ACCESS_KEY_ID, access_key_id, AccessKeyId::parse);
     let secret = fields.required(field::SECRET_ACCESS_KEY, secret_access_key, SecretAccessKey::parse);
     let all = settings.zip(access_key_id).zip(secret).map(|((settings, id), secret)| (settings, id, secret));
@@ -287,6 +319,7 @@ mod tests {
             description: None,
             start_from: None,
             idempotency_key: None,
+            webhooks: &[],
         }
     }
 
@@ -327,8 +360,9 @@ mod tests {
             description: Some("a\nb"),
             start_from: Some("yesterday"),
             idempotency_key: Some(""),
+            webhooks: &[RawWebhook { url: "http://a.example/", secret: None }],
         };
-        let errors = parse_access_key(&raw, "AKIA", "short", &service()).unwrap_err();
+        let errors = parse_access_key(&raw, "AKIA", "short", &service(), Receivers::Public).unwrap_err();
         assert_eq!(
             codes(&errors),
             [
@@ -340,6 +374,7 @@ mod tests {
                 ("description", "DESCRIPTION_INVALID"),
                 ("startFrom", "START_FROM_INVALID"),
                 ("idempotencyKey", "IDEMPOTENCY_KEY_INVALID"),
+                ("notifications[0].url", "WEBHOOK_URL_INVALID"),
                 ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
                 ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
             ]
@@ -348,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_role_lies_in_the_customers_account_and_our_partition() {
-        let parse = |role| parse_assumed_role(&valid(), role, &service());
+        let parse = |role| parse_assumed_role(&valid(), role, &service(), Receivers::Public);
         assert!(parse("arn:aws:iam::222222222222:role/export").is_ok());
         let errors = parse("arn:aws-cn:iam::222222222222:role/export").unwrap_err();
         assert_eq!(codes(&errors), [("roleArn", "ROLE_PARTITION_MISMATCH")]);
@@ -360,23 +395,25 @@ mod tests {
     fn bucket_and_key_share_region_and_partition() {
         let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         let raw = RawSettings { kms_key_arn: Some(key), ..valid() };
-        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap_err();
+        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap_err();
         assert_eq!(codes(&errors), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
         let raw = RawSettings { region: "cn-north-1", ..valid() };
-        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap_err();
+        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap_err();
         assert_eq!(codes(&errors), [("region", "REGION_PARTITION_MISMATCH")]);
     }
 
     #[test]
     fn defaults_are_the_root_of_the_bucket_from_now_on() {
         let raw = RawSettings { bucket_path: Some(""), ..valid() };
-        let (settings, ..) = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service()).unwrap();
+        let (settings, ..) =
+            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap();
         assert_eq!((settings.start_from, settings.destination.bucket_path), (StartFrom::Now, None));
     }
 
     #[test]
     fn no_message_repeats_a_secret() {
-        let errors = parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service()).unwrap_err();
+        let errors =
+            parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service(), Receivers::Public).unwrap_err();
         assert!(errors.iter().all(|error| !error.message.contains(SECRET) && !error.message.contains("private")));
     }
 }

@@ -58,6 +58,7 @@ pub fn with_role() -> ExportConfiguration {
         progress: ExportProgress::default(),
         requested_through: None,
         requested_until: None,
+        webhooks: Vec::new(),
         created_by: "user-1".to_owned(),
         created_at: at,
         updated_by: "user-1".to_owned(),

@@ -13,7 +13,15 @@ use super::{
     region::Region,
     service_identity::ServiceIdentity,
 };
-use crate::{connection::Connection, interval::ExportInterval, time::Timestamp};
+use crate::{
+    connection::Connection,
+    interval::ExportInterval,
+    time::Timestamp,
+    webhook::{
+        Receivers, Webhook,
+        input::{NewWebhook, RawWebhook, is_unchanged},
+    },
+};
 
 /// The part of an update that concerns one field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +45,8 @@ impl RawText<'_> {
 }
 
 /// The unparsed changes of the fields that both kinds of configuration have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
+#[expect(missing_debug_implementations, reason = "it may hold secrets of webhooks")]
 pub struct RawUpdate<'a> {
     pub interval: RawField<ExportInterval>,
     pub bucket_name: RawText<'a>,
@@ -46,6 +55,8 @@ pub struct RawUpdate<'a> {
     pub kms_key_arn: RawText<'a>,
     pub expected_bucket_owner: RawText<'a>,
     pub description: RawText<'a>,
+    /// `None`: the webhooks stay.
+    pub webhooks: Option<&'a [RawWebhook<'a>]>,
 }
 
 /// The unparsed change of the role or access key.
@@ -68,7 +79,7 @@ pub struct PlainSettings {
 pub enum Update {
     /// No setting changes.
     Nothing,
-    /// The outcome of the last connection test still holds.
+    /// The outcome of the last connection test still holds. Also for an update of the webhooks alone.
     Plain(PlainSettings),
     /// The destination or role changes. The connection has to be tested, before the change is stored where the stored
     /// connection works.
@@ -90,7 +101,7 @@ impl Update {
     }
 }
 
-/// Merges an update into `current`.
+/// Merges an update into `current`. Beside it, returns the list that replaces the webhooks. `None`: they stay.
 ///
 /// # Errors
 /// Every field that has to change. Rules that concern several fields are applied to the resulting configuration.
@@ -99,14 +110,18 @@ pub fn parse_update(
     raw: &RawUpdate<'_>,
     identity: &RawIdentity<'_>,
     service: &ServiceIdentity,
-) -> Result<Update, Vec<FieldError>> {
+    receivers: Receivers,
+) -> Result<(Update, Option<Vec<NewWebhook>>), Vec<FieldError>> {
     let mut fields = Fields::default();
     let settings = fields.updated_settings(current, raw, service);
+    let webhooks = raw.webhooks.map(|raw| fields.webhooks(receivers, &current.webhooks, raw));
+    let webhooks = webhooks.filter(|webhooks| !is_unchanged(&current.webhooks, webhooks));
     let identity = fields.updated_identity(&current.authentication, identity, service);
     let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
-    let is_plain = current.interval == settings.interval && current.description == settings.description;
+    let is_plain =
+        current.interval == settings.interval && current.description == settings.description && webhooks.is_none();
     let is_same_destination = current.destination == destination;
-    Ok(match identity {
+    let update = match identity {
         UpdatedIdentity::Kept if is_plain && is_same_destination => Update::Nothing,
         UpdatedIdentity::Kept if is_same_destination => Update::Plain(settings),
         UpdatedIdentity::Kept => Update::Connection { settings, destination, role_arn: None },
@@ -114,7 +129,8 @@ pub fn parse_update(
         UpdatedIdentity::AccessKey { access_key_id, secret } => {
             Update::AccessKey { settings, destination, access_key_id, secret }
         }
-    })
+    };
+    Ok((update, webhooks))
 }
 
 enum UpdatedIdentity {
@@ -303,6 +319,12 @@ impl ExportConfiguration {
         Self { enabled, ..self.edited(edit) }
     }
 
+    /// Returns the configuration with other webhooks, as a part of the same edit.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: Vec<Webhook>) -> Self {
+        Self { webhooks, ..self }
+    }
+
     /// Returns whether the outcome of a connection test of one configuration holds for the other.
     #[must_use]
     pub fn connects_like(&self, other: &Self) -> bool {
@@ -329,7 +351,8 @@ mod tests {
         raw: RawUpdate<'_>,
         identity: RawIdentity<'_>,
     ) -> Result<Update, Vec<(&'static str, &'static str)>> {
-        parse_update(current, &raw, &identity, &service())
+        parse_update(current, &raw, &identity, &service(), Receivers::Public)
+            .map(|(update, _)| update)
             .map_err(|errors| errors.iter().map(|error| (error.field, error.code.name())).collect())
     }
 
@@ -355,6 +378,7 @@ mod tests {
                 ),
                 expected_bucket_owner: RawField::Given("222222222222"),
                 description: RawField::Given("For the auditors"),
+                webhooks: Some(&[]),
             };
             assert!(matches!(update(&current, same, identity), Ok(Update::Nothing)));
         }
@@ -376,6 +400,31 @@ mod tests {
     }
 
     #[test]
+    fn webhooks_are_replaced_as_a_list_and_leave_the_connection_alone() {
+        let url = "https://hooks.example.com/";
+        let stored = Webhook {
+            url: crate::webhook::WebhookUrl::parse_for(Receivers::Public, url).unwrap(),
+            sealed_secret: crate::webhook::SealedWebhookSecret::from_ciphertext(vec![1]),
+        };
+        let current = ExportConfiguration { webhooks: vec![stored], ..with_role() };
+        let parse = |webhooks: Option<&[RawWebhook<'_>]>| {
+            let raw = RawUpdate { webhooks, ..RawUpdate::default() };
+            parse_update(&current, &raw, &SAME_ROLE, &service(), Receivers::Public).unwrap()
+        };
+        assert!(matches!(parse(None), (Update::Nothing, None)));
+        assert!(matches!(parse(Some(&[RawWebhook { url, secret: None }])), (Update::Nothing, None)));
+        let (Update::Plain(_), Some(none)) = parse(Some(&[])) else { unreachable!() };
+        assert!(none.is_empty());
+        let secret = Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let (Update::Plain(settings), Some(new)) = parse(Some(&[RawWebhook { url, secret }])) else { unreachable!() };
+        assert!(matches!(new.as_slice(), [NewWebhook::Unsealed { .. }]));
+
+        let edit = Edit { by: "user-2", at: Timestamp::EPOCH };
+        let changed = current.with_settings(settings, edit).with_webhooks(Vec::new());
+        assert!(changed.webhooks.is_empty() && changed.connects_like(&current) && changed.version == 8);
+    }
+
+    #[test]
     fn another_destination_or_role_has_to_be_tested() {
         let clear = RawField::Cleared;
         for raw in [
@@ -388,7 +437,7 @@ mod tests {
         ] {
             for (current, identity) in [(with_role(), SAME_ROLE), (with_key(), SAME_KEY)] {
                 let Ok(Update::Connection { destination, role_arn, .. }) = update(&current, raw, identity) else {
-                    unreachable!("{raw:?}")
+                    unreachable!()
                 };
                 assert!(destination != current.destination && role_arn.is_none());
             }
@@ -455,6 +504,7 @@ mod tests {
     #[test]
     fn all_errors_come_at_once_and_rules_hold_for_what_comes_out() {
         let bad = RawField::Given("\u{7}");
+        let webhooks = [RawWebhook { url: "", secret: None }];
         let raw = RawUpdate {
             interval: RawField::Kept,
             bucket_name: bad,
@@ -463,6 +513,7 @@ mod tests {
             kms_key_arn: bad,
             expected_bucket_owner: bad,
             description: bad,
+            webhooks: Some(&webhooks),
         };
         assert_eq!(
             update(&with_key(), raw, key(bad, bad)).unwrap_err(),
@@ -473,6 +524,7 @@ mod tests {
                 ("kmsKeyArn", "KMS_KEY_ARN_INVALID"),
                 ("expectedBucketOwner", "ACCOUNT_ID_INVALID"),
                 ("description", "DESCRIPTION_INVALID"),
+                ("notifications[0].url", "WEBHOOK_URL_INVALID"),
                 ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
                 ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
             ]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Webhook;
+use super::receiver::Webhook;
 use crate::{
     configuration::{ConfigurationId, ConfigurationKey},
     notice_id::NoticeId,

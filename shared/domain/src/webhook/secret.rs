@@ -14,6 +14,9 @@ pub const SECRET_PREFIX: &str = "whsec_";
 /// The least and most bytes of a secret, by the specification.
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// The most characters of a secret.
+pub const MAX_SECRET_LENGTH: usize = SECRET_PREFIX.len() + SECRET_BYTES.end().div_ceil(3) * 4;
+
 /// The number of random bytes of a secret that we generate.
 pub const GENERATED_SECRET_BYTES: usize = 32;
 
@@ -102,6 +105,7 @@ mod tests {
         for good in ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", &secret_of(24), &secret_of(64)] {
             assert!(WebhookSecret::parse(good).is_ok());
         }
+        assert_eq!(secret_of(64).len(), MAX_SECRET_LENGTH);
         for bad in [
             "",
             "whsec_",

@@ -17,6 +17,7 @@ use domain::{
         region::{Partition, Region},
     },
     interval::ExportInterval,
+    webhook::Receivers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -329,12 +330,14 @@ pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) ->
         description: text(Field::Description),
         start_from: text(Field::StartFrom),
         idempotency_key: text(Field::IdempotencyKey),
+        webhooks: &[],
     };
+    let receivers = Receivers::Public;
     let outcome = match kind {
-        Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service).map(drop),
+        Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service, receivers).map(drop),
         Kind::AccessKey => {
             let (id, secret) = (required(Field::AccessKeyId), required(Field::SecretAccessKey));
-            parse_access_key(&settings, id, secret, service).map(drop)
+            parse_access_key(&settings, id, secret, service, receivers).map(drop)
         }
     };
     interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()

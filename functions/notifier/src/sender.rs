@@ -1,0 +1,148 @@
+//! Requests to receivers: one POST over HTTPS, without a proxy and without following redirects.
+
+use std::{error::Error, io, time::Duration};
+
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    client::{http::HttpConnector, orchestrator::HttpRequest, result::ConnectorError},
+    http::HttpError,
+};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use domain::webhook::{
+    Receivers, WebhookUrl,
+    delivery::WebhookBody,
+    failure::{WebhookFailure, WebhookFailureCode},
+};
+use function_runtime::local_receivers::LocalReceivers;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    resolver::{AddressError, CheckedResolver},
+    signature::SignedHeaders,
+};
+
+/// The time that a receiver has for everything: from the resolution of its name to the end of its response.
+pub(crate) const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a response that are read, so that a receiver can end it in peace. They are not looked at.
+const MAX_RESPONSE_LENGTH: usize = 4 * 1024;
+
+const USER_AGENT: &str = concat!("audit-export/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests to receivers.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    client: Connector,
+    receivers: Receivers,
+}
+
+impl Sender {
+    /// Prepares TLS. Servers can belong to anybody, so the system's certificates are trusted. Connections are not kept:
+    /// they would not survive a freeze of the function.
+    ///
+    /// # Errors
+    /// The certificates of local receivers can't be read.
+    pub(crate) fn new(local: &LocalReceivers) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let mut trusted = TrustStore::default();
+        if let Some(path) = local.certificate_file() {
+            trusted.add_pem_certificate(std::fs::read(path)?);
+        }
+        let receivers = local.receivers();
+        let client = Connector::builder()
+            .proxy_config(ProxyConfig::disabled())
+            .pool_max_idle_per_host(0)
+            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+            .tls_context(TlsContext::builder().with_trust_store(trusted).build()?)
+            .build_with_resolver(CheckedResolver { receivers });
+        Ok(Self { client, receivers })
+    }
+
+    /// Sends one request. Returns the status of a receiver that accepted it.
+    pub(crate) async fn post(
+        &self,
+        url: &WebhookUrl,
+        headers: &SignedHeaders,
+        body: &WebhookBody,
+    ) -> Result<u16, WebhookFailure> {
+        let without_response = |code| Err(WebhookFailure::without_response(code));
+        // The queue's messages are read without the rules of this stack.
+        if !url.suits(self.receivers) {
+            return without_response(WebhookFailureCode::WebhookAddressNotPublic);
+        }
+        let Ok(request) = request(url, headers, body) else {
+            return without_response(WebhookFailureCode::WebhookUnreachable);
+        };
+        let deadline = Instant::now() + RECEIVER_TIMEOUT;
+        let response = match timeout_at(deadline, self.client.call(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return without_response(classify(&error)),
+            Err(_) => return without_response(WebhookFailureCode::WebhookTimedOut),
+        };
+        let status = response.status().as_u16();
+        // The status is the answer, whatever becomes of the rest.
+        let _ = timeout_at(deadline, skip(ByteStream::new(response.into_body()))).await;
+        match WebhookFailureCode::of_status(status) {
+            None => Ok(status),
+            Some(code) => Err(WebhookFailure { code, status: Some(status) }),
+        }
+    }
+}
+
+fn request(url: &WebhookUrl, headers: &SignedHeaders, body: &WebhookBody) -> Result<HttpRequest, HttpError> {
+    let mut request = HttpRequest::new(SdkBody::from(body.as_str()));
+    request.set_method("POST")?;
+    request.set_uri(url.as_str())?;
+    for (name, value) in headers {
+        request.headers_mut().try_insert(*name, value.clone())?;
+    }
+    request.headers_mut().insert("content-type", "application/json");
+    request.headers_mut().insert("user-agent", USER_AGENT);
+    Ok(request)
+}
+
+/// Reads the beginning of a body.
+async fn skip(mut body: ByteStream) {
+    let mut length = 0;
+    while let Ok(Some(chunk)) = body.try_next().await {
+        length += chunk.len();
+        if length > MAX_RESPONSE_LENGTH {
+            break;
+        }
+    }
+}
+
+/// Decides why there was no response, by the error's causes.
+fn classify(error: &ConnectorError) -> WebhookFailureCode {
+    if let Some(address) = cause::<AddressError>(error) {
+        return match address {
+            AddressError::NotFound => WebhookFailureCode::WebhookHostNotFound,
+            AddressError::NotPublic => WebhookFailureCode::WebhookAddressNotPublic,
+        };
+    }
+    if cause::<rustls::Error>(error).is_some() {
+        return WebhookFailureCode::WebhookTlsFailed;
+    }
+    if error.is_timeout() {
+        return WebhookFailureCode::WebhookTimedOut;
+    }
+    WebhookFailureCode::WebhookUnreachable
+}
+
+/// Returns the cause of this type. An I/O error names the error that it holds by `get_ref` only.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match held {
+        Some(held) => cause(held),
+        None => cause(error.source()?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Settings from environment variables.
+
+use function_runtime::{environment::Environment, local_receivers::LocalReceivers};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) secret_key_arn: String,
+    pub(crate) webhook_queue_url: String,
+    pub(crate) local_receivers: LocalReceivers,
+}
+
+impl Settings {
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let mode = environment.deployment_mode();
+        let secret_key_arn = environment.text("SECRET_KEY_ARN");
+        let webhook_queue_url = environment.text("WEBHOOK_QUEUE_URL");
+        let local_receivers = LocalReceivers::read(environment, mode);
+        Some(Self {
+            secret_key_arn: secret_key_arn?,
+            webhook_queue_url: webhook_queue_url?,
+            local_receivers: local_receivers?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_missing_variable_is_named() {
+        let mut environment = Environment::from_map([("DEPLOYMENT_MODE", "production")]);
+        let settings = Settings::read(&mut environment);
+        let error = environment.finish(settings).unwrap_err();
+        let missing: Vec<&str> = error.problems().map(|(name, _)| name).collect();
+        assert_eq!(missing, ["SECRET_KEY_ARN", "WEBHOOK_QUEUE_URL"]);
+    }
+}

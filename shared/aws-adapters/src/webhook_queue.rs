@@ -1,0 +1,141 @@
+//! The queue of deliveries to customers' webhooks.
+//!
+//! It is a standard queue. Each message names its tenant as its group, so that the deliveries of a tenant with many or slow
+//! receivers don't hold up those of others (fair queues, see [`crate::run_queue`]).
+
+use std::time::Duration;
+
+use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use domain::webhook::delivery::WebhookDelivery;
+use export_engine::ports::PortError;
+
+use crate::error::{port_error, refuse_failed};
+
+/// The limit of one `SendMessageBatch`. Ten deliveries have at most 10 × 20 KiB, and a batch may have 1 MiB:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
+pub const MAX_BATCH: usize = 10;
+
+/// Sends deliveries, and postpones received ones.
+#[derive(Clone, Debug)]
+pub struct WebhookQueueClient {
+    client: Client,
+    queue_url: String,
+}
+
+impl WebhookQueueClient {
+    #[must_use]
+    pub fn new(client: Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+
+    /// Sends at most [`MAX_BATCH`] deliveries.
+    ///
+    /// # Errors
+    /// Those of SQS. Some of the deliveries may have been sent.
+    pub async fn send(&self, batch: &[WebhookDelivery]) -> Result<(), PortError> {
+        let operation = "sqs:SendMessage (webhooks)";
+        let entries = batch.iter().enumerate().map(|(index, delivery)| {
+            let body = serde_json::to_string(delivery).map_err(|error| PortError::internal_from(operation, error))?;
+            SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(body)
+                .message_group_id(delivery.tenant_id.as_str())
+                .build()
+                .map_err(|error| PortError::internal_from(operation, error))
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let answer = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| port_error(operation, error))?;
+        refuse_failed(operation, &answer.failed)
+    }
+
+    /// Makes a received message visible after `delay`, at most 12 hours after it was received.
+    ///
+    /// # Errors
+    /// Those of SQS; the message then keeps its visibility time-out.
+    pub async fn show_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), PortError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(receipt_handle)
+            // Rounded up: an attempt before its time would be one more.
+            .visibility_timeout(i32::try_from(delay.as_secs() + 1).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| port_error("sqs:ChangeMessageVisibility", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::operation::{
+        change_message_visibility::ChangeMessageVisibilityOutput, send_message_batch::SendMessageBatchOutput,
+    };
+    use aws_smithy_mocks::{mock, mock_client};
+    use domain::{
+        configuration::ConfigurationId,
+        notice_id::NoticeId,
+        tenant::TenantId,
+        time::Timestamp,
+        webhook::{
+            SealedWebhookSecret, Webhook, WebhookUrl,
+            delivery::{MAX_WEBHOOK_BODY_BYTES, WebhookBody},
+            url::{MAX_WEBHOOK_URL_LENGTH, Receivers},
+        },
+    };
+
+    use super::*;
+
+    fn delivery(tenant: &str) -> WebhookDelivery {
+        let url = format!("https://a.example/{}", "a".repeat(MAX_WEBHOOK_URL_LENGTH - 18));
+        WebhookDelivery {
+            notice_id: NoticeId::parse("notice-1").unwrap(),
+            tenant_id: TenantId::parse(tenant).unwrap(),
+            configuration_id: ConfigurationId::from_bytes([1; 16]),
+            webhook: Webhook {
+                url: WebhookUrl::parse_for(Receivers::Public, &url).unwrap(),
+                sealed_secret: SealedWebhookSecret::from_ciphertext(vec![0; 512]),
+            },
+            body: WebhookBody::new("\"".repeat(MAX_WEBHOOK_BODY_BYTES)).unwrap(),
+            created_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_delivery_is_sent_in_the_group_of_its_tenant() {
+        let rule = mock!(Client::send_message_batch)
+            .match_requests(|input| {
+                let entries = input.entries();
+                let read = |entry: &SendMessageBatchRequestEntry| serde_json::from_str(entry.message_body()).unwrap();
+                let deliveries: Vec<WebhookDelivery> = entries.iter().map(read).collect();
+                let groups: Vec<_> = entries.iter().map(SendMessageBatchRequestEntry::message_group_id).collect();
+                // A batch of the longest deliveries fits into SQS's limit.
+                entries.iter().all(|entry| entry.message_body().len() < (1 << 20) / MAX_BATCH)
+                    && deliveries == [delivery("acme"), delivery("zenith")]
+                    && groups == [Some("acme"), Some("zenith")]
+                    && input.queue_url() == Some("queue")
+            })
+            .then_output(|| {
+                let answer = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
+                answer.set_failed(Some(Vec::new())).build().unwrap()
+            });
+        let queue = WebhookQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+        assert_eq!(queue.send(&[delivery("acme"), delivery("zenith")]).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_message_is_never_shown_before_its_time() {
+        let rule = mock!(Client::change_message_visibility)
+            .match_requests(|input| input.visibility_timeout() == Some(6) && input.receipt_handle() == Some("receipt"))
+            .then_output(|| ChangeMessageVisibilityOutput::builder().build());
+        let queue = WebhookQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+        assert_eq!(queue.show_after("receipt", Duration::from_millis(5_001)).await, Ok(()));
+    }
+}
