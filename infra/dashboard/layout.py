@@ -19,7 +19,12 @@ TABLES = {
     "ExportRunsTable": "runs",
 }
 TABLE_THROTTLES = "(Table|Index)(Read|Write)ThrottlesAlarm"
-QUEUES = {"EventsQueue": "events", "RunsQueue": "scheduled runs", "ManualRunsQueue": "requested runs"}
+QUEUES = {
+    "EventsQueue": "events",
+    "RunsQueue": "scheduled runs",
+    "ManualRunsQueue": "requested runs",
+    "WebhooksQueue": "webhooks",
+}
 INDEX = ("GlobalSecondaryIndexName", "enabledByInterval")
 LOG_GROUPS = (*FUNCTIONS, "ApiAccess")
 DATA_AT_RISK = (
@@ -210,13 +215,14 @@ def _exports(template: Template) -> Iterable[Row]:
         (
             _graph(
                 template,
-                "Runs and sweeps that failed",
+                "Runs, sweeps and notices that failed",
                 "occurrences",
                 {
                     "RunFailedAlarm": "failed, in 5 minutes",
                     "SlicesExhaustedAlarm": "slices exhausted, in 5 minutes",
                     "RunCrashedAlarm": "crashed, in an hour",
                     "SweepIncompleteAlarm": "incomplete sweeps, in 5 minutes",
+                    "WebhookGivenUpAlarm": "notices given up, in 5 minutes",
                 },
             ),
             _graph(
@@ -254,6 +260,7 @@ def _queues(template: Template) -> Iterable[Row]:
                     "RunsDeadLettersAlarm": "scheduled runs",
                     "ManualRunsDeadLettersAlarm": "requested runs",
                     "SchedulesDeadLettersAlarm": "schedules",
+                    "WebhooksDeadLettersAlarm": "webhooks",
                 },
             ),
         ),

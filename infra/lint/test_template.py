@@ -452,7 +452,7 @@ def test_functions_answer_before_api_gateway_gives_up() -> None:
     timeout = {name: RESOURCES[name]["Properties"]["Timeout"] for name in FUNCTIONS}
     assert timeout["VerifierFunction"] < timeout["ApiFunction"] < API_GATEWAY_TIMEOUT_SECONDS
     client = (ROOT / "shared" / "aws-adapters" / "src" / "notifier_client.rs").read_text()
-    [seconds] = re.findall(r"INVOCATION_TIMEOUT: Duration = Duration::from_secs\((\d+)\);", client)
+    [seconds] = re.findall(r"NOTIFIER_TIMEOUT: Duration = Duration::from_secs\((\d+)\);", client)
     assert int(seconds) < timeout["ApiFunction"]
     assert timeout["IngestFunction"] < API_GATEWAY_TIMEOUT_SECONDS
 

@@ -42,7 +42,8 @@ BEFORE = ["Before you start"]
 ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connection", "A5. Export now"]
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
 STATUS = "See how the export is doing"
-CHECK = [STATUS, "Verify", "Read the files", "gunzip and jq"]
+NOTICES = "Receive notices"
+CHECK = [STATUS, NOTICES, "Verify", "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
@@ -341,9 +342,10 @@ def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
     followed = {*BEFORE, *ROLE, *KEY, *CHECK, ENCRYPT, FOREIGN, ROTATE, MOVE, DELETE}
     assert {block.section for block in BLOCKS if block.language == "sh"} == followed
     assert {tag for block in BLOCKS for tag in block.tags} == {
-        "settings", "cli", "graphql", "iam", "cloudformation", "duckdb", "athena",
+        "settings", "cli", "graphql", "iam", "cloudformation", "duckdb", "athena", "receiver",
     }  # fmt: skip
-    assert {block.language for block in BLOCKS} == {"sh", "sql"}
+    # test_notifications.py runs the Python.
+    assert {block.language for block in BLOCKS} == {"sh", "sql", "python"}
 
 
 def test_every_way_to_fail_has_a_remedy() -> None:

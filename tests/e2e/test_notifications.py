@@ -15,6 +15,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from infra.local.stack import Administrator, GraphQlFailed, Stack, wait_until
+from tests.e2e.guide import blocks_of
 from tests.e2e.harness import PATIENCE_SECONDS, Customer, CustomerFactory, Record, Tenant, log_lines
 from tests.e2e.receiver import Receiver, Response, delivery, new_secret, receiving
 from tests.e2e.test_cli import CommandLine
@@ -214,6 +215,28 @@ def test_a_receiver_that_is_gone_gets_a_notice_once(customers: CustomerFactory, 
     assert line["code"] == "WEBHOOK_GONE"
     assert "alarm" not in line
     assert len(receiver.with_id(notice_id)) == 1
+
+
+def test_the_receiver_of_the_guide_accepts_a_notice_once(
+    customers: CustomerFactory,
+    tenant: Tenant,
+    receiver: Receiver,
+    secret: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    customer = with_webhooks(customers, tenant, {"url": receiver.url, "secret": secret})
+    results_of(tenant.administrator, customer.id)
+    [request] = receiver.requests
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "webhook-secret").write_text(secret + "\n")
+    [block] = blocks_of("Receive notices", "receiver")
+    guide: dict[str, Any] = {}
+    exec(block.text, guide)
+    assert guide["accept"](request.headers, request.body) == json.loads(request.body)
+    assert guide["accept"](request.headers, request.body) is None
+    with pytest.raises(WebhookVerificationError):
+        guide["accept"](request.headers, request.body + b" ")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -211,8 +211,9 @@ struct Statement {
     condition: Option<Condition>,
 }
 
-const SOURCE_QUEUES: [&str; 3] = ["EventsQueue", "RunsQueue", "ManualRunsQueue"];
-const DEAD_LETTER_QUEUES: [&str; 3] = ["EventsDeadLetterQueue", "RunsDeadLetterQueue", "ManualRunsDeadLetterQueue"];
+const SOURCE_QUEUES: [&str; 4] = ["EventsQueue", "RunsQueue", "ManualRunsQueue", "WebhooksQueue"];
+const DEAD_LETTER_QUEUES: [&str; 4] =
+    ["EventsDeadLetterQueue", "RunsDeadLetterQueue", "ManualRunsDeadLetterQueue", "WebhooksDeadLetterQueue"];
 
 /// Returns the condition that a read has only attributes of a projection.
 fn only(projection: &str) -> Condition {

@@ -42,9 +42,11 @@ pub enum Queue {
     EventsQueue,
     RunsQueue,
     ManualRunsQueue,
+    WebhooksQueue,
     EventsDeadLetterQueue,
     RunsDeadLetterQueue,
     ManualRunsDeadLetterQueue,
+    WebhooksDeadLetterQueue,
     SchedulesDeadLetterQueue,
 }
 

@@ -8,6 +8,7 @@ mod jobs;
 mod leaks;
 mod limits;
 mod memory;
+mod notifications;
 mod operations;
 mod repairs;
 mod schema;

@@ -10,7 +10,7 @@ use crate::function_client::FunctionClient;
 
 /// The time limit of an invocation: a cold start, the decryption of the secrets, and one attempt at each receiver, all at
 /// once. The api function has 27 s.
-pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(20);
+pub const NOTIFIER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Invokes the notifier.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ impl NotifierClient {
     /// Takes over what [`FunctionClient::new`] does.
     #[must_use]
     pub fn new(client: &Client, function_name: String) -> Self {
-        Self(FunctionClient::new(client, function_name, INVOCATION_TIMEOUT))
+        Self(FunctionClient::new(client, function_name, NOTIFIER_TIMEOUT))
     }
 
     /// Sends a test to webhooks, once each. Returns a result for each, in their order.

@@ -33,6 +33,8 @@ pub enum DeadLetters {
     Runs,
     /// Requested runs that failed every time
     ManualRuns,
+    /// Notices whose processes died every time
+    Webhooks,
 }
 
 impl DeadLetters {
@@ -42,6 +44,7 @@ impl DeadLetters {
             Self::Events => [Queue::EventsDeadLetterQueue, Queue::EventsQueue],
             Self::Runs => [Queue::RunsDeadLetterQueue, Queue::RunsQueue],
             Self::ManualRuns => [Queue::ManualRunsDeadLetterQueue, Queue::ManualRunsQueue],
+            Self::Webhooks => [Queue::WebhooksDeadLetterQueue, Queue::WebhooksQueue],
         }
     }
 }

@@ -35,8 +35,8 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 52.0;
-const METRIC_FILTERS: f64 = 25.0;
+const ALARMS: f64 = 58.0;
+const METRIC_FILTERS: f64 = 26.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
@@ -45,7 +45,7 @@ const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
 /// API Gateway's detailed metrics of two methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 2.0 * 5.0;
 /// Queues that invoke functions.
-const POLLED_QUEUES: f64 = 3.0;
+const POLLED_QUEUES: f64 = 4.0;
 
 /// Write units to take, renew or return a tenant's share, an item of less than 1 KB.
 const SHARE_UNITS: f64 = 1.0;

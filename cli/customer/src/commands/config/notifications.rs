@@ -78,7 +78,7 @@ pub struct AddArguments {
 
     /// The URL: HTTPS, with a public host name, on port 443
     #[arg(value_name = "URL")]
-    url: String,
+    webhook: String,
 
     /// A file that holds the secret
     #[arg(long, value_name = "FILE", conflicts_with = "generate_secret")]
@@ -96,7 +96,7 @@ pub struct RemoveArguments {
 
     /// The URL, as `config notifications list` shows it
     #[arg(value_name = "URL")]
-    url: String,
+    webhook: String,
 }
 
 impl NotificationsCommand {
@@ -118,11 +118,11 @@ async fn add(arguments: &AddArguments, random: &dyn Random) -> Result<(), Failur
             let file = SecretFile::write(path, &secret)?;
             (secret, Some(file))
         }
-        (None, None) => (ask(&arguments.url)?, None),
+        (None, None) => (ask(&arguments.webhook)?, None),
     };
     let secret = &secret;
     change(&arguments.target, |current| {
-        let url = normal(&arguments.url);
+        let url = normal(&arguments.webhook);
         let mut webhooks: Vec<_> = current.iter().map(|webhook| ChangedWebhook::kept(&webhook.url)).collect();
         webhooks.retain(|webhook| webhook.url != url);
         webhooks.push(ChangedWebhook { url, secret: Some(secret) });
@@ -134,7 +134,7 @@ async fn add(arguments: &AddArguments, random: &dyn Random) -> Result<(), Failur
 
 async fn remove(arguments: &RemoveArguments) -> Result<(), Failure> {
     change(&arguments.target, |current| {
-        let url = normal(&arguments.url);
+        let url = normal(&arguments.webhook);
         let webhooks: Vec<_> = current.iter().map(|webhook| ChangedWebhook::kept(&webhook.url)).collect();
         let count = webhooks.len();
         let rest: Vec<_> = webhooks.into_iter().filter(|webhook| webhook.url != url).collect();

@@ -49,6 +49,11 @@ pub fn checks() -> Vec<Check> {
             "Look at RUN_FAILED in the exporter's log, or raise\n\
              MaximumConcurrentManualRuns.",
         ),
+        Queue::WebhooksQueue => (
+            Probe::Waiting(queue),
+            "Look at the notifier's log and its throttles. A receiver that does not\n\
+             answer does not hold up the others.",
+        ),
         Queue::EventsDeadLetterQueue => (
             Probe::DeadLetters(queue),
             "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
@@ -60,6 +65,10 @@ pub fn checks() -> Vec<Check> {
         Queue::ManualRunsDeadLetterQueue => {
             (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive manual-runs")
         }
+        Queue::WebhooksDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "Fix the cause in the notifier's log, then: audit-export-operator redrive webhooks",
+        ),
         Queue::SchedulesDeadLetterQueue => (
             Probe::DeadLetters(queue),
             "The next slot includes the events of this one. To repeat a dispatch now:\n\
