@@ -31,7 +31,8 @@ use domain::{
     policy::{AccountScope, BUCKET_OWNER_FULL_CONTROL},
 };
 use export_engine::ports::{
-    ContentType, ErrorKind, ObjectSink, PartOutcome, PortError, PutObject, PutOutcome, UploadId, UploadedPart,
+    ContentType, ErrorKind, ObjectSink, PartOutcome, PortError, PutCondition, PutObject, PutOutcome, UploadId,
+    UploadedPart,
 };
 use sha2::{Digest, Sha256};
 
@@ -120,7 +121,7 @@ impl S3ObjectSink {
         self.kms_key_arn.as_ref().map(|arn| arn.as_str().to_owned())
     }
 
-    /// Classifies the error of a conditional write.
+    /// Classifies the error of a write.
     fn write_outcome<E>(
         &self,
         operation: &'static str,
@@ -163,8 +164,12 @@ impl ObjectSink for S3ObjectSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         let settings = self.for_body(object.bytes.len());
         let transmissions = Transmissions::default();
-        let answer = self
-            .put(object.key, object.content_type, object.sha256)
+        let put = self.put(object.key, object.content_type, object.sha256);
+        let put = match object.condition {
+            PutCondition::Absent => put,
+            PutCondition::Replace => put.set_if_none_match(None),
+        };
+        let answer = put
             .body(ByteStream::from(object.bytes))
             .customize()
             .config_override(settings)

@@ -147,6 +147,10 @@ error_codes! {
     ConfigurationDisabled = "CONFIGURATION_DISABLED", [GraphQl],
         "The export configuration is disabled and can't be run.",
         "Enable the configuration first.";
+    RepairInProgress = "REPAIR_IN_PROGRESS", [GraphQl],
+        "A repair of this export configuration has not ended yet. Nothing was queued.",
+        "Wait until getExportRepair returns a status other than PENDING and RUNNING, then request the repair again. One without \
+         progress for 3 hours may be replaced.";
     Conflict = "CONFLICT", [GraphQl],
         "The configuration has changed since the version that the update names. Nothing was changed by this update.",
         "Read the configuration again, and send the update with extensions.currentVersion as its version.";

@@ -27,6 +27,7 @@ pub mod lag;
 pub mod notice_id;
 pub mod object_key;
 pub mod policy;
+pub mod repair;
 pub mod retention;
 pub mod tenant;
 pub mod time;

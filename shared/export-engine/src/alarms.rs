@@ -3,6 +3,9 @@
 /// Events are past their retention and in no export.
 pub(crate) const RETENTION_GAP: &str = "RETENTION_GAP";
 
+/// The stored events no longer make the bytes of a signed digest, within the time for which they are kept.
+pub(crate) const CONTENT_CHANGED: &str = "CONTENT_CHANGED";
+
 /// The previous run was killed, or paused for longer than a lease lasts.
 pub(crate) const RUN_CRASHED: &str = "RUN_CRASHED";
 

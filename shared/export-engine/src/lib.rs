@@ -10,6 +10,7 @@ mod merge;
 pub mod message;
 mod object;
 pub mod ports;
+pub mod repair;
 pub mod retention;
 pub mod run;
 mod seal;

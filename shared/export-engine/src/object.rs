@@ -21,10 +21,10 @@ use crate::{
 
 /// The NDJSON that is added to an object before other tasks of the run get their turn, such as requests in flight.
 /// Compressing this much takes about 10 ms.
-const TURN_RAW_LENGTH: u64 = 1024 * 1024;
+pub(crate) const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
 /// The most memory that is reserved in advance, whatever a plan says. Pages that are never written to take no memory.
-const MAX_RESERVED_LENGTH: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_RESERVED_LENGTH: usize = 16 * 1024 * 1024;
 
 /// An object of the export, complete in memory.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl Assembly<'_> {
     }
 }
 
-fn unusable(error: ObjectError) -> PortError {
+pub(crate) fn unusable(error: ObjectError) -> PortError {
     match error {
         ObjectError::Corrupt(error) => corrupt(error),
         error => PortError::internal_from("encode object", error),
@@ -135,6 +135,6 @@ fn corrupt(error: CorruptBlock) -> PortError {
 
 /// Checks a block before anything of it is written: against corruption, and against a copy under another tenant's key or
 /// another ID.
-fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
+pub(crate) fn check(block: &StoredBlock, tenant: &TenantId) -> Result<(), PortError> {
     block.check(tenant).map_err(corrupt)
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod bucket;
 mod configurations;
 mod error;
+mod repair;
 mod runs;
 mod schedule;
 mod shared;
@@ -12,11 +13,12 @@ mod signer;
 pub use self::{
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
-        Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutObject, PutOutcome,
-        UploadId, UploadedPart,
+        Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,
+        PutOutcome, UploadId, UploadedPart,
     },
     configurations::{ConfigurationStore, RunReport},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
+    repair::{CompletedWindows, RepairStore},
     runs::{
         Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore,
         SealedDigest,

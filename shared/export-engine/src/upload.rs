@@ -9,7 +9,7 @@ use host::Timer;
 
 use crate::{
     alarms::UNEXPECTED_OBJECT,
-    ports::{ContentType, ObjectSink, PartOutcome, PortError, PutObject, PutOutcome},
+    ports::{ContentType, ObjectSink, PartOutcome, PortError, PutCondition, PutObject, PutOutcome},
 };
 
 /// The number of times that an upload is started if S3 loses or aborts it.
@@ -33,6 +33,8 @@ pub struct Upload<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadShape {
     Single,
+    /// One request, which replaces an object under the key.
+    Replacing,
     /// Parts of `part_size` bytes; the last may be shorter.
     Multipart {
         part_size: usize,
@@ -68,7 +70,7 @@ impl Uploaded {
     }
 }
 
-/// Writes the object, unless its key exists.
+/// Writes the object, unless its key exists and the shape does not replace it.
 ///
 /// # Errors
 /// Those of the sink; transient if S3 lost the last upload, and the error of [`PutOutcome::Aborted`] if it aborted that one.
@@ -96,11 +98,10 @@ pub async fn upload(sink: &impl ObjectSink, timer: &impl Timer, object: &Upload<
 }
 
 async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<PutOutcome, PortError> {
-    let Upload { key, bytes, sha256, shape, content_type } = object;
+    let Upload { key, bytes, shape, content_type, .. } = object;
     match *shape {
-        UploadShape::Single => {
-            sink.put_object(PutObject { key, bytes: bytes.clone(), sha256: *sha256, content_type: *content_type }).await
-        }
+        UploadShape::Single => put(sink, object, PutCondition::Absent).await,
+        UploadShape::Replacing => put(sink, object, PutCondition::Replace).await,
         UploadShape::Multipart { part_size } => {
             let upload = sink.create_multipart_upload(key, *content_type).await?;
             let parts = (1_u16..)
@@ -117,6 +118,11 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<PutO
             sink.complete_multipart_upload(key, &upload, &uploaded).await
         }
     }
+}
+
+async fn put(sink: &impl ObjectSink, object: &Upload<'_>, condition: PutCondition) -> Result<PutOutcome, PortError> {
+    let Upload { key, sha256, content_type, .. } = *object;
+    sink.put_object(PutObject { key, bytes: object.bytes.clone(), sha256, content_type, condition }).await
 }
 
 fn part_ranges(length: usize, part_size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {

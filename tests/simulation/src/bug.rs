@@ -45,4 +45,10 @@ pub enum KnownBug {
     IntentsExpireEarly,
     /// A window skips a corrupt block without a gap in its digest.
     SkipNotStored,
+    /// A repair compares the bytes with what is stored now, instead of with the signed digest.
+    RepairNotProven,
+    /// A repair that continues skips the file at which it stopped.
+    RepairPlaceLost,
+    /// Progress of a repair under an old revision is stored.
+    RepairNotFenced,
 }

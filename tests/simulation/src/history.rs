@@ -1,6 +1,7 @@
 //! One history: a storm of faults, then calm.
 
 mod people;
+mod repairs;
 mod scenario;
 mod schedule;
 mod workers;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::sleep;
 
+pub(crate) use self::repairs::places_of_window;
 use self::{
     people::{calm_down, disturb, operate},
+    repairs::{consume_repairs, lose_and_repair, repair_everything},
     scenario::{CALM_SLOTS, STORM_SLOTS, draw_scenario},
     schedule::schedule,
     workers::{Counters, VISIBILITY, consume},
@@ -19,7 +22,7 @@ use self::{
 };
 use crate::{
     bug::KnownBug,
-    check,
+    check, check_repairs,
     outcome::HistoryOutcome,
     setup::{INTERVAL, LONG_RETENTION, create_configurations, create_world, in_simulated_time},
 };
@@ -45,6 +48,10 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     tokio::spawn(disturb(Arc::clone(&world), scenario, keys.clone(), storm));
     tokio::spawn(damage(Arc::clone(&world), scenario, storm));
     tokio::spawn(operate(Arc::clone(&world)));
+    if scenario.repairs {
+        tokio::spawn(lose_and_repair(Arc::clone(&world), keys.clone(), storm));
+        tokio::spawn(consume_repairs(Arc::clone(&world), scenario));
+    }
     let counters = Arc::new(Mutex::new(Counters::default()));
     tokio::spawn(consume(Arc::clone(&world), scenario, Arc::clone(&counters)));
 
@@ -54,8 +61,14 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     sleep(INTERVAL.duration() * CALM_SLOTS + scenario.settle + VISIBILITY).await;
 
     let through = world.now().saturating_sub(scenario.settle + VISIBILITY).floor_to(INTERVAL.duration());
+    if scenario.repairs {
+        repair_everything(&world, &keys).await;
+    }
     let counters = *counters.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = world.lock();
+    let mut state = world.lock();
+    if scenario.repairs {
+        check_repairs::check(&mut state, &keys, scenario.hopeless);
+    }
     let expected = check::Expectations {
         through,
         gaps_are_possible: scenario.retention < LONG_RETENTION,

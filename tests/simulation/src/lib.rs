@@ -8,6 +8,7 @@
 
 pub mod bug;
 mod check;
+mod check_repairs;
 mod corrupt;
 mod disabled;
 mod fair;

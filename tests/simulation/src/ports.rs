@@ -4,10 +4,12 @@ mod blocks;
 mod bucket;
 mod configurations;
 mod process;
+mod repairs;
 mod runs;
 mod shared;
 
 pub(crate) use self::{
     bucket::FINGERPRINT,
     process::{PAGE_BLOCKS, Ports, Received, Release},
+    repairs::reference_to,
 };

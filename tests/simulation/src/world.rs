@@ -13,6 +13,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, region::Region},
     digest::DigestObject,
     export_run::{ExportState, RunRequest, RunTrigger, WindowId, WindowRecord},
+    repair::{Repair, RepairRequest},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -48,9 +49,16 @@ pub(crate) struct WorldState {
     pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
     pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
     pub(crate) buckets: BTreeMap<String, Bucket>,
+    /// What exports have written, by bucket and key, whatever customers did to it since.
+    pub(crate) written: BTreeMap<(String, String), Bytes>,
     pub(crate) uploads: HashMap<String, PendingUpload>,
     pub(crate) queue: Vec<Message>,
     pub(crate) dead_letters: Vec<RunRequest>,
+    /// The last repair of each configuration.
+    pub(crate) repairs: BTreeMap<ConfigurationKey, Repair>,
+    pub(crate) repair_queue: Vec<RepairMessage>,
+    /// The sequences before which digests and records have expired.
+    pub(crate) expired_before: BTreeMap<ConfigurationKey, u64>,
     /// Messages that were deleted while another run of the same message was in progress.
     pub(crate) left_to_itself: BTreeSet<u64>,
     /// Broken promises that were noticed during the history.
@@ -137,6 +145,14 @@ pub(crate) struct Message {
     pub(crate) tries: u32,
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct RepairMessage {
+    pub(crate) number: u64,
+    pub(crate) request: RepairRequest,
+    pub(crate) visible_at: Timestamp,
+    pub(crate) tries: u32,
+}
+
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<KnownBug>, origin: Timestamp) -> Arc<Self> {
         let mut chance = Chance::new(seed);
@@ -149,9 +165,13 @@ impl World {
             configurations: BTreeMap::new(),
             runs: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            written: BTreeMap::new(),
             uploads: HashMap::new(),
             queue: Vec::new(),
             dead_letters: Vec::new(),
+            repairs: BTreeMap::new(),
+            repair_queue: Vec::new(),
+            expired_before: BTreeMap::new(),
             left_to_itself: BTreeSet::new(),
             violations: Vec::new(),
             edited: BTreeSet::new(),
@@ -237,6 +257,11 @@ impl WorldState {
     pub(crate) fn enqueue(&mut self, request: RunRequest, visible_at: Timestamp) {
         let number = self.number();
         self.queue.push(Message { number, request, visible_at, tries: 0 });
+    }
+
+    pub(crate) fn enqueue_repair(&mut self, request: RepairRequest, visible_at: Timestamp) {
+        let number = self.number();
+        self.repair_queue.push(RepairMessage { number, request, visible_at, tries: 0 });
     }
 
     pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {

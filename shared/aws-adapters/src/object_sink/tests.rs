@@ -67,7 +67,8 @@ async fn session_errors_are_not_the_customers() {
 async fn put_bytes(sink: &S3ObjectSink, length: usize) -> Result<PutOutcome, PortError> {
     let bytes = Bytes::from(vec![b'x'; length]);
     let sha256 = Sha256::digest(&bytes).into();
-    sink.put_object(PutObject { key: "k", bytes, sha256, content_type: ContentType::Gzip }).await
+    let (content_type, condition) = (ContentType::Gzip, PutCondition::Absent);
+    sink.put_object(PutObject { key: "k", bytes, sha256, content_type, condition }).await
 }
 
 async fn listen() -> (TcpListener, String) {
@@ -218,7 +219,7 @@ async fn answer_one(listener: &TcpListener, status: &str, code: &str) -> String 
 
 /// The emulator lets every owner pass; that the owner is sent with every write is seen on the wire.
 #[tokio::test]
-async fn every_write_names_the_owner_and_only_new_objects_are_written() {
+async fn every_write_names_the_owner_and_none_but_a_requested_one_replaces_an_object() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sink = sink(&format!("http://{}", listener.local_addr().unwrap()));
     let upload = UploadId("u".to_owned());
@@ -229,6 +230,18 @@ async fn every_write_names_the_owner_and_only_new_objects_are_written() {
     assert_eq!(error.kind, denied);
     assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
     assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
+
+    let replacing = PutObject {
+        key: "k",
+        bytes: Bytes::from_static(b"x"),
+        sha256: Sha256::digest("x").into(),
+        content_type: ContentType::Gzip,
+        condition: PutCondition::Replace,
+    };
+    let (answer, head) = tokio::join!(sink.put_object(replacing), refuse_one(&listener));
+    assert_eq!(answer.unwrap_err().kind, denied);
+    assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
+    assert!(!head.contains("if-none-match") && head.contains("x-amz-checksum-sha256: "), "{head}");
 
     let (answer, head) = tokio::join!(sink.try_put("k"), refuse_one(&listener));
     assert_eq!(answer.unwrap_err().kind, denied);
@@ -265,6 +278,7 @@ async fn a_body_is_signed_by_the_hash_that_is_known() {
         // Of other bytes: if it is sent, it was not computed.
         sha256: [0xAB; 32],
         content_type: ContentType::Gzip,
+        condition: PutCondition::Absent,
     };
     let (_, head) = tokio::join!(sink.put_object(object), refuse_one(&listener));
     assert!(head.contains(&format!("x-amz-content-sha256: {}", "ab".repeat(32))), "{head}");

@@ -45,6 +45,7 @@ pub enum FieldErrorCode {
     WebhookSecretInvalid,
     WebhookUrlRepeated,
     WebhooksTooMany,
+    RangeInvalid,
 }
 
 impl FieldErrorCode {
@@ -134,6 +135,10 @@ impl FieldErrorCode {
             ),
             Self::WebhookUrlRepeated => ("Two webhooks have the same URL.", "Give each URL once."),
             Self::WebhooksTooMany => ("The export has more than 3 webhooks.", "Give at most 3 webhooks."),
+            Self::RangeInvalid => (
+                "The range of a repair is not valid.",
+                "Give a time for from that is in the past, and a later one for to, at most the retention of events apart.",
+            ),
         };
         Explanation { meaning, remedy }
     }

@@ -5,8 +5,9 @@ use domain::configuration::{Destination, ExportConfiguration, arn::UserArn};
 
 use super::error::PortError;
 
-/// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). All writes,
-/// the trial included, carry the same headers, so that a policy permits all or none.
+/// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). The exception
+/// is [`PutCondition::Replace`], for repairs that a person requested so. All other writes, the trial included, carry the same
+/// headers, so that a policy permits all or none.
 pub trait ObjectSink: Send + Sync {
     fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
@@ -42,6 +43,16 @@ pub struct PutObject<'a> {
     pub bytes: Bytes,
     pub sha256: [u8; 32],
     pub content_type: ContentType,
+    pub condition: PutCondition,
+}
+
+/// The condition of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutCondition {
+    /// There is no object under the key.
+    Absent,
+    /// None: an object under the key is replaced.
+    Replace,
 }
 
 /// The media type of an object. It depends on nothing but the kind of object, so every attempt sends the same.
@@ -70,7 +81,7 @@ impl ContentType {
     }
 }
 
-/// S3's answer to a conditional write.
+/// S3's answer to a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
     Written,

@@ -62,7 +62,7 @@ pub struct EngineSettings {
 
 impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Returns the expiry of a lease or share that is taken or renewed now.
-    pub(super) fn lease_end(&self) -> Timestamp {
+    pub(crate) fn lease_end(&self) -> Timestamp {
         self.clock.now().saturating_add(LEASE_DURATION)
     }
 }

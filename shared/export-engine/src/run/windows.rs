@@ -172,7 +172,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
 }
 
 /// Turns an unreachable endpoint into a failure that passes: the Region answered when the connection was tested.
-fn as_passing(error: PortError) -> PortError {
+pub(crate) fn as_passing(error: PortError) -> PortError {
     match error.kind {
         ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) => {
             PortError { kind: ErrorKind::Unreachable, ..error }

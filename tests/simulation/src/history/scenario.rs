@@ -43,6 +43,8 @@ pub(super) struct Scenario {
     pub(super) damage: bool,
     /// True if the outage never ends.
     pub(super) hopeless: bool,
+    /// True if the customer loses files and requests repairs.
+    pub(super) repairs: bool,
 }
 
 pub(super) fn draw_scenario(world: &World) -> Scenario {
@@ -78,5 +80,6 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         deletion: chance.happens(100),
         damage: chance.happens(250),
         hopeless,
+        repairs: chance.happens(200),
     }
 }

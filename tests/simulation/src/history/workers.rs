@@ -34,7 +34,7 @@ use crate::{
 pub(super) const VISIBILITY: Duration = Duration::from_mins(36);
 
 /// The time limit of a Lambda invocation.
-const INVOCATION: Duration = Duration::from_mins(6);
+pub(super) const INVOCATION: Duration = Duration::from_mins(6);
 
 /// The time by which a block counts as gone before it is deleted: longer than a process lives, frozen or not.
 const GRACE_MARGIN: Duration = Duration::from_mins(45);
@@ -43,16 +43,16 @@ const GRACE_MARGIN: Duration = Duration::from_mins(45);
 const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 
 /// The wait of a deferred run.
-const DEFERRAL: Duration = Duration::from_secs(15);
+pub(super) const DEFERRAL: Duration = Duration::from_secs(15);
 
 /// The attempts before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
 
 /// The wait of the event source mapping after it found no message.
-const POLL: Duration = Duration::from_secs(30);
+pub(super) const POLL: Duration = Duration::from_secs(30);
 
 /// The concurrent processes.
-const MAX_PROCESSES: usize = 3;
+pub(super) const MAX_PROCESSES: usize = 3;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
@@ -110,7 +110,7 @@ fn take_message(world: &World) -> Option<Message> {
 }
 
 /// Returns a process with its clock and its release, its fault, and its name.
-fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
+pub(super) fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
     let mut state = world.lock();
     let weather = state.weather;
     let at_poll = 1 + state.chance.below(60);
@@ -137,9 +137,8 @@ fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
     (Ports::new(world, ahead, release), doom, holder)
 }
 
-/// Runs one invocation of the exporter. `true`: it died.
-async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bool {
-    let (ports, doom, holder) = start_process(world);
+/// Returns the settings of a process, which the operator's deploys change.
+pub(super) fn draw_settings(world: &World, scenario: Scenario, release: Release) -> EngineSettings {
     let (retention, settle) = {
         let mut state = world.lock();
         let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
@@ -149,16 +148,22 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
         let settle = if is_calm || state.chance.happens(900) { scenario.settle } else { scenario.settle + DEPLOY };
         (retention, settle)
     };
-    let settings = EngineSettings {
+    EngineSettings {
         settle,
         retention,
         history: Duration::ZERO,
         grace: scenario.grace.saturating_sub(GRACE_MARGIN),
         deploy_margin: DEPLOY_MARGIN,
         max_runs_per_tenant: RUNS_PER_TENANT,
-        encoder_version: ports.release.encoder_version,
-        limits: ports.release.limits,
-    };
+        encoder_version: release.encoder_version,
+        limits: release.limits,
+    }
+}
+
+/// Runs one invocation of the exporter. `true`: it died.
+async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bool {
+    let (ports, doom, holder) = start_process(world);
+    let settings = draw_settings(world, scenario, ports.release);
     let message_id = message.number.to_string();
     let engine = ports.engine(settings, &holder, &message_id, INVOCATION);
     let received = Received { ports: &ports, number: message.number };
@@ -247,7 +252,7 @@ fn check_notes(state: &mut WorldState, ports: &Ports, request: &RunRequest) {
 }
 
 /// Checks that a process held no more pages than it may.
-fn check_memory(violations: &mut Vec<String>, ports: &Ports) {
+pub(super) fn check_memory(violations: &mut Vec<String>, ports: &Ports) {
     const MAX_BLOCK_LENGTH: usize = 200;
     let bound = MAX_PAGES * PAGE_BLOCKS * MAX_BLOCK_LENGTH;
     let peak = ports.peak_page_bytes();

@@ -12,7 +12,7 @@ use domain::{
 };
 use export_engine::ports::{
     Connected, Connector, ContentType, DigestSigner, ErrorKind, ObjectSink, PartOutcome, PortError, ProbeOutcome,
-    ProbeWith, PutObject, PutOutcome, UploadId, UploadedPart,
+    ProbeWith, PutCondition, PutObject, PutOutcome, UploadId, UploadedPart,
 };
 use sha2::{Digest, Sha256};
 
@@ -127,22 +127,41 @@ impl BucketSink {
     }
 }
 
-fn write(state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> PutOutcome {
-    let objects = &mut state.bucket(bucket).objects;
-    let Some(present) = objects.get(key) else {
+/// A write of an object: its author and its condition.
+#[derive(Clone, Copy, Debug)]
+struct ObjectWrite {
+    is_of_repair: bool,
+    condition: PutCondition,
+}
+
+impl ObjectWrite {
+    fn apply(self, state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> PutOutcome {
+        let is_marker = key.ends_with(MARKER_NAME);
+        match state.written.get(&(bucket.to_owned(), key.to_owned())) {
+            Some(first) if first != bytes && !is_marker => {
+                state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
+            }
+            Some(_) => {}
+            None if self.is_of_repair => {
+                state.violations.push(format!("a repair wrote {bucket}/{key}, which no export has delivered"));
+            }
+            None => {
+                state.written.insert((bucket.to_owned(), key.to_owned()), bytes.clone());
+            }
+        }
+        let objects = &mut state.bucket(bucket).objects;
+        if self.condition == PutCondition::Absent && objects.contains_key(key) {
+            return PutOutcome::Exists { was_repeated: false };
+        }
         objects.insert(key.to_owned(), bytes.clone());
-        return PutOutcome::Written;
-    };
-    if present != bytes && !key.ends_with(MARKER_NAME) {
-        state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
+        PutOutcome::Written
     }
-    PutOutcome::Exists { was_repeated: false }
 }
 
 impl ObjectSink for BucketSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
-        let PutObject { key, bytes, sha256, .. } = object;
-        let key = key.to_owned();
+        let PutObject { key, bytes, sha256, condition, .. } = object;
+        let (key, write) = (key.to_owned(), ObjectWrite { is_of_repair: self.ports.is_of_repair, condition });
         let effect = move |state: &mut WorldState, bucket: &str| {
             if <[u8; 32]>::from(Sha256::digest(&bytes)) != sha256 {
                 return Err(PortError::internal("put object", "BadDigest"));
@@ -150,7 +169,7 @@ impl ObjectSink for BucketSink {
             if state.chance.happens(state.weather.upload_lost) {
                 return Ok(PutOutcome::Lost);
             }
-            Ok(write(state, bucket, &key, &bytes))
+            Ok(write.apply(state, bucket, &key, &bytes))
         };
         self.request("put object", effect).await
     }
@@ -197,11 +216,12 @@ impl ObjectSink for BucketSink {
         parts: &[UploadedPart],
     ) -> Result<PutOutcome, PortError> {
         let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
+        let write = ObjectWrite { is_of_repair: self.ports.is_of_repair, condition: PutCondition::Absent };
         let effect = move |state: &mut WorldState, _: &str| {
             let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(PutOutcome::Lost) };
             let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));
             let bytes = Bytes::from(chunks.flat_map(|chunk| chunk.iter().copied()).collect::<Vec<u8>>());
-            let answer = write(state, &pending.bucket, &pending.key, &bytes);
+            let answer = write.apply(state, &pending.bucket, &pending.key, &bytes);
             if answer == PutOutcome::Written {
                 state.uploads.remove(&upload);
             }

@@ -40,6 +40,8 @@ pub(crate) struct Ports {
     /// The difference between the process's clock and the true time.
     pub(crate) ahead: Duration,
     pub(crate) release: Release,
+    /// True if the process works on repairs.
+    pub(super) is_of_repair: bool,
     pub(super) memory: Arc<Memory>,
     /// The time through which this process was asked to export, once it held the lease.
     pub(super) tried_through: Arc<Mutex<Option<Timestamp>>>,
@@ -63,11 +65,17 @@ impl Ports {
             world: Arc::clone(world),
             ahead,
             release,
+            is_of_repair: false,
             memory: Arc::default(),
             tried_through: Arc::default(),
             asked_through: Arc::default(),
             seen_shards: Arc::default(),
         }
+    }
+
+    /// Returns the ports of a process that works on repairs.
+    pub(crate) fn of_repair(self) -> Self {
+        Self { is_of_repair: true, ..self }
     }
 
     /// Returns an engine over these ports for one invocation.
@@ -151,6 +159,9 @@ impl ReceivedMessage for Received<'_> {
         let (world, number) = (Arc::clone(&self.ports.world), self.number);
         let effect = move |state: &mut WorldState| {
             if let Some(queued) = state.queue.iter_mut().find(|queued| queued.number == number) {
+                queued.visible_at = world.now().saturating_add(delay);
+            }
+            if let Some(queued) = state.repair_queue.iter_mut().find(|queued| queued.number == number) {
                 queued.visible_at = world.now().saturating_add(delay);
             }
             Ok(())

@@ -1,0 +1,74 @@
+//! Making the bytes of a delivered object again, and proving them with the signed digest.
+
+use bytes::{Bytes, BytesMut};
+use domain::{
+    digest::{DigestObject, Hex32},
+    export_run::BlockRange,
+    gzip::{EncodedObject, EncoderVersion, ObjectEncoder},
+    tenant::TenantId,
+};
+use sha2::{Digest, Sha256};
+use tokio::task::yield_now;
+
+use crate::{
+    merge::BlockMerge,
+    object::{MAX_RESERVED_LENGTH, TURN_RAW_LENGTH, check, unusable},
+    ports::{BlockSource, ErrorKind, PortError},
+};
+
+/// Returns the bytes of an object as its digest signs them. `None`: the stored blocks don't make these bytes any more.
+///
+/// The digest does not name the encoder, so each version that the program has is tried, the newest first.
+pub(super) async fn proven_bytes(
+    source: &impl BlockSource,
+    tenant: &TenantId,
+    object: &DigestObject,
+) -> Result<Option<Bytes>, PortError> {
+    for version in EncoderVersion::ALL.into_iter().rev() {
+        let encoded = match encode(source, tenant, object, version).await {
+            Ok(encoded) => encoded,
+            Err(PortError { kind: ErrorKind::CorruptBlock(_), .. }) => None,
+            Err(error) => return Err(error),
+        };
+        // Other events than those that were signed: no encoder makes the same bytes of them.
+        let Some(encoded) = encoded.filter(|encoded| has_content_of(encoded, object)) else { return Ok(None) };
+        let is_proven = encoded.bytes.len() as u64 == object.stored_length
+            && Hex32(Sha256::digest(&encoded.bytes).into()) == object.sha256;
+        if is_proven {
+            return Ok(Some(encoded.bytes));
+        }
+    }
+    Ok(None)
+}
+
+/// Joins the blocks from the first to the last of the object. `None`: they hold more than the object.
+async fn encode(
+    source: &impl BlockSource,
+    tenant: &TenantId,
+    object: &DigestObject,
+    version: EncoderVersion,
+) -> Result<Option<EncodedObject>, PortError> {
+    // A skipped block lies between two objects, never within one.
+    let range = BlockRange { first: object.first_block, end: object.last_block.next() };
+    let mut blocks = BlockMerge::new(source, tenant, range);
+    let reserved = usize::try_from(object.stored_length).unwrap_or(usize::MAX).min(MAX_RESERVED_LENGTH);
+    let mut encoder = ObjectEncoder::in_buffer(version, BytesMut::with_capacity(reserved));
+    let mut turn_ends_at = TURN_RAW_LENGTH;
+    while let Some(block) = blocks.next().await? {
+        check(&block, tenant)?;
+        encoder.push(block).map_err(unusable)?;
+        if encoder.raw_length() > object.raw_length {
+            return Ok(None);
+        }
+        if encoder.raw_length() >= turn_ends_at {
+            turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
+            blocks.poll_reads();
+            yield_now().await;
+        }
+    }
+    encoder.finish().map(Some).map_err(unusable)
+}
+
+fn has_content_of(encoded: &EncodedObject, object: &DigestObject) -> bool {
+    (encoded.raw_length, encoded.crc32, encoded.event_count) == (object.raw_length, object.crc32, object.events)
+}
