@@ -33,6 +33,7 @@ DATA_AT_RISK = (
     "RetentionUsed25Alarm",
     "RefusedRetentionUsed50Alarm",
     "CorruptBlockAlarm",
+    "ContentChangedAlarm",
     "UnexpectedObjectAlarm",
     "EventsDeadLettersAlarm",
 )
@@ -231,6 +232,7 @@ def _exports(template: Template) -> Iterable[Row]:
                 "occurrences in 5 minutes",
                 {
                     "CorruptBlockAlarm": "corrupt block",
+                    "ContentChangedAlarm": "content changed",
                     "RetentionGapAlarm": "retention gap",
                     "UnexpectedObjectAlarm": "unexpected object",
                 },

@@ -36,6 +36,7 @@ API_GATEWAY_TIMEOUT_SECONDS = 29
 PERMITTED = {
     "ApiRole": {
         ("dynamodb:BatchGetItem", "ExportRunsTable"),
+        ("dynamodb:ConditionCheckItem", "ExportConfigurationsTable"),
         ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),

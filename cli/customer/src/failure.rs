@@ -82,6 +82,13 @@ pub enum Failure {
     #[error("not every webhook accepted the notice: {0}")]
     WebhookFailed(String),
 
+    /// The customer has to change something before the repair can be repeated.
+    #[error("the repair failed: {0}")]
+    RepairFailed(String),
+
+    #[error("{0} can't be repaired: see above")]
+    RepairIncomplete(String),
+
     /// The health of an export that is not as it should be.
     #[error("the export is {0}: see what to do above")]
     Unhealthy(String),
@@ -131,7 +138,7 @@ impl Failure {
             | Self::StandardOutput(_)
             | Self::Bucket(_) => 5,
             Self::Broken(_) => 6,
-            Self::ConnectionFailed(_) | Self::WebhookFailed(_) => 7,
+            Self::ConnectionFailed(_) | Self::WebhookFailed(_) | Self::RepairFailed(_) => 7,
             Self::NotFound { .. } => 8,
             Self::Conflict { .. } => 9,
             Self::UpgradeRequired { .. } => 10,
@@ -139,6 +146,7 @@ impl Failure {
             Self::Unfinished(_) => 12,
             Self::Outdated => 13,
             Self::Unhealthy(_) => 14,
+            Self::RepairIncomplete(_) => 15,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }

@@ -37,14 +37,15 @@ Exit codes:
   4  the service refused the token, or S3 the credentials (401 or 403)
   5  a file could not be read or written
   6  the verified export is broken
-  7  a test failed: the bucket can't be written to, or a webhook did not accept a notice
+  7  a test or a repair failed: the bucket can't be written to, or a webhook did not accept a notice
   8  there is no such export configuration or export job
   9  the export configuration was changed meanwhile: show it, then repeat the change
  10  this version is too old for the service
  11  not confirmed: nothing was done
  12  not finished: it continues, or the same command continues it
  13  the verified copy is intact, but older than the service's newest export
- 14  with config status --exit-code: the export is delayed, failing or disabled";
+ 14  with config status --exit-code: the export is delayed, failing or disabled
+ 15  with config repair --wait: some files can't be repaired";
 
 /// Export the audit log to your own S3 bucket: set up exports, follow their progress, and verify what was exported
 ///

@@ -165,6 +165,38 @@ pub struct SignedDigest {
     pub signature_sha256: Text,
 }
 
+/// A repair of past exports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repair {
+    pub id: Text,
+    pub export_configuration_id: Text,
+    /// `PENDING`, `RUNNING`, `SUCCEEDED`, `INCOMPLETE` or `FAILED`.
+    pub status: Text,
+    pub from: Text,
+    pub to: Text,
+    pub overwrite: bool,
+    pub requested_by: Text,
+    pub requested_at: Text,
+    pub updated_at: Text,
+    pub error: Option<ConnectionError>,
+    pub checked: u64,
+    pub repaired: u64,
+    pub present: u64,
+    pub unrepaired: u64,
+    pub unrepaired_files: Vec<UnrepairedFile>,
+}
+
+/// A file that can't be repaired.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnrepairedFile {
+    pub export_job_id: Text,
+    pub reason: Text,
+    pub bucket_name: Option<Text>,
+    pub object_key: Option<Text>,
+}
+
 /// A task: one object of an export job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

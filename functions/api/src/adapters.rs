@@ -1,6 +1,6 @@
 //! The ports, implemented with the adapters of AWS.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_adapters::{
     allowance,
@@ -24,6 +24,7 @@ use domain::{
     connection_test::{Candidate, ConnectionTestOutcome},
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
+    repair::{Repair, RepairRequest},
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -36,8 +37,9 @@ use function_runtime::lazy::Lazy;
 
 use crate::ports::{
     AllowanceOutcome, Allowances, Backlog, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester,
-    CountedBacklog, CreateOutcome, EditOutcome, EventCounter, IdempotentRequest, ManualRuns, PortFuture, RunHistory,
-    RunRequestOutcome, SealedDigest, SecretSealer, SigningKeys, SigningPublicKey, WebhookTester,
+    CountedBacklog, CreateOutcome, EditOutcome, EventCounter, IdempotentRequest, ManualRuns, PortFuture,
+    RepairRequestOutcome, Repairs, RunHistory, RunRequestOutcome, SealedDigest, SecretSealer, SigningKeys,
+    SigningPublicKey, WebhookTester,
 };
 
 impl Configurations for ConfigurationTable {
@@ -203,5 +205,30 @@ impl SigningKeys for Lazy<signing_keys::SigningKeys> {
 impl ManualRuns for Lazy<RunQueueClient> {
     fn send(&self, request: RunRequest) -> PortFuture<'_, ()> {
         Box::pin(async move { RunQueue::send(&**self, &[request]).await })
+    }
+
+    fn send_repair(&self, request: RepairRequest) -> PortFuture<'_, ()> {
+        Box::pin(async move { RunQueueClient::send_repair(self, &request, Duration::ZERO).await })
+    }
+}
+
+impl Repairs for ConfigurationEditor {
+    fn last<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<Repair>> {
+        Box::pin(self.last_repair(key))
+    }
+
+    fn request<'a>(
+        &'a self,
+        configuration: &'a ExportConfiguration,
+        repair: &'a Repair,
+        expires_at: Timestamp,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, RepairRequestOutcome> {
+        Box::pin(self.request_repair(configuration, repair, expires_at, author, stamp))
+    }
+
+    fn withdraw<'a>(&'a self, key: &'a ConfigurationKey, repair: &'a Repair) -> PortFuture<'a, ()> {
+        Box::pin(self.withdraw_repair(key, repair))
     }
 }

@@ -26,6 +26,8 @@ pub enum ApiError {
     LimitExceeded { limit: u16 },
     #[error("The export configuration is disabled. Enable it first.")]
     ConfigurationDisabled,
+    #[error("A repair of this export configuration has not ended. Wait for its end, then request the repair again.")]
+    RepairInProgress,
     #[error("The export configuration has changed. Read it again, and send the change with its current version.")]
     Conflict { current_version: u64 },
     #[error(
@@ -77,6 +79,7 @@ impl ApiError {
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
             Self::ConfigurationDisabled => ErrorCode::ConfigurationDisabled,
+            Self::RepairInProgress => ErrorCode::RepairInProgress,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::NewAccessKeyRefused(_) => ErrorCode::NewAccessKeyRefused,
             Self::NewConnectionRefused(_) => ErrorCode::NewConnectionRefused,

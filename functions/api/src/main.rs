@@ -65,8 +65,10 @@ fn build(settings: Settings) -> Result<Handler, Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
     let configurations = ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone());
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
+    let editor = ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events);
     let ports = Ports {
-        changes: Box::new(ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events)),
+        repairs: Box::new(editor.clone()),
+        changes: Box::new(editor),
         allowances: Box::new(Allowances::new(dynamodb.clone(), settings.configurations_table)),
         history: Box::new(ExportHistory::new(dynamodb.clone(), settings.runs_table)),
         events: Box::new(EventCounter::new(dynamodb, settings.events_table)),
@@ -104,6 +106,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         customer_template: settings.customer_template,
         schedule: settings.schedule,
         retention: settings.retention,
+        history: settings.history,
     };
     Ok(Handler {
         tokens: Authenticator::new(settings.token),

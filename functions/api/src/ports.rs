@@ -8,7 +8,8 @@ use std::collections::HashMap;
 pub use aws_adapters::{
     allowance::AllowanceOutcome,
     configurations::{
-        CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT, RunRequestOutcome,
+        CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT,
+        RepairRequestOutcome, RunRequestOutcome,
     },
     events::backlog::Backlog,
     export_history::MAX_SNAPSHOTS,
@@ -25,6 +26,7 @@ use domain::{
     connection_test::{Candidate, ConnectionTestOutcome},
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
+    repair::{Repair, RepairRequest},
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -184,6 +186,28 @@ pub trait SigningKeys: Send + Sync {
 pub trait ManualRuns: Send + Sync {
     /// Sends one request.
     fn send(&self, request: RunRequest) -> PortFuture<'_, ()>;
+
+    /// Sends one request for a repair.
+    fn send_repair(&self, request: RepairRequest) -> PortFuture<'_, ()>;
+}
+
+/// The last repair of each configuration.
+pub trait Repairs: Send + Sync {
+    /// Returns the last repair. `None`: none was requested, or it has expired.
+    fn last<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<Repair>>;
+
+    /// Stores a new repair and its audit event, unless another one has not ended.
+    fn request<'a>(
+        &'a self,
+        configuration: &'a ExportConfiguration,
+        repair: &'a Repair,
+        expires_at: Timestamp,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, RepairRequestOutcome>;
+
+    /// Removes a repair that no process has claimed.
+    fn withdraw<'a>(&'a self, key: &'a ConfigurationKey, repair: &'a Repair) -> PortFuture<'a, ()>;
 }
 
 /// All ports.
@@ -199,4 +223,5 @@ pub struct Ports {
     pub webhook_tester: Box<dyn WebhookTester>,
     pub signing_keys: Box<dyn SigningKeys>,
     pub manual_runs: Box<dyn ManualRuns>,
+    pub repairs: Box<dyn Repairs>,
 }

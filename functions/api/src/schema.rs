@@ -15,6 +15,7 @@ mod outlook;
 mod pages;
 mod policies;
 mod query;
+mod repairs;
 mod scalars;
 mod service;
 mod status;

@@ -8,6 +8,7 @@ mod edits;
 mod jobs;
 mod listing;
 mod page;
+mod repairs;
 mod runs;
 mod shared;
 mod update;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub schedule: ExportSchedule,
     /// The time after its receipt in which an event can be exported.
     pub retention: Duration,
+    /// The time for which the history of exports is kept.
+    pub history: Duration,
     pub identity: ServiceIdentity,
     /// The receivers that a webhook may have.
     pub receivers: Receivers,
@@ -59,6 +61,7 @@ impl Settings {
         let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
+        let history = timing::history(environment);
         let account = environment.parsed("SERVICE_ACCOUNT_ID", "an AWS account ID", |text| AccountId::parse(text).ok());
         let partition = environment.parsed("SERVICE_PARTITION", "a partition of AWS", Partition::parse);
         // Set by Lambda.
@@ -79,6 +82,7 @@ impl Settings {
             manual_run_queue_url: manual_run_queue_url?,
             schedule: schedule?,
             retention: retention?,
+            history: history?,
             receivers: local_receivers?.receivers(),
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
             customer_template: customer_template?,
@@ -130,6 +134,7 @@ mod tests {
         ("MANUAL_RUN_QUEUE_URL", "https://sqs/queue"),
         ("SETTLE_SECONDS", "1200"),
         ("RETENTION_DAYS", "90"),
+        ("HISTORY_DAYS", "400"),
         ("SERVICE_ACCOUNT_ID", "111111111111"),
         ("SERVICE_PARTITION", "aws"),
         ("AWS_REGION", "us-east-1"),

@@ -2,6 +2,7 @@
 
 mod access;
 mod digests;
+mod file_repairs;
 mod guidance;
 mod history;
 mod jobs;

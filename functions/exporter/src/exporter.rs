@@ -2,10 +2,10 @@
 
 use aws_adapters::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
-    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
+    events::reader::EventTableReader, export_history::ExportHistory, run_queue::RunQueueClient, runs::RunTable,
 };
 use domain::export_run::RunTrigger;
-use export_engine::run::EnginePorts;
+use export_engine::{repair::RepairPorts, run::EnginePorts};
 use function_runtime::lazy::Lazy;
 use host::Machine;
 
@@ -15,6 +15,7 @@ use crate::settings::Settings;
 pub(crate) struct Exporter {
     pub(crate) configurations: ConfigurationTable,
     pub(crate) runs: RunTable,
+    pub(crate) history: ExportHistory,
     pub(crate) blocks: EventTableReader,
     /// The queue of scheduled runs.
     pub(crate) scheduled_queue: Lazy<RunQueueClient>,
@@ -33,6 +34,11 @@ impl EnginePorts for Exporter {
     type Connector = AwsConnector;
     type Signer = KmsDigestSigner;
     type Clock = Machine;
+}
+
+impl RepairPorts for Exporter {
+    type Repairs = ConfigurationTable;
+    type Windows = ExportHistory;
 }
 
 impl Exporter {
@@ -65,6 +71,7 @@ pub(crate) mod tests {
         Exporter {
             configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
             runs: RunTable::new(dynamodb.clone(), "runs".to_owned()),
+            history: ExportHistory::new(dynamodb.clone(), "runs".to_owned()),
             blocks: EventTableReader::new(dynamodb, "events".to_owned()),
             scheduled_queue: queue(scheduled),
             manual_queue: queue(manual),

@@ -3,13 +3,14 @@
 mod dispatch;
 mod exporter;
 mod handler;
+mod repairs;
 mod runs;
 mod settings;
 mod skip;
 
 use aws_adapters::{
     configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
-    events::reader::EventTableReader, run_queue::RunQueueClient, runs::RunTable,
+    events::reader::EventTableReader, export_history::ExportHistory, run_queue::RunQueueClient, runs::RunTable,
 };
 use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Error> {
     let exporter = Exporter {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
+        history: ExportHistory::new(dynamodb.clone(), settings.runs_table.clone()),
         blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
         scheduled_queue: lazily({
             let (aws, url) = (aws.clone(), settings.run_queue_url.clone());

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use aws_adapters::run_queue::RunQueueClient;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::{export_run::RunRequest, time::Timestamp};
+use domain::{
+    export_run::{RunRequest, RunTrigger},
+    repair::RepairMessage,
+    time::Timestamp,
+};
 use export_engine::{
     CORRUPT_BLOCK,
     message::{ReceivedMessage, while_hidden},
@@ -13,6 +17,7 @@ use export_engine::{
 };
 use host::{Clock, Random, backoff::Backoff};
 use lambda_runtime::Context;
+use serde::Deserialize;
 
 use crate::exporter::Exporter;
 
@@ -56,13 +61,18 @@ impl Exporter {
             message: message.message_id.as_deref().unwrap_or_default(),
             deadline: deadline(invocation),
         };
-        let queue = self.queue(request.trigger);
+        let queue = self.queue(request.trigger());
         let received = Received { queue, message };
-        let outcome = while_hidden(&received, &self.machine, Box::pin(engine.run(&request))).await;
-        log(&request, &outcome);
-        let outcome = match outcome {
-            Ok(outcome) => self.queue_next(queue, outcome).await,
-            Err(error) => Err(error),
+        let outcome = match request {
+            RunMessage::Repair(RepairMessage { repair }) => self.continue_repair(&repair, engine, &received).await,
+            RunMessage::Run(request) => {
+                let outcome = while_hidden(&received, &self.machine, Box::pin(engine.run(&request))).await;
+                log(&request, &outcome);
+                match outcome {
+                    Ok(outcome) => self.queue_next(queue, outcome).await,
+                    Err(error) => Err(error),
+                }
+            }
         };
         if outcome.is_err()
             && let Err(error) = received.show_after(received.retry_delay(self.machine.fraction())).await
@@ -91,9 +101,26 @@ impl Exporter {
     }
 }
 
+/// The body of a message, recognised by its shape.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum RunMessage {
+    Repair(RepairMessage),
+    Run(RunRequest),
+}
+
+impl RunMessage {
+    fn trigger(&self) -> RunTrigger {
+        match self {
+            Self::Repair(_) => RunTrigger::Manual,
+            Self::Run(request) => request.trigger,
+        }
+    }
+}
+
 /// A message and its queue.
-struct Received<'a> {
-    queue: &'a RunQueueClient,
+pub(crate) struct Received<'a> {
+    pub(crate) queue: &'a RunQueueClient,
     message: &'a SqsMessage,
 }
 
@@ -112,7 +139,7 @@ impl ReceivedMessage for Received<'_> {
 }
 
 /// Returns the delay of a run that can't start yet. `fraction`, a random number from 0 to 1, decides on the jitter.
-fn deferral_delay(reason: DeferralReason, now: Timestamp, fraction: f64) -> Duration {
+pub(crate) fn deferral_delay(reason: DeferralReason, now: Timestamp, fraction: f64) -> Duration {
     match reason {
         DeferralReason::NoFreeShare => {
             let (shortest, longest) = SHARE_DELAY;
@@ -129,7 +156,7 @@ fn deadline(invocation: &Context) -> Timestamp {
     Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
 }
 
-fn parse(message: &SqsMessage) -> Result<RunRequest, PortError> {
+fn parse(message: &SqsMessage) -> Result<RunMessage, PortError> {
     let body = message.body.as_deref().unwrap_or_default();
     serde_json::from_str(body).map_err(|error| PortError::internal_from("read run request", error))
 }
@@ -185,7 +212,7 @@ mod tests {
     use domain::{
         configuration::{ConfigurationId, ConfigurationKey},
         connection::Connection,
-        export_run::RunTrigger,
+        repair::{RepairId, RepairRequest},
         tenant::TenantId,
     };
 
@@ -304,6 +331,22 @@ mod tests {
             while_hidden(&received, &exporter.machine, work).await;
             assert_eq!(rule.num_calls(), 1);
         }
+    }
+
+    #[test]
+    fn the_shape_of_a_message_identifies_its_work() {
+        let parse = |body: String| {
+            let mut message = SqsMessage::default();
+            message.body = Some(body);
+            parse(&message)
+        };
+        let run = request(RunTrigger::Schedule);
+        let repair = RepairRequest { key: run.key.clone(), repair_id: RepairId::from_random(1) };
+        let body = serde_json::to_string(&RepairMessage { repair: repair.clone() }).unwrap();
+        assert!(matches!(parse(body).unwrap(), RunMessage::Repair(message) if message.repair == repair));
+        let body = serde_json::to_string(&run).unwrap();
+        assert!(matches!(parse(body).unwrap(), RunMessage::Run(request) if request == run));
+        assert!(parse("{}".to_owned()).is_err());
     }
 
     #[test]

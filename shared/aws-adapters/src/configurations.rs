@@ -2,14 +2,15 @@
 //!
 //! Items of one tenant share a partition: its configurations under their IDs, the records of idempotency keys under
 //! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, the backlog that was counted
-//! last, the counts of its allowances, and the tombstones of deleted configurations. Ids are UUIDs, so all others sort
-//! behind them.
+//! last, the counts of its allowances, the last repair of each configuration under `repair#<configuration ID>`, and the
+//! tombstones of deleted configurations. Ids are UUIDs, so all others sort behind them.
 
 mod backlog;
 mod editor;
 mod index;
 pub(crate) mod item;
 mod overview;
+mod repair;
 mod run_request;
 mod standing;
 mod store;
@@ -28,6 +29,7 @@ pub use self::{
     index::IndexPosition,
     item::SCHEDULE_SHARDS,
     overview::{ConfigurationOverview, OVERVIEW_PROJECTION, OverviewPage, OverviewPosition},
+    repair::RepairRequestOutcome,
     run_request::RunRequestOutcome,
     table::{ConfigurationTable, MAX_CONFIGURATIONS_PER_TENANT},
     tenant::{TenantItem, TenantItems},

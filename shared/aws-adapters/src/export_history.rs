@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::Client;
 use domain::{
     configuration::ConfigurationKey,
     export_job::{ExportSnapshot, Intent},
-    export_run::{WindowId, WindowRecord},
+    export_run::{ExportState, WindowId, WindowRecord},
 };
-use export_engine::ports::{PortError, SealedDigest};
+use export_engine::ports::{CompletedWindows, PortError, SealedDigest};
 
 use crate::{
     dynamodb::{
@@ -136,6 +136,20 @@ impl ExportHistory {
         name: &str,
     ) -> Result<Option<Item>, PortError> {
         self.table.get(operation, key(configuration, name)).await
+    }
+}
+
+impl CompletedWindows for ExportHistory {
+    async fn state(&self, key: &ConfigurationKey) -> Result<Option<ExportState>, PortError> {
+        Ok(self.snapshot(key).await?.map(|snapshot| snapshot.state))
+    }
+
+    async fn record(&self, key: &ConfigurationKey, sequence: u64) -> Result<Option<WindowRecord>, PortError> {
+        self.record(key, sequence).await
+    }
+
+    async fn sealed_digest(&self, key: &ConfigurationKey, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
+        self.digest(key, sequence).await
     }
 }
 

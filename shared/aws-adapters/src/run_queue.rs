@@ -7,8 +7,13 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
-use domain::export_run::RunRequest;
+use domain::{
+    export_run::RunRequest,
+    repair::{RepairMessage, RepairRequest},
+    tenant::TenantId,
+};
 use export_engine::ports::{PortError, RunQueue};
+use serde::Serialize;
 
 use crate::error::{port_error, refuse_failed};
 
@@ -54,13 +59,31 @@ impl RunQueueClient {
     /// # Errors
     /// Those of SQS.
     pub async fn send_later(&self, request: &RunRequest, delay: Duration) -> Result<(), PortError> {
-        let operation = "sqs:SendMessage (later)";
-        let body = serde_json::to_string(request).map_err(|error| PortError::internal_from(operation, error))?;
+        self.send_body("sqs:SendMessage (later)", request, &request.key.tenant_id, delay).await
+    }
+
+    /// Sends a request for a repair that becomes visible after `delay`, 15 minutes at most.
+    ///
+    /// # Errors
+    /// Those of SQS.
+    pub async fn send_repair(&self, request: &RepairRequest, delay: Duration) -> Result<(), PortError> {
+        let message = RepairMessage { repair: request.clone() };
+        self.send_body("sqs:SendMessage (repair)", &message, &request.key.tenant_id, delay).await
+    }
+
+    async fn send_body(
+        &self,
+        operation: &'static str,
+        body: &impl Serialize,
+        tenant: &TenantId,
+        delay: Duration,
+    ) -> Result<(), PortError> {
+        let body = serde_json::to_string(body).map_err(|error| PortError::internal_from(operation, error))?;
         self.client
             .send_message()
             .queue_url(&self.queue_url)
             .message_body(body)
-            .message_group_id(request.key.tenant_id.as_str())
+            .message_group_id(tenant.as_str())
             .delay_seconds(i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX))
             .send()
             .await
@@ -108,6 +131,7 @@ mod tests {
     use domain::{
         configuration::{ConfigurationId, ConfigurationKey},
         export_run::RunTrigger,
+        repair::RepairId,
         tenant::TenantId,
         time::Timestamp,
     };
@@ -158,6 +182,21 @@ mod tests {
             let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
             assert_eq!(queue.send_later(&deferred, Duration::from_secs(delay)).await, Ok(()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_repair_is_sent_in_the_group_of_its_tenant() {
+        let repair = RepairRequest { key: request(1).key, repair_id: RepairId::from_random(1) };
+        let expected = RepairMessage { repair: repair.clone() };
+        let rule = mock!(Client::send_message)
+            .match_requests(move |input| {
+                serde_json::from_str::<RepairMessage>(input.message_body().unwrap()).unwrap() == expected
+                    && input.message_group_id() == Some("tenant-1")
+                    && input.queue_url() == Some("queue")
+            })
+            .then_output(|| SendMessageOutput::builder().build());
+        let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+        assert_eq!(queue.send_repair(&repair, Duration::ZERO).await, Ok(()));
     }
 
     /// The group of a message is all that SQS knows of its tenant.

@@ -150,7 +150,7 @@ error_codes! {
     RepairInProgress = "REPAIR_IN_PROGRESS", [GraphQl],
         "A repair of this export configuration has not ended yet. Nothing was queued.",
         "Wait until getExportRepair returns a status other than PENDING and RUNNING, then request the repair again. One without \
-         progress for 3 hours may be replaced.";
+         progress for 5 hours may be replaced.";
     Conflict = "CONFLICT", [GraphQl],
         "The configuration has changed since the version that the update names. Nothing was changed by this update.",
         "Read the configuration again, and send the update with extensions.currentVersion as its version.";

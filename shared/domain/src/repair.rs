@@ -24,7 +24,7 @@ pub const MAX_NAMED_FILES: usize = 100;
 
 /// The time without progress after which a repair counts as abandoned, and another one may replace it: longer than the queue
 /// takes to deliver its message for the last time.
-pub const REPAIR_ABANDONED_AFTER: Duration = Duration::from_hours(3);
+pub const REPAIR_ABANDONED_AFTER: Duration = Duration::from_hours(5);
 
 /// The ID of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,13 +45,19 @@ impl fmt::Display for RepairId {
     }
 }
 
-/// A message of the queue of manual runs: a request to start or continue a repair.
+/// A request to start or continue a repair, in the queue of manual runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairRequest {
     #[serde(flatten)]
     pub key: ConfigurationKey,
     pub repair_id: RepairId,
+}
+
+/// The body of a message that has a [`RepairRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairMessage {
+    pub repair: RepairRequest,
 }
 
 /// The times of receipt whose windows are repaired: every completed window that overlaps them.
@@ -244,10 +250,16 @@ impl Repair {
         }
     }
 
-    /// Returns whether another repair may replace this one: it has ended, or its message is lost.
+    /// Returns the time after which another repair may replace this one, because its message seems to be lost. `None`: it has
+    /// ended, and may be replaced.
+    #[must_use]
+    pub fn unfinished_until(&self) -> Option<Timestamp> {
+        (!self.status.is_ended()).then(|| self.updated_at.saturating_add(REPAIR_ABANDONED_AFTER))
+    }
+
     #[must_use]
     pub fn is_replaceable(&self, now: Timestamp) -> bool {
-        self.status.is_ended() || now.saturating_since(self.updated_at) > REPAIR_ABANDONED_AFTER
+        self.unfinished_until().is_none_or(|until| until < now)
     }
 
     /// Notes the outcome of a file of this window.
@@ -369,12 +381,12 @@ mod tests {
 
     #[test]
     fn the_stored_forms_are_pinned() {
-        let request = RepairRequest { key: with_role().key, repair_id: repair().id };
+        let message = RepairMessage { repair: RepairRequest { key: with_role().key, repair_id: repair().id } };
         assert_eq!(
-            serde_json::to_string(&request).unwrap(),
+            serde_json::to_string(&message).unwrap(),
             format!(
-                r#"{{"tenantId":"acme","configurationId":"{}","repairId":"00000000-0000-4000-8000-000000000007"}}"#,
-                request.key.configuration_id
+                r#"{{"repair":{{"tenantId":"acme","configurationId":"{}","repairId":"00000000-0000-4000-8000-000000000007"}}}}"#,
+                message.repair.key.configuration_id
             )
         );
         let mut repair = repair();

@@ -21,7 +21,11 @@ const DOCUMENTS: &str = "externalId principalArn trustPolicy { document isRequir
     kmsKeyPolicyStatement { document isRequired instruction } \
     cloudFormation { launchUrl parameters { name value } }";
 
-/// An operation with at most one variable that selects one field.
+const REPAIR: &str = "id exportConfigurationId status from to overwrite requestedBy requestedAt updatedAt \
+    error { code message } checked repaired present unrepaired \
+    unrepairedFiles { exportJobId reason bucketName objectKey }";
+
+/// An operation that selects one field.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     /// The end of the sentence "the service refused …".
@@ -33,13 +37,15 @@ pub struct Operation {
     selection: &'static [&'static str],
 }
 
-/// The argument of the field, and the variable that is its value.
+/// The arguments of the field, and the variables that are their values.
 #[derive(Clone, Copy, Debug)]
 enum Argument {
     /// The ID of an export configuration or an export job, under the argument's name.
     Id(&'static str),
     /// An input object of this type.
     Data(&'static str),
+    /// The ID of an export configuration, and these arguments with their types.
+    IdAnd(&'static [(&'static str, &'static str)]),
 }
 
 impl Operation {
@@ -54,6 +60,11 @@ impl Operation {
             }
             Some(Argument::Data(kind)) => {
                 format!("{keyword}($data: {kind}!) {{ {field}(data: $data) {{ {selection} }} }}")
+            }
+            Some(Argument::IdAnd(others)) => {
+                let variables: String = others.iter().map(|(name, kind)| format!(", ${name}: {kind}")).collect();
+                let arguments: String = others.iter().map(|(name, _)| format!(", {name}: ${name}")).collect();
+                format!("{keyword}($id: ID!{variables}) {{ {field}(id: $id{arguments}) {{ {selection} }} }}")
             }
         }
     }
@@ -111,6 +122,10 @@ operations! {
     TEST_NOTIFICATIONS: mutation testExportNotifications(ID) ["url isDelivered status error { code message }"],
         "to test the webhooks";
     RUN: mutation runExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"], "to export now";
+    REQUEST_REPAIR: mutation repairExportConfiguration(
+        Argument::IdAnd(&[("from", "DateTime!"), ("to", "DateTime!"), ("overwrite", "Boolean!")])
+    ) [REPAIR], "to repair the export";
+    LAST_REPAIR: query getExportRepair(CONFIGURATION_ID) [REPAIR], "to show the last repair of the export";
     JOBS: query getAllExportJobs(CONFIGURATION_ID) [JOB], "to list the export jobs";
     TASKS: query getAllExportJobTasks(JOB_ID) [TASK], "to list the tasks of the export job";
     DIGEST: query getExportDigest(JOB_ID) [DIGEST_FILES], "to return the digest of the export job";

@@ -10,6 +10,7 @@ pub mod policies;
 pub mod render;
 mod render_jobs;
 pub mod render_policies;
+mod repair;
 mod run;
 pub mod secret_access_key;
 mod status;
@@ -50,6 +51,7 @@ pub enum ConfigCommand {
     Update(update::UpdateArguments),
 
     Run(run::RunArguments),
+    Repair(repair::RepairArguments),
 
     /// List the export jobs, the newest first
     ///
@@ -84,6 +86,7 @@ impl ConfigCommand {
             Self::Status(arguments) => status::run(&arguments).await,
             Self::Update(arguments) => update::run(&arguments).await,
             Self::Run(arguments) => run::run(&arguments).await,
+            Self::Repair(arguments) => repair::run(&arguments).await,
             Self::Jobs(target) => {
                 let render = |jobs: &Vec<Job>, style: &_| render_jobs::jobs(jobs, style);
                 target.show(&operations::JOBS, render).await

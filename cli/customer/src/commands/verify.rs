@@ -3,6 +3,7 @@
 mod aws_error;
 pub mod bucket;
 mod folder;
+mod repair;
 pub mod service;
 
 use std::{
@@ -17,6 +18,7 @@ use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use host::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
+use serde::Serialize;
 use tempfile::NamedTempFile;
 use verification::{
     Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
@@ -26,6 +28,7 @@ use verification::{
 use self::{
     bucket::Bucket,
     folder::Folder,
+    repair::Repairs,
     service::{PlaceSource, Service},
 };
 use crate::{
@@ -143,6 +146,12 @@ pub struct VerifyArguments {
     #[arg(long, value_enum, default_value_t)]
     output: ReportFormat,
 
+    /// Also print the commands that repair what is missing or altered in the bucket
+    ///
+    /// They run `audit-export config repair` for the times concerned. Nothing is repaired by this command itself.
+    #[arg(long)]
+    repair: bool,
+
     /// Also write the report to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -186,7 +195,7 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
     if let Some(list) = list {
         list.finish(report.outcome)?;
     }
-    let text = render(&report, arguments.output)?;
+    let text = render(&report, arguments)?;
     if let Some(path) = &arguments.report {
         fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
     }
@@ -305,11 +314,25 @@ fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
     ConfigurationId::parse(folder.canonicalize().ok()?.file_name()?.to_str()?)
 }
 
-fn render(report: &Report, format: ReportFormat) -> Result<String, Failure> {
-    match format {
-        ReportFormat::Text => Ok(report.to_string().trim_end().to_owned()),
-        ReportFormat::Json => output::json(report),
+fn render(report: &Report, arguments: &VerifyArguments) -> Result<String, Failure> {
+    let repairs = arguments.repair.then(|| Repairs::of(report, arguments));
+    match arguments.output {
+        ReportFormat::Text => {
+            let text = report.to_string();
+            let text = text.trim_end();
+            Ok(repairs.map_or_else(|| text.to_owned(), |repairs| format!("{text}\n\n{}", repairs.text())))
+        }
+        ReportFormat::Json => output::json(&JsonReport { report, repairs }),
     }
+}
+
+/// The report as JSON, with the repairs if they were asked for.
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repairs: Option<Repairs>,
 }
 
 /// The list of proven objects, written to a temporary file until the verification has ended, so that the named file is

@@ -84,6 +84,12 @@ pub struct ConnectionError {
     message: String,
 }
 
+impl From<connection::ConnectionError> for ConnectionError {
+    fn from(connection::ConnectionError { code, message }: connection::ConnectionError) -> Self {
+        Self { code: code.to_string(), message }
+    }
+}
+
 /// The bucket of an export, and the role or access key that writes to it. The secret access key is never returned.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct S3EndpointConfiguration {
@@ -120,9 +126,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             enabled: configuration.enabled,
             connection_status: connection.status().into(),
             connection_checked_at: connection.checked_at().map(DateTime),
-            connection_error: connection
-                .error()
-                .map(|error| ConnectionError { code: error.code.to_string(), message: error.message.clone() }),
+            connection_error: connection.error().map(|error| error.clone().into()),
             protection: BucketProtection::of(&configuration.destination),
             endpoint_configuration: S3EndpointConfiguration::of(
                 configuration.destination,

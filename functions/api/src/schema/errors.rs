@@ -78,6 +78,7 @@ fn detail_of(error: &ApiError) -> Option<(&'static str, Json)> {
         | ApiError::IdempotencyKeyReused
         | ApiError::LimitExceeded { .. }
         | ApiError::ConfigurationDisabled
+        | ApiError::RepairInProgress
         | ApiError::CursorInvalid
         | ApiError::TryAgain
         | ApiError::Internal => None,

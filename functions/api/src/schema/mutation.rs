@@ -11,6 +11,8 @@ use super::{
         UpdateS3AccessKeyExportConfigurationInput, UpdateS3AssumedRoleExportConfigurationInput,
     },
     notifications::NotificationTestResult,
+    repairs::{self, ExportRepair},
+    scalars::DateTime,
 };
 
 /// The mutations. Each changes data of the tenant that the token names.
@@ -115,6 +117,24 @@ impl Mutation {
     async fn delete_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         Ok(Some(service.delete(caller, author, &id).await?.into()))
+    }
+
+    /// Puts the files and digests of past exports into the bucket again that are missing there: every job that overlaps the
+    /// times of receipt from `from` to before `to`, byte for byte as its signed digest states. Files that are there are left as
+    /// they are, unless `overwrite` is given: then each file of the range is written, and replaces what is there. Returns
+    /// before the repair ends; `getExportRepair` has its progress. A disabled export can be repaired too.
+    /// `REPAIR_IN_PROGRESS`: the last repair has not ended. `TOO_MANY_RUNS`: a repair counts as a requested run.
+    async fn repair_export_configuration(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+        from: DateTime,
+        #[graphql(desc = "Exclusive. At most the retention of events after `from`.")] to: DateTime,
+        #[graphql(default = false)] overwrite: bool,
+    ) -> Result<Option<ExportRepair>> {
+        let (service, caller, author) = context::of_change(context)?;
+        let repair = service.repair(caller, author, &id, (from.0, to.0), repairs::mode(overwrite)).await?;
+        Ok(Some(repairs::with_id(id, repair)))
     }
 
     /// Starts an export now, of everything received until the settling time ago (20 minutes, unless the operator chose

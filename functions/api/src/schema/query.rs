@@ -12,13 +12,14 @@ use super::{
     jobs::JobQuery,
     pages::{self, Cursor},
     policies::PolicyQuery,
+    repairs::RepairQuery,
     service::ServiceQuery,
 };
 use crate::service::position_of;
 
 /// The queries. Each returns data of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery);
+pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery, RepairQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;

@@ -34,6 +34,8 @@ pub struct Service {
     pub schedule: ExportSchedule,
     /// The time after its receipt in which an event can be exported.
     pub retention: Duration,
+    /// The time for which the history of exports is kept.
+    pub history: Duration,
 }
 
 impl Service {

@@ -25,6 +25,7 @@ use domain::{
     connection_test::{Candidate, ConnectionTestOutcome},
     digest::Hex32,
     export_run::RunRequest,
+    repair::{Repair, RepairMessage, RepairRequest},
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -40,7 +41,7 @@ use sha2::{Digest, Sha256};
 use crate::ports::{
     AllowanceOutcome, Allowances, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester, CountedBacklog,
     CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT, ManualRuns, PortError, PortFuture,
-    RunRequestOutcome, SecretSealer, SigningKeys, SigningPublicKey, WebhookTester,
+    RepairRequestOutcome, Repairs, RunRequestOutcome, SecretSealer, SigningKeys, SigningPublicKey, WebhookTester,
 };
 
 /// The time at which a test starts.
@@ -63,6 +64,7 @@ pub struct Tables {
     idempotency: BTreeMap<(TenantId, String), ([u8; 32], ConfigurationId)>,
     allowances: BTreeMap<(TenantId, String), u32>,
     pub backlogs: BTreeMap<TenantId, CountedBacklog>,
+    pub repairs: BTreeMap<ConfigurationKey, Repair>,
 }
 
 /// The world around the service.
@@ -364,6 +366,50 @@ impl ManualRuns for Memory {
             return ready(Err(PortError::transient("send run", "the queue is down")));
         }
         state.messages.push(json!(request));
+        ready(Ok(()))
+    }
+
+    fn send_repair(&self, request: RepairRequest) -> PortFuture<'_, ()> {
+        let mut state = self.lock();
+        if state.is_queue_down {
+            return ready(Err(PortError::transient("send repair", "the queue is down")));
+        }
+        state.messages.push(json!(RepairMessage { repair: request }));
+        ready(Ok(()))
+    }
+}
+
+impl Repairs for Memory {
+    fn last<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<Repair>> {
+        ready(Ok(self.lock().tables.repairs.get(key).cloned()))
+    }
+
+    fn request<'a>(
+        &'a self,
+        configuration: &'a ExportConfiguration,
+        repair: &'a Repair,
+        _expires_at: Timestamp,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, RepairRequestOutcome> {
+        let event = event_of(Change::Repair { configuration, repair }, author, stamp);
+        let mut state = self.lock();
+        if !state.tables.configurations.contains_key(&configuration.key) {
+            return ready(Ok(RepairRequestOutcome::NotFound));
+        }
+        if state.tables.repairs.get(&configuration.key).is_some_and(|last| !last.is_replaceable(stamp.at)) {
+            return ready(Ok(RepairRequestOutcome::InProgress));
+        }
+        state.tables.repairs.insert(configuration.key.clone(), repair.clone());
+        state.changes.push(event);
+        ready(Ok(RepairRequestOutcome::Requested))
+    }
+
+    fn withdraw<'a>(&'a self, key: &'a ConfigurationKey, repair: &'a Repair) -> PortFuture<'a, ()> {
+        let mut state = self.lock();
+        if state.tables.repairs.get(key) == Some(repair) {
+            state.tables.repairs.remove(key);
+        }
         ready(Ok(()))
     }
 }

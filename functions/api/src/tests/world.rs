@@ -17,6 +17,7 @@ use domain::{
     customer_template::TemplateUrl,
     digest::Hex32,
     interval::ExportSchedule,
+    repair::Repair,
     tenant::TenantId,
     webhook::Receivers,
 };
@@ -80,6 +81,7 @@ impl World {
                 secrets,
                 signing_keys: Box::new(signing_keys),
                 manual_runs: Box::new(memory.clone()),
+                repairs: Box::new(memory.clone()),
             },
             clock: Box::new(memory.clone()),
             random: Box::new(memory.clone()),
@@ -92,6 +94,7 @@ impl World {
             customer_template: TemplateUrl::parse("https://templates.s3.us-east-1.amazonaws.com/audit-export.yaml"),
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
             retention: Duration::from_hours(24 * 90),
+            history: Duration::from_hours(24 * 400),
         };
 
         let token_key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
@@ -160,6 +163,11 @@ impl World {
     /// Changes a stored configuration of tenant `acme`, as runs do.
     pub fn change_stored(&self, id: &str, change: impl FnOnce(&mut ExportConfiguration)) {
         change(self.memory.lock().tables.configurations.get_mut(&key(id)).unwrap());
+    }
+
+    /// Changes the last repair of a configuration of tenant `acme`, as the exporter does.
+    pub fn change_repair(&self, id: &str, change: impl FnOnce(&mut Repair)) {
+        change(self.memory.lock().tables.repairs.get_mut(&key(id)).unwrap());
     }
 
     /// Ends the requested run of a configuration of tenant `acme`, as the exporter does.

@@ -60,7 +60,7 @@ pub(super) const IDEMPOTENCY_PREFIX: &str = "idempotency#";
 /// Changes configurations, and puts the event of each change beside the tenant's other audit events.
 #[derive(Clone, Debug)]
 pub struct ConfigurationEditor {
-    table: Table,
+    pub(super) table: Table,
     events: EventTable,
 }
 
@@ -196,7 +196,7 @@ impl ConfigurationEditor {
         }
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         operation: &'static str,
         change: Change<'_>,
@@ -222,7 +222,7 @@ impl ConfigurationEditor {
 
     /// Makes all writes or none. A transaction that meets another one on the same items is repeated while the event's stamp
     /// is young enough.
-    async fn transact(
+    pub(super) async fn transact(
         &self,
         operation: &'static str,
         writes: Vec<TransactWriteItem>,
@@ -305,7 +305,7 @@ fn idempotency_record(key: &ConfigurationKey, request: IdempotentRequest<'_>, no
 }
 
 /// Two requests drew the same block ID. The next attempt draws another one.
-fn event_collided(operation: &'static str) -> PortError {
+pub(super) fn event_collided(operation: &'static str) -> PortError {
     PortError::transient(operation, "another block has the ID of the event's")
 }
 

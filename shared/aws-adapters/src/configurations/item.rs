@@ -93,6 +93,14 @@ pub(crate) mod attribute {
     /// JSON: by the configuration's ID.
     pub(crate) const BACKLOGS: &str = "backlogs";
 
+    // Of a repair.
+    /// JSON: all of it.
+    pub(crate) const REPAIR: &str = "repair";
+    pub(crate) const REPAIR_ID: &str = "repairId";
+    pub(crate) const REVISION: &str = "revision";
+    /// Seconds since the epoch: until then no other repair may replace it. Absent once it has ended.
+    pub(crate) const UNFINISHED_UNTIL: &str = "unfinishedUntil";
+
     // Of the count of a tenant's configurations.
     pub(crate) const CONFIGURATIONS: &str = "configurations";
 }

@@ -16,6 +16,7 @@ use crate::{
     block::{BlockId, EncodeError, Shard, StoredBlock, pack},
     event::{BodyForm, EventBatch, RejectedEvents},
     interval::ExportInterval,
+    repair::{Repair, RepairId, RepairMode},
     time::Timestamp,
     webhook::{Webhook, WebhookUrl},
 };
@@ -26,7 +27,7 @@ pub const TARGET_TYPE: &str = "AUDIT_EXPORT_CONFIGURATION";
 /// The `auditPayload.type` of these events.
 pub const PAYLOAD_TYPE: &str = "AuditExportConfigurationChange";
 
-/// A change that a person made to a configuration.
+/// A change that a person made to a configuration, or a repair that a person requested for it.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
     Create(&'a ExportConfiguration),
@@ -36,6 +37,11 @@ pub enum Change<'a> {
         after: &'a ExportConfiguration,
     },
     Delete(&'a ExportConfiguration),
+    /// No change of the configuration: files are put into its bucket again.
+    Repair {
+        configuration: &'a ExportConfiguration,
+        repair: &'a Repair,
+    },
 }
 
 /// The author of a change.
@@ -85,6 +91,7 @@ impl<'a> Change<'a> {
         match self {
             Self::Create(configuration) | Self::Delete(configuration) => configuration,
             Self::Update { after, .. } => after,
+            Self::Repair { configuration, .. } => configuration,
         }
     }
 
@@ -99,6 +106,7 @@ impl<'a> Change<'a> {
                 (true, true) | (false, false) => "UPDATE",
             },
             Self::Delete(_) => "DELETE",
+            Self::Repair { .. } => "REPAIR",
         }
     }
 
@@ -123,6 +131,11 @@ impl<'a> Change<'a> {
             Self::Create(after) => (None, Some(after)),
             Self::Update { before, after } => (Some(before), Some(after)),
             Self::Delete(before) => (Some(before), None),
+            Self::Repair { configuration, .. } => (Some(configuration), Some(configuration)),
+        };
+        let repair = match self {
+            Self::Repair { repair, .. } => Some(RepairTerms::of(repair)),
+            Self::Create(_) | Self::Update { .. } | Self::Delete(_) => None,
         };
         let has_other_secret = before
             .zip(after)
@@ -149,6 +162,7 @@ impl<'a> Change<'a> {
                     notification_secrets: has_other_webhook_secret.then_some("CHANGED"),
                     ..Settings::of(after)
                 }),
+                repair,
             },
             request_id: author.request_id.as_deref(),
         }
@@ -195,6 +209,24 @@ struct Payload<'a> {
     version: u8,
     before: Option<Settings<'a>>,
     after: Option<Settings<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<RepairTerms>,
+}
+
+/// The repair that a person requested, under the names of the API.
+#[derive(Serialize)]
+struct RepairTerms {
+    id: RepairId,
+    from: Timestamp,
+    to: Timestamp,
+    overwrite: bool,
+}
+
+impl RepairTerms {
+    fn of(repair: &Repair) -> Self {
+        let Repair { id, range, mode, .. } = repair;
+        Self { id: *id, from: range.from, to: range.to, overwrite: *mode == RepairMode::Overwrite }
+    }
 }
 
 /// The settings that a person sets, under the names of the API. No field holds a secret.
@@ -365,6 +397,21 @@ mod tests {
         assert_eq!(
             (&payload["before"]["bucketPath"], &payload["after"]["bucketPath"]),
             (&json!("audit/log"), &json!(null))
+        );
+    }
+
+    #[test]
+    fn a_repair_is_reported_with_its_range_and_the_unchanged_settings() {
+        let (from, to) = (stamp().at.saturating_sub(std::time::Duration::from_hours(48)), stamp().at);
+        let range = crate::repair::RepairRange { from, to };
+        let repair = Repair::requested(RepairId::from_random(9), range, RepairMode::Overwrite, "user-2", to);
+        let (event, _) = event_of(Change::Repair { configuration: &with_role(), repair: &repair }, &author());
+        let payload = &event["auditPayload"];
+        assert_eq!((&event["action"], &payload["before"]), (&json!("REPAIR"), &payload["after"]));
+        assert_eq!(
+            payload["repair"],
+            json!({"id": "00000000-0000-4000-8000-000000000009", "from": "2026-11-21T00:00:00.123Z",
+                "to": "2026-11-23T00:00:00.123Z", "overwrite": true})
         );
     }
 

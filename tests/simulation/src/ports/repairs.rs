@@ -118,15 +118,15 @@ fn forged_chain(
                 of_tenant.flat_map(|(_, blocks)| blocks.range(object.first_block..=object.last_block)).collect();
             blocks.sort_by_key(|(id, _)| **id);
             let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
-            let is_joined = blocks.into_iter().all(|(_, block)| encoder.push(block.clone()).is_ok());
-            let Some(encoded) = is_joined.then(|| encoder.finish().ok()).flatten() else { continue };
-            object.sha256 = hash(&encoded.bytes);
-            object.stored_length = encoded.bytes.len() as u64;
-            (object.raw_length, object.crc32, object.events) = (encoded.raw_length, encoded.crc32, encoded.event_count);
+            let is_encoded = blocks.into_iter().all(|(_, block)| encoder.push(block.clone()).is_ok());
+            let Some(whole) = is_encoded.then(|| encoder.finish().ok()).flatten() else { continue };
+            object.sha256 = hash(&whole.bytes);
+            object.stored_length = whole.bytes.len() as u64;
+            (object.raw_length, object.crc32, object.events) = (whole.raw_length, whole.crc32, whole.event_count);
         }
         digest.previous.clone_from(&previous);
         let bytes = Bytes::from(digest.to_bytes().unwrap_or_default());
-        previous = reference_to(items, sequence).map(|reference| DigestReference { sha256: hash(&bytes), ..reference });
+        previous = reference_to(items, sequence).map(|found| DigestReference { sha256: hash(&bytes), ..found });
         forged.insert(sequence, SealedDigest { bytes, ..sealed.clone() });
     }
     (forged, previous)

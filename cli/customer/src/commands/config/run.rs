@@ -22,11 +22,11 @@ use crate::{
 
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// The first and the longest pause between two polls.
-const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
-const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
+pub const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
+pub const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
 /// Consecutive polls without an answer that end the waiting.
-const MAX_POLL_FAILURES: u32 = 5;
-const TICK: Duration = Duration::from_millis(120);
+pub const MAX_POLL_FAILURES: u32 = 5;
+pub const TICK: Duration = Duration::from_millis(120);
 
 /// Export the received events now, without waiting for the schedule
 ///
@@ -54,7 +54,7 @@ pub struct RunArguments {
     timeout: Duration,
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
+pub fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
     let duration: SignedDuration =
         text.parse().map_err(|_| "a duration is a number and a unit, for example 90s or 15m")?;
     let timeout = Duration::try_from(duration).map_err(|_| "the timeout must be greater than zero")?;
