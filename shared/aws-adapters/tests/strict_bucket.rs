@@ -517,3 +517,16 @@ async fn only_uploads_in_parts_need_to_decrypt() {
     let parts = deliver(&sink, "b", ContentType::Gzip, UploadShape::Multipart { part_size: 6 }).await;
     assert_eq!(parts.unwrap_err().kind, ErrorKind::Customer(ConnectionFailure::KmsDenied));
 }
+
+/// A repair that overwrites sends no condition, so a bucket that requires one keeps what it has.
+#[tokio::test]
+async fn a_bucket_that_requires_conditional_writes_denies_to_overwrite() {
+    let world = World::new(in_one_account(), Applied::as_printed(&in_one_account())).await;
+    let sink = world.sink().await;
+    let written = deliver(&sink, "a", ContentType::Gzip, UploadShape::Single).await;
+    assert_eq!(written, Ok(Uploaded::Written));
+    let before = world.versions().len();
+    let replaced = deliver(&sink, "a", ContentType::Gzip, UploadShape::Replacing).await;
+    assert_eq!(replaced.unwrap_err().kind, ErrorKind::Customer(ConnectionFailure::WriteDenied));
+    assert_eq!(world.versions().len(), before);
+}

@@ -131,3 +131,19 @@ fn explained_for(mode: RepairMode, failure: ConnectionError) -> ConnectionError 
     }
     ConnectionError { code, message }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_overwrite_names_the_condition_that_it_lacks() {
+        let explained = |mode, code| {
+            let message = "Allow s3:PutObject.".to_owned();
+            explained_for(mode, ConnectionError { code, message }).message.contains("s3:if-none-match")
+        };
+        assert!(explained(RepairMode::Overwrite, ConnectionErrorCode::WriteDenied));
+        assert!(!explained(RepairMode::Missing, ConnectionErrorCode::WriteDenied));
+        assert!(!explained(RepairMode::Overwrite, ConnectionErrorCode::KmsDenied));
+    }
+}

@@ -12,6 +12,7 @@ mod events;
 mod housekeeping;
 mod index;
 mod outcomes;
+mod repairs;
 mod runs;
 mod shared_state;
 mod support;

@@ -62,8 +62,9 @@ impl Operation {
                 format!("{keyword}($data: {kind}!) {{ {field}(data: $data) {{ {selection} }} }}")
             }
             Some(Argument::IdAnd(others)) => {
-                let variables: String = others.iter().map(|(name, kind)| format!(", ${name}: {kind}")).collect();
-                let arguments: String = others.iter().map(|(name, _)| format!(", {name}: ${name}")).collect();
+                let variables: Vec<String> = others.iter().map(|(name, kind)| format!(", ${name}: {kind}")).collect();
+                let arguments: Vec<String> = others.iter().map(|(name, _)| format!(", {name}: ${name}")).collect();
+                let [variables, arguments] = [variables, arguments].map(|parts| parts.concat());
                 format!("{keyword}($id: ID!{variables}) {{ {field}(id: $id{arguments}) {{ {selection} }} }}")
             }
         }

@@ -59,6 +59,7 @@ The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if 
 ///
 /// A bucket is read with your own AWS credentials, from the environment or a profile of the AWS CLI; for a profile with
 /// single sign-on use `aws configure export-credentials`. The credentials need `s3:ListBucket` and `s3:GetObject`.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
 #[command(group = ArgGroup::new("keys").args(["public_keys", "token_file", "profile"]).required(true).multiple(true))]

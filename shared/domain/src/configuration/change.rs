@@ -89,9 +89,10 @@ impl<'a> Change<'a> {
     #[must_use]
     pub fn subject(&self) -> &'a ExportConfiguration {
         match self {
-            Self::Create(configuration) | Self::Delete(configuration) => configuration,
+            Self::Create(configuration) | Self::Delete(configuration) | Self::Repair { configuration, .. } => {
+                configuration
+            }
             Self::Update { after, .. } => after,
-            Self::Repair { configuration, .. } => configuration,
         }
     }
 

@@ -32,9 +32,6 @@ Examples:
   audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq '.unrepairedFiles[].objectKey'")]
 pub struct RepairArguments {
-    #[command(flatten)]
-    target: Target,
-
     /// Repair the jobs of events received from this time (RFC 3339) on
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "to")]
     from: Option<Timestamp>,
@@ -60,6 +57,9 @@ pub struct RepairArguments {
     /// The longest time to wait: 90s, 15m, 2h; 24h at most. The repair continues after it
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
     timeout: Duration,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(arguments: &RepairArguments) -> Result<(), Failure> {
