@@ -139,17 +139,19 @@ impl<C: Clock> AwsConnector<C> {
 
     async fn connect_by_role(
         &self,
-        id: ConfigurationId,
+        configuration: &ExportConfiguration,
         role_arn: &RoleArn,
         destination: &Destination,
     ) -> Result<Fresh, PortError> {
         let operation = "sts:AssumeRole";
+        let id = configuration.identity_key().configuration_id;
         let session = Session {
             configuration_id: id,
             external_id: Some(id.to_string()),
+            // A replay may write what it replays under another prefix, and nothing else.
             policy: policy::export_session_policy(
                 destination,
-                id,
+                configuration.key.configuration_id,
                 AccountScope::of(destination, Some(role_arn.account())),
             ),
             duration: SESSION_DURATION,
@@ -235,10 +237,10 @@ impl<C: Clock> Connector for AwsConnector<C> {
     ) -> Result<Connected<S3ObjectSink>, PortError> {
         let Fresh { until, connected } = match &configuration.authentication {
             Authentication::AssumedRole { role_arn } => {
-                self.connect_by_role(configuration.key.configuration_id, role_arn, destination).await?
+                self.connect_by_role(configuration, role_arn, destination).await?
             }
             Authentication::AccessKey { access_key_id, secret } => {
-                let secret = self.vault().open(&configuration.key, secret).await?;
+                let secret = self.vault().open(&configuration.identity_key(), secret).await?;
                 self.connect_by_access_key(access_key_id, &secret, destination).await?
             }
         };
@@ -258,7 +260,7 @@ impl<C: Clock> Connector for AwsConnector<C> {
         with: ProbeWith,
     ) -> Result<Option<ProbeOutcome>, PortError> {
         let Authentication::AssumedRole { role_arn } = &configuration.authentication else { return Ok(None) };
-        let id = configuration.key.configuration_id;
+        let id = configuration.identity_key().configuration_id;
         let session = Session {
             configuration_id: id,
             external_id: match with {

@@ -68,6 +68,7 @@ fn across_accounts() -> ExportConfiguration {
             tenant_id: TenantId::parse("acme").unwrap(),
             configuration_id: ConfigurationId::parse(ID).unwrap(),
         },
+        replay_of: None,
         version: 1,
         description: None,
         interval: ExportInterval::Every24Hours,

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::{
     configuration::{
-        Authentication, ExportConfiguration, ServiceIdentity,
+        Authentication, Destination, ExportConfiguration, ServiceIdentity,
         arn::{AccountId, RoleArn, UserArn},
+        bucket::BucketPath,
     },
-    policy::{AccountScope, Condition, Document, KEY_ACTIONS, Principal, Statement, use_of_named_key, writes},
+    policy::{
+        AccountScope, Condition, Document, KEY_ACTIONS, Principal, Statement, everything_under, use_of_named_key,
+        writes,
+    },
 };
 
 /// The path of every role of this service, set in template.yaml. Trust policies name the path and not a role, so they stay
@@ -44,14 +48,24 @@ pub struct CustomerPolicies {
 impl CustomerPolicies {
     #[must_use]
     pub fn of(configuration: &ExportConfiguration, service: &ServiceIdentity) -> Self {
+        Self::with_replays(configuration, None, service)
+    }
+
+    /// Returns the policies that also allow replays of the configuration under a path.
+    #[must_use]
+    pub fn with_replays(
+        configuration: &ExportConfiguration,
+        replay_path: Option<&BucketPath>,
+        service: &ServiceIdentity,
+    ) -> Self {
         let writer = Writer::of(configuration);
         Self {
             trust_policy: match writer {
                 Writer::Role(role) => Some(trust_policy(configuration, role, service)),
                 Writer::User(_) | Writer::UnknownUser => None,
             },
-            iam_policy: iam_policy(configuration, writer),
-            bucket_policy: bucket_policy(configuration, writer),
+            iam_policy: iam_policy(configuration, replay_path, writer),
+            bucket_policy: bucket_policy(configuration, replay_path, writer),
             kms_key_policy_statement: kms_key_policy_statement(configuration, writer),
         }
     }
@@ -133,10 +147,30 @@ fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &S
     }
 }
 
-fn iam_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
+/// Returns the statements for the writes of an export and, below `replay_path`, of its replays. The ID of a replay is part of
+/// its prefix and not known before its request.
+fn all_writes(
+    configuration: &ExportConfiguration,
+    replay_path: Option<&BucketPath>,
+    scope: AccountScope,
+) -> Vec<Statement> {
+    let destination = &configuration.destination;
+    let mut statements = writes(destination, configuration.key.configuration_id, scope);
+    if let Some(path) = replay_path {
+        let replays = Destination { bucket_path: Some(path.clone()), ..destination.clone() };
+        statements.iter_mut().for_each(|statement| statement.resource.push(everything_under(&replays)));
+    }
+    statements
+}
+
+fn iam_policy(
+    configuration: &ExportConfiguration,
+    replay_path: Option<&BucketPath>,
+    writer: Writer<'_>,
+) -> PolicyDocument {
     let destination = &configuration.destination;
     let scope = AccountScope::of(destination, writer.account());
-    let mut statements = writes(destination, configuration.key.configuration_id, scope);
+    let mut statements = all_writes(configuration, replay_path, scope);
     statements.extend(use_of_named_key(destination));
     PolicyDocument {
         document: format!("{:#}", Document::of(statements)),
@@ -149,10 +183,14 @@ fn iam_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> Policy
     }
 }
 
-fn bucket_policy(configuration: &ExportConfiguration, writer: Writer<'_>) -> PolicyDocument {
+fn bucket_policy(
+    configuration: &ExportConfiguration,
+    replay_path: Option<&BucketPath>,
+    writer: Writer<'_>,
+) -> PolicyDocument {
     let destination = &configuration.destination;
     let scope = AccountScope::of(destination, writer.account());
-    let statements: Vec<_> = writes(destination, configuration.key.configuration_id, scope)
+    let statements: Vec<_> = all_writes(configuration, replay_path, scope)
         .into_iter()
         .map(|statement| Statement { principal: Some(writer.principal()), ..statement })
         .collect();

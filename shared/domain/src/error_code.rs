@@ -24,6 +24,7 @@ pub enum Place {
     Field,
     Connection,
     Webhook,
+    Replay,
 }
 
 impl Place {
@@ -56,6 +57,7 @@ impl Place {
             Self::Webhook => {
                 "Failures of a receiver of notices: `error.code` of a result of `testExportNotifications`."
             }
+            Self::Replay => "Failures that ended a replay: `error.code` of an export replay.",
         }
     }
 }
@@ -67,7 +69,7 @@ impl fmt::Display for Place {
 }
 
 /// Defines the codes as a table: a row holds the name, the places, the meaning and the remedy of a code, which
-/// separate `match`es over 47 variants would scatter.
+/// separate `match`es over 50 variants would scatter.
 macro_rules! error_codes {
     ($($variant:ident = $name:literal, $places:expr, $meaning:literal, $remedy:literal;)+) => {
         /// A code that the service responds with or logs.
@@ -112,15 +114,16 @@ macro_rules! error_codes {
                     // Ingest has the same rule for its HTTP header.
                     Self::Field(FieldErrorCode::IdempotencyKeyInvalid) => &[Place::Field, Place::Ingest],
                     Self::Field(_) => &[Place::Field],
-                    Self::Connection(_) => &[Place::Connection],
                     Self::Webhook(_) => &[Place::Webhook],
+                    // A replay ends with the failure of its connection.
+                    Self::Connection(_) => &[Place::Connection, Place::Replay],
                 }
             }
         }
     };
 }
 
-use Place::{GraphQl, Http, Ingest, Queue};
+use Place::{GraphQl, Http, Ingest, Queue, Replay};
 
 error_codes! {
     GraphQlParseFailed = "GRAPHQL_PARSE_FAILED", [GraphQl],
@@ -136,7 +139,7 @@ error_codes! {
         "One or more input fields are not valid. Nothing was changed.",
         "Correct each field in extensions.fields, which has a code and a message for it.";
     NotFound = "NOT_FOUND", [GraphQl, Http],
-        "GraphQL: the tenant has no export configuration or job with this ID. HTTP: the path does not exist for this method.",
+        "GraphQL: the tenant has no export configuration, job or replay with this ID. HTTP: the path does not exist for this method.",
         "GraphQL: look the ID up with getAllExportConfigurations. HTTP: check the URL and the method.";
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", [GraphQl, Ingest],
         "The idempotency key was used within the last 24 hours for another request, or for a configuration that was deleted.",
@@ -176,6 +179,12 @@ error_codes! {
         "The tenant has reached the limit of backlog counts per minute, and none of the counts includes this export \
          configuration.",
         "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
+    ReplayInProgress = "REPLAY_IN_PROGRESS", [GraphQl],
+        "Another replay of the export configuration has not ended. Nothing was requested.",
+        "Wait until it has ended (exportReplays lists it), or cancel it with cancelExportReplay.";
+    ReplayTimedOut = "REPLAY_TIMED_OUT", [Replay],
+        "The replay did not end within 7 days of its request. What it exported stays in the bucket, with its digests.",
+        "Request the rest, from exportedThrough on, as another replay under another path.";
     TryAgain = "TRY_AGAIN", [GraphQl, Ingest, Queue],
         "The service is busy or did not finish in time. The request may have taken effect.",
         "Check whether the request took effect, then repeat it; repeat events with the same Idempotency-Key. The queue \

@@ -28,6 +28,7 @@ pub mod notice_id;
 pub mod object_key;
 pub mod policy;
 pub mod repair;
+pub mod replay;
 pub mod retention;
 pub mod tenant;
 pub mod time;

@@ -69,10 +69,8 @@ pub(crate) fn writes(
     configuration_id: ConfigurationId,
     scope: AccountScope,
 ) -> Vec<Statement> {
-    let partition = destination.region.partition();
-    let object = |key: String| format!("arn:{partition}:s3:::{}/{key}", destination.bucket_name);
-    let exported = object(format!("{}/*", object_key::export_prefix(destination, configuration_id)));
-    let resources = [exported, object(object_key::marker(destination))];
+    let exported = object_arn(destination, &format!("{}/*", object_key::export_prefix(destination, configuration_id)));
+    let resources = [exported, object_arn(destination, &object_key::marker(destination))];
     let put = Statement::allow(["s3:PutObject"], resources.clone());
     match scope {
         AccountScope::Same => vec![put],
@@ -82,6 +80,15 @@ pub(crate) fn writes(
             vec![put, Statement { condition, ..Statement::allow(["s3:PutObjectAcl"], resources) }]
         }
     }
+}
+
+/// Returns the ARN of all objects under the bucket path.
+pub(crate) fn everything_under(destination: &Destination) -> String {
+    object_arn(destination, &destination.key_of("*"))
+}
+
+fn object_arn(destination: &Destination, key: &str) -> String {
+    format!("arn:{}:s3:::{}/{key}", destination.region.partition(), destination.bucket_name)
 }
 
 /// The actions that S3 performs with the bucket's key on behalf of the writer. `kms:Decrypt` is for multipart uploads:

@@ -70,6 +70,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
     };
     let configuration = ExportConfiguration {
         key: key.clone(),
+        replay_of: None,
         version: 1,
         description: None,
         interval: INTERVAL,

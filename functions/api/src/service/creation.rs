@@ -73,6 +73,7 @@ impl Service {
         let stamp = self.stamp();
         let configuration = ExportConfiguration {
             key,
+            replay_of: None,
             version: 1,
             description: settings.description,
             interval: settings.interval,

@@ -227,6 +227,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
     };
     Ok(ExportConfiguration {
         key: read_key(item)?,
+        replay_of: None,
         version: attributes.number(attribute::VERSION)?,
         description: attributes.optional(attribute::DESCRIPTION, |text| Description::parse(text).ok())?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,

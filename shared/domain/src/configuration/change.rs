@@ -17,6 +17,7 @@ use crate::{
     event::{BodyForm, EventBatch, RejectedEvents},
     interval::ExportInterval,
     repair::{Repair, RepairId, RepairMode},
+    replay::{Replay, ReplayId, ReplayPeriod},
     time::Timestamp,
     webhook::{Webhook, WebhookUrl},
 };
@@ -27,7 +28,13 @@ pub const TARGET_TYPE: &str = "AUDIT_EXPORT_CONFIGURATION";
 /// The `auditPayload.type` of these events.
 pub const PAYLOAD_TYPE: &str = "AuditExportConfigurationChange";
 
-/// A change that a person made to a configuration, or a repair that a person requested for it.
+/// The `auditPayload.type` of the events of repairs.
+pub const REPAIR_PAYLOAD_TYPE: &str = "AuditExportRepair";
+
+/// The `auditPayload.type` of the events of replays.
+pub const REPLAY_PAYLOAD_TYPE: &str = "AuditExportReplay";
+
+/// A change that a person made to a configuration, or a repair or replay that a person requested: those write to a bucket.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
     Create(&'a ExportConfiguration),
@@ -41,6 +48,16 @@ pub enum Change<'a> {
     Repair {
         configuration: &'a ExportConfiguration,
         repair: &'a Repair,
+    },
+    /// A replay of the configuration was requested, or continued.
+    Replay {
+        of: &'a ExportConfiguration,
+        replay: &'a Replay,
+    },
+    /// A replay of the configuration was cancelled.
+    CancelReplay {
+        of: &'a ExportConfiguration,
+        replay: &'a Replay,
     },
 }
 
@@ -85,7 +102,7 @@ pub struct ChangeEvent {
 }
 
 impl<'a> Change<'a> {
-    /// Returns the configuration after the change, or the deleted one.
+    /// Returns the configuration after the change, the deleted one, or the one that is replayed.
     #[must_use]
     pub fn subject(&self) -> &'a ExportConfiguration {
         match self {
@@ -93,6 +110,7 @@ impl<'a> Change<'a> {
                 configuration
             }
             Self::Update { after, .. } => after,
+            Self::Replay { of, .. } | Self::CancelReplay { of, .. } => of,
         }
     }
 
@@ -108,6 +126,8 @@ impl<'a> Change<'a> {
             },
             Self::Delete(_) => "DELETE",
             Self::Repair { .. } => "REPAIR",
+            Self::Replay { .. } => "REPLAY",
+            Self::CancelReplay { .. } => "CANCEL_REPLAY",
         }
     }
 
@@ -128,22 +148,6 @@ impl<'a> Change<'a> {
     where
         'a: 'b,
     {
-        let (before, after) = match self {
-            Self::Create(after) => (None, Some(after)),
-            Self::Update { before, after } => (Some(before), Some(after)),
-            Self::Delete(before) => (Some(before), None),
-            Self::Repair { configuration, .. } => (Some(configuration), Some(configuration)),
-        };
-        let repair = match self {
-            Self::Repair { repair, .. } => Some(RepairTerms::of(repair)),
-            Self::Create(_) | Self::Update { .. } | Self::Delete(_) => None,
-        };
-        let has_other_secret = before
-            .zip(after)
-            .is_some_and(|(before, after)| has_other_secret(&before.authentication, &after.authentication));
-        let has_other_webhook_secret = before
-            .zip(after)
-            .is_some_and(|(before, after)| has_other_webhook_secret(&before.webhooks, &after.webhooks));
         let subject = self.subject();
         AuditEvent {
             id: uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
@@ -154,16 +158,12 @@ impl<'a> Change<'a> {
             event_timestamp: stamp.at,
             target_type: TARGET_TYPE,
             targets: [Target { id: subject.key.configuration_id, kind: TARGET_TYPE, name: name(subject) }],
-            audit_payload: Payload {
-                kind: PAYLOAD_TYPE,
-                version: 1,
-                before: before.map(Settings::of),
-                after: after.map(|after| Settings {
-                    secret_access_key: has_other_secret.then_some("CHANGED"),
-                    notification_secrets: has_other_webhook_secret.then_some("CHANGED"),
-                    ..Settings::of(after)
-                }),
-                repair,
+            audit_payload: match self {
+                Self::Create(after) => Payload::change(None, Some(after)),
+                Self::Update { before, after } => Payload::change(Some(before), Some(after)),
+                Self::Delete(before) => Payload::change(Some(before), None),
+                Self::Repair { repair, .. } => Payload::repair(repair),
+                Self::Replay { replay, .. } | Self::CancelReplay { replay, .. } => Payload::replay(replay),
             },
             request_id: author.request_id.as_deref(),
         }
@@ -208,13 +208,52 @@ struct Payload<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     version: u8,
-    before: Option<Settings<'a>>,
-    after: Option<Settings<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repair: Option<RepairTerms>,
+    #[serde(flatten)]
+    content: Content<'a>,
 }
 
-/// The repair that a person requested, under the names of the API.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Change { before: Option<Settings<'a>>, after: Option<Settings<'a>> },
+    Repair { repair: RepairTerms },
+    Replay { replay: ReplaySettings<'a> },
+}
+
+impl<'a> Payload<'a> {
+    fn change(before: Option<&'a ExportConfiguration>, after: Option<&'a ExportConfiguration>) -> Self {
+        let has_other_secret = before
+            .zip(after)
+            .is_some_and(|(before, after)| has_other_secret(&before.authentication, &after.authentication));
+        let has_other_webhook_secret = before
+            .zip(after)
+            .is_some_and(|(before, after)| has_other_webhook_secret(&before.webhooks, &after.webhooks));
+        let after = after.map(|after| Settings {
+            secret_access_key: has_other_secret.then_some("CHANGED"),
+            notification_secrets: has_other_webhook_secret.then_some("CHANGED"),
+            ..Settings::of(after)
+        });
+        Self { kind: PAYLOAD_TYPE, version: 1, content: Content::Change { before: before.map(Settings::of), after } }
+    }
+
+    fn repair(repair: &Repair) -> Self {
+        let Repair { id, range, mode, .. } = repair;
+        let terms = RepairTerms { id: *id, from: range.from, to: range.to, overwrite: *mode == RepairMode::Overwrite };
+        Self { kind: REPAIR_PAYLOAD_TYPE, version: 1, content: Content::Repair { repair: terms } }
+    }
+
+    fn replay(replay: &'a Replay) -> Self {
+        let replay = ReplaySettings {
+            id: replay.key.replay_id,
+            period: replay.period,
+            destination: &replay.destination,
+            attempt: replay.attempt,
+        };
+        Self { kind: REPLAY_PAYLOAD_TYPE, version: 1, content: Content::Replay { replay } }
+    }
+}
+
+/// The terms of a repair, under the names of the API.
 #[derive(Serialize)]
 struct RepairTerms {
     id: RepairId,
@@ -223,11 +262,16 @@ struct RepairTerms {
     overwrite: bool,
 }
 
-impl RepairTerms {
-    fn of(repair: &Repair) -> Self {
-        let Repair { id, range, mode, .. } = repair;
-        Self { id: *id, from: range.from, to: range.to, overwrite: *mode == RepairMode::Overwrite }
-    }
+/// The period of a replay, and the place that it is copied to, under the names of the API.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplaySettings<'a> {
+    id: ReplayId,
+    #[serde(flatten)]
+    period: ReplayPeriod,
+    #[serde(flatten)]
+    destination: &'a Destination,
+    attempt: u32,
 }
 
 /// The settings that a person sets, under the names of the API. No field holds a secret.
@@ -402,18 +446,37 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_is_reported_with_its_range_and_the_unchanged_settings() {
+    fn a_repair_is_reported_with_its_terms() {
         let (from, to) = (stamp().at.saturating_sub(std::time::Duration::from_hours(48)), stamp().at);
         let range = crate::repair::RepairRange { from, to };
         let repair = Repair::requested(RepairId::from_random(9), range, RepairMode::Overwrite, "user-2", to);
         let (event, _) = event_of(Change::Repair { configuration: &with_role(), repair: &repair }, &author());
-        let payload = &event["auditPayload"];
-        assert_eq!((&event["action"], &payload["before"]), (&json!("REPAIR"), &payload["after"]));
-        assert_eq!(
-            payload["repair"],
-            json!({"id": "00000000-0000-4000-8000-000000000009", "from": "2026-11-21T00:00:00.123Z",
-                "to": "2026-11-23T00:00:00.123Z", "overwrite": true})
-        );
+        assert_eq!((&event["action"], &event["targets"][0]["id"]), (&json!("REPAIR"), &json!(ID)));
+        let expected = json!({"type": "AuditExportRepair", "version": 1, "repair": {
+            "id": "00000000-0000-4000-8000-000000000009", "from": "2026-11-21T00:00:00.123Z",
+            "to": "2026-11-23T00:00:00.123Z", "overwrite": true,
+        }});
+        assert_eq!(event["auditPayload"], expected);
+    }
+
+    #[test]
+    fn a_replay_is_reported_with_its_period_and_its_place() {
+        let (of, replay) = (with_role(), crate::replay::test_support::replay());
+        for (change, action) in [
+            (Change::Replay { of: &of, replay: &replay }, "REPLAY"),
+            (Change::CancelReplay { of: &of, replay: &replay }, "CANCEL_REPLAY"),
+        ] {
+            let (event, _) = event_of(change, &author());
+            assert_eq!((&event["action"], &event["targets"][0]["id"]), (&json!(action), &json!(ID)));
+            let expected = json!({"type": "AuditExportReplay", "version": 1, "replay": {
+                "id": crate::replay::test_support::REPLAY_ID,
+                "from": "2026-11-22T00:00:00.000Z", "to": "2026-11-22T12:00:00.000Z",
+                "bucketName": "acme-audit", "bucketPath": "replays/siem", "region": "eu-west-1",
+                "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "expectedBucketOwner": "222222222222", "attempt": 1,
+            }});
+            assert_eq!(event["auditPayload"], expected);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     arn::{AccountId, RoleArn, UserArn},
     description::Description,
     destination::Destination,
-    key::ConfigurationKey,
+    key::{ConfigurationId, ConfigurationKey},
 };
 use crate::{
     connection::Connection,
@@ -27,6 +27,8 @@ pub enum Authentication {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportConfiguration {
     pub key: ConfigurationKey,
+    /// The configuration whose period this export replays. `None`: this is a configuration, and not a replay.
+    pub replay_of: Option<ConfigurationId>,
     /// 1 when created, raised by 1 with each change that a person makes. Outcomes of tests and runs don't raise it: they
     /// are stored only if destination and identity are still those that they were made with.
     pub version: u64,
@@ -55,6 +57,14 @@ pub struct ExportConfiguration {
 }
 
 impl ExportConfiguration {
+    /// Returns the key that the identity in the customer's account was set up for: its ID is the external ID, and a secret was
+    /// sealed for it.
+    #[must_use]
+    pub fn identity_key(&self) -> ConfigurationKey {
+        let configuration_id = self.replay_of.unwrap_or(self.key.configuration_id);
+        ConfigurationKey { configuration_id, ..self.key.clone() }
+    }
+
     /// Returns the ARN of the role or IAM user that writes the files. `None`: the access key was never tested.
     #[must_use]
     pub fn principal_arn(&self) -> Option<&str> {

@@ -20,3 +20,7 @@ pub const WEBHOOKS: [(&str, &str); crate::webhook::MAX_WEBHOOKS] = [
     ("notifications[1].url", "notifications[1].secret"),
     ("notifications[2].url", "notifications[2].secret"),
 ];
+
+// Of the request for a replay.
+pub const FROM: &str = "from";
+pub const TO: &str = "to";

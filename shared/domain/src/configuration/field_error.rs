@@ -46,6 +46,9 @@ pub enum FieldErrorCode {
     WebhookUrlRepeated,
     WebhooksTooMany,
     RangeInvalid,
+    ReplayTimeInvalid,
+    ReplayPeriodInvalid,
+    ReplayPathOverlaps,
 }
 
 impl FieldErrorCode {
@@ -138,6 +141,19 @@ impl FieldErrorCode {
             Self::RangeInvalid => (
                 "The range of a repair is not valid.",
                 "Give a time for from that is in the past, and a later one for to, at most the retention of events apart.",
+            ),
+            Self::ReplayTimeInvalid => (
+                "A replay does not begin or end at a boundary of the export's interval.",
+                "Give one of the two boundaries that the message names, for example 2026-01-31T00:00:00Z.",
+            ),
+            Self::ReplayPeriodInvalid => (
+                "The period of a replay is empty, was not exported yet, or is past its retention.",
+                "Give a period before exportedThrough, of which some events are within their retention.",
+            ),
+            Self::ReplayPathOverlaps => (
+                "The path of a replay is equal to, inside or around that of the export itself or of another replay of it.",
+                "Give a path apart from them, for example one beside the export's own. To continue a replay that failed or was \
+                 cancelled, repeat its request unchanged within 7 days.",
             ),
         };
         Explanation { meaning, remedy }

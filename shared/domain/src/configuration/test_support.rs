@@ -35,6 +35,7 @@ pub fn with_role() -> ExportConfiguration {
             tenant_id: TenantId::parse("acme").unwrap(),
             configuration_id: ConfigurationId::parse(ID).unwrap(),
         },
+        replay_of: None,
         version: 7,
         description: Some(Description::parse("For the auditors").unwrap()),
         interval: ExportInterval::Every2Hours,

@@ -137,6 +137,33 @@ fn the_policy_of_the_role_allows_exactly_what_a_session_takes() {
 }
 
 #[test]
+fn a_path_of_replays_is_allowed_beside_the_export() {
+    for (owner, statements) in [(None, 1), (Some(OTHER_ACCOUNT), 2)] {
+        let configuration = configuration(role(Partition::Commercial), "eu-west-1", owner, None);
+        let service = service(Partition::Commercial, "eu-west-1");
+        let path = BucketPath::parse("replays/siem").unwrap();
+        let plain = CustomerPolicies::of(&configuration, &service);
+        let with_replays = CustomerPolicies::with_replays(&configuration, Some(&path), &service);
+        let resource = format!("arn:aws:s3:::{}/replays/siem/*", configuration.destination.bucket_name);
+        let pairs = [(plain.iam_policy, with_replays.iam_policy), (plain.bucket_policy, with_replays.bucket_policy)];
+        for (plain, with_replays) in pairs {
+            let resources = |policy: &PolicyDocument| {
+                let policy: serde_json::Value = serde_json::from_str(&policy.document).unwrap();
+                let statements = policy["Statement"].as_array().unwrap().clone();
+                statements.into_iter().map(|statement| statement["Resource"].clone()).collect::<Vec<_>>()
+            };
+            let (plain, extended) = (resources(&plain), resources(&with_replays));
+            assert_eq!(extended.len(), statements);
+            for (plain, extended) in plain.iter().zip(&extended) {
+                let plain = plain.as_array().unwrap();
+                assert_eq!(extended.as_array().unwrap(), &[plain.as_slice(), &[resource.clone().into()]].concat());
+            }
+        }
+        assert_eq!(with_replays.trust_policy, plain.trust_policy);
+    }
+}
+
+#[test]
 fn the_longest_policies_fit() {
     let path_and_name = format!("{}/{}", "p".repeat(510), "n".repeat(64));
     let role_arn = RoleArn::parse(&format!("arn:aws-us-gov:iam::{WRITERS_ACCOUNT}:role/{path_and_name}")).unwrap();
