@@ -79,6 +79,7 @@ mod tests {
                 settle: Duration::from_mins(20),
                 retention: Duration::from_hours(24),
                 history: Duration::from_hours(24),
+                retention_at: None,
                 grace: Duration::ZERO,
                 deploy_margin: Duration::ZERO,
                 max_runs_per_tenant: 2,

@@ -60,6 +60,7 @@ impl Settings {
                 settle: schedule?.settle,
                 retention: retention?,
                 history: history?,
+                retention_at: None,
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
                 deploy_margin: DEPLOY_MARGIN,
                 max_runs_per_tenant: max_runs_per_tenant?,

@@ -158,7 +158,9 @@ fn all_writes(
     let mut statements = writes(destination, configuration.key.configuration_id, scope);
     if let Some(path) = replay_path {
         let replays = Destination { bucket_path: Some(path.clone()), ..destination.clone() };
-        statements.iter_mut().for_each(|statement| statement.resource.push(everything_under(&replays)));
+        for statement in &mut statements {
+            statement.resource.push(everything_under(&replays));
+        }
     }
     statements
 }

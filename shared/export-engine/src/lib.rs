@@ -11,6 +11,7 @@ pub mod message;
 mod object;
 pub mod ports;
 pub mod repair;
+mod replay;
 pub mod retention;
 pub mod run;
 mod seal;
@@ -22,3 +23,4 @@ pub mod upload;
 
 pub use merge::MAX_PAGES;
 pub use ports::CORRUPT_BLOCK;
+pub use replay::ReplayOutcome;

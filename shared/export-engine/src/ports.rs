@@ -5,6 +5,7 @@ mod bucket;
 mod configurations;
 mod error;
 mod repair;
+mod replays;
 mod runs;
 mod schedule;
 mod shared;
@@ -19,6 +20,7 @@ pub use self::{
     configurations::{ConfigurationStore, RunReport},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
     repair::{CompletedWindows, RepairStore},
+    replays::{ReplayChange, ReplayStore},
     runs::{
         Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore,
         SealedDigest,

@@ -43,6 +43,10 @@ pub enum KnownBug {
     OnlyMessageDeleted,
     /// The intents of a window may expire before it is completed.
     IntentsExpireEarly,
+    /// A replay reports its progress to the configuration whose period it exports again.
+    ReplayReportsToConfiguration,
+    /// A replay works with the state of the configuration whose period it exports again.
+    ReplayStateShared,
     /// A window skips a corrupt block without a gap in its digest.
     SkipNotStored,
     /// A repair compares the bytes with what is stored now, instead of with the signed digest.

@@ -11,6 +11,9 @@ use domain::{
     configuration::ConfigurationKey,
     digest::{DIGEST_FOLDER, Digest, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_key},
     export_job::{ExportJob, ExportJobStatus, Intent},
+    export_run::ExportState,
+    object_key::export_prefix,
+    replay::{Replay, ReplayEnd, ReplayState, ReplayStatus},
     time::Timestamp,
 };
 use sha2::{Digest as _, Sha256};
@@ -90,8 +93,58 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
             Err(text) => complain(text),
         }
     }
+    for (key, replay) in &state.replays {
+        match check_replay(state, key, replay, expected) {
+            Ok(chain) => {
+                digests += chain.len();
+                objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+            }
+            Err(text) => violations.push(format!("replay {key}: {text}")),
+        }
+    }
     let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
     HistoryOutcome { violations, blocks, objects, digests, runs: expected.runs, crashes: expected.crashes }
+}
+
+/// Checks that a replay has ended, and that one that succeeded holds exactly the events of its period: those that the export
+/// delivered, because [`delivered`] compares both with what was stored.
+fn check_replay(
+    state: &WorldState,
+    key: &ConfigurationKey,
+    replay: &Replay,
+    expected: &Expectations,
+) -> Result<Vec<Digest>, String> {
+    let Some(configuration) = state.configurations.get(&replay.key.configuration()) else { return Ok(Vec::new()) };
+    let is_expired = state.expired_replays.contains(key);
+    match &replay.state {
+        ReplayState::Ended { end: ReplayEnd::Succeeded, .. } if is_expired => {}
+        ReplayState::Ended { end: ReplayEnd::Failed(_), .. } if is_expired && expected.lost_through.is_some() => {}
+        unexpected => return Err(format!("is {unexpected:?}, and its items expire: {is_expired}")),
+    }
+    let Some(items) = state.runs.get(key) else { return Ok(Vec::new()) };
+    let chain = chain(state, items)?;
+    delivered(state, key, items, &chain)?;
+    history(items, &chain)?;
+    if replay.state.status() == ReplayStatus::Succeeded {
+        let export = replay.export(configuration);
+        let first = chain.first().map(|digest| digest.window.first_block);
+        let is_whole =
+            first == Some(ExportState::initial(&export).cursor) && items.state.exported_through() == replay.period.to;
+        if !is_whole {
+            return Err(format!("covers {first:?} to {}, not its period", items.state.exported_through()));
+        }
+    }
+    let is_wrong = |(sequence, gap): (usize, &Gap)| match gap.reason {
+        GapReason::StartBeforeRetention => sequence > 0,
+        GapReason::RetentionEnded => !expected.gaps_are_possible,
+        GapReason::BlockCorrupt => false,
+    };
+    let mut gaps =
+        chain.iter().enumerate().flat_map(|(sequence, digest)| digest.gaps.iter().map(move |gap| (sequence, gap)));
+    if gaps.any(is_wrong) {
+        return Err("signs a gap for another reason than its own".to_owned());
+    }
+    Ok(chain)
 }
 
 /// Returns the digests, oldest first. It follows them back from the head, as a customer does.
@@ -220,9 +273,9 @@ fn unlisted(
     chain: &[Digest],
     listed: &BTreeSet<(&str, &str)>,
 ) -> Result<(), String> {
-    if state.edited.contains(key) || !state.configurations.contains_key(key) {
-        return Ok(());
-    }
+    let own = state.configurations.get(key).map(|configuration| &configuration.destination);
+    let destination = own.or_else(|| state.replays.get(key).map(|replay| &replay.destination));
+    let Some(destination) = destination.filter(|_| !state.edited.contains(key)) else { return Ok(()) };
     let abandoned: BTreeSet<&str> = items
         .intents
         .iter()
@@ -237,12 +290,12 @@ fn unlisted(
         })
         .map(|(_, object)| object.key.as_str())
         .collect();
-    let data_prefix = format!("{}/date=", key.configuration_id);
-    let digest_prefix = format!("{}/{DIGEST_FOLDER}", key.configuration_id);
-    let sealed = items.digests.iter().filter_map(|(sequence, sealed)| {
-        let (configuration, end) = (state.configurations.get(key)?, sealed.end_block.timestamp());
+    let prefix = export_prefix(destination, key.configuration_id);
+    let data_prefix = format!("{prefix}/date=");
+    let digest_prefix = format!("{prefix}/{DIGEST_FOLDER}");
+    let sealed = items.digests.iter().map(|(sequence, sealed)| {
         let tag = sealed.is_tagged.then(|| DigestTag::of_signature(hash(&sealed.signature)));
-        Some(digest_key(&configuration.destination, key, *sequence, end, tag))
+        digest_key(destination, key, *sequence, sealed.end_block.timestamp(), tag)
     });
     let sealed: BTreeSet<String> = sealed.collect();
     for (bucket, content) in &state.buckets {

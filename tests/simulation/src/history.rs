@@ -2,6 +2,7 @@
 
 mod people;
 mod repairs;
+mod replays;
 mod scenario;
 mod schedule;
 mod workers;
@@ -15,6 +16,7 @@ pub(crate) use self::repairs::places_of_window;
 use self::{
     people::{calm_down, disturb, operate},
     repairs::{consume_repairs, lose_and_repair, repair_everything},
+    replays::{replay, watch_progress},
     scenario::{CALM_SLOTS, STORM_SLOTS, draw_scenario},
     schedule::schedule,
     workers::{Counters, VISIBILITY, consume},
@@ -52,6 +54,8 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
         tokio::spawn(lose_and_repair(Arc::clone(&world), keys.clone(), storm));
         tokio::spawn(consume_repairs(Arc::clone(&world), scenario));
     }
+    tokio::spawn(replay(Arc::clone(&world), scenario, keys.clone(), storm));
+    tokio::spawn(watch_progress(Arc::clone(&world)));
     let counters = Arc::new(Mutex::new(Counters::default()));
     tokio::spawn(consume(Arc::clone(&world), scenario, Arc::clone(&counters)));
 

@@ -38,6 +38,7 @@ pub(crate) async fn invoke_with(
         settle: MIN_SETTLE,
         retention: LONG_RETENTION,
         history: Duration::ZERO,
+        retention_at: None,
         deploy_margin: Duration::ZERO,
         max_runs_per_tenant,
         grace: LONG_RETENTION,

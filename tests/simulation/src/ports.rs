@@ -5,6 +5,7 @@ mod bucket;
 mod configurations;
 mod process;
 mod repairs;
+mod replays;
 mod runs;
 mod shared;
 

@@ -14,6 +14,7 @@ use domain::{
     digest::DigestObject,
     export_run::{ExportState, RunRequest, RunTrigger, WindowId, WindowRecord},
     repair::{Repair, RepairRequest},
+    replay::Replay,
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -47,6 +48,10 @@ pub(crate) struct WorldState {
     /// Every block that was ever stored, deleted or not. All of them have to be delivered.
     pub(crate) landed: BTreeMap<TenantId, BTreeMap<BlockId, Bytes>>,
     pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
+    /// Replays, by their keys as exports of their own.
+    pub(crate) replays: BTreeMap<ConfigurationKey, Replay>,
+    /// Replays whose items have an expiry.
+    pub(crate) expired_replays: BTreeSet<ConfigurationKey>,
     pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
     pub(crate) buckets: BTreeMap<String, Bucket>,
     /// What exports have written, by bucket and key, whatever customers did to it since.
@@ -163,6 +168,8 @@ impl World {
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),
             configurations: BTreeMap::new(),
+            replays: BTreeMap::new(),
+            expired_replays: BTreeSet::new(),
             runs: BTreeMap::new(),
             buckets: BTreeMap::new(),
             written: BTreeMap::new(),

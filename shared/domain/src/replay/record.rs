@@ -1,5 +1,7 @@
 //! The record of a replay: what was requested, and how far it is.
 
+use std::time::Duration;
+
 use strum::{EnumString, IntoStaticStr};
 
 use super::{
@@ -132,6 +134,13 @@ impl Replay {
         self.requested_at.saturating_add(MAX_REPLAY_DURATION)
     }
 
+    /// Returns the time until which its record and the items of its runs are kept, if it was at work at `at`. As long as it can
+    /// be continued, nothing of it may expire.
+    #[must_use]
+    pub fn kept_until(&self, at: Timestamp, history: Duration) -> Timestamp {
+        at.saturating_add(history).max(self.deadline().saturating_add(MAX_REPLAY_DURATION))
+    }
+
     #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self.state, ReplayState::Ended { .. })
@@ -217,8 +226,6 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         configuration::{bucket::BucketPath, test_support::with_role},
@@ -242,6 +249,14 @@ mod tests {
         assert_eq!(late.state.status(), ReplayStatus::Failed);
         let succeeded = ended(ReplayEnd::Succeeded);
         assert_eq!(succeeded.clone().as_of(Timestamp::MAX), succeeded, "an end stays");
+    }
+
+    #[test]
+    fn nothing_of_a_replay_expires_as_long_as_it_can_be_continued() {
+        let (replay, long) = (replay(), HOUR * 24 * 400);
+        let (at, week) = (replay.requested_at, HOUR * 24 * 7);
+        assert_eq!(replay.kept_until(at, HOUR), at.saturating_add(week * 2));
+        assert_eq!(replay.kept_until(at, long), at.saturating_add(long));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct EngineSettings {
     pub settle: Duration,
     /// The time after its receipt until which an event can be exported.
     pub retention: Duration,
+    /// The time at which events have to be within their retention. `None`: when their window begins. A replay has the time of
+    /// its request, so that it is complete however long it takes: its blocks stay stored for `grace`.
+    pub retention_at: Option<Timestamp>,
     /// The time after its retention until which a block is sure to be stored, for windows that were begun before.
     pub grace: Duration,
     /// The time for which digests, intents and records are kept after their window was completed.

@@ -61,7 +61,11 @@ impl<'a, P: EnginePorts> LeasedRun<'a, P> {
 
     /// Returns the time from which on every block is within its retention.
     pub(super) fn retention_floor(&self) -> Timestamp {
-        self.retention.floor(self.now(), self.engine.settings.deploy_margin)
+        let margin = self.engine.settings.deploy_margin;
+        match self.engine.settings.retention_at {
+            None => self.retention.floor(self.now(), margin),
+            Some(at) => self.retention.floor(at, margin).max(self.grace_floor()),
+        }
     }
 
     /// Returns the time from which on every block is still stored.

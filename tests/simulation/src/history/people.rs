@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{configuration::ConfigurationKey, connection::Connection, time::Timestamp};
 use tokio::time::sleep;
 
-use super::scenario::Scenario;
+use super::{replays::continue_stopped, scenario::Scenario};
 use crate::{
     faults::Weather,
     setup::{BUCKETS, destination},
@@ -95,4 +95,5 @@ pub(super) fn calm_down(world: &World, scenario: &Scenario, keys: &[Configuratio
     for request in std::mem::take(&mut state.dead_letters) {
         state.enqueue(request, now);
     }
+    continue_stopped(&mut state, now);
 }

@@ -45,6 +45,8 @@ pub(super) struct Scenario {
     pub(super) hopeless: bool,
     /// True if the customer loses files and requests repairs.
     pub(super) repairs: bool,
+    /// True if people request replays.
+    pub(super) replays: bool,
 }
 
 pub(super) fn draw_scenario(world: &World) -> Scenario {
@@ -81,5 +83,6 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         damage: chance.happens(250),
         hopeless,
         repairs: chance.happens(200),
+        replays: chance.happens(300),
     }
 }

@@ -11,7 +11,7 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::{
-    MAX_PAGES,
+    MAX_PAGES, ReplayOutcome,
     message::while_hidden,
     ports::ErrorKind,
     run::{DeferralReason, EngineSettings, RunOutcome},
@@ -152,6 +152,7 @@ pub(super) fn draw_settings(world: &World, scenario: Scenario, release: Release)
         settle,
         retention,
         history: Duration::ZERO,
+        retention_at: None,
         grace: scenario.grace.saturating_sub(GRACE_MARGIN),
         deploy_margin: DEPLOY_MARGIN,
         max_runs_per_tenant: RUNS_PER_TENANT,
@@ -167,7 +168,19 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
     let message_id = message.number.to_string();
     let engine = ports.engine(settings, &holder, &message_id, INVOCATION);
     let received = Received { ports: &ports, number: message.number };
-    let work = while_hidden(&received, &ports, engine.run(&message.request));
+    let key = &message.request.key;
+    let replay = world.lock().replays.get(key).map(|replay| replay.key.clone());
+    let work = async {
+        let Some(replay) = replay else { return engine.run(&message.request).await };
+        Ok(match engine.replay(&ports, &replay).await? {
+            ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
+            ReplayOutcome::Paused => RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()) },
+            ReplayOutcome::Deferred(reason) => RunOutcome::Deferred { reason, next: message.request.clone() },
+            ReplayOutcome::LeftToAnother => RunOutcome::LeftToAnother,
+            ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => RunOutcome::NotWanted,
+        })
+    };
+    let work = while_hidden(&received, &ports, work);
     let outcome = Process::new(timeout(INVOCATION * 2, work), doom).await;
     let now = world.now();
     let mut state = world.lock();

@@ -68,7 +68,8 @@ impl RunStore for Ports {
         initial: &ExportState,
         request: &LeaseRequest<'_>,
     ) -> Result<LeaseOutcome, PortError> {
-        let (key, initial, ports) = (key.clone(), initial.clone(), self.clone());
+        let key = if self.has(KnownBug::ReplayStateShared) { self.replayed(key) } else { key.clone() };
+        let (initial, ports) = (initial.clone(), self.clone());
         let (holder, now, expires_at) = (request.holder.to_owned(), request.now, request.expires_at);
         let (message, forgets) = (request.message.to_owned(), self.has(KnownBug::OnlyMessageDeleted));
         let asked = *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner);
