@@ -28,7 +28,8 @@ pub enum ReplayOutcome {
     Paused,
     /// Nothing was done: the message has to be queued again, with a delay.
     Deferred(DeferralReason),
-    /// Another run holds the lease.
+    /// Another run holds the lease. The message has to be queued again, with a delay: no slot of a schedule follows if that run
+    /// fails and its own message is gone.
     LeftToAnother,
     /// The replay has ended, or it or its configuration was deleted.
     NotWanted,
@@ -54,31 +55,48 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
         }
         if now >= replay.deadline() {
             let error = ReplayError::timed_out(replay.progress.exported_through);
-            self.end_replay(store, &replay, ReplayEnd::Failed(error.clone())).await?;
-            return Ok(ReplayOutcome::Failed(error));
+            let end = ReplayEnd::Failed(error.clone());
+            store.change_replay(&replay, &ReplayChange::Ended { at: now, end }, expires_at).await?;
+            return self.after_end(store, &replay, ReplayOutcome::Failed(error)).await;
         }
         if replay.state == ReplayState::Pending {
             store.change_replay(&replay, &ReplayChange::Started { at: now }, expires_at).await?;
         }
         let request = RunRequest::new(key.export(), replay.period.to, RunTrigger::Manual);
-        match self.run_of_replay(store, &replay, &request).await? {
+        let outcome = match self.run_of_replay(store, &replay, &request).await? {
+            RunOutcome::Paused { .. } => return Ok(ReplayOutcome::Paused),
+            RunOutcome::Deferred { reason, .. } => return Ok(ReplayOutcome::Deferred(reason)),
+            RunOutcome::LeftToAnother => return Ok(ReplayOutcome::LeftToAnother),
             RunOutcome::Exported(windows) => {
-                self.end_replay(store, &replay, ReplayEnd::Succeeded).await?;
-                Ok(ReplayOutcome::Succeeded(windows))
+                let ended = ReplayChange::Ended { at: self.clock.now(), end: ReplayEnd::Succeeded };
+                store.change_replay(&replay, &ended, expires_at).await?;
+                ReplayOutcome::Succeeded(windows)
             }
-            RunOutcome::Paused { .. } => Ok(ReplayOutcome::Paused),
-            RunOutcome::Deferred { reason, .. } => Ok(ReplayOutcome::Deferred(reason)),
-            RunOutcome::LeftToAnother => Ok(ReplayOutcome::LeftToAnother),
-            RunOutcome::NotWanted => {
-                store.expire_replay_items(key, expires_at).await?;
-                Ok(ReplayOutcome::NotWanted)
-            }
+            RunOutcome::NotWanted => ReplayOutcome::NotWanted,
             RunOutcome::Refused { connection, .. } => {
-                store.expire_replay_items(key, expires_at).await?;
                 let failed = connection.error().map(|error| failure(&replay, error));
-                Ok(failed.map_or(ReplayOutcome::NotWanted, ReplayOutcome::Failed))
+                failed.map_or(ReplayOutcome::NotWanted, ReplayOutcome::Failed)
             }
+        };
+        self.after_end(store, &replay, outcome).await
+    }
+
+    /// Gives the items of a replay that has ended an expiry; a message that comes again repeats this. If a person has
+    /// cancelled and continued the replay during this run, the message of the continuation may have been left to this one, so
+    /// it is queued again.
+    async fn after_end(
+        &self,
+        store: &impl ReplayStore,
+        replay: &Replay,
+        outcome: ReplayOutcome,
+    ) -> Result<ReplayOutcome, PortError> {
+        let current = store.load_replay(&replay.key).await?;
+        if current.is_some_and(|current| current.attempt != replay.attempt) {
+            return Ok(ReplayOutcome::Paused);
         }
+        let expires_at = replay.kept_until(self.clock.now(), self.settings.history);
+        store.expire_replay_items(&replay.key, expires_at).await?;
+        Ok(outcome)
     }
 
     async fn run_of_replay(
@@ -102,14 +120,6 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
             deadline: self.deadline,
         };
         engine.run(request).await
-    }
-
-    /// Stores the end of a replay before the items of its runs get an expiry. A message that comes again repeats the second.
-    async fn end_replay(&self, store: &impl ReplayStore, replay: &Replay, end: ReplayEnd) -> Result<(), PortError> {
-        let at = self.clock.now();
-        let expires_at = replay.kept_until(at, self.settings.history);
-        store.change_replay(replay, &ReplayChange::Ended { at, end }, expires_at).await?;
-        store.expire_replay_items(&replay.key, expires_at).await
     }
 }
 

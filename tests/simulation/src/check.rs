@@ -121,11 +121,14 @@ fn check_replay(
         ReplayState::Ended { end: ReplayEnd::Failed(_), .. } if is_expired && expected.lost_through.is_some() => {}
         unexpected => return Err(format!("is {unexpected:?}, and its items expire: {is_expired}")),
     }
-    let Some(items) = state.runs.get(key) else { return Ok(Vec::new()) };
+    let has_succeeded = replay.state.status() == ReplayStatus::Succeeded;
+    let Some(items) = state.runs.get(key) else {
+        return if has_succeeded { Err("succeeded without an export".to_owned()) } else { Ok(Vec::new()) };
+    };
     let chain = chain(state, items)?;
     delivered(state, key, items, &chain)?;
     history(items, &chain)?;
-    if replay.state.status() == ReplayStatus::Succeeded {
+    if has_succeeded {
         let export = replay.export(configuration);
         let first = chain.first().map(|digest| digest.window.first_block);
         let is_whole =

@@ -12,7 +12,8 @@ use crate::{
     world::World,
 };
 
-/// Approves to skip corrupt blocks, as an operator does who looks at them now and then.
+/// Approves to skip corrupt blocks and redrives dead letters of replays, which no slot repeats, as an operator does who looks at
+/// them now and then.
 pub(super) async fn operate(world: Arc<World>) {
     loop {
         sleep(Duration::from_mins(20)).await;
@@ -24,6 +25,13 @@ pub(super) async fn operate(world: Arc<World>) {
             state.corrupt_blocks.keys().filter(|(tenant, id)| !state.is_sound(tenant, *id)).cloned().collect();
         for name in unsound {
             state.corrupt_blocks.insert(name, true);
+        }
+        let letters = std::mem::take(&mut state.dead_letters);
+        let (of_replays, others): (Vec<_>, Vec<_>) =
+            letters.into_iter().partition(|letter| state.replays.contains_key(&letter.key));
+        state.dead_letters = others;
+        for request in of_replays {
+            state.enqueue(request, world.now());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{
-    export_run::{PlanLimits, RunRequest},
+    export_run::{LEASE_DURATION, PlanLimits, RunRequest},
     gzip::EncoderVersion,
     time::Timestamp,
 };
@@ -176,7 +176,11 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
             ReplayOutcome::Paused => RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()) },
             ReplayOutcome::Deferred(reason) => RunOutcome::Deferred { reason, next: message.request.clone() },
-            ReplayOutcome::LeftToAnother => RunOutcome::LeftToAnother,
+            ReplayOutcome::LeftToAnother => {
+                let until = world.now().saturating_add(LEASE_DURATION);
+                let reason = DeferralReason::RegionUnreachable { until };
+                RunOutcome::Deferred { reason, next: message.request.clone() }
+            }
             ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => RunOutcome::NotWanted,
         })
     };
