@@ -2,8 +2,9 @@
 //!
 //! Items of one tenant share a partition: its configurations under their IDs, the records of idempotency keys under
 //! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, the backlog that was counted
-//! last, the counts of its allowances, the last repair of each configuration under `repair#<configuration ID>`, and the
-//! tombstones of deleted configurations. Ids are UUIDs, so all others sort behind them.
+//! last, the counts of its allowances, the last repair of each configuration under `repair#<configuration>`, its replays under
+//! `replay#<configuration>#<replay>`, and the tombstones of deleted configurations. Ids are UUIDs, so all others sort behind
+//! them.
 
 mod backlog;
 mod editor;
@@ -11,6 +12,8 @@ mod index;
 pub(crate) mod item;
 mod overview;
 mod repair;
+mod replay_editor;
+mod replays;
 mod run_request;
 mod standing;
 mod store;
@@ -30,6 +33,7 @@ pub use self::{
     item::SCHEDULE_SHARDS,
     overview::{ConfigurationOverview, OVERVIEW_PROJECTION, OverviewPage, OverviewPosition},
     repair::RepairRequestOutcome,
+    replays::ReplaySeries,
     run_request::RunRequestOutcome,
     table::{ConfigurationTable, MAX_CONFIGURATIONS_PER_TENANT},
     tenant::{TenantItem, TenantItems},

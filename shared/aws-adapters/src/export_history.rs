@@ -112,7 +112,7 @@ impl ExportHistory {
     /// # Errors
     /// Transient or internal.
     pub async fn intents(&self, configuration: &ConfigurationKey, window: WindowId) -> Result<Vec<Intent>, PortError> {
-        let items = intents::query(&self.table, configuration, window).await?;
+        let items = intents::query(&self.table, configuration, &item::intent_prefix(window)).await?;
         Ok(items.iter().map(item::read_intent).collect::<Result<_, _>>()?)
     }
 

@@ -13,6 +13,7 @@ pub mod function_client;
 pub mod invocation;
 pub mod notifier_client;
 pub mod object_sink;
+pub mod replays;
 pub mod run_queue;
 pub mod runs;
 pub mod secrets;

@@ -6,6 +6,7 @@ mod erasure_notes;
 mod expiry;
 pub(crate) mod intents;
 pub(crate) mod item;
+mod progress;
 mod shared;
 mod store;
 mod table;

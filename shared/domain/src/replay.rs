@@ -12,7 +12,7 @@ pub mod test_support;
 
 pub use self::{
     failure::{ReplayError, ReplayErrorCode},
-    key::{ReplayId, ReplayKey},
+    key::{ReplayId, ReplayKey, ReplayMessage},
     limits::{MAX_REPLAY_DURATION, MAX_REPLAYS},
     path::check_path,
     period::ReplayPeriod,

@@ -180,8 +180,8 @@ impl ConfigurationEditor {
         self.edit(operation, parts(operation, writes)?, stamp).await
     }
 
-    /// The first of the writes is the one of the configuration.
-    async fn edit(
+    /// The first of the writes is the one of the configuration or replay.
+    pub(super) async fn edit(
         &self,
         operation: &'static str,
         writes: Vec<TransactWriteItem>,

@@ -100,6 +100,24 @@ pub(crate) mod attribute {
     pub(crate) const REVISION: &str = "revision";
     /// Seconds since the epoch: until then no other repair may replace it. Absent once it has ended.
     pub(crate) const UNFINISHED_UNTIL: &str = "unfinishedUntil";
+    // Of replays.
+    /// Of a configuration: the number of requests for replays. Of two at a time, one is refused.
+    pub(crate) const REPLAY_REQUESTS: &str = "replayRequests";
+    pub(crate) const FROM: &str = "from";
+    pub(crate) const TO: &str = "to";
+    /// JSON.
+    pub(crate) const DESTINATION: &str = "destination";
+    pub(crate) const REQUESTED_BY: &str = "requestedBy";
+    pub(crate) const REQUESTED_AT: &str = "requestedAt";
+    pub(crate) const ATTEMPT: &str = "attempt";
+    pub(crate) const STATUS: &str = "status";
+    pub(crate) const STARTED_AT: &str = "startedAt";
+    pub(crate) const ENDED_AT: &str = "endedAt";
+    pub(crate) const OBJECTS: &str = "objects";
+    pub(crate) const EVENTS: &str = "events";
+    pub(crate) const STORED_BYTES: &str = "storedBytes";
+    pub(crate) const TESTED_AT: &str = "testedAt";
+    pub(crate) const TESTED_VERSION: &str = "testedVersion";
 
     // Of the count of a tenant's configurations.
     pub(crate) const CONFIGURATIONS: &str = "configurations";

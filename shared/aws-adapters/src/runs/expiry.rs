@@ -76,8 +76,10 @@ impl RunTable {
         expires_at: Timestamp,
         mut goes_on: impl FnMut() -> bool,
     ) -> Result<ExpiryOutcome, PortError> {
-        let mut key_condition = Expression::new("#run = :run").with("run", text(configuration));
-        if let Some(prefix) = prefix {
+        let partition = self.partition(configuration);
+        let mut key_condition = Expression::new("#run = :run").with("run", text(&partition));
+        let of_replay = self.replay.as_ref().map(|_| "");
+        if let Some(prefix) = prefix.or(of_replay).map(|prefix| self.item_name(prefix)) {
             key_condition.text.push_str(" AND begins_with(#item, :prefix)");
             key_condition = key_condition.with("prefix", text(prefix));
         }
@@ -96,7 +98,7 @@ impl RunTable {
             let updates = names.iter().map(|name| {
                 let changes = Changes::default().set(attribute::EXPIRES_AT, seconds(expires_at));
                 // An item that is gone meanwhile is not created again.
-                Write::update(key(configuration, name), changes).when(Expression::new("attribute_exists(#run)"))
+                Write::update(key(&partition, name), changes).when(Expression::new("attribute_exists(#run)"))
             });
             self.table.write_each("dynamodb:UpdateItem (expiry)", MAX_CONCURRENT_UPDATES, updates).await?;
             start = page.next.map_or(ControlFlow::Break(()), |next| ControlFlow::Continue(Some(next)));

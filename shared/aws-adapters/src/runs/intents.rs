@@ -1,9 +1,8 @@
 //! The intents of a window.
 
-use domain::{configuration::ConfigurationKey, digest::MAX_DIGEST_OBJECTS, export_run::WindowId};
+use domain::{configuration::ConfigurationKey, digest::MAX_DIGEST_OBJECTS};
 use export_engine::ports::PortError;
 
-use super::item;
 use crate::dynamodb::{
     expression::Expression,
     item::{Item, text},
@@ -16,14 +15,10 @@ use crate::dynamodb::{
 const MAX_INTENT_PAGES: usize = 4;
 const _: () = assert!(MAX_DIGEST_OBJECTS <= 1_000, "the intents of a window would fill more pages");
 
-/// Returns the items of a window's intents, in the order of their blocks.
-pub(crate) async fn query(
-    table: &Table,
-    configuration: &ConfigurationKey,
-    window: WindowId,
-) -> Result<Vec<Item>, PortError> {
+/// Returns the items of a window's intents by the prefix of their names, in the order of their blocks.
+pub(crate) async fn query(table: &Table, partition: &ConfigurationKey, prefix: &str) -> Result<Vec<Item>, PortError> {
     let key = Expression::new("#run = :run AND begins_with(#item, :prefix)")
-        .with("run", text(configuration))
-        .with("prefix", text(item::intent_prefix(window)));
+        .with("run", text(partition))
+        .with("prefix", text(prefix));
     table.all("dynamodb:Query (intents)", &Query::new(key), MAX_INTENT_PAGES).await
 }

@@ -32,6 +32,10 @@ pub(crate) mod attribute {
     /// Set if the name of a digest has a tag. Absent in items of earlier versions.
     pub const TAGGED: &str = "tagged";
     pub const RECORD: &str = "record";
+    // The counts of what the finished windows of a replay delivered, in its state.
+    pub const OBJECTS: &str = "objects";
+    pub const EVENTS: &str = "events";
+    pub const STORED_BYTES: &str = "storedBytes";
     pub const HISTORY: &str = "history";
     pub const CIRCUIT: &str = "circuit";
     pub const LEASE_HOLDER: &str = "leaseHolder";

@@ -4,7 +4,7 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::DigestObject,
-    export_run::{ExportState, Window, WindowId},
+    export_run::{Checkpoint, ExportState, Window, WindowId},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -16,7 +16,7 @@ use export_engine::ports::{
 
 use super::{
     intents,
-    item::{self, attribute, key},
+    item::{self, attribute},
     table::RunTable,
 };
 use crate::dynamodb::{
@@ -60,11 +60,6 @@ fn held_by(lease: &Lease) -> Expression {
     Expression::new(HELD_BY_US).with("token", number(lease.fencing_token))
 }
 
-/// Returns an update of the state that only the holder of the lease can make.
-fn fenced(lease: &Lease, changes: Changes) -> Write {
-    Write::update(key(&lease.key, item::STATE), changes).when(held_by(lease)).returning_found()
-}
-
 /// Returns the changes that let go of a lease.
 fn let_go() -> Changes {
     Changes::default()
@@ -79,6 +74,11 @@ fn put_once(item: Item) -> Write {
 }
 
 impl RunTable {
+    /// Returns an update of the state that only the holder of the lease can make.
+    fn fenced(&self, lease: &Lease, changes: Changes) -> Write {
+        Write::update(self.key(&lease.key, item::STATE), changes).when(held_by(lease)).returning_found()
+    }
+
     /// Makes an update that only the holder of the lease can make, and returns the attributes after it.
     async fn update_fenced(&self, operation: &'static str, update: Write) -> Result<Item, PortError> {
         match self.table.write(operation, update).await? {
@@ -90,16 +90,27 @@ impl RunTable {
     /// Puts an item once, if the lease is held.
     async fn put_fenced(&self, operation: &'static str, lease: &Lease, item: Item) -> Result<FencedPut, PortError> {
         let table = &self.table.name;
-        let fence = check(table, key(&lease.key, item::STATE), held_by(lease));
+        let fence = check(table, self.key(&lease.key, item::STATE), held_by(lease));
         let writes = parts(operation, [fence, put_once(item).part(table)])?;
         FencedPut::of(operation, self.table.transact(operation, writes).await?)
+    }
+
+    /// Adds what a window delivered to the counts of a replay, which its record shows.
+    fn counting(&self, state: Changes, delivered: &Checkpoint) -> Changes {
+        match self.replay {
+            None => state,
+            Some(_) => state
+                .add(attribute::OBJECTS, number(delivered.objects))
+                .add(attribute::EVENTS, number(delivered.events))
+                .add(attribute::STORED_BYTES, number(delivered.stored_bytes)),
+        }
     }
 
     /// Counts one more run that sets out to write the object. Only the history shows it: a failure delays no export.
     async fn count_attempt(&self, lease: &Lease, window: WindowId, object: &DigestObject) {
         let changes =
             Changes::default().set_by("#attempts = if_not_exists(#attempts, :one) + :one").with("one", number(1));
-        let intent = key(&lease.key, &item::intent_name(window, object.first_block));
+        let intent = self.key(&lease.key, &item::intent_name(window, object.first_block));
         let update = Write::update(intent, changes).when(Expression::new("attribute_exists(#run)"));
         let operation = "dynamodb:UpdateItem (count attempt)";
         match self.table.write(operation, update).await {
@@ -134,7 +145,7 @@ impl RunStore for RunTable {
             "attribute_not_exists(#leaseExpiresAt) OR #leaseExpiresAt <= :now OR #leaseHolder = :leaseHolder",
         )
         .with("now", number(request.now.as_millis()));
-        let take = Write::update(key(configuration, item::STATE), changes).when(is_free);
+        let take = Write::update(self.key(configuration, item::STATE), changes).when(is_free);
         let take = take.returning_updated().returning_found();
         match self.table.write("dynamodb:UpdateItem (acquire lease)", take).await? {
             WriteOutcome::Done(attributes) => {
@@ -158,7 +169,7 @@ impl RunStore for RunTable {
 
     async fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> Result<(), PortError> {
         let changes = Changes::default().set(attribute::LEASE_EXPIRES_AT, number(expires_at.as_millis()));
-        self.update_fenced("dynamodb:UpdateItem (renew lease)", fenced(lease, changes)).await.map(drop)
+        self.update_fenced("dynamodb:UpdateItem (renew lease)", self.fenced(lease, changes)).await.map(drop)
     }
 
     async fn note_rerun(
@@ -174,7 +185,7 @@ impl RunStore for RunTable {
              AND (attribute_not_exists(#rerunThrough) OR #rerunThrough < :rerunThrough)"
         ))
         .with("token", number(holder));
-        let update = fenced(&lease, changes).when(is_news);
+        let update = self.fenced(&lease, changes).when(is_news);
         match self.table.write("dynamodb:UpdateItem (note rerun)", update).await? {
             WriteOutcome::Done(_) => Ok(true),
             WriteOutcome::Refused(found) => {
@@ -190,7 +201,7 @@ impl RunStore for RunTable {
     async fn store_window(&self, lease: &Lease, window: &Window) -> Result<(), PortError> {
         let operation = "dynamodb:UpdateItem (store window)";
         let changes = Changes::default().set(attribute::OPEN_WINDOW, json(operation, window)?);
-        self.update_fenced(operation, fenced(lease, changes)).await.map(drop)
+        self.update_fenced(operation, self.fenced(lease, changes)).await.map(drop)
     }
 
     async fn store_intent(
@@ -201,7 +212,7 @@ impl RunStore for RunTable {
     ) -> Result<IntentOutcome, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
         let intent = extended(
-            key(&lease.key, &item::intent_name(window, object.first_block)),
+            self.key(&lease.key, &item::intent_name(window, object.first_block)),
             [(attribute::DIGEST_OBJECT, json(operation, object)?), (attribute::ATTEMPTS, number(1))],
         );
         match self.put_fenced(operation, lease, intent).await? {
@@ -216,7 +227,9 @@ impl RunStore for RunTable {
     }
 
     async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
-        let items = intents::query(&self.table, &lease.key, window).await?;
+        let items =
+            intents::query(&self.table, &self.partition(&lease.key), &self.item_name(&item::intent_prefix(window)))
+                .await?;
         let objects = items.iter().map(|found| Attributes(found).json(attribute::DIGEST_OBJECT));
         Ok(objects.collect::<Result<_, _>>()?)
     }
@@ -228,7 +241,7 @@ impl RunStore for RunTable {
         digest: &SealedDigest,
     ) -> Result<SealedDigest, PortError> {
         let operation = "dynamodb:TransactWriteItems (store digest)";
-        let stored = extended(key(&lease.key, &item::digest_name(sequence)), item::digest_attributes(digest));
+        let stored = extended(self.key(&lease.key, &item::digest_name(sequence)), item::digest_attributes(digest));
         match self.put_fenced(operation, lease, stored).await? {
             FencedPut::Done => Ok(digest.clone()),
             FencedPut::Fenced => Err(PortError::fenced(operation)),
@@ -237,7 +250,8 @@ impl RunStore for RunTable {
     }
 
     async fn digest(&self, lease: &Lease, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
-        let found = self.table.get("dynamodb:GetItem (digest)", key(&lease.key, &item::digest_name(sequence))).await?;
+        let found =
+            self.table.get("dynamodb:GetItem (digest)", self.key(&lease.key, &item::digest_name(sequence))).await?;
         Ok(found.map(item::read_digest).transpose()?)
     }
 
@@ -254,13 +268,14 @@ impl RunStore for RunTable {
             .set(attribute::NEXT_SEQUENCE, number(record.sequence + 1))
             .set(attribute::CHAIN_HEAD, json(operation, head)?)
             .remove(attribute::OPEN_WINDOW);
-        let state = Write::update(key(&lease.key, item::STATE), state).when(held_by(lease));
+        let state = self.counting(state, &record.delivered);
+        let state = Write::update(self.key(&lease.key, item::STATE), state).when(held_by(lease));
         let job = extended(
-            key(&lease.key, &item::job_name(record.sequence)),
+            self.key(&lease.key, &item::job_name(record.sequence)),
             [(attribute::RECORD, json(operation, record)?), (attribute::EXPIRES_AT, expiry())],
         );
         let digest = Changes::default().set(attribute::EXPIRES_AT, expiry());
-        let digest = Write::update(key(&lease.key, &item::digest_name(record.sequence)), digest)
+        let digest = Write::update(self.key(&lease.key, &item::digest_name(record.sequence)), digest)
             .when(Expression::new("attribute_exists(#run)"));
         let writes = [state, put_once(job), digest].map(|write| write.part(&self.table.name));
         match FencedPut::of(operation, self.table.transact(operation, parts(operation, writes)?).await?)? {
@@ -277,7 +292,7 @@ impl RunStore for RunTable {
         ))
         .with("token", number(lease.fencing_token))
         .with("through", text(exported_through));
-        let release = fenced(lease, let_go().remove(attribute::RERUN_THROUGH)).when(is_done);
+        let release = self.fenced(lease, let_go().remove(attribute::RERUN_THROUGH)).when(is_done);
         match self.table.write(operation, release).await? {
             WriteOutcome::Done(_) => Ok(ReleaseOutcome::Released),
             WriteOutcome::Refused(found) => {
@@ -291,14 +306,14 @@ impl RunStore for RunTable {
     }
 
     async fn hand_over(&self, lease: &Lease) -> Result<Option<Timestamp>, PortError> {
-        let hand_over = fenced(lease, let_go()).returning_updated();
+        let hand_over = self.fenced(lease, let_go()).returning_updated();
         let attributes = self.update_fenced("dynamodb:UpdateItem (hand over lease)", hand_over).await?;
         Ok(Attributes(&attributes).optional_time(attribute::RERUN_THROUGH)?)
     }
 
     async fn record_lost(&self, lease: &Lease, through: Timestamp) -> Result<(), PortError> {
         let changes = Changes::default().set(attribute::LOST_THROUGH, text(through));
-        self.update_fenced("dynamodb:UpdateItem (record lost)", fenced(lease, changes)).await.map(drop)
+        self.update_fenced("dynamodb:UpdateItem (record lost)", self.fenced(lease, changes)).await.map(drop)
     }
 
     async fn retention_history(&self) -> Result<RetentionHistory, PortError> {

@@ -45,6 +45,13 @@ pub struct ReplayKey {
     pub replay_id: ReplayId,
 }
 
+/// A message of the queue of manual runs: a request to continue a replay for one slice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayMessage {
+    pub replay: ReplayKey,
+}
+
 impl ReplayKey {
     #[must_use]
     pub fn new(configuration: ConfigurationKey, replay_id: ReplayId) -> Self {
@@ -62,5 +69,33 @@ impl ReplayKey {
     #[must_use]
     pub fn export(&self) -> ConfigurationKey {
         ConfigurationKey { tenant_id: self.tenant_id.clone(), configuration_id: self.replay_id.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        configuration::test_support::{ID, with_role},
+        replay::test_support::{REPLAY_ID, replay},
+    };
+
+    #[test]
+    fn a_message_is_pinned_and_differs_from_that_of_a_run() {
+        let message = ReplayMessage { replay: replay().key };
+        let text = format!(r#"{{"replay":{{"tenantId":"acme","configurationId":"{ID}","replayId":"{REPLAY_ID}"}}}}"#);
+        assert_eq!(serde_json::to_string(&message).unwrap(), text);
+        assert_eq!(serde_json::from_str::<ReplayMessage>(&text).unwrap(), message);
+        assert!(serde_json::from_str::<crate::export_run::RunRequest>(&text).is_err());
+    }
+
+    #[test]
+    fn a_replay_is_an_export_of_the_same_tenant() {
+        let key = replay().key;
+        assert_eq!(key.configuration(), with_role().key);
+        assert_eq!(
+            (key.export().tenant_id, key.export().configuration_id.to_string()),
+            (key.tenant_id, REPLAY_ID.to_owned())
+        );
     }
 }
