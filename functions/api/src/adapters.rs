@@ -1,5 +1,7 @@
 //! The ports, implemented with the adapters of AWS.
 
+mod replays;
+
 use std::{collections::HashMap, time::Duration};
 
 use aws_adapters::{
@@ -35,6 +37,7 @@ use domain::{
 use export_engine::ports::{ConfigurationStore, RunQueue};
 use function_runtime::lazy::Lazy;
 
+pub use self::replays::ReplayAdapter;
 use crate::ports::{
     AllowanceOutcome, Allowances, Backlog, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester,
     CountedBacklog, CreateOutcome, EditOutcome, EventCounter, IdempotentRequest, ManualRuns, PortFuture,

@@ -24,6 +24,8 @@ pub enum ApiError {
     IdempotencyKeyReused,
     #[error("The limit of {limit} export configurations is reached. Delete one first.")]
     LimitExceeded { limit: u16 },
+    #[error("Another replay of the export configuration has not ended. Wait for its end, or cancel it.")]
+    ReplayInProgress,
     #[error("The export configuration is disabled. Enable it first.")]
     ConfigurationDisabled,
     #[error("A repair of this export configuration has not ended. Wait for its end, then request the repair again.")]
@@ -78,6 +80,7 @@ impl ApiError {
             Self::NotFound => ErrorCode::NotFound,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
+            Self::ReplayInProgress => ErrorCode::ReplayInProgress,
             Self::ConfigurationDisabled => ErrorCode::ConfigurationDisabled,
             Self::RepairInProgress => ErrorCode::RepairInProgress,
             Self::Conflict { .. } => ErrorCode::Conflict,

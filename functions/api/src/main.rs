@@ -30,7 +30,9 @@ use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
 use lambda_http::{Error, Request, run, service_fn};
 
-use crate::{handler::Handler, ports::Ports, schema::ApiSchema, service::Service, settings::Settings};
+use crate::{
+    adapters::ReplayAdapter, handler::Handler, ports::Ports, schema::ApiSchema, service::Service, settings::Settings,
+};
 
 /// The time limit of one call to DynamoDB, KMS or SQS with its retries. Three calls, one after the other, fit into a request
 /// together with a connection test, which sets its own time limit.
@@ -65,10 +67,20 @@ fn build(settings: Settings) -> Result<Handler, Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&configuration);
     let configurations = ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone());
     let events = EventTable { name: settings.events_table.clone(), retention: settings.retention };
-    let editor = ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events);
+    let changes = ConfigurationEditor::new(&dynamodb, settings.configurations_table.clone(), events);
+    let manual_queue = || {
+        let (configuration, url) = (configuration.clone(), settings.manual_run_queue_url.clone());
+        lazily(move || RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), url))
+    };
     let ports = Ports {
-        repairs: Box::new(editor.clone()),
-        changes: Box::new(editor),
+        replays: Box::new(ReplayAdapter {
+            configurations: configurations.clone(),
+            changes: changes.clone(),
+            queue: manual_queue(),
+        }),
+        manual_runs: Box::new(manual_queue()),
+        repairs: Box::new(changes.clone()),
+        changes: Box::new(changes),
         allowances: Box::new(Allowances::new(dynamodb.clone(), settings.configurations_table)),
         history: Box::new(ExportHistory::new(dynamodb.clone(), settings.runs_table)),
         events: Box::new(EventCounter::new(dynamodb, settings.events_table)),
@@ -92,9 +104,6 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         tester: Box::new(lazily({
             let configuration = configuration.clone();
             move || VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function)
-        })),
-        manual_runs: Box::new(lazily(move || {
-            RunQueueClient::new(aws_sdk_sqs::Client::new(&configuration), settings.manual_run_queue_url)
         })),
     };
     let service = Service {

@@ -9,7 +9,7 @@ pub use aws_adapters::{
     allowance::AllowanceOutcome,
     configurations::{
         CountedBacklog, CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT,
-        RepairRequestOutcome, RunRequestOutcome,
+        RepairRequestOutcome, ReplaySeries, RunRequestOutcome,
     },
     events::backlog::Backlog,
     export_history::MAX_SNAPSHOTS,
@@ -27,6 +27,7 @@ use domain::{
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
     repair::{Repair, RepairRequest},
+    replay::{Replay, ReplayKey},
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -210,6 +211,35 @@ pub trait Repairs: Send + Sync {
     fn withdraw<'a>(&'a self, key: &'a ConfigurationKey, repair: &'a Repair) -> PortFuture<'a, ()>;
 }
 
+/// The replays of configurations, and the queue of their messages. Reads are strongly consistent.
+pub trait Replays: Send + Sync {
+    /// Returns the replays of a configuration, the newest first.
+    fn list<'a>(&'a self, configuration: &'a ConfigurationKey) -> PortFuture<'a, ReplaySeries>;
+
+    /// Stores a new or continued replay, with its audit event, if none was requested since `series` was read.
+    fn request<'a>(
+        &'a self,
+        of: &'a ExportConfiguration,
+        series: &'a ReplaySeries,
+        replay: &'a Replay,
+        expires_at: Timestamp,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, EditOutcome>;
+
+    /// Cancels the replay that was read, with its audit event, unless it has ended since.
+    fn cancel<'a>(
+        &'a self,
+        of: &'a ExportConfiguration,
+        replay: &'a Replay,
+        author: &'a Author,
+        stamp: Stamp,
+    ) -> PortFuture<'a, EditOutcome>;
+
+    /// Sends the message that starts or continues a replay.
+    fn send<'a>(&'a self, replay: &'a ReplayKey) -> PortFuture<'a, ()>;
+}
+
 /// All ports.
 pub struct Ports {
     pub configurations: Box<dyn Configurations>,
@@ -224,4 +254,5 @@ pub struct Ports {
     pub signing_keys: Box<dyn SigningKeys>,
     pub manual_runs: Box<dyn ManualRuns>,
     pub repairs: Box<dyn Repairs>,
+    pub replays: Box<dyn Replays>,
 }

@@ -16,6 +16,7 @@ mod pages;
 mod policies;
 mod query;
 mod repairs;
+mod replays;
 mod scalars;
 mod service;
 mod status;
@@ -40,7 +41,7 @@ pub struct ApiSchema(Schema<Query, Mutation, EmptySubscription>);
 impl ApiSchema {
     #[must_use]
     pub fn new(service: Arc<Service>, introspection: bool) -> Self {
-        let builder = Schema::build(Query::default(), Mutation, EmptySubscription)
+        let builder = Schema::build(Query::default(), Mutation::default(), EmptySubscription)
             .data(service)
             .limit_depth(limits::MAX_DEPTH)
             .limit_complexity(limits::MAX_FIELDS)

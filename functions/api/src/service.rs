@@ -9,6 +9,7 @@ mod jobs;
 mod listing;
 mod page;
 mod repairs;
+mod replays;
 mod runs;
 mod shared;
 mod update;

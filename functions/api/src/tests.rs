@@ -12,6 +12,7 @@ mod memory;
 mod notifications;
 mod operations;
 mod repairs;
+mod replays;
 mod schema;
 mod status;
 mod updates;

@@ -4,6 +4,7 @@ mod dispatch;
 mod exporter;
 mod handler;
 mod repairs;
+mod replays;
 mod runs;
 mod settings;
 mod skip;

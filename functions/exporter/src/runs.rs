@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aws_adapters::run_queue::RunQueueClient;
+use aws_adapters::{run_queue::RunQueueClient, runs::RunTable};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     export_run::{RunRequest, RunTrigger},
     repair::RepairMessage,
+    replay::ReplayMessage,
     time::Timestamp,
 };
 use export_engine::{
@@ -49,23 +50,19 @@ impl Exporter {
     async fn run_message(&self, message: &SqsMessage, invocation: &Context) -> Result<(), PortError> {
         let request =
             parse(message).inspect_err(|error| tracing::error!(%error, "the message is not a run request"))?;
-        let engine = ExportEngine::<Self> {
-            configurations: &self.configurations,
-            runs: &self.runs,
-            blocks: &self.blocks,
-            connector: &*self.connector,
-            signer: &*self.signer,
-            clock: &self.machine,
-            settings: self.settings.engine,
-            holder: &invocation.request_id,
-            message: message.message_id.as_deref().unwrap_or_default(),
-            deadline: deadline(invocation),
-        };
         let queue = self.queue(request.trigger());
         let received = Received { queue, message };
         let outcome = match request {
-            RunMessage::Repair(RepairMessage { repair }) => self.continue_repair(&repair, engine, &received).await,
+            RunMessage::Repair(RepairMessage { repair }) => {
+                let engine = self.engine(&self.runs, message, invocation);
+                self.continue_repair(&repair, engine, &received).await
+            }
+            RunMessage::Replay(ReplayMessage { replay }) => {
+                let runs = self.runs.of_replay(&replay);
+                self.continue_replay(&replay, self.engine(&runs, message, invocation), &received).await
+            }
             RunMessage::Run(request) => {
+                let engine = self.engine(&self.runs, message, invocation);
                 let outcome = while_hidden(&received, &self.machine, Box::pin(engine.run(&request))).await;
                 log(&request, &outcome);
                 match outcome {
@@ -80,6 +77,27 @@ impl Exporter {
             tracing::warn!(%error, "the retry waits for the visibility timeout");
         }
         outcome
+    }
+
+    /// Returns the engine for one message, over the items of an export or of a replay.
+    fn engine<'a>(
+        &'a self,
+        runs: &'a RunTable,
+        message: &'a SqsMessage,
+        invocation: &'a Context,
+    ) -> ExportEngine<'a, Self> {
+        ExportEngine {
+            configurations: &self.configurations,
+            runs,
+            blocks: &self.blocks,
+            connector: &*self.connector,
+            signer: &*self.signer,
+            clock: &self.machine,
+            settings: self.settings.engine,
+            holder: &invocation.request_id,
+            message: message.message_id.as_deref().unwrap_or_default(),
+            deadline: deadline(invocation),
+        }
     }
 
     /// Queues the rest of the run. Its message may be deleted only after that.
@@ -106,13 +124,14 @@ impl Exporter {
 #[serde(untagged)]
 enum RunMessage {
     Repair(RepairMessage),
+    Replay(ReplayMessage),
     Run(RunRequest),
 }
 
 impl RunMessage {
     fn trigger(&self) -> RunTrigger {
         match self {
-            Self::Repair(_) => RunTrigger::Manual,
+            Self::Repair(_) | Self::Replay(_) => RunTrigger::Manual,
             Self::Run(request) => request.trigger,
         }
     }
@@ -125,7 +144,7 @@ pub(crate) struct Received<'a> {
 }
 
 impl Received<'_> {
-    fn retry_delay(&self, fraction: f64) -> Duration {
+    pub(crate) fn retry_delay(&self, fraction: f64) -> Duration {
         let tries = self.message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
         RETRIES.delay(tries.unwrap_or(1), fraction)
     }

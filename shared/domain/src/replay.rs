@@ -17,5 +17,5 @@ pub use self::{
     path::check_path,
     period::ReplayPeriod,
     record::{Replay, ReplayEnd, ReplayProgress, ReplayState, ReplayStatus, ReplayTest},
-    request::{RawReplay, ReplayRequest, ReplayTerms},
+    request::{RawReplay, ReplayRequest, ReplayTerms, parse_replay_path},
 };

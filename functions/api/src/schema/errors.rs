@@ -77,6 +77,7 @@ fn detail_of(error: &ApiError) -> Option<(&'static str, Json)> {
         | ApiError::NotFound
         | ApiError::IdempotencyKeyReused
         | ApiError::LimitExceeded { .. }
+        | ApiError::ReplayInProgress
         | ApiError::ConfigurationDisabled
         | ApiError::RepairInProgress
         | ApiError::CursorInvalid

@@ -1,6 +1,6 @@
 //! The mutations.
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, MergedObject, Object, Result};
 use secrecy::ExposeSecret;
 
 use super::{
@@ -12,15 +12,20 @@ use super::{
     },
     notifications::NotificationTestResult,
     repairs::{self, ExportRepair},
+    replays::ReplayMutation,
     scalars::DateTime,
 };
 
 /// The mutations. Each changes data of the tenant that the token names.
-pub struct Mutation;
+#[derive(Default, MergedObject)]
+pub struct Mutation(ConfigurationMutation, ReplayMutation);
+
+#[derive(Default)]
+pub struct ConfigurationMutation;
 
 // Fields that can fail are nullable, so that a failed mutation leaves the results of those before it in the response.
 #[Object]
-impl Mutation {
+impl ConfigurationMutation {
     /// Creates an enabled export with an access key, and tests its connection at once. A failed test is reported in
     /// `connectionStatus` and doesn't undo the creation.
     async fn create_s3_access_key_export_configuration(

@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use domain::{
-    configuration::ExportConfiguration,
+    configuration::{ExportConfiguration, bucket::BucketPath, field},
     customer_policy::{self, CustomerPolicies},
     customer_template,
+    replay::parse_replay_path,
 };
 
 use super::context;
-use crate::service::Service;
+use crate::{error::ApiError, service::Service};
 
 #[derive(Default)]
 pub struct PolicyQuery;
@@ -21,10 +22,15 @@ impl PolicyQuery {
         &self,
         context: &Context<'_>,
         id: ID,
+        #[graphql(desc = "A path whose replays the policies allow as well: everything under it may be written.")]
+        replay_bucket_path: Option<String>,
     ) -> Result<Option<ExportConfigurationPolicies>> {
         let (service, caller) = context::of(context)?;
         let configuration = service.get(caller, &id).await?;
-        Ok(Some(ExportConfigurationPolicies::of(&configuration, service)))
+        let path =
+            replay_bucket_path.as_deref().map(|path| parse_replay_path(field::REPLAY_BUCKET_PATH, path)).transpose();
+        let path = path.map_err(|error| ApiError::InvalidInput(vec![error]))?;
+        Ok(Some(ExportConfigurationPolicies::of(&configuration, path.as_ref(), service)))
     }
 }
 
@@ -47,8 +53,8 @@ pub struct ExportConfigurationPolicies {
 }
 
 impl ExportConfigurationPolicies {
-    fn of(configuration: &ExportConfiguration, service: &Service) -> Self {
-        let policies = CustomerPolicies::of(configuration, &service.identity);
+    fn of(configuration: &ExportConfiguration, replay_path: Option<&BucketPath>, service: &Service) -> Self {
+        let policies = CustomerPolicies::with_replays(configuration, replay_path, &service.identity);
         Self {
             external_id: configuration.key.configuration_id.to_string(),
             principal_arn: configuration.principal_arn().map(ToOwned::to_owned),

@@ -13,13 +13,14 @@ use super::{
     pages::{self, Cursor},
     policies::PolicyQuery,
     repairs::RepairQuery,
+    replays::ReplayQuery,
     service::ServiceQuery,
 };
 use crate::service::position_of;
 
 /// The queries. Each returns data of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery, RepairQuery);
+pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery, RepairQuery, ReplayQuery);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;

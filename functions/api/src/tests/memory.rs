@@ -26,6 +26,7 @@ use domain::{
     digest::Hex32,
     export_run::RunRequest,
     repair::{Repair, RepairMessage, RepairRequest},
+    replay::Replay,
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -87,6 +88,9 @@ pub struct State {
     pub plaintexts: Vec<String>,
     /// The messages in the queue of manual runs.
     pub messages: Vec<Value>,
+    /// The replays of all configurations, the oldest first, and the number of requests for them.
+    pub replays: Vec<Replay>,
+    pub replay_requests: u64,
     /// True if the queue refuses every message.
     pub is_queue_down: bool,
     /// True if a signing key can't be read.
@@ -109,7 +113,7 @@ pub fn ready<'a, T: Send + 'a>(result: Result<T, PortError>) -> PortFuture<'a, T
 }
 
 /// Reads the event in the block that would be stored with a change.
-fn event_of(change: Change<'_>, author: &Author, stamp: Stamp) -> Value {
+pub fn event_of(change: Change<'_>, author: &Author, stamp: Stamp) -> Value {
     let block = change.event(author, stamp).unwrap().block;
     block.check(&change.subject().key.tenant_id).unwrap();
     serde_json::from_slice(&block.inflate().unwrap()).unwrap()

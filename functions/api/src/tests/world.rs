@@ -18,6 +18,7 @@ use domain::{
     digest::Hex32,
     interval::ExportSchedule,
     repair::Repair,
+    replay::Replay,
     tenant::TenantId,
     webhook::Receivers,
 };
@@ -82,6 +83,7 @@ impl World {
                 signing_keys: Box::new(signing_keys),
                 manual_runs: Box::new(memory.clone()),
                 repairs: Box::new(memory.clone()),
+                replays: Box::new(memory.clone()),
             },
             clock: Box::new(memory.clone()),
             random: Box::new(memory.clone()),
@@ -173,6 +175,11 @@ impl World {
     /// Ends the requested run of a configuration of tenant `acme`, as the exporter does.
     pub fn end_requested_run(&self, id: &str) {
         self.change_stored(id, |stored| (stored.requested_through, stored.requested_until) = (None, None));
+    }
+
+    /// Changes the newest replay, as runs do.
+    pub fn change_replay(&self, change: impl FnOnce(&mut Replay)) {
+        change(self.memory.lock().replays.last_mut().unwrap());
     }
 
     /// Removes the stored count of a tenant's backlog.

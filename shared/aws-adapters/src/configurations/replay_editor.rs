@@ -17,7 +17,7 @@ use super::{
 };
 use crate::dynamodb::{
     expression::{Changes, Expression},
-    item::{number, seconds, text},
+    item::{number, text},
     transaction::{TransactionOutcome, parts},
     write::Write,
 };
@@ -68,14 +68,12 @@ impl ConfigurationEditor {
         &self,
         of: &ExportConfiguration,
         replay: &Replay,
-        expires_at: Timestamp,
         author: &Author,
         stamp: Stamp,
     ) -> Result<EditOutcome, PortError> {
         let operation = "cancel replay";
         let cancelled = ReplayState::Ended { at: stamp.at, end: ReplayEnd::Cancelled };
-        let changes = Changes::default().set(attribute::EXPIRES_AT, seconds(expires_at));
-        let changes = replays::with_state(changes, &cancelled);
+        let changes = replays::with_state(Changes::default(), &cancelled);
         let cancel = Write::update(replays::key(&replay.key), changes).when(replays::is_unfinished(replay));
         let writes =
             [cancel.part(&self.table.name), self.event(operation, Change::CancelReplay { of, replay }, author, stamp)?];

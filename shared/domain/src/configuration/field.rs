@@ -24,3 +24,4 @@ pub const WEBHOOKS: [(&str, &str); crate::webhook::MAX_WEBHOOKS] = [
 // Of the request for a replay.
 pub const FROM: &str = "from";
 pub const TO: &str = "to";
+pub const REPLAY_BUCKET_PATH: &str = "replayBucketPath";

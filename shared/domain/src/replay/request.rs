@@ -48,7 +48,7 @@ impl ReplayTerms<'_> {
         let mut keep = |error: FieldError| errors.push(error);
         let from = self.parse_boundary(field::FROM, raw.from).map_err(&mut keep).ok();
         let to = self.parse_boundary(field::TO, raw.to).map_err(&mut keep).ok();
-        let path = parse_path(raw.bucket_path).map_err(&mut keep).ok();
+        let path = parse_replay_path(field::BUCKET_PATH, raw.bucket_path).map_err(&mut keep).ok();
         let period = from.zip(to).map(|(from, to)| ReplayPeriod { from, to });
         if let Some(period) = period {
             self.check(period).map_err(&mut keep).ok();
@@ -113,11 +113,15 @@ impl ReplayTerms<'_> {
     }
 }
 
-fn parse_path(text: &str) -> Result<BucketPath, FieldError> {
+/// Parses the path of replays, which the bucket's root can't be.
+///
+/// # Errors
+/// `REQUIRED` or `BUCKET_PATH_INVALID`, of the given field.
+pub fn parse_replay_path(field: &'static str, text: &str) -> Result<BucketPath, FieldError> {
     if text.is_empty() {
-        return Err(FieldError::missing(field::BUCKET_PATH));
+        return Err(FieldError::missing(field));
     }
-    BucketPath::parse(text).map_err(|error| error.at(field::BUCKET_PATH))
+    BucketPath::parse(text).map_err(|error| error.at(field))
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Messages that continue replays, each for one slice.
+
+use std::time::Duration;
+
+use aws_adapters::{replays::ReplayTables, run_queue::RunQueueClient};
+use domain::{export_run::LEASE_DURATION, replay::ReplayKey};
+use export_engine::{
+    CORRUPT_BLOCK, ReplayOutcome,
+    message::while_hidden,
+    ports::{ErrorKind, PortError},
+    run::ExportEngine,
+};
+use host::{Clock, Random};
+
+use crate::{
+    exporter::Exporter,
+    runs::{Received, deferral_delay},
+};
+
+/// The delay of a message whose replay another run works on: if that run dies, its lease has expired by then.
+const OCCUPIED_DELAY: Duration = LEASE_DURATION;
+
+impl Exporter {
+    /// Continues a replay for one slice, and queues the rest. The message may be deleted only after that.
+    pub(crate) async fn continue_replay(
+        &self,
+        replay: &ReplayKey,
+        engine: ExportEngine<'_, Self>,
+        received: &Received<'_>,
+    ) -> Result<(), PortError> {
+        let store = ReplayTables { configurations: &self.configurations, runs: &self.runs };
+        let outcome = while_hidden(received, &self.machine, Box::pin(engine.replay(&store, replay))).await;
+        log(replay, &outcome);
+        self.queue_next_of(&self.manual_queue, replay, &outcome?).await
+    }
+
+    async fn queue_next_of(
+        &self,
+        queue: &RunQueueClient,
+        replay: &ReplayKey,
+        outcome: &ReplayOutcome,
+    ) -> Result<(), PortError> {
+        let delay = match outcome {
+            ReplayOutcome::Paused => Duration::ZERO,
+            ReplayOutcome::Deferred(reason) => deferral_delay(*reason, self.machine.now(), self.machine.fraction()),
+            ReplayOutcome::LeftToAnother => OCCUPIED_DELAY,
+            ReplayOutcome::Succeeded(_) | ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => return Ok(()),
+        };
+        queue.send_replay(replay, delay).await
+    }
+}
+
+fn log(key: &ReplayKey, outcome: &Result<ReplayOutcome, PortError>) {
+    let ReplayKey { tenant_id: tenant, configuration_id: configuration, replay_id: replay } = key;
+    match outcome {
+        Ok(ReplayOutcome::Succeeded(_)) => {
+            tracing::info!(%tenant, %configuration, %replay, "the replay is complete");
+        }
+        Ok(ReplayOutcome::Paused) => {
+            tracing::info!(%tenant, %configuration, %replay, "the replay continues in another slice");
+        }
+        Ok(ReplayOutcome::Deferred(reason)) => {
+            tracing::info!(%tenant, %configuration, %replay, ?reason, "the replay was deferred");
+        }
+        Ok(ReplayOutcome::LeftToAnother) => {
+            tracing::info!(%tenant, %configuration, %replay, "another run works on the replay");
+        }
+        Ok(ReplayOutcome::NotWanted) => {
+            tracing::info!(%tenant, %configuration, %replay, "the replay has ended, or its configuration was deleted");
+        }
+        Ok(ReplayOutcome::Failed(error)) => {
+            tracing::warn!(%tenant, %configuration, %replay, code = error.code.name(), "the replay has failed");
+        }
+        Err(error) if matches!(error.kind, ErrorKind::Internal | ErrorKind::CorruptBlock(_)) => {
+            let alarm = if error.operation == CORRUPT_BLOCK { "CORRUPT_BLOCK" } else { "RUN_FAILED" };
+            tracing::error!(%tenant, %configuration, %replay, %error, alarm, "the run of a replay failed");
+        }
+        Err(error) => {
+            tracing::warn!(%tenant, %configuration, %replay, %error, "the run of a replay will be tried again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::{Client, operation::send_message::SendMessageOutput};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use domain::replay::{ReplayMessage, test_support::replay};
+    use export_engine::run::DeferralReason;
+
+    use super::*;
+    use crate::exporter::tests::exporter;
+
+    /// A replay that has not ended has a message, whichever run works on it.
+    #[tokio::test]
+    async fn an_unfinished_replay_is_queued_again_in_the_queue_of_manual_runs() {
+        for (outcome, delays) in [
+            (ReplayOutcome::Paused, Some(0..=0)),
+            (ReplayOutcome::Deferred(DeferralReason::NoFreeShare), Some(10..=20)),
+            (ReplayOutcome::LeftToAnother, Some(90..=90)),
+            (ReplayOutcome::Succeeded(Vec::new()), None),
+            (ReplayOutcome::NotWanted, None),
+        ] {
+            let expected = delays.clone().unwrap_or(0..=0);
+            let rule = mock!(Client::send_message)
+                .match_requests(move |input| {
+                    let body = input.message_body().unwrap_or_default();
+                    serde_json::from_str(body).is_ok_and(|ReplayMessage { replay: key }| key == replay().key)
+                        && input.queue_url() == Some("manual")
+                        && input.delay_seconds().is_some_and(|delay| expected.contains(&delay))
+                })
+                .then_output(|| SendMessageOutput::builder().build());
+            let sqs = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]);
+            let exporter = exporter(&sqs, ["scheduled", "manual"]);
+            let queue: &RunQueueClient = &exporter.manual_queue;
+            assert_eq!(exporter.queue_next_of(queue, &replay().key, &outcome).await, Ok(()));
+            assert_eq!(rule.num_calls(), usize::from(delays.is_some()), "{outcome:?}");
+        }
+    }
+}
