@@ -121,6 +121,27 @@ pub struct ConnectionCheck {
     pub message: Option<Text>,
 }
 
+/// A replay: a past period of an export, exported again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replay {
+    pub id: Text,
+    pub export_configuration_id: Text,
+    /// `PENDING`, `RUNNING`, `SUCCEEDED`, `FAILED` or `CANCELLED`.
+    pub status: Text,
+    /// What ended it.
+    pub error: Option<ConnectionError>,
+    pub from: Text,
+    pub to: Text,
+    pub bucket_path: Text,
+    pub place: Text,
+    pub percent: u8,
+    pub exported_through: Option<Text>,
+    pub objects: u64,
+    pub events: u64,
+    pub bytes: u64,
+}
+
 /// An export job: the events received within one window.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -24,6 +24,8 @@ const DOCUMENTS: &str = "externalId principalArn trustPolicy { document isRequir
 const REPAIR: &str = "id exportConfigurationId status from to overwrite requestedBy requestedAt updatedAt \
     error { code message } checked repaired present unrepaired \
     unrepairedFiles { exportJobId reason bucketName objectKey }";
+const REPLAY: &str = "id exportConfigurationId status error { code message } from to bucketName bucketPath place percent \
+    exportedThrough objects events bytes requestedBy requestedAt startedAt endedAt";
 
 /// An operation that selects one field.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +46,8 @@ enum Argument {
     Id(&'static str),
     /// An input object of this type.
     Data(&'static str),
-    /// The ID of an export configuration, and these arguments with their types.
-    IdAnd(&'static [(&'static str, &'static str)]),
+    /// Several arguments with their types. Each is the variable of its name.
+    Several(&'static [(&'static str, &'static str)]),
 }
 
 impl Operation {
@@ -61,11 +63,12 @@ impl Operation {
             Some(Argument::Data(kind)) => {
                 format!("{keyword}($data: {kind}!) {{ {field}(data: $data) {{ {selection} }} }}")
             }
-            Some(Argument::IdAnd(others)) => {
-                let variables: Vec<String> = others.iter().map(|(name, kind)| format!(", ${name}: {kind}")).collect();
-                let arguments: Vec<String> = others.iter().map(|(name, _)| format!(", {name}: ${name}")).collect();
-                let [variables, arguments] = [variables, arguments].map(|parts| parts.concat());
-                format!("{keyword}($id: ID!{variables}) {{ {field}(id: $id{arguments}) {{ {selection} }} }}")
+            Some(Argument::Several(arguments)) => {
+                let join =
+                    |part: fn(&(&str, &str)) -> String| arguments.iter().map(part).collect::<Vec<_>>().join(", ");
+                let variables = join(|(name, kind)| format!("${name}: {kind}!"));
+                let values = join(|(name, _)| format!("{name}: ${name}"));
+                format!("{keyword}({variables}) {{ {field}({values}) {{ {selection} }} }}")
             }
         }
     }
@@ -92,6 +95,7 @@ macro_rules! operations {
 const ID: Argument = Argument::Id("id");
 const CONFIGURATION_ID: Argument = Argument::Id("exportConfigurationId");
 const JOB_ID: Argument = Argument::Id("exportJobId");
+const REPLAY_ID: Argument = Argument::Several(&[("exportConfigurationId", "ID"), ("id", "ID")]);
 
 operations! {
     LIST: query getAllExportConfigurations() [CONFIGURATION], "to list the export configurations";
@@ -124,7 +128,7 @@ operations! {
         "to test the webhooks";
     RUN: mutation runExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"], "to export now";
     REQUEST_REPAIR: mutation repairExportConfiguration(
-        Argument::IdAnd(&[("from", "DateTime!"), ("to", "DateTime!"), ("overwrite", "Boolean!")])
+        Argument::Several(&[("id", "ID"), ("from", "DateTime"), ("to", "DateTime"), ("overwrite", "Boolean")])
     ) [REPAIR], "to repair the export";
     LAST_REPAIR: query getExportRepair(CONFIGURATION_ID) [REPAIR], "to show the last repair of the export";
     JOBS: query getAllExportJobs(CONFIGURATION_ID) [JOB], "to list the export jobs";
@@ -133,6 +137,15 @@ operations! {
     DIGEST_LOCATION: query getExportDigest(JOB_ID) ["bucketName objectKey sha256"],
         "to name the digest of the export job (give --expect-head instead)";
     POLICIES: query getExportConfigurationPolicies(ID) [DOCUMENTS], "to show the policies of the export configuration";
+    POLICIES_WITH_REPLAYS: query getExportConfigurationPolicies(
+        Argument::Several(&[("id", "ID"), ("replayBucketPath", "String")])
+    ) [DOCUMENTS], "to show the policies of the export configuration and its replays";
+    START_REPLAY: mutation replayExportConfiguration(
+        Argument::Several(&[("id", "ID"), ("from", "String"), ("to", "String"), ("bucketPath", "String")])
+    ) [REPLAY], "to export the period again";
+    GET_REPLAY: query getExportReplay(REPLAY_ID) [REPLAY], "to show the replay";
+    REPLAYS: query exportReplays(CONFIGURATION_ID) [REPLAY], "to list the replays";
+    CANCEL_REPLAY: mutation cancelExportReplay(REPLAY_ID) [REPLAY], "to cancel the replay";
     SIGNING_KEYS: query exportSigningKeys() ["fingerprint publicKey"], "to show its public keys";
     IDENTITY: query exportServiceIdentity() ["account partition region"], "to show its AWS identity";
 }

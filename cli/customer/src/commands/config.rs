@@ -10,7 +10,9 @@ pub mod policies;
 pub mod render;
 mod render_jobs;
 pub mod render_policies;
+mod render_replays;
 mod repair;
+mod replay;
 mod run;
 pub mod secret_access_key;
 mod status;
@@ -29,7 +31,7 @@ use self::{
 use crate::{
     api::operations,
     failure::Failure,
-    model::{Configuration, Job, Task},
+    model::{Configuration, Job, Replay, Task},
     service::ServiceArguments,
 };
 
@@ -52,6 +54,19 @@ pub enum ConfigCommand {
 
     Run(run::RunArguments),
     Repair(repair::RepairArguments),
+
+    Replay(replay::ReplayArguments),
+
+    /// List the replays of an export, the newest first
+    ///
+    /// The last 20 replays are kept. Wide terminals show more columns, and `--output json` all fields.
+    #[command(after_help = "\
+Examples:
+  audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
+  audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq -r '.[0].place'")]
+    Replays(Target),
+
+    ReplayCancel(replay::CancelArguments),
 
     /// List the export jobs, the newest first
     ///
@@ -87,6 +102,12 @@ impl ConfigCommand {
             Self::Update(arguments) => update::run(&arguments).await,
             Self::Run(arguments) => run::run(&arguments).await,
             Self::Repair(arguments) => repair::run(&arguments).await,
+            Self::Replay(arguments) => replay::run(&arguments).await,
+            Self::Replays(target) => {
+                let render = |replays: &Vec<Replay>, style: &_| render_replays::replays(replays, style);
+                target.show(&operations::REPLAYS, render).await
+            }
+            Self::ReplayCancel(arguments) => replay::cancel(&arguments).await,
             Self::Jobs(target) => {
                 let render = |jobs: &Vec<Job>, style: &_| render_jobs::jobs(jobs, style);
                 target.show(&operations::JOBS, render).await

@@ -86,7 +86,7 @@ fn status(status: &Text) -> (Tone, String) {
 }
 
 /// Formats a number of bytes with one decimal and a decimal unit, like S3's console and `ls --si`.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     if count < 1_000 {
         return format!("{count} B");
     }

@@ -22,11 +22,11 @@ use crate::{
 
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// The first and the longest pause between two polls.
-pub const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
-pub const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
+pub(super) const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
 /// Consecutive polls without an answer that end the waiting.
-pub const MAX_POLL_FAILURES: u32 = 5;
-pub const TICK: Duration = Duration::from_millis(120);
+pub(super) const MAX_POLL_FAILURES: u32 = 5;
+pub(super) const TICK: Duration = Duration::from_millis(120);
 
 /// Export the received events now, without waiting for the schedule
 ///
@@ -54,7 +54,7 @@ pub struct RunArguments {
     timeout: Duration,
 }
 
-pub fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
+pub(super) fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
     let duration: SignedDuration =
         text.parse().map_err(|_| "a duration is a number and a unit, for example 90s or 15m")?;
     let timeout = Duration::try_from(duration).map_err(|_| "the timeout must be greater than zero")?;
@@ -267,23 +267,27 @@ fn exported(configuration: &Configuration, job: &Job, first: Option<&Task>, styl
     )
 }
 
-fn count(count: u64, one: &str) -> String {
+pub(super) fn count(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// A spinner on standard error, only at a terminal.
-struct Spinner(ProgressBar);
+pub(super) struct Spinner(ProgressBar);
 
 impl Spinner {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = ProgressBar::new_spinner().with_message("Exporting");
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
 
+    pub(super) fn say(&self, message: String) {
+        self.0.set_message(message);
+    }
+
     fn show(&self, jobs: &[Job]) {
         if let Some(job) = jobs.first().filter(|job| !is_done(job)) {
-            self.0.set_message(format!("Exporting: {}, {}", count(job.events, "event"), count(job.objects, "file")));
+            self.say(format!("Exporting: {}, {}", count(job.events, "event"), count(job.objects, "file")));
         }
     }
 }

@@ -1,0 +1,193 @@
+//! `config replay`: exports a past period again; `config replay-cancel`: stops that.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use domain::replay::ReplayId;
+use serde_json::json;
+
+use super::{
+    render_replays,
+    run::{MAX_POLL_FAILURES, MAX_POLL_PAUSE, MIN_POLL_PAUSE, Spinner, count, parse_timeout},
+    target::Target,
+};
+use crate::{
+    api::{Answer, operations},
+    failure::Failure,
+    model::Replay,
+    service::Service,
+};
+
+/// The code of a replay that took too long: nothing is wrong with its connection.
+const TIMED_OUT: &str = "REPLAY_TIMED_OUT";
+
+/// Export a past period again, under a path of its own
+///
+/// For another reader, or after files were lost. The files have a folder and a chain of digests of their own, which `verify`
+/// checks like any export; the export itself continues undisturbed. First allow the path: `config policies --replay-path`. A
+/// replay that failed or was cancelled continues with the same command, within 7 days.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --replay-path replays/siem
+  audit-export config replay 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --bucket-path replays/siem --wait
+  audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    target: Target,
+
+    /// Export events received from this time on: a boundary of the export's interval, as in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    from: String,
+
+    /// Export events received before this time: a boundary of the interval, at most what is exported
+    #[arg(long, value_name = "TIME")]
+    to: String,
+
+    /// The path in the export's bucket, apart from that of the export and its other replays
+    #[arg(long, value_name = "PATH")]
+    bucket_path: String,
+
+    /// Wait until the replay has ended
+    ///
+    /// The exit code is 7 if the bucket can't be written to, and 12 if the replay was cancelled or has not ended in time.
+    #[arg(long)]
+    wait: bool,
+
+    /// The longest time to wait: 90s, 15m, 2h; 24h at most. The replay continues after it
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
+    timeout: Duration,
+}
+
+/// Cancel a replay; files in the bucket stay
+///
+/// The digests prove what was exported before. A replay that has ended stays as it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  audit-export config replay-cancel 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b 5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21")]
+pub struct CancelArguments {
+    #[command(flatten)]
+    target: Target,
+
+    /// The replay's ID, as `config replays` lists it
+    #[arg(value_name = "REPLAY-ID", value_parser = parse_replay_id)]
+    replay: ReplayId,
+}
+
+fn parse_replay_id(text: &str) -> Result<ReplayId, &'static str> {
+    ReplayId::parse(text).ok_or("a replay's ID is a UUID in lower case; see: audit-export config replays ID")
+}
+
+pub async fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
+    let ReplayArguments { target, from, to, bucket_path, wait, timeout } = arguments;
+    let service = Service::connect(&target.service).await?;
+    let variables = json!({ "id": target.id.to_string(), "from": from, "to": to, "bucketPath": bucket_path });
+    let requested = service.ask(&operations::START_REPLAY, &variables).await?;
+    if !wait {
+        return show(&service, &requested);
+    }
+    let ended = wait_for_end(&service, target, &requested.parse()?, *timeout).await?;
+    show(&service, &ended)?;
+    check(&ended.parse()?)
+}
+
+pub async fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
+    let target = &arguments.target;
+    let service = Service::connect(&target.service).await?;
+    let variables = json!({ "exportConfigurationId": target.id.to_string(), "id": arguments.replay.to_string() });
+    show(&service, &service.ask(&operations::CANCEL_REPLAY, &variables).await?)
+}
+
+fn show(service: &Service, answer: &Answer) -> Result<(), Failure> {
+    service.output.print(answer, |style| Ok(render_replays::replay(&answer.parse()?, style)))
+}
+
+/// Polls until the replay has ended.
+async fn wait_for_end(
+    service: &Service,
+    target: &Target,
+    requested: &Replay,
+    timeout: Duration,
+) -> Result<Answer, Failure> {
+    let spinner = Spinner::new();
+    let variables = json!({ "exportConfigurationId": target.id.to_string(), "id": requested.id.to_string() });
+    let deadline = Instant::now() + timeout;
+    let (mut pause, mut failures) = (MIN_POLL_PAUSE, 0);
+    loop {
+        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+        pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
+        match service.ask(&operations::GET_REPLAY, &variables).await {
+            Ok(answer) => {
+                failures = 0;
+                let replay: Replay = answer.parse()?;
+                if has_ended(&replay) {
+                    return Ok(answer);
+                }
+                let (events, files) = (count(replay.events, "event"), count(replay.objects, "file"));
+                spinner.say(format!("Exporting again: {} %, {events}, {files}", replay.percent));
+            }
+            Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
+                failures += 1;
+                if failures >= MAX_POLL_FAILURES {
+                    return Err(failure);
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::Unfinished(format!(
+                "the replay has not ended within {} s, and continues\n  To follow its progress: audit-export config replays {}",
+                timeout.as_secs(),
+                target.id
+            )));
+        }
+    }
+}
+
+fn has_ended(replay: &Replay) -> bool {
+    !["PENDING", "RUNNING"].contains(&&*replay.status)
+}
+
+/// Returns the failure of a replay that ended before its period.
+fn check(replay: &Replay) -> Result<(), Failure> {
+    match (&*replay.status, &replay.error) {
+        ("SUCCEEDED", _) => Ok(()),
+        (_, Some(error)) if &*error.code == TIMED_OUT => Err(Failure::ExportFailed(error.message.to_string())),
+        (_, Some(error)) => Err(Failure::ConnectionFailed(error.code.to_string())),
+        (status, None) => Err(Failure::Unfinished(format!("the replay is {status}; the same command continues it"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::error_code::ErrorCode;
+    use serde_json::{Value, json};
+
+    use super::{super::render_replays::tests::replay_with, *};
+
+    #[test]
+    fn the_end_of_a_replay_decides_the_exit_code() {
+        let ended = |status: &str, code: Value| {
+            let error = if code.is_null() { code } else { json!({"code": code, "message": "Change something."}) };
+            let replay = replay_with(&json!({"status": status, "error": error}));
+            assert!(has_ended(&replay));
+            check(&replay).map_or_else(|failure| failure.exit_code(), |()| 0)
+        };
+        assert_eq!(ended("SUCCEEDED", Value::Null), 0);
+        assert_eq!(ended("FAILED", json!("WRITE_DENIED")), 7);
+        assert_eq!(ended("FAILED", json!(TIMED_OUT)), 1);
+        assert_eq!(ended("CANCELLED", Value::Null), 12);
+        assert_eq!(TIMED_OUT, ErrorCode::ReplayTimedOut.name());
+        for status in ["PENDING", "RUNNING"] {
+            assert!(!has_ended(&replay_with(&json!({ "status": status }))), "{status}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_a_replay_is_a_uuid() {
+        assert!(parse_replay_id("5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21").is_ok());
+        assert!(parse_replay_id("5F3C1F9E-2B7A-4C64-8A55-6A8F3A0C9D21").is_err());
+    }
+}
