@@ -37,8 +37,8 @@ Exit codes:
   4  the service refused the token, or S3 the credentials (401 or 403)
   5  a file could not be read or written
   6  the verified export is broken
-  7  a test or a repair failed: the bucket can't be written to, or a webhook did not accept a notice
-  8  there is no such export configuration or export job
+  7  a test, a repair or a replay failed: the bucket can't be written to, or a webhook did not accept a notice
+  8  there is no such export configuration, export job or replay
   9  the export configuration was changed meanwhile: show it, then repeat the change
  10  this version is too old for the service
  11  not confirmed: nothing was done

@@ -114,7 +114,7 @@ pub struct ExportReplay {
     to: DateTime,
     bucket_name: String,
     bucket_path: String,
-    /// The place of all its files: `s3://<bucket>/<path>/<id>`. `audit-export verify` takes it.
+    /// The place of all its files: `s3://<bucket>/<path>/<id>`. `audit-export verify` takes it, with `--expect-through`.
     place: String,
     /// The percentage of the period that is exported.
     percent: u8,

@@ -63,7 +63,9 @@ pub fn replay(replay: &Replay, style: &Style) -> String {
 fn advice(replay: &Replay) -> String {
     let id = &replay.export_configuration_id;
     match (&*replay.status, &replay.error) {
-        ("SUCCEEDED", _) => format!("To check that it is complete: audit-export verify {}", replay.place),
+        ("SUCCEEDED", _) => {
+            format!("To check it: audit-export verify {} --expect-through {}", replay.place, replay.to)
+        }
         (_, Some(error)) => error.message.to_string(),
         ("CANCELLED", _) => {
             "Files in the bucket stay. The same request continues the replay, within 7 days.".to_owned()
