@@ -122,7 +122,7 @@ fn retired_signing_key_arns(environment: &mut Environment) -> Option<Vec<String>
 mod tests {
     use super::*;
 
-    const VARIABLES: [(&str, &str); 18] = [
+    const VARIABLES: [(&str, &str); 19] = [
         ("DEPLOYMENT_MODE", "production"),
         ("CONFIGURATIONS_TABLE", "Configurations"),
         ("RUNS_TABLE", "Runs"),

@@ -162,7 +162,7 @@ impl SettingsInput {
 
 impl WebhookInput {
     fn raw(&self) -> RawWebhook<'_> {
-        RawWebhook { url: &self.url, secret: self.secret.as_ref().map(|secret| secret.expose_secret()) }
+        RawWebhook { url: &self.url, secret: self.secret.as_ref().map(ExposeSecret::expose_secret) }
     }
 }
 

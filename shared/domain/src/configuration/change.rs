@@ -215,9 +215,16 @@ struct Payload<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
-    Change { before: Option<Settings<'a>>, after: Option<Settings<'a>> },
+    Change(Box<Sides<'a>>),
     Repair { repair: RepairTerms },
     Replay { replay: ReplaySettings<'a> },
+}
+
+/// The settings before and after a change.
+#[derive(Serialize)]
+struct Sides<'a> {
+    before: Option<Settings<'a>>,
+    after: Option<Settings<'a>>,
 }
 
 impl<'a> Payload<'a> {
@@ -233,7 +240,11 @@ impl<'a> Payload<'a> {
             notification_secrets: has_other_webhook_secret.then_some("CHANGED"),
             ..Settings::of(after)
         });
-        Self { kind: PAYLOAD_TYPE, version: 1, content: Content::Change { before: before.map(Settings::of), after } }
+        Self {
+            kind: PAYLOAD_TYPE,
+            version: 1,
+            content: Content::Change(Box::new(Sides { before: before.map(Settings::of), after })),
+        }
     }
 
     fn repair(repair: &Repair) -> Self {
