@@ -174,6 +174,21 @@ def test_the_webhooks_of_another_tenant_are_not_found_and_their_secrets_do_not_o
     assert len(receiver.requests) == 1
 
 
+def test_the_secret_of_a_webhook_is_sealed_for_its_purpose(
+    customers: CustomerFactory, tenant: Tenant, stack: Stack, secret: str
+) -> None:
+    customer = with_webhooks(customers, tenant, {"url": "https://hooks.example.com/", "secret": secret})
+    [webhook] = customer.stored()["webhooks"]["L"]
+    ciphertext = webhook["M"]["sealedSecret"]["B"]
+    assert secret.encode() not in ciphertext
+    kms = stack.client("kms")
+    context = {"tenantId": tenant.name, "configurationId": customer.id}
+    # The context of a secret access key is the first of them.
+    for wrong in (context, context | {"purpose": "export"}, {"purpose": "webhook"}):
+        with pytest.raises(kms.exceptions.InvalidCiphertextException):
+            kms.decrypt(CiphertextBlob=ciphertext, EncryptionContext=wrong)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Deliveries
 # ----------------------------------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ fn bare(configuration: ExportConfiguration) -> ExportConfiguration {
     bare.destination.expected_bucket_owner = None;
     bare.user_arn = None;
     bare.connection = Connection::Pending;
+    bare.webhooks = Vec::new();
     bare
 }
 

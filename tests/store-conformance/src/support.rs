@@ -37,6 +37,7 @@ use domain::{
     connection::{Connection, ConnectionError, ConnectionErrorCode},
     tenant::TenantId,
     time::Timestamp,
+    webhook::{Receivers, SealedWebhookSecret, Webhook, WebhookUrl},
 };
 use export_engine::ports::{ErrorKind, PortError};
 use host::{Clock, Machine, Random};
@@ -173,6 +174,10 @@ impl Store {
                 checked_at: now,
                 error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
             },
+            webhooks: vec![Webhook {
+                url: WebhookUrl::parse_for(Receivers::Public, "https://hooks.example.com/").unwrap(),
+                sealed_secret: SealedWebhookSecret::from_ciphertext(vec![1, 2, 3]),
+            }],
             created_at: now,
             updated_at: now,
             ..test_support::with_key()

@@ -20,14 +20,11 @@ use host::Machine;
 use super::*;
 use crate::sender::Sender;
 
-fn failed(code: WebhookFailureCode) -> Result<Result<u16, WebhookFailure>, PortError> {
-    Ok(Err(WebhookFailure::without_response(code)))
-}
-
 #[test]
 fn only_a_failure_that_can_pass_is_tried_again_and_for_a_day() {
     let soon = Verdict::Again(Some(Duration::from_secs(5)));
     let day = Duration::from_hours(24);
+    let failed = |code| Ok(Err(WebhookFailure::without_response(code)));
     for (outcome, at_once, after_a_day) in [
         (Ok(Ok(200)), Verdict::Done, Verdict::Done),
         (failed(WebhookFailureCode::WebhookGone), Verdict::Done, Verdict::Done),

@@ -161,6 +161,10 @@ fn lines(item: &Item) -> String {
     item.iter()
         .map(|(name, value)| match value {
             AttributeValue::M(fields) => (name, format!("{name} = {:?}\n", BTreeMap::from_iter(fields))),
+            AttributeValue::L(maps) => {
+                let maps: Vec<_> = maps.iter().map(|map| BTreeMap::from_iter(map.as_m().unwrap())).collect();
+                (name, format!("{name} = {maps:?}\n"))
+            }
             value => (name, format!("{name} = {value:?}\n")),
         })
         .collect::<BTreeMap<_, _>>()

@@ -67,7 +67,8 @@ pub fn checks() -> Vec<Check> {
         }
         Queue::WebhooksDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "Fix the cause in the notifier's log, then: audit-export-operator redrive webhooks",
+            "Fix the cause (the notifier's log), then:\n\
+             audit-export-operator redrive webhooks",
         ),
         Queue::SchedulesDeadLetterQueue => (
             Probe::DeadLetters(queue),
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn every_queue_and_schedule_is_checked_and_advice_fits_80_columns() {
         let checks = checks();
-        assert_eq!(checks.len(), 1 + 7 + 6 + 1 + 3 + 2 + 2);
+        assert_eq!(checks.len(), 1 + 9 + 6 + 1 + 3 + 2 + 2);
         for check in checks {
             assert!(check.advice.lines().all(|line| line.chars().count() <= 76), "{}", check.advice);
         }
