@@ -38,6 +38,8 @@ const USER_AGENT: &str = concat!("audit-export/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Sender {
     client: Connector,
     receivers: Receivers,
+    /// [`RECEIVER_TIMEOUT`], except in tests.
+    timeout: Duration,
 }
 
 impl Sender {
@@ -58,7 +60,7 @@ impl Sender {
             .tls_provider(Provider::rustls(CryptoMode::AwsLc))
             .tls_context(TlsContext::builder().with_trust_store(trusted).build()?)
             .build_with_resolver(CheckedResolver { receivers });
-        Ok(Self { client, receivers })
+        Ok(Self { client, receivers, timeout: RECEIVER_TIMEOUT })
     }
 
     /// Sends one request. Returns the status of a receiver that accepted it.
@@ -76,7 +78,7 @@ impl Sender {
         let Ok(request) = request(url, headers, body) else {
             return without_response(WebhookFailureCode::WebhookUnreachable);
         };
-        let deadline = Instant::now() + RECEIVER_TIMEOUT;
+        let deadline = Instant::now() + self.timeout;
         let response = match timeout_at(deadline, self.client.call(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return without_response(classify(&error)),
