@@ -132,6 +132,34 @@ fn a_complete_folder() {
 }
 
 #[test]
+fn the_repairs_of_what_is_missing_and_altered() {
+    let copy = Copy::new();
+    copy.verify(&["--repair"]).is(0, "\n\nNothing has to be repaired.\n", "");
+    let objects: Vec<&String> = copy.export.files.keys().filter(|name| name.starts_with("date=")).collect();
+    copy.remove(objects[0]);
+    copy.write(objects[1], b"altered");
+    let outcome = copy.verify(&["--repair"]);
+    let command = format!("  audit-export config repair {CONFIGURATION} \\\n    --from ");
+    outcome.is(6, &format!("\n\nTo put back what is missing:\n\n{command}"), "");
+    outcome.is(6, &format!("over what is in the bucket:\n\n{command}"), "");
+    outcome.is(6, "    --overwrite --wait\n\nThen verify again.\n", "");
+    let (_, repairs) = outcome.stdout.split_once("To put back").unwrap();
+    assert!(repairs.lines().all(|line| line.len() <= 80), "{repairs}");
+
+    let report = copy.verify(&["--repair", "--output", "json"]).json();
+    let repairs = report["repairs"].as_array().unwrap();
+    let needs: Vec<_> = repairs.iter().map(|repair| repair["need"].as_str().unwrap()).collect();
+    assert_eq!(needs, ["MISSING", "ALTERED"]);
+    for (repair, end) in repairs.iter().zip(["--wait", "--overwrite --wait"]) {
+        let [from, to] = ["from", "to"].map(|name| repair[name].as_str().unwrap());
+        let command = format!("audit-export config repair {CONFIGURATION} --from {from} --to {to} {end}");
+        assert_eq!(repair["command"], command);
+        assert!(from < to, "{repair}");
+    }
+    assert_eq!(copy.verify(&["--output", "json"]).json().get("repairs"), None);
+}
+
+#[test]
 fn the_json_report() {
     let copy = Copy::new();
     let head = copy.export.head.as_ref().unwrap().sha256.to_string();

@@ -103,7 +103,9 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
         }
     }
     let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
-    HistoryOutcome { violations, blocks, objects, digests, runs: expected.runs, crashes: expected.crashes }
+    let Expectations { runs, crashes, .. } = *expected;
+    let unrepaired = state.repairs.values().map(|repair| repair.counts.unrepaired).sum();
+    HistoryOutcome { violations, blocks, objects, digests, runs, crashes, repaired: state.repaired, unrepaired }
 }
 
 /// Checks that a replay has ended, and that one that succeeded holds exactly the events of its period: those that the export

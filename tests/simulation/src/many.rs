@@ -20,16 +20,19 @@ pub struct HistoriesOutcome {
     pub digests: u64,
     pub runs: u64,
     pub crashes: u64,
+    pub repaired: u64,
+    pub unrepaired: u64,
     /// The lowest seed that broke a promise.
     pub broken: Option<(u64, HistoryOutcome)>,
 }
 
 impl fmt::Display for HistoriesOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { histories, blocks, objects, digests, runs, crashes, broken } = self;
+        let Self { histories, blocks, objects, digests, runs, crashes, repaired, unrepaired, broken } = self;
         write!(
             formatter,
-            "{histories} histories: {blocks} blocks, {objects} objects, {digests} digests, {runs} runs, {crashes} crashes"
+            "{histories} histories: {blocks} blocks, {objects} objects, {digests} digests, {runs} runs, {crashes} crashes, \
+             {repaired} files repaired, {unrepaired} not"
         )?;
         if let Some((seed, outcome)) = broken {
             write!(formatter, "\nseed {seed} breaks a promise; replay it with: make sim SEED={seed}")?;
@@ -61,6 +64,8 @@ pub fn run_many(first: u64, seeds: u64, bug: Option<KnownBug>) -> HistoriesOutco
             total.digests += outcome.digests as u64;
             total.runs += outcome.runs;
             total.crashes += outcome.crashes;
+            total.repaired += outcome.repaired;
+            total.unrepaired += outcome.unrepaired;
             let is_first = total.broken.as_ref().is_none_or(|(earlier, _)| seed < *earlier);
             if !outcome.violations.is_empty() && is_first {
                 total.broken = Some((seed, outcome));

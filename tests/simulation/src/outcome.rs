@@ -10,4 +10,8 @@ pub struct HistoryOutcome {
     pub digests: usize,
     pub runs: u64,
     pub crashes: u64,
+    /// Lost or altered files that repairs wrote again.
+    pub repaired: u64,
+    /// Files that the last repairs could not write.
+    pub unrepaired: u64,
 }

@@ -61,6 +61,8 @@ pub(crate) struct WorldState {
     pub(crate) dead_letters: Vec<RunRequest>,
     /// The last repair of each configuration.
     pub(crate) repairs: BTreeMap<ConfigurationKey, Repair>,
+    /// The files that repairs wrote because they were missing or altered.
+    pub(crate) repaired: u64,
     pub(crate) repair_queue: Vec<RepairMessage>,
     /// The sequences before which digests and records have expired.
     pub(crate) expired_before: BTreeMap<ConfigurationKey, u64>,
@@ -177,6 +179,7 @@ impl World {
             queue: Vec::new(),
             dead_letters: Vec::new(),
             repairs: BTreeMap::new(),
+            repaired: 0,
             repair_queue: Vec::new(),
             expired_before: BTreeMap::new(),
             left_to_itself: BTreeSet::new(),

@@ -25,6 +25,7 @@ fn no_history_breaks_a_promise() {
         outcome.crashes > HISTORIES / 10 && outcome.objects > HISTORIES && outcome.digests > HISTORIES,
         "{outcome}"
     );
+    assert!(outcome.repaired > HISTORIES / 2 && outcome.unrepaired > HISTORIES / 20, "{outcome}");
 }
 
 #[test]

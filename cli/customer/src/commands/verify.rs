@@ -321,7 +321,7 @@ fn render(report: &Report, arguments: &VerifyArguments) -> Result<String, Failur
         ReportFormat::Text => {
             let text = report.to_string();
             let text = text.trim_end();
-            Ok(repairs.map_or_else(|| text.to_owned(), |repairs| format!("{text}\n\n{}", repairs.text())))
+            Ok(repairs.map_or_else(|| text.to_owned(), |repairs| format!("{text}\n\n{}", repairs.text(report.outcome))))
         }
         ReportFormat::Json => output::json(&JsonReport { report, repairs }),
     }

@@ -153,7 +153,8 @@ impl ObjectWrite {
         if self.condition == PutCondition::Absent && objects.contains_key(key) {
             return PutOutcome::Exists { was_repeated: false };
         }
-        objects.insert(key.to_owned(), bytes.clone());
+        let before = objects.insert(key.to_owned(), bytes.clone());
+        state.repaired += u64::from(self.is_of_repair && before.as_ref() != Some(bytes));
         PutOutcome::Written
     }
 }

@@ -3,7 +3,7 @@
 use domain::configuration::ConfigurationId;
 use serde::Serialize;
 use terminal::text::shell_word;
-use verification::{Place, RepairAdvice, RepairNeed, Report, repairs_for};
+use verification::{Place, RepairAdvice, RepairNeed, Report, VerificationOutcome, repairs_for};
 
 use super::VerifyArguments;
 
@@ -31,7 +31,7 @@ impl Repairs {
     }
 
     /// Returns the commands for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self, outcome: VerificationOutcome) -> String {
         let mut sections = Vec::new();
         for (need, title) in [
             (RepairNeed::Missing, "To put back what is missing:"),
@@ -47,7 +47,11 @@ impl Repairs {
             }
         }
         if sections.is_empty() {
-            return "No repair resolves what was found, or nothing is broken.".to_owned();
+            let text = match outcome {
+                VerificationOutcome::Broken => "No repair resolves what was found.",
+                VerificationOutcome::Complete | VerificationOutcome::Outdated => "Nothing has to be repaired.",
+            };
+            return text.to_owned();
         }
         sections.push("Then verify again.".to_owned());
         sections.join("\n\n")
