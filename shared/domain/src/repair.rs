@@ -12,6 +12,7 @@ use crate::{
     configuration::{
         ConfigurationId, ConfigurationKey, Destination,
         bucket::BucketName,
+        field,
         field_error::{FieldError, FieldErrorCode},
     },
     connection::ConnectionError,
@@ -76,14 +77,17 @@ impl RepairRange {
     pub fn parse(from: Timestamp, to: Timestamp, retention: Duration, now: Timestamp) -> Result<Self, FieldError> {
         let refuse = |field, message: String| Err(FieldError { field, code: FieldErrorCode::RangeInvalid, message });
         if to <= from {
-            return refuse("to", "Give a time for to that is later than from.".to_owned());
+            return refuse(field::TO, "Give a time for to that is later than from.".to_owned());
         }
         if from >= now {
-            return refuse("from", "Give a time for from that is in the past.".to_owned());
+            return refuse(field::FROM, "Give a time for from that is in the past.".to_owned());
         }
         if to.saturating_since(from) > retention {
             let hours = retention.as_secs() / 3_600;
-            return refuse("from", format!("Choose from and to at most {hours} hours apart: the retention of events."));
+            return refuse(
+                field::FROM,
+                format!("Choose from and to at most {hours} hours apart: the retention of events."),
+            );
         }
         Ok(Self { from, to })
     }

@@ -21,7 +21,7 @@ pub const WEBHOOKS: [(&str, &str); crate::webhook::MAX_WEBHOOKS] = [
     ("notifications[2].url", "notifications[2].secret"),
 ];
 
-// Of the request for a replay.
+// Of requests for repairs and replays.
 pub const FROM: &str = "from";
 pub const TO: &str = "to";
 pub const REPLAY_BUCKET_PATH: &str = "replayBucketPath";
