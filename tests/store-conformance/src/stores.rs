@@ -13,6 +13,7 @@ mod housekeeping;
 mod index;
 mod outcomes;
 mod repairs;
+mod replays;
 mod runs;
 mod shared_state;
 mod support;
