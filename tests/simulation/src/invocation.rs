@@ -5,8 +5,10 @@ use std::time::Duration;
 use domain::{
     export_run::{MIN_SETTLE, PlanLimits, RunRequest},
     gzip::EncoderVersion,
+    replay::ReplayKey,
 };
 use export_engine::{
+    ReplayOutcome,
     ports::PortError,
     run::{EngineSettings, RunOutcome},
 };
@@ -22,6 +24,9 @@ pub(crate) const RELEASE: Release = Release {
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },
 };
 
+/// The time limit of an invocation.
+const TIME_LIMIT: Duration = Duration::from_mins(12);
+
 /// Runs the request as the invocation of this number.
 pub(crate) async fn invoke(ports: &Ports, request: &RunRequest, number: u64) -> Result<RunOutcome, PortError> {
     invoke_with(ports, request, RUNS_PER_TENANT, &format!("invocation-{number}")).await
@@ -34,7 +39,16 @@ pub(crate) async fn invoke_with(
     max_runs_per_tenant: u32,
     holder: &str,
 ) -> Result<RunOutcome, PortError> {
-    let settings = EngineSettings {
+    ports.engine(settings(ports, max_runs_per_tenant), holder, holder, TIME_LIMIT).run(request).await
+}
+
+/// Continues a replay for one slice.
+pub(crate) async fn invoke_replay(ports: &Ports, replay: &ReplayKey, holder: &str) -> Result<ReplayOutcome, PortError> {
+    ports.engine(settings(ports, RUNS_PER_TENANT), holder, holder, TIME_LIMIT).replay(ports, replay).await
+}
+
+fn settings(ports: &Ports, max_runs_per_tenant: u32) -> EngineSettings {
+    EngineSettings {
         settle: MIN_SETTLE,
         retention: LONG_RETENTION,
         history: Duration::ZERO,
@@ -44,6 +58,5 @@ pub(crate) async fn invoke_with(
         grace: LONG_RETENTION,
         encoder_version: ports.release.encoder_version,
         limits: ports.release.limits,
-    };
-    ports.engine(settings, holder, holder, Duration::from_mins(12)).run(request).await
+    }
 }

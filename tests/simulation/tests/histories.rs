@@ -2,12 +2,14 @@
 
 #![expect(clippy::print_stderr, reason = "tests")]
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use domain::gzip::EncoderVersion;
-use export_engine::{MAX_PAGES, run::RunOutcome};
+use export_engine::{MAX_PAGES, ReplayOutcome, run::RunOutcome};
 use simulation::{
     Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_disabled, run_fair, run_large, run_many,
-    run_upgrade,
+    run_replayed, run_upgrade,
 };
 
 /// The histories of a test run. `make sim` plays more.
@@ -127,6 +129,20 @@ fn neither_a_flood_nor_a_silent_region_delays_the_others() {
 #[test]
 fn a_request_is_not_pending_once_its_message_is_gone() {
     assert_eq!(run_disabled(), Some((RunOutcome::NotWanted, None)));
+}
+
+/// What was within its retention when the replay was requested is delivered, although it is past it when the replay runs.
+#[test]
+fn a_replay_is_complete_as_of_its_request_and_fails_after_seven_days() {
+    let day = Duration::from_hours(24);
+    for days in [0, 1, 6] {
+        let Some(replayed) = run_replayed(day * days) else { panic!("the simulation could not start") };
+        assert!(matches!(replayed.outcome, ReplayOutcome::Succeeded(_)), "{days} days: {:?}", replayed.outcome);
+        assert_eq!((replayed.events, replayed.gaps), (100, Vec::new()), "{days} days");
+    }
+    let Some(late) = run_replayed(day * 7) else { panic!("the simulation could not start") };
+    let ReplayOutcome::Failed(error) = late.outcome else { panic!("{:?}", late.outcome) };
+    assert_eq!((error.code.name(), late.events), ("REPLAY_TIMED_OUT", 0));
 }
 
 #[test]

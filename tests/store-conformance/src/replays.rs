@@ -87,8 +87,9 @@ async fn of_concurrent_requests_for_replays_one_is_stored_with_its_event() {
     assert_eq!(stored.replays.len(), 1);
     assert_eq!(store.backlog().await.events, 2, "the creation and the replay");
     // Neither the configuration nor the list of configurations shows it.
-    assert_eq!(store.configurations().load(&configuration.key).await, Ok(Some(configuration.clone())));
-    assert_eq!(store.configurations().list(&store.tenant).await.unwrap(), [configuration.clone()]);
+    let configurations = store.configurations();
+    assert_eq!(configurations.load(&configuration.key).await, Ok(Some(configuration.clone())));
+    assert_eq!(configurations.list(&store.tenant).await.unwrap(), std::slice::from_ref(&configuration));
     let items = store.items(Table::Configurations, store.tenant.as_str()).await;
     let record = items.iter().find(|(id, _)| id.starts_with("replay#")).unwrap().1;
     assert!(store.expiry(Table::Configurations, record).await.is_some());

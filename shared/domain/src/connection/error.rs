@@ -67,7 +67,8 @@ impl ConnectionErrorCode {
                 "Writing to the bucket was denied.",
                 "Allow s3:PutObject on the export's prefix to the role or user. Across accounts, allow s3:PutObject and \
                  s3:PutObjectAcl to the role or user and in the bucket policy. Check that no policy denies the write or \
-                 requires a header that is not sent, and that expectedBucketOwner is the bucket's account.",
+                 requires a header that is not sent, and that expectedBucketOwner is the bucket's account. A replay writes \
+                 under a path of its own: print the policies for it with replayBucketPath (config policies --replay-path).",
             ),
             Self::KmsDenied => (
                 "The role or user is not allowed to use the bucket's KMS key.",
