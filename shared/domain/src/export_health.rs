@@ -104,6 +104,11 @@ impl ExportStanding {
         self.consecutive_failures > 0 && !is_news
     }
 
+    /// Returns whether the connection and the last run have succeeded.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.connection == ConnectionStatus::Success && self.consecutive_failures == 0
+    }
+
     /// Returns whether runs still export events that were received before the configuration was created, within
     /// [`CATCH_UP_TIME`]. This backlog was never due.
     fn is_catching_up(&self, now: Timestamp) -> bool {
@@ -131,6 +136,14 @@ impl ExportStanding {
         let done_through = self.progress().max(self.updated_at);
         let boundary = done_through.floor_to(slot_length).saturating_add(slot_length);
         now.saturating_since(boundary.saturating_add(schedule.settle))
+    }
+
+    /// Returns the number of slots whose exports are due and have not happened: 0 while there is no [`lag`](Self::lag).
+    #[must_use]
+    pub fn missed_slots(&self, schedule: ExportSchedule, now: Timestamp) -> u64 {
+        let lag = self.lag(schedule, now).as_millis();
+        let slot_length = schedule.slot_length(self.interval).as_millis().max(1);
+        u64::try_from(lag.div_ceil(slot_length)).unwrap_or(u64::MAX)
     }
 
     /// Returns the share of the retention that the oldest unexported event has used, in percent. More than 100 means that events

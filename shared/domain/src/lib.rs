@@ -24,6 +24,7 @@ pub mod guidance;
 pub mod gzip;
 pub mod interval;
 pub mod lag;
+pub mod notice;
 pub mod notice_id;
 pub mod object_key;
 pub mod policy;

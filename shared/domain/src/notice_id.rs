@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use crate::time::Timestamp;
 
 /// The most characters of the ID of a notice.
 pub const MAX_NOTICE_ID_LENGTH: usize = 64;
@@ -21,6 +24,12 @@ pub struct NoticeId(String);
 pub struct InvalidNoticeId;
 
 impl NoticeId {
+    /// Makes a ULID, so that IDs sort by their times.
+    #[must_use]
+    pub fn from_parts(timestamp: Timestamp, random: u128) -> Self {
+        Self(Ulid::from_parts(timestamp.as_millis(), random).to_string())
+    }
+
     /// # Errors
     /// [`InvalidNoticeId`].
     pub fn parse(text: &str) -> Result<Self, InvalidNoticeId> {
@@ -30,6 +39,12 @@ impl NoticeId {
         } else {
             Err(InvalidNoticeId)
         }
+    }
+
+    /// Returns the time of an ID that [`NoticeId::from_parts`] made.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(Ulid::from_string(&self.0).ok()?.timestamp_ms())
     }
 
     #[must_use]

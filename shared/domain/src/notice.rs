@@ -1,0 +1,128 @@
+//! Notices: messages to people about an export. Each change is one notice.
+//!
+//! The sweep compares what it observes with what was noticed before ([`state`]). Changes that people make are notices of
+//! their own ([`change`]). docs/NOTICES.md describes the JSON.
+
+pub mod change;
+mod event;
+pub mod gap;
+pub mod state;
+
+use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+pub use self::event::NoticeEvent;
+use crate::{
+    configuration::{ConfigurationId, ConfigurationKey},
+    notice_id::NoticeId,
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+/// The version of the JSON of notices. Fields may be added to a version; anything else needs a new one.
+pub const NOTICE_VERSION: u32 = 1;
+
+/// The kinds of notices.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, EnumString, IntoStaticStr, VariantArray,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum NoticeKind {
+    /// The connection or a run failed, after they worked.
+    ExportFailing,
+    /// The export still fails, and slots were missed.
+    ExportStillFailing,
+    /// The export works again, or has caught up.
+    ExportRecovered,
+    /// Unexported events have used a quarter or half of their retention.
+    ExportDelayed,
+    /// A digest states that received events are in no object.
+    GapSigned,
+    ExportDisabled,
+    ExportEnabled,
+    ExportDeleted,
+    /// The receivers of notices were changed.
+    NotificationsChanged,
+    /// AWS refuses the access key.
+    AccessKeyRefused,
+    /// The secret access key is old.
+    AccessKeyAging,
+}
+
+impl NoticeKind {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// Returns the stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        name.parse().ok()
+    }
+}
+
+/// A notice, as receivers get it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    pub id: NoticeId,
+    version: u32,
+    pub kind: NoticeKind,
+    pub tenant_id: TenantId,
+    pub configuration_id: ConfigurationId,
+    pub occurred_at: Timestamp,
+    detail: NoticeDetail,
+}
+
+/// The detail of a notice. It never has a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NoticeDetail {
+    /// What happened, in one or more sentences.
+    message: String,
+    /// What to do, in one or more sentences.
+    action: String,
+    #[serde(flatten)]
+    event: NoticeEvent,
+}
+
+impl Notice {
+    #[must_use]
+    pub fn new(key: &ConfigurationKey, event: NoticeEvent, occurred_at: Timestamp, random: u128) -> Self {
+        let (message, action) = event.sentences();
+        Self {
+            id: NoticeId::from_parts(occurred_at, random),
+            version: NOTICE_VERSION,
+            kind: event.kind(),
+            tenant_id: key.tenant_id.clone(),
+            configuration_id: key.configuration_id,
+            occurred_at,
+            detail: NoticeDetail { message, action, event },
+        }
+    }
+
+    /// Makes the notices of one change. They happened at the same time, and their IDs follow one another.
+    #[must_use]
+    pub fn all(
+        key: &ConfigurationKey,
+        events: impl IntoIterator<Item = NoticeEvent>,
+        occurred_at: Timestamp,
+        random: u128,
+    ) -> Vec<Self> {
+        let numbered = (0_u128..).zip(events);
+        numbered.map(|(number, event)| Self::new(key, event, occurred_at, random.wrapping_add(number))).collect()
+    }
+
+    /// Returns whether the tenant has no enabled export after this change.
+    #[must_use]
+    pub fn is_last_export(&self) -> bool {
+        self.detail.event.is_last_export()
+    }
+}
+
+#[cfg(test)]
+mod tests;
