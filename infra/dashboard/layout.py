@@ -35,6 +35,7 @@ DATA_AT_RISK = (
     "CorruptBlockAlarm",
     "ContentChangedAlarm",
     "UnexpectedObjectAlarm",
+    "LastExportStoppedAlarm",
     "EventsDeadLettersAlarm",
 )
 REQUESTS = (
@@ -235,6 +236,7 @@ def _exports(template: Template) -> Iterable[Row]:
                     "ContentChangedAlarm": "content changed",
                     "RetentionGapAlarm": "retention gap",
                     "UnexpectedObjectAlarm": "unexpected object",
+                    "LastExportStoppedAlarm": "last export stopped",
                 },
             ),
         ),
@@ -250,7 +252,7 @@ def _queues(template: Template) -> Iterable[Row]:
                 template,
                 "Age of the oldest message",
                 "seconds",
-                {f"{queue}AgeAlarm": label for queue, label in QUEUES.items()},
+                {f"{queue}AgeAlarm": label for queue, label in QUEUES.items()} | {"OldestNoticeAlarm": "notices"},
             ),
             Graph("Messages that wait", "messages", _queue_metrics("ApproximateNumberOfMessagesVisible", "Maximum")),
             _graph(

@@ -101,15 +101,19 @@ PERMITTED = {
         ("dynamodb:DeleteItem", "ExportConfigurationsTable"),
         ("dynamodb:DeleteItem", "ExportRunsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "ExportConfigurationsTable"),
         ("dynamodb:PutItem", "ExportRunsTable"),
         ("dynamodb:Query", "AuditEventsTable"),
         ("dynamodb:Query", "ExportConfigurationsTable"),
         ("dynamodb:Query", "ExportRunsTable"),
         ("dynamodb:Query", "${ExportConfigurationsTable.Arn}/index/enabledByInterval"),
         ("dynamodb:Scan", "ExportRunsTable"),
+        ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
         ("dynamodb:UpdateItem", "ExportRunsTable"),
+        ("events:PutEvents", "NoticeBus"),
         ("logs:CreateLogStream", "HousekeeperLogGroup"),
         ("logs:PutLogEvents", "HousekeeperLogGroup"),
+        ("sqs:SendMessage", "WebhooksQueue"),
     },
     "NotifierRole": {
         ("logs:CreateLogStream", "NotifierLogGroup"),
@@ -203,20 +207,41 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
         s["Sid"]: s["Condition"]
         for s in statements("HousekeeperRole")
         if {"AuditEventsTable", "ExportConfigurationsTable"} & set(map(target, as_list(s["Resource"])))
-        and set(as_list(s["Action"])) != {"dynamodb:DeleteItem"}
+        and {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"} & set(as_list(s["Action"]))
     }
-    assert set(reads) == {"ReadStandings", "ListTenant", "ListEvents"}
+    attributes = {
+        "ReadStandings": set(projection("observed")),
+        "ListTenant": set(projection("observed")),
+        "ReadNotices": set(projection("outbox")),
+        "ListEvents": {"partition", "blockId"},
+    }
+    assert set(reads) == set(attributes)
     for sid, condition in reads.items():
         assert condition["Null"] == {"dynamodb:Attributes": "false"}
         # BatchGetItem has no such parameter.
-        select = {} if sid == "ReadStandings" else {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+        select = {} if sid.startswith("Read") else {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
         assert condition.get("StringEquals", {}) == select
         permitted = set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"])
-        if sid == "ListEvents":
-            assert permitted == {"partition", "blockId"}
-        else:
-            assert permitted == set(standing_attributes())
-            assert not {"sealedSecret", "accessKeyId", "roleArn", "bucketName", "description"} & permitted
+        assert permitted == attributes[sid]
+        assert not {"sealedSecret", "accessKeyId", "roleArn", "bucketName", "description"} & permitted
+
+
+def test_the_housekeeper_writes_notices_and_nothing_else_of_configurations() -> None:
+    writes = {
+        s["Action"]: s["Condition"]
+        for s in statements("HousekeeperRole")
+        if target(s["Resource"]) == "ExportConfigurationsTable"
+        and s["Action"] in ("dynamodb:PutItem", "dynamodb:UpdateItem")
+    }
+    queued = set(projection("outbox")) | {"schedulePartition"}
+    for action, attributes in (
+        ("dynamodb:PutItem", queued),
+        ("dynamodb:UpdateItem", {"tenantId", "id", "version", "noticed"}),
+    ):
+        condition = writes[action]
+        assert set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == attributes
+        assert condition["Null"] == {"dynamodb:Attributes": "false"}
+        assert condition["StringEqualsIfExists"] == {"dynamodb:ReturnValues": "NONE"}
 
 
 def test_a_deletion_of_the_housekeeper_returns_no_secret_and_no_event() -> None:
@@ -238,12 +263,12 @@ def test_an_undelivered_sweep_leaves_no_dead_letter() -> None:
     assert "sweep" not in RESOURCES["SchedulesDeadLettersAlarm"]["Properties"]["AlarmDescription"]
 
 
-def standing_attributes() -> list[str]:
-    """Returns the attributes that the housekeeper reads, in the order of the template."""
-    source = (ROOT / "shared" / "aws-adapters" / "src" / "configurations" / "standing.rs").read_text()
-    projection = re.search(r'const PROJECTION: &str = "(.*?)";', source, re.DOTALL)
-    assert projection
-    return re.findall(r"#(\w+)", projection[1])
+def projection(module: str) -> list[str]:
+    """Returns the attributes that a module of the configurations table reads."""
+    source = (ROOT / "shared" / "aws-adapters" / "src" / "configurations" / f"{module}.rs").read_text()
+    found = re.search(r'const PROJECTION: &str = "(.*?)";', source, re.DOTALL)
+    assert found
+    return re.findall(r"#(\w+)", found[1])
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,12 @@ pub enum Function {
 pub enum Schedule {
     Dispatch(ExportInterval),
     Sweep,
+    PublishNotices,
 }
 
 impl Schedule {
     pub fn all() -> impl Iterator<Item = Self> {
-        ExportInterval::ALL.into_iter().map(Self::Dispatch).chain([Self::Sweep])
+        ExportInterval::ALL.into_iter().map(Self::Dispatch).chain([Self::Sweep, Self::PublishNotices])
     }
 
     /// Returns the name of its resource, such as `Every2HoursSchedule`.
@@ -91,6 +92,7 @@ impl Schedule {
         match self {
             Self::Dispatch(interval) => format!("Every{}HoursSchedule", interval.duration().as_secs() / 3_600),
             Self::Sweep => "SweepSchedule".to_owned(),
+            Self::PublishNotices => "PublishNoticesSchedule".to_owned(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The handler of an invocation: a sweep, or the erasure of a tenant.
+//! The handler of an invocation: a sweep, a pass over the outbox, or the erasure of a tenant.
 
 use lambda_runtime::{Error, LambdaEvent};
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     erasure::{ErasureReport, ErasureRequest},
     housekeeper::Housekeeper,
+    notices::{PublishReport, PublishRequest},
     sweep::{SweepReport, SweepRequest},
 };
 
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) enum HousekeeperEvent {
     /// From a schedule.
     Sweep(SweepRequest),
+    /// From a schedule.
+    PublishNotices(PublishRequest),
     /// From an operator.
     EraseTenant(ErasureRequest),
 }
@@ -24,6 +27,7 @@ pub(crate) enum HousekeeperEvent {
 #[serde(untagged)]
 pub(crate) enum HousekeeperOutcome {
     Swept(SweepReport),
+    Published(PublishReport),
     Erased(ErasureReport),
 }
 
@@ -31,6 +35,9 @@ impl Housekeeper {
     pub(crate) async fn handle(&self, event: LambdaEvent<HousekeeperEvent>) -> Result<HousekeeperOutcome, Error> {
         match event.payload {
             HousekeeperEvent::Sweep(SweepRequest {}) => Ok(HousekeeperOutcome::Swept(self.sweep().await?)),
+            HousekeeperEvent::PublishNotices(PublishRequest {}) => {
+                Ok(HousekeeperOutcome::Published(self.publish_notices().await))
+            }
             HousekeeperEvent::EraseTenant(request) => {
                 Ok(HousekeeperOutcome::Erased(self.erase_tenant(&request, &event.context).await?))
             }
@@ -46,6 +53,7 @@ mod tests {
     fn the_payload_says_what_is_asked_for() {
         let parse = |text| serde_json::from_str::<HousekeeperEvent>(text);
         assert!(matches!(parse(r#"{"sweep":{}}"#).unwrap(), HousekeeperEvent::Sweep(_)));
+        assert!(matches!(parse(r#"{"publishNotices":{}}"#).unwrap(), HousekeeperEvent::PublishNotices(_)));
         let erasure = r#"{"eraseTenant":{"tenantId":"acme","reason":"ticket 4711"}}"#;
         assert!(matches!(parse(erasure).unwrap(), HousekeeperEvent::EraseTenant(_)));
         for bad in [

@@ -1,7 +1,8 @@
 //! The services that the housekeeper uses.
 
 use aws_adapters::{
-    configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser, runs::RunTable,
+    configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser,
+    notice_bus::NoticeBusClient, runs::RunTable, webhook_queue::WebhookQueueClient,
 };
 use function_runtime::lazy::Lazy;
 use host::Machine;
@@ -14,6 +15,8 @@ pub(crate) struct Housekeeper {
     pub(crate) runs: RunTable,
     pub(crate) events: EventEraser,
     pub(crate) signer: Lazy<KmsDigestSigner>,
+    pub(crate) bus: Lazy<NoticeBusClient>,
+    pub(crate) webhooks: Lazy<WebhookQueueClient>,
     pub(crate) clock: Machine,
     pub(crate) settings: Settings,
 }

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) configurations_table: String,
     pub(crate) runs_table: String,
     pub(crate) signing_key_arn: String,
+    pub(crate) notice_bus_name: String,
+    pub(crate) webhook_queue_url: String,
     pub(crate) schedule: ExportSchedule,
     pub(crate) retention: Duration,
     pub(crate) history: Duration,
@@ -28,6 +30,8 @@ impl Settings {
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
+        let notice_bus_name = environment.text("NOTICE_BUS_NAME");
+        let webhook_queue_url = environment.text("WEBHOOK_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
         let history = timing::history(environment);
@@ -36,6 +40,8 @@ impl Settings {
             configurations_table: configurations_table?,
             runs_table: runs_table?,
             signing_key_arn: signing_key_arn?,
+            notice_bus_name: notice_bus_name?,
+            webhook_queue_url: webhook_queue_url?,
             schedule: schedule?,
             retention: retention?,
             history: history?,
@@ -55,6 +61,8 @@ mod tests {
             ("CONFIGURATIONS_TABLE", "configurations"),
             ("RUNS_TABLE", "runs"),
             ("SIGNING_KEY_ARN", "arn"),
+            ("NOTICE_BUS_NAME", "bus"),
+            ("WEBHOOK_QUEUE_URL", "queue"),
             ("SETTLE_SECONDS", "1200"),
             ("RETENTION_DAYS", "90"),
             ("HISTORY_DAYS", "400"),

@@ -1,4 +1,4 @@
-//! The scheduled sweep: logs the lag of exports in one line that metric filters read.
+//! The scheduled sweep: logs the lag of exports in one line that metric filters read, and queues notices of what changed.
 
 use std::time::Duration;
 
@@ -27,16 +27,24 @@ pub(crate) struct SweepRequest {}
 pub(crate) struct SweepReport {
     report: LagReport,
     is_complete: bool,
+    notices: u64,
     deletions: DeletionOutcome,
 }
 
+/// The error of a sweep that noticed something and could not store it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("what was noticed of {0} exports was not stored; the next sweep notices it again")]
+struct Unrecorded(u64);
+
 impl Housekeeper {
-    /// Measures the lag of all exports, and sets the expiry of the items of deleted configurations.
+    /// Measures the lag of all exports, queues notices of what changed, and sets the expiry of the items of deleted configurations.
     pub(crate) async fn sweep(&self) -> Result<SweepReport, Error> {
         let started_at = self.clock.now();
         let sweep = Sweep {
             index: &self.configurations,
-            standings: &self.configurations,
+            exports: &self.configurations,
+            notices: &self.configurations,
+            random: &self.clock,
             clock: &self.clock,
             schedule: self.settings.schedule,
             retention: self.settings.retention,
@@ -45,9 +53,12 @@ impl Housekeeper {
         let surveyed = sweep.run().await.inspect_err(|error| tracing::error!(%error, "the sweep failed"));
         // Deletions are handled even if the survey failed.
         let deletions = self.expire_deleted(started_at.saturating_add(SWEEP_BUDGET)).await;
-        let SweepOutcome { report, is_complete } = surveyed?;
+        let SweepOutcome { report, is_complete, notices, unrecorded } = surveyed?;
         log(report, is_complete);
-        Ok(SweepReport { report, is_complete, deletions: deletions? })
+        if unrecorded > 0 {
+            return Err(Unrecorded(unrecorded).into());
+        }
+        Ok(SweepReport { report, is_complete, notices, deletions: deletions? })
     }
 }
 

@@ -3,13 +3,15 @@
 //! Items of one tenant share a partition: its configurations under their IDs, the records of idempotency keys under
 //! `idempotency#<SHA-256 of the key>`, `usage`, the count of its configurations, `unexported`, the backlog that was counted
 //! last, the counts of its allowances, the last repair of each configuration under `repair#<configuration>`, its replays under
-//! `replay#<configuration>#<replay>`, and the tombstones of deleted configurations. Ids are UUIDs, so all others sort behind
+//! `replay#<configuration>#<replay>`, the tombstones of deleted configurations, and the queued notices. Ids are UUIDs, so all others sort behind
 //! them.
 
 mod backlog;
 mod editor;
 mod index;
 pub(crate) mod item;
+mod observed;
+mod outbox;
 mod overview;
 mod repair;
 mod replay_editor;

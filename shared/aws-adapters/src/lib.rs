@@ -11,6 +11,7 @@ pub mod events;
 pub mod export_history;
 pub mod function_client;
 pub mod invocation;
+pub mod notice_bus;
 pub mod notifier_client;
 pub mod object_sink;
 pub mod replays;

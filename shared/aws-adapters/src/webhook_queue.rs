@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use domain::webhook::delivery::WebhookDelivery;
-use export_engine::ports::PortError;
+use export_engine::ports::{PortError, WebhookDeliveries};
 
 use crate::error::{port_error, refuse_failed};
 
@@ -70,6 +70,15 @@ impl WebhookQueueClient {
             .await
             .map(|_| ())
             .map_err(|error| port_error("sqs:ChangeMessageVisibility", error))
+    }
+}
+
+impl WebhookDeliveries for WebhookQueueClient {
+    async fn send(&self, deliveries: &[WebhookDelivery]) -> Result<(), PortError> {
+        for batch in deliveries.chunks(MAX_BATCH) {
+            self.send(batch).await?;
+        }
+        Ok(())
     }
 }
 

@@ -9,5 +9,8 @@ pub(crate) const CONTENT_CHANGED: &str = "CONTENT_CHANGED";
 /// The previous run was killed, or paused for longer than a lease lasts.
 pub(crate) const RUN_CRASHED: &str = "RUN_CRASHED";
 
+/// The last enabled export of a tenant was disabled or deleted.
+pub(crate) const LAST_EXPORT_STOPPED: &str = "LAST_EXPORT_STOPPED";
+
 /// An object existed that no request of the service can have written.
 pub(crate) const UNEXPECTED_OBJECT: &str = "UNEXPECTED_OBJECT";

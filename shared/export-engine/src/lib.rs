@@ -10,6 +10,7 @@ mod merge;
 pub mod message;
 mod object;
 pub mod ports;
+pub mod publisher;
 pub mod repair;
 mod replay;
 pub mod retention;

@@ -4,6 +4,7 @@ mod blocks;
 mod bucket;
 mod configurations;
 mod error;
+mod notices;
 mod repair;
 mod replays;
 mod runs;
@@ -19,13 +20,16 @@ pub use self::{
     },
     configurations::{ConfigurationStore, RunReport},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
+    notices::{
+        NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, RecordOutcome, WebhookDeliveries,
+    },
     repair::{CompletedWindows, RepairStore},
     replays::{ReplayChange, ReplayStore},
     runs::{
         Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore,
         SealedDigest,
     },
-    schedule::{EnabledConfigurations, ExportStandings, RunQueue},
+    schedule::{EnabledConfigurations, ObservedExports, RunQueue},
     shared::{RegionCircuits, ShareRequest, TenantShare, TenantShares},
     signer::DigestSigner,
 };

@@ -1,4 +1,4 @@
-//! The sweep over all enabled configurations, which measures the lag of exports.
+//! The sweep over all enabled configurations, which measures the lag of exports and records what is worth a notice.
 
 use std::time::Duration;
 
@@ -6,25 +6,28 @@ use domain::{
     configuration::ConfigurationKey,
     interval::{ExportInterval, ExportSchedule},
     lag::{LagReport, LagSurvey},
+    notice::state::{NoticeTerms, NoticeTransition, ObservedExport},
     time::Timestamp,
 };
 use futures::stream::{StreamExt, TryStreamExt, iter};
-use host::Clock;
+use host::{Clock, Random};
 
-use crate::ports::{EnabledConfigurations, ExportStandings, PortError};
+use crate::ports::{EnabledConfigurations, ErrorKind, NoticeRecords, ObservedExports, PortError, RecordOutcome};
 
 /// The most pages of the index that a sweep reads. Each of the 40 shards of an index of five intervals has at least one page, and
 /// 480 pages of 500 configurations are more than 200,000.
 pub const MAX_INDEX_PAGES: usize = 480;
 
-/// The concurrent reads of batches of configurations.
+/// The concurrent reads of batches of configurations, and the concurrent records of what was noticed.
 pub const MAX_CONCURRENT_BATCHES: usize = 8;
 
 /// A sweep over the enabled configurations, over its ports.
 #[derive(Clone, Copy, Debug)]
-pub struct Sweep<'a, I, S, K> {
+pub struct Sweep<'a, I, S, N, R, K> {
     pub index: &'a I,
-    pub standings: &'a S,
+    pub exports: &'a S,
+    pub notices: &'a N,
+    pub random: &'a R,
     pub clock: &'a K,
     pub schedule: ExportSchedule,
     pub retention: Duration,
@@ -38,12 +41,18 @@ pub struct SweepOutcome {
     pub report: LagReport,
     /// True if every enabled configuration is in the report.
     pub is_complete: bool,
+    /// The notices that were queued.
+    pub notices: u64,
+    /// The exports of which something was noticed that could not be stored. The next sweep notices it again.
+    pub unrecorded: u64,
 }
 
-impl<I, S, K> Sweep<'_, I, S, K>
+impl<I, S, N, R, K> Sweep<'_, I, S, N, R, K>
 where
     I: EnabledConfigurations,
-    S: ExportStandings,
+    S: ObservedExports,
+    N: NoticeRecords,
+    R: Random,
     K: Clock,
 {
     /// Reads every enabled configuration once. Memory is bounded by one page, the batches in flight, and the names of the
@@ -53,18 +62,20 @@ where
     /// Those of the index or the configurations.
     pub async fn run(&self) -> Result<SweepOutcome, PortError> {
         let mut survey = LagSurvey::new(self.schedule, self.retention, self.clock.now());
-        let (mut pages_left, mut is_complete) = (MAX_INDEX_PAGES, true);
+        let mut outcome = SweepOutcome { report: survey.report(), is_complete: true, notices: 0, unrecorded: 0 };
+        let mut pages_left = MAX_INDEX_PAGES;
         'index: for interval in ExportInterval::ALL {
             for shard in 0..self.index.shards() {
                 let mut after = None;
                 loop {
                     if pages_left == 0 || self.clock.now() >= self.deadline {
-                        is_complete = false;
+                        outcome.is_complete = false;
                         break 'index;
                     }
                     pages_left -= 1;
                     let (page, next) = self.index.page(interval, shard, after).await?;
-                    is_complete &= self.add(&mut survey, &page).await?;
+                    let noticed = self.observe(&mut survey, &mut outcome, &page).await?;
+                    self.record(&mut outcome, noticed).await;
                     if next.is_none() {
                         break;
                     }
@@ -72,26 +83,62 @@ where
                 }
             }
         }
-        Ok(SweepOutcome { report: survey.report(), is_complete })
+        Ok(SweepOutcome { report: survey.report(), ..outcome })
     }
 
-    /// Adds the configurations of a page to the survey. `false`: one of them could not be read.
-    async fn add(&self, survey: &mut LagSurvey, page: &[ConfigurationKey]) -> Result<bool, PortError> {
-        let batches: Vec<_> = page.chunks(S::MAX_BATCH.max(1)).map(|batch| self.standings.standings(batch)).collect();
+    /// Adds the configurations of a page to the survey. Returns those of which something changed.
+    async fn observe(
+        &self,
+        survey: &mut LagSurvey,
+        outcome: &mut SweepOutcome,
+        page: &[ConfigurationKey],
+    ) -> Result<Vec<(ObservedExport, NoticeTransition)>, PortError> {
+        let terms = NoticeTerms { schedule: self.schedule, retention: self.retention };
+        let batches: Vec<_> = page.chunks(S::MAX_BATCH.max(1)).map(|batch| self.exports.observe(batch)).collect();
         let mut batches = iter(batches).buffer_unordered(MAX_CONCURRENT_BATCHES);
-        let mut is_whole = true;
-        while let Some(standings) = batches.try_next().await? {
-            for standing in standings {
-                match standing {
-                    Ok(standing) => survey.add(&standing),
+        let mut noticed = Vec::new();
+        while let Some(exports) = batches.try_next().await? {
+            for export in exports {
+                match export {
+                    Ok(export) => {
+                        survey.add(&export.standing);
+                        if let Some(transition) = export.transition(terms, self.clock.now(), self.random.bits()) {
+                            noticed.push((export, transition));
+                        }
+                    }
                     Err(error) => {
                         tracing::error!(%error, "a configuration can't be read; the sweep leaves it out");
-                        is_whole = false;
+                        outcome.is_complete = false;
                     }
                 }
             }
         }
-        Ok(is_whole)
+        Ok(noticed)
+    }
+
+    /// Stores what was noticed. A failure stops no other export.
+    async fn record(&self, outcome: &mut SweepOutcome, noticed: Vec<(ObservedExport, NoticeTransition)>) {
+        let records = iter(noticed).map(async |(export, transition)| {
+            let recorded = self.notices.record(&export, &transition).await;
+            (export.key, transition.notices.len() as u64, recorded)
+        });
+        let mut records = std::pin::pin!(records.buffer_unordered(MAX_CONCURRENT_BATCHES));
+        while let Some((key, notices, recorded)) = records.next().await {
+            match recorded {
+                Ok(RecordOutcome::Recorded) => outcome.notices += notices,
+                Ok(RecordOutcome::ChangedSince) => {
+                    tracing::info!(configuration = %key, "an export was changed while it was swept; the next sweep observes it");
+                }
+                // Another sweep or a run writes the same item, or the table throttles, which has an alarm.
+                Err(error) if error.kind == ErrorKind::Transient => {
+                    tracing::warn!(%error, configuration = %key, "the next sweep records what was noticed of an export");
+                }
+                Err(error) => {
+                    tracing::error!(%error, configuration = %key, "what was noticed of an export was not stored");
+                    outcome.unrecorded += 1;
+                }
+            }
+        }
     }
 }
 

@@ -144,6 +144,7 @@ fn environment(
         ("EVENTS_QUEUE_URL", queue_url.clone()),
         ("MANUAL_RUN_QUEUE_URL", queue_url.clone()),
         ("WEBHOOK_QUEUE_URL", queue_url.clone()),
+        ("NOTICE_BUS_NAME", "notices".to_owned()),
         ("RUN_QUEUE_URL", queue_url),
         ("MAX_RUNS_PER_TENANT", "20".to_owned()),
         ("INGEST_MEGABYTES_PER_TENANT_MINUTE", "0".to_owned()),
@@ -197,6 +198,8 @@ pub fn configuration_item(tenant: &str, number: u64, start_from: Timestamp, now:
         "connectionStatus": text("SUCCESS"), "connectionCheckedAt": text(&now.to_string()),
         "createdBy": text("bench"), "createdAt": text(&start_from.to_string()),
         "updatedBy": text("bench"), "updatedAt": text(&start_from.to_string()),
+        // Exports that start long ago are delayed: that was noticed before.
+        "noticed": text("{\"delayedPercent\":50}"),
     }))
 }
 

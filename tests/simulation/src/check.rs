@@ -83,6 +83,13 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
                 if gaps.any(|gap| gap.block.is_some_and(|block| !is_damaged(block))) {
                     complain("skips a sound block".to_owned());
                 }
+                let newest_gap = chain.iter().rfind(|digest| !digest.gaps.is_empty());
+                let newest_gap = newest_gap.map(|digest| (digest.sequence, digest.gaps.len() as u64));
+                let stored = state.signed_gaps.get(key).map(|gap| (gap.sequence, gap.gaps));
+                // The digest of an open window may be signed already.
+                if newest_gap > stored || stored.is_some_and(|(sequence, _)| sequence > chain.len() as u64) {
+                    complain(format!("has signed the gap {newest_gap:?}, and stored {stored:?}"));
+                }
                 if let Err(text) = delivered(state, key, items, &chain) {
                     complain(text);
                 }

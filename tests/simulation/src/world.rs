@@ -13,6 +13,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, region::Region},
     digest::DigestObject,
     export_run::{ExportState, RunRequest, RunTrigger, WindowId, WindowRecord},
+    notice::gap::SignedGap,
     repair::{Repair, RepairRequest},
     replay::Replay,
     retention::RetentionHistory,
@@ -70,6 +71,8 @@ pub(crate) struct WorldState {
     pub(crate) left_to_itself: BTreeSet<u64>,
     /// Broken promises that were noticed during the history.
     pub(crate) violations: Vec<String>,
+    /// The newest gap that each export has signed.
+    pub(crate) signed_gaps: BTreeMap<ConfigurationKey, SignedGap>,
     /// Configurations whose destination was edited.
     pub(crate) edited: BTreeSet<ConfigurationKey>,
     /// The times from which time to live may delete blocks, by the retention of their writers.
@@ -184,6 +187,7 @@ impl World {
             expired_before: BTreeMap::new(),
             left_to_itself: BTreeSet::new(),
             violations: Vec::new(),
+            signed_gaps: BTreeMap::new(),
             edited: BTreeSet::new(),
             expires_at: BTreeMap::new(),
             retentions: Vec::new(),

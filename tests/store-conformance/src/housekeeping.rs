@@ -19,7 +19,7 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, ConfigurationStore, ExportStandings, Lease, LeaseOutcome, LeaseRequest, RunReport, RunStore,
+    Completion, ConfigurationStore, Lease, LeaseOutcome, LeaseRequest, ObservedExports, RunReport, RunStore,
     SealedDigest,
 };
 
@@ -83,8 +83,8 @@ async fn standings_are_those_of_the_configurations_that_exist() {
     assert_eq!(answer, Ok(CreateOutcome::Created));
 
     let keys = [failing.key.clone(), disabled.key.clone(), store.key()];
-    let found = store.configurations().standings(&keys).await.unwrap();
-    let mut found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    let found = store.configurations().observe(&keys).await.unwrap();
+    let mut found: Vec<_> = found.into_iter().map(|observed| observed.unwrap().standing).collect();
     // A batch has no order.
     found.sort_by_key(|standing| standing.enabled);
     let failing = ExportStanding {

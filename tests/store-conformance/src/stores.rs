@@ -11,6 +11,7 @@ mod configurations;
 mod events;
 mod housekeeping;
 mod index;
+mod notices;
 mod outcomes;
 mod repairs;
 mod replays;

@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
 use aws_smithy_types::error::operation::BuildError;
 use domain::{
     configuration::{
-        ConfigurationId, ConfigurationKey, ExportConfiguration,
+        Authentication, ConfigurationId, ConfigurationKey, ExportConfiguration,
         change::{Author, Change, Stamp},
         input::IdempotencyKey,
     },
     digest::Hex32,
+    notice::change::{notices_of, receivers_of, stops_an_export},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -18,14 +19,16 @@ use export_engine::ports::PortError;
 use sha2::{Digest, Sha256};
 
 use super::{
-    item::{self, attribute},
-    table::MAX_CONFIGURATIONS_PER_TENANT,
+    item::{self, BEHIND_IDS, attribute},
+    outbox,
+    table::{MAX_CONFIGURATIONS_PER_TENANT, MAX_LIST_PAGES},
     tombstone::Tombstone,
 };
 use crate::{
     dynamodb::{
         expression::{Changes, Expression},
-        item::{Attributes, extended, number, seconds, text},
+        item::{Attributes, Item, extended, number, seconds, text},
+        read::Query,
         table::Table,
         transaction::{Cancellation, TransactionOutcome, parts, refusal},
         write::Write,
@@ -50,6 +53,9 @@ const OF_CONNECTION: [&str; 4] = [
     attribute::CONNECTION_ERROR,
     attribute::PRINCIPAL_ARN,
 ];
+
+/// What the sweep has noticed of a new export.
+const NOTHING_NOTICED: &str = "{}";
 
 /// The item of the count of a tenant's configurations.
 pub(super) const USAGE: &str = "usage";
@@ -114,10 +120,14 @@ impl ConfigurationEditor {
     ) -> Result<CreateOutcome, PortError> {
         let operation = "create configuration";
         let key = &configuration.key;
-        let put = Write::put(item::write(configuration)).when(Expression::new("attribute_not_exists(#id)"));
+        let mut new = extended(item::write(configuration), [(attribute::NOTICED, text(NOTHING_NOTICED))]);
+        if let Authentication::AccessKey { .. } = configuration.authentication {
+            new.insert(attribute::SECRET_STORED_AT.to_owned(), text(configuration.created_at));
+        }
+        let put = Write::put(new).when(Expression::new("attribute_not_exists(#id)"));
         let mut writes = vec![
             put.part(&self.table.name),
-            count(&key.tenant_id, 1).part(&self.table.name),
+            count_one_more(&key.tenant_id).part(&self.table.name),
             self.event(operation, Change::Create(configuration), author, stamp)?,
         ];
         if let Some(request) = idempotency {
@@ -151,11 +161,11 @@ impl ConfigurationEditor {
         stamp: Stamp,
     ) -> Result<EditOutcome, PortError> {
         let operation = "update configuration";
-        let writes = [
-            difference(before, after).part(&self.table.name),
-            self.event(operation, Change::Update { before, after }, author, stamp)?,
-        ];
-        self.edit(operation, parts(operation, writes)?, stamp).await
+        let change = Change::Update { before, after };
+        let stop = self.stop_of(change).await?;
+        let mut writes = vec![difference(before, after)];
+        writes.extend(stop.map(|stop| stop.write(usage_key(change), Changes::default())));
+        self.edit(operation, writes, change, stop, author, stamp).await
     }
 
     /// Deletes the configuration that was read as `current`, lowers the count, and leaves a tombstone, by which the
@@ -170,30 +180,67 @@ impl ConfigurationEditor {
         stamp: Stamp,
     ) -> Result<EditOutcome, PortError> {
         let operation = "delete configuration";
+        let change = Change::Delete(current);
+        let stop = self.stop_of(change).await?;
         let tombstone = Tombstone { key: current.key.clone(), deleted_at: stamp.at };
-        let writes = [
-            Write::delete(item::key(&current.key)).when(is_version(current.version)).part(&self.table.name),
-            self.event(operation, Change::Delete(current), author, stamp)?,
-            count(&current.key.tenant_id, -1).part(&self.table.name),
-            tombstone.write().part(&self.table.name),
-        ];
-        self.edit(operation, parts(operation, writes)?, stamp).await
+        let less_one = Changes::default().add(attribute::CONFIGURATIONS, number(-1));
+        let usage = match stop {
+            Some(stop) => stop.write(usage_key(change), less_one),
+            None => Write::update(usage_key(change), less_one),
+        };
+        let delete = Write::delete(item::key(&current.key)).when(is_version(current.version));
+        self.edit(operation, vec![delete, usage, tombstone.write()], change, stop, author, stamp).await
     }
 
-    /// The first of the writes is the one of the configuration or replay.
+    /// Makes a change with its event and its notices. The first of the writes is that of the configuration or replay, and the second one,
+    /// of a change that stops an export, that of the count.
     pub(super) async fn edit(
         &self,
         operation: &'static str,
-        writes: Vec<TransactWriteItem>,
+        writes: Vec<Write>,
+        change: Change<'_>,
+        stop: Option<Stop>,
+        author: &Author,
         stamp: Stamp,
     ) -> Result<EditOutcome, PortError> {
-        match self.transact(operation, writes, stamp).await? {
+        let is_last_export = stop.is_some_and(|stop| stop.is_last);
+        let notices = notices_of(change, author, is_last_export, stamp);
+        let queued = notices.iter().map(|notice| outbox::write(notice, receivers_of(change)));
+        let writes: Vec<_> = writes.into_iter().map(Ok).chain(queued).collect::<Result<_, _>>()?;
+        let writes = writes.into_iter().map(|write| write.part(&self.table.name));
+        let event = self.event(operation, change, author, stamp)?;
+        let parts = parts(operation, writes.chain([event]))?;
+        match self.transact(operation, parts, stamp).await? {
             TransactionOutcome::Done => Ok(EditOutcome::Done),
-            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => {
+            TransactionOutcome::Refused(cancellation)
+                if cancellation.refused(0).is_some() || (stop.is_some() && cancellation.refused(1).is_some()) =>
+            {
                 Ok(EditOutcome::ChangedSince)
             }
             TransactionOutcome::Refused(_) => Err(event_collided(operation)),
         }
+    }
+
+    /// Returns what a change has to know that stops an export. `None`: it stops none.
+    async fn stop_of(&self, change: Change<'_>) -> Result<Option<Stop>, PortError> {
+        if !stops_an_export(change) {
+            return Ok(None);
+        }
+        let key = &change.subject().key;
+        // Read before the list: if another change stops an export meanwhile, this one is made again.
+        let usage = self.table.get("read count", usage_key(change)).await?.unwrap_or_default();
+        let made = Attributes(&usage).optional_number(attribute::STOPS)?.unwrap_or(0);
+        let of_tenant = Expression::new("#tenantId = :tenant AND #id < :behindIds")
+            .with("tenant", text(&key.tenant_id))
+            .with("behindIds", text(BEHIND_IDS));
+        let query = Query::new(of_tenant).project("#id, #enabled");
+        let id = key.configuration_id.to_string();
+        let mut is_last = true;
+        for found in self.table.all("list enabled configurations", &query, MAX_LIST_PAGES).await? {
+            let attributes = Attributes(&found);
+            is_last &= attributes.text(attribute::ID)? == id || !attributes.flag(attribute::ENABLED)?;
+        }
+        Ok(Some(Stop { is_last, made }))
     }
 
     pub(super) fn event(
@@ -250,6 +297,34 @@ impl ConfigurationEditor {
     }
 }
 
+/// A change that stops an export. The tenant's changes of this kind are made one after the other, so that two of them can't each
+/// find the other's export enabled.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    /// True if the tenant has no other enabled export.
+    is_last: bool,
+    /// The number of such changes before.
+    made: u64,
+}
+
+impl Stop {
+    /// Returns the update of the tenant's count, beside other changes of it.
+    fn write(self, usage: Item, changes: Changes) -> Write {
+        Write::update(usage, changes.add(attribute::STOPS, number(1))).when(self.condition())
+    }
+
+    fn condition(self) -> Expression {
+        match self.made {
+            0 => Expression::new("attribute_not_exists(#stops)"),
+            made => Expression::new("#stops = :made").with("made", number(made)),
+        }
+    }
+}
+
+fn usage_key(change: Change<'_>) -> Item {
+    item::tenant_key(&change.subject().key.tenant_id, USAGE)
+}
+
 /// Returns the update of the attributes that differ, if nobody has changed the configuration since.
 fn difference(before: &ExportConfiguration, after: &ExportConfiguration) -> Write {
     let (old, mut new) = (item::write(before), item::write(after));
@@ -263,6 +338,13 @@ fn difference(before: &ExportConfiguration, after: &ExportConfiguration) -> Writ
         if differs {
             changes = changes.set_or_remove(name, new.remove(name));
         }
+    }
+    if before.authentication != after.authentication {
+        let stored_at = match after.authentication {
+            Authentication::AccessKey { .. } => Some(text(after.updated_at)),
+            Authentication::AssumedRole { .. } => None,
+        };
+        changes = changes.set_or_remove(attribute::SECRET_STORED_AT, stored_at);
     }
     // The version that was read is known to have the connection that an edit keeps.
     let version = attribute::CONNECTION_VERSION;
@@ -279,14 +361,10 @@ fn is_version(read: u64) -> Expression {
     Expression::new("#version = :read").with("read", number(read))
 }
 
-/// Returns the update that adds to the count of a tenant's configurations; up only below the limit.
-fn count(tenant: &TenantId, step: i8) -> Write {
-    let changes = Changes::default().add(attribute::CONFIGURATIONS, number(step));
-    let update = Write::update(item::tenant_key(tenant, USAGE), changes);
-    if step < 0 {
-        return update;
-    }
-    update.when(
+/// Returns the update that adds one to the count of a tenant's configurations, below the limit.
+fn count_one_more(tenant: &TenantId) -> Write {
+    let changes = Changes::default().add(attribute::CONFIGURATIONS, number(1));
+    Write::update(item::tenant_key(tenant, USAGE), changes).when(
         Expression::new("attribute_not_exists(#configurations) OR #configurations < :limit")
             .with("limit", number(MAX_CONFIGURATIONS_PER_TENANT)),
     )

@@ -71,6 +71,14 @@ pub(crate) mod attribute {
     pub(crate) const WEBHOOKS: &str = "webhooks";
     /// Distinguishes the requests.
     pub(crate) const REQUEST_TOKEN: &str = "requestToken";
+    /// JSON: what the sweep has noticed of the export. Absent in items that are older than notices.
+    pub(crate) const NOTICED: &str = "noticed";
+    /// JSON: the newest gap that the export has signed.
+    pub(crate) const SIGNED_GAP: &str = "signedGap";
+    /// The sequence of its digest.
+    pub(crate) const SIGNED_GAP_SEQUENCE: &str = "signedGapSequence";
+    /// The time when the secret access key was stored.
+    pub(crate) const SECRET_STORED_AT: &str = "secretStoredAt";
     pub(crate) const CREATED_BY: &str = "createdBy";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_BY: &str = "updatedBy";
@@ -121,6 +129,17 @@ pub(crate) mod attribute {
 
     // Of the count of a tenant's configurations.
     pub(crate) const CONFIGURATIONS: &str = "configurations";
+    /// The number of changes that stopped an export.
+    pub(crate) const STOPS: &str = "stops";
+
+    // Of a queued notice.
+    /// JSON.
+    pub(crate) const NOTICE: &str = "notice";
+    pub(crate) const KIND: &str = "kind";
+    /// JSON: the webhooks that get it. Absent: none.
+    pub(crate) const RECEIVERS: &str = "receivers";
+    /// Present if it is true.
+    pub(crate) const IS_LAST_EXPORT: &str = "isLastExport";
 }
 
 /// Returns the partition of the index for a configuration that is enabled.

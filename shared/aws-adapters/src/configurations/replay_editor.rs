@@ -75,9 +75,7 @@ impl ConfigurationEditor {
         let cancelled = ReplayState::Ended { at: stamp.at, end: ReplayEnd::Cancelled };
         let changes = replays::with_state(Changes::default(), &cancelled);
         let cancel = Write::update(replays::key(&replay.key), changes).when(replays::is_unfinished(replay));
-        let writes =
-            [cancel.part(&self.table.name), self.event(operation, Change::CancelReplay { of, replay }, author, stamp)?];
-        self.edit(operation, parts(operation, writes)?, stamp).await
+        self.edit(operation, vec![cancel], Change::CancelReplay { of, replay }, None, author, stamp).await
     }
 }
 

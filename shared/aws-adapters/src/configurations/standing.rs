@@ -1,33 +1,9 @@
-//! The standings of exports. IAM permits the housekeeper to read these attributes and no others.
+//! The standing of an export in an item.
 
-use domain::{
-    configuration::ConfigurationKey, connection::ConnectionStatus, export_health::ExportStanding,
-    interval::ExportInterval,
-};
-use export_engine::ports::{ExportStandings, PortError};
+use domain::{connection::ConnectionStatus, export_health::ExportStanding, interval::ExportInterval};
 
-use super::{
-    item::{self, attribute},
-    table::ConfigurationTable,
-};
-use crate::dynamodb::{
-    item::{Attributes, Item, MalformedItem},
-    read,
-};
-
-/// The names of `HousekeeperRole` in template.yaml: a request for another one is refused there.
-const PROJECTION: &str = "#tenantId, #id, #enabled, #interval, #connectionStatus, #connectionCheckedAt, #startFrom, \
-    #exportedThrough, #consecutiveFailures, #lastFailureAt, #createdAt, #updatedAt";
-
-impl ExportStandings for ConfigurationTable {
-    const MAX_BATCH: usize = read::MAX_BATCH;
-
-    async fn standings(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
-        let keys = batch.iter().map(item::key).collect();
-        let items = self.table.get_batch("dynamodb:BatchGetItem (standings)", keys, Some(PROJECTION)).await?;
-        Ok(items.iter().map(|found| read_standing(found).map_err(PortError::from)).collect())
-    }
-}
+use super::item::{self, attribute};
+use crate::dynamodb::item::{Attributes, Item, MalformedItem};
 
 /// Reads the standing of an item.
 pub(super) fn read_standing(found: &Item) -> Result<ExportStanding, MalformedItem> {

@@ -3,6 +3,7 @@
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
+    notice::gap::SignedGap,
     time::Timestamp,
 };
 use export_engine::ports::{ConfigurationStore, PortError, RunReport};
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::dynamodb::{
     expression::{Changes, Expression},
-    item::{number, text},
+    item::{json, number, text},
     write::{Write, WriteOutcome},
 };
 
@@ -100,6 +101,22 @@ impl ConfigurationStore for ConfigurationTable {
                     ended_at = %report.ended_at, has_exported = report.has_exported, has_failed = report.has_failed,
                     "a run's report was dropped: it or a later one is there, or the configuration was deleted");
             }
+        }
+        Ok(())
+    }
+
+    async fn store_signed_gap(&self, key: &ConfigurationKey, gap: &SignedGap) -> Result<(), PortError> {
+        let operation = "store signed gap";
+        let changes = Changes::default()
+            .set(attribute::SIGNED_GAP, json(operation, gap)?)
+            .set(attribute::SIGNED_GAP_SEQUENCE, number(gap.sequence));
+        // A run that has lost its lease may come late.
+        let is_news = Expression::new(
+            "attribute_exists(#id) AND (attribute_not_exists(#signedGapSequence) OR #signedGapSequence <= :signedGapSequence)",
+        );
+        if !self.table.write(operation, Write::update(item::key(key), changes).when(is_news)).await?.is_done() {
+            tracing::info!(configuration = %key, sequence = gap.sequence,
+                "a signed gap was dropped: a later one is stored, or the configuration was deleted");
         }
         Ok(())
     }

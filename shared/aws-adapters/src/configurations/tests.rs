@@ -198,6 +198,24 @@ fn cancelled(codes: &[&str]) -> TransactWriteItemsError {
     TransactWriteItemsError::TransactionCanceledException(exception.build())
 }
 
+/// A tenant of which no change has stopped an export.
+fn no_usage() -> Rule {
+    mock!(Client::get_item).then_output(|| GetItemOutput::builder().build())
+}
+
+/// The tenant's configurations beside the one that is changed.
+fn others(enabled: &'static [bool]) -> Rule {
+    mock!(Client::query).match_requests(|request| request.projection_expression() == Some("#id, #enabled")).then_output(
+        || {
+            let other = |enabled: &bool| {
+                let id = text("00000000-6d3b-4d0e-9d6e-0f6f5c1f2a3b");
+                Item::from([("id".to_owned(), id), ("enabled".to_owned(), AttributeValue::Bool(*enabled))])
+            };
+            QueryOutput::builder().set_items(Some(enabled.iter().map(other).collect())).build()
+        },
+    )
+}
+
 fn transactions(codes: &'static [&'static str]) -> Rule {
     mock!(Client::transact_write_items).then_error(|| cancelled(codes))
 }
@@ -307,7 +325,10 @@ async fn creation_is_one_transaction() {
     assert_eq!(without_key.transact_items().len(), 3);
     let [configuration, usage, event, record] = with_key.transact_items() else { panic!("{with_key:?}") };
     let put = configuration.put().unwrap();
-    assert_eq!(put.item(), &item::write(&full()));
+    let mut new = item::write(&full());
+    new.insert("noticed".to_owned(), text("{}"));
+    new.insert("secretStoredAt".to_owned(), text(full().created_at));
+    assert_eq!(put.item(), &new);
     assert_eq!(put.condition_expression(), Some("attribute_not_exists(#id)"));
     let update = usage.update().unwrap();
     assert_eq!(update.key()[attribute::ID], text("usage"));
@@ -380,9 +401,10 @@ async fn transactions_that_meet_are_tried_again_for_a_while() {
 async fn deletion_counts_off_what_was_there() {
     let requests = Requests::<TransactWriteItemsInput>::new();
     let rule = transactions_to(&requests);
-    assert_eq!(editor(&[&rule]).delete(&full(), &author(), stamp()).await.unwrap(), EditOutcome::Done);
+    let rules = [&rule, &no_usage(), &others(&[])];
+    assert_eq!(editor(&rules).delete(&full(), &author(), stamp()).await.unwrap(), EditOutcome::Done);
     let [request] = requests.all().try_into().unwrap();
-    let [delete, event, usage, tombstone] = request.transact_items() else { panic!("{request:?}") };
+    let [delete, usage, tombstone, notice, event] = request.transact_items() else { panic!("{request:?}") };
     let delete = delete.delete().unwrap();
     assert_eq!(delete.key(), &item::key(&key()));
     assert_eq!(delete.condition_expression(), Some("#version = :read"));
@@ -390,7 +412,8 @@ async fn deletion_counts_off_what_was_there() {
     let event = event_of(event);
     assert_eq!((&event["action"], &event["auditPayload"]["after"]), (&"DELETE".into(), &serde_json::Value::Null));
     let usage = usage.update().unwrap();
-    assert!(usage.condition_expression().is_none());
+    assert_eq!(usage.condition_expression(), Some("attribute_not_exists(#stops)"));
+    assert_eq!(usage.update_expression(), "ADD #configurations :configurations, #stops :stops");
     assert_eq!(usage.expression_attribute_values().unwrap()[":configurations"], number(-1));
     let id = key().configuration_id;
     let expected = Item::from([
@@ -401,8 +424,12 @@ async fn deletion_counts_off_what_was_there() {
     assert_eq!(tombstone.put().unwrap().item(), &expected);
     assert!(**expected["id"].as_s().unwrap() > *BEHIND_IDS, "a list would have it");
 
-    let gone = transactions(&["ConditionalCheckFailed", "None", "None", "None"]);
-    let answer = editor(&[&gone]).delete(&full(), &author(), stamp()).await;
+    let notice = notice.put().unwrap().item();
+    assert_eq!((&notice["kind"], &notice["isLastExport"]), (&text("EXPORT_DELETED"), &AttributeValue::Bool(true)));
+    assert!(notice["receivers"].as_s().unwrap().contains("https://hooks.example.com/"), "{notice:?}");
+
+    let gone = transactions(&["ConditionalCheckFailed", "None", "None", "None", "None"]);
+    let answer = editor(&[&gone, &no_usage(), &others(&[])]).delete(&full(), &author(), stamp()).await;
     assert_eq!(answer.unwrap(), EditOutcome::ChangedSince);
 }
 
@@ -450,10 +477,13 @@ fn stale() -> Rule {
 async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (String, serde_json::Value) {
     let requests = Requests::<TransactWriteItemsInput>::new();
     let rule = transactions_to(&requests);
-    let answer = editor(&[&rule]).update(before, after, &author(), stamp()).await;
+    let answer = editor(&[&rule, &no_usage(), &others(&[])]).update(before, after, &author(), stamp()).await;
     assert_eq!(answer.unwrap(), EditOutcome::Done);
     let [request] = requests.all().try_into().unwrap();
-    let [update, event] = request.transact_items() else { panic!("{request:?}") };
+    let [update, others @ .., event] = request.transact_items() else { panic!("{request:?}") };
+    let is_switched = before.enabled != after.enabled;
+    let stops = usize::from(before.enabled && !after.enabled);
+    assert_eq!(others.len(), stops + usize::from(is_switched), "the count and the notice");
     let update = update.update().unwrap();
     assert_eq!((update.table_name(), update.key()), ("Configurations", &item::key(&key())));
     assert_eq!(update.condition_expression(), Some("#version = :read"));
@@ -512,20 +542,45 @@ async fn another_connection_takes_away_whatever_was_known_of_the_old() {
     }
     let role = NewIdentity::Role(RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap());
     let (expression, event) = updated(&full(), &moved(&full(), role)).await;
-    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret");
+    insta::assert_snapshot!(expression, @"SET #connectionStatus = :connectionStatus, #roleArn = :roleArn, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = :version REMOVE #accessKeyId, #bucketPath, #connectionCheckedAt, #connectionError, #principalArn, #sealedSecret, #secretStoredAt");
     assert_eq!(event["auditPayload"]["after"]["type"], "S3_ASSUMED_ROLE");
     assert!(!event.to_string().contains("secret"), "{event}");
 }
 
 #[tokio::test]
-async fn a_change_of_what_was_changed_since_is_no_change() {
-    let stale = transactions(&["ConditionalCheckFailed", "None"]);
+async fn the_last_export_is_known_and_stopped_after_all_others() {
+    for (enabled, is_last) in [(&[][..], true), (&[false, false], true), (&[false, true], false)] {
+        let requests = Requests::<TransactWriteItemsInput>::new();
+        let stopped = mock!(Client::get_item).then_output(|| {
+            let usage = Item::from([("stops".to_owned(), number(4))]);
+            GetItemOutput::builder().set_item(Some(usage)).build()
+        });
+        let rules = [&transactions_to(&requests), &stopped, &others(enabled)];
+        let after = full().with_enabled(false, edit());
+        assert_eq!(editor(&rules).update(&full(), &after, &author(), stamp()).await, Ok(EditOutcome::Done));
+        let [request] = requests.all().try_into().unwrap();
+        let [_, usage, notice, _] = request.transact_items() else { panic!("{request:?}") };
+        let usage = usage.update().unwrap();
+        assert_eq!(usage.condition_expression(), Some("#stops = :made"));
+        assert_eq!(usage.expression_attribute_values().unwrap()[":made"], number(4));
+        assert_eq!(notice.put().unwrap().item().contains_key("isLastExport"), is_last, "{enabled:?}");
+    }
+    // Another change stopped an export between the reads and the write.
+    let raced = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
     let after = full().with_enabled(false, edit());
-    let answer = editor(&[&stale]).update(&full(), &after, &author(), stamp()).await;
+    let answer = editor(&[&raced, &no_usage(), &others(&[])]).update(&full(), &after, &author(), stamp()).await;
+    assert_eq!(answer, Ok(EditOutcome::ChangedSince));
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_changed_since_is_no_change() {
+    let stale = transactions(&["ConditionalCheckFailed", "None", "None", "None"]);
+    let after = full().with_enabled(false, edit());
+    let answer = editor(&[&stale, &no_usage(), &others(&[])]).update(&full(), &after, &author(), stamp()).await;
     assert_eq!(answer.unwrap(), EditOutcome::ChangedSince);
     // Another block of the same ID says nothing of the configuration.
-    let collided = transactions(&["None", "ConditionalCheckFailed"]);
-    let answer = editor(&[&collided]).update(&full(), &after, &author(), stamp()).await;
+    let collided = transactions(&["None", "None", "None", "ConditionalCheckFailed"]);
+    let answer = editor(&[&collided, &no_usage(), &others(&[])]).update(&full(), &after, &author(), stamp()).await;
     assert_eq!(answer.unwrap_err().kind, ErrorKind::Transient);
 }
 
@@ -541,7 +596,8 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     let editor = ConfigurationEditor::new(&Client::new(&shared), "Configurations".to_owned(), events);
     for _ in 0..2 {
         let stamp = Stamp { at: now(), ..stamp() };
-        assert_eq!(editor.delete(&full(), &author(), stamp).await.unwrap(), EditOutcome::Done);
+        let disabled = ExportConfiguration { enabled: false, ..full() };
+        assert_eq!(editor.delete(&disabled, &author(), stamp).await.unwrap(), EditOutcome::Done);
     }
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     let latest = now();
@@ -928,7 +984,7 @@ async fn no_run_is_requested_of_what_was_deleted() {
 #[tokio::test]
 async fn a_change_by_a_person_leaves_a_requested_run_alone() {
     let requests = Requests::<TransactWriteItemsInput>::new();
-    let editor = editor(&[&transactions_to(&requests)]);
+    let editor = editor(&[&transactions_to(&requests), &no_usage(), &others(&[])]);
     let before =
         ExportConfiguration { requested_through: Some(at_hour(2)), requested_until: Some(at_minute(15)), ..full() };
     assert_eq!(item::read(&item::write(&before)).unwrap(), before);
@@ -936,7 +992,7 @@ async fn a_change_by_a_person_leaves_a_requested_run_alone() {
     let [request] = requests.all().try_into().unwrap();
     let expression = request.transact_items()[0].update().unwrap().update_expression();
     assert!(!expression.contains("requested"), "{expression}");
-    let event = event_of(&request.transact_items()[1]).to_string();
+    let event = event_of(request.transact_items().last().unwrap()).to_string();
     assert!(!event.contains("requested"), "{event}");
 }
 

@@ -13,7 +13,7 @@ use crate::{
 #[must_use]
 pub fn stops_an_export(change: Change<'_>) -> bool {
     match change {
-        Change::Create(_) => false,
+        Change::Create(_) | Change::Repair { .. } | Change::Replay { .. } | Change::CancelReplay { .. } => false,
         Change::Update { before, after } => before.enabled && !after.enabled,
         Change::Delete(before) => before.enabled,
     }
@@ -25,7 +25,7 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
     let facts = |of: &ExportConfiguration, is_last| ChangeFacts::new(&author.subject, of.version, is_last);
     let mut events = Vec::new();
     match change {
-        Change::Create(_) => {}
+        Change::Create(_) | Change::Repair { .. } | Change::Replay { .. } | Change::CancelReplay { .. } => {}
         Change::Update { before, after } => {
             match (before.enabled, after.enabled) {
                 (true, false) => events.push(NoticeEvent::ExportDisabled(facts(after, is_last_export))),
@@ -45,7 +45,7 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
 #[must_use]
 pub fn receivers_of(change: Change<'_>) -> &[Webhook] {
     match change {
-        Change::Create(_) => &[],
+        Change::Create(_) | Change::Repair { .. } | Change::Replay { .. } | Change::CancelReplay { .. } => &[],
         Change::Update { before, .. } | Change::Delete(before) => &before.webhooks,
     }
 }

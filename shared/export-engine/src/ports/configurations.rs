@@ -3,6 +3,7 @@
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
+    notice::gap::SignedGap,
     time::Timestamp,
 };
 
@@ -30,6 +31,13 @@ pub trait ConfigurationStore: Send + Sync {
         &self,
         key: &ConfigurationKey,
         report: &RunReport,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Stores the newest gap that the export signs, for its notice. Done before the window is completed, so that none is missed.
+    fn store_signed_gap(
+        &self,
+        key: &ConfigurationKey,
+        gap: &SignedGap,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Clears a person's request for a run through `through`. A later request stays, and its time is returned.

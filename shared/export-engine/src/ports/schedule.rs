@@ -1,7 +1,7 @@
 //! The index of enabled configurations and the queue of runs, as the dispatch and the sweep use them.
 
 use domain::{
-    configuration::ConfigurationKey, export_health::ExportStanding, export_run::RunRequest, interval::ExportInterval,
+    configuration::ConfigurationKey, export_run::RunRequest, interval::ExportInterval, notice::state::ObservedExport,
 };
 
 use super::error::PortError;
@@ -22,17 +22,17 @@ pub trait EnabledConfigurations: Send + Sync {
     ) -> impl Future<Output = Result<(Vec<ConfigurationKey>, Option<Self::Position>), PortError>> + Send;
 }
 
-/// The standings of exports, in batches.
-pub trait ExportStandings: Send + Sync {
+/// What the sweep observes of exports, in batches.
+pub trait ObservedExports: Send + Sync {
     /// The most configurations of a batch.
     const MAX_BATCH: usize;
 
-    /// Returns the standing of the exports of at most [`ExportStandings::MAX_BATCH`] configurations, in any order. Leaves out those
-    /// that were deleted; each that can't be read is an error inside the list.
-    fn standings(
+    /// Returns the observations of at most [`ObservedExports::MAX_BATCH`] configurations, in any order. Leaves out those that were
+    /// deleted; each that can't be read is an error inside the list.
+    fn observe(
         &self,
         batch: &[ConfigurationKey],
-    ) -> impl Future<Output = Result<Vec<Result<ExportStanding, PortError>>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Result<ObservedExport, PortError>>, PortError>> + Send;
 }
 
 /// The queue from which runs are started.

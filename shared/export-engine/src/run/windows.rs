@@ -4,6 +4,7 @@ use domain::{
     connection::{Connection, ConnectionFailure},
     digest::GapReason,
     export_run::{Plan, Window, WindowRecord},
+    notice::gap::SignedGap,
     time::Timestamp,
 };
 
@@ -155,6 +156,9 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         // Nothing of an open window may expire, however long it stays open. So its intents get an expiry with the next one.
         if let Some(previous) = window.id.sequence.checked_sub(1) {
             engine.runs.expire_intents(lease, previous, expires_at).await?;
+        }
+        if let Some(gap) = SignedGap::of(&record) {
+            engine.configurations.store_signed_gap(&lease.key, &gap).await?;
         }
         let completion =
             Completion { cursor: sealed.end_block, head: head.clone(), record: record.clone(), expires_at };

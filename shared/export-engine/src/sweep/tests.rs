@@ -1,7 +1,13 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use domain::{connection::ConnectionStatus, export_health::ExportStanding, interval::ExportInterval};
-use host::Clock;
+use domain::{
+    connection::ConnectionStatus, export_health::ExportStanding, interval::ExportInterval,
+    notice::state::StoredNoticeState,
+};
+use host::{Clock, Random};
 
 use super::*;
 use crate::test_support::key;
@@ -17,6 +23,12 @@ struct Fake {
     deleted: usize,
     disabled: Option<usize>,
     corrupt: Option<usize>,
+    /// The configuration that is older than notices.
+    unnoticed: Option<usize>,
+    /// The configurations of which nothing can be stored.
+    unwritable: Option<usize>,
+    edited: Option<usize>,
+    recorded: Mutex<Vec<(usize, usize)>>,
     pages: AtomicUsize,
     largest_batch: AtomicUsize,
 }
@@ -52,17 +64,17 @@ impl EnabledConfigurations for Fake {
     }
 }
 
-impl ExportStandings for Fake {
+impl ObservedExports for Fake {
     const MAX_BATCH: usize = 2;
 
-    async fn standings(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ExportStanding, PortError>>, PortError> {
+    async fn observe(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ObservedExport, PortError>>, PortError> {
         self.largest_batch.fetch_max(batch.len(), Ordering::Relaxed);
         let there = batch.iter().filter(|key| number(key) >= self.deleted);
-        let standing = |key: &ConfigurationKey| {
+        let observed = |key: &ConfigurationKey| {
             if self.corrupt == Some(number(key)) {
                 return Err(PortError::internal("read configuration", "corrupt"));
             }
-            Ok(ExportStanding {
+            let standing = ExportStanding {
                 tenant_id: key.tenant_id.clone(),
                 enabled: self.disabled != Some(number(key)),
                 interval: ExportInterval::Every4Hours,
@@ -74,9 +86,43 @@ impl ExportStandings for Fake {
                 last_failure_at: None,
                 created_at: at("2026-11-01T00:00:00Z"),
                 updated_at: at("2026-11-01T00:00:00Z"),
+            };
+            Ok(ObservedExport {
+                key: key.clone(),
+                version: 1,
+                standing,
+                connection_error: None,
+                secret_stored_at: None,
+                signed_gap: None,
+                noticed: if self.unnoticed == Some(number(key)) { None } else { StoredNoticeState::parse("{}") },
+                webhooks: Vec::new(),
             })
         };
-        Ok(there.map(standing).collect())
+        Ok(there.map(observed).collect())
+    }
+}
+
+impl NoticeRecords for Fake {
+    async fn record(&self, export: &ObservedExport, transition: &NoticeTransition) -> Result<RecordOutcome, PortError> {
+        let number = number(&export.key);
+        if self.unwritable == Some(number) {
+            return Err(PortError::internal("record", "refused"));
+        }
+        if self.edited == Some(number) {
+            return Ok(RecordOutcome::ChangedSince);
+        }
+        self.recorded.lock().unwrap().push((number, transition.notices.len()));
+        Ok(RecordOutcome::Recorded)
+    }
+}
+
+impl Random for Fake {
+    fn bits(&self) -> u128 {
+        7
+    }
+
+    fn fraction(&self) -> f64 {
+        0.5
     }
 }
 
@@ -89,7 +135,9 @@ impl Clock for Fake {
 async fn sweep(fake: &Fake, deadline: &str) -> SweepOutcome {
     let sweep = Sweep {
         index: fake,
-        standings: fake,
+        exports: fake,
+        notices: fake,
+        random: fake,
         clock: fake,
         schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
         retention: Duration::from_hours(24 * 90),
@@ -103,8 +151,10 @@ const IN_A_YEAR: &str = "2027-11-22T00:00:00Z";
 #[tokio::test]
 async fn every_enabled_configuration_is_counted_once() {
     let fake = Fake { configurations: 21, deleted: 2, disabled: Some(5), ..Fake::default() };
-    let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
+    let SweepOutcome { report, is_complete, notices, unrecorded } = sweep(&fake, IN_A_YEAR).await;
     assert!(is_complete);
+    // All of them fail.
+    assert_eq!((notices, unrecorded), (18, 0));
     assert_eq!((report.configurations, report.failing_configurations), (18, 18));
     // The lag is that of the start of the sweep, however long it takes.
     assert_eq!(report.largest_lag_seconds, 0);
@@ -114,7 +164,7 @@ async fn every_enabled_configuration_is_counted_once() {
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_hides_no_other() {
     let fake = Fake { configurations: 20, corrupt: Some(4), ..Fake::default() };
-    let SweepOutcome { report, is_complete } = sweep(&fake, IN_A_YEAR).await;
+    let SweepOutcome { report, is_complete, .. } = sweep(&fake, IN_A_YEAR).await;
     assert!(!is_complete);
     assert_eq!(report.configurations, 19);
 }
@@ -122,7 +172,7 @@ async fn a_configuration_that_cannot_be_read_hides_no_other() {
 #[tokio::test]
 async fn a_sweep_ends_at_its_deadline_with_what_it_has_seen() {
     let fake = Fake { configurations: 3_000, ..Fake::default() };
-    let SweepOutcome { report, is_complete } = sweep(&fake, "2026-11-22T12:30:00Z").await;
+    let SweepOutcome { report, is_complete, .. } = sweep(&fake, "2026-11-22T12:30:00Z").await;
     assert!(!is_complete);
     // Three pages of empty shards come first.
     assert_eq!((fake.pages.load(Ordering::Relaxed), report.configurations), (10, 7 * PAGE as u64));
@@ -134,4 +184,14 @@ async fn a_sweep_reads_so_many_pages_and_no_more() {
     let SweepOutcome { is_complete, .. } = sweep(&fake, IN_A_YEAR).await;
     assert!(!is_complete);
     assert_eq!(fake.pages.load(Ordering::Relaxed), MAX_INDEX_PAGES);
+}
+
+#[tokio::test]
+async fn what_is_noticed_is_recorded_and_a_failure_stops_no_other() {
+    let fake = Fake { configurations: 6, unnoticed: Some(0), unwritable: Some(1), edited: Some(2), ..Fake::default() };
+    let SweepOutcome { is_complete, notices, unrecorded, .. } = sweep(&fake, IN_A_YEAR).await;
+    assert_eq!((is_complete, notices, unrecorded), (true, 3, 1));
+    let mut recorded = fake.recorded.lock().unwrap().clone();
+    recorded.sort_unstable();
+    assert_eq!(recorded, [(0, 0), (3, 1), (4, 1), (5, 1)]);
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, test_support::with_role},
     connection::Connection,
+    notice::gap::SignedGap,
     object_key,
     time::Timestamp,
 };
@@ -115,6 +116,10 @@ impl ConfigurationStore for ConnectionWorld {
     }
 
     async fn store_run(&self, _key: &ConfigurationKey, _report: &RunReport) -> Result<(), PortError> {
+        unreachable!("a test does not run an export")
+    }
+
+    async fn store_signed_gap(&self, _key: &ConfigurationKey, _gap: &SignedGap) -> Result<(), PortError> {
         unreachable!("a test does not run an export")
     }
 

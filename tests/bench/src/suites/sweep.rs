@@ -58,6 +58,7 @@ fn sweep(bench: &Bench, stub: &Stub, count: u64) -> Result<Pass> {
     let answer = housekeeper.api.invoke(&json!({"sweep": {}}).to_string().into(), RUN_TIME)?;
     let swept = answer.json()?;
     ensure!(swept["isComplete"] == true && swept["report"]["configurations"] == count, "not all of {count}: {swept}");
+    ensure!(swept["notices"] == 0, "notices of exports that did not change: {swept}");
     stub.check()?;
     let pass = Pass {
         wall: answer.time,
@@ -65,6 +66,8 @@ fn sweep(bench: &Bench, stub: &Stub, count: u64) -> Result<Pass> {
         peak_memory: housekeeper.program.peak_memory()?,
         traffic: stub.world().traffic.clone(),
     };
+    let writes = pass.traffic.of("dynamodb:UpdateItem") + pass.traffic.of("dynamodb:TransactWriteItems");
+    ensure!(writes == 0, "{writes} writes of exports that did not change");
     ensure!(pass.wall < MAX_TIME, "a sweep over {count} configurations took {:?}", pass.wall);
     ensure!(pass.peak_memory < MAX_MEMORY, "a sweep over {count} configurations used {} bytes", pass.peak_memory);
     Ok(pass)

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
+    notice::gap::SignedGap,
     time::Timestamp,
 };
 use export_engine::ports::{ConfigurationStore, PortError, RunReport};
@@ -58,6 +59,18 @@ impl ConfigurationStore for Ports {
             Ok(())
         };
         self.world.call("store run", effect).await
+    }
+
+    async fn store_signed_gap(&self, key: &ConfigurationKey, gap: &SignedGap) -> Result<(), PortError> {
+        let (key, gap) = (key.clone(), *gap);
+        let effect = move |state: &mut WorldState| {
+            let stored = state.signed_gaps.entry(key.clone()).or_insert(gap);
+            if stored.sequence <= gap.sequence {
+                *stored = gap;
+            }
+            Ok(())
+        };
+        self.world.call("store signed gap", effect).await
     }
 
     async fn clear_run_request(

@@ -141,9 +141,9 @@ async fn a_healthy_stack_has_ticks_alone() {
 #[tokio::test]
 async fn every_check_can_fail_and_none_stops_the_others() {
     let results = results(&broken()).await;
-    // The sweep has no metric of its own.
+    // The housekeeper's schedules have no metric of their own.
     let good: Vec<&str> = results.iter().filter(|result| result.is_good).map(|result| &*result.check).collect();
-    assert_eq!(good, ["SweepSchedule"]);
+    assert_eq!(good, ["SweepSchedule", "PublishNoticesSchedule"]);
     insta::assert_snapshot!("broken", shown(&results));
 }
 
@@ -153,7 +153,7 @@ async fn a_schedule_that_is_disabled_or_not_dispatched_fails() {
         results.into_iter().filter(|result| result.check.ends_with("Schedule")).collect::<Vec<_>>()
     };
     let disabled = schedules(results(&Account { is_enabled: false, ..healthy() }).await);
-    assert!(disabled.len() == 6 && disabled.iter().all(|result| !result.is_good && result.detail == "disabled"));
+    assert!(disabled.len() == 7 && disabled.iter().all(|result| !result.is_good && result.detail == "disabled"));
     let missed = schedules(results(&Account { missed: Some("EVERY_24_HOURS"), ..healthy() }).await);
     let bad: Vec<&str> = missed.iter().filter(|result| !result.is_good).map(|result| &*result.detail).collect();
     assert_eq!(bad, ["enabled, no dispatch in 30 h"]);

@@ -1,0 +1,178 @@
+//! The outbox: notices until they are published.
+//!
+//! A notice is written by the transaction of its cause, and found in separate partitions of the index of enabled
+//! configurations. Its ID begins with the time, so that the oldest come first.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    configuration::{ConfigurationId, ConfigurationKey},
+    notice::{Notice, NoticeKind},
+    notice_id::NoticeId,
+    tenant::TenantId,
+    webhook::{Webhook, delivery::WebhookBody},
+};
+use export_engine::ports::{NoticeOutbox, PortError, QueuedNotice, QueuedNoticeKey};
+
+use super::{
+    item::{self, ENABLED_BY_INTERVAL, INDEX_PAGE_SIZE, SCHEDULE_SHARDS, attribute},
+    table::ConfigurationTable,
+};
+use crate::dynamodb::{
+    expression::Expression,
+    item::{Attributes, Item, MalformedItem, extended, json, text},
+    read::{self, Query},
+    write::Write,
+};
+
+/// Sorts behind every UUID, so that no list of configurations has one.
+const PREFIX: &str = "notice#";
+
+/// The partition of the index; no interval has such a name.
+const PARTITION: &str = "NOTICE";
+
+/// The names of `HousekeeperRole` in template.yaml: a request for another one is refused there.
+const PROJECTION: &str = "#tenantId, #id, #configurationId, #kind, #notice, #receivers, #isLastExport";
+
+/// Returns the write that queues a notice, for the transaction of its cause.
+///
+/// # Errors
+/// Internal.
+pub(super) fn write(notice: &Notice, receivers: &[Webhook]) -> Result<Write, PortError> {
+    let operation = "queue notice";
+    let mut queued = extended(
+        item_key(&notice.tenant_id, &notice.id),
+        [
+            (attribute::SCHEDULE_PARTITION, text(partition(shard(&notice.tenant_id)))),
+            (attribute::CONFIGURATION_ID, text(notice.configuration_id)),
+            (attribute::KIND, text(notice.kind.name())),
+            (attribute::NOTICE, json(operation, notice)?),
+        ],
+    );
+    if !receivers.is_empty() {
+        queued.insert(attribute::RECEIVERS.to_owned(), json(operation, &receivers)?);
+    }
+    if notice.is_last_export() {
+        queued.insert(attribute::IS_LAST_EXPORT.to_owned(), AttributeValue::Bool(true));
+    }
+    Ok(Write::put(queued))
+}
+
+fn item_key(tenant: &TenantId, id: &NoticeId) -> Item {
+    item::tenant_key(tenant, &format!("{PREFIX}{id}"))
+}
+
+/// Returns the shard of a tenant: a flood of its notices delays those of an eighth of the others at most.
+fn shard(tenant: &TenantId) -> u8 {
+    tenant.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)) % SCHEDULE_SHARDS
+}
+
+fn partition(shard: u8) -> String {
+    format!("{PARTITION}#{shard}")
+}
+
+fn read_key(found: &Item) -> Result<QueuedNoticeKey, MalformedItem> {
+    let attributes = Attributes(found);
+    Ok(QueuedNoticeKey {
+        notice_id: attributes.required(attribute::ID, |id| NoticeId::parse(id.strip_prefix(PREFIX)?).ok())?,
+        tenant_id: item::read_tenant_id(attributes)?,
+    })
+}
+
+fn read_notice(found: &Item) -> Result<QueuedNotice, MalformedItem> {
+    let attributes = Attributes(found);
+    let key = read_key(found)?;
+    Ok(QueuedNotice {
+        kind: attributes.required(attribute::KIND, NoticeKind::parse)?,
+        configuration: ConfigurationKey {
+            tenant_id: key.tenant_id.clone(),
+            configuration_id: attributes.required(attribute::CONFIGURATION_ID, ConfigurationId::parse)?,
+        },
+        body: attributes.required(attribute::NOTICE, |text| WebhookBody::new(text.to_owned()).ok())?,
+        receivers: attributes.optional_json(attribute::RECEIVERS)?.unwrap_or_default(),
+        is_last_export: attributes.optional_flag(attribute::IS_LAST_EXPORT)?.unwrap_or_default(),
+        key,
+    })
+}
+
+impl NoticeOutbox for ConfigurationTable {
+    const MAX_BATCH: usize = read::MAX_BATCH;
+
+    fn shards(&self) -> u8 {
+        SCHEDULE_SHARDS
+    }
+
+    async fn queued(&self, shard: u8) -> Result<Vec<QueuedNoticeKey>, PortError> {
+        let key = Expression::new("#schedulePartition = :schedule").with("schedule", text(partition(shard)));
+        let query = Query::new(key).index(ENABLED_BY_INTERVAL).limit(INDEX_PAGE_SIZE);
+        let page = self.table.page("dynamodb:Query (queued notices)", &query, None).await?;
+        Ok(page.items.iter().map(read_key).collect::<Result<_, _>>()?)
+    }
+
+    async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
+        let keys = batch.iter().map(|key| item_key(&key.tenant_id, &key.notice_id)).collect();
+        let items = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
+        // A malformed notice stops no other.
+        Ok(items.iter().map(|found| read_notice(found).map_err(PortError::from)).collect())
+    }
+
+    async fn remove(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
+        self.table.delete("dynamodb:DeleteItem (notice)", item_key(&key.tenant_id, &key.notice_id)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        configuration::{
+            change::{Author, Change, Stamp},
+            test_support::with_role,
+        },
+        notice::change::notices_of,
+        time::Timestamp,
+        webhook::{SealedWebhookSecret, WebhookUrl},
+    };
+
+    use super::*;
+    use crate::configurations::item::BEHIND_IDS;
+
+    #[test]
+    fn a_queued_notice_is_read_as_it_was_written() {
+        let deleted = with_role();
+        let author = Author { subject: "user-1".to_owned(), ip: None, request_id: None };
+        let stamp = Stamp { at: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(), event: 7, block: 1 };
+        let receivers = [Webhook {
+            url: WebhookUrl::try_from("https://hooks.example.com/".to_owned()).unwrap(),
+            sealed_secret: SealedWebhookSecret::from_ciphertext(vec![1, 2, 3]),
+        }];
+        for (is_last_export, receivers) in [(true, &receivers[..]), (false, &[])] {
+            let [notice] = notices_of(Change::Delete(&deleted), &author, is_last_export, stamp).try_into().unwrap();
+            let part = write(&notice, receivers).unwrap().part("Configurations").unwrap();
+            let stored = part.put().unwrap().item();
+            let id = stored[attribute::ID].as_s().unwrap();
+            assert!(id.starts_with("notice#01M8") && **id > *BEHIND_IDS, "{id}");
+            let partition = stored[attribute::SCHEDULE_PARTITION].as_s().unwrap();
+            assert!((0..SCHEDULE_SHARDS).any(|shard| *partition == format!("NOTICE#{shard}")), "{partition}");
+            let projected: Vec<&str> = PROJECTION.split(", ").map(|name| name.trim_start_matches('#')).collect();
+            let mut found = stored.clone();
+            found.retain(|name, _| projected.contains(&name.as_str()));
+            let expected = QueuedNotice {
+                key: QueuedNoticeKey { notice_id: notice.id.clone(), tenant_id: notice.tenant_id.clone() },
+                kind: NoticeKind::ExportDeleted,
+                configuration: deleted.key.clone(),
+                body: WebhookBody::new(serde_json::to_string(&notice).unwrap()).unwrap(),
+                receivers: receivers.to_vec(),
+                is_last_export,
+            };
+            assert_eq!(read_notice(&found), Ok(expected));
+            found.remove(attribute::NOTICE);
+            assert!(read_notice(&found).is_err());
+        }
+    }
+
+    #[test]
+    fn tenants_spread_over_all_shards() {
+        let shards: std::collections::BTreeSet<u8> =
+            (0..100).map(|number| shard(&TenantId::parse(&format!("tenant-{number}")).unwrap())).collect();
+        assert_eq!(shards.len(), usize::from(SCHEDULE_SHARDS));
+    }
+}

@@ -1,0 +1,94 @@
+//! Notices: where the sweep and the publisher find, store and send them.
+
+use domain::{
+    configuration::ConfigurationKey,
+    notice::{
+        NoticeKind,
+        state::{NoticeTransition, ObservedExport},
+    },
+    notice_id::NoticeId,
+    tenant::TenantId,
+    webhook::{
+        Webhook,
+        delivery::{WebhookBody, WebhookDelivery},
+    },
+};
+
+use super::error::PortError;
+
+/// The outcome of storing what the sweep noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordOutcome {
+    Recorded,
+    /// A person edited the export, or another sweep noticed something, since it was observed.
+    ChangedSince,
+}
+
+/// What was noticed of exports.
+pub trait NoticeRecords: Send + Sync {
+    /// Replaces what was noticed of an export and queues its notices, in one transaction.
+    fn record(
+        &self,
+        export: &ObservedExport,
+        transition: &NoticeTransition,
+    ) -> impl Future<Output = Result<RecordOutcome, PortError>> + Send;
+}
+
+/// The place of a queued notice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueuedNoticeKey {
+    /// IDs sort by their times.
+    pub notice_id: NoticeId,
+    pub tenant_id: TenantId,
+}
+
+/// A notice in the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedNotice {
+    pub key: QueuedNoticeKey,
+    pub kind: NoticeKind,
+    pub configuration: ConfigurationKey,
+    /// The notice as JSON.
+    pub body: WebhookBody,
+    /// The receivers when it was queued.
+    pub receivers: Vec<Webhook>,
+    /// True if the tenant has no enabled export since.
+    pub is_last_export: bool,
+}
+
+/// The outbox: notices that were stored with their causes, and are not published yet.
+pub trait NoticeOutbox: Send + Sync {
+    /// The most notices of a batch.
+    const MAX_BATCH: usize;
+
+    /// Returns the number of shards. All notices of a tenant are in the same one.
+    fn shards(&self) -> u8;
+
+    /// Returns a page of the notices of a shard, the oldest first.
+    fn queued(&self, shard: u8) -> impl Future<Output = Result<Vec<QueuedNoticeKey>, PortError>> + Send;
+
+    /// Returns at most [`NoticeOutbox::MAX_BATCH`] notices, in any order. Leaves out those that were removed; each that can't be
+    /// read is an error inside the list.
+    fn notices(
+        &self,
+        batch: &[QueuedNoticeKey],
+    ) -> impl Future<Output = Result<Vec<Result<QueuedNotice, PortError>>, PortError>> + Send;
+
+    /// Removes a notice. One that is gone is no error.
+    fn remove(&self, key: &QueuedNoticeKey) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The bus of the stack.
+pub trait NoticeBus: Send + Sync {
+    /// The most notices of a batch.
+    const MAX_BATCH: usize;
+
+    /// Sends at most [`NoticeBus::MAX_BATCH`] notices. Returns for each, in the same order, whether the bus took it.
+    fn send(&self, batch: &[&QueuedNotice]) -> impl Future<Output = Result<Vec<bool>, PortError>> + Send;
+}
+
+/// The queue of deliveries to webhooks.
+pub trait WebhookDeliveries: Send + Sync {
+    /// Sends all deliveries of a notice or fails. After a failure, some may have been sent.
+    fn send(&self, deliveries: &[WebhookDelivery]) -> impl Future<Output = Result<(), PortError>> + Send;
+}

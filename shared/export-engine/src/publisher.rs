@@ -1,0 +1,196 @@
+//! Publishing: takes notices from the outbox to the bus and to webhooks.
+//!
+//! A notice is removed from the outbox once everybody has it. After a crash it is sent again under the same ID.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use domain::{notice_id::NoticeId, tenant::TenantId, time::Timestamp, webhook::delivery::WebhookDelivery};
+use futures::stream::{StreamExt, iter};
+use host::Clock;
+
+use crate::{
+    alarms::LAST_EXPORT_STOPPED,
+    ports::{NoticeBus, NoticeOutbox, PortError, QueuedNotice, QueuedNoticeKey, WebhookDeliveries},
+};
+
+/// The most notices of a shard in one pass.
+pub const MAX_NOTICES_OF_A_SHARD: usize = 200;
+
+/// The concurrent deliveries and removals of a batch.
+const MAX_CONCURRENT_NOTICES: usize = 10;
+
+/// The time after which a pass starts with another shard, so that a slow one delays no other for longer.
+const TURN: Duration = Duration::from_mins(1);
+
+/// A pass over the outbox, over its ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Publisher<'a, O, B, W, K> {
+    pub outbox: &'a O,
+    pub bus: &'a B,
+    pub webhooks: &'a W,
+    pub clock: &'a K,
+    /// The time at which it ends. The rest waits for the next pass.
+    pub deadline: Timestamp,
+}
+
+/// The outcome of a pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublishOutcome {
+    pub published: u64,
+    /// The notices that were tried and are still in the outbox.
+    pub failed: u64,
+    /// The age of the oldest notice that the pass has seen and left.
+    pub oldest_age: Duration,
+    /// The first failure that concerned a whole shard or batch.
+    pub failure: Option<PortError>,
+}
+
+impl<O, B, W, K> Publisher<'_, O, B, W, K>
+where
+    O: NoticeOutbox,
+    B: NoticeBus,
+    W: WebhookDeliveries,
+    K: Clock,
+{
+    /// Publishes a bounded number of notices of each shard, the oldest first and the tenants in turn. A failure stops neither
+    /// another batch nor another shard.
+    pub async fn run(&self) -> PublishOutcome {
+        let mut outcome = PublishOutcome::default();
+        let shards = u64::from(self.outbox.shards()).max(1);
+        let first = self.clock.now().as_seconds() / TURN.as_secs() % shards;
+        for turn in 0..shards {
+            if self.clock.now() >= self.deadline {
+                break;
+            }
+            // Below the number of shards, which is a u8.
+            let shard = u8::try_from((first + turn) % shards).unwrap_or(0);
+            match self.outbox.queued(shard).await {
+                Ok(queued) => self.publish_shard(queued, &mut outcome).await,
+                Err(error) => outcome.note(error),
+            }
+        }
+        outcome
+    }
+
+    async fn publish_shard(&self, queued: Vec<QueuedNoticeKey>, outcome: &mut PublishOutcome) {
+        let mut left: BTreeSet<NoticeId> = queued.iter().map(|key| key.notice_id.clone()).collect();
+        let chosen = in_turn(queued, MAX_NOTICES_OF_A_SHARD);
+        for batch in chosen.chunks(O::MAX_BATCH.min(B::MAX_BATCH).max(1)) {
+            if self.clock.now() >= self.deadline {
+                break;
+            }
+            match self.publish_batch(batch, outcome).await {
+                Ok(done) => left.retain(|id| !done.contains(id)),
+                Err(error) => {
+                    outcome.failed += batch.len() as u64;
+                    outcome.note(error);
+                }
+            }
+        }
+        if let Some(oldest) = left.first().and_then(NoticeId::timestamp) {
+            outcome.oldest_age = outcome.oldest_age.max(self.clock.now().saturating_since(oldest));
+        }
+    }
+
+    /// Returns the notices that are no longer in the outbox.
+    async fn publish_batch(
+        &self,
+        batch: &[QueuedNoticeKey],
+        outcome: &mut PublishOutcome,
+    ) -> Result<Vec<NoticeId>, PortError> {
+        let mut notices = Vec::new();
+        for notice in self.outbox.notices(batch).await? {
+            match notice {
+                Ok(notice) => notices.push(notice),
+                Err(error) => {
+                    outcome.failed += 1;
+                    outcome.note(error);
+                }
+            }
+        }
+        if notices.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken = self.bus.send(&notices.iter().collect::<Vec<_>>()).await?;
+        let taken = taken.into_iter().chain(std::iter::repeat(false));
+        let results: Vec<_> = iter(notices.iter().zip(taken))
+            .map(async |(notice, is_taken)| if is_taken { self.finish(notice).await.map(|()| true) } else { Ok(false) })
+            .buffered(MAX_CONCURRENT_NOTICES)
+            .collect()
+            .await;
+        let mut done = Vec::new();
+        for (notice, result) in notices.iter().zip(results) {
+            match result {
+                Ok(true) => {
+                    outcome.published += 1;
+                    done.push(notice.key.notice_id.clone());
+                }
+                Ok(false) => outcome.failed += 1,
+                Err(error) => {
+                    outcome.failed += 1;
+                    outcome.note(error);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Queues the deliveries of a notice that the bus has taken, and removes it from the outbox.
+    async fn finish(&self, notice: &QueuedNotice) -> Result<(), PortError> {
+        let (id, configuration) = (&notice.key.notice_id, &notice.configuration);
+        let created_at = self.clock.now();
+        let deliveries: Vec<_> = notice
+            .receivers
+            .iter()
+            .map(|webhook| WebhookDelivery {
+                notice_id: id.clone(),
+                tenant_id: configuration.tenant_id.clone(),
+                configuration_id: configuration.configuration_id,
+                webhook: webhook.clone(),
+                body: notice.body.clone(),
+                created_at,
+            })
+            .collect();
+        if !deliveries.is_empty() {
+            self.webhooks.send(&deliveries).await?;
+        }
+        if notice.is_last_export {
+            tracing::error!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,
+                kind = notice.kind.name(), alarm = LAST_EXPORT_STOPPED, "the last export of a tenant was disabled or deleted");
+        }
+        self.outbox.remove(&notice.key).await?;
+        tracing::info!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,
+            kind = notice.kind.name(), receivers = notice.receivers.len(), "a notice was published");
+        Ok(())
+    }
+}
+
+impl PublishOutcome {
+    fn note(&mut self, error: PortError) {
+        tracing::error!(%error, "notices wait for the next pass");
+        self.failure.get_or_insert(error);
+    }
+}
+
+/// Returns at most `limit` notices: the oldest of each tenant, then the next ones.
+fn in_turn(queued: Vec<QueuedNoticeKey>, limit: usize) -> Vec<QueuedNoticeKey> {
+    let mut of_tenants: BTreeMap<TenantId, VecDeque<QueuedNoticeKey>> = BTreeMap::new();
+    for key in queued {
+        of_tenants.entry(key.tenant_id.clone()).or_default().push_back(key);
+    }
+    let mut chosen = Vec::new();
+    while chosen.len() < limit && !of_tenants.is_empty() {
+        let mut round: Vec<_> = of_tenants.values_mut().filter_map(VecDeque::pop_front).collect();
+        round.sort();
+        chosen.extend(round);
+        of_tenants.retain(|_, left| !left.is_empty());
+    }
+    chosen.truncate(limit);
+    chosen
+}
+
+#[cfg(test)]
+mod tests;

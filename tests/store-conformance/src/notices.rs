@@ -1,0 +1,159 @@
+//! The outbox: a notice is stored with its cause or not at all.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_adapters::configurations::{ConfigurationTable, CreateOutcome, EditOutcome};
+use domain::{
+    configuration::{ExportConfiguration, update::Edit},
+    digest::GapReason,
+    interval::ExportSchedule,
+    notice::{
+        NoticeKind,
+        gap::SignedGap,
+        state::{NoticeTerms, NoticeTransition, ObservedExport},
+    },
+};
+use export_engine::ports::{
+    ConfigurationStore, ErrorKind, NoticeOutbox, NoticeRecords, ObservedExports, QueuedNotice, RecordOutcome,
+};
+
+use crate::support::{RETENTION, Store, Table, author, eventually, now, stamp};
+
+const TERMS: NoticeTerms = NoticeTerms {
+    schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
+    retention: RETENTION,
+};
+
+async fn created(store: &Store) -> ExportConfiguration {
+    let configuration = store.configuration();
+    let answer = store.editor().create(&configuration, None, &author(), stamp()).await;
+    assert_eq!(answer, Ok(CreateOutcome::Created));
+    configuration
+}
+
+async fn observed(table: &ConfigurationTable, configuration: &ExportConfiguration) -> ObservedExport {
+    let found = table.observe(std::slice::from_ref(&configuration.key)).await.unwrap();
+    let [observed] = found.try_into().unwrap();
+    observed.unwrap()
+}
+
+fn transition(observed: &ObservedExport) -> Option<NoticeTransition> {
+    observed.transition(TERMS, now(), 7)
+}
+
+/// Returns the queued notices of the tenant.
+async fn queued(store: &Store) -> Vec<QueuedNotice> {
+    let table = store.configurations();
+    let mut found = Vec::new();
+    for shard in 0..table.shards() {
+        let keys: Vec<_> = table.queued(shard).await.unwrap();
+        let of_tenant: Vec<_> = keys.into_iter().filter(|key| key.tenant_id == store.tenant).collect();
+        found.extend(table.notices(&of_tenant).await.unwrap().into_iter().map(Result::unwrap));
+    }
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    found
+}
+
+async fn queued_once_there_are(store: &Store, count: usize) -> Vec<(NoticeKind, bool)> {
+    let found = eventually(|| queued(store), |found| found.len() >= count).await;
+    let mut found: Vec<_> = found.into_iter().map(|notice| (notice.kind, notice.is_last_export)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Returns the number of notices in the table, without the index.
+async fn stored(store: &Store) -> usize {
+    let items = store.items(Table::Configurations, store.tenant.as_str()).await;
+    items.keys().filter(|id| id.starts_with("notice#")).count()
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn what_two_sweeps_notice_at_once_is_one_notice() {
+    let store = Store::new();
+    let table = store.configurations();
+    // Its connection failed.
+    let failing = created(&store).await;
+    let seen = observed(&table, &failing).await;
+    let noticed = transition(&seen).unwrap();
+    assert_eq!(table.record(&seen, &noticed).await, Ok(RecordOutcome::Recorded));
+    // The other sweep has read before, and draws another ID.
+    let other = seen.transition(TERMS, now(), 8).unwrap();
+    assert_eq!(table.record(&seen, &other).await, Ok(RecordOutcome::ChangedSince));
+    assert_eq!(transition(&observed(&table, &failing).await), None);
+    let [notice] = queued_notices(&store).await;
+    assert_eq!((notice.kind, &notice.configuration), (NoticeKind::ExportFailing, &failing.key));
+    assert!(notice.body.as_str().contains("\"code\":\"WRITE_DENIED\""), "{:?}", notice.body);
+    // A state without a notice is a write of its own, under the same condition.
+    let quiet = NoticeTransition { notices: Vec::new(), ..noticed };
+    assert_eq!(table.record(&seen, &quiet).await, Ok(RecordOutcome::ChangedSince));
+    assert_eq!(stored(&store).await, 1);
+
+    // Published once, and a second time after a crash.
+    for _ in 0..2 {
+        table.remove(&notice.key).await.unwrap();
+    }
+    assert_eq!(stored(&store).await, 0);
+    assert_eq!(table.notices(std::slice::from_ref(&notice.key)).await.unwrap(), []);
+}
+
+async fn queued_notices(store: &Store) -> [QueuedNotice; 1] {
+    eventually(|| queued(store), |found| !found.is_empty()).await.try_into().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn nothing_is_noticed_of_what_was_edited_or_deleted_since() {
+    let store = Store::new();
+    let table = store.configurations();
+    let failing = created(&store).await;
+    let seen = observed(&table, &failing).await;
+    let noticed = transition(&seen).unwrap();
+    let disabled = failing.with_enabled(false, Edit { by: "user-2", at: now() });
+    assert_eq!(store.editor().update(&failing, &disabled, &author(), stamp()).await, Ok(EditOutcome::Done));
+    assert_eq!(table.record(&seen, &noticed).await, Ok(RecordOutcome::ChangedSince));
+    assert_eq!(store.editor().delete(&disabled, &author(), stamp()).await, Ok(EditOutcome::Done));
+    assert_eq!(table.record(&seen, &noticed).await, Ok(RecordOutcome::ChangedSince));
+    assert_eq!(table.load(&failing.key).await, Ok(None));
+    let kinds = queued_once_there_are(&store, 2).await;
+    assert_eq!(kinds, [(NoticeKind::ExportDisabled, true), (NoticeKind::ExportDeleted, false)]);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn the_last_export_is_known_also_if_two_are_stopped_at_once() {
+    let store = Store::new();
+    let (one, two) = (created(&store).await, created(&store).await);
+    let stop = async |configuration: &ExportConfiguration| {
+        let disabled = configuration.with_enabled(false, Edit { by: "user-2", at: now() });
+        // As the API does, which reads it again.
+        for _ in 0..20 {
+            match store.editor().update(configuration, &disabled, &author(), stamp()).await {
+                Ok(EditOutcome::Done) => return,
+                Ok(EditOutcome::ChangedSince) => {}
+                Err(error) => assert!(error.kind == ErrorKind::Transient, "{error}"),
+            }
+        }
+        panic!("it met others too often");
+    };
+    futures::join!(stop(&one), stop(&two));
+    let found: BTreeSet<_> = queued_once_there_are(&store, 2).await.into_iter().collect();
+    assert_eq!(found, BTreeSet::from([(NoticeKind::ExportDisabled, false), (NoticeKind::ExportDisabled, true)]));
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn the_newest_signed_gap_stays() {
+    let store = Store::new();
+    let table = store.configurations();
+    let configuration = created(&store).await;
+    let gap = |sequence| SignedGap { sequence, from: now(), to: now(), reason: GapReason::RetentionEnded, gaps: 1 };
+    let (first, second) = (gap(1), gap(2));
+    for stored in [first, second, second, first] {
+        table.store_signed_gap(&configuration.key, &stored).await.unwrap();
+    }
+    assert_eq!(observed(&table, &configuration).await.signed_gap, Some(second));
+    let gone = store.key();
+    table.store_signed_gap(&gone, &first).await.unwrap();
+    assert_eq!(table.load(&gone).await, Ok(None));
+}
