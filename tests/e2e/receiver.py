@@ -73,6 +73,11 @@ class Receiver:
         with self.lock:
             return [request for request in self.requests if request.id == notice_id]
 
+    def of_kind(self, kind: str) -> list[Received]:
+        """Returns the requests with notices of a kind, the oldest first."""
+        with self.lock:
+            return [request for request in self.requests if json.loads(request.body).get("kind") == kind]
+
     def wait_for(self, notice_id: str, count: int, timeout_seconds: float) -> list[Received]:
         """Waits until a notice has arrived so many times."""
         return wait_until(

@@ -1,0 +1,184 @@
+"""Notices: what changes about an export becomes one event on the bus, and reaches the webhooks from before the change.
+
+The schedules of the housekeeper fire beside the tests, and other workers invoke it, so a notice may be published twice: its ID tells.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from infra.local.stack import Stack, wait_until
+from tests.e2e.harness import PATIENCE_SECONDS, CustomerFactory, Record, Tenant, log_lines
+from tests.e2e.receiver import new_secret, receiving
+
+Invoke = Callable[[str, Any], dict[str, Any]]
+
+# A long poll would hide how long the bus takes from nobody, and delay each look.
+POLL_SECONDS = 1
+# The receives of one look at the queue, of up to ten messages each.
+MAX_RECEIVES = 20
+
+
+@dataclass
+class Watcher:
+    """A queue with the notices of a tenant, as a consumer of the bus sees them."""
+
+    stack: Stack
+    invoke: Invoke
+    queue: str
+    # By ID: copies of a notice are one.
+    notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Reads what has arrived. Every event has the form that docs/NOTICES.md describes."""
+        sqs = self.stack.client("sqs")
+        for _ in range(MAX_RECEIVES):
+            answer = sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, WaitTimeSeconds=POLL_SECONDS)
+            messages = answer.get("Messages", [])
+            if not messages:
+                return
+            for message in messages:
+                event = json.loads(message["Body"])
+                notice = event["detail"]
+                assert (event["source"], event["detail-type"]) == ("audit-export", notice["kind"])
+                assert notice["version"] == 1
+                # A copy is the same notice.
+                assert self.notices.setdefault(notice["id"], notice) == notice
+                sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def of(self, configuration_id: str) -> list[dict[str, Any]]:
+        """Returns the notices of an export in the order in which they happened. The order of IDs is that of times."""
+        found = [notice for notice in self.notices.values() if notice["configurationId"] == configuration_id]
+        return sorted(found, key=lambda notice: notice["id"])
+
+    def kinds(self, configuration_id: str) -> list[str]:
+        return [notice["kind"] for notice in self.of(configuration_id)]
+
+    def sweep(self) -> None:
+        self.invoke("housekeeper", {"sweep": {}})
+
+    def publish(self) -> None:
+        self.invoke("housekeeper", {"publishNotices": {}})
+        self.look()
+
+    def wait_for(self, configuration_id: str, kind: str) -> dict[str, Any]:
+        """Sweeps and publishes until there is a notice of a kind."""
+
+        def found() -> dict[str, Any] | None:
+            self.sweep()
+            self.publish()
+            return next((notice for notice in self.of(configuration_id) if notice["kind"] == kind), None)
+
+        return wait_until(found, f"the notice {kind} of {configuration_id}", timeout_seconds=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def watcher(stack: Stack, tenant: Tenant, invoke: Invoke) -> Iterator[Watcher]:
+    """Routes the notices of the tenant to a queue, as docs/NOTICES.md describes it for other targets."""
+    sqs, events = stack.client("sqs"), stack.client("events")
+    name = f"notices-{uuid.uuid4().hex[:12]}"
+    bus = f"{stack.description['stackName']}-notices"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    pattern = {"source": ["audit-export"], "detail": {"tenantId": [tenant.name]}}
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    try:
+        yield Watcher(stack, invoke, queue)
+    finally:
+        events.remove_targets(Rule=name, EventBusName=bus, Ids=["queue"])
+        events.delete_rule(Name=name, EventBusName=bus)
+        sqs.delete_queue(QueueUrl=queue)
+
+
+def test_a_failure_and_its_end_are_one_notice_each_however_often_it_is_swept(
+    customers: CustomerFactory, tenant: Tenant, watcher: Watcher
+) -> None:
+    missing = f"missing-{uuid.uuid4().hex}"
+    customer = customers.with_access_key(tenant=tenant, bucketName=missing)
+    assert customer.configuration["connectionStatus"] == "FAILED"
+    failing = watcher.wait_for(customer.id, "EXPORT_FAILING")
+    assert (failing["tenantId"], failing["configurationId"]) == (tenant.name, customer.id)
+    assert failing["detail"]["code"] == "BUCKET_NOT_FOUND"
+    assert missing in failing["detail"]["message"]
+    assert failing["detail"]["action"].endswith("Then test the connection.")
+    for _ in range(3):
+        watcher.sweep()
+        watcher.publish()
+    assert watcher.kinds(customer.id) == ["EXPORT_FAILING"]
+
+    repaired = tenant.administrator.update_access_key(
+        customer.id, bucketName=customer.account.destination["bucketName"]
+    )
+    assert repaired["connectionStatus"] == "SUCCESS"
+    recovered = watcher.wait_for(customer.id, "EXPORT_RECOVERED")
+    assert recovered["detail"]["ended"] == ["EXPORT_FAILING"]
+    assert recovered["occurredAt"] > failing["occurredAt"]
+    for _ in range(3):
+        watcher.sweep()
+        watcher.publish()
+    assert watcher.kinds(customer.id) == ["EXPORT_FAILING", "EXPORT_RECOVERED"]
+
+
+def test_the_end_of_the_last_export_is_known_on_two_channels(
+    customers: CustomerFactory, tenant: Tenant, stack: Stack, watcher: Watcher
+) -> None:
+    first = customers.with_access_key(tenant=tenant)
+    last = customers.with_access_key(tenant=tenant)
+    administrator = tenant.administrator
+    administrator.disable(first.id)
+    administrator.enable(first.id)
+    administrator.disable(first.id)
+    administrator.delete(first.id)
+    administrator.delete(last.id)
+    watcher.wait_for(first.id, "EXPORT_DELETED")
+    deleted = watcher.wait_for(last.id, "EXPORT_DELETED")
+    assert deleted["detail"]["isLastExport"] is True
+    assert "It was the last one" in deleted["detail"]["message"]
+    # What other exports are still enabled does not depend on the order of publishing.
+    of_first = [(notice["kind"], notice["detail"]["isLastExport"]) for notice in watcher.of(first.id)]
+    assert sorted(of_first) == [
+        ("EXPORT_DELETED", False),
+        ("EXPORT_DISABLED", False),
+        ("EXPORT_DISABLED", False),
+        ("EXPORT_ENABLED", False),
+    ]
+
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in log_lines(stack, tenant.name) if line.get("alarm") == "LAST_EXPORT_STOPPED"]
+
+    found = wait_until(lines, "the line of the last export", timeout_seconds=PATIENCE_SECONDS)
+    assert {(line["configuration"], line["notice"]) for line in found} == {(last.id, deleted["id"])}
+
+
+def test_receivers_from_before_a_change_get_its_notice(
+    customers: CustomerFactory, tenant: Tenant, watcher: Watcher, record: Record
+) -> None:
+    secret = new_secret()
+    record.secrets.add(secret)
+    with receiving() as receiver:
+        webhook = {"url": receiver.url, "secret": secret}
+        customer = customers.with_access_key(tenant=tenant, notifications=[webhook])
+        # An insider removes the receiver, and then stops the export.
+        tenant.administrator.update_access_key(customer.id, notifications=[])
+        changed = watcher.wait_for(customer.id, "NOTIFICATIONS_CHANGED")
+        [request, *_] = receiver.wait_for(changed["id"], 1, PATIENCE_SECONDS)
+        assert request.verified(secret) == changed
+        tenant.administrator.disable(customer.id)
+        disabled = watcher.wait_for(customer.id, "EXPORT_DISABLED")
+        assert disabled["detail"]["isLastExport"] is True
+        assert receiver.with_id(disabled["id"]) == []
