@@ -321,22 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_a_replay_is_no_request_for_a_run() {
-        let message = |body: String| {
-            let mut message = SqsMessage::default();
-            message.body = Some(body);
-            message
-        };
-        let replay = domain::replay::test_support::replay().key;
-        let of_replay = message(serde_json::to_string(&ReplayMessage { replay: replay.clone() }).unwrap());
-        assert_eq!(parse_replay(&of_replay), Some(replay));
-        assert!(parse(&of_replay).is_err());
-        let of_run = message(serde_json::to_string(&request(RunTrigger::Manual)).unwrap());
-        assert_eq!(parse_replay(&of_run), None);
-        assert!(parse(&of_run).is_ok());
-    }
-
-    #[test]
     fn a_run_waits_for_a_share_or_for_its_region() {
         let seconds = |reason, fraction| deferral_delay(reason, Timestamp::EPOCH, fraction).as_secs();
         let until = Timestamp::EPOCH.saturating_add(Duration::from_mins(1));
@@ -379,6 +363,9 @@ mod tests {
         let repair = RepairRequest { key: run.key.clone(), repair_id: RepairId::from_random(1) };
         let body = serde_json::to_string(&RepairMessage { repair: repair.clone() }).unwrap();
         assert!(matches!(parse(body).unwrap(), RunMessage::Repair(message) if message.repair == repair));
+        let replay = domain::replay::test_support::replay().key;
+        let body = serde_json::to_string(&ReplayMessage { replay: replay.clone() }).unwrap();
+        assert!(matches!(parse(body).unwrap(), RunMessage::Replay(message) if message.replay == replay));
         let body = serde_json::to_string(&run).unwrap();
         assert!(matches!(parse(body).unwrap(), RunMessage::Run(request) if request == run));
         assert!(parse("{}".to_owned()).is_err());

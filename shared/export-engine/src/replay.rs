@@ -9,6 +9,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionError},
     export_run::{RunRequest, RunTrigger, WindowRecord},
+    notice::gap::SignedGap,
     replay::{Replay, ReplayEnd, ReplayError, ReplayKey, ReplayState, ReplayTest},
     time::Timestamp,
 };
@@ -197,6 +198,11 @@ impl<C: ConfigurationStore, S: ReplayStore> ConfigurationStore for ReplayConfigu
     async fn store_run(&self, _: &ConfigurationKey, report: &RunReport) -> Result<(), PortError> {
         let RunReport { ended_at, exported_through, .. } = *report;
         self.change(ReplayChange::Delivered { exported_through }, ended_at).await
+    }
+
+    /// Does nothing: the gap of a replay is in its own digest, and is no news about the export.
+    async fn store_signed_gap(&self, _: &ConfigurationKey, _: &SignedGap) -> Result<(), PortError> {
+        Ok(())
     }
 
     /// Does nothing: only a message requests a run of a replay.

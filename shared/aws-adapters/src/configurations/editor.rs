@@ -300,7 +300,7 @@ impl ConfigurationEditor {
 /// A change that stops an export. The tenant's changes of this kind are made one after the other, so that two of them can't each
 /// find the other's export enabled.
 #[derive(Clone, Copy, Debug)]
-struct Stop {
+pub(super) struct Stop {
     /// True if the tenant has no other enabled export.
     is_last: bool,
     /// The number of such changes before.
