@@ -6,6 +6,7 @@
 //! A repair takes no lease of the export: it writes only names of completed windows, with the bytes that their digests prove.
 //! Its own revision fences it: of two processes that work on one repair, the first to store progress continues.
 
+mod engine;
 mod proof;
 mod walk;
 
@@ -21,28 +22,12 @@ use domain::{
 use futures::future::{Either, select};
 use host::{Clock, Timer};
 
+pub use self::engine::{RepairEngine, RepairPorts};
 use self::walk::{Walk, WalkOutcome};
 use crate::{
-    ports::{
-        CompletedWindows, ConfigurationStore, ErrorKind, PortError, RepairStore, ShareRequest, TenantShare,
-        TenantShares,
-    },
-    run::{EnginePorts, ExportEngine, as_passing},
+    ports::{ConfigurationStore, ErrorKind, PortError, RepairStore, ShareRequest, TenantShare, TenantShares},
+    run::as_passing,
 };
-
-/// The types of the ports of a repair.
-pub trait RepairPorts: EnginePorts {
-    type Repairs: RepairStore;
-    type Windows: CompletedWindows;
-}
-
-/// The engine of repairs, over the ports of exports and its own.
-#[expect(missing_debug_implementations, reason = "its ports need none")]
-pub struct RepairEngine<'a, P: RepairPorts> {
-    pub engine: ExportEngine<'a, P>,
-    pub repairs: &'a P::Repairs,
-    pub windows: &'a P::Windows,
-}
 
 /// The outcome of a slice of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]

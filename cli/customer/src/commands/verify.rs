@@ -185,9 +185,7 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
         program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     let service = if arguments.token_file.is_some() || arguments.profile.is_some() {
-        let (profile, url, token_file) =
-            (arguments.profile.clone(), arguments.url.clone(), arguments.token_file.clone());
-        Some(Service::new(&AccessArguments { profile, url, token_file }.resolve().await?)?)
+        Some(Service::new(&access_of(arguments).resolve().await?)?)
     } else {
         None
     };
@@ -208,6 +206,11 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
             Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str())))
         }
     }
+}
+
+fn access_of(arguments: &VerifyArguments) -> AccessArguments {
+    let VerifyArguments { profile, url, token_file, .. } = arguments;
+    AccessArguments { profile: profile.clone(), url: url.clone(), token_file: token_file.clone() }
 }
 
 async fn verify(
@@ -316,7 +319,7 @@ fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
 }
 
 fn render(report: &Report, arguments: &VerifyArguments) -> Result<String, Failure> {
-    let repairs = arguments.repair.then(|| Repairs::of(report, arguments));
+    let repairs = arguments.repair.then(|| Repairs::of(report, &access_of(arguments)));
     match arguments.output {
         ReportFormat::Text => {
             let text = report.to_string();

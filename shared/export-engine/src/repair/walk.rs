@@ -12,7 +12,10 @@ use domain::{
 use host::Clock;
 use sha2::{Digest as _, Sha256};
 
-use super::{RepairEngine, RepairPorts, proof::proven_bytes};
+use super::{
+    engine::{RepairEngine, RepairPorts},
+    proof::proven_bytes,
+};
 use crate::{
     alarms::CONTENT_CHANGED,
     ports::{

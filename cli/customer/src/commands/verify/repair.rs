@@ -5,7 +5,7 @@ use serde::Serialize;
 use terminal::text::shell_word;
 use verification::{Place, RepairAdvice, RepairNeed, Report, VerificationOutcome, repairs_for};
 
-use super::VerifyArguments;
+use crate::access::AccessArguments;
 
 /// The repairs for what a verification found.
 #[derive(Debug, Serialize)]
@@ -24,10 +24,11 @@ struct RepairCommand {
 }
 
 impl Repairs {
-    pub fn of(report: &Report, arguments: &VerifyArguments) -> Self {
+    /// Returns the repairs for a report. The commands have these arguments for access to the service.
+    pub fn of(report: &Report, access: &AccessArguments) -> Self {
         let id = report.configuration_id.or(report.place.as_ref().map(Place::configuration_id));
         let advices = repairs_for(report).into_iter();
-        Self(id.map(|id| advices.map(|advice| command(id, advice, arguments)).collect()).unwrap_or_default())
+        Self(id.map(|id| advices.map(|advice| command(id, advice, access)).collect()).unwrap_or_default())
     }
 
     /// Returns the commands for people.
@@ -58,19 +59,19 @@ impl Repairs {
     }
 }
 
-fn command(id: ConfigurationId, advice: RepairAdvice, arguments: &VerifyArguments) -> RepairCommand {
+fn command(id: ConfigurationId, advice: RepairAdvice, access: &AccessArguments) -> RepairCommand {
     let RepairAdvice { need, from, to } = advice;
     let mut end: Vec<String> = Vec::new();
     if need == RepairNeed::Altered {
         end.push("--overwrite".to_owned());
     }
     end.push("--wait".to_owned());
-    if let Some(profile) = &arguments.profile {
+    if let Some(profile) = &access.profile {
         end.push(format!("--profile {}", shell_word(profile)));
     }
-    if let Some(file) = &arguments.token_file {
+    if let Some(file) = &access.token_file {
         end.push(format!("--token-file {}", shell_word(&file.display().to_string())));
-        end.extend(arguments.url.as_ref().map(|url| format!("--url {}", shell_word(url.as_str()))));
+        end.extend(access.url.as_ref().map(|url| format!("--url {}", shell_word(url.as_str()))));
     }
     let parts = [format!("audit-export config repair {id}"), format!("--from {from} --to {to}"), end.join(" ")];
     RepairCommand { advice, command: parts.join(" "), lines: format!("  {}", parts.join(" \\\n    ")) }
