@@ -35,8 +35,8 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 59.0;
-const METRIC_FILTERS: f64 = 27.0;
+const ALARMS: f64 = 61.0;
+const METRIC_FILTERS: f64 = 29.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
@@ -601,8 +601,8 @@ mod tests {
             (number("Type: AWS::CloudWatch::Dashboard\n"), DASHBOARDS),
             (number("Type: AWS::Logs::MetricFilter\n"), METRIC_FILTERS),
             (number("Type: SQS\n"), POLLED_QUEUES),
-            // One per interval, and one for the sweep.
-            (number("Type: AWS::Scheduler::Schedule\n"), 6.0),
+            // One per interval, one for the sweep and one for notices.
+            (number("Type: AWS::Scheduler::Schedule\n"), 7.0),
             (number("Input: '{\"dispatch\":{\"interval\":"), DISPATCH_SCHEDULES),
             (number("Value: $.interval }"), 1.0),
             (number("PointInTimeRecoveryEnabled: true"), 3.0),
