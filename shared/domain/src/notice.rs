@@ -6,12 +6,12 @@
 pub mod change;
 mod event;
 pub mod gap;
+mod kind;
 pub mod state;
 
 use serde::Serialize;
-use strum::{EnumString, IntoStaticStr, VariantArray};
 
-pub use self::event::NoticeEvent;
+pub use self::{event::NoticeEvent, kind::NoticeKind};
 use crate::{
     configuration::{ConfigurationId, ConfigurationKey},
     notice_id::NoticeId,
@@ -21,49 +21,6 @@ use crate::{
 
 /// The version of the JSON of notices. Fields may be added to a version; anything else needs a new one.
 pub const NOTICE_VERSION: u32 = 1;
-
-/// The kinds of notices.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, EnumString, IntoStaticStr, VariantArray,
-)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-pub enum NoticeKind {
-    /// The connection or a run failed, after they worked.
-    ExportFailing,
-    /// The export still fails, and slots were missed.
-    ExportStillFailing,
-    /// The export works again, or has caught up.
-    ExportRecovered,
-    /// Unexported events have used a quarter or half of their retention.
-    ExportDelayed,
-    /// A digest states that received events are in no object.
-    GapSigned,
-    ExportDisabled,
-    ExportEnabled,
-    ExportDeleted,
-    /// The receivers of notices were changed.
-    NotificationsChanged,
-    /// AWS refuses the access key.
-    AccessKeyRefused,
-    /// The secret access key is old.
-    AccessKeyAging,
-}
-
-impl NoticeKind {
-    pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
-}
 
 /// A notice, as receivers get it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{NoticeKind, gap::SignedGap};
+use super::{gap::SignedGap, kind::NoticeKind};
 use crate::{
     connection::{ConnectionError, ConnectionErrorCode},
     digest::GapReason,
