@@ -79,8 +79,8 @@ def remove(customer: Customer, *keys: str) -> None:
 
 def whole_range(customer: Customer) -> tuple[str, ...]:
     """Returns the arguments for the times of all windows, at most the retention long."""
-    configuration = customer.tenant.administrator.get(customer.id)
-    return ("--from", configuration["createdAt"], "--to", configuration["exportedThrough"])
+    stored = customer.stored()
+    return ("--from", stored["createdAt"]["S"], "--to", stored["exportedThrough"]["S"])
 
 
 def repair_commands(report: dict[str, Any], need: str) -> list[list[str]]:
