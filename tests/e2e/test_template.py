@@ -44,7 +44,7 @@ def test_no_deployed_role_has_a_wildcard_action(stack: Stack) -> None:
 def test_each_function_has_its_own_role(stack: Stack) -> None:
     client = stack.client("lambda")
     roles = [client.get_function_configuration(FunctionName=name)["Role"] for name in stack.functions.values()]
-    assert len(set(roles)) == 5
+    assert len(set(roles)) == 6
     assert all(f"role{ROLE_PATH}" in role for role in roles)
 
 
