@@ -184,6 +184,7 @@ def test_a_replay_holds_exactly_the_period_and_leaves_the_export_alone(
     assert log_lines(stack, replay["id"], "RETENTION_GAP") == []
 
 
+@pytest.mark.requires("iam enforcement")
 def test_a_replay_that_may_not_write_says_so_and_continues_when_it_may(
     exported: Period, program: Callable[[Customer], CommandLine]
 ) -> None:
