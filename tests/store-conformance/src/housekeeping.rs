@@ -168,7 +168,7 @@ async fn a_tenant_s_configurations_are_erased_with_all_that_lies_beside_them() {
     let expected = TenantItem::Configuration { id: kept.key.configuration_id, exported_through: Some(through) };
     assert_eq!(configurations, [expected]);
     let all = table.first_items(&store.tenant, TenantItems::All).await.unwrap();
-    assert_eq!(all.len(), 3, "its usage and the tombstone as well: {all:?}");
+    assert_eq!(all.len(), 4, "its usage, the tombstone and the notice as well: {all:?}");
     for item in &all {
         table.delete_item(&store.tenant, item).await.unwrap();
     }
