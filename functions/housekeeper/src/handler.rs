@@ -36,7 +36,7 @@ impl Housekeeper {
         match event.payload {
             HousekeeperEvent::Sweep(SweepRequest {}) => Ok(HousekeeperOutcome::Swept(self.sweep().await?)),
             HousekeeperEvent::PublishNotices(PublishRequest {}) => {
-                Ok(HousekeeperOutcome::Published(self.publish_notices().await))
+                Ok(HousekeeperOutcome::Published(self.publish_notices().await?))
             }
             HousekeeperEvent::EraseTenant(request) => {
                 Ok(HousekeeperOutcome::Erased(self.erase_tenant(&request, &event.context).await?))

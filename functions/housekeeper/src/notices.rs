@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use export_engine::publisher::{PublishOutcome, Publisher};
 use host::Clock;
+use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::housekeeper::Housekeeper;
@@ -27,7 +28,11 @@ pub(crate) struct PublishReport {
 
 impl Housekeeper {
     /// Publishes the notices of the outbox. What fails stays there for the next pass; an alarm watches its age.
-    pub(crate) async fn publish_notices(&self) -> PublishReport {
+    ///
+    /// # Errors
+    /// A shard could not be read, or the bus refused a batch. The age is that of the notices that were read, so only the
+    /// function's errors show this.
+    pub(crate) async fn publish_notices(&self) -> Result<PublishReport, Error> {
         let publisher = Publisher {
             outbox: &self.configurations,
             bus: &*self.bus,
@@ -35,9 +40,12 @@ impl Housekeeper {
             clock: &self.clock,
             deadline: self.clock.now().saturating_add(PUBLISH_BUDGET),
         };
-        let PublishOutcome { published, failed, oldest_age, .. } = publisher.run().await;
+        let PublishOutcome { published, failed, oldest_age, failure } = publisher.run().await;
         let oldest_notice_seconds = oldest_age.as_secs();
         tracing::info!(published, failed, oldest_notice_seconds, "the outbox was read");
-        PublishReport { published, failed, oldest_notice_seconds }
+        match failure {
+            None => Ok(PublishReport { published, failed, oldest_notice_seconds }),
+            Some(_) => Err("a part of the outbox was not published; the next pass tries again".into()),
+        }
     }
 }
