@@ -103,6 +103,20 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         checked.map_err(|error| unless_answered_before(error, &configuration.connection))
     }
 
+    /// Tests everything unless that has succeeded lately, and stores a success. A failure is the caller's to store.
+    pub(crate) async fn check_if_due(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
+        let is_fresh = match configuration.connection {
+            Connection::Success { checked_at } => self.clock.now().saturating_since(checked_at) <= TEST_VALIDITY,
+            Connection::Pending | Connection::Failed { .. } => false,
+        };
+        if is_fresh {
+            return Ok(());
+        }
+        self.check(configuration).await?;
+        let success = Connection::Success { checked_at: self.clock.now() };
+        self.configurations.store_connection(&configuration.key, configuration.version, &success, None).await
+    }
+
     async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
         // After connecting: as long as the role can't be assumed at all, a refused probe proves nothing.
         for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {

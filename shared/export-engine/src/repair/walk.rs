@@ -18,10 +18,12 @@ use super::{
 };
 use crate::{
     alarms::CONTENT_CHANGED,
+    connection_test::ConnectionTest,
     ports::{
         CompletedWindows, ConfigurationStore, Connector, ContentType, ObjectSink, PortError, RepairStore, SealedDigest,
     },
     retention::observe_retention,
+    run::ExportEngine,
     upload::{Upload, UploadShape, Uploaded, upload},
 };
 
@@ -101,7 +103,10 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
     pub(super) async fn visit_files(&mut self) -> Result<WalkOutcome, PortError> {
         let (windows, configuration) = (self.engine.windows, self.configuration);
         let key = &configuration.key;
-        let sink = self.engine.engine.connector.connect(configuration, &configuration.destination).await?;
+        let ExportEngine { configurations, connector, clock, .. } = self.engine.engine;
+        // As in a run: a role that everybody may assume is not used for one tenant.
+        ConnectionTest { configurations, connector, clock }.check_if_due(configuration).await?;
+        let sink = connector.connect(configuration, &configuration.destination).await?;
         let Some(state) = windows.state(key).await? else { return Ok(WalkOutcome::Done) };
         let first = match self.repair.position.sequence {
             Some(sequence) => sequence,

@@ -1,7 +1,7 @@
 //! Exporting windows: plan, objects, digest, cursor.
 
 use domain::{
-    connection::{Connection, ConnectionFailure},
+    connection::ConnectionFailure,
     digest::GapReason,
     export_run::{Plan, Window, WindowRecord},
     notice::gap::SignedGap,
@@ -11,7 +11,7 @@ use domain::{
 use super::{engine::EnginePorts, leased_run::LeasedRun, objects::ObjectsOutcome};
 use crate::{
     alarms::RETENTION_GAP,
-    connection_test::{ConnectionTest, TEST_VALIDITY},
+    connection_test::ConnectionTest,
     ports::{Completion, ConfigurationStore, Connector, ErrorKind, Lease, PortError, RunStore, SealedDigest},
     seal::{self, DigestDelivery},
 };
@@ -115,18 +115,11 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Tests the connection unless that was done lately or something was just written. A success is stored at once, because
     /// the run may take long; a failure is stored at the end of the run.
     async fn test_connection_if_due(&self) -> Result<(), PortError> {
-        let configuration = self.configuration;
-        let is_fresh = match configuration.connection {
-            Connection::Success { checked_at } => self.now().saturating_since(checked_at) <= TEST_VALIDITY,
-            Connection::Pending | Connection::Failed { .. } => false,
-        };
-        if is_fresh || self.has_moved {
+        if self.has_moved {
             return Ok(());
         }
         let (configurations, connector, clock) = (self.engine.configurations, self.engine.connector, self.engine.clock);
-        ConnectionTest { configurations, connector, clock }.check(configuration).await?;
-        let success = Connection::Success { checked_at: self.now() };
-        configurations.store_connection(&configuration.key, configuration.version, &success, None).await
+        ConnectionTest { configurations, connector, clock }.check_if_due(self.configuration).await
     }
 
     /// Puts the sealed digest into the bucket, then moves the cursor.
