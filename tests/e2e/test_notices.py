@@ -1,6 +1,6 @@
 """Notices: what changes about an export becomes one event on the bus, and reaches the webhooks from before the change.
 
-The schedules of the housekeeper fire beside the tests, and other workers invoke it, so a notice may be published twice: its ID tells.
+The schedules of the housekeeper fire beside the tests, and other workers invoke it, so a notice may be published twice, with one ID.
 """
 
 from __future__ import annotations

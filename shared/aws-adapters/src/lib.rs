@@ -18,6 +18,7 @@ pub mod replays;
 pub mod run_queue;
 pub mod runs;
 pub mod secrets;
+mod send_batch;
 pub mod signing_keys;
 pub mod verifier_client;
 pub mod webhook_queue;

@@ -8,7 +8,7 @@ mod replay;
 
 use std::time::Duration;
 
-use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use aws_sdk_sqs::Client;
 use domain::{
     export_run::RunRequest,
     repair::{RepairMessage, RepairRequest},
@@ -17,7 +17,10 @@ use domain::{
 use export_engine::ports::{PortError, RunQueue};
 use serde::Serialize;
 
-use crate::error::{port_error, refuse_failed};
+use crate::{
+    error::port_error,
+    send_batch::{self, send_batch},
+};
 
 /// Sends run requests.
 #[derive(Clone, Debug)]
@@ -95,31 +98,11 @@ impl RunQueueClient {
 }
 
 impl RunQueue for RunQueueClient {
-    /// The limit of one `SendMessageBatch`:
-    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
-    const MAX_BATCH: usize = 10;
+    const MAX_BATCH: usize = send_batch::MAX_BATCH;
 
     async fn send(&self, batch: &[RunRequest]) -> Result<(), PortError> {
-        let operation = "sqs:SendMessage";
-        let entries = batch.iter().enumerate().map(|(index, request)| {
-            let body = serde_json::to_string(request).map_err(|error| PortError::internal_from(operation, error))?;
-            SendMessageBatchRequestEntry::builder()
-                .id(index.to_string())
-                .message_body(body)
-                .message_group_id(request.key.tenant_id.as_str())
-                .build()
-                .map_err(|error| PortError::internal_from(operation, error))
-        });
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        let answer = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.queue_url)
-            .set_entries(Some(entries))
-            .send()
-            .await
-            .map_err(|error| port_error(operation, error))?;
-        refuse_failed(operation, &answer.failed)
+        let messages = batch.iter().map(|request| (&request.key.tenant_id, request));
+        send_batch(&self.client, &self.queue_url, "sqs:SendMessage", messages).await
     }
 }
 
@@ -127,7 +110,7 @@ impl RunQueue for RunQueueClient {
 mod tests {
     use aws_sdk_sqs::{
         operation::{send_message::SendMessageOutput, send_message_batch::SendMessageBatchOutput},
-        types::BatchResultErrorEntry,
+        types::{BatchResultErrorEntry, SendMessageBatchRequestEntry},
     };
     use aws_smithy_mocks::{mock, mock_client};
     use domain::{

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use aws_sdk_sqs::Client;
 use domain::webhook::delivery::WebhookDelivery;
 use export_engine::ports::{PortError, WebhookDeliveries};
 
-use crate::error::{port_error, refuse_failed};
-
-/// The limit of one `SendMessageBatch`. Ten deliveries have at most 10 × 20 KiB, and a batch may have 1 MiB:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
-pub const MAX_BATCH: usize = 10;
+use crate::{
+    error::port_error,
+    send_batch::{MAX_BATCH, send_batch},
+};
 
 /// Sends deliveries, and postpones received ones.
 #[derive(Clone, Debug)]
@@ -28,31 +27,13 @@ impl WebhookQueueClient {
         Self { client, queue_url }
     }
 
-    /// Sends at most [`MAX_BATCH`] deliveries.
+    /// Sends at most [`MAX_BATCH`] deliveries. They have at most 10 × 20 KiB, and a batch may have 1 MiB.
     ///
     /// # Errors
     /// Those of SQS. Some of the deliveries may have been sent.
     pub async fn send(&self, batch: &[WebhookDelivery]) -> Result<(), PortError> {
-        let operation = "sqs:SendMessage (webhooks)";
-        let entries = batch.iter().enumerate().map(|(index, delivery)| {
-            let body = serde_json::to_string(delivery).map_err(|error| PortError::internal_from(operation, error))?;
-            SendMessageBatchRequestEntry::builder()
-                .id(index.to_string())
-                .message_body(body)
-                .message_group_id(delivery.tenant_id.as_str())
-                .build()
-                .map_err(|error| PortError::internal_from(operation, error))
-        });
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        let answer = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.queue_url)
-            .set_entries(Some(entries))
-            .send()
-            .await
-            .map_err(|error| port_error(operation, error))?;
-        refuse_failed(operation, &answer.failed)
+        let messages = batch.iter().map(|delivery| (&delivery.tenant_id, delivery));
+        send_batch(&self.client, &self.queue_url, "sqs:SendMessage (webhooks)", messages).await
     }
 
     /// Makes a received message visible after `delay`, at most 12 hours after it was received.
@@ -84,8 +65,11 @@ impl WebhookDeliveries for WebhookQueueClient {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sqs::operation::{
-        change_message_visibility::ChangeMessageVisibilityOutput, send_message_batch::SendMessageBatchOutput,
+    use aws_sdk_sqs::{
+        operation::{
+            change_message_visibility::ChangeMessageVisibilityOutput, send_message_batch::SendMessageBatchOutput,
+        },
+        types::SendMessageBatchRequestEntry,
     };
     use aws_smithy_mocks::{mock, mock_client};
     use domain::{

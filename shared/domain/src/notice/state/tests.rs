@@ -240,7 +240,7 @@ proptest! {
     fn a_history_has_one_notice_for_each_change(steps in prop::collection::vec(step(), 1..80)) {
         let mut export = observed();
         let mut now = at(ON_TIME);
-        let mut told: Vec<(NoticeEvent, Timestamp)> = Vec::new();
+        let mut sent: Vec<(NoticeEvent, Timestamp)> = Vec::new();
         for step in steps {
             match step {
                 Step::Fails => {
@@ -269,28 +269,28 @@ proptest! {
                     let transition = export.transition(TERMS, now, 0);
                     if let Some(NoticeTransition { next, notices }) = transition.filter(|_| stores) {
                         export.noticed = StoredNoticeState::parse(&serde_json::to_string(&next).unwrap());
-                        told.extend(notices.into_iter().map(|notice| (notice.detail.event, now)));
+                        sent.extend(notices.into_iter().map(|notice| (notice.detail.event, now)));
                         prop_assert_eq!(export.transition(TERMS, now, 1), None);
                     }
                 }
             }
         }
         let reminders: Vec<_> =
-            told.iter().filter(|(event, _)| event.kind() == ExportStillFailing).map(|(_, at)| *at).collect();
+            sent.iter().filter(|(event, _)| event.kind() == ExportStillFailing).map(|(_, at)| *at).collect();
         for pair in reminders.windows(2) {
-            prop_assert!(pair[1].saturating_since(pair[0]) >= REMINDED_EVERY, "{told:?}");
+            prop_assert!(pair[1].saturating_since(pair[0]) >= REMINDED_EVERY, "{sent:?}");
         }
         // Between two first failures there is a recovery, and no other notice of a failure without a first one.
         let mut is_failing = false;
-        for (event, _) in &told {
+        for (event, _) in &sent {
             match event {
                 NoticeEvent::ExportFailing { .. } => {
-                    prop_assert!(!is_failing, "{told:?}");
+                    prop_assert!(!is_failing, "{sent:?}");
                     is_failing = true;
                 }
-                NoticeEvent::ExportStillFailing { .. } => prop_assert!(is_failing, "{told:?}"),
+                NoticeEvent::ExportStillFailing { .. } => prop_assert!(is_failing, "{sent:?}"),
                 NoticeEvent::ExportRecovered { ended, .. } if ended.contains(&ExportFailing) => {
-                    prop_assert!(is_failing, "{told:?}");
+                    prop_assert!(is_failing, "{sent:?}");
                     is_failing = false;
                 }
                 _ => {}

@@ -1,0 +1,37 @@
+//! Batches of messages to SQS.
+
+use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use domain::tenant::TenantId;
+use export_engine::ports::PortError;
+use serde::Serialize;
+
+use crate::error::{port_error, refuse_failed};
+
+/// The most messages of a batch:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
+pub(crate) const MAX_BATCH: usize = 10;
+
+/// Sends at most [`MAX_BATCH`] messages, each in the group of its tenant.
+///
+/// # Errors
+/// Those of SQS. Some of the messages may have been sent.
+pub(crate) async fn send_batch<'a, T: Serialize + 'a>(
+    client: &Client,
+    queue_url: &str,
+    operation: &'static str,
+    batch: impl IntoIterator<Item = (&'a TenantId, &'a T)>,
+) -> Result<(), PortError> {
+    let entries = batch.into_iter().enumerate().map(|(index, (tenant, message))| {
+        let body = serde_json::to_string(message).map_err(|error| PortError::internal_from(operation, error))?;
+        SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(body)
+            .message_group_id(tenant.as_str())
+            .build()
+            .map_err(|error| PortError::internal_from(operation, error))
+    });
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+    let answer = request.send().await.map_err(|error| port_error(operation, error))?;
+    refuse_failed(operation, &answer.failed)
+}
