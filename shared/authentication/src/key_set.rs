@@ -22,14 +22,22 @@ const MAX_RSA_MODULUS_BITS: usize = 8192;
 /// The length of a coordinate on P-256, in bytes (RFC 7518 section 6.2.1.2).
 const P256_COORDINATE_LENGTH_BYTES: usize = 32;
 
+/// The length of a coordinate on P-384, in bytes.
+const P384_COORDINATE_LENGTH_BYTES: usize = 48;
+
+/// The length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.5).
+const ED25519_KEY_LENGTH_BYTES: usize = 32;
+
 /// The members of every key that are read. Others, such as certificates, do not matter and may be malformed.
 const COMMON_MEMBERS: &[&str] = &["alg", "key_ops", "kid", "kty", "use"];
 /// The members of an RSA key that are read besides.
 const RSA_MEMBERS: &[&str] = &["e", "n"];
 /// The members of an EC key that are read besides.
 const EC_MEMBERS: &[&str] = &["crv", "x", "y"];
+/// The members of an Edwards key that are read besides.
+const OKP_MEMBERS: &[&str] = &["crv", "x"];
 
-const UNUSABLE_TYPE: &str = "it is neither an RSA key nor an EC key on P-256";
+const UNUSABLE_TYPE: &str = "it is neither an RSA key, nor an EC key on P-256 or P-384, nor an Ed25519 key";
 
 /// The reason why a document is not a key set.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +69,13 @@ impl fmt::Debug for PublicKey {
 impl PublicKey {
     /// Returns the algorithm's name in a token's header.
     pub(crate) fn algorithm_name(&self) -> &'static str {
-        if self.algorithm == Algorithm::ES256 { "ES256" } else { "RS256" }
+        match self.algorithm {
+            Algorithm::PS256 => "PS256",
+            Algorithm::ES256 => "ES256",
+            Algorithm::ES384 => "ES384",
+            Algorithm::EdDSA => "EdDSA",
+            _ => "RS256",
+        }
     }
 
     /// Returns whether `signature` (base64url) is this key's signature of `message`.
@@ -73,9 +87,19 @@ impl PublicKey {
 impl KeySet {
     /// Reads the usable keys of a JSON Web Key Set. Other keys are ignored, as RFC 7517 section 5 requires, and logged.
     ///
-    /// A usable key has a unique `kid` and is for RS256 (`kty` RSA, at least [`MIN_RSA_MODULUS_BITS`]) or ES256 (`kty`
-    /// EC, `crv` P-256). Its `alg` is absent or that algorithm, its `use` is absent or `sig`, its `key_ops` is absent
-    /// or contains `verify`. It has no private part: anyone can sign with a published one.
+    /// A usable key has a unique `kid`. Its `use` is absent or `sig`, its `key_ops` is absent or contains `verify`. It
+    /// has no private part: anyone can sign with a published one.
+    ///
+    /// A key has exactly one algorithm (RFC 8725 section 3.1):
+    ///
+    /// | `kty`, `crv` | algorithm |
+    /// |---|---|
+    /// | RSA of at least [`MIN_RSA_MODULUS_BITS`] | PS256 if `alg` says so, else RS256 |
+    /// | EC, P-256 | ES256 |
+    /// | EC, P-384 | ES384 |
+    /// | OKP, Ed25519 | `EdDSA` |
+    ///
+    /// Its `alg` is absent or that algorithm.
     ///
     /// # Errors
     /// The document is not a key set or has more than [`MAX_KEYS`] keys.
@@ -128,6 +152,7 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
     let parameters = match members.get("kty").and_then(Value::as_str) {
         Some("RSA") => RSA_MEMBERS,
         Some("EC") => EC_MEMBERS,
+        Some("OKP") => OKP_MEMBERS,
         _ => return Err(UNUSABLE_TYPE),
     };
     members.retain(|name, _| COMMON_MEMBERS.contains(&name.as_str()) || parameters.contains(&name.as_str()));
@@ -148,9 +173,14 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
         return Err("its key_ops are without verify");
     }
     let key = match &parameters {
-        AlgorithmParameters::RSA(parameters) => rsa_key(&parameters.n, &parameters.e)?,
-        AlgorithmParameters::EllipticCurve(parameters) if parameters.curve == EllipticCurve::P256 => {
-            p256_key(&parameters.x, &parameters.y)?
+        AlgorithmParameters::RSA(parameters) => {
+            let is_pss = common.key_algorithm == Some(KeyAlgorithm::PS256);
+            let algorithm = if is_pss { Algorithm::PS256 } else { Algorithm::RS256 };
+            rsa_key(algorithm, &parameters.n, &parameters.e)?
+        }
+        AlgorithmParameters::EllipticCurve(parameters) => ec_key(&parameters.curve, &parameters.x, &parameters.y)?,
+        AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => {
+            ed25519_key(&parameters.x)?
         }
         _ => return Err(UNUSABLE_TYPE),
     };
@@ -160,7 +190,7 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
     Ok((key_id, key))
 }
 
-fn rsa_key(modulus: &str, exponent: &str) -> Result<PublicKey, &'static str> {
+fn rsa_key(algorithm: Algorithm, modulus: &str, exponent: &str) -> Result<PublicKey, &'static str> {
     let (modulus, exponent) = (decode(modulus)?, decode(exponent)?);
     let modulus = without_leading_zeros(&modulus);
     let exponent = without_leading_zeros(&exponent);
@@ -173,18 +203,31 @@ fn rsa_key(modulus: &str, exponent: &str) -> Result<PublicKey, &'static str> {
     if exponent == [1] || exponent.last().is_none_or(|byte| byte % 2 == 0) {
         return Err("its exponent is invalid");
     }
-    Ok(PublicKey { algorithm: Algorithm::RS256, key: DecodingKey::from_rsa_raw_components(modulus, exponent) })
+    Ok(PublicKey { algorithm, key: DecodingKey::from_rsa_raw_components(modulus, exponent) })
 }
 
-fn p256_key(x: &str, y: &str) -> Result<PublicKey, &'static str> {
+fn ec_key(curve: &EllipticCurve, x: &str, y: &str) -> Result<PublicKey, &'static str> {
+    let (algorithm, length) = match curve {
+        EllipticCurve::P256 => (Algorithm::ES256, P256_COORDINATE_LENGTH_BYTES),
+        EllipticCurve::P384 => (Algorithm::ES384, P384_COORDINATE_LENGTH_BYTES),
+        _ => return Err(UNUSABLE_TYPE),
+    };
     for coordinate in [x, y] {
-        if decode(coordinate)?.len() != P256_COORDINATE_LENGTH_BYTES {
-            return Err("its coordinates aren't 32 bytes long");
+        if decode(coordinate)?.len() != length {
+            return Err("its coordinates don't have the length of its curve");
         }
     }
     // The cryptography library checks that the point is on the curve when the key is used.
     let key = DecodingKey::from_ec_components(x, y).map_err(|_| "its coordinates aren't base64url")?;
-    Ok(PublicKey { algorithm: Algorithm::ES256, key })
+    Ok(PublicKey { algorithm, key })
+}
+
+fn ed25519_key(x: &str) -> Result<PublicKey, &'static str> {
+    if decode(x)?.len() != ED25519_KEY_LENGTH_BYTES {
+        return Err("its x isn't 32 bytes long");
+    }
+    let key = DecodingKey::from_ed_components(x).map_err(|_| "its x isn't base64url")?;
+    Ok(PublicKey { algorithm: Algorithm::EdDSA, key })
 }
 
 fn decode(number: &str) -> Result<Vec<u8>, &'static str> {
@@ -215,6 +258,15 @@ mod tests {
         json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": coordinate, "y": coordinate})
     }
 
+    fn p384() -> Value {
+        let coordinate = URL_SAFE_NO_PAD.encode([7; 48]);
+        json!({"kty": "EC", "crv": "P-384", "kid": "k", "x": coordinate, "y": coordinate})
+    }
+
+    fn ed25519() -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": modulus(256)})
+    }
+
     fn rsa(bits: usize) -> Value {
         json!({"kty": "RSA", "kid": "k", "n": modulus(bits), "e": "AQAB"})
     }
@@ -236,6 +288,11 @@ mod tests {
         assert_eq!(usable(&rsa(2048)), Some("RS256"));
         assert_eq!(usable(&with(rsa(4096), "alg", json!("RS256"))), Some("RS256"));
         assert_eq!(usable(&with(with(ec(), "use", json!("sig")), "key_ops", json!(["verify"]))), Some("ES256"));
+        assert_eq!(usable(&with(rsa(2048), "alg", json!("PS256"))), Some("PS256"));
+        assert_eq!(usable(&p384()), Some("ES384"));
+        assert_eq!(usable(&with(p384(), "alg", json!("ES384"))), Some("ES384"));
+        assert_eq!(usable(&ed25519()), Some("EdDSA"));
+        assert_eq!(usable(&with(ed25519(), "alg", json!("EdDSA"))), Some("EdDSA"));
     }
 
     #[test]
@@ -249,14 +306,29 @@ mod tests {
     #[test]
     fn keys_for_anything_else_are_left_out() {
         for (case, key) in [
-            ("another curve", with(ec(), "crv", json!("P-384"))),
+            ("coordinates of another curve", with(ec(), "crv", json!("P-384"))),
+            ("P-384 coordinates on P-256", with(p384(), "crv", json!("P-256"))),
+            ("P-521", with(ec(), "crv", json!("P-521"))),
+            ("secp256k1", with(ec(), "crv", json!("secp256k1"))),
+            ("Ed25519 as EC", with(ec(), "crv", json!("Ed25519"))),
+            ("P-256 as OKP", with(ed25519(), "crv", json!("P-256"))),
+            ("Ed448", with(ed25519(), "crv", json!("Ed448"))),
+            ("X25519", with(ed25519(), "crv", json!("X25519"))),
+            ("Edwards key without a curve", with(ed25519(), "crv", json!(null))),
+            ("short Edwards key", with(ed25519(), "x", json!(modulus(248)))),
+            ("private Edwards key", with(ed25519(), "d", json!(modulus(256)))),
+            ("Edwards key for ES256", with(ed25519(), "alg", json!("ES256"))),
+            ("P-384 key for ES256", with(p384(), "alg", json!("ES256"))),
+            ("P-256 key for ES384", with(ec(), "alg", json!("ES384"))),
+            ("EC key for PS256", with(ec(), "alg", json!("PS256"))),
             ("a curve that RSA hasn't", with(ec(), "kty", json!("RSA"))),
             ("no type", with(ec(), "kty", json!(null))),
             ("symmetric", json!({"kty": "oct", "kid": "k", "k": "c2VjcmV0", "alg": "HS256"})),
-            ("Edwards curve", json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": modulus(256)})),
             ("EC key for RS256", with(ec(), "alg", json!("RS256"))),
             ("RSA key for ES256", with(rsa(2048), "alg", json!("ES256"))),
-            ("RSA key for PS256", with(rsa(2048), "alg", json!("PS256"))),
+            ("RSA key for RS384", with(rsa(2048), "alg", json!("RS384"))),
+            ("RSA key for PS384", with(rsa(2048), "alg", json!("PS384"))),
+            ("RSA key for OAEP", with(rsa(2048), "alg", json!("RSA-OAEP-256"))),
             ("RSA key for HS256", with(rsa(2048), "alg", json!("HS256"))),
             ("alg null", with(rsa(2048), "alg", json!(null))),
             ("use enc", with(rsa(2048), "use", json!("enc"))),
@@ -300,9 +372,13 @@ mod tests {
             let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
             assert!(set.get("k").is_none() && set.get("other").is_some());
         }
-        // The same key published for two algorithms is no ambiguity: one of them isn't ours.
-        let document = json!({"keys": [rsa(2048), with(rsa(2048), "alg", json!("PS256"))]}).to_string();
-        assert!(KeySet::parse(document.as_bytes()).unwrap().get("k").is_some());
+        // The same key published for two algorithms is no ambiguity if one of them isn't used here.
+        let published_for = |algorithm: &str| {
+            let document = json!({"keys": [rsa(2048), with(rsa(2048), "alg", json!(algorithm))]}).to_string();
+            KeySet::parse(document.as_bytes()).unwrap().get("k").is_some()
+        };
+        assert!(published_for("RS384"));
+        assert!(!published_for("PS256"), "a token would choose between RS256 and PS256");
     }
 
     #[test]
