@@ -575,7 +575,25 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     (error,) = json.loads(response["responseTemplates"]["application/json"])["errors"]
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
     functions_words = (ROOT / "shared" / "authentication" / "src" / "access_error.rs").read_text()
-    assert f'#[error("{error["message"]}")]\n    Unauthenticated,' in functions_words
+    assert f'#[error("{error["message"]}")]\n    Missing,' in functions_words
+
+
+def test_the_functions_with_callers_get_every_parameter_of_tokens() -> None:
+    parameters = {name for name in TEMPLATE["Parameters"] if name.startswith("Token")}
+    assert {"TokenIssuer", "TokenIssuers", "TokenAudience"} < parameters
+    for function in ("ApiFunction", "IngestFunction"):
+        variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+        given = {value["Ref"]: name for name, value in variables.items() if name.startswith("TOKEN_")}
+        for parameter in parameters:
+            # TOKEN_JWKS_URL for TokenJwksUrl
+            assert given[parameter] == re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper()
+
+
+def test_tokens_have_one_issuer_or_a_list() -> None:
+    text = json.dumps(TEMPLATE["Rules"]["TokensHaveAnIssuer"])
+    assert set(re.findall(r'"Ref": "(\w+)"', text)) == {
+        "TokenIssuer", "TokenAudience", "TokenIssuers", "TokenJwksUrl", "DevelopmentJwks",
+    }  # fmt: skip
 
 
 def test_queue_batches_leave_concurrency_for_http() -> None:

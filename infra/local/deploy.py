@@ -95,7 +95,6 @@ def _parameters() -> dict[str, object]:
         "SettleSeconds": 3,
         "TokenAudience": TOKEN_AUDIENCE,
         "TokenIssuer": TOKEN_ISSUER,
-        "TokenJwksUrl": "",
     }
 
 

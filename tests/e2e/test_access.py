@@ -14,9 +14,10 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from infra.local.settings import TOKEN_DIRECTORY
+from infra.local.settings import TOKEN_AUDIENCE, TOKEN_DIRECTORY
 from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack
 from tests.e2e.harness import Tenant, TokenFactory, make_events, to_lines
 
@@ -37,9 +38,9 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = 
     return f"{encode_json(header)}.{encode_json(claims)}.{encode(signature)}"
 
 
-def hmac_signed(token: TokenFactory, secret: bytes) -> str:
+def hmac_signed(token: TokenFactory, secret: bytes, algorithm: str = "HS256") -> str:
     """Algorithm confusion: the public key as the secret of an HMAC."""
-    header = encode_json({"alg": "HS256", "typ": "JWT", "kid": token.key_id})
+    header = encode_json({"alg": algorithm, "typ": "JWT", "kid": token.key_id})
     body = f"{header}.{encode_json(token.claims(TENANT, BOTH))}"
     return f"{body}.{encode(hmac.new(secret, body.encode(), hashlib.sha256).digest())}"
 
@@ -57,6 +58,22 @@ def foreign_ec(token: TokenFactory, headers: dict[str, Any] | None = None) -> st
 def foreign_rsa(token: TokenFactory) -> str:
     key = rsa.generate_private_key(65_537, 2_048)
     return jwt.encode(token.claims(TENANT, BOTH), key, "RS256", {"kid": token.key_id})
+
+
+def foreign_ed25519(token: TokenFactory) -> str:
+    key = ed25519.Ed25519PrivateKey.generate()
+    return jwt.encode(token.claims(TENANT, BOTH), key, "EdDSA", {"kid": token.key_id})
+
+
+def duplicate_name(token: TokenFactory) -> str:
+    """A token, rightly signed, in which two readers may see different claims."""
+    claims = json.dumps(token.claims(TENANT, BOTH) | {"app": {"tenant": TENANT}})
+    claims = claims.replace('{"tenant":', '{"tenant": "victim", "tenant":')
+    body = f"{encode_json({'alg': 'ES256', 'kid': token.key_id})}.{encode(claims.encode())}"
+    key = serialization.load_pem_private_key(token.private_key.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    r, s = decode_dss_signature(key.sign(body.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{body}.{encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
 def own_key_in_header(token: TokenFactory) -> str:
@@ -103,7 +120,6 @@ def at(**seconds_from_now: float) -> Callable[[TokenFactory], str]:
 
 
 WRONG_TOKENS: dict[str, Callable[[TokenFactory], str]] = {
-    "no token at all": lambda token: "",
     "garbage": lambda token: "garbage",
     "two parts": lambda token: "e30.e30",
     "four parts": lambda token: token(TENANT, *BOTH) + ".e30",
@@ -118,6 +134,9 @@ WRONG_TOKENS: dict[str, Callable[[TokenFactory], str]] = {
     "signature of zeros": lambda token: token(TENANT, *BOTH).rsplit(".", 1)[0] + "." + encode(bytes(64)),
     "HMAC with the public key": lambda token: hmac_signed(token, public_pem(token)),
     "HMAC with the key set": lambda token: hmac_signed(token, (TOKEN_DIRECTORY / "jwks.json").read_bytes()),
+    "HMAC with the public key, under PS256": lambda token: hmac_signed(token, public_pem(token), "PS256"),
+    "Ed25519 with our key id": foreign_ed25519,
+    "duplicate name in an object": duplicate_name,
     "another algorithm of the same kind": lambda token: unsigned(
         {"alg": "ES384", "kid": token.key_id}, token.claims(TENANT, BOTH), bytes(96)
     ),
@@ -134,26 +153,38 @@ WRONG_TOKENS: dict[str, Callable[[TokenFactory], str]] = {
     "jwk": own_key_in_header,
     "crit": with_header(crit=["exp"]),
     "logout token": with_header(typ="logout+jwt"),
-    "expired": at(exp=-90),
-    "no exp": without("exp"),
-    "exp as text": with_claims(exp="9999999999"),
-    "exp is null": with_claims(exp=None),
-    "not valid yet": at(nbf=120),
     "another issuer": with_claims(iss="https://attacker.invalid"),
     "issuer with a slash": with_claims(iss="https://development.audit-export.invalid/"),
     "no issuer": without("iss"),
-    "another audience": with_claims(aud="another-service"),
-    "audiences without ours": with_claims(aud=["another-service", "audit-exporter"]),
-    "no audience": without("aud"),
-    "no tenant": without("tenant_id"),
-    "empty tenant": with_claims(tenant_id=""),
-    "array as tenant": with_claims(tenant_id=[TENANT]),
-    "number as tenant": with_claims(tenant_id=7),
-    "tenant that forges a key": with_claims(tenant_id="victim#00"),
-    "tenant with a space": with_claims(tenant_id=" victim"),
-    "tenant under another name": lambda token: token.sign(token.claims(None, BOTH) | {"tenantId": TENANT}),
-    "no subject": without("sub"),
-    "object as permissions": with_claims(permissions={"AUDIT": True, "AUDIT_WRITE": True}),
+}
+
+# Tokens that are rightly signed, by the reason that the caller learns.
+FAULTY_TOKENS: dict[tuple[str, str], Callable[[TokenFactory], str]] = {
+    ("EXPIRED", "expired"): at(exp=-90),
+    ("EXPIRED", "no exp"): without("exp"),
+    ("EXPIRED", "exp as text"): with_claims(exp="9999999999"),
+    ("EXPIRED", "exp is null"): with_claims(exp=None),
+    ("NOT_YET_VALID", "not valid yet"): at(nbf=120),
+    ("WRONG_AUDIENCE", "another audience"): with_claims(aud="another-service"),
+    ("WRONG_AUDIENCE", "audiences without ours"): with_claims(aud=["another-service", "audit-exporter"]),
+    ("WRONG_AUDIENCE", "no audience"): without("aud"),
+    ("WRONG_AUDIENCE", "client without token_use"): lambda token: token.sign(
+        {name: value for name, value in token.claims(TENANT, BOTH).items() if name != "aud"}
+        | {"client_id": TOKEN_AUDIENCE}
+    ),
+    ("NOT_AN_ACCESS_TOKEN", "ID token of Cognito"): with_claims(token_use="id"),
+    ("NOT_AN_ACCESS_TOKEN", "ID token of Keycloak"): with_claims(typ="ID"),
+    ("NO_TENANT", "no tenant"): without("tenant_id"),
+    ("NO_TENANT", "empty tenant"): with_claims(tenant_id=""),
+    ("NO_TENANT", "array as tenant"): with_claims(tenant_id=[TENANT]),
+    ("NO_TENANT", "number as tenant"): with_claims(tenant_id=7),
+    ("NO_TENANT", "tenant that forges a key"): with_claims(tenant_id="victim#00"),
+    ("NO_TENANT", "tenant with a space"): with_claims(tenant_id=" victim"),
+    ("NO_TENANT", "tenant under another name"): lambda token: token.sign(
+        token.claims(None, BOTH) | {"tenantId": TENANT}
+    ),
+    ("INVALID_CLAIM", "no subject"): without("sub"),
+    ("INVALID_CLAIM", "object as permissions"): with_claims(permissions={"AUDIT": True, "AUDIT_WRITE": True}),
 }
 
 
@@ -196,18 +227,44 @@ def test_the_right_token_is_taken(stack: Stack, http: requests.Session, token: T
         assert "errors" not in answer.json()
 
 
+def challenge_of(answer: requests.Response) -> str:
+    """Returns the challenge. API Gateway renames the header of a function's response."""
+    return answer.headers.get("x-amzn-Remapped-WWW-Authenticate") or answer.headers["WWW-Authenticate"]
+
+
 @BOTH_ENDPOINTS
 @pytest.mark.parametrize("case", WRONG_TOKENS)
-def test_a_wrong_token_is_refused_without_a_hint(
+def test_a_forged_token_is_refused_without_a_hint(
     stack: Stack, http: requests.Session, token: TokenFactory, post: Any, case: str
 ) -> None:
     wrong = WRONG_TOKENS[case](token)
     answer = post(stack, http, f"Bearer {wrong}")
     assert answer.status_code == 401, f"{answer.status_code} {answer.text}"
-    assert code_of(answer) == "UNAUTHENTICATED"
-    # The same message as for a request without a token.
-    reference = post(stack, http, None).json()["errors"]
-    assert answer.json()["errors"] == reference
+    # The same response as for what is no token at all.
+    reference = post(stack, http, "Bearer garbage")
+    assert answer.json()["errors"] == reference.json()["errors"]
+    assert challenge_of(answer) == challenge_of(reference)
+    assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+@BOTH_ENDPOINTS
+@pytest.mark.parametrize(("reason", "case"), FAULTY_TOKENS)
+def test_a_refusal_says_what_the_token_says_of_itself(
+    stack: Stack, http: requests.Session, token: TokenFactory, post: Any, reason: str, case: str
+) -> None:
+    answer = post(stack, http, f"Bearer {FAULTY_TOKENS[reason, case](token)}")
+    assert answer.status_code == 401, f"{answer.status_code} {answer.text}"
+    [error] = answer.json()["errors"]
+    assert error["extensions"] == {"code": "UNAUTHENTICATED", "reason": reason}
+    assert challenge_of(answer) == f'Bearer error="invalid_token", error_description="{error["message"]}"'
+
+
+def test_a_missing_permission_is_named(stack: Stack, http: requests.Session, token: TokenFactory) -> None:
+    answer = post_events(stack, http, f"Bearer {token(TENANT, 'AUDIT')}")
+    [error] = answer.json()["errors"]
+    assert error["extensions"] == {"code": "FORBIDDEN", "requiredPermission": "AUDIT_WRITE"}
+    assert challenge_of(answer).startswith('Bearer error="insufficient_scope"')
+    assert challenge_of(answer).endswith('scope="AUDIT_WRITE"')
 
 
 @BOTH_ENDPOINTS
@@ -217,6 +274,15 @@ def test_only_bearer_tokens_count(
 ) -> None:
     answer = post(stack, http, scheme + token(TENANT, *BOTH))
     assert (answer.status_code, code_of(answer)) == (401, "UNAUTHENTICATED")
+
+
+@BOTH_ENDPOINTS
+def test_a_request_without_a_token_gets_a_bare_challenge(stack: Stack, http: requests.Session, post: Any) -> None:
+    for authorization in (None, "Bearer", "Basic YTpi"):
+        answer = post(stack, http, authorization)
+        assert (answer.status_code, code_of(answer)) == (401, "UNAUTHENTICATED")
+        assert answer.json()["errors"][0]["message"] == "A valid bearer token is required."
+        assert challenge_of(answer) == "Bearer"
 
 
 @pytest.mark.parametrize(

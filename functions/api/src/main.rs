@@ -118,7 +118,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         history: settings.history,
     };
     Ok(Handler {
-        tokens: Authenticator::new(settings.token),
+        tokens: Authenticator::new(settings.issuers),
         minimum_client_version: settings.minimum_client_version,
         schema: ApiSchema::new(Arc::new(service), settings.introspection),
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use authentication::TokenSettings;
+use authentication::Issuers;
 use aws_adapters::signing_keys::MAX_RETIRED_SIGNING_KEYS;
 use domain::{
     configuration::{
@@ -42,7 +42,7 @@ pub struct Settings {
     pub customer_template: Option<TemplateUrl>,
     pub introspection: bool,
     pub minimum_client_version: MinimumClientVersion,
-    pub token: TokenSettings,
+    pub issuers: Issuers,
 }
 
 impl Settings {
@@ -69,7 +69,7 @@ impl Settings {
         let customer_template = customer_template(environment);
         let introspection = environment.choice("INTROSPECTION", &[("enabled", true), ("disabled", false)]);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
-        let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
+        let issuers = mode.and_then(|mode| Issuers::from_environment(environment, mode));
         Some(Self {
             configurations_table: configurations_table?,
             runs_table: runs_table?,
@@ -88,7 +88,7 @@ impl Settings {
             customer_template: customer_template?,
             introspection: introspection?,
             minimum_client_version: minimum_client_version?,
-            token: token?,
+            issuers: issuers?,
         })
     }
 }
@@ -192,7 +192,7 @@ mod tests {
         let settings = Settings::read(&mut environment);
         let error = environment.finish(settings).unwrap_err();
         let missing: Vec<&str> = error.problems().map(|(name, _)| name).collect();
-        let mut expected: Vec<&str> = VARIABLES.into_iter().skip(1).chain([JWKS_URL]).map(|(name, _)| name).collect();
+        let mut expected: Vec<&str> = VARIABLES.into_iter().skip(1).map(|(name, _)| name).collect();
         expected.sort_unstable();
         assert_eq!(missing, expected);
     }

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
     let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
     let ingest = Ingest {
         endpoint: Endpoint {
-            authenticator: Authenticator::new(settings.token),
+            authenticator: Authenticator::new(settings.issuers),
             minimum_client_version: settings.minimum_client_version,
             quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
         },

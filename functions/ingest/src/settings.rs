@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU8, time::Duration};
 
-use authentication::TokenSettings;
+use authentication::Issuers;
 use domain::block::MAX_WRITE_SHARDS;
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     /// The millions of bytes that a tenant may send over HTTP within a minute; 0 for no quota.
     pub(crate) megabytes_per_tenant_minute: u32,
     pub(crate) minimum_client_version: MinimumClientVersion,
-    pub(crate) token: TokenSettings,
+    pub(crate) issuers: Issuers,
 }
 
 impl Settings {
@@ -32,7 +32,7 @@ impl Settings {
         let retention = timing::retention(environment);
         let write_shards = environment.integer("WRITE_SHARDS", 1..=MAX_WRITE_SHARDS);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
-        let token = mode.and_then(|mode| TokenSettings::from_environment(environment, mode));
+        let issuers = mode.and_then(|mode| Issuers::from_environment(environment, mode));
         Some(Self {
             events_table: events_table?,
             events_queue_url: events_queue_url?,
@@ -40,7 +40,7 @@ impl Settings {
             retention: retention?,
             write_shards: write_shards.and_then(NonZeroU8::new)?,
             minimum_client_version: minimum_client_version?,
-            token: token?,
+            issuers: issuers?,
         })
     }
 }

@@ -7,11 +7,13 @@ use host::{Clock, Machine};
 use crate::{
     access_error::AccessError,
     authorization::UncheckedToken,
-    claims::{self, Caller, Permission},
+    claims::{self, Caller},
+    issuer::{IssuerSettings, Issuers},
     key_set::{KeySet, PublicKey},
+    key_source::KeySource,
+    permission::Permission,
     refusal::Refusal,
-    remote_keys::{JwksLimits, NoKey, RemoteKeys},
-    settings::{KeySource, TokenSettings},
+    remote_keys::{JwksLimits, KeysAddress, NoKey, RemoteKeys},
 };
 
 #[derive(Debug)]
@@ -20,31 +22,42 @@ enum Keys {
     Inline(KeySet),
 }
 
+/// An issuer and its keys. Keys of one issuer never check the tokens of another.
+#[derive(Debug)]
+struct TrustedIssuer {
+    settings: IssuerSettings,
+    keys: Keys,
+}
+
 /// Checks the bearer tokens of requests. A process needs only one: it holds the cached keys.
 #[derive(Debug)]
 pub struct Authenticator {
-    settings: TokenSettings,
-    keys: Keys,
+    issuers: Vec<TrustedIssuer>,
     clock: Arc<dyn Clock>,
 }
 
 impl Authenticator {
     /// Creates an authenticator with the machine's clock and [`JwksLimits::DEFAULT`]. Keys are fetched with the first
-    /// token.
+    /// token of their issuer.
     #[must_use]
-    pub fn new(settings: TokenSettings) -> Self {
-        Self::with_limits(settings, JwksLimits::DEFAULT, Arc::new(Machine))
+    pub fn new(issuers: Issuers) -> Self {
+        Self::with_limits(issuers, JwksLimits::DEFAULT, Arc::new(Machine))
     }
 
     #[must_use]
-    pub fn with_limits(settings: TokenSettings, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
-        let keys = match &settings.key_source {
-            KeySource::Remote(address) => {
-                Keys::Remote(Box::new(RemoteKeys::new(address.clone(), limits, Arc::clone(&clock))))
-            }
-            KeySource::Inline(keys) => Keys::Inline(keys.clone()),
+    pub fn with_limits(issuers: Issuers, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
+        let trusted = |settings: IssuerSettings| {
+            let remote = |address| Keys::Remote(Box::new(RemoteKeys::new(address, limits, Arc::clone(&clock))));
+            let keys = match &settings.key_source {
+                KeySource::Remote(address) => remote(KeysAddress::Known(address.clone())),
+                KeySource::Discovered(metadata) => {
+                    remote(KeysAddress::Discovered { metadata: metadata.clone(), issuer: settings.issuer.clone() })
+                }
+                KeySource::Inline(keys) => Keys::Inline(keys.clone()),
+            };
+            TrustedIssuer { settings, keys }
         };
-        Self { settings, keys, clock }
+        Self { issuers: issuers.into_iter().map(trusted).collect(), clock }
     }
 
     /// Returns the caller of the request with this `Authorization` header (see
@@ -60,44 +73,54 @@ impl Authenticator {
     ) -> Result<Caller, AccessError> {
         let refuse = |refusal: Refusal| {
             tracing::info!(reason = %refusal, "a request was refused: UNAUTHENTICATED");
-            AccessError::Unauthenticated
+            AccessError::Unauthenticated(refusal.fault())
         };
 
         let token = UncheckedToken::parse(authorization_header).map_err(refuse)?;
-        let key = match self.key(&token.key_id).await {
+        // Not trusted yet: the issuer's name selects the keys and the rules, and the signature decides.
+        let issuer = token.claims.text("iss").and_then(|name| self.issuer(name));
+        let issuer = issuer.ok_or_else(|| refuse(Refusal::Issuer))?;
+        let key = match issuer.key(&token.key_id).await {
             Ok(key) => key,
             Err(NoKey::Unknown) => return Err(refuse(Refusal::UnknownKey)),
             Err(NoKey::Unavailable) => {
-                tracing::warn!("a request was refused: KEYS_UNAVAILABLE");
+                tracing::warn!(issuer = issuer.settings.issuer, "a request was refused: KEYS_UNAVAILABLE");
                 return Err(AccessError::KeysUnavailable);
             }
         };
-        let caller = self.caller(&token, &key).map_err(refuse)?;
+        check_signature(&token, &key).map_err(refuse)?;
+        let caller = claims::caller(&token.claims, &issuer.settings, self.clock.now()).map_err(refuse)?;
         if !caller.permissions.contains(&required) {
             tracing::info!(
                 tenant = caller.tenant.as_str(),
                 required = required.as_str(),
                 "a request was refused: FORBIDDEN"
             );
-            return Err(AccessError::Forbidden);
+            return Err(AccessError::Forbidden { required: issuer.settings.permissions.name(required).to_owned() });
         }
         Ok(caller)
     }
 
+    fn issuer(&self, name: &str) -> Option<&TrustedIssuer> {
+        self.issuers.iter().find(|issuer| issuer.settings.issuer == name)
+    }
+}
+
+impl TrustedIssuer {
     async fn key(&self, key_id: &str) -> Result<Arc<PublicKey>, NoKey> {
         match &self.keys {
             Keys::Remote(keys) => keys.get(key_id).await,
             Keys::Inline(keys) => keys.get(key_id).ok_or(NoKey::Unknown),
         }
     }
+}
 
-    fn caller(&self, token: &UncheckedToken<'_>, key: &PublicKey) -> Result<Caller, Refusal> {
-        if token.algorithm != key.algorithm_name() {
-            return Err(Refusal::Algorithm);
-        }
-        if !key.has_signed(token.signed_part, token.signature) {
-            return Err(Refusal::Signature);
-        }
-        claims::caller(&token.payload()?, &self.settings, self.clock.now())
+fn check_signature(token: &UncheckedToken<'_>, key: &PublicKey) -> Result<(), Refusal> {
+    if token.algorithm != key.algorithm_name() {
+        return Err(Refusal::Algorithm);
     }
+    if !key.has_signed(token.signed_part, token.signature) {
+        return Err(Refusal::Signature);
+    }
+    Ok(())
 }

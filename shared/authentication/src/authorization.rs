@@ -1,13 +1,10 @@
 //! The `Authorization` header and the parts of the token in it. Nothing here is trusted yet.
 
-use std::collections::BTreeMap;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header::AUTHORIZATION};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::refusal::Refusal;
+use crate::{claim_path::ClaimPath, refusal::Refusal, unique_json::UniqueValue};
 
 /// The longest accepted token, in bytes.
 pub const MAX_TOKEN_LENGTH_BYTES: usize = 8 * 1024;
@@ -29,17 +26,17 @@ pub fn authorization_header(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// The members of a JSON object. Duplicate names are refused, which RFC 7519 section 4 allows: two parties that read
-/// the same token must not see different claims.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct UniqueObject(
-    #[serde(with = "serde_with::rust::maps_duplicate_key_is_error")] BTreeMap<String, Value>,
-);
+/// The members of a JSON object without duplicate names at any depth.
+#[derive(Debug)]
+pub(crate) struct UniqueObject(Map<String, Value>);
 
 impl UniqueObject {
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
+    }
+
+    pub(crate) fn find(&self, path: &ClaimPath) -> Option<&Value> {
+        path.find(&self.0)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
@@ -49,7 +46,8 @@ impl UniqueObject {
     /// Decodes a part of a token.
     fn decode(part: &str) -> Result<Self, Refusal> {
         let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)?;
-        serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)
+        let value: UniqueValue = serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)?;
+        value.into_object().map(Self).ok_or(Refusal::Malformed)
     }
 }
 
@@ -62,7 +60,8 @@ pub(crate) struct UncheckedToken<'a> {
     pub(crate) signature: &'a str,
     pub(crate) algorithm: String,
     pub(crate) key_id: String,
-    payload: &'a str,
+    /// The payload. Only the issuer's name may be used before the signature is checked.
+    pub(crate) claims: UniqueObject,
 }
 
 impl<'a> UncheckedToken<'a> {
@@ -97,12 +96,13 @@ impl<'a> UncheckedToken<'a> {
         }
         let algorithm = header.text("alg").ok_or(Refusal::Algorithm)?;
         let key_id = header.text("kid").filter(|id| !id.is_empty()).ok_or(Refusal::NoKeyId)?;
-        Ok(Self { signed_part, signature, algorithm: algorithm.to_owned(), key_id: key_id.to_owned(), payload })
-    }
-
-    /// Decodes the payload, which must not be trusted before the signature is checked.
-    pub(crate) fn payload(&self) -> Result<UniqueObject, Refusal> {
-        UniqueObject::decode(self.payload)
+        Ok(Self {
+            signed_part,
+            signature,
+            algorithm: algorithm.to_owned(),
+            key_id: key_id.to_owned(),
+            claims: UniqueObject::decode(payload)?,
+        })
     }
 }
 

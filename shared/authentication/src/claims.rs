@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{tenant::TenantId, time::Timestamp};
 use serde_json::Value;
 
-use crate::{authorization::UniqueObject, refusal::Refusal, settings::TokenSettings};
+use crate::{
+    authorization::UniqueObject,
+    issuer::{IssuerSettings, PermissionRule},
+    permission::Permission,
+    refusal::Refusal,
+};
 
 /// The longest `sub` claim, in characters.
 pub const MAX_SUBJECT_LENGTH: usize = 256;
@@ -13,27 +18,11 @@ pub const MAX_SUBJECT_LENGTH: usize = 256;
 /// The largest accepted difference between the issuer's clock and ours.
 const LEEWAY: Duration = Duration::from_mins(1);
 
-/// A permission of a caller. Neither permission includes the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// `AUDIT`: read and change the tenant's export configurations.
-    Audit,
-    /// `AUDIT_WRITE`: send audit events.
-    AuditWrite,
-}
+/// The `token_use` claim of Amazon Cognito's access tokens.
+const ACCESS_TOKEN_USE: &str = "access";
 
-impl Permission {
-    pub const ALL: [Self; 2] = [Self::Audit, Self::AuditWrite];
-
-    /// Returns the permission's name in a token.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Audit => "AUDIT",
-            Self::AuditWrite => "AUDIT_WRITE",
-        }
-    }
-}
+/// The values of the `typ` claim by which Keycloak marks tokens that are not access tokens.
+const OTHER_TOKEN_TYPES: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
 
 /// The caller that a valid token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,21 +35,17 @@ pub struct Caller {
     pub permissions: BTreeSet<Permission>,
 }
 
-/// Checks the standard claims and returns the caller.
-pub(crate) fn caller(claims: &UniqueObject, settings: &TokenSettings, now: Timestamp) -> Result<Caller, Refusal> {
+/// Checks the standard claims and returns the caller. `iss` was compared when the issuer was looked up.
+pub(crate) fn caller(claims: &UniqueObject, issuer: &IssuerSettings, now: Timestamp) -> Result<Caller, Refusal> {
     check_times(claims, now)?;
-    if claims.text("iss") != Some(settings.issuer.as_str()) {
-        return Err(Refusal::Issuer);
-    }
-    if !audiences(claims)?.contains(&settings.audience.as_str()) {
+    check_kind(claims)?;
+    if !audiences(claims)?.iter().any(|audience| issuer.audiences.iter().any(|expected| expected == audience)) {
         return Err(Refusal::Audience);
     }
-
-    let tenant = claims.text(&settings.tenant_claim).ok_or(Refusal::Tenant)?;
     Ok(Caller {
-        tenant: TenantId::parse(tenant).map_err(|_| Refusal::Tenant)?,
+        tenant: issuer.tenants.tenant_of(claims).ok_or(Refusal::Tenant)?,
         subject: subject(claims)?,
-        permissions: permissions(claims.get(&settings.permissions_claim))?,
+        permissions: permissions(claims, &issuer.permissions)?,
     })
 }
 
@@ -86,12 +71,24 @@ fn check_times(claims: &UniqueObject, now: Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the values of `aud`, a string or an array of strings.
+/// Refuses ID tokens and refresh tokens that say so. An issuer signs them with the same keys, and the audience of an ID
+/// token is the ID of a client, which is also the audience of Cognito's access tokens.
+fn check_kind(claims: &UniqueObject) -> Result<(), Refusal> {
+    let is_other_use = claims.get("token_use").is_some_and(|token_use| token_use != ACCESS_TOKEN_USE);
+    let is_other_type = claims.text("typ").is_some_and(|kind| OTHER_TOKEN_TYPES.contains(&kind));
+    if is_other_use || is_other_type { Err(Refusal::Kind) } else { Ok(()) }
+}
+
+/// Returns the values of `aud`, a string or an array of strings. An access token of Cognito has no `aud`: it is for its
+/// `client_id`.
 fn audiences(claims: &UniqueObject) -> Result<Vec<&str>, Refusal> {
     match claims.get("aud") {
         Some(Value::String(audience)) => Ok(vec![audience]),
         Some(Value::Array(audiences)) => {
             audiences.iter().map(|audience| audience.as_str().ok_or(Refusal::Audience)).collect()
+        }
+        None if claims.text("token_use") == Some(ACCESS_TOKEN_USE) => {
+            claims.text("client_id").map(|client| vec![client]).ok_or(Refusal::Audience)
         }
         _ => Err(Refusal::Audience),
     }
@@ -108,8 +105,8 @@ fn subject(claims: &UniqueObject) -> Result<String, Refusal> {
 
 /// Reads the permissions from an array with one permission per string, or from a string with permissions between
 /// spaces, like OAuth's `scope`. Without the claim the caller has no permissions; any other type is refused.
-fn permissions(claim: Option<&Value>) -> Result<BTreeSet<Permission>, Refusal> {
-    let named: Vec<&str> = match claim {
+fn permissions(claims: &UniqueObject, rule: &PermissionRule) -> Result<BTreeSet<Permission>, Refusal> {
+    let named: Vec<&str> = match claims.find(&rule.claim) {
         None => Vec::new(),
         Some(Value::String(text)) => text.split(' ').collect(),
         Some(Value::Array(values)) => {
@@ -117,5 +114,5 @@ fn permissions(claim: Option<&Value>) -> Result<BTreeSet<Permission>, Refusal> {
         }
         Some(_) => return Err(Refusal::Permissions),
     };
-    Ok(Permission::ALL.into_iter().filter(|permission| named.contains(&permission.as_str())).collect())
+    Ok(Permission::ALL.into_iter().filter(|permission| named.contains(&rule.name(*permission))).collect())
 }

@@ -1,13 +1,15 @@
 //! The reasons for refusing a token.
 
-/// The reason why a token is refused. It is logged and never sent to the caller.
+use crate::access_error::TokenFault;
+
+/// The reason why a token is refused. It is logged; the caller learns its [`fault`](Refusal::fault).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("no bearer token")]
     NoToken,
     #[error("token too long")]
     TooLong,
-    #[error("not three parts of base64url that hold JSON objects")]
+    #[error("not three parts of base64url that hold JSON objects with unique names")]
     Malformed,
     #[error("header with a key, a reference to a key or a critical extension")]
     RefusedHeader,
@@ -17,6 +19,8 @@ pub(crate) enum Refusal {
     Algorithm,
     #[error("header without kid")]
     NoKeyId,
+    #[error("no issuer that is accepted here")]
+    Issuer,
     #[error("unknown kid")]
     UnknownKey,
     #[error("wrong signature")]
@@ -25,14 +29,39 @@ pub(crate) enum Refusal {
     Expiry,
     #[error("not valid yet")]
     NotBefore,
-    #[error("another issuer")]
-    Issuer,
+    #[error("an ID token or another token that isn't an access token")]
+    Kind,
     #[error("another audience")]
     Audience,
-    #[error("no valid tenant ID in the tenant claim")]
+    #[error("no valid tenant ID in the tenant claim, or none that the issuer may name")]
     Tenant,
     #[error("sub claim missing or too long")]
     Subject,
     #[error("permissions claim isn't a list")]
     Permissions,
+}
+
+impl Refusal {
+    /// Returns what the caller learns. What is found before the signature is checked has no details: neither which
+    /// issuers and keys are known here, nor how far a forgery got.
+    pub(crate) fn fault(self) -> TokenFault {
+        match self {
+            Self::NoToken => TokenFault::Missing,
+            Self::TooLong
+            | Self::Malformed
+            | Self::RefusedHeader
+            | Self::Type
+            | Self::Algorithm
+            | Self::NoKeyId
+            | Self::Issuer
+            | Self::UnknownKey
+            | Self::Signature => TokenFault::Invalid,
+            Self::Expiry => TokenFault::Expired,
+            Self::NotBefore => TokenFault::NotYetValid,
+            Self::Kind => TokenFault::Kind,
+            Self::Audience => TokenFault::Audience,
+            Self::Tenant => TokenFault::Tenant,
+            Self::Subject | Self::Permissions => TokenFault::Claim,
+        }
+    }
 }

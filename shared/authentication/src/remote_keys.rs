@@ -12,14 +12,18 @@ use host::Clock;
 use tokio::{sync::Mutex, time::timeout};
 use url::Url;
 
-use crate::key_set::{KeySet, KeySetError, PublicKey};
+use crate::{
+    discovery::{self, MetadataError},
+    key_set::{KeySet, KeySetError, PublicKey},
+};
 
 /// The limits of fetching and caching keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JwksLimits {
-    /// The longest duration of one fetch, from name resolution to the last byte.
+    /// The longest duration of one fetch, from name resolution to the last byte. With discovery, it includes the
+    /// metadata.
     pub timeout: Duration,
-    /// The largest key set, in bytes.
+    /// The largest key set, and the largest metadata, in bytes.
     pub max_length_bytes: usize,
     /// The age from which keys are fetched again before they are used.
     pub max_age: Duration,
@@ -56,12 +60,24 @@ pub(crate) enum NoKey {
     Unavailable,
 }
 
+/// Where a key set is.
+#[derive(Clone, Debug)]
+pub(crate) enum KeysAddress {
+    Known(Url),
+    /// In the metadata of this issuer. They are read with every fetch of the keys, so that they are never older than
+    /// the keys.
+    Discovered {
+        metadata: Url,
+        issuer: String,
+    },
+}
+
 /// Cached keys from an address.
 ///
 /// At most one fetch runs at a time; every caller that needs its result waits for it.
 #[derive(Debug)]
 pub(crate) struct RemoteKeys {
-    address: Url,
+    address: KeysAddress,
     limits: JwksLimits,
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
@@ -75,6 +91,8 @@ struct State {
     keys: Option<(KeySet, Timestamp)>,
     attempted_at: Option<Timestamp>,
     attempt_failed: bool,
+    /// Whether the last attempt got metadata that can't be used. Repeating it at once would be in vain.
+    metadata_refused: bool,
     /// The number of completed fetches, successful or not. A dropped fetch does not count.
     completed: u64,
 }
@@ -87,10 +105,12 @@ enum FetchError {
     Timeout(Duration),
     #[error("invalid document")]
     Document(#[from] KeySetError),
+    #[error("invalid metadata")]
+    Metadata(#[from] MetadataError),
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(address: Url, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(address: KeysAddress, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
         Self { address, limits, clock, state: RwLock::default(), fetching: Mutex::default() }
     }
 
@@ -130,12 +150,14 @@ impl RemoteKeys {
         })
     }
 
-    /// Returns whether to fetch now, for a caller that arrived after `completed_before` fetches. Without usable keys
-    /// every caller fetches, except those that arrived during a fetch: they share its result.
+    /// Returns whether to fetch now, for a caller that arrived after `completed_before` fetches. With usable keys, and
+    /// after metadata that were refused, there is a cooldown. Otherwise every caller fetches, except those that arrived
+    /// during a fetch: they share its result.
     fn may_fetch(&self, completed_before: u64) -> bool {
         self.read(|state| {
             let is_usable = |fetched_at| self.is_younger(fetched_at, self.limits.max_stale_age);
-            if state.keys.as_ref().is_some_and(|(_, fetched_at)| is_usable(*fetched_at)) {
+            let has_keys = state.keys.as_ref().is_some_and(|(_, fetched_at)| is_usable(*fetched_at));
+            if has_keys || state.metadata_refused {
                 state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown))
             } else {
                 state.completed == completed_before
@@ -146,18 +168,33 @@ impl RemoteKeys {
     async fn refresh(&self) {
         let now = self.clock.now();
         // Recorded before the fetch, so that a dropped fetch counts as a failed one.
-        self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
+        self.write(|state| {
+            (state.attempted_at, state.attempt_failed, state.metadata_refused) = (Some(now), true, false);
+        });
         let fetched = timeout(self.limits.timeout, self.fetch()).await;
         self.write(|state| state.completed += 1);
         match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
-            Err(error) => tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched");
+                self.write(|state| state.metadata_refused = matches!(error, FetchError::Metadata(_)));
+            }
         }
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {
-        let document = http_get::get(&self.address, self.limits.max_length_bytes).await?;
+        let document = match &self.address {
+            KeysAddress::Known(address) => self.get_document(address).await?,
+            KeysAddress::Discovered { metadata, issuer } => {
+                let document = self.get_document(metadata).await?;
+                self.get_document(&discovery::keys_address(&document, issuer, metadata)?).await?
+            }
+        };
         Ok(KeySet::parse(&document)?)
+    }
+
+    async fn get_document(&self, address: &Url) -> Result<Vec<u8>, GetError> {
+        http_get::get(address, self.limits.max_length_bytes).await
     }
 
     /// Returns whether less than `age` has passed since `instant`. If the clock was set back, keys count as old.

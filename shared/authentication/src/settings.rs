@@ -1,74 +1,110 @@
-//! Settings from the `TOKEN_*` environment variables.
+//! Issuers from the `TOKEN_*` environment variables.
 
 use function_runtime::environment::{DeploymentMode, Environment};
-use url::Url;
 
-use crate::key_set::KeySet;
+use crate::{
+    claim_path::ClaimPath,
+    issuer::{AllowedTenants, IssuerSettings, Issuers, MAX_AUDIENCES, MAX_NAME_LENGTH, PermissionRule, TenantRule},
+    issuer_list::{
+        self, DEFAULT_AUDIT_PERMISSION, DEFAULT_AUDIT_WRITE_PERMISSION, DEFAULT_PERMISSIONS_CLAIM,
+        DEFAULT_TENANT_CLAIM, is_name, parse_audiences,
+    },
+    key_set::KeySet,
+    key_source::{KeySource, Schemes, parse_address},
+};
 
-/// The source of the issuer's keys.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// The address of a JSON Web Key Set. Plain HTTP is accepted in development only.
-    Remote(Url),
-    /// Keys from the environment, in development only.
-    Inline(KeySet),
-}
+const ISSUERS: &str = "TOKEN_ISSUERS";
+const ISSUER: &str = "TOKEN_ISSUER";
+const AUDIENCE: &str = "TOKEN_AUDIENCE";
+const KEYS_ADDRESS: &str = "TOKEN_JWKS_URL";
+const INLINE_KEYS: &str = "TOKEN_DEVELOPMENT_JWKS";
 
-/// The expected claims of a token, and the source of the keys.
-#[derive(Clone, Debug)]
-pub struct TokenSettings {
-    /// The `iss` claim, exactly.
-    pub issuer: String,
-    /// One value of the `aud` claim, exactly.
-    pub audience: String,
-    /// The name of the top-level claim that holds the tenant. It is not a path.
-    pub tenant_claim: String,
-    /// The name of the top-level claim that holds the permissions.
-    pub permissions_claim: String,
-    pub key_source: KeySource,
-}
-
-impl TokenSettings {
-    /// Reads `TOKEN_ISSUER`, `TOKEN_AUDIENCE`, `TOKEN_TENANT_CLAIM`, `TOKEN_PERMISSIONS_CLAIM`, `TOKEN_JWKS_URL` and
-    /// `TOKEN_DEVELOPMENT_JWKS`. Keys take precedence over an address.
+impl Issuers {
+    /// Reads `TOKEN_ISSUERS`, a JSON array, or for a single issuer `TOKEN_ISSUER`, `TOKEN_AUDIENCE` (separated by
+    /// commas), `TOKEN_TENANT_CLAIM`, `TOKEN_PERMISSIONS_CLAIM`, `TOKEN_AUDIT_PERMISSION`,
+    /// `TOKEN_AUDIT_WRITE_PERMISSION`, `TOKEN_JWKS_URL` and `TOKEN_DEVELOPMENT_JWKS`.
+    ///
+    /// Inline keys take precedence over an address, and an address over the issuer's metadata.
     pub fn from_environment(environment: &mut Environment, mode: DeploymentMode) -> Option<Self> {
-        let issuer = environment.text("TOKEN_ISSUER");
-        let audience = environment.text("TOKEN_AUDIENCE");
-        let tenant_claim = environment.text_or("TOKEN_TENANT_CLAIM", "tenant_id");
-        let permissions_claim = environment.text_or("TOKEN_PERMISSIONS_CLAIM", "permissions");
-        let key_source = key_source(environment, mode);
-        Some(Self {
-            issuer: issuer?,
-            audience: audience?,
-            tenant_claim: tenant_claim?,
-            permissions_claim: permissions_claim?,
-            key_source: key_source?,
-        })
+        let schemes = if mode.is_development() { Schemes::HttpsOrHttp } else { Schemes::Https };
+        if environment.is_set(ISSUERS) {
+            for name in [ISSUER, AUDIENCE, KEYS_ADDRESS, INLINE_KEYS] {
+                if environment.is_set(name) {
+                    environment.note(name, format!("must be empty beside {ISSUERS}"));
+                }
+            }
+            let text = environment.text(ISSUERS)?;
+            return issuer_list::parse(&text, schemes)
+                .map_err(|error| environment.note(ISSUERS, error.to_string()))
+                .ok();
+        }
+        let settings = single_issuer(environment, mode, schemes)?;
+        Self::new(vec![settings]).map_err(|error| environment.note(ISSUER, error.to_string())).ok()
     }
 }
 
-fn key_source(environment: &mut Environment, mode: DeploymentMode) -> Option<KeySource> {
-    const INLINE: &str = "TOKEN_DEVELOPMENT_JWKS";
-    const ADDRESS: &str = "TOKEN_JWKS_URL";
+/// Reads the only issuer, which speaks for every tenant.
+fn single_issuer(environment: &mut Environment, mode: DeploymentMode, schemes: Schemes) -> Option<IssuerSettings> {
+    let issuer = name(environment, ISSUER, None);
+    let expected = format!("1 to {MAX_AUDIENCES} values of 1 to {MAX_NAME_LENGTH} bytes, separated by commas");
+    let audiences = environment
+        .parsed(AUDIENCE, &expected, |text| parse_audiences(text.split(',').map(ToOwned::to_owned).collect()));
+    let tenant_claim = claim(environment, "TOKEN_TENANT_CLAIM", DEFAULT_TENANT_CLAIM);
+    let permissions_claim = claim(environment, "TOKEN_PERMISSIONS_CLAIM", DEFAULT_PERMISSIONS_CLAIM);
+    let audit = name(environment, "TOKEN_AUDIT_PERMISSION", Some(DEFAULT_AUDIT_PERMISSION));
+    let audit_write = name(environment, "TOKEN_AUDIT_WRITE_PERMISSION", Some(DEFAULT_AUDIT_WRITE_PERMISSION));
+    let key_source = key_source(environment, mode, schemes, issuer.as_deref());
+    Some(IssuerSettings {
+        issuer: issuer?,
+        audiences: audiences?,
+        tenants: TenantRule::Claim { claim: tenant_claim?, allowed: AllowedTenants::Any },
+        permissions: PermissionRule { claim: permissions_claim?, audit: audit?, audit_write: audit_write? },
+        key_source: key_source?,
+    })
+}
 
-    if environment.is_set(INLINE) {
+fn name(environment: &mut Environment, variable: &str, default: Option<&str>) -> Option<String> {
+    if let (false, Some(default)) = (environment.is_set(variable), default) {
+        return Some(default.to_owned());
+    }
+    let expected = format!("1 to {MAX_NAME_LENGTH} bytes without control characters");
+    environment.parsed(variable, &expected, |text| is_name(text).then(|| text.to_owned()))
+}
+
+fn claim(environment: &mut Environment, variable: &str, default: &str) -> Option<ClaimPath> {
+    let text = environment.text_or(variable, default)?;
+    ClaimPath::parse(&text).map_err(|error| environment.note(variable, error.to_string())).ok()
+}
+
+fn key_source(
+    environment: &mut Environment,
+    mode: DeploymentMode,
+    schemes: Schemes,
+    issuer: Option<&str>,
+) -> Option<KeySource> {
+    if environment.is_set(INLINE_KEYS) {
         if !mode.is_development() {
-            environment.note(INLINE, "must not be set in production");
+            environment.note(INLINE_KEYS, "must not be set in production");
             return None;
         }
-        let expected = "a JSON Web Key Set with an RS256 or ES256 verification key that has a kid";
-        return environment.parsed(INLINE, expected, |text| {
+        let expected = "a JSON Web Key Set with an RSA, P-256, P-384 or Ed25519 verification key that has a kid";
+        return environment.parsed(INLINE_KEYS, expected, |text| {
             KeySet::parse(text.as_bytes()).ok().filter(|keys| !keys.is_empty()).map(KeySource::Inline)
         });
     }
-
-    let schemes: &[&str] = if mode.is_development() { &["https", "http"] } else { &["https"] };
-    let expected = format!("an absolute {} address without user name, password or fragment", schemes.join(" or "));
-    environment.parsed(ADDRESS, &expected, |text| {
-        let address = Url::parse(text).ok()?;
-        let plain = address.username().is_empty() && address.password().is_none() && address.fragment().is_none();
-        (plain && address.has_host() && schemes.contains(&address.scheme())).then_some(KeySource::Remote(address))
-    })
+    let address = |condition: &str| {
+        let schemes = schemes.names().join(" or ");
+        format!("an absolute {schemes} address without user name, password or fragment{condition}")
+    };
+    if environment.is_set(KEYS_ADDRESS) {
+        return environment
+            .parsed(KEYS_ADDRESS, &address(""), |text| parse_address(text, schemes).map(KeySource::Remote));
+    }
+    let discovered = KeySource::discovered(issuer?, schemes);
+    if discovered.is_none() {
+        environment.note(ISSUER, format!("must be {}", address(&format!(" or query, unless {KEYS_ADDRESS} is set"))));
+    }
+    discovered
 }
 
 #[cfg(test)]
@@ -78,20 +114,94 @@ mod tests {
     const KEY: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1",
         "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
-    fn read(mode: DeploymentMode, variables: &[(&str, &str)]) -> Result<TokenSettings, String> {
+    fn read_all(mode: DeploymentMode, variables: &[(&str, &str)]) -> Result<Vec<IssuerSettings>, String> {
+        let mut environment = Environment::from_map(variables.iter().copied());
+        let issuers = Issuers::from_environment(&mut environment, mode);
+        environment.finish(issuers).map(Vec::from_iter).map_err(|error| error.to_string())
+    }
+
+    fn read(mode: DeploymentMode, variables: &[(&str, &str)]) -> Result<IssuerSettings, String> {
         let token = [("TOKEN_ISSUER", "https://issuer"), ("TOKEN_AUDIENCE", "audit")];
-        let mut environment = Environment::from_map(token.iter().chain(variables).copied());
-        let settings = TokenSettings::from_environment(&mut environment, mode);
-        environment.finish(settings).map_err(|error| error.to_string())
+        let variables: Vec<_> = token.iter().chain(variables).copied().collect();
+        read_all(mode, &variables).map(|issuers| issuers.into_iter().next().unwrap())
     }
 
     #[test]
-    fn claims_have_default_names() {
+    fn claims_and_permissions_have_default_names() {
         let settings =
             read(DeploymentMode::Production, &[("TOKEN_JWKS_URL", "https://issuer/keys"), ("TOKEN_TENANT_CLAIM", "")])
                 .unwrap();
-        assert_eq!((settings.tenant_claim.as_str(), settings.permissions_claim.as_str()), ("tenant_id", "permissions"));
+        let TenantRule::Claim { claim, allowed: AllowedTenants::Any } = settings.tenants else { panic!() };
+        assert_eq!(claim, ClaimPath::parse("tenant_id").unwrap());
+        assert_eq!(settings.permissions.claim, ClaimPath::parse("permissions").unwrap());
+        assert_eq!(
+            (settings.permissions.audit, settings.permissions.audit_write),
+            ("AUDIT".into(), "AUDIT_WRITE".into())
+        );
         assert!(matches!(settings.key_source, KeySource::Remote(url) if url.as_str() == "https://issuer/keys"));
+    }
+
+    #[test]
+    fn claims_permissions_and_audiences_are_parameters() {
+        let settings = read(
+            DeploymentMode::Production,
+            &[
+                ("TOKEN_AUDIENCE", "people,machines"),
+                ("TOKEN_TENANT_CLAIM", "https://acme.example/tenant"),
+                ("TOKEN_PERMISSIONS_CLAIM", "/realm_access/roles"),
+                ("TOKEN_AUDIT_PERMISSION", "audit:read"),
+                ("TOKEN_AUDIT_WRITE_PERMISSION", "Audit Writers"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(settings.audiences, ["people", "machines"]);
+        assert_eq!(settings.permissions.claim, ClaimPath::parse("/realm_access/roles").unwrap());
+        assert_eq!(
+            (settings.permissions.audit.as_str(), settings.permissions.audit_write.as_str()),
+            ("audit:read", "Audit Writers")
+        );
+        for (name, value) in [
+            ("TOKEN_AUDIENCE", "people,"),
+            ("TOKEN_AUDIENCE", "a,b,c,d,e,f,g,h,i,j,k"),
+            ("TOKEN_TENANT_CLAIM", "/a//b"),
+            ("TOKEN_PERMISSIONS_CLAIM", "/a~b"),
+            ("TOKEN_AUDIT_PERMISSION", "a\tb"),
+        ] {
+            let error = read(DeploymentMode::Production, &[(name, value)]).unwrap_err();
+            assert!(error.contains(&format!("{name} must")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_alone_is_enough() {
+        let settings = read(DeploymentMode::Production, &[("TOKEN_JWKS_URL", "")]).unwrap();
+        let expected = "https://issuer/.well-known/openid-configuration";
+        assert!(matches!(settings.key_source, KeySource::Discovered(url) if url.as_str() == expected));
+
+        for issuer in ["http://issuer", "issuer", "https://issuer?a"] {
+            let error = read(DeploymentMode::Production, &[("TOKEN_ISSUER", issuer)]).unwrap_err();
+            assert!(error.contains("TOKEN_ISSUER must be an absolute https address"), "{error}");
+            // An issuer that is no address has keys at one.
+            let keys = ("TOKEN_JWKS_URL", "https://issuer/keys");
+            assert!(read(DeploymentMode::Production, &[("TOKEN_ISSUER", issuer), keys]).is_ok());
+        }
+        assert!(read(DeploymentMode::Development, &[("TOKEN_ISSUER", "http://127.0.0.1:9")]).is_ok());
+    }
+
+    #[test]
+    fn several_issuers_replace_the_single_one() {
+        let list = r#"[{"issuer":"https://a.example","audiences":["audit"],"tenant":"a"},
+                       {"issuer":"https://b.example","audiences":["audit"],"tenant":"b"}]"#;
+        assert_eq!(read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", list)]).unwrap().len(), 2);
+
+        let both = [("TOKEN_ISSUERS", list), ("TOKEN_ISSUER", "https://c.example"), ("TOKEN_JWKS_URL", "https://c/k")];
+        let error = read_all(DeploymentMode::Production, &both).unwrap_err();
+        for name in ["TOKEN_ISSUER", "TOKEN_JWKS_URL"] {
+            assert!(error.contains(&format!("{name} must be empty beside TOKEN_ISSUERS")), "{error}");
+        }
+        let without_rule = list.replace(r#","tenant":"b""#, "");
+        let error = read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &without_rule)]).unwrap_err();
+        assert!(error.contains("TOKEN_ISSUERS issuer 2: exactly one of tenant"), "{error}");
     }
 
     #[test]
@@ -123,7 +233,7 @@ mod tests {
     #[test]
     fn everything_that_is_missing_or_bad_is_named() {
         let mut environment = Environment::from_map([("TOKEN_JWKS_URL", "issuer/keys")]);
-        let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Production);
+        let settings = Issuers::from_environment(&mut environment, DeploymentMode::Production);
         let error = environment.finish(settings).unwrap_err();
         let names: Vec<&str> = error.problems().map(|(name, _)| name).collect();
         assert_eq!(names, ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_JWKS_URL"]);

@@ -195,15 +195,16 @@ error_codes! {
          operator of the service.";
 
     Unauthenticated = "UNAUTHENTICATED", [Http],
-        "The request has no valid bearer token: it is missing, expired, has a wrong signature, or is of another issuer or \
-         audience.",
-        "Get a new token, and send it in one header `Authorization: Bearer <token>`.";
+        "The request has no valid bearer token: it is missing, has a wrong signature, is of another issuer, or has the fault \
+         of extensions.reason: EXPIRED, NOT_YET_VALID, WRONG_AUDIENCE, NOT_AN_ACCESS_TOKEN, NO_TENANT or INVALID_CLAIM.",
+        "Get a new token, and send it in one header `Authorization: Bearer <token>`. The message says what to change.";
     Forbidden = "FORBIDDEN", [Http],
-        "The token is valid but lacks the permission: AUDIT for GraphQL, AUDIT_WRITE for sending events.",
-        "Request the permission from the issuer of your tokens.";
+        "The token is valid but lacks the permission: AUDIT for GraphQL, AUDIT_WRITE for sending events, or what the operator \
+         calls them.",
+        "Request the permission of extensions.requiredPermission from the issuer of your tokens.";
     KeysUnavailable = "KEYS_UNAVAILABLE", [Http],
         "The token issuer's keys are not available at the moment, so no token can be checked.",
-        "Try again later. Operators: check TokenJwksUrl and the issuer.";
+        "Try again later. Operators: check TokenIssuer or TokenJwksUrl, and the issuer.";
     UpgradeRequired = "UPGRADE_REQUIRED", [Http],
         "The command line is older than this service accepts, or its Audit-Export-Version header is not a version.",
         "Install audit-export in the version of extensions.minimumVersion or later.";

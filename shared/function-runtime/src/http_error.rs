@@ -12,19 +12,28 @@ pub struct ErrorBody {
     code: ErrorCode,
     message: String,
     extensions: Map<String, Value>,
+    /// The parameters of the challenge.
+    challenge: Option<Box<str>>,
 }
 
 impl ErrorBody {
     /// Creates an error. `message` says what to do and is not stable.
     #[must_use]
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), extensions: Map::new() }
+        Self { status, code, message: message.into(), extensions: Map::new(), challenge: None }
     }
 
     /// Adds a field to `extensions`, such as the index of an invalid event. `code` can't be replaced.
     #[must_use]
     pub fn with_extension(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the challenge of a 401 or 403 to `Bearer` with these parameters (RFC 6750 section 3).
+    #[must_use]
+    pub fn with_challenge(mut self, parameters: &str) -> Self {
+        self.challenge = Some(parameters.into());
         self
     }
 
@@ -48,16 +57,19 @@ impl ErrorBody {
 
     /// Returns the response, for any body type that can be created from a string (`lambda_http::Body`, `String`).
     ///
-    /// A 401 has the challenge that RFC 9110 section 15.5.2 requires, without parameters that would reveal more than
-    /// the code.
+    /// A 401 has the challenge that RFC 9110 section 15.5.2 requires: that of [`with_challenge`](Self::with_challenge),
+    /// or a bare one.
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json().to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let challenge =
+            self.challenge.and_then(|parameters| HeaderValue::try_from(format!("Bearer {parameters}")).ok());
+        let bare = (self.status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = challenge.or(bare) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -89,9 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn a_401_carries_a_bare_challenge() {
-        let response: Response<String> =
-            ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "No.").into_response();
+    fn a_401_carries_a_challenge() {
+        let error = ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "No.");
+        let response: Response<String> = error.clone().into_response();
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        let response: Response<String> = error.with_challenge(r#"error="invalid_token""#).into_response();
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], r#"Bearer error="invalid_token""#);
     }
 }

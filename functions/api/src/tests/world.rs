@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authentication::{Authenticator, KeySet, KeySource, TokenSettings};
+use authentication::{Authenticator, Issuers};
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -22,7 +22,10 @@ use domain::{
     tenant::TenantId,
     webhook::Receivers,
 };
-use function_runtime::client_version::MinimumClientVersion;
+use function_runtime::{
+    client_version::MinimumClientVersion,
+    environment::{DeploymentMode, Environment},
+};
 use host::{Clock, Machine};
 use lambda_http::{Body, Request, RequestExt, Response, http};
 use serde_json::{Value, json};
@@ -102,14 +105,14 @@ impl World {
         let token_key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let point = token_key.public_key().as_ref();
         let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "1", "x": base64url(&point[1..33]), "y": base64url(&point[33..])});
-        let keys = KeySet::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
-        let tokens = Authenticator::new(TokenSettings {
-            issuer: "https://issuer".to_owned(),
-            audience: "audit-export".to_owned(),
-            tenant_claim: "tenant_id".to_owned(),
-            permissions_claim: "permissions".to_owned(),
-            key_source: KeySource::Inline(keys),
-        });
+        let keys = json!({"keys": [jwk]}).to_string();
+        let mut environment = Environment::from_map([
+            ("TOKEN_ISSUER", "https://issuer"),
+            ("TOKEN_AUDIENCE", "audit-export"),
+            ("TOKEN_DEVELOPMENT_JWKS", &keys),
+        ]);
+        let issuers = Issuers::from_environment(&mut environment, DeploymentMode::Development).unwrap();
+        let tokens = Authenticator::new(issuers);
         let handler = Handler {
             tokens,
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),

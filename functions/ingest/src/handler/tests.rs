@@ -4,7 +4,7 @@ mod memory;
 
 use std::{collections::BTreeSet, io::Write, num::NonZeroU8, sync::atomic::Ordering, time::Duration};
 
-use authentication::{Authenticator, TokenSettings};
+use authentication::{Authenticator, Issuers};
 use aws_adapters::events::writer::WriteError;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
@@ -52,7 +52,7 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
         ("TOKEN_AUDIENCE", "audit-export"),
         ("TOKEN_DEVELOPMENT_JWKS", JWKS),
     ]);
-    let settings = TokenSettings::from_environment(&mut environment, DeploymentMode::Development);
+    let settings = Issuers::from_environment(&mut environment, DeploymentMode::Development);
     let host = TestHost::default();
     Ingest {
         endpoint: Endpoint {
@@ -163,7 +163,7 @@ async fn permissions_are_checked_before_the_body_is_read() {
         let payload = with_header(&unreadable, "Authorization", &values);
         let answer = invoke(&ingest, &payload, DEADLINE).await;
         assert_eq!(answer["statusCode"], 401, "{values}");
-        assert_eq!(answer["headers"]["www-authenticate"], "Bearer");
+        assert!(answer["headers"]["www-authenticate"].as_str().unwrap().starts_with("Bearer"), "{answer}");
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["errors"][0]["extensions"], json!({"code": "UNAUTHENTICATED"}));
     }

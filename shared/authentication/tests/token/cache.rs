@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authentication::{AccessError, Authenticator, Caller, JwksLimits, KeySource, Permission, TokenSettings};
+use authentication::{
+    AccessError, Authenticator, Caller, IssuerSettings, Issuers, JwksLimits, KeySource, Permission, TokenFault,
+};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::issuer::{AUDIENCE, EcKey, ISSUER, NOW, TestClock, claims, token};
+use crate::issuer::{EcKey, NOW, TestClock, claims, settings, token};
 use crate::server::{Behavior, Server};
 
 /// A timeout that no test reaches on a busy machine. Only timeouts use real time; everything else uses the test's
@@ -18,6 +20,8 @@ const MAX_AGE_SECONDS: u64 = 600;
 const MAX_STALE_AGE_SECONDS: u64 = 3600;
 const COOLDOWN_SECONDS: u64 = 30;
 const MAX_LENGTH_BYTES: usize = 64 * 1024;
+
+const INVALID: AccessError = AccessError::Unauthenticated(TokenFault::Invalid);
 
 struct Bench {
     server: Server,
@@ -41,14 +45,8 @@ impl Bench {
     fn with(server: Server, address: &str, timeout: Duration) -> Self {
         let clock = TestClock::new();
         let limits = JwksLimits { timeout, ..JwksLimits::DEFAULT };
-        let settings = TokenSettings {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            tenant_claim: "tenant_id".to_owned(),
-            permissions_claim: "permissions".to_owned(),
-            key_source: KeySource::Remote(address.parse().unwrap()),
-        };
-        let authenticator = Authenticator::with_limits(settings, limits, Arc::new(clock.clone()));
+        let issuers = Issuers::new(vec![settings(KeySource::Remote(address.parse().unwrap()))]).unwrap();
+        let authenticator = Authenticator::with_limits(issuers, limits, Arc::new(clock.clone()));
         Self { server, clock, authenticator }
     }
 
@@ -99,10 +97,7 @@ async fn keys_are_fetched_once_and_kept() {
 #[tokio::test]
 async fn a_token_of_wrong_form_fetches_nothing() {
     let bench = Bench::start(Behavior::HangUp).await;
-    assert_eq!(
-        bench.authenticator.authenticate(Some("Bearer a.b.c"), Permission::Audit).await,
-        Err(AccessError::Unauthenticated)
-    );
+    assert_eq!(bench.authenticator.authenticate(Some("Bearer a.b.c"), Permission::Audit).await, Err(INVALID));
     assert_eq!(bench.server.request_count(), 0);
 }
 
@@ -114,7 +109,7 @@ async fn an_unknown_kid_fetches_once_per_cooldown() {
 
     // The issuer rotates within the cooldown of the first fetch.
     bench.server.behave(Behavior::Document(key_set(&[(&old, "old"), (&new, "new")])));
-    assert_eq!(bench.present(&new, "new").await, Err(AccessError::Unauthenticated));
+    assert_eq!(bench.present(&new, "new").await, Err(INVALID));
     assert_eq!(bench.server.request_count(), 1);
 
     bench.clock.advance(COOLDOWN_SECONDS);
@@ -122,12 +117,12 @@ async fn an_unknown_kid_fetches_once_per_cooldown() {
     assert_eq!(bench.server.request_count(), 2);
 
     for attempt in 0..20 {
-        assert_eq!(bench.present(&new, &format!("guess-{attempt}")).await, Err(AccessError::Unauthenticated));
+        assert_eq!(bench.present(&new, &format!("guess-{attempt}")).await, Err(INVALID));
     }
     assert_eq!(bench.server.request_count(), 2, "guesses within the cooldown fetch nothing");
     bench.clock.advance(COOLDOWN_SECONDS);
     for attempt in 0..20 {
-        assert_eq!(bench.present(&new, &format!("guess-{attempt}")).await, Err(AccessError::Unauthenticated));
+        assert_eq!(bench.present(&new, &format!("guess-{attempt}")).await, Err(INVALID));
     }
     assert_eq!(bench.server.request_count(), 3, "and one fetch in the next");
     bench.present(&old, "old").await.unwrap();
@@ -140,7 +135,7 @@ async fn a_withdrawn_key_is_refused_after_the_next_fetch() {
     bench.present(&old, "old").await.unwrap();
     bench.server.behave(Behavior::Document(key_set(&[(&new, "new")])));
     bench.clock.advance(MAX_AGE_SECONDS);
-    assert_eq!(bench.present(&old, "old").await, Err(AccessError::Unauthenticated));
+    assert_eq!(bench.present(&old, "old").await, Err(INVALID));
     bench.present(&new, "new").await.unwrap();
 }
 
@@ -152,7 +147,7 @@ async fn a_replaced_key_of_the_same_kid_is_taken_over() {
     bench.server.behave(Behavior::Document(key_set(&[(&new, "1")])));
     bench.clock.advance(MAX_AGE_SECONDS);
     bench.present(&new, "1").await.unwrap();
-    assert_eq!(bench.present(&old, "1").await, Err(AccessError::Unauthenticated));
+    assert_eq!(bench.present(&old, "1").await, Err(INVALID));
 }
 
 #[tokio::test]
@@ -173,7 +168,7 @@ async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
         Err(AccessError::KeysUnavailable),
         "an unknown key may be a new one while the issuer is down"
     );
-    assert_eq!(bench.present(&other, "1").await, Err(AccessError::Unauthenticated), "stale keys still verify");
+    assert_eq!(bench.present(&other, "1").await, Err(INVALID), "stale keys still verify");
 
     bench.clock.advance(MAX_STALE_AGE_SECONDS - MAX_AGE_SECONDS - 1);
     bench.present(&key, "1").await.unwrap();
@@ -201,7 +196,7 @@ async fn without_keys_nobody_is_authenticated() {
     bench.present(&key, "1").await.unwrap();
     assert_eq!(bench.server.request_count(), 3);
 
-    assert_eq!(bench.present(&key, "2").await, Err(AccessError::Unauthenticated));
+    assert_eq!(bench.present(&key, "2").await, Err(INVALID));
     assert_eq!(bench.server.request_count(), 3, "with keys, the cooldown applies");
 }
 
@@ -298,7 +293,7 @@ async fn many_callers_share_one_fetch() {
         bench.present(&key, "1")
     );
     assert!(a.is_ok() && b.is_ok() && d.is_ok());
-    assert_eq!(c, Err(AccessError::Unauthenticated));
+    assert_eq!(c, Err(INVALID));
     assert_eq!(bench.server.request_count(), 1);
 }
 
@@ -307,7 +302,7 @@ async fn many_callers_share_one_failure() {
     let key = EcKey::generate();
     let bench = Bench::start_impatient(Behavior::Silence).await;
     let (a, b, c) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"), bench.present(&key, "2"));
-    assert_eq!([a, b, c].map(Result::unwrap_err), [AccessError::KeysUnavailable; 3]);
+    assert_eq!([a, b, c].map(Result::unwrap_err), [const { AccessError::KeysUnavailable }; 3]);
     assert_eq!(bench.server.request_count(), 1, "they don't wait for one timeout each");
 
     // Later callers share a new fetch.
@@ -325,4 +320,140 @@ async fn a_clock_that_was_set_back_makes_keys_old() {
     bench.clock.set_back(10);
     bench.present(&key, "1").await.unwrap();
     assert_eq!(bench.server.request_count(), 2);
+}
+
+/// An issuer with metadata on one server and keys on another.
+struct Discovery {
+    metadata: Server,
+    keys: Server,
+    issuer: String,
+    key: EcKey,
+    clock: TestClock,
+    authenticator: Authenticator,
+}
+
+impl Discovery {
+    async fn start() -> Self {
+        Self::start_with(PATIENT_TIMEOUT).await
+    }
+
+    async fn start_with(timeout: Duration) -> Self {
+        let key = EcKey::generate();
+        let metadata = Server::start(Behavior::HangUp).await;
+        let keys = Server::start(Behavior::Document(key_set(&[(&key, "1")]))).await;
+        let issuer = metadata.address.replace("/keys", "/realms/a");
+        metadata.behave(Behavior::Document(metadata_of(&issuer, &keys.address)));
+        let source = KeySource::Discovered(format!("{issuer}/.well-known/openid-configuration").parse().unwrap());
+        let issuers = Issuers::new(vec![IssuerSettings { issuer: issuer.clone(), ..settings(source) }]).unwrap();
+        let clock = TestClock::new();
+        let limits = JwksLimits { timeout, ..JwksLimits::DEFAULT };
+        let authenticator = Authenticator::with_limits(issuers, limits, Arc::new(clock.clone()));
+        Self { metadata, keys, issuer, key, clock, authenticator }
+    }
+
+    async fn present(&self) -> Result<Caller, AccessError> {
+        let mut claims = claims();
+        claims["iss"] = json!(self.issuer);
+        claims["exp"] = json!(NOW + 1_000_000);
+        let header = json!({"alg": "ES256", "kid": "1"});
+        let token = token(&header, claims.to_string(), |message| self.key.sign(message));
+        self.authenticator.authenticate(Some(&format!("Bearer {token}")), Permission::Audit).await
+    }
+
+    fn request_counts(&self) -> (usize, usize) {
+        (self.metadata.request_count(), self.keys.request_count())
+    }
+}
+
+fn metadata_of(issuer: &str, keys: &str) -> String {
+    json!({"issuer": issuer, "jwks_uri": keys, "token_endpoint": format!("{issuer}/token")}).to_string()
+}
+
+#[tokio::test]
+async fn metadata_cost_one_more_request_for_each_fetch_of_keys() {
+    let bench = Discovery::start().await;
+    assert_eq!(bench.request_counts(), (0, 0), "nothing is fetched before the first token");
+    for _ in 0..3 {
+        bench.present().await.unwrap();
+    }
+    assert_eq!(bench.metadata.requests(), ["GET /realms/a/.well-known/openid-configuration HTTP/1.1"]);
+    assert_eq!(bench.request_counts(), (1, 1));
+
+    // An issuer that moved its keys is followed as soon as keys are fetched again.
+    let moved = Server::start(Behavior::Document(key_set(&[(&bench.key, "1")]))).await;
+    bench.metadata.behave(Behavior::Document(metadata_of(&bench.issuer, &moved.address)));
+    bench.clock.advance(MAX_AGE_SECONDS);
+    bench.present().await.unwrap();
+    assert_eq!((bench.request_counts(), moved.request_count()), ((2, 1), 1));
+}
+
+#[tokio::test]
+async fn keys_are_not_used_longer_because_metadata_are_missing() {
+    for behavior in
+        [Behavior::HangUp, Behavior::Document(metadata_of("https://another.example", "https://keys.example"))]
+    {
+        let bench = Discovery::start().await;
+        bench.present().await.unwrap();
+        bench.metadata.behave(behavior);
+        bench.clock.advance(MAX_STALE_AGE_SECONDS - 1);
+        bench.present().await.unwrap();
+        bench.clock.advance(1);
+        assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable));
+        assert_eq!(bench.keys.request_count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_cannot_be_used_are_fetched_once_per_cooldown() {
+    let bench = Discovery::start().await;
+    let issuer = bench.issuer.as_str();
+    for (case, document) in [
+        ("another issuer", metadata_of("https://another.example", &bench.keys.address)),
+        ("issuer with a slash", metadata_of(&format!("{issuer}/"), &bench.keys.address)),
+        ("keys at no http address", metadata_of(issuer, "file:///etc/keys")),
+        ("keys behind a password", metadata_of(issuer, "https://a:b@keys.example/")),
+        ("no keys", json!({"issuer": issuer}).to_string()),
+        ("two issuers", metadata_of(issuer, &bench.keys.address).replacen('{', r#"{"issuer":"https://b.example","#, 1)),
+        ("no JSON", "<html>".to_owned()),
+    ] {
+        let before = bench.metadata.request_count();
+        bench.metadata.behave(Behavior::Document(document));
+        for _ in 0..3 {
+            assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable), "{case}");
+        }
+        assert_eq!((bench.metadata.request_count() - before, bench.keys.request_count()), (1, 0), "{case}");
+        bench.clock.advance(COOLDOWN_SECONDS);
+    }
+    bench.metadata.behave(Behavior::Document(metadata_of(issuer, &bench.keys.address)));
+    bench.present().await.unwrap();
+}
+
+#[tokio::test]
+async fn metadata_are_bounded_like_keys() {
+    let bench = Discovery::start().await;
+    let document = metadata_of(&bench.issuer, &bench.keys.address);
+    let elsewhere = Server::start(Behavior::Document(document.clone())).await;
+    for behavior in [
+        Behavior::Status("302 Found", format!("Location: {}", elsewhere.address), document.clone()),
+        Behavior::Status("404 Not Found", "X-Other: 1".to_owned(), document.clone()),
+        Behavior::Document(padded_to(&document, MAX_LENGTH_BYTES + 1)),
+        Behavior::Endless,
+    ] {
+        bench.metadata.behave(behavior.clone());
+        assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable), "{behavior:?}");
+    }
+    assert_eq!((elsewhere.request_count(), bench.keys.request_count()), (0, 0));
+    bench.metadata.behave(Behavior::Document(padded_to(&document, MAX_LENGTH_BYTES)));
+    bench.present().await.unwrap();
+}
+
+#[tokio::test]
+async fn metadata_and_keys_share_one_timeout() {
+    let bench = Discovery::start_with(SHORT_TIMEOUT).await;
+    let document = metadata_of(&bench.issuer, &bench.keys.address);
+    bench.metadata.behave(Behavior::Late(SHORT_TIMEOUT / 2, document));
+    bench.keys.behave(Behavior::Silence);
+    let begin = Instant::now();
+    assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable));
+    assert!((SHORT_TIMEOUT..PATIENT_TIMEOUT).contains(&begin.elapsed()), "{:?}", begin.elapsed());
 }

@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use authentication::{AllowedTenants, ClaimPath, IssuerSettings, KeySource, PermissionRule, TenantRule};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
-    RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -53,7 +54,7 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key that signs ES256.
+/// A key that signs ES256, or ES384.
 pub struct EcKey {
     pair: EcdsaKeyPair,
     document: Vec<u8>,
@@ -63,6 +64,11 @@ impl EcKey {
     pub fn generate() -> Self {
         let document = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap().to_pkcs8v1().unwrap();
         Self::with(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref())
+    }
+
+    pub fn generate_p384() -> Self {
+        let document = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap().to_pkcs8v1().unwrap();
+        Self::with(&ECDSA_P384_SHA384_FIXED_SIGNING, document.as_ref())
     }
 
     fn with(algorithm: &'static EcdsaSigningAlgorithm, document: &[u8]) -> Self {
@@ -79,13 +85,35 @@ impl EcKey {
     }
 
     pub fn jwk(&self, key_id: &str) -> Value {
-        let point = self.pair.public_key().as_ref();
-        json!({"kty": "EC", "crv": "P-256", "kid": key_id, "alg": "ES256", "use": "sig",
-               "x": base64url(&point[1..33]), "y": base64url(&point[33..])})
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(self.pair.public_key().as_ref().len() / 2);
+        let (curve, algorithm) = if x.len() == 32 { ("P-256", "ES256") } else { ("P-384", "ES384") };
+        json!({"kty": "EC", "crv": curve, "kid": key_id, "alg": algorithm, "use": "sig",
+               "x": base64url(x), "y": base64url(y)})
     }
 }
 
-/// A key that signs RS256.
+/// A key that signs `EdDSA`.
+pub struct EdKey(Ed25519KeyPair);
+
+impl EdKey {
+    pub fn generate() -> Self {
+        Self(Ed25519KeyPair::generate().unwrap())
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+
+    pub fn public(&self) -> Vec<u8> {
+        self.0.public_key().as_ref().to_vec()
+    }
+
+    pub fn jwk(&self, key_id: &str) -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": key_id, "x": base64url(self.public())})
+    }
+}
+
+/// A key that signs RS256, or PS256.
 pub struct RsaKey(RsaKeyPair);
 
 impl RsaKey {
@@ -94,8 +122,16 @@ impl RsaKey {
     }
 
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.sign_with(&RSA_PKCS1_SHA256, message)
+    }
+
+    pub fn sign_pss(&self, message: &[u8]) -> Vec<u8> {
+        self.sign_with(&RSA_PSS_SHA256, message)
+    }
+
+    fn sign_with(&self, encoding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.0.public_modulus_len()];
-        self.0.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+        self.0.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
         signature
     }
 
@@ -112,6 +148,29 @@ impl RsaKey {
         let exponent = self.0.public_key().exponent().big_endian_without_leading_zero().to_vec();
         json!({"kty": "RSA", "kid": key_id, "n": base64url(self.modulus()), "e": base64url(exponent)})
     }
+}
+
+/// The default settings of [`ISSUER`] with these keys.
+pub fn settings(key_source: KeySource) -> IssuerSettings {
+    IssuerSettings {
+        issuer: ISSUER.to_owned(),
+        audiences: vec![AUDIENCE.to_owned()],
+        tenants: tenants_from("tenant_id"),
+        permissions: PermissionRule {
+            claim: path("permissions"),
+            audit: "AUDIT".to_owned(),
+            audit_write: "AUDIT_WRITE".to_owned(),
+        },
+        key_source,
+    }
+}
+
+pub fn tenants_from(claim: &str) -> TenantRule {
+    TenantRule::Claim { claim: path(claim), allowed: AllowedTenants::Any }
+}
+
+pub fn path(text: &str) -> ClaimPath {
+    ClaimPath::parse(text).unwrap()
 }
 
 /// Claims that are valid at [`NOW`] for tenant `acme` with both permissions.
