@@ -1,5 +1,6 @@
-//! Tokens for development stacks. A production stack trusts the keys of an identity provider instead.
+//! Tokens for development stacks, and checks of tokens of an identity provider, which a production stack trusts instead.
 
+mod check;
 mod key_pair;
 mod keygen;
 mod sign;
@@ -13,6 +14,7 @@ use crate::failure::Failure;
 pub enum TokenCommand {
     Keygen(keygen::KeygenArguments),
     Sign(sign::SignArguments),
+    Check(check::CheckArguments),
 }
 
 impl TokenCommand {
@@ -20,6 +22,7 @@ impl TokenCommand {
         match self {
             Self::Keygen(arguments) => keygen::run(&arguments),
             Self::Sign(arguments) => sign::run(&arguments, clock),
+            Self::Check(arguments) => check::run(&arguments),
         }
     }
 }
