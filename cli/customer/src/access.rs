@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use host::{Clock, Machine};
 use reqwest::Url;
 use tokio::{
     task::spawn_blocking,
@@ -61,13 +62,18 @@ pub struct Access {
 }
 
 impl AccessArguments {
-    /// Finds the service and the token. The token of a profile is not sent to another host.
+    /// Finds the service and the token, and warns if the token has expired or ends soon. The token of a profile is not
+    /// sent to another host.
     pub async fn resolve(&self) -> Result<Access, Failure> {
         let token = match &self.token_file {
             Some(path) => Some(read_token(path)?),
             None => environment_token(TOKEN_VARIABLE)?,
         };
-        self.resolve_with(token, profile::path).await
+        let access = self.resolve_with(token, profile::path).await?;
+        if let Some(warning) = access.token.warning(Machine.now()) {
+            terminal::warn(&warning);
+        }
+        Ok(access)
     }
 
     async fn resolve_with(

@@ -1,12 +1,20 @@
 //! Secrets: wiped on drop, and never printed.
 
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::time::Timestamp;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use terminal::short_duration;
 use zeroize::Zeroizing;
 
 /// API Gateway accepts no larger header.
 pub const MAX_TOKEN_LENGTH_BYTES: u64 = 8 * 1_024;
+
+/// The remaining lifetime of a token from which on a command warns.
+const SHORT_LIFETIME: Duration = Duration::from_mins(5);
 
 /// A text that is never printed. Serializing it sends it to the service.
 #[derive(Clone, Debug)]
@@ -41,7 +49,11 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// A bearer token.
 #[derive(Clone, Debug)]
-pub struct Token(HeaderValue);
+pub struct Token {
+    authorization: HeaderValue,
+    /// The time that the token itself names as its end.
+    expires_at: Option<Timestamp>,
+}
 
 impl Token {
     /// Parses a token, ignoring surrounding whitespace.
@@ -57,12 +69,41 @@ impl Token {
         let mut header = HeaderValue::try_from(bearer.as_str()).map_err(|_| "holds no token")?;
         // HTTP logs hide it.
         header.set_sensitive(true);
-        Ok(Self(header))
+        Ok(Self { authorization: header, expires_at: expiry(text) })
     }
 
     pub fn authorization(&self) -> HeaderValue {
-        self.0.clone()
+        self.authorization.clone()
     }
+
+    /// Returns a warning if the token has expired or ends soon. The service decides: this machine's clock may be wrong.
+    pub fn warning(&self, now: Timestamp) -> Option<String> {
+        let end = self.expires_at?;
+        let left = end.saturating_since(now);
+        let spent = now.saturating_since(end);
+        if end <= now {
+            let ago = short_duration(spent.as_secs());
+            Some(format!("the token expired {ago} ago, at {end}; get a new one from your identity provider"))
+        } else if left < SHORT_LIFETIME {
+            let left = short_duration(left.as_secs());
+            Some(format!("the token expires in {left}, at {end}; get a new one before a command that takes longer"))
+        } else {
+            None
+        }
+    }
+}
+
+/// Reads the `exp` claim of a JSON Web Token. Any other token names no end.
+fn expiry(token: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Claims {
+        /// Seconds, which may have a fraction.
+        exp: f64,
+    }
+
+    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?);
+    let Claims { exp } = serde_json::from_slice(&payload).ok()?;
+    Duration::try_from_secs_f64(exp).ok().map(|since| Timestamp::EPOCH.saturating_add(since))
 }
 
 #[cfg(test)]
@@ -75,6 +116,31 @@ mod tests {
         let shown = format!("{:?} {:?}", Secret::trimmed(&text), Token::parse(&text).unwrap());
         assert!(!shown.contains("hush"), "{shown}");
         assert_eq!(Secret::trimmed(&text).expose(), "hush");
+    }
+
+    #[test]
+    fn a_token_that_ends_soon_is_warned_of() {
+        let now = Timestamp::parse("2026-11-29T12:00:00.000Z").unwrap();
+        let warning = |claims: &str| {
+            let text = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims));
+            Token::parse(&Zeroizing::new(text)).unwrap().warning(now)
+        };
+        let with_expiry =
+            |seconds: i64| warning(&format!(r#"{{"exp":{}}}"#, i64::try_from(now.as_seconds()).unwrap() + seconds));
+        assert_eq!(with_expiry(300), None);
+        assert_eq!(
+            with_expiry(299).unwrap(),
+            "the token expires in 4m 59s, at 2026-11-29T12:04:59.000Z; get a new one before a command that takes longer"
+        );
+        for (seconds, ago) in [(0, "0s"), (-3_600, "1h")] {
+            let warning = with_expiry(seconds).unwrap();
+            assert!(warning.starts_with(&format!("the token expired {ago} ago, at 2026-11-29T1")), "{warning}");
+            assert!(warning.ends_with("; get a new one from your identity provider"), "{warning}");
+        }
+        for unknown in ["{}", r#"{"exp":"1"}"#, r#"{"exp":-1}"#, r#"{"exp":1e300}"#, "x"] {
+            assert_eq!(warning(unknown), None, "{unknown}");
+        }
+        assert_eq!(Token::parse(&Zeroizing::new("opaque".to_owned())).unwrap().warning(now), None);
     }
 
     #[test]
