@@ -34,6 +34,8 @@ class Capability(StrEnum):
     """CloudFormation creates a template's dashboards."""
     TABLE_RESTORES = "table restores"
     """DynamoDB restores a table to a point in time."""
+    USER_POOLS = "user pools"
+    """Cognito has user pools, and signs their tokens."""
     QUICK_CALLS = "quick calls"
     """A hundred exports that are killed and restarted complete within a few minutes."""
 

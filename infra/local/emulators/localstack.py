@@ -33,6 +33,7 @@ LACKS = {
     Capability.ALARM_EVALUATION: "LocalStack 4.14.0 evaluates an alarm once per period, and the longest period here is an hour",
     Capability.DASHBOARDS: "LocalStack 4.14.0 accepts the dashboards of a template, and does not create them",
     Capability.TABLE_RESTORES: "DynamoDB Local restores no tables",
+    Capability.USER_POOLS: "LocalStack has Cognito only with an account",
     Capability.QUICK_CALLS: "each call goes through LocalStack to DynamoDB Local and back, so fewer moments can be tested",
 }
 # The exit status of install.sh if this machine lacks a requirement.

@@ -1,0 +1,50 @@
+// A real OpenID provider for test_identity.py. Prints its issuer when it is ready.
+//
+// Each resource has access tokens with another algorithm: urn:audit-export:RS256, and so on.
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const KEYS = {
+  RS256: ['rsa', { modulusLength: 2048 }],
+  PS256: ['rsa', { modulusLength: 2048 }],
+  ES256: ['ec', { namedCurve: 'P-256' }],
+  ES384: ['ec', { namedCurve: 'P-384' }],
+  EdDSA: ['ed25519', {}],
+};
+
+const jwks = {
+  keys: Object.entries(KEYS).map(([alg, [type, options]]) => ({
+    ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: `key-${alg}`,
+  })),
+};
+
+const server = createServer();
+await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(issuer, {
+  jwks,
+  clients: [{
+    client_id: 'producer', client_secret: 'a-secret-of-the-tests', grant_types: ['client_credentials'],
+    redirect_uris: [], response_types: [],
+  }],
+  extraTokenClaims: () => ({ app_metadata: { tenant: 'acme' } }),
+  features: {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: false },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (ctx, resource) => ({
+        accessTokenFormat: 'jwt',
+        audience: 'audit-export',
+        jwt: { sign: { alg: resource.split(':').at(-1) } },
+        scope: 'audit:read audit:write',
+      }),
+    },
+  },
+  scopes: ['openid', 'audit:read', 'audit:write'],
+});
+
+server.on('request', provider.callback());
+console.log(issuer);

@@ -1,0 +1,412 @@
+"""The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `dev-tools token check`.
+
+Tokens of oidc-provider and of the emulator's Cognito are real. Those of Auth0, Okta, Microsoft Entra ID and Keycloak have the
+members that the providers document, and are signed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from infra.local.settings import ROOT
+from infra.local.stack import Stack
+
+PAGE = (ROOT / "docs" / "IDENTITY.md").read_text()
+PROVIDER = Path(__file__).parent / "identity_provider"
+START_SECONDS = 60
+INSTALL_SECONDS = 300
+REQUEST_SECONDS = 30
+CHECK_SECONDS = 60
+REFUSED, WRONG_SETTINGS = 4, 2
+NOW = int(time.time())
+
+
+def section(heading: str) -> str:
+    """Returns the text below a heading of the page, up to the next one."""
+    found = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    assert found, heading
+    return found[1]
+
+
+def parameters(heading: str, number: int = 0) -> dict[str, str]:
+    """Returns the parameters of a block of the page."""
+    blocks = re.findall(r"^```parameters\n(.*?)^```", section(heading), re.DOTALL | re.MULTILINE)
+    lines = blocks[number].splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def variable_of(parameter: str) -> str:
+    """Returns the variable by which the functions get a parameter of the template."""
+    text = (ROOT / "template.yaml").read_text()
+    variables = set(re.findall(rf"^ +(TOKEN_\w+): !Ref {parameter}$", text, re.MULTILINE))
+    assert len(variables) == 1, parameter
+    return variables.pop()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    caller: dict[str, Any]
+    error: str
+
+
+Check = Callable[..., Outcome]
+
+
+@pytest.fixture
+def check(dev_tools: Path, tmp_path: Path) -> Check:
+    """Checks a token with parameters of the page."""
+
+    def run(given: dict[str, str], token: str, permission: str = "AUDIT", mode: str = "development") -> Outcome:
+        file = tmp_path / "token"
+        file.write_text(token)
+        environment = {variable_of(name): value for name, value in given.items()}
+        done = subprocess.run(
+            [dev_tools, "token", "check", file, "--permission", permission],
+            env=environment | {"DEPLOYMENT_MODE": mode}, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False,
+        )  # fmt: skip
+        return Outcome(done.returncode, json.loads(done.stdout or "{}"), done.stderr)
+
+    return run
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Recorded shapes
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An access token as a provider documents it, and its ID token for the same person."""
+
+    heading: str
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    """The claims, with the permission to read alone."""
+    permissions: list[str]
+    """The claim's path to the permissions."""
+    both: Any
+    """The value with both permissions."""
+    id_claims: dict[str, Any]
+    subject: str
+    key: dict[str, Any] = field(default_factory=dict)
+    """Members of the published key besides those of RSA."""
+
+
+TIMES = {"iat": NOW, "nbf": NOW, "exp": NOW + 3_600}
+ENTRA = "https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0"
+SHAPES = [
+    Shape(
+        "Auth0",
+        {"alg": "RS256", "typ": "JWT"},
+        {
+            "https://acme.example/tenant": "acme", "iss": "https://acme.eu.auth0.com/", "sub": "auth0|6452",
+            "aud": ["https://audit.acme.example", "https://acme.eu.auth0.com/userinfo"], "iat": NOW, "exp": NOW + 86_400,
+            "azp": "my_client_id", "scope": "openid profile email", "permissions": ["audit:read"],
+        },
+        ["permissions"],
+        ["audit:read", "audit:write"],
+        {"aud": "my_client_id", "nonce": "n", "sid": "s", "permissions": None},
+        "auth0|6452",
+        {"use": "sig", "alg": "RS256", "x5t": "abc", "x5c": ["MIIC"]},
+    ),
+    Shape(
+        "Okta",
+        {"alg": "RS256"},
+        {
+            "ver": 1, "jti": "AT.0mP4JKAZX1iACIT4vbEDF7LpvDVjxypPMf0D7uX39RE", "iss": "https://acme.okta.com/oauth2/default",
+            "aud": "api://audit-export", "iat": NOW, "exp": NOW + 3_600, "cid": "0oabskvc6442nkvQO0h7",
+            "uid": "00u5t60iloOHN9pBi0h7", "scp": ["openid", "audit:read"], "auth_time": NOW, "sub": "ann@acme.example",
+            "tenant_id": "acme",
+        },
+        ["scp"],
+        ["audit:write", "audit:read"],
+        {"aud": "0oabskvc6442nkvQO0h7", "amr": ["pwd"], "at_hash": "x", "scp": None},
+        "ann@acme.example",
+        {"use": "sig", "alg": "RS256"},
+    ),
+    Shape(
+        "Microsoft Entra ID",
+        {"typ": "JWT", "alg": "RS256"},
+        TIMES | {
+            "aud": "00001111-aaaa-2222-bbbb-3333cccc4444", "iss": ENTRA, "aio": "AXQAi/8TAAAA", "azp": "5e6f", "azpacr": "1",
+            "name": "Ann", "oid": "690222be", "preferred_username": "ann@acme.example", "rh": "0.ARoA", "roles": ["Audit.Read"],
+            "scp": "access_as_user", "sub": "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ",
+            "tid": "aaaabbbb-0000-cccc-1111-dddd2222eeee", "uti": "fqiBqXLPj0eQa82S-IYFAA", "ver": "2.0",
+        },
+        ["roles"],
+        ["Audit.Write", "Audit.Read"],
+        {"aud": "5e6f", "nonce": "n"},
+        "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ",
+        # Microsoft publishes no alg.
+        {"use": "sig", "x5t": "abc", "x5c": ["MIIC"], "issuer": ENTRA},
+    ),
+    Shape(
+        "Keycloak",
+        {"alg": "RS256", "typ": "JWT"},
+        {
+            "exp": NOW + 300, "iat": NOW, "auth_time": NOW, "jti": "onrtac:4a1c", "iss": "https://login.acme.example/realms/acme",
+            "aud": ["audit-export", "account"], "sub": "a1b2c3d4-0000-1111-2222-333344445555", "typ": "Bearer",
+            "azp": "console", "sid": "6f0a", "acr": "1", "allowed-origins": ["https://console.acme.example"],
+            "realm_access": {"roles": ["offline_access", "default-roles-acme"]},
+            "resource_access": {"audit-export": {"roles": ["audit-read"]}, "account": {"roles": ["view-profile"]}},
+            "scope": "profile email", "email_verified": False, "preferred_username": "ann", "tenant_id": "acme",
+        },
+        ["resource_access", "audit-export", "roles"],
+        ["audit-read", "audit-write"],
+        # Even with the audience of the API.
+        {"typ": "ID", "nonce": "n", "at_hash": "x"},
+        "a1b2c3d4-0000-1111-2222-333344445555",
+        {"use": "sig", "alg": "RS256", "x5t#S256": "abc", "x5c": ["MIIC"]},
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65_537, 2_048)
+
+
+@pytest.fixture
+def serve_keys() -> Iterator[Callable[[dict[str, Any]], str]]:
+    """Serves a key set, and returns its address."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def serve(key_set: dict[str, Any]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(key_set).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                """Keeps the output quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/keys"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def with_keys_at(given: dict[str, str], address: str) -> dict[str, str]:
+    """Returns parameters of the page with the address of the keys."""
+    if "TokenIssuers" not in given:
+        return given | {"TokenJwksUrl": address}
+    issuers = [issuer | {"jwksUrl": address} for issuer in json.loads(given["TokenIssuers"])]
+    return given | {"TokenIssuers": json.dumps(issuers)}
+
+
+def replaced(claims: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    return claims | {first: replaced(claims[first], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.heading)
+def test_a_provider_of_the_page(
+    check: Check, serve_keys: Callable[[dict[str, Any]], str], private_key: rsa.RSAPrivateKey, shape: Shape
+) -> None:
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key.public_key()))
+    public = {name: public[name] for name in ("kty", "n", "e")} | {"kid": "current"} | shape.key
+    # Providers publish more than one key, some of them for encryption.
+    others = {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "encryption", "n": public["n"], "e": "AQAB"}
+    given = with_keys_at(parameters(shape.heading), serve_keys({"keys": [others, public]}))
+
+    def sign(claims: dict[str, Any]) -> str:
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, private_key, shape.header["alg"], shape.header | {"kid": "current"})
+
+    token = sign(shape.claims)
+    expected = {"tenant": "acme", "subject": shape.subject, "permissions": ["AUDIT"]}
+    assert check(given, token) == Outcome(0, expected, "")
+    refused = check(given, token, "AUDIT_WRITE")
+    assert (refused.code, "FORBIDDEN" in refused.error) == (REFUSED, True), refused
+
+    both = sign(replaced(shape.claims, shape.permissions, shape.both))
+    assert check(given, both, "AUDIT_WRITE").caller == expected | {"permissions": ["AUDIT", "AUDIT_WRITE"]}
+
+    for wrong, reason in [
+        (shape.claims | shape.id_claims, "audience|not an access token"),
+        (shape.claims | {"aud": "another-service"}, "audience"),
+        (shape.claims | {"exp": NOW - 120}, "expired"),
+        (shape.claims | {"iss": shape.claims["iss"] + "x"}, "not valid here"),
+    ]:
+        refused = check(given, sign(wrong))
+        assert refused.code == REFUSED and re.search(f"UNAUTHENTICATED: .*({reason})", refused.error), refused
+
+
+def test_every_block_of_the_page_starts_in_production(check: Check) -> None:
+    headings = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
+    blocks = [(heading, number) for heading in headings for number in range(section(heading).count("```parameters"))]
+    assert len(blocks) >= 8
+    for heading, number in blocks:
+        outcome = check(parameters(heading, number), "e30.e30.e30", mode="production")
+        assert (outcome.code, "UNAUTHENTICATED" in outcome.error) == (REFUSED, True), (heading, outcome)
+
+
+def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
+    given = parameters("Several issuers")
+    issuers = json.loads(given["TokenIssuers"])
+    del issuers[1]["tenant"]
+    outcome = check({"TokenIssuers": json.dumps(issuers)}, "e30.e30.e30")
+    assert (outcome.code, "TOKEN_ISSUERS issuer 2: exactly one of" in outcome.error) == (WRONG_SETTINGS, True), outcome
+
+
+def test_the_commands_of_the_page(dev_tools: Path, tmp_path: Path) -> None:
+    found = re.search(r"```sh\n(.*?)```", section("Check a token"), re.DOTALL)
+    assert found
+    (tmp_path / "dev-tools").symlink_to(dev_tools.resolve())
+    (tmp_path / "token-file").write_text("e30.e30.e30")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", found[1]], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=CHECK_SECONDS,
+        check=False,
+    )  # fmt: skip
+    # Both commands read their settings and the file, and refuse the token.
+    assert (done.returncode, done.stderr.count("UNAUTHENTICATED")) == (REFUSED, 2), done.stderr
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Real providers
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Installs and starts oidc-provider, and returns its issuer."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing, which oidc-provider needs")
+    folder = tmp_path_factory.mktemp("provider") / "provider"
+    shutil.copytree(PROVIDER, folder)
+    subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+        cwd=folder, timeout=INSTALL_SECONDS, check=True,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        ["node", "provider.mjs"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    watchdog = threading.Timer(START_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        issuer = process.stdout.readline().strip()
+        watchdog.cancel()
+        assert issuer, "oidc-provider did not start"
+        yield issuer
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+
+
+def request_token(issuer: str, algorithm: str, scope: str) -> str:
+    answer = requests.post(
+        f"{issuer}/token",
+        auth=("producer", "a-secret-of-the-tests"),
+        data={"grant_type": "client_credentials", "scope": scope, "resource": f"urn:audit-export:{algorithm}"},
+        timeout=REQUEST_SECONDS,
+    )
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])
+
+
+# One test, so that one worker installs the provider.
+def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: str) -> None:
+    given = parameters("Any other provider") | {"TokenIssuer": provider}
+    for algorithm in ("RS256", "PS256", "ES256", "ES384", "EdDSA"):
+        token = request_token(provider, algorithm, "audit:write audit:read")
+        assert jwt.get_unverified_header(token)["alg"] == algorithm
+        expected = {"tenant": "acme", "subject": "producer", "permissions": ["AUDIT", "AUDIT_WRITE"]}
+        assert check(given, token, "AUDIT_WRITE") == Outcome(0, expected, ""), algorithm
+
+    reading = request_token(provider, "ES256", "audit:read")
+    assert check(given, reading).caller["permissions"] == ["AUDIT"]
+    refused = check(given, reading, "AUDIT_WRITE")
+    assert (refused.code, "lacks the permission audit:write" in refused.error) == (REFUSED, True), refused
+
+    header, claims, signature = reading.split(".")
+    forged = f"{header}.{claims}.{signature[::-1]}"
+    for changed, token, message in [
+        ({"TokenAudience": "another-service"}, reading, "another audience"),
+        ({"TokenTenantClaim": "/app_metadata"}, reading, "no tenant"),
+        ({}, forged, "not valid here"),
+        # A slash at the end is another issuer, in the token and in the metadata.
+        ({"TokenIssuer": f"{provider}/"}, reading, "not valid here"),
+    ]:
+        refused = check(given | changed, token)
+        assert (refused.code, message in refused.error) == (REFUSED, True), (message, refused)
+
+    # The metadata name another issuer than the configured one: an alias of the host.
+    alias = provider.replace("127.0.0.1", "localhost")
+    claims_of_alias = jwt.decode(reading, options={"verify_signature": False}) | {"iss": alias}
+    of_alias = jwt.encode(claims_of_alias, "x" * 32, "HS256", {"kid": "key-ES256"})
+    refused = check(given | {"TokenIssuer": alias}, of_alias)
+    assert (refused.code, "KEYS_UNAVAILABLE" in refused.error) == (REFUSED, True), refused
+
+
+@pytest.mark.requires("user pools")
+def test_an_access_token_of_cognito(check: Check) -> None:
+    stack = Stack.load()
+    cognito = stack.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName=f"identity-{os.getpid()}-{time.time_ns()}")["UserPool"]["Id"]
+    try:
+        client = cognito.create_user_pool_client(
+            UserPoolId=pool, ClientName="console", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
+        )["UserPoolClient"]["ClientId"]
+        password = "Aa1!-of-the-tests"
+        cognito.admin_create_user(UserPoolId=pool, Username="ann", MessageAction="SUPPRESS")
+        cognito.admin_set_user_password(UserPoolId=pool, Username="ann", Password=password, Permanent=True)
+        cognito.create_group(UserPoolId=pool, GroupName="AUDIT")
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username="ann", GroupName="AUDIT")
+        tokens = cognito.admin_initiate_auth(
+            UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": "ann", "PASSWORD": password},
+        )["AuthenticationResult"]  # fmt: skip
+
+        [issuer] = json.loads(parameters("Amazon Cognito")["TokenIssuers"])
+        region = pool.split("_")[0]
+        issuer |= {
+            "issuer": f"https://cognito-idp.{region}.amazonaws.com/{pool}",
+            "audiences": [client],
+            "jwksUrl": f"{stack.endpoint}/{pool}/.well-known/jwks.json",
+        }
+        given = {"TokenIssuers": json.dumps([issuer])}
+        access, identity = tokens["AccessToken"], tokens["IdToken"]
+        assert "aud" not in jwt.decode(access, options={"verify_signature": False})
+        outcome = check(given, access)
+        assert (outcome.code, outcome.caller.get("tenant"), outcome.caller.get("permissions")) == (
+            0,
+            "acme",
+            ["AUDIT"],
+        ), outcome
+
+        refused = check(given, identity)
+        assert (refused.code, "not an access token" in refused.error) == (REFUSED, True), refused
+        other = {"TokenIssuers": json.dumps([issuer | {"audiences": ["another-client"]}])}
+        refused = check(other, access)
+        assert (refused.code, "another audience" in refused.error) == (REFUSED, True), refused
+    finally:
+        cognito.delete_user_pool(UserPoolId=pool)
