@@ -31,6 +31,7 @@ from tests.e2e.harness import (
     CustomerFactory,
     Record,
     Tenant,
+    TokenFactory,
     make_events,
     wait_for_a_new_count,
 )
@@ -548,6 +549,19 @@ def test_a_token_that_is_not_taken(cli: CommandLine, tenant: Tenant) -> None:
     writing = cli.write("write-token", tenant.write_token)
     assert "FORBIDDEN" in cli("config", "list", "--token-file", writing).failed(TOKEN_REFUSED)
     assert "holds no token" in cli("config", "list", "--token-file", cli.write("empty", "\n")).failed(FILE_FAILED)
+
+
+def test_a_token_that_ends_is_warned_of(cli: CommandLine, tenant: Tenant, token: TokenFactory) -> None:
+    now = int(time.time())
+    ending = cli.write("ending", token(tenant.name, "AUDIT", exp=now + 200))
+    listed = cli("config", "list", "--token-file", ending)
+    listed.succeeded()
+    assert "warning: the token expires in " in listed.errors
+    expired = cli.write("expired", token(tenant.name, "AUDIT", exp=now - 3_600))
+    refused = cli("config", "list", "--token-file", expired)
+    assert refused.exit_code == TOKEN_REFUSED, refused
+    assert "warning: the token expired 1h" in refused.errors
+    assert "The token has expired" in refused.errors
 
 
 def test_unknown_ids_are_not_found(cli: CommandLine) -> None:
