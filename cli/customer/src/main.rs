@@ -35,7 +35,7 @@ Exit codes:
   2  wrong arguments
   3  the service refused the request: correct it before you repeat it
   4  the service refused the token, or S3 the credentials (401 or 403)
-  5  a file could not be read or written
+  5  a file could not be read or written, or has invalid events
   6  the verified export is broken
   7  a test, a repair or a replay failed: the bucket can't be written to, or a webhook did not accept a notice
   8  there is no such export configuration, export job or replay
