@@ -21,6 +21,8 @@ TABLES = {
 TABLE_THROTTLES = "(Table|Index)(Read|Write)ThrottlesAlarm"
 QUEUES = {
     "EventsQueue": "events",
+    "TopicEventsQueue": "events by SNS",
+    "RuleEventsQueue": "events by EventBridge",
     "RunsQueue": "scheduled runs",
     "ManualRunsQueue": "requested runs",
     "WebhooksQueue": "webhooks",
@@ -37,13 +39,18 @@ DATA_AT_RISK = (
     "UnexpectedObjectAlarm",
     "LastExportStoppedAlarm",
     "EventsDeadLettersAlarm",
+    "TopicEventsDeadLettersAlarm",
+    "RuleEventsDeadLettersAlarm",
 )
 REQUESTS = (
     "IngestServerErrorsAlarm",
+    "OpenTelemetryServerErrorsAlarm",
     "ApiServerErrorsAlarm",
     "IngestThrottledAlarm",
     "ApiThrottledAlarm",
     "EventsQueueAgeAlarm",
+    "TopicEventsQueueAgeAlarm",
+    "RuleEventsQueueAgeAlarm",
 )
 
 
@@ -121,7 +128,7 @@ def _ingest(template: Template) -> Iterable[Row]:
         return _request(template, "ApiServerErrorsAlarm", name, label)
 
     yield _heading(
-        "Ingest", "Requests to `/api/audit/events`; stored events come from requests and from the audit-events queue."
+        "Ingest", "Requests to `/api/audit/events` and `/v1/logs`; stored events come from requests and from queues."
     )
     yield Row(
         6,
@@ -129,8 +136,16 @@ def _ingest(template: Template) -> Iterable[Row]:
             Graph(
                 "Requests with events",
                 "requests in 5 minutes",
-                (requests("Count", "all"), requests("4XXError", "4xx"), requests("5XXError", "5xx")),
-                template.thresholds(["IngestServerErrorsAlarm"]),
+                (
+                    requests("Count", "all"),
+                    requests("4XXError", "4xx"),
+                    requests("5XXError", "5xx"),
+                    *(
+                        _request(template, "OpenTelemetryServerErrorsAlarm", name, f"OpenTelemetry, {label}")
+                        for name, label in (("Count", "all"), ("4XXError", "4xx"), ("5XXError", "5xx"))
+                    ),
+                ),
+                template.thresholds(["IngestServerErrorsAlarm", "OpenTelemetryServerErrorsAlarm"]),
             ),
             Graph(
                 "Latency of requests with events",
@@ -141,7 +156,7 @@ def _ingest(template: Template) -> Iterable[Row]:
                 template,
                 "Throttled requests (429 of API Gateway)",
                 "requests in 5 minutes",
-                {"IngestThrottledAlarm": "events", "ApiThrottledAlarm": "GraphQL and others"},
+                {"IngestThrottledAlarm": "events and others", "ApiThrottledAlarm": "GraphQL"},
             ),
         ),
     )
@@ -261,6 +276,8 @@ def _queues(template: Template) -> Iterable[Row]:
                 "messages",
                 {
                     "EventsDeadLettersAlarm": "events",
+                    "TopicEventsDeadLettersAlarm": "events by SNS",
+                    "RuleEventsDeadLettersAlarm": "events by EventBridge",
                     "RunsDeadLettersAlarm": "scheduled runs",
                     "ManualRunsDeadLettersAlarm": "requested runs",
                     "SchedulesDeadLettersAlarm": "schedules",

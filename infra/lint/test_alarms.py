@@ -185,13 +185,13 @@ def test_filters_of_the_access_log_match_its_fields(name: str) -> None:
     error, path = FilterPattern.parse(FILTERS[name]["FilterPattern"]).conditions
     assert (logged[error.field], logged[path.field]) == ("$context.error.responseType", "$context.resourcePath")
     assert str(properties["GatewayResponses"][error.text]["StatusCode"]) == "429"
-    assert path.text == FUNCTIONS["IngestFunction"]["Events"]["Http"]["Properties"]["Path"]
+    assert path.text == FUNCTIONS["ApiFunction"]["Events"]["GraphQL"]["Properties"]["Path"]
     assert target(FILTERS[name]["LogGroupName"]) == "ApiAccessLogGroup"
 
 
 def test_every_throttled_request_is_counted_once() -> None:
     patterns = [metric["FilterPattern"] for metric in FILTERS.values() if "$.errorType" in metric["FilterPattern"]]
-    for path in ("/api/audit/events", "/api/audit/graphql", "-"):
+    for path in ("/api/audit/events", "/v1/logs", "/api/audit/graphql", "-"):
         line = json.dumps({"errorType": "THROTTLED", "resourcePath": path})
         assert [FilterPattern.parse(pattern).matches(line) for pattern in patterns].count(True) == 1
     refused = json.dumps({"errorType": "BAD_REQUEST_PARAMETERS", "resourcePath": "/api/audit/events"})

@@ -57,10 +57,11 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "AuditEventsTable"),
         ("logs:CreateLogStream", "IngestLogGroup"),
         ("logs:PutLogEvents", "IngestLogGroup"),
-        ("sqs:ChangeMessageVisibility", "EventsQueue"),
-        ("sqs:DeleteMessage", "EventsQueue"),
-        ("sqs:GetQueueAttributes", "EventsQueue"),
-        ("sqs:ReceiveMessage", "EventsQueue"),
+        *(
+            (f"sqs:{action}", queue)
+            for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
+            for queue in ("EventsQueue", "RuleEventsQueue", "TopicEventsQueue")
+        ),
     },
     "VerifierRole": {
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
@@ -414,6 +415,8 @@ def test_table_is_on_demand_recoverable_and_expires_items(table: str) -> None:
     ("queue", "dead_letters", "function"),
     [
         ("EventsQueue", "EventsDeadLetterQueue", "IngestFunction"),
+        ("TopicEventsQueue", "TopicEventsDeadLetterQueue", "IngestFunction"),
+        ("RuleEventsQueue", "RuleEventsDeadLetterQueue", "IngestFunction"),
         ("RunsQueue", "RunsDeadLetterQueue", "ExporterFunction"),
         ("ManualRunsQueue", "ManualRunsDeadLetterQueue", "ExporterFunction"),
     ],
@@ -551,6 +554,7 @@ def test_producers_and_administrators_have_budgets_of_their_own() -> None:
         ("*", "/*"): administrators,
         ("POST", "/~1api~1audit~1graphql"): administrators,
         ("POST", "/~1api~1audit~1events"): producers,
+        ("POST", "/~1v1~1logs"): producers,
     }
     # API Gateway writes "/" as "~1" in the name of a path. Each setting must be for an existing path.
     paths = {path.removeprefix("/").replace("~1", "/") for _, path in settings} - {"*"}
@@ -561,7 +565,7 @@ def test_producers_and_administrators_have_budgets_of_their_own() -> None:
 def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     """Tested in the translated template. The error has the same text as the functions' error."""
     body = translated()["Resources"]["HttpApi"]["Properties"]["Body"]
-    assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events"}
+    assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events", "/v1/logs"}
     for methods in body["paths"].values():
         validator = body["x-amazon-apigateway-request-validators"][
             methods["post"]["x-amazon-apigateway-request-validator"]
@@ -597,10 +601,11 @@ def test_tokens_have_one_issuer_or_a_list() -> None:
 
 
 def test_queue_batches_leave_concurrency_for_http() -> None:
-    events = RESOURCES["IngestFunction"]["Properties"]["Events"]
-    assert events["Queue"]["Properties"]["ScalingConfig"] == {
-        "MaximumConcurrency": {"Ref": "MaximumConcurrentIngestBatches"}
-    }
+    events = RESOURCES["IngestFunction"]["Properties"]["Events"].values()
+    batches = [event["Properties"] for event in events if event["Type"] == "SQS"]
+    assert len(batches) == 3
+    for properties in batches:
+        assert properties["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrentIngestBatches"}}
     assert TEMPLATE["Parameters"]["MaximumConcurrentIngestBatches"]["MinValue"] == 2
 
 
@@ -614,9 +619,38 @@ def test_concurrency_is_reserved_where_it_is_asked_for(function: str) -> None:
     assert TEMPLATE["Parameters"][parameter]["Default"] == 0
 
 
-def test_ingest_knows_its_queue_and_the_quota() -> None:
+@pytest.mark.parametrize(
+    ("queue", "service", "parameter", "condition"),
+    [
+        ("TopicEventsQueue", "sns.amazonaws.com", "EventTopicArns", "HasEventTopics"),
+        ("RuleEventsQueue", "events.amazonaws.com", "EventRuleArns", "HasEventRules"),
+    ],
+)
+def test_a_queue_of_a_service_takes_messages_of_listed_sources_alone(
+    queue: str, service: str, parameter: str, condition: str
+) -> None:
+    """Only a service can set aws:SourceArn, so no other sender can pass for a topic or a rule."""
+    (policy,) = [p for p in of_type("AWS::SQS::QueuePolicy").values() if [target(q) for q in p["Queues"]] == [queue]]
+    listed, named, others, _ = policy["PolicyDocument"]["Statement"]
+    assert listed["Fn::If"][0] == condition
+    assert listed["Fn::If"][1]["Principal"] == {"Service": service}
+    assert listed["Fn::If"][1]["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": parameter}}}
+    assert named["Fn::If"][1]["Principal"] == {"AWS": {"Ref": "EventSenders"}}
+    assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sqs:SendMessage")
+    nobody = {"Fn::GetAtt": [queue, "Arn"]}
+    assert others["Condition"] == {
+        "ArnNotEquals": {
+            "aws:SourceArn": {"Fn::If": [condition, {"Ref": parameter}, nobody]},
+            "aws:PrincipalArn": {"Fn::If": ["HasEventSenders", {"Ref": "EventSenders"}, nobody]},
+        }
+    }
+
+
+def test_ingest_knows_its_queues_and_the_quota() -> None:
     variables = RESOURCES["IngestFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["EVENTS_QUEUE_URL"] == {"Ref": "EventsQueue"}
+    assert variables["TOPIC_EVENTS_QUEUE_URL"] == {"Ref": "TopicEventsQueue"}
+    assert variables["RULE_EVENTS_QUEUE_URL"] == {"Ref": "RuleEventsQueue"}
     assert variables["INGEST_MEGABYTES_PER_TENANT_MINUTE"] == {"Ref": "IngestMegabytesPerTenantMinute"}
 
 
@@ -715,6 +749,30 @@ def test_every_parameter_is_described_and_bounded() -> None:
                 "arn:aws:iam::111111111111:role/a arn:aws:iam::111111111111:role/b",
             ],
         ),
+        (
+            "EventTopicArns",
+            ["", "arn:aws:sns:eu-central-1:111111111111:audit-events"],
+            [
+                "*",
+                "arn:aws:sns:*:111111111111:audit",
+                "arn:aws:sns:eu-central-1:111111111111:*",
+                "arn:aws:sns:eu-central-1:111111111111:a.fifo",
+            ],
+        ),
+        (
+            "EventRuleArns",
+            [
+                "",
+                "arn:aws:events:eu-central-1:111111111111:rule/audit",
+                "arn:aws:events:eu-central-1:111111111111:rule/bus/audit",
+            ],
+            [
+                "*",
+                "arn:aws:events:eu-central-1:111111111111:rule/*",
+                "arn:aws:events:eu-central-1:111111111111:event-bus/default",
+            ],
+        ),
+        ("EventRuleTenantPath", ["/detail/tenantId", "/account"], ["", "/", "detail", "$.detail", "/a b"]),
         (
             "RetiredSigningKeyArns",
             ["", "arn:aws:kms:eu-central-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"],

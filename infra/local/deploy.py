@@ -88,6 +88,11 @@ def _parameters() -> dict[str, object]:
         # Shorter than the minute between two firings: each exports what was received up to 13 s earlier, instead of up to 2 minutes.
         "DevelopmentSlotSeconds": 10,
         "DevelopmentWebhookCaFile": str(webhook_certificate.CERTIFICATE),
+        # tests/e2e/test_producers.py creates them.
+        "EventRuleArns": f"arn:aws:events:{REGION}:{SERVICE_ACCOUNT}:rule/audit-events",
+        "EventTopicArns": ",".join(
+            f"arn:aws:sns:{REGION}:{SERVICE_ACCOUNT}:audit-events-{kind}" for kind in ("raw", "enveloped")
+        ),
         "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
         "Introspection": "enabled",
         # The most verbose level: no secret may be in the logs even so.
@@ -130,6 +135,8 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
         "queues": {
             "events": outputs["EventsQueueUrl"],
             "eventsDeadLetter": outputs["EventsDeadLetterQueueUrl"],
+            "topicEventsDeadLetter": outputs["TopicEventsDeadLetterQueueUrl"],
+            "ruleEventsDeadLetter": outputs["RuleEventsDeadLetterQueueUrl"],
             "runs": outputs["RunsQueueUrl"],
             "runsDeadLetter": outputs["RunsDeadLetterQueueUrl"],
             "manualRuns": outputs["ManualRunsQueueUrl"],
@@ -137,6 +144,10 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "schedulesDeadLetter": outputs["SchedulesDeadLetterQueueUrl"],
             "webhooks": outputs["WebhooksQueueUrl"],
             "webhooksDeadLetter": outputs["WebhooksDeadLetterQueueUrl"],
+        },
+        "queueArns": {
+            "topicEvents": outputs["TopicEventsQueueArn"],
+            "ruleEvents": outputs["RuleEventsQueueArn"],
         },
         "tables": {
             "events": outputs["EventsTable"],

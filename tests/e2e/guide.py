@@ -1,7 +1,8 @@
-"""The fenced blocks of docs/CUSTOMER_GUIDE.md.
+"""The fenced blocks of docs/CUSTOMER_GUIDE.md and docs/PRODUCERS.md.
 
 Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
-A block without a comment is for all readers.
+A block without a comment is for all readers. In the page for producers, `<!-- producers: send -->` names the test of a block, and
+`<!-- example: send_events.py -->` the file in examples/.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infra.local.settings import ROOT
 
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+PRODUCERS = ROOT / "docs" / "PRODUCERS.md"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of the guide."""
+    """A fenced block of a page."""
 
     section: str
     tags: frozenset[str]
@@ -27,13 +30,13 @@ class Block:
     line: int
 
 
-def read_blocks() -> list[Block]:
-    """Returns all blocks of the guide, in order."""
+def read_blocks(page: Path, kind: str) -> list[Block]:
+    """Returns all blocks of the page, in order, with the tags of comments of this kind."""
     blocks: list[Block] = []
     section, tags = "", frozenset[str]()
     fence: str | None = None
     text: list[str] = []
-    for number, line in enumerate(GUIDE.read_text().splitlines(), 1):
+    for number, line in enumerate(page.read_text().splitlines(), 1):
         if fence is not None:
             if line == "```":
                 blocks.append(Block(section, tags, fence, "\n".join(text) + "\n", number - len(text)))
@@ -42,7 +45,7 @@ def read_blocks() -> list[Block]:
                 text.append(line)
         elif line.startswith("```"):
             fence = line.removeprefix("```")
-        elif found := re.fullmatch(r"<!-- guide: (.*) -->", line):
+        elif found := re.fullmatch(rf"<!-- {kind}: (.*) -->", line):
             tags = frozenset(found[1].split())
         elif line.startswith("#"):
             section = line.lstrip("#").strip()
@@ -52,7 +55,7 @@ def read_blocks() -> list[Block]:
     return blocks
 
 
-BLOCKS = read_blocks()
+BLOCKS = read_blocks(GUIDE, "guide")
 
 
 def blocks_of(section: str, tag: str) -> list[Block]:

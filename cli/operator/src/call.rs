@@ -211,9 +211,16 @@ struct Statement {
     condition: Option<Condition>,
 }
 
-const SOURCE_QUEUES: [&str; 4] = ["EventsQueue", "RunsQueue", "ManualRunsQueue", "WebhooksQueue"];
-const DEAD_LETTER_QUEUES: [&str; 4] =
-    ["EventsDeadLetterQueue", "RunsDeadLetterQueue", "ManualRunsDeadLetterQueue", "WebhooksDeadLetterQueue"];
+const SOURCE_QUEUES: [&str; 6] =
+    ["EventsQueue", "TopicEventsQueue", "RuleEventsQueue", "RunsQueue", "ManualRunsQueue", "WebhooksQueue"];
+const DEAD_LETTER_QUEUES: [&str; 6] = [
+    "EventsDeadLetterQueue",
+    "TopicEventsDeadLetterQueue",
+    "RuleEventsDeadLetterQueue",
+    "RunsDeadLetterQueue",
+    "ManualRunsDeadLetterQueue",
+    "WebhooksDeadLetterQueue",
+];
 
 /// Returns the condition that a read has only attributes of a projection.
 fn only(projection: &str) -> Condition {

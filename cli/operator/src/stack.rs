@@ -40,10 +40,14 @@ pub struct ConnectionArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
 pub enum Queue {
     EventsQueue,
+    TopicEventsQueue,
+    RuleEventsQueue,
     RunsQueue,
     ManualRunsQueue,
     WebhooksQueue,
     EventsDeadLetterQueue,
+    TopicEventsDeadLetterQueue,
+    RuleEventsDeadLetterQueue,
     RunsDeadLetterQueue,
     ManualRunsDeadLetterQueue,
     WebhooksDeadLetterQueue,

@@ -42,25 +42,27 @@ impl From<BodyError> for ErrorBody {
     }
 }
 
-/// Returns the form of the body that the `Content-Type` header declares. It may have parameters; a charset must be
-/// UTF-8.
+/// Returns the form of the body that the `Content-Type` header declares.
 pub(crate) fn form(headers: &HeaderMap) -> Result<BodyForm, BodyError> {
+    match media_type(headers).as_deref() {
+        Some("application/json") => Ok(BodyForm::Array),
+        Some("application/x-ndjson") => Ok(BodyForm::Lines),
+        _ => Err(BodyError::ContentTypeUnsupported),
+    }
+}
+
+/// Returns the type that the only `Content-Type` header declares, in lower case. It may have parameters; a charset must be
+/// UTF-8.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(BodyError::ContentTypeUnsupported);
-    };
-    let text = value.to_str().map_err(|_| BodyError::ContentTypeUnsupported)?;
-    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let form = match parts.next().as_deref() {
-        Some("application/json") => BodyForm::Array,
-        Some("application/x-ndjson") => BodyForm::Lines,
-        _ => return Err(BodyError::ContentTypeUnsupported),
-    };
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let mut parts = value.to_str().ok()?.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let media_type = parts.next()?;
     let is_utf_8 = parts.all(|parameter| match parameter.split_once('=') {
         Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
         _ => true,
     });
-    if is_utf_8 { Ok(form) } else { Err(BodyError::ContentTypeUnsupported) }
+    is_utf_8.then_some(media_type)
 }
 
 /// Returns the decompressed body. Only the first bytes decide whether it is gzip data: API Gateway may decompress a

@@ -3,15 +3,18 @@
 use std::{borrow::Cow, time::Duration};
 
 use authentication::{Authenticator, Permission, authorization_header};
+use aws_adapters::events::writer::IdempotencyRecord;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     configuration::field_error::FieldErrorCode,
     error_code::ErrorCode,
     event::{EventBatch, RejectedEvents, Rejection},
+    tenant::TenantId,
+    time::Timestamp,
 };
 use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody};
 use http::{
-    HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::json;
@@ -32,7 +35,7 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 const MAX_FIELD_NAME_CHARACTERS: usize = 64;
 
 /// An error response, and the time after which the same request may succeed.
-struct Refusal {
+pub(crate) struct Refusal {
     error: ErrorBody,
     retry_after: Option<Duration>,
 }
@@ -61,12 +64,24 @@ impl<C: QuotaCounter> Endpoint<C> {
     ) -> Response<String> {
         match self.accept(intake, request).await {
             Ok(accepted) => accepted_response(accepted),
-            Err(refusal) => error_response(refusal),
+            Err(refusal) => refusal.into_response(),
         }
     }
 
     /// Authenticates the caller before anything of the body is read.
     async fn accept<W: BlockWriter, H: Host>(&self, intake: &Intake<W, H>, request: &Request) -> Result<u64, Refusal> {
+        let tenant = self.authenticate(request).await?;
+        let form = body::form(&request.headers)?;
+        let key = idempotency_key(&request.headers)?;
+        let received = received_body(request)?;
+        let body = self.admit(&tenant, &received, intake.host.now()).await?;
+        let events = EventBatch::parse(tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
+        let record = key.map(|key| key.record(&body, accepted_events(&events)));
+        store(intake, &events, record.as_slice()).await
+    }
+
+    /// Returns the tenant of a caller who may send events.
+    pub(crate) async fn authenticate(&self, request: &Request) -> Result<TenantId, Refusal> {
         if request.method != Method::POST {
             let message = "Send events with POST.";
             return Err(ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message).into());
@@ -74,32 +89,56 @@ impl<C: QuotaCounter> Endpoint<C> {
         let header = authorization_header(&request.headers);
         let caller = self.authenticator.authenticate(header, Permission::AuditWrite).await?;
         self.minimum_client_version.check(&request.headers)?;
-        let form = body::form(&request.headers)?;
-        let key = IdempotencyKey::of(&request.headers).map_err(|error| {
-            let code = ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid);
-            ErrorBody::new(StatusCode::BAD_REQUEST, code, error.to_string())
-        })?;
+        Ok(caller.tenant)
+    }
 
-        let received = received_body(request)?;
-        let body = body::decompressed(&received)?;
-        // Checked before the events are parsed and compressed, which is the expensive part.
-        if let QuotaOutcome::Exhausted { retry_after } =
-            self.quota.take(&caller.tenant, body.len(), intake.host.now()).await
-        {
-            return Err(quota_refusal(retry_after));
-        }
-        let events = EventBatch::parse(caller.tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
-        let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        let record = key.map(|key| key.record(&body, accepted));
-        match intake.accept(&events, record.as_slice()).await? {
-            AcceptOutcome::Stored(accepted) => Ok(accepted),
-            AcceptOutcome::AcceptedBefore(before) => Ok(before.iter().map(|before| before.accepted).sum()),
+    /// Decompresses a body and takes it from the tenant's quota, before the events are parsed and compressed, which is the
+    /// expensive part.
+    pub(crate) async fn admit<'body>(
+        &self,
+        tenant: &TenantId,
+        received: &'body [u8],
+        now: Timestamp,
+    ) -> Result<Cow<'body, [u8]>, Refusal> {
+        let body = body::decompressed(received)?;
+        self.charge(tenant, body.len(), now).await?;
+        Ok(body)
+    }
+
+    /// Takes bytes from the tenant's quota.
+    pub(crate) async fn charge(&self, tenant: &TenantId, bytes: usize, now: Timestamp) -> Result<(), Refusal> {
+        match self.quota.take(tenant, bytes, now).await {
+            QuotaOutcome::Granted => Ok(()),
+            QuotaOutcome::Exhausted { retry_after } => Err(quota_refusal(retry_after)),
         }
     }
 }
 
+/// Stores the events, and returns the number of accepted ones.
+pub(crate) async fn store<W: BlockWriter, H: Host>(
+    intake: &Intake<W, H>,
+    events: &EventBatch,
+    records: &[IdempotencyRecord],
+) -> Result<u64, Refusal> {
+    match intake.accept(events, records).await? {
+        AcceptOutcome::Stored(accepted) => Ok(accepted),
+        AcceptOutcome::AcceptedBefore(before) => Ok(before.iter().map(|before| before.accepted).sum()),
+    }
+}
+
+pub(crate) fn accepted_events(events: &EventBatch) -> u64 {
+    u64::try_from(events.len()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ErrorBody> {
+    IdempotencyKey::of(headers).map_err(|error| {
+        let code = ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid);
+        ErrorBody::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    })
+}
+
 /// Returns the body as it was sent.
-fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
+pub(crate) fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
     if !request.is_base64 {
         return Ok(Cow::Borrowed(request.body.as_bytes()));
     }
@@ -120,7 +159,7 @@ fn quota_refusal(retry_after: Duration) -> Refusal {
     Refusal { error, retry_after: Some(retry_after) }
 }
 
-fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
+pub(crate) fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
     let status = if rejected.reason.is_about_size() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
     let mut error = ErrorBody::new(status, rejected.reason.code(), rejected.reason.to_string());
     if let Some(index) = rejected.event_index {
@@ -143,14 +182,22 @@ fn accepted_response(accepted: u64) -> Response<String> {
     response
 }
 
-fn error_response(Refusal { error, retry_after }: Refusal) -> Response<String> {
-    tracing::info!(status = error.status().as_u16(), code = error.code().name(), "a request was refused");
-    let mut response: Response<String> = error.into_response();
-    if let Some(retry_after) = retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+impl Refusal {
+    /// Logs the refusal, and returns the response.
+    pub(crate) fn into_response(self) -> Response<String> {
+        let Self { error, retry_after } = self;
+        tracing::info!(status = error.status().as_u16(), code = error.code().name(), "a request was refused");
+        let mut response: Response<String> = error.into_response();
+        if let Some(retry_after) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
     }
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+
+    pub(crate) fn error(&self) -> &ErrorBody {
+        &self.error
     }
-    response
 }

@@ -8,28 +8,29 @@ use lambda_runtime::LambdaEvent;
 use crate::{
     endpoint::Endpoint,
     intake::Intake,
-    payload::{InvocationOutcome, Payload, ProxyResponse},
+    payload::{EndpointKind, InvocationOutcome, Payload},
     ports::{BlockWriter, Host, MessageQueue, QuotaCounter},
     queue,
+    source::Sources,
 };
 
 /// The function with all services that it uses.
 pub(crate) struct Ingest<W, H, Q, C> {
     pub(crate) endpoint: Endpoint<C>,
     pub(crate) intake: Intake<W, H>,
-    pub(crate) queue: Q,
+    pub(crate) sources: Sources<Q>,
 }
 
 impl<W: BlockWriter, H: Host, Q: MessageQueue, C: QuotaCounter> Ingest<W, H, Q, C> {
     pub(crate) async fn handle(&self, event: LambdaEvent<Payload>) -> Result<InvocationOutcome, Infallible> {
         let deadline = Timestamp::from_millis(event.context.deadline).unwrap_or(Timestamp::MAX);
         Ok(match event.payload {
-            Payload::Http(request) => {
-                let response = self.endpoint.respond(&self.intake, &request).await;
-                InvocationOutcome::Http(ProxyResponse::from(response))
-            }
+            Payload::Http(request) => InvocationOutcome::Http(match request.endpoint {
+                EndpointKind::Events => self.endpoint.respond(&self.intake, &request).await.into(),
+                EndpointKind::Logs => self.endpoint.respond_to_logs(&self.intake, &request).await,
+            }),
             Payload::Queue(messages) => {
-                InvocationOutcome::Queue(queue::store(&self.intake, &self.queue, messages, deadline).await)
+                InvocationOutcome::Queue(queue::store(&self.intake, &self.sources, messages, deadline).await)
             }
         })
     }

@@ -57,6 +57,13 @@ pub(crate) fn record_of_message(id: &str, body: &[u8], accepted: u64) -> Idempot
     }
 }
 
+/// Returns the record to store for a request whose sender repeats it without a key, under its content.
+pub(crate) fn record_of_content(body: &[u8], accepted: u64) -> IdempotencyRecord {
+    let body_hash: [u8; 32] = Sha256::digest(body).into();
+    let key = format!("content\0{}", Hex32(body_hash));
+    IdempotencyRecord { key_hash: Hex32(Sha256::digest(key).into()).to_string(), body_hash, accepted }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

@@ -5,12 +5,14 @@ mod endpoint;
 mod handler;
 mod idempotency;
 mod intake;
+mod logs;
 mod payload;
 mod ports;
 mod queue;
 mod quota;
 mod redelivery;
 mod settings;
+mod source;
 
 use authentication::Authenticator;
 use aws_adapters::{
@@ -21,7 +23,14 @@ use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-use crate::{endpoint::Endpoint, handler::Ingest, intake::Intake, quota::Quota, settings::Settings};
+use crate::{
+    endpoint::Endpoint,
+    handler::Ingest,
+    intake::Intake,
+    quota::Quota,
+    settings::Settings,
+    source::{MessageForm, Source, Sources},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -31,6 +40,10 @@ async fn main() -> Result<(), Error> {
         let (aws, table) = (aws.clone(), settings.events_table.clone());
         move || QuotaTable::new(&aws, table)
     });
+    let source = |url: String, form| {
+        let (aws, name) = (aws.clone(), url.clone());
+        Source::new(&name, form, lazily(move || EventQueueClient::new(&aws, url)))
+    };
     let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
     let ingest = Ingest {
         endpoint: Endpoint {
@@ -39,7 +52,13 @@ async fn main() -> Result<(), Error> {
             quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
         },
         intake: Intake { writer, host: Machine, write_shards: settings.write_shards },
-        queue: lazily(move || EventQueueClient::new(&aws, settings.events_queue_url)),
+        sources: Sources {
+            senders: source(settings.events_queue_url, MessageForm::Plain),
+            services: [
+                source(settings.topic_events_queue_url, MessageForm::Topic),
+                source(settings.rule_events_queue_url, MessageForm::Rule(settings.rule_tenant_path)),
+            ],
+        },
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event))).await

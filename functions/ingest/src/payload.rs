@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, response};
 use serde::{Deserialize, Serialize};
 
 /// A payload, recognised by its shape and parsed in one pass, because bodies are large.
@@ -18,11 +19,23 @@ pub(crate) enum Payload {
 /// Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>.
 #[derive(Debug)]
 pub(crate) struct Request {
+    pub(crate) endpoint: EndpointKind,
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
     pub(crate) is_base64: bool,
 }
+
+/// The endpoint that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointKind {
+    Events,
+    /// OTLP/HTTP logs of OpenTelemetry.
+    Logs,
+}
+
+/// The path of [`EndpointKind::Logs`], as in the template.
+const LOGS_PATH: &str = "/v1/logs";
 
 /// A payload of neither shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +49,8 @@ struct AnyPayload {
     #[serde(rename = "Records")]
     records: Option<Vec<SqsMessage>>,
     http_method: Option<String>,
+    /// The path in the template.
+    resource: Option<String>,
     headers: Option<HashMap<String, String>>,
     multi_value_headers: Option<HashMap<String, Vec<String>>>,
     body: Option<String>,
@@ -50,6 +65,10 @@ impl TryFrom<AnyPayload> for Payload {
         match (payload.records, payload.http_method) {
             (Some(messages), None) => Ok(Self::Queue(messages)),
             (None, Some(method)) => Ok(Self::Http(Request {
+                endpoint: match payload.resource.as_deref() {
+                    Some(LOGS_PATH) => EndpointKind::Logs,
+                    _ => EndpointKind::Events,
+                },
                 method: method.parse().map_err(|_| UnknownPayload)?,
                 headers: headers(payload.multi_value_headers, payload.headers),
                 body: payload.body.unwrap_or_default(),
@@ -102,12 +121,26 @@ pub(crate) struct ProxyResponse {
 impl From<Response<String>> for ProxyResponse {
     fn from(response: Response<String>) -> Self {
         let (head, body) = response.into_parts();
+        Self::new(&head, body, false)
+    }
+}
+
+/// A body of bytes, which API Gateway decodes.
+impl From<Response<Vec<u8>>> for ProxyResponse {
+    fn from(response: Response<Vec<u8>>) -> Self {
+        let (head, body) = response.into_parts();
+        Self::new(&head, STANDARD.encode(body), true)
+    }
+}
+
+impl ProxyResponse {
+    fn new(head: &response::Parts, body: String, is_base64_encoded: bool) -> Self {
         let headers = head
             .headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
             .collect();
-        Self { status_code: head.status.as_u16(), headers, body, is_base64_encoded: false }
+        Self { status_code: head.status.as_u16(), headers, body, is_base64_encoded }
     }
 }
 
@@ -129,6 +162,13 @@ mod tests {
     fn the_shape_distinguishes_request_and_batch() {
         let batch = json!({"Records": [{"messageId": "1", "body": "{}"}]});
         assert!(matches!(serde_json::from_value(batch).unwrap(), Payload::Queue(messages) if messages.len() == 1));
+        for (resource, endpoint) in [
+            (json!("/v1/logs"), EndpointKind::Logs),
+            (json!("/api/audit/events"), EndpointKind::Events),
+            (json!(null), EndpointKind::Events),
+        ] {
+            assert_eq!(request(json!({"httpMethod": "POST", "resource": resource})).endpoint, endpoint);
+        }
         let request = request(json!({"httpMethod": "POST", "headers": null, "multiValueHeaders": null, "body": null}));
         assert_eq!((request.method, request.body.as_str(), request.is_base64), (Method::POST, "", false));
         for neither in [json!({}), json!({"Records": [], "httpMethod": "POST"}), json!({"detail": {}}), json!([])] {

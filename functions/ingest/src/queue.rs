@@ -1,4 +1,4 @@
-//! Messages of the audit-events queue. Each holds events of the tenant in its attribute `tenantId`.
+//! Messages of the queues of events. Each holds events of one tenant.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,6 +8,7 @@ use aws_adapters::{
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use domain::{
+    envelope::{EnvelopeError, Unwrapped},
     error_code::ErrorCode,
     event::{BodyForm, EventBatch, MAX_BODY_LENGTH, RejectedEvents},
     tenant::TenantId,
@@ -20,9 +21,8 @@ use crate::{
     intake::{AcceptOutcome, Intake, IntakeError},
     ports::{BlockWriter, Host, MessageQueue},
     redelivery::{self, FailureKind},
+    source::{MessageForm, Source, Sources},
 };
-
-const TENANT_ATTRIBUTE: &str = "tenantId";
 
 const RECEIVES_ATTRIBUTE: &str = "ApproximateReceiveCount";
 
@@ -48,21 +48,20 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 enum MessageError {
     #[error("the message has no ID")]
     Unidentified,
-    #[error("the message has no attribute tenantId of type String")]
-    TenantMissing,
-    #[error("the attribute tenantId is not a valid tenant ID")]
-    TenantInvalid,
     #[error(transparent)]
-    Rejected(#[from] RejectedEvents),
+    Enveloped(#[from] EnvelopeError),
+    #[error("{rejected}")]
+    Rejected { tenant: TenantId, rejected: RejectedEvents },
 }
 
 impl MessageError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Unidentified => ErrorCode::Internal,
-            Self::TenantMissing => ErrorCode::TenantMissing,
-            Self::TenantInvalid => ErrorCode::TenantInvalid,
-            Self::Rejected(rejected) => rejected.reason.code(),
+            Self::Enveloped(EnvelopeError::TenantMissing(_)) => ErrorCode::TenantMissing,
+            Self::Enveloped(EnvelopeError::TenantInvalid) => ErrorCode::TenantInvalid,
+            Self::Enveloped(EnvelopeError::NoNotification | EnvelopeError::NoBusEvent) => ErrorCode::EnvelopeInvalid,
+            Self::Rejected { rejected, .. } => rejected.reason.code(),
         }
     }
 }
@@ -137,11 +136,12 @@ struct Failure {
 /// write fail together. Failed messages become visible again when a further try makes sense.
 pub(crate) async fn store<W: BlockWriter, H: Host, Q: MessageQueue>(
     intake: &Intake<W, H>,
-    queue: &Q,
+    sources: &Sources<Q>,
     messages: Vec<SqsMessage>,
     deadline: Timestamp,
 ) -> SqsBatchResponse {
-    let (groups, refused) = group(messages);
+    let Source { form, queue, .. } = sources.of(&messages);
+    let (groups, refused) = group(form, messages);
     let last_start = deadline.saturating_sub(WRITE_OPERATION_TIMEOUT + REDELIVERY_TIMEOUT + TIME_TO_ANSWER);
     let mut failures: Vec<Failure> = stream::iter(groups)
         .map(|group| write(intake, group, last_start))
@@ -165,12 +165,12 @@ pub(crate) async fn store<W: BlockWriter, H: Host, Q: MessageQueue>(
 }
 
 /// Parses every message and groups them by tenant. Also returns the refused messages.
-fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
+fn group(form: &MessageForm, messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
     let mut groups: Vec<Group> = Vec::new();
     let mut refused = Vec::new();
     for message in messages {
         let received = Received::of(&message);
-        match read(&message) {
+        match read(form, &message) {
             Ok(events) => {
                 let accepted = u64::try_from(events.len()).unwrap_or(u64::MAX);
                 let body = message.body.as_deref().unwrap_or_default();
@@ -182,11 +182,14 @@ fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
                 }
             }
             Err(error) => {
-                let rejected = if let MessageError::Rejected(rejected) = &error { Some(rejected) } else { None };
+                let (tenant, rejected) = match &error {
+                    MessageError::Rejected { tenant, rejected } => (Some(tenant), Some(rejected)),
+                    MessageError::Unidentified | MessageError::Enveloped(_) => (None, None),
+                };
                 tracing::warn!(
                     messageId = received.id,
                     code = error.code().name(),
-                    tenant = tenant_attribute(&message),
+                    tenant = tenant.map(TenantId::as_str),
                     eventIndex = rejected.and_then(|rejected| rejected.event_index),
                     line = rejected.and_then(|rejected| rejected.line),
                     %error,
@@ -199,21 +202,13 @@ fn group(messages: Vec<SqsMessage>) -> (Vec<Group>, Vec<Received>) {
     (groups, refused)
 }
 
-fn read(message: &SqsMessage) -> Result<EventBatch, MessageError> {
+fn read(form: &MessageForm, message: &SqsMessage) -> Result<EventBatch, MessageError> {
     if message.message_id.as_deref().is_none_or(str::is_empty) {
         return Err(MessageError::Unidentified);
     }
-    let tenant = tenant_attribute(message).ok_or(MessageError::TenantMissing)?;
-    let tenant = TenantId::parse(tenant).map_err(|_| MessageError::TenantInvalid)?;
-    let body = message.body.as_deref().unwrap_or_default();
-    Ok(EventBatch::parse(tenant, body.as_bytes(), BodyForm::Any)?)
-}
-
-fn tenant_attribute(message: &SqsMessage) -> Option<&str> {
-    let attribute = message.message_attributes.get(TENANT_ATTRIBUTE)?;
-    // A custom label may follow the type.
-    let is_text = attribute.data_type.as_deref().is_some_and(|kind| kind == "String" || kind.starts_with("String."));
-    attribute.string_value.as_deref().filter(|_| is_text)
+    let Unwrapped { tenant, body } = form.unwrap(message)?;
+    let rejected = |rejected| MessageError::Rejected { tenant: tenant.clone(), rejected };
+    EventBatch::parse(tenant.clone(), body.as_bytes(), BodyForm::Any).map_err(rejected)
 }
 
 /// Writes one group, without the messages that an earlier delivery stored. Returns the messages that were not stored.

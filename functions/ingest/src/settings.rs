@@ -3,7 +3,7 @@
 use std::{num::NonZeroU8, time::Duration};
 
 use authentication::Issuers;
-use domain::block::MAX_WRITE_SHARDS;
+use domain::{block::MAX_WRITE_SHARDS, envelope::TenantPath};
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
 /// The largest quota. The template has the same limit.
@@ -13,6 +13,10 @@ const MAX_MEGABYTES_PER_TENANT_MINUTE: u32 = 1_000_000;
 pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) events_queue_url: String,
+    pub(crate) topic_events_queue_url: String,
+    pub(crate) rule_events_queue_url: String,
+    /// The place of the tenant in events of EventBridge.
+    pub(crate) rule_tenant_path: TenantPath,
     pub(crate) retention: Duration,
     /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
@@ -27,6 +31,12 @@ impl Settings {
         let mode = environment.deployment_mode();
         let events_table = environment.text("EVENTS_TABLE");
         let events_queue_url = environment.text("EVENTS_QUEUE_URL");
+        let topic_events_queue_url = environment.text("TOPIC_EVENTS_QUEUE_URL");
+        let rule_events_queue_url = environment.text("RULE_EVENTS_QUEUE_URL");
+        let rule_tenant_path =
+            environment.parsed("RULE_TENANT_PATH", "a JSON Pointer such as /detail/tenantId", |text| {
+                TenantPath::parse(text).ok()
+            });
         let megabytes_per_tenant_minute =
             environment.integer("INGEST_MEGABYTES_PER_TENANT_MINUTE", 0..=MAX_MEGABYTES_PER_TENANT_MINUTE);
         let retention = timing::retention(environment);
@@ -36,6 +46,9 @@ impl Settings {
         Some(Self {
             events_table: events_table?,
             events_queue_url: events_queue_url?,
+            topic_events_queue_url: topic_events_queue_url?,
+            rule_events_queue_url: rule_events_queue_url?,
+            rule_tenant_path: rule_tenant_path?,
             megabytes_per_tenant_minute: megabytes_per_tenant_minute?,
             retention: retention?,
             write_shards: write_shards.and_then(NonZeroU8::new)?,

@@ -41,9 +41,12 @@ impl Place {
         match self {
             Self::GraphQl => "`errors[].extensions.code` of responses of `POST /api/audit/graphql` with status 200.",
             Self::Http => "`errors[].extensions.code` of responses with a status other than 2xx, whatever the path.",
-            Self::Ingest => "`errors[].extensions.code` of events that `POST /api/audit/events` refused.",
+            Self::Ingest => {
+                "`errors[].extensions.code` of events that `POST /api/audit/events` refused; `details[].reason` of log records that \
+                 `POST /v1/logs` refused."
+            }
             Self::Queue => {
-                "`code` in the log of the ingest function, for messages of the audit-events queue that were refused or delayed. \
+                "`code` in the log of the ingest function, for messages of the queues of events that were refused or delayed. \
                  The sender gets no response."
             }
             Self::Field => {
@@ -229,10 +232,15 @@ error_codes! {
 
     ContentTypeUnsupported = "CONTENT_TYPE_UNSUPPORTED", [Ingest],
         "The Content-Type header does not name a supported format of events.",
-        "Send one header with application/json (an array) or application/x-ndjson (one event per line), in UTF-8.";
+        "Send one header with application/json (an array) or application/x-ndjson (one event per line), in UTF-8; to \
+         /v1/logs, application/x-protobuf or application/json.";
     GzipInvalid = "GZIP_INVALID", [Ingest],
         "The body begins like gzip but is damaged or incomplete.",
         "Compress the body again, and send all of it.";
+    OtlpInvalid = "OTLP_INVALID", [Ingest],
+        "The body of a request to /v1/logs is not an ExportLogsServiceRequest of OTLP in the encoding of its Content-Type, or \
+         nests values too deeply.",
+        "Send what an OTLP/HTTP exporter of OpenTelemetry sends, with the matching Content-Type.";
     BodyEmpty = "BODY_EMPTY", [Ingest, Queue],
         "The body contains no event.",
         "Send at least one event.";
@@ -282,11 +290,16 @@ error_codes! {
         "Storing the events took too long. Some may be stored.",
         "Send the events again, with the same Idempotency-Key if they had one. The queue delivers a message again by itself.";
     TenantMissing = "TENANT_MISSING", [Queue],
-        "A message has no attribute tenantId of type String.",
-        "Set the attribute on every message. After all retries, the message goes to the dead-letter queue.";
+        "A message names no tenant: it has no attribute tenantId of type String, or, from EventBridge, no text at the path of \
+         RuleTenantPath.",
+        "Name the tenant in every message. After all retries, the message goes to the dead-letter queue.";
     TenantInvalid = "TENANT_INVALID", [Queue],
-        "The attribute tenantId of a message is not a valid tenant ID.",
+        "What a message names as its tenant is not a valid tenant ID.",
         "Send the ID that tokens of the tenant have. After all retries, the message goes to the dead-letter queue.";
+    EnvelopeInvalid = "ENVELOPE_INVALID", [Queue],
+        "A message of the queue for topics is no notification of SNS, or one of the queue for rules is no event of EventBridge.",
+        "Subscribe the queue for topics to SNS topics alone, and make the other one the target of EventBridge rules alone, \
+         without an input transformer.";
     OutOfTime = "OUT_OF_TIME", [Queue],
         "The invocation had too little time left for the messages. The queue delivers them again.",
         "No action is needed. If it happens often, send smaller messages.";

@@ -29,6 +29,10 @@ const MAX_EMPTY_RECEIVES: u32 = 3;
 pub enum DeadLetters {
     /// Messages of producers that could not be stored
     Events,
+    /// Messages of SNS topics that could not be stored
+    TopicEvents,
+    /// Messages of EventBridge rules that could not be stored
+    RuleEvents,
     /// Scheduled runs that failed every time
     Runs,
     /// Requested runs that failed every time
@@ -42,6 +46,8 @@ impl DeadLetters {
     fn queues(self) -> [Queue; 2] {
         match self {
             Self::Events => [Queue::EventsDeadLetterQueue, Queue::EventsQueue],
+            Self::TopicEvents => [Queue::TopicEventsDeadLetterQueue, Queue::TopicEventsQueue],
+            Self::RuleEvents => [Queue::RuleEventsDeadLetterQueue, Queue::RuleEventsQueue],
             Self::Runs => [Queue::RunsDeadLetterQueue, Queue::RunsQueue],
             Self::ManualRuns => [Queue::ManualRunsDeadLetterQueue, Queue::ManualRunsQueue],
             Self::Webhooks => [Queue::WebhooksDeadLetterQueue, Queue::WebhooksQueue],

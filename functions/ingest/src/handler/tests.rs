@@ -9,6 +9,7 @@ use aws_adapters::events::writer::WriteError;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     block::INGEST_WRITE_BOUND,
+    envelope::TenantPath,
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
@@ -24,7 +25,10 @@ use serde_json::{Value, json};
 
 use self::memory::{MemoryQueue, MemoryWriter, TestHost};
 use super::*;
-use crate::quota::{Quota, tests::MemoryCounts};
+use crate::{
+    quota::{Quota, tests::MemoryCounts},
+    source::{MessageForm, Source},
+};
 
 const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
 const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base64-gzip-lines.json");
@@ -61,7 +65,17 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
             quota: Quota::new(MemoryCounts::default(), megabytes),
         },
         intake: Intake { writer: MemoryWriter::new(host.clone()), host, write_shards: NonZeroU8::new(4).unwrap() },
-        queue: MemoryQueue::default(),
+        sources: sources(MemoryQueue::default()),
+    }
+}
+
+/// Returns the three queues; all but the first are named like those of the template.
+fn sources(queue: MemoryQueue) -> Sources<MemoryQueue> {
+    let path = TenantPath::parse("/detail/tenantId").unwrap();
+    let service = |name: &str, form| Source::new(&format!("https://sqs/1/{name}"), form, MemoryQueue::default());
+    Sources {
+        senders: Source::new("https://sqs/1/audit-events", MessageForm::Plain, queue),
+        services: [service("topic-events", MessageForm::Topic), service("rule-events", MessageForm::Rule(path))],
     }
 }
 
@@ -357,7 +371,7 @@ async fn a_refused_message_shows_again_at_once_and_one_that_was_put_off_waits() 
         ingest.intake.writer.failures.lock().unwrap().push(busy("down"));
         let answer = invoke(&ingest, &received(receives), DEADLINE).await;
         assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 9);
-        let redelivered = ingest.queue.delays();
+        let redelivered = ingest.sources.senders.queue.delays();
         assert_eq!(redelivered.len(), 9, "Lambda deletes the stored messages: {redelivered:?}");
         for position in 4..10 {
             assert_eq!(redelivered[&position.to_string()], 0);
@@ -373,10 +387,11 @@ async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
     let records: Vec<Value> = (0..25)
         .map(|number| json!({"messageId": number.to_string(), "receiptHandle": number.to_string(), "body": "bad"}))
         .collect();
-    let ingest = TestIngest { queue: MemoryQueue { is_down: true, ..MemoryQueue::default() }, ..ingest() };
+    let queue = MemoryQueue { is_down: true, ..MemoryQueue::default() };
+    let ingest = TestIngest { sources: sources(queue), ..ingest() };
     let answer = invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 25);
-    let lengths: Vec<usize> = ingest.queue.batches.lock().unwrap().iter().map(Vec::len).collect();
+    let lengths: Vec<usize> = ingest.sources.senders.queue.batches.lock().unwrap().iter().map(Vec::len).collect();
     assert_eq!(lengths, [10, 10, 5]);
 }
 
@@ -386,7 +401,7 @@ async fn a_message_that_takes_too_much_room_alone_is_refused() {
         let ingest = ingest();
         ingest.intake.writer.failures.lock().unwrap().push(WriteError::TooLarge);
         deliver(&ingest, &ids).await;
-        assert_eq!(ingest.queue.delays()["a"], delay);
+        assert_eq!(ingest.sources.senders.queue.delays()["a"], delay);
     }
 }
 
@@ -454,7 +469,7 @@ async fn no_message_is_changed_when_all_are_stored() {
     let mut batch: Value = serde_json::from_str(QUEUE_BATCH).unwrap();
     batch["Records"].as_array_mut().unwrap().truncate(4);
     assert_eq!(invoke(&ingest, &batch.to_string(), DEADLINE).await, json!({"batchItemFailures": []}));
-    assert!(ingest.queue.batches.lock().unwrap().is_empty());
+    assert!(ingest.sources.senders.queue.batches.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -528,4 +543,142 @@ async fn writes_are_spread_over_the_shards_that_are_written_to() {
     let blocks = ingest.intake.writer.blocks.lock().unwrap();
     let shards: BTreeSet<u8> = blocks.values().map(|(shard, _)| shard.number()).collect();
     assert_eq!(shards, BTreeSet::from([0, 1, 2, 3]));
+}
+
+/// Returns a message of a queue, in each of the forms that messages have.
+fn forms(id: &str, queue: &str) -> [Value; 3] {
+    let event = |form: &str| event(&format!(",\"requestId\":\"{queue} {form}\""));
+    let attributes = json!({"tenantId": {"Type": "String", "Value": "acme"}});
+    let notification = json!({"Type": "Notification", "Message": event("topic"), "MessageAttributes": attributes});
+    let detail: Value = serde_json::from_str(&event("rule").replacen('{', "{\"tenantId\":\"acme\",", 1)).unwrap();
+    let bus = json!({"id": "e", "time": "2026-11-22T09:59:59Z", "detail-type": "A", "detail": detail});
+    let plain = json!({"tenantId": {"stringValue": "acme", "dataType": "String"}});
+    let bodies = [(event("plain"), plain), (notification.to_string(), json!({})), (bus.to_string(), json!({}))];
+    let mut number = 0;
+    bodies.map(|(body, attributes)| {
+        number += 1;
+        json!({
+            "messageId": format!("{id}-{number}"),
+            "receiptHandle": format!("{id}-{number}"),
+            "body": body,
+            "messageAttributes": attributes,
+            "eventSourceARN": format!("arn:aws:sqs:us-east-1:111111111111:{queue}"),
+        })
+    })
+}
+
+#[tokio::test]
+async fn the_queue_decides_how_a_message_names_its_tenant() {
+    let ingest = ingest();
+    for (queue, stored_forms, refused) in [
+        ("audit-events", &["plain"][..], &["audit-events-2", "audit-events-3"][..]),
+        ("topic-events", &["plain", "topic"], &["topic-events-3"]),
+        ("rule-events", &["rule"], &["rule-events-1", "rule-events-2"]),
+        ("unknown", &["plain"], &["unknown-2", "unknown-3"]),
+    ] {
+        ingest.intake.host.advance(Duration::from_secs(1));
+        let answer = invoke(&ingest, &json!({ "Records": forms(queue, queue) }).to_string(), DEADLINE).await;
+        let failures = answer["batchItemFailures"].as_array().unwrap().iter();
+        let failed: Vec<&str> = failures.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
+        assert_eq!(failed, refused, "{queue}");
+        let expected: Vec<String> = stored_forms.iter().map(|form| format!("{queue} {form}")).collect();
+        let found = request_ids(&ingest);
+        assert_eq!(found[found.len() - expected.len()..], expected, "{queue}");
+    }
+    assert_eq!(request_ids(&ingest).len(), 5);
+    // Each queue shows its own messages again.
+    let own = |source: &Source<MemoryQueue>| source.queue.delays().into_keys().collect::<Vec<_>>();
+    assert_eq!(own(&ingest.sources.services[0]), ["topic-events-3"]);
+    assert_eq!(own(&ingest.sources.services[1]), ["rule-events-1", "rule-events-2"]);
+}
+
+const PYTHON_SDK: &[u8] = include_bytes!("../../../../tests/events/otlp-python-sdk.binpb");
+
+/// Returns a request to `/v1/logs` with the recorded request's token.
+fn logs_request(body: &[u8], content_type: &str) -> String {
+    let mut payload: Value = serde_json::from_str(&with_body(body, content_type)).unwrap();
+    payload["resource"] = "/v1/logs".into();
+    payload["multiValueHeaders"].as_object_mut().unwrap().remove("Idempotency-Key");
+    payload.to_string()
+}
+
+async fn post_logs(ingest: &TestIngest, payload: &str) -> (u64, Value, Vec<u8>) {
+    let answer = invoke(ingest, payload, DEADLINE).await;
+    let body = answer["body"].as_str().unwrap();
+    let is_base64 = answer["isBase64Encoded"].as_bool().unwrap();
+    let body = if is_base64 { STANDARD.decode(body).unwrap() } else { body.as_bytes().to_vec() };
+    (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
+}
+
+#[tokio::test]
+async fn log_records_are_stored_as_events_and_a_repeated_request_once() {
+    let ingest = ingest();
+    for body in [PYTHON_SDK.to_vec(), gzip(PYTHON_SDK), PYTHON_SDK.to_vec()] {
+        let (status, headers, body) = post_logs(&ingest, &logs_request(&body, "application/x-protobuf")).await;
+        assert_eq!((status, body), (200, Vec::new()));
+        assert_eq!(headers["content-type"], "application/x-protobuf");
+    }
+    let events = stored(&ingest, "acme");
+    assert_eq!(events.len(), 2);
+    assert_eq!((&events[0]["action"], &events[0]["tenantId"]), (&json!("user.login"), &json!("acme")));
+    assert_eq!(events[0]["eventTimestamp"], "2026-01-31T23:59:59.123456789Z");
+
+    let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1"}]}]}]}"#;
+    let (status, headers, body) = post_logs(&ingest, &logs_request(json, "application/json; charset=utf-8")).await;
+    assert_eq!((status, &headers["content-type"], body.as_slice()), (200, &json!("application/json"), &b"{}"[..]));
+    assert_eq!(stored(&ingest, "acme").len(), 3);
+
+    // Nothing to store is no fault.
+    let writes = ingest.intake.writer.writes.load(Ordering::Relaxed);
+    assert_eq!(post_logs(&ingest, &logs_request(b"", "application/x-protobuf")).await.0, 200);
+    assert_eq!(post_logs(&ingest, &logs_request(b"{}", "application/json")).await.0, 200);
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), writes);
+}
+
+#[tokio::test]
+async fn log_records_count_as_the_events_that_they_become() {
+    // The smallest quota: the size of the largest request.
+    let ingest = ingest_with_quota(1);
+    let attribute = json!({"key": "x", "value": {"stringValue": "x".repeat(30_000)}});
+    let request = |time: usize| {
+        let records = vec![json!({"timeUnixNano": time.to_string()}); 100];
+        let of_resource = json!({"resource": {"attributes": [attribute]}, "scopeLogs": [{"logRecords": records}]});
+        logs_request(json!({"resourceLogs": [of_resource]}).to_string().as_bytes(), "application/json")
+    };
+    assert_eq!(post_logs(&ingest, &request(1)).await.0, 200);
+    let (status, headers, _) = post_logs(&ingest, &request(2)).await;
+    assert_eq!((status, headers["retry-after"].is_string()), (429, true));
+    assert_eq!(stored(&ingest, "acme").len(), 100);
+}
+
+#[tokio::test]
+async fn refused_log_records_are_a_status_in_the_encoding_of_the_request() {
+    let ingest = ingest();
+    let untimed = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1"},{}]}]}]}"#;
+    let (status, headers, body) = post_logs(&ingest, &logs_request(untimed, "application/json")).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &headers["content-type"], &body["code"]), (400, &json!("application/json"), &json!(3)));
+    assert_eq!(body["details"][0]["reason"], "EVENT_TIMESTAMP_MISSING");
+    assert!(body["message"].as_str().unwrap().starts_with("EVENT_TIMESTAMP_MISSING: record 1: "), "{body}");
+
+    let (status, headers, body) = post_logs(&ingest, &logs_request(b"{}", "application/x-protobuf")).await;
+    assert_eq!((status, &headers["content-type"]), (400, &json!("application/x-protobuf")));
+    let (code, message, reason) = crate::logs::tests::decoded(&body);
+    assert_eq!((code, reason.as_str()), (3, "OTLP_INVALID"));
+    assert!(message.starts_with("OTLP_INVALID: The body is not"), "{message}");
+
+    let (status, _, body) = post_logs(&ingest, &logs_request(b"", "text/plain")).await;
+    assert_eq!(status, 415);
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["details"][0]["reason"], "CONTENT_TYPE_UNSUPPORTED");
+
+    for (values, status, code) in [(json!(["Bearer x"]), 401, 16), (Value::Null, 401, 16)] {
+        let payload = with_header(&logs_request(PYTHON_SDK, "application/x-protobuf"), "Authorization", &values);
+        let (answered, headers, body) = post_logs(&ingest, &payload).await;
+        assert_eq!((answered, crate::logs::tests::decoded(&body).0), (status, code));
+        assert!(headers["www-authenticate"].as_str().unwrap().starts_with("Bearer"));
+    }
+    ingest.intake.writer.failures.lock().unwrap().push(busy("hidden"));
+    let (status, headers, body) = post_logs(&ingest, &logs_request(PYTHON_SDK, "application/x-protobuf")).await;
+    assert_eq!((status, &headers["retry-after"], crate::logs::tests::decoded(&body).0), (503, &json!("1"), 14));
+    assert!(stored(&ingest, "acme").is_empty(), "nothing of a refused request is stored");
 }

@@ -36,7 +36,7 @@ pub fn checks() -> Vec<Check> {
          all of their retention is used: docs/RUNBOOKS.md, \"A stuck tenant\".",
     )];
     let queues = Queue::iter().map(|queue| match queue {
-        Queue::EventsQueue => (
+        Queue::EventsQueue | Queue::TopicEventsQueue | Queue::RuleEventsQueue => (
             Probe::Waiting(queue),
             "Look at errors and throttles of the function ingest and of the events\n\
              table, or raise MaximumConcurrentIngestBatches.",
@@ -58,6 +58,16 @@ pub fn checks() -> Vec<Check> {
             Probe::DeadLetters(queue),
             "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
              then: audit-export-operator redrive events",
+        ),
+        Queue::TopicEventsDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
+             then: audit-export-operator redrive topic-events",
+        ),
+        Queue::RuleEventsDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
+             then: audit-export-operator redrive rule-events",
         ),
         Queue::RunsDeadLetterQueue => {
             (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive runs")
@@ -130,7 +140,7 @@ mod tests {
     #[test]
     fn every_queue_and_schedule_is_checked_and_advice_fits_80_columns() {
         let checks = checks();
-        assert_eq!(checks.len(), 1 + 9 + 7 + 1 + 3 + 2 + 2);
+        assert_eq!(checks.len(), 1 + 13 + 7 + 1 + 3 + 2 + 2);
         for check in checks {
             assert!(check.advice.lines().all(|line| line.chars().count() <= 76), "{}", check.advice);
         }

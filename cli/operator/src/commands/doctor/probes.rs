@@ -91,7 +91,10 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
             self.last_value("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 2, vec![("QueueName", name)]);
         // SQS reports no age of a queue that has been empty for hours.
         let age = oldest.await?.map_or(Duration::ZERO, |(_, age)| Duration::try_from_secs_f64(age).unwrap_or_default());
-        let limit = if queue == Queue::EventsQueue { MAX_EVENTS_AGE } else { MAX_RUNS_AGE };
+        let limit = match queue {
+            Queue::EventsQueue | Queue::TopicEventsQueue | Queue::RuleEventsQueue => MAX_EVENTS_AGE,
+            _ => MAX_RUNS_AGE,
+        };
         let detail = format!(
             "{} waiting, {} in flight, oldest {}",
             state.visible + state.delayed,

@@ -1,0 +1,204 @@
+//! `POST /v1/logs`: OTLP/HTTP logs of OpenTelemetry.
+//!
+//! A request is stored or refused as a whole, so a response never has a partial success. Errors are a `google.rpc.Status` in
+//! the request's encoding: <https://opentelemetry.io/docs/specs/otlp/#failures-1>.
+
+use domain::{
+    error_code::ErrorCode,
+    event::{BodyForm, EventBatch, Rejection},
+    otlp::{Encoding, OtlpError, map_logs},
+};
+use function_runtime::http_error::ErrorBody;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use prost::Message;
+use serde_json::{Value, json};
+
+use crate::{
+    body,
+    endpoint::{Endpoint, Refusal, accepted_events, idempotency_key, received_body, rejection_body, store},
+    idempotency::record_of_content,
+    intake::Intake,
+    payload::{ProxyResponse, Request},
+    ports::{BlockWriter, Host, QuotaCounter},
+};
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+const JSON: &str = "application/json";
+
+/// The type of the detail with the stable code, and its domain:
+/// <https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto>.
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+
+const ERROR_DOMAIN: &str = "audit-export";
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, Message)]
+struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.ErrorInfo`, without metadata.
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+}
+
+impl<C: QuotaCounter> Endpoint<C> {
+    /// Stores the log records of a request as events.
+    pub(crate) async fn respond_to_logs<W: BlockWriter, H: Host>(
+        &self,
+        intake: &Intake<W, H>,
+        request: &Request,
+    ) -> ProxyResponse {
+        let encoding = encoding(&request.headers);
+        // Without a known encoding, JSON can be read by people at least.
+        let answer_in = encoding.unwrap_or(Encoding::Json);
+        match self.accept_logs(intake, request, encoding).await {
+            Ok(()) => accepted(answer_in),
+            Err(refusal) => refused(refusal, answer_in),
+        }
+    }
+
+    /// Authenticates the caller before anything of the body is read.
+    async fn accept_logs<W: BlockWriter, H: Host>(
+        &self,
+        intake: &Intake<W, H>,
+        request: &Request,
+        encoding: Option<Encoding>,
+    ) -> Result<(), Refusal> {
+        let tenant = self.authenticate(request).await?;
+        let encoding = encoding.ok_or_else(|| {
+            let message = "Send log records as application/x-protobuf or application/json; the Content-Type header must \
+                           say which.";
+            ErrorBody::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported, message)
+        })?;
+        let key = idempotency_key(&request.headers)?;
+        let received = received_body(request)?;
+        let body = self.admit(&tenant, &received, intake.host.now()).await?;
+        let mapped = map_logs(&body, encoding).map_err(unreadable)?;
+        if mapped.records == 0 {
+            return Ok(());
+        }
+        // A resource is sent once, and repeated in each event.
+        let added = mapped.lines.len().saturating_sub(body.len());
+        self.charge(&tenant, added, intake.host.now()).await?;
+        let events = EventBatch::parse(tenant, mapped.lines.as_bytes(), BodyForm::Lines)
+            .map_err(|rejected| rejection_body(&rejected))?;
+        let accepted = accepted_events(&events);
+        // Exporters repeat a request unchanged, and send no key.
+        let record = key.map_or_else(|| record_of_content(&body, accepted), |key| key.record(&body, accepted));
+        store(intake, &events, &[record]).await?;
+        Ok(())
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    match body::media_type(headers)?.as_str() {
+        PROTOBUF => Some(Encoding::Protobuf),
+        JSON => Some(Encoding::Json),
+        _ => None,
+    }
+}
+
+fn unreadable(error: OtlpError) -> ErrorBody {
+    let (status, code) = match error {
+        OtlpError::Malformed => (StatusCode::BAD_REQUEST, ErrorCode::OtlpInvalid),
+        OtlpError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::BodyTooLarge.code()),
+    };
+    ErrorBody::new(status, code, error.to_string())
+}
+
+/// Returns an `ExportLogsServiceResponse` without a partial success, which has no bytes in Protobuf.
+fn accepted(encoding: Encoding) -> ProxyResponse {
+    let (content_type, body) = match encoding {
+        Encoding::Protobuf => (PROTOBUF, ""),
+        Encoding::Json => (JSON, "{}"),
+    };
+    let mut response = Response::new(body.to_owned());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.into()
+}
+
+fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
+    let status = rpc_code(refusal.error().status());
+    let reason = refusal.error().code().name();
+    let body = refusal.error().to_json();
+    let error = &body["errors"][0];
+    let record = error["extensions"]["eventIndex"].as_u64();
+    let sentence = error["message"].as_str().unwrap_or_default();
+    // Exporters log the message, if anything.
+    let message = match record {
+        Some(index) => format!("{reason}: record {index}: {sentence}"),
+        None => format!("{reason}: {sentence}"),
+    };
+    let (mut head, _) = refusal.into_response().into_parts();
+    match encoding {
+        Encoding::Json => {
+            let details: Value = json!([{"@type": ERROR_INFO, "reason": reason, "domain": ERROR_DOMAIN}]);
+            let body = json!({"code": status, "message": message, "details": details}).to_string();
+            Response::from_parts(head, body).into()
+        }
+        Encoding::Protobuf => {
+            head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+            let info = ErrorInfo { reason: reason.to_owned(), domain: ERROR_DOMAIN.to_owned() };
+            let details = vec![Any { type_url: ERROR_INFO.to_owned(), value: info.encode_to_vec() }];
+            let body = Status { code: status, message, details }.encode_to_vec();
+            Response::from_parts(head, body).into()
+        }
+    }
+}
+
+/// Returns the `google.rpc.Code` for a status: <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>.
+fn rpc_code(status: StatusCode) -> i32 {
+    match status {
+        StatusCode::UNAUTHORIZED => 16,
+        StatusCode::FORBIDDEN => 7,
+        StatusCode::CONFLICT => 6,
+        StatusCode::METHOD_NOT_ALLOWED => 12,
+        StatusCode::TOO_MANY_REQUESTS => 8,
+        StatusCode::SERVICE_UNAVAILABLE => 14,
+        status if status.is_server_error() => 13,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Returns code, message and reason of an error in Protobuf.
+    pub(crate) fn decoded(body: &[u8]) -> (i32, String, String) {
+        let status = Status::decode(body).unwrap();
+        let info = ErrorInfo::decode(status.details[0].value.as_slice()).unwrap();
+        (status.code, status.message, info.reason)
+    }
+
+    #[test]
+    fn every_status_has_a_code() {
+        let codes = [400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
+            .map(|status| rpc_code(StatusCode::from_u16(status).unwrap()));
+        assert_eq!(codes, [3, 16, 7, 12, 6, 3, 3, 8, 13, 14]);
+    }
+}

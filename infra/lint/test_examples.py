@@ -1,0 +1,36 @@
+"""docs/PRODUCERS.md shows the files of examples/, which tests run, and states figures of docs/COST.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.e2e.guide import PRODUCERS, read_blocks
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def test_the_page_shows_every_example_as_it_is() -> None:
+    shown = {tag: block.text for block in read_blocks(PRODUCERS, "example") for tag in block.tags}
+    assert shown == {path.name: path.read_text() for path in EXAMPLES.iterdir()}
+
+
+def test_every_example_is_run_by_an_end_to_end_test() -> None:
+    tests = (ROOT / "tests" / "e2e" / "test_producers.py").read_text()
+    assert [path.name for path in EXAMPLES.iterdir() if f'"{path.name}"' not in tests] == []
+
+
+def test_every_command_of_the_page_is_run_by_an_end_to_end_test() -> None:
+    tests = (ROOT / "tests" / "e2e" / "test_producers.py").read_text()
+    tags = {tag for block in read_blocks(PRODUCERS, "producers") for tag in block.tags}
+    assert len(tags) == 7
+    assert {tag for tag in tags if f'commands("{tag}")' not in tests} == set()
+
+
+def test_the_dollars_are_those_of_the_cost_model() -> None:
+    section = PRODUCERS.read_text().partition("\n## Cost\n")[2]
+    figures = re.findall(r"\| (\$[0-9.]+) \|", section)
+    assert len(figures) == 4
+    costs = (ROOT / "docs" / "COST.md").read_text()
+    assert [figure for figure in figures if f"| {figure} |" not in costs] == []

@@ -1,0 +1,235 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::{
+    event::{BodyForm, EventBatch},
+    tenant::TenantId,
+};
+
+/// A request with every kind of value; those of `attributes` are added.
+fn request(record: &Json) -> Json {
+    json!({"resourceLogs": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}], "unknown": 1},
+        "scopeLogs": [{"scope": {"name": "audit", "version": "1.2"}, "logRecords": [record], "schemaUrl": "x"}],
+        "schemaUrl": "x"
+    }]})
+}
+
+fn attribute(key: &str, value: &Json) -> Json {
+    json!({"key": key, "value": value})
+}
+
+fn map_json(request: &Json) -> Result<Vec<Json>, OtlpError> {
+    let mapped = map_logs(request.to_string().as_bytes(), Encoding::Json)?;
+    let lines: Vec<Json> = mapped.lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len() as u64, mapped.records);
+    Ok(lines)
+}
+
+fn full_record() -> Json {
+    json!({
+        "timeUnixNano": "1769903999123456789",
+        "observedTimeUnixNano": 1_769_904_000_000_000_000_u64,
+        "severityNumber": 9,
+        "severityText": "INFO",
+        "eventName": "user.login",
+        "body": {"kvlistValue": {"values": [
+            attribute("text", &json!({"stringValue": "a\n\u{1}\u{1F600}"})),
+            attribute("numbers", &json!({"arrayValue": {"values": [
+                {"intValue": "9007199254740993"}, {"intValue": -1}, {"doubleValue": 1.5}, {"doubleValue": "NaN"},
+                {"doubleValue": "-Infinity"}, {"boolValue": false}, {}, {"bytesValue": "AP8="}, {"newValue": 1},
+            ]}})),
+        ]}},
+        "attributes": [
+            attribute("user.id", &json!({"stringValue": "u-1"})),
+            attribute("user.name", &json!({"stringValue": "Zoë"})),
+            attribute("session.id", &json!({"stringValue": "s-1"})),
+            attribute("audit.actionStatus", &json!({"stringValue": "SUCCESS"})),
+            attribute("audit.targets", &json!({"arrayValue": {"values": [
+                {"kvlistValue": {"values": [attribute("id", &json!({"stringValue": "t"}))]}}
+            ]}})),
+            attribute("http.route", &json!({"stringValue": "/login"})),
+        ],
+        "droppedAttributesCount": 2,
+        "flags": 1,
+        "traceId": "5B8EFFF798038103D269B633813FC60C",
+        "spanId": "eee19b7ec3c1b174",
+    })
+}
+
+#[test]
+fn a_record_becomes_an_event_by_the_documented_rules() {
+    let [event] = map_json(&request(&full_record())).unwrap().try_into().unwrap();
+    let id = event["id"].as_str().unwrap();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let expected = json!({
+        "id": id,
+        "eventTimestamp": "2026-01-31T23:59:59.123456789Z",
+        "action": "user.login",
+        "actor": {"id": "u-1", "name": "Zoë"},
+        "sessionId": "s-1",
+        "actionStatus": "SUCCESS",
+        "targets": [{"id": "t"}],
+        "openTelemetry": {
+            "body": {
+                "text": "a\n\u{1}\u{1F600}",
+                "numbers": [9_007_199_254_740_993_i64, -1, 1.5, "NaN", "-Infinity", false, null, "AP8=", null],
+            },
+            "attributes": {"user.id": "u-1", "user.name": "Zoë", "session.id": "s-1", "http.route": "/login"},
+            "resource": {"service.name": "shop"},
+            "scope": {"name": "audit", "version": "1.2"},
+            "severityText": "INFO",
+            "severityNumber": 9,
+            "traceId": "5b8efff798038103d269b633813fc60c",
+            "spanId": "eee19b7ec3c1b174",
+            "observedTimestamp": "2026-02-01T00:00:00.000000000Z",
+            "droppedAttributesCount": 2,
+        },
+    });
+    assert_eq!(event, expected);
+}
+
+#[test]
+fn both_encodings_give_the_same_lines() {
+    let text = request(&full_record()).to_string();
+    let message: ExportLogsRequest = serde_json::from_str(&text).unwrap();
+    let protobuf = map_logs(&message.encode_to_vec(), Encoding::Protobuf).unwrap();
+    assert_eq!(protobuf.records, 1);
+    assert_eq!(map_logs(text.as_bytes(), Encoding::Json).unwrap(), protobuf);
+    assert!(!format!("{protobuf:?}").contains("shop"));
+}
+
+/// Bytes of the Python SDK's exporter, opentelemetry-exporter-otlp-proto-http 1.45.2.
+#[test]
+fn protobuf_of_the_python_sdk_is_read() {
+    let recorded = include_bytes!("../../../../tests/events/otlp-python-sdk.binpb");
+    let mapped = map_logs(recorded, Encoding::Protobuf).unwrap();
+    let event: Json = serde_json::from_str(mapped.lines.lines().next().unwrap()).unwrap();
+    assert_eq!(mapped.records, 2);
+    assert_eq!(event["action"], "user.login");
+    assert_eq!(event["actor"], json!({"id": "u-1", "name": "Zoë"}));
+    assert_eq!(event["targets"], json!([{"id": "t-1", "type": "DATASOURCE"}]));
+    assert_eq!(event["openTelemetry"]["resource"]["service.name"], "shop");
+    assert_eq!(event["openTelemetry"]["body"], "logged in");
+    let tenant = TenantId::parse("acme").unwrap();
+    assert_eq!(EventBatch::parse(tenant, mapped.lines.as_bytes(), BodyForm::Lines).unwrap().len(), 2);
+}
+
+#[test]
+fn an_attribute_with_the_prefix_replaces_what_would_be_derived() {
+    let mut record = full_record();
+    let attributes = record["attributes"].as_array_mut().unwrap();
+    for (name, value) in
+        [("id", "e-1"), ("eventTimestamp", "2020-01-01T00:00:00Z"), ("action", "A"), ("sessionId", "x")]
+    {
+        attributes.push(attribute(&format!("audit.{name}"), &json!({"stringValue": value})));
+    }
+    attributes.push(attribute("audit.actor", &json!({"stringValue": "bob"})));
+    attributes.push(attribute("log.record.uid", &json!({"stringValue": "unused"})));
+    let [event] = map_json(&request(&record)).unwrap().try_into().unwrap();
+    let found = ["id", "eventTimestamp", "action", "sessionId", "actor"].map(|name| event[name].as_str().unwrap());
+    assert_eq!(found, ["e-1", "2020-01-01T00:00:00Z", "A", "x", "bob"]);
+}
+
+#[test]
+fn ids_come_from_the_record_or_follow_from_its_content() {
+    let record = |uid: Option<&str>, body: &str| {
+        let attributes: Vec<Json> =
+            uid.into_iter().map(|uid| attribute("log.record.uid", &json!({"stringValue": uid}))).collect();
+        json!({"timeUnixNano": "1", "body": {"stringValue": body}, "attributes": attributes})
+    };
+    let ids = |records: Vec<Json>| -> Vec<String> {
+        let request = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
+        map_json(&request).unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = ids(vec![record(Some("01ARZ3"), "a"), record(None, "a"), record(None, "a"), record(None, "b")]);
+    assert_eq!(first[0], "01ARZ3");
+    assert_eq!(first.iter().collect::<std::collections::HashSet<_>>().len(), 4, "{first:?}");
+    // A repetition, also in other batches, has the same.
+    assert_eq!(ids(vec![record(None, "b")]), first[3..]);
+    assert_eq!(ids(vec![record(None, "a"), record(None, "a")]), first[1..3]);
+}
+
+#[test]
+fn a_request_without_records_has_no_events() {
+    for empty in [json!({}), json!({"resourceLogs": []}), json!({"resourceLogs": [{"scopeLogs": [{}]}]})] {
+        assert_eq!(map_json(&empty).unwrap(), Vec::<Json>::new());
+    }
+    assert_eq!(map_logs(b"", Encoding::Protobuf).unwrap().records, 0);
+}
+
+#[test]
+fn malformed_requests_are_refused() {
+    for bad in [
+        "",
+        "[]",
+        "{\"resourceLogs\":[7]}",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":\"x\"}]}]}]}",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":-1}]}]}]}",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"traceId\":\"xyz\"}]}]}]}",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"boolValue\":\"true\"}}]}]}]}",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"bytesValue\":\"?\"}}]}]}]}",
+    ] {
+        assert_eq!(map_logs(bad.as_bytes(), Encoding::Json), Err(OtlpError::Malformed), "{bad}");
+    }
+    for bad in [&b"\x0a\x05abc"[..], b"{}", &[0xFF; 20]] {
+        assert_eq!(map_logs(bad, Encoding::Protobuf), Err(OtlpError::Malformed), "{bad:?}");
+    }
+    // Deeper than the decoders read.
+    let deep = ["{\"arrayValue\":{\"values\":[".repeat(200), "{}".to_owned(), "]}}".repeat(200)].concat();
+    let deep = format!("{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"body\":{deep}}}]}}]}}]}}");
+    assert_eq!(map_logs(deep.as_bytes(), Encoding::Json), Err(OtlpError::Malformed));
+}
+
+#[test]
+fn a_large_resource_in_many_records_is_refused_before_it_fills_the_memory() {
+    let records = vec![json!({"timeUnixNano": "1"}); 1_000];
+    let large = attribute("x", &json!({"stringValue": "x".repeat(1_000_000)}));
+    let request =
+        json!({"resourceLogs": [{"resource": {"attributes": [large]}, "scopeLogs": [{"logRecords": records}]}]});
+    assert_eq!(map_json(&request), Err(OtlpError::TooLarge));
+}
+
+#[test]
+fn what_the_mapping_makes_is_checked_like_every_event() {
+    let check = |record: &Json| {
+        let mapped = map_logs(request(record).to_string().as_bytes(), Encoding::Json).unwrap();
+        let tenant = TenantId::parse("acme").unwrap();
+        let outcome = EventBatch::parse(tenant, mapped.lines.as_bytes(), BodyForm::Lines);
+        outcome.map(|batch| batch.len()).map_err(|rejected| rejected.reason.code().name())
+    };
+    let with = |attributes: Vec<Json>| json!({"timeUnixNano": "1", "attributes": attributes});
+    let text = |name: &str| attribute(name, &json!({"stringValue": "x"}));
+    assert_eq!(check(&with(vec![text("a"), text("b")])), Ok(1));
+    assert_eq!(check(&json!({})), Err("EVENT_TIMESTAMP_MISSING"));
+    assert_eq!(check(&with(vec![text("a"), text("a")])), Err("EVENT_FIELD_DUPLICATED"));
+    assert_eq!(check(&with(vec![text("audit.openTelemetry")])), Err("EVENT_FIELD_DUPLICATED"));
+    assert_eq!(check(&with(vec![text("audit.eventTimestamp")])), Err("EVENT_TIMESTAMP_INVALID"));
+    assert_eq!(check(&with(vec![attribute("audit.id", &json!({"intValue": 1}))])), Err("EVENT_ID_INVALID"));
+    // The tenant comes from the token alone.
+    assert_eq!(check(&with(vec![text("audit.tenantId"), text("audit.receivedTimestamp")])), Ok(1));
+}
+
+proptest! {
+    #[test]
+    fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200), jsonish in r#"[\[\]{}",:\\ 0-9a-zA-Z]{0,60}"#) {
+        for encoding in [Encoding::Protobuf, Encoding::Json] {
+            let _ = map_logs(&body, encoding);
+            let _ = map_logs(jsonish.as_bytes(), encoding);
+        }
+    }
+
+    #[test]
+    fn any_text_becomes_valid_json(key in ".{0,8}", text in ".{0,20}", number: f64) {
+        let attributes = vec![
+            attribute(&key, &json!({"stringValue": text})),
+            json!({"key": "number", "value": {"doubleValue": number.to_string()}}),
+        ];
+        let [event] = map_json(&request(&json!({"timeUnixNano": "1", "attributes": attributes}))).unwrap().try_into().unwrap();
+        let found = &event["openTelemetry"]["attributes"];
+        if key != "number" && !key.starts_with(FIELD_PREFIX) {
+            prop_assert_eq!(&found[&key], &json!(text));
+        }
+    }
+}

@@ -1,0 +1,338 @@
+"""Every way to send events that docs/PRODUCERS.md describes: its commands, the files of examples/, SNS, EventBridge, OTLP."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.settings import CLI, LOCAL, ROOT, TOOLS, aws_environment
+from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack, wait_until
+from tests.e2e.guide import PRODUCERS, read_blocks
+from tests.e2e.harness import PATIENCE_SECONDS, Tenant, make_events, to_lines
+
+EXAMPLES = ROOT / "examples"
+# The compiler for machines whose Node.js does not read TypeScript itself.
+TYPESCRIPT = ("typescript@5.9.3", "@types/node@20")
+NATIVE_TYPESCRIPT = (22, 18)
+
+
+def environment(tenant: Tenant) -> dict[str, str]:
+    """The environment of a producer, whose commands find the built command line and the AWS CLI."""
+    programs = LOCAL / "producers" / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    link = programs / "audit-export"
+    # Another worker may have created it.
+    with suppress(FileExistsError):
+        link.symlink_to(CLI)
+    own = aws_environment(tenant.stack.endpoint)
+    return own | {
+        "PATH": os.pathsep.join([str(programs), str(TOOLS), own["PATH"]]),
+        "AUDIT_EXPORT_URL": tenant.stack.api_url,
+        "AUDIT_EXPORT_TOKEN": tenant.write_token,
+        "STACK": tenant.stack.description["stackName"],
+        "TENANT": tenant.name,
+    }
+
+
+def run(command: list[str | Path], tenant: Tenant, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environment(tenant) | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def commands(tag: str) -> str:
+    """The commands of the page with a tag."""
+    [block] = [block for block in read_blocks(PRODUCERS, "producers") if tag in block.tags]
+    return block.text
+
+
+def run_commands(text: str, tenant: Tenant, folder: Path, **variables: str) -> str:
+    outcome = run(["sh", "-euc", text], tenant, folder, **variables)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def write_events(folder: Path, count: int = 3) -> list[dict[str, Any]]:
+    events = make_events(count)
+    (folder / "events.ndjson").write_bytes(to_lines(events))
+    return events
+
+
+def wait_for(tenant: Tenant, count: int) -> list[dict[str, Any]]:
+    wait_until(lambda: len(tenant.stored_ids()) >= count, f"{count} events", timeout_seconds=PATIENCE_SECONDS)
+    return tenant.stored_events()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The examples
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def typescript(folder: Path) -> list[str | Path]:
+    """Returns the command of the TypeScript example, compiled if Node.js can't read it."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("TypeScript: this machine has no Node.js")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) >= NATIVE_TYPESCRIPT:
+        return [node, EXAMPLES / "send_events.ts"]
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"TypeScript: Node.js {version} needs a compiler, and this machine has no npm")
+    installed = subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--prefix", folder, *TYPESCRIPT],
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    if installed.returncode != 0:
+        pytest.skip(f"TypeScript: npm can't install the compiler: {installed.stderr.strip()[-200:]}")
+    shutil.copy(EXAMPLES / "send_events.ts", folder)
+    (folder / "package.json").write_text(json.dumps({"type": "module"}))
+    compiled = subprocess.run(
+        [
+            node, "node_modules/typescript/bin/tsc", "--strict", "--target", "es2022", "--module", "es2022",
+            "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "node", "--outDir", "out", "send_events.ts",
+        ],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert compiled.returncode == 0, compiled.stdout
+    return [node, folder / "out" / "send_events.js"]
+
+
+def example(name: str, folder: Path) -> list[str | Path]:
+    """Returns the command that runs an example; skips if this machine lacks its language."""
+    match name:
+        case "send_events.sh":
+            return ["sh", EXAMPLES / name]
+        case "send_events.py":
+            return [sys.executable, EXAMPLES / name]
+        case "send_events.ts":
+            return typescript(folder)
+        case "SendEvents.java":
+            java = shutil.which("java")
+            if java is None:
+                pytest.skip("Java: this machine has no java")
+            return [java, EXAMPLES / name]
+        case _:
+            built = ROOT / "target" / "debug" / "examples" / "send_events"
+            if not built.exists():
+                pytest.skip("Rust: the unit tests, which build the example, have not run")
+            return [built]
+
+
+@pytest.mark.parametrize(
+    "name", ["send_events.sh", "send_events.py", "send_events.ts", "SendEvents.java", "send_events.rs"]
+)
+def test_an_example_sends_events_and_repeats_them_safely(tenant: Tenant, tmp_path: Path, name: str) -> None:
+    events = write_events(tmp_path)
+    command = [*example(name, tmp_path), tmp_path / "events.ndjson"]
+    for _ in range(2):
+        outcome = run(command, tenant, tmp_path)
+        assert outcome.returncode == 0, outcome.stderr
+    assert tenant.stored_ids() == [event["id"] for event in events]
+    (tmp_path / "events.ndjson").write_text('{"id":"1"}\n')
+    refused = run(command, tenant, tmp_path)
+    assert refused.returncode != 0
+    assert "EVENT_TIMESTAMP_MISSING" in refused.stdout + refused.stderr
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The command line
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_of_the_page_check_and_send(tenant: Tenant, tmp_path: Path) -> None:
+    events = write_events(tmp_path)
+    assert "3 valid events" in run_commands(commands("validate"), tenant, tmp_path)
+    run_commands(commands("send"), tenant, tmp_path)
+    # The second command sends the same events.
+    assert tenant.stored_ids() == [event["id"] for event in events]
+    (tmp_path / "events.ndjson").write_text('{}\n\n{"id":"1","eventTimestamp":"now"}\n')
+    faulty = run(["sh", "-euc", commands("validate")], tenant, tmp_path)
+    assert faulty.returncode == 5
+    assert "line 1: EVENT_ID_MISSING: " in faulty.stdout
+    assert "line 3: EVENT_TIMESTAMP_INVALID: " in faulty.stdout
+
+
+def test_arrays_and_compressed_files_are_sent(tenant: Tenant, tmp_path: Path) -> None:
+    events = make_events(5)
+    path = tmp_path / "events.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(events, indent=2).encode()))
+    outcome = run(["audit-export", "events", "send", path, "--batch-size", "2", "--output", "json"], tenant, tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["requests"] == 3
+    assert sorted(tenant.stored_ids()) == sorted(event["id"] for event in events)
+
+
+def test_history_is_imported_once(tenant: Tenant, tmp_path: Path) -> None:
+    history, more = make_events(40, eventTimestamp="2019-05-01T00:00:00Z"), make_events(2)
+    (tmp_path / "history.ndjson.gz").write_bytes(gzip.compress(to_lines(history)))
+    (tmp_path / "more.json").write_text(json.dumps(more))
+    for _ in range(2):
+        run_commands(commands("import"), tenant, tmp_path)
+    assert sorted(tenant.stored_ids()) == sorted(event["id"] for event in [*history, *more])
+    # Another batch size, and no state: only a file that changed would be sent again.
+    state = json.loads((tmp_path / "history.ndjson.gz.import-state.json").read_text())
+    assert state["accepted"] == 40
+    (tmp_path / "more.json").write_text(json.dumps([*more, {"id": "no time"}]))
+    refused = run(["audit-export", "events", "import", "more.json"], tenant, tmp_path)
+    assert refused.returncode == 5
+    assert len(tenant.stored_ids()) == 42
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# SNS and EventBridge
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def dead_letter(stack: Stack, queue: str, marker: str) -> str:
+    """Waits for a dead letter with the marker; returns its body."""
+    sqs = stack.client("sqs")
+    found: list[str] = []
+
+    def is_dead() -> bool:
+        answer = sqs.receive_message(
+            QueueUrl=stack.queues[queue], MaxNumberOfMessages=10, VisibilityTimeout=5, WaitTimeSeconds=1
+        )
+        for received in answer.get("Messages", []):
+            if marker in received["Body"]:
+                found.append(received["Body"])
+                sqs.delete_message(QueueUrl=stack.queues[queue], ReceiptHandle=received["ReceiptHandle"])
+        return bool(found)
+
+    wait_until(is_dead, "the dead letter", timeout_seconds=PATIENCE_SECONDS)
+    return found[0]
+
+
+def test_topics_deliver_events_raw_and_in_envelopes(tenant: Tenant, tmp_path: Path) -> None:
+    stack = tenant.stack
+    run_commands(commands("sns-setup"), tenant, tmp_path)
+    events = {}
+    for kind in ("raw", "enveloped"):
+        events[kind] = make_events(1, kind=kind)[0]
+        (tmp_path / "event.json").write_text(json.dumps(events[kind]))
+        topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events-{kind}"
+        run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
+    stored = wait_for(tenant, 2)
+    assert sorted(event["id"] for event in stored) == sorted(event["id"] for event in events.values())
+
+    # The attribute alone names the tenant.
+    marker = uuid.uuid4().hex
+    body = json.dumps(make_events(1, tenantId=tenant.name, marker=marker)[0])
+    stack.client("sns").publish(TopicArn=topic, Message=body)
+    dead_letter(stack, "topicEventsDeadLetter", marker)
+    assert len(tenant.stored_ids()) == 2
+
+
+def test_rules_deliver_events_with_the_tenant_at_the_path(tenant: Tenant, tmp_path: Path) -> None:
+    stack = tenant.stack
+    run_commands(commands("eventbridge-setup"), tenant, tmp_path)
+    run_commands(commands("eventbridge"), tenant, tmp_path)
+    [event] = wait_for(tenant, 1)
+    assert (event["action"], event["actor"], event["tenantId"]) == ("LOGIN", {"id": "u-1"}, tenant.name)
+    assert event["id"]
+    assert event["eventTimestamp"].endswith("Z")
+
+    marker = uuid.uuid4().hex
+    detail = json.dumps({"tenant": tenant.name, "marker": marker})
+    entry = {"Source": "com.example.audit", "DetailType": "LOGIN", "Detail": detail}
+    stack.client("events").put_events(Entries=[entry])
+    dead_letter(stack, "ruleEventsDeadLetter", marker)
+    assert len(tenant.stored_ids()) == 1
+
+
+@pytest.mark.requires("iam enforcement")
+def test_a_topic_that_is_not_listed_delivers_nothing(tenant: Tenant) -> None:
+    stack = tenant.stack
+    sns = stack.client("sns")
+    attribute = {"tenantId": {"DataType": "String", "StringValue": tenant.name}}
+    unlisted = sns.create_topic(Name=f"unlisted-{uuid.uuid4().hex[:12]}")["TopicArn"]
+    listed = sns.create_topic(Name="audit-events-enveloped")["TopicArn"]
+    for topic in (unlisted, listed):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=stack.description["queueArns"]["topicEvents"])
+    events = make_events(2)
+    for topic, event in zip((unlisted, listed), events, strict=True):
+        sns.publish(TopicArn=topic, Message=json.dumps(event), MessageAttributes=attribute)
+    # The listed topic's event was published later.
+    assert [event["id"] for event in wait_for(tenant, 1)] == [events[1]["id"]]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# OpenTelemetry
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_sdk_of_opentelemetry_sends_events(tenant: Tenant, tmp_path: Path) -> None:
+    outcome = run([sys.executable, EXAMPLES / "otel_logs.py"], tenant, tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    [event] = wait_for(tenant, 1)
+    assert (event["action"], event["actionStatus"]) == ("LOGIN", "SUCCESS")
+    assert event["actor"] == {"id": "u-1", "name": "Zoë"}
+    assert event["targets"] == [{"id": "shop", "type": "APPLICATION"}]
+    assert event["openTelemetry"]["body"] == "logged in"
+    assert event["openTelemetry"]["resource"]["service.name"] == "shop"
+    # A token without the permission: the exporter reports it, and nothing is stored.
+    refused = run(
+        [sys.executable, EXAMPLES / "otel_logs.py"], tenant, tmp_path, AUDIT_EXPORT_TOKEN=tenant.administrator.token
+    )
+    assert "Failed to export" in refused.stderr, refused.stderr
+    assert len(tenant.stored_ids()) == 1
+
+
+def log_records(*records: dict[str, Any]) -> bytes:
+    return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+
+
+def post_logs(tenant: Tenant, body: bytes, content_type: str = "application/json", **headers: str) -> Any:
+    sent = {"authorization": f"Bearer {tenant.write_token}", "content-type": content_type} | headers
+    return tenant.http.post(f"{tenant.stack.api_url}/v1/logs", data=body, headers=sent, timeout=REQUEST_TIMEOUT_SECONDS)
+
+
+def test_log_records_in_json_are_stored_once(tenant: Tenant) -> None:
+    body = log_records({"timeUnixNano": "1769903999123456789", "eventName": "LOGOUT", "body": {"stringValue": "x"}})
+    answers = [post_logs(tenant, sent) for sent in (body, gzip.compress(body), body)]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {})] * 3
+    [event] = tenant.stored_events()
+    assert (event["action"], event["eventTimestamp"]) == ("LOGOUT", "2026-01-31T23:59:59.123456789Z")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code", "reason"),
+    [
+        (log_records({"timeUnixNano": "1"}, {}), "application/json", 400, 3, "EVENT_TIMESTAMP_MISSING"),
+        (b"{", "application/json", 400, 3, "OTLP_INVALID"),
+        (b"", "text/plain", 415, 3, "CONTENT_TYPE_UNSUPPORTED"),
+    ],
+)
+def test_bad_log_records_are_refused_whole(
+    tenant: Tenant, body: bytes, content_type: str, status: int, code: int, reason: str
+) -> None:
+    answer = post_logs(tenant, body, content_type)
+    assert answer.status_code == status, answer.text
+    error = answer.json()
+    assert (error["code"], error["details"][0]["reason"]) == (code, reason)
+    assert error["message"].startswith(f"{reason}: ")
+    assert tenant.stored_blocks() == []
+
+
+def test_an_error_in_protobuf_has_the_code_in_its_text(tenant: Tenant) -> None:
+    answer = post_logs(tenant, b"{}", "application/x-protobuf")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/x-protobuf")
+    assert b"OTLP_INVALID: " in answer.content
+    unauthenticated = post_logs(tenant, b"", "application/x-protobuf", authorization="Bearer x")
+    assert unauthenticated.status_code == 401
