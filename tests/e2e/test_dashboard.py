@@ -17,10 +17,12 @@ def test_the_dashboard_names_what_is_deployed(stack: Stack) -> None:
     assert "${" not in text
     widgets = [widget["properties"] for widget in json.loads(text)["widgets"]]
     metrics = [metric for widget in widgets for metric in widget.get("metrics", []) if len(metric) > 1]
+    addresses = (url.rpartition("/")[2] for url in stack.queues.values())
+    queues = {*addresses, *(arn.rpartition(":")[2] for arn in stack.description["queueArns"].values())}
     for dimension, deployed in (
         ("FunctionName", set(stack.functions.values())),
         ("TableName", set(stack.tables.values())),
-        ("QueueName", {url.rpartition("/")[2] for url in stack.queues.values()}),
+        ("QueueName", queues),
     ):
         assert {metric[metric.index(dimension) + 1] for metric in metrics if dimension in metric} == deployed
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{name}-")

@@ -27,7 +27,7 @@ impl WebhookQueueClient {
         Self { client, queue_url }
     }
 
-    /// Sends at most [`MAX_BATCH`] deliveries. They have at most 10 × 20 KiB, and a batch may have 1 MiB.
+    /// Sends at most 10 deliveries, of at most 20 KiB each; a batch may have 1 MiB.
     ///
     /// # Errors
     /// Those of SQS. Some of the deliveries may have been sent.
