@@ -330,6 +330,7 @@ def test_bad_log_records_are_refused_whole(
     assert tenant.stored_blocks() == []
 
 
+@pytest.mark.requires("binary answers")
 def test_an_error_in_protobuf_has_the_code_in_its_text(tenant: Tenant) -> None:
     answer = post_logs(tenant, b"{}", "application/x-protobuf")
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/x-protobuf")

@@ -26,6 +26,8 @@ class Capability(StrEnum):
     """A bucket is served in its Region only; elsewhere, the response names that Region."""
     UNTOUCHED_BODIES = "untouched bodies"
     """API Gateway passes a request's body on unchanged, whatever its Content-Encoding is."""
+    BINARY_ANSWERS = "binary answers"
+    """API Gateway decodes an answer in base64, if all media types are declared as binary."""
     GATEWAY_RESPONSES = "gateway responses"
     """API Gateway's own errors have the form that the template defines."""
     ALARM_EVALUATION = "alarm evaluation"

@@ -29,6 +29,7 @@ LACKS = {
     Capability.SCHEDULE_FIRING: "LocalStack 4.14.0 stores schedules, but never fires them",
     Capability.BUCKET_REGIONS: "LocalStack 4.14.0 serves a bucket in every Region",
     Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks a body that Content-Encoding declares as gzip, and fails if it is not",
+    Capability.BINARY_ANSWERS: "LocalStack 4.14.0 decodes an answer only if its very media type is declared as binary",
     Capability.GATEWAY_RESPONSES: "LocalStack 4.14.0 has its own form for its own errors",
     Capability.ALARM_EVALUATION: "LocalStack 4.14.0 evaluates an alarm once per period, and the longest period here is an hour",
     Capability.DASHBOARDS: "LocalStack 4.14.0 accepts the dashboards of a template, and does not create them",
