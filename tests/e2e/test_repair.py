@@ -20,6 +20,7 @@ COMMAND_TIMEOUT_SECONDS = 300
 # The program's own limit, below the test's.
 WAIT = ("--wait", "--timeout", "4m")
 DONE = 0
+FAILED = 7
 NOT_FOUND = 8
 INCOMPLETE = 15
 WINDOWS = 2
@@ -142,11 +143,21 @@ def test_an_altered_file_is_replaced_only_on_request(exported: Customer, verifie
     assert verifier.bucket(account, exported.id)[0] == COMPLETE
 
 
+def move(customer: Customer, audit_export: Run) -> None:
+    """Moves the export to another path, and its role's policy with it."""
+    customer.tenant.administrator.update_assumed_role(customer.id, bucketPath="moved", force=True)
+    policy = audit_export("config", "policies", customer.id, "--document", "iam")
+    assert policy.returncode == DONE, policy.stderr
+    customer.account.client("iam").put_role_policy(
+        RoleName=customer.role_name, PolicyName="audit-export", PolicyDocument=policy.stdout
+    )
+
+
 def test_what_is_in_an_earlier_place_is_named_and_left_alone(exported: Customer, audit_export: Run) -> None:
     whole = files(exported)
     lost = exported.account.data_keys(exported.id)[0]
     times = whole_range(exported)
-    exported.tenant.administrator.update_assumed_role(exported.id, bucketPath="moved", force=True)
+    move(exported, audit_export)
     remove(exported, lost)
     outcome = audit_export("config", "repair", exported.id, *times, *WAIT, "--output", "json")
     repair = json.loads(outcome.stdout)
@@ -159,6 +170,21 @@ def test_what_is_in_an_earlier_place_is_named_and_left_alone(exported: Customer,
     shown = audit_export("config", "repair", exported.id)
     assert shown.returncode == DONE
     assert f"OTHER_DESTINATION: s3://{exported.account.bucket}/{lost}" in shown.stdout
+
+
+@pytest.mark.requires("iam enforcement")
+def test_a_repair_tests_a_changed_connection_first(exported: Customer, audit_export: Run) -> None:
+    lost = exported.account.data_keys(exported.id)[0]
+    times = whole_range(exported)
+    # The role's policy permits the earlier path only.
+    exported.tenant.administrator.update_assumed_role(exported.id, bucketPath="moved", force=True)
+    remove(exported, lost)
+    left = files(exported)
+    outcome = audit_export("config", "repair", exported.id, *times, *WAIT, "--output", "json")
+    repair = json.loads(outcome.stdout)
+    assert (outcome.returncode, repair["status"], repair["checked"]) == (FAILED, "FAILED", 0), repair
+    assert repair["error"]["code"] == "WRITE_DENIED", repair
+    assert files(exported) == left
 
 
 def test_events_that_were_deleted_can_not_be_put_back(exported: Customer, stack: Stack, audit_export: Run) -> None:
