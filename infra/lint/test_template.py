@@ -575,7 +575,9 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
         assert parameters == {("header", "Authorization")}
     response = body["x-amazon-apigateway-gateway-responses"]["BAD_REQUEST_PARAMETERS"]
     assert response["statusCode"] == "401"
-    assert response["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
+    assert (
+        response["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer realm=\"audit-export\"'"
+    )
     (error,) = json.loads(response["responseTemplates"]["application/json"])["errors"]
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
     functions_words = (ROOT / "shared" / "authentication" / "src" / "access_error.rs").read_text()
@@ -772,6 +774,17 @@ def test_every_parameter_is_described_and_bounded() -> None:
                 "arn:aws:events:eu-central-1:111111111111:event-bus/default",
             ],
         ),
+        (
+            "TokenTenantClaim",
+            ["tenant_id", "https://acme.example/tenant", "/app/tenant", "/a~1b/c~0", "a,b"],
+            ["", "/", "/a//b", "/a/", "/a~2", "a b", "/a" * 9],
+        ),
+        (
+            "TokenPermissionsClaim",
+            ["permissions", "/realm_access/roles", "cognito:groups,scope", "/a/b,https://acme.example/roles,scope"],
+            ["", ",", "a,", ",a", "a,,b", "a,b,c,d", "/a//b", "a,/b/", "a, b"],
+        ),
+        ("TokenIssuers", ["", '[{"issuer":"https://a.example"}]'], ["[]", "[x]", "{}", '["https://a.example"]']),
         ("EventRuleTenantPath", ["/detail/tenantId", "/account"], ["", "/", "detail", "$.detail", "/a b"]),
         (
             "RetiredSigningKeyArns",

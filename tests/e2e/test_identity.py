@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
+from samcli.cli.types import CfnParameterOverridesType
+from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import ROOT
 from infra.local.stack import Stack
@@ -45,10 +48,14 @@ def section(heading: str) -> str:
 
 
 def parameters(heading: str, number: int = 0) -> dict[str, str]:
-    """Returns the parameters of a block of the page."""
-    blocks = re.findall(r"^```parameters\n(.*?)^```", section(heading), re.DOTALL | re.MULTILINE)
-    lines = blocks[number].splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    """Returns the parameters of a block of the page, as `sam deploy` reads them from a file."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", section(heading), re.DOTALL | re.MULTILINE)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(blocks[number])
+        file.flush()
+        read = CfnParameterOverridesType().convert((f"file://{file.name}",), None, None)
+    assert all(isinstance(value, str) for value in read.values())
+    return dict(read)
 
 
 def variable_of(parameter: str) -> str:
@@ -64,6 +71,11 @@ class Outcome:
     code: int
     caller: dict[str, Any]
     error: str
+
+    @property
+    def message(self) -> str:
+        """The error, without the log."""
+        return self.error[self.error.rfind("error: ") :]
 
 
 Check = Callable[..., Outcome]
@@ -127,10 +139,24 @@ SHAPES = [
         {"use": "sig", "alg": "RS256", "x5t": "abc", "x5c": ["MIIC"]},
     ),
     Shape(
+        "Auth0",
+        {"alg": "RS256", "typ": "JWT"},
+        {
+            "https://acme.example/tenant": "acme", "iss": "https://acme.eu.auth0.com/", "sub": "my_machine@clients",
+            "aud": "https://audit.acme.example", "iat": NOW, "exp": NOW + 86_400, "azp": "my_machine",
+            "gty": "client-credentials", "scope": "audit:read",
+        },
+        ["scope"],
+        "audit:write audit:read",
+        {"aud": "my_machine"},
+        "my_machine@clients",
+        {"use": "sig", "alg": "RS256", "x5t": "abc", "x5c": ["MIIC"]},
+    ),
+    Shape(
         "Okta",
         {"alg": "RS256"},
         {
-            "ver": 1, "jti": "AT.0mP4JKAZX1iACIT4vbEDF7LpvDVjxypPMf0D7uX39RE", "iss": "https://acme.okta.com/oauth2/default",
+            "ver": 1, "jti": "AT.0mP4JKAZX1iACIT4vbEDF7LpvDVjxypPMf0D7uX39RE", "iss": "https://acme.okta.com/oauth2/aus1example2audit3",
             "aud": "api://audit-export", "iat": NOW, "exp": NOW + 3_600, "cid": "0oabskvc6442nkvQO0h7",
             "uid": "00u5t60iloOHN9pBi0h7", "scp": ["openid", "audit:read"], "auth_time": NOW, "sub": "ann@acme.example",
             "tenant_id": "acme",
@@ -239,8 +265,9 @@ def test_a_provider_of_the_page(
         return jwt.encode(claims, private_key, shape.header["alg"], shape.header | {"kid": "current"})
 
     token = sign(shape.claims)
-    expected = {"tenant": "acme", "subject": shape.subject, "permissions": ["AUDIT"]}
-    assert check(given, token) == Outcome(0, expected, "")
+    expected = {"tenant": "acme", "issuer": shape.claims["iss"], "subject": shape.subject, "permissions": ["AUDIT"]}
+    accepted = check(given, token)
+    assert (accepted.code, accepted.caller) == (0, expected), accepted
     refused = check(given, token, "AUDIT_WRITE")
     assert (refused.code, "FORBIDDEN" in refused.error) == (REFUSED, True), refused
 
@@ -254,16 +281,38 @@ def test_a_provider_of_the_page(
         (shape.claims | {"iss": shape.claims["iss"] + "x"}, "not valid here"),
     ]:
         refused = check(given, sign(wrong))
-        assert refused.code == REFUSED and re.search(f"UNAUTHENTICATED: .*({reason})", refused.error), refused
+        assert refused.code == REFUSED and re.search(f"UNAUTHENTICATED: .*({reason})", refused.message), refused
 
 
 def test_every_block_of_the_page_starts_in_production(check: Check) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     headings = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
-    blocks = [(heading, number) for heading in headings for number in range(section(heading).count("```parameters"))]
-    assert len(blocks) >= 8
+    blocks = [(heading, number) for heading in headings for number in range(section(heading).count("```yaml"))]
+    assert len(blocks) >= 9
     for heading, number in blocks:
-        outcome = check(parameters(heading, number), "e30.e30.e30", mode="production")
+        given = parameters(heading, number)
+        # What CloudFormation checks before it changes anything.
+        for name, value in given.items():
+            assert re.fullmatch(template[name]["AllowedPattern"], value), (heading, name)
+            assert len(value) <= template[name].get("MaxLength", 4_096), (heading, name)
+        assert bool(given.get("TokenIssuers")) != bool(given.get("TokenIssuer") and given.get("TokenAudience")), heading
+        outcome = check(given, "e30.e30.e30", mode="production")
         assert (outcome.code, "UNAUTHENTICATED" in outcome.error) == (REFUSED, True), (heading, outcome)
+
+
+def test_the_reason_of_a_refusal_is_printed(check: Check) -> None:
+    given = {"TokenIssuer": "https://login.acme.example", "TokenAudience": "audit-export"}
+
+    def token(header: dict[str, Any], issuer: str) -> str:
+        return jwt.encode({"iss": issuer, "exp": NOW + 300}, "x" * 32, "HS256", header)
+
+    for header, issuer, reason in [
+        ({"kid": "1"}, "https://login.acme.example/", "no issuer that is accepted here"),
+        ({}, "https://login.acme.example", "header without kid"),
+        ({"kid": "1", "typ": "logout+jwt"}, "https://login.acme.example", "header with another typ"),
+    ]:
+        refused = check(given, token(header, issuer))
+        assert (refused.code, reason in refused.error) == (REFUSED, True), refused
 
 
 def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
@@ -275,7 +324,7 @@ def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
 
 
 def test_the_commands_of_the_page(dev_tools: Path, tmp_path: Path) -> None:
-    found = re.search(r"```sh\n(.*?)```", section("Check a token"), re.DOTALL)
+    found = re.search(r"```sh\n(.*?)```", section("Set the parameters"), re.DOTALL)
     assert found
     (tmp_path / "dev-tools").symlink_to(dev_tools.resolve())
     (tmp_path / "token-file").write_text("e30.e30.e30")
@@ -284,8 +333,9 @@ def test_the_commands_of_the_page(dev_tools: Path, tmp_path: Path) -> None:
         ["sh", "-c", found[1]], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=CHECK_SECONDS,
         check=False,
     )  # fmt: skip
-    # Both commands read their settings and the file, and refuse the token.
-    assert (done.returncode, done.stderr.count("UNAUTHENTICATED")) == (REFUSED, 2), done.stderr
+    assert json.loads(done.stdout) == {"issuers": ["https://acme.eu.auth0.com/"]}
+    # The other two read the file, and refuse the token.
+    assert (done.returncode, done.stderr.count("error: UNAUTHENTICATED")) == (REFUSED, 2), done.stderr
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -339,8 +389,11 @@ def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: s
     for algorithm in ("RS256", "PS256", "ES256", "ES384", "EdDSA"):
         token = request_token(provider, algorithm, "audit:write audit:read")
         assert jwt.get_unverified_header(token)["alg"] == algorithm
-        expected = {"tenant": "acme", "subject": "producer", "permissions": ["AUDIT", "AUDIT_WRITE"]}
-        assert check(given, token, "AUDIT_WRITE") == Outcome(0, expected, ""), algorithm
+        expected = {
+            "tenant": "acme", "issuer": provider, "subject": "producer", "permissions": ["AUDIT", "AUDIT_WRITE"],
+        }  # fmt: skip
+        accepted = check(given, token, "AUDIT_WRITE")
+        assert (accepted.code, accepted.caller) == (0, expected), (algorithm, accepted)
 
     reading = request_token(provider, "ES256", "audit:read")
     assert check(given, reading).caller["permissions"] == ["AUDIT"]
@@ -349,22 +402,24 @@ def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: s
 
     header, claims, signature = reading.split(".")
     forged = f"{header}.{claims}.{signature[::-1]}"
-    for changed, token, message in [
-        ({"TokenAudience": "another-service"}, reading, "another audience"),
-        ({"TokenTenantClaim": "/app_metadata"}, reading, "no tenant"),
-        ({}, forged, "not valid here"),
+    for changed, token, message, reason in [
+        ({"TokenAudience": "another-service"}, reading, "another audience", "another audience"),
+        ({"TokenTenantClaim": "/app_metadata"}, reading, "no tenant", "no valid tenant ID"),
+        ({}, forged, "not valid here", "wrong signature"),
         # A slash at the end is another issuer, in the token and in the metadata.
-        ({"TokenIssuer": f"{provider}/"}, reading, "not valid here"),
+        ({"TokenIssuer": f"{provider}/"}, reading, "not valid here", "no issuer that is accepted here"),
     ]:
         refused = check(given | changed, token)
-        assert (refused.code, message in refused.error) == (REFUSED, True), (message, refused)
+        assert (refused.code, message in refused.message) == (REFUSED, True), (message, refused)
+        assert reason in refused.error, (reason, refused)
 
     # The metadata name another issuer than the configured one: an alias of the host.
     alias = provider.replace("127.0.0.1", "localhost")
     claims_of_alias = jwt.decode(reading, options={"verify_signature": False}) | {"iss": alias}
     of_alias = jwt.encode(claims_of_alias, "x" * 32, "HS256", {"kid": "key-ES256"})
     refused = check(given | {"TokenIssuer": alias}, of_alias)
-    assert (refused.code, "KEYS_UNAVAILABLE" in refused.error) == (REFUSED, True), refused
+    assert (refused.code, "KEYS_UNAVAILABLE" in refused.message) == (REFUSED, True), refused
+    assert "another issuer than the configured one" in refused.error, refused
 
 
 @pytest.mark.requires("user pools")
@@ -379,8 +434,8 @@ def test_an_access_token_of_cognito(check: Check) -> None:
         password = "Aa1!-of-the-tests"
         cognito.admin_create_user(UserPoolId=pool, Username="ann", MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username="ann", Password=password, Permanent=True)
-        cognito.create_group(UserPoolId=pool, GroupName="AUDIT")
-        cognito.admin_add_user_to_group(UserPoolId=pool, Username="ann", GroupName="AUDIT")
+        cognito.create_group(UserPoolId=pool, GroupName="audit/read")
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username="ann", GroupName="audit/read")
         tokens = cognito.admin_initiate_auth(
             UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": "ann", "PASSWORD": password},

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.settings import TOKEN_ISSUER
 from infra.local.stack import MARKER, Credentials, GraphQlFailed, Stack
 from infra.local.verification import COMPLETE, Verifier
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, Record, Tenant, make_events
@@ -323,7 +324,7 @@ def test_every_change_arrives_in_the_bucket(customers: CustomerFactory) -> None:
     assert [event["action"] for event in events] == ["CREATE", "UPDATE", "UPDATE", "DISABLE", "ENABLE", "DELETE"]
     for event in events:
         assert event["actionStatus"] == "SUCCESS"
-        assert event["actor"] == {"id": "administrator@example.com", "type": "USER"}
+        assert event["actor"] == {"id": "administrator@example.com", "type": "USER", "issuer": TOKEN_ISSUER}
         assert event["tenantId"] == watched.tenant.name
         assert event["actorIp"] == "127.0.0.1"
         assert event["requestId"]

@@ -108,7 +108,7 @@ fn author_of(request: &Request, caller: &Caller) -> Author {
         }
         _ => (None, None),
     };
-    Author { subject: caller.subject.clone(), ip, request_id }
+    Author { subject: caller.subject.clone(), issuer: caller.issuer.clone(), ip, request_id }
 }
 
 /// Logs one line for each executed request: the codes of its errors, and nothing of its content.

@@ -15,6 +15,8 @@ pub enum AccessError {
     Forbidden {
         /// The permission's name in tokens of this issuer.
         required: String,
+        /// Whether a client gets the permission by requesting it as a scope: not that of a role or a group.
+        is_scope: bool,
     },
     /// 503: the issuer's keys can't be fetched, so that no token can be checked. The request may be repeated later.
     #[error("Tokens can't be checked at the moment. Try again later.")]
@@ -37,6 +39,8 @@ pub enum TokenFault {
     Audience,
     #[error("The token is not an access token. Send the access token, not the ID token or the refresh token.")]
     Kind,
+    #[error("The token is bound to a key of its client, which is not checked here. Request a token without `cnf`.")]
+    Bound,
     #[error("The token names no tenant that its issuer may name. Check the issuer's tenant claim.")]
     Tenant,
     #[error("The token has no usable subject, or its permissions are not a list. Check the issuer's claims.")]
@@ -53,6 +57,7 @@ impl TokenFault {
             Self::NotYetValid => Some("NOT_YET_VALID"),
             Self::Audience => Some("WRONG_AUDIENCE"),
             Self::Kind => Some("NOT_AN_ACCESS_TOKEN"),
+            Self::Bound => Some("BOUND_TO_A_KEY"),
             Self::Tenant => Some("NO_TENANT"),
             Self::Claim => Some("INVALID_CLAIM"),
         }
@@ -84,11 +89,11 @@ impl AccessError {
         match self {
             Self::Unauthenticated(TokenFault::Missing) | Self::KeysUnavailable => None,
             Self::Unauthenticated(fault) => Some(format!(r#"error="invalid_token", error_description="{fault}""#)),
-            Self::Forbidden { required } => {
-                // The name of a group may have characters that a scope can't have (RFC 6749 section 3.3).
-                let is_scope = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-                let scope =
-                    if required.bytes().all(is_scope) { format!(r#", scope="{required}""#) } else { String::new() };
+            Self::Forbidden { required, is_scope } => {
+                // RFC 6749 section 3.3.
+                let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+                let has_scope = *is_scope && required.bytes().all(is_allowed);
+                let scope = if has_scope { format!(r#", scope="{required}""#) } else { String::new() };
                 Some(format!(
                     r#"error="insufficient_scope", error_description="The token lacks the required permission."{scope}"#
                 ))
@@ -108,7 +113,7 @@ impl From<AccessError> for ErrorBody {
                 Some(reason) => body.with_extension("reason", reason),
                 None => body,
             },
-            AccessError::Forbidden { required } => body.with_extension("requiredPermission", required),
+            AccessError::Forbidden { required, .. } => body.with_extension("requiredPermission", required),
             AccessError::KeysUnavailable => body,
         }
     }

@@ -47,12 +47,13 @@ impl Authenticator {
     #[must_use]
     pub fn with_limits(issuers: Issuers, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
         let trusted = |settings: IssuerSettings| {
-            let remote = |address| Keys::Remote(Box::new(RemoteKeys::new(address, limits, Arc::clone(&clock))));
+            let remote = |address| {
+                let keys = RemoteKeys::new(settings.issuer.clone(), address, limits, Arc::clone(&clock));
+                Keys::Remote(Box::new(keys))
+            };
             let keys = match &settings.key_source {
                 KeySource::Remote(address) => remote(KeysAddress::Known(address.clone())),
-                KeySource::Discovered(metadata) => {
-                    remote(KeysAddress::Discovered { metadata: metadata.clone(), issuer: settings.issuer.clone() })
-                }
+                KeySource::Discovered(metadata) => remote(KeysAddress::Discovered(metadata.clone())),
                 KeySource::Inline(keys) => Keys::Inline(keys.clone()),
             };
             TrustedIssuer { settings, keys }
@@ -71,15 +72,11 @@ impl Authenticator {
         authorization_header: Option<&str>,
         required: Permission,
     ) -> Result<Caller, AccessError> {
-        let refuse = |refusal: Refusal| {
-            tracing::info!(reason = %refusal, "a request was refused: UNAUTHENTICATED");
-            AccessError::Unauthenticated(refusal.fault())
-        };
-
-        let token = UncheckedToken::parse(authorization_header).map_err(refuse)?;
+        let token = UncheckedToken::parse(authorization_header).map_err(|refusal| refuse(refusal, None))?;
         // Not trusted yet: the issuer's name selects the keys and the rules, and the signature decides.
         let issuer = token.claims.text("iss").and_then(|name| self.issuer(name));
-        let issuer = issuer.ok_or_else(|| refuse(Refusal::Issuer))?;
+        let issuer = issuer.ok_or_else(|| refuse(Refusal::Issuer, None))?;
+        let refuse = |refusal| refuse(refusal, Some(&issuer.settings.issuer));
         let key = match issuer.key(&token.key_id).await {
             Ok(key) => key,
             Err(NoKey::Unknown) => return Err(refuse(Refusal::UnknownKey)),
@@ -89,14 +86,19 @@ impl Authenticator {
             }
         };
         check_signature(&token, &key).map_err(refuse)?;
-        let caller = claims::caller(&token.claims, &issuer.settings, self.clock.now()).map_err(refuse)?;
+        let caller = claims::caller(&token, &issuer.settings, self.clock.now()).map_err(refuse)?;
         if !caller.permissions.contains(&required) {
             tracing::info!(
+                issuer = issuer.settings.issuer,
                 tenant = caller.tenant.as_str(),
                 required = required.as_str(),
                 "a request was refused: FORBIDDEN"
             );
-            return Err(AccessError::Forbidden { required: issuer.settings.permissions.name(required).to_owned() });
+            let rule = &issuer.settings.permissions;
+            return Err(AccessError::Forbidden {
+                required: rule.name(required).to_owned(),
+                is_scope: rule.has_scopes(),
+            });
         }
         Ok(caller)
     }
@@ -113,6 +115,12 @@ impl TrustedIssuer {
             Keys::Inline(keys) => keys.get(key_id).ok_or(NoKey::Unknown),
         }
     }
+}
+
+/// Logs the reason, with the configured name of the issuer, never the token's.
+fn refuse(refusal: Refusal, issuer: Option<&str>) -> AccessError {
+    tracing::info!(reason = %refusal, issuer, "a request was refused: UNAUTHENTICATED");
+    AccessError::Unauthenticated(refusal.fault())
 }
 
 fn check_signature(token: &UncheckedToken<'_>, key: &PublicKey) -> Result<(), Refusal> {

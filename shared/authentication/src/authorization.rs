@@ -9,6 +9,10 @@ use crate::{claim_path::ClaimPath, refusal::Refusal, unique_json::UniqueValue};
 /// The longest accepted token, in bytes.
 pub const MAX_TOKEN_LENGTH_BYTES: usize = 8 * 1024;
 
+/// The values of `typ`, in small letters: of any token (RFC 7519 section 5.1) and of an access token (RFC 9068).
+const ANY_TOKEN_TYPE: &str = "jwt";
+const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
 /// Members of a token's header that carry or reference a key, or require extensions that are not supported.
 const REFUSED_HEADER_MEMBERS: [&str; 5] = ["jku", "jwk", "x5u", "x5c", "crit"];
 
@@ -60,6 +64,8 @@ pub(crate) struct UncheckedToken<'a> {
     pub(crate) signature: &'a str,
     pub(crate) algorithm: String,
     pub(crate) key_id: String,
+    /// Whether the header says that it is an access token (RFC 9068 section 2.1).
+    pub(crate) is_marked_access_token: bool,
     /// The payload. Only the issuer's name may be used before the signature is checked.
     pub(crate) claims: UniqueObject,
 }
@@ -91,9 +97,7 @@ impl<'a> UncheckedToken<'a> {
         if REFUSED_HEADER_MEMBERS.iter().any(|name| header.get(name).is_some()) {
             return Err(Refusal::RefusedHeader);
         }
-        if !has_token_type(&header) {
-            return Err(Refusal::Type);
-        }
+        let is_marked_access_token = token_type(&header)?.is_some_and(|kind| kind == ACCESS_TOKEN_TYPE);
         let algorithm = header.text("alg").ok_or(Refusal::Algorithm)?;
         let key_id = header.text("kid").filter(|id| !id.is_empty()).ok_or(Refusal::NoKeyId)?;
         Ok(Self {
@@ -101,22 +105,19 @@ impl<'a> UncheckedToken<'a> {
             signature,
             algorithm: algorithm.to_owned(),
             key_id: key_id.to_owned(),
+            is_marked_access_token,
             claims: UniqueObject::decode(payload)?,
         })
     }
 }
 
-/// Returns whether `typ` is absent, `JWT` or that of an access token (RFC 9068). An issuer may sign other things with
-/// the same keys, such as logout tokens (RFC 8725 section 3.11).
-fn has_token_type(header: &UniqueObject) -> bool {
-    match header.get("typ") {
-        None => true,
-        Some(Value::String(kind)) => {
-            let kind = kind.to_ascii_lowercase();
-            matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "at+jwt")
-        }
-        Some(_) => false,
-    }
+/// Returns `typ` in small letters if there is one. It has to be `JWT` or that of an access token: an issuer may sign
+/// other things with the same keys, such as logout tokens (RFC 8725 section 3.11).
+fn token_type(header: &UniqueObject) -> Result<Option<String>, Refusal> {
+    let Some(kind) = header.get("typ") else { return Ok(None) };
+    let kind = kind.as_str().ok_or(Refusal::Type)?.to_ascii_lowercase();
+    let kind = kind.strip_prefix("application/").unwrap_or(&kind);
+    if [ANY_TOKEN_TYPE, ACCESS_TOKEN_TYPE].contains(&kind) { Ok(Some(kind.to_owned())) } else { Err(Refusal::Type) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl ClaimPath {
         Ok(Self { names })
     }
 
+    /// Returns whether it is the top-level claim of this name.
+    pub(crate) fn is_name(&self, name: &str) -> bool {
+        self.names == [name]
+    }
+
     /// Returns the claim, if it is there.
     pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let (first, rest) = self.names.split_first()?;

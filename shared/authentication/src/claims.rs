@@ -6,7 +6,7 @@ use domain::{tenant::TenantId, time::Timestamp};
 use serde_json::Value;
 
 use crate::{
-    authorization::UniqueObject,
+    authorization::{UncheckedToken, UniqueObject},
     issuer::{IssuerSettings, PermissionRule},
     permission::Permission,
     refusal::Refusal,
@@ -21,14 +21,22 @@ const LEEWAY: Duration = Duration::from_mins(1);
 /// The `token_use` claim of Amazon Cognito's access tokens.
 const ACCESS_TOKEN_USE: &str = "access";
 
-/// The values of the `typ` claim by which Keycloak marks tokens that are not access tokens.
-const OTHER_TOKEN_TYPES: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
+/// The values of the `typ` claim by which Keycloak marks tokens that are not access tokens, in small letters.
+const OTHER_TOKEN_TYPES: [&str; 4] = ["id", "refresh", "offline", "logout"];
+
+/// The value of the `typ` claim by which Keycloak marks access tokens.
+const ACCESS_TOKEN_TYPE: &str = "Bearer";
+
+/// Claims of ID tokens alone (`OpenID` Connect Core 1.0 section 3.3.2.11).
+const ID_TOKEN_CLAIMS: [&str; 2] = ["at_hash", "c_hash"];
 
 /// The caller that a valid token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The only tenant that the caller has access to.
     pub tenant: TenantId,
+    /// The `iss` claim. Subjects are unique within an issuer only.
+    pub issuer: String,
     /// The `sub` claim: 1 to [`MAX_SUBJECT_LENGTH`] characters, none of them a control character.
     pub subject: String,
     /// The permissions that this service knows; others are ignored.
@@ -36,14 +44,19 @@ pub struct Caller {
 }
 
 /// Checks the standard claims and returns the caller. `iss` was compared when the issuer was looked up.
-pub(crate) fn caller(claims: &UniqueObject, issuer: &IssuerSettings, now: Timestamp) -> Result<Caller, Refusal> {
+pub(crate) fn caller(token: &UncheckedToken<'_>, issuer: &IssuerSettings, now: Timestamp) -> Result<Caller, Refusal> {
+    let claims = &token.claims;
     check_times(claims, now)?;
-    check_kind(claims)?;
+    check_kind(token)?;
+    if claims.get("cnf").is_some() {
+        return Err(Refusal::Bound);
+    }
     if !audiences(claims)?.iter().any(|audience| issuer.audiences.iter().any(|expected| expected == audience)) {
         return Err(Refusal::Audience);
     }
     Ok(Caller {
         tenant: issuer.tenants.tenant_of(claims).ok_or(Refusal::Tenant)?,
+        issuer: issuer.issuer.clone(),
         subject: subject(claims)?,
         permissions: permissions(claims, &issuer.permissions)?,
     })
@@ -71,12 +84,20 @@ fn check_times(claims: &UniqueObject, now: Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses ID tokens and refresh tokens that say so. An issuer signs them with the same keys, and the audience of an ID
-/// token is the ID of a client, which is also the audience of Cognito's access tokens.
-fn check_kind(claims: &UniqueObject) -> Result<(), Refusal> {
+/// Refuses ID tokens and refresh tokens, as far as they show what they are. An issuer signs them with the same keys, and
+/// the audience of an ID token is the ID of a client, which is also the audience of Cognito's access tokens, and of
+/// others if a client is its own API.
+fn check_kind(token: &UncheckedToken<'_>) -> Result<(), Refusal> {
+    let claims = &token.claims;
     let is_other_use = claims.get("token_use").is_some_and(|token_use| token_use != ACCESS_TOKEN_USE);
-    let is_other_type = claims.text("typ").is_some_and(|kind| OTHER_TOKEN_TYPES.contains(&kind));
-    if is_other_use || is_other_type { Err(Refusal::Kind) } else { Ok(()) }
+    let is_other_type = claims.get("typ").is_some_and(|kind| {
+        kind.as_str().is_none_or(|kind| OTHER_TOKEN_TYPES.contains(&kind.to_ascii_lowercase().as_str()))
+    });
+    let is_marked = token.is_marked_access_token || claims.text("typ") == Some(ACCESS_TOKEN_TYPE);
+    // A client sends a nonce to find it in its ID token; Keycloak repeats it in access tokens.
+    let is_id_token = ID_TOKEN_CLAIMS.iter().any(|name| claims.get(name).is_some())
+        || (claims.get("nonce").is_some() && !is_marked);
+    if is_other_use || is_other_type || is_id_token { Err(Refusal::Kind) } else { Ok(()) }
 }
 
 /// Returns the values of `aud`, a string or an array of strings. An access token of Cognito has no `aud`: it is for its
@@ -103,16 +124,21 @@ fn subject(claims: &UniqueObject) -> Result<String, Refusal> {
     Ok(subject.to_owned())
 }
 
-/// Reads the permissions from an array with one permission per string, or from a string with permissions between
-/// spaces, like OAuth's `scope`. Without the claim the caller has no permissions; any other type is refused.
+/// Reads the permissions of every claim of the rule: an array with one permission per string, or a string with
+/// permissions between spaces, like OAuth's `scope`. A claim that is missing grants nothing; any other type is refused.
 fn permissions(claims: &UniqueObject, rule: &PermissionRule) -> Result<BTreeSet<Permission>, Refusal> {
-    let named: Vec<&str> = match claims.find(&rule.claim) {
-        None => Vec::new(),
-        Some(Value::String(text)) => text.split(' ').collect(),
-        Some(Value::Array(values)) => {
-            values.iter().map(|value| value.as_str().ok_or(Refusal::Permissions)).collect::<Result<_, _>>()?
+    let mut named: Vec<&str> = Vec::new();
+    for claim in &rule.claims {
+        match claims.find(claim) {
+            None => {}
+            Some(Value::String(text)) => named.extend(text.split(' ')),
+            Some(Value::Array(values)) => {
+                for value in values {
+                    named.push(value.as_str().ok_or(Refusal::Permissions)?);
+                }
+            }
+            Some(_) => return Err(Refusal::Permissions),
         }
-        Some(_) => return Err(Refusal::Permissions),
-    };
+    }
     Ok(Permission::ALL.into_iter().filter(|permission| named.contains(&rule.name(*permission))).collect())
 }

@@ -12,6 +12,9 @@ pub const MAX_ISSUERS: usize = 5;
 /// The most audiences of an issuer.
 pub const MAX_AUDIENCES: usize = 10;
 
+/// The most claims that may have permissions.
+pub const MAX_PERMISSION_CLAIMS: usize = 3;
+
 /// The longest name of an issuer, an audience or a permission, in bytes.
 pub const MAX_NAME_LENGTH: usize = 512;
 
@@ -58,17 +61,26 @@ impl TenantPrefix {
     }
 }
 
-/// The claim with the permissions, and the names that they have in it.
+/// The claims with the permissions, and the names that they have in them.
 #[derive(Clone, Debug)]
 pub struct PermissionRule {
-    pub claim: ClaimPath,
+    /// 1 to [`MAX_PERMISSION_CLAIMS`]: people may have them in another claim than machines.
+    pub claims: Vec<ClaimPath>,
     /// The value that means [`Permission::Audit`].
     pub audit: String,
     /// The value that means [`Permission::AuditWrite`].
     pub audit_write: String,
 }
 
+/// The claims with the scopes of a token (RFC 9068 section 2.2.3; `scp` of Okta and Microsoft).
+const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+
 impl PermissionRule {
+    /// Returns whether a token may have permissions as scopes.
+    pub(crate) fn has_scopes(&self) -> bool {
+        self.claims.iter().any(|claim| SCOPE_CLAIMS.iter().any(|name| claim.is_name(name)))
+    }
+
     #[must_use]
     pub fn name(&self, permission: Permission) -> &str {
         match permission {
@@ -132,7 +144,8 @@ impl Tenants<'_> {
 }
 
 /// The issuers of a deployment: 1 to [`MAX_ISSUERS`], each once. A tenant has at most one issuer that is restricted to
-/// some tenants, so a mistake in one customer's rule does not open another customer's data.
+/// some tenants, so a mistake in one customer's rule does not open another customer's data. Several issuers may belong
+/// to the same single tenant, which is changing from one to the other.
 #[derive(Clone, Debug)]
 pub struct Issuers(Vec<IssuerSettings>);
 
@@ -173,8 +186,13 @@ impl Issuers {
                 if earlier.issuer == issuer.issuer {
                     return Err(IssuersError::SameIssuer(pair.0, pair.1));
                 }
+                let have_one_tenant = matches!(
+                    (&earlier.tenants, &issuer.tenants),
+                    (TenantRule::Fixed(one), TenantRule::Fixed(other)) if one == other
+                );
                 if let (Some(one), Some(other)) = (earlier.tenants.restricted(), issuer.tenants.restricted())
                     && one.overlaps(&other)
+                    && !have_one_tenant
                 {
                     return Err(IssuersError::SharedTenants(pair.0, pair.1));
                 }

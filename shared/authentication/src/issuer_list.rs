@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::{
     claim_path::{ClaimPath, InvalidClaimPath},
     issuer::{
-        AllowedTenants, IssuerSettings, Issuers, IssuersError, MAX_AUDIENCES, MAX_NAME_LENGTH, PermissionRule,
-        TenantPrefix, TenantRule,
+        AllowedTenants, IssuerSettings, Issuers, IssuersError, MAX_AUDIENCES, MAX_NAME_LENGTH, MAX_PERMISSION_CLAIMS,
+        PermissionRule, TenantPrefix, TenantRule,
     },
     key_source::{KeySource, Schemes, parse_address},
 };
@@ -138,7 +138,8 @@ impl WrittenIssuer {
             (Some(_), _, _) => return Err(IssuerProblem::OneTenantRule),
         };
         let permissions = PermissionRule {
-            claim: claim("permissionsClaim", self.permissions_claim.as_deref(), DEFAULT_PERMISSIONS_CLAIM)?,
+            claims: parse_permission_claims(self.permissions_claim.as_deref().unwrap_or(DEFAULT_PERMISSIONS_CLAIM))
+                .map_err(|error| IssuerProblem::Claim { member: "permissionsClaim", error })?,
             audit: permission("auditPermission", self.audit_permission, DEFAULT_AUDIT_PERMISSION)?,
             audit_write: permission(
                 "auditWritePermission",
@@ -167,6 +168,12 @@ fn allowed_tenants(tenants: Option<WrittenTenants>, prefix: Option<String>) -> R
 
 fn claim(member: &'static str, written: Option<&str>, default: &str) -> Result<ClaimPath, IssuerProblem> {
     ClaimPath::parse(written.unwrap_or(default)).map_err(|error| IssuerProblem::Claim { member, error })
+}
+
+/// Parses the paths of 1 to [`MAX_PERMISSION_CLAIMS`] claims, separated by commas.
+pub(crate) fn parse_permission_claims(text: &str) -> Result<Vec<ClaimPath>, InvalidClaimPath> {
+    let claims: Vec<ClaimPath> = text.split(',').map(ClaimPath::parse).collect::<Result<_, _>>()?;
+    if claims.len() <= MAX_PERMISSION_CLAIMS { Ok(claims) } else { Err(InvalidClaimPath) }
 }
 
 fn permission(member: &'static str, written: Option<String>, default: &str) -> Result<String, IssuerProblem> {
@@ -211,7 +218,7 @@ mod tests {
             "all",
             &json!({
                 "audiences": ["a", "b"], "jwksUrl": "https://keys.example/jwks", "tenants": ["x", "y"],
-                "tenantClaim": "/app/tenant", "permissionsClaim": "groups", "auditPermission": "Audit Admins",
+                "tenantClaim": "/app/tenant", "permissionsClaim": "groups,scope", "auditPermission": "Audit Admins",
                 "auditWritePermission": "audit:write",
             }),
         );
@@ -229,7 +236,7 @@ mod tests {
             (all.permissions.audit.as_str(), all.permissions.audit_write.as_str()),
             ("Audit Admins", "audit:write")
         );
-        assert_eq!(all.permissions.claim, ClaimPath::parse("groups").unwrap());
+        assert_eq!(all.permissions.claims, ["groups", "scope"].map(|claim| ClaimPath::parse(claim).unwrap()));
         let TenantRule::Claim { claim, allowed: AllowedTenants::Listed(tenants) } = all.tenants else { panic!() };
         assert_eq!((claim, tenants.len()), (ClaimPath::parse("/app/tenant").unwrap(), 2));
 
@@ -293,7 +300,9 @@ mod tests {
 
         for (one, other, apart) in [
             (json!({"tenant": "acme"}), json!({"tenant": "beta"}), true),
-            (json!({"tenant": "acme"}), json!({"tenant": "acme"}), false),
+            // A customer that changes its issuer.
+            (json!({"tenant": "acme"}), json!({"tenant": "acme"}), true),
+            (json!({"tenants": ["acme"]}), json!({"tenants": ["acme"]}), false),
             (json!({"tenant": "acme"}), json!({"tenants": ["beta", "acme"]}), false),
             (json!({"tenants": ["acme"]}), json!({"tenants": ["beta"]}), true),
             (json!({"tenant": "acme-1"}), json!({"tenantPrefix": "acme-"}), false),

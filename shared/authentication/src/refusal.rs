@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     NotBefore,
     #[error("an ID token or another token that isn't an access token")]
     Kind,
+    #[error("bound to a key of its client by cnf")]
+    Bound,
     #[error("another audience")]
     Audience,
     #[error("no valid tenant ID in the tenant claim, or none that the issuer may name")]
@@ -59,6 +61,7 @@ impl Refusal {
             Self::Expiry => TokenFault::Expired,
             Self::NotBefore => TokenFault::NotYetValid,
             Self::Kind => TokenFault::Kind,
+            Self::Bound => TokenFault::Bound,
             Self::Audience => TokenFault::Audience,
             Self::Tenant => TokenFault::Tenant,
             Self::Subject | Self::Permissions => TokenFault::Claim,

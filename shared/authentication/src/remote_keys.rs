@@ -32,16 +32,20 @@ pub struct JwksLimits {
     pub max_stale_age: Duration,
     /// The shortest time between two fetches, successful or not, while usable keys are cached.
     pub cooldown: Duration,
+    /// The shortest time between two fetches without usable keys. Anybody can name an issuer that is down, and each
+    /// fetch keeps a function busy that other tenants need.
+    pub failure_cooldown: Duration,
 }
 
 impl JwksLimits {
-    /// The limits in production: 2 s, 64 KiB, 10 min, 1 h, 30 s.
+    /// The limits in production: 2 s, 64 KiB, 10 min, 1 h, 30 s, 10 s.
     pub const DEFAULT: Self = Self {
         timeout: Duration::from_secs(2),
         max_length_bytes: 64 * 1024,
         max_age: Duration::from_mins(10),
         max_stale_age: Duration::from_hours(1),
         cooldown: Duration::from_secs(30),
+        failure_cooldown: Duration::from_secs(10),
     };
 }
 
@@ -64,12 +68,9 @@ pub(crate) enum NoKey {
 #[derive(Clone, Debug)]
 pub(crate) enum KeysAddress {
     Known(Url),
-    /// In the metadata of this issuer. They are read with every fetch of the keys, so that they are never older than
+    /// In the metadata at this address. They are read with every fetch of the keys, so that they are never older than
     /// the keys.
-    Discovered {
-        metadata: Url,
-        issuer: String,
-    },
+    Discovered(Url),
 }
 
 /// Cached keys from an address.
@@ -77,6 +78,8 @@ pub(crate) enum KeysAddress {
 /// At most one fetch runs at a time; every caller that needs its result waits for it.
 #[derive(Debug)]
 pub(crate) struct RemoteKeys {
+    /// The configured name, for the log.
+    issuer: String,
     address: KeysAddress,
     limits: JwksLimits,
     clock: Arc<dyn Clock>,
@@ -91,10 +94,6 @@ struct State {
     keys: Option<(KeySet, Timestamp)>,
     attempted_at: Option<Timestamp>,
     attempt_failed: bool,
-    /// Whether the last attempt got metadata that can't be used. Repeating it at once would be in vain.
-    metadata_refused: bool,
-    /// The number of completed fetches, successful or not. A dropped fetch does not count.
-    completed: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +109,8 @@ enum FetchError {
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(address: KeysAddress, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
-        Self { address, limits, clock, state: RwLock::default(), fetching: Mutex::default() }
+    pub(crate) fn new(issuer: String, address: KeysAddress, limits: JwksLimits, clock: Arc<dyn Clock>) -> Self {
+        Self { issuer, address, limits, clock, state: RwLock::default(), fetching: Mutex::default() }
     }
 
     /// Returns the key with this ID. Fetches the keys if the ID is unknown or the cached keys are too old.
@@ -119,13 +118,12 @@ impl RemoteKeys {
         if let Some(key) = self.fresh_key(key_id) {
             return Ok(key);
         }
-        let completed_before = self.read(|state| state.completed);
         let fetching = self.fetching.lock().await;
         // Another task may have fetched the keys in the meantime.
         if let Some(key) = self.fresh_key(key_id) {
             return Ok(key);
         }
-        if self.may_fetch(completed_before) {
+        if self.may_fetch() {
             self.refresh().await;
         }
         drop(fetching);
@@ -150,44 +148,36 @@ impl RemoteKeys {
         })
     }
 
-    /// Returns whether to fetch now, for a caller that arrived after `completed_before` fetches. With usable keys, and
-    /// after metadata that were refused, there is a cooldown. Otherwise every caller fetches, except those that arrived
-    /// during a fetch: they share its result.
-    fn may_fetch(&self, completed_before: u64) -> bool {
+    fn may_fetch(&self) -> bool {
         self.read(|state| {
             let is_usable = |fetched_at| self.is_younger(fetched_at, self.limits.max_stale_age);
             let has_keys = state.keys.as_ref().is_some_and(|(_, fetched_at)| is_usable(*fetched_at));
-            if has_keys || state.metadata_refused {
-                state.attempted_at.is_none_or(|at| !self.is_younger(at, self.limits.cooldown))
-            } else {
-                state.completed == completed_before
-            }
+            let cooldown = if has_keys { self.limits.cooldown } else { self.limits.failure_cooldown };
+            state.attempted_at.is_none_or(|at| !self.is_younger(at, cooldown))
         })
     }
 
     async fn refresh(&self) {
         let now = self.clock.now();
         // Recorded before the fetch, so that a dropped fetch counts as a failed one.
-        self.write(|state| {
-            (state.attempted_at, state.attempt_failed, state.metadata_refused) = (Some(now), true, false);
-        });
+        self.write(|state| (state.attempted_at, state.attempt_failed) = (Some(now), true));
         let fetched = timeout(self.limits.timeout, self.fetch()).await;
-        self.write(|state| state.completed += 1);
         match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "the issuer's keys can't be fetched");
-                self.write(|state| state.metadata_refused = matches!(error, FetchError::Metadata(_)));
-            }
+            Err(error) => tracing::warn!(
+                issuer = self.issuer,
+                error = &error as &dyn Error,
+                "the issuer's keys can't be fetched"
+            ),
         }
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {
         let document = match &self.address {
             KeysAddress::Known(address) => self.get_document(address).await?,
-            KeysAddress::Discovered { metadata, issuer } => {
+            KeysAddress::Discovered(metadata) => {
                 let document = self.get_document(metadata).await?;
-                self.get_document(&discovery::keys_address(&document, issuer, metadata)?).await?
+                self.get_document(&discovery::keys_address(&document, &self.issuer, metadata)?).await?
             }
         };
         Ok(KeySet::parse(&document)?)

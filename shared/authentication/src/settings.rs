@@ -7,7 +7,7 @@ use crate::{
     issuer::{AllowedTenants, IssuerSettings, Issuers, MAX_AUDIENCES, MAX_NAME_LENGTH, PermissionRule, TenantRule},
     issuer_list::{
         self, DEFAULT_AUDIT_PERMISSION, DEFAULT_AUDIT_WRITE_PERMISSION, DEFAULT_PERMISSIONS_CLAIM,
-        DEFAULT_TENANT_CLAIM, is_name, parse_audiences,
+        DEFAULT_TENANT_CLAIM, is_name, parse_audiences, parse_permission_claims,
     },
     key_set::KeySet,
     key_source::{KeySource, Schemes, parse_address},
@@ -48,9 +48,9 @@ fn single_issuer(environment: &mut Environment, mode: DeploymentMode, schemes: S
     let issuer = name(environment, ISSUER, None);
     let expected = format!("1 to {MAX_AUDIENCES} values of 1 to {MAX_NAME_LENGTH} bytes, separated by commas");
     let audiences = environment
-        .parsed(AUDIENCE, &expected, |text| parse_audiences(text.split(',').map(ToOwned::to_owned).collect()));
+        .parsed(AUDIENCE, &expected, |text| parse_audiences(text.split(',').map(|audience| audience.trim().to_owned()).collect()));
     let tenant_claim = claim(environment, "TOKEN_TENANT_CLAIM", DEFAULT_TENANT_CLAIM);
-    let permissions_claim = claim(environment, "TOKEN_PERMISSIONS_CLAIM", DEFAULT_PERMISSIONS_CLAIM);
+    let permissions_claims = claims(environment, "TOKEN_PERMISSIONS_CLAIM", DEFAULT_PERMISSIONS_CLAIM);
     let audit = name(environment, "TOKEN_AUDIT_PERMISSION", Some(DEFAULT_AUDIT_PERMISSION));
     let audit_write = name(environment, "TOKEN_AUDIT_WRITE_PERMISSION", Some(DEFAULT_AUDIT_WRITE_PERMISSION));
     let key_source = key_source(environment, mode, schemes, issuer.as_deref());
@@ -58,7 +58,7 @@ fn single_issuer(environment: &mut Environment, mode: DeploymentMode, schemes: S
         issuer: issuer?,
         audiences: audiences?,
         tenants: TenantRule::Claim { claim: tenant_claim?, allowed: AllowedTenants::Any },
-        permissions: PermissionRule { claim: permissions_claim?, audit: audit?, audit_write: audit_write? },
+        permissions: PermissionRule { claims: permissions_claims?, audit: audit?, audit_write: audit_write? },
         key_source: key_source?,
     })
 }
@@ -74,6 +74,11 @@ fn name(environment: &mut Environment, variable: &str, default: Option<&str>) ->
 fn claim(environment: &mut Environment, variable: &str, default: &str) -> Option<ClaimPath> {
     let text = environment.text_or(variable, default)?;
     ClaimPath::parse(&text).map_err(|error| environment.note(variable, error.to_string())).ok()
+}
+
+fn claims(environment: &mut Environment, variable: &str, default: &str) -> Option<Vec<ClaimPath>> {
+    let text = environment.text_or(variable, default)?;
+    parse_permission_claims(&text).map_err(|error| environment.note(variable, error.to_string())).ok()
 }
 
 fn key_source(
@@ -133,7 +138,7 @@ mod tests {
                 .unwrap();
         let TenantRule::Claim { claim, allowed: AllowedTenants::Any } = settings.tenants else { panic!() };
         assert_eq!(claim, ClaimPath::parse("tenant_id").unwrap());
-        assert_eq!(settings.permissions.claim, ClaimPath::parse("permissions").unwrap());
+        assert_eq!(settings.permissions.claims, [ClaimPath::parse("permissions").unwrap()]);
         assert_eq!(
             (settings.permissions.audit, settings.permissions.audit_write),
             ("AUDIT".into(), "AUDIT_WRITE".into())
@@ -146,16 +151,17 @@ mod tests {
         let settings = read(
             DeploymentMode::Production,
             &[
-                ("TOKEN_AUDIENCE", "people,machines"),
+                ("TOKEN_AUDIENCE", "people, machines"),
                 ("TOKEN_TENANT_CLAIM", "https://acme.example/tenant"),
-                ("TOKEN_PERMISSIONS_CLAIM", "/realm_access/roles"),
+                ("TOKEN_PERMISSIONS_CLAIM", "/realm_access/roles,scope"),
                 ("TOKEN_AUDIT_PERMISSION", "audit:read"),
                 ("TOKEN_AUDIT_WRITE_PERMISSION", "Audit Writers"),
             ],
         )
         .unwrap();
         assert_eq!(settings.audiences, ["people", "machines"]);
-        assert_eq!(settings.permissions.claim, ClaimPath::parse("/realm_access/roles").unwrap());
+        let claims = ["/realm_access/roles", "scope"].map(|claim| ClaimPath::parse(claim).unwrap());
+        assert_eq!(settings.permissions.claims, claims);
         assert_eq!(
             (settings.permissions.audit.as_str(), settings.permissions.audit_write.as_str()),
             ("audit:read", "Audit Writers")
@@ -165,6 +171,8 @@ mod tests {
             ("TOKEN_AUDIENCE", "a,b,c,d,e,f,g,h,i,j,k"),
             ("TOKEN_TENANT_CLAIM", "/a//b"),
             ("TOKEN_PERMISSIONS_CLAIM", "/a~b"),
+            ("TOKEN_PERMISSIONS_CLAIM", "a,"),
+            ("TOKEN_PERMISSIONS_CLAIM", "a,b,c,d"),
             ("TOKEN_AUDIT_PERMISSION", "a\tb"),
         ] {
             let error = read(DeploymentMode::Production, &[(name, value)]).unwrap_err();

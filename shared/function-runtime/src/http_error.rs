@@ -5,6 +5,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+/// The challenge of a request without a token. RFC 6750 section 3 requires a parameter.
+const CHALLENGE: &str = r#"Bearer realm="audit-export""#;
+
 /// An error response: status, stable code, message for people, and further fields of `extensions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorBody {
@@ -57,19 +60,18 @@ impl ErrorBody {
 
     /// Returns the response, for any body type that can be created from a string (`lambda_http::Body`, `String`).
     ///
-    /// A 401 has the challenge that RFC 9110 section 15.5.2 requires: that of [`with_challenge`](Self::with_challenge),
-    /// or a bare one.
+    /// A 401 has the challenge that RFC 9110 section 15.5.2 requires, with the parameters of
+    /// [`with_challenge`](Self::with_challenge).
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json().to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let challenge =
-            self.challenge.and_then(|parameters| HeaderValue::try_from(format!("Bearer {parameters}")).ok());
-        let bare = (self.status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer"));
-        if let Some(challenge) = challenge.or(bare) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        if self.status == StatusCode::UNAUTHORIZED || self.challenge.is_some() {
+            let parameters = self.challenge.map(|parameters| format!(", {parameters}")).unwrap_or_default();
+            let challenge = HeaderValue::try_from(format!("{CHALLENGE}{parameters}"));
+            headers.insert(WWW_AUTHENTICATE, challenge.unwrap_or(HeaderValue::from_static(CHALLENGE)));
         }
         response
     }
@@ -104,8 +106,8 @@ mod tests {
     fn a_401_carries_a_challenge() {
         let error = ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "No.");
         let response: Response<String> = error.clone().into_response();
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], CHALLENGE);
         let response: Response<String> = error.with_challenge(r#"error="invalid_token""#).into_response();
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], r#"Bearer error="invalid_token""#);
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], r#"Bearer realm="audit-export", error="invalid_token""#);
     }
 }

@@ -233,7 +233,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn author() -> Author {
-    Author { subject: "user-1".to_owned(), ip: None, request_id: None }
+    Author { subject: "user-1".to_owned(), issuer: "https://login.example".to_owned(), ip: None, request_id: None }
 }
 
 pub fn stamp() -> Stamp {

@@ -322,7 +322,7 @@ async fn each_change_is_reported_and_what_changes_nothing_is_not() {
     assert_eq!(actions(&world), ["CREATE", "DISABLE", "ENABLE", "UPDATE", "DELETE"]);
 
     for event in world.changes() {
-        assert_eq!(event["actor"], json!({"id": "user-1", "type": "USER"}));
+        assert_eq!(event["actor"], json!({"id": "user-1", "type": "USER", "issuer": "https://issuer"}));
         assert_eq!((&event["actorIp"], &event["requestId"]), (&json!("192.0.2.7"), &json!("request-1")));
         assert_eq!((&event["tenantId"], &event["targets"][0]["id"]), (&json!("acme"), &json!(id)));
     }

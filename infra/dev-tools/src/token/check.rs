@@ -1,7 +1,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use authentication::{Authenticator, Issuers, MAX_TOKEN_LENGTH_BYTES, Permission};
@@ -9,10 +9,14 @@ use clap::{Args, ValueEnum};
 use function_runtime::environment::Environment;
 use serde_json::json;
 use tokio::runtime;
+use tracing::Level;
 
 use crate::failure::Failure;
 
-/// Check a token as a stack with these parameters would, and print its tenant, subject and permissions
+/// Check a token as a stack with these parameters would, and print its tenant, issuer, subject and permissions
+///
+/// The reason of a refusal is printed to standard error, as the functions log it. Without a token, only the parameters are
+/// checked, and the issuers printed.
 ///
 /// The parameters are environment variables with the names that the functions have: `TOKEN_ISSUER` for `TokenIssuer`,
 /// `TOKEN_AUDIENCE` for `TokenAudience`, and so on; `DEPLOYMENT_MODE` is production or development. The keys are fetched
@@ -25,7 +29,7 @@ Example:
 pub struct CheckArguments {
     /// The file with the token; `-` for standard input
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
     /// The permission that the token has to grant
     #[arg(long, default_value = "AUDIT", value_name = "PERMISSION")]
@@ -51,25 +55,32 @@ impl From<RequiredPermission> for Permission {
 pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
     let mut environment = Environment::from_process();
     let issuers = environment.deployment_mode().and_then(|mode| Issuers::from_environment(&mut environment, mode));
-    let authenticator = Authenticator::new(environment.finish(issuers)?);
+    let issuers = environment.finish(issuers)?;
+    let Some(file) = &arguments.file else {
+        let names: Vec<String> = issuers.into_iter().map(|issuer| issuer.issuer).collect();
+        return Ok(terminal::print_line(&json!({"issuers": names}).to_string())?);
+    };
 
-    let header = format!("Bearer {}", read_token(arguments)?.trim());
+    let reasons = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(Level::INFO).with_ansi(false);
+    let _guard = tracing::subscriber::set_default(reasons.without_time().with_target(false).finish());
+    let authenticator = Authenticator::new(issuers);
+    let header = format!("Bearer {}", read_token(file)?.trim());
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let caller = runtime.block_on(authenticator.authenticate(Some(&header), arguments.permission.into()))?;
     let permissions: Vec<&str> = caller.permissions.iter().map(|permission| permission.as_str()).collect();
-    let line = json!({"tenant": caller.tenant, "subject": caller.subject, "permissions": permissions});
+    let line = json!({"tenant": caller.tenant, "issuer": caller.issuer, "subject": caller.subject, "permissions": permissions});
     Ok(terminal::print_line(&line.to_string())?)
 }
 
 /// Reads at most a little more than the longest token.
-fn read_token(arguments: &CheckArguments) -> Result<String, Failure> {
-    let mut source: Box<dyn Read> = if arguments.file.as_os_str() == "-" {
+fn read_token(file: &Path) -> Result<String, Failure> {
+    let mut source: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(&arguments.file).map_err(Failure::file(&arguments.file))?)
+        Box::new(File::open(file).map_err(Failure::file(file))?)
     };
     let mut token = String::new();
     let limit = MAX_TOKEN_LENGTH_BYTES as u64 * 2;
-    source.by_ref().take(limit).read_to_string(&mut token).map_err(Failure::file(&arguments.file))?;
+    source.by_ref().take(limit).read_to_string(&mut token).map_err(Failure::file(file))?;
     Ok(token)
 }

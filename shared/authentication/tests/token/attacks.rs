@@ -143,13 +143,18 @@ async fn assert_fault(fault: TokenFault, cases: Vec<(&str, String)>) {
 }
 
 fn lacks(required: &str) -> AccessError {
-    AccessError::Forbidden { required: required.to_owned() }
+    AccessError::Forbidden { required: required.to_owned(), is_scope: false }
+}
+
+fn lacks_scope(required: &str) -> AccessError {
+    AccessError::Forbidden { required: required.to_owned(), is_scope: true }
 }
 
 #[tokio::test]
 async fn good_tokens_pass() {
     let expected = Caller {
         tenant: domain::tenant::TenantId::parse("acme").unwrap(),
+        issuer: ISSUER.to_owned(),
         subject: "user-1".to_owned(),
         permissions: Permission::ALL.into(),
     };
@@ -515,10 +520,25 @@ async fn a_client_is_the_audience_of_an_access_token_of_cognito_alone() {
             ("ID token of Keycloak", ec_token(&with("typ", json!("ID")))),
             ("refresh token of Keycloak", ec_token(&with("typ", json!("Refresh")))),
             ("logout token of Keycloak", ec_token(&with("typ", json!("Logout")))),
+            ("ID token in small letters", ec_token(&with("typ", json!("id")))),
+            ("typ in a list", ec_token(&with("typ", json!(["ID"])))),
+            ("typ null", ec_token(&with("typ", json!(null)))),
+            ("ID token with the hash of an access token", ec_token(&with("at_hash", json!("x")))),
+            ("ID token with the hash of a code", ec_token(&with("c_hash", json!("x")))),
+            ("ID token of a client that is its own API", ec_token(&with("nonce", json!("x")))),
         ],
     )
     .await;
     assert!(present(&ec_token(&with("typ", json!("Bearer")))).await.is_ok());
+    // Access tokens that repeat a nonce, and say what they are.
+    let with_nonce = with("nonce", json!("x"));
+    let marked = json!({"alg": "ES256", "kid": "ec", "typ": "at+jwt"});
+    assert!(present(&token(&marked, with_nonce.to_string(), |message| KEYS.ec.sign(message))).await.is_ok());
+    let mut of_keycloak = with_nonce;
+    of_keycloak["typ"] = json!("Bearer");
+    assert!(present(&ec_token(&of_keycloak)).await.is_ok());
+    let bound = ec_token(&with("cnf", json!({"jkt": "x"})));
+    assert_fault(TokenFault::Bound, vec![("bound to a key of the client", bound)]).await;
 }
 
 #[tokio::test]
@@ -542,7 +562,7 @@ async fn each_of_several_audiences_counts_and_no_other() {
 #[tokio::test]
 async fn permissions_have_the_configured_names_alone() {
     let permissions = PermissionRule {
-        claim: path("/realm_access/roles"),
+        claims: vec![path("/realm_access/roles"), path("scope")],
         audit: "Audit Admins".to_owned(),
         audit_write: "audit:write".to_owned(),
     };
@@ -564,9 +584,19 @@ async fn permissions_have_the_configured_names_alone() {
             [(Permission::Audit, "Audit Admins", audit), (Permission::AuditWrite, "audit:write", write)]
         {
             let outcome = authenticator.authenticate(Some(&header), required).await.map(drop);
-            assert_eq!(outcome, if expected { Ok(()) } else { Err(lacks(name)) }, "{roles} for {name}");
+            assert_eq!(outcome, if expected { Ok(()) } else { Err(lacks_scope(name)) }, "{roles} for {name}");
         }
     }
+    // Machines have them in another claim than people.
+    let mut machine = claims();
+    machine["scope"] = json!("openid audit:write");
+    let header = format!("Bearer {}", ec_token(&machine));
+    assert!(authenticator.authenticate(Some(&header), Permission::AuditWrite).await.is_ok());
+    machine["scope"] = json!({"audit:write": true});
+    let header = format!("Bearer {}", ec_token(&machine));
+    let outcome = authenticator.authenticate(Some(&header), Permission::AuditWrite).await;
+    assert_eq!(outcome, Err(AccessError::Unauthenticated(TokenFault::Claim)));
+
     for object in [json!({"roles": {"Audit Admins": true}}), json!({"roles": ["Audit Admins", 1]})] {
         let mut claims = claims();
         claims["realm_access"] = object.clone();
@@ -915,34 +945,42 @@ impl std::io::Write for Lines {
 fn a_refusal_says_what_the_token_says_of_itself() {
     let refused = AccessError::Unauthenticated;
     for (error, status, extensions, challenge) in [
-        (refused(TokenFault::Missing), 401, json!({"code": "UNAUTHENTICATED"}), Some("Bearer")),
+        (refused(TokenFault::Missing), 401, json!({"code": "UNAUTHENTICATED"}), Some(r#"Bearer realm="audit-export""#)),
         (
             refused(TokenFault::Invalid),
             401,
             json!({"code": "UNAUTHENTICATED"}),
-            Some(r#"Bearer error="invalid_token", error_description="The bearer token is not valid here.""#),
+            Some(r#"Bearer realm="audit-export", error="invalid_token", error_description="The bearer token is not valid here.""#),
         ),
         (
             refused(TokenFault::Expired),
             401,
             json!({"code": "UNAUTHENTICATED", "reason": "EXPIRED"}),
             Some(
-                r#"Bearer error="invalid_token", error_description="The token has expired or has no expiry. Get a new token.""#,
+                r#"Bearer realm="audit-export", error="invalid_token", error_description="The token has expired or has no expiry. Get a new token.""#,
             ),
         ),
         (
-            lacks("audit:read"),
+            lacks_scope("audit:read"),
             403,
             json!({"code": "FORBIDDEN", "requiredPermission": "audit:read"}),
             Some(
-                r#"Bearer error="insufficient_scope", error_description="The token lacks the required permission.", scope="audit:read""#,
+                r#"Bearer realm="audit-export", error="insufficient_scope", error_description="The token lacks the required permission.", scope="audit:read""#,
             ),
         ),
         (
-            lacks(r#"Audit "Admins""#),
+            lacks_scope(r#"Audit "Admins""#),
             403,
             json!({"code": "FORBIDDEN", "requiredPermission": r#"Audit "Admins""#}),
-            Some(r#"Bearer error="insufficient_scope", error_description="The token lacks the required permission.""#),
+            Some(r#"Bearer realm="audit-export", error="insufficient_scope", error_description="The token lacks the required permission.""#),
+        ),
+        (
+            lacks("Admins"),
+            403,
+            json!({"code": "FORBIDDEN", "requiredPermission": "Admins"}),
+            Some(
+                r#"Bearer realm="audit-export", error="insufficient_scope", error_description="The token lacks the required permission.""#,
+            ),
         ),
         (AccessError::KeysUnavailable, 503, json!({"code": "KEYS_UNAVAILABLE"}), None),
     ] {
@@ -964,12 +1002,13 @@ fn every_fault_fits_into_a_header() {
         TokenFault::NotYetValid,
         TokenFault::Audience,
         TokenFault::Kind,
+        TokenFault::Bound,
         TokenFault::Tenant,
         TokenFault::Claim,
     ] {
         let response: Response<String> = ErrorBody::from(AccessError::Unauthenticated(fault)).into_response();
         let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
-        assert_eq!(challenge.matches('"').count(), 4, "{challenge}");
-        assert!(challenge.starts_with(r#"Bearer error="invalid_token", error_description=""#), "{challenge}");
+        assert_eq!(challenge.matches('"').count(), 6, "{challenge}");
+        assert!(challenge.starts_with(r#"Bearer realm="audit-export", error="invalid_token", error_description=""#), "{challenge}");
     }
 }

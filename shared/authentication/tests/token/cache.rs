@@ -18,6 +18,7 @@ const PATIENT_TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
 const MAX_AGE_SECONDS: u64 = 600;
 const MAX_STALE_AGE_SECONDS: u64 = 3600;
+const FAILURE_COOLDOWN_SECONDS: u64 = 10;
 const COOLDOWN_SECONDS: u64 = 30;
 const MAX_LENGTH_BYTES: usize = 64 * 1024;
 
@@ -76,6 +77,7 @@ fn the_limits_in_service_are_those_of_the_design() {
     assert_eq!(limits.max_age.as_secs(), MAX_AGE_SECONDS);
     assert_eq!(limits.max_stale_age.as_secs(), MAX_STALE_AGE_SECONDS);
     assert_eq!(limits.cooldown.as_secs(), COOLDOWN_SECONDS);
+    assert_eq!(limits.failure_cooldown.as_secs(), FAILURE_COOLDOWN_SECONDS);
 }
 
 #[tokio::test]
@@ -176,10 +178,11 @@ async fn stale_keys_serve_for_an_hour_while_the_issuer_is_down() {
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable), "after an hour they don't");
     let asked = bench.server.request_count();
 
-    // Without usable keys, the cooldown doesn't apply.
+    // Without usable keys, the cooldown is shorter.
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), asked + 1);
+    assert_eq!(bench.server.request_count(), asked);
     bench.server.behave(Behavior::Document(document));
+    bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     bench.present(&key, "1").await.unwrap();
 }
 
@@ -190,14 +193,18 @@ async fn without_keys_nobody_is_authenticated() {
     let error = bench.present(&key, "1").await.unwrap_err();
     assert_eq!((error.status(), error.code().name()), (StatusCode::SERVICE_UNAVAILABLE, "KEYS_UNAVAILABLE"));
 
-    assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), 2, "without keys, a failure has no cooldown");
     bench.server.behave(Behavior::Document(key_set(&[(&key, "1")])));
+    for attempt in 0..50 {
+        assert_eq!(bench.present(&key, &format!("{attempt}")).await, Err(AccessError::KeysUnavailable));
+    }
+    assert_eq!(bench.server.request_count(), 1, "a failure has its cooldown");
+    bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     bench.present(&key, "1").await.unwrap();
-    assert_eq!(bench.server.request_count(), 3);
+    assert_eq!(bench.server.request_count(), 2);
 
+    bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     assert_eq!(bench.present(&key, "2").await, Err(INVALID));
-    assert_eq!(bench.server.request_count(), 3, "with keys, the cooldown applies");
+    assert_eq!(bench.server.request_count(), 2, "with keys, the longer cooldown applies");
 }
 
 #[tokio::test]
@@ -278,7 +285,10 @@ async fn a_fetch_that_was_dropped_counts_as_failed() {
     }
     bench.server.behave(Behavior::HangUp);
     assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
-    assert_eq!(bench.server.request_count(), 2, "the next caller fetches at once");
+    assert_eq!(bench.server.request_count(), 1, "a dropped fetch has its cooldown");
+    bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
+    assert_eq!(bench.present(&key, "1").await, Err(AccessError::KeysUnavailable));
+    assert_eq!(bench.server.request_count(), 2);
 }
 
 #[tokio::test]
@@ -307,6 +317,7 @@ async fn many_callers_share_one_failure() {
 
     // Later callers share a new fetch.
     bench.server.behave(Behavior::Document(key_set(&[(&key, "1")])));
+    bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     let (a, b) = tokio::join!(bench.present(&key, "1"), bench.present(&key, "1"));
     assert!(a.is_ok() && b.is_ok());
     assert_eq!(bench.server.request_count(), 2);
@@ -422,7 +433,7 @@ async fn metadata_that_cannot_be_used_are_fetched_once_per_cooldown() {
             assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable), "{case}");
         }
         assert_eq!((bench.metadata.request_count() - before, bench.keys.request_count()), (1, 0), "{case}");
-        bench.clock.advance(COOLDOWN_SECONDS);
+        bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     }
     bench.metadata.behave(Behavior::Document(metadata_of(issuer, &bench.keys.address)));
     bench.present().await.unwrap();
@@ -441,6 +452,7 @@ async fn metadata_are_bounded_like_keys() {
     ] {
         bench.metadata.behave(behavior.clone());
         assert_eq!(bench.present().await, Err(AccessError::KeysUnavailable), "{behavior:?}");
+        bench.clock.advance(FAILURE_COOLDOWN_SECONDS);
     }
     assert_eq!((elsewhere.request_count(), bench.keys.request_count()), (0, 0));
     bench.metadata.behave(Behavior::Document(padded_to(&document, MAX_LENGTH_BYTES)));

@@ -157,7 +157,7 @@ pub fn settings(key_source: KeySource) -> IssuerSettings {
         audiences: vec![AUDIENCE.to_owned()],
         tenants: tenants_from("tenant_id"),
         permissions: PermissionRule {
-            claim: path("permissions"),
+            claims: vec![path("permissions")],
             audit: "AUDIT".to_owned(),
             audit_write: "AUDIT_WRITE".to_owned(),
         },

@@ -126,7 +126,7 @@ fn editor(rules: &[&Rule]) -> ConfigurationEditor {
 }
 
 fn author() -> Author {
-    Author { subject: "user-3".to_owned(), ip: None, request_id: None }
+    Author { subject: "user-3".to_owned(), issuer: "https://login.example".to_owned(), ip: None, request_id: None }
 }
 
 fn stamp() -> Stamp {

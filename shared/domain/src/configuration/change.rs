@@ -64,8 +64,9 @@ pub enum Change<'a> {
 /// The author of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
-    /// The subject of the token.
+    /// The subject of the token, which is unique within its issuer.
     pub subject: String,
+    pub issuer: String,
     /// The address that the request came from, if it is known.
     pub ip: Option<IpAddr>,
     /// The ID of the request in logs.
@@ -153,7 +154,7 @@ impl<'a> Change<'a> {
             id: uuid::Builder::from_random_bytes(stamp.event.to_be_bytes()).into_uuid(),
             action: self.action(),
             action_status: "SUCCESS",
-            actor: Actor { id: &author.subject, kind: "USER" },
+            actor: Actor { id: &author.subject, kind: "USER", issuer: &author.issuer },
             actor_ip: author.ip,
             event_timestamp: stamp.at,
             target_type: TARGET_TYPE,
@@ -193,6 +194,7 @@ struct Actor<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
+    issuer: &'a str,
 }
 
 #[derive(Serialize)]
@@ -375,6 +377,7 @@ mod tests {
     fn author() -> Author {
         Author {
             subject: "user-2".to_owned(),
+            issuer: "https://login.example".to_owned(),
             ip: Some("192.0.2.7".parse().unwrap()),
             request_id: Some("request-1".to_owned()),
         }
@@ -407,7 +410,7 @@ mod tests {
             "id": "00000000-0000-4000-8000-000000000001",
             "action": "CREATE",
             "actionStatus": "SUCCESS",
-            "actor": {"id": "user-2", "type": "USER"},
+            "actor": {"id": "user-2", "type": "USER", "issuer": "https://login.example"},
             "actorIp": "192.0.2.7",
             "eventTimestamp": "2026-11-23T00:00:00.123Z",
             "receivedTimestamp": "2026-11-23T00:00:00.123Z",
@@ -544,7 +547,7 @@ mod tests {
 
     #[test]
     fn the_largest_change_fits_and_what_is_unknown_is_left_out() {
-        let nobody = Author { subject: "\u{1f512}".repeat(256), ip: None, request_id: None };
+        let nobody = Author { subject: "\u{1f512}".repeat(256), issuer: "i".repeat(512), ip: None, request_id: None };
         let description = Description::parse(&"\u{1f512}".repeat(MAX_DESCRIPTION_LENGTH)).ok();
         let url = format!("https://a.example/{}", "a".repeat(MAX_WEBHOOK_URL_LENGTH - 18));
         let webhook = Webhook {

@@ -61,7 +61,7 @@ mod tests {
     };
 
     fn author() -> Author {
-        Author { subject: "user-1".to_owned(), ip: None, request_id: None }
+        Author { subject: "user-1".to_owned(), issuer: "https://login.example".to_owned(), ip: None, request_id: None }
     }
 
     fn stamp() -> Stamp {
