@@ -2,6 +2,7 @@
 
 use domain::{
     allowance::Allowance, configuration::field_error::FieldError, connection::ConnectionError, error_code::ErrorCode,
+    replay::ReplayRefusal,
 };
 
 use crate::ports::{ErrorKind, PortError};
@@ -94,6 +95,15 @@ impl ApiError {
             },
             Self::TryAgain => ErrorCode::TryAgain,
             Self::Internal => ErrorCode::Internal,
+        }
+    }
+}
+
+impl From<ReplayRefusal> for ApiError {
+    fn from(refusal: ReplayRefusal) -> Self {
+        match refusal {
+            ReplayRefusal::InvalidInput(errors) => Self::InvalidInput(errors),
+            ReplayRefusal::InProgress => Self::ReplayInProgress,
         }
     }
 }

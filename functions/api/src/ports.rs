@@ -27,7 +27,7 @@ use domain::{
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
     repair::{Repair, RepairRequest},
-    replay::{Replay, ReplayKey},
+    replay::{Replay, ReplayMessage},
     tenant::TenantId,
     time::Timestamp,
     webhook::{
@@ -236,8 +236,12 @@ pub trait Replays: Send + Sync {
         stamp: Stamp,
     ) -> PortFuture<'a, EditOutcome>;
 
+    /// Stores the attempt of a replay that was requested again, unless it has ended or was requested again since it was read.
+    /// Earlier messages are not wanted then.
+    fn repeat<'a>(&'a self, repeated: &'a Replay) -> PortFuture<'a, EditOutcome>;
+
     /// Sends the message that starts or continues a replay.
-    fn send<'a>(&'a self, replay: &'a ReplayKey) -> PortFuture<'a, ()>;
+    fn send(&self, message: ReplayMessage) -> PortFuture<'_, ()>;
 }
 
 /// All ports.

@@ -1,7 +1,5 @@
 //! Repairs: their messages are in the queue of manual runs.
 
-use std::time::Duration;
-
 use domain::{export_run::RunTrigger, repair::RepairRequest};
 use export_engine::{
     message::while_hidden,
@@ -13,7 +11,7 @@ use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{Received, deferral_delay},
+    runs::{PAUSE_DELAY, Received, deferral_delay},
 };
 
 impl Exporter {
@@ -29,7 +27,7 @@ impl Exporter {
         log(request, &outcome);
         let queue = self.queue(RunTrigger::Manual);
         match outcome? {
-            RepairOutcome::Paused => queue.send_repair(request, Duration::ZERO).await,
+            RepairOutcome::Paused => queue.send_repair(request, PAUSE_DELAY).await,
             RepairOutcome::Deferred => {
                 let (now, fraction) = (self.machine.now(), self.machine.fraction());
                 queue.send_repair(request, deferral_delay(DeferralReason::NoFreeShare, now, fraction)).await

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_adapters::{replays::ReplayTables, run_queue::RunQueueClient};
-use domain::{export_run::LEASE_DURATION, replay::ReplayKey};
+use domain::{
+    export_run::LEASE_DURATION,
+    replay::{ReplayKey, ReplayMessage},
+};
 use export_engine::{
     CORRUPT_BLOCK, ReplayOutcome,
     message::while_hidden,
@@ -14,7 +17,7 @@ use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{Received, deferral_delay},
+    runs::{PAUSE_DELAY, Received, deferral_delay},
 };
 
 /// The delay of a message whose replay another run works on: if that run dies, its lease has expired by then.
@@ -24,29 +27,29 @@ impl Exporter {
     /// Continues a replay for one slice, and queues the rest. The message may be deleted only after that.
     pub(crate) async fn continue_replay(
         &self,
-        replay: &ReplayKey,
+        message: &ReplayMessage,
         engine: ExportEngine<'_, Self>,
         received: &Received<'_>,
     ) -> Result<(), PortError> {
         let store = ReplayTables { configurations: &self.configurations, runs: &self.runs };
-        let outcome = while_hidden(received, &self.machine, Box::pin(engine.replay(&store, replay))).await;
-        log(replay, &outcome);
-        self.queue_next_of(&self.manual_queue, replay, &outcome?).await
+        let outcome = while_hidden(received, &self.machine, Box::pin(engine.replay(&store, message))).await;
+        log(&message.replay, &outcome);
+        self.queue_next_of(&self.manual_queue, message, &outcome?).await
     }
 
     async fn queue_next_of(
         &self,
         queue: &RunQueueClient,
-        replay: &ReplayKey,
+        message: &ReplayMessage,
         outcome: &ReplayOutcome,
     ) -> Result<(), PortError> {
         let delay = match outcome {
-            ReplayOutcome::Paused => Duration::ZERO,
+            ReplayOutcome::Paused => PAUSE_DELAY,
             ReplayOutcome::Deferred(reason) => deferral_delay(*reason, self.machine.now(), self.machine.fraction()),
             ReplayOutcome::LeftToAnother => OCCUPIED_DELAY,
             ReplayOutcome::Succeeded(_) | ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => return Ok(()),
         };
-        queue.send_replay(replay, delay).await
+        queue.send_replay(message, delay).await
     }
 }
 
@@ -66,7 +69,7 @@ fn log(key: &ReplayKey, outcome: &Result<ReplayOutcome, PortError>) {
             tracing::info!(%tenant, %configuration, %replay, "another run works on the replay");
         }
         Ok(ReplayOutcome::NotWanted) => {
-            tracing::info!(%tenant, %configuration, %replay, "the replay has ended, or its configuration was deleted");
+            tracing::info!(%tenant, %configuration, %replay, "it has ended, was requested again, or its configuration was deleted");
         }
         Ok(ReplayOutcome::Failed(error)) => {
             tracing::warn!(%tenant, %configuration, %replay, code = error.code.name(), "the replay has failed");
@@ -85,7 +88,7 @@ fn log(key: &ReplayKey, outcome: &Result<ReplayOutcome, PortError>) {
 mod tests {
     use aws_sdk_sqs::{Client, operation::send_message::SendMessageOutput};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
-    use domain::replay::{ReplayMessage, test_support::replay};
+    use domain::replay::test_support::replay;
     use export_engine::run::DeferralReason;
 
     use super::*;
@@ -95,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn an_unfinished_replay_is_queued_again_in_the_queue_of_manual_runs() {
         for (outcome, delays) in [
-            (ReplayOutcome::Paused, Some(0..=0)),
+            (ReplayOutcome::Paused, Some(25..=25)),
             (ReplayOutcome::Deferred(DeferralReason::NoFreeShare), Some(10..=20)),
             (ReplayOutcome::LeftToAnother, Some(90..=90)),
             (ReplayOutcome::Succeeded(Vec::new()), None),
@@ -105,7 +108,7 @@ mod tests {
             let rule = mock!(Client::send_message)
                 .match_requests(move |input| {
                     let body = input.message_body().unwrap_or_default();
-                    serde_json::from_str(body).is_ok_and(|ReplayMessage { replay: key }| key == replay().key)
+                    serde_json::from_str(body).is_ok_and(|message: ReplayMessage| message == replay().message())
                         && input.queue_url() == Some("manual")
                         && input.delay_seconds().is_some_and(|delay| expected.contains(&delay))
                 })
@@ -113,7 +116,7 @@ mod tests {
             let sqs = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]);
             let exporter = exporter(&sqs, ["scheduled", "manual"]);
             let queue: &RunQueueClient = &exporter.manual_queue;
-            assert_eq!(exporter.queue_next_of(queue, &replay().key, &outcome).await, Ok(()));
+            assert_eq!(exporter.queue_next_of(queue, &replay().message(), &outcome).await, Ok(()));
             assert_eq!(rule.num_calls(), usize::from(delays.is_some()), "{outcome:?}");
         }
     }

@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     export_run::{RunRequest, RunTrigger},
     repair::RepairMessage,
-    replay::ReplayMessage,
+    replay::{Replay, ReplayMessage},
     time::Timestamp,
 };
 use export_engine::{
@@ -28,6 +28,10 @@ const RETRIES: Backoff = Backoff { first: Duration::from_secs(20), longest: Dura
 /// The shortest and the longest delay of a run without a free share of its tenant, in seconds: about the duration of a
 /// small export.
 const SHARE_DELAY: (f64, f64) = (10.0, 20.0);
+
+/// The delay of the next slice of a replay or repair, which no slot bounds: longer than [`SHARE_DELAY`], so that a run that waits
+/// for its share gets it first.
+pub(crate) const PAUSE_DELAY: Duration = Duration::from_secs(25);
 
 /// The period, in seconds, over which runs that waited for a Region are spread.
 const REGION_DELAY_SPREAD: f64 = 30.0;
@@ -57,9 +61,10 @@ impl Exporter {
                 let engine = self.engine(&self.runs, message, invocation);
                 self.continue_repair(&repair, engine, &received).await
             }
-            RunMessage::Replay(ReplayMessage { replay }) => {
-                let runs = self.runs.of_replay(&replay);
-                self.continue_replay(&replay, self.engine(&runs, message, invocation), &received).await
+            RunMessage::Replay(request) => {
+                let expires_at = Replay::kept_until(self.machine.now(), self.settings.engine.history);
+                let runs = self.runs.of_replay(&request.replay, expires_at);
+                self.continue_replay(&request, self.engine(&runs, message, invocation), &received).await
             }
             RunMessage::Run(request) => {
                 let engine = self.engine(&self.runs, message, invocation);
@@ -321,6 +326,12 @@ mod tests {
     }
 
     #[test]
+    fn a_waiting_run_gets_the_share_of_a_replay_that_pauses() {
+        let longest = deferral_delay(DeferralReason::NoFreeShare, Timestamp::EPOCH, 1.0);
+        assert!(longest < PAUSE_DELAY, "{longest:?}");
+    }
+
+    #[test]
     fn a_run_waits_for_a_share_or_for_its_region() {
         let seconds = |reason, fraction| deferral_delay(reason, Timestamp::EPOCH, fraction).as_secs();
         let until = Timestamp::EPOCH.saturating_add(Duration::from_mins(1));
@@ -363,9 +374,9 @@ mod tests {
         let repair = RepairRequest { key: run.key.clone(), repair_id: RepairId::from_random(1) };
         let body = serde_json::to_string(&RepairMessage { repair: repair.clone() }).unwrap();
         assert!(matches!(parse(body).unwrap(), RunMessage::Repair(message) if message.repair == repair));
-        let replay = domain::replay::test_support::replay().key;
-        let body = serde_json::to_string(&ReplayMessage { replay: replay.clone() }).unwrap();
-        assert!(matches!(parse(body).unwrap(), RunMessage::Replay(message) if message.replay == replay));
+        let replay = domain::replay::test_support::replay().message();
+        let body = serde_json::to_string(&replay).unwrap();
+        assert!(matches!(parse(body).unwrap(), RunMessage::Replay(message) if message == replay));
         let body = serde_json::to_string(&run).unwrap();
         assert!(matches!(parse(body).unwrap(), RunMessage::Run(request) if request == run));
         assert!(parse("{}".to_owned()).is_err());

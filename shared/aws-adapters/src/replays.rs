@@ -32,14 +32,9 @@ impl ReplayStore for ReplayTables<'_> {
         let progress = match change {
             ReplayChange::Started { .. } | ReplayChange::Tested(_) => None,
             ReplayChange::Delivered { .. } | ReplayChange::Ended { .. } => {
-                self.runs.of_replay(&replay.key).replay_progress().await?
+                self.runs.replay_progress(&replay.key).await?
             }
         };
         self.configurations.change_replay(replay, change, progress, expires_at).await
-    }
-
-    async fn expire_replay_items(&self, key: &ReplayKey, expires_at: Timestamp) -> Result<(), PortError> {
-        // The items of a replay fill few pages: its windows have an expiry since they were completed.
-        self.runs.of_replay(key).expire_all(&key.export(), expires_at, || true).await.map(drop)
     }
 }

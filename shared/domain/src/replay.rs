@@ -14,8 +14,7 @@ pub use self::{
     failure::{ReplayError, ReplayErrorCode},
     key::{ReplayId, ReplayKey, ReplayMessage},
     limits::{MAX_REPLAY_DURATION, MAX_REPLAYS},
-    path::check_path,
     period::ReplayPeriod,
     record::{Replay, ReplayEnd, ReplayProgress, ReplayState, ReplayStatus, ReplayTest},
-    request::{RawReplay, ReplayRequest, ReplayTerms, parse_replay_path},
+    request::{RawReplay, ReplayRefusal, ReplayRequest, ReplayStep, ReplayTerms, parse_replay_path},
 };

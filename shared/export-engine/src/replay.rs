@@ -10,7 +10,7 @@ use domain::{
     connection::{Connection, ConnectionError},
     export_run::{RunRequest, RunTrigger, WindowRecord},
     notice::gap::SignedGap,
-    replay::{Replay, ReplayEnd, ReplayError, ReplayKey, ReplayState, ReplayTest},
+    replay::{Replay, ReplayEnd, ReplayError, ReplayMessage, ReplayState, ReplayTest},
     time::Timestamp,
 };
 use host::Clock;
@@ -32,7 +32,7 @@ pub enum ReplayOutcome {
     /// Another run holds the lease. The message has to be queued again, with a delay: no slot of a schedule follows if that run
     /// fails and its own message is gone.
     LeftToAnother,
-    /// The replay has ended, or it or its configuration was deleted.
+    /// The replay has ended or was requested again since the message was sent, or it or its configuration was deleted.
     NotWanted,
     /// The replay has ended with a failure, which its record says.
     Failed(ReplayError),
@@ -41,33 +41,35 @@ pub enum ReplayOutcome {
 impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Continues a replay for one slice. The engine's store of runs has to be the one of the replay.
     ///
+    /// A message of an earlier attempt does nothing: each request for the replay sends a message, and only the messages of the
+    /// last one follow each other.
+    ///
     /// Unlike a slot, a replay has no number of slices: it continues until it has ended, within
     /// [`domain::replay::MAX_REPLAY_DURATION`].
     ///
     /// # Errors
     /// As [`ExportEngine::run`].
-    pub async fn replay(&self, store: &impl ReplayStore, key: &ReplayKey) -> Result<ReplayOutcome, PortError> {
-        let Some(replay) = store.load_replay(key).await? else { return Ok(ReplayOutcome::NotWanted) };
-        let now = self.clock.now();
-        let expires_at = replay.kept_until(now, self.settings.history);
-        if replay.has_ended() {
-            store.expire_replay_items(key, expires_at).await?;
+    pub async fn replay(&self, store: &impl ReplayStore, message: &ReplayMessage) -> Result<ReplayOutcome, PortError> {
+        let Some(replay) = store.load_replay(&message.replay).await? else { return Ok(ReplayOutcome::NotWanted) };
+        if replay.has_ended() || replay.attempt != message.attempt {
             return Ok(ReplayOutcome::NotWanted);
         }
+        let now = self.clock.now();
+        let expires_at = Replay::kept_until(now, self.settings.history);
         if now >= replay.deadline() {
             let error = ReplayError::timed_out(replay.progress.exported_through);
             let end = ReplayEnd::Failed(error.clone());
             store.change_replay(&replay, &ReplayChange::Ended { at: now, end }, expires_at).await?;
-            return self.after_end(store, &replay, ReplayOutcome::Failed(error)).await;
+            return Ok(ReplayOutcome::Failed(error));
         }
         if replay.state == ReplayState::Pending {
             store.change_replay(&replay, &ReplayChange::Started { at: now }, expires_at).await?;
         }
-        let request = RunRequest::new(key.export(), replay.period.to, RunTrigger::Manual);
-        let outcome = match self.run_of_replay(store, &replay, &request).await? {
-            RunOutcome::Paused { .. } => return Ok(ReplayOutcome::Paused),
-            RunOutcome::Deferred { reason, .. } => return Ok(ReplayOutcome::Deferred(reason)),
-            RunOutcome::LeftToAnother => return Ok(ReplayOutcome::LeftToAnother),
+        let request = RunRequest::new(replay.key.export(), replay.period.to, RunTrigger::Manual);
+        Ok(match self.run_of_replay(store, &replay, &request).await? {
+            RunOutcome::Paused { .. } => ReplayOutcome::Paused,
+            RunOutcome::Deferred { reason, .. } => ReplayOutcome::Deferred(reason),
+            RunOutcome::LeftToAnother => ReplayOutcome::LeftToAnother,
             RunOutcome::Exported(windows) => {
                 let ended = ReplayChange::Ended { at: self.clock.now(), end: ReplayEnd::Succeeded };
                 store.change_replay(&replay, &ended, expires_at).await?;
@@ -78,26 +80,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
                 let failed = connection.error().map(|error| failure(&replay, error));
                 failed.map_or(ReplayOutcome::NotWanted, ReplayOutcome::Failed)
             }
-        };
-        self.after_end(store, &replay, outcome).await
-    }
-
-    /// Gives the items of a replay that has ended an expiry; a message that comes again repeats this. If a person has
-    /// cancelled and continued the replay during this run, the message of the continuation may have been left to this one, so
-    /// it is queued again.
-    async fn after_end(
-        &self,
-        store: &impl ReplayStore,
-        replay: &Replay,
-        outcome: ReplayOutcome,
-    ) -> Result<ReplayOutcome, PortError> {
-        let current = store.load_replay(&replay.key).await?;
-        if current.is_some_and(|current| current.attempt != replay.attempt) {
-            return Ok(ReplayOutcome::Paused);
-        }
-        let expires_at = replay.kept_until(self.clock.now(), self.settings.history);
-        store.expire_replay_items(&replay.key, expires_at).await?;
-        Ok(outcome)
+        })
     }
 
     async fn run_of_replay(
@@ -158,13 +141,13 @@ struct ReplayConfigurations<'a, C, S> {
 
 impl<C: ConfigurationStore, S: ReplayStore> ReplayConfigurations<'_, C, S> {
     async fn change(&self, change: ReplayChange, at: Timestamp) -> Result<(), PortError> {
-        let expires_at = self.replay.kept_until(at, self.history);
+        let expires_at = Replay::kept_until(at, self.history);
         self.store.change_replay(self.replay, &change, expires_at).await
     }
 }
 
 impl<C: ConfigurationStore, S: ReplayStore> ConfigurationStore for ReplayConfigurations<'_, C, S> {
-    /// `None`: the replay has ended or was continued by another request, or the configuration was deleted.
+    /// `None`: the replay has ended or was requested again, or the configuration was deleted.
     async fn load(&self, _: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
         let Some(replay) = self.store.load_replay(&self.replay.key).await? else { return Ok(None) };
         if replay.has_ended() || replay.attempt != self.replay.attempt {

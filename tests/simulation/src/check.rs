@@ -124,11 +124,10 @@ fn check_replay(
     expected: &Expectations,
 ) -> Result<Vec<Digest>, String> {
     let Some(configuration) = state.configurations.get(&replay.key.configuration()) else { return Ok(Vec::new()) };
-    let is_expired = state.expired_replays.contains(key);
     match &replay.state {
-        ReplayState::Ended { end: ReplayEnd::Succeeded, .. } if is_expired => {}
-        ReplayState::Ended { end: ReplayEnd::Failed(_), .. } if is_expired && expected.lost_through.is_some() => {}
-        unexpected => return Err(format!("is {unexpected:?}, and its items expire: {is_expired}")),
+        ReplayState::Ended { end: ReplayEnd::Succeeded, .. } => {}
+        ReplayState::Ended { end: ReplayEnd::Failed(_), .. } if expected.lost_through.is_some() => {}
+        unexpected => return Err(format!("is {unexpected:?}")),
     }
     let has_succeeded = replay.state.status() == ReplayStatus::Succeeded;
     let Some(items) = state.runs.get(key) else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     export_run::{MIN_SETTLE, PlanLimits, RunRequest},
     gzip::EncoderVersion,
-    replay::ReplayKey,
+    replay::ReplayMessage,
 };
 use export_engine::{
     ReplayOutcome,
@@ -43,7 +43,11 @@ pub(crate) async fn invoke_with(
 }
 
 /// Continues a replay for one slice.
-pub(crate) async fn invoke_replay(ports: &Ports, replay: &ReplayKey, holder: &str) -> Result<ReplayOutcome, PortError> {
+pub(crate) async fn invoke_replay(
+    ports: &Ports,
+    replay: &ReplayMessage,
+    holder: &str,
+) -> Result<ReplayOutcome, PortError> {
     ports.engine(settings(ports, RUNS_PER_TENANT), holder, holder, TIME_LIMIT).replay(ports, replay).await
 }
 

@@ -6,7 +6,7 @@ use domain::{
     configuration::ConfigurationKey,
     digest::Gap,
     export_run::{MIN_SETTLE, RunRequest, RunTrigger},
-    replay::{RawReplay, Replay, ReplayId, ReplayKey, ReplayTerms},
+    replay::{RawReplay, Replay, ReplayId, ReplayKey, ReplayStep, ReplayTerms},
 };
 use export_engine::ReplayOutcome;
 use tokio::time::sleep;
@@ -24,6 +24,8 @@ const BLOCKS: u64 = 100;
 /// The outcome of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayedOutcome {
+    /// The outcome of a message from before the last request.
+    pub earlier: ReplayOutcome,
     pub outcome: ReplayOutcome,
     pub events: u64,
     pub gaps: Vec<Gap>,
@@ -51,10 +53,14 @@ async fn play(delay: Duration) -> Option<ReplayedOutcome> {
     sleep(LONG_RETENTION.saturating_sub(INTERVAL.duration() * 2)).await;
     let replay = request_replay(&world, &key, [from.to_string(), to.to_string()])?;
     sleep(delay).await;
-    let outcome = invoke_replay(&ports, &replay.key, "invocation-2").await.ok()?;
+    let repeated = replay.repeated();
+    world.lock().replays.insert(replay.key.export(), repeated.clone());
+    let earlier = invoke_replay(&ports, &replay.message(), "invocation-2").await.ok()?;
+    let outcome = invoke_replay(&ports, &repeated.message(), "invocation-3").await.ok()?;
     let state = world.lock();
     let records = state.runs.get(&replay.key.export()).map(|items| items.records.clone()).unwrap_or_default();
     Some(ReplayedOutcome {
+        earlier,
         outcome,
         events: records.iter().map(|record| record.delivered.events).sum(),
         gaps: records.iter().filter_map(|record| record.gap).collect(),
@@ -68,8 +74,10 @@ fn request_replay(world: &World, key: &ConfigurationKey, [from, to]: [String; 2]
         configuration,
         slot_length: INTERVAL.duration(),
         retention_floor: world.now().saturating_sub(LONG_RETENTION),
+        now: world.now(),
     };
-    let request = terms.parse(&RawReplay { from: &from, to: &to, bucket_path: "replay" }).ok()?;
+    let raw = RawReplay { from: &from, to: &to, bucket_path: "replay" };
+    let ReplayStep::Create(request) = terms.parse(&raw, &[]).ok()? else { return None };
     let id = ReplayId::from_random(state.chance.bits());
     let replay = Replay::new(ReplayKey::new(key.clone(), id), request, "", world.now());
     state.replays.insert(replay.key.export(), replay.clone());

@@ -51,15 +51,13 @@ pub(crate) struct WorldState {
     pub(crate) configurations: BTreeMap<ConfigurationKey, ExportConfiguration>,
     /// Replays, by their keys as exports of their own.
     pub(crate) replays: BTreeMap<ConfigurationKey, Replay>,
-    /// Replays whose items have an expiry.
-    pub(crate) expired_replays: BTreeSet<ConfigurationKey>,
     pub(crate) runs: BTreeMap<ConfigurationKey, RunItems>,
     pub(crate) buckets: BTreeMap<String, Bucket>,
     /// What exports have written, by bucket and key, whatever customers did to it since.
     pub(crate) written: BTreeMap<(String, String), Bytes>,
     pub(crate) uploads: HashMap<String, PendingUpload>,
     pub(crate) queue: Vec<Message>,
-    pub(crate) dead_letters: Vec<RunRequest>,
+    pub(crate) dead_letters: Vec<Message>,
     /// The last repair of each configuration.
     pub(crate) repairs: BTreeMap<ConfigurationKey, Repair>,
     /// The files that repairs wrote because they were missing or altered.
@@ -151,6 +149,8 @@ pub(crate) struct PendingUpload {
 pub(crate) struct Message {
     pub(crate) number: u64,
     pub(crate) request: RunRequest,
+    /// The attempt of the replay that it continues; 0: it is no replay's.
+    pub(crate) attempt: u32,
     pub(crate) visible_at: Timestamp,
     pub(crate) tries: u32,
 }
@@ -174,7 +174,6 @@ impl World {
             landed: BTreeMap::new(),
             configurations: BTreeMap::new(),
             replays: BTreeMap::new(),
-            expired_replays: BTreeSet::new(),
             runs: BTreeMap::new(),
             buckets: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -269,8 +268,13 @@ impl WorldState {
     }
 
     pub(crate) fn enqueue(&mut self, request: RunRequest, visible_at: Timestamp) {
+        self.enqueue_attempt(request, 0, visible_at);
+    }
+
+    /// Sends a message of this attempt of a replay, or of an export if it is 0.
+    pub(crate) fn enqueue_attempt(&mut self, request: RunRequest, attempt: u32, visible_at: Timestamp) {
         let number = self.number();
-        self.queue.push(Message { number, request, visible_at, tries: 0 });
+        self.queue.push(Message { number, request, attempt, visible_at, tries: 0 });
     }
 
     pub(crate) fn enqueue_repair(&mut self, request: RepairRequest, visible_at: Timestamp) {

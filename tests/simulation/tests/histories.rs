@@ -137,6 +137,7 @@ fn a_replay_is_complete_as_of_its_request_and_fails_after_seven_days() {
     let day = Duration::from_hours(24);
     for days in [0, 1, 6] {
         let Some(replayed) = run_replayed(day * days) else { panic!("the simulation could not start") };
+        assert_eq!(replayed.earlier, ReplayOutcome::NotWanted, "{days} days");
         assert!(matches!(replayed.outcome, ReplayOutcome::Succeeded(_)), "{days} days: {:?}", replayed.outcome);
         assert_eq!((replayed.events, replayed.gaps), (100, Vec::new()), "{days} days");
     }

@@ -121,16 +121,23 @@ async fn a_replay_changes_until_it_ends_and_again_after_it_was_continued() {
     let cancelled = store.editor().cancel_replay(&configuration, &failed, &author(), stamp()).await;
     assert_eq!(cancelled, Ok(EditOutcome::ChangedSince));
 
+    assert_eq!(store.configurations().repeat_replay(&failed.repeated()).await, Ok(EditOutcome::ChangedSince));
     let second = failed.continued(test_support::request(), at).unwrap();
     let series = store.configurations().replays(&configuration.key).await.unwrap();
     assert_eq!(store.request(&configuration, &series, &second).await, EditOutcome::Done);
     assert_eq!(store.request(&configuration, &series, &second).await, EditOutcome::ChangedSince);
     let late = store.change(&first, ReplayChange::Ended { at, end: failure() }).await;
     assert_eq!(late.state, ReplayState::Pending, "a run of the first attempt changes nothing");
+    let third = second.repeated();
+    for outcome in [EditOutcome::Done, EditOutcome::ChangedSince] {
+        assert_eq!(store.configurations().repeat_replay(&third).await, Ok(outcome));
+    }
+    let late = store.change(&second, ReplayChange::Ended { at, end: ReplayEnd::Succeeded }).await;
+    assert_eq!((late.state, late.attempt), (ReplayState::Pending, 3), "a run before the repetition changes nothing");
     let editor = store.editor();
-    let cancelled = settled(|| async { editor.cancel_replay(&configuration, &second, &author(), stamp()).await }).await;
+    let cancelled = settled(|| async { editor.cancel_replay(&configuration, &third, &author(), stamp()).await }).await;
     assert_eq!(cancelled, Ok(EditOutcome::Done));
-    let ended = store.change(&second, ReplayChange::Ended { at, end: ReplayEnd::Succeeded }).await;
+    let ended = store.change(&third, ReplayChange::Ended { at, end: ReplayEnd::Succeeded }).await;
     assert_eq!(ended.state.status(), ReplayStatus::Cancelled);
 }
 
@@ -160,7 +167,7 @@ async fn the_items_of_a_replay_are_its_own_and_expire_with_it_or_with_its_config
     let configuration = store.configured().await;
     let replay = store.requested(&configuration).await;
     let export = replay.export(&configuration);
-    let (own, runs) = (store.runs(), store.runs().of_replay(&replay.key));
+    let (own, runs) = (store.runs(), store.runs().of_replay(&replay.key, expires_at()));
     let request = LeaseRequest {
         holder: "a",
         message: "a",
@@ -201,9 +208,6 @@ async fn the_items_of_a_replay_are_its_own_and_expire_with_it_or_with_its_config
     assert_eq!(store.history().digest(&configuration.key, 0).await.unwrap(), None);
 
     let partition = configuration.key.to_string();
-    let (configurations, tables_runs) = (store.configurations(), store.runs());
-    let tables = ReplayTables { configurations: &configurations, runs: &tables_runs };
-    tables.expire_replay_items(&replay.key, expires_at()).await.unwrap();
     let items = store.items(Table::Runs, &partition).await;
     assert_eq!(items.len(), 5, "the state of the export; state, intent, digest and job of the replay");
     for (name, item) in &items {

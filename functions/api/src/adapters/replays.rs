@@ -11,7 +11,7 @@ use domain::{
         ConfigurationKey, ExportConfiguration,
         change::{Author, Stamp},
     },
-    replay::{Replay, ReplayKey},
+    replay::{Replay, ReplayMessage},
     time::Timestamp,
 };
 use function_runtime::lazy::Lazy;
@@ -52,7 +52,11 @@ impl Replays for ReplayAdapter {
         Box::pin(self.changes.cancel_replay(of, replay, author, stamp))
     }
 
-    fn send<'a>(&'a self, replay: &'a ReplayKey) -> PortFuture<'a, ()> {
-        Box::pin(self.queue.send_replay(replay, Duration::ZERO))
+    fn repeat<'a>(&'a self, repeated: &'a Replay) -> PortFuture<'a, EditOutcome> {
+        Box::pin(self.configurations.repeat_replay(repeated))
+    }
+
+    fn send(&self, message: ReplayMessage) -> PortFuture<'_, ()> {
+        Box::pin(async move { self.queue.send_replay(&message, Duration::ZERO).await })
     }
 }

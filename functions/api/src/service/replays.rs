@@ -6,7 +6,7 @@ use authentication::Caller;
 use domain::{
     allowance::Allowance,
     configuration::{ExportConfiguration, change::Author},
-    replay::{RawReplay, Replay, ReplayId, ReplayKey, ReplayRequest, ReplayTerms, check_path},
+    replay::{RawReplay, Replay, ReplayId, ReplayKey, ReplayRequest, ReplayStep, ReplayTerms},
 };
 
 use super::shared::{MAX_CHANGE_ATTEMPTS, Service, key_of};
@@ -15,17 +15,9 @@ use crate::{
     ports::{EditOutcome, ReplaySeries},
 };
 
-/// The step that a request for a replay needs.
-enum Step {
-    /// It was requested before and has not ended: its message may be lost.
-    SendAgain(Replay),
-    /// It is new, or continues.
-    Store(Replay),
-}
-
 impl Service {
-    /// Requests a replay. The same request again, while the replay has not ended, sends its message again; after it failed or was
-    /// cancelled, it continues under the same ID.
+    /// Requests a replay. The same request again, while the replay has not ended, replaces its message, which may be lost; after
+    /// it failed or was cancelled, it continues under the same ID.
     pub async fn replay(
         &self,
         caller: &Caller,
@@ -38,61 +30,57 @@ impl Service {
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let configuration = self.load(&key).await?;
             let series = self.ports.replays.list(&key).await?;
-            let step = self.next_step(author, &configuration, &series, raw)?;
+            let terms = ReplayTerms {
+                configuration: &configuration,
+                slot_length: self.schedule.slot_length(configuration.interval),
+                retention_floor: self.retention_floor(),
+                now: self.clock.now(),
+            };
+            let step = terms.parse(raw, &series.replays)?;
             if !is_permitted {
                 self.take(caller, Allowance::ManualRuns).await?;
                 self.take(caller, Allowance::ConfigurationRuns(key.configuration_id)).await?;
                 is_permitted = true;
             }
-            let replay = match step {
-                Step::SendAgain(replay) => replay,
-                Step::Store(replay) => {
-                    let stamp = self.stamp();
-                    // The first run extends this.
-                    let expires_at = replay.kept_until(stamp.at, Duration::ZERO);
-                    let replays = &self.ports.replays;
-                    let outcome = replays.request(&configuration, &series, &replay, expires_at, author, stamp).await?;
-                    if outcome == EditOutcome::ChangedSince {
-                        continue;
-                    }
-                    self.check_elapsed(stamp)?;
-                    replay
+            let (replay, outcome) = match step {
+                ReplayStep::Repeat(repeated) => {
+                    let outcome = self.ports.replays.repeat(&repeated).await?;
+                    (repeated, outcome)
+                }
+                ReplayStep::Continue(continued) => {
+                    let outcome = self.store_replay(&configuration, &series, &continued, author).await?;
+                    (continued, outcome)
+                }
+                ReplayStep::Create(request) => {
+                    let created = self.new_replay(author, &configuration, request);
+                    let outcome = self.store_replay(&configuration, &series, &created, author).await?;
+                    (created, outcome)
                 }
             };
-            // If this fails, the same request sends it again.
-            self.ports.replays.send(&replay.key).await?;
-            return Ok(replay);
+            if outcome == EditOutcome::Done {
+                // If this fails, the same request sends another one.
+                self.ports.replays.send(replay.message()).await?;
+                return Ok(replay);
+            }
         }
         Err(ApiError::TryAgain)
     }
 
-    fn next_step(
+    async fn store_replay(
         &self,
-        author: &Author,
-        configuration: &ExportConfiguration,
+        of: &ExportConfiguration,
         series: &ReplaySeries,
-        raw: &RawReplay<'_>,
-    ) -> Result<Step, ApiError> {
-        let now = self.clock.now();
-        let terms = ReplayTerms {
-            configuration,
-            slot_length: self.schedule.slot_length(configuration.interval),
-            retention_floor: self.retention_floor(),
-        };
-        let request = terms.parse(raw).map_err(ApiError::InvalidInput)?;
-        let replays: Vec<_> = series.replays.iter().cloned().map(|replay| replay.as_of(now)).collect();
-        let same = replays.iter().find(|replay| replay.is_of(&request));
-        if let Some(unfinished) = replays.iter().find(|replay| !replay.has_ended()) {
-            return match same {
-                Some(same) if same.key == unfinished.key => Ok(Step::SendAgain(same.clone())),
-                _ => Err(ApiError::ReplayInProgress),
-            };
+        replay: &Replay,
+        author: &Author,
+    ) -> Result<EditOutcome, ApiError> {
+        let stamp = self.stamp();
+        // Each run extends this.
+        let expires_at = Replay::kept_until(stamp.at, Duration::ZERO);
+        let outcome = self.ports.replays.request(of, series, replay, expires_at, author, stamp).await?;
+        if outcome == EditOutcome::Done {
+            self.check_elapsed(stamp)?;
         }
-        if let Some(continued) = same.and_then(|same| same.continued(request.clone(), now)) {
-            return Ok(Step::Store(continued));
-        }
-        check_path(&request, configuration, &replays).map_err(|error| ApiError::InvalidInput(vec![error]))?;
-        Ok(Step::Store(self.new_replay(author, configuration, request)))
+        Ok(outcome)
     }
 
     fn new_replay(&self, author: &Author, configuration: &ExportConfiguration, request: ReplayRequest) -> Replay {

@@ -7,7 +7,8 @@ use domain::{
         ConfigurationKey, ExportConfiguration,
         change::{Author, Change, Stamp},
     },
-    replay::{Replay, ReplayEnd, ReplayKey, ReplayMessage, ReplayProgress, ReplayState},
+    interval::ExportInterval,
+    replay::{Replay, ReplayEnd, ReplayMessage, ReplayProgress, ReplayState},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -68,12 +69,22 @@ impl Replays for Memory {
         ready(Ok(EditOutcome::Done))
     }
 
-    fn send<'a>(&'a self, replay: &'a ReplayKey) -> PortFuture<'a, ()> {
+    fn repeat<'a>(&'a self, repeated: &'a Replay) -> PortFuture<'a, EditOutcome> {
+        let mut state = self.lock();
+        let is_read = |stored: &&mut Replay| {
+            stored.key == repeated.key && !stored.has_ended() && stored.attempt + 1 == repeated.attempt
+        };
+        let Some(read) = state.replays.iter_mut().find(is_read) else { return ready(Ok(EditOutcome::ChangedSince)) };
+        read.attempt = repeated.attempt;
+        ready(Ok(EditOutcome::Done))
+    }
+
+    fn send(&self, message: ReplayMessage) -> PortFuture<'_, ()> {
         let mut state = self.lock();
         if state.is_queue_down {
             return ready(Err(PortError::transient("send replay", "the queue is down")));
         }
-        state.messages.push(json!(ReplayMessage { replay: replay.clone() }));
+        state.messages.push(json!(message));
         ready(Ok(()))
     }
 }
@@ -131,7 +142,7 @@ async fn a_replay_is_stored_reported_and_queued() {
     assert_eq!((&replay["status"], &replay["percent"]), (&json!("PENDING"), &json!(0)));
     let replay_id = replay["id"].as_str().unwrap();
     assert_eq!(replay["place"], format!("s3://acme-audit/replays/siem/{replay_id}"));
-    let message = json!({"replay": {"tenantId": "acme", "configurationId": id, "replayId": replay_id}});
+    let message = json!({"replay": {"tenantId": "acme", "configurationId": id, "replayId": replay_id}, "attempt": 1});
     assert_eq!(world.messages(), [message]);
     let event = world.changes().pop().unwrap();
     assert_eq!((&event["action"], &event["targets"][0]["id"]), (&json!("REPLAY"), &json!(id)));
@@ -160,6 +171,23 @@ async fn the_same_request_sends_the_message_again_and_another_one_has_to_wait() 
     assert_eq!(configuration(&again)["status"], "PENDING");
     assert_eq!((world.messages().len(), world.changes().len()), (1, 2), "the creation and one replay");
     assert_eq!(code(&request(&world, &id, [FROM, TO, "replays/other"]).await), "REPLAY_IN_PROGRESS");
+}
+
+#[tokio::test]
+async fn each_message_of_a_replay_replaces_those_before_it() {
+    let world = World::new();
+    let id = exported(&world).await;
+    let set_interval = |interval| world.change_stored(&id, |stored| stored.interval = interval);
+    let period = [FROM, "2026-11-22T10:00:00Z", "replays/siem"];
+    set_interval(ExportInterval::Every2Hours);
+    for _ in 0..3 {
+        request(&world, &id, period).await;
+    }
+    fail(&world);
+    set_interval(ExportInterval::Every24Hours);
+    assert_eq!(configuration(&request(&world, &id, period).await)["status"], "PENDING", "it continues");
+    let attempts: Vec<_> = world.messages().iter().map(|message| message["attempt"].clone()).collect();
+    assert_eq!(attempts, [1, 2, 3, 4]);
 }
 
 #[tokio::test]

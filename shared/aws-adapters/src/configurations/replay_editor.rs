@@ -74,7 +74,7 @@ impl ConfigurationEditor {
         let operation = "cancel replay";
         let cancelled = ReplayState::Ended { at: stamp.at, end: ReplayEnd::Cancelled };
         let changes = replays::with_state(Changes::default(), &cancelled);
-        let cancel = Write::update(replays::key(&replay.key), changes).when(replays::is_unfinished(replay));
+        let cancel = Write::update(replays::key(&replay.key), changes).when(replays::is_unfinished(replay.attempt));
         self.edit(operation, vec![cancel], Change::CancelReplay { of, replay }, None, author, stamp).await
     }
 }

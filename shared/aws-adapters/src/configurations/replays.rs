@@ -12,6 +12,7 @@ use domain::{
 use export_engine::ports::{PortError, ReplayChange};
 
 use super::{
+    editor::EditOutcome,
     item::{self, attribute},
     table::ConfigurationTable,
 };
@@ -142,9 +143,9 @@ fn read_state(attributes: Attributes<'_>) -> Result<ReplayState, MalformedItem> 
 }
 
 /// Returns the condition that a replay has not ended and is in the attempt that was read.
-pub(super) fn is_unfinished(read: &Replay) -> Expression {
+pub(super) fn is_unfinished(attempt: u32) -> Expression {
     Expression::new("#attempt = :read AND (#status = :pending OR #status = :running)")
-        .with("read", number(read.attempt))
+        .with("read", number(attempt))
         .with("pending", text(ReplayStatus::Pending.name()))
         .with("running", text(ReplayStatus::Running.name()))
 }
@@ -181,7 +182,20 @@ impl ConfigurationTable {
         Ok(ReplaySeries { requests, replays })
     }
 
-    /// Stores a change that a run reports, unless the replay has ended or was continued since it was read. `progress` is what
+    /// Stores the attempt of a replay that was requested again, unless it has ended or was requested again since it was read.
+    ///
+    /// # Errors
+    /// Transient or internal. After a transient one it may have been done.
+    pub async fn repeat_replay(&self, repeated: &Replay) -> Result<EditOutcome, PortError> {
+        let changes = Changes::default().set(attribute::ATTEMPT, number(repeated.attempt));
+        let condition = is_unfinished(repeated.attempt.saturating_sub(1));
+        match self.table.write("repeat replay", Write::update(key(&repeated.key), changes).when(condition)).await? {
+            WriteOutcome::Done(_) => Ok(EditOutcome::Done),
+            WriteOutcome::Refused(_) => Ok(EditOutcome::ChangedSince),
+        }
+    }
+
+    /// Stores a change that a run reports, unless the replay has ended or was requested again since it was read. `progress` is what
     /// the state of its runs says.
     ///
     /// # Errors
@@ -194,7 +208,7 @@ impl ConfigurationTable {
         expires_at: Timestamp,
     ) -> Result<(), PortError> {
         let mut changes = Changes::default().set(attribute::EXPIRES_AT, seconds(expires_at));
-        let mut condition = is_unfinished(replay);
+        let mut condition = is_unfinished(replay.attempt);
         changes = match change {
             ReplayChange::Started { at } => {
                 with_state(changes, &ReplayState::Running).set_if_absent(attribute::STARTED_AT, text(at))
@@ -222,7 +236,7 @@ impl ConfigurationTable {
             WriteOutcome::Done(_) => {}
             WriteOutcome::Refused(_) => {
                 tracing::info!(tenant_id = %replay.key.tenant_id, replay_id = %replay.key.replay_id, ?change,
-                    "a change of a replay was dropped: it has ended, was continued, or is further");
+                    "a change of a replay was dropped: it has ended, was requested again, or is further");
             }
         }
         Ok(())

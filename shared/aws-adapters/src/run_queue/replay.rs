@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::replay::{ReplayKey, ReplayMessage};
+use domain::replay::ReplayMessage;
 use export_engine::ports::PortError;
 
 use super::{MAX_DELAY, RunQueueClient};
@@ -13,15 +13,14 @@ impl RunQueueClient {
     ///
     /// # Errors
     /// Those of SQS.
-    pub async fn send_replay(&self, replay: &ReplayKey, delay: Duration) -> Result<(), PortError> {
+    pub async fn send_replay(&self, message: &ReplayMessage, delay: Duration) -> Result<(), PortError> {
         let operation = "sqs:SendMessage (replay)";
-        let message = ReplayMessage { replay: replay.clone() };
-        let body = serde_json::to_string(&message).map_err(|error| PortError::internal_from(operation, error))?;
+        let body = serde_json::to_string(message).map_err(|error| PortError::internal_from(operation, error))?;
         self.client
             .send_message()
             .queue_url(&self.queue_url)
             .message_body(body)
-            .message_group_id(replay.tenant_id.as_str())
+            .message_group_id(message.replay.tenant_id.as_str())
             .delay_seconds(i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX))
             .send()
             .await
@@ -43,12 +42,12 @@ mod tests {
         let rule = mock!(Client::send_message)
             .match_requests(|input| {
                 let message = serde_json::from_str::<ReplayMessage>(input.message_body().unwrap_or_default());
-                message.is_ok_and(|message| message.replay == replay().key)
+                message.is_ok_and(|message| message == replay().message())
                     && input.message_group_id() == Some("acme")
                     && input.delay_seconds() == Some(90)
             })
             .then_output(|| SendMessageOutput::builder().build());
         let queue = RunQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
-        assert_eq!(queue.send_replay(&replay().key, Duration::from_secs(90)).await, Ok(()));
+        assert_eq!(queue.send_replay(&replay().message(), Duration::from_secs(90)).await, Ok(()));
     }
 }

@@ -1,5 +1,5 @@
 //! The expiry of items of the runs table. It is set once their window is completed or their configuration deleted, never
-//! before.
+//! before. Items of replays are created with one.
 
 use std::ops::ControlFlow;
 
@@ -76,10 +76,8 @@ impl RunTable {
         expires_at: Timestamp,
         mut goes_on: impl FnMut() -> bool,
     ) -> Result<ExpiryOutcome, PortError> {
-        let partition = self.partition(configuration);
-        let mut key_condition = Expression::new("#run = :run").with("run", text(&partition));
-        let of_replay = self.replay.as_ref().map(|_| "");
-        if let Some(prefix) = prefix.or(of_replay).map(|prefix| self.item_name(prefix)) {
+        let mut key_condition = Expression::new("#run = :run").with("run", text(configuration));
+        if let Some(prefix) = prefix {
             key_condition.text.push_str(" AND begins_with(#item, :prefix)");
             key_condition = key_condition.with("prefix", text(prefix));
         }
@@ -98,7 +96,7 @@ impl RunTable {
             let updates = names.iter().map(|name| {
                 let changes = Changes::default().set(attribute::EXPIRES_AT, seconds(expires_at));
                 // An item that is gone meanwhile is not created again.
-                Write::update(key(&partition, name), changes).when(Expression::new("attribute_exists(#run)"))
+                Write::update(key(configuration, name), changes).when(Expression::new("attribute_exists(#run)"))
             });
             self.table.write_each("dynamodb:UpdateItem (expiry)", MAX_CONCURRENT_UPDATES, updates).await?;
             start = page.next.map_or(ControlFlow::Break(()), |next| ControlFlow::Continue(Some(next)));

@@ -1,22 +1,21 @@
 //! The progress of a replay, as its state has it.
 
-use domain::replay::ReplayProgress;
+use domain::replay::{ReplayKey, ReplayProgress};
 use export_engine::ports::PortError;
 
 use super::{
     item::{self, attribute},
-    table::RunTable,
+    table::{RunTable, replay_item_name},
 };
 use crate::dynamodb::item::{Attributes, Item, MalformedItem};
 
 impl RunTable {
-    /// Returns the progress of the replay whose runs these are; `None`: no run has started, or this is the table of exports.
+    /// Returns the progress of a replay; `None`: no run has started.
     ///
     /// # Errors
     /// Transient or internal.
-    pub async fn replay_progress(&self) -> Result<Option<ReplayProgress>, PortError> {
-        let Some(replay) = &self.replay else { return Ok(None) };
-        let state = self.key(&replay.export(), item::STATE);
+    pub async fn replay_progress(&self, replay: &ReplayKey) -> Result<Option<ReplayProgress>, PortError> {
+        let state = item::key(replay.configuration(), &replay_item_name(replay.replay_id, item::STATE));
         let found = self.table.get("dynamodb:GetItem (state of a replay)", state).await?;
         Ok(found.as_ref().map(read_progress).transpose()?)
     }

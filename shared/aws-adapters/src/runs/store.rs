@@ -91,7 +91,7 @@ impl RunTable {
     async fn put_fenced(&self, operation: &'static str, lease: &Lease, item: Item) -> Result<FencedPut, PortError> {
         let table = &self.table.name;
         let fence = check(table, self.key(&lease.key, item::STATE), held_by(lease));
-        let writes = parts(operation, [fence, put_once(item).part(table)])?;
+        let writes = parts(operation, [fence, put_once(self.created(item)).part(table)])?;
         FencedPut::of(operation, self.table.transact(operation, writes).await?)
     }
 
@@ -141,6 +141,10 @@ impl RunStore for RunTable {
             .with("zero", number(0))
             .with("one", number(1))
             .with("nobody", text(NOBODY));
+        let changes = match &self.replay {
+            None => changes,
+            Some(replay) => changes.set(attribute::EXPIRES_AT, seconds(replay.expires_at)),
+        };
         let is_free = Expression::new(
             "attribute_not_exists(#leaseExpiresAt) OR #leaseExpiresAt <= :now OR #leaseHolder = :leaseHolder",
         )
@@ -256,7 +260,11 @@ impl RunStore for RunTable {
     }
 
     async fn expire_intents(&self, lease: &Lease, sequence: u64, expires_at: Timestamp) -> Result<(), PortError> {
-        self.expire_intents_of(&lease.key, sequence, expires_at).await
+        match self.replay {
+            None => self.expire_intents_of(&lease.key, sequence, expires_at).await,
+            // They have an expiry since they were created.
+            Some(_) => Ok(()),
+        }
     }
 
     async fn complete_window(&self, lease: &Lease, completion: &Completion) -> Result<(), PortError> {

@@ -50,6 +50,8 @@ pub struct ReplayKey {
 #[serde(deny_unknown_fields)]
 pub struct ReplayMessage {
     pub replay: ReplayKey,
+    /// The attempt of the replay, of which it continues no other one.
+    pub attempt: u32,
 }
 
 impl ReplayKey {
@@ -82,8 +84,10 @@ mod tests {
 
     #[test]
     fn a_message_is_pinned_and_differs_from_that_of_a_run() {
-        let message = ReplayMessage { replay: replay().key };
-        let text = format!(r#"{{"replay":{{"tenantId":"acme","configurationId":"{ID}","replayId":"{REPLAY_ID}"}}}}"#);
+        let message = replay().message();
+        let text = format!(
+            r#"{{"replay":{{"tenantId":"acme","configurationId":"{ID}","replayId":"{REPLAY_ID}"}},"attempt":1}}"#
+        );
         assert_eq!(serde_json::to_string(&message).unwrap(), text);
         assert_eq!(serde_json::from_str::<ReplayMessage>(&text).unwrap(), message);
         assert!(serde_json::from_str::<crate::export_run::RunRequest>(&text).is_err());

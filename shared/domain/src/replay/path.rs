@@ -13,7 +13,7 @@ use crate::configuration::{
 ///
 /// # Errors
 /// `REPLAY_PATH_OVERLAPS`.
-pub fn check_path(
+pub(super) fn check_path(
     request: &ReplayRequest,
     configuration: &ExportConfiguration,
     others: &[Replay],

@@ -5,7 +5,11 @@ use std::time::Duration;
 use strum::{EnumString, IntoStaticStr};
 
 use super::{
-    failure::ReplayError, key::ReplayKey, limits::MAX_REPLAY_DURATION, period::ReplayPeriod, request::ReplayRequest,
+    failure::ReplayError,
+    key::{ReplayKey, ReplayMessage},
+    limits::MAX_REPLAY_DURATION,
+    period::ReplayPeriod,
+    request::ReplayRequest,
 };
 use crate::{
     configuration::{Destination, ExportConfiguration, ExportProgress},
@@ -23,7 +27,8 @@ pub struct Replay {
     pub destination: Destination,
     pub requested_by: String,
     pub requested_at: Timestamp,
-    /// 1, raised each time that a replay that had ended is continued.
+    /// 1, raised by each further request for it. Messages and runs of an earlier attempt are not wanted, so that one chain of
+    /// messages works on a replay however often it is requested.
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub progress: ReplayProgress,
@@ -134,11 +139,11 @@ impl Replay {
         self.requested_at.saturating_add(MAX_REPLAY_DURATION)
     }
 
-    /// Returns the time until which its record and the items of its runs are kept, if it was at work at `at`. As long as it can
-    /// be continued, nothing of it may expire.
+    /// Returns the time until which the record of a replay that is at work at `at`, and the items that its runs write then, are
+    /// kept. Nothing of a replay may expire before its deadline; after that, its record shows its end for as long again.
     #[must_use]
-    pub fn kept_until(&self, at: Timestamp, history: Duration) -> Timestamp {
-        at.saturating_add(history).max(self.deadline().saturating_add(MAX_REPLAY_DURATION))
+    pub fn kept_until(at: Timestamp, history: Duration) -> Timestamp {
+        at.saturating_add(history.max(MAX_REPLAY_DURATION * 2))
     }
 
     #[must_use]
@@ -165,6 +170,18 @@ impl Replay {
             && self.destination.bucket_path == request.destination.bucket_path
     }
 
+    /// Returns the replay after the same request, while it has not ended.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self { attempt: self.attempt.saturating_add(1), ..self.clone() }
+    }
+
+    /// Returns the message that continues it for one slice.
+    #[must_use]
+    pub fn message(&self) -> ReplayMessage {
+        ReplayMessage { replay: self.key.clone(), attempt: self.attempt }
+    }
+
     /// Returns the replay, continued by the same request after it was cancelled or failed. The key, the Region and the owner of
     /// the bucket are those of the configuration now: they may be what was wrong. `None`: it has succeeded, has not ended, or
     /// its time is over.
@@ -173,9 +190,8 @@ impl Replay {
         let has_stopped = matches!(self.state.status(), ReplayStatus::Failed | ReplayStatus::Cancelled);
         (has_stopped && now < self.deadline()).then(|| Self {
             destination: request.destination,
-            attempt: self.attempt.saturating_add(1),
             state: ReplayState::Pending,
-            ..self.clone()
+            ..self.repeated()
         })
     }
 
@@ -253,10 +269,9 @@ mod tests {
 
     #[test]
     fn nothing_of_a_replay_expires_as_long_as_it_can_be_continued() {
-        let (replay, long) = (replay(), HOUR * 24 * 400);
-        let (at, week) = (replay.requested_at, HOUR * 24 * 7);
-        assert_eq!(replay.kept_until(at, HOUR), at.saturating_add(week * 2));
-        assert_eq!(replay.kept_until(at, long), at.saturating_add(long));
+        let (at, week, long) = (replay().requested_at, HOUR * 24 * 7, HOUR * 24 * 400);
+        assert_eq!(Replay::kept_until(at, HOUR), replay().deadline().saturating_add(week));
+        assert_eq!(Replay::kept_until(at, long), at.saturating_add(long));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::period::ReplayPeriod;
+use super::{path::check_path, period::ReplayPeriod, record::Replay};
 use crate::{
     configuration::{
         Destination, ExportConfiguration,
@@ -28,7 +28,27 @@ pub struct ReplayRequest {
     pub destination: Destination,
 }
 
-/// The facts that decide whether a request is valid.
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayStep {
+    /// The replay has not ended. Its message may be lost, so that another one follows.
+    Repeat(Replay),
+    /// The replay has stopped, and continues.
+    Continue(Replay),
+    /// Another replay.
+    Create(ReplayRequest),
+}
+
+/// The reason for which a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayRefusal {
+    /// The fields that have to change.
+    InvalidInput(Vec<FieldError>),
+    /// Another replay of the configuration has not ended.
+    InProgress,
+}
+
+/// The facts that decide what a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayTerms<'a> {
     pub configuration: &'a ExportConfiguration,
@@ -36,53 +56,73 @@ pub struct ReplayTerms<'a> {
     pub slot_length: Duration,
     /// The receipt time before which events are past their retention.
     pub retention_floor: Timestamp,
+    pub now: Timestamp,
 }
 
 impl ReplayTerms<'_> {
-    /// Parses a request. Whether its path is free is a question for [`super::check_path`].
+    /// Parses a request, given the stored replays of the configuration.
+    ///
+    /// The boundaries of the interval, the retention and the other paths are checked for a new replay only. One that stopped can
+    /// continue whatever has become of them since its request: its blocks stay stored until its time is over.
     ///
     /// # Errors
-    /// Every field that has to change.
-    pub fn parse(&self, raw: &RawReplay<'_>) -> Result<ReplayRequest, Vec<FieldError>> {
+    /// Every field that has to change, or that another replay has not ended.
+    pub fn parse(&self, raw: &RawReplay<'_>, replays: &[Replay]) -> Result<ReplayStep, ReplayRefusal> {
         let mut errors = Vec::new();
         let mut keep = |error: FieldError| errors.push(error);
-        let from = self.parse_boundary(field::FROM, raw.from).map_err(&mut keep).ok();
-        let to = self.parse_boundary(field::TO, raw.to).map_err(&mut keep).ok();
+        let from = parse_time(field::FROM, raw.from).map_err(&mut keep).ok();
+        let to = parse_time(field::TO, raw.to).map_err(&mut keep).ok();
         let path = parse_replay_path(field::BUCKET_PATH, raw.bucket_path).map_err(&mut keep).ok();
-        let period = from.zip(to).map(|(from, to)| ReplayPeriod { from, to });
-        if let Some(period) = period {
-            self.check(period).map_err(&mut keep).ok();
-        }
-        match period.zip(path) {
-            Some((period, path)) if errors.is_empty() => {
-                let destination = Destination { bucket_path: Some(path), ..self.configuration.destination.clone() };
-                Ok(ReplayRequest { period, destination })
+        let request = from.zip(to).zip(path).map(|((from, to), path)| ReplayRequest {
+            period: ReplayPeriod { from, to },
+            destination: Destination { bucket_path: Some(path), ..self.configuration.destination.clone() },
+        });
+        let replays: Vec<_> = replays.iter().cloned().map(|replay| replay.as_of(self.now)).collect();
+        let unfinished = replays.iter().find(|replay| !replay.has_ended());
+        let same = request.as_ref().and_then(|request| replays.iter().find(|replay| replay.is_of(request)));
+        if let (Some(same), Some(request)) = (same, &request) {
+            match unfinished {
+                Some(unfinished) if unfinished.key == same.key => return Ok(ReplayStep::Repeat(same.repeated())),
+                Some(_) => return Err(ReplayRefusal::InProgress),
+                None => {}
             }
-            _ => Err(errors),
+            if let Some(continued) = same.continued(request.clone(), self.now) {
+                return Ok(ReplayStep::Continue(continued));
+            }
         }
+        let boundaries = [(field::FROM, from), (field::TO, to)].map(|(field, time)| {
+            let time = time?;
+            self.check_boundary(field, time).map_err(&mut keep).ok().map(|()| time)
+        });
+        if let [Some(from), Some(to)] = boundaries {
+            self.check_period(ReplayPeriod { from, to }).map_err(&mut keep).ok();
+        }
+        let Some(request) = request.filter(|_| errors.is_empty()) else {
+            return Err(ReplayRefusal::InvalidInput(errors));
+        };
+        if unfinished.is_some() {
+            return Err(ReplayRefusal::InProgress);
+        }
+        check_path(&request, self.configuration, &replays).map_err(|error| ReplayRefusal::InvalidInput(vec![error]))?;
+        Ok(ReplayStep::Create(request))
     }
 
-    /// Parses a boundary of the schedule. The error names the nearest ones.
-    fn parse_boundary(&self, field: &'static str, text: &str) -> Result<Timestamp, FieldError> {
-        if text.is_empty() {
-            return Err(FieldError::missing(field));
-        }
-        let refuse = |message| FieldError { field, code: FieldErrorCode::ReplayTimeInvalid, message };
-        let time = Timestamp::parse(text)
-            .map_err(|_| refuse("Give a time as in RFC 3339, for example 2026-01-31T00:00:00Z.".to_owned()))?;
+    /// Checks that a time is a boundary of the schedule. The error names the nearest ones.
+    fn check_boundary(&self, field: &'static str, time: Timestamp) -> Result<(), FieldError> {
         let before = time.floor_to(self.slot_length);
         if before == time {
-            return Ok(time);
+            return Ok(());
         }
         let after = before.saturating_add(self.slot_length);
         let interval = self.configuration.interval;
-        Err(refuse(format!(
+        let message = format!(
             "A replay begins and ends at a boundary of the export's interval {interval}, in UTC. The nearest are {before} and \
              {after}."
-        )))
+        );
+        Err(FieldError { field, code: FieldErrorCode::ReplayTimeInvalid, message })
     }
 
-    fn check(&self, ReplayPeriod { from, to }: ReplayPeriod) -> Result<(), FieldError> {
+    fn check_period(&self, ReplayPeriod { from, to }: ReplayPeriod) -> Result<(), FieldError> {
         let refuse = |field, message| Err(FieldError { field, code: FieldErrorCode::ReplayPeriodInvalid, message });
         let configuration = self.configuration;
         let Some(exported) = configuration.progress.exported_through else {
@@ -113,6 +153,14 @@ impl ReplayTerms<'_> {
     }
 }
 
+fn parse_time(field: &'static str, text: &str) -> Result<Timestamp, FieldError> {
+    if text.is_empty() {
+        return Err(FieldError::missing(field));
+    }
+    let message = "Give a time as in RFC 3339, for example 2026-01-31T00:00:00Z.".to_owned();
+    Timestamp::parse(text).map_err(|_| FieldError { field, code: FieldErrorCode::ReplayTimeInvalid, message })
+}
+
 /// Parses the path of replays, which the bucket's root can't be.
 ///
 /// # Errors
@@ -129,7 +177,10 @@ mod tests {
     use super::*;
     use crate::{
         configuration::{ExportProgress, test_support::with_role},
-        replay::test_support::request,
+        replay::{
+            ReplayEnd, ReplayError, ReplayState,
+            test_support::{replay, request},
+        },
     };
 
     const SLOT: Duration = Duration::from_hours(2);
@@ -146,11 +197,24 @@ mod tests {
         }
     }
 
-    fn parse_of(configuration: &ExportConfiguration, raw: [&str; 3]) -> Result<ReplayRequest, Vec<FieldError>> {
+    const RAW: RawReplay<'_> =
+        RawReplay { from: "2026-11-22T00:00:00Z", to: "2026-11-22T12:00:00Z", bucket_path: "replays/siem" };
+
+    fn terms(configuration: &ExportConfiguration) -> ReplayTerms<'_> {
+        let now = replay().requested_at.saturating_add(SLOT);
+        ReplayTerms { configuration, slot_length: SLOT, retention_floor: at("2026-11-01T00:00:00Z"), now }
+    }
+
+    fn parse_of(configuration: &ExportConfiguration, raw: [&str; 3]) -> Result<ReplayStep, Vec<FieldError>> {
         let [from, to, bucket_path] = raw;
-        let retention_floor = at("2026-11-01T00:00:00Z");
-        let terms = ReplayTerms { configuration, slot_length: SLOT, retention_floor };
-        terms.parse(&RawReplay { from, to, bucket_path })
+        terms(configuration).parse(&RawReplay { from, to, bucket_path }, &[]).map_err(|refusal| match refusal {
+            ReplayRefusal::InvalidInput(errors) => errors,
+            ReplayRefusal::InProgress => Vec::new(),
+        })
+    }
+
+    fn ended(end: ReplayEnd) -> Replay {
+        Replay { state: ReplayState::Ended { at: replay().requested_at, end }, ..replay() }
     }
 
     fn refusals(configuration: &ExportConfiguration, raw: [&str; 3]) -> Vec<(&'static str, &'static str)> {
@@ -161,7 +225,41 @@ mod tests {
     #[test]
     fn a_period_between_boundaries_that_was_exported_is_accepted() {
         let parsed = parse_of(&exported(), ["2026-11-22T00:00:00Z", "2026-11-22T12:00:00Z", "replays/siem"]);
-        assert_eq!(parsed, Ok(request()));
+        assert_eq!(parsed, Ok(ReplayStep::Create(request())));
+    }
+
+    #[test]
+    fn a_replay_that_stopped_continues_whatever_interval_and_retention_are_now() {
+        let configuration = exported();
+        for stopped in [ReplayEnd::Cancelled, ReplayEnd::Failed(ReplayError::timed_out(None))].map(ended) {
+            let slot_length = Duration::from_hours(7);
+            let terms = ReplayTerms { slot_length, retention_floor: Timestamp::MAX, ..terms(&configuration) };
+            let continued = stopped.continued(request(), terms.now).unwrap();
+            assert_eq!(terms.parse(&RAW, &[stopped]), Ok(ReplayStep::Continue(continued)));
+            let ReplayRefusal::InvalidInput(errors) = terms.parse(&RAW, &[]).unwrap_err() else { panic!() };
+            assert_eq!(errors.len(), 1, "a new one is refused: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_request_of_an_unfinished_replay_repeats_it_and_every_other_one_waits() {
+        let configuration = exported();
+        let parse = |raw: &RawReplay<'_>, replays: &[Replay]| terms(&configuration).parse(raw, replays);
+        let ReplayStep::Repeat(repeated) = parse(&RAW, &[replay()]).unwrap() else { panic!() };
+        assert_eq!(repeated, Replay { attempt: 2, ..replay() });
+        let elsewhere = RawReplay { bucket_path: "elsewhere", ..RAW };
+        assert_eq!(parse(&elsewhere, &[replay()]), Err(ReplayRefusal::InProgress));
+        let succeeded = ended(ReplayEnd::Succeeded);
+        let ReplayRefusal::InvalidInput(errors) = parse(&RAW, &[succeeded]).unwrap_err() else { panic!() };
+        assert_eq!(errors[0].code, FieldErrorCode::ReplayPathOverlaps);
+    }
+
+    #[test]
+    fn a_replay_whose_time_is_over_does_not_continue() {
+        let configuration = exported();
+        let terms = ReplayTerms { now: replay().deadline(), ..terms(&configuration) };
+        let ReplayRefusal::InvalidInput(errors) = terms.parse(&RAW, &[replay()]).unwrap_err() else { panic!() };
+        assert_eq!(errors[0].code, FieldErrorCode::ReplayPathOverlaps);
     }
 
     #[test]

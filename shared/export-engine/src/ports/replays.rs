@@ -13,18 +13,11 @@ pub trait ReplayStore: Send + Sync {
     fn load_replay(&self, key: &ReplayKey) -> impl Future<Output = Result<Option<Replay>, PortError>> + Send;
 
     /// Stores a change of a replay, and keeps its record until `expires_at`. Does nothing if the replay has ended, or was
-    /// continued by another request since it was read.
+    /// requested again since it was read.
     fn change_replay(
         &self,
         replay: &Replay,
         change: &ReplayChange,
-        expires_at: Timestamp,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
-
-    /// Gives the items of the replay's runs an expiry, unless they have one.
-    fn expire_replay_items(
-        &self,
-        key: &ReplayKey,
         expires_at: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }

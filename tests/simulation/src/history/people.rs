@@ -9,7 +9,7 @@ use super::{replays::continue_stopped, scenario::Scenario};
 use crate::{
     faults::Weather,
     setup::{BUCKETS, destination},
-    world::World,
+    world::{Message, World},
 };
 
 /// Approves to skip corrupt blocks and redrives dead letters of replays, which no slot repeats, as an operator does who looks at
@@ -27,11 +27,10 @@ pub(super) async fn operate(world: Arc<World>) {
             state.corrupt_blocks.insert(name, true);
         }
         let letters = std::mem::take(&mut state.dead_letters);
-        let (of_replays, others): (Vec<_>, Vec<_>) =
-            letters.into_iter().partition(|letter| state.replays.contains_key(&letter.key));
+        let (of_replays, others): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| letter.attempt > 0);
         state.dead_letters = others;
-        for request in of_replays {
-            state.enqueue(request, world.now());
+        for Message { request, attempt, .. } in of_replays {
+            state.enqueue_attempt(request, attempt, world.now());
         }
     }
 }
@@ -100,8 +99,8 @@ pub(super) fn calm_down(world: &World, scenario: &Scenario, keys: &[Configuratio
             configuration.version += 1;
         }
     }
-    for request in std::mem::take(&mut state.dead_letters) {
-        state.enqueue(request, now);
+    for Message { request, attempt, .. } in std::mem::take(&mut state.dead_letters) {
+        state.enqueue_attempt(request, attempt, now);
     }
-    continue_stopped(&mut state, now);
+    continue_stopped(&mut state, *scenario, now);
 }

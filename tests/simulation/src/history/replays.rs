@@ -3,9 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
-    configuration::ConfigurationKey,
+    configuration::{
+        ConfigurationKey, ExportConfiguration,
+        bucket::BucketPath,
+        field_error::{FieldError, FieldErrorCode},
+    },
     export_run::{RunRequest, RunTrigger},
-    replay::{RawReplay, Replay, ReplayEnd, ReplayId, ReplayKey, ReplayRequest, ReplayState, ReplayTerms, check_path},
+    replay::{
+        RawReplay, Replay, ReplayEnd, ReplayId, ReplayKey, ReplayRefusal, ReplayState, ReplayStatus, ReplayStep,
+        ReplayTerms,
+    },
     time::Timestamp,
 };
 use tokio::time::sleep;
@@ -34,10 +41,9 @@ pub(super) async fn replay(world: Arc<World>, scenario: Scenario, keys: Vec<Conf
                 let end = ReplayState::Ended { at: now, end: ReplayEnd::Cancelled };
                 state.replays.insert(replay.key.export(), Replay { state: end, ..replay });
             }
-            // The same request again sends another message.
-            Some(replay) if state.chance.happens(150) => send(&mut state, &replay, now),
+            Some(replay) if state.chance.happens(150) => request_again(&mut state, scenario, &replay, now),
             Some(_) => {}
-            None if state.chance.happens(300) => continue_stopped(&mut state, now),
+            None if state.chance.happens(300) => continue_stopped(&mut state, scenario, now),
             None => request(&mut state, scenario, key, now),
         }
     }
@@ -48,7 +54,8 @@ fn replays_of<'a>(state: &'a WorldState, key: &'a ConfigurationKey) -> impl Iter
 }
 
 fn send(state: &mut WorldState, replay: &Replay, now: Timestamp) {
-    state.enqueue(RunRequest::new(replay.key.export(), replay.period.to, RunTrigger::Manual), now);
+    let request = RunRequest::new(replay.key.export(), replay.period.to, RunTrigger::Manual);
+    state.enqueue_attempt(request, replay.attempt, now);
 }
 
 /// Requests a replay of a random period, if the export has exported one.
@@ -59,32 +66,53 @@ fn request(state: &mut WorldState, scenario: Scenario, key: &ConfigurationKey, n
     let to = exported.floor_to(slot).saturating_sub(slot * u32::try_from(state.chance.below(2)).unwrap_or(0));
     let from = to.saturating_sub(slot * u32::try_from(1 + state.chance.below(3)).unwrap_or(1));
     let path = format!("replay-{}", state.number());
-    let terms = ReplayTerms {
-        configuration: &configuration,
-        slot_length: slot,
-        retention_floor: now.saturating_sub(scenario.retention),
-    };
     let raw = RawReplay { from: &from.to_string(), to: &to.to_string(), bucket_path: &path };
-    let Ok(request) = terms.parse(&raw) else { return };
     let others: Vec<_> = replays_of(state, key).cloned().collect();
-    if let Err(error) = check_path(&request, &configuration, &others) {
-        state.violations.push(format!("{key}: the path of a replay is refused: {}", error.message));
-    }
+    let request = match terms(&configuration, scenario, now).parse(&raw, &others) {
+        Ok(ReplayStep::Create(request)) => request,
+        Err(ReplayRefusal::InvalidInput(errors)) if !errors.iter().any(is_about_path) => return,
+        unexpected => return state.violations.push(format!("{key}: a new replay is {unexpected:?}")),
+    };
     let replay_id = ReplayId::from_random(state.chance.bits());
     let replay = Replay::new(ReplayKey::new(key.clone(), replay_id), request, "", now);
     send(state, &replay, now);
     state.replays.insert(replay.key.export(), replay);
 }
 
+fn terms(configuration: &ExportConfiguration, scenario: Scenario, now: Timestamp) -> ReplayTerms<'_> {
+    let retention_floor = now.saturating_sub(scenario.retention);
+    ReplayTerms { configuration, slot_length: INTERVAL.duration(), retention_floor, now }
+}
+
+fn is_about_path(error: &FieldError) -> bool {
+    error.code == FieldErrorCode::ReplayPathOverlaps
+}
+
 /// Continues every replay that failed or was cancelled.
-pub(super) fn continue_stopped(state: &mut WorldState, now: Timestamp) {
-    let continued = state.replays.values().filter_map(|replay| {
-        let request = ReplayRequest { period: replay.period, destination: replay.destination.clone() };
-        replay.continued(request, now)
-    });
-    for replay in continued.collect::<Vec<_>>() {
-        send(state, &replay, now);
-        state.replays.insert(replay.key.export(), replay);
+pub(super) fn continue_stopped(state: &mut WorldState, scenario: Scenario, now: Timestamp) {
+    let stopped = |replay: &&Replay| matches!(replay.state.status(), ReplayStatus::Failed | ReplayStatus::Cancelled);
+    for replay in state.replays.values().filter(stopped).cloned().collect::<Vec<_>>() {
+        request_again(state, scenario, &replay, now);
+    }
+}
+
+/// Makes the same request again: an unfinished replay gets another message, one that stopped continues. A person whose
+/// configuration has another bucket by now edits it back before.
+fn request_again(state: &mut WorldState, scenario: Scenario, replay: &Replay, now: Timestamp) {
+    let Replay { key, period, destination, .. } = replay;
+    let Some(configuration) = state.configurations.get(&key.configuration()).cloned() else { return };
+    let configuration = ExportConfiguration { destination: destination.clone(), ..configuration };
+    let raw = RawReplay {
+        from: &period.from.to_string(),
+        to: &period.to.to_string(),
+        bucket_path: destination.bucket_path.as_ref().map_or("", BucketPath::as_str),
+    };
+    match terms(&configuration, scenario, now).parse(&raw, std::slice::from_ref(replay)) {
+        Ok(ReplayStep::Repeat(next) | ReplayStep::Continue(next)) => {
+            send(state, &next, now);
+            state.replays.insert(next.key.export(), next);
+        }
+        unexpected => state.violations.push(format!("{key:?}: the same request of a replay is {unexpected:?}")),
     }
 }
 

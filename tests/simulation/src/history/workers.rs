@@ -8,6 +8,7 @@ use std::{
 use domain::{
     export_run::{LEASE_DURATION, PlanLimits, RunRequest},
     gzip::EncoderVersion,
+    replay::ReplayMessage,
     time::Timestamp,
 };
 use export_engine::{
@@ -44,6 +45,10 @@ const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 
 /// The wait of a deferred run.
 pub(super) const DEFERRAL: Duration = Duration::from_secs(15);
+
+/// The delay of the next slice of a replay, longer than that of a run that waits for a share.
+const PAUSE: Duration = Duration::from_secs(25);
+const _: () = assert!(PAUSE.as_secs() > DEFERRAL.as_secs());
 
 /// The attempts before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
@@ -103,7 +108,7 @@ fn take_message(world: &World) -> Option<Message> {
     message.visible_at = now.saturating_add(VISIBILITY);
     if message.tries > MAX_TRIES {
         let message = state.queue.remove(index);
-        state.dead_letters.push(message.request);
+        state.dead_letters.push(message);
         return None;
     }
     Some(message.clone())
@@ -172,7 +177,8 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
     let replay = world.lock().replays.get(key).map(|replay| replay.key.clone());
     let work = async {
         let Some(replay) = replay else { return engine.run(&message.request).await };
-        Ok(match engine.replay(&ports, &replay).await? {
+        let continued = ReplayMessage { replay, attempt: message.attempt };
+        Ok(match engine.replay(&ports, &continued).await? {
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
             ReplayOutcome::Paused => RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()) },
             ReplayOutcome::Deferred(reason) => RunOutcome::Deferred { reason, next: message.request.clone() },
@@ -199,14 +205,16 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
             let is_left = outcome == RunOutcome::LeftToAnother;
             match outcome {
                 RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
-                    state.enqueue(next, now);
+                    let pause = if message.attempt > 0 { PAUSE } else { Duration::ZERO };
+                    state.enqueue_attempt(next, message.attempt, now.saturating_add(pause));
                 }
                 RunOutcome::Deferred { reason, next } => {
                     let until = match reason {
                         DeferralReason::NoFreeShare => now,
                         DeferralReason::RegionUnreachable { until } => until,
                     };
-                    state.enqueue(next, until.max(now).saturating_add(DEFERRAL));
+                    let visible_at = until.max(now).saturating_add(DEFERRAL);
+                    state.enqueue_attempt(next, message.attempt, visible_at);
                 }
                 _ => {}
             }

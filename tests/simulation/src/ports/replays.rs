@@ -52,13 +52,4 @@ impl ReplayStore for Ports {
         };
         self.world.call("change replay", effect).await
     }
-
-    async fn expire_replay_items(&self, key: &ReplayKey, _: Timestamp) -> Result<(), PortError> {
-        let key = key.export();
-        let effect = move |state: &mut WorldState| {
-            state.expired_replays.insert(key.clone());
-            Ok(())
-        };
-        self.world.call("expire replay", effect).await
-    }
 }
