@@ -7,6 +7,7 @@ mod dry_run;
 pub mod file;
 mod notifications;
 pub mod policies;
+mod poll;
 pub mod render;
 mod render_jobs;
 pub mod render_policies;

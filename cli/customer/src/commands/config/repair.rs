@@ -1,14 +1,13 @@
 //! `config repair`: puts missing files of past exports into the bucket again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use domain::time::Timestamp;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{
-    run::{MAX_POLL_FAILURES, MAX_POLL_PAUSE, MIN_POLL_PAUSE, TICK, parse_timeout},
+    poll::{Polled, Polling, parse_timeout},
     target::Target,
 };
 use crate::{
@@ -82,46 +81,25 @@ pub async fn run(arguments: &RepairArguments) -> Result<(), Failure> {
 
 /// Polls until the repair has ended.
 async fn wait(service: &Service, arguments: &RepairArguments, requested: &Repair) -> Result<(Answer, Repair), Failure> {
-    let spinner = ProgressBar::new_spinner().with_message("Repairing");
-    spinner.enable_steady_tick(TICK);
-    let deadline = Instant::now() + arguments.timeout;
-    let mut pause = MIN_POLL_PAUSE;
-    let mut failures = 0;
-    let ended = loop {
-        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-        pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        let poll = async {
-            let answer = service.ask(&operations::LAST_REPAIR, &arguments.target.variables()).await?;
-            let repair: Repair = answer.parse()?;
-            Ok((answer, repair))
-        };
-        match poll.await {
-            Ok((_, repair)) if repair.id != requested.id => {
-                break Err(Failure::Unfinished("another repair has replaced this one".to_owned()));
-            }
-            Ok((answer, repair)) if has_ended(&repair) => break Ok((answer, repair)),
-            Ok((_, repair)) => {
-                failures = 0;
-                spinner.set_message(format!("Repairing: {} files checked", repair.checked));
-            }
-            Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
-                failures += 1;
-                if failures >= MAX_POLL_FAILURES {
-                    break Err(failure);
-                }
-            }
-            Err(failure) => break Err(failure),
-        }
-        if Instant::now() >= deadline {
-            break Err(Failure::Unfinished(format!(
-                "the repair has not ended within {} s, and continues\n  To follow its progress: audit-export config repair {}",
-                arguments.timeout.as_secs(),
-                arguments.target.id
-            )));
-        }
+    let polling = Polling {
+        subject: "the repair",
+        activity: "Repairing",
+        timeout: arguments.timeout,
+        follow: format_args!("repair {}", arguments.target.id),
     };
-    spinner.finish_and_clear();
-    ended
+    let variables = arguments.target.variables();
+    let poll = async || {
+        let answer = service.ask(&operations::LAST_REPAIR, &variables).await?;
+        let repair: Repair = answer.parse()?;
+        if repair.id != requested.id {
+            return Err(Failure::Unfinished("another repair has replaced this one".to_owned()));
+        }
+        if has_ended(&repair) {
+            return Ok(Polled::Ended((answer, repair)));
+        }
+        Ok(Polled::Waiting(Some(format!("Repairing: {} files checked", repair.checked))))
+    };
+    polling.wait(poll).await
 }
 
 fn has_ended(repair: &Repair) -> bool {

@@ -1,14 +1,15 @@
 //! `config replay`: exports a past period again; `config replay-cancel`: stops that.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use domain::replay::ReplayId;
 use serde_json::json;
 
 use super::{
+    poll::{Polled, Polling, parse_timeout},
     render_replays,
-    run::{MAX_POLL_FAILURES, MAX_POLL_PAUSE, MIN_POLL_PAUSE, Spinner, count, parse_timeout},
+    run::count,
     target::Target,
 };
 use crate::{
@@ -111,39 +112,23 @@ async fn wait_for_end(
     requested: &Replay,
     timeout: Duration,
 ) -> Result<Answer, Failure> {
-    let spinner = Spinner::new();
+    let polling = Polling {
+        subject: "the replay",
+        activity: "Exporting again",
+        timeout,
+        follow: format_args!("replays {}", target.id),
+    };
     let variables = json!({ "exportConfigurationId": target.id.to_string(), "id": requested.id.to_string() });
-    let deadline = Instant::now() + timeout;
-    let (mut pause, mut failures) = (MIN_POLL_PAUSE, 0);
-    loop {
-        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-        pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        match service.ask(&operations::GET_REPLAY, &variables).await {
-            Ok(answer) => {
-                failures = 0;
-                let replay: Replay = answer.parse()?;
-                if has_ended(&replay) {
-                    return Ok(answer);
-                }
-                let (events, files) = (count(replay.events, "event"), count(replay.objects, "file"));
-                spinner.say(format!("Exporting again: {} %, {events}, {files}", replay.percent));
-            }
-            Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
-                failures += 1;
-                if failures >= MAX_POLL_FAILURES {
-                    return Err(failure);
-                }
-            }
-            Err(failure) => return Err(failure),
+    let poll = async || {
+        let answer = service.ask(&operations::GET_REPLAY, &variables).await?;
+        let replay: Replay = answer.parse()?;
+        if has_ended(&replay) {
+            return Ok(Polled::Ended(answer));
         }
-        if Instant::now() >= deadline {
-            return Err(Failure::Unfinished(format!(
-                "the replay has not ended within {} s, and continues\n  To follow its progress: audit-export config replays {}",
-                timeout.as_secs(),
-                target.id
-            )));
-        }
-    }
+        let (events, files) = (count(replay.events, "event"), count(replay.objects, "file"));
+        Ok(Polled::Waiting(Some(format!("Exporting again: {} %, {events}, {files}", replay.percent))))
+    };
+    polling.wait(poll).await
 }
 
 fn has_ended(replay: &Replay) -> bool {

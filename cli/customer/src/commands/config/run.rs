@@ -2,16 +2,19 @@
 
 mod sample;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use domain::time::Timestamp;
-use indicatif::ProgressBar;
-use jiff::SignedDuration;
 use serde_json::json;
 use terminal::text::Text;
 
-use super::{render, target::Target, test};
+use super::{
+    poll::{Polled, Polling, parse_timeout},
+    render,
+    target::Target,
+    test,
+};
 use crate::{
     api::{Answer, operations},
     failure::Failure,
@@ -19,14 +22,6 @@ use crate::{
     output::{self, Output, OutputFormat, Style, Tone},
     service::Service,
 };
-
-const MAX_TIMEOUT: Duration = Duration::from_hours(24);
-/// The first and the longest pause between two polls.
-pub(super) const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
-pub(super) const MAX_POLL_PAUSE: Duration = Duration::from_secs(15);
-/// Consecutive polls without an answer that end the waiting.
-pub(super) const MAX_POLL_FAILURES: u32 = 5;
-pub(super) const TICK: Duration = Duration::from_millis(120);
 
 /// Export the received events now, without waiting for the schedule
 ///
@@ -52,16 +47,6 @@ pub struct RunArguments {
     /// The longest time to wait: 90s, 15m, 2h; 24h at most. The export continues after it
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
     timeout: Duration,
-}
-
-pub(super) fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
-    let duration: SignedDuration =
-        text.parse().map_err(|_| "a duration is a number and a unit, for example 90s or 15m")?;
-    let timeout = Duration::try_from(duration).map_err(|_| "the timeout must be greater than zero")?;
-    if timeout.is_zero() || timeout > MAX_TIMEOUT {
-        return Err("the timeout must be more than 0s and at most 24h");
-    }
-    Ok(timeout)
 }
 
 pub async fn run(arguments: &RunArguments) -> Result<(), Failure> {
@@ -102,56 +87,39 @@ async fn wait(
     arguments: &RunArguments,
     request: &Request,
 ) -> Result<(Progress, Answer, Configuration, Vec<Job>), Failure> {
-    let spinner = Spinner::new();
     let variables = arguments.target.variables();
-    let deadline = Instant::now() + arguments.timeout;
-    let mut pause = MIN_POLL_PAUSE;
-    let mut failures = 0;
+    let polling = Polling {
+        subject: "the export",
+        activity: "Exporting",
+        timeout: arguments.timeout,
+        follow: format_args!("jobs {}", arguments.target.id),
+    };
     let mut was_failure = false;
-    loop {
-        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-        pause = (pause * 5 / 4).min(MAX_POLL_PAUSE);
-        let poll = async {
-            let answer = service.ask(&operations::PROGRESS, &variables).await?;
-            let configuration: Configuration = answer.parse()?;
-            // After the configuration: a run stores its job before its end.
-            Ok((answer, configuration, get_jobs(service, &arguments.target).await?))
-        };
-        match poll.await {
-            Ok((answer, configuration, jobs)) => {
-                failures = 0;
-                let progress = request.progress(&configuration)?;
-                // A failure is stored a moment before its reason.
-                let is_explained = configuration.connection_error.is_some() || was_failure;
-                match progress {
-                    Progress::Disabled => {
-                        return Err(Failure::Unfinished(
-                            "the export was disabled meanwhile; enable it first".to_owned(),
-                        ));
-                    }
-                    Progress::Done => return Ok((progress, answer, configuration, jobs)),
-                    Progress::Failed if is_explained => return Ok((progress, answer, configuration, jobs)),
-                    Progress::Failed | Progress::Waiting => {}
-                }
-                was_failure = progress == Progress::Failed;
-                spinner.show(&jobs);
+    let poll = async || {
+        let answer = service.ask(&operations::PROGRESS, &variables).await?;
+        let configuration: Configuration = answer.parse()?;
+        // After the configuration: a run stores its job before its end.
+        let jobs = get_jobs(service, &arguments.target).await?;
+        let progress = request.progress(&configuration)?;
+        // A failure is stored a moment before its reason.
+        let is_explained = configuration.connection_error.is_some() || was_failure;
+        was_failure = progress == Progress::Failed;
+        match progress {
+            Progress::Disabled => {
+                Err(Failure::Unfinished("the export was disabled meanwhile; enable it first".to_owned()))
             }
-            Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
-                failures += 1;
-                if failures >= MAX_POLL_FAILURES {
-                    return Err(failure);
-                }
-            }
-            Err(failure) => return Err(failure),
+            Progress::Waiting => Ok(Polled::Waiting(describe(&jobs))),
+            Progress::Failed if !is_explained => Ok(Polled::Waiting(describe(&jobs))),
+            Progress::Failed | Progress::Done => Ok(Polled::Ended((progress, answer, configuration, jobs))),
         }
-        if Instant::now() >= deadline {
-            return Err(Failure::Unfinished(format!(
-                "the export has not ended within {} s, and continues\n  To follow its progress: audit-export config jobs {}",
-                arguments.timeout.as_secs(),
-                arguments.target.id
-            )));
-        }
-    }
+    };
+    polling.wait(poll).await
+}
+
+/// Returns the progress of the job that is being exported; `None`: there is none.
+fn describe(jobs: &[Job]) -> Option<String> {
+    let job = jobs.first().filter(|job| !is_done(job))?;
+    Some(format!("Exporting: {}, {}", count(job.events, "event"), count(job.objects, "file")))
 }
 
 /// The progress of a requested run.
@@ -271,33 +239,6 @@ pub(super) fn count(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
-/// A spinner on standard error, only at a terminal.
-pub(super) struct Spinner(ProgressBar);
-
-impl Spinner {
-    pub(super) fn new() -> Self {
-        let bar = ProgressBar::new_spinner().with_message("Exporting");
-        bar.enable_steady_tick(TICK);
-        Self(bar)
-    }
-
-    pub(super) fn say(&self, message: String) {
-        self.0.set_message(message);
-    }
-
-    fn show(&self, jobs: &[Job]) {
-        if let Some(job) = jobs.first().filter(|job| !is_done(job)) {
-            self.say(format!("Exporting: {}, {}", count(job.events, "event"), count(job.objects, "file")));
-        }
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -413,13 +354,5 @@ mod tests {
         );
         insta::assert_snapshot!("run_empty", exported(&configuration, &job(2, "SUCCEEDED", 0), None, &style));
         insta::assert_snapshot!("run_nothing_new", nothing_new(&configuration, &style));
-    }
-
-    #[test]
-    fn a_timeout_has_its_bounds() {
-        assert_eq!(parse_timeout("90s"), Ok(Duration::from_secs(90)));
-        for bad in ["", "0s", "25h", "-1m", "90", "soon"] {
-            assert!(parse_timeout(bad).is_err(), "{bad}");
-        }
     }
 }
