@@ -7,6 +7,7 @@ mod path;
 mod period;
 mod record;
 mod request;
+mod terms;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
 
@@ -16,5 +17,6 @@ pub use self::{
     limits::{MAX_REPLAY_DURATION, MAX_REPLAYS},
     period::ReplayPeriod,
     record::{Replay, ReplayEnd, ReplayProgress, ReplayState, ReplayStatus, ReplayTest},
-    request::{RawReplay, ReplayRefusal, ReplayRequest, ReplayStep, ReplayTerms, parse_replay_path},
+    request::{RawReplay, ReplayRequest, parse_replay_path},
+    terms::{ReplayRefusal, ReplayStep, ReplayTerms},
 };
