@@ -79,7 +79,7 @@ def remove(customer: Customer, *keys: str) -> None:
 
 
 def whole_range(customer: Customer) -> tuple[str, ...]:
-    """Returns the arguments for the times of all windows, at most the retention long."""
+    """Returns the arguments for the times of all windows."""
     stored = customer.stored()
     return ("--from", stored["createdAt"]["S"], "--to", stored["exportedThrough"]["S"])
 
@@ -185,6 +185,29 @@ def test_a_repair_tests_a_changed_connection_first(exported: Customer, audit_exp
     assert (outcome.returncode, repair["status"], repair["checked"]) == (FAILED, "FAILED", 0), repair
     assert repair["error"]["code"] == "WRITE_DENIED", repair
     assert files(exported) == left
+
+
+def test_a_damaged_digest_in_the_service_is_named_and_others_are_repaired(
+    exported: Customer, stack: Stack, audit_export: Run
+) -> None:
+    times = whole_range(exported)
+    data = exported.account.data_keys(exported.id)
+    remove(exported, data[0], data[-1])
+    # As if somebody had written to the table.
+    first = min(name for name in exported.run_items() if name.startswith("digest#"))
+    stack.client("dynamodb").update_item(
+        TableName=stack.tables["runs"],
+        Key={"run": {"S": f"{exported.tenant.name}#{exported.id}"}, "item": {"S": first}},
+        UpdateExpression="SET digest = :damaged",
+        ExpressionAttributeValues={":damaged": {"B": b"{"}},
+    )
+    outcome = audit_export("config", "repair", exported.id, *times, *WAIT, "--output", "json")
+    repair = json.loads(outcome.stdout)
+    assert (outcome.returncode, repair["status"], repair["repaired"]) == (INCOMPLETE, "INCOMPLETE", 1), repair
+    [named] = repair["unrepairedFiles"]
+    assert (named["reason"], named["objectKey"] in files(exported)) == ("CONTENT_CHANGED", True), repair
+    assert data[-1] in files(exported)
+    assert data[0] not in files(exported)
 
 
 def test_events_that_were_deleted_can_not_be_put_back(exported: Customer, stack: Stack, audit_export: Run) -> None:

@@ -70,24 +70,20 @@ pub struct RepairRange {
 }
 
 impl RepairRange {
-    /// Checks a range that a person requested at `now`. It may be as long as the retention.
+    /// Checks a range that a person requested at `now`. It may be of any length: a repair visits only windows whose digests
+    /// are stored.
     ///
     /// # Errors
     /// The field to change.
-    pub fn parse(from: Timestamp, to: Timestamp, retention: Duration, now: Timestamp) -> Result<Self, FieldError> {
-        let refuse = |field, message: String| Err(FieldError { field, code: FieldErrorCode::RangeInvalid, message });
+    pub fn parse(from: Timestamp, to: Timestamp, now: Timestamp) -> Result<Self, FieldError> {
+        let refuse = |field, message: &str| {
+            Err(FieldError { field, code: FieldErrorCode::RangeInvalid, message: message.to_owned() })
+        };
         if to <= from {
-            return refuse(field::TO, "Give a time for to that is later than from.".to_owned());
+            return refuse(field::TO, "Give a time for to that is later than from.");
         }
         if from >= now {
-            return refuse(field::FROM, "Give a time for from that is in the past.".to_owned());
-        }
-        if to.saturating_since(from) > retention {
-            let hours = retention.as_secs() / 3_600;
-            return refuse(
-                field::FROM,
-                format!("Choose from and to at most {hours} hours apart: the retention of events."),
-            );
+            return refuse(field::FROM, "Give a time for from that is in the past.");
         }
         Ok(Self { from, to })
     }
@@ -117,6 +113,8 @@ pub enum RepairStatus {
     Incomplete,
     /// The customer has to change something before it can be repeated.
     Failed,
+    /// Without progress for [`REPAIR_ABANDONED_AFTER`]: its message seems to be lost. Never stored: see [`Repair::seen_at`].
+    Abandoned,
 }
 
 impl RepairStatus {
@@ -127,7 +125,7 @@ impl RepairStatus {
 
     #[must_use]
     pub fn is_ended(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Incomplete | Self::Failed)
+        !matches!(self, Self::Pending | Self::Running)
     }
 }
 
@@ -266,6 +264,13 @@ impl Repair {
         self.unfinished_until().is_none_or(|until| until < now)
     }
 
+    /// Returns the repair as a person sees it.
+    #[must_use]
+    pub fn seen_at(self, now: Timestamp) -> Self {
+        let is_abandoned = !self.status.is_ended() && self.is_replaceable(now);
+        if is_abandoned { Self { status: RepairStatus::Abandoned, ..self } } else { self }
+    }
+
     /// Notes the outcome of a file of this window.
     pub fn count(&mut self, sequence: u64, place: Option<FilePlace>, outcome: FileOutcome) {
         self.counts.checked += 1;
@@ -317,19 +322,17 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_in_the_past_and_as_long_as_the_retention_at_most() {
+    fn a_range_begins_in_the_past() {
         let (from, to) = (at("2026-11-20T00:00:00Z"), at("2026-11-21T00:00:00Z"));
-        let parse = |from, to, retention| RepairRange::parse(from, to, retention, at("2026-11-22T00:00:00Z"));
-        assert_eq!(parse(from, to, HOUR * 24), Ok(RepairRange { from, to }));
+        let parse = |from, to| RepairRange::parse(from, to, at("2026-11-22T00:00:00Z"));
+        assert_eq!(parse(from, to), Ok(RepairRange { from, to }));
         // A window may end in the future of the caller's clock.
-        assert!(parse(to, at("2026-11-22T00:30:00Z"), HOUR * 48).is_ok());
-        for (from, to, retention, field) in [
-            (from, from, HOUR * 24, "to"),
-            (to, from, HOUR * 24, "to"),
-            (from, to, HOUR * 23, "from"),
-            (at("2026-11-22T00:00:00Z"), at("2026-11-23T00:00:00Z"), HOUR * 24, "from"),
-        ] {
-            let error = parse(from, to, retention).unwrap_err();
+        assert!(parse(to, at("2026-11-22T00:30:00Z")).is_ok());
+        assert!(parse(at("2016-11-20T00:00:00Z"), to).is_ok());
+        for (from, to, field) in
+            [(from, from, "to"), (to, from, "to"), (at("2026-11-22T00:00:00Z"), at("2026-11-23T00:00:00Z"), "from")]
+        {
+            let error = parse(from, to).unwrap_err();
             assert_eq!((error.field, error.code), (field, FieldErrorCode::RangeInvalid), "{from} {to}");
             assert!(error.message.ends_with('.'), "{}", error.message);
         }
@@ -377,10 +380,14 @@ mod tests {
         let later = repair.updated_at.saturating_add(REPAIR_ABANDONED_AFTER);
         assert!(!repair.is_replaceable(later));
         assert!(repair.is_replaceable(later.saturating_add(Duration::from_millis(1))));
+        assert_eq!(repair.clone().seen_at(later), repair);
+        let seen = repair.clone().seen_at(later.saturating_add(Duration::from_millis(1)));
+        assert_eq!(seen.status, RepairStatus::Abandoned);
         let advanced = repair.advanced(later);
         assert_eq!((advanced.revision, advanced.is_replaceable(later.saturating_add(HOUR))), (1, false));
         repair.end();
         assert!(repair.is_replaceable(repair.updated_at));
+        assert_eq!(repair.clone().seen_at(later.saturating_add(HOUR)), repair);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) fn check(state: &mut WorldState, keys: &[ConfigurationKey], hopeless:
             RepairStatus::Succeeded => repair.counts.unrepaired == 0,
             RepairStatus::Incomplete => repair.counts.unrepaired > 0,
             RepairStatus::Failed => hopeless,
-            RepairStatus::Pending | RepairStatus::Running => false,
+            RepairStatus::Pending | RepairStatus::Running | RepairStatus::Abandoned => false,
         };
         if !is_as_expected {
             violations.push(format!("{key}: its repair ended as {:?} with {:?}", repair.status, repair.counts));

@@ -149,7 +149,8 @@ pub struct VerifyArguments {
 
     /// Also print the commands that repair what is missing or altered in the bucket
     ///
-    /// They run `audit-export config repair` for the times concerned. Nothing is repaired by this command itself.
+    /// They run `audit-export config repair` for the times concerned. Nothing is repaired by this command itself. The folder of a
+    /// replay can't be repaired: request the replay again, to another path.
     #[arg(long)]
     repair: bool,
 

@@ -134,7 +134,7 @@ impl ConfigurationMutation {
         context: &Context<'_>,
         id: ID,
         from: DateTime,
-        #[graphql(desc = "Exclusive. At most the retention of events after `from`.")] to: DateTime,
+        #[graphql(desc = "Exclusive.")] to: DateTime,
         #[graphql(default = false)] overwrite: bool,
     ) -> Result<Option<ExportRepair>> {
         let (service, caller, author) = context::of_change(context)?;

@@ -44,6 +44,8 @@ pub enum ExportRepairStatus {
     Incomplete,
     /// Something has to be changed first: see `error`. Request the repair again after that.
     Failed,
+    /// It made no progress for 5 hours, as if the service had lost it. Request the repair again.
+    Abandoned,
 }
 
 /// The reason why a file can't be repaired.

@@ -24,7 +24,7 @@ impl Service {
     ) -> Result<Repair, ApiError> {
         let key = key_of(caller, id)?;
         let configuration = self.load(&key).await?;
-        let range = RepairRange::parse(from, to, self.retention, self.clock.now())
+        let range = RepairRange::parse(from, to, self.clock.now())
             .map_err(|error| ApiError::InvalidInput(vec![error]))?;
         self.take(caller, Allowance::ManualRuns).await?;
         if let Some(last) = self.ports.repairs.last(&key).await?
@@ -60,7 +60,8 @@ impl Service {
     pub async fn last_repair(&self, caller: &Caller, id: &str) -> Result<Repair, ApiError> {
         let key = key_of(caller, id)?;
         self.load(&key).await?;
-        self.ports.repairs.last(&key).await?.ok_or(ApiError::NotFound)
+        let last = self.ports.repairs.last(&key).await?.ok_or(ApiError::NotFound)?;
+        Ok(last.seen_at(self.clock.now()))
     }
 
     /// Withdraws a repair that has no message. If that fails, another one may replace it later.

@@ -140,7 +140,7 @@ impl FieldErrorCode {
             Self::WebhooksTooMany => ("The export has more than 3 webhooks.", "Give at most 3 webhooks."),
             Self::RangeInvalid => (
                 "The range of a repair is not valid.",
-                "Give a time for from that is in the past, and a later one for to, at most the retention of events apart.",
+                "Give a time for from that is in the past, and a later one for to.",
             ),
             Self::ReplayTimeInvalid => (
                 "A replay does not begin or end at a boundary of the export's interval.",

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use domain::{
     configuration::ExportConfiguration,
-    digest::{Digest, DigestObject, DigestReference, Hex32, SIGNATURE_SUFFIX},
+    digest::{Digest, DigestObject, DigestReference, Hex32, InvalidDigest, SIGNATURE_SUFFIX},
     export_run::{ExportState, SLICE},
     repair::{FileOutcome, FilePlace, Repair, RepairMode, RepairPosition, RepairStatus, UnrepairedReason},
     retention::RetentionHistory,
@@ -68,8 +68,7 @@ struct CompletedWindow {
     sequence: u64,
     sealed: SealedDigest,
     digest: Digest,
-    /// `None`: the digest that has the reference has expired.
-    reference: Option<DigestReference>,
+    reference: DigestReference,
 }
 
 impl<'a, P: RepairPorts> Walk<'a, P> {
@@ -122,18 +121,28 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
                 None => windows.sealed_digest(key, sequence).await?,
             };
             let reference = if sequence + 1 == state.next_sequence {
-                state.head.clone()
+                state.head.clone().ok_or(UnrepairedReason::HistoryExpired)
             } else {
                 let next = windows.sealed_digest(key, sequence + 1).await?;
-                let reference = next.as_ref().map(parse).transpose()?.and_then(|next| next.previous);
+                let reference = reference_in(next.as_ref())?;
                 following = Some(next);
                 reference
             };
-            let Some(sealed) = sealed else {
-                self.leave_window(sequence, None, UnrepairedReason::HistoryExpired).await?;
-                continue;
+            let window = match CompletedWindow::proven(sequence, sealed, reference)? {
+                Ok(window) => window,
+                Err(Unproven { place, reason }) => {
+                    let record = windows.record(key, sequence).await?;
+                    if record.is_some_and(|record| record.from >= self.repair.range.to) {
+                        return Ok(WalkOutcome::Done);
+                    }
+                    if let (UnrepairedReason::ContentChanged, Some(place)) = (reason, &place) {
+                        self.raise_alarm(place);
+                    }
+                    self.leave_window(sequence, place, reason).await?;
+                    continue;
+                }
             };
-            let digest = parse(&sealed)?;
+            let digest = &window.digest;
             if digest.window.from >= self.repair.range.to {
                 return Ok(WalkOutcome::Done);
             }
@@ -142,7 +151,6 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
                 Some(version) if version != configuration.version => return Ok(WalkOutcome::Paused),
                 Some(_) => {}
             }
-            let window = CompletedWindow { sequence, sealed, digest, reference };
             if self.visit_window(&window, &sink).await? == WalkOutcome::Paused {
                 return Ok(WalkOutcome::Paused);
             }
@@ -197,16 +205,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         window: &CompletedWindow,
         sink: &impl ObjectSink,
     ) -> Result<WalkOutcome, PortError> {
-        let CompletedWindow { sequence, sealed, reference, .. } = window;
-        if let Some(reference) = reference
-            && !is_referenced(sealed, reference)
-        {
-            // Nothing proves its objects.
-            let place = FilePlace { bucket: reference.bucket.clone(), key: reference.key.clone() };
-            self.raise_alarm(&place);
-            self.leave_window(*sequence, Some(place), UnrepairedReason::ContentChanged).await?;
-            return Ok(WalkOutcome::Done);
-        }
+        let sequence = &window.sequence;
         let files = files_of(window);
         let count = files.len() as u64;
         let position = self.repair.position;
@@ -217,17 +216,12 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
             }
             let outcome = self.repair_file(&file, sink).await?;
             self.repair.count(*sequence, Some(file.place), outcome);
-            let is_last = number == count && reference.is_some();
-            self.repair.position = if is_last {
+            self.repair.position = if number == count {
                 RepairPosition { sequence: Some(sequence + 1), files: 0 }
             } else {
                 RepairPosition { sequence: Some(*sequence), files: number }
             };
             self.store().await?;
-        }
-        if reference.is_none() {
-            // The names of the digest and its signature are not known any more.
-            self.leave_window(*sequence, None, UnrepairedReason::HistoryExpired).await?;
         }
         Ok(WalkOutcome::Done)
     }
@@ -276,8 +270,55 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
     }
 }
 
-fn parse(sealed: &SealedDigest) -> Result<Digest, PortError> {
-    Digest::from_bytes(&sealed.bytes).map_err(|error| PortError::internal_from("read digest", error))
+/// A window of which nothing proves the objects.
+struct Unproven {
+    place: Option<FilePlace>,
+    reason: UnrepairedReason,
+}
+
+impl CompletedWindow {
+    /// Returns the window if its digest is the one that `reference` is of.
+    fn proven(
+        sequence: u64,
+        sealed: Option<SealedDigest>,
+        reference: Result<DigestReference, UnrepairedReason>,
+    ) -> Result<Result<Self, Unproven>, PortError> {
+        let Some(sealed) = sealed else {
+            return Ok(Err(Unproven { place: None, reason: UnrepairedReason::HistoryExpired }));
+        };
+        let reference = match reference {
+            Ok(reference) => reference,
+            Err(reason) => return Ok(Err(Unproven { place: None, reason })),
+        };
+        // The hash first: what is damaged may be no digest at all.
+        if is_referenced(&sealed, &reference)
+            && let Some(digest) = parse(&sealed)?
+        {
+            return Ok(Ok(Self { sequence, sealed, digest, reference }));
+        }
+        let place = FilePlace { bucket: reference.bucket, key: reference.key };
+        Ok(Err(Unproven { place: Some(place), reason: UnrepairedReason::ContentChanged }))
+    }
+}
+
+/// Returns the reference that the next digest has, or the reason why there is none.
+fn reference_in(next: Option<&SealedDigest>) -> Result<Result<DigestReference, UnrepairedReason>, PortError> {
+    let Some(next) = next else { return Ok(Err(UnrepairedReason::HistoryExpired)) };
+    Ok(match parse(next)? {
+        Some(next) => next.previous.ok_or(UnrepairedReason::HistoryExpired),
+        // Its own turn comes next, with the alarm.
+        None => Err(UnrepairedReason::ContentChanged),
+    })
+}
+
+/// Returns the digest. `None`: the bytes are damaged. A version that this program doesn't know is an internal error, until a
+/// program that does is back.
+fn parse(sealed: &SealedDigest) -> Result<Option<Digest>, PortError> {
+    match Digest::from_bytes(&sealed.bytes) {
+        Ok(digest) => Ok(Some(digest)),
+        Err(error @ InvalidDigest::UnknownVersion(_)) => Err(PortError::internal_from("read digest", error)),
+        Err(_) => Ok(None),
+    }
 }
 
 fn is_referenced(sealed: &SealedDigest, reference: &DigestReference) -> bool {
@@ -291,17 +332,15 @@ fn files_of(window: &CompletedWindow) -> Vec<File<'_>> {
         place: FilePlace { bucket: object.bucket.clone(), key: object.key.clone() },
         content: Content::Object(object),
     });
-    let sealed = window.reference.as_ref().map(|reference| {
-        let DigestReference { bucket, key, sha256, signature_sha256 } = reference;
-        let SealedDigest { bytes, signature, .. } = &window.sealed;
-        let file = |key, bytes, sha256, content_type| File {
-            place: FilePlace { bucket: bucket.clone(), key },
-            content: Content::Sealed { bytes, sha256, content_type },
-        };
-        [
-            file(format!("{key}{SIGNATURE_SUFFIX}"), signature, *signature_sha256, ContentType::Binary),
-            file(key.clone(), bytes, *sha256, ContentType::Json),
-        ]
-    });
-    objects.chain(sealed.into_iter().flatten()).collect()
+    let DigestReference { bucket, key, sha256, signature_sha256 } = &window.reference;
+    let SealedDigest { bytes, signature, .. } = &window.sealed;
+    let file = |key, bytes, sha256, content_type| File {
+        place: FilePlace { bucket: bucket.clone(), key },
+        content: Content::Sealed { bytes, sha256, content_type },
+    };
+    let sealed = [
+        file(format!("{key}{SIGNATURE_SUFFIX}"), signature, *signature_sha256, ContentType::Binary),
+        file(key.clone(), bytes, *sha256, ContentType::Json),
+    ];
+    objects.chain(sealed).collect()
 }

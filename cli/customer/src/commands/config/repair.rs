@@ -35,7 +35,7 @@ pub struct RepairArguments {
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "to")]
     from: Option<Timestamp>,
 
-    /// Repair the jobs of events received before this time; at most the retention of events after `--from`
+    /// Repair the jobs of events received before this time
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "from")]
     to: Option<Timestamp>,
 
@@ -119,7 +119,7 @@ fn check(repair: &Repair) -> Result<(), Failure> {
 fn record(repair: &Repair, style: &Style) -> String {
     let tone = match &*repair.status {
         "SUCCEEDED" => Tone::Good,
-        "INCOMPLETE" | "FAILED" => Tone::Bad,
+        "INCOMPLETE" | "FAILED" | "ABANDONED" => Tone::Bad,
         _ => Tone::Warning,
     };
     let fields = style.fields(&[
