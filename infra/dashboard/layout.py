@@ -156,7 +156,7 @@ def _ingest(template: Template) -> Iterable[Row]:
                 template,
                 "Throttled requests (429 of API Gateway)",
                 "requests in 5 minutes",
-                {"IngestThrottledAlarm": "events and others", "ApiThrottledAlarm": "GraphQL"},
+                {"IngestThrottledAlarm": "events", "ApiThrottledAlarm": "GraphQL and others"},
             ),
         ),
     )

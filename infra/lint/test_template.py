@@ -785,7 +785,11 @@ def test_every_parameter_is_described_and_bounded() -> None:
             ["", ",", "a,", ",a", "a,,b", "a,b,c,d", "/a//b", "a,/b/", "a, b"],
         ),
         ("TokenIssuers", ["", '[{"issuer":"https://a.example"}]'], ["[]", "[x]", "{}", '["https://a.example"]']),
-        ("EventRuleTenantPath", ["/detail/tenantId", "/account"], ["", "/", "detail", "$.detail", "/a b"]),
+        (
+            "EventRuleTenantPath",
+            ["/detail/tenantId", "/account"],
+            ["", "/", "detail", "$.detail", "/a b", "/a~", "/a~2"],
+        ),
         (
             "RetiredSigningKeyArns",
             ["", "arn:aws:kms:eu-central-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"],

@@ -154,6 +154,10 @@ fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
         None => format!("{reason}: {sentence}"),
     };
     let (mut head, _) = refusal.into_response().into_parts();
+    if head.status.is_server_error() && head.status != StatusCode::SERVICE_UNAVAILABLE {
+        // Exporters drop what got another 5xx than 502, 503 and 504: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.
+        head.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
     match encoding {
         Encoding::Json => {
             let details: Value = json!([{"@type": ERROR_INFO, "reason": reason, "domain": ERROR_DOMAIN}]);

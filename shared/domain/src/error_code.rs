@@ -291,7 +291,7 @@ error_codes! {
         "Send the events again, with the same Idempotency-Key if they had one. The queue delivers a message again by itself.";
     TenantMissing = "TENANT_MISSING", [Queue],
         "A message names no tenant: it has no attribute tenantId of type String, or, from EventBridge, no text at the path of \
-         RuleTenantPath.",
+         EventRuleTenantPath.",
         "Name the tenant in every message. After all retries, the message goes to the dead-letter queue.";
     TenantInvalid = "TENANT_INVALID", [Queue],
         "What a message names as its tenant is not a valid tenant ID.",

@@ -680,5 +680,9 @@ async fn refused_log_records_are_a_status_in_the_encoding_of_the_request() {
     ingest.intake.writer.failures.lock().unwrap().push(busy("hidden"));
     let (status, headers, body) = post_logs(&ingest, &logs_request(PYTHON_SDK, "application/x-protobuf")).await;
     assert_eq!((status, &headers["retry-after"], crate::logs::tests::decoded(&body).0), (503, &json!("1"), 14));
+    // An exporter would drop the records at a 500.
+    ingest.intake.writer.failures.lock().unwrap().push(PortError::internal("write blocks", "hidden").into());
+    let (status, _, body) = post_logs(&ingest, &logs_request(PYTHON_SDK, "application/x-protobuf")).await;
+    assert_eq!((status, crate::logs::tests::decoded(&body).2.as_str()), (503, "INTERNAL"));
     assert!(stored(&ingest, "acme").is_empty(), "nothing of a refused request is stored");
 }
