@@ -29,7 +29,9 @@ pub enum ApiError {
     ReplayInProgress,
     #[error("The export configuration is disabled. Enable it first.")]
     ConfigurationDisabled,
-    #[error("A repair of this export configuration has not ended. Wait for its end, or for 5 hours without progress, then request the repair again.")]
+    #[error(
+        "A repair of this export configuration has not ended. Wait for its end, or for 5 hours without progress, then request the repair again."
+    )]
     RepairInProgress,
     #[error("The export configuration has changed. Read it again, and send the change with its current version.")]
     Conflict { current_version: u64 },

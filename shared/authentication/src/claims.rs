@@ -95,8 +95,8 @@ fn check_kind(token: &UncheckedToken<'_>) -> Result<(), Refusal> {
     });
     let is_marked = token.is_marked_access_token || claims.text("typ") == Some(ACCESS_TOKEN_TYPE);
     // A client sends a nonce to find it in its ID token; Keycloak repeats it in access tokens.
-    let is_id_token = ID_TOKEN_CLAIMS.iter().any(|name| claims.get(name).is_some())
-        || (claims.get("nonce").is_some() && !is_marked);
+    let is_id_token =
+        ID_TOKEN_CLAIMS.iter().any(|name| claims.get(name).is_some()) || (claims.get("nonce").is_some() && !is_marked);
     if is_other_use || is_other_type || is_id_token { Err(Refusal::Kind) } else { Ok(()) }
 }
 

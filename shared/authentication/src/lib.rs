@@ -26,8 +26,8 @@ pub use authorization::{MAX_TOKEN_LENGTH_BYTES, authorization_header};
 pub use claim_path::{ClaimPath, InvalidClaimPath, MAX_CLAIM_DEPTH, MAX_CLAIM_PATH_LENGTH};
 pub use claims::{Caller, MAX_SUBJECT_LENGTH};
 pub use issuer::{
-    AllowedTenants, IssuerSettings, Issuers, IssuersError, MAX_AUDIENCES, MAX_ISSUERS, MAX_NAME_LENGTH, MAX_PERMISSION_CLAIMS,
-    PermissionRule,     TenantPrefix, TenantRule,
+    AllowedTenants, IssuerSettings, Issuers, IssuersError, MAX_AUDIENCES, MAX_ISSUERS, MAX_NAME_LENGTH,
+    MAX_PERMISSION_CLAIMS, PermissionRule, TenantPrefix, TenantRule,
 };
 pub use key_set::{KeySet, KeySetError, MAX_KEYS, MIN_RSA_MODULUS_BITS};
 pub use key_source::KeySource;

@@ -164,11 +164,9 @@ impl RemoteKeys {
         let fetched = timeout(self.limits.timeout, self.fetch()).await;
         match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
-            Err(error) => tracing::warn!(
-                issuer = self.issuer,
-                error = &error as &dyn Error,
-                "the issuer's keys can't be fetched"
-            ),
+            Err(error) => {
+                tracing::warn!(issuer = self.issuer, error = &error as &dyn Error, "the issuer's keys can't be fetched");
+            }
         }
     }
 

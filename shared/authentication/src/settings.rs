@@ -47,8 +47,9 @@ impl Issuers {
 fn single_issuer(environment: &mut Environment, mode: DeploymentMode, schemes: Schemes) -> Option<IssuerSettings> {
     let issuer = name(environment, ISSUER, None);
     let expected = format!("1 to {MAX_AUDIENCES} values of 1 to {MAX_NAME_LENGTH} bytes, separated by commas");
-    let audiences = environment
-        .parsed(AUDIENCE, &expected, |text| parse_audiences(text.split(',').map(|audience| audience.trim().to_owned()).collect()));
+    let audiences = environment.parsed(AUDIENCE, &expected, |text| {
+        parse_audiences(text.split(',').map(|audience| audience.trim().to_owned()).collect())
+    });
     let tenant_claim = claim(environment, "TOKEN_TENANT_CLAIM", DEFAULT_TENANT_CLAIM);
     let permissions_claims = claims(environment, "TOKEN_PERMISSIONS_CLAIM", DEFAULT_PERMISSIONS_CLAIM);
     let audit = name(environment, "TOKEN_AUDIT_PERMISSION", Some(DEFAULT_AUDIT_PERMISSION));

@@ -24,8 +24,8 @@ impl Service {
     ) -> Result<Repair, ApiError> {
         let key = key_of(caller, id)?;
         let configuration = self.load(&key).await?;
-        let range = RepairRange::parse(from, to, self.clock.now())
-            .map_err(|error| ApiError::InvalidInput(vec![error]))?;
+        let range =
+            RepairRange::parse(from, to, self.clock.now()).map_err(|error| ApiError::InvalidInput(vec![error]))?;
         self.take(caller, Allowance::ManualRuns).await?;
         if let Some(last) = self.ports.repairs.last(&key).await?
             && !last.is_replaceable(self.clock.now())

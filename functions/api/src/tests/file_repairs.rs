@@ -79,11 +79,9 @@ async fn overwriting_is_asked_for_and_audited() {
 async fn only_a_valid_range_of_an_existing_configuration_is_repaired() {
     let world = World::new();
     let id = create(&world).await;
-    for (from, to, field) in [
-        (TO, FROM, "to"),
-        (FROM, FROM, "to"),
-        ("2026-11-22T12:00:00Z", "2026-11-23T00:00:00Z", "from"),
-    ] {
+    for (from, to, field) in
+        [(TO, FROM, "to"), (FROM, FROM, "to"), ("2026-11-22T12:00:00Z", "2026-11-23T00:00:00Z", "from")]
+    {
         let answer = repair_as(&world, "acme", &id, from, to).await;
         assert_eq!(code(&answer), "INVALID_INPUT", "{from} {to}");
         let error = &answer["errors"][0]["extensions"]["fields"][0];

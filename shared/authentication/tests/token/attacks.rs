@@ -950,7 +950,9 @@ fn a_refusal_says_what_the_token_says_of_itself() {
             refused(TokenFault::Invalid),
             401,
             json!({"code": "UNAUTHENTICATED"}),
-            Some(r#"Bearer realm="audit-export", error="invalid_token", error_description="The bearer token is not valid here.""#),
+            Some(
+                r#"Bearer realm="audit-export", error="invalid_token", error_description="The bearer token is not valid here.""#,
+            ),
         ),
         (
             refused(TokenFault::Expired),
@@ -972,7 +974,9 @@ fn a_refusal_says_what_the_token_says_of_itself() {
             lacks_scope(r#"Audit "Admins""#),
             403,
             json!({"code": "FORBIDDEN", "requiredPermission": r#"Audit "Admins""#}),
-            Some(r#"Bearer realm="audit-export", error="insufficient_scope", error_description="The token lacks the required permission.""#),
+            Some(
+                r#"Bearer realm="audit-export", error="insufficient_scope", error_description="The token lacks the required permission.""#,
+            ),
         ),
         (
             lacks("Admins"),
@@ -1009,6 +1013,9 @@ fn every_fault_fits_into_a_header() {
         let response: Response<String> = ErrorBody::from(AccessError::Unauthenticated(fault)).into_response();
         let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
         assert_eq!(challenge.matches('"').count(), 6, "{challenge}");
-        assert!(challenge.starts_with(r#"Bearer realm="audit-export", error="invalid_token", error_description=""#), "{challenge}");
+        assert!(
+            challenge.starts_with(r#"Bearer realm="audit-export", error="invalid_token", error_description=""#),
+            "{challenge}"
+        );
     }
 }

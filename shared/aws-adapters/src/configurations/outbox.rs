@@ -138,7 +138,12 @@ mod tests {
     #[test]
     fn a_queued_notice_is_read_as_it_was_written() {
         let deleted = with_role();
-        let author = Author { subject: "user-1".to_owned(), issuer: "https://login.example".to_owned(), ip: None, request_id: None };
+        let author = Author {
+            subject: "user-1".to_owned(),
+            issuer: "https://login.example".to_owned(),
+            ip: None,
+            request_id: None,
+        };
         let stamp = Stamp { at: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(), event: 7, block: 1 };
         let receivers = [Webhook {
             url: WebhookUrl::try_from("https://hooks.example.com/".to_owned()).unwrap(),
