@@ -165,7 +165,11 @@ impl RemoteKeys {
         match fetched.unwrap_or(Err(FetchError::Timeout(self.limits.timeout))) {
             Ok(keys) => self.write(|state| (state.keys, state.attempt_failed) = (Some((keys, now)), false)),
             Err(error) => {
-                tracing::warn!(issuer = self.issuer, error = &error as &dyn Error, "the issuer's keys can't be fetched");
+                tracing::warn!(
+                    issuer = self.issuer,
+                    error = &error as &dyn Error,
+                    "the issuer's keys can't be fetched"
+                );
             }
         }
     }
