@@ -154,7 +154,7 @@ fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
         None => format!("{reason}: {sentence}"),
     };
     let (mut head, _) = refusal.into_response().into_parts();
-    if head.status.is_server_error() && head.status != StatusCode::SERVICE_UNAVAILABLE {
+    if head.status.is_server_error() {
         // Exporters drop what got another 5xx than 502, 503 and 504: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.
         head.status = StatusCode::SERVICE_UNAVAILABLE;
     }
