@@ -55,4 +55,6 @@ pub enum KnownBug {
     RepairPlaceLost,
     /// Progress of a repair under an old revision is stored.
     RepairNotFenced,
+    /// A repair takes an edited connection for a tested one.
+    RepairNotTested,
 }

@@ -1,6 +1,7 @@
 //! One history: a storm of faults, then calm.
 
 mod people;
+mod queue;
 mod repairs;
 mod replays;
 mod scenario;
@@ -15,11 +16,12 @@ use tokio::time::sleep;
 pub(crate) use self::repairs::places_of_window;
 use self::{
     people::{calm_down, disturb, operate},
+    queue::VISIBILITY,
     repairs::{consume_repairs, lose_and_repair, repair_everything},
     replays::{replay, watch_progress},
     scenario::{CALM_SLOTS, STORM_SLOTS, draw_scenario},
     schedule::schedule,
-    workers::{Counters, VISIBILITY, consume},
+    workers::{Counters, consume_runs},
     writers::{damage, ingest, sweep},
 };
 use crate::{
@@ -57,7 +59,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     tokio::spawn(replay(Arc::clone(&world), scenario, keys.clone(), storm));
     tokio::spawn(watch_progress(Arc::clone(&world)));
     let counters = Arc::new(Mutex::new(Counters::default()));
-    tokio::spawn(consume(Arc::clone(&world), scenario, Arc::clone(&counters)));
+    tokio::spawn(consume_runs(Arc::clone(&world), scenario, Arc::clone(&counters)));
 
     sleep(storm).await;
     calm_down(&world, &scenario, &keys);

@@ -56,13 +56,13 @@ pub(crate) struct WorldState {
     /// What exports have written, by bucket and key, whatever customers did to it since.
     pub(crate) written: BTreeMap<(String, String), Bytes>,
     pub(crate) uploads: HashMap<String, PendingUpload>,
-    pub(crate) queue: Vec<Message>,
-    pub(crate) dead_letters: Vec<Message>,
+    pub(crate) queue: Vec<Message<RunRequest>>,
+    pub(crate) dead_letters: Vec<Message<RunRequest>>,
     /// The last repair of each configuration.
     pub(crate) repairs: BTreeMap<ConfigurationKey, Repair>,
     /// The files that repairs wrote because they were missing or altered.
     pub(crate) repaired: u64,
-    pub(crate) repair_queue: Vec<RepairMessage>,
+    pub(crate) repair_queue: Vec<Message<RepairRequest>>,
     /// The sequences before which digests and records have expired.
     pub(crate) expired_before: BTreeMap<ConfigurationKey, u64>,
     /// Messages that were deleted while another run of the same message was in progress.
@@ -90,6 +90,12 @@ pub(crate) struct WorldState {
     pub(crate) tried_through: BTreeMap<ConfigurationKey, Timestamp>,
     /// Configurations whose role can't be assumed.
     pub(crate) untrusting: BTreeSet<ConfigurationKey>,
+    /// Configurations whose role everybody may assume, and the end of that time.
+    pub(crate) open_roles: BTreeMap<ConfigurationKey, Timestamp>,
+    /// The version of each configuration that changed its connection last.
+    pub(crate) reconnected: BTreeMap<ConfigurationKey, u64>,
+    /// The connections whose role was refused to others, by the version that changed them.
+    pub(crate) tested: BTreeSet<(ConfigurationKey, u64)>,
     /// The latency of requests to buckets.
     pub(crate) bucket_latency: Duration,
     next_number: u64,
@@ -145,20 +151,13 @@ pub(crate) struct PendingUpload {
     pub(crate) parts: BTreeMap<u16, Bytes>,
 }
 
+/// A message of a queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) struct Message<R> {
     pub(crate) number: u64,
-    pub(crate) request: RunRequest,
+    pub(crate) request: R,
     /// The attempt of the replay that it continues; 0: it is no replay's.
     pub(crate) attempt: u32,
-    pub(crate) visible_at: Timestamp,
-    pub(crate) tries: u32,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct RepairMessage {
-    pub(crate) number: u64,
-    pub(crate) request: RepairRequest,
     pub(crate) visible_at: Timestamp,
     pub(crate) tries: u32,
 }
@@ -198,6 +197,9 @@ impl World {
             circuits: BTreeMap::new(),
             tried_through: BTreeMap::new(),
             untrusting: BTreeSet::new(),
+            open_roles: BTreeMap::new(),
+            reconnected: BTreeMap::new(),
+            tested: BTreeSet::new(),
             bucket_latency: Duration::ZERO,
             next_number: 0,
         };
@@ -279,7 +281,7 @@ impl WorldState {
 
     pub(crate) fn enqueue_repair(&mut self, request: RepairRequest, visible_at: Timestamp) {
         let number = self.number();
-        self.repair_queue.push(RepairMessage { number, request, visible_at, tries: 0 });
+        self.repair_queue.push(Message { number, request, attempt: 0, visible_at, tries: 0 });
     }
 
     pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {
@@ -302,6 +304,12 @@ impl WorldState {
         let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
         let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));
         found.next().is_some_and(|block| block.check(tenant).is_ok())
+    }
+
+    /// Returns the version that changed the connection of a configuration last. `None`: it is newer than `read`.
+    pub(crate) fn connection_of(&self, key: &ConfigurationKey, read: u64) -> Option<u64> {
+        let version = self.reconnected.get(key).copied().unwrap_or_default();
+        (version <= read).then_some(version)
     }
 
     pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {

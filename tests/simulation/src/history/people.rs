@@ -47,7 +47,7 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
         if scenario.edits && state.chance.happens(250) {
             let bucket = usize::try_from(state.chance.below(2)).unwrap_or(0);
             let toggles = state.chance.happens(400);
-            let mut is_new_destination = false;
+            let (mut is_new_destination, mut reconnected) = (false, None);
             if let Some(configuration) = state.configurations.get_mut(key) {
                 configuration.version += 1;
                 if toggles {
@@ -56,6 +56,15 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
                     is_new_destination = destination != configuration.destination;
                     configuration.destination = destination;
                     configuration.connection = Connection::Pending;
+                    reconnected = Some(configuration.version);
+                }
+            }
+            if let Some(version) = reconnected {
+                state.reconnected.insert(key.clone(), version);
+                // The new role's trust policy lacks the external ID for a while.
+                if state.chance.happens(300) {
+                    let open = state.chance.between(Duration::from_mins(1), Duration::from_hours(5));
+                    state.open_roles.insert(key.clone(), now.saturating_add(open));
                 }
             }
             if is_new_destination {
@@ -85,6 +94,7 @@ pub(super) fn calm_down(world: &World, scenario: &Scenario, keys: &[Configuratio
     let now = world.now();
     let mut state = world.lock();
     state.weather = Weather::default();
+    state.open_roles.clear();
     for bucket in BUCKETS {
         let bucket = state.bucket(bucket);
         bucket.busy_until.0 = now;

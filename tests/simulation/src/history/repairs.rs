@@ -14,20 +14,18 @@ use export_engine::{
     ports::ErrorKind,
     repair::{RepairEngine, RepairOutcome},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
+    queue::{consume, take_message},
     scenario::Scenario,
-    workers::{DEFERRAL, INVOCATION, MAX_PROCESSES, POLL, VISIBILITY, check_memory, draw_settings, start_process},
+    workers::{DEFERRAL, INVOCATION, check_memory, draw_settings, start_process},
 };
 use crate::{
     faults::Weather,
     ports::{Received, reference_to},
     process::Process,
-    world::{RepairMessage, RunItems, World, WorldState},
+    world::{Message, RunItems, World, WorldState},
 };
 
 /// The wait before a failed repair is tried again.
@@ -160,39 +158,14 @@ pub(crate) fn places_of_window(items: &RunItems, sequence: u64) -> Vec<FilePlace
     objects.chain(sealed).collect()
 }
 
-/// Takes visible requests for repairs and starts a process for each.
+/// Starts a process for each request for a repair.
 pub(super) async fn consume_repairs(world: Arc<World>, scenario: Scenario) {
-    let slots = Arc::new(Semaphore::new(MAX_PROCESSES));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let Some(message) = take_message(&world) else {
-            drop(slot);
-            sleep(POLL).await;
-            continue;
-        };
-        let world = Arc::clone(&world);
-        tokio::spawn(async move {
-            invoke(&world, scenario, &message).await;
-            drop(slot);
-        });
-    }
-}
-
-fn take_message(world: &World) -> Option<RepairMessage> {
-    let now = world.now();
-    let mut state = world.lock();
-    let weather = state.weather;
-    // Delivery is at least once: now and then, a hidden message is delivered again.
-    let sees_hidden = state.chance.happens(weather.message_doubles);
-    let is_visible = |message: &RepairMessage| message.visible_at <= now || (sees_hidden && message.tries > 0);
-    let message = state.repair_queue.iter_mut().find(|message| is_visible(message))?;
-    message.tries += 1;
-    message.visible_at = now.saturating_add(VISIBILITY);
-    Some(message.clone())
+    let take = |state: &mut WorldState, now| take_message(state, |state| &mut state.repair_queue, now);
+    consume(world, take, move |world, message| async move { invoke(&world, scenario, &message).await }).await;
 }
 
 /// Runs one invocation of the exporter for a repair.
-async fn invoke(world: &Arc<World>, scenario: Scenario, message: &RepairMessage) {
+async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RepairRequest>) {
     let (ports, doom, holder) = start_process(world);
     let ports = ports.of_repair();
     let settings = draw_settings(world, scenario, ports.release);
@@ -229,7 +202,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &RepairMessage)
     }
 }
 
-fn show_after(state: &mut WorldState, message: &RepairMessage, visible_at: Timestamp) {
+fn show_after(state: &mut WorldState, message: &Message<RepairRequest>, visible_at: Timestamp) {
     if let Some(queued) = state.repair_queue.iter_mut().find(|queued| queued.number == message.number) {
         queued.visible_at = visible_at;
     }

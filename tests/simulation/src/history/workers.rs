@@ -17,12 +17,12 @@ use export_engine::{
     ports::ErrorKind,
     run::{DeferralReason, EngineSettings, RunOutcome},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::time::timeout;
 
-use super::scenario::{DEPLOY, SKEW, Scenario};
+use super::{
+    queue::{consume, take_message},
+    scenario::{DEPLOY, SKEW, Scenario},
+};
 use crate::{
     faults::millis,
     ports::{PAGE_BLOCKS, Ports, Received, Release},
@@ -30,9 +30,6 @@ use crate::{
     setup::RUNS_PER_TENANT,
     world::{Message, World, WorldState},
 };
-
-/// The time for which the queue hides a message whose process died before it set that time.
-pub(super) const VISIBILITY: Duration = Duration::from_mins(36);
 
 /// The time limit of a Lambda invocation.
 pub(super) const INVOCATION: Duration = Duration::from_mins(6);
@@ -53,65 +50,34 @@ const _: () = assert!(PAUSE.as_secs() > DEFERRAL.as_secs());
 /// The attempts before a message becomes a dead letter.
 const MAX_TRIES: u32 = 5;
 
-/// The wait of the event source mapping after it found no message.
-pub(super) const POLL: Duration = Duration::from_secs(30);
-
-/// The concurrent processes.
-pub(super) const MAX_PROCESSES: usize = 3;
-
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) runs: u64,
     pub(super) crashes: u64,
 }
 
-/// Takes visible messages and starts a process for each, as the event source mapping does.
-pub(super) async fn consume(world: Arc<World>, scenario: Scenario, counters: Arc<Mutex<Counters>>) {
-    let slots = Arc::new(Semaphore::new(MAX_PROCESSES));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let Some(message) = take_message(&world) else {
-            drop(slot);
-            sleep(POLL).await;
-            continue;
-        };
-        let (world, counters) = (Arc::clone(&world), Arc::clone(&counters));
-        tokio::spawn(async move {
+/// Starts a process for each message.
+pub(super) async fn consume_runs(world: Arc<World>, scenario: Scenario, counters: Arc<Mutex<Counters>>) {
+    let invoke = move |world, message| {
+        let counters = Arc::clone(&counters);
+        async move {
             let crashed = invoke(&world, scenario, &message).await;
             let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
             counters.runs += 1;
             counters.crashes += u64::from(crashed);
-            drop(slot);
-        });
-    }
+        }
+    };
+    consume(world, take_run, invoke).await;
 }
 
-fn take_message(world: &World) -> Option<Message> {
-    let now = world.now();
-    let mut state = world.lock();
-    let weather = state.weather;
-    // Delivery is at least once: now and then, a hidden message is delivered again.
-    let sees_hidden = state.chance.happens(weather.message_doubles);
-    let visible: Vec<usize> = (0..state.queue.len())
-        .filter(|index| {
-            state
-                .queue
-                .get(*index)
-                .is_some_and(|message| message.visible_at <= now || (sees_hidden && message.tries > 0))
-        })
-        .collect();
-    // A standard queue has no order.
-    let pick = usize::try_from(state.chance.below(visible.len() as u64)).unwrap_or(0);
-    let index = *visible.get(pick)?;
-    let message = state.queue.get_mut(index)?;
-    message.tries += 1;
-    message.visible_at = now.saturating_add(VISIBILITY);
-    if message.tries > MAX_TRIES {
-        let message = state.queue.remove(index);
-        state.dead_letters.push(message);
-        return None;
+fn take_run(state: &mut WorldState, now: Timestamp) -> Option<Message<RunRequest>> {
+    let message = take_message(state, |state| &mut state.queue, now)?;
+    if message.tries <= MAX_TRIES {
+        return Some(message);
     }
-    Some(message.clone())
+    state.queue.retain(|queued| queued.number != message.number);
+    state.dead_letters.push(message);
+    None
 }
 
 /// Returns a process with its clock and its release, its fault, and its name.
@@ -167,7 +133,7 @@ pub(super) fn draw_settings(world: &World, scenario: Scenario, release: Release)
 }
 
 /// Runs one invocation of the exporter. `true`: it died.
-async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bool {
+async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunRequest>) -> bool {
     let (ports, doom, holder) = start_process(world);
     let settings = draw_settings(world, scenario, ports.release);
     let message_id = message.number.to_string();
@@ -246,7 +212,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message) -> bo
 
 /// Checks that a run that died with the lease is repeated before the next slot: no other run has deleted its message because
 /// this one was working on it, unless there is another message.
-fn check_repetition(state: &mut WorldState, message: &Message, holder: &str) {
+fn check_repetition(state: &mut WorldState, message: &Message<RunRequest>, holder: &str) {
     let key = &message.request.key;
     let Some(items) = state.runs.get(key) else { return };
     let holds_lease = items.lease.as_ref().is_some_and(|lease| lease.holder == holder);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
-    configuration::{Destination, ExportConfiguration},
+    configuration::{ConfigurationKey, Destination, ExportConfiguration},
     connection::ConnectionFailure,
     digest::Hex32,
     object_key::MARKER_NAME,
@@ -47,6 +47,8 @@ impl DigestSigner for Ports {
 pub(crate) struct BucketSink {
     ports: Ports,
     bucket: String,
+    /// The configuration that it was connected for, and the version that was read.
+    configuration: (ConfigurationKey, u64),
     /// The true time at which its credentials expire.
     valid_until: Timestamp,
 }
@@ -77,19 +79,41 @@ impl Connector for Ports {
         self.world.call("connect", effect).await?;
         let valid_until = self.world.now().saturating_add(SESSION);
         let bucket = destination.bucket_name.as_str().to_owned();
-        Ok(Connected { sink: BucketSink { ports: self.clone(), bucket, valid_until }, user_arn: None })
+        let configuration = (edited_key(configuration), configuration.version);
+        let sink = BucketSink { ports: self.clone(), bucket, configuration, valid_until };
+        Ok(Connected { sink, user_arn: None })
     }
 
     async fn probe(
         &self,
-        _configuration: &ExportConfiguration,
+        configuration: &ExportConfiguration,
         _with: ProbeWith,
     ) -> Result<Option<ProbeOutcome>, PortError> {
-        self.world.call("probe", |_| Ok(Some(ProbeOutcome::Refused))).await
+        let (key, version, world) = (edited_key(configuration), configuration.version, Arc::clone(&self.world));
+        let effect = move |state: &mut WorldState| {
+            if state.open_roles.get(&key).is_some_and(|until| world.now() < *until) {
+                return Ok(Some(ProbeOutcome::Granted));
+            }
+            if let Some(connection) = state.connection_of(&key, version) {
+                state.tested.insert((key.clone(), connection));
+            }
+            Ok(Some(ProbeOutcome::Refused))
+        };
+        self.world.call("probe", effect).await
     }
 }
 
+/// Returns the key of the configuration that people edit: that of a replay is its export's.
+fn edited_key(configuration: &ExportConfiguration) -> ConfigurationKey {
+    let ConfigurationKey { tenant_id, configuration_id } = configuration.key.clone();
+    ConfigurationKey { tenant_id, configuration_id: configuration.replay_of.unwrap_or(configuration_id) }
+}
+
 impl BucketSink {
+    fn write(&self, condition: PutCondition) -> ObjectWrite {
+        ObjectWrite { configuration: self.configuration.clone(), is_of_repair: self.ports.is_of_repair, condition }
+    }
+
     /// Makes a request to S3. The bucket may be busy, deny access, or lose an upload.
     async fn request<T: Send + 'static>(
         &self,
@@ -128,15 +152,23 @@ impl BucketSink {
 }
 
 /// A write of an object: its author and its condition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct ObjectWrite {
+    configuration: (ConfigurationKey, u64),
     is_of_repair: bool,
     condition: PutCondition,
 }
 
 impl ObjectWrite {
-    fn apply(self, state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> PutOutcome {
+    fn apply(&self, state: &mut WorldState, bucket: &str, key: &str, bytes: &Bytes) -> PutOutcome {
         let is_marker = key.ends_with(MARKER_NAME);
+        let (configuration, read) = &self.configuration;
+        if let Some(connection) = state.connection_of(configuration, *read)
+            && !is_marker
+            && !state.tested.contains(&(configuration.clone(), connection))
+        {
+            state.violations.push(format!("{bucket}/{key} was written over a connection that nobody has tested"));
+        }
         match state.written.get(&(bucket.to_owned(), key.to_owned())) {
             Some(first) if first != bytes && !is_marker => {
                 state.violations.push(format!("{bucket}/{key} was to be written with two contents"));
@@ -163,7 +195,7 @@ impl ObjectWrite {
 impl ObjectSink for BucketSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         let PutObject { key, bytes, sha256, condition, .. } = object;
-        let (key, write) = (key.to_owned(), ObjectWrite { is_of_repair: self.ports.is_of_repair, condition });
+        let (key, write) = (key.to_owned(), self.write(condition));
         let effect = move |state: &mut WorldState, bucket: &str| {
             if <[u8; 32]>::from(Sha256::digest(&bytes)) != sha256 {
                 return Err(PortError::internal("put object", "BadDigest"));
@@ -218,7 +250,7 @@ impl ObjectSink for BucketSink {
         parts: &[UploadedPart],
     ) -> Result<PutOutcome, PortError> {
         let (upload, numbers) = (upload.0.clone(), parts.iter().map(|part| part.number).collect::<Vec<_>>());
-        let write = ObjectWrite { is_of_repair: self.ports.is_of_repair, condition: PutCondition::Absent };
+        let write = self.write(PutCondition::Absent);
         let effect = move |state: &mut WorldState, _: &str| {
             let Some(pending) = state.uploads.get(&upload).cloned() else { return Ok(PutOutcome::Lost) };
             let chunks = numbers.iter().filter_map(|number| pending.parts.get(number));

@@ -9,9 +9,10 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{ConfigurationStore, PortError, RunReport};
+use host::Clock;
 
 use super::process::Ports;
-use crate::world::WorldState;
+use crate::{bug::KnownBug, world::WorldState};
 impl ConfigurationStore for Ports {
     async fn load(&self, key: &ConfigurationKey) -> Result<Option<ExportConfiguration>, PortError> {
         let key = key.clone();
@@ -19,6 +20,10 @@ impl ConfigurationStore for Ports {
             self.world.call("load configuration", move |state| Ok(state.configurations.get(&key).cloned())).await?;
         if let Some(asked) = found.as_ref().and_then(|configuration| configuration.requested_through) {
             *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        }
+        if self.is_of_repair && self.has(KnownBug::RepairNotTested) {
+            let connection = Connection::Success { checked_at: self.now() };
+            return Ok(found.map(|configuration| ExportConfiguration { connection, ..configuration }));
         }
         Ok(found)
     }
