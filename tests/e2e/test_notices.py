@@ -14,7 +14,18 @@ from typing import Any
 import pytest
 
 from infra.local.stack import Stack, wait_until
-from tests.e2e.harness import PATIENCE_SECONDS, CustomerFactory, Record, Tenant, log_lines
+from tests.e2e.harness import (
+    EXPORT_TIMEOUT_SECONDS,
+    KEY_ACCOUNT,
+    PATIENCE_SECONDS,
+    ROLE_ACCOUNT,
+    Customer,
+    CustomerFactory,
+    Record,
+    Tenant,
+    log_lines,
+    make_events,
+)
 from tests.e2e.receiver import new_secret, receiving
 
 Invoke = Callable[[str, Any], dict[str, Any]]
@@ -105,6 +116,17 @@ def watcher(stack: Stack, tenant: Tenant, invoke: Invoke) -> Iterator[Watcher]:
         sqs.delete_queue(QueueUrl=queue)
 
 
+def deliver(customer: Customer) -> None:
+    """Exports events, until the service knows that the export works."""
+    customer.run_export(customer.tenant.send(make_events(3)))
+
+    def works() -> bool:
+        stored = customer.stored()
+        return "lastExportAt" in stored and stored["connectionStatus"]["S"] == "SUCCESS"
+
+    wait_until(works, f"an export of {customer.id}", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+
+
 def test_a_failure_and_its_end_are_one_notice_each_however_often_it_is_swept(
     customers: CustomerFactory, tenant: Tenant, watcher: Watcher
 ) -> None:
@@ -128,10 +150,13 @@ def test_a_failure_and_its_end_are_one_notice_each_however_often_it_is_swept(
     recovered = watcher.wait_for(customer.id, "EXPORT_RECOVERED")
     assert recovered["detail"]["ended"] == ["EXPORT_FAILING"]
     assert recovered["occurredAt"] > failing["occurredAt"]
+    moved = watcher.wait_for(customer.id, "EXPORT_DESTINATION_CHANGED")
+    # It had delivered nothing from where it was moved.
+    assert moved["detail"]["isLastExport"] is False
     for _ in range(3):
         watcher.sweep()
         watcher.publish()
-    assert watcher.kinds(customer.id) == ["EXPORT_FAILING", "EXPORT_RECOVERED"]
+    assert watcher.kinds(customer.id) == ["EXPORT_FAILING", "EXPORT_DESTINATION_CHANGED", "EXPORT_RECOVERED"]
 
 
 def test_the_end_of_the_last_export_is_known_on_two_channels(
@@ -139,6 +164,7 @@ def test_the_end_of_the_last_export_is_known_on_two_channels(
 ) -> None:
     first = customers.with_access_key(tenant=tenant)
     last = customers.with_access_key(tenant=tenant)
+    deliver(last)
     administrator = tenant.administrator
     administrator.disable(first.id)
     administrator.enable(first.id)
@@ -149,7 +175,7 @@ def test_the_end_of_the_last_export_is_known_on_two_channels(
     deleted = watcher.wait_for(last.id, "EXPORT_DELETED")
     assert deleted["detail"]["isLastExport"] is True
     assert "It was the last one" in deleted["detail"]["message"]
-    # What other exports are still enabled does not depend on the order of publishing.
+    # What other exports still work does not depend on the order of publishing.
     of_first = [(notice["kind"], notice["detail"]["isLastExport"]) for notice in watcher.of(first.id)]
     assert sorted(of_first) == [
         ("EXPORT_DELETED", False),
@@ -182,3 +208,43 @@ def test_receivers_from_before_a_change_get_its_notice(
         disabled = watcher.wait_for(customer.id, "EXPORT_DISABLED")
         assert disabled["detail"]["isLastExport"] is True
         assert receiver.with_id(disabled["id"]) == []
+
+
+def test_receivers_from_before_a_move_know_where_the_export_went(
+    customers: CustomerFactory, tenant: Tenant, watcher: Watcher, record: Record
+) -> None:
+    secret = new_secret()
+    record.secrets.add(secret)
+    elsewhere = customers.account(KEY_ACCOUNT, path="elsewhere")
+    with receiving() as receiver:
+        webhook = {"url": receiver.url, "secret": secret}
+        customer = customers.with_access_key(tenant=tenant, notifications=[webhook])
+        before = customer.account.bucket
+        deliver(customer)
+        # An insider moves the export and removes the receiver at once. The user can't write there, which the next test finds.
+        tenant.administrator.update_access_key(customer.id, notifications=[], force=True, **elsewhere.destination)
+        moved = watcher.wait_for(customer.id, "EXPORT_DESTINATION_CHANGED")
+        [request, *_] = receiver.wait_for(moved["id"], 1, PATIENCE_SECONDS)
+        assert request.verified(secret) == moved
+    facts = {"changedFields", "bucketBefore", "bucketAfter", "configurationVersion", "isLastExport"}
+    assert {name: value for name, value in moved["detail"].items() if name in facts} == {
+        "changedFields": ["bucketName", "bucketPath"],
+        "bucketBefore": before,
+        "bucketAfter": elsewhere.bucket,
+        "configurationVersion": 2,
+        "isLastExport": True,
+    }
+
+
+def test_no_decoy_hides_the_end_of_the_last_export(
+    customers: CustomerFactory, tenant: Tenant, watcher: Watcher
+) -> None:
+    real = customers.with_access_key(tenant=tenant)
+    deliver(real)
+    refused = customers.with_access_key(tenant=tenant, bucketName=f"missing-{uuid.uuid4().hex}")
+    assert refused.configuration["connectionStatus"] == "FAILED"
+    # This one works, in the insider's account.
+    deliver(customers.with_access_key(tenant=tenant, account=customers.account(ROLE_ACCOUNT)))
+    tenant.administrator.disable(real.id)
+    disabled = watcher.wait_for(real.id, "EXPORT_DISABLED")
+    assert disabled["detail"]["isLastExport"] is True

@@ -74,7 +74,7 @@ impl Notice {
         numbered.map(|(number, event)| Self::new(key, event, occurred_at, random.wrapping_add(number))).collect()
     }
 
-    /// Returns whether the tenant has no enabled export after this change.
+    /// Returns whether this is the end of the last working export of a tenant to an account.
     #[must_use]
     pub fn is_last_export(&self) -> bool {
         self.detail.event.is_last_export()

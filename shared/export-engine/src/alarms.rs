@@ -9,7 +9,7 @@ pub(crate) const CONTENT_CHANGED: &str = "CONTENT_CHANGED";
 /// The previous run was killed, or paused for longer than a lease lasts.
 pub(crate) const RUN_CRASHED: &str = "RUN_CRASHED";
 
-/// The last enabled export of a tenant was disabled or deleted.
+/// The last working export of a tenant to an account was disabled, deleted or moved.
 pub(crate) const LAST_EXPORT_STOPPED: &str = "LAST_EXPORT_STOPPED";
 
 /// An object existed that no request of the service can have written.

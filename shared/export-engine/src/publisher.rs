@@ -159,7 +159,7 @@ where
         }
         if notice.is_last_export {
             tracing::error!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,
-                kind = notice.kind.name(), alarm = LAST_EXPORT_STOPPED, "the last export of a tenant was disabled or deleted");
+                kind = notice.kind.name(), alarm = LAST_EXPORT_STOPPED, "the last export of a tenant was stopped or moved");
         }
         self.outbox.remove(&notice.key).await?;
         tracing::info!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,

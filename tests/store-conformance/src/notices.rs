@@ -4,7 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_adapters::configurations::{ConfigurationTable, CreateOutcome, EditOutcome};
 use domain::{
-    configuration::{ExportConfiguration, update::Edit},
+    configuration::{
+        Destination, ExportConfiguration, ExportProgress,
+        arn::AccountId,
+        update::{Edit, NewIdentity, PlainSettings},
+    },
+    connection::Connection,
     digest::GapReason,
     interval::ExportSchedule,
     notice::{
@@ -24,11 +29,25 @@ const TERMS: NoticeTerms = NoticeTerms {
     retention: RETENTION,
 };
 
-async fn created(store: &Store) -> ExportConfiguration {
-    let configuration = store.configuration();
+async fn created(store: &Store, configuration: ExportConfiguration) -> ExportConfiguration {
     let answer = store.editor().create(&configuration, None, &author(), stamp()).await;
     assert_eq!(answer, Ok(CreateOutcome::Created));
     configuration
+}
+
+/// Returns an export that works.
+fn working(store: &Store) -> ExportConfiguration {
+    let through = Some(now());
+    ExportConfiguration {
+        connection: Connection::Success { checked_at: now() },
+        progress: ExportProgress { exported_through: through, last_export_at: through, ..ExportProgress::default() },
+        ..store.configuration()
+    }
+}
+
+async fn disable(store: &Store, configuration: &ExportConfiguration) {
+    let disabled = configuration.with_enabled(false, Edit { by: "user-2", at: now() });
+    assert_eq!(store.editor().update(configuration, &disabled, &author(), stamp()).await, Ok(EditOutcome::Done));
 }
 
 async fn observed(table: &ConfigurationTable, configuration: &ExportConfiguration) -> ObservedExport {
@@ -73,7 +92,7 @@ async fn what_two_sweeps_notice_at_once_is_one_notice() {
     let store = Store::new();
     let table = store.configurations();
     // Its connection failed.
-    let failing = created(&store).await;
+    let failing = created(&store, store.configuration()).await;
     let seen = observed(&table, &failing).await;
     let noticed = transition(&seen).unwrap();
     assert_eq!(table.record(&seen, &noticed).await, Ok(RecordOutcome::Recorded));
@@ -106,7 +125,7 @@ async fn queued_notices(store: &Store) -> [QueuedNotice; 1] {
 async fn nothing_is_noticed_of_what_was_edited_or_deleted_since() {
     let store = Store::new();
     let table = store.configurations();
-    let failing = created(&store).await;
+    let failing = created(&store, store.configuration()).await;
     let seen = observed(&table, &failing).await;
     let noticed = transition(&seen).unwrap();
     let disabled = failing.with_enabled(false, Edit { by: "user-2", at: now() });
@@ -123,7 +142,7 @@ async fn nothing_is_noticed_of_what_was_edited_or_deleted_since() {
 #[ignore = "needs tables: make stores"]
 async fn the_last_export_is_known_also_if_two_are_stopped_at_once() {
     let store = Store::new();
-    let (one, two) = (created(&store).await, created(&store).await);
+    let (one, two) = (created(&store, working(&store)).await, created(&store, working(&store)).await);
     let stop = async |configuration: &ExportConfiguration| {
         let disabled = configuration.with_enabled(false, Edit { by: "user-2", at: now() });
         // As the API does, which reads it again.
@@ -143,10 +162,34 @@ async fn the_last_export_is_known_also_if_two_are_stopped_at_once() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
+async fn an_export_that_fails_or_delivers_to_another_account_hides_no_end() {
+    let store = Store::new();
+    let (real, spare) = (created(&store, working(&store)).await, created(&store, working(&store)).await);
+    created(&store, store.configuration()).await;
+    disable(&store, &spare).await;
+    let owner = AccountId::parse("333333333333").ok();
+    let elsewhere = Destination { expected_bucket_owner: owner, ..real.destination.clone() };
+    created(&store, ExportConfiguration { destination: elsewhere.clone(), ..working(&store) }).await;
+    let settings = PlainSettings { interval: real.interval, description: real.description.clone() };
+    let edit = Edit { by: "user-2", at: now() };
+    let moved = real.with_connection(settings, elsewhere, NewIdentity::Kept, edit);
+    assert_eq!(store.editor().update(&real, &moved, &author(), stamp()).await, Ok(EditOutcome::Done));
+    disable(&store, &moved).await;
+    let expected = [
+        (NoticeKind::ExportDisabled, false),
+        // Another one that works delivers to the account to which it was moved.
+        (NoticeKind::ExportDisabled, false),
+        (NoticeKind::ExportDestinationChanged, true),
+    ];
+    assert_eq!(queued_once_there_are(&store, 3).await, expected);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
 async fn the_newest_signed_gap_stays() {
     let store = Store::new();
     let table = store.configurations();
-    let configuration = created(&store).await;
+    let configuration = created(&store, store.configuration()).await;
     let gap = |sequence| SignedGap { sequence, from: now(), to: now(), reason: GapReason::RetentionEnded, gaps: 1 };
     let (first, second) = (gap(1), gap(2));
     for stored in [first, second, second, first] {

@@ -11,7 +11,7 @@ use domain::{
         input::IdempotencyKey,
     },
     digest::Hex32,
-    notice::change::{notices_of, receivers_of, stops_an_export},
+    notice::change::{ended_by, makes_up_for, notices_of, receivers_of},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -193,7 +193,7 @@ impl ConfigurationEditor {
     }
 
     /// Makes a change with its event and its notices. The first of the writes is that of the configuration or replay, and the second one,
-    /// of a change that stops an export, that of the count.
+    /// of a change that ends an export, that of the count.
     pub(super) async fn edit(
         &self,
         operation: &'static str,
@@ -221,25 +221,18 @@ impl ConfigurationEditor {
         }
     }
 
-    /// Returns what a change has to know that stops an export. `None`: it stops none.
+    /// Returns what a change has to know that ends an export. `None`: it ends none.
     async fn stop_of(&self, change: Change<'_>) -> Result<Option<Stop>, PortError> {
-        if !stops_an_export(change) {
-            return Ok(None);
-        }
-        let key = &change.subject().key;
-        // Read before the list: if another change stops an export meanwhile, this one is made again.
+        let Some(ended) = ended_by(change) else { return Ok(None) };
+        // Read before the list: if another change ends an export meanwhile, this one is made again.
         let usage = self.table.get("read count", usage_key(change)).await?.unwrap_or_default();
         let made = Attributes(&usage).optional_number(attribute::STOPS)?.unwrap_or(0);
         let of_tenant = Expression::new("#tenantId = :tenant AND #id < :behindIds")
-            .with("tenant", text(&key.tenant_id))
+            .with("tenant", text(&ended.key.tenant_id))
             .with("behindIds", text(BEHIND_IDS));
-        let query = Query::new(of_tenant).project("#id, #enabled");
-        let id = key.configuration_id.to_string();
-        let mut is_last = true;
-        for found in self.table.all("list enabled configurations", &query, MAX_LIST_PAGES).await? {
-            let attributes = Attributes(&found);
-            is_last &= attributes.text(attribute::ID)? == id || !attributes.flag(attribute::ENABLED)?;
-        }
+        let others = self.table.all("list other exports", &Query::new(of_tenant), MAX_LIST_PAGES).await?;
+        // A malformed configuration exports nothing, and keeps nobody from stopping another one.
+        let is_last = !others.iter().any(|other| item::read(other).is_ok_and(|other| makes_up_for(&other, ended)));
         Ok(Some(Stop { is_last, made }))
     }
 
@@ -297,11 +290,11 @@ impl ConfigurationEditor {
     }
 }
 
-/// A change that stops an export. The tenant's changes of this kind are made one after the other, so that two of them can't each
-/// find the other's export enabled.
+/// A change that ends an export. The tenant's changes of this kind are made one after the other, so that two of them can't each
+/// find the other's export working.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stop {
-    /// True if the tenant has no other enabled export.
+    /// True if no other export of the tenant makes up for it.
     is_last: bool,
     /// The number of such changes before.
     made: u64,

@@ -129,7 +129,7 @@ pub(crate) mod attribute {
 
     // Of the count of a tenant's configurations.
     pub(crate) const CONFIGURATIONS: &str = "configurations";
-    /// The number of changes that stopped an export.
+    /// The number of changes that ended an export.
     pub(crate) const STOPS: &str = "stops";
 
     // Of a queued notice.

@@ -198,22 +198,26 @@ fn cancelled(codes: &[&str]) -> TransactWriteItemsError {
     TransactWriteItemsError::TransactionCanceledException(exception.build())
 }
 
-/// A tenant of which no change has stopped an export.
+/// A tenant of which no change has ended an export.
 fn no_usage() -> Rule {
     mock!(Client::get_item).then_output(|| GetItemOutput::builder().build())
 }
 
-/// The tenant's configurations beside the one that is changed.
+/// The tenant's configurations, read consistently: the one that is changed, and others that work or are disabled.
 fn others(enabled: &'static [bool]) -> Rule {
-    mock!(Client::query).match_requests(|request| request.projection_expression() == Some("#id, #enabled")).then_output(
-        || {
-            let other = |enabled: &bool| {
-                let id = text("00000000-6d3b-4d0e-9d6e-0f6f5c1f2a3b");
-                Item::from([("id".to_owned(), id), ("enabled".to_owned(), AttributeValue::Bool(*enabled))])
-            };
-            QueryOutput::builder().set_items(Some(enabled.iter().map(other).collect())).build()
-        },
-    )
+    mock!(Client::query).match_requests(|request| request.consistent_read() == Some(true)).then_output(|| {
+        let other = |enabled: &bool| {
+            let configuration_id = ConfigurationId::from_bytes([7; 16]);
+            let progress = ExportProgress { consecutive_failures: 0, ..full().progress };
+            let connection = Connection::Success { checked_at: at("2026-11-22T00:00:00Z") };
+            let key = ConfigurationKey { configuration_id, ..key() };
+            item::write(&ExportConfiguration { key, enabled: *enabled, progress, connection, ..full() })
+        };
+        // A malformed one exports nothing.
+        let malformed = Item::from([("enabled".to_owned(), AttributeValue::Bool(true))]);
+        let found = [item::write(&full()), malformed].into_iter().chain(enabled.iter().map(other));
+        QueryOutput::builder().set_items(Some(found.collect())).build()
+    })
 }
 
 fn transactions(codes: &'static [&'static str]) -> Rule {
@@ -481,9 +485,9 @@ async fn updated(before: &ExportConfiguration, after: &ExportConfiguration) -> (
     assert_eq!(answer.unwrap(), EditOutcome::Done);
     let [request] = requests.all().try_into().unwrap();
     let [update, others @ .., event] = request.transact_items() else { panic!("{request:?}") };
-    let is_switched = before.enabled != after.enabled;
-    let stops = usize::from(before.enabled && !after.enabled);
-    assert_eq!(others.len(), stops + usize::from(is_switched), "the count and the notice");
+    let is_told = before.enabled != after.enabled || before.destination != after.destination;
+    let ends = before.enabled && is_told;
+    assert_eq!(others.len(), usize::from(ends) + usize::from(is_told), "the count and the notice");
     let update = update.update().unwrap();
     assert_eq!((update.table_name(), update.key()), ("Configurations", &item::key(&key())));
     assert_eq!(update.condition_expression(), Some("#version = :read"));

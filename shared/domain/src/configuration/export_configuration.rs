@@ -83,6 +83,12 @@ impl ExportConfiguration {
         }
     }
 
+    /// Returns the account that has to own the bucket. `None`: the access key was never tested, and no owner is configured.
+    #[must_use]
+    pub fn bucket_owner(&self) -> Option<&AccountId> {
+        self.destination.expected_bucket_owner.as_ref().or_else(|| self.writer_account())
+    }
+
     /// Returns whether a requested run counts as being in the queue at `now`.
     #[must_use]
     pub fn has_pending_run(&self, now: Timestamp) -> bool {

@@ -1,25 +1,72 @@
 //! The notices of changes that people make.
 
-use super::{Notice, NoticeEvent, event::ChangeFacts};
+use super::{
+    Notice, NoticeEvent,
+    event::{ChangeFacts, MoveFacts},
+};
 use crate::{
     configuration::{
-        ExportConfiguration,
+        Authentication, ExportConfiguration,
         change::{Author, Change, Stamp},
+        field,
     },
+    export_health::ExportStanding,
     webhook::Webhook,
 };
 
-/// Returns whether a change stops an export. The tenant's last one is worth a second channel.
+/// Returns the export that a change ends: one that is disabled or deleted, or whose files arrive elsewhere from now on. The end
+/// of the tenant's last one is worth a second channel.
 #[must_use]
-pub fn stops_an_export(change: Change<'_>) -> bool {
+pub fn ended_by(change: Change<'_>) -> Option<&ExportConfiguration> {
     match change {
-        Change::Create(_) | Change::Repair { .. } | Change::Replay { .. } | Change::CancelReplay { .. } => false,
-        Change::Update { before, after } => before.enabled && !after.enabled,
-        Change::Delete(before) => before.enabled,
+        Change::Create(_) | Change::Repair { .. } | Change::Replay { .. } | Change::CancelReplay { .. } => None,
+        // Before the first files, a person still corrects what was set up.
+        Change::Update { before, after } => {
+            let is_moved = || has_delivered(before) && !moved_by(before, after).is_empty();
+            (before.enabled && (!after.enabled || is_moved())).then_some(before)
+        }
+        Change::Delete(before) => before.enabled.then_some(before),
     }
 }
 
-/// Returns the notices of a change. `is_last_export`: the change stops the tenant's last enabled export.
+/// Returns whether an export makes up for one that a change ends: it works, and delivers to the same account.
+///
+/// An export that has delivered nothing may be a decoy. So may one into another account, which can be that of an insider; but
+/// an export that has delivered nothing itself had no account to protect.
+#[must_use]
+pub fn makes_up_for(other: &ExportConfiguration, ended: &ExportConfiguration) -> bool {
+    let works = other.enabled && ExportStanding::from(other).is_proven() && has_delivered(other);
+    let delivers_there = || other.bucket_owner().is_some() && other.bucket_owner() == ended.bucket_owner();
+    other.key != ended.key && works && (!has_delivered(ended) || delivers_there())
+}
+
+fn has_delivered(configuration: &ExportConfiguration) -> bool {
+    configuration.progress.last_export_at.is_some()
+}
+
+/// Returns the fields with which an update moves an export: its files arrive elsewhere, or are encrypted with another key. A role
+/// or access key of another account moves it too, if its account is the one that has to own the bucket.
+fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'static str> {
+    let (old, new) = (&before.destination, &after.destination);
+    let is_other_owner = old.expected_bucket_owner != new.expected_bucket_owner;
+    let is_other_account = before.bucket_owner().is_some_and(|owner| after.bucket_owner() != Some(owner));
+    let identity = match &after.authentication {
+        Authentication::AssumedRole { .. } => field::ROLE_ARN,
+        Authentication::AccessKey { .. } => field::ACCESS_KEY_ID,
+    };
+    let fields = [
+        (field::BUCKET_NAME, old.bucket_name != new.bucket_name),
+        (field::BUCKET_PATH, old.bucket_path != new.bucket_path),
+        (field::REGION, old.region != new.region),
+        (field::KMS_KEY_ARN, old.kms_key_arn != new.kms_key_arn),
+        (field::EXPECTED_BUCKET_OWNER, is_other_owner),
+        (identity, is_other_account && !is_other_owner),
+    ];
+    fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Returns the notices of a change. `is_last_export`: the change [ends](ended_by) an export, and no other one
+/// [makes up for it](makes_up_for).
 #[must_use]
 pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, stamp: Stamp) -> Vec<Notice> {
     let facts = |of: &ExportConfiguration, is_last| ChangeFacts::new(&author.subject, of.version, is_last);
@@ -31,6 +78,15 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
                 (true, false) => events.push(NoticeEvent::ExportDisabled(facts(after, is_last_export))),
                 (false, true) => events.push(NoticeEvent::ExportEnabled(facts(after, false))),
                 (true, true) | (false, false) => {}
+            }
+            let changed_fields = moved_by(before, after);
+            if !changed_fields.is_empty() {
+                events.push(NoticeEvent::ExportDestinationChanged(MoveFacts {
+                    change: facts(after, is_last_export),
+                    changed_fields,
+                    bucket_before: before.destination.bucket_name.clone(),
+                    bucket_after: after.destination.bucket_name.clone(),
+                }));
             }
             if before.webhooks != after.webhooks {
                 events.push(NoticeEvent::NotificationsChanged(facts(after, false)));
@@ -54,7 +110,15 @@ pub fn receivers_of(change: Change<'_>) -> &[Webhook] {
 mod tests {
     use super::*;
     use crate::{
-        configuration::test_support::with_role,
+        configuration::{
+            ConfigurationId, ConfigurationKey, Destination, ExportProgress,
+            access_key::{AccessKeyId, SealedSecret},
+            arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
+            bucket::{BucketName, BucketPath},
+            region::Region,
+            test_support::{with_key, with_role},
+        },
+        connection::Connection,
         export_health::test_support::at,
         notice::NoticeKind,
         webhook::{SealedWebhookSecret, WebhookUrl},
@@ -94,12 +158,138 @@ mod tests {
         ] {
             let notices = notices_of(change, &author(), stops, stamp());
             assert_eq!(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), expected, "{change:?}");
-            assert_eq!(stops_an_export(change), stops, "{change:?}");
+            assert_eq!(ended_by(change).is_some(), stops, "{change:?}");
             assert!(notices.iter().all(|notice| notice.is_last_export() == stops), "{change:?}");
             let mut ids: Vec<_> = notices.iter().map(|notice| &notice.id).collect();
             ids.dedup();
             assert_eq!(ids.len(), notices.len(), "{change:?}");
         }
+    }
+
+    fn role(account: &str) -> Authentication {
+        Authentication::AssumedRole {
+            role_arn: RoleArn::parse(&format!("arn:aws:iam::{account}:role/export")).unwrap(),
+        }
+    }
+
+    /// An export that works.
+    fn working(number: u8) -> ExportConfiguration {
+        let configuration_id = ConfigurationId::from_bytes([number; 16]);
+        let at = Some(at("2026-11-22T06:20:00Z"));
+        ExportConfiguration {
+            key: ConfigurationKey { configuration_id, ..with_role().key },
+            progress: ExportProgress { exported_through: at, last_export_at: at, ..ExportProgress::default() },
+            ..with_role()
+        }
+    }
+
+    fn to(destination: Destination) -> ExportConfiguration {
+        ExportConfiguration { destination, ..working(1) }
+    }
+
+    #[test]
+    fn each_move_of_an_export_is_told_with_its_fields() {
+        let before = working(1);
+        let here = before.destination.clone();
+        let key = |arn: &str| Some(KmsKeyArn::parse(arn).unwrap());
+        let without_owner = Destination { expected_bucket_owner: None, ..here.clone() };
+        let of_user = |user: Option<&str>, secret: &[u8]| ExportConfiguration {
+            authentication: Authentication::AccessKey {
+                access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
+                secret: SealedSecret::from_ciphertext(secret.to_vec()),
+            },
+            user_arn: user.and_then(UserArn::parse),
+            ..to(without_owner.clone())
+        };
+        let (user, other_user) = ("arn:aws:iam::222222222222:user/export", "arn:aws:iam::333333333333:user/export");
+        let by_role = |of: &str, destination: &Destination| ExportConfiguration {
+            authentication: role(of),
+            ..to(destination.clone())
+        };
+        let moved_bucket = Destination { bucket_name: BucketName::parse("other-audit").unwrap(), ..here.clone() };
+        let moved_path = Destination { bucket_path: Some(BucketPath::parse("other").unwrap()), ..here.clone() };
+        let region = Region::parse("eu-west-2").unwrap();
+        let moved_region = Destination { region, kms_key_arn: None, ..here.clone() };
+        let other_key = key("arn:aws:kms:eu-west-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+        let other_key = Destination { kms_key_arn: other_key, ..here.clone() };
+        let other_owner = Destination { expected_bucket_owner: AccountId::parse("333333333333").ok(), ..here.clone() };
+        for (before, after, fields) in [
+            (before.clone(), to(moved_bucket), &["bucketName"][..]),
+            (before.clone(), to(moved_path), &["bucketPath"]),
+            (before.clone(), to(moved_region), &["region", "kmsKeyArn"]),
+            (before.clone(), to(other_key), &["kmsKeyArn"]),
+            (before.clone(), to(other_owner), &["expectedBucketOwner"]),
+            // The account of the role or access key owns the bucket, unless another one is named.
+            (to(without_owner.clone()), by_role("333333333333", &without_owner), &["roleArn"]),
+            (before.clone(), by_role("333333333333", &here), &[]),
+            (before.clone(), by_role("222222222222", &without_owner), &["expectedBucketOwner"]),
+            (of_user(Some(user), b"1"), of_user(Some(other_user), b"2"), &["accessKeyId"]),
+            (of_user(Some(user), b"1"), of_user(None, b"2"), &["accessKeyId"]),
+            // A rotation; and a first test that succeeds.
+            (of_user(Some(user), b"1"), of_user(Some(user), b"2"), &[]),
+            (of_user(None, b"1"), of_user(Some(user), b"2"), &[]),
+        ] {
+            let change = Change::Update { before: &before, after: &after };
+            assert_eq!(ended_by(change).is_some(), !fields.is_empty(), "{fields:?}");
+            let notices = notices_of(change, &author(), true, stamp());
+            let told = notices.iter().map(|notice| serde_json::to_value(notice).unwrap());
+            let told: Vec<_> = told.map(|notice| notice["detail"]["changedFields"].clone()).collect();
+            let expected: Vec<_> = (!fields.is_empty()).then(|| serde_json::json!(fields)).into_iter().collect();
+            assert_eq!(told, expected);
+            assert!(notices.iter().all(Notice::is_last_export));
+            // It is told of a disabled export as well, and of one that has delivered nothing yet. It is the end of neither.
+            let disabled = ExportConfiguration { enabled: false, ..before.clone() };
+            let new = ExportConfiguration { progress: ExportProgress::default(), ..before.clone() };
+            for before in [disabled, new] {
+                let after = ExportConfiguration { enabled: before.enabled, ..after.clone() };
+                let change = Change::Update { before: &before, after: &after };
+                assert_eq!(ended_by(change), None);
+                assert_eq!(notices_of(change, &author(), false, stamp()).len(), expected.len());
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_working_export_into_the_same_account_makes_up_for_one_that_ends() {
+        let ended = working(1);
+        let other = || working(2);
+        let elsewhere = || ExportConfiguration {
+            destination: Destination {
+                expected_bucket_owner: AccountId::parse("333333333333").ok(),
+                ..other().destination
+            },
+            ..other()
+        };
+        let failed = Connection::Failed {
+            checked_at: at("2026-11-22T06:00:00Z"),
+            error: crate::connection::ConnectionError {
+                code: crate::connection::ConnectionErrorCode::WriteDenied,
+                message: String::new(),
+            },
+        };
+        let of_user = ExportConfiguration {
+            destination: Destination { expected_bucket_owner: None, ..other().destination },
+            ..ExportConfiguration { key: other().key, progress: other().progress, ..with_key() }
+        };
+        let failures = ExportProgress { consecutive_failures: 1, ..other().progress };
+        for (other, expected) in [
+            (other(), true),
+            (of_user.clone(), true),
+            (ended.clone(), false),
+            (ExportConfiguration { enabled: false, ..other() }, false),
+            (ExportConfiguration { connection: Connection::Pending, ..other() }, false),
+            (ExportConfiguration { connection: failed, ..other() }, false),
+            (ExportConfiguration { progress: failures, ..other() }, false),
+            (ExportConfiguration { progress: ExportProgress::default(), ..other() }, false),
+            (elsewhere(), false),
+            (ExportConfiguration { user_arn: None, ..of_user }, false),
+        ] {
+            assert_eq!(makes_up_for(&other, &ended), expected, "{other:?}");
+        }
+        // One that has delivered nothing leaves no account without files.
+        let new = ExportConfiguration { progress: ExportProgress::default(), ..ended };
+        assert!(makes_up_for(&elsewhere(), &new));
+        assert!(!makes_up_for(&ExportConfiguration { enabled: false, ..elsewhere() }, &new));
     }
 
     #[test]

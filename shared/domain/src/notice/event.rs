@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{gap::SignedGap, kind::NoticeKind};
 use crate::{
+    configuration::bucket::BucketName,
     connection::{ConnectionError, ConnectionErrorCode},
     digest::GapReason,
     export_job::SERVICE_FAILURE,
@@ -51,6 +52,7 @@ pub enum NoticeEvent {
     ExportDisabled(ChangeFacts),
     ExportEnabled(ChangeFacts),
     ExportDeleted(ChangeFacts),
+    ExportDestinationChanged(MoveFacts),
     NotificationsChanged(ChangeFacts),
     AccessKeyRefused {
         code: ConnectionErrorCode,
@@ -71,8 +73,21 @@ pub struct ChangeFacts {
     changed_by: String,
     /// The version after the change, or the one that was deleted.
     configuration_version: u64,
-    /// True if the tenant has no enabled export after the change.
+    /// True if the change stopped or moved an export, and no other one makes up for it: see
+    /// [`makes_up_for`](super::change::makes_up_for).
     pub is_last_export: bool,
+}
+
+/// The facts of a change of an export's destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MoveFacts {
+    #[serde(flatten)]
+    pub(super) change: ChangeFacts,
+    /// The fields of the API.
+    pub(super) changed_fields: Vec<&'static str>,
+    pub(super) bucket_before: BucketName,
+    pub(super) bucket_after: BucketName,
 }
 
 impl ChangeFacts {
@@ -93,6 +108,7 @@ impl NoticeEvent {
             Self::ExportDisabled(_) => NoticeKind::ExportDisabled,
             Self::ExportEnabled(_) => NoticeKind::ExportEnabled,
             Self::ExportDeleted(_) => NoticeKind::ExportDeleted,
+            Self::ExportDestinationChanged(_) => NoticeKind::ExportDestinationChanged,
             Self::NotificationsChanged(_) => NoticeKind::NotificationsChanged,
             Self::AccessKeyRefused { .. } => NoticeKind::AccessKeyRefused,
             Self::AccessKeyAging { .. } => NoticeKind::AccessKeyAging,
@@ -102,6 +118,7 @@ impl NoticeEvent {
     pub(super) fn is_last_export(&self) -> bool {
         match self {
             Self::ExportDisabled(facts) | Self::ExportDeleted(facts) => facts.is_last_export,
+            Self::ExportDestinationChanged(facts) => facts.change.is_last_export,
             _ => false,
         }
     }
@@ -139,6 +156,12 @@ impl NoticeEvent {
                 "If that was not intended, create the export again. The audit event of the change names its author."
                     .to_owned(),
             ),
+            Self::ExportDestinationChanged(facts) => (
+                moved(facts),
+                "If that was not intended, correct the destination of the export. The audit event of the change names its \
+                 author and all settings before it."
+                    .to_owned(),
+            ),
             Self::NotificationsChanged(_) => (
                 "The receivers of notices about this export were changed. This notice was sent to the earlier ones."
                     .to_owned(),
@@ -172,10 +195,28 @@ fn failure(error: Option<&ConnectionError>) -> (String, String) {
 
 fn stopped(how: &str, is_last_export: bool) -> String {
     if is_last_export {
-        format!("The export was {how}. It was the last one: none of the tenant's audit events are exported any more.")
+        format!(
+            "The export was {how}. It was the last one: no other working export delivers the tenant's audit events to its AWS \
+             account."
+        )
     } else {
         format!("The export was {how}.")
     }
+}
+
+fn moved(MoveFacts { change, changed_fields, bucket_before, bucket_after }: &MoveFacts) -> String {
+    let fields = changed_fields.join(", ");
+    let mut message = if bucket_before == bucket_after {
+        format!("The destination of the export in the bucket {bucket_before} was changed: {fields}.")
+    } else {
+        format!("The export was moved from the bucket {bucket_before} to {bucket_after}. Changed: {fields}.")
+    };
+    if change.is_last_export {
+        message.push_str(
+            " It was the last one: no other working export delivers the tenant's audit events to the AWS account from before.",
+        );
+    }
+    message
 }
 
 fn gap_signed(gap: &SignedGap) -> (String, String) {

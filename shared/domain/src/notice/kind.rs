@@ -23,6 +23,8 @@ pub enum NoticeKind {
     ExportDisabled,
     ExportEnabled,
     ExportDeleted,
+    /// The files of the export arrive elsewhere, or are encrypted with another key.
+    ExportDestinationChanged,
     /// The receivers of notices were changed.
     NotificationsChanged,
     /// AWS refuses the access key.

@@ -1,5 +1,10 @@
-use super::{event::ChangeFacts, gap::SignedGap, *};
+use super::{
+    event::{ChangeFacts, MoveFacts},
+    gap::SignedGap,
+    *,
+};
 use crate::{
+    configuration::bucket::BucketName,
     connection::{ConnectionError, ConnectionErrorCode},
     digest::GapReason,
     export_health::test_support::at,
@@ -38,6 +43,12 @@ fn events() -> Vec<NoticeEvent> {
         NoticeEvent::ExportDisabled(ChangeFacts::new("user-1", 8, true)),
         NoticeEvent::ExportEnabled(ChangeFacts::new("user-1", 9, false)),
         NoticeEvent::ExportDeleted(ChangeFacts::new("user-1", 9, false)),
+        NoticeEvent::ExportDestinationChanged(MoveFacts {
+            change: ChangeFacts::new("user-1", 10, true),
+            changed_fields: vec!["bucketName", "region"],
+            bucket_before: BucketName::parse("acme-audit").unwrap(),
+            bucket_after: BucketName::parse("other-audit").unwrap(),
+        }),
         NoticeEvent::NotificationsChanged(ChangeFacts::new("user-1", 10, false)),
         NoticeEvent::AccessKeyRefused { code: ConnectionErrorCode::AccessKeyUnknown, error: unknown },
         NoticeEvent::AccessKeyAging { stored_at: at("2026-08-24T12:00:00Z"), age_days: 90 },

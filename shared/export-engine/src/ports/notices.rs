@@ -52,7 +52,7 @@ pub struct QueuedNotice {
     pub body: WebhookBody,
     /// The receivers when it was queued.
     pub receivers: Vec<Webhook>,
-    /// True if the tenant has no enabled export since.
+    /// True if it is about the end of the last export of a tenant.
     pub is_last_export: bool,
 }
 
