@@ -353,7 +353,7 @@ def test_the_stack_makes_a_topic_unless_one_is_given() -> None:
         assert RESOURCES[name]["Condition"] == "MakesAlarmTopic"
     # CloudWatch can't use the key that AWS manages for SNS.
     assert "KmsMasterKeyId" not in RESOURCES["AlarmTopic"].get("Properties", {})
-    (statement,) = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (statement, _) = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "sns:Publish")
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}

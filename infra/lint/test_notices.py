@@ -1,15 +1,19 @@
-"""The example that sends notices by mail fits the notices that the service publishes."""
+"""The rules that forward notices fit the notices that the service publishes: that of the stack, and the example for mail."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.lint.test_template import ROOT, TEMPLATE
+from infra.lint.test_alarms import TOPIC
+from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE
 
 EXAMPLE = yaml_parse((ROOT / "infra" / "notices" / "sns-mail.yaml").read_text())
 RULE = EXAMPLE["Resources"]["Rule"]["Properties"]
+OWN_RULE = RESOURCES["LastExportRule"]["Properties"]
 
 
 def kinds() -> set[str]:
@@ -17,17 +21,22 @@ def kinds() -> set[str]:
     return set(re.findall(r'"kind": "([A-Z_]+)"', (ROOT / "docs" / "NOTICES.md").read_text()))
 
 
-def test_the_rule_matches_kinds_that_exist_from_the_service_s_source() -> None:
+@pytest.mark.parametrize("rule", [RULE, OWN_RULE])
+def test_a_rule_matches_the_service_s_source(rule: dict[str, Any]) -> None:
     adapter = (ROOT / "shared" / "aws-adapters" / "src" / "notice_bus.rs").read_text()
     [source] = re.findall(r'const NOTICE_SOURCE: &str = "([a-z-]+)";', adapter)
-    assert RULE["EventPattern"]["source"] == [source]
+    assert rule["EventPattern"]["source"] == [source]
+
+
+def test_the_example_matches_kinds_that_exist() -> None:
     matched = set(RULE["EventPattern"]["detail-type"])
     assert len(matched) >= 9
     assert matched <= kinds()
 
 
-def test_the_mail_shows_fields_of_a_notice() -> None:
-    transformer = RULE["Targets"][0]["InputTransformer"]
+@pytest.mark.parametrize("rule", [RULE, OWN_RULE])
+def test_a_message_shows_fields_of_a_notice(rule: dict[str, Any]) -> None:
+    transformer = rule["Targets"][0]["InputTransformer"]
     fields = set(re.findall(r'^ +"(\w+)":', (ROOT / "docs" / "NOTICES.md").read_text(), re.MULTILINE))
     for path in transformer["InputPathsMap"].values():
         assert path == "$.detail-type" or set(path.removeprefix("$.").split(".")) <= fields | {"detail"}, path
@@ -37,3 +46,26 @@ def test_the_mail_shows_fields_of_a_notice() -> None:
 def test_the_example_takes_the_bus_that_the_stack_names() -> None:
     assert TEMPLATE["Outputs"]["NoticeBusName"]["Value"] == {"Ref": "NoticeBus"}
     assert RULE["EventBusName"] == {"Ref": "BusName"}
+
+
+def test_each_end_of_a_last_export_goes_from_the_bus_to_the_topic_of_the_alarms() -> None:
+    assert OWN_RULE["EventBusName"] == {"Ref": "NoticeBus"}
+    # Whatever kind of change it is.
+    assert OWN_RULE["EventPattern"] == {"source": ["audit-export"], "detail": {"detail": {"isLastExport": [True]}}}
+    [target] = OWN_RULE["Targets"]
+    assert target["Arn"] == TOPIC
+    shown = target["InputTransformer"]["InputPathsMap"]
+    assert {"tenant", "configuration", "kind", "author", "time", "message"} <= set(shown)
+
+
+def test_only_the_rule_of_last_exports_uses_the_topic_and_the_dead_letters_of_others() -> None:
+    [target] = OWN_RULE["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["SchedulesDeadLetterQueue", "Arn"]}}
+    [dead_letters] = RESOURCES["SchedulesDeadLetterQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    [_, topic] = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    for statement, action in ((dead_letters, "sqs:SendMessage"), (topic, "sns:Publish")):
+        assert (statement["Effect"], statement["Action"]) == ("Allow", action)
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        # Another rule, or another account's, can't pass for it.
+        rule = {"Fn::GetAtt": ["LastExportRule", "Arn"]}
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}

@@ -11,7 +11,8 @@ import json
 import time
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,41 @@ def log_lines(stack: Stack, *words: str) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+@contextmanager
+def messages_of_the_alarms_topic(stack: Stack) -> Iterator[Callable[[], list[str]]]:
+    """Subscribes a queue to the topic. Yields a function that returns the texts of all messages so far."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    cloudformation = stack.client("cloudformation")
+    (described,) = cloudformation.describe_stacks(StackName=stack.description["stackName"])["Stacks"]
+    topic = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}["AlarmTopicArn"]
+    url = sqs.create_queue(QueueName=f"alarms-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    texts: list[str] = []
+
+    def receive() -> list[str]:
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in batch:
+                texts.append(json.loads(message["Body"])["Message"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return texts
+
+    try:
+        yield receive
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=url)
 
 
 def to_lines(events: list[dict[str, Any]]) -> bytes:

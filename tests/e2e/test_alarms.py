@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +20,13 @@ import pytest
 from infra.local.filter_patterns import DataPoint, FilterPattern, data_points
 from infra.local.settings import LOCAL
 from infra.local.stack import Stack, wait_until
-from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, PATIENCE_SECONDS, CustomerFactory, make_events
+from tests.e2e.harness import (
+    EXPORT_TIMEOUT_SECONDS,
+    PATIENCE_SECONDS,
+    CustomerFactory,
+    make_events,
+    messages_of_the_alarms_topic,
+)
 
 INTERVALS = [f"EVERY_{hours}_HOURS" for hours in (2, 4, 6, 12, 24)]
 # The number of failures that raises the alarm on a function's errors.
@@ -106,35 +111,9 @@ def counted(metric_filter: dict[str, Any], lines: list[str]) -> list[DataPoint]:
 
 @pytest.fixture
 def received(stack: Stack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Returns a function that reads all messages of the topic so far, through a subscribed queue."""
-    sqs, sns = stack.client("sqs"), stack.client("sns")
-    cloudformation = stack.client("cloudformation")
-    (described,) = cloudformation.describe_stacks(StackName=stack.description["stackName"])["Stacks"]
-    topic = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}["AlarmTopicArn"]
-    url = sqs.create_queue(QueueName=f"alarms-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
-    messages: list[dict[str, Any]] = []
-
-    def receive() -> list[dict[str, Any]]:
-        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            for message in batch:
-                messages.append(json.loads(json.loads(message["Body"])["Message"]))
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return messages
-
-    yield receive
-    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    sqs.delete_queue(QueueUrl=url)
+    """Returns a function that reads all messages of alarms so far. The other messages of the topic are text."""
+    with messages_of_the_alarms_topic(stack) as texts:
+        yield lambda: [json.loads(text) for text in texts() if text.startswith("{")]
 
 
 @evaluates

@@ -25,6 +25,7 @@ from tests.e2e.harness import (
     Tenant,
     log_lines,
     make_events,
+    messages_of_the_alarms_topic,
 )
 from tests.e2e.receiver import new_secret, receiving
 
@@ -248,3 +249,28 @@ def test_no_decoy_hides_the_end_of_the_last_export(
     tenant.administrator.disable(real.id)
     disabled = watcher.wait_for(real.id, "EXPORT_DISABLED")
     assert disabled["detail"]["isLastExport"] is True
+
+
+def test_each_end_is_a_message_on_the_topic_of_the_alarms(
+    customers: CustomerFactory, tenant: Tenant, stack: Stack, watcher: Watcher
+) -> None:
+    customer = customers.with_access_key(tenant=tenant)
+    with messages_of_the_alarms_topic(stack) as texts:
+        tenant.administrator.disable(customer.id)
+        tenant.administrator.enable(customer.id)
+        tenant.administrator.delete(customer.id)
+        watcher.wait_for(customer.id, "EXPORT_DELETED")
+        ends = [notice for notice in watcher.of(customer.id) if notice["detail"].get("isLastExport")]
+        assert [notice["kind"] for notice in ends] == ["EXPORT_DISABLED", "EXPORT_DELETED"]
+
+        def told() -> list[str]:
+            return [text for text in texts() if tenant.name in text]
+
+        wait_until(lambda: len(told()) >= len(ends), "a message of each end", timeout_seconds=PATIENCE_SECONDS)
+        for notice in ends:
+            # A notice may be published twice.
+            text = next(text for text in told() if notice["id"] in text)
+            detail = notice["detail"]
+            author = f"by {detail['changedBy']} at {notice['occurredAt']}"
+            for part in (notice["kind"], f"tenant {tenant.name}", customer.id, author, detail["message"]):
+                assert part in text, text
