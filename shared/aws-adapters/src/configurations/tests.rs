@@ -569,7 +569,7 @@ async fn the_last_export_is_known_and_stopped_after_all_others() {
         assert_eq!(usage.expression_attribute_values().unwrap()[":made"], number(4));
         assert_eq!(notice.put().unwrap().item().contains_key("isLastExport"), is_last, "{enabled:?}");
     }
-    // Another change stopped an export between the reads and the write.
+    // Another change ended an export between the reads and the write.
     let raced = transactions(&["None", "ConditionalCheckFailed", "None", "None"]);
     let after = full().with_enabled(false, edit());
     let answer = editor(&[&raced, &no_usage(), &others(&[])]).update(&full(), &after, &author(), stamp()).await;
