@@ -37,7 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "last: concerns the records or configurations of all other tests, and so runs alone after them"
+        "markers",
+        "last: concerns the records, configurations or functions of all other tests, and so runs alone after them",
     )
     config.addinivalue_line(
         "markers", "requires(capability, …): needs an emulator with these capabilities (infra/local/emulators)"

@@ -1,4 +1,5 @@
-"""The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `dev-tools token check`.
+"""The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `dev-tools token check`, and deployed functions
+with several issuers.
 
 Tokens of oidc-provider and of the emulator's Cognito are real. Those of Auth0, Okta, Microsoft Entra ID and Keycloak have the
 members that the providers document, and are signed here.
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,8 +29,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samcli.cli.types import CfnParameterOverridesType
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.local.settings import ROOT
-from infra.local.stack import Stack
+from infra.local.settings import ROOT, TOKEN_AUDIENCE, TOKEN_ISSUER
+from infra.local.stack import Administrator, GraphQlFailed, Stack
+from tests.e2e.harness import ROLE_ACCOUNT, Tenant, TokenFactory, make_events, to_lines
 
 PAGE = (ROOT / "docs" / "IDENTITY.md").read_text()
 PROVIDER = Path(__file__).parent / "identity_provider"
@@ -372,11 +375,11 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-def request_token(issuer: str, algorithm: str, scope: str) -> str:
+def request_token(issuer: str, algorithm: str, scope: str, tenant: str = "acme") -> str:
     answer = requests.post(
         f"{issuer}/token",
         auth=("producer", "a-secret-of-the-tests"),
-        data={"grant_type": "client_credentials", "scope": scope, "resource": f"urn:audit-export:{algorithm}"},
+        data={"grant_type": "client_credentials", "scope": scope, "resource": f"urn:audit-export:{algorithm}:{tenant}"},
         timeout=REQUEST_SECONDS,
     )
     assert answer.status_code == 200, answer.text
@@ -465,3 +468,113 @@ def test_an_access_token_of_cognito(check: Check) -> None:
         assert (refused.code, "another audience" in refused.error) == (REFUSED, True), refused
     finally:
         cognito.delete_user_pool(UserPoolId=pool)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Deployed functions with several issuers
+# ----------------------------------------------------------------------------------------------------------------------
+
+PARTNER = "https://login.partner.example"
+
+
+@pytest.fixture
+def deploy_issuers(stack: Stack) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    """Gives the deployed functions these issuers instead of the stack's, as a deployment with `TokenIssuers` does, for one test."""
+    functions = stack.client("lambda")
+    names = [stack.functions[name] for name in ("api", "ingest")]
+    before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
+    single = {variable_of(name): "" for name in ("TokenIssuer", "TokenAudience", "TokenJwksUrl", "DevelopmentJwks")}
+
+    def update(name: str, variables: dict[str, str]) -> None:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+    def deploy(issuers: list[dict[str, Any]]) -> None:
+        several = {variable_of("TokenIssuers"): json.dumps(issuers)}
+        for name in names:
+            update(name, before[name]["Variables"] | single | several)
+
+    try:
+        yield deploy
+    finally:
+        for name in names:
+            update(name, before[name]["Variables"])
+
+
+# It changes the functions that the other tests use.
+@pytest.mark.last
+def test_deployed_functions_keep_the_tenants_of_two_issuers_apart(
+    stack: Stack,
+    http: requests.Session,
+    token: TokenFactory,
+    provider: str,
+    private_key: rsa.RSAPrivateKey,
+    serve_keys: Callable[[dict[str, Any]], str],
+    deploy_issuers: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    partners, prefix = f"tenant-{uuid.uuid4().hex[:12]}", f"tenant-{uuid.uuid4().hex[:12]}-"
+    providers = f"{prefix}1"
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key.public_key()))
+    keys = {"keys": [{name: public[name] for name in ("kty", "n", "e")} | {"kid": "current", "use": "sig"}]}
+    deploy_issuers(
+        [
+            # The keys have an address, and nothing answers at the issuer's.
+            {"issuer": PARTNER, "audiences": [TOKEN_AUDIENCE], "jwksUrl": serve_keys(keys), "tenants": [partners]},
+            # The issuer's metadata name the address of the keys.
+            {
+                "issuer": provider, "audiences": [TOKEN_AUDIENCE], "tenantPrefix": prefix,
+                "tenantClaim": "/app_metadata/tenant", "permissionsClaim": "scope",
+                "auditPermission": "audit:read", "auditWritePermission": "audit:write",
+            },
+        ]
+    )  # fmt: skip
+
+    def of_partner(tenant: str, issuer: str = PARTNER) -> str:
+        claims = token.claims(tenant, ["AUDIT", "AUDIT_WRITE"], iss=issuer)
+        return token.remember(jwt.encode(claims, private_key, "RS256", {"kid": "current"}))
+
+    def of_provider(tenant: str) -> str:
+        return token.remember(request_token(provider, "ES256", "audit:read audit:write", tenant))
+
+    def caller(tenant: str, bearer: str) -> Tenant:
+        return Tenant(stack, http, tenant, bearer, Administrator(stack, bearer, http))
+
+    # Each issuer speaks for its tenant: a caller writes to it, and reads what is in it.
+    callers = {PARTNER: caller(partners, of_partner(partners)), provider: caller(providers, of_provider(providers))}
+    sent, created = {}, {}
+    for issuer, tenant in callers.items():
+        sent[tenant.name] = tenant.send(make_events(2))
+        created[tenant.name] = tenant.administrator.create_assumed_role(
+            interval="EVERY_24_HOURS", bucketName="customer-audit", region="us-east-1",
+            roleArn=f"arn:aws:iam::{ROLE_ACCOUNT}:role/audit-export",
+        )["id"]  # fmt: skip
+        (change,) = tenant.stored_changes()
+        assert change["actor"]["issuer"] == issuer
+    for tenant in callers.values():
+        assert sorted(tenant.stored_ids()) == sorted(sent[tenant.name])
+        assert [configuration["id"] for configuration in tenant.administrator.list()] == [created[tenant.name]]
+        for other in set(created.values()) - {created[tenant.name]}:
+            with pytest.raises(GraphQlFailed) as failed:
+                tenant.administrator.get(other)
+            assert failed.value.codes == ["NOT_FOUND"]
+
+    # No issuer speaks for the tenant of the other, and no key signs for another issuer than its own.
+    for case, bearer, reason in [
+        ("the provider names the partner's tenant", of_provider(partners), "NO_TENANT"),
+        ("the provider names a tenant of nobody", of_provider(prefix.rstrip("-")), "NO_TENANT"),
+        ("the partner names the provider's tenant", of_partner(providers), "NO_TENANT"),
+        ("the partner's key signs for the provider", of_partner(providers, provider), None),
+        ("the partner's key signs for the issuer before", of_partner(partners, TOKEN_ISSUER), None),
+        ("the issuer before", token(partners, "AUDIT", "AUDIT_WRITE"), None),
+    ]:
+        refused = caller(partners, bearer)
+        for answer in (
+            refused.administrator.post("{ getAllExportConfigurations { id } }"),
+            refused.post_events(to_lines(make_events(1))),
+        ):
+            assert answer.status_code == 401, (case, answer.text)
+            (error,) = answer.json()["errors"]
+            assert error["extensions"] == {"code": "UNAUTHENTICATED"} | ({"reason": reason} if reason else {}), case
+    for tenant in callers.values():
+        assert sorted(tenant.stored_ids()) == sorted(sent[tenant.name])
+        assert len(tenant.administrator.list()) == 1

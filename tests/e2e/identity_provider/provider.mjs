@@ -1,6 +1,6 @@
 // A real OpenID provider for test_identity.py. Prints its issuer when it is ready.
 //
-// Each resource has access tokens with another algorithm: urn:audit-export:RS256, and so on.
+// A resource decides on the algorithm of its access tokens and on their tenant: urn:audit-export:RS256:acme.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
@@ -29,7 +29,7 @@ const provider = new Provider(issuer, {
     client_id: 'producer', client_secret: 'a-secret-of-the-tests', grant_types: ['client_credentials'],
     redirect_uris: [], response_types: [],
   }],
-  extraTokenClaims: () => ({ app_metadata: { tenant: 'acme' } }),
+  extraTokenClaims: (ctx) => ({ app_metadata: { tenant: ctx.oidc.params.resource.split(':')[3] } }),
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
@@ -38,7 +38,7 @@ const provider = new Provider(issuer, {
       getResourceServerInfo: (ctx, resource) => ({
         accessTokenFormat: 'jwt',
         audience: 'audit-export',
-        jwt: { sign: { alg: resource.split(':').at(-1) } },
+        jwt: { sign: { alg: resource.split(':')[2] } },
         scope: 'audit:read audit:write',
       }),
     },
