@@ -124,7 +124,7 @@ fn refuse(refusal: Refusal, issuer: Option<&str>) -> AccessError {
 }
 
 fn check_signature(token: &UncheckedToken<'_>, key: &PublicKey) -> Result<(), Refusal> {
-    if token.algorithm != key.algorithm_name() {
+    if !key.is_for(&token.algorithm) {
         return Err(Refusal::Algorithm);
     }
     if !key.has_signed(token.signed_part, token.signature) {
