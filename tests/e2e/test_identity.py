@@ -389,7 +389,7 @@ def request_token(issuer: str, algorithm: str, scope: str, tenant: str = "acme")
 # One test, so that one worker installs the provider.
 def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: str) -> None:
     given = parameters("Any other provider") | {"TokenIssuer": provider}
-    for algorithm in ("RS256", "PS256", "ES256", "ES384", "EdDSA"):
+    for algorithm in ("RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"):
         token = request_token(provider, algorithm, "audit:write audit:read")
         assert jwt.get_unverified_header(token)["alg"] == algorithm
         expected = {

@@ -66,14 +66,15 @@ enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// Returns whether `alg` of a token's header or of a key names it.
+    /// Returns whether `alg` of a token's header or of a key names it. `EdDSA` is an older name of Ed25519 and of Ed448,
+    /// between which the key decides (RFC 9864 section 2.2).
     fn is_named(self, name: &str) -> bool {
         match self {
             Self::Rs256 => name == "RS256",
             Self::Ps256 => name == "PS256",
             Self::Es256 => name == "ES256",
             Self::Es384 => name == "ES384",
-            Self::Ed25519 => name == "EdDSA",
+            Self::Ed25519 => matches!(name, "Ed25519" | "EdDSA"),
         }
     }
 
@@ -126,9 +127,9 @@ impl KeySet {
     /// | RSA of at least [`MIN_RSA_MODULUS_BITS`] | PS256 if `alg` says so, else RS256 |
     /// | EC, P-256 | ES256 |
     /// | EC, P-384 | ES384 |
-    /// | OKP, Ed25519 | `EdDSA` |
+    /// | OKP, Ed25519 | Ed25519, also named `EdDSA` |
     ///
-    /// Its `alg` is absent or that algorithm.
+    /// Its `alg` is absent or a name of that algorithm.
     ///
     /// # Errors
     /// The document is not a key set or has more than [`MAX_KEYS`] keys.
@@ -191,6 +192,7 @@ fn usable_key(mut members: Map<String, Value>) -> Result<(String, PublicKey), &'
     if members.values().any(Value::is_null) {
         return Err("it has a member that is null");
     }
+    // The library knows fewer names of algorithms.
     let named = match members.remove("alg") {
         Some(Value::String(name)) => Some(name),
         Some(_) => return Err(WRONG_TYPE),
@@ -329,6 +331,7 @@ mod tests {
         assert_eq!(usable(&with(p384(), "alg", json!("ES384"))), Some(Es384));
         assert_eq!(usable(&ed25519()), Some(Ed25519));
         assert_eq!(usable(&with(ed25519(), "alg", json!("EdDSA"))), Some(Ed25519));
+        assert_eq!(usable(&with(ed25519(), "alg", json!("Ed25519"))), Some(Ed25519));
     }
 
     #[test]
@@ -353,6 +356,11 @@ mod tests {
             ("Edwards key without a curve", with(ed25519(), "crv", json!(null))),
             ("short Edwards key", with(ed25519(), "x", json!(modulus(248)))),
             ("private Edwards key", with(ed25519(), "d", json!(modulus(256)))),
+            ("Ed448 with its name", with(with(ed25519(), "crv", json!("Ed448")), "alg", json!("Ed448"))),
+            ("Ed25519 key for Ed448", with(ed25519(), "alg", json!("Ed448"))),
+            ("Ed25519 key for a name in small letters", with(ed25519(), "alg", json!("ed25519"))),
+            ("P-256 key for Ed25519", with(ec(), "alg", json!("Ed25519"))),
+            ("P-256 key for ESP256, a name of COSE", with(ec(), "alg", json!("ESP256"))),
             ("Edwards key for ES256", with(ed25519(), "alg", json!("ES256"))),
             ("P-384 key for ES256", with(p384(), "alg", json!("ES256"))),
             ("P-256 key for ES384", with(ec(), "alg", json!("ES384"))),
@@ -366,6 +374,7 @@ mod tests {
             ("RSA key for PS384", with(rsa(2048), "alg", json!("PS384"))),
             ("RSA key for OAEP", with(rsa(2048), "alg", json!("RSA-OAEP-256"))),
             ("RSA key for HS256", with(rsa(2048), "alg", json!("HS256"))),
+            ("RSA key for Ed25519", with(rsa(2048), "alg", json!("Ed25519"))),
             ("alg not a text", with(rsa(2048), "alg", json!(["RS256"]))),
             ("alg null", with(rsa(2048), "alg", json!(null))),
             ("use enc", with(rsa(2048), "use", json!("enc"))),

@@ -1,6 +1,6 @@
 //! Authentication of requests by their bearer tokens.
 //!
-//! A token is a JSON Web Token (RFC 7519) signed with RS256, PS256, ES256, ES384 or `EdDSA` by a key of its issuer's JSON
+//! A token is a JSON Web Token (RFC 7519) signed with RS256, PS256, ES256, ES384 or Ed25519 by a key of its issuer's JSON
 //! Web Key Set (RFC 7517). The key decides on the algorithm, never the token's header (RFC 8725 section 3.1), and a
 //! token can't carry or reference a key.
 

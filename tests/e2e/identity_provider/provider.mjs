@@ -11,6 +11,7 @@ const KEYS = {
   ES256: ['ec', { namedCurve: 'P-256' }],
   ES384: ['ec', { namedCurve: 'P-384' }],
   EdDSA: ['ed25519', {}],
+  Ed25519: ['ed25519', {}],
 };
 
 const jwks = {

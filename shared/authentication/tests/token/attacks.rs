@@ -164,6 +164,7 @@ async fn good_tokens_pass() {
         ("PS256", signed_by("PS256", "pss", |message| KEYS.pss.sign_pss(message))),
         ("ES384", signed_by("ES384", "p384", |message| KEYS.p384.sign(message))),
         ("EdDSA", signed_by("EdDSA", "ed", |message| KEYS.ed.sign(message))),
+        ("Ed25519", signed_by("Ed25519", "ed", |message| KEYS.ed.sign(message))),
         ("access token", ec_token_with_header("typ", json!("at+jwt"))),
         ("media type in full and in capitals", ec_token_with_header("typ", json!("application/AT+JWT"))),
         ("other header members", ec_token_with_header("x5t", json!("abc"))),
@@ -218,8 +219,14 @@ async fn the_algorithm_is_the_keys() {
         ("ES384 key, header and signature of a P-256 key", signed_by("ES384", "p384", |message| KEYS.ec.sign(message))),
         ("ES384 key, ES512 header", signed_by("ES512", "p384", |message| KEYS.p384.sign(message))),
         ("Ed25519 key, ES256 header", signed_by("ES256", "ed", |message| KEYS.ed.sign(message))),
-        ("Ed25519 key, its other name", signed_by("Ed25519", "ed", |message| KEYS.ed.sign(message))),
+        ("Ed25519 key, Ed448 header", signed_by("Ed448", "ed", |message| KEYS.ed.sign(message))),
+        ("Ed25519 key, its name in small letters", signed_by("ed25519", "ed", |message| KEYS.ed.sign(message))),
+        ("Ed25519 key, both names", signed_by("Ed25519,EdDSA", "ed", |message| KEYS.ed.sign(message))),
         ("Ed25519 key, HS256 header", hmac_token(&json!({"alg": "HS256", "kid": "ed"}), &KEYS.ed.public())),
+        ("ES256 key, Ed25519 header", ec_signed(json!("Ed25519"), "ec")),
+        ("ES256 key, its name in COSE", ec_signed(json!("ESP256"), "ec")),
+        ("RS256 key, Ed25519 header", rsa_signed("Ed25519", "rsa")),
+        ("Ed25519 with the key ID of a P-256 key", signed_by("Ed25519", "ec", |message| KEYS.ed.sign(message))),
         ("EdDSA with the key ID of a P-256 key", signed_by("EdDSA", "ec", |message| KEYS.ed.sign(message))),
     ])
     .await;
