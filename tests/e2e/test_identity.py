@@ -1,5 +1,5 @@
-"""The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `dev-tools token check`, and deployed functions
-with several issuers.
+"""The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `audit-export-operator token check`, and
+deployed functions with several issuers.
 
 Tokens of oidc-provider and of the emulator's Cognito are real. Those of Auth0, Okta, Microsoft Entra ID and Keycloak have the
 members that the providers document, and are signed here.
@@ -85,7 +85,7 @@ Check = Callable[..., Outcome]
 
 
 @pytest.fixture
-def check(dev_tools: Path, tmp_path: Path) -> Check:
+def check(operator_command: Path, tmp_path: Path) -> Check:
     """Checks a token with parameters of the page."""
 
     def run(given: dict[str, str], token: str, permission: str = "AUDIT", mode: str = "development") -> Outcome:
@@ -93,7 +93,7 @@ def check(dev_tools: Path, tmp_path: Path) -> Check:
         file.write_text(token)
         environment = {variable_of(name): value for name, value in given.items()}
         done = subprocess.run(
-            [dev_tools, "token", "check", file, "--permission", permission],
+            [operator_command, "token", "check", file, "--permission", permission],
             env=environment | {"DEPLOYMENT_MODE": mode}, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False,
         )  # fmt: skip
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), done.stderr)
@@ -326,10 +326,10 @@ def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
     assert (outcome.code, "TOKEN_ISSUERS issuer 2: exactly one of" in outcome.error) == (WRONG_SETTINGS, True), outcome
 
 
-def test_the_commands_of_the_page(dev_tools: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_page(operator_command: Path, tmp_path: Path) -> None:
     found = re.search(r"```sh\n(.*?)```", section("Set the parameters"), re.DOTALL)
     assert found
-    (tmp_path / "dev-tools").symlink_to(dev_tools.resolve())
+    (tmp_path / "audit-export-operator").symlink_to(operator_command.resolve())
     (tmp_path / "token-file").write_text("e30.e30.e30")
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(

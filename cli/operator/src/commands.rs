@@ -8,6 +8,7 @@ mod redrive;
 mod skip_block;
 mod status;
 mod tenant;
+mod token;
 
 use std::future::Future;
 
@@ -27,6 +28,8 @@ pub enum Command {
     Tenant(tenant::TenantCommand),
     #[command(subcommand)]
     Digest(digest::DigestCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     Policy(policy::PolicyArguments),
     Cost(cost::CostArguments),
 }
@@ -44,6 +47,7 @@ impl Command {
             Self::SkipBlock(arguments) => wait(skip_block::run(arguments)),
             Self::Tenant(command) => wait(tenant::run(command, &Machine)),
             Self::Digest(command) => wait(digest::run(command)),
+            Self::Token(command) => wait(token::run(command)),
             Self::Policy(arguments) => policy::run(arguments),
             Self::Cost(arguments) => cost::run(arguments),
         }

@@ -2,6 +2,9 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use authentication::AccessError;
+use function_runtime::environment::EnvironmentError;
+
 use crate::call::Call;
 
 /// The kind of a failed call to AWS.
@@ -55,11 +58,18 @@ pub enum Failure {
     #[error("{what}: {reason}")]
     InvalidArgument { what: &'static str, reason: String },
 
+    #[error(transparent)]
+    Settings(#[from] EnvironmentError),
+
     #[error("the service refused it: {0}")]
     Refused(String),
 
     #[error("{0}")]
     Credentials(String),
+
+    /// A token that was to be checked.
+    #[error("{code}: {0}", code = .0.code().name())]
+    RefusedToken(#[from] AccessError),
 
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
@@ -92,9 +102,9 @@ impl Failure {
                 CallFailureKind::Unsupported | CallFailureKind::Refused => 3,
                 CallFailureKind::Unauthenticated | CallFailureKind::Denied => 4,
             },
-            Self::InvalidArgument { .. } => 2,
+            Self::InvalidArgument { .. } | Self::Settings(_) => 2,
             Self::Refused(_) => 3,
-            Self::Credentials(_) => 4,
+            Self::Credentials(_) | Self::RefusedToken(_) => 4,
             Self::File { .. } | Self::StandardOutput(_) => 5,
             Self::Unhealthy(_) => 6,
             Self::NotFound(_) => 8,

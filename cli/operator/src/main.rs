@@ -32,7 +32,7 @@ Exit codes:
   1  AWS could not be reached, or failed in all attempts
   2  wrong arguments
   3  AWS or the service refused it: correct it before you repeat it
-  4  there are no AWS credentials, or they lack a permission
+  4  there are no AWS credentials, or they lack a permission; or a checked token is refused
   5  a file could not be read or written
   6  a check of doctor failed, or a digest's signature is not valid
   8  there is no such tenant or digest

@@ -2,9 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use authentication::AccessError;
-use function_runtime::environment::EnvironmentError;
-
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}: {source}", path.display())]
@@ -22,24 +19,16 @@ pub enum Failure {
     #[error("the cryptographic library failed: {0}")]
     Cryptography(String),
 
-    #[error(transparent)]
-    Settings(#[from] EnvironmentError),
-
-    #[error("{code}: {0}", code = .0.code().name())]
-    Refused(#[from] AccessError),
-
     #[error("standard output: {0}")]
     StandardOutput(#[from] io::Error),
 }
 
 impl Failure {
-    /// Returns the exit code, as in `audit-export`: 1 for cryptography, 2 for wrong arguments, 4 for a refused
-    /// token, 5 for files.
+    /// Returns the exit code, as in `audit-export`: 1 for cryptography, 2 for wrong arguments, 5 for files.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cryptography(_) => 1,
-            Self::ClaimTwice | Self::Settings(_) => 2,
-            Self::Refused(_) => 4,
+            Self::ClaimTwice => 2,
             Self::File { .. } | Self::InvalidFile { .. } | Self::WouldOverwrite(_) | Self::StandardOutput(_) => 5,
         }
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Aids for development: tokens for local stacks, checks of tokens and of their parameters, generated audit events
+/// Aids for development: tokens for local stacks, generated audit events
 #[derive(Debug, Parser)]
 #[command(name = "dev-tools", bin_name = "dev-tools", version)]
 struct Arguments {
@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create a key pair for a development stack, sign tokens with it, check tokens of an identity provider
+    /// Create a key pair for a development stack, and sign tokens with it
     #[command(subcommand)]
     Token(token::TokenCommand),
 

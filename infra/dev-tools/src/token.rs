@@ -1,6 +1,5 @@
-//! Tokens for development stacks, and checks of tokens of an identity provider, which a production stack trusts instead.
+//! Tokens for development stacks.
 
-mod check;
 mod key_pair;
 mod keygen;
 mod sign;
@@ -14,7 +13,6 @@ use crate::failure::Failure;
 pub enum TokenCommand {
     Keygen(keygen::KeygenArguments),
     Sign(sign::SignArguments),
-    Check(check::CheckArguments),
 }
 
 impl TokenCommand {
@@ -22,7 +20,6 @@ impl TokenCommand {
         match self {
             Self::Keygen(arguments) => keygen::run(&arguments),
             Self::Sign(arguments) => sign::run(&arguments, clock),
-            Self::Check(arguments) => check::run(&arguments),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The command `token check`: whether a stack with given parameters would take a token.
+
 use std::{
     fs::File,
     io::{self, Read},
@@ -5,13 +7,18 @@ use std::{
 };
 
 use authentication::{Authenticator, Issuers, MAX_TOKEN_LENGTH_BYTES, Permission};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use function_runtime::environment::Environment;
 use serde_json::json;
-use tokio::runtime;
 use tracing::Level;
 
 use crate::failure::Failure;
+
+/// Check the parameters of tokens, and tokens of an identity provider
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    Check(CheckArguments),
+}
 
 /// Check a token as a stack with these parameters would, and print its tenant, issuer, subject and permissions
 ///
@@ -20,12 +27,13 @@ use crate::failure::Failure;
 ///
 /// The parameters are environment variables with the names that the functions have: `TOKEN_ISSUER` for `TokenIssuer`,
 /// `TOKEN_AUDIENCE` for `TokenAudience`, and so on; `DEPLOYMENT_MODE` is production or development. The keys are fetched
-/// from the issuer. See docs/IDENTITY.md.
+/// from the issuer. AWS is not called. See docs/IDENTITY.md.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   export DEPLOYMENT_MODE=production TOKEN_ISSUER=https://login.example.com TOKEN_AUDIENCE=audit-export
-  dev-tools token check token")]
+  audit-export-operator token check
+  audit-export-operator token check token-file --permission AUDIT_WRITE")]
 pub struct CheckArguments {
     /// The file with the token; `-` for standard input
     #[arg(value_name = "FILE")]
@@ -52,7 +60,8 @@ impl From<RequiredPermission> for Permission {
     }
 }
 
-pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
+pub async fn run(command: &TokenCommand) -> Result<(), Failure> {
+    let TokenCommand::Check(arguments) = command;
     let mut environment = Environment::from_process();
     let issuers = environment.deployment_mode().and_then(|mode| Issuers::from_environment(&mut environment, mode));
     let issuers = environment.finish(issuers)?;
@@ -63,10 +72,8 @@ pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
 
     let reasons = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(Level::INFO).with_ansi(false);
     let _guard = tracing::subscriber::set_default(reasons.without_time().with_target(false).finish());
-    let authenticator = Authenticator::new(issuers);
     let header = format!("Bearer {}", read_token(file)?.trim());
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let caller = runtime.block_on(authenticator.authenticate(Some(&header), arguments.permission.into()))?;
+    let caller = Authenticator::new(issuers).authenticate(Some(&header), arguments.permission.into()).await?;
     let permissions: Vec<&str> = caller.permissions.iter().map(|permission| permission.as_str()).collect();
     let line = json!({"tenant": caller.tenant, "issuer": caller.issuer, "subject": caller.subject, "permissions": permissions});
     Ok(terminal::print_line(&line.to_string())?)
