@@ -598,8 +598,76 @@ def test_the_functions_with_callers_get_every_parameter_of_tokens() -> None:
 def test_tokens_have_one_issuer_or_a_list() -> None:
     text = json.dumps(TEMPLATE["Rules"]["TokensHaveAnIssuer"])
     assert set(re.findall(r'"Ref": "(\w+)"', text)) == {
-        "TokenIssuer", "TokenAudience", "TokenIssuers", "TokenJwksUrl", "DevelopmentJwks",
+        "TokenIssuer", "TokenAudience", "TokenIssuers", "TokenJwksUrl", "TokenTenantClaim", "TokenPermissionsClaim",
+        "TokenAuditPermission", "TokenAuditWritePermission", "DevelopmentJwks",
     }  # fmt: skip
+    several = TEMPLATE["Rules"]["TokensHaveAnIssuer"]["Assertions"][0]["Assert"]["Fn::Or"][1]["Fn::And"]
+    required = {condition["Fn::Equals"][0]["Ref"]: condition["Fn::Equals"][1] for condition in several[:-1]}
+    assert required == {name: TEMPLATE["Parameters"][name]["Default"] for name in required}
+
+
+# Lambda's quota for the variables of a function together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+# Its error shows what it counts: the names and values as one JSON object.
+VARIABLES_BYTES = 4_096
+# docs/IDENTITY.md and docs/OPERATIONS.md: so many entries always fit.
+RETIRED_KEYS = 3
+# The longest names that AWS gives. CloudFormation puts the stack's, of at most 128, before the logical ID.
+ACCOUNT, REGION, PARTITION = "1" * 12, "ap-southeast-1", "aws-us-gov"
+KEY_ARN = f"arn:{PARTITION}:kms:us-gov-west-1:{ACCOUNT}:key/{'0' * 36}"
+LONGEST_NAMES = {
+    "AWS::DynamoDB::Table": 255,
+    "AWS::SQS::Queue": 80,
+    "AWS::Serverless::Function": 64,
+    "AWS::Events::EventBus": 256,
+}
+
+
+def longest(parameter: str) -> str:
+    """Returns the longest value of a parameter in production."""
+    if parameter.startswith("Development"):
+        return str(TEMPLATE["Parameters"][parameter]["Default"])
+    if parameter == "RetiredSigningKeyArns":
+        return ",".join([KEY_ARN] * RETIRED_KEYS)
+    definition = TEMPLATE["Parameters"][parameter]
+    if "AllowedValues" in definition:
+        return max(map(str, definition["AllowedValues"]), key=len)
+    return str(definition["MaxValue"]) if "MaxValue" in definition else "x" * definition["MaxLength"]
+
+
+def longest_of(value: Any) -> tuple[str, str | None]:
+    """Returns the longest value of a variable, and the parameter that it comes from."""
+    if not isinstance(value, dict):
+        return str(value), None
+    ((function, argument),) = value.items()
+    if function == "Fn::GetAtt":
+        assert RESOURCES[target(value)]["Type"] == "AWS::KMS::Key"
+        return KEY_ARN, None
+    if function == "Fn::Join":
+        argument = argument[1]["Ref"]
+    if argument in TEMPLATE["Parameters"]:
+        return longest(argument), argument
+    if argument in RESOURCES:
+        kind = RESOURCES[argument]["Type"]
+        name = "x" * min(LONGEST_NAMES[kind], 128 + len(f"-{argument}-") + 13)
+        return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}" if kind == "AWS::SQS::Queue" else name, None
+    return {"AWS::AccountId": ACCOUNT, "AWS::Partition": PARTITION}[argument], None
+
+
+@pytest.mark.parametrize("several_issuers", [False, True])
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_the_longest_parameters_fit_into_the_variables_of_a_function(function: str, several_issuers: bool) -> None:
+    """The rule TokensHaveAnIssuer permits the parameters of one issuer, or TokenIssuers with the defaults of all others."""
+    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    variables = {}
+    for name, value in (shared | RESOURCES[function]["Properties"]["Environment"]["Variables"]).items():
+        variables[name], parameter = longest_of(value)
+        if parameter and parameter.startswith("Token") and several_issuers != (parameter == "TokenIssuers"):
+            variables[name] = TEMPLATE["Parameters"][parameter]["Default"]
+    # The template bounds the characters of TokenIssuers, and the functions the bytes that Lambda counts: these.
+    settings = (ROOT / "shared" / "authentication" / "src" / "settings.rs").read_text()
+    bound = re.search(r"MAX_ISSUERS_LENGTH_BYTES: usize = ([0-9_]+);", settings)
+    assert bound and int(bound[1]) == TEMPLATE["Parameters"]["TokenIssuers"]["MaxLength"]
+    assert len(json.dumps(variables, separators=(",", ":"))) <= VARIABLES_BYTES
 
 
 def test_queue_batches_leave_concurrency_for_http() -> None:

@@ -19,6 +19,10 @@ const AUDIENCE: &str = "TOKEN_AUDIENCE";
 const KEYS_ADDRESS: &str = "TOKEN_JWKS_URL";
 const INLINE_KEYS: &str = "TOKEN_DEVELOPMENT_JWKS";
 
+/// The longest `TOKEN_ISSUERS`, in bytes of a JSON string: Lambda counts the variables of a function as JSON, in which a
+/// quote takes two bytes. The template's other parameters leave this much.
+const MAX_ISSUERS_LENGTH_BYTES: usize = 1_792;
+
 impl Issuers {
     /// Reads `TOKEN_ISSUERS`, a JSON array, or for a single issuer `TOKEN_ISSUER`, `TOKEN_AUDIENCE` (separated by
     /// commas), `TOKEN_TENANT_CLAIM`, `TOKEN_PERMISSIONS_CLAIM`, `TOKEN_AUDIT_PERMISSION`,
@@ -34,6 +38,14 @@ impl Issuers {
                 }
             }
             let text = environment.text(ISSUERS)?;
+            let length = serde_json::Value::from(text.as_str()).to_string().len() - "\"\"".len();
+            if length > MAX_ISSUERS_LENGTH_BYTES {
+                let problem = format!(
+                    "must have at most {MAX_ISSUERS_LENGTH_BYTES} bytes, each quote counted twice; it has {length}"
+                );
+                environment.note(ISSUERS, problem);
+                return None;
+            }
             return issuer_list::parse(&text, schemes)
                 .map_err(|error| environment.note(ISSUERS, error.to_string()))
                 .ok();
@@ -211,6 +223,20 @@ mod tests {
         let without_rule = list.replace(r#","tenant":"b""#, "");
         let error = read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &without_rule)]).unwrap_err();
         assert!(error.contains("TOKEN_ISSUERS issuer 2: exactly one of tenant"), "{error}");
+    }
+
+    #[test]
+    fn several_issuers_are_as_long_as_a_function_may_have_variables() {
+        let list = r#"[{"issuer":"https://a.example","audiences":["audit"],"tenant":"a"}]"#;
+        let quotes = list.matches('"').count();
+        let padded = |length: usize| format!("{list}{}", " ".repeat(length - list.len() - quotes));
+        assert!(read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &padded(MAX_ISSUERS_LENGTH_BYTES))]).is_ok());
+        let error = read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &padded(MAX_ISSUERS_LENGTH_BYTES + 1))])
+            .unwrap_err();
+        assert!(
+            error.contains("TOKEN_ISSUERS must have at most 1792 bytes, each quote counted twice; it has 1793"),
+            "{error}"
+        );
     }
 
     #[test]
