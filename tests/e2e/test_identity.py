@@ -299,6 +299,9 @@ def test_every_block_of_the_page_starts_in_production(check: Check) -> None:
             assert re.fullmatch(template[name]["AllowedPattern"], value), (heading, name)
             assert len(value) <= template[name].get("MaxLength", 4_096), (heading, name)
         assert bool(given.get("TokenIssuers")) != bool(given.get("TokenIssuer") and given.get("TokenAudience")), heading
+        others = {name: value for name, value in given.items() if name != "TokenIssuers"}
+        if given.get("TokenIssuers"):
+            assert others == {name: template[name]["Default"] for name in others}, heading
         outcome = check(given, "e30.e30.e30", mode="production")
         assert (outcome.code, "UNAUTHENTICATED" in outcome.error) == (REFUSED, True), (heading, outcome)
 
