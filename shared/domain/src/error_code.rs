@@ -199,7 +199,8 @@ error_codes! {
 
     Unauthenticated = "UNAUTHENTICATED", [Http],
         "The request has no valid bearer token: it is missing, has a wrong signature, is of another issuer, or has the fault \
-         of extensions.reason: EXPIRED, NOT_YET_VALID, WRONG_AUDIENCE, NOT_AN_ACCESS_TOKEN, NO_TENANT or INVALID_CLAIM.",
+         of extensions.reason: EXPIRED, NOT_YET_VALID, WRONG_AUDIENCE, NOT_AN_ACCESS_TOKEN, BOUND_TO_A_KEY, NO_TENANT or \
+         INVALID_CLAIM.",
         "Get a new token, and send it in one header `Authorization: Bearer <token>`. The message says what to change.";
     Forbidden = "FORBIDDEN", [Http],
         "The token is valid but lacks the permission: AUDIT for GraphQL, AUDIT_WRITE for sending events, or what the operator \

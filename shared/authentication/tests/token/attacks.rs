@@ -7,7 +7,7 @@ use authentication::{
     MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH_BYTES, Permission, PermissionRule, TenantPrefix, TenantRule, TokenFault,
 };
 use aws_lc_rs::hmac;
-use domain::tenant::TenantId;
+use domain::{error_code::ErrorCode, tenant::TenantId};
 use function_runtime::http_error::ErrorBody;
 use http::{Response, header::WWW_AUTHENTICATE};
 use serde_json::{Value, json};
@@ -1006,7 +1006,8 @@ fn a_refusal_says_what_the_token_says_of_itself() {
 }
 
 #[test]
-fn every_fault_fits_into_a_header() {
+fn every_fault_is_explained_and_fits_into_a_header() {
+    let explanation = ErrorCode::Unauthenticated.explanation();
     for fault in [
         TokenFault::Invalid,
         TokenFault::Expired,
@@ -1019,6 +1020,7 @@ fn every_fault_fits_into_a_header() {
     ] {
         let response: Response<String> = ErrorBody::from(AccessError::Unauthenticated(fault)).into_response();
         let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(fault.reason().is_none_or(|reason| explanation.meaning.contains(reason)), "{fault:?}");
         assert_eq!(challenge.matches('"').count(), 6, "{challenge}");
         assert!(
             challenge.starts_with(r#"Bearer realm="audit-export", error="invalid_token", error_description=""#),
