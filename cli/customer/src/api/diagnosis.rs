@@ -2,7 +2,10 @@
 
 use std::{error::Error, io};
 
-use reqwest::{Response, StatusCode, Url, header::LOCATION};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{LOCATION, WWW_AUTHENTICATE},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use terminal::text::printable;
@@ -11,6 +14,9 @@ use crate::failure::{Diagnosis, Failure, VERSION, chain};
 
 /// The service's answers are short; a proxy may answer with a whole page.
 const MAX_SHOWN_LENGTH_CHARACTERS: usize = 300;
+
+/// The header to which API Gateway renames `WWW-Authenticate` of a function's response.
+const REMAPPED_CHALLENGE: &str = "x-amzn-remapped-www-authenticate";
 
 const MAY_HAVE_TAKEN_EFFECT: &str = "The request may have taken effect: look first, then try again.";
 
@@ -48,6 +54,12 @@ impl ServiceError {
 pub fn location(answer: &Response) -> Option<String> {
     let text = answer.headers().get(LOCATION)?.to_str().ok()?;
     Some(printable(text.split(['?', '#']).next()?).chars().take(MAX_SHOWN_LENGTH_CHARACTERS).collect())
+}
+
+/// Returns the challenge of a response, under either of its names.
+pub fn challenge(answer: &Response) -> Option<String> {
+    let header = answer.headers().get(WWW_AUTHENTICATE).or_else(|| answer.headers().get(REMAPPED_CHALLENGE))?;
+    Some(printable(header.to_str().ok()?).chars().take(MAX_SHOWN_LENGTH_CHARACTERS).collect())
 }
 
 /// Explains why there is no answer, or only a part of one.
@@ -119,11 +131,19 @@ fn causes(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Explains an answer that is not the service's.
-pub fn of_answer(status: StatusCode, location: Option<&str>, text: &str) -> Diagnosis {
+pub fn of_answer(status: StatusCode, location: Option<&str>, challenge: Option<&str>, text: &str) -> Diagnosis {
     if status.is_redirection() {
         return Diagnosis::new(
             format!("{status}: a redirect to {}, not followed: it would get the token", location.unwrap_or("nowhere")),
             "Give the service's own URL with --url. A login page or another host is in front of it.",
+        );
+    }
+    if status == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = challenge
+    {
+        return Diagnosis::new(
+            format!("{status}: the answer is not the service's, and asks for credentials: {challenge}"),
+            "Check --url. Something in front of the service may want a login of its own, which this program can't send.",
         );
     }
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {

@@ -74,8 +74,10 @@ impl GraphQl {
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         let answer = request.body(Bytes::from_owner(body)).send().await.map_err(|error| self.no_answer(error))?;
         let (status, location) = (answer.status(), diagnosis::location(&answer));
+        let challenge = diagnosis::challenge(&answer);
         let text = read_text(answer).await.map_err(|error| self.no_answer(error))?;
-        let someone_else = || Failure::NoAnswer(diagnosis::of_answer(status, location.as_deref(), &text));
+        let someone_else =
+            || Failure::NoAnswer(diagnosis::of_answer(status, location.as_deref(), challenge.as_deref(), &text));
         let Ok(GraphQlAnswer { data, errors }) = serde_json::from_str(&text) else {
             return Err(someone_else());
         };
@@ -211,6 +213,11 @@ mod tests {
         let moved = response("302 Found", "location: https://login.example.com/?secret=1\r\n", "");
         insta::assert_snapshot!(failures([
             ("a website", html("200 OK")),
+            ("a proxy that wants a login", response("401 Unauthorized", "www-authenticate: Negotiate\r\n", "")),
+            (
+                "API Gateway, whose function wants a login",
+                response("401 Unauthorized", "x-amzn-remapped-www-authenticate: Basic realm=\"other\"\r\n", page),
+            ),
             ("a proxy that wants a password", html("407 Proxy Authentication Required")),
             ("a load balancer, 502", html("502 Bad Gateway")),
             ("a load balancer, 503", html("503 Service Unavailable")),
