@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::time::Timestamp;
+use domain::{tenant::TenantId, time::Timestamp};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use terminal::short_duration;
 use zeroize::Zeroizing;
 
@@ -51,8 +52,16 @@ impl<'de> Deserialize<'de> for Secret {
 #[derive(Clone, Debug)]
 pub struct Token {
     authorization: HeaderValue,
+    claims: Claims,
+}
+
+/// The claims of a JSON Web Token that the commands use. Any other token has none.
+#[derive(Clone, Debug, Default)]
+struct Claims {
     /// The time that the token itself names as its end.
     expires_at: Option<Timestamp>,
+    /// The tenant, if its claim has the default name.
+    tenant: Option<TenantId>,
 }
 
 impl Token {
@@ -69,16 +78,21 @@ impl Token {
         let mut header = HeaderValue::try_from(bearer.as_str()).map_err(|_| "holds no token")?;
         // HTTP logs hide it.
         header.set_sensitive(true);
-        Ok(Self { authorization: header, expires_at: expiry(text) })
+        Ok(Self { authorization: header, claims: Claims::of(text).unwrap_or_default() })
     }
 
     pub fn authorization(&self) -> HeaderValue {
         self.authorization.clone()
     }
 
+    /// Returns the tenant that the token names. The service decides: its operator may have configured another claim.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.claims.tenant.as_ref()
+    }
+
     /// Returns a warning if the token has expired or ends soon. The service decides: this machine's clock may be wrong.
     pub fn warning(&self, now: Timestamp) -> Option<String> {
-        let end = self.expires_at?;
+        let end = self.claims.expires_at?;
         let left = end.saturating_since(now);
         let spent = now.saturating_since(end);
         if end <= now {
@@ -93,17 +107,25 @@ impl Token {
     }
 }
 
-/// Reads the `exp` claim of a JSON Web Token. Any other token names no end.
-fn expiry(token: &str) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Claims {
-        /// Seconds, which may have a fraction.
-        exp: f64,
-    }
+impl Claims {
+    fn of(token: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Payload {
+            /// Seconds, which may have a fraction.
+            #[serde(default)]
+            exp: Value,
+            #[serde(default)]
+            tenant_id: Value,
+        }
 
-    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?);
-    let Claims { exp } = serde_json::from_slice(&payload).ok()?;
-    Duration::try_from_secs_f64(exp).ok().map(|since| Timestamp::EPOCH.saturating_add(since))
+        let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?);
+        let Payload { exp, tenant_id } = serde_json::from_slice(&payload).ok()?;
+        let since = exp.as_f64().and_then(|exp| Duration::try_from_secs_f64(exp).ok());
+        Some(Self {
+            expires_at: since.map(|since| Timestamp::EPOCH.saturating_add(since)),
+            tenant: tenant_id.as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +163,17 @@ mod tests {
             assert_eq!(warning(unknown), None, "{unknown}");
         }
         assert_eq!(Token::parse(&Zeroizing::new("opaque".to_owned())).unwrap().warning(now), None);
+    }
+
+    #[test]
+    fn a_token_shows_its_tenant_by_the_default_claim() {
+        let tenant = |text: String| Token::parse(&Zeroizing::new(text)).unwrap().tenant().map(ToString::to_string);
+        let with = |claims: &str| tenant(format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims)));
+        assert_eq!(with(r#"{"tenant_id":"acme","exp":"1"}"#).as_deref(), Some("acme"));
+        for unknown in ["{}", r#"{"tenant_id":7}"#, r#"{"tenant_id":"a#b"}"#, r#"{"tenant":"acme"}"#, "[]"] {
+            assert_eq!(with(unknown), None, "{unknown}");
+        }
+        assert_eq!(tenant("opaque".to_owned()), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod validate;
 use clap::Subcommand;
 use host::Random;
 
+pub use self::import::ImportRefusal;
 use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]

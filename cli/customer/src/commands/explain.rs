@@ -6,6 +6,7 @@ use serde::Serialize;
 use verification::BreakCode;
 
 use crate::{
+    commands::events::ImportRefusal,
     failure::Failure,
     output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
 };
@@ -19,6 +20,8 @@ const MIN_SIMILARITY: f64 = 0.7;
 const VERIFICATION: &str = "Verification";
 const VERIFICATION_REMEDY: &str = "Keep the report and the files; find out who could write to the bucket, and \
     compare with other copies. If you verified a copy, fetch it again first.";
+
+const IMPORT: &str = "Import";
 
 const DIGEST_REMEDY: &str = "Keep the report and the files; find out who could write to the bucket. `audit-export config \
     digest JOB-ID` restores the digest and its signature. If you verified a copy, fetch it again first.";
@@ -37,7 +40,8 @@ Examples:
 
 /// Explain a code: its meaning, and what to do
 ///
-/// Covers the codes of the API, of sending events, of input fields, of connection tests, and of `verify`. Works offline.
+/// Covers the codes of the API, of sending and importing events, of input fields, of connection tests, and of `verify`.
+/// Works offline.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArguments {
@@ -86,7 +90,13 @@ fn entries() -> Vec<Entry> {
             _ => VERIFICATION_REMEDY,
         },
     });
-    let mut entries: Vec<Entry> = of_service.chain(of_verification).collect();
+    let of_import = ImportRefusal::ALL.into_iter().map(|refusal| Entry {
+        code: refusal.code(),
+        places: vec![IMPORT],
+        meaning: refusal.meaning(),
+        remedy: refusal.remedy(),
+    });
+    let mut entries: Vec<Entry> = of_service.chain(of_verification).chain(of_import).collect();
     entries.sort_unstable_by_key(|entry| entry.code);
     entries
 }
@@ -165,6 +175,9 @@ mod tests {
     const VERIFICATION_DESCRIPTION: &str =
         "Problems that `audit-export verify` found in an export: `breaks[].code` of its report.";
 
+    const IMPORT_DESCRIPTION: &str = "Files that `audit-export events import` refuses. The error begins with the file's name and \
+        the code; the exit code is 5.";
+
     fn table(code: &str) -> Result<String, Failure> {
         explain(Some(code), OutputFormat::Table, &style())
     }
@@ -182,7 +195,8 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
 "
         .to_owned();
         let places = Place::ALL.iter().map(|place| (place.name(), place.description()));
-        for (name, description) in places.chain([(VERIFICATION, VERIFICATION_DESCRIPTION)]) {
+        let of_commands = [(VERIFICATION, VERIFICATION_DESCRIPTION), (IMPORT, IMPORT_DESCRIPTION)];
+        for (name, description) in places.chain(of_commands) {
             write!(text, "\n## {name}\n\n{description}\n\n| Code | Meaning | What to do |\n|---|---|---|\n").unwrap();
             for Entry { code, meaning, remedy, .. } in entries().iter().filter(|entry| entry.places.contains(&name)) {
                 writeln!(text, "| `{code}` | {meaning} | {remedy} |").unwrap();

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, io::BufRead, path::PathBuf, pin::pin, time::Duration};
 
 use clap::{ArgAction, Args};
-use domain::event::MAX_EVENTS_PER_BODY;
+use domain::{event::MAX_EVENTS_PER_BODY, tenant::TenantId};
 use futures::{StreamExt, stream};
 use host::Random;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -114,6 +114,8 @@ pub fn progress_bar(length: Option<u64>) -> Result<ProgressBar, Failure> {
 pub struct Sender<'a> {
     client: Client,
     url: Url,
+    /// The tenant that the token names, if it shows one.
+    tenant: Option<TenantId>,
     random: &'a dyn Random,
     gzip: bool,
     concurrency: usize,
@@ -126,6 +128,7 @@ impl<'a> Sender<'a> {
             random,
             client: api::client(&access, REQUEST_TIMEOUT)?,
             url: api::endpoint(&access.url, EVENTS_PATH)?,
+            tenant: access.token.tenant().cloned(),
             gzip: arguments.gzip,
             concurrency: usize::try_from(arguments.concurrency).unwrap_or(1),
         })
@@ -133,6 +136,10 @@ impl<'a> Sender<'a> {
 
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
     }
 
     /// Delivers all batches that were not accepted before, and reports the number and the result of each to `delivered`.
@@ -279,7 +286,8 @@ mod tests {
             answers[next.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)].clone()
         });
         let url = url.parse().unwrap();
-        let sender = Sender { client: Client::new(), url, random: &host::Machine, gzip: false, concurrency: 1 };
+        let sender =
+            Sender { client: Client::new(), url, tenant: None, random: &host::Machine, gzip: false, concurrency: 1 };
         let batch = Batches::new(&b"{}\n"[..], 1, Vec::new()).next_batch().unwrap().unwrap();
         let outcome = sender.deliver(batch).await;
         let keys = keys.lock().unwrap().clone();

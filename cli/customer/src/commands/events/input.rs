@@ -79,7 +79,8 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     decompressed(file).map_err(Failure::file(path))
 }
 
-fn decompressed(mut file: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+/// Decompresses a file if it is gzip data.
+pub fn decompressed(mut file: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let mut start = Vec::new();
     // A pipe may return less than was requested.
     file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;

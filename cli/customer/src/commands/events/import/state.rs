@@ -1,22 +1,27 @@
-//! The state of an import: which batches of a file the service has accepted.
+//! The state of an import: which batches of a file the service has accepted for a tenant.
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
-use domain::digest::Hex32;
+use domain::{digest::Hex32, tenant::TenantId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::Summary;
+use super::{Summary, fingerprint::Fingerprint, refusal::ImportRefusal};
 use crate::{
     failure::Failure,
-    files::{read_private, replace_private},
+    files::{parent, read_private, replace_private},
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const SUFFIX: &str = ".import-state.json";
+
+/// Hexadecimal digits that tell files of the same name in one state directory apart.
+const PLACE_DIGITS: usize = 16;
 
 /// Bytes. The batches after the first gap are at most as many as there are concurrent requests.
 const MAX_LENGTH: u64 = 64 * 1_024;
@@ -27,6 +32,9 @@ const MAX_LENGTH: u64 = 64 * 1_024;
 pub struct ImportState {
     version: u32,
     url: String,
+    tenant: TenantId,
+    /// The length and the SHA-256 of the file.
+    length: u64,
     sha256: String,
     /// The most events of a batch, which decides where each batch begins.
     pub batch_size: u64,
@@ -40,11 +48,13 @@ pub struct ImportState {
 }
 
 impl ImportState {
-    pub fn new(url: &str, sha256: &[u8; 32], batch_size: u64) -> Self {
+    pub fn new(url: &str, tenant: TenantId, file: &Fingerprint, batch_size: u64) -> Self {
         Self {
             version: VERSION,
             url: url.to_owned(),
-            sha256: Hex32(*sha256).to_string(),
+            tenant,
+            length: file.length,
+            sha256: Hex32(file.sha256).to_string(),
             batch_size,
             through: 0,
             beyond: BTreeSet::new(),
@@ -66,37 +76,56 @@ impl ImportState {
         self.accepted += delivered.accepted;
         self.event_bytes += delivered.event_bytes;
     }
+
+    /// Returns why this is not the state of the import of `path` that `fresh` begins.
+    fn difference(&self, path: &Path, fresh: &Self) -> Result<Option<ImportRefusal>, Failure> {
+        if self.url != fresh.url {
+            return Ok(Some(ImportRefusal::OtherService));
+        }
+        if self.tenant != fresh.tenant {
+            return Ok(Some(ImportRefusal::OtherTenant));
+        }
+        if (self.length, &self.sha256) == (fresh.length, &fresh.sha256) {
+            return Ok(None);
+        }
+        let beginning = Fingerprint::of_beginning(path, self.length).map_err(Failure::file(path))?;
+        let has_grown = Hex32(beginning.sha256).to_string() == self.sha256;
+        Ok(Some(if has_grown { ImportRefusal::FileGrew } else { ImportRefusal::FileChanged }))
+    }
 }
 
 /// The file with the state.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct StateFile(PathBuf);
 
 impl StateFile {
-    /// Returns the state file for a file of events, in `folder` or beside it.
+    /// Returns the state file for a file of events: beside it, or in `folder`, where files of other folders have theirs too.
     pub fn of(path: &Path, folder: Option<&Path>) -> Result<Self, Failure> {
-        let name = path.file_name().ok_or_else(|| Failure::invalid_file(path, "is not a file"))?;
-        let mut name = name.to_owned();
-        name.push(SUFFIX);
-        Ok(Self(folder.map_or_else(|| path.with_file_name(&name), |folder| folder.join(&name))))
+        let mut name = path.file_name().ok_or_else(|| Failure::invalid_file(path, "is not a file"))?.to_owned();
+        let Some(folder) = folder else {
+            let beside = parent(path);
+            name.push(SUFFIX);
+            return Ok(Self(fs::canonicalize(beside).map_err(Failure::file(beside))?.join(name)));
+        };
+        let place = fs::canonicalize(path).map_err(Failure::file(path))?;
+        let place = Hex32(Sha256::digest(place.as_os_str().as_encoded_bytes()).into()).to_string();
+        name.push(format!(".{}{SUFFIX}", &place[..PLACE_DIGITS]));
+        Ok(Self(folder.join(name)))
     }
 
-    /// Returns the stored state, if any. It must be of the same file and service as `fresh`.
-    pub fn load(&self, fresh: &ImportState) -> Result<Option<ImportState>, Failure> {
+    /// Returns the stored state of the import of `path`, if any.
+    ///
+    /// # Errors
+    /// The [`ImportRefusal`] if it belongs to another content, service or tenant than `fresh`.
+    pub fn load(&self, path: &Path, fresh: &ImportState) -> Result<Option<ImportState>, Failure> {
         let Some(text) = read_private(&self.0, MAX_LENGTH)? else { return Ok(None) };
         let state = serde_json::from_str(&text).ok().filter(|state: &ImportState| state.version == VERSION);
         let not_ours = "is not a state of this version; remove it to import all of the file";
         let state = state.ok_or_else(|| Failure::invalid_file(&self.0, not_ours))?;
-        if state.sha256 != fresh.sha256 {
-            let reason =
-                "the file has changed since its import began; remove the state to import all of the new content";
-            return Err(Failure::invalid_file(&self.0, reason));
+        match state.difference(path, fresh)? {
+            None => Ok(Some(state)),
+            Some(refusal) => Err(Failure::invalid_file(path, format!("{refusal}\n  State: {}", self.0.display()))),
         }
-        if state.url != fresh.url {
-            let reason = format!("the file was imported into another service, {}; use --state-directory", state.url);
-            return Err(Failure::invalid_file(&self.0, reason));
-        }
-        Ok(Some(state))
     }
 
     pub fn store(&self, state: &ImportState) -> Result<(), Failure> {
@@ -109,9 +138,13 @@ impl StateFile {
 mod tests {
     use super::*;
 
+    fn fresh(path: &Path, batch_size: u64) -> ImportState {
+        ImportState::new("u", TenantId::parse("acme").unwrap(), &Fingerprint::of(path).unwrap(), batch_size)
+    }
+
     #[test]
     fn batches_may_be_accepted_in_any_order() {
-        let mut state = ImportState::new("u", &[0; 32], 10);
+        let mut state = fresh(Path::new("/dev/null"), 10);
         let delivered = Summary { accepted: 10, event_bytes: 100, ..Summary::default() };
         for number in [2, 4, 1] {
             state.add(number, &delivered);
@@ -125,17 +158,60 @@ mod tests {
     #[test]
     fn a_state_is_found_again_and_a_malformed_one_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let file = StateFile::of(&folder.path().join("a.ndjson"), None).unwrap();
+        let path = folder.path().join("a.ndjson");
+        fs::write(&path, "abc").unwrap();
+        let file = StateFile::of(&path, None).unwrap();
         assert!(file.0.ends_with("a.ndjson.import-state.json"));
-        let mut state = ImportState::new("u", &[0; 32], 10);
-        assert_eq!(file.load(&state).unwrap(), None);
+        let mut state = fresh(&path, 10);
+        assert_eq!(file.load(&path, &state).unwrap(), None);
         state.add(7, &Summary { accepted: 3, ..Summary::default() });
         file.store(&state).unwrap();
-        assert_eq!(file.load(&ImportState::new("u", &[0; 32], 99)).unwrap(), Some(state));
+        assert_eq!(file.load(&path, &fresh(&path, 99)).unwrap(), Some(state));
         for bad in ["", "{}", "[]"] {
             replace_private(&file.0, bad.as_bytes()).unwrap();
-            assert_eq!(file.load(&ImportState::new("u", &[0; 32], 99)).unwrap_err().exit_code(), 5);
+            assert_eq!(file.load(&path, &fresh(&path, 99)).unwrap_err().exit_code(), 5);
         }
         assert!(StateFile::of(Path::new("/"), None).is_err());
+    }
+
+    #[test]
+    fn files_of_one_name_have_a_state_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let states = folder.path().join("states");
+        let [left, right] = ["left", "right"].map(|name| folder.path().join(name).join("a.ndjson"));
+        for path in [&left, &right] {
+            fs::create_dir(path.parent().unwrap()).unwrap();
+            fs::write(path, "abc").unwrap();
+        }
+        let of = |path: &Path| StateFile::of(path, Some(&states)).unwrap();
+        assert_ne!(of(&left), of(&right));
+        assert_eq!(of(&left), of(&folder.path().join("right/../left/a.ndjson")), "one file has one state");
+        assert_eq!(of(&left).0.parent(), Some(states.as_path()));
+    }
+
+    #[test]
+    fn a_state_is_of_one_content_service_and_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ndjson");
+        fs::write(&path, "abc").unwrap();
+        let file = StateFile::of(&path, None).unwrap();
+        file.store(&fresh(&path, 10)).unwrap();
+        let refused = |state: &ImportState| file.load(&path, state).unwrap_err().to_string();
+        let other = TenantId::parse("other").unwrap();
+        let expected = [
+            (ImportState { url: "v".to_owned(), ..fresh(&path, 10) }, "IMPORT_OTHER_SERVICE"),
+            (ImportState { tenant: other, ..fresh(&path, 10) }, "IMPORT_OTHER_TENANT"),
+        ];
+        for (state, code) in expected {
+            assert!(refused(&state).starts_with(&format!("{}: {code}: ", path.display())), "{}", refused(&state));
+        }
+        for (content, code) in
+            [("abcd", "IMPORT_FILE_GREW"), ("abd", "IMPORT_FILE_CHANGED"), ("ab", "IMPORT_FILE_CHANGED")]
+        {
+            fs::write(&path, content).unwrap();
+            let refused = refused(&fresh(&path, 10));
+            assert!(refused.contains(&format!(": {code}: ")), "{content}: {refused}");
+            assert!(refused.ends_with("a.ndjson.import-state.json"), "{refused}");
+        }
     }
 }
