@@ -11,26 +11,40 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Set;
 import java.util.zip.GZIPOutputStream;
 
 public class SendEvents {
-    private static final int BATCH = 1_000;
+    /** Of one request. The service takes 3.5 MiB. */
+    private static final int MAX_EVENTS = 1_000;
+
+    private static final int MAX_BYTES = 3 * 1_024 * 1_024;
     private static final int ATTEMPTS = 8;
     private static final Set<Integer> TEMPORARY = Set.of(429, 500, 502, 503, 504);
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
 
     public static void main(String[] arguments) throws Exception {
-        List<String> lines =
-                Files.readAllLines(Path.of(arguments[0])).stream().filter(line -> !line.isBlank()).toList();
-        for (int start = 0; start < lines.size(); start += BATCH) {
-            send(lines.subList(start, Math.min(start + BATCH, lines.size())));
+        ByteArrayOutputStream batch = new ByteArrayOutputStream();
+        int events = 0;
+        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+            if (line.isBlank()) {
+                continue;
+            }
+            byte[] event = (line + "\n").getBytes(StandardCharsets.UTF_8);
+            if (events == MAX_EVENTS || (events > 0 && batch.size() + event.length > MAX_BYTES)) {
+                send(batch.toByteArray());
+                batch.reset();
+                events = 0;
+            }
+            batch.writeBytes(event);
+            events++;
+        }
+        if (events > 0) {
+            send(batch.toByteArray());
         }
     }
 
-    private static void send(List<String> lines) throws Exception {
-        byte[] body = (String.join("\n", lines) + "\n").getBytes(StandardCharsets.UTF_8);
+    private static void send(byte[] body) throws Exception {
         HttpRequest request = HttpRequest.newBuilder(URI.create(System.getenv("AUDIT_EXPORT_URL") + "/api/audit/events"))
                 .timeout(Duration.ofSeconds(35))
                 .header("Authorization", "Bearer " + System.getenv("AUDIT_EXPORT_TOKEN"))

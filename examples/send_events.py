@@ -8,10 +8,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Iterator
 
-BATCH = 1_000
+# Of one request. The service takes 3.5 MiB.
+MAX_EVENTS = 1_000
+MAX_BYTES = 3 * 1_024 * 1_024
 ATTEMPTS = 8
 TEMPORARY = {429, 500, 502, 503, 504}
+
+
+def batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == MAX_EVENTS or size + len(line) > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield batch
 
 
 def send(lines: list[bytes]) -> None:
@@ -43,6 +59,5 @@ def send(lines: list[bytes]) -> None:
 
 
 with open(sys.argv[1], "rb") as file:
-    lines = [line.rstrip(b"\n") + b"\n" for line in file if line.strip()]
-for start in range(0, len(lines), BATCH):
-    send(lines[start : start + BATCH])
+    for batch in batches(line.rstrip(b"\n") + b"\n" for line in file if line.strip()):
+        send(batch)

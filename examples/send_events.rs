@@ -9,19 +9,28 @@ use flate2::{Compression, write::GzEncoder};
 use reqwest::Client;
 use sha2::{Digest, Sha256};
 
-const BATCH: usize = 1_000;
+/// Of one request. The service takes 3.5 MiB.
+const MAX_EVENTS: usize = 1_000;
+const MAX_BYTES: usize = 3 * 1_024 * 1_024;
 const ATTEMPTS: u32 = 8;
 const TEMPORARY: [u16; 5] = [429, 500, 502, 503, 504];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(env::args().nth(1).ok_or("name the file with the events")?)?;
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let client = Client::builder().timeout(Duration::from_secs(35)).build()?;
-    for batch in lines.chunks(BATCH) {
-        send(&client, &(batch.join("\n") + "\n")).await?;
+    let (mut batch, mut events) = (String::new(), 0);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if events == MAX_EVENTS || (events > 0 && batch.len() + line.len() + 1 > MAX_BYTES) {
+            send(&client, &batch).await?;
+            batch.clear();
+            events = 0;
+        }
+        batch.push_str(line);
+        batch.push('\n');
+        events += 1;
     }
-    Ok(())
+    if events > 0 { send(&client, &batch).await } else { Ok(()) }
 }
 
 async fn send(client: &Client, body: &str) -> Result<(), Box<dyn Error>> {

@@ -3,12 +3,30 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-const BATCH = 1_000;
+// Of one request. The service takes 3.5 MiB.
+const MAX_EVENTS = 1_000;
+const MAX_BYTES = 3 * 1_024 * 1_024;
 const ATTEMPTS = 8;
 const TEMPORARY = new Set([429, 500, 502, 503, 504]);
 
-async function send(lines: string[]): Promise<void> {
-  const body = lines.join("\n") + "\n";
+function* batches(lines: Iterable<string>): Generator<string> {
+  let batch = "";
+  let [events, bytes] = [0, 0];
+  for (const line of lines) {
+    const size = Buffer.byteLength(line) + 1;
+    if (events === MAX_EVENTS || (events > 0 && bytes + size > MAX_BYTES)) {
+      yield batch;
+      batch = "";
+      [events, bytes] = [0, 0];
+    }
+    batch += `${line}\n`;
+    events += 1;
+    bytes += size;
+  }
+  if (events > 0) yield batch;
+}
+
+async function send(body: string): Promise<void> {
   const headers = {
     Authorization: `Bearer ${process.env["AUDIT_EXPORT_TOKEN"]}`,
     "Content-Type": "application/x-ndjson",
@@ -37,6 +55,6 @@ async function send(lines: string[]): Promise<void> {
 }
 
 const lines = readFileSync(process.argv[2]!, "utf8").split("\n").filter((line) => line.trim() !== "");
-for (let start = 0; start < lines.length; start += BATCH) {
-  await send(lines.slice(start, start + BATCH));
+for (const batch of batches(lines)) {
+  await send(batch);
 }

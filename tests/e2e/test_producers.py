@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import subprocess
 import sys
 import uuid
@@ -15,15 +14,12 @@ from typing import Any
 
 import pytest
 
-from infra.local.settings import CLI, LOCAL, ROOT, TOOLS, aws_environment
+from infra.local.settings import CLI, LOCAL, TOOLS, aws_environment
 from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack, wait_until
+from tests.e2e.examples import EXAMPLES, SENDERS
+from tests.e2e.examples import command as example
 from tests.e2e.guide import PRODUCERS, read_blocks
 from tests.e2e.harness import PATIENCE_SECONDS, Tenant, make_events, to_lines
-
-EXAMPLES = ROOT / "examples"
-# The compiler for machines whose Node.js does not read TypeScript itself.
-TYPESCRIPT = ("typescript@5.9.3", "@types/node@20")
-NATIVE_TYPESCRIPT = (22, 18)
 
 
 def environment(tenant: Tenant) -> dict[str, str]:
@@ -84,63 +80,10 @@ def wait_for(tenant: Tenant, count: int) -> list[dict[str, Any]]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def typescript(folder: Path) -> list[str | Path]:
-    """Returns the command of the TypeScript example, compiled if Node.js can't read it."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("TypeScript: this machine has no Node.js")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(map(int, version.removeprefix("v").split(".")[:2])) >= NATIVE_TYPESCRIPT:
-        return [node, EXAMPLES / "send_events.ts"]
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip(f"TypeScript: Node.js {version} needs a compiler, and this machine has no npm")
-    installed = subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund", "--prefix", folder, *TYPESCRIPT],
-        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    if installed.returncode != 0:
-        pytest.skip(f"TypeScript: npm can't install the compiler: {installed.stderr.strip()[-200:]}")
-    shutil.copy(EXAMPLES / "send_events.ts", folder)
-    (folder / "package.json").write_text(json.dumps({"type": "module"}))
-    compiled = subprocess.run(
-        [
-            node, "node_modules/typescript/bin/tsc", "--strict", "--target", "es2022", "--module", "es2022",
-            "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "node", "--outDir", "out", "send_events.ts",
-        ],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert compiled.returncode == 0, compiled.stdout
-    return [node, folder / "out" / "send_events.js"]
-
-
-def example(name: str, folder: Path) -> list[str | Path]:
-    """Returns the command that runs an example; skips if this machine lacks its language."""
-    match name:
-        case "send_events.sh":
-            return ["sh", EXAMPLES / name]
-        case "send_events.py":
-            return [sys.executable, EXAMPLES / name]
-        case "send_events.ts":
-            return typescript(folder)
-        case "SendEvents.java":
-            java = shutil.which("java")
-            if java is None:
-                pytest.skip("Java: this machine has no java")
-            return [java, EXAMPLES / name]
-        case _:
-            built = ROOT / "target" / "debug" / "examples" / "send_events"
-            if not built.exists():
-                pytest.skip("Rust: the unit tests, which build the example, have not run")
-            return [built]
-
-
-@pytest.mark.parametrize(
-    "name", ["send_events.sh", "send_events.py", "send_events.ts", "SendEvents.java", "send_events.rs"]
-)
+@pytest.mark.parametrize("name", SENDERS)
 def test_an_example_sends_events_and_repeats_them_safely(tenant: Tenant, tmp_path: Path, name: str) -> None:
     events = write_events(tmp_path)
-    command = [*example(name, tmp_path), tmp_path / "events.ndjson"]
+    command = [*example(name), tmp_path / "events.ndjson"]
     for _ in range(2):
         outcome = run(command, tenant, tmp_path)
         assert outcome.returncode == 0, outcome.stderr
