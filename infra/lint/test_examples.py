@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from samtranslator.yaml_helper import yaml_parse
+
 from tests.e2e.examples import EXAMPLES, SENDERS
 from tests.e2e.guide import PRODUCERS, read_blocks
 
@@ -27,6 +29,23 @@ def test_every_command_of_the_page_is_run_by_an_end_to_end_test() -> None:
     tags = {tag for block in read_blocks(PRODUCERS, "producers") for tag in block.tags}
     assert len(tags) == 7
     assert {tag for tag in tags if f'commands("{tag}")' not in tests} == set()
+
+
+def test_the_configuration_of_the_collector_is_consistent() -> None:
+    """No collector can be installed here: this finds names that lead nowhere, and bounds that the service does not have."""
+    [block] = [block for block in read_blocks(PRODUCERS, "collector") if block.tags]
+    configuration = yaml_parse(block.text)
+    assert set(configuration["service"]["extensions"]) == set(configuration["extensions"])
+    [pipeline] = configuration["service"]["pipelines"].values()
+    assert pipeline == {"receivers": [*configuration["receivers"]], "exporters": [*configuration["exporters"]]}
+    [exporter] = configuration["exporters"].values()
+    assert exporter["logs_endpoint"].endswith("/v1/logs")
+    assert exporter["auth"]["authenticator"] in configuration["extensions"]
+    assert exporter["retry_on_failure"] == {"max_elapsed_time": 0}
+    queue = exporter["sending_queue"]
+    assert queue["storage"] in configuration["extensions"]
+    assert queue["block_on_overflow"] is True
+    assert queue["batch"]["min_size"] <= queue["batch"]["max_size"] <= 1_000
 
 
 def test_the_dollars_are_those_of_the_cost_model() -> None:
