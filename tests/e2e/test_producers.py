@@ -1,4 +1,4 @@
-"""Every way to send events that docs/PRODUCERS.md describes: its commands, the files of examples/, SNS, EventBridge, OTLP."""
+"""Every way to send events that docs/PRODUCERS.md describes: its commands, the files of examples/, SQS, SNS, EventBridge, OTLP."""
 
 from __future__ import annotations
 
@@ -58,8 +58,12 @@ def commands(tag: str) -> str:
     return block.text
 
 
+# Version 1 of the AWS CLI takes no endpoint for SQS from the environment.
+AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
+
+
 def run_commands(text: str, tenant: Tenant, folder: Path, **variables: str) -> str:
-    outcome = run(["sh", "-euc", text], tenant, folder, **variables)
+    outcome = run(["sh", "-euc", AWS + text], tenant, folder, **variables)
     assert outcome.returncode == 0, outcome.stderr
     return outcome.stdout
 
@@ -139,7 +143,7 @@ def test_history_is_imported_once(tenant: Tenant, tmp_path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# SNS and EventBridge
+# SQS, SNS and EventBridge
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -184,19 +188,45 @@ def test_topics_deliver_events_raw_and_in_envelopes(tenant: Tenant, tmp_path: Pa
 
 def test_rules_deliver_events_with_the_tenant_at_the_path(tenant: Tenant, tmp_path: Path) -> None:
     stack = tenant.stack
+    events = stack.client("events")
     run_commands(commands("eventbridge-setup"), tenant, tmp_path)
-    run_commands(commands("eventbridge"), tenant, tmp_path)
-    [event] = wait_for(tenant, 1)
-    assert (event["action"], event["actor"], event["tenantId"]) == ("LOGIN", {"id": "u-1"}, tenant.name)
-    assert event["id"]
+    [target] = events.list_targets_by_rule(Rule="audit-events")["Targets"]
+    assert target["DeadLetterConfig"]["Arn"].endswith(":audit-events-undelivered")
+    # The same fact, put twice.
+    for _ in range(2):
+        run_commands(commands("eventbridge"), tenant, tmp_path)
+    for event in wait_for(tenant, 2):
+        assert (event["id"], event["eventTimestamp"]) == ("login-1", "2026-01-31T23:59:59.123Z")
+        assert (event["action"], event["actor"], event["tenantId"]) == ("LOGIN", {"id": "u-1"}, tenant.name)
+
+    bare = {"Source": "com.example.audit", "DetailType": "LOGOUT", "Detail": json.dumps({"tenantId": tenant.name})}
+    put = events.put_events(Entries=[bare])["Entries"][0]["EventId"]
+    [event] = [event for event in wait_for(tenant, 3) if event["action"] == "LOGOUT"]
+    assert event["id"] == put
     assert event["eventTimestamp"].endswith("Z")
 
     marker = uuid.uuid4().hex
     detail = json.dumps({"tenant": tenant.name, "marker": marker})
     entry = {"Source": "com.example.audit", "DetailType": "LOGIN", "Detail": detail}
-    stack.client("events").put_events(Entries=[entry])
+    events.put_events(Entries=[entry])
     dead_letter(stack, "ruleEventsDeadLetter", marker)
-    assert len(tenant.stored_ids()) == 1
+    assert len(tenant.stored_ids()) == 3
+
+
+@pytest.mark.parametrize("tag", ["eventbridge-setup", "eventbridge"])
+def test_entries_that_failed_make_the_commands_fail(tenant: Tenant, tmp_path: Path, tag: str) -> None:
+    """The AWS CLI ends with 0 whatever failed. A stand-in for it answers that one entry did."""
+    for failed in (0, 1):
+        answer = json.dumps({"FailedEntryCount": failed, "Entries": [{"ErrorCode": "InternalFailure"}]}, indent=4)
+        outcome = run(["sh", "-euc", f"aws() {{ cat <<END\n{answer}\nEND\n}}\n{commands(tag)}"], tenant, tmp_path)
+        assert (outcome.returncode == 0) == (failed == 0)
+        assert answer in outcome.stdout
+
+
+def test_a_message_of_the_queue_names_the_tenant_in_its_attribute(tenant: Tenant, tmp_path: Path) -> None:
+    events = write_events(tmp_path)
+    run_commands(commands("sqs"), tenant, tmp_path)
+    assert sorted(event["id"] for event in wait_for(tenant, 3)) == sorted(event["id"] for event in events)
 
 
 @pytest.mark.requires("iam enforcement")
