@@ -1,8 +1,8 @@
 """Starts MiniStack 1.5.33 with patches for its handling of policies, transactions and templates. AWS needs none of this.
 
 Run by the emulator's Python instead of `python -m ministack`. Workarounds that are possible from outside, after a deployment,
-are in repairs.py. Each function names the defect that it patches; without it the deployment or a test in
-tests/e2e/test_emulator.py or tests/store-conformance fails.
+are in repairs.py. Each function names the defect that it patches; without it the deployment or a test in tests/e2e or
+tests/store-conformance fails.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
-from ministack.services import dynamodb, iam, s3
+from ministack.services import dynamodb, eventbridge, iam, s3, sqs
 from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
 
 resolve_condition_key = iam_evaluator._resolve_condition_key
@@ -28,6 +28,7 @@ transact_write_items = dynamodb._transact_write_items
 service_context = iam_actions.dynamodb_service_context
 transaction_checks = iam_actions.dynamodb_transaction_checks
 enforce = iam_evaluator.enforce
+invoke_target = eventbridge._invoke_target
 
 # "MB" of the limit as DynamoDB Local counts it: 1,024 times 1,024.
 MAX_TRANSACTION_LENGTH = 4 * 1024 * 1024
@@ -172,6 +173,24 @@ def repaired_enforce(
     return enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
 
 
+def repaired_invoke_target(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
+    """Asks the policy of a rule's queue, and sends what it refuses to the dead-letter queue of the target.
+
+    MiniStack delivers to every queue, and has no dead-letter queues: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html.
+    """
+    rule_arn = rule.get("Arn", "")
+
+    def is_taken(queue: str) -> bool:
+        return sqs.queue_policy_allows(queue, "events.amazonaws.com", rule_arn, get_account_id())
+
+    if ":sqs:" not in target.get("Arn", "") or ":rule/" not in rule_arn or is_taken(target["Arn"]):
+        invoke_target(target, event, rule, view)
+        return
+    undelivered = target.get("DeadLetterConfig", {}).get("Arn")
+    if undelivered and is_taken(undelivered):
+        invoke_target({"Id": target.get("Id"), "Arn": undelivered}, event, rule, view)
+
+
 def create_query_definition(logical_id: str, _: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
     """Stands for a saved query. MiniStack doesn't know them, and refuses a template that has one."""
     name = f"{stack}-{logical_id}"
@@ -195,6 +214,7 @@ if __name__ == "__main__":
     iam_actions.dynamodb_transaction_checks = repaired_transaction_checks
     for module in (changesets, handlers, stacks):
         module._evaluate_conditions = repaired_conditions
+    eventbridge._invoke_target = repaired_invoke_target
     s3._foreign_bucket_allows = repaired_foreign_bucket_allows
     dynamodb._DDB_TXN_MAX_BYTES = sys.maxsize
     dynamodb._transact_write_items = repaired_transact_write_items

@@ -245,6 +245,45 @@ def test_a_topic_that_is_not_listed_delivers_nothing(tenant: Tenant) -> None:
     assert [event["id"] for event in wait_for(tenant, 1)] == [events[1]["id"]]
 
 
+@pytest.mark.requires("iam enforcement")
+def test_a_rule_that_is_not_listed_delivers_nothing(tenant: Tenant, tmp_path: Path) -> None:
+    stack = tenant.stack
+    sqs, events = stack.client("sqs"), stack.client("events")
+    run_commands(commands("eventbridge-setup"), tenant, tmp_path)
+    [listed] = events.list_targets_by_rule(Rule="audit-events")["Targets"]
+    # The dead-letter queue takes the events of every rule: what it gets was refused by the other queue.
+    unlisted, source = f"unlisted-{uuid.uuid4().hex[:12]}", f"com.example.{uuid.uuid4().hex}"
+    undelivered = sqs.create_queue(QueueName=unlisted)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=undelivered, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    every_rule = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [every_rule]})
+    sqs.set_queue_attributes(QueueUrl=undelivered, Attributes={"Policy": policy})
+    events.put_rule(Name=unlisted, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=unlisted, Targets=[{**listed, "DeadLetterConfig": {"Arn": arn}}])
+    try:
+        sent = make_events(2, tenantId=tenant.name)
+        for name, event in zip((source, "com.example.audit"), sent, strict=True):
+            entry = {"Source": name, "DetailType": "LOGIN", "Detail": json.dumps(event)}
+            assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+        def refused() -> list[dict[str, Any]]:
+            return sqs.receive_message(QueueUrl=undelivered, WaitTimeSeconds=1).get("Messages", [])
+
+        [message] = wait_until(refused, "the refused event", timeout_seconds=PATIENCE_SECONDS)
+        assert json.loads(message["Body"])["detail"] == sent[0]
+        # The listed rule's event was put later.
+        assert [event["id"] for event in wait_for(tenant, 1)] == [sent[1]["id"]]
+    finally:
+        events.remove_targets(Rule=unlisted, Ids=[listed["Id"]])
+        events.delete_rule(Name=unlisted)
+        sqs.delete_queue(QueueUrl=undelivered)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # OpenTelemetry
 # ----------------------------------------------------------------------------------------------------------------------
