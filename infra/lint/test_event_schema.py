@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -11,11 +12,17 @@ import jsonschema
 import jsonschema_rs
 import pytest
 
-from tests.e2e.odd_events import OddEvent, odd_events
+from tests.e2e.odd_events import CORPUS, OddEvent, odd_events, read_corpus
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "reference" / "event.schema.json").read_text())
 RULES = ROOT / "shared" / "domain" / "src" / "event"
+
+VERSION = int(SCHEMA["$id"].removeprefix("urn:audit-export:event:"))
+# Events that each version accepts. Lines are added and never changed or removed: what refuses one of them is a new version, with a
+# new $id and a record of its own. Beside the number of lines is the SHA-256 of as many.
+RECORDS = {1: (67, "4b2357b9a78f7c0e2a4a1515764451b4a1f5fad16a50c1df19a386d1874c91f6")}
+RECORD = CORPUS.with_name(f"accepted_events.{VERSION}.ndjson")
 
 # Events that the service refuses for reasons that a schema can't express. docs/PRODUCERS.md lists the reasons.
 BEYOND_A_SCHEMA = {"EVENT_NESTED_TOO_DEEPLY", "EVENT_FIELD_DUPLICATED", "EVENT_TEXT_INVALID", "JSON_INVALID"}
@@ -41,6 +48,22 @@ def test_the_schema_is_valid_and_states_the_rules_limits() -> None:
     [longest] = re.findall(r"MAX_EVENT_ID_LENGTH: usize = (\d+);", (RULES / "limits.rs").read_text())
     assert SCHEMA["properties"]["id"]["maxLength"] == int(longest)
     assert set(names.values()) <= set(SCHEMA["properties"])
+
+
+def test_what_the_version_accepts_stays_accepted() -> None:
+    """The rules read the same record: `what_version_1_accepts_stays_accepted` in shared/domain."""
+    recorded = read_corpus(RECORD)
+    validators = [jsonschema.Draft202012Validator(SCHEMA), jsonschema_rs.validator_for(SCHEMA)]
+    refused = [event.name for event in recorded if not all(each.is_valid(value(event)) for each in validators)]
+    assert refused == [], "a schema that refuses more needs another $id"
+    accepted = {event.event for event in odd_events() if event.code is None}
+    assert accepted <= {event.event for event in recorded}, f"add the events to {RECORD.name}"
+
+
+def test_the_record_of_the_version_is_only_added_to() -> None:
+    count, digest = RECORDS[VERSION]
+    lines = RECORD.read_bytes().splitlines(keepends=True)
+    assert hashlib.sha256(b"".join(lines[:count])).hexdigest() == digest
 
 
 def test_two_validators_agree_with_the_service_on_every_odd_event() -> None:

@@ -41,7 +41,11 @@ def repeated(text: str) -> str:
 
 
 def odd_events() -> list[OddEvent]:
-    events = [OddEvent(**json.loads(line)) for line in CORPUS.read_text().splitlines()]
+    return read_corpus(CORPUS)
+
+
+def read_corpus(path: Path) -> list[OddEvent]:
+    events = [OddEvent(**json.loads(line)) for line in path.read_text().splitlines()]
     return [
         OddEvent(event.name, repeated(event.event), event.code, event.stored and repeated(event.stored))
         for event in events

@@ -183,6 +183,16 @@ fn every_odd_event_is_accepted_as_it_is_or_refused_with_its_code() {
     assert!(accepted > 60, "{accepted}");
 }
 
+/// Only another version of the event's schema (docs/reference/event.schema.json) may refuse one of these events.
+#[test]
+fn what_version_1_accepts_stays_accepted() {
+    let record = include_str!("../../../../tests/e2e/accepted_events.1.ndjson");
+    for line in record.lines() {
+        let recorded: OddEvent = serde_json::from_str(line).unwrap();
+        assert!(parse(&repeated(&recorded.event), BodyForm::Lines).is_ok(), "{}", recorded.name);
+    }
+}
+
 /// Replaces `<<x*3>>` with `xxx`.
 fn repeated(event: &str) -> String {
     let mut parts = event.split("<<");
