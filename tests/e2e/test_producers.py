@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,28 @@ def test_history_is_imported_once(tenant: Tenant, tmp_path: Path) -> None:
     for _ in range(2):
         run_commands(commands("import"), tenant, tmp_path)
     assert sorted(tenant.stored_ids()) == sorted(event["id"] for event in [*history, *more])
-    # Another batch size, and no state: only a file that changed would be sent again.
     state = json.loads((tmp_path / "history.ndjson.gz.import-state.json").read_text())
-    assert state["accepted"] == 40
-    (tmp_path / "more.json").write_text(json.dumps([*more, {"id": "no time"}]))
+    assert (state["accepted"], state["tenant"]) == (40, tenant.name)
+    (tmp_path / "more.json").write_text(json.dumps([*more, *make_events(1)]))
     refused = run(["audit-export", "events", "import", "more.json"], tenant, tmp_path)
     assert refused.returncode == 5
+    assert "IMPORT_FILE_CHANGED: " in refused.stderr
     assert len(tenant.stored_ids()) == 42
+
+
+def test_a_file_is_imported_for_each_tenant_that_has_a_state(
+    tenant: Tenant, make_tenant: Callable[..., Tenant], tmp_path: Path
+) -> None:
+    events = write_events(tmp_path)
+    command: list[str | Path] = ["audit-export", "events", "import", "events.ndjson"]
+    assert run(command, tenant, tmp_path).returncode == 0
+    other = make_tenant()
+    refused = run(command, other, tmp_path)
+    assert refused.returncode == 5
+    assert "IMPORT_OTHER_TENANT: " in refused.stderr
+    assert other.stored_ids() == []
+    assert run([*command, "--state-directory", "states"], other, tmp_path).returncode == 0
+    assert sorted(other.stored_ids()) == sorted(event["id"] for event in events)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
