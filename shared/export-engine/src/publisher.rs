@@ -40,7 +40,7 @@ pub struct Publisher<'a, O, B, W, K> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishOutcome {
     pub published: u64,
-    /// The notices that were tried and are still in the outbox.
+    /// The notices that were tried or could not be read, and are still in the outbox.
     pub failed: u64,
     /// The age of the oldest notice that the pass has seen and left.
     pub oldest_age: Duration,
@@ -68,7 +68,10 @@ where
             // Below the number of shards, which is a u8.
             let shard = u8::try_from((first + turn) % shards).unwrap_or(0);
             match self.outbox.queued(shard).await {
-                Ok(queued) => self.publish_shard(queued, &mut outcome).await,
+                Ok(queued) => {
+                    let readable = queued.into_iter().filter_map(|key| outcome.readable(key)).collect();
+                    self.publish_shard(readable, &mut outcome).await;
+                }
                 Err(error) => outcome.note(error),
             }
         }
@@ -103,13 +106,7 @@ where
     ) -> Result<Vec<NoticeId>, PortError> {
         let mut notices = Vec::new();
         for notice in self.outbox.notices(batch).await? {
-            match notice {
-                Ok(notice) => notices.push(notice),
-                Err(error) => {
-                    outcome.failed += 1;
-                    outcome.note(error);
-                }
-            }
+            notices.extend(outcome.readable(notice));
         }
         if notices.is_empty() {
             return Ok(Vec::new());
@@ -169,6 +166,18 @@ where
 }
 
 impl PublishOutcome {
+    /// Returns what could be read. The rest counts as failed, and stops nothing else.
+    fn readable<T>(&mut self, read: Result<T, PortError>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.failed += 1;
+                self.note(error);
+                None
+            }
+        }
+    }
+
     fn note(&mut self, error: PortError) {
         tracing::error!(%error, "notices wait for the next pass");
         self.failure.get_or_insert(error);

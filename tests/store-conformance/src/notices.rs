@@ -65,8 +65,8 @@ async fn queued(store: &Store) -> Vec<QueuedNotice> {
     let table = store.configurations();
     let mut found = Vec::new();
     for shard in 0..table.shards() {
-        let keys: Vec<_> = table.queued(shard).await.unwrap();
-        let of_tenant: Vec<_> = keys.into_iter().filter(|key| key.tenant_id == store.tenant).collect();
+        let keys = table.queued(shard).await.unwrap();
+        let of_tenant: Vec<_> = keys.into_iter().flatten().filter(|key| key.tenant_id == store.tenant).collect();
         found.extend(table.notices(&of_tenant).await.unwrap().into_iter().map(Result::unwrap));
     }
     found.sort_by(|one, other| one.key.cmp(&other.key));

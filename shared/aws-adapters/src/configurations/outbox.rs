@@ -94,6 +94,13 @@ fn read_notice(found: &Item) -> Result<QueuedNotice, MalformedItem> {
     })
 }
 
+/// Names the item, so that an operator finds it: no pass can publish or remove it.
+fn unreadable(found: &Item, error: MalformedItem) -> PortError {
+    let key = |attribute: &str| found.get(attribute).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    let (tenant, id) = (key(attribute::TENANT_ID), key(attribute::ID));
+    PortError::internal("read queued notice", format!("{error}: tenantId {tenant:?}, id {id:?}")).caused_by(error)
+}
+
 impl NoticeOutbox for ConfigurationTable {
     const MAX_BATCH: usize = read::MAX_BATCH;
 
@@ -101,18 +108,19 @@ impl NoticeOutbox for ConfigurationTable {
         SCHEDULE_SHARDS
     }
 
-    async fn queued(&self, shard: u8) -> Result<Vec<QueuedNoticeKey>, PortError> {
+    async fn queued(&self, shard: u8) -> Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError> {
         let key = Expression::new("#schedulePartition = :schedule").with("schedule", text(partition(shard)));
         let query = Query::new(key).index(ENABLED_BY_INTERVAL).limit(INDEX_PAGE_SIZE);
         let page = self.table.page("dynamodb:Query (queued notices)", &query, None).await?;
-        Ok(page.items.iter().map(read_key).collect::<Result<_, _>>()?)
+        // A malformed key stops no other.
+        Ok(page.items.iter().map(|found| read_key(found).map_err(|error| unreadable(found, error))).collect())
     }
 
     async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
         let keys = batch.iter().map(|key| item_key(&key.tenant_id, &key.notice_id)).collect();
         let items = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
-        // A malformed notice stops no other.
-        Ok(items.iter().map(|found| read_notice(found).map_err(PortError::from)).collect())
+        // Nor does a malformed notice.
+        Ok(items.iter().map(|found| read_notice(found).map_err(|error| unreadable(found, error))).collect())
     }
 
     async fn remove(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
@@ -170,7 +178,10 @@ mod tests {
             };
             assert_eq!(read_notice(&found), Ok(expected));
             found.remove(attribute::NOTICE);
-            assert!(read_notice(&found).is_err());
+            let error = unreadable(&found, read_notice(&found).unwrap_err());
+            let name =
+                format!("attribute notice is missing or malformed: tenantId \"{}\", id \"{id}\"", notice.tenant_id);
+            assert!(error.detail.ends_with(&name), "{error}");
         }
     }
 

@@ -64,8 +64,11 @@ pub trait NoticeOutbox: Send + Sync {
     /// Returns the number of shards. All notices of a tenant are in the same one.
     fn shards(&self) -> u8;
 
-    /// Returns a page of the notices of a shard, the oldest first.
-    fn queued(&self, shard: u8) -> impl Future<Output = Result<Vec<QueuedNoticeKey>, PortError>> + Send;
+    /// Returns a page of the notices of a shard, the oldest first. Each key that can't be read is an error inside the list.
+    fn queued(
+        &self,
+        shard: u8,
+    ) -> impl Future<Output = Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError>> + Send;
 
     /// Returns at most [`NoticeOutbox::MAX_BATCH`] notices, in any order. Leaves out those that were removed; each that can't be
     /// read is an error inside the list.

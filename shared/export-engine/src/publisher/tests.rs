@@ -39,6 +39,8 @@ struct World {
     chance: AtomicU64,
     /// The tenant whose notices the bus refuses.
     refused: Option<TenantId>,
+    /// The number of keys that can't be read, before the others.
+    unreadable: usize,
 }
 
 impl World {
@@ -75,6 +77,10 @@ impl World {
 
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
+}
+
+fn malformed() -> PortError {
+    PortError::internal("read queued notice", "malformed")
 }
 
 fn webhook() -> Webhook {
@@ -120,8 +126,14 @@ impl NoticeOutbox for World {
         2
     }
 
-    async fn queued(&self, shard: u8) -> Result<Vec<QueuedNoticeKey>, PortError> {
-        self.call(|| if shard == 0 { self.outbox.lock().unwrap().keys().cloned().collect() } else { Vec::new() })
+    async fn queued(&self, shard: u8) -> Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError> {
+        self.call(|| {
+            if shard != 0 {
+                return Vec::new();
+            }
+            let unreadable = std::iter::repeat_n(Err(malformed()), self.unreadable);
+            unreadable.chain(self.outbox.lock().unwrap().keys().cloned().map(Ok)).collect()
+        })
     }
 
     async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
@@ -192,6 +204,16 @@ async fn what_the_bus_refuses_stays_and_its_age_is_reported() {
     assert_eq!(outcome, PublishOutcome { published: 1, failed: 1, oldest_age, failure: None });
     assert_eq!(world.outbox.lock().unwrap().keys().collect::<Vec<_>>(), [&refused]);
     assert_eq!(world.deliveries.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_can_not_be_read_stops_no_other_and_is_a_failure() {
+    let world = World { unreadable: 2, ..World::default() };
+    world.queue("acme", 1);
+    let outcome = publish(&world).await;
+    let failure = Some(malformed());
+    assert_eq!(outcome, PublishOutcome { published: 1, failed: 2, failure, ..PublishOutcome::default() });
+    assert!(world.outbox.lock().unwrap().is_empty());
 }
 
 #[test]
