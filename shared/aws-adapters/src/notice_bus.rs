@@ -68,7 +68,11 @@ mod tests {
     async fn each_notice_is_an_event_and_each_refusal_is_known() {
         let tenant_id = TenantId::parse("acme").unwrap();
         let notice = QueuedNotice {
-            key: QueuedNoticeKey { notice_id: NoticeId::parse("1").unwrap(), tenant_id: tenant_id.clone() },
+            key: QueuedNoticeKey {
+                notice_id: NoticeId::parse("1").unwrap(),
+                tenant_id: tenant_id.clone(),
+                item: "notice#acme#1".to_owned(),
+            },
             kind: NoticeKind::ExportFailing,
             configuration: ConfigurationKey { tenant_id, configuration_id: ConfigurationId::from_bytes([1; 16]) },
             body: WebhookBody::new("{\"version\":1}".to_owned()).unwrap(),

@@ -21,7 +21,8 @@ pub use self::{
     configurations::{ConfigurationStore, RunReport},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
     notices::{
-        NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, RecordOutcome, WebhookDeliveries,
+        NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, QueuedPage, RecordOutcome,
+        WebhookDeliveries,
     },
     repair::{CompletedWindows, RepairStore},
     replays::{ReplayChange, ReplayStore},

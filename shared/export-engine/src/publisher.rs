@@ -19,6 +19,9 @@ use crate::{
 /// The most notices of a shard in one pass.
 pub const MAX_NOTICES_OF_A_SHARD: usize = 200;
 
+/// The most pages of the list of a shard in one pass: that many tenants with many notices hide nobody.
+pub const MAX_PAGES_OF_A_SHARD: usize = 16;
+
 /// The concurrent deliveries and removals of a batch.
 const MAX_CONCURRENT_NOTICES: usize = 10;
 
@@ -55,8 +58,8 @@ where
     W: WebhookDeliveries,
     K: Clock,
 {
-    /// Publishes a bounded number of notices of each shard, the oldest first and the tenants in turn. A failure stops neither
-    /// another batch nor another shard.
+    /// Publishes a bounded number of notices of each shard, the oldest of a tenant first and the tenants in turn. A failure stops
+    /// neither another batch nor another shard.
     pub async fn run(&self) -> PublishOutcome {
         let mut outcome = PublishOutcome::default();
         let shards = u64::from(self.outbox.shards()).max(1);
@@ -67,15 +70,38 @@ where
             }
             // Below the number of shards, which is a u8.
             let shard = u8::try_from((first + turn) % shards).unwrap_or(0);
-            match self.outbox.queued(shard).await {
-                Ok(queued) => {
-                    let readable = queued.into_iter().filter_map(|key| outcome.readable(key)).collect();
-                    self.publish_shard(readable, &mut outcome).await;
-                }
-                Err(error) => outcome.note(error),
-            }
+            let queued = self.queued(shard, &mut outcome).await;
+            self.publish_shard(queued, &mut outcome).await;
         }
         outcome
+    }
+
+    /// Returns the notices of a shard, of each tenant at least as many as one pass publishes. After a failure, those that were
+    /// read until then.
+    async fn queued(&self, shard: u8, outcome: &mut PublishOutcome) -> Vec<QueuedNoticeKey> {
+        let mut queued = Vec::new();
+        let mut of_tenants: BTreeMap<TenantId, usize> = BTreeMap::new();
+        let mut from = None;
+        for _ in 0..MAX_PAGES_OF_A_SHARD {
+            let page = match self.outbox.queued(shard, from).await {
+                Ok(page) => page,
+                Err(error) => {
+                    outcome.note(error);
+                    return queued;
+                }
+            };
+            let known = queued.len();
+            queued.extend(page.keys.into_iter().filter_map(|key| outcome.readable(key)));
+            for key in &queued[known..] {
+                *of_tenants.entry(key.tenant_id.clone()).or_default() += 1;
+            }
+            let last = queued.last().and_then(|key| of_tenants.get(&key.tenant_id));
+            let is_full = last.is_some_and(|known| *known >= MAX_NOTICES_OF_A_SHARD);
+            let Some(next) = page.next else { return queued };
+            from = Some(page.next_tenant.filter(|_| is_full).unwrap_or(next));
+        }
+        tracing::warn!(shard, known = queued.len(), "more notices wait than a pass reads");
+        queued
     }
 
     async fn publish_shard(&self, queued: Vec<QueuedNoticeKey>, outcome: &mut PublishOutcome) {
@@ -185,7 +211,8 @@ impl PublishOutcome {
 }
 
 /// Returns at most `limit` notices: the oldest of each tenant, then the next ones.
-fn in_turn(queued: Vec<QueuedNoticeKey>, limit: usize) -> Vec<QueuedNoticeKey> {
+fn in_turn(mut queued: Vec<QueuedNoticeKey>, limit: usize) -> Vec<QueuedNoticeKey> {
+    queued.sort();
     let mut of_tenants: BTreeMap<TenantId, VecDeque<QueuedNoticeKey>> = BTreeMap::new();
     for key in queued {
         of_tenants.entry(key.tenant_id.clone()).or_default().push_back(key);

@@ -1,8 +1,12 @@
 //! The outbox: a notice is stored with its cause or not at all.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_adapters::configurations::{ConfigurationTable, CreateOutcome, EditOutcome};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{
         Destination, ExportConfiguration, ExportProgress,
@@ -17,10 +21,13 @@ use domain::{
         gap::SignedGap,
         state::{NoticeTerms, NoticeTransition, ObservedExport},
     },
+    tenant::TenantId,
 };
 use export_engine::ports::{
-    ConfigurationStore, ErrorKind, NoticeOutbox, NoticeRecords, ObservedExports, QueuedNotice, RecordOutcome,
+    ConfigurationStore, ErrorKind, NoticeOutbox, NoticeRecords, ObservedExports, QueuedNotice, QueuedNoticeKey,
+    RecordOutcome,
 };
+use futures::future::join_all;
 
 use crate::support::{RETENTION, Store, Table, author, eventually, now, stamp};
 
@@ -60,13 +67,27 @@ fn transition(observed: &ObservedExport) -> Option<NoticeTransition> {
     observed.transition(TERMS, now(), 7)
 }
 
+/// Returns the keys of a shard, without those behind a page that ends with a notice of the tenant `skipped`.
+async fn listed(table: &ConfigurationTable, shard: u8, skipped: Option<&TenantId>) -> Vec<QueuedNoticeKey> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = table.queued(shard, from).await.unwrap();
+        found.extend(page.keys.into_iter().flatten());
+        let skips = skipped.is_some() && found.last().map(|key: &QueuedNoticeKey| &key.tenant_id) == skipped;
+        from = page.next.map(|next| page.next_tenant.filter(|_| skips).unwrap_or(next));
+        if from.is_none() {
+            return found;
+        }
+    }
+}
+
 /// Returns the queued notices of the tenant.
 async fn queued(store: &Store) -> Vec<QueuedNotice> {
     let table = store.configurations();
     let mut found = Vec::new();
     for shard in 0..table.shards() {
-        let keys = table.queued(shard).await.unwrap();
-        let of_tenant: Vec<_> = keys.into_iter().flatten().filter(|key| key.tenant_id == store.tenant).collect();
+        let keys = listed(&table, shard, None).await.into_iter();
+        let of_tenant: Vec<_> = keys.filter(|key| key.tenant_id == store.tenant).collect();
         found.extend(table.notices(&of_tenant).await.unwrap().into_iter().map(Result::unwrap));
     }
     found.sort_by(|one, other| one.key.cmp(&other.key));
@@ -114,6 +135,65 @@ async fn what_two_sweeps_notice_at_once_is_one_notice() {
     }
     assert_eq!(stored(&store).await, 0);
     assert_eq!(table.notices(std::slice::from_ref(&notice.key)).await.unwrap(), []);
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn a_tenant_that_fills_a_page_is_skipped() {
+    const SHARD: u8 = 3;
+    /// One more than a page has.
+    const FLOOD: usize = 501;
+    let store = Store::new();
+    let table = store.configurations();
+    let behind = TenantId::parse(&format!("{}-2", store.tenant)).unwrap();
+    let of_flood = (0..FLOOD).map(|number| (&store.tenant, format!("{number:03}")));
+    let names = of_flood.chain([(&behind, "1".to_owned())]);
+    join_all(names.map(async |(tenant, id)| {
+        let item = [
+            ("tenantId", tenant.to_string()),
+            ("id", format!("notice#{tenant}#{id}")),
+            ("schedulePartition", format!("NOTICE#{SHARD}")),
+        ];
+        let item = item.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+        store.put(Table::Configurations, HashMap::from(item)).await;
+    }))
+    .await;
+    let count =
+        |keys: &[QueuedNoticeKey], tenant: &TenantId| keys.iter().filter(|key| key.tenant_id == *tenant).count();
+    let all = eventually(
+        async || listed(&table, SHARD, None).await,
+        |keys| (count(keys, &store.tenant), count(keys, &behind)) == (FLOOD, 1),
+    );
+    let all = all.await;
+    let of_flood: Vec<_> = all.iter().filter(|key| key.tenant_id == store.tenant).collect();
+    assert!(of_flood.is_sorted_by_key(|key| &key.notice_id), "the oldest come first");
+    let skipping = listed(&table, SHARD, Some(&store.tenant)).await;
+    assert!((1..FLOOD).contains(&count(&skipping, &store.tenant)));
+    assert_eq!(count(&skipping, &behind), 1);
+    let written = all.iter().filter(|key| [&store.tenant, &behind].contains(&&key.tenant_id));
+    for removed in join_all(written.map(|key| table.remove(key))).await {
+        removed.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn a_notice_of_an_earlier_version_is_read_and_removed() {
+    let store = Store::new();
+    let table = store.configurations();
+    let configuration = created(&store).await;
+    assert_eq!(store.editor().delete(&configuration, &author(), stamp()).await, Ok(EditOutcome::Done));
+    let [notice] = queued_notices(&store).await;
+    let mut item = store.items(Table::Configurations, store.tenant.as_str()).await.remove(&notice.key.item).unwrap();
+    table.remove(&notice.key).await.unwrap();
+    let earlier = format!("notice#{}", notice.key.notice_id);
+    item.insert("id".to_owned(), AttributeValue::S(earlier.clone()));
+    store.put(Table::Configurations, item).await;
+    let key = QueuedNoticeKey { item: earlier, ..notice.key.clone() };
+    let found = eventually(|| queued(&store), |found| found.iter().any(|found| found.key == key)).await;
+    assert!(found.contains(&QueuedNotice { key: key.clone(), ..notice }));
+    table.remove(&key).await.unwrap();
+    assert_eq!(stored(&store).await, 0);
 }
 
 async fn queued_notices(store: &Store) -> [QueuedNotice; 1] {

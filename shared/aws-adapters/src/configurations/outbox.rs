@@ -1,7 +1,8 @@
 //! The outbox: notices until they are published.
 //!
 //! A notice is written by the transaction of its cause, and found in separate partitions of the index of enabled
-//! configurations. Its ID begins with the time, so that the oldest come first.
+//! configurations. The names of the items begin with the tenant, so that a reader can skip one with many notices, and go on
+//! with the time, so that the oldest of a tenant come first.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
@@ -11,7 +12,7 @@ use domain::{
     tenant::TenantId,
     webhook::{Webhook, delivery::WebhookBody},
 };
-use export_engine::ports::{NoticeOutbox, PortError, QueuedNotice, QueuedNoticeKey};
+use export_engine::ports::{NoticeOutbox, PortError, QueuedNotice, QueuedNoticeKey, QueuedPage};
 
 use super::{
     item::{self, ENABLED_BY_INTERVAL, INDEX_PAGE_SIZE, SCHEDULE_SHARDS, attribute},
@@ -40,7 +41,7 @@ const PROJECTION: &str = "#tenantId, #id, #configurationId, #kind, #notice, #rec
 pub(super) fn write(notice: &Notice, receivers: &[Webhook]) -> Result<Write, PortError> {
     let operation = "queue notice";
     let mut queued = extended(
-        item_key(&notice.tenant_id, &notice.id),
+        item::tenant_key(&notice.tenant_id, &name(&notice.tenant_id, &notice.id)),
         [
             (attribute::SCHEDULE_PARTITION, text(partition(shard(&notice.tenant_id)))),
             (attribute::CONFIGURATION_ID, text(notice.configuration_id)),
@@ -57,8 +58,27 @@ pub(super) fn write(notice: &Notice, receivers: &[Webhook]) -> Result<Write, Por
     Ok(Write::put(queued))
 }
 
-fn item_key(tenant: &TenantId, id: &NoticeId) -> Item {
-    item::tenant_key(tenant, &format!("{PREFIX}{id}"))
+/// Returns the name of the item of a notice.
+fn name(tenant: &TenantId, id: &NoticeId) -> String {
+    format!("{PREFIX}{tenant}#{id}")
+}
+
+/// Returns the ID of a notice from the name of its item. An earlier version of the service named items without the tenant.
+fn read_name(name: &str, tenant: &TenantId) -> Option<NoticeId> {
+    let name = name.strip_prefix(PREFIX)?;
+    let id = match name.split_once('#') {
+        Some((of, id)) => (of == tenant.as_str()).then_some(id)?,
+        None => name,
+    };
+    NoticeId::parse(id).ok()
+}
+
+/// Returns the position behind all notices of a tenant: `~` sorts behind what an ID may have.
+///
+/// `None`: the notice is named without its tenant, and those of others follow it.
+fn behind_tenant(key: &QueuedNoticeKey) -> Option<String> {
+    let tenant = format!("{PREFIX}{}#", key.tenant_id);
+    key.item.starts_with(&tenant).then(|| format!("{tenant}~"))
 }
 
 /// Returns the shard of a tenant: a flood of its notices delays those of an eighth of the others at most.
@@ -72,10 +92,9 @@ fn partition(shard: u8) -> String {
 
 fn read_key(found: &Item) -> Result<QueuedNoticeKey, MalformedItem> {
     let attributes = Attributes(found);
-    Ok(QueuedNoticeKey {
-        notice_id: attributes.required(attribute::ID, |id| NoticeId::parse(id.strip_prefix(PREFIX)?).ok())?,
-        tenant_id: item::read_tenant_id(attributes)?,
-    })
+    let tenant_id = item::read_tenant_id(attributes)?;
+    let notice_id = attributes.required(attribute::ID, |name| read_name(name, &tenant_id))?;
+    Ok(QueuedNoticeKey { notice_id, tenant_id, item: attributes.text(attribute::ID)? })
 }
 
 fn read_notice(found: &Item) -> Result<QueuedNotice, MalformedItem> {
@@ -94,6 +113,10 @@ fn read_notice(found: &Item) -> Result<QueuedNotice, MalformedItem> {
     })
 }
 
+/// The name of an item: a page begins behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxPosition(String);
+
 /// Names the item, so that an operator finds it: no pass can publish or remove it.
 fn unreadable(found: &Item, error: MalformedItem) -> PortError {
     let key = |attribute: &str| found.get(attribute).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
@@ -104,27 +127,37 @@ fn unreadable(found: &Item, error: MalformedItem) -> PortError {
 impl NoticeOutbox for ConfigurationTable {
     const MAX_BATCH: usize = read::MAX_BATCH;
 
+    type Position = OutboxPosition;
+
     fn shards(&self) -> u8 {
         SCHEDULE_SHARDS
     }
 
-    async fn queued(&self, shard: u8) -> Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError> {
-        let key = Expression::new("#schedulePartition = :schedule").with("schedule", text(partition(shard)));
+    async fn queued(&self, shard: u8, from: Option<OutboxPosition>) -> Result<QueuedPage<OutboxPosition>, PortError> {
+        let mut key = Expression::new("#schedulePartition = :schedule").with("schedule", text(partition(shard)));
+        if let Some(OutboxPosition(before)) = from {
+            key.text.push_str(" AND #id > :before");
+            key = key.with("before", text(before));
+        }
         let query = Query::new(key).index(ENABLED_BY_INTERVAL).limit(INDEX_PAGE_SIZE);
         let page = self.table.page("dynamodb:Query (queued notices)", &query, None).await?;
         // A malformed key stops no other.
-        Ok(page.items.iter().map(|found| read_key(found).map_err(|error| unreadable(found, error))).collect())
+        let keys: Vec<_> =
+            page.items.iter().map(|found| read_key(found).map_err(|error| unreadable(found, error))).collect();
+        let next = page.next.map(|last| Attributes(&last).text(attribute::ID)).transpose()?;
+        let next_tenant = keys.last().and_then(|key| behind_tenant(key.as_ref().ok()?));
+        Ok(QueuedPage { keys, next: next.map(OutboxPosition), next_tenant: next_tenant.map(OutboxPosition) })
     }
 
     async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
-        let keys = batch.iter().map(|key| item_key(&key.tenant_id, &key.notice_id)).collect();
+        let keys = batch.iter().map(|key| item::tenant_key(&key.tenant_id, &key.item)).collect();
         let items = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
         // Nor does a malformed notice.
         Ok(items.iter().map(|found| read_notice(found).map_err(|error| unreadable(found, error))).collect())
     }
 
     async fn remove(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
-        self.table.delete("dynamodb:DeleteItem (notice)", item_key(&key.tenant_id, &key.notice_id)).await
+        self.table.delete("dynamodb:DeleteItem (notice)", item::tenant_key(&key.tenant_id, &key.item)).await
     }
 }
 
@@ -162,14 +195,18 @@ mod tests {
             let part = write(&notice, receivers).unwrap().part("Configurations").unwrap();
             let stored = part.put().unwrap().item();
             let id = stored[attribute::ID].as_s().unwrap();
-            assert!(id.starts_with("notice#01M8") && **id > *BEHIND_IDS, "{id}");
+            assert!(id.starts_with(&format!("notice#{}#01M8", notice.tenant_id)) && **id > *BEHIND_IDS, "{id}");
             let partition = stored[attribute::SCHEDULE_PARTITION].as_s().unwrap();
             assert!((0..SCHEDULE_SHARDS).any(|shard| *partition == format!("NOTICE#{shard}")), "{partition}");
             let projected: Vec<&str> = PROJECTION.split(", ").map(|name| name.trim_start_matches('#')).collect();
             let mut found = stored.clone();
             found.retain(|name, _| projected.contains(&name.as_str()));
             let expected = QueuedNotice {
-                key: QueuedNoticeKey { notice_id: notice.id.clone(), tenant_id: notice.tenant_id.clone() },
+                key: QueuedNoticeKey {
+                    notice_id: notice.id.clone(),
+                    tenant_id: notice.tenant_id.clone(),
+                    item: id.clone(),
+                },
                 kind: NoticeKind::ExportDeleted,
                 configuration: deleted.key.clone(),
                 body: WebhookBody::new(serde_json::to_string(&notice).unwrap()).unwrap(),
@@ -182,6 +219,26 @@ mod tests {
             let name =
                 format!("attribute notice is missing or malformed: tenantId \"{}\", id \"{id}\"", notice.tenant_id);
             assert!(error.detail.ends_with(&name), "{error}");
+        }
+    }
+
+    fn key(tenant: &str, item: &str) -> Result<QueuedNoticeKey, MalformedItem> {
+        read_key(&item::tenant_key(&TenantId::parse(tenant).unwrap(), item))
+    }
+
+    #[test]
+    fn a_tenant_can_be_skipped_and_a_notice_of_an_earlier_version_skips_nobody() {
+        let ulid = "01M81J18G00000000000000000";
+        let notice_id = NoticeId::parse(ulid).unwrap();
+        let named = key("acme", &format!("notice#acme#{ulid}")).unwrap();
+        let earlier = key("acme", &format!("notice#{ulid}")).unwrap();
+        assert_eq!((&named.notice_id, &earlier.notice_id), (&notice_id, &notice_id));
+        assert_eq!(behind_tenant(&earlier), None);
+        let behind = behind_tenant(&named).unwrap();
+        let sorted = ["notice#acme#01", "notice#acme#z_", &behind, "notice#acme-2#01", "notice#acme2#01"];
+        assert!(sorted.is_sorted());
+        for malformed in ["notice#", "notice#other#01", "notice#acme#", "notice#acme#0#1", "acme#01"] {
+            assert_eq!(key("acme", malformed), Err(MalformedItem { attribute: attribute::ID }), "{malformed}");
         }
     }
 

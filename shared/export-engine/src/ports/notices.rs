@@ -40,6 +40,19 @@ pub struct QueuedNoticeKey {
     /// IDs sort by their times.
     pub notice_id: NoticeId,
     pub tenant_id: TenantId,
+    /// The name of its item, as the outbox gave it.
+    pub item: String,
+}
+
+/// A page of the notices of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedPage<P> {
+    /// The keys; each that can't be read is an error inside the list.
+    pub keys: Vec<Result<QueuedNoticeKey, PortError>>,
+    /// The position of the next page. `None`: this is the last one.
+    pub next: Option<P>,
+    /// The position behind all notices of the last key's tenant, if it is behind the page.
+    pub next_tenant: Option<P>,
 }
 
 /// A notice in the outbox.
@@ -61,14 +74,19 @@ pub trait NoticeOutbox: Send + Sync {
     /// The most notices of a batch.
     const MAX_BATCH: usize;
 
+    /// A place in the list of a shard.
+    type Position: Send;
+
     /// Returns the number of shards. All notices of a tenant are in the same one.
     fn shards(&self) -> u8;
 
-    /// Returns a page of the notices of a shard, the oldest first. Each key that can't be read is an error inside the list.
+    /// Returns the page of the notices of a shard that begins at a position. The notices of a tenant follow each other, the oldest
+    /// first; those that an earlier version of the service queued may stand apart.
     fn queued(
         &self,
         shard: u8,
-    ) -> impl Future<Output = Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError>> + Send;
+        from: Option<Self::Position>,
+    ) -> impl Future<Output = Result<QueuedPage<Self::Position>, PortError>> + Send;
 
     /// Returns at most [`NoticeOutbox::MAX_BATCH`] notices, in any order. Leaves out those that were removed; each that can't be
     /// read is an error inside the list.

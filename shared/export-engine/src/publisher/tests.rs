@@ -21,9 +21,19 @@ use host::Random;
 
 use super::*;
 use crate::{
-    ports::{EnabledConfigurations, NoticeRecords, ObservedExports, RecordOutcome},
+    ports::{EnabledConfigurations, NoticeRecords, ObservedExports, QueuedPage, RecordOutcome},
     sweep::Sweep,
 };
+
+/// The most notices of a page.
+const PAGE_SIZE: usize = 100;
+
+/// A place in the list of a shard.
+#[derive(Debug)]
+enum QueuedPosition {
+    Notice(QueuedNoticeKey),
+    Behind(TenantId),
+}
 
 /// A table with one export and the outbox, a bus and a queue. Each call may fail, before or after it has its effect: that is
 /// what a caller sees of a crash, too.
@@ -41,6 +51,8 @@ struct World {
     refused: Option<TenantId>,
     /// The number of keys that can't be read, before the others.
     unreadable: usize,
+    /// The number of pages that were read.
+    pages: AtomicU64,
 }
 
 impl World {
@@ -93,8 +105,9 @@ fn webhook() -> Webhook {
 fn queued(name: &str, number: u64) -> QueuedNotice {
     let at = Timestamp::from_millis(1_000 * number).unwrap();
     let tenant_id = tenant(name);
+    let notice_id = NoticeId::from_parts(at, number.into());
     QueuedNotice {
-        key: QueuedNoticeKey { notice_id: NoticeId::from_parts(at, number.into()), tenant_id: tenant_id.clone() },
+        key: QueuedNoticeKey { item: notice_id.to_string(), notice_id, tenant_id: tenant_id.clone() },
         kind: NoticeKind::ExportDeleted,
         configuration: ConfigurationKey { tenant_id, configuration_id: ConfigurationId::from_bytes([1; 16]) },
         body: WebhookBody::new(format!("{{\"number\":{number}}}")).unwrap(),
@@ -122,17 +135,37 @@ impl Random for World {
 impl NoticeOutbox for World {
     const MAX_BATCH: usize = 100;
 
+    type Position = QueuedPosition;
+
     fn shards(&self) -> u8 {
         2
     }
 
-    async fn queued(&self, shard: u8) -> Result<Vec<Result<QueuedNoticeKey, PortError>>, PortError> {
+    /// Positions are numbers of tenants and of their notices that were read, in the order of the table.
+    async fn queued(&self, shard: u8, from: Option<QueuedPosition>) -> Result<QueuedPage<QueuedPosition>, PortError> {
         self.call(|| {
+            self.pages.fetch_add(1, Ordering::Relaxed);
             if shard != 0 {
-                return Vec::new();
+                return QueuedPage { keys: Vec::new(), next: None, next_tenant: None };
             }
-            let unreadable = std::iter::repeat_n(Err(malformed()), self.unreadable);
-            unreadable.chain(self.outbox.lock().unwrap().keys().cloned().map(Ok)).collect()
+            let outbox = self.outbox.lock().unwrap();
+            let mut listed: Vec<_> =
+                outbox.keys().map(|key| (key.tenant_id.clone(), key.notice_id.clone(), key)).collect();
+            listed.sort();
+            let mut rest = listed.into_iter().filter(|(tenant, id, _)| match &from {
+                None => true,
+                Some(QueuedPosition::Notice(key)) => (tenant, id) > (&key.tenant_id, &key.notice_id),
+                Some(QueuedPosition::Behind(behind)) => tenant > behind,
+            });
+            let unreadable = std::iter::repeat_n(Err(malformed()), if from.is_none() { self.unreadable } else { 0 });
+            let readable = rest.by_ref().take(PAGE_SIZE).map(|(_, _, key)| Ok(key.clone()));
+            let keys: Vec<_> = unreadable.chain(readable).collect();
+            let last = keys.last().and_then(|key| key.as_ref().ok()).filter(|_| rest.next().is_some());
+            QueuedPage {
+                next: last.map(|key| QueuedPosition::Notice(key.clone())),
+                next_tenant: last.map(|key| QueuedPosition::Behind(key.tenant_id.clone())),
+                keys,
+            }
         })
     }
 
@@ -228,6 +261,41 @@ fn tenants_take_turns_and_the_oldest_come_first() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_fills_pages_hides_no_other() {
+    let world = World { now: AtomicU64::new(10_000_000), ..World::default() };
+    for number in 0..10 * PAGE_SIZE as u64 {
+        world.queue("flood", number);
+    }
+    let others = [world.queue("quiet", 5_000), world.queue("silent", 6_000), world.queue("another", 7_000)];
+    let outcome = publish(&world).await;
+    assert_eq!((outcome.published, outcome.failure), (MAX_NOTICES_OF_A_SHARD as u64, None));
+    let outbox = world.outbox.lock().unwrap();
+    assert!(others.iter().all(|key| !outbox.contains_key(key)));
+    // The oldest notices of the flood are gone, and the first that is left has the age that is reported.
+    let oldest = outbox.keys().next().unwrap().notice_id.timestamp().unwrap();
+    assert_eq!(oldest, Timestamp::from_millis(1_000 * 197).unwrap());
+    assert_eq!(outcome.oldest_age, world.now().saturating_since(oldest));
+    // Three pages of the first shard, one behind the flood, and one of the other shard: 200 notices of a tenant are enough.
+    assert_eq!(world.pages.load(Ordering::Relaxed), 5);
+}
+
+#[tokio::test]
+async fn a_pass_reads_a_bounded_number_of_pages() {
+    let world = World::default();
+    // Each tenant fills a page, and none has as many as a pass publishes.
+    for tenant in 0..=MAX_PAGES_OF_A_SHARD as u64 {
+        for number in 0..PAGE_SIZE as u64 {
+            world.queue(&format!("tenant-{tenant:02}"), 1_000 * tenant + number);
+        }
+    }
+    assert_eq!(publish(&world).await.published, MAX_NOTICES_OF_A_SHARD as u64);
+    assert_eq!(world.pages.load(Ordering::Relaxed), MAX_PAGES_OF_A_SHARD as u64 + 1);
+    // The last tenant gets its turn once the others have had theirs.
+    while publish(&world).await.published > 0 {}
+    assert!(world.outbox.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_pass_is_bounded_by_number_and_time() {
     let world = World::default();
     for number in 0..=MAX_NOTICES_OF_A_SHARD as u64 {
@@ -284,7 +352,8 @@ impl NoticeRecords for World {
             };
             stored.noticed = StoredNoticeState::parse(&serde_json::to_string(&transition.next).unwrap());
             for notice in &transition.notices {
-                let key = QueuedNoticeKey { notice_id: notice.id.clone(), tenant_id: notice.tenant_id.clone() };
+                let (notice_id, tenant_id) = (notice.id.clone(), notice.tenant_id.clone());
+                let key = QueuedNoticeKey { item: notice_id.to_string(), notice_id, tenant_id };
                 let queued = QueuedNotice {
                     key: key.clone(),
                     kind: notice.kind,
