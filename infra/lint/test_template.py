@@ -229,17 +229,21 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
 
 def test_the_housekeeper_writes_notices_and_nothing_else_of_configurations() -> None:
     writes = {
-        s["Action"]: s["Condition"]
+        s["Sid"]: (s["Action"], s["Condition"])
         for s in statements("HousekeeperRole")
         if target(s["Resource"]) == "ExportConfigurationsTable"
         and s["Action"] in ("dynamodb:PutItem", "dynamodb:UpdateItem")
     }
-    queued = set(projection("outbox")) | {"schedulePartition"}
-    for action, attributes in (
-        ("dynamodb:PutItem", queued),
-        ("dynamodb:UpdateItem", {"tenantId", "id", "version", "noticed"}),
-    ):
-        condition = writes[action]
+    queued = set(projection("outbox")) - {"onBus"} | {"schedulePartition"}
+    permitted = {
+        "QueueNotices": ("dynamodb:PutItem", queued),
+        "NoteNoticed": ("dynamodb:UpdateItem", {"tenantId", "id", "version", "noticed"}),
+        "NoteOnBus": ("dynamodb:UpdateItem", {"tenantId", "id", "onBus"}),
+    }
+    assert set(writes) == set(permitted)
+    for sid, (action, attributes) in permitted.items():
+        written, condition = writes[sid]
+        assert written == action
         # A write always has attributes: its key.
         assert set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == attributes
         assert condition["StringEqualsIfExists"] == {"dynamodb:ReturnValues": "NONE"}

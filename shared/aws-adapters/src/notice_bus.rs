@@ -78,6 +78,7 @@ mod tests {
             body: WebhookBody::new("{\"version\":1}".to_owned()).unwrap(),
             receivers: Vec::new(),
             is_last_export: false,
+            is_on_bus: false,
         };
         let rule = mock!(Client::put_events)
             .match_requests(|request| {

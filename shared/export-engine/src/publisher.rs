@@ -1,6 +1,7 @@
 //! Publishing: takes notices from the outbox to the bus and to webhooks.
 //!
-//! A notice is removed from the outbox once everybody has it. After a crash it is sent again under the same ID.
+//! A notice is removed from the outbox once everybody has it. What fails is repeated without what was done; after a crash, all of
+//! it is sent again under the same ID.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -137,10 +138,13 @@ where
         if notices.is_empty() {
             return Ok(Vec::new());
         }
-        let taken = self.bus.send(&notices.iter().collect::<Vec<_>>()).await?;
-        let taken = taken.into_iter().chain(std::iter::repeat(false));
-        let results: Vec<_> = iter(notices.iter().zip(taken))
-            .map(async |(notice, is_taken)| if is_taken { self.finish(notice).await.map(|()| true) } else { Ok(false) })
+        let is_on_bus = self.send_to_bus(&notices, outcome).await;
+        let results: Vec<_> = iter(notices.iter().zip(is_on_bus))
+            .map(
+                async |(notice, is_on_bus)| {
+                    if is_on_bus { self.finish(notice).await.map(|()| true) } else { Ok(false) }
+                },
+            )
             .buffered(MAX_CONCURRENT_NOTICES)
             .collect()
             .await;
@@ -161,8 +165,33 @@ where
         Ok(done)
     }
 
-    /// Queues the deliveries of a notice that the bus has taken, and removes it from the outbox.
+    /// Sends the notices of a batch that the bus has not. Returns for each, in the same order, whether it has it now.
+    async fn send_to_bus(&self, notices: &[QueuedNotice], outcome: &mut PublishOutcome) -> Vec<bool> {
+        let missing: Vec<_> = notices.iter().filter(|notice| !notice.is_on_bus).collect();
+        let taken = if missing.is_empty() { Ok(Vec::new()) } else { self.bus.send(&missing).await };
+        let mut taken = taken
+            .unwrap_or_else(|error| {
+                outcome.note(error);
+                Vec::new()
+            })
+            .into_iter();
+        notices.iter().map(|notice| notice.is_on_bus || taken.next().unwrap_or(false)).collect()
+    }
+
+    /// Finishes a notice that the bus has. If that fails, the next pass repeats no more than that.
     async fn finish(&self, notice: &QueuedNotice) -> Result<(), PortError> {
+        let finished = self.queue_and_remove(notice).await;
+        if finished.is_err()
+            && !notice.is_on_bus
+            && let Err(error) = self.outbox.note_on_bus(&notice.key).await
+        {
+            tracing::warn!(%error, notice = %notice.key.notice_id, "the bus will get a notice again");
+        }
+        finished
+    }
+
+    /// Queues the deliveries of a notice, and removes it from the outbox.
+    async fn queue_and_remove(&self, notice: &QueuedNotice) -> Result<(), PortError> {
         let (id, configuration) = (&notice.key.notice_id, &notice.configuration);
         let created_at = self.clock.now();
         let deliveries: Vec<_> = notice

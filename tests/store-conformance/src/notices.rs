@@ -129,12 +129,20 @@ async fn what_two_sweeps_notice_at_once_is_one_notice() {
     assert_eq!(table.record(&seen, &quiet).await, Ok(RecordOutcome::ChangedSince));
     assert_eq!(stored(&store).await, 1);
 
+    // The bus has it, and the rest failed.
+    table.note_on_bus(&notice.key).await.unwrap();
+    let noted = QueuedNotice { is_on_bus: true, ..notice.clone() };
+    assert_eq!(table.notices(std::slice::from_ref(&notice.key)).await.unwrap(), [Ok(noted)]);
+
     // Published once, and a second time after a crash.
     for _ in 0..2 {
         table.remove(&notice.key).await.unwrap();
     }
     assert_eq!(stored(&store).await, 0);
     assert_eq!(table.notices(std::slice::from_ref(&notice.key)).await.unwrap(), []);
+    // What is gone stays gone.
+    table.note_on_bus(&notice.key).await.unwrap();
+    assert_eq!(stored(&store).await, 0);
 }
 
 #[tokio::test]

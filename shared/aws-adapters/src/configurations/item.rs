@@ -140,6 +140,8 @@ pub(crate) mod attribute {
     pub(crate) const RECEIVERS: &str = "receivers";
     /// Present if it is true.
     pub(crate) const IS_LAST_EXPORT: &str = "isLastExport";
+    /// Present if the bus has the notice, and the rest failed.
+    pub(crate) const ON_BUS: &str = "onBus";
 }
 
 /// Returns the partition of the index for a configuration that is enabled.

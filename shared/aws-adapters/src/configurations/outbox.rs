@@ -19,7 +19,7 @@ use super::{
     table::ConfigurationTable,
 };
 use crate::dynamodb::{
-    expression::Expression,
+    expression::{Changes, Expression},
     item::{Attributes, Item, MalformedItem, extended, json, text},
     read::{self, Query},
     write::Write,
@@ -32,7 +32,7 @@ const PREFIX: &str = "notice#";
 const PARTITION: &str = "NOTICE";
 
 /// The names of `HousekeeperRole` in template.yaml: a request for another one is refused there.
-const PROJECTION: &str = "#tenantId, #id, #configurationId, #kind, #notice, #receivers, #isLastExport";
+const PROJECTION: &str = "#tenantId, #id, #configurationId, #kind, #notice, #receivers, #isLastExport, #onBus";
 
 /// Returns the write that queues a notice, for the transaction of its cause.
 ///
@@ -109,6 +109,7 @@ fn read_notice(found: &Item) -> Result<QueuedNotice, MalformedItem> {
         body: attributes.required(attribute::NOTICE, |text| WebhookBody::new(text.to_owned()).ok())?,
         receivers: attributes.optional_json(attribute::RECEIVERS)?.unwrap_or_default(),
         is_last_export: attributes.optional_flag(attribute::IS_LAST_EXPORT)?.unwrap_or_default(),
+        is_on_bus: attributes.optional_flag(attribute::ON_BUS)?.unwrap_or_default(),
         key,
     })
 }
@@ -154,6 +155,14 @@ impl NoticeOutbox for ConfigurationTable {
         let items = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
         // Nor does a malformed notice.
         Ok(items.iter().map(|found| read_notice(found).map_err(|error| unreadable(found, error))).collect())
+    }
+
+    async fn note_on_bus(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
+        let changes = Changes::default().set(attribute::ON_BUS, AttributeValue::Bool(true));
+        // Another pass may have removed it.
+        let note = Write::update(item::tenant_key(&key.tenant_id, &key.item), changes)
+            .when(Expression::new("attribute_exists(#id)"));
+        self.table.write("dynamodb:UpdateItem (notice on the bus)", note).await.map(drop)
     }
 
     async fn remove(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
@@ -212,8 +221,11 @@ mod tests {
                 body: WebhookBody::new(serde_json::to_string(&notice).unwrap()).unwrap(),
                 receivers: receivers.to_vec(),
                 is_last_export,
+                is_on_bus: false,
             };
-            assert_eq!(read_notice(&found), Ok(expected));
+            assert_eq!(read_notice(&found).as_ref(), Ok(&expected));
+            found.insert(attribute::ON_BUS.to_owned(), AttributeValue::Bool(true));
+            assert_eq!(read_notice(&found), Ok(QueuedNotice { is_on_bus: true, ..expected }));
             found.remove(attribute::NOTICE);
             let error = unreadable(&found, read_notice(&found).unwrap_err());
             let name =

@@ -67,6 +67,8 @@ pub struct QueuedNotice {
     pub receivers: Vec<Webhook>,
     /// True if it is about the end of the last export of a tenant.
     pub is_last_export: bool,
+    /// True if the bus has it, and the rest failed.
+    pub is_on_bus: bool,
 }
 
 /// The outbox: notices that were stored with their causes, and are not published yet.
@@ -94,6 +96,9 @@ pub trait NoticeOutbox: Send + Sync {
         &self,
         batch: &[QueuedNoticeKey],
     ) -> impl Future<Output = Result<Vec<Result<QueuedNotice, PortError>>, PortError>> + Send;
+
+    /// Notes that the bus has a notice. One that is gone is no error.
+    fn note_on_bus(&self, key: &QueuedNoticeKey) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Removes a notice. One that is gone is no error.
     fn remove(&self, key: &QueuedNoticeKey) -> impl Future<Output = Result<(), PortError>> + Send;

@@ -2,7 +2,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -51,6 +51,10 @@ struct World {
     refused: Option<TenantId>,
     /// The number of keys that can't be read, before the others.
     unreadable: usize,
+    /// True if the queue of webhooks takes nothing.
+    is_queue_down: AtomicBool,
+    /// The number of notes that the bus has a notice.
+    notes: AtomicU64,
     /// The number of pages that were read.
     pages: AtomicU64,
 }
@@ -113,6 +117,7 @@ fn queued(name: &str, number: u64) -> QueuedNotice {
         body: WebhookBody::new(format!("{{\"number\":{number}}}")).unwrap(),
         receivers: vec![webhook()],
         is_last_export: true,
+        is_on_bus: false,
     }
 }
 
@@ -176,6 +181,15 @@ impl NoticeOutbox for World {
         })
     }
 
+    async fn note_on_bus(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
+        self.call(|| {
+            self.notes.fetch_add(1, Ordering::Relaxed);
+            if let Some(notice) = self.outbox.lock().unwrap().get_mut(key) {
+                notice.is_on_bus = true;
+            }
+        })
+    }
+
     async fn remove(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {
         self.call(|| {
             self.outbox.lock().unwrap().remove(key);
@@ -203,6 +217,9 @@ impl NoticeBus for World {
 
 impl WebhookDeliveries for World {
     async fn send(&self, deliveries: &[WebhookDelivery]) -> Result<(), PortError> {
+        if self.is_queue_down.load(Ordering::Relaxed) {
+            return Err(PortError::transient("send", "busy"));
+        }
         self.call(|| self.deliveries.lock().unwrap().extend_from_slice(deliveries))
     }
 }
@@ -225,6 +242,25 @@ async fn a_notice_reaches_the_bus_and_its_receivers_and_leaves_the_outbox() {
     assert_eq!(deliveries[0].notice_id, expected.key.notice_id);
     assert_eq!((&deliveries[0].body, &deliveries[0].webhook), (&expected.body, &webhook()));
     assert!(world.outbox.lock().unwrap().is_empty());
+    assert_eq!(world.notes.load(Ordering::Relaxed), 0, "nothing more is written if all goes well");
+}
+
+#[tokio::test]
+async fn the_bus_gets_a_notice_once_while_the_queue_of_webhooks_is_down() {
+    let world = World { is_queue_down: AtomicBool::new(true), ..World::default() };
+    let key = world.queue("acme", 1);
+    for _ in 0..3 {
+        let outcome = publish(&world).await;
+        assert_eq!((outcome.published, outcome.failed, outcome.failure.is_some()), (0, 1, true));
+    }
+    assert_eq!(*world.bus.lock().unwrap(), std::slice::from_ref(&key.notice_id));
+    assert_eq!(world.notes.load(Ordering::Relaxed), 1);
+    world.is_queue_down.store(false, Ordering::Relaxed);
+    // Beside it, the bus gets what it has not.
+    let other = world.queue("acme", 2);
+    assert_eq!(publish(&world).await, PublishOutcome { published: 2, ..PublishOutcome::default() });
+    assert_eq!(*world.bus.lock().unwrap(), [key.notice_id, other.notice_id]);
+    assert_eq!(world.deliveries.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
