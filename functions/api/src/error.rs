@@ -67,6 +67,7 @@ fn exhausted(allowance: Allowance, retry_after_seconds: u64) -> String {
         Allowance::BacklogCounts => {
             format!("The limit of {limit} backlog counts per minute is reached, and none includes this configuration.")
         }
+        Allowance::NoticedChanges => format!("The limit of {limit} changes per hour that send notices is reached."),
     };
     format!("{limit} Try again in {retry_after_seconds} seconds.")
 }
@@ -94,6 +95,7 @@ impl ApiError {
                 Allowance::ConnectionTests => ErrorCode::TooManyTests,
                 Allowance::ManualRuns | Allowance::ConfigurationRuns(_) => ErrorCode::TooManyRuns,
                 Allowance::BacklogCounts => ErrorCode::TooManyCounts,
+                Allowance::NoticedChanges => ErrorCode::TooManyChanges,
             },
             Self::TryAgain => ErrorCode::TryAgain,
             Self::Internal => ErrorCode::Internal,

@@ -72,7 +72,10 @@ impl Allowances {
 fn counter_of(allowance: Allowance) -> &'static str {
     match allowance {
         Allowance::ConnectionTests => "tests",
-        Allowance::ManualRuns | Allowance::ConfigurationRuns(_) | Allowance::BacklogCounts => "taken",
+        Allowance::ManualRuns
+        | Allowance::ConfigurationRuns(_)
+        | Allowance::BacklogCounts
+        | Allowance::NoticedChanges => "taken",
     }
 }
 
@@ -108,7 +111,7 @@ mod tests {
         (Allowances::new(client, "Configurations".to_owned()), requests)
     }
 
-    fn all() -> [Allowance; 4] {
+    fn all() -> [Allowance; 5] {
         Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
@@ -148,6 +151,8 @@ mod tests {
                 (&of_configuration[1], "10", "14400"),
                 ("unexportedCounts#60", "6", "7260"),
                 ("unexportedCounts#121", "6", "10920"),
+                ("noticedChanges#1", "200", "10800"),
+                ("noticedChanges#2", "200", "14400"),
             ]
         );
         for request in requests.iter() {

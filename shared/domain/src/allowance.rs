@@ -20,6 +20,10 @@ pub const CONFIGURATION_RUNS_PER_HOUR: u32 = 10;
 /// Backlog counts of one tenant within one minute. Each reads up to 20 pages of 1 MB.
 pub const BACKLOG_COUNTS_PER_MINUTE: u32 = 6;
 
+/// Changes of one tenant within one hour that make notices. The outbox has a notice of each, and delays those of the tenants
+/// in its shard by them: see `export_engine::publisher`. A person makes a few; a script over all exports of a tenant fits.
+pub const NOTICED_CHANGES_PER_HOUR: u32 = 200;
+
 /// The time for which a requested run is assumed to be in the queue. After that, the next request queues another run, because
 /// the first may be lost.
 pub const RUN_REQUEST_LIFETIME: Duration = Duration::from_mins(15);
@@ -48,14 +52,22 @@ pub enum Allowance {
     /// Manual runs of one configuration.
     ConfigurationRuns(ConfigurationId),
     BacklogCounts,
+    /// Changes that make notices: see [`crate::notice::change::is_counted`].
+    NoticedChanges,
 }
 
 impl Allowance {
     /// Returns an allowance of every kind, for tests of this crate and of stores.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
-    pub fn of_every_kind(configuration: ConfigurationId) -> [Self; 4] {
-        [Self::ConnectionTests, Self::ManualRuns, Self::ConfigurationRuns(configuration), Self::BacklogCounts]
+    pub fn of_every_kind(configuration: ConfigurationId) -> [Self; 5] {
+        [
+            Self::ConnectionTests,
+            Self::ManualRuns,
+            Self::ConfigurationRuns(configuration),
+            Self::BacklogCounts,
+            Self::NoticedChanges,
+        ]
     }
 
     /// Returns the number of operations that are allowed within one period.
@@ -66,6 +78,7 @@ impl Allowance {
             Self::ManualRuns => MANUAL_RUNS_PER_MINUTE,
             Self::ConfigurationRuns(_) => CONFIGURATION_RUNS_PER_HOUR,
             Self::BacklogCounts => BACKLOG_COUNTS_PER_MINUTE,
+            Self::NoticedChanges => NOTICED_CHANGES_PER_HOUR,
         }
     }
 
@@ -73,7 +86,7 @@ impl Allowance {
     pub fn period(self) -> Duration {
         match self {
             Self::ConnectionTests | Self::ManualRuns | Self::BacklogCounts => MINUTE,
-            Self::ConfigurationRuns(_) => HOUR,
+            Self::ConfigurationRuns(_) | Self::NoticedChanges => HOUR,
         }
     }
 
@@ -92,6 +105,7 @@ impl Allowance {
             Self::ManualRuns => format!("runs#{period}"),
             Self::ConfigurationRuns(configuration) => format!("runs#{configuration}#{period}"),
             Self::BacklogCounts => format!("unexportedCounts#{period}"),
+            Self::NoticedChanges => format!("noticedChanges#{period}"),
         }
     }
 
@@ -114,7 +128,7 @@ mod tests {
         Timestamp::parse(text).unwrap()
     }
 
-    fn all() -> [Allowance; 4] {
+    fn all() -> [Allowance; 5] {
         Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
@@ -122,7 +136,8 @@ mod tests {
     fn each_period_of_each_allowance_has_its_own_count() {
         let names: Vec<String> =
             all().into_iter().map(|allowance| allowance.count_name(at("1970-01-01T02:01:59Z"))).collect();
-        assert_eq!(names, ["tests#121", "runs#121", &format!("runs#{ID}#2"), "unexportedCounts#121"]);
+        let of_configuration = format!("runs#{ID}#2");
+        assert_eq!(names, ["tests#121", "runs#121", &of_configuration, "unexportedCounts#121", "noticedChanges#2"]);
         for allowance in all() {
             let begin = allowance.period_start(at("2026-11-22T12:34:56.789Z"));
             let end = begin.saturating_add(allowance.period());

@@ -182,6 +182,10 @@ error_codes! {
         "The tenant has reached the limit of backlog counts per minute, and none of the counts includes this export \
          configuration.",
         "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
+    TooManyChanges = "TOO_MANY_CHANGES", [GraphQl],
+        "The tenant has reached the limit of changes per hour that send notices: of disabled and deleted export \
+         configurations and of changed receivers. Nothing was changed.",
+        "Try again after extensions.retryAfterSeconds. Enabling an export configuration is never refused.";
     ReplayInProgress = "REPLAY_IN_PROGRESS", [GraphQl],
         "Another replay of the export configuration has not ended. Nothing was requested.",
         "Wait until it has ended (exportReplays lists it), or cancel it with cancelExportReplay.";

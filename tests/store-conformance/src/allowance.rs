@@ -6,12 +6,13 @@ use futures::future::join_all;
 
 use crate::support::{Store, Table, now};
 
-fn all(store: &Store) -> [Allowance; 4] {
+fn all(store: &Store) -> [Allowance; 5] {
     [
         Allowance::ConnectionTests,
         Allowance::ManualRuns,
         Allowance::ConfigurationRuns(store.key().configuration_id),
         Allowance::BacklogCounts,
+        Allowance::NoticedChanges,
     ]
 }
 

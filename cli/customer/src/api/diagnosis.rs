@@ -226,7 +226,7 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
             current_version: first.map_or_else(String::new, |error| error.detail("currentVersion")),
         },
         "NEW_ACCESS_KEY_REFUSED" | "NEW_CONNECTION_REFUSED" => Failure::ConnectionFailed(reason),
-        "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" | "TOO_MANY_RUNS" | "TOO_MANY_COUNTS" => {
+        "TRY_AGAIN" | "INTERNAL" | "TOO_MANY_TESTS" | "TOO_MANY_RUNS" | "TOO_MANY_COUNTS" | "TOO_MANY_CHANGES" => {
             Failure::Unavailable(reason)
         }
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::TokenRefused(reason),

@@ -193,6 +193,7 @@ mod tests {
             ("200 OK", "TOO_MANY_TESTS", r#","retryAfterSeconds":12"#),
             ("200 OK", "TOO_MANY_RUNS", r#","retryAfterSeconds":12"#),
             ("200 OK", "TOO_MANY_COUNTS", r#","retryAfterSeconds":12"#),
+            ("200 OK", "TOO_MANY_CHANGES", r#","retryAfterSeconds":12"#),
             ("200 OK", "TRY_AGAIN", ""),
             ("426 Upgrade Required", "UPGRADE_REQUIRED", r#","minimumVersion":"9.1.0""#),
             ("401 Unauthorized", "UNAUTHENTICATED", ""),

@@ -6,9 +6,13 @@ use authentication::Caller;
 use domain::{
     allowance::Allowance,
     block::INGEST_WRITE_BOUND,
-    configuration::{ConfigurationId, ConfigurationKey, ExportConfiguration, ServiceIdentity, change::Stamp},
+    configuration::{
+        ConfigurationId, ConfigurationKey, ExportConfiguration, ServiceIdentity,
+        change::{Author, Change, Stamp},
+    },
     customer_template::TemplateUrl,
     interval::ExportSchedule,
+    notice::change::is_counted,
     time::Timestamp,
     webhook::Receivers,
 };
@@ -52,6 +56,22 @@ impl Service {
                 Err(ApiError::AllowanceExhausted { allowance, retry_after_seconds: retry_after.as_secs() })
             }
         }
+    }
+
+    /// Counts a change, if it makes notices, before it is stored. Returns whether it was counted: a change that meets another one
+    /// and is made again counts once.
+    pub(super) async fn count_noticed(
+        &self,
+        caller: &Caller,
+        change: Change<'_>,
+        author: &Author,
+        stamp: Stamp,
+    ) -> Result<bool, ApiError> {
+        let is_counted = is_counted(change, author, stamp);
+        if is_counted {
+            self.take(caller, Allowance::NoticedChanges).await?;
+        }
+        Ok(is_counted)
     }
 
     /// Makes the stamp of a change that is about to be stored.

@@ -5,7 +5,7 @@ use domain::{
     allowance::Allowance,
     configuration::{
         Authentication, ExportConfiguration,
-        change::Author,
+        change::{Author, Change},
         update::{Edit, NewIdentity, RawIdentity, RawUpdate, TestedAccessKey, Update, parse_update},
     },
     connection::ConnectionStatus,
@@ -45,6 +45,7 @@ impl Service {
     ) -> Result<ExportConfiguration, ApiError> {
         let key = key_of(caller, id)?;
         let mut is_permitted = false;
+        let mut is_counted = false;
         let mut passed: Option<PassedTest> = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.load(&key).await?;
@@ -88,6 +89,8 @@ impl Service {
                 return Ok(current);
             };
             let changed = changed.with_webhooks(webhooks);
+            let change = Change::Update { before: &current, after: &changed };
+            is_counted = is_counted || self.count_noticed(caller, change, author, stamp).await?;
             if self.ports.changes.update(&current, &changed, author, stamp).await? == EditOutcome::Done {
                 self.check_elapsed(stamp)?;
                 if is_untested {

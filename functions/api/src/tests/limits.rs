@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::allowance::{
     BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_MINUTE, MANUAL_RUNS_PER_MINUTE,
-    RUN_REQUEST_LIFETIME,
+    NOTICED_CHANGES_PER_HOUR, RUN_REQUEST_LIFETIME,
 };
 use serde_json::{Value, json};
 
@@ -207,6 +207,46 @@ async fn a_configuration_runs_so_often_in_an_hour_and_no_more() {
     configuration(&run(&world, &other).await);
     world.wait(Duration::from_hours(1));
     configuration(&run(&world, &id).await);
+}
+
+#[tokio::test]
+async fn a_tenant_makes_so_many_changes_that_send_notices_in_an_hour_and_no_more() {
+    let world = World::new();
+    let (id, other) = (new_export(&world).await, new_export(&world).await);
+    let change = async |field: &str| call(&world, "acme", field, &id).await;
+    let update = async |data: Value| {
+        let document = "mutation($data: UpdateS3AssumedRoleExportConfigurationInput!) {
+            updateS3AssumedRoleExportConfiguration(data: $data) { id } }";
+        world.ask(document, json!({ "data": data })).await
+    };
+    for number in 0..NOTICED_CHANGES_PER_HOUR {
+        // A change that meets another one counts once.
+        world.interfere(usize::from(number == 0));
+        configuration(&change("disableExportConfiguration").await);
+        // These are free: a change without an effect, and enabling.
+        configuration(&change("disableExportConfiguration").await);
+        configuration(&change("enableExportConfiguration").await);
+    }
+    world.wait(Duration::from_mins(10));
+    let webhooks = json!([{"url": "https://hooks.example.com/", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}]);
+    let stored = world.stored(&id);
+    for refused in [
+        change("disableExportConfiguration").await,
+        change("deleteExportConfiguration").await,
+        call(&world, "acme", "deleteExportConfiguration", &other).await,
+        update(json!({"id": id, "notifications": webhooks})).await,
+    ] {
+        assert_eq!((code(&refused), retry_after(&refused)), ("TOO_MANY_CHANGES", 50 * 60));
+    }
+    assert_eq!(world.stored(&id), stored, "nothing was changed");
+    // Changes without a notice are free, and other tenants have their own allowance.
+    configuration(&update(json!({"id": id, "interval": "EVERY_4_HOURS"})).await);
+    new_export(&world).await;
+    let foreign = create_with_key(&world, "globex", &json!({})).await;
+    let foreign = foreign["data"]["createS3AccessKeyExportConfiguration"]["id"].as_str().unwrap();
+    configuration(&call(&world, "globex", "deleteExportConfiguration", foreign).await);
+    world.wait(Duration::from_mins(50));
+    configuration(&change("disableExportConfiguration").await);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The notices of changes that people make.
 
 use super::{
-    Notice, NoticeEvent,
+    Notice, NoticeEvent, NoticeKind,
     event::{ChangeFacts, MoveFacts},
 };
 use crate::{
@@ -97,6 +97,15 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
     Notice::all(&change.subject().key, events, stamp.at, stamp.event)
 }
 
+/// Returns whether a change counts against the tenant's allowance of changes that make notices.
+///
+/// To enable an export is never refused, so nobody can keep one disabled by using up the allowance. The changes that disabled it
+/// are counted, so there are no more of these notices either.
+#[must_use]
+pub fn is_counted(change: Change<'_>, author: &Author, stamp: Stamp) -> bool {
+    notices_of(change, author, false, stamp).iter().any(|notice| notice.kind != NoticeKind::ExportEnabled)
+}
+
 /// Returns the receivers of the notices of a change: those in force before it, so that nobody can remove them unseen.
 #[must_use]
 pub fn receivers_of(change: Change<'_>) -> &[Webhook] {
@@ -120,7 +129,6 @@ mod tests {
         },
         connection::Connection,
         export_health::test_support::at,
-        notice::NoticeKind,
         webhook::{SealedWebhookSecret, WebhookUrl},
     };
 
@@ -159,6 +167,8 @@ mod tests {
             let notices = notices_of(change, &author(), stops, stamp());
             assert_eq!(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), expected, "{change:?}");
             assert_eq!(ended_by(change).is_some(), stops, "{change:?}");
+            let is_free = matches!(expected, [] | [NoticeKind::ExportEnabled]);
+            assert_eq!(is_counted(change, &author(), stamp()), !is_free, "{change:?}");
             assert!(notices.iter().all(|notice| notice.is_last_export() == stops), "{change:?}");
             let mut ids: Vec<_> = notices.iter().map(|notice| &notice.id).collect();
             ids.dedup();
