@@ -270,6 +270,7 @@ def _queues(template: Template) -> Iterable[Row]:
                 {f"{queue}AgeAlarm": label for queue, label in QUEUES.items()} | {"OldestNoticeAlarm": "notices"},
             ),
             Graph("Messages that wait", "messages", _queue_metrics("ApproximateNumberOfMessagesVisible", "Maximum")),
+            _graph(template, "Messages in flight", "messages", {"WebhooksQueueInFlightAlarm": "webhooks"}),
             _graph(
                 template,
                 "Dead letters",

@@ -119,10 +119,10 @@ PERMITTED = {
     "NotifierRole": {
         ("logs:CreateLogStream", "NotifierLogGroup"),
         ("logs:PutLogEvents", "NotifierLogGroup"),
-        ("sqs:ChangeMessageVisibility", "WebhooksQueue"),
         ("sqs:DeleteMessage", "WebhooksQueue"),
         ("sqs:GetQueueAttributes", "WebhooksQueue"),
         ("sqs:ReceiveMessage", "WebhooksQueue"),
+        ("sqs:SendMessage", "WebhooksQueue"),
     },
     "ScheduleRole": {
         ("lambda:InvokeFunction", "ExporterFunction"),

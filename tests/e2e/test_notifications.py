@@ -81,15 +81,17 @@ def update(administrator: Administrator, configuration_id: str, webhooks: list[d
     return administrator.execute(UPDATE, {"data": data})["updateS3AccessKeyExportConfiguration"]
 
 
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def in_seconds(seconds: int) -> str:
+    """Returns a time from now, as messages have it."""
+    time = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def send(customer: Customer, notice_id: str) -> None:
+def send(customer: Customer, notice_id: str, **further: str) -> None:
     """Queues a notice for the customer's first webhook."""
+    message = json.loads(delivery(customer.tenant.name, customer.stored(), notice_id, in_seconds(0)))
     customer.stack.client("sqs").send_message(
-        QueueUrl=customer.stack.queues["webhooks"],
-        MessageBody=delivery(customer.tenant.name, customer.stored(), notice_id, now()),
+        QueueUrl=customer.stack.queues["webhooks"], MessageBody=json.dumps(message | further)
     )
 
 
@@ -221,6 +223,20 @@ def test_a_notice_is_sent_again_until_the_receiver_accepts_it(
     [again] = logged(customer.stack, notice_id, "the notice will be sent again")
     assert (again["code"], again["status"], again["host"]) == ("WEBHOOK_SERVER_ERROR", 500, "localhost")
     assert (delivered["tenant"], delivered["configuration"]) == (tenant.name, customer.id)
+
+
+def test_a_notice_waits_for_the_time_of_its_next_attempt(
+    customers: CustomerFactory, tenant: Tenant, receiver: Receiver, secret: str
+) -> None:
+    customer = with_webhooks(customers, tenant, {"url": receiver.url, "secret": secret})
+    notice_id = f"notice-{uuid.uuid4().hex}"
+    # The message is received at once, and sent again without an attempt.
+    due = in_seconds(8)
+    send(customer, notice_id, nextAttemptAt=due)
+    [request] = receiver.wait_for(notice_id, 1, PATIENCE_SECONDS)
+    assert int(request.headers["webhook-timestamp"]) >= int(datetime.datetime.fromisoformat(due).timestamp())
+    assert request.verified(secret) == {"id": notice_id, "version": 1}
+    assert not logged(customer.stack, notice_id, "the notice will be sent again")
 
 
 def test_a_receiver_that_is_gone_gets_a_notice_once(customers: CustomerFactory, tenant: Tenant, secret: str) -> None:

@@ -10,13 +10,13 @@ use host::{Clock, Random};
 
 use crate::notifier::{Notice, Notifier};
 
-/// What becomes of a message after an attempt.
+/// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// The receiver has accepted the notice, or no attempt is left: the message is deleted.
+    /// The receiver has accepted the notice, or no attempt is left.
     Done,
-    /// The message is received again later. `None`: after its visibility time-out.
-    Again(Option<Duration>),
+    /// There is another attempt after this time.
+    Again(Duration),
 }
 
 impl Notifier {
@@ -24,35 +24,55 @@ impl Notifier {
     pub(crate) async fn deliver_batch(&self, batch: SqsEvent) -> SqsBatchResponse {
         let attempts = batch.records.iter().map(async |message| (message, self.deliver(message).await));
         let mut response = SqsBatchResponse::default();
-        for (message, verdict) in join_all(attempts).await {
-            if let Verdict::Again(_) = verdict {
+        for (message, is_finished) in join_all(attempts).await {
+            if !is_finished {
                 response.add_failure(message.message_id.clone().unwrap_or_default());
             }
         }
         response
     }
 
-    async fn deliver(&self, message: &SqsMessage) -> Verdict {
+    /// Attempts a delivery, and sends the message of the next attempt. Returns whether the received message can be deleted: else
+    /// it returns after its visibility time-out.
+    ///
+    /// The next attempt is another message, because one that is hidden counts as in flight, and a queue has 120,000 of those.
+    async fn deliver(&self, message: &SqsMessage) -> bool {
         let delivery: WebhookDelivery = match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
             Ok(delivery) => delivery,
             Err(error) => {
                 // The text of the error could hold a part of the message.
                 tracing::error!(line = error.line(), column = error.column(), "the message is not a delivery");
-                return Verdict::Again(None);
+                return false;
             }
         };
+        if let Some(delay) = delivery.waits(self.machine.now()) {
+            return self.send_later(&delivery, delay).await;
+        }
         let key = delivery.key();
         let notice = Notice { key: &key, id: &delivery.notice_id, body: &delivery.body };
         let outcome = self.attempt(notice, &delivery.webhook).await;
-        let age = self.machine.now().saturating_since(delivery.created_at);
+        let now = self.machine.now();
+        let age = now.saturating_since(delivery.created_at);
         let verdict = judge(&outcome, age, self.machine.fraction());
         log(&delivery, &outcome, age, verdict);
-        if let (Verdict::Again(Some(delay)), Some(receipt)) = (verdict, &message.receipt_handle)
-            && let Err(error) = self.queue.show_after(receipt, delay).await
-        {
-            tracing::warn!(%error, "the next attempt waits for the visibility timeout");
+        match verdict {
+            Verdict::Done => true,
+            Verdict::Again(delay) => {
+                let next = WebhookDelivery { next_attempt_at: Some(now.saturating_add(delay)), ..delivery };
+                self.send_later(&next, delay).await
+            }
         }
-        verdict
+    }
+
+    /// Sends a message that is received after the delay, or before, if SQS delays none for so long.
+    async fn send_later(&self, delivery: &WebhookDelivery, delay: Duration) -> bool {
+        let sent = self.queue.send_later(delivery, delay).await;
+        if let Err(error) = &sent {
+            let WebhookDelivery { tenant_id: tenant, configuration_id: configuration, notice_id: notice, .. } =
+                delivery;
+            tracing::error!(%tenant, %configuration, %notice, %error, "the next attempt waits for the visibility timeout");
+        }
+        sent.is_ok()
     }
 }
 
@@ -61,9 +81,7 @@ fn judge(outcome: &Result<Result<u16, WebhookFailure>, PortError>, age: Duration
     match outcome {
         Ok(Ok(_)) => Verdict::Done,
         Ok(Err(failure)) if !failure.code.is_retried() => Verdict::Done,
-        Ok(Err(_)) | Err(_) => {
-            next_attempt_after(age, fraction).map_or(Verdict::Done, |delay| Verdict::Again(Some(delay)))
-        }
+        Ok(Err(_)) | Err(_) => next_attempt_after(age, fraction).map_or(Verdict::Done, Verdict::Again),
     }
 }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::{
     error::port_error,
-    send_batch::{self, send_batch},
+    send_batch::{self, send_batch, send_later},
 };
 
 /// Sends run requests.
@@ -54,10 +54,6 @@ impl RunQueueClient {
     }
 }
 
-/// The longest delay that SQS accepts:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
-const MAX_DELAY: Duration = Duration::from_mins(15);
-
 impl RunQueueClient {
     /// Sends a request that becomes visible after `delay`, 15 minutes at most.
     ///
@@ -83,17 +79,7 @@ impl RunQueueClient {
         tenant: &TenantId,
         delay: Duration,
     ) -> Result<(), PortError> {
-        let body = serde_json::to_string(body).map_err(|error| PortError::internal_from(operation, error))?;
-        self.client
-            .send_message()
-            .queue_url(&self.queue_url)
-            .message_body(body)
-            .message_group_id(tenant.as_str())
-            .delay_seconds(i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| port_error(operation, error))
+        send_later(&self.client, &self.queue_url, operation, (tenant, body), delay).await
     }
 }
 

@@ -9,12 +9,9 @@ use aws_sdk_sqs::Client;
 use domain::webhook::delivery::WebhookDelivery;
 use export_engine::ports::{PortError, WebhookDeliveries};
 
-use crate::{
-    error::port_error,
-    send_batch::{MAX_BATCH, send_batch},
-};
+use crate::send_batch::{MAX_BATCH, send_batch, send_later};
 
-/// Sends deliveries, and postpones received ones.
+/// Sends deliveries, at once or later.
 #[derive(Clone, Debug)]
 pub struct WebhookQueueClient {
     client: Client,
@@ -36,21 +33,13 @@ impl WebhookQueueClient {
         send_batch(&self.client, &self.queue_url, "sqs:SendMessage (webhooks)", messages).await
     }
 
-    /// Makes a received message visible after `delay`, at most 12 hours after it was received.
+    /// Sends a delivery that becomes visible after `delay`, 15 minutes at most, and never before.
     ///
     /// # Errors
-    /// Those of SQS; the message then keeps its visibility time-out.
-    pub async fn show_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), PortError> {
-        self.client
-            .change_message_visibility()
-            .queue_url(&self.queue_url)
-            .receipt_handle(receipt_handle)
-            // Rounded up: an attempt before its time would be one more.
-            .visibility_timeout(i32::try_from(delay.as_secs() + 1).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| port_error("sqs:ChangeMessageVisibility", error))
+    /// Those of SQS.
+    pub async fn send_later(&self, delivery: &WebhookDelivery, delay: Duration) -> Result<(), PortError> {
+        let message = (&delivery.tenant_id, delivery);
+        send_later(&self.client, &self.queue_url, "sqs:SendMessage (webhook again)", message, delay).await
     }
 }
 
@@ -66,9 +55,7 @@ impl WebhookDeliveries for WebhookQueueClient {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sqs::{
-        operation::{
-            change_message_visibility::ChangeMessageVisibilityOutput, send_message_batch::SendMessageBatchOutput,
-        },
+        operation::{send_message::SendMessageOutput, send_message_batch::SendMessageBatchOutput},
         types::SendMessageBatchRequestEntry,
     };
     use aws_smithy_mocks::{mock, mock_client};
@@ -98,6 +85,7 @@ mod tests {
             },
             body: WebhookBody::new("\"".repeat(MAX_WEBHOOK_BODY_BYTES)).unwrap(),
             created_at: Timestamp::EPOCH,
+            next_attempt_at: Some(Timestamp::EPOCH),
         }
     }
 
@@ -124,11 +112,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_never_shown_before_its_time() {
-        let rule = mock!(Client::change_message_visibility)
-            .match_requests(|input| input.visibility_timeout() == Some(6) && input.receipt_handle() == Some("receipt"))
-            .then_output(|| ChangeMessageVisibilityOutput::builder().build());
-        let queue = WebhookQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
-        assert_eq!(queue.show_after("receipt", Duration::from_millis(5_001)).await, Ok(()));
+    async fn a_delivery_is_sent_later_but_never_before_its_time() {
+        for (delay, seconds) in [(5_000, 5), (5_001, 6), (900_000, 900), (900_001, 900), (36_000_000, 900)] {
+            let rule = mock!(Client::send_message)
+                .match_requests(move |input| {
+                    serde_json::from_str::<WebhookDelivery>(input.message_body().unwrap()).unwrap() == delivery("acme")
+                        && input.message_group_id() == Some("acme")
+                        && input.delay_seconds() == Some(seconds)
+                        && input.queue_url() == Some("queue")
+                })
+                .then_output(|| SendMessageOutput::builder().build());
+            let queue = WebhookQueueClient::new(mock_client!(aws_sdk_sqs, [&rule]), "queue".to_owned());
+            assert_eq!(queue.send_later(&delivery("acme"), Duration::from_millis(delay)).await, Ok(()), "{delay}");
+        }
     }
 }

@@ -204,6 +204,7 @@ where
                 webhook: webhook.clone(),
                 body: notice.body.clone(),
                 created_at,
+                next_attempt_at: None,
             })
             .collect();
         if !deliveries.is_empty() {

@@ -1,7 +1,9 @@
+use std::sync::{Arc, Mutex};
+
 use aws_adapters::{secrets::SecretVault, webhook_queue::WebhookQueueClient};
 use aws_sdk_kms::{operation::decrypt::DecryptOutput, primitives::Blob};
-use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityOutput;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_sdk_sqs::operation::send_message::{SendMessageError, SendMessageOutput};
+use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use domain::{
     configuration::ConfigurationId,
     notice_id::NoticeId,
@@ -22,7 +24,7 @@ use crate::sender::Sender;
 
 #[test]
 fn only_a_failure_that_can_pass_is_tried_again_and_for_a_day() {
-    let soon = Verdict::Again(Some(Duration::from_secs(5)));
+    let soon = Verdict::Again(Duration::from_secs(5));
     let day = Duration::from_hours(24);
     let failed = |code| Ok(Err(WebhookFailure::without_response(code)));
     for (outcome, at_once, after_a_day) in [
@@ -61,8 +63,8 @@ fn message(id: &str, body: String) -> SqsMessage {
     message
 }
 
-fn delivery(created_at: Timestamp) -> String {
-    let delivery = WebhookDelivery {
+fn delivery(created_at: Timestamp) -> WebhookDelivery {
+    WebhookDelivery {
         notice_id: NoticeId::parse("notice-1").unwrap(),
         tenant_id: TenantId::parse("acme").unwrap(),
         configuration_id: ConfigurationId::from_bytes([1; 16]),
@@ -73,25 +75,80 @@ fn delivery(created_at: Timestamp) -> String {
         },
         body: WebhookBody::new("{}".to_owned()).unwrap(),
         created_at,
-    };
-    serde_json::to_string(&delivery).unwrap()
+        next_attempt_at: None,
+    }
+}
+
+fn text(delivery: &WebhookDelivery) -> String {
+    serde_json::to_string(delivery).unwrap()
+}
+
+type Sent = Arc<Mutex<Vec<(WebhookDelivery, i32)>>>;
+
+/// A queue that takes each message, and those that it took with their delays; or one that takes none.
+fn queue(is_up: bool) -> (aws_sdk_sqs::Client, Sent) {
+    let sent = Sent::default();
+    let seen = Arc::clone(&sent);
+    let rule = mock!(aws_sdk_sqs::Client::send_message).then_compute_response(move |input| {
+        if !is_up {
+            return MockResponse::Error(SendMessageError::unhandled("busy"));
+        }
+        let delivery = serde_json::from_str(input.message_body().unwrap()).unwrap();
+        seen.lock().unwrap().push((delivery, input.delay_seconds().unwrap()));
+        MockResponse::Output(SendMessageOutput::builder().build())
+    });
+    (mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]), sent)
+}
+
+/// Returns the messages of a batch that are not deleted.
+async fn kept(notifier: &Notifier, messages: Vec<SqsMessage>) -> Vec<String> {
+    let mut batch = SqsEvent::default();
+    batch.records = messages;
+    let response = notifier.deliver_batch(batch).await;
+    response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
 #[tokio::test]
-async fn each_message_of_a_batch_fails_alone_and_waits_for_its_own_time() {
-    let later = mock!(aws_sdk_sqs::Client::change_message_visibility)
-        // 5 s with up to a tenth of jitter, rounded up.
-        .match_requests(|input| input.receipt_handle() == Some("receipt-new") && input.visibility_timeout() == Some(6))
-        .then_output(|| ChangeMessageVisibilityOutput::builder().build());
-    let notifier = notifier(mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&later]));
-    let mut batch = SqsEvent::default();
-    batch.records = vec![
-        message("new", delivery(Machine.now())),
-        message("old", delivery(Machine.now().saturating_sub(Duration::from_hours(25)))),
-        message("malformed", "{}".to_owned()),
-    ];
-    let response = notifier.deliver_batch(batch).await;
-    let failed: Vec<&str> = response.batch_item_failures.iter().map(|failure| &*failure.item_identifier).collect();
-    assert_eq!(failed, ["new", "malformed"]);
-    assert_eq!(later.num_calls(), 1);
+async fn each_message_of_a_batch_fails_alone_and_is_sent_again_for_its_own_time() {
+    let (client, sent) = queue(true);
+    let (new, old) = (delivery(Machine.now()), delivery(Machine.now().saturating_sub(Duration::from_hours(25))));
+    let messages = vec![message("new", text(&new)), message("old", text(&old)), message("malformed", "{}".to_owned())];
+    // Only what is no delivery is received again: each other message has its successor, or none is needed.
+    assert_eq!(kept(&notifier(client), messages).await, ["malformed"]);
+    let sent = sent.lock().unwrap();
+    let [(again, delay)] = &sent[..] else { panic!("{sent:?}") };
+    // 5 s with up to a tenth of jitter, rounded up.
+    assert_eq!(*delay, 6);
+    let next = again.next_attempt_at.unwrap().saturating_since(new.created_at);
+    assert!(next >= Duration::from_secs(5) && next < Duration::from_secs(10), "{next:?}");
+    assert_eq!(WebhookDelivery { next_attempt_at: None, ..again.clone() }, new, "its age goes on");
+}
+
+#[tokio::test]
+async fn a_message_before_its_time_is_sent_again_without_an_attempt() {
+    let (client, sent) = queue(true);
+    let notifier = notifier(client);
+    let now = Machine.now();
+    // The last attempt is due: one more would end the delivery, so that nothing would be sent.
+    let old = delivery(now.saturating_sub(Duration::from_hours(25)));
+    for (waits, seconds) in [(Duration::from_hours(6), 900), (Duration::from_mins(10), 600)] {
+        let waiting = WebhookDelivery { next_attempt_at: Some(now.saturating_add(waits)), ..old.clone() };
+        assert_eq!(kept(&notifier, vec![message("early", text(&waiting))]).await, [""; 0]);
+        let (again, delay) = sent.lock().unwrap().pop().unwrap();
+        assert_eq!(again, waiting);
+        assert!((seconds - 5..=seconds).contains(&delay), "{delay}");
+    }
+    let due = WebhookDelivery { next_attempt_at: Some(now), ..old };
+    assert_eq!(kept(&notifier, vec![message("due", text(&due))]).await, [""; 0]);
+    assert_eq!(*sent.lock().unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_message_without_a_successor_stays_in_the_queue() {
+    let (client, _) = queue(false);
+    let now = Machine.now();
+    let new = delivery(now);
+    let waiting = WebhookDelivery { next_attempt_at: Some(now.saturating_add(Duration::from_hours(1))), ..new.clone() };
+    let messages = vec![message("new", text(&new)), message("waiting", text(&waiting))];
+    assert_eq!(kept(&notifier(client), messages).await, ["new", "waiting"]);
 }

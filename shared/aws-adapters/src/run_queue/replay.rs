@@ -5,8 +5,7 @@ use std::time::Duration;
 use domain::replay::ReplayMessage;
 use export_engine::ports::PortError;
 
-use super::{MAX_DELAY, RunQueueClient};
-use crate::error::port_error;
+use super::RunQueueClient;
 
 impl RunQueueClient {
     /// Sends the message of a replay, which becomes visible after `delay`, 15 minutes at most.
@@ -14,18 +13,7 @@ impl RunQueueClient {
     /// # Errors
     /// Those of SQS.
     pub async fn send_replay(&self, message: &ReplayMessage, delay: Duration) -> Result<(), PortError> {
-        let operation = "sqs:SendMessage (replay)";
-        let body = serde_json::to_string(message).map_err(|error| PortError::internal_from(operation, error))?;
-        self.client
-            .send_message()
-            .queue_url(&self.queue_url)
-            .message_body(body)
-            .message_group_id(message.replay.tenant_id.as_str())
-            .delay_seconds(i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| port_error(operation, error))
+        self.send_body("sqs:SendMessage (replay)", message, &message.replay.tenant_id, delay).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Messages of the webhooks queue.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::receiver::Webhook;
@@ -61,12 +63,22 @@ pub struct WebhookDelivery {
     pub body: WebhookBody,
     /// The time when the delivery was queued. Attempts end a day later: see [`super::schedule`].
     pub created_at: Timestamp,
+    /// The time before which a delivery that failed is not attempted again. `None`: it was not attempted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 impl WebhookDelivery {
     #[must_use]
     pub fn key(&self) -> ConfigurationKey {
         ConfigurationKey { tenant_id: self.tenant_id.clone(), configuration_id: self.configuration_id }
+    }
+
+    /// Returns the time until the next attempt. `None`: it is due.
+    #[must_use]
+    pub fn waits(&self, now: Timestamp) -> Option<Duration> {
+        let next = self.next_attempt_at.filter(|next| *next > now)?;
+        Some(next.saturating_since(now))
     }
 }
 
@@ -80,6 +92,19 @@ mod tests {
         let delivery: WebhookDelivery = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&delivery).unwrap(), text);
         assert_eq!(delivery.key().to_string(), "acme#0b0c7e1c-8d0f-4f3e-9f65-6f1d3c1f2a5b");
+        // The first message has no time, nor have those of earlier versions: they are due.
+        assert_eq!(delivery.waits(Timestamp::EPOCH), None);
+        let later = text.replace("000Z\"}", "000Z\",\"nextAttemptAt\":\"2026-11-29T01:00:00.000Z\"}");
+        let delivery: WebhookDelivery = serde_json::from_str(&later).unwrap();
+        assert_eq!(serde_json::to_string(&delivery).unwrap(), later);
+        let next = delivery.next_attempt_at.unwrap();
+        for (now, waits) in [
+            (next.saturating_sub(Duration::from_millis(1)), Some(Duration::from_millis(1))),
+            (next, None),
+            (next.saturating_add(Duration::from_hours(1)), None),
+        ] {
+            assert_eq!(delivery.waits(now), waits);
+        }
     }
 
     #[test]
