@@ -693,6 +693,22 @@ def test_concurrency_is_reserved_where_it_is_asked_for(function: str) -> None:
     assert TEMPLATE["Parameters"][parameter]["Default"] == 0
 
 
+def test_what_is_reserved_suffices_for_what_runs_at_a_time() -> None:
+    (deliveries,) = RESOURCES["NotifierFunction"]["Properties"]["Events"].values()
+    at_a_time = {
+        "NotifierReservedConcurrency": deliveries["Properties"]["ScalingConfig"]["MaximumConcurrency"],
+        # The sweep, the outbox and an erasure.
+        "HousekeeperReservedConcurrency": 3,
+    }
+    refused = {}
+    for assertion in TEMPLATE["Rules"]["ReservedConcurrencySuffices"]["Assertions"]:
+        ((listed, parameter),) = (condition["Fn::Contains"] for condition in assertion["Assert"]["Fn::Not"])
+        refused[parameter["Ref"]] = listed
+    assert refused == {name: [str(number) for number in range(1, needed)] for name, needed in at_a_time.items()}
+    for name, needed in at_a_time.items():
+        assert f"at least {needed};" in TEMPLATE["Parameters"][name]["Description"]
+
+
 @pytest.mark.parametrize(
     ("queue", "service", "parameter", "condition"),
     [
