@@ -189,7 +189,7 @@ async fn a_tenant_that_fills_a_page_is_skipped() {
 async fn a_notice_of_an_earlier_version_is_read_and_removed() {
     let store = Store::new();
     let table = store.configurations();
-    let configuration = created(&store).await;
+    let configuration = created(&store, store.configuration()).await;
     assert_eq!(store.editor().delete(&configuration, &author(), stamp()).await, Ok(EditOutcome::Done));
     let [notice] = queued_notices(&store).await;
     let mut item = store.items(Table::Configurations, store.tenant.as_str()).await.remove(&notice.key.item).unwrap();
