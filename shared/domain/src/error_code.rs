@@ -183,8 +183,8 @@ error_codes! {
          configuration.",
         "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
     TooManyChanges = "TOO_MANY_CHANGES", [GraphQl],
-        "The tenant has reached the limit of changes per hour that send notices: of disabled and deleted export \
-         configurations and of changed receivers. Nothing was changed.",
+        "The tenant has reached the limit of changes per hour that send notices, such as disabling or deleting \
+         an export configuration. Nothing was changed.",
         "Try again after extensions.retryAfterSeconds. Enabling an export configuration is never refused.";
     ReplayInProgress = "REPLAY_IN_PROGRESS", [GraphQl],
         "Another replay of the export configuration has not ended. Nothing was requested.",
