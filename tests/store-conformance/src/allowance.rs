@@ -2,9 +2,12 @@
 
 use aws_adapters::allowance::AllowanceOutcome;
 use domain::allowance::Allowance;
-use futures::future::join_all;
+use futures::stream::{StreamExt, iter};
 
 use crate::support::{Store, Table, now};
+
+/// The requests at a time: an emulator takes no more connections of all tests.
+const CONCURRENCY: usize = 50;
 
 fn all(store: &Store) -> [Allowance; 5] {
     [
@@ -23,7 +26,8 @@ async fn no_more_than_the_limit_are_granted_however_many_ask_at_once() {
     let (allowances, now) = (store.allowances(), now());
     for allowance in all(&store) {
         let asked = allowance.limit() + 10;
-        let outcomes = join_all((0..asked).map(|_| allowances.take(&store.tenant, allowance, now))).await;
+        let takes = (0..asked).map(|_| allowances.take(&store.tenant, allowance, now));
+        let outcomes: Vec<_> = iter(takes).buffer_unordered(CONCURRENCY).collect().await;
         let granted = outcomes.iter().filter(|outcome| **outcome == Ok(AllowanceOutcome::Granted)).count();
         assert_eq!(granted, usize::try_from(allowance.limit()).unwrap(), "{outcomes:?}");
         let says_when =

@@ -27,7 +27,7 @@ use export_engine::ports::{
     ConfigurationStore, ErrorKind, NoticeOutbox, NoticeRecords, ObservedExports, QueuedNotice, QueuedNoticeKey,
     RecordOutcome,
 };
-use futures::future::join_all;
+use futures::stream::{StreamExt, iter};
 
 use crate::support::{RETENTION, Store, Table, author, eventually, now, stamp};
 
@@ -151,37 +151,35 @@ async fn a_tenant_that_fills_a_page_is_skipped() {
     const SHARD: u8 = 3;
     /// One more than a page has.
     const FLOOD: usize = 501;
+    /// An emulator takes no 500 connections at a time.
+    const CONCURRENCY: usize = 20;
     let store = Store::new();
     let table = store.configurations();
     let behind = TenantId::parse(&format!("{}-2", store.tenant)).unwrap();
     let of_flood = (0..FLOOD).map(|number| (&store.tenant, format!("{number:03}")));
     let names = of_flood.chain([(&behind, "1".to_owned())]);
-    join_all(names.map(async |(tenant, id)| {
+    let puts = names.map(|(tenant, id)| {
         let item = [
             ("tenantId", tenant.to_string()),
             ("id", format!("notice#{tenant}#{id}")),
             ("schedulePartition", format!("NOTICE#{SHARD}")),
         ];
         let item = item.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
-        store.put(Table::Configurations, HashMap::from(item)).await;
-    }))
-    .await;
+        store.put(Table::Configurations, HashMap::from(item))
+    });
+    iter(puts).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
     let count =
         |keys: &[QueuedNoticeKey], tenant: &TenantId| keys.iter().filter(|key| key.tenant_id == *tenant).count();
-    let all = eventually(
-        async || listed(&table, SHARD, None).await,
-        |keys| (count(keys, &store.tenant), count(keys, &behind)) == (FLOOD, 1),
-    );
-    let all = all.await;
+    let are_all = |keys: &Vec<_>| (count(keys, &store.tenant), count(keys, &behind)) == (FLOOD, 1);
+    let all = eventually(|| listed(&table, SHARD, None), are_all).await;
     let of_flood: Vec<_> = all.iter().filter(|key| key.tenant_id == store.tenant).collect();
     assert!(of_flood.is_sorted_by_key(|key| &key.notice_id), "the oldest come first");
     let skipping = listed(&table, SHARD, Some(&store.tenant)).await;
     assert!((1..FLOOD).contains(&count(&skipping, &store.tenant)));
     assert_eq!(count(&skipping, &behind), 1);
     let written = all.iter().filter(|key| [&store.tenant, &behind].contains(&&key.tenant_id));
-    for removed in join_all(written.map(|key| table.remove(key))).await {
-        removed.unwrap();
-    }
+    let removals = iter(written.map(|key| table.remove(key))).buffer_unordered(CONCURRENCY);
+    removals.collect::<Vec<_>>().await.into_iter().collect::<Result<(), _>>().unwrap();
 }
 
 #[tokio::test]
