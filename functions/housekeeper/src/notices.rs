@@ -30,8 +30,8 @@ impl Housekeeper {
     /// Publishes the notices of the outbox. What fails stays there for the next pass; an alarm watches its age.
     ///
     /// # Errors
-    /// A shard could not be read, or the bus refused a batch. The age is that of the notices that were read, so only the
-    /// function's errors show this.
+    /// A shard or an item could not be read, or the bus refused a batch. The age is that of the notices that were read, so
+    /// only the function's errors show this.
     pub(crate) async fn publish_notices(&self) -> Result<PublishReport, Error> {
         let publisher = Publisher {
             outbox: &self.configurations,
