@@ -740,6 +740,9 @@ def test_ingest_knows_its_queues_and_the_quota() -> None:
     variables = RESOURCES["IngestFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["EVENTS_QUEUE_URL"] == {"Ref": "EventsQueue"}
     assert variables["TOPIC_EVENTS_QUEUE_URL"] == {"Ref": "TopicEventsQueue"}
+    assert variables["TOPIC_DELIVERY"] == {"Ref": "EventTopicDelivery"}
+    # The default of SNS.
+    assert TEMPLATE["Parameters"]["EventTopicDelivery"]["Default"] == "Enveloped"
     assert variables["RULE_EVENTS_QUEUE_URL"] == {"Ref": "RuleEventsQueue"}
     assert variables["INGEST_MEGABYTES_PER_TENANT_MINUTE"] == {"Ref": "IngestMegabytesPerTenantMinute"}
 

@@ -91,7 +91,7 @@ def _parameters() -> dict[str, object]:
         # tests/e2e/test_producers.py creates them.
         "EventRuleArns": f"arn:aws:events:{REGION}:{SERVICE_ACCOUNT}:rule/audit-events",
         "EventTopicArns": ",".join(
-            f"arn:aws:sns:{REGION}:{SERVICE_ACCOUNT}:audit-events-{kind}" for kind in ("raw", "enveloped")
+            f"arn:aws:sns:{REGION}:{SERVICE_ACCOUNT}:{topic}" for topic in ("audit-events", "audit-events-raw")
         ),
         "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
         "Introspection": "enabled",

@@ -182,24 +182,34 @@ def dead_letter(stack: Stack, queue: str, marker: str) -> str:
     return found[0]
 
 
-def test_topics_deliver_events_raw_and_in_envelopes(tenant: Tenant, tmp_path: Path) -> None:
+def test_topics_deliver_events_in_envelopes(tenant: Tenant, tmp_path: Path) -> None:
     stack = tenant.stack
     run_commands(commands("sns-setup"), tenant, tmp_path)
-    events = {}
-    for kind in ("raw", "enveloped"):
-        events[kind] = make_events(1, kind=kind)[0]
-        (tmp_path / "event.json").write_text(json.dumps(events[kind]))
-        topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events-{kind}"
-        run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
-    stored = wait_for(tenant, 2)
-    assert sorted(event["id"] for event in stored) == sorted(event["id"] for event in events.values())
+    [event] = make_events(1)
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events"
+    run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
+    assert [stored["id"] for stored in wait_for(tenant, 1)] == [event["id"]]
 
     # The attribute alone names the tenant.
     marker = uuid.uuid4().hex
     body = json.dumps(make_events(1, tenantId=tenant.name, marker=marker)[0])
     stack.client("sns").publish(TopicArn=topic, Message=body)
     dead_letter(stack, "topicEventsDeadLetter", marker)
-    assert len(tenant.stored_ids()) == 2
+    assert len(tenant.stored_ids()) == 1
+
+
+def test_a_raw_delivery_to_a_stack_with_envelopes_is_refused(tenant: Tenant, tmp_path: Path) -> None:
+    """The function's own tests have the other delivery: all tests share the function and so its EventTopicDelivery."""
+    stack = tenant.stack
+    run_commands(commands("sns-raw"), tenant, tmp_path)
+    marker = uuid.uuid4().hex
+    (tmp_path / "event.json").write_text(json.dumps(make_events(1, marker=marker)[0]))
+    topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events-raw"
+    run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
+    # The body is as it was published: delivery was raw.
+    assert json.loads(dead_letter(stack, "topicEventsDeadLetter", marker))["marker"] == marker
+    assert tenant.stored_ids() == []
 
 
 def test_rules_deliver_events_with_the_tenant_at_the_path(tenant: Tenant, tmp_path: Path) -> None:
@@ -251,7 +261,7 @@ def test_a_topic_that_is_not_listed_delivers_nothing(tenant: Tenant) -> None:
     sns = stack.client("sns")
     attribute = {"tenantId": {"DataType": "String", "StringValue": tenant.name}}
     unlisted = sns.create_topic(Name=f"unlisted-{uuid.uuid4().hex[:12]}")["TopicArn"]
-    listed = sns.create_topic(Name="audit-events-enveloped")["TopicArn"]
+    listed = sns.create_topic(Name="audit-events")["TopicArn"]
     for topic in (unlisted, listed):
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=stack.description["queueArns"]["topicEvents"])
     events = make_events(2)

@@ -55,7 +55,7 @@ async fn main() -> Result<(), Error> {
         sources: Sources {
             senders: source(settings.events_queue_url, MessageForm::Plain),
             services: [
-                source(settings.topic_events_queue_url, MessageForm::Topic),
+                source(settings.topic_events_queue_url, MessageForm::Topic(settings.topic_delivery)),
                 source(settings.rule_events_queue_url, MessageForm::Rule(settings.rule_tenant_path)),
             ],
         },

@@ -61,6 +61,9 @@ impl MessageError {
             Self::Enveloped(EnvelopeError::TenantMissing(_)) => ErrorCode::TenantMissing,
             Self::Enveloped(EnvelopeError::TenantInvalid) => ErrorCode::TenantInvalid,
             Self::Enveloped(EnvelopeError::NoNotification | EnvelopeError::NoBusEvent) => ErrorCode::EnvelopeInvalid,
+            Self::Enveloped(EnvelopeError::DeliveredRaw | EnvelopeError::DeliveredInEnvelope) => {
+                ErrorCode::TopicDeliveryMismatch
+            }
             Self::Rejected { rejected, .. } => rejected.reason.code(),
         }
     }

@@ -6,6 +6,8 @@ use authentication::Issuers;
 use domain::{block::MAX_WRITE_SHARDS, envelope::TenantPath};
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
+use crate::source::TopicDelivery;
+
 /// The largest quota. The template has the same limit.
 const MAX_MEGABYTES_PER_TENANT_MINUTE: u32 = 1_000_000;
 
@@ -14,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) events_queue_url: String,
     pub(crate) topic_events_queue_url: String,
+    pub(crate) topic_delivery: TopicDelivery,
     pub(crate) rule_events_queue_url: String,
     /// The place of the tenant in events of EventBridge.
     pub(crate) rule_tenant_path: TenantPath,
@@ -32,6 +35,7 @@ impl Settings {
         let events_table = environment.text("EVENTS_TABLE");
         let events_queue_url = environment.text("EVENTS_QUEUE_URL");
         let topic_events_queue_url = environment.text("TOPIC_EVENTS_QUEUE_URL");
+        let topic_delivery = environment.parsed("TOPIC_DELIVERY", "Enveloped or Raw", TopicDelivery::parse);
         let rule_events_queue_url = environment.text("RULE_EVENTS_QUEUE_URL");
         let rule_tenant_path =
             environment.parsed("RULE_TENANT_PATH", "a JSON Pointer such as /detail/tenantId", |text| {
@@ -47,6 +51,7 @@ impl Settings {
             events_table: events_table?,
             events_queue_url: events_queue_url?,
             topic_events_queue_url: topic_events_queue_url?,
+            topic_delivery: topic_delivery?,
             rule_events_queue_url: rule_events_queue_url?,
             rule_tenant_path: rule_tenant_path?,
             megabytes_per_tenant_minute: megabytes_per_tenant_minute?,

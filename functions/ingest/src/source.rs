@@ -6,17 +6,40 @@ use std::borrow::Cow;
 
 use aws_lambda_events::sqs::SqsMessage;
 use domain::{
-    envelope::{EnvelopeError, TENANT_ATTRIBUTE, TenantPath, Unwrapped, unwrap_bus_event, unwrap_notification},
+    envelope::{
+        EnvelopeError, TENANT_ATTRIBUTE, TenantPath, Unwrapped, is_notification, unwrap_bus_event, unwrap_notification,
+    },
     tenant::TenantId,
 };
+
+/// The way in which all subscriptions of the topics' queue deliver. There is one: a queue with both would have to guess from a
+/// message's text whether it is an envelope, and the publisher writes the text of a raw message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopicDelivery {
+    /// In an envelope of SNS, which names the tenant: the default of subscriptions.
+    Enveloped,
+    /// As published, with the message attributes: `RawMessageDelivery` of the subscriptions is true.
+    Raw,
+}
+
+impl TopicDelivery {
+    /// Returns the delivery of a name, as in the template.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "Enveloped" => Some(Self::Enveloped),
+            "Raw" => Some(Self::Raw),
+            _ => None,
+        }
+    }
+}
 
 /// The form of a queue's messages.
 #[derive(Clone, Debug)]
 pub(crate) enum MessageForm {
     /// The body has the events, and the attribute `tenantId` the tenant.
     Plain,
-    /// As `Plain`, or a notification of SNS, if the subscription does not deliver raw messages.
-    Topic,
+    /// A message that SNS delivered.
+    Topic(TopicDelivery),
     /// An event of EventBridge, with the tenant at the path.
     Rule(TenantPath),
 }
@@ -25,16 +48,28 @@ impl MessageForm {
     /// Returns the tenant of a message, and the body with its events.
     pub(crate) fn unwrap<'message>(&self, message: &'message SqsMessage) -> Result<Unwrapped<'message>, EnvelopeError> {
         let body = message.body.as_deref().unwrap_or_default();
-        match (self, tenant_attribute(message)) {
-            (Self::Plain | Self::Topic, Some(tenant)) => {
-                let tenant = TenantId::parse(tenant).map_err(|_| EnvelopeError::TenantInvalid)?;
-                Ok(Unwrapped { tenant, body: Cow::Borrowed(body) })
+        match self {
+            Self::Plain => of_attribute(message, body),
+            // SNS gives message attributes to raw messages alone. The body of a raw message is the publisher's text.
+            Self::Topic(TopicDelivery::Enveloped) if !message.message_attributes.is_empty() => {
+                Err(EnvelopeError::DeliveredRaw)
             }
-            (Self::Plain, None) => Err(EnvelopeError::TenantMissing("it has no attribute tenantId of type String")),
-            (Self::Topic, None) => unwrap_notification(body),
-            (Self::Rule(path), _) => unwrap_bus_event(body, path),
+            Self::Topic(TopicDelivery::Enveloped) => unwrap_notification(body),
+            Self::Topic(TopicDelivery::Raw) => of_attribute(message, body).map_err(|error| match error {
+                EnvelopeError::TenantMissing(_) if is_notification(body) => EnvelopeError::DeliveredInEnvelope,
+                error => error,
+            }),
+            Self::Rule(path) => unwrap_bus_event(body, path),
         }
     }
+}
+
+/// Returns the body, and the tenant that the attribute names.
+fn of_attribute<'message>(message: &SqsMessage, body: &'message str) -> Result<Unwrapped<'message>, EnvelopeError> {
+    let tenant = tenant_attribute(message)
+        .ok_or(EnvelopeError::TenantMissing("it has no message attribute tenantId of type String"))?;
+    let tenant = TenantId::parse(tenant).map_err(|_| EnvelopeError::TenantInvalid)?;
+    Ok(Unwrapped { tenant, body: Cow::Borrowed(body) })
 }
 
 fn tenant_attribute(message: &SqsMessage) -> Option<&str> {
@@ -74,5 +109,61 @@ impl<Q> Sources<Q> {
         let arn = messages.first().and_then(|message| message.event_source_arn.as_deref());
         let name = arn.and_then(|arn| arn.rsplit(':').next());
         self.services.iter().find(|source| Some(source.name.as_str()) == name).unwrap_or(&self.senders)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+    fn message(body: &str, attribute: Option<&str>) -> SqsMessage {
+        let attributes = attribute.map(|tenant| json!({"tenantId": {"stringValue": tenant, "dataType": "String"}}));
+        serde_json::from_value(json!({"body": body, "messageAttributes": attributes.unwrap_or(json!({}))})).unwrap()
+    }
+
+    #[test]
+    fn a_message_of_the_other_delivery_is_refused_with_what_to_change() {
+        let attributes = json!({"tenantId": {"Type": "String", "Value": "globex"}});
+        let envelope = json!({"Type": "Notification", "Message": "{}", "MessageAttributes": attributes}).to_string();
+        let unwrap = |delivery, body: &str, attribute| {
+            let message = message(body, attribute);
+            let unwrapped = MessageForm::Topic(delivery).unwrap(&message)?;
+            Ok((unwrapped.tenant.to_string(), unwrapped.body.into_owned()))
+        };
+        let found = |tenant: &str, body: &str| Ok((tenant.to_owned(), body.to_owned()));
+
+        let enveloped = |body: &str, attribute| unwrap(TopicDelivery::Enveloped, body, attribute);
+        assert_eq!(enveloped(&envelope, None), found("globex", "{}"));
+        assert_eq!(enveloped("{}", None), Err(EnvelopeError::NoNotification));
+        assert_eq!(enveloped("{}", Some("acme")), Err(EnvelopeError::DeliveredRaw));
+        assert_eq!(enveloped(&envelope, Some("acme")), Err(EnvelopeError::DeliveredRaw));
+
+        let raw = |body: &str, attribute| unwrap(TopicDelivery::Raw, body, attribute);
+        assert_eq!(raw("{}", Some("acme")), found("acme", "{}"));
+        assert_eq!(
+            raw(&envelope, Some("acme")),
+            found("acme", &envelope),
+            "an envelope in a raw message stays as it is"
+        );
+        assert_eq!(raw(&envelope, None), Err(EnvelopeError::DeliveredInEnvelope));
+        assert!(matches!(raw("{}", None), Err(EnvelopeError::TenantMissing(_))));
+        assert_eq!(raw("{}", Some("a b")), Err(EnvelopeError::TenantInvalid));
+
+        for error in [EnvelopeError::NoNotification, EnvelopeError::DeliveredRaw, EnvelopeError::DeliveredInEnvelope] {
+            let sentence = error.to_string();
+            assert!(sentence.contains("RawMessageDelivery") && sentence.contains("EventTopicDelivery"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_deliveries_are_those_of_the_template() {
+        let (_, parameter) = TEMPLATE.split_once("\n  EventTopicDelivery:\n").unwrap();
+        assert!(parameter.lines().take(7).any(|line| line.trim() == "AllowedValues: [Enveloped, Raw]"));
+        let parsed = ["Enveloped", "Raw", "raw", ""].map(TopicDelivery::parse);
+        assert_eq!(parsed, [Some(TopicDelivery::Enveloped), Some(TopicDelivery::Raw), None, None]);
     }
 }

@@ -18,8 +18,21 @@ pub const MAX_TENANT_PATH_LENGTH: usize = 256;
 /// The reason why a message can't be taken out of its envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    #[error("the message is neither delivered raw with the attribute tenantId, nor a notification of SNS")]
+    #[error(
+        "the message is no notification of SNS; if its subscription delivers raw, set RawMessageDelivery of the subscription to \
+         false, or the parameter EventTopicDelivery to Raw"
+    )]
     NoNotification,
+    #[error(
+        "the message was delivered raw, and notifications of SNS are expected; set RawMessageDelivery of the subscription to \
+         false, or the parameter EventTopicDelivery to Raw"
+    )]
+    DeliveredRaw,
+    #[error(
+        "the message is a notification of SNS, and raw messages are expected; set RawMessageDelivery of the subscription to true, \
+         or the parameter EventTopicDelivery to Enveloped"
+    )]
+    DeliveredInEnvelope,
     #[error("the message is not an event of EventBridge with id, time, detail-type and detail")]
     NoBusEvent,
     #[error("the message names no tenant: {0}")]
@@ -82,6 +95,13 @@ pub fn unwrap_notification(message: &str) -> Result<Unwrapped<'_>, EnvelopeError
         .ok_or(EnvelopeError::TenantMissing("the notification has no message attribute tenantId of type String"))?;
     let tenant = TenantId::parse(&attribute.value).map_err(|_| EnvelopeError::TenantInvalid)?;
     Ok(Unwrapped { tenant, body: notification.message })
+}
+
+/// Returns whether a message looks like a notification of SNS. Publishers of raw messages can send such a text: use this for
+/// explanations alone.
+#[must_use]
+pub fn is_notification(message: &str) -> bool {
+    serde_json::from_str::<Notification<'_>>(message).is_ok_and(|notification| notification.r#type == "Notification")
 }
 
 /// The place of the tenant in an event of EventBridge: a JSON Pointer (RFC 6901).
@@ -229,7 +249,9 @@ mod tests {
             String::new(),
         ] {
             assert_eq!(unwrap_notification(&bad), Err(EnvelopeError::NoNotification), "{bad}");
+            assert!(!is_notification(&bad), "{bad}");
         }
+        assert!(is_notification(&good));
     }
 
     fn bus_event(detail: &str) -> String {

@@ -305,6 +305,11 @@ error_codes! {
         "A message of the queue for topics is no notification of SNS, or one of the queue for rules is no event of EventBridge.",
         "Subscribe the queue for topics to SNS topics alone, and make the other one the target of EventBridge rules alone, \
          without an input transformer.";
+    TopicDeliveryMismatch = "TOPIC_DELIVERY_MISMATCH", [Queue],
+        "A message of the queue for topics was delivered raw although EventTopicDelivery is Enveloped, or in an envelope although it \
+         is Raw.",
+        "Set RawMessageDelivery of the topic's subscription to false for Enveloped and to true for Raw, or change \
+         EventTopicDelivery if all subscriptions of the queue deliver the other way. Then redrive the dead letters that match.";
     OutOfTime = "OUT_OF_TIME", [Queue],
         "The invocation had too little time left for the messages. The queue delivers them again.",
         "No action is needed. If it happens often, send smaller messages.";

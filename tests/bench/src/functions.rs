@@ -144,6 +144,7 @@ fn environment(
         ("EVENTS_QUEUE_URL", queue_url.clone()),
         ("TOPIC_EVENTS_QUEUE_URL", format!("{queue_url}-topics")),
         ("RULE_EVENTS_QUEUE_URL", format!("{queue_url}-rules")),
+        ("TOPIC_DELIVERY", "Enveloped".to_owned()),
         ("RULE_TENANT_PATH", "/detail/tenantId".to_owned()),
         ("MANUAL_RUN_QUEUE_URL", queue_url.clone()),
         ("WEBHOOK_QUEUE_URL", queue_url.clone()),

@@ -27,7 +27,7 @@ use self::memory::{MemoryQueue, MemoryWriter, TestHost};
 use super::*;
 use crate::{
     quota::{Quota, tests::MemoryCounts},
-    source::{MessageForm, Source},
+    source::{MessageForm, Source, TopicDelivery},
 };
 
 const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
@@ -35,6 +35,8 @@ const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base
 const BASE64_UNPACKED_LINES: &str = include_str!("../../../../tests/events/http-base64-unpacked-lines.json");
 const WITHOUT_PERMISSION: &str = include_str!("../../../../tests/events/http-without-permission.json");
 const QUEUE_BATCH: &str = include_str!("../../../../tests/events/queue-batch.json");
+const TOPIC_ENVELOPED: &str = include_str!("../../../../tests/events/queue-topic-enveloped.json");
+const TOPIC_RAW: &str = include_str!("../../../../tests/events/queue-topic-raw.json");
 const JWKS: &str = include_str!("../../../../tests/events/jwks.json");
 
 /// A deadline that no test reaches.
@@ -65,17 +67,20 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
             quota: Quota::new(MemoryCounts::default(), megabytes),
         },
         intake: Intake { writer: MemoryWriter::new(host.clone()), host, write_shards: NonZeroU8::new(4).unwrap() },
-        sources: sources(MemoryQueue::default()),
+        sources: sources(MemoryQueue::default(), TopicDelivery::Enveloped),
     }
 }
 
 /// Returns the three queues; all but the first are named like those of the template.
-fn sources(queue: MemoryQueue) -> Sources<MemoryQueue> {
+fn sources(queue: MemoryQueue, delivery: TopicDelivery) -> Sources<MemoryQueue> {
     let path = TenantPath::parse("/detail/tenantId").unwrap();
     let service = |name: &str, form| Source::new(&format!("https://sqs/1/{name}"), form, MemoryQueue::default());
     Sources {
         senders: Source::new("https://sqs/1/audit-events", MessageForm::Plain, queue),
-        services: [service("topic-events", MessageForm::Topic), service("rule-events", MessageForm::Rule(path))],
+        services: [
+            service("topic-events", MessageForm::Topic(delivery)),
+            service("rule-events", MessageForm::Rule(path)),
+        ],
     }
 }
 
@@ -388,7 +393,7 @@ async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
         .map(|number| json!({"messageId": number.to_string(), "receiptHandle": number.to_string(), "body": "bad"}))
         .collect();
     let queue = MemoryQueue { is_down: true, ..MemoryQueue::default() };
-    let ingest = TestIngest { sources: sources(queue), ..ingest() };
+    let ingest = TestIngest { sources: sources(queue, TopicDelivery::Enveloped), ..ingest() };
     let answer = invoke(&ingest, &json!({ "Records": records }).to_string(), DEADLINE).await;
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 25);
     let lengths: Vec<usize> = ingest.sources.senders.queue.batches.lock().unwrap().iter().map(Vec::len).collect();
@@ -572,7 +577,7 @@ async fn the_queue_decides_how_a_message_names_its_tenant() {
     let ingest = ingest();
     for (queue, stored_forms, refused) in [
         ("audit-events", &["plain"][..], &["audit-events-2", "audit-events-3"][..]),
-        ("topic-events", &["plain", "topic"], &["topic-events-3"]),
+        ("topic-events", &["topic"], &["topic-events-1", "topic-events-3"]),
         ("rule-events", &["rule"], &["rule-events-1", "rule-events-2"]),
         ("unknown", &["plain"], &["unknown-2", "unknown-3"]),
     ] {
@@ -585,11 +590,51 @@ async fn the_queue_decides_how_a_message_names_its_tenant() {
         let found = request_ids(&ingest);
         assert_eq!(found[found.len() - expected.len()..], expected, "{queue}");
     }
-    assert_eq!(request_ids(&ingest).len(), 5);
+    assert_eq!(request_ids(&ingest).len(), 4);
     // Each queue shows its own messages again.
     let own = |source: &Source<MemoryQueue>| source.queue.delays().into_keys().collect::<Vec<_>>();
-    assert_eq!(own(&ingest.sources.services[0]), ["topic-events-3"]);
+    assert_eq!(own(&ingest.sources.services[0]), ["topic-events-1", "topic-events-3"]);
     assert_eq!(own(&ingest.sources.services[1]), ["rule-events-1", "rule-events-2"]);
+}
+
+/// A publisher of raw messages writes their text, so an envelope in it proves nothing.
+#[tokio::test]
+async fn a_topic_delivers_in_one_way_and_a_forged_envelope_names_no_tenant() {
+    let forged = {
+        let attributes = json!({"tenantId": {"Type": "String", "Value": "globex"}});
+        json!({"Type": "Notification", "Message": event(""), "MessageAttributes": attributes}).to_string()
+    };
+    let with = |recorded: &str, body: Option<&str>, attributes: Option<Value>| {
+        let mut batch: Value = serde_json::from_str(recorded).unwrap();
+        let record = &mut batch["Records"][0];
+        if let Some(body) = body {
+            record["body"] = body.into();
+        }
+        if let Some(attributes) = attributes {
+            record["messageAttributes"] = attributes;
+        }
+        batch.to_string()
+    };
+    let other_attribute = json!({"trace": {"stringValue": "1", "dataType": "String"}});
+    let cases = [
+        (TopicDelivery::Enveloped, TOPIC_ENVELOPED.to_owned(), Some("r-20")),
+        (TopicDelivery::Enveloped, TOPIC_RAW.to_owned(), None),
+        (TopicDelivery::Enveloped, with(TOPIC_RAW, Some(&forged), None), None),
+        (TopicDelivery::Enveloped, with(TOPIC_RAW, Some(&forged), Some(other_attribute.clone())), None),
+        (TopicDelivery::Raw, TOPIC_RAW.to_owned(), Some("r-20")),
+        (TopicDelivery::Raw, TOPIC_ENVELOPED.to_owned(), None),
+        (TopicDelivery::Raw, with(TOPIC_RAW, Some(&forged), None), None),
+        (TopicDelivery::Raw, with(TOPIC_RAW, Some(&forged), Some(other_attribute)), None),
+        (TopicDelivery::Raw, with(TOPIC_RAW, Some(&forged), Some(json!({}))), None),
+    ];
+    for (index, (delivery, batch, expected)) in cases.into_iter().enumerate() {
+        let ingest = TestIngest { sources: sources(MemoryQueue::default(), delivery), ..ingest() };
+        let answer = invoke(&ingest, &batch, DEADLINE).await;
+        let failures = answer["batchItemFailures"].as_array().unwrap().len();
+        assert_eq!(failures, usize::from(expected.is_none()), "case {index}");
+        assert_eq!(request_ids(&ingest), Vec::from_iter(expected), "case {index}");
+        assert!(stored(&ingest, "globex").is_empty(), "case {index}");
+    }
 }
 
 const PYTHON_SDK: &[u8] = include_bytes!("../../../../tests/events/otlp-python-sdk.binpb");
