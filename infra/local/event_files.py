@@ -76,8 +76,13 @@ class Scene:
 def environment(stack: Stack, function: str, endpoint: str) -> dict[str, str]:
     """Returns the deployed function's environment for a process that reaches the emulator at `endpoint`."""
     deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])
-    # A container has no files of this machine.
-    own = {"AWS_ENDPOINT_URL": endpoint, "DEVELOPMENT_WEBHOOK_CA_FILE": ""}
+    own = {
+        "AWS_ENDPOINT_URL": endpoint,
+        # A container has no files of this machine.
+        "DEVELOPMENT_WEBHOOK_CA_FILE": "",
+        # The queue of the recorded messages: ingest refuses a batch of a queue that it doesn't know.
+        "EVENTS_QUEUE_URL": f"{endpoint}/{SERVICE_ACCOUNT}/audit-events",
+    }
     return deployed["Environment"]["Variables"] | RECORDED_TOKENS | own
 
 

@@ -221,10 +221,15 @@ def test_without_a_key_a_repetition_is_stored_again(tenant: Tenant) -> None:
 
 
 def test_a_message_that_is_delivered_again_is_stored_once(tenant: Tenant, invoke: Callable[[str, Any], Any]) -> None:
+    queue = tenant.stack.queues["events"].rsplit("/", 1)[-1]
+
     def message(number: int) -> dict[str, Any]:
         batch = as_batch({"id": str(number), "eventTimestamp": "2026-11-22T10:00:00Z"})
         [record] = batch["Records"]
-        return record | {"messageAttributes": {"tenantId": {"stringValue": tenant.name, "dataType": "String"}}}
+        return record | {
+            "messageAttributes": {"tenantId": {"stringValue": tenant.name, "dataType": "String"}},
+            "eventSourceARN": f"arn:aws:sqs:{tenant.stack.region}:{tenant.stack.account}:{queue}",
+        }
 
     first, second, third = (message(number) for number in range(3))
     for records in [[first, second], [first], [second, third]]:

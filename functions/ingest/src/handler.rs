@@ -1,9 +1,7 @@
 //! The handler of an invocation.
 
-use std::convert::Infallible;
-
 use domain::time::Timestamp;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Error, LambdaEvent};
 
 use crate::{
     endpoint::Endpoint,
@@ -22,7 +20,9 @@ pub(crate) struct Ingest<W, H, Q, C> {
 }
 
 impl<W: BlockWriter, H: Host, Q: MessageQueue, C: QuotaCounter> Ingest<W, H, Q, C> {
-    pub(crate) async fn handle(&self, event: LambdaEvent<Payload>) -> Result<InvocationOutcome, Infallible> {
+    /// # Errors
+    /// The messages are of no known queue. Lambda then returns the whole batch to its queue, and counts an error.
+    pub(crate) async fn handle(&self, event: LambdaEvent<Payload>) -> Result<InvocationOutcome, Error> {
         let deadline = Timestamp::from_millis(event.context.deadline).unwrap_or(Timestamp::MAX);
         Ok(match event.payload {
             Payload::Http(request) => InvocationOutcome::Http(match request.endpoint {
@@ -30,7 +30,11 @@ impl<W: BlockWriter, H: Host, Q: MessageQueue, C: QuotaCounter> Ingest<W, H, Q, 
                 EndpointKind::Logs => self.endpoint.respond_to_logs(&self.intake, &request).await,
             }),
             Payload::Queue(messages) => {
-                InvocationOutcome::Queue(queue::store(&self.intake, &self.sources, messages, deadline).await)
+                let source = self.sources.of(&messages).inspect_err(|error| {
+                    let queue = messages.first().and_then(|message| message.event_source_arn.as_deref());
+                    tracing::error!(queue, messages = messages.len(), %error, "a batch of messages was not read");
+                })?;
+                InvocationOutcome::Queue(queue::store(&self.intake, source, messages, deadline).await)
             }
         })
     }

@@ -21,7 +21,7 @@ use crate::{
     intake::{AcceptOutcome, Intake, IntakeError},
     ports::{BlockWriter, Host, MessageQueue},
     redelivery::{self, FailureKind},
-    source::{MessageForm, Source, Sources},
+    source::{MessageForm, Source},
 };
 
 const RECEIVES_ATTRIBUTE: &str = "ApproximateReceiveCount";
@@ -139,11 +139,11 @@ struct Failure {
 /// write fail together. Failed messages become visible again when a further try makes sense.
 pub(crate) async fn store<W: BlockWriter, H: Host, Q: MessageQueue>(
     intake: &Intake<W, H>,
-    sources: &Sources<Q>,
+    source: &Source<Q>,
     messages: Vec<SqsMessage>,
     deadline: Timestamp,
 ) -> SqsBatchResponse {
-    let Source { form, queue, .. } = sources.of(&messages);
+    let Source { form, queue, .. } = source;
     let (groups, refused) = group(form, messages);
     let last_start = deadline.saturating_sub(WRITE_OPERATION_TIMEOUT + REDELIVERY_TIMEOUT + TIME_TO_ANSWER);
     let mut failures: Vec<Failure> = stream::iter(groups)

@@ -2,7 +2,7 @@
 //!
 //! Which rule applies is decided by the queue alone: its policy says who may send to it, so no message can choose another rule.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use aws_lambda_events::sqs::SqsMessage;
 use domain::{
@@ -103,12 +103,22 @@ pub(crate) struct Sources<Q> {
     pub(crate) services: [Source<Q>; 2],
 }
 
+/// A batch whose messages are not all of one known queue, so that no rule says which tenant they are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the messages of a batch are not of one queue of this function")]
+pub(crate) struct UnknownQueue;
+
 impl<Q> Sources<Q> {
     /// Returns the queue that a batch came from: an event source mapping delivers messages of one queue.
-    pub(crate) fn of(&self, messages: &[SqsMessage]) -> &Source<Q> {
-        let arn = messages.first().and_then(|message| message.event_source_arn.as_deref());
-        let name = arn.and_then(|arn| arn.rsplit(':').next());
-        self.services.iter().find(|source| Some(source.name.as_str()) == name).unwrap_or(&self.senders)
+    ///
+    /// # Errors
+    /// [`UnknownQueue`]: the deployment is wrong. Another queue's rule would let a message choose how its tenant is read.
+    pub(crate) fn of(&self, messages: &[SqsMessage]) -> Result<&Source<Q>, UnknownQueue> {
+        let mut names = messages.iter().map(|message| message.event_source_arn.as_deref()?.rsplit(':').next());
+        let name = names.next().flatten().ok_or(UnknownQueue)?;
+        let is_one_queue = names.all(|other| other == Some(name));
+        let mut sources = iter::once(&self.senders).chain(&self.services);
+        sources.find(|source| is_one_queue && source.name == name).ok_or(UnknownQueue)
     }
 }
 

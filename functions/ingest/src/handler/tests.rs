@@ -86,11 +86,18 @@ fn sources(queue: MemoryQueue, delivery: TopicDelivery) -> Sources<MemoryQueue> 
 
 /// Returns the function's response to a payload, as JSON.
 async fn invoke(ingest: &TestIngest, payload: &str, deadline: Timestamp) -> Value {
+    serde_json::to_value(try_invoke(ingest, payload, deadline).await.unwrap()).unwrap()
+}
+
+async fn try_invoke(ingest: &TestIngest, payload: &str, deadline: Timestamp) -> Result<InvocationOutcome, Error> {
     let mut context = Context::default();
     context.deadline = deadline.as_millis();
     let payload = serde_json::from_str(payload).unwrap();
-    serde_json::to_value(ingest.handle(LambdaEvent { payload, context }).await.unwrap()).unwrap()
+    ingest.handle(LambdaEvent { payload, context }).await
 }
+
+/// The queue of the senders, as in the recorded batch.
+const SENDERS_ARN: &str = "arn:aws:sqs:eu-central-1:111111111111:audit-events";
 
 /// Returns status and body of the response to a request.
 async fn post(ingest: &TestIngest, payload: &str) -> (u64, Value) {
@@ -390,7 +397,10 @@ async fn a_refused_message_shows_again_at_once_and_one_that_was_put_off_waits() 
 #[tokio::test]
 async fn delays_are_sent_in_batches_and_one_that_fails_changes_no_answer() {
     let records: Vec<Value> = (0..25)
-        .map(|number| json!({"messageId": number.to_string(), "receiptHandle": number.to_string(), "body": "bad"}))
+        .map(|number| {
+            let id = number.to_string();
+            json!({"messageId": id, "receiptHandle": id, "body": "bad", "eventSourceARN": SENDERS_ARN})
+        })
         .collect();
     let queue = MemoryQueue { is_down: true, ..MemoryQueue::default() };
     let ingest = TestIngest { sources: sources(queue, TopicDelivery::Enveloped), ..ingest() };
@@ -416,6 +426,7 @@ fn message(id: &str) -> Value {
         "receiptHandle": id,
         "body": event(&format!(r#","requestId":"{id}""#)),
         "messageAttributes": {"tenantId": {"stringValue": "acme", "dataType": "String"}},
+        "eventSourceARN": SENDERS_ARN,
     })
 }
 
@@ -529,6 +540,7 @@ async fn more_than_a_transaction_holds_becomes_several_writes() {
                 "messageId": number.to_string(),
                 "body": body,
                 "messageAttributes": {"tenantId": {"stringValue": "acme", "dataType": "String"}},
+                "eventSourceARN": SENDERS_ARN,
             })
         })
         .collect();
@@ -579,7 +591,6 @@ async fn the_queue_decides_how_a_message_names_its_tenant() {
         ("audit-events", &["plain"][..], &["audit-events-2", "audit-events-3"][..]),
         ("topic-events", &["topic"], &["topic-events-1", "topic-events-3"]),
         ("rule-events", &["rule"], &["rule-events-1", "rule-events-2"]),
-        ("unknown", &["plain"], &["unknown-2", "unknown-3"]),
     ] {
         ingest.intake.host.advance(Duration::from_secs(1));
         let answer = invoke(&ingest, &json!({ "Records": forms(queue, queue) }).to_string(), DEADLINE).await;
@@ -590,11 +601,26 @@ async fn the_queue_decides_how_a_message_names_its_tenant() {
         let found = request_ids(&ingest);
         assert_eq!(found[found.len() - expected.len()..], expected, "{queue}");
     }
-    assert_eq!(request_ids(&ingest).len(), 4);
+    assert_eq!(request_ids(&ingest).len(), 3);
     // Each queue shows its own messages again.
     let own = |source: &Source<MemoryQueue>| source.queue.delays().into_keys().collect::<Vec<_>>();
     assert_eq!(own(&ingest.sources.services[0]), ["topic-events-1", "topic-events-3"]);
     assert_eq!(own(&ingest.sources.services[1]), ["rule-events-1", "rule-events-2"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_of_one_known_queue_fails() {
+    let ingest = ingest();
+    let [known, ..] = forms("a", "audit-events");
+    let [unknown, ..] = forms("b", "unknown");
+    let [of_topic, ..] = forms("c", "topic-events");
+    let mut without = known.clone();
+    without.as_object_mut().unwrap().remove("eventSourceARN");
+    for records in [vec![unknown.clone()], vec![without], vec![known.clone(), unknown], vec![known, of_topic], vec![]] {
+        let payload = json!({ "Records": records }).to_string();
+        assert!(try_invoke(&ingest, &payload, DEADLINE).await.is_err(), "{payload}");
+    }
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
 }
 
 /// A publisher of raw messages writes their text, so an envelope in it proves nothing.
