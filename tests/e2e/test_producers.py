@@ -352,12 +352,12 @@ def test_log_records_in_json_are_stored_once(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "code", "reason"),
     [
-        (log_records({"timeUnixNano": "1"}, {}), "application/json", 400, 3, "EVENT_TIMESTAMP_MISSING"),
+        (log_records({}, {}), "application/json", 400, 3, "EVENT_TIMESTAMP_MISSING"),
         (b"{", "application/json", 400, 3, "OTLP_INVALID"),
         (b"", "text/plain", 415, 3, "CONTENT_TYPE_UNSUPPORTED"),
     ],
 )
-def test_bad_log_records_are_refused_whole(
+def test_a_request_without_a_good_log_record_is_refused(
     tenant: Tenant, body: bytes, content_type: str, status: int, code: int, reason: str
 ) -> None:
     answer = post_logs(tenant, body, content_type)
@@ -366,6 +366,17 @@ def test_bad_log_records_are_refused_whole(
     assert (error["code"], error["details"][0]["reason"]) == (code, reason)
     assert error["message"].startswith(f"{reason}: ")
     assert tenant.stored_blocks() == []
+
+
+def test_faulty_log_records_are_left_out(tenant: Tenant) -> None:
+    body = log_records({"timeUnixNano": "1", "eventName": "GOOD"}, {"eventName": "BAD"})
+    answers = [post_logs(tenant, body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    partial = answers[0].json()["partialSuccess"]
+    assert partial["rejectedLogRecords"] == "1"
+    assert partial["errorMessage"].startswith("EVENT_TIMESTAMP_MISSING: record 1: ")
+    assert answers[1].json() == answers[0].json()
+    assert [event["action"] for event in tenant.stored_events()] == ["GOOD"]
 
 
 @pytest.mark.requires("binary answers")

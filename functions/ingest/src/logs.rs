@@ -1,12 +1,15 @@
 //! `POST /v1/logs`: OTLP/HTTP logs of OpenTelemetry.
 //!
-//! A request is stored or refused as a whole, so a response never has a partial success. Errors are a `google.rpc.Status` in
-//! the request's encoding: <https://opentelemetry.io/docs/specs/otlp/#failures-1>.
+//! Faulty records are left out, and the response is a partial success that names the first of them:
+//! <https://opentelemetry.io/docs/specs/otlp/#partial-success-1>. Exporters don't repeat such a request. Faults of the request as a
+//! whole, and of all of its records, are a `google.rpc.Status` in the request's encoding:
+//! <https://opentelemetry.io/docs/specs/otlp/#failures-1>.
 
 use domain::{
     error_code::ErrorCode,
-    event::{BodyForm, EventBatch, Rejection},
+    event::{PartialBatch, RejectedPart, Rejection},
     otlp::{Encoding, OtlpError, map_logs},
+    tenant::TenantId,
 };
 use function_runtime::http_error::ErrorBody;
 use http::{
@@ -34,6 +37,35 @@ const JSON: &str = "application/json";
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 const ERROR_DOMAIN: &str = "audit-export";
+
+/// `ExportLogsServiceResponse`:
+/// <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/collector/logs/v1/logs_service.proto>.
+#[derive(Clone, PartialEq, Message)]
+struct ExportLogsResponse {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+/// `ExportLogsPartialSuccess`.
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected_log_records: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+impl PartialSuccess {
+    /// Describes the rejected ones of `records`.
+    fn of(rejected: &RejectedPart, records: usize) -> Self {
+        let RejectedPart { count, first } = rejected;
+        let message = message(first.reason.code(), first.event_index, &first.reason.to_string());
+        Self {
+            rejected_log_records: i64::try_from(*count).unwrap_or(i64::MAX),
+            error_message: format!("{message} {count} of {records} log records were rejected; the others are stored."),
+        }
+    }
+}
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
@@ -75,7 +107,7 @@ impl<C: QuotaCounter> Endpoint<C> {
         // Without a known encoding, JSON can be read by people at least.
         let answer_in = encoding.unwrap_or(Encoding::Json);
         match self.accept_logs(intake, request, encoding).await {
-            Ok(()) => accepted(answer_in),
+            Ok(partial_success) => accepted(partial_success, answer_in),
             Err(refusal) => refused(refusal, answer_in),
         }
     }
@@ -86,7 +118,7 @@ impl<C: QuotaCounter> Endpoint<C> {
         intake: &Intake<W, H>,
         request: &Request,
         encoding: Option<Encoding>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<PartialSuccess>, Refusal> {
         let tenant = self.authenticate(request).await?;
         let encoding = encoding.ok_or_else(|| {
             let message = "Send log records as application/x-protobuf or application/json; the Content-Type header must \
@@ -98,19 +130,34 @@ impl<C: QuotaCounter> Endpoint<C> {
         let body = self.admit(&tenant, &received, intake.host.now()).await?;
         let mapped = map_logs(&body, encoding).map_err(unreadable)?;
         if mapped.records == 0 {
-            return Ok(());
+            return Ok(None);
         }
         // A resource is sent once, and repeated in each event.
         let added = mapped.lines.len().saturating_sub(body.len());
         self.charge(&tenant, added, intake.host.now()).await?;
-        let events = EventBatch::parse(tenant, mapped.lines.as_bytes(), BodyForm::Lines)
+        let PartialBatch { events, rejected } = PartialBatch::parse(tenant.clone(), mapped.lines.as_bytes())
             .map_err(|rejected| rejection_body(&rejected))?;
         let accepted = accepted_events(&events);
-        // Exporters repeat a request unchanged, and send no key.
+        // Exporters repeat a request unchanged, and send no key. The same records are rejected then, so the answer is the same.
         let record = key.map_or_else(|| record_of_content(&body, accepted), |key| key.record(&body, accepted));
         store(intake, &events, &[record]).await?;
-        Ok(())
+        Ok(rejected.map(|rejected| {
+            log(&tenant, accepted, &rejected);
+            PartialSuccess::of(&rejected, events.len() + rejected.count)
+        }))
     }
+}
+
+fn log(tenant: &TenantId, accepted: u64, rejected: &RejectedPart) {
+    let RejectedPart { count, first } = rejected;
+    tracing::warn!(
+        tenant = tenant.as_str(),
+        code = first.reason.code().name(),
+        eventIndex = first.event_index,
+        rejected = count,
+        accepted,
+        "log records were rejected"
+    );
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {
@@ -129,30 +176,50 @@ fn unreadable(error: OtlpError) -> ErrorBody {
     ErrorBody::new(status, code, error.to_string())
 }
 
-/// Returns an `ExportLogsServiceResponse` without a partial success, which has no bytes in Protobuf.
-fn accepted(encoding: Encoding) -> ProxyResponse {
-    let (content_type, body) = match encoding {
-        Encoding::Protobuf => (PROTOBUF, ""),
-        Encoding::Json => (JSON, "{}"),
+/// Returns an `ExportLogsServiceResponse`.
+fn accepted(partial_success: Option<PartialSuccess>, encoding: Encoding) -> ProxyResponse {
+    let (mut head, ()) = Response::new(()).into_parts();
+    let content_type = match encoding {
+        Encoding::Protobuf => PROTOBUF,
+        Encoding::Json => JSON,
     };
-    let mut response = Response::new(body.to_owned());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.into()
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match (partial_success, encoding) {
+        (None, Encoding::Json) => Response::from_parts(head, "{}".to_owned()).into(),
+        // Without a field, a message has no bytes.
+        (None, Encoding::Protobuf) => Response::from_parts(head, String::new()).into(),
+        (Some(partial_success), Encoding::Json) => {
+            // A 64-bit integer is a string: <https://protobuf.dev/programming-guides/json/>.
+            let rejected = partial_success.rejected_log_records.to_string();
+            let body = json!({"partialSuccess": {
+                "rejectedLogRecords": rejected,
+                "errorMessage": partial_success.error_message,
+            }});
+            Response::from_parts(head, body.to_string()).into()
+        }
+        (partial_success, Encoding::Protobuf) => {
+            Response::from_parts(head, ExportLogsResponse { partial_success }.encode_to_vec()).into()
+        }
+    }
+}
+
+/// Returns what exporters log, if anything: code, record and sentence.
+fn message(code: ErrorCode, record: Option<usize>, sentence: &str) -> String {
+    match record {
+        Some(index) => format!("{code}: record {index}: {sentence}"),
+        None => format!("{code}: {sentence}"),
+    }
 }
 
 fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
     let status = rpc_code(refusal.error().status());
-    let reason = refusal.error().code().name();
+    let code = refusal.error().code();
+    let reason = code.name();
     let body = refusal.error().to_json();
     let error = &body["errors"][0];
-    let record = error["extensions"]["eventIndex"].as_u64();
-    let sentence = error["message"].as_str().unwrap_or_default();
-    // Exporters log the message, if anything.
-    let message = match record {
-        Some(index) => format!("{reason}: record {index}: {sentence}"),
-        None => format!("{reason}: {sentence}"),
-    };
+    let record = error["extensions"]["eventIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
+    let message = message(code, record, error["message"].as_str().unwrap_or_default());
     let (mut head, _) = refusal.into_response().into_parts();
     if head.status.is_server_error() {
         // Exporters drop what got another 5xx than 502, 503 and 504: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.
@@ -197,6 +264,12 @@ pub(crate) mod tests {
         let status = Status::decode(body).unwrap();
         let info = ErrorInfo::decode(status.details[0].value.as_slice()).unwrap();
         (status.code, status.message, info.reason)
+    }
+
+    /// Returns the number of rejected records and the message of a partial success in Protobuf.
+    pub(crate) fn decoded_partial_success(body: &[u8]) -> Option<(i64, String)> {
+        let partial_success = ExportLogsResponse::decode(body).unwrap().partial_success?;
+        Some((partial_success.rejected_log_records, partial_success.error_message))
     }
 
     #[test]

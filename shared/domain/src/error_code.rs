@@ -42,8 +42,8 @@ impl Place {
             Self::GraphQl => "`errors[].extensions.code` of responses of `POST /api/audit/graphql` with status 200.",
             Self::Http => "`errors[].extensions.code` of responses with a status other than 2xx, whatever the path.",
             Self::Ingest => {
-                "`errors[].extensions.code` of events that `POST /api/audit/events` refused; `details[].reason` of log records that \
-                 `POST /v1/logs` refused."
+                "`errors[].extensions.code` of events that `POST /api/audit/events` refused; `details[].reason` of requests to \
+                 `POST /v1/logs` that were refused, and the first word of `partialSuccess.errorMessage`."
             }
             Self::Queue => {
                 "`code` in the log of the ingest function, for messages of the queues of events that were refused or delayed. \

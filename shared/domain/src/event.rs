@@ -16,8 +16,8 @@ mod rejection;
 pub use self::{
     batch::EventBatch,
     limits::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
-    parser::BodyForm,
-    rejection::{RejectedEvents, Rejection},
+    parser::{BodyForm, PartialBatch},
+    rejection::{RejectedEvents, RejectedPart, Rejection},
 };
 
 #[cfg(test)]

@@ -723,14 +723,55 @@ async fn log_records_count_as_the_events_that_they_become() {
 }
 
 #[tokio::test]
+async fn faulty_log_records_are_left_out_and_a_repeated_request_gets_the_same_answer() {
+    let ingest = ingest();
+    let record = |time: &str, more: &str| format!(r#"{{"timeUnixNano":"{time}","eventName":"E{time}"{more}}}"#);
+    let twice = r#","attributes":[{"key":"audit.a"},{"key":"audit.a"}]"#;
+    let records = [record("1", ""), record("2", twice), record("0", ""), record("4", "")].join(",");
+    let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+    let request = logs_request(json.as_bytes(), "application/json");
+    let first = post_logs(&ingest, &request).await;
+    assert_eq!((first.0, &first.1["content-type"]), (200, &json!("application/json")));
+    let body: Value = serde_json::from_slice(&first.2).unwrap();
+    let message = "EVENT_FIELD_DUPLICATED: record 1: An object in the event, or the event itself, has two fields of the same name; \
+                   send each field once. 2 of 4 log records were rejected; the others are stored.";
+    assert_eq!(body, json!({"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": message}}));
+    let actions = || stored(&ingest, "acme").iter().map(|event| event["action"].clone()).collect::<Vec<_>>();
+    assert_eq!(actions(), ["E1", "E4"]);
+
+    ingest.intake.host.advance(Duration::from_mins(1));
+    assert_eq!(post_logs(&ingest, &request).await, first);
+    let with_key = with_header(&request, "Idempotency-Key", &json!(["k"]));
+    for _ in 0..2 {
+        assert_eq!(post_logs(&ingest, &with_key).await, first);
+    }
+    assert_eq!(actions().len(), 4, "the key is another identity, which is stored once as well");
+
+    // The recorded request, and a record without a time: 2 bytes each for resource, scope and record.
+    let protobuf = [PYTHON_SDK, b"\x0a\x04\x12\x02\x12\x00"].concat();
+    let (status, headers, body) = post_logs(&ingest, &logs_request(&protobuf, "application/x-protobuf")).await;
+    assert_eq!((status, &headers["content-type"]), (200, &json!("application/x-protobuf")));
+    let (rejected, message) = crate::logs::tests::decoded_partial_success(&body).unwrap();
+    assert_eq!(rejected, 1);
+    assert!(message.starts_with("EVENT_TIMESTAMP_MISSING: record 2: "), "{message}");
+    assert_eq!(stored(&ingest, "acme").len(), 6);
+
+    // Nothing is stored if the write fails, whatever the records are.
+    let untimed = json.replace("\"4\"", "\"5\"");
+    ingest.intake.writer.failures.lock().unwrap().push(busy("hidden"));
+    assert_eq!(post_logs(&ingest, &logs_request(untimed.as_bytes(), "application/json")).await.0, 503);
+    assert_eq!(stored(&ingest, "acme").len(), 6);
+}
+
+#[tokio::test]
 async fn refused_log_records_are_a_status_in_the_encoding_of_the_request() {
     let ingest = ingest();
-    let untimed = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1"},{}]}]}]}"#;
+    let untimed = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{}]}]}]}"#;
     let (status, headers, body) = post_logs(&ingest, &logs_request(untimed, "application/json")).await;
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, &headers["content-type"], &body["code"]), (400, &json!("application/json"), &json!(3)));
     assert_eq!(body["details"][0]["reason"], "EVENT_TIMESTAMP_MISSING");
-    assert!(body["message"].as_str().unwrap().starts_with("EVENT_TIMESTAMP_MISSING: record 1: "), "{body}");
+    assert!(body["message"].as_str().unwrap().starts_with("EVENT_TIMESTAMP_MISSING: record 0: "), "{body}");
 
     let (status, headers, body) = post_logs(&ingest, &logs_request(b"{}", "application/x-protobuf")).await;
     assert_eq!((status, &headers["content-type"]), (400, &json!("application/x-protobuf")));

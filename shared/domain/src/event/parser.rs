@@ -10,7 +10,7 @@ use super::{
     compact::{Compactor, is_whitespace, unescaped},
     field::{EVENT_TIMESTAMP, ID, RECEIVED_TIMESTAMP, TENANT_ID},
     limits::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
-    rejection::{RejectedEvents, Rejection},
+    rejection::{RejectedEvents, RejectedPart, Rejection},
 };
 use crate::{
     tenant::TenantId,
@@ -37,12 +37,7 @@ impl EventBatch {
     /// # Errors
     /// [`RejectedEvents`] for the first fault. No event of the body is accepted then.
     pub fn parse(tenant: TenantId, body: &[u8], form: BodyForm) -> Result<Self, RejectedEvents> {
-        if body.len() > MAX_BODY_LENGTH {
-            return Err(Rejection::BodyTooLarge.of_body());
-        }
-        let text = std::str::from_utf8(body)
-            .map_err(|error| Rejection::JsonInvalid(format!("byte {} is not UTF-8", error.valid_up_to())).of_body())?;
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let text = text_of(body)?;
         let starts_as_array = text.bytes().find(|byte| !is_whitespace(*byte)).map(|first| first == b'[');
         match (form, starts_as_array) {
             (_, None) => Err(Rejection::BodyEmpty.of_body()),
@@ -64,6 +59,34 @@ impl EventBatch {
             }),
         }
     }
+}
+
+/// The valid events of a body, and what was wrong with the others.
+#[derive(Debug)]
+pub struct PartialBatch {
+    /// At least one event.
+    pub events: EventBatch,
+    pub rejected: Option<RejectedPart>,
+}
+
+impl PartialBatch {
+    /// Parses the events of NDJSON, and leaves the faulty ones out.
+    ///
+    /// # Errors
+    /// [`RejectedEvents`] for a fault of the body, or for the first event if all are faulty.
+    pub fn parse(tenant: TenantId, lines: &[u8]) -> Result<Self, RejectedEvents> {
+        let text = text_of(lines)?;
+        Parser::new(tenant, text.len()).valid_lines(text)
+    }
+}
+
+fn text_of(body: &[u8]) -> Result<&str, RejectedEvents> {
+    if body.len() > MAX_BODY_LENGTH {
+        return Err(Rejection::BodyTooLarge.of_body());
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Rejection::JsonInvalid(format!("byte {} is not UTF-8", error.valid_up_to())).of_body())?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
 }
 
 fn not_an_array(text: &str) -> RejectedEvents {
@@ -104,15 +127,46 @@ impl<'body> Parser<'body> {
     }
 
     fn lines(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
-        for (index, line) in text.split('\n').enumerate() {
-            if line.bytes().all(is_whitespace) {
-                continue;
-            }
-            let mut reader = serde_json::Deserializer::from_str(line);
-            let outcome = (&mut self).deserialize(&mut reader).and_then(|()| reader.end());
-            outcome.map_err(|error| self.rejected(&error, Some(index + 1)))?;
+        for (number, line) in numbered_lines(text) {
+            self.line(line, number)?;
         }
         Ok(self.batch)
+    }
+
+    fn valid_lines(mut self, text: &'body str) -> Result<PartialBatch, RejectedEvents> {
+        let mut rejected: Option<RejectedPart> = None;
+        for (number, line) in numbered_lines(text) {
+            let Err(fault) = self.line(line, number) else { continue };
+            if fault.event_index.is_none() {
+                // The body is faulty.
+                return Err(fault);
+            }
+            if let Some(rejected) = &mut rejected {
+                rejected.count += 1;
+            } else {
+                // What follows an event on its line is part of the line here.
+                let event_index = Some(self.batch.events.len());
+                rejected = Some(RejectedPart { count: 1, first: RejectedEvents { event_index, ..fault } });
+            }
+        }
+        match rejected {
+            Some(rejected) if self.batch.is_empty() => Err(rejected.first),
+            None if self.batch.is_empty() => Err(Rejection::BodyEmpty.of_body()),
+            rejected => Ok(PartialBatch { events: self.batch, rejected }),
+        }
+    }
+
+    /// Reads the event of a line. A faulty one leaves nothing in the batch.
+    fn line(&mut self, line: &'body str, number: usize) -> Result<(), RejectedEvents> {
+        let (text_length, events) = (self.batch.text.len(), self.batch.events.len());
+        let mut reader = serde_json::Deserializer::from_str(line);
+        let outcome = (&mut *self).deserialize(&mut reader).and_then(|()| reader.end());
+        outcome.map_err(|error| {
+            let rejected = self.rejected(&error, Some(number));
+            self.batch.text.truncate(text_length);
+            self.batch.events.truncate(events);
+            rejected
+        })
     }
 
     fn single(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
@@ -187,6 +241,11 @@ impl<'body> Parser<'body> {
         self.rejection = Some(rejection);
         error
     }
+}
+
+/// Returns the lines that are not blank, each with its number from one.
+fn numbered_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.split('\n')).filter(|(_, line)| !line.bytes().all(is_whitespace))
 }
 
 /// Returns the error without "line 1", which the reader reports for every line that it gets alone.

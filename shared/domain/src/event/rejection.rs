@@ -3,7 +3,7 @@
 use super::limits::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH};
 use crate::{error_code::ErrorCode, time::InvalidTimestamp};
 
-/// The error of a body that is refused. Nothing of a refused body is stored.
+/// The fault of a body, or of its first faulty event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RejectedEvents {
@@ -12,6 +12,15 @@ pub struct RejectedEvents {
     pub event_index: Option<usize>,
     /// The line on which that event starts, from one. Only for NDJSON.
     pub line: Option<usize>,
+}
+
+/// The events that are left out of a body whose other events are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedPart {
+    /// At least one.
+    pub count: usize,
+    /// The fault of the first of them.
+    pub first: RejectedEvents,
 }
 
 /// The fault of a body or an event, in words that say what to change.

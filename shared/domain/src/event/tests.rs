@@ -265,6 +265,37 @@ fn any_object() -> impl Strategy<Value = (String, bool)> {
     })
 }
 
+#[test]
+fn the_valid_lines_of_a_body_are_kept_and_the_first_fault_is_named() {
+    let good = |id: &str| format!("{{\"id\":\"{id}\",\"eventTimestamp\":\"2026-11-22T09:59:59Z\"}}\n");
+    let parse = |lines: &[&str]| PartialBatch::parse(tenant(), lines.concat().as_bytes());
+    let all = parse(&[&good("1"), &good("2")]).unwrap();
+    assert_eq!((all.events.len(), all.rejected), (2, None));
+
+    let long = event(&format!(",\"a\":\"{}\"", "x".repeat(MAX_EVENT_LENGTH))) + "\n";
+    let trailing = format!("{} 7\n", good("8").trim_end());
+    for (fault, code) in [
+        ("{\"id\":\"3\",\"text\":\"left behind\"}\n", "EVENT_TIMESTAMP_MISSING"),
+        ("{\"id\":\"3\",\"text\":\"left behind\",\"id\":\"4\"}\n", "EVENT_FIELD_DUPLICATED"),
+        ("[]\n", "EVENT_NOT_AN_OBJECT"),
+        (trailing.as_str(), "JSON_INVALID"),
+        (long.as_str(), "EVENT_TOO_LARGE"),
+    ] {
+        let partial = parse(&[&good("1"), "\n", fault, &good("2"), "{}\n"]).unwrap();
+        let rejected = partial.rejected.unwrap();
+        assert_eq!((rejected.count, rejected.first.reason.code().name()), (2, code));
+        assert_eq!((rejected.first.event_index, rejected.first.line), (Some(1), Some(3)), "{code}");
+        // As if the faulty lines had not been there.
+        let valid = parse(&[&good("1"), &good("2")]).unwrap().events;
+        assert!(partial.events.iter().eq(valid.iter()), "{code}");
+    }
+    let rejected = parse(&["{}\n", "[]\n"]).unwrap_err();
+    assert_eq!((rejected.reason.code().name(), rejected.event_index), ("EVENT_ID_MISSING", Some(0)));
+    assert_eq!(parse(&["\n"]).unwrap_err().reason, Rejection::BodyEmpty);
+    let many = good("1").repeat(MAX_EVENTS_PER_BODY + 1);
+    assert_eq!(parse(&["{}\n", &many]).unwrap_err().reason, Rejection::TooManyEvents);
+}
+
 proptest! {
     #[test]
     fn any_event_is_stored_as_one_line_with_the_same_meaning(
