@@ -192,9 +192,19 @@ fn rest(resource: Option<&Resource>, scope: Option<&Scope>, record: &LogRecord, 
         of_scope.add_object("attributes", &Object::of(&scope.attributes));
         rest.add_object("scope", &of_scope);
     }
+    // Unless they became fields.
+    if is_set(record, "action") {
+        rest.add_text("eventName", &record.event_name);
+    }
+    if is_set(record, "eventTimestamp") && record.time_unix_nano > 0 {
+        rest.add_text("timestamp", &rfc_3339(record.time_unix_nano));
+    }
     rest.add_text("severityText", &record.severity_text);
     if record.severity_number != 0 {
         rest.add("severityNumber", &record.severity_number.to_string());
+    }
+    if record.flags != 0 {
+        rest.add("flags", &record.flags.to_string());
     }
     rest.add_text("traceId", &HEXLOWER.encode(&record.trace_id));
     rest.add_text("spanId", &HEXLOWER.encode(&record.span_id));

@@ -81,6 +81,7 @@ fn a_record_becomes_an_event_by_the_documented_rules() {
             "scope": {"name": "audit", "version": "1.2"},
             "severityText": "INFO",
             "severityNumber": 9,
+            "flags": 1,
             "traceId": "5b8efff798038103d269b633813fc60c",
             "spanId": "eee19b7ec3c1b174",
             "observedTimestamp": "2026-02-01T00:00:00.000000000Z",
@@ -130,6 +131,10 @@ fn an_attribute_with_the_prefix_replaces_what_would_be_derived() {
     let [event] = map_json(&request(&record)).unwrap().try_into().unwrap();
     let found = ["id", "eventTimestamp", "action", "sessionId", "actor"].map(|name| event[name].as_str().unwrap());
     assert_eq!(found, ["e-1", "2020-01-01T00:00:00Z", "A", "x", "bob"]);
+    // What is replaced is not lost.
+    let rest = &event["openTelemetry"];
+    assert_eq!([&rest["eventName"], &rest["timestamp"]], ["user.login", "2026-01-31T23:59:59.123456789Z"]);
+    assert_eq!([&rest["attributes"]["user.id"], &rest["attributes"]["session.id"]], ["u-1", "s-1"]);
 }
 
 #[test]
@@ -149,6 +154,94 @@ fn ids_come_from_the_record_or_follow_from_its_content() {
     // A repetition, also in other batches, has the same.
     assert_eq!(ids(vec![record(None, "b")]), first[3..]);
     assert_eq!(ids(vec![record(None, "a"), record(None, "a")]), first[1..3]);
+}
+
+/// What the JSON form of Protobuf allows besides the usual: exporters that use a general library write it.
+#[test]
+fn every_spelling_of_json_is_read() {
+    let usual = full_record();
+    let expected = map_json(&request(&usual)).unwrap();
+    let with = |changes: &[(&str, Json)]| {
+        let mut record = usual.clone();
+        for (name, value) in changes {
+            record[*name] = value.clone();
+        }
+        map_json(&request(&record)).unwrap()
+    };
+    // Numbers as text, and the other way round.
+    assert_eq!(with(&[("timeUnixNano", json!(1_769_903_999_123_456_789_u64))]), expected);
+    assert_eq!(with(&[("droppedAttributesCount", json!("2")), ("flags", json!("1"))]), expected);
+    for severity in [json!("9"), json!("SEVERITY_NUMBER_INFO")] {
+        assert_eq!(with(&[("severityNumber", severity)]), expected);
+    }
+    // Original names.
+    let snake: String = request(&usual)
+        .to_string()
+        .replace("resourceLogs", "resource_logs")
+        .replace("scopeLogs", "scope_logs")
+        .replace("logRecords", "log_records");
+    let names = [
+        ("timeUnixNano", "time_unix_nano"),
+        ("observedTimeUnixNano", "observed_time_unix_nano"),
+        ("severityNumber", "severity_number"),
+        ("severityText", "severity_text"),
+        ("eventName", "event_name"),
+        ("droppedAttributesCount", "dropped_attributes_count"),
+        ("traceId", "trace_id"),
+        ("spanId", "span_id"),
+        ("stringValue", "string_value"),
+        ("boolValue", "bool_value"),
+        ("intValue", "int_value"),
+        ("doubleValue", "double_value"),
+        ("arrayValue", "array_value"),
+        ("kvlistValue", "kvlist_value"),
+        ("bytesValue", "bytes_value"),
+    ];
+    let snake =
+        names.iter().fold(snake, |text, (camel, snake)| text.replace(&format!("\"{camel}\""), &format!("\"{snake}\"")));
+    assert_eq!(map_json(&serde_json::from_str(&snake).unwrap()).unwrap(), expected);
+    assert!(!snake.contains("Value\":{") && !snake.contains("UnixNano"), "{snake}");
+}
+
+#[test]
+fn null_is_the_default() {
+    let empty = json!({"timeUnixNano": "1"});
+    let nulls = json!({
+        "timeUnixNano": "1", "observedTimeUnixNano": null, "severityNumber": null, "severityText": null, "body": null,
+        "attributes": null, "droppedAttributesCount": null, "flags": null, "traceId": null, "spanId": null, "eventName": null,
+    });
+    assert_eq!(map_json(&request(&nulls)).unwrap(), map_json(&request(&empty)).unwrap());
+    for none in [json!({"resourceLogs": null}), json!({"resourceLogs": [{"resource": null, "scopeLogs": null}]})] {
+        assert_eq!(map_json(&none).unwrap(), Vec::<Json>::new());
+    }
+    let body = json!({"arrayValue": {"values": [null, {"stringValue": null}, {"kvlistValue": {"values": null}}]}});
+    let scope = json!({"name": null, "version": null, "attributes": null});
+    let records = json!([{"timeUnixNano": "1", "body": body, "attributes": [{"key": "a", "value": null}]}]);
+    let [event] = map_json(&json!({"resourceLogs": [{"scopeLogs": [{"scope": scope, "logRecords": records}]}]}))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    assert_eq!(event["openTelemetry"], json!({"body": [null, null, {}], "attributes": {"a": null}}));
+}
+
+#[test]
+fn severities_have_names_and_bytes_either_alphabet() {
+    let map = |fields: Json| {
+        let mut record = json!({"timeUnixNano": "1"});
+        record.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        map_json(&request(&record)).map(|events| events[0]["openTelemetry"].clone())
+    };
+    let severity = |name: &str| map(json!({"severityNumber": format!("SEVERITY_NUMBER_{name}")}));
+    for (name, number) in [("TRACE", 1), ("TRACE4", 4), ("DEBUG", 5), ("WARN2", 14), ("ERROR3", 19), ("FATAL4", 24)] {
+        assert_eq!(severity(name).unwrap()["severityNumber"], number, "{name}");
+    }
+    assert_eq!(severity("UNSPECIFIED").unwrap().get("severityNumber"), None);
+    for unknown in ["INFO1", "INFO5", "info", ""] {
+        assert_eq!(severity(unknown), Err(OtlpError::Malformed), "{unknown}");
+    }
+    for text in ["-_8=", "+/8=", "-_8", "+/8"] {
+        assert_eq!(map(json!({"body": {"bytesValue": text}})).unwrap()["body"], "+/8=", "{text}");
+    }
 }
 
 #[test]
