@@ -171,6 +171,7 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
 fn unreadable(error: OtlpError) -> ErrorBody {
     let (status, code) = match error {
         OtlpError::Malformed => (StatusCode::BAD_REQUEST, ErrorCode::OtlpInvalid),
+        OtlpError::TooManyRecords => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::TooManyEvents.code()),
         OtlpError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::BodyTooLarge.code()),
     };
     ErrorBody::new(status, code, error.to_string())

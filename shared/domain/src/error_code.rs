@@ -259,7 +259,7 @@ error_codes! {
         "The body is not valid JSON in UTF-8.",
         "Correct the position that the message names. extensions.eventIndex and extensions.line locate the event.";
     TooManyEvents = "TOO_MANY_EVENTS", [Ingest, Queue],
-        "The body contains more than 10,000 events.",
+        "The body contains more than 10,000 events; of an OTLP request, log records, resources or scopes.",
         "Send the events in several smaller requests.";
     EventNotAnObject = "EVENT_NOT_AN_OBJECT", [Ingest, Queue],
         "An event is not a JSON object.",

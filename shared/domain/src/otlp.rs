@@ -7,9 +7,14 @@ mod mapping;
 mod message;
 
 use prost::Message;
+use serde::de::DeserializeOwned;
 
 pub use self::mapping::{FIELD_PREFIX, MappedEvents, OtlpError};
-use self::{mapping::Mapping, message::ExportLogsRequest};
+use self::{
+    mapping::Mapping,
+    message::{ExportLogsRequest, RequestOutline},
+};
+use crate::event::MAX_EVENTS_PER_BODY;
 
 /// The encoding of a request, and so of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +28,11 @@ pub enum Encoding {
 /// # Errors
 /// See [`OtlpError`].
 pub fn map_logs(body: &[u8], encoding: Encoding) -> Result<MappedEvents, OtlpError> {
-    let request = match encoding {
-        Encoding::Protobuf => ExportLogsRequest::decode(body).map_err(|_| OtlpError::Malformed)?,
-        // serde would read an array as the fields of the message.
-        Encoding::Json if !body.trim_ascii_start().starts_with(b"{") => return Err(OtlpError::Malformed),
-        Encoding::Json => serde_json::from_slice(body).map_err(|_| OtlpError::Malformed)?,
-    };
+    let outline: RequestOutline = decoded(body, encoding)?;
+    if outline.largest_count() > MAX_EVENTS_PER_BODY {
+        return Err(OtlpError::TooManyRecords);
+    }
+    let request: ExportLogsRequest = decoded(body, encoding)?;
     let mut mapping = Mapping::default();
     for of_resource in &request.resource_logs {
         for of_scope in &of_resource.scope_logs {
@@ -38,6 +42,15 @@ pub fn map_logs(body: &[u8], encoding: Encoding) -> Result<MappedEvents, OtlpErr
         }
     }
     Ok(mapping.finish())
+}
+
+fn decoded<M: Message + Default + DeserializeOwned>(body: &[u8], encoding: Encoding) -> Result<M, OtlpError> {
+    match encoding {
+        Encoding::Protobuf => M::decode(body).map_err(|_| OtlpError::Malformed),
+        // serde would read an array as the fields of the message.
+        Encoding::Json if !body.trim_ascii_start().starts_with(b"{") => Err(OtlpError::Malformed),
+        Encoding::Json => serde_json::from_slice(body).map_err(|_| OtlpError::Malformed),
+    }
 }
 
 #[cfg(test)]

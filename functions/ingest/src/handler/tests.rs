@@ -779,6 +779,12 @@ async fn refused_log_records_are_a_status_in_the_encoding_of_the_request() {
     assert_eq!((code, reason.as_str()), (3, "OTLP_INVALID"));
     assert!(message.starts_with("OTLP_INVALID: The body is not"), "{message}");
 
+    let many = vec!["{\"timeUnixNano\":\"1\"}"; MAX_EVENTS_PER_BODY + 1].join(",");
+    let many = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{many}]}}]}}]}}"#);
+    let (status, _, body) = post_logs(&ingest, &logs_request(many.as_bytes(), "application/json")).await;
+    assert_eq!(status, 413);
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["details"][0]["reason"], "TOO_MANY_EVENTS");
+
     let (status, _, body) = post_logs(&ingest, &logs_request(b"", "text/plain")).await;
     assert_eq!(status, 415);
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["details"][0]["reason"], "CONTENT_TYPE_UNSUPPORTED");

@@ -8,7 +8,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::message::{AnyValue, KeyValue, LogRecord, Resource, Scope, Value};
-use crate::{event::MAX_BODY_LENGTH, time::Timestamp};
+use crate::{
+    event::{MAX_BODY_LENGTH, MAX_EVENTS_PER_BODY},
+    time::Timestamp,
+};
 
 /// The prefix of attributes that become fields of the event.
 pub const FIELD_PREFIX: &str = "audit.";
@@ -33,6 +36,10 @@ const ACTOR_FIELDS: [(&str, &[&str]); 2] = [("id", &["user.id", "enduser.id"]), 
 pub enum OtlpError {
     #[error("The body is not an ExportLogsServiceRequest in the encoding that the Content-Type header names.")]
     Malformed,
+    #[error(
+        "The request has more than {MAX_EVENTS_PER_BODY} log records, resources or scopes; export fewer records at a time."
+    )]
+    TooManyRecords,
     #[error(
         "The log records have more than {MAX_BODY_LENGTH} bytes as events, each with its resource; export fewer records at a time."
     )]

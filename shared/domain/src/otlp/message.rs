@@ -14,7 +14,10 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use prost::{Message, Oneof};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
 
 /// Base64 with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -163,6 +166,52 @@ pub(super) struct KeyValueList {
     #[prost(message, repeated, tag = "1")]
     #[serde(deserialize_with = "nullable")]
     pub(super) values: Vec<KeyValue>,
+}
+
+/// The parts of a request that are counted before it is decoded: an empty record has two bytes, and takes a hundred times as much
+/// memory.
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct RequestOutline {
+    #[prost(message, repeated, tag = "1")]
+    #[serde(alias = "resource_logs", deserialize_with = "nullable")]
+    resource_logs: Vec<ResourceOutline>,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ResourceOutline {
+    #[prost(message, repeated, tag = "2")]
+    #[serde(alias = "scope_logs", deserialize_with = "nullable")]
+    scope_logs: Vec<ScopeOutline>,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ScopeOutline {
+    #[prost(message, repeated, tag = "2")]
+    #[serde(alias = "log_records", deserialize_with = "nullable")]
+    log_records: Vec<Skipped>,
+}
+
+/// A record that is only counted. It takes no memory.
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(from = "IgnoredAny")]
+struct Skipped {}
+
+impl From<IgnoredAny> for Skipped {
+    fn from(_: IgnoredAny) -> Self {
+        Self {}
+    }
+}
+
+impl RequestOutline {
+    /// Returns the number of resources, scopes or records, whichever is the largest.
+    pub(super) fn largest_count(&self) -> usize {
+        let scopes = || self.resource_logs.iter().flat_map(|of_resource| &of_resource.scope_logs);
+        let records = scopes().map(|of_scope| of_scope.log_records.len()).sum();
+        self.resource_logs.len().max(scopes().count()).max(records)
+    }
 }
 
 /// The JSON form of [`AnyValue`], of which one field is present.

@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::{
-    event::{BodyForm, EventBatch},
+    event::{BodyForm, EventBatch, MAX_BODY_LENGTH},
     tenant::TenantId,
 };
 
@@ -282,6 +282,37 @@ fn a_large_resource_in_many_records_is_refused_before_it_fills_the_memory() {
     let request =
         json!({"resourceLogs": [{"resource": {"attributes": [large]}, "scopeLogs": [{"logRecords": records}]}]});
     assert_eq!(map_json(&request), Err(OtlpError::TooLarge));
+}
+
+#[test]
+fn too_many_records_are_counted_before_they_are_decoded() {
+    let tagged = |tag: u8, content: &[u8]| {
+        let mut bytes = vec![tag];
+        prost::encode_length_delimiter(content.len(), &mut bytes).unwrap();
+        bytes.extend_from_slice(content);
+        bytes
+    };
+    let protobuf = |body: &[u8]| map_logs(body, Encoding::Protobuf).map(|mapped| mapped.records);
+    let json = |body: String| map_logs(body.as_bytes(), Encoding::Json).map(|mapped| mapped.records);
+    let most = MAX_EVENTS_PER_BODY;
+
+    let records = |count: usize| tagged(0x0A, &tagged(0x12, &tagged(0x12, b"").repeat(count)));
+    assert_eq!(protobuf(&records(most)), Ok(most as u64));
+    assert_eq!(protobuf(&records(most + 1)), Err(OtlpError::TooManyRecords));
+    assert_eq!(protobuf(&[records(most), records(1)].concat()), Err(OtlpError::TooManyRecords), "all scopes together");
+    assert_eq!(protobuf(&records(MAX_BODY_LENGTH / 2 - 10)), Err(OtlpError::TooManyRecords));
+    for groups in [tagged(0x0A, b"").repeat(most + 1), tagged(0x0A, &tagged(0x12, b"").repeat(most + 1))] {
+        assert_eq!(protobuf(&groups), Err(OtlpError::TooManyRecords));
+    }
+
+    let list = |item: &str, count: usize| vec![item; count].join(",");
+    let of = |records: &str| format!("{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{records}]}}]}}]}}");
+    assert_eq!(json(of(&list("{}", most))), Ok(most as u64));
+    assert_eq!(json(of(&list("{}", most + 1))), Err(OtlpError::TooManyRecords));
+    // What they are is not looked at.
+    assert_eq!(json(of(&list("0", most + 1))), Err(OtlpError::TooManyRecords));
+    assert_eq!(json(of(&list("0", most))), Err(OtlpError::Malformed));
+    assert_eq!(json(format!("{{\"resource_logs\":[{}]}}", list("{}", most + 1))), Err(OtlpError::TooManyRecords));
 }
 
 #[test]
