@@ -11,7 +11,10 @@ use domain::{
 };
 use flate2::bufread::MultiGzDecoder;
 use function_runtime::http_error::ErrorBody;
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 
 /// The first bytes of gzip data (RFC 1952, 2.3.1). No JSON text starts with them.
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
@@ -23,6 +26,8 @@ pub(crate) enum BodyError {
         "Send events as application/json (an array) or application/x-ndjson (one event a line), in UTF-8; the Content-Type header must say which."
     )]
     ContentTypeUnsupported,
+    #[error("The body's Content-Encoding is not supported; compress the body with gzip, or send it uncompressed.")]
+    CompressionUnsupported,
     #[error("The gzip data is corrupt or truncated; compress the body again.")]
     GzipInvalid,
     #[error("{}", Rejection::BodyTooLarge)]
@@ -34,6 +39,9 @@ impl From<BodyError> for ErrorBody {
         let (status, code) = match error {
             BodyError::ContentTypeUnsupported => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported)
+            }
+            BodyError::CompressionUnsupported => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentEncodingUnsupported)
             }
             BodyError::GzipInvalid => (StatusCode::BAD_REQUEST, ErrorCode::GzipInvalid),
             BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Rejection::BodyTooLarge.code()),
@@ -63,6 +71,22 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
         _ => true,
     });
     is_utf_8.then_some(media_type)
+}
+
+/// Checks that the body has no other compression than gzip, once.
+pub(crate) fn check_compression(headers: &HeaderMap) -> Result<(), BodyError> {
+    let mut compressions = Vec::new();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let value = value.to_str().map_err(|_| BodyError::CompressionUnsupported)?;
+        compressions.extend(value.split(',').map(|name| name.trim().to_ascii_lowercase()));
+    }
+    compressions.retain(|name| !matches!(name.as_str(), "" | "identity"));
+    match compressions.as_slice() {
+        [] => Ok(()),
+        // RFC 9110, 8.4.1.3: the second is another name of the first.
+        [one] if matches!(one.as_str(), "gzip" | "x-gzip") => Ok(()),
+        _ => Err(BodyError::CompressionUnsupported),
+    }
 }
 
 /// Returns the decompressed body. Only the first bytes decide whether it is gzip data: API Gateway may decompress a
@@ -144,6 +168,23 @@ mod tests {
         let end = liar.len();
         liar[end - 4..].fill(0xFF);
         assert_eq!(decompressed(&liar), Err(BodyError::GzipInvalid));
+    }
+
+    #[test]
+    fn no_compression_but_gzip_is_read() {
+        let check = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_str(value).unwrap());
+            }
+            check_compression(&headers)
+        };
+        for good in [&[][..], &["gzip"], &["GZip"], &["x-gzip"], &["identity"], &[""], &["identity, gzip"]] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        for bad in [&["zstd"][..], &["deflate"], &["br"], &["snappy"], &["gzip, gzip"], &["gzip", "br"], &["*"]] {
+            assert_eq!(check(bad), Err(BodyError::CompressionUnsupported), "{bad:?}");
+        }
     }
 
     #[test]

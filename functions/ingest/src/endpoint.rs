@@ -15,7 +15,7 @@ use domain::{
 use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody};
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::json;
 
@@ -137,8 +137,9 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
     })
 }
 
-/// Returns the body as it was sent.
+/// Returns the body as it was sent, which may be gzip data and has no other compression.
 pub(crate) fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBody> {
+    body::check_compression(&request.headers)?;
     if !request.is_base64 {
         return Ok(Cow::Borrowed(request.body.as_bytes()));
     }
@@ -186,10 +187,14 @@ impl Refusal {
     /// Logs the refusal, and returns the response.
     pub(crate) fn into_response(self) -> Response<String> {
         let Self { error, retry_after } = self;
-        tracing::info!(status = error.status().as_u16(), code = error.code().name(), "a request was refused");
+        let code = error.code();
+        tracing::info!(status = error.status().as_u16(), code = code.name(), "a request was refused");
         let mut response: Response<String> = error.into_response();
         if let Some(retry_after) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        }
+        if code == ErrorCode::ContentEncodingUnsupported {
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));

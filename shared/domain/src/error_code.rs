@@ -239,6 +239,10 @@ error_codes! {
         "The Content-Type header does not name a supported format of events.",
         "Send one header with application/json (an array) or application/x-ndjson (one event per line), in UTF-8; to \
          /v1/logs, application/x-protobuf or application/json.";
+    ContentEncodingUnsupported = "CONTENT_ENCODING_UNSUPPORTED", [Ingest],
+        "The Content-Encoding header names another compression than gzip, or several.",
+        "Compress the body with gzip, or send it uncompressed. Exporters and collectors of OpenTelemetry: set compression to gzip \
+         or none.";
     GzipInvalid = "GZIP_INVALID", [Ingest],
         "The body begins like gzip but is damaged or incomplete.",
         "Compress the body again, and send all of it.";

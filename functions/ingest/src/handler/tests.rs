@@ -289,6 +289,25 @@ async fn bad_input_is_refused_with_code_and_event_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_compression_that_is_not_read_is_refused_on_both_paths() {
+    let ingest = ingest();
+    let logs = logs_request(PYTHON_SDK, "application/x-protobuf");
+    for payload in [PLAIN_ARRAY, &logs] {
+        let answer = invoke(&ingest, &with_header(payload, "Content-Encoding", &json!(["zstd"])), DEADLINE).await;
+        assert_eq!((&answer["statusCode"], &answer["headers"]["accept-encoding"]), (&json!(415), &json!("gzip")));
+        let body = answer["body"].as_str().unwrap();
+        let is_base64 = answer["isBase64Encoded"].as_bool().unwrap();
+        let body = if is_base64 { STANDARD.decode(body).unwrap() } else { body.as_bytes().to_vec() };
+        assert!(String::from_utf8_lossy(&body).contains("CONTENT_ENCODING_UNSUPPORTED"), "{answer}");
+        let unauthenticated = with_header(payload, "Authorization", &Value::Null);
+        let answer =
+            invoke(&ingest, &with_header(&unauthenticated, "Content-Encoding", &json!(["br"])), DEADLINE).await;
+        assert_eq!(answer["statusCode"], 401);
+    }
+    assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn only_post_sends_events() {
     let answer = invoke(&ingest(), &PLAIN_ARRAY.replacen("\"POST\"", "\"PUT\"", 1), DEADLINE).await;
     assert_eq!((&answer["statusCode"], &answer["headers"]["allow"]), (&json!(405), &json!("POST")));
