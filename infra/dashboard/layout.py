@@ -150,7 +150,13 @@ def _ingest(template: Template) -> Iterable[Row]:
             Graph(
                 "Latency of requests with events",
                 "milliseconds",
-                tuple(requests("Latency", name, name) for name in ("p50", "p99")),
+                (
+                    *(requests("Latency", name, name) for name in ("p50", "p99")),
+                    *(
+                        _request(template, "OpenTelemetryServerErrorsAlarm", "Latency", f"OpenTelemetry, {name}", name)
+                        for name in ("p50", "p99")
+                    ),
+                ),
             ),
             _graph(
                 template,
@@ -401,6 +407,7 @@ def _cost(template: Template) -> Iterable[Row]:
                 "requests in 5 minutes",
                 (
                     _request(template, "IngestServerErrorsAlarm", "Count", "events"),
+                    _request(template, "OpenTelemetryServerErrorsAlarm", "Count", "OpenTelemetry"),
                     _request(template, "ApiServerErrorsAlarm", "Count", "GraphQL"),
                 ),
                 is_stacked=True,
