@@ -581,6 +581,13 @@ mod tests {
     }
 
     #[test]
+    fn the_document_states_what_the_polling_of_another_queue_costs() {
+        let dollars = price::SQS_REQUEST.of(POLLS_PER_DAY * DAYS_PER_MONTH).0;
+        let stated = format!("USD {dollars:.2} a month for\neach of the two");
+        assert!(include_str!("../../../../docs/COST.md").contains(&stated), "{stated}");
+    }
+
+    #[test]
     fn values_between_two_points_are_interpolated() {
         let points = [(1.0, 10.0), (3.0, 20.0), (4.0, 40.0)];
         let at = |x| interpolated(&points, x, |x| x);
