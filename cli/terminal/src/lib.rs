@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use self::{
     arguments::{ColorChoice, OutputArguments, OutputFormat},
-    number::{grouped, short_duration},
+    number::{grouped, parse_count, short_duration},
     style::{Column, Style, Tone},
 };
 

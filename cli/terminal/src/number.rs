@@ -31,9 +31,65 @@ pub fn short_duration(seconds: u64) -> String {
     }
 }
 
+/// Parses a number of things: `1000000`, `1,000,000`, `1_000_000`, `1e6`, `2.5e6`, `10k`, `1m` or `1.5b` (thousand, million and
+/// billion).
+///
+/// # Errors
+/// It is none of these, has a fraction, or is too large for 64 bits.
+pub fn parse_count(text: &str) -> Result<u64, &'static str> {
+    let invalid = "give a number such as 1000000, 1e6, 10k or 1m";
+    let text = text.to_ascii_lowercase();
+    let (mantissa, power) = match (text.split_once('e'), text.char_indices().last()) {
+        (Some((mantissa, power)), _) => (mantissa, power.parse::<u32>().map_err(|_| invalid)?),
+        (None, Some((end, unit @ ('k' | 'm' | 'b')))) => {
+            let power = match unit {
+                'k' => 3,
+                'm' => 6,
+                _ => 9,
+            };
+            (text.get(..end).unwrap_or_default(), power)
+        }
+        _ => (text.as_str(), 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.replace([',', '_'], "");
+    let fraction = fraction.trim_end_matches('0');
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(&whole) || !is_number(fraction) {
+        return Err(invalid);
+    }
+    let too_large = "the number is too large";
+    let digits = u32::try_from(fraction.len()).map_err(|_| too_large)?;
+    let zeros = power.checked_sub(digits).ok_or("the number must not have a fraction")?;
+    let number: u64 = format!("{whole}{fraction}").parse().map_err(|_| too_large)?;
+    10_u64.checked_pow(zeros).and_then(|factor| number.checked_mul(factor)).ok_or(too_large)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_is_given_as_people_write_it() {
+        for (text, count) in [
+            ("0", 0),
+            ("1000000", 1_000_000),
+            ("1,000,000", 1_000_000),
+            ("1_000_000", 1_000_000),
+            ("1e6", 1_000_000),
+            ("2.5E6", 2_500_000),
+            ("10k", 10_000),
+            ("1m", 1_000_000),
+            ("1.50M", 1_500_000),
+            ("1b", 1_000_000_000),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_count(text), Ok(count), "{text}");
+        }
+        for text in ["", "k", "e6", "-1", "1e", "1e-6", "1.5", "1.5555k", "1mk", "x", "1 m", "1e20", "1e99", "é"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_duration_has_at_most_two_units() {

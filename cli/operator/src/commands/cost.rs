@@ -1,6 +1,6 @@
 //! The command `cost`: an estimate from list prices, made offline.
 
-use std::io;
+use std::{fmt::Display, io, ops::RangeInclusive};
 
 use clap::Args;
 use domain::interval::ExportInterval;
@@ -16,8 +16,8 @@ use crate::{
 
 /// Far more than one stack accepts: its API serves at most 10,000 requests per second.
 const MAX_EVENTS_PER_DAY: u64 = 100_000_000_000;
-const MAX_TENANTS: i64 = 1_000_000;
-const MAX_CONFIGURATIONS: i64 = 1_000_000;
+const MAX_TENANTS: u32 = 1_000_000;
+const MAX_CONFIGURATIONS: u32 = 1_000_000;
 
 /// Estimate the monthly cost of the service, compared with Amazon Data Firehose
 ///
@@ -26,20 +26,22 @@ const MAX_CONFIGURATIONS: i64 = 1_000_000;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export-operator cost --events-per-day 1000000 --configurations 10
-  audit-export-operator cost --events-per-day 1000000 --configurations 10 --tenants 5 --interval 2 --batch 20
-  audit-export-operator cost --events-per-day 50000000 --configurations 1000 --output json | jq .service.dollarsPerMonth")]
+  audit-export-operator cost --events-per-day 1m --configurations 10
+  audit-export-operator cost --events-per-day 1e6 --configurations 10 \\
+    --tenants 5 --interval 2h --batch 20
+  audit-export-operator cost --events-per-day 50m --configurations 1k \\
+    --output json | jq .service.dollarsPerMonth")]
 pub struct CostArguments {
-    /// Events of all tenants together
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=MAX_EVENTS_PER_DAY))]
+    /// Events of all tenants together: 1000000, 1e6, 10k, 1m
+    #[arg(long, value_name = "NUMBER", value_parser = parse_events)]
     events_per_day: u64,
 
     /// Enabled export configurations of all tenants together; each delivers all events of its tenant
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=MAX_CONFIGURATIONS))]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_configurations)]
     configurations: u32,
 
     /// Tenants, each with an equal share of events and configurations [default: one per configuration]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=MAX_TENANTS))]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_tenants)]
     tenants: Option<u32>,
 
     /// Hours between two exports: 2, 4, 6, 12 or 24
@@ -96,6 +98,23 @@ fn estimate(arguments: &CostArguments) -> Result<Estimate, Failure> {
     })
     .map_err(|error| Failure::InvalidArgument { what: "the traffic", reason: error.to_string() })?;
     Ok(Estimate::of(traffic))
+}
+
+fn parse_events(text: &str) -> Result<u64, String> {
+    parse_within(text, 0..=MAX_EVENTS_PER_DAY)
+}
+
+fn parse_configurations(text: &str) -> Result<u32, String> {
+    parse_within(text, 0..=MAX_CONFIGURATIONS)
+}
+
+fn parse_tenants(text: &str) -> Result<u32, String> {
+    parse_within(text, 1..=MAX_TENANTS)
+}
+
+fn parse_within<T: TryFrom<u64> + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T, String> {
+    let number = T::try_from(terminal::parse_count(text)?).ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("the number must be from {} to {}", range.start(), range.end()))
 }
 
 fn parse_interval(text: &str) -> Result<ExportInterval, &'static str> {
@@ -276,6 +295,21 @@ mod tests {
         }
         for text in ["", "3", "1h", "every day"] {
             assert!(parse_interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_given_as_people_write_them() {
+        let given = arguments("--events-per-day 2.5m --configurations 1e3 --tenants 1k").unwrap();
+        assert_eq!((given.events_per_day, given.configurations, given.tenants), (2_500_000, 1_000, Some(1_000)));
+        for (line, reason) in [
+            ("--events-per-day 1e12 --configurations 1", "from 0 to 100000000000"),
+            ("--events-per-day 1 --configurations 5b", "from 0 to 1000000"),
+            ("--events-per-day 1 --configurations 1 --tenants 0", "from 1 to 1000000"),
+            ("--events-per-day many --configurations 1", "1e6, 10k or 1m"),
+        ] {
+            let error = arguments(line).unwrap_err().to_string();
+            assert!(error.contains(reason), "{line}: {error}");
         }
     }
 
