@@ -17,6 +17,9 @@ const MAX_CODE_LENGTH: usize = 64;
 /// The similarity, from 0 to 1, of a code to suggest.
 const MIN_SIMILARITY: f64 = 0.7;
 
+/// The columns of a terminal that shows where each code appears.
+const MIN_WIDTH_WITH_PLACES: usize = 110;
+
 const VERIFICATION: &str = "Verification";
 const VERIFICATION_REMEDY: &str = "Keep the report and the files; find out who could write to the bucket, and \
     compare with other copies. If you verified a copy, fetch it again first.";
@@ -152,17 +155,17 @@ fn render(entry: &Entry, style: &Style) -> String {
 }
 
 fn render_all(entries: &[Entry], style: &Style) -> String {
-    let rows: Vec<Vec<(Tone, String)>> = entries
-        .iter()
-        .map(|entry| {
-            vec![
-                (Tone::Plain, entry.code.to_owned()),
-                (Tone::Faint, entry.places.join(", ")),
-                (Tone::Plain, entry.meaning.to_owned()),
-            ]
-        })
-        .collect();
-    style.table(&["CODE", "APPEARS IN", "MEANING"], &rows)
+    let is_wide = style.width.is_none_or(|width| width >= MIN_WIDTH_WITH_PLACES);
+    let row = |entry: &Entry| {
+        let mut row = vec![(Tone::Plain, entry.code.to_owned())];
+        if is_wide {
+            row.push((Tone::Faint, entry.places.join(", ")));
+        }
+        row.push((Tone::Plain, entry.meaning.to_owned()));
+        row
+    };
+    let headings: &[&str] = if is_wide { &["CODE", "APPEARS IN", "MEANING"] } else { &["CODE", "MEANING"] };
+    style.table_or_lists(headings, &entries.iter().map(row).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -247,6 +250,11 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
     #[test]
     fn all_codes_are_listed() {
         insta::assert_snapshot!("explain_all", explain(None, OutputFormat::Table, &style()).unwrap());
+        for width in [80, 120] {
+            let shown = render_all(&entries()[..8], &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("explain_all_of_{width}_columns"), shown);
+        }
         let json = explain(None, OutputFormat::Json, &style()).unwrap();
         let listed: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
         assert_eq!(listed.len(), entries().len());

@@ -24,7 +24,7 @@ const COLUMNS: &[Column<Configuration>] = &[
     Column { heading: "LAG", cell: |configuration, _| (Tone::Plain, lag(&configuration.status, "-")) },
     Column {
         heading: "NEXT EXPORT",
-        cell: |configuration, style| (Tone::Plain, short_time(configuration.next_export_at.as_ref(), "-", style)),
+        cell: |configuration, style| (Tone::Plain, optional_time(configuration.next_export_at.as_ref(), "-", style)),
     },
     Column { heading: "DESTINATION", cell: |configuration, _| (Tone::Plain, location(configuration)) },
     Column { heading: "INTERVAL", cell: |configuration, _| (Tone::Plain, interval(&configuration.interval)) },
@@ -36,11 +36,11 @@ const COLUMNS: &[Column<Configuration>] = &[
     },
     Column {
         heading: "LAST EXPORT",
-        cell: |configuration, style| (Tone::Plain, short_time(configuration.last_export.as_ref(), "never", style)),
+        cell: |configuration, style| (Tone::Plain, optional_time(configuration.last_export.as_ref(), "never", style)),
     },
 ];
 
-/// The columns before the destination. They fit into 80 characters, with times in UTC.
+/// The columns before the destination. They fit into 80 characters, with times in UTC; the destination is below then.
 const NARROW_COLUMNS: usize = 4;
 
 pub fn list(configurations: &[Configuration], style: &Style) -> String {
@@ -51,33 +51,14 @@ pub fn list(configurations: &[Configuration], style: &Style) -> String {
         1 => "1 export configuration".to_owned(),
         count => format!("{count} export configurations"),
     };
-    let columns = style.fitting(COLUMNS, configurations);
-    let table = if columns.len() > NARROW_COLUMNS {
-        style.records(columns, configurations)
-    } else {
-        narrow_table(configurations, style)
-    };
-    format!("{table}\n\n{count}")
-}
-
-/// Formats a table for a narrow terminal: the destination is below its configuration.
-fn narrow_table(configurations: &[Configuration], style: &Style) -> String {
-    let (columns, _) = COLUMNS.split_at(NARROW_COLUMNS);
-    let table = style.in_utc().records(columns, configurations);
-    let mut rows = table.lines();
-    let mut lines: Vec<String> = rows.next().map(ToOwned::to_owned).into_iter().collect();
-    for (row, configuration) in rows.zip(configurations) {
-        lines.push(row.to_owned());
-        lines.push(style.paint(Tone::Faint, &style.shortened(&format!("  {}", location(configuration)))));
-    }
-    lines.join("\n")
+    format!("{}\n\n{count}", style.fitted_with_line(COLUMNS, NARROW_COLUMNS, configurations))
 }
 
 /// Formats a configuration with all fields and the next steps.
 pub fn configuration(configuration: &Configuration, style: &Style) -> String {
     let mut sections = vec![fields(configuration, style)];
     if let Some(error) = &configuration.connection_error {
-        sections.push(style.paint(Tone::Bad, &format!("{}: {}", error.code, error.message)));
+        sections.push(style.wrapped(&style.paint(Tone::Bad, &format!("{}: {}", error.code, error.message)), 0));
     }
     if !configuration.next_steps.is_empty() {
         sections.push(next_steps(configuration, style));
@@ -210,7 +191,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
 pub fn next_steps(configuration: &Configuration, style: &Style) -> String {
     let mut lines = vec![style.paint(Tone::Strong, "Next:")];
     for (number, step) in (1..).zip(&configuration.next_steps) {
-        lines.push(format!("{number}. {}", step.instruction));
+        lines.push(style.wrapped(&format!("{number}. {}", style.times_in(&step.instruction)), 3));
         lines
             .extend(command_of(step).map(|command| format!("     audit-export config {command} {}", configuration.id)));
         if let Some(document) = &step.document {
@@ -279,8 +260,8 @@ pub fn status_tone(status: &str) -> Tone {
     }
 }
 
-fn short_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
-    time.map_or_else(|| otherwise.to_owned(), |time| style.short_time(time))
+fn optional_time(time: Option<&Text>, otherwise: &str, style: &Style) -> String {
+    time.map_or_else(|| otherwise.to_owned(), |time| style.time(time))
 }
 
 #[cfg(test)]
@@ -349,6 +330,10 @@ mod tests {
     #[test]
     fn one_that_fails() {
         insta::assert_snapshot!(configuration(&failed_with_access_key(), &style()));
+        for width in [80, 120] {
+            let shown = configuration(&failed_with_access_key(), &Style { width: Some(width), ..style() });
+            insta::assert_snapshot!(format!("one_that_fails_of_{width}_columns"), shown);
+        }
     }
 
     #[test]

@@ -14,16 +14,20 @@ The next export creates the first one: audit-export config get ID shows its time
 
 const NO_TASKS: &str = "0 tasks: no events were received within the job's window, so it wrote only its digest";
 
+/// The most important columns first: those that don't fit the terminal are left out.
 const JOBS: &[Column<Job>] = &[
     Column { heading: "ID", cell: |job, _| (Tone::Plain, job.id.to_string()) },
-    Column { heading: "RECEIVED FROM", cell: |job, style| (Tone::Plain, style.short_time(&job.start_timestamp)) },
-    Column { heading: "UNTIL", cell: |job, style| (Tone::Plain, optional_time(job.end_timestamp.as_ref(), style)) },
     Column { heading: "STATUS", cell: |job, _| status(&job.status) },
-    Column { heading: "ATTEMPTS", cell: |job, _| (Tone::Plain, job.attempts.to_string()) },
-    Column { heading: "OBJECTS", cell: |job, _| (Tone::Plain, job.objects.to_string()) },
+    Column { heading: "RECEIVED FROM", cell: |job, style| (Tone::Plain, style.time(&job.start_timestamp)) },
     Column { heading: "EVENTS", cell: |job, _| (Tone::Plain, job.events.to_string()) },
+    Column { heading: "UNTIL", cell: |job, style| (Tone::Plain, optional_time(job.end_timestamp.as_ref(), style)) },
     Column { heading: "STORED", cell: |job, _| (Tone::Plain, bytes(job.bytes)) },
+    Column { heading: "OBJECTS", cell: |job, _| (Tone::Plain, job.objects.to_string()) },
+    Column { heading: "ATTEMPTS", cell: |job, _| (Tone::Plain, job.attempts.to_string()) },
 ];
+
+/// The columns that fit into 80 characters.
+const NARROW_JOBS: usize = 3;
 
 const TASKS: &[Column<Task>] = &[
     Column {
@@ -38,15 +42,20 @@ const TASKS: &[Column<Task>] = &[
     Column { heading: "OBJECT", cell: |task, _| (Tone::Plain, task.object_key.to_string()) },
 ];
 
+/// The columns before the object, whose name is below on a narrow terminal.
+const NARROW_TASKS: usize = 6;
+
 pub fn jobs(jobs: &[Job], style: &Style) -> String {
     if jobs.is_empty() {
         return NO_JOBS.to_owned();
     }
-    let mut sections = vec![style.records(JOBS, jobs)];
+    let mut sections = vec![style.fitted(JOBS, NARROW_JOBS, jobs)];
     for job in jobs {
         let reasons = job.failure_reason.iter().map(ToString::to_string);
         let problems = reasons.chain(job.gaps.iter().map(|gap| describe(gap, style)));
-        sections.extend(problems.map(|problem| style.paint(Tone::Bad, &format!("{}: {problem}", job.id))));
+        sections.extend(
+            problems.map(|problem| style.wrapped(&style.paint(Tone::Bad, &format!("{}: {problem}", job.id)), 2)),
+        );
     }
     sections.join("\n\n")
 }
@@ -64,16 +73,17 @@ pub fn tasks(tasks: &[Task], style: &Style) -> String {
     if tasks.is_empty() {
         return NO_TASKS.to_owned();
     }
-    let mut sections = vec![style.records(TASKS, tasks)];
+    let mut sections = vec![style.fitted_with_line(TASKS, NARROW_TASKS, tasks)];
     for task in tasks {
         let reason = task.failure_reason.as_ref();
-        sections.extend(reason.map(|reason| style.paint(Tone::Bad, &format!("{}: {reason}", task.id))));
+        sections
+            .extend(reason.map(|reason| style.wrapped(&style.paint(Tone::Bad, &format!("{}: {reason}", task.id)), 2)));
     }
     sections.join("\n\n")
 }
 
 fn optional_time(time: Option<&Text>, style: &Style) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| style.short_time(time))
+    time.map_or_else(|| "-".to_owned(), |time| style.time(time))
 }
 
 fn status(status: &Text) -> (Tone, String) {
@@ -144,6 +154,11 @@ mod tests {
         ]))
         .unwrap();
         insta::assert_snapshot!(jobs(&list, &style()));
+        for width in [80, 120] {
+            let shown = jobs(&list, &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("jobs_of_{width}_columns"), shown);
+        }
     }
 
     #[test]
@@ -161,6 +176,11 @@ mod tests {
         ]))
         .unwrap();
         insta::assert_snapshot!(tasks(&list, &style()));
+        for width in [80, 120] {
+            let shown = tasks(&list, &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("tasks_of_{width}_columns"), shown);
+        }
     }
 
     #[test]

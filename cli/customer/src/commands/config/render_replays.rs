@@ -11,17 +11,20 @@ const NO_REPLAYS: &str = "\
 
 audit-export config replay ID exports a past period again, under a path of its own.";
 
-/// The first columns fit into 80 characters.
+/// The most important columns first: those that don't fit the terminal are left out.
 const REPLAYS: &[Column<Replay>] = &[
     Column { heading: "ID", cell: |replay, _| (Tone::Plain, replay.id.to_string()) },
     Column { heading: "STATUS", cell: |replay, _| (tone(replay), replay.status.to_string()) },
     Column { heading: "DONE", cell: |replay, _| (Tone::Plain, format!("{} %", replay.percent)) },
-    Column { heading: "RECEIVED FROM", cell: |replay, style| (Tone::Plain, style.in_utc().short_time(&replay.from)) },
-    Column { heading: "UNTIL", cell: |replay, style| (Tone::Plain, style.in_utc().short_time(&replay.to)) },
+    Column { heading: "RECEIVED FROM", cell: |replay, style| (Tone::Plain, style.time(&replay.from)) },
     Column { heading: "EVENTS", cell: |replay, _| (Tone::Plain, replay.events.to_string()) },
+    Column { heading: "UNTIL", cell: |replay, style| (Tone::Plain, style.time(&replay.to)) },
     Column { heading: "STORED", cell: |replay, _| (Tone::Plain, bytes(replay.bytes)) },
     Column { heading: "PATH", cell: |replay, _| (Tone::Plain, replay.bucket_path.to_string()) },
 ];
+
+/// The columns that fit into 80 characters.
+const NARROW_REPLAYS: usize = 4;
 
 fn tone(replay: &Replay) -> Tone {
     match &*replay.status {
@@ -35,10 +38,10 @@ pub fn replays(replays: &[Replay], style: &Style) -> String {
     if replays.is_empty() {
         return NO_REPLAYS.to_owned();
     }
-    let mut sections = vec![style.records(style.fitting(REPLAYS, replays), replays)];
+    let mut sections = vec![style.fitted(REPLAYS, NARROW_REPLAYS, replays)];
     for replay in replays {
         let problem = replay.error.as_ref().map(|error| format!("{}: {}: {}", replay.id, error.code, error.message));
-        sections.extend(problem.map(|problem| style.paint(Tone::Bad, &problem)));
+        sections.extend(problem.map(|problem| style.wrapped(&style.paint(Tone::Bad, &problem), 2)));
     }
     sections.join("\n\n")
 }
@@ -113,10 +116,13 @@ pub mod tests {
     }
 
     #[test]
-    fn the_first_columns_fit_into_80_characters() {
+    fn replays_fit_the_terminal() {
         let widest = replay_with(&json!({"status": "SUCCEEDED", "percent": 100}));
-        let table = style().records(&REPLAYS[..4], &[widest]);
-        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        for width in [80, 120] {
+            let shown = replays(&[widest.clone(), failed()], &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("replays_of_{width}_columns"), shown);
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn record(configuration: &Configuration, style: &Style) -> String {
         ("next export", time(&configuration.next_export_at, "-")),
         ("retention used", Some(format!("{} %", status.retention_used_percent))),
     ]);
-    format!("{fields}\n\n{}", style.paint(Tone::Strong, &status.advice))
+    format!("{fields}\n\n{}", style.wrapped(&style.paint(Tone::Strong, &style.times_in(&status.advice)), 0))
 }
 
 #[cfg(test)]

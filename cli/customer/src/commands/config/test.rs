@@ -54,7 +54,11 @@ pub fn checked(configuration: &Configuration, style: &Style) -> String {
     if let Some(error) = &configuration.connection_error
         && !checks.iter().any(|check| &*check.status == "FAILED")
     {
-        lines.extend([String::new(), style.paint(Tone::Bad, &error.message), explanation(&error.code)]);
+        lines.extend([
+            String::new(),
+            style.wrapped(&style.paint(Tone::Bad, &error.message), 0),
+            explanation(&error.code),
+        ]);
     }
     lines.join("\n")
 }
@@ -65,7 +69,9 @@ fn lines_of(check: &ConnectionCheck, style: &Style) -> Vec<String> {
         "PASSED" => vec![format!("{} {title}", style.paint(Tone::Good, "✓"))],
         "FAILED" => {
             let mut lines = vec![format!("{} {title}", style.paint(Tone::Bad, "✗"))];
-            lines.extend(check.message.iter().map(|message| format!("    {message}")));
+            lines.extend(
+                check.message.iter().map(|message| style.wrapped(&format!("    {}", style.times_in(message)), 4)),
+            );
             lines.extend(check.code.iter().map(|code| format!("    {}", explanation(code))));
             lines
         }
