@@ -13,6 +13,7 @@ mod profile;
 mod reference;
 mod secret;
 mod service;
+mod spinner;
 #[cfg(test)]
 mod test_server;
 

@@ -8,7 +8,11 @@ use crate::{
     api::{Answer, GraphQl, Operation},
     failure::Failure,
     output::{Output, OutputArguments, Style},
+    spinner::spinning,
 };
+
+/// The text of the spinner during a request.
+const WAITING: &str = "Waiting for the service";
 
 /// The arguments of every command that sends an operation to the API and shows the answer.
 #[derive(Clone, Debug, Default, Args)]
@@ -47,7 +51,13 @@ impl Service {
         Ok(Self { api: GraphQl::new(access)?, output: Output::new(output) })
     }
 
+    /// Sends the operation. A wait of more than a moment shows a spinner.
     pub async fn ask(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
+        spinning(WAITING, self.api.ask(operation, variables)).await
+    }
+
+    /// Sends the operation during a wait that has its own spinner.
+    pub async fn poll(&self, operation: &Operation, variables: &impl Serialize) -> Result<Answer, Failure> {
         self.api.ask(operation, variables).await
     }
 

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use indicatif::ProgressBar;
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, spinner::Spinner};
 
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// The first and the longest pause between two polls.
@@ -14,7 +13,6 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Consecutive polls without an answer that end the waiting.
 const MAX_FAILURES: u32 = 5;
-const TICK: Duration = Duration::from_millis(120);
 
 /// What is polled for.
 pub(super) struct Polling<'a> {
@@ -61,7 +59,7 @@ impl Polling<'_> {
                 Ok(Polled::Waiting(text)) => {
                     failures = 0;
                     if let Some(text) = text {
-                        spinner.0.set_message(text);
+                        spinner.set_message(text);
                     }
                 }
                 Err(failure @ (Failure::Unavailable(_) | Failure::NoAnswer(_))) => {
@@ -80,23 +78,6 @@ impl Polling<'_> {
                 )));
             }
         }
-    }
-}
-
-/// A spinner on standard error, only at a terminal.
-struct Spinner(ProgressBar);
-
-impl Spinner {
-    fn new(activity: &'static str) -> Self {
-        let bar = ProgressBar::new_spinner().with_message(activity);
-        bar.enable_steady_tick(TICK);
-        Self(bar)
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

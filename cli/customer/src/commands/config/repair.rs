@@ -89,7 +89,7 @@ async fn wait(service: &Service, arguments: &RepairArguments, requested: &Repair
     };
     let variables = arguments.target.variables();
     let poll = async || {
-        let answer = service.ask(&operations::LAST_REPAIR, &variables).await?;
+        let answer = service.poll(&operations::LAST_REPAIR, &variables).await?;
         let repair: Repair = answer.parse()?;
         if repair.id != requested.id {
             return Err(Failure::Unfinished("another repair has replaced this one".to_owned()));

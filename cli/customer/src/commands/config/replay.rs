@@ -120,7 +120,7 @@ async fn wait_for_end(
     };
     let variables = json!({ "exportConfigurationId": target.id.to_string(), "id": requested.id.to_string() });
     let poll = async || {
-        let answer = service.ask(&operations::GET_REPLAY, &variables).await?;
+        let answer = service.poll(&operations::GET_REPLAY, &variables).await?;
         let replay: Replay = answer.parse()?;
         if has_ended(&replay) {
             return Ok(Polled::Ended(answer));
