@@ -19,7 +19,8 @@ const MAX_NAME_LENGTH: usize = 64;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  audit-export profile set production --url https://example.com/production --token-file ~/.audit-export-token
+  audit-export profile set production --url https://example.com/production \\
+    --token-file ~/.audit-export-token
   audit-export profile use production
   audit-export config list --profile staging
 
@@ -28,6 +29,7 @@ pub enum ProfileCommand {
     Set(SetArguments),
     List(ListArguments),
     Use(UseArguments),
+    Delete(DeleteArguments),
 }
 
 impl ProfileCommand {
@@ -37,6 +39,7 @@ impl ProfileCommand {
             Self::Set(arguments) => set(&arguments, &path),
             Self::List(arguments) => list(&arguments, &path),
             Self::Use(arguments) => choose(&arguments, &path),
+            Self::Delete(arguments) => delete(&arguments, &path),
         }
     }
 }
@@ -48,9 +51,12 @@ impl ProfileCommand {
 #[command(group = ArgGroup::new("token").args(["token_file", "token_environment", "token_command"]).required(true))]
 #[command(after_help = "\
 Examples:
-  audit-export profile set local --url \"$(jq -r .apiUrl .local/stack.json)\" --token-file token
-  audit-export profile set ci --url https://example.com/production --token-environment AUDIT_TOKEN
-  audit-export profile set production --url https://example.com/production --token-command vault read -field=token secret/audit")]
+  audit-export profile set local --url \"$(jq -r .apiUrl .local/stack.json)\" \\
+    --token-file token
+  audit-export profile set ci --url https://example.com/production \\
+    --token-environment AUDIT_TOKEN
+  audit-export profile set production --url https://example.com/production \\
+    --token-command vault read -field=token secret/audit")]
 pub struct SetArguments {
     /// The profile's name, at most 64 characters
     #[arg(value_name = "NAME", value_parser = parse_name)]
@@ -75,9 +81,12 @@ pub struct SetArguments {
 
 /// List the profiles; * marks the default
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    visible_alias = "ls",
+    after_help = "\
 Examples:
-  audit-export profile list")]
+  audit-export profile list"
+)]
 pub struct ListArguments {
     #[command(flatten)]
     output: OutputArguments,
@@ -89,6 +98,22 @@ pub struct ListArguments {
 Examples:
   audit-export profile use production")]
 pub struct UseArguments {
+    /// The name of an existing profile
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    name: String,
+}
+
+/// Delete a profile
+///
+/// The file with its token stays. If it is the default, commands need `--profile` until another one is.
+#[derive(Debug, Args)]
+#[command(
+    visible_alias = "rm",
+    after_help = "\
+Examples:
+  audit-export profile delete staging"
+)]
+pub struct DeleteArguments {
     /// The name of an existing profile
     #[arg(value_name = "NAME", value_parser = parse_name)]
     name: String,
@@ -137,6 +162,24 @@ fn choose(arguments: &UseArguments, path: &Path) -> Result<(), Failure> {
     output::print_line(&format!("The profile {} is the default", arguments.name))
 }
 
+fn delete(arguments: &DeleteArguments, path: &Path) -> Result<(), Failure> {
+    output::print_line(&forget(&arguments.name, path)?)
+}
+
+/// Deletes a profile, and returns the message for the user.
+fn forget(name: &str, path: &Path) -> Result<String, Failure> {
+    let mut profiles = Profiles::load(path)?;
+    profiles.get(name, "NAME", path)?;
+    profiles.profiles.remove(name);
+    let was_default = profiles.default_profile.take_if(|default| default == name).is_some();
+    profiles.store(path)?;
+    let mut message = format!("Deleted the profile {name} from {}", path.display());
+    if was_default && !profiles.profiles.is_empty() {
+        message += "\nThere is no default profile now. To choose one: audit-export profile use NAME";
+    }
+    Ok(message)
+}
+
 fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
     if profiles.profiles.is_empty() {
         return format!(
@@ -159,7 +202,7 @@ fn render(profiles: &Profiles, path: &Path, style: &Style) -> String {
             [mark, name, &profile.url, &token].map(|text| (Tone::Plain, printable(text))).to_vec()
         })
         .collect();
-    style.table(&["", "NAME", "URL", "TOKEN"], &rows)
+    style.table_or_lists(&["", "NAME", "URL", "TOKEN"], &rows)
 }
 
 #[cfg(test)]
@@ -183,6 +226,30 @@ mod tests {
         let shown = [render(&profiles, path, &style()), render(&Profiles::default(), path, &style())].join("\n\n");
         assert!(!shown.contains("hush"));
         insta::assert_snapshot!(shown);
+        let mut long = profiles;
+        let url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/production".to_owned();
+        long.profiles.entry("production".to_owned()).and_modify(|profile| profile.url = url);
+        for width in [80, 120] {
+            let shown = render(&long, path, &Style { width: Some(width), ..style() });
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("profiles_of_{width}_columns"), shown);
+        }
+    }
+
+    #[test]
+    fn a_deleted_profile_is_the_default_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        for name in ["a", "b"] {
+            keep(name, Profile { url: "https://example.com".to_owned(), ..Profile::default() }, &path).unwrap();
+        }
+        assert!(forget("a", &path).unwrap().contains("no default profile"));
+        let left = Profiles::load(&path).unwrap();
+        assert_eq!((left.default_profile, left.profiles.keys().collect::<Vec<_>>()), (None, vec![&"b".to_owned()]));
+        let failure = forget("a", &path).unwrap_err();
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.to_string().contains("known profiles: b"), "{failure}");
+        assert_eq!(forget("b", &path).unwrap().lines().count(), 1);
     }
 
     #[test]
