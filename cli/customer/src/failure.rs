@@ -159,6 +159,14 @@ impl Failure {
         Self::InvalidFile { path: path.into(), reason: reason.to_string() }
     }
 
+    /// Converts the error of reading `path` as text, for `map_err`. Bad content is not a file that could not be read.
+    pub fn text_file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::InvalidData => Self::invalid_file(path, "is not UTF-8 text"),
+            _ => Self::file(path)(source),
+        }
+    }
+
     /// Converts the error of an operation on `path`, for `map_err`.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub fn read_beginning(path: &Path, length: u64) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     let read = File::open(path).and_then(|file| file.take(length).read_to_string(&mut text));
-    read.map_err(Failure::file(path))?;
+    read.map_err(Failure::text_file(path))?;
     Ok(text)
 }
 
@@ -33,7 +33,7 @@ pub fn read_private(path: &Path, max_length: u64) -> Result<Option<String>, Fail
         let reason = format!("other users can read or change it; run: chmod 600 '{}'", path.display());
         return Err(Failure::invalid_file(path, reason));
     }
-    fs::read_to_string(path).map(Some).map_err(Failure::file(path))
+    fs::read_to_string(path).map(Some).map_err(Failure::text_file(path))
 }
 
 /// Writes a file that only its owner can access. It replaces an existing file as a whole: no reader sees half of it.

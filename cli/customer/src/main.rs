@@ -25,10 +25,13 @@ use crate::{commands::Command, failure::Failure};
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
-  audit-export profile set production --url https://example.com/production --token-file token
+  audit-export profile set production --url https://example.com/production \\
+    --token-file token
   audit-export config create export.json
   audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --profile production
+  audit-export verify \\
+    s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --profile production
 
 Exit codes:
   0  done
@@ -36,7 +39,7 @@ Exit codes:
   2  wrong arguments
   3  the service refused the request: correct it before you repeat it
   4  the service refused the token, or S3 the credentials (401 or 403)
-  5  a file could not be read or written, or has invalid events
+  5  a file could not be read or written, or its content is invalid
   6  the verified export is broken
   7  a test, a repair or a replay failed: the bucket can't be written to, or a webhook did not accept a notice
   8  there is no such export configuration, export job or replay
