@@ -32,6 +32,17 @@ impl Answer {
         printable_json(self.0.get())
     }
 
+    /// Returns the elements of a list.
+    pub fn elements(&self) -> Result<Vec<Self>, Failure> {
+        self.parse::<Vec<Box<RawValue>>>().map(|elements| elements.into_iter().map(Self).collect())
+    }
+
+    /// Returns the list of `answers`.
+    pub fn list(answers: &[Self]) -> Result<Self, Failure> {
+        let elements: Vec<&RawValue> = answers.iter().map(|answer| &*answer.0).collect();
+        serde_json::value::to_raw_value(&elements).map(Self).map_err(|error| Failure::StandardOutput(error.into()))
+    }
+
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(self.0.get()).map_err(|error| Failure::NoAnswer(diagnosis::unexpected_shape(&error)))
     }

@@ -7,7 +7,8 @@ use crate::{failure::Failure, output};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export completions bash > ~/.local/share/bash-completion/completions/audit-export
+  audit-export completions bash > \\
+    ~/.local/share/bash-completion/completions/audit-export
   audit-export completions zsh > ~/.zfunc/_audit-export
   audit-export completions fish > ~/.config/fish/completions/audit-export.fish")]
 pub struct CompletionsArguments {

@@ -5,7 +5,9 @@ mod delete;
 mod digest;
 mod dry_run;
 pub mod file;
+mod jobs;
 mod notifications;
+mod options;
 pub mod policies;
 mod poll;
 pub mod render;
@@ -17,6 +19,7 @@ mod replay;
 mod run;
 pub mod secret_access_key;
 mod status;
+pub mod suggestion;
 mod target;
 pub mod test;
 pub mod update;
@@ -32,15 +35,15 @@ use self::{
 use crate::{
     api::operations,
     failure::Failure,
-    model::{Configuration, Job, Replay, Task},
+    model::{Configuration, Replay, Task},
     service::ServiceArguments,
 };
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  audit-export config create export.json --dry-run
-  audit-export config create export.json
+  audit-export config create --bucket acme-audit --region eu-west-1 \\
+    --interval 24h --role-arn arn:aws:iam::222222222222:role/audit-export
   audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
@@ -51,9 +54,7 @@ pub enum ConfigCommand {
     Common(CommonCommand),
 
     Status(status::StatusArguments),
-    Update(update::UpdateArguments),
 
-    Run(run::RunArguments),
     Repair(repair::RepairArguments),
 
     Replay(replay::ReplayArguments),
@@ -64,19 +65,11 @@ pub enum ConfigCommand {
     #[command(after_help = "\
 Examples:
   audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq -r '.[0].place'")]
+  audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --output json | jq -r '.[0].place'")]
     Replays(Target),
 
     ReplayCancel(replay::CancelArguments),
-
-    /// List the export jobs, the newest first
-    ///
-    /// A job exports the events received within one window of time. At most the 100 newest jobs are listed.
-    #[command(after_help = "\
-Examples:
-  audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq 'map(.events) | add'")]
-    Jobs(Target),
 
     /// List the files of an export job
     ///
@@ -84,7 +77,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7
-  audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --output json | jq -r '.[].objectKey'")]
+  audit-export config tasks 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 \\
+    --output json | jq -r '.[].objectKey'")]
     Tasks(JobTarget),
 
     #[command(subcommand)]
@@ -100,8 +94,6 @@ impl ConfigCommand {
             Self::Create(arguments) => create::run(&arguments, None, random).await,
             Self::Common(command) => command.run().await,
             Self::Status(arguments) => status::run(&arguments).await,
-            Self::Update(arguments) => update::run(&arguments).await,
-            Self::Run(arguments) => run::run(&arguments).await,
             Self::Repair(arguments) => repair::run(&arguments).await,
             Self::Replay(arguments) => replay::run(&arguments).await,
             Self::Replays(target) => {
@@ -109,10 +101,6 @@ impl ConfigCommand {
                 target.show(&operations::REPLAYS, render).await
             }
             Self::ReplayCancel(arguments) => replay::cancel(&arguments).await,
-            Self::Jobs(target) => {
-                let render = |jobs: &Vec<Job>, style: &_| render_jobs::jobs(jobs, style);
-                target.show(&operations::JOBS, render).await
-            }
             Self::Tasks(target) => {
                 let render = |tasks: &Vec<Task>, style: &_| render_jobs::tasks(tasks, style);
                 target.service.show(&operations::TASKS, &target.variables(), render).await
@@ -128,17 +116,21 @@ impl ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum CommonCommand {
     /// List the export configurations
-    #[command(after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   audit-export config list
-  audit-export config list --profile production --output json | jq -r '.[].id'")]
+  audit-export config list --profile production --output json | jq -r '.[].id'"
+    )]
     List(ServiceArguments),
 
     /// Show an export configuration and the next steps
     #[command(after_help = "\
 Examples:
   audit-export config get 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config get 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionStatus")]
+  audit-export config get 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json |
+    jq .connectionStatus")]
     Get(Target),
 
     /// Enable an export: it continues where the last export ended
@@ -162,10 +154,15 @@ Examples:
     #[command(after_help = "\
 Examples:
   audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .connectionChecks
+  audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json |
+    jq .connectionChecks
 
 The exit code is 0 only if the bucket can be written to, and 7 if it can't.")]
     Test(Target),
+
+    Update(Box<update::UpdateArguments>),
+    Run(run::RunArguments),
+    Jobs(jobs::JobsArguments),
 }
 
 impl CommonCommand {
@@ -180,6 +177,9 @@ impl CommonCommand {
             Self::Disable(target) => target.show(&operations::DISABLE, render::disabled).await,
             Self::Delete(arguments) => delete::run(&arguments).await,
             Self::Test(target) => test::run(&target).await,
+            Self::Update(arguments) => update::run(&arguments).await,
+            Self::Run(arguments) => run::run(&arguments).await,
+            Self::Jobs(arguments) => jobs::run(&arguments).await,
         }
     }
 }
@@ -191,6 +191,7 @@ Examples:
   audit-export exportConfig create:s3:accessKey ./exportConfig.json
   audit-export exportConfig create:s3:assumedRole ./exportConfig.json
   audit-export exportConfig list
+  audit-export exportConfig jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
 
 `audit-export config create --help` describes the JSON file.")]
 pub enum ExportConfigCommand {

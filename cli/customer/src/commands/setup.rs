@@ -66,7 +66,9 @@ const DEFAULT_PROFILE: &str = "default";
 Examples:
   audit-export setup
   audit-export setup --profile production --directory policies
-  audit-export setup --answers export.json   # for scripts; exit code 7 until the policies are applied: repeat it
+  audit-export setup --answers export.json
+
+--answers is for scripts: the exit code is 7 until the policies are applied; then repeat the command.
 
 The exit code is 0 only if the connection test succeeded, 7 if it failed, and 12 if setup is unfinished.")]
 pub struct SetupArguments {

@@ -13,6 +13,50 @@ use super::{
 /// The most characters of a Region code. AWS's longest today has 15.
 const MAX_REGION_LENGTH: usize = 32;
 
+/// The Regions of AWS, for suggestions. Others are accepted too, since AWS adds new ones.
+/// Source: <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>.
+pub const KNOWN_REGIONS: [&str; 39] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
 /// A text of the form of an AWS Region code, so that it can become part of a host name.
 ///
 /// It is not compared with a list of Regions, since AWS adds new ones.
@@ -157,6 +201,14 @@ mod tests {
             "eu-west-1\n",
         ] {
             assert!(Region::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_known_region_is_valid_and_listed_once() {
+        assert!(KNOWN_REGIONS.is_sorted_by(|left, right| left < right));
+        for region in KNOWN_REGIONS {
+            assert_eq!(Region::parse(region).map(|region| region.as_str().to_owned()).as_deref(), Ok(region));
         }
     }
 

@@ -1,12 +1,13 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use host::Random;
 use serde_json::json;
 
 use super::{
     dry_run,
-    file::{ConfigurationFile, Field, Kind, Purpose, Value},
+    file::{Field, Kind, Purpose, Value},
+    options::{FieldOptions, Fields, StartOption},
     render,
     secret_access_key::SecretArguments,
 };
@@ -32,27 +33,38 @@ With an access key of an IAM user instead of roleArn:
 interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
 
 Examples:
+  audit-export config create --bucket acme-audit --path logs \
+    --region eu-west-1 --interval 24h \
+    --role-arn arn:aws:iam::222222222222:role/audit-export
   audit-export config create export.json --dry-run
-  audit-export config create export.json
+  audit-export config create export.json --path test --output json
   audit-export config create export.json --secret-file secret
-  jq '.bucketPath = "test"' export.json | audit-export config create - --output json
+  jq '.bucketPath = "test"' export.json | audit-export config create -
 
 The exit code is 0 if the configuration was created, even if its bucket can't be written to yet."#;
 
-/// Create an export configuration from a JSON file, and show the next steps
+/// Create an export configuration, and show the next steps
 ///
-/// The file's fields decide whether the export uses a role or an access key. With an access key the connection is tested at
-/// once. A role needs the configuration's ID in its trust policy, so the connection is tested after the role is created.
+/// The fields are options, a JSON file, or both; an option takes precedence over the file's field. With an access key the
+/// connection is tested at once. A role needs the configuration's ID in its trust policy, so the connection is tested after the
+/// role is created.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("fields").args(["file", "bucket"]).required(true).multiple(true))]
 pub struct CreateArguments {
     /// The JSON file; - for standard input
     #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
-    /// Only check the file offline, and print the request; the secret is not shown
+    /// Only check the fields offline, and print the request; the secret is not shown
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    options: FieldOptions,
+
+    #[command(flatten)]
+    start: StartOption,
 
     #[command(flatten)]
     secret: SecretArguments,
@@ -69,24 +81,33 @@ pub struct CreateArguments {
 
 /// Creates a configuration of the `expected` kind, or of any kind.
 pub async fn run(arguments: &CreateArguments, expected: Option<Kind>, random: &dyn Random) -> Result<(), Failure> {
-    let mut file = ConfigurationFile::read(&arguments.file, Purpose::Create)?;
-    let kind = file.kind_to_create(expected).map_err(|problems| problems.at(&arguments.file))?;
+    let (file, start) = (arguments.file.as_ref(), Some(&arguments.start));
+    let mut fields = Fields::read(file, &arguments.options, start, Purpose::Create)?;
+    let kind = match (fields.values.kind(), expected) {
+        // The check below says what else is missing.
+        (Ok(None), None) if arguments.file.is_none() => Kind::AssumedRole,
+        _ => fields.values.kind_to_create(expected).map_err(|problems| fields.failure(problems))?,
+    };
+    // Before somebody is asked for the secret.
+    if arguments.file.is_none() {
+        fields.values.check(kind, Purpose::Create).map_err(|problems| fields.failure(problems))?;
+    }
     if kind == Kind::AccessKey {
-        arguments.secret.complete(&mut file, !arguments.dry_run)?;
+        arguments.secret.complete(&mut fields.values, !arguments.dry_run)?;
     }
     if let Some(key) = &arguments.idempotency_key {
-        file.set(Field::IdempotencyKey, Value::text(key));
+        fields.values.set(Field::IdempotencyKey, Value::text(key));
     }
     let operation = operation(kind);
     if arguments.dry_run {
-        file.check(kind, Purpose::Create).map_err(|problems| problems.at(&arguments.file))?;
-        return dry_run::print(operation.field, file.data(kind, Purpose::Create), &arguments.service.output);
+        fields.values.check(kind, Purpose::Create).map_err(|problems| fields.failure(problems))?;
+        return dry_run::print(operation.field, fields.values.data(kind, Purpose::Create), &arguments.service.output);
     }
-    let mut data = file.data(kind, Purpose::Create);
+    let mut data = fields.values.data(kind, Purpose::Create);
     let new_key = || Value::text(idempotency_key(random));
     let key = data.entry(Field::IdempotencyKey.name()).or_insert_with(new_key).clone();
     let outcome = arguments.service.show(operation, &json!({ "data": data }), render::created).await;
-    outcome.map_err(|failure| match (failure, key) {
+    outcome.map_err(|failure| match (fields.explained(failure), key) {
         (failure @ (Failure::NoAnswer(_) | Failure::Unavailable(_)), Value::Text(key)) => Failure::Unsure {
             failure: Box::new(failure),
             hint: format!("Repeating it with --idempotency-key {} creates no second one.", key.expose()),

@@ -13,7 +13,8 @@ use crate::{api::operations, failure::Failure, model::Configuration, service::Se
 #[command(after_help = "\
 Examples:
   audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --yes --output json
+  audit-export config delete 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --yes \\
+    --output json
 
 To export the remaining events first, use audit-export config run. Without --yes and without a terminal, nothing is done and the exit code is 11.")]
 pub struct DeleteArguments {

@@ -22,7 +22,8 @@ use crate::{api::operations, failure::Failure, model::SignedDigest, service::Ser
 #[command(after_help = "\
 Examples:
   audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7
-  audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 --directory restored")]
+  audit-export config digest 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.7 \\
+    --directory restored")]
 pub struct DigestArguments {
     #[command(flatten)]
     target: JobTarget,

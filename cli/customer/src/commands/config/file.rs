@@ -25,6 +25,7 @@ use serde_with::{As, Map, Same};
 use strum::VariantArray;
 use zeroize::Zeroizing;
 
+use super::suggestion::{hinted, misspelled_region, near_interval, near_region};
 use crate::{failure::Failure, files::is_open_to_others, secret::Secret};
 
 /// Bytes. A file with all fields at their longest has a tenth of that.
@@ -185,7 +186,7 @@ impl ConfigurationFile {
                 file.take(MAX_FILE_LENGTH + 1).read_to_string(&mut text)
             })
         };
-        if length.map_err(Failure::file(shown(path)))? as u64 > MAX_FILE_LENGTH {
+        if length.map_err(Failure::text_file(shown(path)))? as u64 > MAX_FILE_LENGTH {
             return Err(Problems::one(format!("has more than {MAX_FILE_LENGTH} bytes")).at(path));
         }
         let file = Self::parse(&text, purpose).map_err(|problems| problems.at(path))?;
@@ -229,6 +230,26 @@ impl ConfigurationFile {
 
     pub fn set(&mut self, field: Field, value: Value) {
         self.values.insert(field, value);
+    }
+
+    /// Removes the fields of one kind of authentication.
+    pub fn remove_kind(&mut self, kind: Kind) {
+        self.values.retain(|field, _| !kind.is_field(*field));
+    }
+
+    /// Refuses a misspelled Region, which the service can't tell from a new one.
+    pub fn check_region(&self) -> Result<(), Problems> {
+        let problem = self.text(Field::Region).and_then(misspelled_region);
+        problem.map_or(Ok(()), |problem| Err(Problems::one(format!("{}: {problem}", Field::Region.name()))))
+    }
+
+    /// Adds a suggestion to a line about a field.
+    pub fn hinted(&self, line: &str) -> String {
+        match line.trim_start().split_once(": ").and_then(|(name, _)| Field::parse(name)) {
+            Some(field @ Field::Region) => hinted(line, self.text(field).and_then(near_region)),
+            Some(field @ Field::Interval) => hinted(line, self.text(field).and_then(near_interval)),
+            _ => line.to_owned(),
+        }
     }
 
     /// Returns the authentication that the fields imply.
@@ -310,7 +331,7 @@ impl ConfigurationFile {
         let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, text)
             .iter()
             .filter(|error| !is_left_out(error))
-            .map(|error| format!("{}: {} ({})", error.field, error.message, error.code.name()))
+            .map(|error| self.hinted(&format!("{}: {} ({})", error.field, error.message, error.code.name())))
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }

@@ -34,8 +34,8 @@ use crate::{
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b https://hooks.example.com/audit \
-                        --generate-secret secret
+  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    https://hooks.example.com/audit --generate-secret secret
   audit-export config notifications test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub enum NotificationsCommand {
     /// List the webhooks of an export
@@ -49,7 +49,8 @@ Examples:
     /// Remove a webhook
     #[command(after_help = "\
 Examples:
-  audit-export config notifications remove 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b https://hooks.example.com/audit")]
+  audit-export config notifications remove \\
+    0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b https://hooks.example.com/audit")]
     Remove(RemoveArguments),
 
     /// Send a test notice to each webhook, and show what to fix
@@ -68,10 +69,10 @@ The exit code is 7 if a webhook did not accept the notice.")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b https://hooks.example.com/audit \
-                        --generate-secret secret
-  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b https://hooks.example.com/audit \
-                        --secret-file secret")]
+  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    https://hooks.example.com/audit --generate-secret secret
+  audit-export config notifications add 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    https://hooks.example.com/audit --secret-file secret")]
 pub struct AddArguments {
     #[command(flatten)]
     target: Target,

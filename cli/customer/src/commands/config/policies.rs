@@ -12,10 +12,14 @@ use crate::{api::operations, failure::Failure, model::Policies, output, service:
 #[command(after_help = "\
 Examples:
   audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --document trust > trust.json
-  aws iam create-role --role-name audit-export --assume-role-policy-document file://trust.json
-  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --cloudformation
-  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --replay-path replays/siem")]
+  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --document trust > trust.json
+  aws iam create-role --role-name audit-export \\
+    --assume-role-policy-document file://trust.json
+  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --cloudformation
+  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --replay-path replays/siem")]
 pub struct PoliciesArguments {
     #[command(flatten)]
     target: Target,

@@ -27,9 +27,11 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --from 2026-11-20T00:00:00Z --to 2026-11-22T00:00:00Z --wait
+  audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --from 2026-11-20T00:00:00Z --to 2026-11-22T00:00:00Z --wait
   audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq '.unrepairedFiles[].objectKey'")]
+  audit-export config repair 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --output json | jq '.unrepairedFiles[].objectKey'")]
 pub struct RepairArguments {
     /// Repair the jobs of events received from this time (RFC 3339) on
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "to")]

@@ -30,9 +30,11 @@ const TIMED_OUT: &str = "REPLAY_TIMED_OUT";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --replay-path replays/siem
+  audit-export config policies 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --replay-path replays/siem
   audit-export config replay 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
-    --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --bucket-path replays/siem --wait
+    --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z \\
+    --bucket-path replays/siem --wait
   audit-export config replays 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub struct ReplayArguments {
     #[command(flatten)]
@@ -67,7 +69,8 @@ pub struct ReplayArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export config replay-cancel 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b 5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21")]
+  audit-export config replay-cancel 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21")]
 pub struct CancelArguments {
     #[command(flatten)]
     target: Target,

@@ -23,15 +23,22 @@ use crate::{
     service::Service,
 };
 
+/// What `--output json` prints if there was nothing to export.
+const NO_JOB: &str = "null";
+
 /// Export the received events now, without waiting for the schedule
 ///
 /// Events of the last minutes (20 by default) stay for the next export, because earlier events may still arrive. With
-/// `--wait`, shows the first exported file and three of its events, read with your own AWS credentials.
+/// `--wait`, shows the first exported file and three of its events, read with your own AWS credentials. `--wait --output json`
+/// gives the export job as `config jobs` does, with its objects, events and bytes; it is null if there was nothing to export.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --wait --timeout 30m
+  audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --wait \\
+    --timeout 30m
+  audit-export config run 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --wait \\
+    --output json | jq .events
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub struct RunArguments {
     #[command(flatten)]
@@ -54,31 +61,44 @@ pub async fn run(arguments: &RunArguments) -> Result<(), Failure> {
         return arguments.target.show(&operations::RUN, |configuration, _| render::running(configuration)).await;
     }
     let service = Service::connect(&arguments.target.service).await?;
-    let jobs = get_jobs(&service, &arguments.target).await?;
+    let jobs = get_jobs(&service, &arguments.target).await?.parse()?;
     let requested = service.ask(&operations::RUN, &arguments.target.variables()).await?;
     let request = Request::new(&requested.parse()?, jobs)?;
-    let (answer, configuration, jobs) = match wait(&service, arguments, &request).await? {
-        (Progress::Failed, answer, configuration, jobs) => {
-            service.output.print(&answer, |style| Ok(test::checked(&configuration, style)))?;
-            return Err(failure(&configuration, &jobs));
-        }
-        (_, answer, configuration, jobs) => (answer, configuration, jobs),
+    let (progress, configuration, answer) = wait(&service, arguments, &request).await?;
+    let jobs: Vec<Job> = answer.parse()?;
+    let job = match progress {
+        Progress::Failed => jobs.first().filter(|job| !is_done(job)),
+        _ => request.choose(&jobs),
     };
     let Output { format, style } = &service.output;
     if *format == OutputFormat::Json {
-        return output::print_line(&answer.json());
+        let index = job.and_then(|job| jobs.iter().position(|other| other.id == job.id));
+        let shown = index.and_then(|index| answer.elements().ok()?.into_iter().nth(index));
+        output::print_line(&shown.map_or_else(|| NO_JOB.to_owned(), |job| job.json()))?;
     }
-    let Some(job) = request.choose(&jobs) else { return output::print_line(&nothing_new(&configuration, style)) };
+    match (progress, format) {
+        (Progress::Failed, OutputFormat::Table) => output::print_line(&test::checked(&configuration, style))?,
+        (Progress::Failed, OutputFormat::Json) => {}
+        (_, OutputFormat::Json) => return Ok(()),
+        (_, OutputFormat::Table) => return show(&service, &configuration, job).await,
+    }
+    Err(failure(&configuration, &jobs))
+}
+
+/// Shows the job, and the beginning of its first file.
+async fn show(service: &Service, configuration: &Configuration, job: Option<&Job>) -> Result<(), Failure> {
+    let style = &service.output.style;
+    let Some(job) = job else { return output::print_line(&nothing_new(configuration, style)) };
     let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() })).await?.parse()?;
-    output::print_line(&exported(&configuration, job, tasks.first(), style))?;
+    output::print_line(&exported(configuration, job, tasks.first(), style))?;
     if let Some(task) = tasks.first() {
-        output::print_line(&format!("\n{}", sample::show(&configuration, &task.object_key).await))?;
+        output::print_line(&format!("\n{}", sample::show(configuration, &task.object_key).await))?;
     }
     Ok(())
 }
 
-async fn get_jobs(service: &Service, target: &Target) -> Result<Vec<Job>, Failure> {
-    service.ask(&operations::JOBS, &target.variables()).await?.parse()
+async fn get_jobs(service: &Service, target: &Target) -> Result<Answer, Failure> {
+    service.poll(&operations::JOBS, &target.variables()).await
 }
 
 /// Polls until the requested run has ended.
@@ -86,7 +106,7 @@ async fn wait(
     service: &Service,
     arguments: &RunArguments,
     request: &Request,
-) -> Result<(Progress, Answer, Configuration, Vec<Job>), Failure> {
+) -> Result<(Progress, Configuration, Answer), Failure> {
     let variables = arguments.target.variables();
     let polling = Polling {
         subject: "the export",
@@ -96,10 +116,9 @@ async fn wait(
     };
     let mut was_failure = false;
     let poll = async || {
-        let answer = service.ask(&operations::PROGRESS, &variables).await?;
-        let configuration: Configuration = answer.parse()?;
+        let configuration: Configuration = service.poll(&operations::PROGRESS, &variables).await?.parse()?;
         // After the configuration: a run stores its job before its end.
-        let jobs = get_jobs(service, &arguments.target).await?;
+        let answer = get_jobs(service, &arguments.target).await?;
         let progress = request.progress(&configuration)?;
         // A failure is stored a moment before its reason.
         let is_explained = configuration.connection_error.is_some() || was_failure;
@@ -108,9 +127,9 @@ async fn wait(
             Progress::Disabled => {
                 Err(Failure::Unfinished("the export was disabled meanwhile; enable it first".to_owned()))
             }
-            Progress::Waiting => Ok(Polled::Waiting(describe(&jobs))),
-            Progress::Failed if !is_explained => Ok(Polled::Waiting(describe(&jobs))),
-            Progress::Failed | Progress::Done => Ok(Polled::Ended((progress, answer, configuration, jobs))),
+            Progress::Waiting => Ok(Polled::Waiting(describe(&answer.parse::<Vec<Job>>()?))),
+            Progress::Failed if !is_explained => Ok(Polled::Waiting(None)),
+            Progress::Failed | Progress::Done => Ok(Polled::Ended((progress, configuration, answer))),
         }
     };
     polling.wait(poll).await

@@ -22,8 +22,10 @@ const HEALTHY: [&str; 2] = ["OK", "NEVER_RUN"];
 #[command(after_help = "\
 Examples:
   audit-export config status 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
-  audit-export config status 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json | jq .status.health
-  audit-export config status 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --exit-code || alert   # for cron
+  audit-export config status 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --output json | jq .status.health
+  audit-export config status 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --exit-code || alert   # for cron
 
 The exit code is 0 if the status could be read; with --exit-code, it is 14 if the health is not OK or NEVER_RUN.")]
 pub struct StatusArguments {

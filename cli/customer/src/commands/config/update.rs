@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{
     dry_run,
-    file::{ConfigurationFile, FORCE, Field, Kind, Problems, Purpose, Value},
+    file::{ConfigurationFile, FORCE, Field, Kind, Purpose, Value},
+    options::{FieldOptions, Fields},
     render,
     secret_access_key::SecretArguments,
     target::Target,
@@ -19,15 +20,21 @@ use crate::{
 
 /// Change an export configuration
 ///
-/// Fields that the JSON file omits stay unchanged, and null clears an optional field. With roleArn the export uses a role
-/// from now on, with accessKeyId an access key. A new access key is always tested first, and so is another bucket, path,
-/// Region, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection
-/// does not work, the change is stored and then tested, so that it can be repaired in steps.
+/// The changes are options, a JSON file, or both; an option takes precedence over the file's field. Fields that are not given
+/// stay unchanged. An empty text (`--description ""`), or null in the file, clears an optional field. With a role the export uses
+/// it from now on, and with an access key that. A new access key is always tested first, and so is another bucket, path, Region,
+/// KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection does not work,
+/// the change is stored and then tested, so that it can be repaired in steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
-  echo '{"interval": "EVERY_12_HOURS"}' | audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b -
-  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json --expect-version 3
-  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b new-key.json --secret-file secret
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --interval 12h
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
+    --bucket acme-audit-eu --region eu-central-1 --expect-version 3
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
+    --access-key-id AKIAIOSFODNN7EXAMPLE --secret-file secret
+  echo '{"interval": "EVERY_12_HOURS"}' |
+    audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b -
 
 The exit code is 7 if the connection test failed (the message says whether the change is stored), and 9 if the configuration was changed meanwhile."#)]
 pub struct UpdateArguments {
@@ -36,9 +43,9 @@ pub struct UpdateArguments {
 
     /// The JSON file, as for `config create`; - for standard input
     #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
-    /// Only check the file offline, and print the request; the secret is not shown
+    /// Only check the fields offline, and print the request; the secret is not shown
     #[arg(long)]
     dry_run: bool,
 
@@ -51,6 +58,9 @@ pub struct UpdateArguments {
     /// For a bucket or role that does not have its permissions yet. A new access key is always tested first.
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    options: FieldOptions,
 
     #[command(flatten)]
     secret: SecretArguments,
@@ -72,31 +82,36 @@ const CONNECTION: [Field; 8] = [
 const UNTESTED: &str = "PENDING";
 
 pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
-    let at = |problems: Problems| problems.at(&arguments.file);
-    let mut file = ConfigurationFile::read(&arguments.file, Purpose::Update)?;
+    let mut fields = Fields::read(arguments.file.as_ref(), &arguments.options, None, Purpose::Update)?;
+    if fields.is_empty() && arguments.secret.secret_file.is_none() {
+        let reason =
+            "are missing: give options such as --interval 12h, or a JSON file; see audit-export config update --help";
+        return Err(Failure::argument("the changes", reason));
+    }
     if let Some(version) = arguments.expect_version {
-        file.set(Field::Version, Value::Number(version));
+        fields.values.set(Field::Version, Value::Number(version));
     }
-    if file.text(Field::AccessKeyId).is_some() || arguments.secret.secret_file.is_some() {
-        arguments.secret.complete(&mut file, false)?;
+    if fields.values.text(Field::AccessKeyId).is_some() || arguments.secret.secret_file.is_some() {
+        arguments.secret.complete(&mut fields.values, false)?;
     }
-    let kind = file.kind().map_err(at)?;
+    let kind = fields.values.kind().map_err(|problems| fields.failure(problems))?;
     if arguments.dry_run {
-        // Without a role or a key in the file the kind stays, and is not known offline.
+        // Without a role or a key the kind stays, and is not known offline.
         let kind = kind.unwrap_or(Kind::AssumedRole);
-        file.check(kind, Purpose::Update).map_err(at)?;
-        let mut data = file.data(kind, Purpose::Update);
+        fields.values.check(kind, Purpose::Update).map_err(|problems| fields.failure(problems))?;
+        let mut data = fields.values.data(kind, Purpose::Update);
         arguments.complete(&mut data);
         return dry_run::print(operation(kind).field, data, &arguments.target.service.output);
     }
     let service = Service::connect(&arguments.target.service).await?;
     let kind = match kind {
         Some(Kind::AssumedRole) => Kind::AssumedRole,
-        other => complete_from_current(arguments, &service, &mut file, other).await?,
+        other => complete_from_current(arguments, &service, &mut fields.values, other).await?,
     };
-    let mut data = file.data(kind, Purpose::Update);
+    let mut data = fields.values.data(kind, Purpose::Update);
     arguments.complete(&mut data);
-    let answer = service.ask(operation(kind), &json!({ "data": data })).await?;
+    let answer = service.ask(operation(kind), &json!({ "data": data })).await;
+    let answer = answer.map_err(|failure| fields.explained(failure))?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(render::updated(&configuration, style)))?;
     if let Some(code) = failed_test(&configuration) {

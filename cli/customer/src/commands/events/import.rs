@@ -48,7 +48,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   audit-export events import history/2025-*.ndjson.gz --profile production
-  audit-export events import events.json --profile production --state-directory ./import-state
+  audit-export events import events.json --profile production \\
+    --state-directory ./import-state
 
 A state belongs to one file, service and tenant: give another --state-directory for each service and tenant.
 The exit code is 0 only if every event was accepted; `audit-export --help` lists the others.")]

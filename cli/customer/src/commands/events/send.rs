@@ -24,9 +24,11 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export events send events.ndjson --url https://example.com/production --token-file token
+  audit-export events send events.ndjson --url https://example.com/production \\
+    --token-file token
   audit-export events send events.json.gz --profile production
-  tail -n 1000 app.log | audit-export events send - --profile production --output json
+  tail -n 1000 app.log |
+    audit-export events send - --profile production --output json
 
 The exit code is 0 only if every event was accepted; `audit-export --help` lists the others.")]
 pub struct SendArguments {

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use terminal::text::Text;
 
 use crate::{
-    commands::config::file::{self, ConfigurationFile, Field, Kind, Problems, Value},
+    commands::config::{
+        file::{self, ConfigurationFile, Field, Kind, Problems, Value},
+        suggestion::{hinted, misspelled_region, near_region},
+    },
     model::Configuration,
     secret::Secret,
 };
@@ -215,7 +218,11 @@ impl Wizard {
         }
         let errors = self.errors(&answers, secret.as_ref());
         if let Some(error) = errors.iter().find(|error| error.field == field.name()) {
-            return Err(format!("{} ({})", error.message, error.code.name()));
+            let near = value.as_deref().filter(|_| field == Field::Region).and_then(near_region);
+            return Err(hinted(&format!("{} ({})", error.message, error.code.name()), near));
+        }
+        if let Some(reason) = value.as_deref().filter(|_| field == Field::Region).and_then(misspelled_region) {
+            return Err(reason);
         }
         if field == Field::SecretAccessKey {
             self.secret = secret;

@@ -1,0 +1,226 @@
+//! The options that stand for fields of the JSON file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use domain::{
+    configuration::{
+        access_key::AccessKeyId,
+        arn::{AccountId, KmsKeyArn, RoleArn},
+        bucket::{BucketName, BucketPath},
+        description::Description,
+        field_error::ValueError,
+        input::StartFrom,
+    },
+    interval::ExportInterval,
+};
+
+use super::{
+    file::{ConfigurationFile, Field, Kind, Problems, Purpose, Value},
+    suggestion::{parse_interval, parse_region},
+};
+use crate::failure::Failure;
+
+/// The fields that a creation and an update have in common.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Export, instead of the fields of the file")]
+pub struct FieldOptions {
+    /// The time between two exports: 2h, 4h, 6h, 12h or 24h
+    #[arg(long, value_parser = parse_interval)]
+    interval: Option<ExportInterval>,
+
+    /// The bucket's name
+    #[arg(long, value_name = "NAME", value_parser = bucket)]
+    bucket: Option<String>,
+
+    /// The prefix of all files in the bucket
+    #[arg(long, value_parser = path)]
+    path: Option<String>,
+
+    /// The bucket's Region, for example eu-west-1
+    #[arg(long, value_parser = parse_region)]
+    region: Option<String>,
+
+    /// The role in your account that the service assumes (recommended: there is no secret)
+    #[arg(long, value_name = "ARN", value_parser = role)]
+    role_arn: Option<String>,
+
+    /// The access key of an IAM user, instead of a role; `--secret-file` has its secret
+    #[arg(long, value_name = "KEY-ID", value_parser = access_key, conflicts_with = "role_arn")]
+    access_key_id: Option<String>,
+
+    /// The KMS key that encrypts the files
+    #[arg(long, value_name = "ARN", value_parser = kms_key)]
+    kms_key_arn: Option<String>,
+
+    /// The account that the bucket must belong to
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    owner: Option<String>,
+
+    /// A text for people
+    #[arg(long, value_name = "TEXT", value_parser = description)]
+    description: Option<String>,
+}
+
+/// The field that only a creation has.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Export, instead of the fields of the file")]
+pub struct StartOption {
+    /// The first events to export: `now` (the default), `earliest`, or a time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = start_from)]
+    start_from: Option<String>,
+}
+
+/// The file and the options together.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    pub values: ConfigurationFile,
+    file: Option<&'a Path>,
+    /// The fields that options gave.
+    given: Vec<Field>,
+}
+
+impl FieldOptions {
+    fn all(&self) -> [(Field, Option<&str>); 9] {
+        [
+            (Field::Interval, self.interval.map(ExportInterval::name)),
+            (Field::BucketName, self.bucket.as_deref()),
+            (Field::BucketPath, self.path.as_deref()),
+            (Field::Region, self.region.as_deref()),
+            (Field::RoleArn, self.role_arn.as_deref()),
+            (Field::AccessKeyId, self.access_key_id.as_deref()),
+            (Field::KmsKeyArn, self.kms_key_arn.as_deref()),
+            (Field::ExpectedBucketOwner, self.owner.as_deref()),
+            (Field::Description, self.description.as_deref()),
+        ]
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the file, if there is one, and sets the fields of the options. They take precedence: a role replaces the file's
+    /// access key, and an access key its role. An empty text clears an optional field.
+    pub fn read(
+        file: Option<&'a PathBuf>,
+        options: &FieldOptions,
+        start: Option<&StartOption>,
+        purpose: Purpose,
+    ) -> Result<Self, Failure> {
+        let mut values = match file {
+            Some(path) => ConfigurationFile::read(path, purpose)?,
+            None => ConfigurationFile::default(),
+        };
+        let start = start.and_then(|start| start.start_from.as_deref());
+        let mut given = Vec::new();
+        for (field, text) in options.all().into_iter().chain([(Field::StartFrom, start)]) {
+            let Some(text) = text else { continue };
+            match field {
+                Field::RoleArn => values.remove_kind(Kind::AccessKey),
+                Field::AccessKeyId => values.remove_kind(Kind::AssumedRole),
+                _ => {}
+            }
+            values.set(field, if text.is_empty() { Value::Null } else { Value::text(text) });
+            given.push(field);
+        }
+        let fields = Self { values, file: file.map(PathBuf::as_path), given };
+        fields.values.check_region().map_err(|problems| fields.failure(problems))?;
+        Ok(fields)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.file.is_none() && self.given.is_empty()
+    }
+
+    /// Converts problems to the failure of a command, which names the file, or else the options.
+    pub fn failure(&self, Problems(problems): Problems) -> Failure {
+        let problems = Problems(problems.iter().map(|problem| self.in_options(problem)).collect());
+        match self.file {
+            Some(path) => problems.at(path),
+            None => Failure::argument("the options", problems),
+        }
+    }
+
+    /// Names the options instead of fields in the reason of a refusal, and suggests what may be meant.
+    pub fn explained(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::InvalidInput { what, reason } => {
+                let lines: Vec<String> =
+                    reason.lines().map(|line| self.in_options(&self.values.hinted(line))).collect();
+                Failure::InvalidInput { what, reason: lines.join("\n") }
+            }
+            other => other,
+        }
+    }
+
+    /// Replaces the field that a line begins with by its option, if an option gave it or there is no file.
+    fn in_options(&self, line: &str) -> String {
+        let text = line.trim_start();
+        let indent = line.get(..line.len() - text.len()).unwrap_or_default();
+        let named = text.split_once(": ").and_then(|(name, rest)| Some((name.parse::<Field>().ok()?, rest)));
+        match named {
+            Some((field, rest)) if self.file.is_none() || self.given.contains(&field) => {
+                format!("{indent}{}: {rest}", option(field))
+            }
+            _ => line.to_owned(),
+        }
+    }
+}
+
+/// Returns the option for a field.
+fn option(field: Field) -> &'static str {
+    match field {
+        Field::Interval => "--interval",
+        Field::BucketName => "--bucket",
+        Field::BucketPath => "--path",
+        Field::Region => "--region",
+        Field::RoleArn => "--role-arn",
+        Field::AccessKeyId => "--access-key-id",
+        Field::SecretAccessKey => "--secret-file",
+        Field::KmsKeyArn => "--kms-key-arn",
+        Field::ExpectedBucketOwner => "--owner",
+        Field::Description => "--description",
+        Field::StartFrom => "--start-from",
+        Field::IdempotencyKey => "--idempotency-key",
+        Field::Version => "--expect-version",
+    }
+}
+
+fn checked<T>(text: &str, parsed: Result<T, ValueError>) -> Result<String, &'static str> {
+    parsed.map(|_| text.to_owned()).map_err(|error| error.rule)
+}
+
+/// Accepts an empty text too, which clears the field.
+fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, ValueError>) -> Result<String, &'static str> {
+    if text.is_empty() { Ok(String::new()) } else { checked(text, parse(text)) }
+}
+
+fn bucket(text: &str) -> Result<String, &'static str> {
+    checked(text, BucketName::parse(text))
+}
+
+fn path(text: &str) -> Result<String, &'static str> {
+    optional(text, BucketPath::parse)
+}
+
+fn role(text: &str) -> Result<String, &'static str> {
+    checked(text, RoleArn::parse(text))
+}
+
+fn access_key(text: &str) -> Result<String, &'static str> {
+    checked(text, AccessKeyId::parse(text))
+}
+
+fn kms_key(text: &str) -> Result<String, &'static str> {
+    optional(text, KmsKeyArn::parse)
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    optional(text, AccountId::parse)
+}
+
+fn description(text: &str) -> Result<String, &'static str> {
+    optional(text, Description::parse)
+}
+
+fn start_from(text: &str) -> Result<String, &'static str> {
+    checked(text, StartFrom::parse(text))
+}

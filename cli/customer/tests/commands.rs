@@ -1,0 +1,301 @@
+//! The commands for export configurations, run as programs against a local server.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![cfg(unix)]
+
+#[path = "../src/test_server.rs"]
+mod test_server;
+
+use std::{
+    fs,
+    process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use test_server::{Request, response, serve};
+
+const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
+const ROLE: &str = "arn:aws:iam::222222222222:role/audit-export";
+const THROUGH: &str = "2026-11-22T08:40:00.000Z";
+
+/// The program, its directory, and a service that answers each field of a query.
+struct Desk {
+    directory: TempDir,
+    url: String,
+    /// The variables of the requests, under the fields that they asked for.
+    requests: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    fn is(&self, code: i32, stderr: &str) {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(stderr), "{stderr:?} is not in: {}", self.stderr);
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl Desk {
+    /// Serves `answer`, which gets the field of the query.
+    fn new(answer: impl Fn(&str) -> Value + Send + Sync + 'static) -> Self {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let url = serve(move |request: &Request| {
+            let body: Value = serde_json::from_str(&request.body).unwrap();
+            let query = body["query"].as_str().unwrap();
+            let field = query.split_once("{ ").unwrap().1.split([' ', '(']).next().unwrap().to_owned();
+            let answer = answer(&field);
+            seen.lock().unwrap().push((field.clone(), body["variables"].clone()));
+            let body = match answer.get("code") {
+                Some(_) => json!({ "data": null, "errors": [{ "message": "Because.", "extensions": answer }] }),
+                None => json!({ "data": { field: answer } }),
+            };
+            response("200 OK", "content-type: application/json\r\n", body.to_string())
+        });
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("token"), "token\n").unwrap();
+        Self { directory, url, requests }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let mut command = self.command();
+        let output = command.args(arguments).output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        Outcome { code: output.status.code().unwrap(), stdout, stderr }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+        command.env_clear().current_dir(self.directory.path()).envs([
+            ("AUDIT_EXPORT_URL", self.url.as_str()),
+            ("AUDIT_EXPORT_TOKEN_FILE", "token"),
+            ("TZ", "UTC0"),
+        ]);
+        command
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.directory.path().join(name), content).unwrap();
+    }
+
+    /// Returns the requests so far, and forgets them.
+    fn requests(&self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+}
+
+/// The API's answer for a configuration after a change.
+fn configuration(changes: &Value) -> Value {
+    let mut configuration: Value = serde_json::from_str(include_str!("configuration.json")).unwrap();
+    configuration.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    configuration
+}
+
+fn job(sequence: u64, status: &str) -> Value {
+    json!({
+        "id": format!("{ID}.{sequence}"), "exportConfigurationId": ID, "startTimestamp": "2026-11-22T00:00:00.000Z",
+        "endTimestamp": THROUGH, "attempts": 1, "status": status, "failureReason": null, "objects": 2, "events": 1_400,
+        "bytes": 104_690, "gaps": [],
+    })
+}
+
+fn working() -> Desk {
+    Desk::new(|_| configuration(&json!({})))
+}
+
+#[test]
+fn a_configuration_is_created_from_options() {
+    let desk = working();
+    let options = ["config", "create", "--bucket", "acme-audit", "--path", "logs", "--region", "eu-west-1"];
+    let more = ["--role-arn", ROLE, "--interval", "24h", "--owner", "222222222222", "--start-from", "earliest"];
+    let created = desk.run(&[&options[..], &more, &["--idempotency-key", "key-1"]].concat());
+    created.is(0, "");
+    assert!(created.stdout.starts_with(&format!("Created export configuration {ID}\n")), "{}", created.stdout);
+    let expected = json!({
+        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "logs", "region": "eu-west-1",
+        "roleArn": ROLE, "expectedBucketOwner": "222222222222", "startFrom": "earliest", "idempotencyKey": "key-1",
+    });
+    let request = ("createS3AssumedRoleExportConfiguration".to_owned(), json!({ "data": expected }));
+    assert_eq!(desk.requests(), [request]);
+
+    desk.write("secret", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n");
+    let key = ["--access-key-id", "AKIAIOSFODNN7EXAMPLE", "--secret-file", "secret", "--interval", "2"];
+    desk.run(&[&options[..], &key].concat()).is(0, "");
+    let [(field, variables)] = &desk.requests()[..] else { panic!("one request") };
+    assert_eq!(field, "createS3AccessKeyExportConfiguration");
+    assert_eq!(variables["data"]["secretAccessKey"], "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+}
+
+#[test]
+fn an_option_takes_precedence_over_the_file() {
+    let desk = working();
+    let file = json!({
+        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "logs", "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    });
+    desk.write("export.json", file.to_string());
+    let arguments = ["config", "create", "export.json", "--role-arn", ROLE, "--region", "eu-central-1", "--path", ""];
+    let shown = desk.run(&[&arguments[..], &["--dry-run", "--output", "json"]].concat());
+    shown.is(0, "");
+    let data = json!({
+        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "region": "eu-central-1", "roleArn": ROLE,
+    });
+    assert_eq!(shown.json(), json!({ "operation": "createS3AssumedRoleExportConfiguration", "data": data }));
+}
+
+#[test]
+fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
+    let desk = working();
+    let create = ["config", "create"];
+    let bucket = ["config", "create", "--bucket", "acme-audit", "--interval", "6h", "--role-arn", ROLE];
+    for (arguments, words) in [
+        (&create[..], "<FILE|-|--bucket <NAME>>"),
+        (&["config", "create", "--bucket", "acme-audit"], "--region: Give a value"),
+        (&["config", "create", "--bucket", "acme-audit"], "--role-arn: Give a value"),
+        (
+            &[&bucket[..], &["--region", "eu-wst-1"]].concat(),
+            "eu-wst-1 is not a Region of AWS; did you mean eu-west-1?",
+        ),
+        (&[&bucket[..], &["--region", "cn-north-1"]].concat(), "--role-arn: The role is in partition aws"),
+        (
+            &[&bucket[..], &["--access-key-id", "AKIAIOSFODNN7EXAMPLE"]].concat(),
+            "'--role-arn <ARN>' cannot be used with",
+        ),
+        (&["config", "create", "--bucket", "Acme"], "invalid value 'Acme' for '--bucket <NAME>'"),
+        (&["config", "update", ID, "--interval", "23h"], "did you mean 24h?"),
+        (&["config", "update", ID], "give options such as --interval 12h, or a JSON file"),
+        (&["config", "jobs", ID, "--limit", "0"], "1..=100"),
+    ] {
+        desk.run(arguments).is(2, words);
+    }
+    desk.write("export.json", json!({ "bucketName": "acme-audit", "region": "eu-wst-1", "roleArn": ROLE }).to_string());
+    desk.run(&["config", "create", "export.json"]).is(5, "export.json: region: eu-wst-1 is not a Region");
+    assert_eq!(desk.requests(), []);
+}
+
+#[test]
+fn a_refusal_names_the_options() {
+    let field = |field: &str| json!({ "field": field, "code": "X_INVALID", "message": "Give another." });
+    let desk =
+        Desk::new(move |_| json!({ "code": "INVALID_INPUT", "fields": [field("interval"), field("bucketName")] }));
+    let refused = desk.run(&["config", "update", ID, "--bucket", "acme-audit", "--role-arn", ROLE]);
+    refused.is(3, "\n  --bucket: Give another. (X_INVALID)\n");
+    desk.write("export.json", json!({ "interval": "EVERY_24_HOUR", "roleArn": ROLE }).to_string());
+    let refused = desk.run(&["config", "update", ID, "export.json", "--bucket", "acme-audit"]);
+    refused.is(3, "\n  interval: Give another. (X_INVALID); did you mean EVERY_24_HOURS?\n  --bucket: Give another.");
+}
+
+#[test]
+fn an_update_changes_what_its_options_name() {
+    let desk = working();
+    desk.run(&["config", "update", ID, "--role-arn", ROLE, "--description", "", "--expect-version", "3"]).is(0, "");
+    let data = json!({ "id": ID, "roleArn": ROLE, "description": null, "version": 3 });
+    assert_eq!(desk.requests(), [("updateS3AssumedRoleExportConfiguration".to_owned(), json!({ "data": data }))]);
+    // The alias of the Immuta CLI; the kind of the configuration is asked for.
+    desk.run(&["exportConfig", "update", ID, "--interval", "12h"]).is(0, "");
+    let fields: Vec<String> = desk.requests().into_iter().map(|(field, _)| field).collect();
+    assert_eq!(fields, ["getExportConfiguration", "updateS3AssumedRoleExportConfiguration"]);
+}
+
+#[test]
+fn an_update_that_breaks_the_connection_fails() {
+    let refused = json!({ "code": "WRITE_DENIED", "message": "Allow it." });
+    let desk = Desk::new({
+        let refused = refused.clone();
+        move |_| json!({ "code": "NEW_CONNECTION_REFUSED", "connectionError": refused })
+    });
+    let update = ["config", "update", ID, "--role-arn", ROLE, "--bucket", "acme-other"];
+    desk.run(&update).is(7, "WRITE_DENIED: Allow it.");
+    let stored = json!({
+        "connectionStatus": "FAILED", "connectionError": refused, "updatedAt": "2026-11-22T12:00:00.000Z",
+        "connectionCheckedAt": "2026-11-22T12:00:01.000Z",
+    });
+    let desk = Desk::new(move |_| configuration(&stored));
+    desk.run(&update).is(7, "the connection test failed: WRITE_DENIED; the change is stored");
+}
+
+#[test]
+fn a_run_gives_its_job_as_json() {
+    let desk = Desk::new(|field| match field {
+        "getAllExportJobs" => json!([job(2, "SUCCEEDED")]),
+        _ => configuration(&json!({ "requestedRunThrough": THROUGH, "exportedThrough": THROUGH })),
+    });
+    for command in ["config", "exportConfig"] {
+        // The job existed before the run, so the run had nothing to export.
+        let nothing = desk.run(&[command, "run", ID, "--wait", "--output", "json"]);
+        assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "null\n"), "{}", nothing.stderr);
+    }
+    let asked = Mutex::new(0);
+    let desk = Desk::new(move |field| match field {
+        "getAllExportJobs" => {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            if *asked == 1 { json!([]) } else { json!([job(1, "SUCCEEDED")]) }
+        }
+        _ => configuration(&json!({ "requestedRunThrough": THROUGH, "exportedThrough": THROUGH })),
+    });
+    let exported = desk.run(&["config", "run", ID, "--wait", "--output", "json"]);
+    exported.is(0, "");
+    assert_eq!(exported.json(), job(1, "SUCCEEDED"));
+}
+
+#[test]
+fn a_list_of_jobs_has_a_limit() {
+    let desk = Desk::new(|_| json!([job(3, "RUNNING"), job(2, "SUCCEEDED"), job(1, "SUCCEEDED")]));
+    let listed = desk.run(&["config", "jobs", ID, "--limit", "2", "--output", "json"]);
+    assert_eq!(listed.json(), json!([job(3, "RUNNING"), job(2, "SUCCEEDED")]));
+    let listed = desk.run(&["exportConfig", "jobs", ID, "--limit", "1"]);
+    assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
+}
+
+#[test]
+fn a_slow_service_shows_no_spinner_without_a_terminal() {
+    let desk = Desk::new(|_| {
+        thread::sleep(Duration::from_millis(400));
+        json!([configuration(&json!({}))])
+    });
+    let listed = desk.run(&["config", "ls"]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
+    assert!(listed.stdout.contains(ID) && !listed.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn profiles_are_deleted() {
+    let desk = working();
+    let run = |arguments: &[&str]| {
+        let mut command = desk.command();
+        let output = command.env("AUDIT_EXPORT_CONFIG", "config.toml").arg("profile").args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    for name in ["production", "staging"] {
+        assert_eq!(run(&["set", name, "--url", "https://example.com", "--token-file", "token"]).0, 0);
+    }
+    assert_eq!(run(&["delete", "production"]).0, 0);
+    let (_, listed) = run(&["ls"]);
+    assert!(listed.contains("staging") && !listed.contains("production"), "{listed}");
+    assert_eq!(run(&["rm", "production"]).0, 2);
+}
+
+#[test]
+fn a_file_of_bad_content_is_not_one_that_could_not_be_read() {
+    let desk = working();
+    desk.write("text.json", [0xff, 0xfe]);
+    for (file, words) in [("text.json", "text.json: is not UTF-8 text\n"), ("none.json", "none.json: No such file")] {
+        desk.run(&["config", "create", file]).is(5, words);
+    }
+    let help = desk.run(&["--help"]).stdout;
+    assert!(help.contains("  5  a file could not be read or written, or its content is invalid"), "{help}");
+}
