@@ -477,7 +477,9 @@ fn keys_answer(signers: &[&Signer]) -> String {
 }
 
 fn through_answer(time: &str) -> String {
-    json!({"data": {"getExportConfiguration": {"exportedThrough": time}}}).to_string()
+    let endpoint = json!({"bucketName": "acme-audit", "bucketPath": "audit/logs", "region": "eu-central-1"});
+    let configuration = json!({"exportedThrough": time, "endpointConfiguration": endpoint});
+    json!({"data": {"getExportConfiguration": configuration}}).to_string()
 }
 
 fn error_answer(code: &str) -> String {
@@ -502,6 +504,55 @@ fn the_keys_and_the_end_of_the_service() {
     let url = with_keys(&[&other], END);
     copy.verify_with(&folder, &url, &[]).is(6, "WRONG_KEY", "");
     copy.verify_with(&folder, &url, &["--public-key", "key.pem"]).is(0, "", "");
+}
+
+#[test]
+fn an_id_is_verified_in_the_bucket_that_the_service_names() {
+    let copy = Copy::new();
+    let other = Signer::generate();
+    let bucket = serve_bucket(&copy, |_| ());
+    // A folder with the name of the ID would take precedence.
+    let elsewhere = copy.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let token = copy.path("token").into_os_string().into_string().unwrap();
+    let key = copy.path("key.pem").into_os_string().into_string().unwrap();
+    let verify = |service: TestService, environment: &[(&str, &str)], arguments: &[&str]| {
+        let url = service.serve();
+        let mut command = program();
+        command.env_clear().envs(CREDENTIALS[..2].iter().copied()).envs(environment.iter().copied()).envs([
+            ("AWS_ENDPOINT_URL", bucket.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AUDIT_EXPORT_CONFIG", "/nonexistent/config.toml"),
+            ("AUDIT_EXPORT_URL", url.as_str()),
+        ]);
+        run(command.arg(CONFIGURATION).args(arguments).current_dir(&elsewhere))
+    };
+    let service = || TestService { digests: located(&copy.export), ..copy.service(END) };
+    let place = format!("Place           {}\n", copy.export.place());
+    verify(service(), &[], &["--token-file", &token]).is(0, &place, "");
+    // The environment's token is enough, since an ID can't be verified without the service.
+    let environment = [("AUDIT_EXPORT_TOKEN_FILE", token.as_str())];
+    verify(service(), &environment, &[]).is(0, "7, 7 intact", "");
+    verify(service(), &[], &[]).is(2, "", "no service is given");
+    // With keys of one's own, the service's are not accepted.
+    let with_other_keys = || TestService { keys: keys_answer(&[&other]), ..service() };
+    verify(with_other_keys(), &environment, &["--public-key", &key]).is(0, &place, "");
+    verify(with_other_keys(), &environment, &[]).is(6, "", "WRONG_KEY");
+    let unknown = TestService { configuration: error_answer("NOT_FOUND"), ..service() };
+    verify(unknown, &environment, &[]).is(8, "", "to name the bucket of the export configuration: NOT_FOUND");
+}
+
+#[test]
+fn the_verdict_has_a_colour_on_request() {
+    let copy = Copy::new();
+    let colored = copy.verify(&["--color", "always", "--report", "report.txt"]);
+    colored.is(0, "Verdict         \u{1b}[32mCOMPLETE\u{1b}[0m through ", "");
+    assert!(!fs::read_to_string(copy.path("report.txt")).unwrap().contains('\u{1b}'));
+    assert!(!copy.verify(&[]).stdout.contains('\u{1b}'));
+    copy.remove(&copy.export.objects[2]);
+    copy.verify(&["--color", "always"]).is(6, "\u{1b}[31mBROKEN\u{1b}[0m: MISSING_OBJECT", "");
 }
 
 #[test]

@@ -103,6 +103,9 @@ operations! {
     STATUS: query getExportConfiguration(ID) [CONFIGURATION], "to show the status of the export configuration";
     PROGRESS: query getExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"],
         "to show the export configuration";
+    PLACE: query getExportConfiguration(ID)
+        ["endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region } }"],
+        "to name the bucket of the export configuration";
     EXPORTED_THROUGH: query getExportConfiguration(ID) ["exportedThrough"],
         "to show how far the configuration is exported (give --expect-through instead)";
     CREATE_WITH_ACCESS_KEY: mutation createS3AccessKeyExportConfiguration(

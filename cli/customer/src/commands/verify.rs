@@ -13,13 +13,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use host::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
 use serde::Serialize;
 use tempfile::NamedTempFile;
+use terminal::ColorChoice;
 use verification::{
     Archive, BreakCode, Circumstances, ClaimedOrigin, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
     Place, Progress, PublicKeys, ReadError, Report, VerificationOutcome,
@@ -35,19 +36,28 @@ use crate::{
     access::{self, AccessArguments},
     failure::Failure,
     files::{parent, read_beginning},
-    output,
+    output::{self, Style, Tone},
 };
 
 /// Bytes. A file with 64 public keys in PEM has a fifth of that.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
 const BUCKET_SCHEME: &str = "s3://";
 
+const NO_KEYS: &str = "the keys of the digests are missing: give the file with a public key, or --profile or --token-file for those \
+    of the service";
+
 const EXAMPLES: &str = "\
 Examples:
-  audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --public-key key.pem
+  audit-export verify 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --profile production
+  audit-export verify \\
+    s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --public-key key.pem
   aws s3 sync s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b copy
-  audit-export verify copy --public-key key.pem --deep --expect-through 2026-11-22T00:00:00Z --report report.txt
-  audit-export verify s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --url https://example.com/production --token-file token
+  audit-export verify copy --public-key key.pem --deep \\
+    --expect-through 2026-11-22T00:00:00Z --report report.txt
+  audit-export verify \\
+    s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --url https://example.com/production --token-file token
 
 The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if only a newer export is missing in a copy; `audit-export --help` lists the others.";
 
@@ -62,10 +72,12 @@ The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if 
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]
-#[command(group = ArgGroup::new("keys").args(["public_keys", "token_file", "profile"]).required(true).multiple(true))]
 pub struct VerifyArguments {
-    /// The export: `s3://<bucket>/<bucket path>/<configuration ID>`, or a folder with a copy of it
-    #[arg(value_name = "S3-URL|FOLDER")]
+    /// The export: the configuration's ID, `s3://<bucket>/<bucket path>/<configuration ID>`, or a folder with a copy
+    ///
+    /// With an ID the service is asked for the bucket, its Region and, without `--public-key`, the public keys. A folder of this
+    /// name takes precedence. The other two need `--public-key`, `--profile` or `--token-file`.
+    #[arg(value_name = "ID|S3-URL|FOLDER")]
     target: String,
 
     /// A public key of the digests, in PEM; give every key that was used
@@ -134,7 +146,7 @@ pub struct VerifyArguments {
     #[arg(long, value_name = "S3-URL")]
     place: Option<Place>,
 
-    /// The bucket's Region [default: the one of the environment or the profile]
+    /// The bucket's Region [default: the service's for an ID, or else the one of the environment or the AWS profile]
     #[arg(long)]
     region: Option<String>,
 
@@ -146,6 +158,10 @@ pub struct VerifyArguments {
     /// The format of the report
     #[arg(long, value_enum, default_value_t)]
     output: ReportFormat,
+
+    /// When to print colours
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: ColorChoice,
 
     /// Also print the commands that repair what is missing or altered in the bucket
     ///
@@ -185,13 +201,23 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
         verified_at: clock.now(),
         program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let service = if arguments.token_file.is_some() || arguments.profile.is_some() {
-        Some(Service::new(&access_of(arguments).resolve().await?)?)
+    let id = id_of(&arguments.target);
+    let is_asked = arguments.token_file.is_some() || arguments.profile.is_some();
+    if id.is_none() && !is_asked && arguments.public_keys.is_empty() {
+        return Err(Failure::argument("--public-key", NO_KEYS));
+    }
+    let service = if id.is_some() || is_asked {
+        let accepts_keys = is_asked || arguments.public_keys.is_empty();
+        Some(Service::new(&access_of(arguments, id.is_some()).resolve().await?, accepts_keys)?)
     } else {
         None
     };
+    let located = match (&service, id) {
+        (Some(service), Some(id)) => Some(service.place(id).await?),
+        _ => None,
+    };
     let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
-    let report = verify(arguments, options, circumstances, service.as_ref(), list.as_ref()).await?;
+    let report = verify(arguments, located, options, circumstances, service.as_ref(), list.as_ref()).await?;
     if let Some(list) = list {
         list.finish(report.outcome)?;
     }
@@ -199,7 +225,12 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
     if let Some(path) = &arguments.report {
         fs::write(path, format!("{text}\n")).map_err(Failure::file(path))?;
     }
-    output::print_line(&text)?;
+    let style = Style::of_standard_output(arguments.color);
+    output::print_line(&if arguments.output == ReportFormat::Text {
+        painted(&text, report.outcome, &style)
+    } else {
+        text
+    })?;
     match report.outcome {
         VerificationOutcome::Complete => Ok(()),
         VerificationOutcome::Outdated => Err(Failure::Outdated),
@@ -209,19 +240,31 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
     }
 }
 
-fn access_of(arguments: &VerifyArguments) -> AccessArguments {
+/// Returns the ID that the target is. A folder takes precedence, because a copy is usually named after its configuration.
+fn id_of(target: &str) -> Option<ConfigurationId> {
+    ConfigurationId::parse(target).filter(|_| !Path::new(target).exists())
+}
+
+/// Returns the arguments for the service. The environment's profile and token file are used only if the service is needed.
+fn access_of(arguments: &VerifyArguments, is_needed: bool) -> AccessArguments {
     let VerifyArguments { profile, url, token_file, .. } = arguments;
-    AccessArguments { profile: profile.clone(), url: url.clone(), token_file: token_file.clone() }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| is_needed && !value.is_empty());
+    AccessArguments {
+        profile: profile.clone().or_else(|| variable(access::PROFILE_VARIABLE)),
+        url: url.clone(),
+        token_file: token_file.clone().or_else(|| variable(access::TOKEN_FILE_VARIABLE).map(PathBuf::from)),
+    }
 }
 
 async fn verify(
     arguments: &VerifyArguments,
+    located: Option<(Place, String)>,
     mut options: Options,
     circumstances: Circumstances,
     service: Option<&Service>,
     list: Option<&ProvenObjects>,
 ) -> Result<Report, Failure> {
-    if !arguments.target.starts_with(BUCKET_SCHEME) {
+    if located.is_none() && !arguments.target.starts_with(BUCKET_SCHEME) {
         let path = Path::new(&arguments.target);
         options.configuration_id = configuration_of(path);
         options.origin = Origin::Copy;
@@ -235,8 +278,11 @@ async fn verify(
         return verify_archive(&folder, &options, circumstances, list).await.map_err(unreadable);
     }
     let invalid_place = |error: verification::InvalidPlace| Failure::argument("S3-URL", error);
-    let place: Place = arguments.target.parse().map_err(invalid_place)?;
-    let bucket = Bucket::connect(&place, arguments.region.clone()).await?;
+    let (place, region) = match located {
+        Some((place, region)) => (place, Some(region)),
+        None => (arguments.target.parse().map_err(invalid_place)?, None),
+    };
+    let bucket = Bucket::connect(&place, arguments.region.clone().or(region)).await?;
     if options.place.as_ref().is_some_and(|original| *original != place) {
         options.origin = Origin::Replica;
     }
@@ -320,7 +366,7 @@ fn configuration_of(folder: &Path) -> Option<ConfigurationId> {
 }
 
 fn render(report: &Report, arguments: &VerifyArguments) -> Result<String, Failure> {
-    let repairs = arguments.repair.then(|| Repairs::of(report, &access_of(arguments)));
+    let repairs = arguments.repair.then(|| Repairs::of(report, &access_of(arguments, false)));
     match arguments.output {
         ReportFormat::Text => {
             let text = report.to_string();
@@ -329,6 +375,16 @@ fn render(report: &Report, arguments: &VerifyArguments) -> Result<String, Failur
         }
         ReportFormat::Json => output::json(&JsonReport { report, repairs }),
     }
+}
+
+/// Paints the verdict, the first word of its line, in the report.
+fn painted(text: &str, outcome: VerificationOutcome, style: &Style) -> String {
+    let (word, tone) = match outcome {
+        VerificationOutcome::Complete => ("COMPLETE", Tone::Good),
+        VerificationOutcome::Outdated => ("OUTDATED", Tone::Warning),
+        VerificationOutcome::Broken => ("BROKEN", Tone::Bad),
+    };
+    text.replacen(word, &style.paint(tone, word), 1)
 }
 
 /// The report as JSON, with the repairs if they were asked for.

@@ -11,7 +11,11 @@ use crate::{
     api::{GraphQl, operations},
     failure::Failure,
     model::Job,
+    spinner::spinning,
 };
+
+/// The text of the spinner while the service is asked for the place.
+const LOCATING: &str = "Asking the service for the bucket";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,16 +60,51 @@ pub enum PlaceSource<'a> {
     Unknown,
 }
 
-pub struct Service(GraphQl);
+/// The export's bucket at the service.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Located {
+    endpoint_configuration: Endpoint,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    bucket_name: String,
+    bucket_path: Option<String>,
+    region: String,
+}
+
+pub struct Service {
+    api: GraphQl,
+    accepts_keys: bool,
+}
 
 impl Service {
-    pub fn new(access: &Access) -> Result<Self, Failure> {
-        GraphQl::new(access).map(Self)
+    /// `accepts_keys`: whether the service's public keys are accepted.
+    pub fn new(access: &Access, accepts_keys: bool) -> Result<Self, Failure> {
+        Ok(Self { api: GraphQl::new(access)?, accepts_keys })
     }
 
-    /// Adds all public keys of the service.
+    /// Returns the place that the configuration exports to, and its Region.
+    pub async fn place(&self, id: ConfigurationId) -> Result<(Place, String), Failure> {
+        let answer = spinning(LOCATING, self.api.ask(&operations::PLACE, &json!({ "id": id.to_string() }))).await?;
+        let Endpoint { bucket_name, bucket_path, region } = answer.parse::<Located>()?.endpoint_configuration;
+        let path = bucket_path.map(|path| format!("{path}/")).unwrap_or_default();
+        let place = format!("s3://{bucket_name}/{path}{id}").parse();
+        let place = place.map_err(|error: verification::InvalidPlace| {
+            Failure::Unavailable(format!("the service returned no place: {error}"))
+        })?;
+        Ok((place, region))
+    }
+
+    /// Adds all public keys of the service, if they are accepted.
     pub async fn add_keys(&self, keys: &mut PublicKeys) -> Result<(), Failure> {
-        let export_signing_keys: Vec<SigningKey> = self.0.ask(&operations::SIGNING_KEYS, &json!({})).await?.parse()?;
+        if !self.accepts_keys {
+            return Ok(());
+        }
+        let export_signing_keys: Vec<SigningKey> =
+            self.api.ask(&operations::SIGNING_KEYS, &json!({})).await?.parse()?;
         if export_signing_keys.is_empty() {
             return Err(Failure::Unavailable("the service returned no public keys".to_owned()));
         }
@@ -92,7 +131,7 @@ impl Service {
         let (PlaceSource::Given(place) | PlaceSource::Claimed(place), Some(_)) = (source, through) else {
             return Ok(expected);
         };
-        let jobs: Vec<Job> = self.0.ask(&operations::JOBS, &json!({ "id": id.to_string() })).await?.parse()?;
+        let jobs: Vec<Job> = self.api.ask(&operations::JOBS, &json!({ "id": id.to_string() })).await?.parse()?;
         let newest = jobs.iter().find(|job| &*job.status == "SUCCEEDED").and_then(sequence_of);
         let Some(newest) = newest else { return Ok(expected) };
         let Some(newest_digest) = self.digest(id, newest).await? else {
@@ -134,7 +173,7 @@ impl Service {
 
     /// Returns the place of a digest, if the service still has it.
     async fn digest(&self, id: ConfigurationId, sequence: u64) -> Result<Option<LocatedDigest>, Failure> {
-        match self.0.ask(&operations::DIGEST_LOCATION, &json!({ "id": format!("{id}.{sequence}") })).await {
+        match self.api.ask(&operations::DIGEST_LOCATION, &json!({ "id": format!("{id}.{sequence}") })).await {
             Ok(answer) => answer.parse().map(Some),
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(failure),
@@ -143,7 +182,7 @@ impl Service {
 
     /// Returns the time through which signed digests cover all events, once an export has ended.
     async fn exported_through(&self, id: ConfigurationId) -> Result<Option<Timestamp>, Failure> {
-        let answer = self.0.ask(&operations::EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
+        let answer = self.api.ask(&operations::EXPORTED_THROUGH, &json!({ "id": id.to_string() })).await?;
         let Some(text) = answer.parse::<ExportedThrough>()?.exported_through else { return Ok(None) };
         Timestamp::parse(&text)
             .map(Some)
