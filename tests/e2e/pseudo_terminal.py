@@ -21,6 +21,8 @@ CHUNK_BYTES = 65_536
 ROWS, COLUMNS = 50, 120
 # More than `config run --wait` is given.
 PATIENCE_SECONDS = 240
+# A spinner that was erased.
+ERASED = re.compile(r"[^\n]*\r\x1b\[2K")
 # Colours and cursor movements.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -60,8 +62,8 @@ class PseudoTerminal:
 
     @property
     def shown(self) -> str:
-        """The output so far, without escape sequences."""
-        return ESCAPES.sub("", self.raw.decode(errors="replace")).replace("\r\n", "\n")
+        """The output so far, without escape sequences and without what was erased."""
+        return ESCAPES.sub("", ERASED.sub("", self.raw.decode(errors="replace"))).replace("\r\n", "\n")
 
     def expect(self, text: str, timeout_seconds: float = PATIENCE_SECONDS) -> str:
         """Waits for `text` after the previous match; returns the output from there to its end."""
