@@ -16,6 +16,7 @@ mod service;
 mod spinner;
 #[cfg(test)]
 mod test_server;
+mod words;
 
 use std::process::ExitCode;
 

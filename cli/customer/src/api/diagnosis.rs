@@ -10,7 +10,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use terminal::text::printable;
 
-use crate::failure::{Diagnosis, Failure, VERSION, chain};
+use crate::{
+    failure::{Diagnosis, Failure, VERSION, chain},
+    words::in_commands,
+};
 
 /// The service's answers are short; a proxy may answer with a whole page.
 const MAX_SHOWN_LENGTH_CHARACTERS: usize = 300;
@@ -231,11 +234,10 @@ pub fn refusal(what: &str, status: StatusCode, errors: &[ServiceError]) -> Failu
         }
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::TokenRefused(reason),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable(reason),
-        "GRAPHQL_PARSE_FAILED" | "GRAPHQL_VALIDATION_FAILED" => Failure::Refused {
+        code @ ("GRAPHQL_PARSE_FAILED" | "GRAPHQL_VALIDATION_FAILED") => Failure::Refused {
             what: what.to_owned(),
             reason: format!(
-                "{reason}\n  The service does not know the fields that this version ({VERSION}) requests: use the version of \
-                 the service's release."
+                "it does not know what this version ({VERSION}) asks for ({code})\n  Use the version of the service's release."
             ),
         },
         code => {
@@ -284,10 +286,11 @@ fn explain_error(error: &ServiceError) -> String {
                 let part = |name: &str| printable(cause.get(name).and_then(Value::as_str).unwrap_or("?"));
                 lines.push(format!("  {}: {}", part("code"), part("message")));
             }
+            _ if name == "retryAfterSeconds" => details.push(format!("try again in {} s", error.detail(name))),
             _ => details.push(format!("{} {}", printable(name), error.detail(name))),
         }
     }
     let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
-    lines.insert(0, printable(&format!("{}: {}", error.code(), error.message)) + &details);
+    lines.insert(0, printable(&format!("{}: {}", error.code(), in_commands(&error.message))) + &details);
     lines.join("\n")
 }

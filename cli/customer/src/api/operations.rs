@@ -86,7 +86,7 @@ macro_rules! operations {
         };)*
 
         #[cfg(test)]
-        const ALL: &[Operation] = &[$($name),*];
+        pub const ALL: &[Operation] = &[$($name),*];
     };
     (@argument) => { None };
     (@argument $argument:expr) => { Some($argument) };

@@ -9,6 +9,7 @@ use crate::{
     commands::events::ImportRefusal,
     failure::Failure,
     output::{self, Output, OutputArguments, OutputFormat, Style, Tone},
+    words::in_commands,
 };
 use terminal::text::printable;
 
@@ -148,8 +149,8 @@ fn nearest<'a>(wanted: &str, entries: &'a [Entry]) -> Option<&'a Entry> {
 fn render(entry: &Entry, style: &Style) -> String {
     style.fields(&[
         ("Code", Some(style.paint(Tone::Strong, entry.code))),
-        ("Meaning", Some(entry.meaning.to_owned())),
-        ("What to do", Some(entry.remedy.to_owned())),
+        ("Meaning", Some(in_commands(entry.meaning))),
+        ("What to do", Some(in_commands(entry.remedy))),
         ("Appears in", Some(entry.places.join(", "))),
     ])
 }
@@ -161,7 +162,7 @@ fn render_all(entries: &[Entry], style: &Style) -> String {
         if is_wide {
             row.push((Tone::Faint, entry.places.join(", ")));
         }
-        row.push((Tone::Plain, entry.meaning.to_owned()));
+        row.push((Tone::Plain, in_commands(entry.meaning)));
         row
     };
     let headings: &[&str] = if is_wide { &["CODE", "APPEARS IN", "MEANING"] } else { &["CODE", "MEANING"] };
@@ -173,7 +174,7 @@ mod tests {
     use std::{collections::BTreeSet, fmt::Write, path::Path};
 
     use super::*;
-    use crate::output::tests::style;
+    use crate::{api::operations, output::tests::style};
 
     const VERIFICATION_DESCRIPTION: &str =
         "Problems that `audit-export verify` found in an export: `breaks[].code` of its report.";
@@ -245,6 +246,17 @@ This page is generated from [error_code.rs](../../shared/domain/src/error_code.r
         }
         insta::assert_snapshot!("explain_one_json", explain(Some("CONFLICT"), OutputFormat::Json, &style()).unwrap());
         insta::assert_snapshot!("explain_verification", table("SPLICED_CHAIN").unwrap());
+    }
+
+    #[test]
+    fn codes_are_explained_in_the_words_of_commands() {
+        for entry in entries() {
+            let shown = render(&entry, &style());
+            assert!(!shown.contains("GraphQL: "), "{shown}");
+            for operation in operations::ALL {
+                assert!(!shown.contains(operation.field), "{}: {shown}", operation.field);
+            }
+        }
     }
 
     #[test]

@@ -158,6 +158,7 @@ impl<'a> Fields<'a> {
         let named = text.split_once(": ").and_then(|(name, rest)| Some((name.parse::<Field>().ok()?, rest)));
         match named {
             Some((field, rest)) if self.file.is_none() || self.given.contains(&field) => {
+                let rest = rest.replace(&format!("Give a value for {}.", field.name()), "Give a value.");
                 format!("{indent}{}: {rest}", option(field))
             }
             _ => line.to_owned(),
