@@ -1,5 +1,6 @@
 //! The commands. Each has its arguments and a function `run`.
 
+pub mod candidates;
 mod completions;
 mod config;
 mod events;

@@ -22,7 +22,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::{commands::Command, failure::Failure};
+use crate::{
+    commands::{Command, candidates},
+    failure::Failure,
+};
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
@@ -63,7 +66,12 @@ pub struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    let mut program = Arguments::command();
+    let outcome = match candidates::words(std::env::args_os()) {
+        Some(words) => run(candidates::run(&words, &program)),
+        None => run(Arguments::parse().command.run(&mut program, host::Machine)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::report("error", &failure);
@@ -72,12 +80,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let outcome = runtime.block_on(command.run(&mut Arguments::command(), host::Machine));
+    let outcome = runtime.block_on(command);
     // Does not wait for a thread that reads standard input, which may never end.
     runtime.shutdown_background();
     outcome

@@ -299,3 +299,43 @@ fn a_file_of_bad_content_is_not_one_that_could_not_be_read() {
     let help = desk.run(&["--help"]).stdout;
     assert!(help.contains("  5  a file could not be read or written, or its content is invalid"), "{help}");
 }
+
+/// Presses TAB at the end of a line in bash, and returns the words that it offers.
+fn offered(desk: &Desk, line: &str) -> Vec<String> {
+    let script = "eval \"$(audit-export completions bash)\"; COMP_WORDS=(audit-export $1)
+        if [[ $1 == *' ' ]]; then COMP_WORDS+=(''); fi
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _audit__export audit-export \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
+        printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_audit-export"));
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let mut command = desk.command();
+    command.env("AUDIT_EXPORT_CONFIG", "config.toml");
+    let variables: Vec<_> =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    let mut bash = Command::new("bash");
+    bash.env_clear().envs(variables).env("PATH", path).current_dir(desk.directory.path());
+    let output = bash.args(["--norc", "-c", script, "bash", line]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn completions_know_ids_codes_and_profiles() {
+    let desk = Desk::new(|field| match field {
+        "getAllExportJobs" => json!([job(2, "SUCCEEDED"), job(1, "SUCCEEDED")]),
+        _ => json!([configuration(&json!({})), { "id": "1c9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b" }]),
+    });
+    desk.write("config.toml", "[profiles.production]\nurl = \"https://example.com\"\ntoken_file = \"token\"\n");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(desk.directory.path().join("config.toml"), private).unwrap();
+    assert_eq!(offered(&desk, "config get 0b"), [ID]);
+    assert_eq!(offered(&desk, "exportConfig run ").len(), 2);
+    assert_eq!(offered(&desk, "config tasks 0b"), [format!("{ID}.2"), format!("{ID}.1")]);
+    assert_eq!(offered(&desk, "explain WRITE_D"), ["WRITE_DENIED"]);
+    assert_eq!(offered(&desk, "config ls --profile "), ["production"]);
+    assert_eq!(offered(&desk, "profile delete p"), ["production"]);
+    // Everything else is completed as before.
+    assert_eq!(offered(&desk, "config get --outp"), ["--output"]);
+    assert_eq!(offered(&desk, "exportConfig upd"), ["update"]);
+    assert_eq!(offered(&desk, "config replay-cancel --outp"), ["--output"]);
+}

@@ -105,6 +105,11 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
+/// Returns the names of all codes.
+pub fn codes() -> Vec<String> {
+    entries().iter().map(|entry| entry.code.to_owned()).collect()
+}
+
 pub fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
     let output = Output::new(&OutputArguments { output: arguments.output, ..OutputArguments::default() });
     let text = explain(arguments.code.as_deref(), output.format, &output.style)?;
