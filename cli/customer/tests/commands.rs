@@ -264,7 +264,7 @@ fn a_list_of_jobs_has_a_limit() {
 #[test]
 fn a_slow_service_shows_no_spinner_without_a_terminal() {
     let desk = Desk::new(|_| {
-        thread::sleep(Duration::from_millis(400));
+        thread::park_timeout(Duration::from_millis(400));
         json!([configuration(&json!({}))])
     });
     let listed = desk.run(&["config", "ls"]);

@@ -64,7 +64,7 @@ fn with_names(shell: Shell, script: &str) -> String {
     }
 }
 
-/// Repairs a script for bash: clap_complete 4.6 assigns `cmd="audit__export__subcmd__config"` and compares it with
+/// Repairs a script for bash: `clap_complete` 4.6 assigns `cmd="audit__export__subcmd__config"` and compares it with
 /// `audit__subcmd__export__subcmd__config`, because the program's name has a hyphen.
 fn with_equal_labels(script: &str) -> String {
     let plain = |label: &str| label.replace("__subcmd__", "__");

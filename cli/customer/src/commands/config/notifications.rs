@@ -39,9 +39,12 @@ Examples:
   audit-export config notifications test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub enum NotificationsCommand {
     /// List the webhooks of an export
-    #[command(after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
-  audit-export config notifications list 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
+  audit-export config notifications list 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"
+    )]
     List(Target),
 
     Add(AddArguments),

@@ -75,7 +75,7 @@ pub fn cloud_formation(policies: &Policies, style: &Style) -> String {
         Column { heading: "PARAMETER", cell: |parameter: &Parameter, _| (Tone::Plain, parameter.name.to_string()) },
         Column { heading: "VALUE", cell: |parameter, _| (Tone::Plain, parameter.value.to_string()) },
     ];
-    let table = style.records(&columns, &template.parameters);
+    let table = style.fitted(&columns, columns.len(), &template.parameters);
     match &template.launch_url {
         Some(url) => format!(
             "Open this link while signed in to the bucket's account, and create the stack:\n\n{url}\n\nThe parameters are filled in:\n{table}"
