@@ -43,8 +43,8 @@ use crate::{
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
 const BUCKET_SCHEME: &str = "s3://";
 
-const NO_KEYS: &str = "the keys of the digests are missing: give the file with a public key, or --profile or --token-file for those \
-    of the service";
+const NO_KEYS: &str =
+    "give --public-key with the file of a public key, or --profile or --token-file for the keys of the service";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -204,7 +204,7 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
     let id = id_of(&arguments.target);
     let is_asked = arguments.token_file.is_some() || arguments.profile.is_some();
     if id.is_none() && !is_asked && arguments.public_keys.is_empty() {
-        return Err(Failure::argument("--public-key", NO_KEYS));
+        return Err(Failure::argument("no keys are given", NO_KEYS));
     }
     let service = if id.is_some() || is_asked {
         let accepts_keys = is_asked || arguments.public_keys.is_empty();

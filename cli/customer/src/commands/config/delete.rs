@@ -18,12 +18,12 @@ Examples:
 
 To export the remaining events first, use audit-export config run. Without --yes and without a terminal, nothing is done and the exit code is 11.")]
 pub struct DeleteArguments {
-    #[command(flatten)]
-    target: Target,
-
     /// Don't ask for confirmation
     #[arg(long)]
     yes: bool,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(arguments: &DeleteArguments) -> Result<(), Failure> {

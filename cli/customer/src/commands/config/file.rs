@@ -279,8 +279,8 @@ impl ConfigurationFile {
                 Err(Problems::one("has a roleArn and no access key: use create:s3:assumedRole"))
             }
             (Some(kind), _) => Ok(kind),
-            (None, Some(Kind::AccessKey)) => Err(Problems::one("needs accessKeyId")),
-            (None, Some(Kind::AssumedRole)) => Err(Problems::one("needs roleArn")),
+            (None, Some(Kind::AccessKey)) => Err(Problems::one("accessKeyId: Give a value for accessKeyId.")),
+            (None, Some(Kind::AssumedRole)) => Err(Problems::one("roleArn: Give a value for roleArn.")),
             (None, None) => Err(Problems::one(
                 "has no authentication: give roleArn (recommended, because it has no secret), or accessKeyId and \
                  secretAccessKey",
@@ -462,8 +462,8 @@ mod tests {
         };
         assert!(refused(role(), Kind::AccessKey).contains("create:s3:assumedRole"));
         assert!(refused(access_key(), Kind::AssumedRole).contains("create:s3:accessKey"));
-        assert_eq!(refused(json!({}), Kind::AccessKey), "needs accessKeyId");
-        assert_eq!(refused(json!({}), Kind::AssumedRole), "needs roleArn");
+        assert_eq!(refused(json!({}), Kind::AccessKey), "accessKeyId: Give a value for accessKeyId.");
+        assert_eq!(refused(json!({}), Kind::AssumedRole), "roleArn: Give a value for roleArn.");
     }
 
     #[test]

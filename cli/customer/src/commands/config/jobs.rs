@@ -24,12 +24,12 @@ Examples:
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --output json |
     jq 'map(.events) | add'")]
 pub struct JobsArguments {
-    #[command(flatten)]
-    target: Target,
-
     /// The number of jobs to list, at most 100
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
     limit: u16,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(arguments: &JobsArguments) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 
 /// The fields that a creation and an update have in common.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Export, instead of the fields of the file")]
+#[command(next_help_heading = "Fields of the export, which take precedence over those of FILE")]
 pub struct FieldOptions {
     /// The time between two exports: 2h, 4h, 6h, 12h or 24h
     #[arg(long, value_parser = parse_interval)]
@@ -64,7 +64,7 @@ pub struct FieldOptions {
 
 /// The field that only a creation has.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Export, instead of the fields of the file")]
+#[command(next_help_heading = "Fields of the export, which take precedence over those of FILE")]
 pub struct StartOption {
     /// The first events to export: `now` (the default), `earliest`, or a time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = start_from)]

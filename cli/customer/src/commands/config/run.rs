@@ -41,9 +41,6 @@ Examples:
     --output json | jq .events
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub struct RunArguments {
-    #[command(flatten)]
-    target: Target,
-
     /// Wait until this export has ended, and show the result
     ///
     /// Scheduled exports and those of other people end the waiting only if they export the same events. The exit code is 7
@@ -54,6 +51,9 @@ pub struct RunArguments {
     /// The longest time to wait: 90s, 15m, 2h; 24h at most. The export continues after it
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_timeout, requires = "wait")]
     timeout: Duration,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(arguments: &RunArguments) -> Result<(), Failure> {

@@ -50,7 +50,7 @@ impl JobTarget {
     }
 }
 
-fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
+pub fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {
     ConfigurationId::parse(text).ok_or(
         "an ID is a UUID in lower case, for example 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b; see: audit-export config list",
     )

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
+use domain::configuration::ConfigurationId;
 use serde_json::json;
 
 use super::{
@@ -9,13 +10,13 @@ use super::{
     options::{FieldOptions, Fields},
     render,
     secret_access_key::SecretArguments,
-    target::Target,
+    target::parse_id,
 };
 use crate::{
     api::{Operation, operations},
     failure::{Diagnosis, Failure},
     model::Configuration,
-    service::Service,
+    service::{Service, ServiceArguments},
 };
 
 /// Change an export configuration
@@ -38,8 +39,9 @@ use crate::{
 
 The exit code is 7 if the connection test failed (the message says whether the change is stored), and 9 if the configuration was changed meanwhile."#)]
 pub struct UpdateArguments {
-    #[command(flatten)]
-    target: Target,
+    /// The configuration's ID
+    #[arg(value_name = "ID", value_parser = parse_id)]
+    id: ConfigurationId,
 
     /// The JSON file, as for `config create`; - for standard input
     #[arg(value_name = "FILE|-")]
@@ -64,6 +66,9 @@ pub struct UpdateArguments {
 
     #[command(flatten)]
     secret: SecretArguments,
+
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 /// The fields that cause a connection test when they change.
@@ -84,9 +89,8 @@ const UNTESTED: &str = "PENDING";
 pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     let mut fields = Fields::read(arguments.file.as_ref(), &arguments.options, None, Purpose::Update)?;
     if fields.is_empty() && arguments.secret.secret_file.is_none() {
-        let reason =
-            "are missing: give options such as --interval 12h, or a JSON file; see audit-export config update --help";
-        return Err(Failure::argument("the changes", reason));
+        let reason = "give options such as --interval 12h, or a JSON file; see audit-export config update --help";
+        return Err(Failure::argument("no changes are given", reason));
     }
     if let Some(version) = arguments.expect_version {
         fields.values.set(Field::Version, Value::Number(version));
@@ -101,9 +105,9 @@ pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         fields.values.check(kind, Purpose::Update).map_err(|problems| fields.failure(problems))?;
         let mut data = fields.values.data(kind, Purpose::Update);
         arguments.complete(&mut data);
-        return dry_run::print(operation(kind).field, data, &arguments.target.service.output);
+        return dry_run::print(operation(kind).field, data, &arguments.service.output);
     }
-    let service = Service::connect(&arguments.target.service).await?;
+    let service = Service::connect(&arguments.service).await?;
     let kind = match kind {
         Some(Kind::AssumedRole) => Kind::AssumedRole,
         other => complete_from_current(arguments, &service, &mut fields.values, other).await?,
@@ -127,7 +131,7 @@ pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
 impl UpdateArguments {
     /// Adds the fields that are not in the file.
     fn complete(&self, data: &mut BTreeMap<&'static str, Value>) {
-        data.insert("id", Value::text(self.target.id.to_string()));
+        data.insert("id", Value::text(self.id.to_string()));
         if self.force {
             data.insert(FORCE, Value::Flag(true));
         }
@@ -154,7 +158,7 @@ async fn complete_from_current(
     file: &mut ConfigurationFile,
     kind: Option<Kind>,
 ) -> Result<Kind, Failure> {
-    let answer = service.ask(&operations::GET, &arguments.target.variables()).await?;
+    let answer = service.ask(&operations::GET, &json!({ "id": arguments.id.to_string() })).await?;
     let current: Configuration = answer.parse()?;
     if let Some(new_key) = file.text(Field::AccessKeyId)
         && current.endpoint_configuration.access_key_id.as_deref() != Some(new_key)
