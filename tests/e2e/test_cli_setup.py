@@ -123,6 +123,18 @@ class Desk:
             check=True,
         )
 
+    def run_shown_command(self, shown: str, account: CustomerAccount) -> None:
+        """Runs the command that the wizard showed, in the customer's account."""
+        command = shown[shown.index("aws cloudformation deploy") :].partition("\n\n")[0]
+        subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.directory,
+            env=self.environment(account),
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+        )
+
     def configurations(self) -> list[dict[str, Any]]:
         return self.tenant.administrator.list()
 
@@ -197,10 +209,11 @@ def test_a_role_from_nothing_to_success(desk: Desk, account: CustomerAccount) ->
         summary = terminal.answer("Create it?", "")
         assert account.bucket in summary and REGION in summary
 
-        # The policies are shown, and written to files.
+        # The policies are written to files, and only one command is shown.
         shown = terminal.expect(READY)
         (configuration,) = desk.configurations()
-        assert configuration["id"] in shown and "sts:ExternalId" in shown and "aws iam create-role" in shown
+        assert configuration["id"] in shown and "trust-policy.json" in shown and "aws cloudformation deploy" in shown
+        assert "sts:ExternalId" not in shown and "aws iam create-role" not in shown
         trust = json.loads((desk.policies() / "trust-policy.json").read_text())
         condition = trust["Statement"][0]["Condition"]
         assert condition["StringEquals"]["sts:ExternalId"] == configuration["externalId"]
@@ -240,9 +253,9 @@ def test_an_interrupted_setup_goes_on(desk: Desk, account: CustomerAccount) -> N
         terminal.answer("ARN of the role", role_arn(account))
         terminal.answer("Create it?", "yes")
         # … and after it had created the configuration.
-        terminal.expect(READY)
+        shown = terminal.expect(READY)
     assert desk.token not in desk.state.read_text()
-    desk.apply_policies(account)
+    desk.run_shown_command(shown, account)
     with desk.terminal("setup") as terminal:
         terminal.expect("Continuing the unfinished setup")
         terminal.answer(READY, "")

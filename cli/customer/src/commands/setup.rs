@@ -25,8 +25,9 @@ use terminal::text::Text;
 
 use self::{
     dialogue::{Dialogue, left},
+    documents::Document,
     questions::Prompt,
-    wizard::{Answers, Continuation, Question, Source, State, Step, Wizard},
+    wizard::{Answers, Continuation, Detail, Question, Source, State, Step, Wizard},
 };
 use super::{
     config::{
@@ -58,9 +59,10 @@ const DEFAULT_PROFILE: &str = "default";
 
 /// Set up an export step by step, until files can be written
 ///
-/// Asks for the settings, creates the export configuration, writes the policies for your AWS account and the commands that
-/// apply them to a folder, waits for you to apply them, and tests the connection until it succeeds. You can quit at any time:
-/// the next call continues. Its state is stored beside the profiles (see `audit-export profile`), without secrets.
+/// Asks for the settings, creates the export configuration, writes the policies and a CloudFormation template for your AWS
+/// account to a folder, waits for you to run the command that it prints, and tests the connection until it succeeds. You can
+/// quit at any time: the next call continues. Its state is stored beside the profiles (see `audit-export profile`), without
+/// secrets.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -83,6 +85,10 @@ pub struct SetupArguments {
     /// The folder for the policies [default: audit-export-ID]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
+
+    /// Also show the policies, and the commands of IAM that apply them
+    #[arg(long)]
+    print: bool,
 
     #[command(flatten)]
     secret: SecretArguments,
@@ -251,7 +257,7 @@ impl Setup<'_> {
             Step::Ask(question) => self.ask_question(question),
             Step::Create => self.create().await,
             Step::Get => self.get().await,
-            Step::ShowPolicies => self.show_policies().await,
+            Step::ShowPolicies(detail) => self.show_policies(detail).await,
             Step::Test => self.test().await,
             Step::Update(changes) => self.update(&changes).await,
             Step::Finish => Ok(()),
@@ -342,22 +348,26 @@ impl Setup<'_> {
         self.see(answer, Source::Get)
     }
 
-    async fn show_policies(&mut self) -> Result<(), Failure> {
+    async fn show_policies(&mut self, detail: Detail) -> Result<(), Failure> {
         let policies: Policies = self.ask(&operations::POLICIES).await?.parse()?;
         let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
         let directory = match &self.arguments.directory {
             Some(directory) => directory.clone(),
             None => PathBuf::from(format!("audit-export-{}", self.id())),
         };
-        let commands = documents::commands(&policies, configuration);
-        let mut files = documents::files(&policies);
-        files.push((documents::COMMANDS, format!("{commands}\n")));
+        let files = documents::files(&policies, configuration);
         fs::create_dir_all(&directory).map_err(Failure::file(&directory))?;
-        for (name, content) in &files {
+        for Document { name, content, .. } in &files {
             let path = directory.join(name);
             fs::write(&path, content).map_err(Failure::file(&path))?;
         }
-        dialogue::say(&explain_policies(&policies, &files, &directory, &commands, self.style()));
+        let mut sections = Vec::new();
+        if detail == Detail::Everything || self.arguments.print {
+            sections.push(explain_policies(&policies, &files, self.style()));
+        }
+        sections.push(explain_files(&files, &directory, self.style()));
+        sections.push(explain_command(&policies, configuration, &directory));
+        dialogue::say(&format!("\n{}", sections.join("\n\n")));
         self.wizard.policies_shown();
         Ok(())
     }
@@ -426,27 +436,42 @@ impl Setup<'_> {
     }
 }
 
-fn explain_policies(
-    policies: &Policies,
-    files: &[(&'static str, String)],
-    directory: &Path,
-    commands: &str,
-    style: &Style,
-) -> String {
-    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    let mut sections = vec![
-        render_policies::policies(policies, style),
-        format!("{} {}: {}", style.paint(Tone::Strong, "Written to"), directory.display(), names.join(", ")),
-        format!("{} ({})\n\n{commands}", style.paint(Tone::Strong, "Commands"), documents::COMMANDS),
-    ];
+fn explain_files(files: &[Document], directory: &Path, style: &Style) -> String {
+    let width = files.iter().map(|file| file.name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = files.iter().map(|file| format!("  {:width$}  {}", file.name, file.purpose)).collect();
+    format!("{} {}:\n{}", style.paint(Tone::Strong, "Written to"), directory.display(), lines.join("\n"))
+}
+
+/// Formats the command that the customer has to run, and what it does not do.
+fn explain_command(policies: &Policies, configuration: &Configuration, directory: &Path) -> String {
+    let account = policies.principal_arn.as_ref().and_then(|arn| arn.split(':').nth(4));
+    let account = account.map_or_else(|| "your account".to_owned(), |account| format!("the account {account}"));
+    let mut sections = vec![format!(
+        "Run this with AWS credentials of {account}:\n\n  {}",
+        documents::command(policies, configuration, directory)
+    )];
+    // The commands have these parts; the template does not change an existing bucket or key.
+    if documents::has_template(policies) {
+        let others = [Some(&policies.bucket_policy), policies.kms_key_policy_statement.as_ref()];
+        let required = others.into_iter().flatten().filter(|document| document.is_required);
+        sections.extend(required.map(|document| format!("Also required: {}", document.instruction)));
+    }
     if policies.cloud_formation.launch_url.is_some() {
         sections.push(format!(
-            "{}\n{}",
-            style.paint(Tone::Strong, "Or create everything with CloudFormation"),
-            render_policies::cloud_formation(policies, style)
+            "Or in the AWS console, with all parameters filled in:\n\n  audit-export config policies {} --cloudformation",
+            configuration.id
         ));
     }
-    format!("\n{}", sections.join("\n\n"))
+    sections.join("\n\n")
+}
+
+fn explain_policies(policies: &Policies, files: &[Document], style: &Style) -> String {
+    let commands = files.last().map_or("", |file| file.content.trim_end());
+    format!(
+        "{}\n\n{}\n\n{commands}",
+        render_policies::policies(policies, style),
+        style.paint(Tone::Strong, "Commands of IAM"),
+    )
 }
 
 /// Formats the success and the time of the first file.
@@ -484,16 +509,35 @@ mod tests {
     const URL: &str = "https://example.com/production";
 
     #[test]
-    fn the_policies_are_shown_in_every_form() {
-        let policies = policies(&json!({
+    fn files_and_one_command_are_shown_without_policies() {
+        let document = |text: &str, is_required: bool| json!({ "document": text, "isRequired": is_required, "instruction": format!("Put {text} there.") });
+        let of_another_account = json!({
+            "bucketPolicy": document("{bucket}", true), "kmsKeyPolicyStatement": document("{key}", true),
             "cloudFormation": {
                 "launchUrl": "https://console.aws.amazon.com/cloudformation/home#/stacks/create/review?x=y",
                 "parameters": [{ "name": "ExternalId", "value": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b" }],
             },
-        }));
-        let commands = documents::commands(&policies, &configuration(&json!({})));
-        let files = documents::files(&policies);
-        insta::assert_snapshot!(explain_policies(&policies, &files, Path::new("policies"), &commands, &style()));
+        });
+        let configuration = configuration(&json!({}));
+        let directory = PathBuf::from(format!("audit-export-{}", configuration.id));
+        let shown = [json!({}), of_another_account].map(|changes| {
+            let policies = policies(&changes);
+            let files = documents::files(&policies, &configuration);
+            let command = explain_command(&policies, &configuration, &directory);
+            format!("{}\n\n{command}", explain_files(&files, &directory, &style()))
+        });
+        let shown = shown.join("\n\n----\n\n");
+        // An ID can't be shortened.
+        assert!(shown.lines().all(|line| line.len() <= 80 || line.contains(&*configuration.id)), "{shown}");
+        assert!(!shown.contains("{trust}"), "{shown}");
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn the_policies_are_shown_when_asked_for() {
+        let policies = policies(&json!({}));
+        let files = documents::files(&policies, &configuration(&json!({})));
+        insta::assert_snapshot!(explain_policies(&policies, &files, &style()));
     }
 
     #[test]

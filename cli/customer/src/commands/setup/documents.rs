@@ -1,40 +1,113 @@
-//! The policies as files, and the commands of the AWS CLI that apply them.
+//! The policies and the CloudFormation template as files, and the commands of the AWS CLI that apply them.
+
+use std::path::Path;
 
 use domain::configuration::arn::RoleArn;
+use serde_json::json;
 use terminal::text::shell_word;
 
 use crate::{
     commands::config::render_policies::DocumentName,
-    model::{Configuration, Policies},
+    model::{Configuration, Parameter, Policies},
 };
+
+/// The template of the customer's role, in this program so that it fits the program.
+pub const TEMPLATE: &str = include_str!("../../../../../infra/customer/cloudformation.yaml");
+
+const TEMPLATE_FILE: &str = "cloudformation.yaml";
+const PARAMETERS: &str = "parameters.json";
 
 const TRUST_POLICY: &str = "trust-policy.json";
 const IAM_POLICY: &str = "iam-policy.json";
 const BUCKET_POLICY: &str = "bucket-policy.json";
 const KEY_POLICY_STATEMENT: &str = "kms-key-policy-statement.json";
-pub const COMMANDS: &str = "commands.sh";
+const COMMANDS: &str = "commands.sh";
 
 /// The name of the policy in the role or user.
 const POLICY_NAME: &str = "audit-export";
 /// A placeholder for the reader to replace.
 const UNKNOWN_USER: &str = "NAME-OF-THE-IAM-USER";
 
-/// Returns the names and contents of the policies' files.
-pub fn files(policies: &Policies) -> Vec<(&'static str, String)> {
-    let file = |document: DocumentName| {
-        let name = match document {
-            DocumentName::Trust => TRUST_POLICY,
-            DocumentName::Iam => IAM_POLICY,
-            DocumentName::Bucket => BUCKET_POLICY,
-            DocumentName::Key => KEY_POLICY_STATEMENT,
+/// A file for the customer's AWS account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub name: &'static str,
+    /// The end of the sentence "this file has …".
+    pub purpose: &'static str,
+    pub content: String,
+}
+
+/// Returns all files: the template and its parameters if it can be used, the policies, and the commands.
+pub fn files(policies: &Policies, configuration: &Configuration) -> Vec<Document> {
+    let mut files = Vec::new();
+    if has_template(policies) {
+        let parameters: Vec<String> = policies.cloud_formation.parameters.iter().map(override_of).collect();
+        files.push(Document {
+            name: TEMPLATE_FILE,
+            purpose: "the role with its permissions, as a template",
+            content: TEMPLATE.to_owned(),
+        });
+        files.push(Document {
+            name: PARAMETERS,
+            purpose: "the values of the template's parameters",
+            content: format!("{:#}\n", json!(parameters)),
+        });
+    }
+    let policy = |document: DocumentName| {
+        let policy = document.of(policies)?;
+        let (name, purpose) = match (document, policy.is_required) {
+            (DocumentName::Trust, _) => (TRUST_POLICY, "the trust policy of the role"),
+            (DocumentName::Iam, _) => (IAM_POLICY, "the permissions of the role or user"),
+            (DocumentName::Bucket, true) => (BUCKET_POLICY, "the policy of the bucket (required)"),
+            (DocumentName::Bucket, false) => (BUCKET_POLICY, "a policy of the bucket (optional)"),
+            (DocumentName::Key, true) => (KEY_POLICY_STATEMENT, "a statement for the key's policy (required)"),
+            (DocumentName::Key, false) => (KEY_POLICY_STATEMENT, "a statement for the key's policy (optional)"),
         };
-        Some((name, format!("{}\n", document.of(policies)?.document.trim_end())))
+        Some(Document { name, purpose, content: format!("{}\n", policy.document.trim_end()) })
     };
-    DocumentName::ALL.into_iter().filter_map(file).collect()
+    files.extend(DocumentName::ALL.into_iter().filter_map(policy));
+    files.push(Document {
+        name: COMMANDS,
+        purpose: if has_template(policies) { "the same as commands, without the template" } else { "the commands" },
+        content: format!("{}\n", commands(policies, configuration)),
+    });
+    files
+}
+
+/// Returns whether the template can be used: it creates a role without a path, and no user.
+pub fn has_template(policies: &Policies) -> bool {
+    !policies.cloud_formation.parameters.is_empty()
+}
+
+/// Returns the name of the stack, which is the one in the service's link to CloudFormation.
+pub fn stack_name(configuration: &Configuration) -> String {
+    format!("audit-export-{}", configuration.id)
+}
+
+/// Formats a parameter for `aws cloudformation deploy`.
+fn override_of(parameter: &Parameter) -> String {
+    format!("{}={}", parameter.name, parameter.value)
+}
+
+/// Returns the one command that creates what the export needs, from the files in `directory`.
+pub fn command(policies: &Policies, configuration: &Configuration, directory: &Path) -> String {
+    let word = |name: &str| shell_word(&directory.join(name).display().to_string());
+    if !has_template(policies) {
+        return format!("(cd {} && sh {COMMANDS})", shell_word(&directory.display().to_string()));
+    }
+    let parameters = format!("file://{}", directory.join(PARAMETERS).display());
+    [
+        format!("aws cloudformation deploy --region {}", shell_word(&configuration.endpoint_configuration.region)),
+        format!("--stack-name {}", stack_name(configuration)),
+        format!("--template-file {}", word(TEMPLATE_FILE)),
+        format!("--parameter-overrides {}", shell_word(&parameters)),
+        "--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset".to_owned(),
+    ]
+    .join(" \\\n    ")
 }
 
 /// Returns a POSIX shell script to run in the folder of the files. Optional commands are commented out.
-pub fn commands(policies: &Policies, configuration: &Configuration) -> String {
+fn commands(policies: &Policies, configuration: &Configuration) -> String {
     let mut lines = vec![
         "#!/bin/sh".to_owned(),
         "# Run this in its folder. If the bucket or the key is in another account, run that part with its credentials."
@@ -140,8 +213,46 @@ pub mod tests {
     fn a_role_is_created_with_its_policies() {
         let policies = policies(&json!({}));
         insta::assert_snapshot!("commands_role", commands(&policies, &configuration(&json!({}))));
+        let written: Vec<_> =
+            files(&policies, &configuration(&json!({}))).into_iter().map(|file| (file.name, file.content)).collect();
         let expected = [(TRUST_POLICY, "{trust}\n"), (IAM_POLICY, "{iam}\n"), (BUCKET_POLICY, "{bucket}\n")];
-        assert_eq!(files(&policies), expected.map(|(name, content)| (name, content.to_owned())));
+        assert_eq!(written[..3], expected.map(|(name, content)| (name, content.to_owned())));
+        assert_eq!(written[3].0, COMMANDS);
+    }
+
+    #[test]
+    fn the_template_is_deployed_with_one_command() {
+        let parameters =
+            [("ExternalId", "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b"), ("BucketPath", "it's"), ("KmsKeyArn", "")];
+        let parameters = parameters.map(|(name, value)| json!({ "name": name, "value": value }));
+        let policies = policies(&json!({ "cloudFormation": { "launchUrl": null, "parameters": parameters } }));
+        let configuration = configuration(&json!({}));
+        let files = files(&policies, &configuration);
+        assert_eq!((files[0].name, &*files[0].content), (TEMPLATE_FILE, TEMPLATE));
+        let overrides: Vec<String> = serde_json::from_str(&files[1].content).unwrap();
+        assert_eq!(
+            overrides,
+            ["ExternalId=0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b", "BucketPath=it's", "KmsKeyArn="],
+            "the names are those of the template"
+        );
+        insta::assert_snapshot!("command_template", command(&policies, &configuration, Path::new("my policies")));
+        let without = super::tests::policies(&json!({}));
+        assert_eq!(command(&without, &configuration, Path::new("a b")), "(cd 'a b' && sh commands.sh)");
+    }
+
+    #[test]
+    fn the_template_has_the_parameters_that_the_service_fills_in() {
+        for name in [
+            "ServiceAccountId",
+            "ServiceRolePath",
+            "ExternalId",
+            "RoleName",
+            "BucketName",
+            "BucketPath",
+            "CreateBucket",
+        ] {
+            assert!(TEMPLATE.contains(&format!("\n  {name}:\n    Type: String\n")), "{name}");
+        }
     }
 
     #[test]

@@ -48,14 +48,14 @@ pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
             Prompt::new(summary(wizard, style), "Create it? yes, or no to change something").suggesting("yes")
         }
         Question::Ready => Prompt::new(
-            "Apply the policies. You can quit meanwhile: audit-export setup continues here.",
+            "You can quit meanwhile: audit-export setup continues here.",
             "Press Enter to test the connection, or enter quit",
         )
         .suggesting("done"),
         Question::Failed => Prompt::new(
             "  retry     test again; a change in IAM can take a minute to take effect\n  \
              change    change the settings of the export\n  \
-             policies  show the policies again\n  \
+             policies  show the policies\n  \
              quit      continue later with audit-export setup",
             "retry, change, policies or quit",
         )
@@ -102,8 +102,7 @@ fn texts(field: Field) -> Texts {
         Field::RoleArn => (
             "role",
             "ARN of the role, or its account",
-            "The role does not have to exist yet: the next step shows its trust policy. 12 digits stand for the role \
-             audit-export in that account.",
+            "The role does not have to exist yet. 12 digits stand for the role audit-export in that account.",
         ),
         Field::AccessKeyId => ("access key", "Access key ID", "The access key of an IAM user for this export only."),
         Field::SecretAccessKey => ("secret access key", "Secret access key", ""),

@@ -92,7 +92,7 @@ pub enum Step {
     Create,
     /// Get the configuration.
     Get,
-    ShowPolicies,
+    ShowPolicies(Detail),
     Test,
     /// Change these fields; `None` clears one.
     Update(Answers),
@@ -109,6 +109,13 @@ pub enum Question {
     Ready,
     /// The action after a failed test.
     Failed,
+}
+
+/// How much of the policies is shown. All of it is written to files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    Command,
+    Everything,
 }
 
 /// The effect of an answer on the setup.
@@ -131,7 +138,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Unknown,
-    Policies,
+    Policies(Detail),
     Ready,
     Test,
     Failed,
@@ -174,7 +181,7 @@ impl Wizard {
     fn next_of_created(&self) -> Step {
         match &self.stage {
             Stage::Unknown => Step::Get,
-            Stage::Policies => Step::ShowPolicies,
+            Stage::Policies(detail) => Step::ShowPolicies(*detail),
             Stage::Ready => Step::Ask(Question::Ready),
             Stage::Test => Step::Test,
             Stage::Failed => Step::Ask(Question::Failed),
@@ -201,7 +208,7 @@ impl Wizard {
             | (Question::Failed, "retry" | "r") => self.stage = Stage::Test,
             (Question::Ready, _) => return Err("Press Enter, or enter quit.".to_owned()),
             (Question::Failed, "change" | "c") => self.begin_change(),
-            (Question::Failed, "policies" | "p") => self.stage = Stage::Policies,
+            (Question::Failed, "policies" | "p") => self.stage = Stage::Policies(Detail::Everything),
             (Question::Failed, _) => return Err("Answer retry, change, policies or quit.".to_owned()),
         }
         Ok(Continuation::Continue)
@@ -409,7 +416,7 @@ impl Wizard {
             ("FAILED", Some(code)) if !is_fixed_by_policies(code) => Stage::Failed,
             ("FAILED", _) if source == Source::Tested && self.policies_are_shown => Stage::Failed,
             _ if source == Source::Tested && self.policies_are_shown => Stage::Ready,
-            _ => Stage::Policies,
+            _ => Stage::Policies(Detail::Command),
         };
         self.configuration = Some(configuration);
     }

@@ -96,7 +96,7 @@ fn a_role_is_set_up_to_the_end() {
         })
     );
     wizard.seen(pending(), Source::Created);
-    assert_eq!(wizard.next(), Step::ShowPolicies);
+    assert_eq!(wizard.next(), Step::ShowPolicies(Detail::Command));
     wizard.policies_shown();
     answer(&mut wizard, &[(Question::Ready, "")]);
     assert_eq!(wizard.next(), Step::Test);
@@ -191,7 +191,7 @@ fn an_interruption_loses_no_answer() {
     let mut again = resumed(&created());
     assert_eq!(again.next(), Step::Get);
     again.seen(pending(), Source::Get);
-    assert_eq!(again.next(), Step::ShowPolicies);
+    assert_eq!(again.next(), Step::ShowPolicies(Detail::Command));
     let mut again = resumed(&created());
     again.seen(configuration(&json!({})), Source::Get);
     assert_eq!(again.next(), Step::Finish);
@@ -321,15 +321,15 @@ fn policies_are_shown_before_they_are_waited_for() {
     assert_eq!(wizard.next(), Step::Ask(Question::Failed));
     let mut wizard = confirmed();
     wizard.seen(failed("WRITE_DENIED"), Source::Created);
-    assert_eq!(wizard.next(), Step::ShowPolicies);
+    assert_eq!(wizard.next(), Step::ShowPolicies(Detail::Command));
     wizard.policies_shown();
     wizard.seen(failed("WRITE_DENIED"), Source::Tested);
     answer(&mut wizard, &[(Question::Failed, "policies")]);
-    assert_eq!(wizard.next(), Step::ShowPolicies);
+    assert_eq!(wizard.next(), Step::ShowPolicies(Detail::Everything));
     // Another bucket has other policies.
     wizard.policies_shown();
     wizard.seen(failed("WRITE_DENIED"), Source::Updated);
-    assert_eq!(wizard.next(), Step::ShowPolicies);
+    assert_eq!(wizard.next(), Step::ShowPolicies(Detail::Command));
     // Changed during the test.
     wizard.policies_shown();
     wizard.seen(pending(), Source::Tested);
