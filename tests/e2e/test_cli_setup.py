@@ -39,6 +39,10 @@ pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 REGION = "eu-west-1"
 PATH = "audit/export"
+# The path that the wizard chooses in a bucket of the account.
+WIZARD_PATH = "audit-export"
+# The longest time from the start of the wizard to the verified first file.
+SETUP_SECONDS = 60
 # More than `config run --wait` is given.
 COMMAND_SECONDS = 240
 READY = "Press Enter to test the connection"
@@ -92,11 +96,13 @@ class Desk:
     def terminal(self, *arguments: str, account: CustomerAccount | None = None, **changes: str) -> PseudoTerminal:
         return PseudoTerminal([self.command, *arguments], self.environment(account, **changes), self.directory)
 
-    def run(self, *arguments: str, code: int = 0, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, code: int = 0, account: CustomerAccount | None = None, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command without a terminal."""
         done = subprocess.run(
             [self.command, *arguments],
-            env=self.environment(None, **changes),
+            env=self.environment(account, **changes),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -354,6 +360,126 @@ def test_a_wrong_bucket_is_changed_on_the_way(desk: Desk, account: CustomerAccou
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+# With AWS credentials
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(customers: CustomerFactory) -> CustomerAccount:
+    """An account with a bucket, and the path that the wizard chooses."""
+    return customers.account(ROLE_ACCOUNT, REGION, path=WIZARD_PATH)
+
+
+def stacks_of(account: CustomerAccount, configuration: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the stacks for a configuration."""
+    pages = account.client("cloudformation").get_paginator("describe_stacks").paginate()
+    name = f"audit-export-{configuration['id']}"
+    return [stack for page in pages for stack in page["Stacks"] if stack["StackName"] == name]
+
+
+def test_with_credentials_from_nothing_to_a_verified_first_file(
+    desk: Desk, own: CustomerAccount, record_property: Callable[[str, object], None]
+) -> None:
+    # The events of one day are in one file.
+    pass_midnight()
+    desk.keep_profile()
+    desk.tenant.send(make_events(5))
+    time.sleep(SETTLE_SECONDS)
+    started = time.monotonic()
+    with desk.terminal("setup", account=own) as terminal:
+        terminal.expect(f"AWS account {own.account}, as root, Region {REGION}")
+        terminal.expect("The buckets of your account")
+        terminal.answer("Bucket (", own.bucket)
+        terminal.answer("Hours between two exports", "")
+        summary = terminal.answer("Create these?", "")
+        assert "24 hours" in summary and f"{own.bucket} in {REGION} (exists" in summary
+        assert f"s3://{own.bucket}/{WIZARD_PATH}" in summary and own.account in summary
+        shown = terminal.expect("Verified: every event received before")
+        assert terminal.wait() == 0
+    seconds = time.monotonic() - started
+    record_property("seconds", seconds)
+    print(f"setup with credentials, up to the verified first file: {seconds:.1f} s")
+    assert seconds < SETUP_SECONDS
+
+    (configuration,) = desk.configurations()
+    assert (configuration["interval"], configuration["connectionStatus"]) == ("EVERY_24_HOURS", "SUCCESS")
+    # The creation of the configuration is an event, too, and may be in another file.
+    first = own.data_keys(configuration["id"])[0]
+    assert "The first file: " in shown and f"s3://{own.bucket}/{first}" in shown
+    assert len([line for line in shown.splitlines() if line.startswith("{")]) == 3
+    [events] = re.findall(r"unchanged \((\d+) events, \d+ files?, \d+ signed digests?\)", terminal.shown)
+    assert int(events) >= 5
+    assert "sts:ExternalId" not in terminal.shown
+    [stack] = stacks_of(own, configuration)
+    assert f"aws cloudformation delete-stack --region {REGION} --stack-name {stack['StackName']}" in terminal.shown
+    assert not desk.state.exists()
+
+
+def test_an_interrupted_setup_with_credentials_creates_nothing_twice(desk: Desk, own: CustomerAccount) -> None:
+    desk.keep_profile()
+    with desk.terminal("setup", account=own) as terminal:
+        terminal.answer("Bucket (", own.bucket)
+        # The Region and the rest are found out before this question.
+        terminal.expect("Hours between two exports")
+    with desk.terminal("setup", account=own) as terminal:
+        terminal.expect("Continuing the unfinished setup")
+        terminal.answer("Hours between two exports", "2")
+        terminal.answer("Create these?", "yes")
+        terminal.expect("Creating the CloudFormation stack")
+    # The yes is remembered: there is no further question.
+    with desk.terminal("setup", account=own) as terminal:
+        terminal.expect("Continuing the unfinished setup")
+        terminal.expect("can be written to")
+        assert terminal.wait() == 0
+    (configuration,) = desk.configurations()
+    assert configuration["connectionStatus"] == "SUCCESS"
+    [stack] = stacks_of(own, configuration)
+    assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    assert_can_write(own)
+
+
+def test_with_credentials_a_bucket_is_created(desk: Desk) -> None:
+    desk.keep_profile()
+    account = CustomerAccount(desk.stack, ROLE_ACCOUNT, REGION, f"new-{uuid.uuid4().hex[:12]}", WIZARD_PATH)
+    with desk.terminal("setup", account=account) as terminal:
+        terminal.answer("Bucket (", "Not_A_Bucket")
+        terminal.expect("A bucket name has 3 to 63")
+        terminal.answer("Bucket (", account.bucket)
+        terminal.answer("Hours between two exports", "6")
+        summary = terminal.answer("Create these?", "yes")
+        assert f"{account.bucket} in {REGION} (new" in summary
+        terminal.expect("The stack has the role")
+        # The new bucket takes only requests over TLS, which the emulator does not have. The test is repeated meanwhile.
+        account.s3.delete_bucket_policy(Bucket=account.bucket)
+        terminal.expect("can be written to")
+        assert terminal.wait() == 0
+    assert_can_write(account)
+    block = account.s3.get_public_access_block(Bucket=account.bucket)["PublicAccessBlockConfiguration"]
+    assert set(block.values()) == {True}
+
+
+def test_credentials_are_not_used_against_a_no(desk: Desk, own: CustomerAccount) -> None:
+    desk.keep_profile()
+    # The configuration is created without credentials …
+    with desk.terminal("setup", "--manual", account=own) as terminal:
+        answer_role(terminal, own)
+        terminal.answer(READY, "quit")
+        assert terminal.wait() == EXIT_UNFINISHED
+    (configuration,) = desk.configurations()
+    # … so with credentials it asks first.
+    with desk.terminal("setup", account=own) as terminal:
+        summary = terminal.answer("Create these?", "no")
+        assert f"audit-export-{configuration['id']}" in summary
+        terminal.expect(READY)
+    assert stacks_of(own, configuration) == []
+    with desk.terminal("setup", account=own) as terminal:
+        terminal.answer("Create these?", "yes")
+        terminal.expect("can be written to")
+        assert terminal.wait() == 0
+    assert len(stacks_of(own, configuration)) == 1
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 # With an access key
 # ----------------------------------------------------------------------------------------------------------------------
 
@@ -437,6 +563,19 @@ def test_a_script_repeats_it_until_it_succeeds(desk: Desk, account: CustomerAcco
     assert (answer["id"], answer["connectionStatus"]) == (configuration["id"], "SUCCESS")
     assert [found["id"] for found in desk.configurations()] == [configuration["id"]]
     assert not desk.state.exists()
+
+
+def test_a_script_with_credentials_needs_one_call(desk: Desk, account: CustomerAccount) -> None:
+    desk.keep_profile()
+    file = desk.directory / "answers.json"
+    file.write_text(json.dumps({"interval": "EVERY_6_HOURS", "roleArn": role_arn(account)} | account.destination))
+    setup = ("setup", "--answers", str(file), "--yes")
+    assert "needs AWS credentials" in desk.run(*setup, code=EXIT_ARGUMENTS).stderr
+    assert desk.configurations() == []
+    done = desk.run(*setup, "--output", "json", account=account)
+    assert json.loads(done.stdout)["connectionStatus"] == "SUCCESS"
+    (configuration,) = desk.configurations()
+    assert len(stacks_of(account, configuration)) == 1
 
 
 def test_a_script_gives_the_secret_in_the_environment(desk: Desk, customers: CustomerFactory) -> None:

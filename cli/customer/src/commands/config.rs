@@ -16,7 +16,7 @@ pub mod render_policies;
 mod render_replays;
 mod repair;
 mod replay;
-mod run;
+pub mod run;
 pub mod secret_access_key;
 mod status;
 pub mod suggestion;

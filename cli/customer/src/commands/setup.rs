@@ -1,14 +1,19 @@
 //! `setup`: guides a person to a working export. [`wizard`] has the rules; this module has the terminal, the service and files.
 
+mod account;
+mod aws_cli;
 mod dialogue;
 mod documents;
+mod first_file;
 mod questions;
+mod stack;
 mod state_file;
 mod wizard;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -22,11 +27,15 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use terminal::text::Text;
+use tokio::time::{Instant, sleep};
 
 use self::{
+    account::Caller,
+    aws_cli::{Aws, AwsCli},
     dialogue::{Dialogue, left},
     documents::Document,
     questions::Prompt,
+    stack::Stack,
     wizard::{Answers, Continuation, Detail, Question, Source, State, Step, Wizard},
 };
 use super::{
@@ -48,6 +57,7 @@ use crate::{
     profile::{self, Profile},
     secret::Secret,
     service::{Service, ServiceArguments},
+    spinner::{Spinner, spinning},
 };
 
 /// Steps of one call, far more than a person takes.
@@ -55,22 +65,35 @@ const MAX_STEPS: usize = 1_000;
 /// Attempts for one answer before the wizard runs.
 const MAX_ATTEMPTS: usize = 100;
 
+/// The longest time for a change in IAM to take effect, usually some seconds.
+const PROPAGATION_TIMEOUT: Duration = Duration::from_mins(1);
+const PROPAGATION_PAUSE: Duration = Duration::from_secs(2);
+
+/// The text of the spinner during commands of the AWS command line.
+const ASKING_AWS: &str = "Asking AWS";
+
 const DEFAULT_PROFILE: &str = "default";
 
-/// Set up an export step by step, until files can be written
+/// Set up an export step by step, up to a verified first file
 ///
-/// Asks for the settings, creates the export configuration, writes the policies and a CloudFormation template for your AWS
-/// account to a folder, waits for you to run the command that it prints, and tests the connection until it succeeds. You can
-/// quit at any time: the next call continues. Its state is stored beside the profiles (see `audit-export profile`), without
-/// secrets.
+/// With the AWS command line (`aws`) and credentials for your account, asks for the bucket and the interval, shows what it
+/// would create, and on your yes creates the export configuration and a CloudFormation stack with a role and, if it is new,
+/// the bucket. Then it tests the connection, exports, shows the first file, and verifies it.
+///
+/// Without them, or with `--manual`, it asks for all settings, and writes the policies and the template to a folder. You run
+/// the one command that it prints, and setup tests the connection.
+///
+/// You can quit at any time: the next call continues, and creates nothing twice. The state is stored beside the profiles (see
+/// `audit-export profile`), without secrets.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   audit-export setup
   audit-export setup --profile production --directory policies
-  audit-export setup --answers export.json
+  audit-export setup --answers export.json --yes
 
---answers is for scripts: the exit code is 7 until the policies are applied; then repeat the command.
+--answers is for scripts. Without --yes the exit code is 7 until the policies are applied; then repeat the command.
 
 The exit code is 0 only if the connection test succeeded, 7 if it failed, and 12 if setup is unfinished.")]
 pub struct SetupArguments {
@@ -85,6 +108,16 @@ pub struct SetupArguments {
     /// The folder for the policies [default: audit-export-ID]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
+
+    /// Don't use AWS credentials: ask for all settings, and write the policies to files
+    ///
+    /// For an access key instead of a role, or a bucket of another account.
+    #[arg(long)]
+    manual: bool,
+
+    /// With `--answers`: create the role with the AWS credentials, without asking
+    #[arg(long, requires = "answers", conflicts_with = "manual")]
+    yes: bool,
 
     /// Also show the policies, and the commands of IAM that apply them
     #[arg(long)]
@@ -111,8 +144,24 @@ pub async fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Ran
         state_file::remove(&state_path)?;
     }
     let state = begin(state_file::load(&state_path)?, url, clock, random)?;
-    let wizard = Wizard::new(state, identity.parse()?);
-    let mut setup = Setup { arguments, clock, random, dialogue, service, state_path, wizard, last: None };
+    let identity = identity.parse()?;
+    let aws = AwsCli::new();
+    let caller = find_caller(arguments, dialogue, &state, &aws, &identity).await?;
+    let wizard = Wizard::new(state, identity).with_caller(caller);
+    let mut setup = Setup {
+        arguments,
+        clock,
+        random,
+        dialogue,
+        access,
+        service,
+        aws,
+        buckets: None,
+        state_path,
+        wizard,
+        last: None,
+        is_just_applied: false,
+    };
     if let (Some(file), Some(path)) = (&file, &arguments.answers) {
         setup.take_answers(file, path)?;
     }
@@ -123,6 +172,44 @@ pub async fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Ran
         }
     }
     Err(left())
+}
+
+/// Finds the AWS credentials, unless they are not wanted.
+async fn find_caller(
+    arguments: &SetupArguments,
+    dialogue: Dialogue,
+    state: &State,
+    aws: &impl Aws,
+    service: &ServiceIdentity,
+) -> Result<Option<Caller>, Failure> {
+    let is_wanted = match dialogue {
+        Dialogue::Terminal => !arguments.manual && state.kind != Some(Kind::AccessKey),
+        Dialogue::File => arguments.yes,
+    };
+    if !is_wanted {
+        return Ok(None);
+    }
+    let given =
+        account::REGION_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+    match spinning(ASKING_AWS, account::identify(aws, given.as_deref(), service)).await {
+        Ok(caller) => {
+            dialogue::say(&identified(&caller));
+            Ok(Some(caller))
+        }
+        Err(reason) if arguments.yes => Err(Failure::argument("--yes", format!("needs AWS credentials: {reason}"))),
+        Err(reason) => {
+            dialogue::say(&format!(
+                "Without AWS credentials, setup writes files and prints a command for your account.\n  {reason}"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+fn identified(caller: &Caller) -> String {
+    let Caller { account, name, region, .. } = caller;
+    let region = region.as_ref().map(|region| format!(", Region {region}")).unwrap_or_default();
+    format!("AWS account {account}, as {name}{region}")
 }
 
 /// Removes user and password from a URL, because the stored state must not hold secrets.
@@ -221,11 +308,17 @@ struct Setup<'a> {
     clock: &'a dyn Clock,
     random: &'a dyn Random,
     dialogue: Dialogue,
+    access: Access,
     service: Service,
+    aws: AwsCli,
+    /// The buckets of the account, once they are listed.
+    buckets: Option<Vec<String>>,
     state_path: PathBuf,
     wizard: Wizard,
     /// The last answer with the configuration.
     last: Option<Answer>,
+    /// Whether the next test may be too early for a change in IAM.
+    is_just_applied: bool,
 }
 
 impl Setup<'_> {
@@ -245,6 +338,7 @@ impl Setup<'_> {
     fn take_answers(&mut self, file: &ConfigurationFile, path: &Path) -> Result<(), Failure> {
         let kind = file.kind_to_create(None).map_err(|problems| problems.at(path))?;
         self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| problems.at(path))?;
+        self.wizard.state.may_apply = self.arguments.yes;
         if let Some(secret) = file.text(Field::SecretAccessKey) {
             self.answer_secret(&Secret::new(secret.to_owned()))?;
         }
@@ -254,12 +348,15 @@ impl Setup<'_> {
     async fn take(&mut self, step: Step) -> Result<(), Failure> {
         match step {
             Step::Ask(Question::Field(Field::SecretAccessKey)) => self.ask_secret(),
+            Step::Ask(Question::Bucket) => self.ask_bucket().await,
             Step::Ask(question) => self.ask_question(question),
             Step::Create => self.create().await,
             Step::Get => self.get().await,
+            Step::Apply => self.apply().await,
             Step::ShowPolicies(detail) => self.show_policies(detail).await,
             Step::Test => self.test().await,
             Step::Update(changes) => self.update(&changes).await,
+            Step::Export => self.export().await,
             Step::Finish => Ok(()),
         }
     }
@@ -282,6 +379,36 @@ impl Setup<'_> {
         match self.wizard.answer(question, &answer, self.clock.now()) {
             Ok(Continuation::Continue) => self.store(),
             Ok(Continuation::Quit) => Err(left()),
+            Err(reason) => {
+                dialogue::refuse(&reason, self.style());
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks for a bucket of the account or a new one, and looks it up.
+    async fn ask_bucket(&mut self) -> Result<(), Failure> {
+        let Some(caller) = self.wizard.caller() else { return Ok(()) };
+        let buckets = match self.buckets.take() {
+            Some(names) => Some(names),
+            None => match spinning(ASKING_AWS, account::buckets(&self.aws, caller)).await {
+                Ok(names) => Some(names),
+                Err(reason) => {
+                    dialogue::say(&format!("Your buckets can't be listed: name one.\n  {reason}"));
+                    None
+                }
+            },
+        };
+        let listed = buckets.as_deref();
+        let answer = dialogue::ask(&questions::bucket(listed.unwrap_or_default()), self.style())?;
+        let name = account::pick(&answer, listed.unwrap_or_default());
+        let chosen = match spinning(ASKING_AWS, account::look_up(&self.aws, name, listed, caller)).await {
+            Ok(bucket) => self.wizard.choose_bucket(&bucket),
+            Err(reason) => Err(reason),
+        };
+        self.buckets = buckets;
+        match chosen {
+            Ok(()) => self.store(),
             Err(reason) => {
                 dialogue::refuse(&reason, self.style());
                 Ok(())
@@ -372,10 +499,75 @@ impl Setup<'_> {
         Ok(())
     }
 
+    /// Creates or updates the stack with the role.
+    async fn apply(&mut self) -> Result<(), Failure> {
+        let policies: Policies = self.ask(&operations::POLICIES).await?.parse()?;
+        let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
+        let name = documents::stack_name(configuration);
+        let region = &configuration.endpoint_configuration.region;
+        let region = Region::parse(region).map_err(|error| Failure::Unavailable(error.rule.to_owned()))?;
+        let stack = Stack {
+            name: &name,
+            region: &region,
+            parameters: &policies.cloud_formation.parameters,
+            creates_bucket: self.wizard.creates_bucket(),
+        };
+        dialogue::say(&format!("\nCreating the CloudFormation stack {name} …"));
+        let deployed = {
+            let spinner = Spinner::new("Creating the stack");
+            stack.deploy(&self.aws, |status| spinner.set_message(format!("Creating the stack: {status}"))).await
+        };
+        match deployed {
+            Ok(()) => {
+                let tick = self.style().paint(Tone::Good, "✓");
+                dialogue::say(&format!("{tick} The stack has the role and its permissions."));
+                self.wizard.applied();
+                self.is_just_applied = true;
+                Ok(())
+            }
+            Err(reason) if self.dialogue == Dialogue::File => Err(Failure::Unfinished(reason)),
+            Err(reason) => {
+                dialogue::refuse(&format!("The stack could not be created: {reason}\n"), self.style());
+                self.wizard.apply_refused();
+                Ok(())
+            }
+        }
+    }
+
+    /// Tests the connection. Right after a change in IAM, it waits until that takes effect.
     async fn test(&mut self) -> Result<(), Failure> {
         dialogue::say("\nTesting the connection …");
-        let answer = self.ask(&operations::TEST).await?;
+        let spinner = Spinner::new("Testing the connection");
+        let deadline = Instant::now() + if self.is_just_applied { PROPAGATION_TIMEOUT } else { Duration::ZERO };
+        let answer = loop {
+            let answer = self.service.poll(&operations::TEST, &json!({ "id": self.id() })).await?;
+            if Instant::now() >= deadline || !wizard::may_be_early(&answer.parse()?) {
+                break answer;
+            }
+            sleep(PROPAGATION_PAUSE).await;
+        };
+        drop(spinner);
+        self.is_just_applied = false;
         self.see(answer, Source::Tested)
+    }
+
+    /// Exports now, shows the first file, and verifies it.
+    async fn export(&mut self) -> Result<(), Failure> {
+        let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
+        if configuration.enabled {
+            dialogue::say("\nExporting the events received so far …");
+            let first = first_file::export(&self.service, configuration).await?;
+            dialogue::say(&first.text);
+            if first.has_files {
+                let access = &self.arguments.service.access;
+                dialogue::say("\nVerifying …");
+                let verified =
+                    first_file::verify(configuration, &self.access, access, self.clock, self.style()).await?;
+                dialogue::say(&verified);
+            }
+        }
+        self.wizard.exported();
+        Ok(())
     }
 
     async fn update(&mut self, changes: &Answers) -> Result<(), Failure> {
@@ -421,7 +613,8 @@ impl Setup<'_> {
         let (Some(answer), Some(configuration)) = (&self.last, self.wizard.configuration()) else { return Ok(()) };
         state_file::remove(&self.state_path)?;
         dialogue::say("");
-        self.service.output.print(answer, |style| Ok(finished(configuration, style)))
+        let stack = self.wizard.state.may_apply.then(|| documents::stack_name(configuration));
+        self.service.output.print(answer, |style| Ok(finished(configuration, stack.as_deref(), style)))
     }
 
     fn id(&self) -> String {
@@ -474,23 +667,32 @@ fn explain_policies(policies: &Policies, files: &[Document], style: &Style) -> S
     )
 }
 
-/// Formats the success and the time of the first file.
-fn finished(configuration: &Configuration, style: &Style) -> String {
+/// Formats the success, the time of the next file and, if there is a stack, how to undo all.
+fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -> String {
     let id = &configuration.id;
+    let which = if stack.is_some() { "next" } else { "first" };
     let next = match (&configuration.next_export_at, configuration.enabled) {
         (Some(time), true) => {
-            format!("The first file comes soon after {}, if events are received until then.", style.time(time))
+            format!("The {which} file comes soon after {}, if events are received until then.", style.time(time))
         }
-        (None, true) => "The first file comes with the next export.".to_owned(),
+        (None, true) => format!("The {which} file comes with the next export."),
         (_, false) => {
             format!("The export is disabled. To enable it: audit-export config enable {id}")
         }
     };
+    let undo = stack.map(|stack| {
+        let region = &configuration.endpoint_configuration.region;
+        format!(
+            "\nTo undo it (files and bucket stay):\n  audit-export config delete {id}\n  aws cloudformation delete-stack \
+             --region {region} --stack-name {stack}"
+        )
+    });
     format!(
         "{} Done: {} can be written to.\n{next}\n\nTo export now:      audit-export config run {id} --wait\nTo see its status:  \
-         audit-export config get {id}",
+         audit-export config status {id}{}",
         style.paint(Tone::Good, "✓"),
         render::location(configuration),
+        undo.unwrap_or_default(),
     )
 }
 
@@ -542,8 +744,10 @@ mod tests {
 
     #[test]
     fn the_end_says_when_the_first_file_comes() {
-        let shown = [json!({}), json!({ "enabled": false, "nextExportAt": null })]
-            .map(|changes| finished(&model::tests::configuration(&changes), &style()));
+        let disabled = json!({ "enabled": false, "nextExportAt": null });
+        let stack = Some("audit-export-0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b");
+        let shown = [(json!({}), None), (disabled, None), (json!({}), stack)]
+            .map(|(changes, stack)| finished(&model::tests::configuration(&changes), stack, &style()));
         insta::assert_snapshot!(shown.join("\n\n"));
     }
 

@@ -33,7 +33,7 @@ use self::{
     service::{PlaceSource, Service},
 };
 use crate::{
-    access::{self, AccessArguments},
+    access::{self, Access, AccessArguments},
     failure::Failure,
     files::{parent, read_beginning},
     output::{self, Style, Tone},
@@ -196,11 +196,7 @@ fn long_help() -> String {
 
 pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), Failure> {
     let options = options(arguments)?;
-    let circumstances = Circumstances {
-        target: arguments.target.clone(),
-        verified_at: clock.now(),
-        program: concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
+    let circumstances = circumstances(arguments.target.clone(), clock);
     let id = id_of(&arguments.target);
     let is_asked = arguments.token_file.is_some() || arguments.profile.is_some();
     if id.is_none() && !is_asked && arguments.public_keys.is_empty() {
@@ -238,6 +234,27 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
             Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str())))
         }
     }
+}
+
+/// Verifies an export in its bucket, for `setup`: with the service's keys, up to what it has exported, every object inflated.
+pub async fn verify_in_bucket(
+    place: Place,
+    region: String,
+    access: &Access,
+    clock: &dyn Clock,
+) -> Result<Report, Failure> {
+    let bucket = Bucket::connect(&place, Some(region)).await?;
+    let mut options = Options::new(PublicKeys::default());
+    options.deep = true;
+    let circumstances = circumstances(place.to_string(), clock);
+    options.place = Some(place);
+    ask(Some(&Service::new(access, true)?), &mut options, None).await?;
+    verify_archive(&bucket, &options, circumstances, None).await.map_err(unreadable_bucket)
+}
+
+fn circumstances(target: String, clock: &dyn Clock) -> Circumstances {
+    let program = concat!("audit-export ", env!("CARGO_PKG_VERSION")).to_owned();
+    Circumstances { target, verified_at: clock.now(), program }
 }
 
 /// Returns the ID that the target is. A folder takes precedence, because a copy is usually named after its configuration.
@@ -288,11 +305,15 @@ async fn verify(
     }
     options.place.get_or_insert(place);
     ask(service, &mut options, None).await?;
-    verify_archive(&bucket, &options, circumstances, list).await.map_err(|error| match error {
+    verify_archive(&bucket, &options, circumstances, list).await.map_err(unreadable_bucket)
+}
+
+fn unreadable_bucket(error: ReadError) -> Failure {
+    match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
         ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
-    })
+    }
 }
 
 /// Adds the keys and the expectation of the service to `options`. This comes before the verification, so that later exports

@@ -5,7 +5,7 @@ mod sample;
 use std::time::Duration;
 
 use clap::Args;
-use domain::time::Timestamp;
+use domain::{configuration::ConfigurationId, time::Timestamp};
 use serde_json::json;
 use terminal::text::Text;
 
@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     model::{Configuration, Job, Task},
     output::{self, Output, OutputFormat, Style, Tone},
-    service::Service,
+    service::{Service, ServiceArguments},
 };
 
 /// What `--output json` prints if there was nothing to export.
@@ -95,6 +95,37 @@ async fn show(service: &Service, configuration: &Configuration, job: Option<&Job
         output::print_line(&format!("\n{}", sample::show(configuration, &task.object_key).await))?;
     }
     Ok(())
+}
+
+/// An export that has ended, for `setup`.
+#[derive(Debug)]
+pub struct FirstExport {
+    /// What was exported, with the first file and three of its events.
+    pub text: String,
+    pub has_files: bool,
+}
+
+/// Exports now, and waits for the end. Shows the oldest file, which a run that the connection test started may have written.
+pub async fn first_export(service: &Service, id: ConfigurationId, timeout: Duration) -> Result<FirstExport, Failure> {
+    let target = Target { id, service: ServiceArguments::default() };
+    let arguments = RunArguments { target, wait: true, timeout };
+    let requested = service.ask(&operations::RUN, &arguments.target.variables()).await?;
+    let request = Request::new(&requested.parse()?, Vec::new())?;
+    let (progress, configuration, answer) = wait(service, &arguments, &request).await?;
+    let jobs: Vec<Job> = answer.parse()?;
+    if progress == Progress::Failed {
+        return Err(failure(&configuration, &jobs));
+    }
+    let style = &service.output.style;
+    let Some(job) = first_job(&jobs) else {
+        return Ok(FirstExport { text: nothing_new(&configuration, style), has_files: false });
+    };
+    let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() })).await?.parse()?;
+    let mut text = exported(&configuration, job, tasks.first(), style);
+    if let Some(task) = tasks.first() {
+        text = format!("{text}\n\n{}", sample::show(&configuration, &task.object_key).await);
+    }
+    Ok(FirstExport { text, has_files: !tasks.is_empty() })
 }
 
 async fn get_jobs(service: &Service, target: &Target) -> Result<Answer, Failure> {
@@ -214,6 +245,12 @@ fn time(text: &Text) -> Result<Timestamp, Failure> {
 
 fn is_done(job: &Job) -> bool {
     &*job.status == "SUCCEEDED"
+}
+
+/// Returns the oldest job that wrote a file, or else the newest one that ended.
+fn first_job(jobs: &[Job]) -> Option<&Job> {
+    let mut oldest_first = jobs.iter().rev();
+    oldest_first.find(|job| is_done(job) && job.objects > 0).or_else(|| jobs.iter().find(|job| is_done(job)))
 }
 
 fn failure(configuration: &Configuration, jobs: &[Job]) -> Failure {
@@ -347,6 +384,15 @@ mod tests {
         assert_eq!(failure(&configuration(&failed(1, LATER, None)), &[]).exit_code(), 7);
         let ours = configuration(&json!({ "consecutiveFailures": 1 }));
         assert_eq!(failure(&ours, &[job(1, "FAILED", 0)]).exit_code(), 1);
+    }
+
+    #[test]
+    fn the_first_file_is_that_of_the_oldest_job_with_one() {
+        let first = |jobs: &[Job]| first_job(jobs).map(|job| job.id.rsplit('.').next().unwrap().to_owned());
+        let jobs = [job(4, "RUNNING", 1), job(3, "SUCCEEDED", 1), job(2, "SUCCEEDED", 2), job(1, "SUCCEEDED", 0)];
+        assert_eq!(first(&jobs).as_deref(), Some("2"));
+        assert_eq!(first(&jobs[3..]).as_deref(), Some("1"));
+        assert_eq!(first(&jobs[..1]), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The texts of the wizard's questions.
 
-use super::wizard::{Question, Wizard};
+use super::{
+    documents::stack_name,
+    wizard::{Question, Wizard},
+};
 use crate::{
     commands::config::{
         file::{Field, Kind},
@@ -8,6 +11,9 @@ use crate::{
     },
     output::Style,
 };
+
+/// Buckets that are listed. Others can be named.
+const MAX_LISTED_BUCKETS: usize = 20;
 
 /// The text of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +50,15 @@ pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
             let is_optional = matches!(field, Field::BucketPath | Field::KmsKeyArn | Field::ExpectedBucketOwner);
             Prompt { suggestion: wizard.suggestion(field), is_optional, ..Prompt::new(explanation, question) }
         }
+        Question::Bucket => bucket(&[]),
+        Question::Confirm if wizard.can_apply() => {
+            Prompt::new(resources(wizard, style), "Create these? yes, or no to change something").suggesting("yes")
+        }
         Question::Confirm => {
             Prompt::new(summary(wizard, style), "Create it? yes, or no to change something").suggesting("yes")
+        }
+        Question::Apply => {
+            Prompt::new(resources(wizard, style), "Create these? yes, or no to get the policies").suggesting("yes")
         }
         Question::Ready => Prompt::new(
             "You can quit meanwhile: audit-export setup continues here.",
@@ -61,6 +74,41 @@ pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
         )
         .suggesting("retry"),
     }
+}
+
+/// Asks for one of the buckets, or a new one.
+pub fn bucket(listed: &[String]) -> Prompt {
+    let shown = listed.iter().take(MAX_LISTED_BUCKETS).enumerate();
+    let mut lines: Vec<String> = shown.map(|(index, name)| format!("  {:>2}  {name}", index + 1)).collect();
+    if let Some(others) = listed.len().checked_sub(MAX_LISTED_BUCKETS).filter(|others| *others > 0) {
+        lines.push(format!("      … and {others} others"));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, "The buckets of your account:".to_owned());
+    }
+    Prompt::new(lines.join("\n"), "Bucket (number or name; a new name creates one)")
+}
+
+/// Formats what setup creates.
+fn resources(wizard: &Wizard, style: &Style) -> String {
+    let known = |field: Field| wizard.known(field);
+    let region = known(Field::Region).unwrap_or_default();
+    let is_new = if wizard.creates_bucket() { "new, closed to the public" } else { "exists, and stays as it is" };
+    let bucket = known(Field::BucketName).unwrap_or_default();
+    let path = known(Field::BucketPath).map(|path| format!("/{path}")).unwrap_or_default();
+    let role = known(Field::RoleArn).unwrap_or_default();
+    let name = role.rsplit('/').next().unwrap_or_default();
+    let account = wizard.caller().map(|caller| caller.account.to_string()).unwrap_or_default();
+    let stack = wizard.configuration().map_or_else(|| "audit-export-<ID of the export>".to_owned(), stack_name);
+    let interval = known(Field::Interval).map(|name| render::interval(&name)).unwrap_or_default();
+    style.fields(&[
+        ("export", Some(format!("every {interval}, from the oldest event that the service has"))),
+        ("bucket", Some(format!("{bucket} in {region} ({is_new})"))),
+        ("files", Some(format!("s3://{bucket}{path}"))),
+        ("KMS key", known(Field::KmsKeyArn)),
+        ("role", Some(format!("{name} (for this service only; writes these files only)"))),
+        ("stack", Some(format!("{stack}, account {account}"))),
+    ])
 }
 
 fn summary(wizard: &Wizard, style: &Style) -> String {
@@ -127,25 +175,34 @@ mod tests {
         region::{Partition, Region},
     };
 
+    use serde_json::json;
+
     use super::*;
     use crate::{
-        commands::setup::wizard::{State, questions},
+        commands::setup::{
+            account::{Bucket, tests::caller},
+            wizard::{Source, State, questions},
+        },
+        model::tests::configuration,
         output::tests::style,
     };
 
-    #[test]
-    fn every_question_is_asked_in_words() {
-        let service = ServiceIdentity {
+    fn service() -> ServiceIdentity {
+        ServiceIdentity {
             account: AccountId::parse("111111111111").unwrap(),
             partition: Partition::Commercial,
             region: Region::parse("us-east-1").unwrap(),
-        };
+        }
+    }
+
+    #[test]
+    fn every_question_is_asked_in_words() {
         let state = State::new("https://example.com".to_owned(), "key".to_owned());
-        let mut wizard = Wizard::new(state, service);
+        let mut wizard = Wizard::new(state, service());
         let mut all = vec![Question::Kind];
         all.extend(questions(Kind::AssumedRole).map(Question::Field));
         all.extend([Field::AccessKeyId, Field::SecretAccessKey].map(Question::Field));
-        all.extend([Question::Ready, Question::Failed]);
+        all.extend([Question::Bucket, Question::Ready, Question::Failed]);
         let mut shown: Vec<String> =
             all.into_iter().map(|question| text(&prompt(question, &wizard, &style()))).collect();
         wizard.state.kind = Some(Kind::AssumedRole);
@@ -156,6 +213,32 @@ mod tests {
         ]);
         shown.push(text(&prompt(Question::Confirm, &wizard, &style())));
         insta::assert_snapshot!("questions", shown.join("\n\n"));
+    }
+
+    #[test]
+    fn what_is_created_fits_the_terminal() {
+        let state = State::new("https://example.com".to_owned(), "3f2a9c1e-0000-4000-8000-000000000000".to_owned());
+        let mut wizard = Wizard::new(state, service()).with_caller(Some(caller()));
+        let mut found = Bucket {
+            name: "acme-audit".to_owned(),
+            is_new: false,
+            region: Some(Region::parse("eu-west-1").unwrap()),
+            kms_key_arn: None,
+            is_own: true,
+        };
+        let names = |count: usize| (1..=count).map(|number| format!("acme-{number}")).collect::<Vec<_>>();
+        let mut shown: Vec<String> = [0, 2, 20, 32].map(|count| text(&bucket(&names(count)))).into();
+        for is_new in [false, true] {
+            found.is_new = is_new;
+            wizard.choose_bucket(&found).unwrap();
+            wizard.state.answers.insert(Field::Interval, Some("EVERY_24_HOURS".to_owned()));
+            shown.push(text(&prompt(Question::Confirm, &wizard, &style())));
+        }
+        wizard.seen(configuration(&json!({ "connectionStatus": "PENDING" })), Source::Get);
+        shown.push(text(&prompt(Question::Apply, &wizard, &style())));
+        let shown = shown.join("\n\n");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        insta::assert_snapshot!("resources", shown);
     }
 
     fn text(prompt: &Prompt) -> String {

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    configuration::{ConfigurationId, ServiceIdentity, arn::AccountId, field_error::FieldError},
+    configuration::{
+        ConfigurationId, ServiceIdentity,
+        arn::{AccountId, RoleArn},
+        field_error::FieldError,
+    },
     connection::ConnectionErrorCode as Code,
     interval::ExportInterval,
     time::Timestamp,
@@ -11,6 +15,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use terminal::text::Text;
 
+use super::account::{Bucket, Caller};
 use crate::{
     commands::config::{
         file::{self, ConfigurationFile, Field, Kind, Problems, Value},
@@ -23,8 +28,16 @@ use crate::{
 /// The service keeps an idempotency key for 24 hours; the rest allows for a wrong clock.
 const MAX_CREATION_AGE: Duration = Duration::from_hours(23);
 
-/// The name of the role if the answer is an account.
+/// The name of the role if the answer is an account, and the beginning of the name of a role that setup creates.
 const DEFAULT_ROLE_NAME: &str = "audit-export";
+/// Characters of the idempotency key in the name of a role that setup creates: every export needs a separate role.
+const ROLE_SUFFIX_LENGTH: usize = 8;
+
+/// The path in a bucket that setup finds in the account. The bucket may have other files.
+const DEFAULT_BUCKET_PATH: &str = "audit-export";
+
+/// The start of an export that is set up at a terminal, so that there is a first file at once.
+const START: &str = "earliest";
 
 /// The answers, without secrets; `None` is an empty answer.
 pub type Answers = BTreeMap<Field, Option<String>>;
@@ -41,6 +54,15 @@ pub struct State {
     /// Earlier answers, suggested when they are asked for again.
     #[serde(default)]
     pub suggestions: Answers,
+    /// The bucket that setup creates.
+    #[serde(default)]
+    pub new_bucket: Option<String>,
+    /// Whether the bucket is asked for by its name, with all its properties, instead of looked up in the account.
+    #[serde(default)]
+    pub asks_for_details: bool,
+    /// Whether setup may create the resources in the AWS account.
+    #[serde(default)]
+    pub may_apply: bool,
     pub phase: Phase,
 }
 
@@ -92,19 +114,27 @@ pub enum Step {
     Create,
     /// Get the configuration.
     Get,
+    /// Create the resources in the AWS account.
+    Apply,
     ShowPolicies(Detail),
     Test,
     /// Change these fields; `None` clears one.
     Update(Answers),
+    /// Export now, show the first file, and verify it.
+    Export,
     Finish,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     Kind,
+    /// A bucket of the account, or the name of a new one.
+    Bucket,
     Field(Field),
-    /// Whether to create the configuration.
+    /// Whether to create the configuration, and with credentials also the resources.
     Confirm,
+    /// Whether to create the resources of a configuration that exists.
+    Apply,
     /// Whether the policies are applied.
     Ready,
     /// The action after a failed test.
@@ -138,18 +168,22 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Unknown,
+    Apply,
     Policies(Detail),
     Ready,
     Test,
     Failed,
     Changing { open: Vec<Field>, changes: Answers },
     Succeeded,
+    Exported,
 }
 
 #[derive(Debug)]
 pub struct Wizard {
     pub state: State,
     service: ServiceIdentity,
+    /// The identity of the AWS credentials, if setup has some.
+    caller: Option<Caller>,
     secret: Option<Secret>,
     configuration: Option<Configuration>,
     stage: Stage,
@@ -158,7 +192,40 @@ pub struct Wizard {
 
 impl Wizard {
     pub fn new(state: State, service: ServiceIdentity) -> Self {
-        Self { state, service, secret: None, configuration: None, stage: Stage::Unknown, policies_are_shown: false }
+        Self {
+            state,
+            service,
+            caller: None,
+            secret: None,
+            configuration: None,
+            stage: Stage::Unknown,
+            policies_are_shown: false,
+        }
+    }
+
+    /// Uses AWS credentials. They are for a role: an access key would be a secret to create.
+    pub fn with_caller(mut self, caller: Option<Caller>) -> Self {
+        if caller.is_some() && self.state.phase == Phase::Asking {
+            self.state.kind.get_or_insert(Kind::AssumedRole);
+        }
+        self.caller = caller;
+        self
+    }
+
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// Returns whether the credentials can create the role: it is in their account, and has no path.
+    pub fn can_apply(&self) -> bool {
+        let role = self.known(Field::RoleArn).and_then(|arn| RoleArn::parse(&arn).ok());
+        let caller = self.caller.as_ref();
+        role.zip(caller).is_some_and(|(role, caller)| *role.account() == caller.account && !role.has_path())
+    }
+
+    /// Returns whether setup creates the bucket.
+    pub fn creates_bucket(&self) -> bool {
+        self.state.new_bucket.is_some() && self.known(Field::BucketName) == self.state.new_bucket
     }
 
     /// Returns the next step.
@@ -166,6 +233,7 @@ impl Wizard {
         match (&self.state.phase, self.state.kind) {
             (Phase::Created { .. }, _) => self.next_of_created(),
             (_, None) => Step::Ask(Question::Kind),
+            (Phase::Asking, Some(Kind::AssumedRole)) if self.looks_up_bucket() => Step::Ask(Question::Bucket),
             (Phase::Asking, Some(kind)) => {
                 let open = questions(kind).into_iter().find(|field| !self.state.answers.contains_key(field));
                 Step::Ask(open.map_or(Question::Confirm, Question::Field))
@@ -178,9 +246,16 @@ impl Wizard {
         }
     }
 
+    fn looks_up_bucket(&self) -> bool {
+        let is_open = !self.state.answers.contains_key(&Field::BucketName);
+        self.caller.is_some() && is_open && !self.state.asks_for_details
+    }
+
     fn next_of_created(&self) -> Step {
         match &self.stage {
             Stage::Unknown => Step::Get,
+            Stage::Apply if self.state.may_apply => Step::Apply,
+            Stage::Apply => Step::Ask(Question::Apply),
             Stage::Policies(detail) => Step::ShowPolicies(*detail),
             Stage::Ready => Step::Ask(Question::Ready),
             Stage::Test => Step::Test,
@@ -189,7 +264,8 @@ impl Wizard {
                 Some(field) => Step::Ask(Question::Field(*field)),
                 None => Step::Update(changes.clone()),
             },
-            Stage::Succeeded => Step::Finish,
+            Stage::Succeeded if self.caller.is_some() => Step::Export,
+            Stage::Succeeded | Stage::Exported => Step::Finish,
         }
     }
 
@@ -199,10 +275,22 @@ impl Wizard {
         match (question, text.to_lowercase().as_str()) {
             (Question::Kind, _) => self.state.kind = Some(parse_kind(text).ok_or("Answer role or access-key.")?),
             (Question::Field(field), _) => self.answer_field(field, text)?,
-            (Question::Confirm, "" | "y" | "yes") => self.state.phase = Phase::Creating { since: now },
+            // The caller looks it up.
+            (Question::Bucket, _) => return Err("Choose a bucket.".to_owned()),
+            (Question::Confirm, "" | "y" | "yes") => {
+                self.state.answers.entry(Field::StartFrom).or_insert_with(|| Some(START.to_owned()));
+                self.state.may_apply = self.can_apply();
+                self.state.phase = Phase::Creating { since: now };
+            }
             (Question::Confirm, "n" | "no") => self.ask_again(),
             (Question::Confirm, _) => return Err("Answer yes, or no to go through the questions again.".to_owned()),
+            (Question::Apply, "" | "y" | "yes") => self.state.may_apply = true,
+            (Question::Apply, "n" | "no") => self.stage = Stage::Policies(Detail::Command),
+            (Question::Apply, _) => return Err("Answer yes or no.".to_owned()),
             (Question::Ready | Question::Failed, "quit" | "q") => return Ok(Continuation::Quit),
+            (Question::Failed, "" | "retry" | "r" | "test" | "t") if self.state.may_apply && self.can_apply() => {
+                self.stage = Stage::Apply;
+            }
             (Question::Ready | Question::Failed, "" | "test" | "t")
             | (Question::Ready, "done" | "d" | "yes" | "y")
             | (Question::Failed, "retry" | "r") => self.stage = Stage::Test,
@@ -212,6 +300,39 @@ impl Wizard {
             (Question::Failed, _) => return Err("Answer retry, change, policies or quit.".to_owned()),
         }
         Ok(Continuation::Continue)
+    }
+
+    /// Takes a bucket of the account or a new one. It decides all but the interval and, if it is not known, the Region.
+    pub fn choose_bucket(&mut self, bucket: &Bucket) -> Result<(), String> {
+        let Some(caller) = &self.caller else { return Ok(()) };
+        let account = caller.account.to_string();
+        let role = format!("arn:{}:iam::{account}:role/{}", caller.partition, self.new_role_name());
+        let earlier = self.state.answers.clone();
+        let fields = [
+            (Field::BucketName, bucket.name.clone()),
+            (Field::BucketPath, DEFAULT_BUCKET_PATH.to_owned()),
+            (Field::Region, bucket.region.as_ref().map(ToString::to_string).unwrap_or_default()),
+            (Field::KmsKeyArn, bucket.kms_key_arn.clone().unwrap_or_default()),
+            (Field::ExpectedBucketOwner, if bucket.is_own { account } else { String::new() }),
+            (Field::RoleArn, role),
+        ];
+        for (field, value) in fields {
+            // An unknown Region is asked for.
+            if field == Field::Region && value.is_empty() {
+                continue;
+            }
+            if let Err(reason) = self.answer_field(field, &value) {
+                self.state.answers = earlier;
+                return Err(reason);
+            }
+        }
+        self.state.new_bucket = bucket.is_new.then(|| bucket.name.clone());
+        Ok(())
+    }
+
+    fn new_role_name(&self) -> String {
+        let suffix: String = self.state.idempotency_key.chars().take(ROLE_SUFFIX_LENGTH).collect();
+        format!("{DEFAULT_ROLE_NAME}-{suffix}")
     }
 
     fn answer_field(&mut self, field: Field, text: &str) -> Result<(), String> {
@@ -312,6 +433,7 @@ impl Wizard {
     /// Asks all questions again, with the answers so far as suggestions.
     fn ask_again(&mut self) {
         self.state.suggestions = std::mem::take(&mut self.state.answers);
+        self.state.asks_for_details = true;
     }
 
     fn begin_change(&mut self) {
@@ -410,15 +532,33 @@ impl Wizard {
         self.state.kind = Kind::of_type(&configuration.kind).or(self.state.kind);
         // The secret is no longer needed.
         self.secret = None;
-        self.stage = match (&*configuration.connection_status, error_code(&configuration)) {
+        let status = configuration.connection_status.clone();
+        let code = error_code(&configuration);
+        self.configuration = Some(configuration);
+        self.stage = match (&*status, code) {
             ("SUCCESS", _) => Stage::Succeeded,
             // Policies can't fix it.
             ("FAILED", Some(code)) if !is_fixed_by_policies(code) => Stage::Failed,
             ("FAILED", _) if source == Source::Tested && self.policies_are_shown => Stage::Failed,
             _ if source == Source::Tested && self.policies_are_shown => Stage::Ready,
+            _ if self.can_apply() => Stage::Apply,
             _ => Stage::Policies(Detail::Command),
         };
-        self.configuration = Some(configuration);
+    }
+
+    /// Continues after the resources were created.
+    pub fn applied(&mut self) {
+        self.policies_are_shown = true;
+        self.stage = Stage::Test;
+    }
+
+    /// Asks what to do after the resources could not be created.
+    pub fn apply_refused(&mut self) {
+        self.stage = Stage::Failed;
+    }
+
+    pub fn exported(&mut self) {
+        self.stage = Stage::Exported;
     }
 
     pub fn policies_shown(&mut self) {
@@ -462,6 +602,11 @@ fn to_change(code: Option<Code>, kind: Option<Kind>) -> Vec<Field> {
         Some(Code::WriteDenied | Code::BucketRefused) => destination.to_vec(),
         None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
     }
+}
+
+/// Returns whether a failed test may succeed without a change, because a change in IAM takes a while to take effect.
+pub fn may_be_early(configuration: &Configuration) -> bool {
+    &*configuration.connection_status == "FAILED" && error_code(configuration).is_some_and(is_fixed_by_policies)
 }
 
 /// Returns whether the customer's policies can cause an error of the connection test.

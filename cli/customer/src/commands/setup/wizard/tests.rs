@@ -3,7 +3,10 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::{
-    commands::config::{file::Purpose, test::tests::write_denied},
+    commands::{
+        config::{file::Purpose, test::tests::write_denied},
+        setup::account::tests::caller,
+    },
     model::tests::{configuration, configuration_json},
 };
 
@@ -92,7 +95,7 @@ fn a_role_is_set_up_to_the_end() {
         sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create),
         json!({
             "interval": "EVERY_12_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "idempotencyKey": "key-1",
-            "roleArn": "arn:aws:iam::222222222222:role/audit-export",
+            "roleArn": "arn:aws:iam::222222222222:role/audit-export", "startFrom": "earliest",
         })
     );
     wizard.seen(pending(), Source::Created);
@@ -363,4 +366,148 @@ fn a_file_answers_everything_at_once() {
     let mut other = whole;
     other["bucketName"] = json!("acme-logs");
     assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err());
+}
+
+fn found(is_new: bool) -> Bucket {
+    Bucket {
+        name: "acme-audit".to_owned(),
+        is_new,
+        region: Some(Region::parse("eu-west-1").unwrap()),
+        kms_key_arn: None,
+        is_own: true,
+    }
+}
+
+/// A wizard with credentials, whose bucket and interval are answered.
+fn with_credentials(is_new: bool) -> Wizard {
+    let mut wizard = wizard().with_caller(Some(caller()));
+    assert_eq!(wizard.next(), Step::Ask(Question::Bucket));
+    wizard.choose_bucket(&found(is_new)).unwrap();
+    answer(&mut wizard, &[(Question::Field(Field::Interval), "24")]);
+    wizard
+}
+
+#[test]
+fn with_credentials_a_bucket_an_interval_and_a_yes_are_enough() {
+    let mut wizard = with_credentials(true);
+    answer(&mut wizard, &[(Question::Confirm, "")]);
+    assert_eq!(wizard.next(), Step::Create);
+    assert!(wizard.creates_bucket());
+    assert_eq!(
+        sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create),
+        json!({
+            "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "audit-export", "region": "eu-west-1",
+            "expectedBucketOwner": "222222222222", "roleArn": "arn:aws:iam::222222222222:role/audit-export-key-1",
+            "startFrom": "earliest", "idempotencyKey": "key-1",
+        })
+    );
+    wizard.seen(pending(), Source::Created);
+    assert_eq!(wizard.next(), Step::Apply);
+    // The permission is stored: the next call applies without another question.
+    let mut again = resumed(&wizard).with_caller(Some(caller()));
+    assert_eq!(again.next(), Step::Get);
+    again.seen(pending(), Source::Get);
+    assert!(again.creates_bucket());
+    assert_eq!(again.next(), Step::Apply);
+    again.applied();
+    assert_eq!(again.next(), Step::Test);
+    again.seen(configuration(&json!({})), Source::Tested);
+    assert_eq!(again.next(), Step::Export);
+    // An interrupted export is repeated.
+    let mut last = resumed(&again).with_caller(Some(caller()));
+    last.seen(configuration(&json!({})), Source::Get);
+    assert_eq!(last.next(), Step::Export);
+    last.exported();
+    assert_eq!(last.next(), Step::Finish);
+}
+
+#[test]
+fn a_no_asks_for_all_with_what_was_found() {
+    let mut wizard = with_credentials(true);
+    answer(
+        &mut wizard,
+        &[
+            (Question::Confirm, "no"),
+            (Question::Field(Field::Interval), "12"),
+            (Question::Field(Field::BucketName), "acme-logs"),
+        ],
+    );
+    assert!(!wizard.creates_bucket(), "only the bucket that was found missing is created");
+    assert_eq!(wizard.suggestion(Field::BucketPath).as_deref(), Some("audit-export"));
+    answer(
+        &mut wizard,
+        &[
+            (Question::Field(Field::BucketPath), "logs"),
+            (Question::Field(Field::Region), "eu-west-1"),
+            (Question::Field(Field::KmsKeyArn), ""),
+            (Question::Field(Field::ExpectedBucketOwner), ""),
+            (Question::Field(Field::RoleArn), "333333333333"),
+            (Question::Confirm, "yes"),
+        ],
+    );
+    // The credentials can't create a role in another account.
+    assert!(!wizard.state.may_apply);
+}
+
+#[test]
+fn a_bucket_whose_region_is_hidden_is_asked_for_it() {
+    let mut wizard = wizard().with_caller(Some(caller()));
+    wizard.choose_bucket(&Bucket { region: None, ..found(false) }).unwrap();
+    answer(
+        &mut wizard,
+        &[
+            (Question::Field(Field::Interval), "2"),
+            (Question::Field(Field::Region), "eu-west-1"),
+            (Question::Confirm, ""),
+        ],
+    );
+    assert!(!wizard.creates_bucket() && wizard.state.may_apply);
+    // A key of another Region than the bucket is no answer.
+    let mut other = super::tests::wizard().with_caller(Some(caller()));
+    let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    assert!(other.choose_bucket(&Bucket { kms_key_arn: Some(key.to_owned()), ..found(false) }).is_err());
+    assert_eq!(other.next(), Step::Ask(Question::Bucket));
+}
+
+#[test]
+fn resources_are_created_only_after_a_yes() {
+    // The configuration was created without credentials.
+    let began = |role_account: &str| {
+        let mut endpoint = configuration_json()["endpointConfiguration"].clone();
+        endpoint["roleArn"] = json!(format!("arn:aws:iam::{role_account}:role/audit-export"));
+        let mut wizard = resumed(&created()).with_caller(Some(caller()));
+        let changes = json!({ "connectionStatus": "PENDING", "endpointConfiguration": endpoint });
+        wizard.seen(configuration(&changes), Source::Get);
+        wizard
+    };
+    assert_eq!(began("333333333333").next(), Step::ShowPolicies(Detail::Command));
+    let mut declined = began("222222222222");
+    answer(&mut declined, &[(Question::Apply, "no")]);
+    assert_eq!(declined.next(), Step::ShowPolicies(Detail::Command));
+    let mut wizard = began("222222222222");
+    assert!(wizard.answer(Question::Apply, "perhaps", now()).is_err());
+    answer(&mut wizard, &[(Question::Apply, "yes")]);
+    assert_eq!(wizard.next(), Step::Apply);
+
+    // What failed is repeated as a whole, or left to the person.
+    wizard.apply_refused();
+    answer(&mut wizard, &[(Question::Failed, "")]);
+    assert_eq!(wizard.next(), Step::Apply);
+    wizard.applied();
+    wizard.seen(write_denied(), Source::Tested);
+    answer(&mut wizard, &[(Question::Failed, "policies")]);
+    assert_eq!(wizard.next(), Step::ShowPolicies(Detail::Everything));
+    wizard.policies_shown();
+    answer(&mut wizard, &[(Question::Ready, "")]);
+    assert_eq!(wizard.next(), Step::Test);
+}
+
+#[test]
+fn only_what_policies_fix_can_be_too_early() {
+    for (code, early) in
+        [("ROLE_NOT_ASSUMABLE", true), ("WRITE_DENIED", true), ("BUCKET_NOT_FOUND", false), ("NEW", false)]
+    {
+        assert_eq!(may_be_early(&failed(code)), early, "{code}");
+    }
+    assert!(!may_be_early(&pending()) && !may_be_early(&configuration(&json!({}))));
 }

@@ -1,0 +1,88 @@
+//! The end of a setup with AWS credentials: exports now, shows the first file, and verifies it.
+
+use std::time::Duration;
+
+use domain::configuration::ConfigurationId;
+use host::Clock;
+use terminal::text::shell_word;
+use verification::{Place, Report, VerificationOutcome};
+
+use crate::{
+    access::{Access, AccessArguments},
+    commands::{
+        config::run::{FirstExport, first_export},
+        verify::verify_in_bucket,
+    },
+    failure::Failure,
+    model::Configuration,
+    output::{Style, Tone},
+    service::Service,
+};
+
+/// The longest time of the first export. One of 90 days of events can take longer, and goes on.
+const EXPORT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Exports now; returns what was exported.
+pub async fn export(service: &Service, configuration: &Configuration) -> Result<FirstExport, Failure> {
+    let id = ConfigurationId::parse(&configuration.id)
+        .ok_or_else(|| Failure::Unavailable("the service returned a malformed ID".to_owned()))?;
+    first_export(service, id, EXPORT_TIMEOUT).await
+}
+
+/// Verifies the export, and describes the result. An export that can't be read from here is no failure of the setup.
+pub async fn verify(
+    configuration: &Configuration,
+    access: &Access,
+    arguments: &AccessArguments,
+    clock: &dyn Clock,
+    style: &Style,
+) -> Result<String, Failure> {
+    let place = place(configuration)?;
+    let region = configuration.endpoint_configuration.region.to_string();
+    match verify_in_bucket(place, region, access, clock).await {
+        Ok(report) => match report.breaks.first() {
+            Some(broken) if report.outcome == VerificationOutcome::Broken => {
+                terminal::warn(report.to_string().trim_end());
+                Err(Failure::Broken(broken.code.as_str()))
+            }
+            _ => Ok(verified(&report, style)),
+        },
+        Err(failure) => Ok(format!(
+            "{} Not verified from here: {failure}\n  To verify: audit-export verify {}{}",
+            style.paint(Tone::Warning, "–"),
+            configuration.id,
+            service_arguments(arguments),
+        )),
+    }
+}
+
+fn place(configuration: &Configuration) -> Result<Place, Failure> {
+    let endpoint = &configuration.endpoint_configuration;
+    let path = endpoint.bucket_path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
+    let place = format!("s3://{}/{path}{}", endpoint.bucket_name, configuration.id);
+    place.parse().map_err(|error: verification::InvalidPlace| Failure::Bucket(error.to_string()))
+}
+
+fn verified(report: &Report, style: &Style) -> String {
+    let count = |count: u64, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    let through = report.complete_through.map(|through| style.time(&through.to_string())).unwrap_or_default();
+    format!(
+        "{} Verified: every event received before {through}\n  is in the bucket, unchanged ({}, {}, {})",
+        style.paint(Tone::Good, "✓"),
+        count(report.objects.events, "event"),
+        count(report.objects.count, "file"),
+        count(report.digests.count, "signed digest"),
+    )
+}
+
+/// Returns the arguments of `verify` for the same service, each after a space.
+fn service_arguments(arguments: &AccessArguments) -> String {
+    let AccessArguments { profile, url, token_file } = arguments;
+    let given = [
+        ("profile", profile.clone()),
+        ("url", url.as_ref().map(ToString::to_string)),
+        ("token-file", token_file.as_ref().map(|path| path.display().to_string())),
+    ];
+    let words = given.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))));
+    words.collect()
+}

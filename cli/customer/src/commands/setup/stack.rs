@@ -1,0 +1,313 @@
+//! The CloudFormation stack with the customer's role: created or updated, however often it is repeated.
+//!
+//! `aws cloudformation deploy` looks at a stack only every 30 s, so the stack is created and watched here.
+
+use std::{io::Write, time::Duration};
+
+use domain::configuration::region::Region;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use terminal::text::printable;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    account::parse,
+    aws_cli::{Aws, AwsError},
+    documents,
+};
+use crate::model::Parameter;
+
+/// The longest time of one change. A stack with a role, a bucket and a key takes about a minute.
+const CHANGE_TIMEOUT: Duration = Duration::from_mins(10);
+const PAUSE: Duration = Duration::from_secs(2);
+/// Changes of one deployment: the removal of a failed stack and the creation, after a change that was under way.
+const MAX_CHANGES: usize = 4;
+/// Reasons of a failed change that are shown.
+const MAX_REASONS: usize = 3;
+/// The error text of an update without a change.
+const NO_UPDATES: &str = "No updates are to be performed";
+/// The error code of a creation of a stack that exists.
+const ALREADY_EXISTS: &str = "AlreadyExistsException";
+const DOES_NOT_EXIST: &str = "does not exist";
+const CREATE_BUCKET: &str = "CreateBucket";
+const CREATE_KEY: &str = "CreateKmsKey";
+
+/// A stack to deploy.
+#[derive(Debug)]
+pub struct Stack<'a> {
+    pub name: &'a str,
+    pub region: &'a Region,
+    /// The template's parameters, as the service fills them in.
+    pub parameters: &'a [Parameter],
+    /// Whether the stack has to create the bucket.
+    pub creates_bucket: bool,
+}
+
+/// A change of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Create,
+    Update,
+}
+
+/// The status of a stack, by what can be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Status {
+    Absent,
+    Changing(String),
+    Ready(String),
+    /// It can only be deleted.
+    Failed(String),
+}
+
+impl Stack<'_> {
+    /// Creates or updates the stack, and waits until that has ended. `show` gets the progress, and the error is for people.
+    pub async fn deploy(&self, aws: &impl Aws, show: impl Fn(&str)) -> Result<(), String> {
+        let template = template_file().map_err(|error| format!("the template can't be written to a file: {error}"))?;
+        for _ in 0..MAX_CHANGES {
+            let change = match self.wait(aws, &show).await? {
+                Status::Absent => Change::Create,
+                Status::Failed(_) => {
+                    // What a failed creation left behind has no resources.
+                    self.run(aws, "delete-stack", &[]).await.map_err(|error| error.to_string())?;
+                    continue;
+                }
+                Status::Ready(_) | Status::Changing(_) => Change::Update,
+            };
+            return match self.change(aws, change, &template).await {
+                Ok(()) => self.settle(aws, &show).await,
+                Err(error) if change == Change::Update && error.says(NO_UPDATES) => Ok(()),
+                // An earlier call's request arrived meanwhile.
+                Err(error) if error.code() == Some(ALREADY_EXISTS) => continue,
+                Err(error) => Err(error.to_string()),
+            };
+        }
+        Err(format!("the stack {} is still being changed", self.name))
+    }
+
+    async fn change(&self, aws: &impl Aws, change: Change, template: &NamedTempFile) -> Result<(), AwsError> {
+        let operation = match change {
+            Change::Create => "create-stack",
+            Change::Update => "update-stack",
+        };
+        let body = format!("file://{}", template.path().display());
+        let parameters = self.parameters(change).to_string();
+        let options = ["--template-body", &body, "--parameters", &parameters, "--capabilities", "CAPABILITY_NAMED_IAM"];
+        self.run(aws, operation, &options).await.map(|_| ())
+    }
+
+    /// Returns the parameters for a request. What a stack has created stays in it.
+    fn parameters(&self, change: Change) -> Value {
+        let parameter = |Parameter { name, value }: &Parameter| match &**name {
+            CREATE_BUCKET if self.creates_bucket => Some(json!({ "ParameterKey": &**name, "ParameterValue": "true" })),
+            CREATE_BUCKET | CREATE_KEY => {
+                (change == Change::Update).then(|| json!({ "ParameterKey": &**name, "UsePreviousValue": true }))
+            }
+            _ => Some(json!({ "ParameterKey": &**name, "ParameterValue": &**value })),
+        };
+        self.parameters.iter().filter_map(parameter).collect()
+    }
+
+    /// Waits for the end of a change, and checks its result.
+    async fn settle(&self, aws: &impl Aws, show: &impl Fn(&str)) -> Result<(), String> {
+        match self.wait(aws, show).await? {
+            Status::Ready(status) if matches!(&*status, "CREATE_COMPLETE" | "UPDATE_COMPLETE") => Ok(()),
+            Status::Absent => Err(format!("the stack {} was deleted meanwhile", self.name)),
+            Status::Ready(status) | Status::Failed(status) | Status::Changing(status) => {
+                Err(format!("the stack {} is {status}{}", self.name, self.reasons(aws).await))
+            }
+        }
+    }
+
+    /// Waits until the stack is not being changed.
+    async fn wait(&self, aws: &impl Aws, show: &impl Fn(&str)) -> Result<Status, String> {
+        let deadline = Instant::now() + CHANGE_TIMEOUT;
+        loop {
+            match self.status(aws).await? {
+                Status::Changing(status) if Instant::now() >= deadline => {
+                    let minutes = CHANGE_TIMEOUT.as_secs() / 60;
+                    return Err(format!("the stack {} is still {status} after {minutes} minutes", self.name));
+                }
+                Status::Changing(status) => show(&status),
+                settled => return Ok(settled),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn status(&self, aws: &impl Aws) -> Result<Status, String> {
+        let query = ["--query", "Stacks[0].StackStatus", "--output", "json"];
+        let status: String = match self.run(aws, "describe-stacks", &query).await {
+            Ok(output) => parse(&output)?,
+            Err(error) if error.says(DOES_NOT_EXIST) => return Ok(Status::Absent),
+            Err(error) => return Err(error.to_string()),
+        };
+        Ok(match &*status {
+            "DELETE_COMPLETE" => Status::Absent,
+            // Nothing was created yet, and the creation never starts by itself.
+            "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
+                Status::Failed(status)
+            }
+            _ if status.ends_with("_IN_PROGRESS") => Status::Changing(status),
+            _ => Status::Ready(status),
+        })
+    }
+
+    /// Formats the reasons of a failed change, the newest first.
+    async fn reasons(&self, aws: &impl Aws) -> String {
+        #[derive(Deserialize)]
+        struct Event(String, Option<String>);
+
+        let query = "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]";
+        let output = self.run(aws, "describe-stack-events", &["--query", query, "--output", "json"]).await;
+        let events: Vec<Event> = output.ok().and_then(|output| parse(&output).ok()).unwrap_or_default();
+        let reasons = events.iter().filter_map(|Event(resource, reason)| Some((resource, reason.as_ref()?)));
+        let lines: Vec<String> = reasons
+            // Of the resources that waited for the failed one.
+            .filter(|(_, reason)| !reason.contains("cancelled"))
+            .take(MAX_REASONS)
+            .map(|(resource, reason)| format!("\n  {}: {}", printable(resource), printable(reason)))
+            .collect();
+        lines.concat()
+    }
+
+    async fn run(&self, aws: &impl Aws, operation: &str, options: &[&str]) -> Result<String, AwsError> {
+        let command = ["cloudformation", operation, "--region", self.region.as_str(), "--stack-name", self.name];
+        aws.run(&[&command[..], options].concat()).await
+    }
+}
+
+/// Writes the template to a file for the AWS command line. It is removed on drop.
+fn template_file() -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(documents::TEMPLATE.as_bytes())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::setup::aws_cli::tests::{Output, Script};
+
+    const DESCRIBE: &str =
+        "cloudformation describe-stacks --region eu-west-1 --stack-name export --query Stacks[0].StackStatus";
+    const EVENTS: &str = "cloudformation describe-stack-events --region eu-west-1 --stack-name export";
+    const CREATE: &str = "cloudformation create-stack --region eu-west-1 --stack-name export --template-body file://";
+    const UPDATE: &str = "cloudformation update-stack --region eu-west-1 --stack-name export --template-body file://";
+    const DELETE: &str = "cloudformation delete-stack --region eu-west-1 --stack-name export";
+    const ABSENT: Output = Err(
+        "An error occurred (ValidationError) when calling the DescribeStacks operation: Stack with id export does not exist",
+    );
+
+    fn parameters() -> Vec<Parameter> {
+        let parameters = [
+            ("RoleName", "audit-export"),
+            ("BucketPath", "it's"),
+            ("CreateBucket", "false"),
+            ("CreateKmsKey", "false"),
+        ];
+        let parameters = parameters.map(|(name, value)| json!({ "name": name, "value": value }));
+        serde_json::from_value(json!(parameters)).unwrap()
+    }
+
+    async fn deploy(steps: &[(&str, Output<'_>)]) -> Result<(), String> {
+        let region = Region::parse("eu-west-1").unwrap();
+        let parameters = parameters();
+        let stack = Stack { name: "export", region: &region, parameters: &parameters, creates_bucket: false };
+        let aws = Script::new(steps);
+        let deployed = stack.deploy(&aws, |_| ()).await;
+        aws.assert_finished();
+        deployed
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stack_is_created_once() {
+        let created = [
+            (DESCRIBE, ABSENT),
+            (CREATE, Ok("{}")),
+            (DESCRIBE, Ok("\"CREATE_IN_PROGRESS\"")),
+            (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
+        ];
+        assert_eq!(deploy(&created).await, Ok(()));
+        let unchanged = Err("An error occurred (ValidationError): No updates are to be performed.");
+        assert_eq!(deploy(&[(DESCRIBE, Ok("\"CREATE_COMPLETE\"")), (UPDATE, unchanged)]).await, Ok(()));
+        let updated = [
+            (DESCRIBE, Ok("\"UPDATE_ROLLBACK_COMPLETE\"")),
+            (UPDATE, Ok("{}")),
+            (DESCRIBE, Ok("\"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS\"")),
+            (DESCRIBE, Ok("\"UPDATE_COMPLETE\"")),
+        ];
+        assert_eq!(deploy(&updated).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupted_deployment_goes_on() {
+        let unchanged = Err("No updates are to be performed.");
+        let under_way =
+            [(DESCRIBE, Ok("\"CREATE_IN_PROGRESS\"")), (DESCRIBE, Ok("\"CREATE_COMPLETE\"")), (UPDATE, unchanged)];
+        assert_eq!(deploy(&under_way).await, Ok(()));
+        let crossed = [
+            (DESCRIBE, ABSENT),
+            (CREATE, Err("An error occurred (AlreadyExistsException) when calling the CreateStack operation")),
+            (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
+            (UPDATE, unchanged),
+        ];
+        assert_eq!(deploy(&crossed).await, Ok(()));
+        for left_behind in ["\"ROLLBACK_COMPLETE\"", "\"REVIEW_IN_PROGRESS\""] {
+            let again = [
+                (DESCRIBE, Ok(left_behind)),
+                (DELETE, Ok("")),
+                (DESCRIBE, Ok("\"DELETE_IN_PROGRESS\"")),
+                (DESCRIBE, ABSENT),
+                (CREATE, Ok("{}")),
+                (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
+            ];
+            assert_eq!(deploy(&again).await, Ok(()), "{left_behind}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_says_which_resource_and_why() {
+        let events =
+            r#"[["Role", "audit-export already exists"], ["Bucket", "Resource creation cancelled"], ["export", null]]"#;
+        let failed =
+            [(DESCRIBE, ABSENT), (CREATE, Ok("{}")), (DESCRIBE, Ok("\"ROLLBACK_COMPLETE\"")), (EVENTS, Ok(events))];
+        assert_eq!(
+            deploy(&failed).await.unwrap_err(),
+            "the stack export is ROLLBACK_COMPLETE\n  Role: audit-export already exists"
+        );
+        let rolled_back = [
+            (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
+            (UPDATE, Ok("{}")),
+            (DESCRIBE, Ok("\"UPDATE_ROLLBACK_COMPLETE\"")),
+            (EVENTS, Err("An error occurred (AccessDenied)")),
+        ];
+        assert_eq!(deploy(&rolled_back).await.unwrap_err(), "the stack export is UPDATE_ROLLBACK_COMPLETE");
+        let denied = Err("An error occurred (AccessDenied) when calling the CreateStack operation: No.");
+        let refused = deploy(&[(DESCRIBE, ABSENT), (CREATE, denied)]).await.unwrap_err();
+        assert!(refused.starts_with("aws cloudformation create-stack: An error occurred (AccessDenied)"), "{refused}");
+        let changing = vec![(DESCRIBE, Ok("\"CREATE_IN_PROGRESS\"")); 301];
+        assert!(deploy(&changing).await.unwrap_err().contains("still CREATE_IN_PROGRESS after 10 minutes"));
+    }
+
+    #[test]
+    fn what_a_stack_created_stays_in_it() {
+        let region = Region::parse("eu-west-1").unwrap();
+        let parameters = parameters();
+        let sent = |creates_bucket: bool, change: Change| {
+            let stack = Stack { name: "export", region: &region, parameters: &parameters, creates_bucket };
+            stack.parameters(change)
+        };
+        let given = |name: &str, value: &str| json!({ "ParameterKey": name, "ParameterValue": value });
+        let kept = |name: &str| json!({ "ParameterKey": name, "UsePreviousValue": true });
+        let (role, path) = (given("RoleName", "audit-export"), given("BucketPath", "it's"));
+        assert_eq!(sent(false, Change::Create), json!([role, path]));
+        assert_eq!(sent(true, Change::Create), json!([role, path, given("CreateBucket", "true")]));
+        assert_eq!(sent(false, Change::Update), json!([role, path, kept("CreateBucket"), kept("CreateKmsKey")]));
+        assert_eq!(
+            sent(true, Change::Update),
+            json!([role, path, given("CreateBucket", "true"), kept("CreateKmsKey")])
+        );
+    }
+}
