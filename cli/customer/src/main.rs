@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod aws_cli;
 mod commands;
 mod failure;
 mod files;

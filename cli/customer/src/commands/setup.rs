@@ -1,7 +1,6 @@
 //! `setup`: guides a person to a working export. [`wizard`] has the rules; this module has the terminal, the service and files.
 
 mod account;
-mod aws_cli;
 mod dialogue;
 mod documents;
 mod first_file;
@@ -31,7 +30,6 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     account::Caller,
-    aws_cli::{Aws, AwsCli},
     dialogue::{Dialogue, left},
     documents::Document,
     questions::Prompt,
@@ -51,6 +49,7 @@ use super::{
 use crate::{
     access::{Access, AccessArguments, UNKNOWN_SERVICE, read_token},
     api::{Answer, GRAPHQL_PATH, Operation, endpoint, operations},
+    aws_cli::{Aws, AwsCli},
     failure::{Diagnosis, Failure},
     model::{Configuration, Policies},
     output::{Style, Tone},

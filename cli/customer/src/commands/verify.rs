@@ -67,8 +67,8 @@ The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if 
 /// and be named by the next digest. Then checks every object that the digests name. With `--public-key` alone the service is
 /// not used, and a folder is verified offline.
 ///
-/// A bucket is read with your own AWS credentials, from the environment or a profile of the AWS CLI; for a profile with
-/// single sign-on use `aws configure export-credentials`. The credentials need `s3:ListBucket` and `s3:GetObject`.
+/// A bucket is read with your own AWS credentials, from the environment or a profile of the AWS CLI; a profile with single
+/// sign-on needs version 2 of the AWS CLI. The credentials need `s3:ListBucket` and `s3:GetObject`.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = long_help())]

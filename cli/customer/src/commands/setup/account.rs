@@ -9,7 +9,7 @@ use domain::configuration::{
 use serde::{Deserialize, de::DeserializeOwned};
 use terminal::text::printable;
 
-use super::aws_cli::Aws;
+use crate::aws_cli::Aws;
 
 /// The environment variables with the Region, in the order of the AWS command line.
 pub const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -188,7 +188,7 @@ pub(super) fn parse<T: DeserializeOwned>(output: &str) -> Result<T, String> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::commands::setup::aws_cli::tests::{Output, Script};
+    use crate::aws_cli::tests::{Output, Script};
 
     const IDENTITY: &str = "sts get-caller-identity --region eu-west-1 --output json";
     const KEY: &str = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";

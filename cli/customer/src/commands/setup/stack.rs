@@ -11,12 +11,11 @@ use tempfile::NamedTempFile;
 use terminal::text::printable;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    account::parse,
+use super::{account::parse, documents};
+use crate::{
     aws_cli::{Aws, AwsError},
-    documents,
+    model::Parameter,
 };
-use crate::model::Parameter;
 
 /// The longest time of one change. A stack with a role, a bucket and a key takes about a minute.
 const CHANGE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -188,7 +187,7 @@ fn template_file() -> std::io::Result<NamedTempFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::setup::aws_cli::tests::{Output, Script};
+    use crate::aws_cli::tests::{Output, Script};
 
     const DESCRIBE: &str =
         "cloudformation describe-stacks --region eu-west-1 --stack-name export --query Stacks[0].StackStatus";

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
 use aws_sdk_s3::{Client, config::Builder, primitives::ByteStream, types::EncodingType};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -13,10 +16,15 @@ use futures::{
     stream::{self, LocalBoxStream},
 };
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use verification::{Archive, Entry, Place, ReadError};
+use zeroize::Zeroizing;
 
 use super::aws_error;
-use crate::failure::Failure;
+use crate::{
+    aws_cli::{Aws, AwsCli},
+    failure::Failure,
+};
 
 /// Attempts of one request, including the first.
 const MAX_ATTEMPTS: u32 = 5;
@@ -44,14 +52,19 @@ impl Bucket {
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
-        let configuration = loader.load().await;
+        let mut configuration = loader.load().await;
         if configuration.region().is_none() {
             return Err(Failure::argument("--region", "is required, or set AWS_REGION"));
         }
         // Reports missing credentials more clearly than the first request would.
-        if let Some(provider) = configuration.credentials_provider() {
-            let credentials = provider.provide_credentials().await;
-            credentials.map_err(|error| Failure::BucketRefused(aws_error::of_credentials(&error)))?;
+        if let Some(provider) = configuration.credentials_provider()
+            && let Err(error) = provider.provide_credentials().await
+        {
+            let Some(credentials) = exported_credentials(&AwsCli::new()).await else {
+                return Err(Failure::BucketRefused(aws_error::of_credentials(&error)));
+            };
+            let provider = SharedCredentialsProvider::new(credentials);
+            configuration = configuration.into_builder().credentials_provider(provider).build();
         }
         Ok(Self::new(&configuration, place))
     }
@@ -168,6 +181,24 @@ impl Archive for Bucket {
     }
 }
 
+/// What `aws configure export-credentials` prints: the form of `credential_process`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ExportedCredentials {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+}
+
+/// Returns the credentials of profiles that only the AWS command line can read, such as those with single sign-on. Version 1
+/// of it can't export any.
+async fn exported_credentials(aws: &impl Aws) -> Option<Credentials> {
+    let output = aws.run(&["configure", "export-credentials", "--format", "process"]).await.ok()?;
+    let output = Zeroizing::new(output);
+    let ExportedCredentials { access_key_id, secret_access_key, session_token } = serde_json::from_str(&output).ok()?;
+    Some(Credentials::new(access_key_id, secret_access_key, session_token, None, "AwsCli"))
+}
+
 /// Decodes a key of a list, where `+` is a space.
 fn decoded(key: &str) -> Result<String, ReadError> {
     let spaced = key.replace('+', " ");
@@ -198,5 +229,26 @@ where
         (_, Some(412)) => ReadError::Unreadable(format!("an object changed while it was being read: {text}")),
         (_, Some(429 | 500..) | None) => ReadError::Unavailable(text),
         _ => ReadError::Unreadable(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws_cli::tests::Script;
+
+    #[tokio::test]
+    async fn credentials_of_single_sign_on_come_from_the_aws_command_line() {
+        let command = "configure export-credentials --format process";
+        let exported = r#"{"Version": 1, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "secret",
+            "SessionToken": "token", "Expiration": "2026-11-22T10:00:00+00:00"}"#;
+        let found = exported_credentials(&Script::new(&[(command, Ok(exported))])).await.unwrap();
+        assert_eq!(
+            (found.access_key_id(), found.secret_access_key(), found.session_token()),
+            ("ASIAEXAMPLE", "secret", Some("token"))
+        );
+        for absent in [Err("argument operation: Invalid choice"), Ok(""), Ok("{}")] {
+            assert!(exported_credentials(&Script::new(&[(command, absent)])).await.is_none());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The AWS command line, which setup runs with the customer's own credentials.
+//! The AWS command line, run with the customer's own credentials.
 //!
 //! Arguments are an array, so no shell interprets them, and each command has a time limit.
 
