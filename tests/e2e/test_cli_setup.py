@@ -411,7 +411,8 @@ def test_with_credentials_from_nothing_to_a_verified_first_file(
     assert int(events) >= 5
     assert "sts:ExternalId" not in terminal.shown
     [stack] = stacks_of(own, configuration)
-    assert f"aws cloudformation delete-stack --region {REGION} --stack-name {stack['StackName']}" in terminal.shown
+    undo = f"aws cloudformation delete-stack --region {REGION} \\\n    --stack-name {stack['StackName']}"
+    assert undo in terminal.shown
     assert not desk.state.exists()
 
 

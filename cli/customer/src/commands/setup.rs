@@ -66,7 +66,9 @@ const MAX_ATTEMPTS: usize = 100;
 
 /// The longest time for a change in IAM to take effect, usually some seconds.
 const PROPAGATION_TIMEOUT: Duration = Duration::from_mins(1);
-const PROPAGATION_PAUSE: Duration = Duration::from_secs(2);
+/// The first and the longest pause between two tests meanwhile. The service allows 30 tests a minute.
+const MIN_TEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_TEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The text of the spinner during commands of the AWS command line.
 const ASKING_AWS: &str = "Asking AWS";
@@ -538,12 +540,14 @@ impl Setup<'_> {
         dialogue::say("\nTesting the connection …");
         let spinner = Spinner::new("Testing the connection");
         let deadline = Instant::now() + if self.is_just_applied { PROPAGATION_TIMEOUT } else { Duration::ZERO };
+        let mut pause = MIN_TEST_PAUSE;
         let answer = loop {
             let answer = self.service.poll(&operations::TEST, &json!({ "id": self.id() })).await?;
             if Instant::now() >= deadline || !wizard::may_be_early(&answer.parse()?) {
                 break answer;
             }
-            sleep(PROPAGATION_PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(MAX_TEST_PAUSE);
         };
         drop(spinner);
         self.is_just_applied = false;
@@ -672,7 +676,7 @@ fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -
     let which = if stack.is_some() { "next" } else { "first" };
     let next = match (&configuration.next_export_at, configuration.enabled) {
         (Some(time), true) => {
-            format!("The {which} file comes soon after {}, if events are received until then.", style.time(time))
+            format!("The {which} file comes soon after {},\nif events are received until then.", style.time(time))
         }
         (None, true) => format!("The {which} file comes with the next export."),
         (_, false) => {
@@ -683,7 +687,7 @@ fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -
         let region = &configuration.endpoint_configuration.region;
         format!(
             "\nTo undo it (files and bucket stay):\n  audit-export config delete {id}\n  aws cloudformation delete-stack \
-             --region {region} --stack-name {stack}"
+             --region {region} \\\n    --stack-name {stack}"
         )
     });
     format!(
