@@ -25,7 +25,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             OutputFormat::Json => print_line(&answer.json()),
-            OutputFormat::Table => print_line(&render(&self.style)?),
+            OutputFormat::Table => print_line(&self.style.paragraphs(&render(&self.style)?)),
         }
     }
 
@@ -33,7 +33,7 @@ impl Output {
     pub fn print_value(&self, value: &impl Serialize, render: impl FnOnce(&Style) -> String) -> Result<(), Failure> {
         match self.format {
             OutputFormat::Json => print_line(&json(value)?),
-            OutputFormat::Table => print_line(&render(&self.style)),
+            OutputFormat::Table => print_line(&self.style.paragraphs(&render(&self.style))),
         }
     }
 }

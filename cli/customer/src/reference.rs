@@ -60,13 +60,12 @@ fn calls(line: &str) -> Vec<Vec<String>> {
                 quote = Some(character);
                 word.get_or_insert_default();
             }
-            (Some(_), _) => word.get_or_insert_default().push(character),
             (None, ' ') => {
                 let ended = word.take().into_iter();
                 calls.last_mut().unwrap().extend(ended);
             }
             (None, '|' | '>' | '#' | '&') => calls.push(Vec::new()),
-            (None, _) => word.get_or_insert_default().push(character),
+            _ => word.get_or_insert_default().push(character),
         }
     }
     calls.into_iter().filter(|words| words.first().is_some_and(|first| first == "audit-export")).collect()

@@ -136,6 +136,16 @@ impl Style {
         shown
     }
 
+    /// Breaks the sentences of a text between words. Indented lines, such as commands, lines with columns and JSON stay as they
+    /// are.
+    #[must_use]
+    pub fn paragraphs(&self, text: &str) -> String {
+        let is_sentence = |line: &str| !line.starts_with([' ', '{', '[', '}', ']']) && !line.contains("  ");
+        let lines =
+            text.split('\n').map(|line| if is_sentence(line) { self.wrapped(line, 0) } else { line.to_owned() });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Formats lines of name and value, which continues on further lines if it doesn't fit the terminal. A field without a
     /// value is left out.
     #[must_use]
@@ -356,6 +366,8 @@ mod tests {
         assert_eq!(narrow.wrapped("one arn:aws:iam::2:role/x two", 3), "one\n   arn:aws:iam::2:role/x\n   two");
         assert_eq!(narrow.wrapped("  one  two three", 2), "  one  two\n  three");
         assert_eq!(style().wrapped("one two three", 3), "one two three");
+        let text = "one two three\nrole  arn:aws:iam::2:role/x\n  audit-export config list\n{\"a\": \"one two\"}\n";
+        assert_eq!(narrow.paragraphs(text), text.replacen("two three", "two\nthree", 1));
         let fields = narrow.fields(&[("name", Some("one two three".to_owned())), ("none", None)]);
         assert_eq!(fields, "name  one\n      two\n      three");
     }

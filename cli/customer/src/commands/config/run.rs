@@ -88,7 +88,7 @@ pub async fn run(arguments: &RunArguments) -> Result<(), Failure> {
 /// Shows the job, and the beginning of its first file.
 async fn show(service: &Service, configuration: &Configuration, job: Option<&Job>) -> Result<(), Failure> {
     let style = &service.output.style;
-    let Some(job) = job else { return output::print_line(&nothing_new(configuration, style)) };
+    let Some(job) = job else { return output::print_line(&style.paragraphs(&nothing_new(configuration, style))) };
     let tasks: Vec<Task> = service.ask(&operations::TASKS, &json!({ "id": job.id.to_string() })).await?.parse()?;
     output::print_line(&exported(configuration, job, tasks.first(), style))?;
     if let Some(task) = tasks.first() {
