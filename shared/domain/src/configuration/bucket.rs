@@ -11,14 +11,15 @@ use super::{
 ///
 /// Rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>. ARNs and the names that S3
 /// reserves (access point aliases, directory buckets, table buckets, object Lambda) are refused: they don't name a general
-/// purpose bucket.
+/// purpose bucket. S3's client sends requests for the aliases of Outposts and of directory buckets to other services:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/s3-outposts/s3-outposts-access-points-alias.html>.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BucketName(String);
 
 impl BucketName {
     const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
-    const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+    const RESERVED_SUFFIXES: [&str; 7] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--xa-s3", "--op-s3", "--table-s3"];
 
     /// # Errors
     /// `BUCKET_NAME_INVALID`.
@@ -128,7 +129,11 @@ mod tests {
             "bucket--ol-s3",
             "bucket.mrap",
             "bucket--usw2-az1--x-s3",
+            "access--usw2-az1--xa-s3",
+            "access-o01ac5d28a6a232904e8xz5w5ijx1qzlbp3i3kuse10--op-s3",
+            "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/x",
             "bucket--table-s3",
+            "arn:aws:s3tables:us-east-1:123456789012:bucket/x",
             "arn:aws:s3:::bucket",
             "arn:aws:s3:us-east-1:123456789012:accesspoint/x",
             "bucket/path",
@@ -136,7 +141,8 @@ mod tests {
             too_long.as_str(),
             "bücket",
         ] {
-            assert!(BucketName::parse(bad).is_err(), "{bad:?}");
+            let error = BucketName::parse(bad).unwrap_err();
+            assert_eq!(error.code, FieldErrorCode::BucketNameInvalid, "{bad:?}");
         }
     }
 
