@@ -189,6 +189,7 @@ def assert_exports(writer: Writer) -> None:
     assert sorted(event["id"] for event in customer.run_export(sent)) == sorted(sent)
 
 
+# Row: versioning with MFA delete
 def test_a_role_with_the_printed_policies_exports_across_accounts(customers: CustomerFactory) -> None:
     role = prepare_role(customers)
     policies = apply(role)
@@ -243,6 +244,7 @@ def test_the_template_is_linked_to_with_its_parameters(role: Writer, role_polici
     assert filled_in == {f"param_{name}": value for name, value in parameters.items()}
 
 
+# Row: policy demands `s3:x-amz-acl`
 def test_a_foreign_bucket_can_demand_full_control_for_its_owner(role: Writer, role_policies: dict[str, Any]) -> None:
     policy = document(role_policies, "bucketPolicy")
     deny = {

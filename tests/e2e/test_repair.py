@@ -122,6 +122,7 @@ def test_the_printed_commands_put_back_what_is_missing(
     assert repaired[0]["targets"][0]["id"] == exported.id
 
 
+# Row: versioning off
 def test_an_altered_file_is_replaced_only_on_request(exported: Customer, verifier: Verifier, audit_export: Run) -> None:
     account, whole = exported.account, files(exported)
     key = account.data_keys(exported.id)[0]

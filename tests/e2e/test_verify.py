@@ -3,7 +3,8 @@
 The emulator does not enforce `expectedBucketOwner`, permissions on a bucket's KMS key, or Regions that are disabled or don't
 exist. WRITE_DENIED by a wrong owner, KMS_DENIED, KMS_KEY_UNUSABLE, KMS_REFUSED, BUCKET_REFUSED,
 STS_REFUSED, REGION_DISABLED and ENDPOINT_UNREACHABLE are tested with doubles of the clients in shared/aws-adapters and
-shared/export-engine. So are policies on `s3:if-none-match`, Object Lock, and `s3:PutObjectAcl` (shared/aws-adapters/tests/strict_bucket.rs).
+shared/export-engine. So are policies on `s3:if-none-match`, the checksum that Object Lock requires, and `s3:PutObjectAcl`
+(shared/aws-adapters/tests/strict_bucket.rs). Other settings of a bucket are in test_bucket_settings.py.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def test_a_user_with_only_the_documented_permissions_succeeds(customers: Custome
     assert_success(customer, probe(customer))
 
 
+# Row: versioning on
 def test_a_test_can_be_repeated_and_leaves_one_version_of_the_marker(customers: CustomerFactory) -> None:
     customer = customers.with_role()
     # A connection test must not start an export.
@@ -214,6 +216,7 @@ def demand(account: CustomerAccount, header: str, value: str) -> None:
     account.s3.put_bucket_policy(Bucket=account.bucket, Policy=json.dumps(policy))
 
 
+# Row: policy demands `aws:kms` and a key
 @pytest.mark.requires("iam enforcement")
 def test_a_bucket_policy_that_demands_encryption_is_met_with_the_key_and_named_without(
     customers: CustomerFactory,

@@ -424,6 +424,10 @@ async fn deliver(
     upload(sink, &FixedClock, &Upload { key: &format!("{ID}/{name}"), bytes, sha256, shape, content_type }).await
 }
 
+// Row: Object Lock, no default retention
+// Row: encryption: SSE-KMS, key of another account
+// Row: policy demands `s3:if-none-match`
+// Row: policy demands `aws:kms` and a key
 #[tokio::test]
 async fn the_test_and_every_delivery_pass_the_strictest_bucket() {
     for configuration in [across_accounts(), in_one_account()] {
@@ -520,6 +524,7 @@ async fn only_uploads_in_parts_need_to_decrypt() {
 }
 
 /// A repair that overwrites sends no condition, so a bucket that requires one keeps what it has.
+// Row: policy demands `s3:if-none-match`
 #[tokio::test]
 async fn a_bucket_that_requires_conditional_writes_denies_to_overwrite() {
     let world = World::new(in_one_account(), Applied::as_printed(&in_one_account())).await;

@@ -1,3 +1,5 @@
+mod bucket_settings;
+
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_smithy_runtime_api::http::{Response, StatusCode};

@@ -104,9 +104,16 @@ mod tests {
     #[test]
     fn bucket_names_follow_the_rules_of_s3() {
         let long = "a".repeat(63);
-        for good in
-            ["abc", "my-bucket", "my.bucket.1", "1bucket", "a-b", long.as_str(), "logs-111122223333-eu-west-1-an"]
-        {
+        for good in [
+            "abc",
+            "my-bucket",
+            "my.bucket.1",
+            "1bucket",
+            "a-b",
+            long.as_str(),
+            // Row: name in the account regional namespace (`…-an`)
+            "logs-111122223333-eu-west-1-an",
+        ] {
             assert!(BucketName::parse(good).is_ok(), "{good:?}");
         }
         let too_long = "a".repeat(64);
@@ -125,15 +132,20 @@ mod tests {
             "sthree-bucket",
             "sthree-configurator",
             "amzn-s3-demo-x",
+            // Row: alias of an access point, Object Lambda or Multi-Region (`…-s3alias`, `…--ol-s3`, `….mrap`)
             "bucket-s3alias",
             "bucket--ol-s3",
             "bucket.mrap",
+            // Row: directory bucket (S3 Express One Zone, Local Zones), and its access points
             "bucket--usw2-az1--x-s3",
             "access--usw2-az1--xa-s3",
+            // Row: S3 on Outposts
             "access-o01ac5d28a6a232904e8xz5w5ijx1qzlbp3i3kuse10--op-s3",
             "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/x",
+            // Row: table bucket
             "bucket--table-s3",
             "arn:aws:s3tables:us-east-1:123456789012:bucket/x",
+            // Row: ARN, also of an access point
             "arn:aws:s3:::bucket",
             "arn:aws:s3:us-east-1:123456789012:accesspoint/x",
             "bucket/path",
