@@ -31,7 +31,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// The longest pause that the service may request: until a new quota begins.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-const MAX_CONCURRENCY: u64 = 64;
+pub const MAX_CONCURRENCY: u64 = 64;
 const MAX_EVENTS_PER_BATCH: u64 = MAX_EVENTS_PER_BODY as u64;
 
 /// The arguments about requests with events.

@@ -1,7 +1,7 @@
 //! The state of an import: which batches of a file the service has accepted for a tenant.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -16,14 +16,15 @@ use crate::{
     files::{parent, read_private, replace_private},
 };
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const SUFFIX: &str = ".import-state.json";
 
 /// Hexadecimal digits that tell files of the same name in one state directory apart.
 const PLACE_DIGITS: usize = 16;
 
-/// Bytes. The batches after the first gap are at most as many as there are concurrent requests.
+/// Bytes. The ranges after the first gap are at most as many as there are concurrent requests: each gap is a request that has
+/// not ended. They have a tenth of that.
 const MAX_LENGTH: u64 = 64 * 1_024;
 
 /// The state of the import of one file.
@@ -40,8 +41,8 @@ pub struct ImportState {
     pub batch_size: u64,
     /// All batches up to this number are accepted.
     through: u64,
-    /// Accepted batches after that.
-    beyond: BTreeSet<u64>,
+    /// The ranges of accepted batches after that: the first number of each, and its last one.
+    beyond: BTreeMap<u64, u64>,
     /// Events of accepted batches.
     pub accepted: u64,
     pub event_bytes: u64,
@@ -57,7 +58,7 @@ impl ImportState {
             sha256: Hex32(file.sha256).to_string(),
             batch_size,
             through: 0,
-            beyond: BTreeSet::new(),
+            beyond: BTreeMap::new(),
             accepted: 0,
             event_bytes: 0,
         }
@@ -65,13 +66,17 @@ impl ImportState {
 
     /// Returns whether the batch is accepted.
     pub fn has(&self, number: u64) -> bool {
-        number <= self.through || self.beyond.contains(&number)
+        let before = self.beyond.range(..=number).next_back();
+        number <= self.through || before.is_some_and(|(_, last)| number <= *last)
     }
 
     pub fn add(&mut self, number: u64, delivered: &Summary) {
-        self.beyond.insert(number);
-        while self.beyond.remove(&(self.through + 1)) {
-            self.through += 1;
+        let before = self.beyond.range(..number).next_back();
+        let first = before.filter(|(_, last)| **last == number - 1).map_or(number, |(first, _)| *first);
+        let last = self.beyond.remove(&(number + 1)).unwrap_or(number);
+        self.beyond.insert(first, last);
+        if let Some(last) = self.beyond.remove(&(self.through + 1)) {
+            self.through = last;
         }
         self.accepted += delivered.accepted;
         self.event_bytes += delivered.event_bytes;
@@ -137,6 +142,7 @@ impl StateFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::events::delivery::MAX_CONCURRENCY;
 
     fn fresh(path: &Path, batch_size: u64) -> ImportState {
         ImportState::new("u", TenantId::parse("acme").unwrap(), &Fingerprint::of(path).unwrap(), batch_size)
@@ -153,6 +159,29 @@ mod tests {
         assert_eq!((state.through, state.accepted, state.event_bytes), (2, 30, 300));
         state.add(3, &delivered);
         assert_eq!((state.through, state.beyond.len()), (4, 0));
+    }
+
+    #[test]
+    fn a_state_stays_small_while_requests_do_not_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ndjson");
+        fs::write(&path, "abc").unwrap();
+        let file = StateFile::of(&path, None).unwrap();
+        let mut state = fresh(&path, 10);
+        // One of 1,000 requests hangs, up to the most concurrent ones.
+        let hanging = |number: u64| number % 1_000 == 1;
+        let numbers = || 1..=MAX_CONCURRENCY * 1_000;
+        for number in numbers().filter(|number| !hanging(*number)) {
+            state.add(number, &Summary::default());
+        }
+        file.store(&state).unwrap();
+        assert!(fs::metadata(&file.0).unwrap().len() < MAX_LENGTH / 10);
+        let mut state = file.load(&path, &fresh(&path, 10)).unwrap().unwrap();
+        assert!(numbers().all(|number| state.has(number) != hanging(number)));
+        for number in numbers().filter(|number| hanging(*number)) {
+            state.add(number, &Summary::default());
+        }
+        assert_eq!((state.through, state.beyond.len()), (MAX_CONCURRENCY * 1_000, 0));
     }
 
     #[test]
