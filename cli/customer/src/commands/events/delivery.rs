@@ -14,7 +14,10 @@ use reqwest::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::batches::{Batch, Batches};
+use super::{
+    batches::{Batch, Batches},
+    input::InputError,
+};
 use crate::{
     access::AccessArguments,
     api::{self, diagnose, explain},
@@ -156,7 +159,10 @@ impl<'a> Sender<'a> {
         tokio::task::spawn_blocking(move || {
             let Delivery { path, mut batches, is_accepted } = delivery;
             loop {
-                let next = batches.next_batch().map_err(|error| Failure::invalid_file(&path, error));
+                let next = batches.next_batch().map_err(|error| match error {
+                    InputError::Read(source) if source.raw_os_error().is_some() => Failure::file(&path)(source),
+                    bad => Failure::invalid_file(&path, bad),
+                });
                 let next = match next.transpose() {
                     None => return,
                     Some(Ok(batch)) if is_accepted(batch.number) => continue,

@@ -83,6 +83,13 @@ struct CheckedFile {
     state: ImportState,
 }
 
+/// The end of the import of a file.
+enum Completion {
+    Unchanged,
+    /// The file has grown since it was checked.
+    Grew,
+}
+
 /// The result of the command.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,20 +117,42 @@ pub async fn run(arguments: &ImportArguments, random: &dyn Random) -> Result<(),
 
     let started = Instant::now();
     let mut imported = Imported { files: files.len() as u64, ..Imported::default() };
-    let mut outcome = Ok(());
-    for file in files {
+    for file in &files {
         imported.events += file.events.events;
         imported.accepted_before += file.state.accepted;
-        if outcome.is_ok() {
-            outcome = import(file, &sender, &mut imported.sent).await;
+    }
+    let mut failures = Vec::new();
+    for file in files {
+        let path = file.path.clone();
+        match import(file, &sender, &mut imported.sent).await {
+            Ok(Completion::Unchanged) => {}
+            // All that was checked is imported.
+            Ok(Completion::Grew) => failures.push(Failure::invalid_file(path, ImportRefusal::FileGrew)),
+            Err(failure) => {
+                let others_grew = !failures.is_empty();
+                failures.push(with_hint(failure, others_grew));
+                break;
+            }
         }
     }
     imported.sent.seconds = started.elapsed().as_secs_f64();
     output::print_result(&imported, arguments.output)?;
-    outcome.map_err(|failure| Failure::Unsure {
-        failure: Box::new(failure),
-        hint: "What was accepted is recorded: the same command continues with the same files.".to_owned(),
-    })
+    let last = failures.pop();
+    for failure in &failures {
+        terminal::report("error", failure);
+    }
+    last.map_or(Ok(()), Err)
+}
+
+/// Adds to a failure how the import continues.
+fn with_hint(failure: Failure, others_grew: bool) -> Failure {
+    // The same command can't continue with a bad file. The reason says what to do.
+    if matches!(failure, Failure::InvalidFile { .. }) {
+        return failure;
+    }
+    let how = if others_grew { "without the files that grew" } else { "with the same files" };
+    let hint = format!("What was accepted is recorded: the same command continues {how}.");
+    Failure::Unsure { failure: Box::new(failure), hint }
 }
 
 /// Returns the tenant that gets the events, to tell the states of several tenants apart.
@@ -142,11 +171,15 @@ fn tenant(argument: Option<&TenantId>, of_token: Option<&TenantId>) -> Result<Te
 
 /// Checks every event of a file, and finds the state of an earlier import.
 fn check(path: &Path, arguments: &ImportArguments, url: &str, tenant: &TenantId) -> Result<CheckedFile, Failure> {
-    if path == Path::new(input::STANDARD_INPUT) {
-        return Err(Failure::argument(
-            "FILE",
-            "an import reads its files twice; use `events send -` for standard input",
-        ));
+    // A pipe can't be read twice.
+    let is_standard_input = path == Path::new(input::STANDARD_INPUT);
+    if is_standard_input || !fs::metadata(path).map_err(Failure::file(path))?.is_file() {
+        let reason = format!(
+            "{} is not a regular file, and an import reads its files twice; write the events to a file, or use `events send -` \
+             for standard input and pipes",
+            path.display()
+        );
+        return Err(Failure::argument("FILE", reason));
     }
     let state_file = StateFile::of(path, arguments.state_directory.as_deref())?;
     let fingerprint = Arc::new(Fingerprint::of(path).map_err(Failure::file(path))?);
@@ -167,10 +200,10 @@ fn open(fingerprint: &Arc<Fingerprint>, path: &Path) -> io::Result<Box<dyn BufRe
 }
 
 /// Imports the rest of one file.
-async fn import(file: CheckedFile, sender: &Sender<'_>, sent: &mut Summary) -> Result<(), Failure> {
+async fn import(file: CheckedFile, sender: &Sender<'_>, sent: &mut Summary) -> Result<Completion, Failure> {
     let CheckedFile { path, fingerprint, events, state_file, state } = file;
     if state.accepted == events.events {
-        return Ok(());
+        return Ok(Completion::Unchanged);
     }
     let progress = progress_bar(Some(events.event_bytes))?;
     let before = state.clone();
@@ -192,10 +225,7 @@ async fn import(file: CheckedFile, sender: &Sender<'_>, sent: &mut Summary) -> R
     progress.finish_and_clear();
     outcome?;
     let length = fs::metadata(&path).map_err(Failure::file(&path))?.len();
-    if length > fingerprint.length {
-        return Err(Failure::invalid_file(path, ImportRefusal::FileGrew));
-    }
-    Ok(())
+    Ok(if length > fingerprint.length { Completion::Grew } else { Completion::Unchanged })
 }
 
 #[cfg(test)]
@@ -206,7 +236,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::test_server::{response, serve};
+    use crate::test_server::{Request, response, serve};
 
     #[derive(Parser)]
     struct Program {
@@ -225,19 +255,21 @@ mod tests {
     impl Service {
         fn start(&self) -> String {
             let service = self.clone();
-            serve(move |request| {
-                let mut room = service.room.lock().unwrap();
-                if *room == 0 {
-                    return response("400 Bad", "", "");
-                }
-                *room -= 1;
-                let key = request.header("idempotency-key").unwrap().to_owned();
-                if service.keys.lock().unwrap().insert(key) {
-                    service.bodies.lock().unwrap().push(request.body.clone());
-                }
-                let accepted = request.body.lines().count();
-                response("202 Accepted", "", format!("{{\"accepted\":{accepted}}}"))
-            })
+            serve(move |request| service.answer(request))
+        }
+
+        fn answer(&self, request: &Request) -> Vec<u8> {
+            let mut room = self.room.lock().unwrap();
+            if *room == 0 {
+                return response("400 Bad", "", "");
+            }
+            *room -= 1;
+            let key = request.header("idempotency-key").unwrap().to_owned();
+            if self.keys.lock().unwrap().insert(key) {
+                self.bodies.lock().unwrap().push(request.body.clone());
+            }
+            let accepted = request.body.lines().count();
+            response("202 Accepted", "", format!("{{\"accepted\":{accepted}}}"))
         }
 
         fn lines(&self) -> Vec<String> {
@@ -448,6 +480,7 @@ mod tests {
         })
         .await;
         assert!(failure.exit_code() == 5 && failure.to_string().contains("IMPORT_FILE_CHANGED"), "{failure}");
+        assert!(!failure.to_string().contains("the same command continues"), "{failure}");
         assert!((1..40).contains(&got), "{got}");
         assert_eq!(strange, 0, "an event was sent that was not checked");
     }
@@ -460,6 +493,46 @@ mod tests {
         })
         .await;
         assert!(failure.exit_code() == 5 && failure.to_string().contains("IMPORT_FILE_GREW"), "{failure}");
+        assert!(!failure.to_string().contains("the same command continues"), "{failure}");
         assert_eq!((got, strange), (40, 0));
+    }
+
+    #[tokio::test]
+    async fn the_next_file_is_imported_after_one_that_grew() {
+        for (answers, hint) in [(2, None), (1, Some("the same command continues without the files that grew."))] {
+            let folder = tempfile::tempdir().unwrap();
+            let [grows, next] = ["a.ndjson", "b.ndjson"].map(|name| folder.path().join(name));
+            fs::write(&grows, &events(2)[0]).unwrap();
+            fs::write(&next, &events(2)[1]).unwrap();
+            let service = Service::default();
+            *service.room.lock().unwrap() = answers;
+            let seen = service.clone();
+            let url = serve(move |request| {
+                fs::write(&grows, events(2).join("\n")).unwrap();
+                seen.answer(request)
+            });
+            let failure = import_files(&url, folder.path(), &["a.ndjson", "b.ndjson"], 1).await.unwrap_err();
+            assert_eq!(service.lines(), events(answers));
+            match hint {
+                None => assert!(failure.to_string().contains("a.ndjson: IMPORT_FILE_GREW: "), "{failure}"),
+                Some(hint) => assert!(failure.exit_code() == 3 && failure.to_string().ends_with(hint), "{failure}"),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_regular_files_are_imported() {
+        use std::os::fd::AsRawFd;
+
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        let (pipe, _writer) = io::pipe().unwrap();
+        // As a shell passes the output of a command.
+        let pipe = format!("/dev/fd/{}", pipe.as_raw_fd());
+        for path in [pipe.as_str(), "/dev/null", "folder"] {
+            let failure = import_files("http://127.0.0.1:1", folder.path(), &[path], 1).await.unwrap_err();
+            assert!(failure.exit_code() == 2 && failure.to_string().contains(" is not a regular file"), "{failure}");
+        }
     }
 }
