@@ -61,8 +61,14 @@ pub async fn run(words: &[String], program: &Command) -> Result<(), Failure> {
             timeout(PATIENCE, ids(kind, words, current)).await.map_err(late)??
         }
     };
-    let names: Vec<String> = names.into_iter().filter(|name| name.starts_with(current.as_str())).collect();
+    let names = fitting(names, current);
     if names.is_empty() { Ok(()) } else { output::print_line(&names.join("\n")) }
+}
+
+/// Returns the names that begin with `current`. A shell may expand a name, so one with other characters is left out.
+fn fitting(names: Vec<String>, current: &str) -> Vec<String> {
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    names.into_iter().filter(|name| name.starts_with(current) && is_plain(name)).collect()
 }
 
 fn kind_of(words: &[String], program: &Command) -> Option<Kind> {
@@ -171,6 +177,12 @@ mod tests {
             assert_eq!(kind_of(&words(line), &program), kind, "{line:?}");
         }
         assert_eq!(kind_of(&[], &program), None);
+    }
+
+    #[test]
+    fn a_shell_gets_no_name_that_it_would_expand() {
+        let names = ["0b9f.job_1", "0b9f$HOME", "0b9f*", "0b9f x", "0b9f\ny", "1c"].map(ToOwned::to_owned).to_vec();
+        assert_eq!(fitting(names, "0b9f"), ["0b9f.job_1"]);
     }
 
     #[test]
