@@ -1,7 +1,10 @@
 //! The API's answers, as far as they are shown. Enumeration values stay text, because a newer service may have more.
 
+use domain::configuration::ConfigurationId;
 use serde::Deserialize;
 use terminal::text::{Lines, Text};
+
+use crate::failure::Failure;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +41,13 @@ pub struct Configuration {
     pub next_steps: Vec<NextStep>,
     #[serde(default)]
     pub connection_checks: Vec<ConnectionCheck>,
+}
+
+impl Configuration {
+    pub fn parsed_id(&self) -> Result<ConfigurationId, Failure> {
+        let malformed = || Failure::Unavailable("the service returned a malformed ID".to_owned());
+        ConfigurationId::parse(&self.id).ok_or_else(malformed)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -317,5 +327,11 @@ pub mod tests {
             }],
             "connectionChecks": [],
         })
+    }
+
+    #[test]
+    fn an_id_that_is_no_file_name_is_refused() {
+        assert!(configuration(&json!({})).parsed_id().is_ok());
+        assert!(configuration(&json!({ "id": "../x" })).parsed_id().is_err());
     }
 }

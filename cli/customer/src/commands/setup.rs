@@ -25,7 +25,7 @@ use host::{Clock, Random};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use terminal::text::Text;
+use terminal::text::{Text, shell_word};
 use tokio::time::{Instant, sleep};
 
 use self::{
@@ -600,6 +600,8 @@ impl Setup<'_> {
 
     fn see(&mut self, answer: Answer, source: Source) -> Result<(), Failure> {
         let configuration: Configuration = answer.parse()?;
+        // It becomes a part of file names and of commands to copy.
+        configuration.parsed_id()?;
         if source == Source::Created {
             let location = render::location(&configuration);
             dialogue::say(&format!("Created the export configuration {} to {location}.", configuration.id));
@@ -684,7 +686,7 @@ fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -
         }
     };
     let undo = stack.map(|stack| {
-        let region = &configuration.endpoint_configuration.region;
+        let region = shell_word(&configuration.endpoint_configuration.region);
         format!(
             "\nTo undo it (files and bucket stay):\n  audit-export config delete {id}\n  aws cloudformation delete-stack \
              --region {region} \\\n    --stack-name {stack}"

@@ -120,6 +120,8 @@ pub async fn look_up(aws: &impl Aws, name: &str, listed: Option<&[String]>, call
             }
             // The list may be forbidden, and the bucket not.
             Ok(_) if listed.is_none() => {}
+            // The credentials may have expired, for example.
+            Err(error) if !matches!(error.code(), Some("301" | "403")) => return Err(error.to_string()),
             _ => {
                 return Err(format!(
                     "The bucket {name} exists, and is not among those of your account {}.\n  Name another one. For a bucket \
@@ -326,6 +328,9 @@ pub mod tests {
             let refused = look_up(&Script::new(&[(head, foreign)]), "acme-audit", list, &caller()).await.unwrap_err();
             assert!(refused.contains("not among those of your account 222222222222"), "{refused}");
         }
+        let expired = Err("An error occurred (ExpiredToken) when calling the HeadBucket operation: Expired");
+        let failed = look_up(&Script::new(&[(head, expired)]), "acme-audit", None, &caller()).await.unwrap_err();
+        assert!(failed.contains("ExpiredToken") && !failed.contains("exists"), "{failed}");
         assert!(look_up(&Script::new(&[(head, Ok(""))]), "acme-audit", Some(listed), &caller()).await.is_err());
         let unlisted = [(head, Ok("")), ("s3api get-bucket-location", Err("No."))];
         let found = look_up(&Script::new(&unlisted), "acme-audit", None, &caller()).await.unwrap();

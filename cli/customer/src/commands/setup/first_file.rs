@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::configuration::ConfigurationId;
 use host::Clock;
 use terminal::text::shell_word;
 use verification::{Place, Report, VerificationOutcome};
@@ -24,9 +23,7 @@ const EXPORT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Exports now; returns what was exported.
 pub async fn export(service: &Service, configuration: &Configuration) -> Result<FirstExport, Failure> {
-    let id = ConfigurationId::parse(&configuration.id)
-        .ok_or_else(|| Failure::Unavailable("the service returned a malformed ID".to_owned()))?;
-    first_export(service, id, EXPORT_TIMEOUT).await
+    first_export(service, configuration.parsed_id()?, EXPORT_TIMEOUT).await
 }
 
 /// Verifies the export, and describes the result. An export that can't be read from here is no failure of the setup.

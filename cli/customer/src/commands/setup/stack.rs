@@ -64,12 +64,15 @@ impl Stack<'_> {
     /// Creates or updates the stack, and waits until that has ended. `show` gets the progress, and the error is for people.
     pub async fn deploy(&self, aws: &impl Aws, show: impl Fn(&str)) -> Result<(), String> {
         let template = template_file().map_err(|error| format!("the template can't be written to a file: {error}"))?;
+        let mut is_deleted = false;
         for _ in 0..MAX_CHANGES {
             let change = match self.wait(aws, &show).await? {
                 Status::Absent => Change::Create,
+                Status::Failed(status) if is_deleted => return Err(self.failure(aws, &status).await),
                 Status::Failed(_) => {
                     // What a failed creation left behind has no resources.
                     self.run(aws, "delete-stack", &[]).await.map_err(|error| error.to_string())?;
+                    is_deleted = true;
                     continue;
                 }
                 Status::Ready(_) | Status::Changing(_) => Change::Update,
@@ -114,9 +117,13 @@ impl Stack<'_> {
             Status::Ready(status) if matches!(&*status, "CREATE_COMPLETE" | "UPDATE_COMPLETE") => Ok(()),
             Status::Absent => Err(format!("the stack {} was deleted meanwhile", self.name)),
             Status::Ready(status) | Status::Failed(status) | Status::Changing(status) => {
-                Err(format!("the stack {} is {status}{}", self.name, self.reasons(aws).await))
+                Err(self.failure(aws, &status).await)
             }
         }
+    }
+
+    async fn failure(&self, aws: &impl Aws, status: &str) -> String {
+        format!("the stack {} is {status}{}", self.name, self.reasons(aws).await)
     }
 
     /// Waits until the stack is not being changed.
@@ -283,6 +290,13 @@ mod tests {
             (EVENTS, Err("An error occurred (AccessDenied)")),
         ];
         assert_eq!(deploy(&rolled_back).await.unwrap_err(), "the stack export is UPDATE_ROLLBACK_COMPLETE");
+        let stuck = [
+            (DESCRIBE, Ok("\"ROLLBACK_COMPLETE\"")),
+            (DELETE, Ok("")),
+            (DESCRIBE, Ok("\"DELETE_FAILED\"")),
+            (EVENTS, Ok(r#"[["Role", "No permission"]]"#)),
+        ];
+        assert_eq!(deploy(&stuck).await.unwrap_err(), "the stack export is DELETE_FAILED\n  Role: No permission");
         let denied = Err("An error occurred (AccessDenied) when calling the CreateStack operation: No.");
         let refused = deploy(&[(DESCRIBE, ABSENT), (CREATE, denied)]).await.unwrap_err();
         assert!(refused.starts_with("aws cloudformation create-stack: An error occurred (AccessDenied)"), "{refused}");
