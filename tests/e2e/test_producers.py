@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -21,6 +22,7 @@ from tests.e2e.examples import EXAMPLES, SENDERS
 from tests.e2e.examples import command as example
 from tests.e2e.guide import PRODUCERS, read_blocks
 from tests.e2e.harness import PATIENCE_SECONDS, Tenant, make_events, to_lines
+from tests.e2e.pseudo_terminal import PseudoTerminal
 
 
 def environment(tenant: Tenant) -> dict[str, str]:
@@ -141,6 +143,16 @@ def test_history_is_imported_once(tenant: Tenant, tmp_path: Path) -> None:
     assert refused.returncode == 5
     assert "IMPORT_FILE_CHANGED: " in refused.stderr
     assert len(tenant.stored_ids()) == 42
+
+
+def test_an_import_shows_its_progress(tenant: Tenant, tmp_path: Path) -> None:
+    write_events(tmp_path)
+    command = ["audit-export", "events", "import", "events.ndjson", "--batch-size", "1", "--concurrency", "1"]
+    with PseudoTerminal(command, environment(tenant) | {"TERM": "xterm-256color"}, tmp_path) as terminal:
+        assert terminal.wait() == 0, terminal.shown
+    # A bar, the bytes, and the events; it is erased at the end.
+    assert re.search(r"[█░]+ [\d.]+ K?i?B/[\d.]+ K?i?B .* 1 events accepted ", terminal.raw.decode()), terminal.raw
+    assert "events accepted (" not in terminal.shown
 
 
 def test_a_file_is_imported_for_each_tenant_that_has_a_state(
