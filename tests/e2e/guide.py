@@ -1,8 +1,9 @@
-"""The fenced blocks of docs/CUSTOMER_GUIDE.md and docs/PRODUCERS.md.
+"""The fenced blocks of docs/CUSTOMER_GUIDE.md, docs/PRODUCERS.md and docs/IDENTITY.md.
 
 Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
 A block without a comment is for all readers. In the page for producers, `<!-- producers: send -->` names the test of a block, and
-`<!-- example: send_events.py -->` the file in examples/.
+`<!-- example: send_events.py -->` the file in examples/. In the page on identity providers, `<!-- identity: deploy -->` names a
+block.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from infra.local.settings import ROOT
 
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
 PRODUCERS = ROOT / "docs" / "PRODUCERS.md"
+IDENTITY = ROOT / "docs" / "IDENTITY.md"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ def read_blocks(page: Path, kind: str) -> list[Block]:
 
 
 BLOCKS = read_blocks(GUIDE, "guide")
+IDENTITY_BLOCKS = read_blocks(IDENTITY, "identity")
+
+
+def identity_block(tag: str) -> str:
+    """Returns the text of a block of the page on identity providers."""
+    [found] = [block.text for block in IDENTITY_BLOCKS if tag in block.tags]
+    return found
 
 
 def blocks_of(section: str, tag: str) -> list[Block]:

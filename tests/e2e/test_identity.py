@@ -31,6 +31,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import ROOT, TOKEN_AUDIENCE, TOKEN_ISSUER
 from infra.local.stack import Administrator, GraphQlFailed, Stack
+from tests.e2e.guide import identity_block
 from tests.e2e.harness import ROLE_ACCOUNT, Tenant, TokenFactory, make_events, to_lines
 
 PAGE = (ROOT / "docs" / "IDENTITY.md").read_text()
@@ -330,13 +331,11 @@ def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
 
 
 def test_the_commands_of_the_page(operator_command: Path, tmp_path: Path) -> None:
-    found = re.search(r"```sh\n(.*?)```", section("Set the parameters"), re.DOTALL)
-    assert found
     (tmp_path / "audit-export-operator").symlink_to(operator_command.resolve())
     (tmp_path / "token-file").write_text("e30.e30.e30")
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-c", found[1]], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=CHECK_SECONDS,
+        ["sh", "-c", identity_block("check")], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=CHECK_SECONDS,
         check=False,
     )  # fmt: skip
     assert json.loads(done.stdout) == {"issuers": ["https://acme.eu.auth0.com/"]}
