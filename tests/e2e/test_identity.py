@@ -1,8 +1,8 @@
 """The parameters of docs/IDENTITY.md with tokens of identity providers, checked by `audit-export-operator token check`, and
 deployed functions with several issuers.
 
-Tokens of oidc-provider and of the emulator's Cognito are real. Those of Auth0, Okta, Microsoft Entra ID and Keycloak have the
-members that the providers document, and are signed here.
+Tokens of oidc-provider and of the emulator's Cognito for people are real. Those of Auth0, Okta, Microsoft Entra ID, Keycloak
+and Cognito's for machines have the members that the providers document, and are signed here.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def check(operator_command: Path, tmp_path: Path) -> Check:
 
 @dataclass(frozen=True)
 class Shape:
-    """An access token as a provider documents it, and its ID token for the same person."""
+    """An access token as a provider documents it, and the ID token for the same person; machines have none."""
 
     heading: str
     header: dict[str, Any]
     claims: dict[str, Any]
-    """The claims, with the permission to read alone."""
+    """The claims, with one permission."""
     permissions: list[str]
     """The claim's path to the permissions."""
     both: Any
@@ -123,10 +123,14 @@ class Shape:
     subject: str
     key: dict[str, Any] = field(default_factory=dict)
     """Members of the published key besides those of RSA."""
+    permission: str = "AUDIT"
+    """The permission that the claims grant."""
 
 
 TIMES = {"iat": NOW, "nbf": NOW, "exp": NOW + 3_600}
 ENTRA = "https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0"
+# Microsoft publishes no alg.
+ENTRA_KEY = {"use": "sig", "x5t": "abc", "x5c": ["MIIC"], "issuer": ENTRA}
 SHAPES = [
     Shape(
         "Auth0",
@@ -152,7 +156,7 @@ SHAPES = [
         },
         ["scope"],
         "audit:write audit:read",
-        {"aud": "my_machine"},
+        {},
         "my_machine@clients",
         {"use": "sig", "alg": "RS256", "x5t": "abc", "x5c": ["MIIC"]},
     ),
@@ -171,6 +175,22 @@ SHAPES = [
         "ann@acme.example",
         {"use": "sig", "alg": "RS256"},
     ),
+    # A service app, whose tenant_id the claim's expression takes from app.profile.tenant.
+    Shape(
+        "Okta",
+        {"alg": "RS256"},
+        {
+            "ver": 1, "jti": "AT.1nQ5KLBZY2jBDJU5wcFEG8MqEWDkyqYQNg1E8vY40SF", "iss": "https://acme.okta.com/oauth2/aus1example2audit3",
+            "aud": "api://audit-export", "iat": NOW, "exp": NOW + 3_600, "cid": "0oaprodk7553olwRP1i8",
+            "scp": ["audit:write"], "sub": "0oaprodk7553olwRP1i8", "tenant_id": "acme",
+        },
+        ["scp"],
+        ["audit:read", "audit:write"],
+        {},
+        "0oaprodk7553olwRP1i8",
+        {"use": "sig", "alg": "RS256"},
+        "AUDIT_WRITE",
+    ),
     Shape(
         "Microsoft Entra ID",
         {"typ": "JWT", "alg": "RS256"},
@@ -184,8 +204,23 @@ SHAPES = [
         ["Audit.Write", "Audit.Read"],
         {"aud": "5e6f", "nonce": "n"},
         "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ",
-        # Microsoft publishes no alg.
-        {"use": "sig", "x5t": "abc", "x5c": ["MIIC"], "issuer": ENTRA},
+        ENTRA_KEY,
+    ),
+    Shape(
+        "Microsoft Entra ID",
+        {"typ": "JWT", "alg": "RS256"},
+        TIMES | {
+            "aud": "00001111-aaaa-2222-bbbb-3333cccc4444", "iss": ENTRA, "aio": "ASQA2/8VAAAA", "azp": "7a8b", "azpacr": "1",
+            "oid": "8d1e5f0c-0000-1111-2222-333344445555", "rh": "0.ARoA", "roles": ["Audit.Write"],
+            "sub": "8d1e5f0c-0000-1111-2222-333344445555", "tid": "aaaabbbb-0000-cccc-1111-dddd2222eeee",
+            "uti": "q1w2BqXLPj0eQa82S-IYFA", "ver": "2.0",
+        },
+        ["roles"],
+        ["Audit.Read", "Audit.Write"],
+        {},
+        "8d1e5f0c-0000-1111-2222-333344445555",
+        ENTRA_KEY,
+        "AUDIT_WRITE",
     ),
     Shape(
         "Keycloak",
@@ -204,6 +239,41 @@ SHAPES = [
         {"typ": "ID", "nonce": "n", "at_hash": "x"},
         "a1b2c3d4-0000-1111-2222-333344445555",
         {"use": "sig", "alg": "RS256", "x5t#S256": "abc", "x5c": ["MIIC"]},
+    ),
+    # A service account, whose tenant_id is a hardcoded claim of the client.
+    Shape(
+        "Keycloak",
+        {"alg": "RS256", "typ": "JWT"},
+        {
+            "exp": NOW + 300, "iat": NOW, "jti": "trrtcc:7d2e", "iss": "https://login.acme.example/realms/acme",
+            "aud": "audit-export", "sub": "b2c3d4e5-0000-1111-2222-333344445555", "typ": "Bearer", "azp": "producer", "acr": "1",
+            "realm_access": {"roles": ["offline_access", "default-roles-acme"]},
+            "resource_access": {"audit-export": {"roles": ["audit-write"]}}, "scope": "profile email",
+            "clientHost": "192.0.2.1", "email_verified": False, "preferred_username": "service-account-producer",
+            "clientAddress": "192.0.2.1", "client_id": "producer", "tenant_id": "acme",
+        },
+        ["resource_access", "audit-export", "roles"],
+        ["audit-read", "audit-write"],
+        {},
+        "b2c3d4e5-0000-1111-2222-333344445555",
+        {"use": "sig", "alg": "RS256", "x5t#S256": "abc", "x5c": ["MIIC"]},
+        "AUDIT_WRITE",
+    ),
+    # Client credentials: no aud, and no groups.
+    Shape(
+        "Amazon Cognito",
+        {"alg": "RS256"},
+        {
+            "sub": "1example23456789", "token_use": "access", "scope": "audit/write", "auth_time": NOW,
+            "iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE", "exp": NOW + 3_600, "iat": NOW,
+            "version": 2, "jti": "5d1a6c6e-0000-1111-2222-333344445555", "client_id": "1example23456789",
+        },
+        ["scope"],
+        "audit/read audit/write",
+        {},
+        "1example23456789",
+        {"use": "sig", "alg": "RS256"},
+        "AUDIT_WRITE",
     ),
 ]  # fmt: skip
 
@@ -254,7 +324,9 @@ def replaced(claims: dict[str, Any], path: list[str], value: Any) -> dict[str, A
     return claims | {first: replaced(claims[first], rest, value) if rest else value}
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.heading)
+@pytest.mark.parametrize(
+    "shape", SHAPES, ids=lambda shape: f"{shape.heading} {'person' if shape.id_claims else 'machine'}"
+)
 def test_a_provider_of_the_page(
     check: Check, serve_keys: Callable[[dict[str, Any]], str], private_key: rsa.RSAPrivateKey, shape: Shape
 ) -> None:
@@ -269,17 +341,24 @@ def test_a_provider_of_the_page(
         return jwt.encode(claims, private_key, shape.header["alg"], shape.header | {"kid": "current"})
 
     token = sign(shape.claims)
-    expected = {"tenant": "acme", "issuer": shape.claims["iss"], "subject": shape.subject, "permissions": ["AUDIT"]}
-    accepted = check(given, token)
+    expected = {
+        "tenant": "acme",
+        "issuer": shape.claims["iss"],
+        "subject": shape.subject,
+        "permissions": [shape.permission],
+    }
+    accepted = check(given, token, shape.permission)
     assert (accepted.code, accepted.caller) == (0, expected), accepted
-    refused = check(given, token, "AUDIT_WRITE")
+    [other] = {"AUDIT", "AUDIT_WRITE"} - {shape.permission}
+    refused = check(given, token, other)
     assert (refused.code, "FORBIDDEN" in refused.error) == (REFUSED, True), refused
 
     both = sign(replaced(shape.claims, shape.permissions, shape.both))
-    assert check(given, both, "AUDIT_WRITE").caller == expected | {"permissions": ["AUDIT", "AUDIT_WRITE"]}
+    assert check(given, both, other).caller == expected | {"permissions": ["AUDIT", "AUDIT_WRITE"]}
 
+    id_tokens = [(shape.claims | shape.id_claims, "audience|not an access token")] if shape.id_claims else []
     for wrong, reason in [
-        (shape.claims | shape.id_claims, "audience|not an access token"),
+        *id_tokens,
         (shape.claims | {"aud": "another-service"}, "audience"),
         (shape.claims | {"exp": NOW - 120}, "expired"),
         (shape.claims | {"iss": shape.claims["iss"] + "x"}, "not valid here"),
