@@ -172,7 +172,8 @@ fn claim(member: &'static str, written: Option<&str>, default: &str) -> Result<C
 
 /// Parses the paths of 1 to [`MAX_PERMISSION_CLAIMS`] claims, separated by commas.
 pub(crate) fn parse_permission_claims(text: &str) -> Result<Vec<ClaimPath>, InvalidClaimPath> {
-    let claims: Vec<ClaimPath> = text.split(',').map(ClaimPath::parse).collect::<Result<_, _>>()?;
+    let claims: Vec<ClaimPath> =
+        text.split(',').map(|claim| ClaimPath::parse(claim.trim())).collect::<Result<_, _>>()?;
     if claims.len() <= MAX_PERMISSION_CLAIMS { Ok(claims) } else { Err(InvalidClaimPath) }
 }
 
@@ -218,7 +219,7 @@ mod tests {
             "all",
             &json!({
                 "audiences": ["a", "b"], "jwksUrl": "https://keys.example/jwks", "tenants": ["x", "y"],
-                "tenantClaim": "/app/tenant", "permissionsClaim": "groups,scope", "auditPermission": "Audit Admins",
+                "tenantClaim": "/app/tenant", "permissionsClaim": "groups, scope", "auditPermission": "Audit Admins",
                 "auditWritePermission": "audit:write",
             }),
         );
