@@ -667,7 +667,7 @@ def test_the_longest_parameters_fit_into_the_variables_of_a_function(function: s
         variables[name], parameter = longest_of(value)
         if parameter and parameter.startswith("Token") and several_issuers != (parameter == "TokenIssuers"):
             variables[name] = TEMPLATE["Parameters"][parameter]["Default"]
-    # The template bounds the characters of TokenIssuers, and the functions the bytes that Lambda counts: these.
+    # The template bounds the characters of TokenIssuers, and `token check` the bytes that Lambda counts: these.
     settings = (ROOT / "shared" / "authentication" / "src" / "settings.rs").read_text()
     bound = re.search(r"MAX_ISSUERS_LENGTH_BYTES: usize = ([0-9_]+);", settings)
     assert bound and int(bound[1]) == TEMPLATE["Parameters"]["TokenIssuers"]["MaxLength"]

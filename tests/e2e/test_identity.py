@@ -409,6 +409,14 @@ def test_wrong_issuers_are_named_at_the_start(check: Check) -> None:
     assert (outcome.code, "TOKEN_ISSUERS issuer 2: exactly one of" in outcome.error) == (WRONG_SETTINGS, True), outcome
 
 
+def test_a_list_that_may_not_fit_is_refused_before_the_deployment(check: Check) -> None:
+    given = parameters("Several issuers")
+    outcome = check({"TokenIssuers": given["TokenIssuers"].ljust(1_792)}, "e30.e30.e30")
+    assert (outcome.code, "TOKEN_ISSUERS must have at most 1792 bytes" in outcome.error) == (WRONG_SETTINGS, True), (
+        outcome
+    )
+
+
 def test_the_commands_of_the_page(operator_command: Path, tmp_path: Path) -> None:
     (tmp_path / "audit-export-operator").symlink_to(operator_command.resolve())
     (tmp_path / "token-file").write_text("e30.e30.e30")

@@ -38,20 +38,26 @@ impl Issuers {
                 }
             }
             let text = environment.text(ISSUERS)?;
-            let length = serde_json::Value::from(text.as_str()).to_string().len() - "\"\"".len();
-            if length > MAX_ISSUERS_LENGTH_BYTES {
-                let problem = format!(
-                    "must have at most {MAX_ISSUERS_LENGTH_BYTES} bytes, each quote counted twice; it has {length}"
-                );
-                environment.note(ISSUERS, problem);
-                return None;
-            }
             return issuer_list::parse(&text, schemes)
                 .map_err(|error| environment.note(ISSUERS, error.to_string()))
                 .ok();
         }
         let settings = single_issuer(environment, mode, schemes)?;
         Self::new(vec![settings]).map_err(|error| environment.note(ISSUER, error.to_string())).ok()
+    }
+
+    /// Notes a `TOKEN_ISSUERS` that is too long to be deployed beside the longest values of all other parameters.
+    ///
+    /// A function does not ask this at its start: what Lambda accepted fits, because the other values are shorter.
+    pub fn check_length(environment: &mut Environment) {
+        let Some(text) = environment.is_set(ISSUERS).then(|| environment.text(ISSUERS)).flatten() else { return };
+        let length = serde_json::Value::from(text).to_string().len() - "\"\"".len();
+        if length > MAX_ISSUERS_LENGTH_BYTES {
+            let problem = format!(
+                "must have at most {MAX_ISSUERS_LENGTH_BYTES} bytes, each quote counted twice; it has {length}"
+            );
+            environment.note(ISSUERS, problem);
+        }
     }
 }
 
@@ -226,13 +232,19 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_are_as_long_as_a_function_may_have_variables() {
+    fn a_list_that_may_not_fit_is_found_before_the_deployment_and_does_not_stop_the_start() {
         let list = r#"[{"issuer":"https://a.example","audiences":["audit"],"tenant":"a"}]"#;
         let quotes = list.matches('"').count();
-        let padded = |length: usize| format!("{list}{}", " ".repeat(length - list.len() - quotes));
-        assert!(read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &padded(MAX_ISSUERS_LENGTH_BYTES))]).is_ok());
-        let error = read_all(DeploymentMode::Production, &[("TOKEN_ISSUERS", &padded(MAX_ISSUERS_LENGTH_BYTES + 1))])
-            .unwrap_err();
+        let check = |length: usize| {
+            let padded = format!("{list}{}", " ".repeat(length - list.len() - quotes));
+            let mut environment = Environment::from_map([(ISSUERS, padded.as_str())]);
+            let issuers = Issuers::from_environment(&mut environment, DeploymentMode::Production);
+            assert!(issuers.is_some());
+            Issuers::check_length(&mut environment);
+            environment.finish(issuers).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(MAX_ISSUERS_LENGTH_BYTES), Ok(()));
+        let error = check(MAX_ISSUERS_LENGTH_BYTES + 1).unwrap_err();
         assert!(
             error.contains("TOKEN_ISSUERS must have at most 1792 bytes, each quote counted twice; it has 1793"),
             "{error}"

@@ -64,6 +64,7 @@ pub async fn run(command: &TokenCommand) -> Result<(), Failure> {
     let TokenCommand::Check(arguments) = command;
     let mut environment = Environment::from_process();
     let issuers = environment.deployment_mode().and_then(|mode| Issuers::from_environment(&mut environment, mode));
+    Issuers::check_length(&mut environment);
     let issuers = environment.finish(issuers)?;
     let Some(file) = &arguments.file else {
         let names: Vec<String> = issuers.into_iter().map(|issuer| issuer.issuer).collect();
