@@ -9,7 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from infra.lint.test_alarms import TOPIC
-from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE
+from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE, statements
 
 EXAMPLE = yaml_parse((ROOT / "infra" / "notices" / "sns-mail.yaml").read_text())
 RULE = EXAMPLE["Resources"]["Rule"]["Properties"]
@@ -69,3 +69,22 @@ def test_only_the_rule_of_last_exports_uses_the_topic_and_the_dead_letters_of_ot
         # Another rule, or another account's, can't pass for it.
         rule = {"Fn::GetAtt": ["LastExportRule", "Arn"]}
         assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
+
+
+def test_a_topic_of_any_account_gets_messages_by_a_role_that_can_do_nothing_else() -> None:
+    # Without RoleArn, EventBridge delivers to its own account alone; AWS has used topic policies for that case for longer.
+    [target] = OWN_RULE["Targets"]
+    role = {"Fn::GetAtt": ["LastExportRole", "Arn"]}
+    assert target["RoleArn"] == {"Fn::If": ["HasAlarmTopic", role, {"Ref": "AWS::NoValue"}]}
+    assert RESOURCES["LastExportRole"]["Condition"] == "HasAlarmTopic"
+    assert TEMPLATE["Conditions"]["HasAlarmTopic"] == {"Fn::Not": [TEMPLATE["Conditions"]["MakesAlarmTopic"]]}
+    [trust] = RESOURCES["LastExportRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "events.amazonaws.com"}
+    rules = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${NoticeBus}/*"
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {"aws:SourceArn": {"Fn::Sub": rules}},
+    }
+    [_, key] = statements("LastExportRole")
+    # SNS uses a key for this topic alone.
+    assert key["Condition"] == {"StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": {"Ref": "AlarmTopicArn"}}}

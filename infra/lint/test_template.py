@@ -129,6 +129,11 @@ PERMITTED = {
         ("lambda:InvokeFunction", "HousekeeperFunction"),
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
     },
+    "LastExportRole": {
+        ("kms:Decrypt", "arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"),
+        ("kms:GenerateDataKey", "arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"),
+        ("sns:Publish", "AlarmTopicArn"),
+    },
 }
 
 
