@@ -162,6 +162,30 @@ def test_a_region_that_responds_has_no_circuit(runbooks: Runbooks) -> None:
         client.delete_item(TableName=table, Key={name: circuit[name] for name in ("run", "item")})
 
 
+def test_a_pass_over_the_outbox_responds_as_printed(runbooks: Runbooks) -> None:
+    command, _, printed = runbooks.block("Notices", "aws lambda invoke").removeprefix("$ ").partition("\n{")
+    # Version 1 of the AWS CLI takes the payload as it is.
+    runbooks.run(command, **{"--cli-binary-format raw-in-base64-out": ""})
+    response = json.loads((runbooks.folder / "response.json").read_text())
+    assert set(response) == set(json.loads("{" + printed))
+
+
+def test_the_notices_of_later_versions_are_listed(runbooks: Runbooks) -> None:
+    listing = runbooks.block("Upgrade", "for shard in").partition("\nITEM=")[0]
+    client, table = runbooks.stack.client("dynamodb"), runbooks.stack.tables["configurations"]
+    # No pass reads this partition. The command asks for eight, which are the same here.
+    tenant, partition = f"tenant-{uuid.uuid4().hex[:12]}", f"NOTICE#{uuid.uuid4().hex}"
+    keys = [{"tenantId": {"S": tenant}, "id": {"S": f"notice#{of}{uuid.uuid4().hex}"}} for of in ("", f"{tenant}#")]
+    for key in keys:
+        client.put_item(TableName=table, Item=key | {"schedulePartition": {"S": partition}})
+    try:
+        printed = runbooks.run(listing, **{"NOTICE#$shard": partition})
+        assert [json.loads(line) for line in printed.splitlines()] == [keys[1]] * 8
+    finally:
+        for key in keys:
+            client.delete_item(TableName=table, Key=key)
+
+
 def test_the_limit_of_concurrent_executions_is_shown(runbooks: Runbooks) -> None:
     [command] = [
         line
