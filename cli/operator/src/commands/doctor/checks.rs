@@ -83,7 +83,9 @@ pub fn checks() -> Vec<Check> {
         Queue::SchedulesDeadLetterQueue => (
             Probe::DeadLetters(queue),
             "The next slot includes the events of this one. To repeat a dispatch now:\n\
-             docs/OPERATIONS.md, \"Redrive\".",
+             docs/OPERATIONS.md, \"Redrive\". A message with \"source\":\"audit-export\" is\n\
+             the end of a tenant's last export, which reached nobody:\n\
+             docs/RUNBOOKS.md, \"Notices\".",
         ),
     });
     let schedules = Schedule::all().map(|schedule| {
