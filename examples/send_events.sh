@@ -19,6 +19,8 @@ LC_ALL=C awk -v folder="$folder" '
   }' "$1"
 
 for batch in "$folder"/*.ndjson; do
+  # A file without events has no batch.
+  [ -e "$batch" ] || continue
   gzip -c "$batch" > "$folder/body"
   # The same for every attempt, and another one for other events.
   key=$(sha256sum < "$batch" | cut -c 1-64)

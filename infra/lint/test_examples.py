@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
@@ -25,11 +26,29 @@ def test_every_example_is_run_by_an_end_to_end_test() -> None:
 
 
 def test_every_command_of_the_page_is_run_by_an_end_to_end_test() -> None:
-    tests = (ROOT / "tests" / "e2e" / "test_producers.py").read_text()
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
     blocks = [block for block in read_blocks(PRODUCERS, "producers") if not block.language]
     assert [block.line for block in blocks if not block.tags] == []
     tags = {tag for block in blocks for tag in block.tags}
     assert {tag for tag in tags if f'commands("{tag}")' not in tests} == set()
+
+
+def test_the_crates_of_the_rust_example_are_those_with_which_it_is_built() -> None:
+    built = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    [block] = [block for block in read_blocks(PRODUCERS, "rust") if block.tags]
+    added: set[str] = set()
+    for words in map(str.split, block.text.splitlines()):
+        assert words[:2] == ["cargo", "add"]
+        features = words[words.index("--features") + 1].split(",") if "--features" in words else []
+        for name, version in (word.split("@") for word in words if "@" in word):
+            used = built[name] if isinstance(built[name], dict) else {"version": built[name]}
+            assert version == used["version"], name
+            assert set(features) <= set(used.get("features", [])), name
+            assert ("--no-default-features" in words) == (not used.get("default-features", True)), name
+            added.add(name)
+    listed = re.search(r"^//! With the crates (.*)\.$", (EXAMPLES / "send_events.rs").read_text(), re.MULTILINE)
+    assert listed
+    assert added == set(re.split(", | and ", listed[1]))
 
 
 def test_the_configuration_of_the_collector_is_consistent() -> None:

