@@ -57,6 +57,12 @@ def read_blocks(page: Path, kind: str) -> list[Block]:
     return blocks
 
 
+def commands(tag: str) -> str:
+    """Returns the commands of the page for producers with a tag."""
+    [block] = [block for block in read_blocks(PRODUCERS, "producers") if tag in block.tags]
+    return block.text
+
+
 BLOCKS = read_blocks(GUIDE, "guide")
 IDENTITY_BLOCKS = read_blocks(IDENTITY, "identity")
 

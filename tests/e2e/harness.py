@@ -165,6 +165,24 @@ def log_lines(stack: Stack, *words: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
+def changed_variables(stack: Stack, *functions: str) -> Iterator[Callable[[dict[str, str]], None]]:
+    """Yields a function that sets variables of deployed functions, as a deployment does, and restores them at the end."""
+    client = stack.client("lambda")
+    names = [stack.functions[name] for name in functions]
+    before = {name: client.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names}
+
+    def change(variables: dict[str, str]) -> None:
+        for name in names:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": before[name] | variables})
+            client.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+    try:
+        yield change
+    finally:
+        change({})
+
+
+@contextmanager
 def messages_of_the_alarms_topic(stack: Stack) -> Iterator[Callable[[], list[str]]]:
     """Subscribes a queue to the topic. Yields a function that returns the texts of all messages so far."""
     sqs, sns = stack.client("sqs"), stack.client("sns")

@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import ROOT, TOKEN_AUDIENCE, TOKEN_ISSUER
 from infra.local.stack import Administrator, GraphQlFailed, Stack
-from tests.e2e.guide import identity_block
-from tests.e2e.harness import ROLE_ACCOUNT, Tenant, TokenFactory, make_events, to_lines
+from tests.e2e.guide import commands, identity_block
+from tests.e2e.harness import ROLE_ACCOUNT, Tenant, TokenFactory, changed_variables, make_events, to_lines
 
 PAGE = (ROOT / "docs" / "IDENTITY.md").read_text()
 PROVIDER = Path(__file__).parent / "identity_provider"
@@ -475,6 +476,27 @@ def request_token(issuer: str, algorithm: str, scope: str, tenant: str = "acme")
     return str(answer.json()["access_token"])
 
 
+def request_token_as_producers_do(issuer: str) -> str:
+    """Runs the command of docs/PRODUCERS.md."""
+    own = {
+        "PATH": os.environ["PATH"],
+        "TOKEN_URL": f"{issuer}/token",
+        "CLIENT_ID": "backend",
+        # Form encoding has to keep what a shell or a form would change.
+        "CLIENT_SECRET": 'a secret & "more" = 100 %+',
+        "TOKEN_SCOPE": "audit:write",
+        "TOKEN_RESOURCE": "urn:audit-export:ES256:acme",
+    }
+    command = ["sh", "-euc", commands("token") + 'printf %s "$AUDIT_EXPORT_TOKEN"']
+    run = partial(subprocess.run, command, capture_output=True, text=True, timeout=REQUEST_SECONDS, check=False)
+    refused = run(env=own | {"CLIENT_SECRET": "another"})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "401" in refused.stderr
+    done = run(env=own)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
 # One test, so that one worker installs the provider.
 def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: str) -> None:
     given = parameters("Any other provider") | {"TokenIssuer": provider}
@@ -486,6 +508,9 @@ def test_a_real_provider_that_is_found_by_its_metadata(check: Check, provider: s
         }  # fmt: skip
         accepted = check(given, token, "AUDIT_WRITE")
         assert (accepted.code, accepted.caller) == (0, expected), (algorithm, accepted)
+
+    writing = request_token_as_producers_do(provider)
+    assert check(given, writing, "AUDIT_WRITE").caller["permissions"] == ["AUDIT_WRITE"]
 
     reading = request_token(provider, "ES256", "audit:read")
     assert check(given, reading).caller["permissions"] == ["AUDIT"]
@@ -569,25 +594,9 @@ PARTNER = "https://login.partner.example"
 @pytest.fixture
 def deploy_issuers(stack: Stack) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
     """Gives the deployed functions these issuers instead of the stack's, as a deployment with `TokenIssuers` does, for one test."""
-    functions = stack.client("lambda")
-    names = [stack.functions[name] for name in ("api", "ingest")]
-    before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
     single = {variable_of(name): "" for name in ("TokenIssuer", "TokenAudience", "TokenJwksUrl", "DevelopmentJwks")}
-
-    def update(name: str, variables: dict[str, str]) -> None:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        functions.get_waiter("function_updated_v2").wait(FunctionName=name)
-
-    def deploy(issuers: list[dict[str, Any]]) -> None:
-        several = {variable_of("TokenIssuers"): json.dumps(issuers)}
-        for name in names:
-            update(name, before[name]["Variables"] | single | several)
-
-    try:
-        yield deploy
-    finally:
-        for name in names:
-            update(name, before[name]["Variables"])
+    with changed_variables(stack, "api", "ingest") as change:
+        yield lambda issuers: change(single | {variable_of("TokenIssuers"): json.dumps(issuers)})
 
 
 # It changes the functions that the other tests use.

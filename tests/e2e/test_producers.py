@@ -20,8 +20,8 @@ from infra.local.settings import CLI, LOCAL, TOOLS, aws_environment
 from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack, wait_until
 from tests.e2e.examples import EXAMPLES, SENDERS
 from tests.e2e.examples import command as example
-from tests.e2e.guide import PRODUCERS, read_blocks
-from tests.e2e.harness import PATIENCE_SECONDS, Tenant, make_events, to_lines
+from tests.e2e.guide import commands
+from tests.e2e.harness import PATIENCE_SECONDS, Tenant, changed_variables, make_events, to_lines
 from tests.e2e.pseudo_terminal import PseudoTerminal
 
 
@@ -53,12 +53,6 @@ def run(command: list[str | Path], tenant: Tenant, folder: Path, **variables: st
         check=False,
         timeout=PATIENCE_SECONDS,
     )
-
-
-def commands(tag: str) -> str:
-    """The commands of the page with a tag."""
-    [block] = [block for block in read_blocks(PRODUCERS, "producers") if tag in block.tags]
-    return block.text
 
 
 # Version 1 of the AWS CLI takes no endpoint for SQS from the environment.
@@ -107,11 +101,11 @@ def test_an_example_sends_events_and_repeats_them_safely(tenant: Tenant, tmp_pat
 
 
 def test_the_commands_of_the_page_check_and_send(tenant: Tenant, tmp_path: Path) -> None:
-    events = write_events(tmp_path)
-    assert "3 valid events" in run_commands(commands("validate"), tenant, tmp_path)
+    run_commands(commands("sample"), tenant, tmp_path)
+    assert "2 valid events" in run_commands(commands("validate"), tenant, tmp_path)
     run_commands(commands("send"), tenant, tmp_path)
     # The second command sends the same events.
-    assert tenant.stored_ids() == [event["id"] for event in events]
+    assert tenant.stored_ids() == ["login-1", "query-1"]
     (tmp_path / "events.ndjson").write_text('{}\n\n{"id":"1","eventTimestamp":"now"}\n')
     faulty = run(["sh", "-euc", commands("validate")], tenant, tmp_path)
     assert faulty.returncode == 5
@@ -197,8 +191,7 @@ def dead_letter(stack: Stack, queue: str, marker: str) -> str:
 def test_topics_deliver_events_in_envelopes(tenant: Tenant, tmp_path: Path) -> None:
     stack = tenant.stack
     run_commands(commands("sns-setup"), tenant, tmp_path)
-    [event] = make_events(1)
-    (tmp_path / "event.json").write_text(json.dumps(event))
+    [event] = write_events(tmp_path, 1)
     topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events"
     run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
     assert [stored["id"] for stored in wait_for(tenant, 1)] == [event["id"]]
@@ -212,16 +205,29 @@ def test_topics_deliver_events_in_envelopes(tenant: Tenant, tmp_path: Path) -> N
 
 
 def test_a_raw_delivery_to_a_stack_with_envelopes_is_refused(tenant: Tenant, tmp_path: Path) -> None:
-    """The function's own tests have the other delivery: all tests share the function and so its EventTopicDelivery."""
     stack = tenant.stack
     run_commands(commands("sns-raw"), tenant, tmp_path)
     marker = uuid.uuid4().hex
-    (tmp_path / "event.json").write_text(json.dumps(make_events(1, marker=marker)[0]))
+    (tmp_path / "events.ndjson").write_bytes(to_lines(make_events(1, marker=marker)))
     topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events-raw"
     run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
     # The body is as it was published: delivery was raw.
     assert json.loads(dead_letter(stack, "topicEventsDeadLetter", marker))["marker"] == marker
     assert tenant.stored_ids() == []
+
+
+# It changes the function that the other tests use.
+@pytest.mark.last
+def test_topics_deliver_raw_events_to_a_stack_that_expects_them(tenant: Tenant, tmp_path: Path) -> None:
+    stack = tenant.stack
+    events = write_events(tmp_path)
+    topic = f"arn:aws:sns:{stack.region}:{stack.account}:audit-events-raw"
+    with changed_variables(stack, "ingest") as change:
+        change({"TOPIC_DELIVERY": "Raw"})
+        run_commands(commands("sns-raw"), tenant, tmp_path)
+        run_commands(commands("sns"), tenant, tmp_path, TOPIC_ARN=topic)
+        stored = wait_for(tenant, len(events))
+    assert [event["id"] for event in stored] == [event["id"] for event in events]
 
 
 def test_rules_deliver_events_with_the_tenant_at_the_path(tenant: Tenant, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ const provider = new Provider(issuer, {
   clients: [{
     client_id: 'producer', client_secret: 'a-secret-of-the-tests', grant_types: ['client_credentials'],
     redirect_uris: [], response_types: [],
+  }, {
+    client_id: 'backend', client_secret: 'a secret & "more" = 100 %+', grant_types: ['client_credentials'],
+    redirect_uris: [], response_types: [], token_endpoint_auth_method: 'client_secret_post',
   }],
   extraTokenClaims: (ctx) => ({ app_metadata: { tenant: ctx.oidc.params.resource.split(':')[3] } }),
   features: {
