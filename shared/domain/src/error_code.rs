@@ -306,12 +306,13 @@ error_codes! {
         "What a message names as its tenant is not a valid tenant ID.",
         "Send the ID that tokens of the tenant have. After all retries, the message goes to the dead-letter queue.";
     EnvelopeInvalid = "ENVELOPE_INVALID", [Queue],
-        "A message of the queue for topics is no notification of SNS, or one of the queue for rules is no event of EventBridge.",
-        "Subscribe the queue for topics to SNS topics alone, and make the other one the target of EventBridge rules alone, \
-         without an input transformer.";
+        "A message of the queue for topics is no notification of SNS, such as one that was delivered raw and without attributes \
+         although EventTopicDelivery is Enveloped, or one of the queue for rules is no event of EventBridge.",
+        "Subscribe the queue for topics to SNS topics alone, with RawMessageDelivery as EventTopicDelivery says, and make the \
+         other one the target of EventBridge rules alone, without an input transformer.";
     TopicDeliveryMismatch = "TOPIC_DELIVERY_MISMATCH", [Queue],
-        "A message of the queue for topics was delivered raw although EventTopicDelivery is Enveloped, or in an envelope although it \
-         is Raw.",
+        "A message of the queue for topics was delivered raw, with attributes, although EventTopicDelivery is Enveloped, or in an \
+         envelope although it is Raw.",
         "Set RawMessageDelivery of the topic's subscription to false for Enveloped and to true for Raw, or change \
          EventTopicDelivery if all subscriptions of the queue deliver the other way. Then redrive the dead letters that match.";
     OutOfTime = "OUT_OF_TIME", [Queue],
