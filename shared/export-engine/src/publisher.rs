@@ -135,6 +135,12 @@ where
         for notice in self.outbox.notices(batch).await? {
             notices.extend(outcome.readable(notice));
         }
+        // The alarm depends on neither the bus nor the queue. A copy of the line does no harm.
+        for QueuedNotice { key, kind, configuration, .. } in notices.iter().filter(|notice| notice.is_last_export) {
+            tracing::error!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id,
+                notice = %key.notice_id, kind = kind.name(), alarm = LAST_EXPORT_STOPPED,
+                "the last export of a tenant was stopped or moved");
+        }
         if notices.is_empty() {
             return Ok(Vec::new());
         }
@@ -209,10 +215,6 @@ where
             .collect();
         if !deliveries.is_empty() {
             self.webhooks.send(&deliveries).await?;
-        }
-        if notice.is_last_export {
-            tracing::error!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,
-                kind = notice.kind.name(), alarm = LAST_EXPORT_STOPPED, "the last export of a tenant was stopped or moved");
         }
         self.outbox.remove(&notice.key).await?;
         tracing::info!(tenant = %configuration.tenant_id, configuration = %configuration.configuration_id, notice = %id,
