@@ -237,6 +237,22 @@ def test_receivers_from_before_a_move_know_where_the_export_went(
     }
 
 
+def test_a_role_that_does_not_exist_is_the_end_of_the_last_export(
+    customers: CustomerFactory, tenant: Tenant, stack: Stack, watcher: Watcher
+) -> None:
+    customer = customers.with_access_key(tenant=tenant)
+    deliver(customer)
+    none = f"arn:aws:iam::{customer.account.account}:role/none-{uuid.uuid4().hex[:8]}"
+    tenant.administrator.update_assumed_role(customer.id, roleArn=none, force=True)
+    replaced = watcher.wait_for(customer.id, "EXPORT_DESTINATION_CHANGED")["detail"]
+    assert (replaced["changedFields"], replaced["isLastExport"]) == (["roleArn"], True)
+
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in log_lines(stack, tenant.name) if line.get("alarm") == "LAST_EXPORT_STOPPED"]
+
+    wait_until(lines, "the line of the last export", timeout_seconds=PATIENCE_SECONDS)
+
+
 def test_no_decoy_hides_the_end_of_the_last_export(
     customers: CustomerFactory, tenant: Tenant, watcher: Watcher
 ) -> None:

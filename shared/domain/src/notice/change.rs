@@ -7,15 +7,17 @@ use super::{
 use crate::{
     configuration::{
         Authentication, ExportConfiguration,
+        arn::KmsKeyArn,
         change::{Author, Change, Stamp},
         field,
     },
+    connection::ConnectionStatus,
     export_health::ExportStanding,
     webhook::Webhook,
 };
 
-/// Returns the export that a change ends: one that is disabled or deleted, or whose files arrive elsewhere from now on. The end
-/// of the tenant's last one is worth a second channel.
+/// Returns the export that a change ends: one that is disabled or deleted, whose files arrive elsewhere from now on, or whose
+/// identity is replaced untested. The end of the tenant's last one is worth a second channel.
 #[must_use]
 pub fn ended_by(change: Change<'_>) -> Option<&ExportConfiguration> {
     match change {
@@ -31,13 +33,23 @@ pub fn ended_by(change: Change<'_>) -> Option<&ExportConfiguration> {
 
 /// Returns whether an export makes up for one that a change ends: it works, and delivers to the same account.
 ///
-/// An export that has delivered nothing may be a decoy. So may one into another account, which can be that of an insider; but
-/// an export that has delivered nothing itself had no account to protect.
+/// An export that has delivered nothing may be a decoy. So may one into another account or with a key of another one, which can
+/// be that of an insider; but an export that has delivered nothing itself had no account to protect.
 #[must_use]
 pub fn makes_up_for(other: &ExportConfiguration, ended: &ExportConfiguration) -> bool {
     let works = other.enabled && ExportStanding::from(other).is_proven() && has_delivered(other);
     let delivers_there = || other.bucket_owner().is_some() && other.bucket_owner() == ended.bucket_owner();
-    other.key != ended.key && works && (!has_delivered(ended) || delivers_there())
+    other.key != ended.key && works && (!has_delivered(ended) || delivers_there() && is_key_known(other, ended))
+}
+
+/// Returns whether an export encrypts with no key, or with one of the account that owns the ended export's bucket or key.
+fn is_key_known(other: &ExportConfiguration, ended: &ExportConfiguration) -> bool {
+    let ended_key = ended.destination.kms_key_arn.as_ref();
+    other
+        .destination
+        .kms_key_arn
+        .as_ref()
+        .is_none_or(|key| [ended.bucket_owner(), ended_key.map(KmsKeyArn::account)].contains(&Some(key.account())))
 }
 
 fn has_delivered(configuration: &ExportConfiguration) -> bool {
@@ -45,11 +57,14 @@ fn has_delivered(configuration: &ExportConfiguration) -> bool {
 }
 
 /// Returns the fields with which an update moves an export: its files arrive elsewhere, or are encrypted with another key. A role
-/// or access key of another account moves it too, if its account is the one that has to own the bucket.
+/// or access key of another account moves it too, if its account is the one that has to own the bucket. So does an untested one
+/// of the same account: it may not exist.
 fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'static str> {
     let (old, new) = (&before.destination, &after.destination);
-    let is_other_owner = old.expected_bucket_owner != new.expected_bucket_owner;
-    let is_other_account = before.bucket_owner().is_some_and(|owner| after.bucket_owner() != Some(owner));
+    let is_other_owner = before.bucket_owner() != after.bucket_owner();
+    let names_owner = old.expected_bucket_owner != new.expected_bucket_owner;
+    // The first test of an access key finds its account, and moves nothing.
+    let is_other_account = is_other_owner && before.bucket_owner().is_some() && !names_owner;
     let identity = match &after.authentication {
         Authentication::AssumedRole { .. } => field::ROLE_ARN,
         Authentication::AccessKey { .. } => field::ACCESS_KEY_ID,
@@ -59,16 +74,29 @@ fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'
         (field::BUCKET_PATH, old.bucket_path != new.bucket_path),
         (field::REGION, old.region != new.region),
         (field::KMS_KEY_ARN, old.kms_key_arn != new.kms_key_arn),
-        (field::EXPECTED_BUCKET_OWNER, is_other_owner),
-        (identity, is_other_account && !is_other_owner),
+        (field::EXPECTED_BUCKET_OWNER, is_other_owner && names_owner),
+        (identity, is_other_account || replaces_identity_untested(before, after)),
     ];
     fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Returns whether an update replaces the role or access key of an export that has delivered, without a test that succeeded. A
+/// connection that is known to be broken may be repaired in steps; one that was edited a moment ago is pending, and not broken.
+fn replaces_identity_untested(before: &ExportConfiguration, after: &ExportConfiguration) -> bool {
+    before.authentication != after.authentication
+        && has_delivered(before)
+        && before.connection.status() != ConnectionStatus::Failed
+        && after.connection.status() != ConnectionStatus::Success
 }
 
 /// Returns the notices of a change. `is_last_export`: the change [ends](ended_by) an export, and no other one
 /// [makes up for it](makes_up_for).
 #[must_use]
 pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, stamp: Stamp) -> Vec<Notice> {
+    Notice::all(&change.subject().key, events_of(change, author, is_last_export), stamp.at, stamp.event)
+}
+
+fn events_of(change: Change<'_>, author: &Author, is_last_export: bool) -> Vec<NoticeEvent> {
     let facts = |of: &ExportConfiguration, is_last| ChangeFacts::new(&author.subject, of.version, is_last);
     let mut events = Vec::new();
     match change {
@@ -84,6 +112,7 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
                 events.push(NoticeEvent::ExportDestinationChanged(MoveFacts {
                     change: facts(after, is_last_export),
                     changed_fields,
+                    is_same_owner: before.bucket_owner() == after.bucket_owner(),
                     bucket_before: before.destination.bucket_name.clone(),
                     bucket_after: after.destination.bucket_name.clone(),
                 }));
@@ -94,7 +123,7 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
         }
         Change::Delete(before) => events.push(NoticeEvent::ExportDeleted(facts(before, is_last_export))),
     }
-    Notice::all(&change.subject().key, events, stamp.at, stamp.event)
+    events
 }
 
 /// Returns whether a change counts against the tenant's allowance of changes that make notices.
@@ -102,8 +131,8 @@ pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, sta
 /// To enable an export is never refused, so nobody can keep one disabled by using up the allowance. The changes that disabled it
 /// are counted, so there are no more of these notices either.
 #[must_use]
-pub fn is_counted(change: Change<'_>, author: &Author, stamp: Stamp) -> bool {
-    notices_of(change, author, false, stamp).iter().any(|notice| notice.kind != NoticeKind::ExportEnabled)
+pub fn is_counted(change: Change<'_>, author: &Author, _stamp: Stamp) -> bool {
+    events_of(change, author, false).iter().any(|event| event.kind() != NoticeKind::ExportEnabled)
 }
 
 /// Returns the receivers of the notices of a change: those in force before it, so that nobody can remove them unseen.
@@ -122,7 +151,7 @@ mod tests {
         configuration::{
             ConfigurationId, ConfigurationKey, Destination, ExportProgress,
             access_key::{AccessKeyId, SealedSecret},
-            arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
+            arn::{AccountId, RoleArn, UserArn},
             bucket::{BucketName, BucketPath},
             region::Region,
             test_support::{with_key, with_role},
@@ -232,7 +261,10 @@ mod tests {
             // The account of the role or access key owns the bucket, unless another one is named.
             (to(without_owner.clone()), by_role("333333333333", &without_owner), &["roleArn"]),
             (before.clone(), by_role("333333333333", &here), &[]),
-            (before.clone(), by_role("222222222222", &without_owner), &["expectedBucketOwner"]),
+            (before.clone(), by_role("333333333333", &without_owner), &["expectedBucketOwner"]),
+            // The owner is named, or no longer, and stays.
+            (before.clone(), by_role("222222222222", &without_owner), &[]),
+            (to(without_owner.clone()), before.clone(), &[]),
             (of_user(Some(user), b"1"), of_user(Some(other_user), b"2"), &["accessKeyId"]),
             (of_user(Some(user), b"1"), of_user(None, b"2"), &["accessKeyId"]),
             // A rotation; and a first test that succeeds.
@@ -260,6 +292,54 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_that_was_not_tested_ends_an_export_that_worked() {
+        let before = working(1);
+        let failed = || Connection::Failed {
+            checked_at: at("2026-11-22T06:00:00Z"),
+            error: crate::connection::ConnectionError {
+                code: crate::connection::ConnectionErrorCode::WriteDenied,
+                message: String::new(),
+            },
+        };
+        let replaced = |connection| ExportConfiguration {
+            authentication: Authentication::AssumedRole {
+                role_arn: RoleArn::parse("arn:aws:iam::222222222222:role/none").unwrap(),
+            },
+            connection,
+            ..before.clone()
+        };
+        let with = |connection| ExportConfiguration { connection, ..before.clone() };
+        let new = ExportConfiguration { progress: ExportProgress::default(), ..before.clone() };
+        for (before, after, is_end) in [
+            (before.clone(), replaced(Connection::Pending), true),
+            (before.clone(), replaced(failed()), true),
+            // An edit right before it hides nothing.
+            (with(Connection::Pending), replaced(Connection::Pending), true),
+            // It was tested first; nothing was replaced; a broken connection is repaired; nothing was delivered yet.
+            (before.clone(), replaced(before.connection.clone()), false),
+            (before.clone(), with(Connection::Pending), false),
+            (with(failed()), replaced(Connection::Pending), false),
+            (new, replaced(Connection::Pending), false),
+        ] {
+            let change = Change::Update { before: &before, after: &after };
+            assert_eq!(ended_by(change).is_some(), is_end, "{before:?} {after:?}");
+            assert_eq!(is_counted(change, &author(), stamp()), is_end);
+            let notices = notices_of(change, &author(), is_end, stamp());
+            let details: Vec<_> = notices.iter().map(|notice| serde_json::to_value(notice).unwrap()).collect();
+            assert_eq!(details.len(), usize::from(is_end));
+            for notice in details {
+                assert_eq!(notice["kind"], "EXPORT_DESTINATION_CHANGED");
+                let detail = &notice["detail"];
+                assert_eq!((&detail["changedFields"], &detail["isLastExport"]), (&["roleArn"].into(), &true.into()));
+                let message = "The connection of the export to the bucket acme-audit was changed: roleArn. The bucket has to \
+                               belong to the same AWS account as before, and no other working export delivers the tenant's \
+                               audit events to that account.";
+                assert_eq!(detail["message"], message);
+            }
+        }
+    }
+
+    #[test]
     fn only_a_working_export_into_the_same_account_makes_up_for_one_that_ends() {
         let ended = working(1);
         let other = || working(2);
@@ -281,6 +361,12 @@ mod tests {
             destination: Destination { expected_bucket_owner: None, ..other().destination },
             ..ExportConfiguration { key: other().key, progress: other().progress, ..with_key() }
         };
+        let with_key_of = |account: &str| {
+            let key = format!("arn:aws:kms:eu-west-1:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+            let kms_key_arn = Some(KmsKeyArn::parse(&key).unwrap());
+            ExportConfiguration { destination: Destination { kms_key_arn, ..other().destination }, ..other() }
+        };
+        let without_key = Destination { kms_key_arn: None, ..other().destination };
         let failures = ExportProgress { consecutive_failures: 1, ..other().progress };
         for (other, expected) in [
             (other(), true),
@@ -292,10 +378,15 @@ mod tests {
             (ExportConfiguration { progress: failures, ..other() }, false),
             (ExportConfiguration { progress: ExportProgress::default(), ..other() }, false),
             (elsewhere(), false),
+            (ExportConfiguration { destination: without_key, ..other() }, true),
+            (with_key_of("333333333333"), false),
             (ExportConfiguration { user_arn: None, ..of_user }, false),
         ] {
             assert_eq!(makes_up_for(&other, &ended), expected, "{other:?}");
         }
+        let key_elsewhere = ExportConfiguration { destination: with_key_of("333333333333").destination, ..working(1) };
+        assert!(makes_up_for(&with_key_of("333333333333"), &key_elsewhere));
+        assert!(makes_up_for(&other(), &key_elsewhere));
         // One that has delivered nothing leaves no account without files.
         let new = ExportConfiguration { progress: ExportProgress::default(), ..ended };
         assert!(makes_up_for(&elsewhere(), &new));

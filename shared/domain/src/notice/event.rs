@@ -18,6 +18,9 @@ const MAX_TEXT_BYTES: usize = 2_000;
 /// The most bytes of the name of a person.
 const MAX_NAME_BYTES: usize = 256;
 
+/// The person to ask. The audit event of the change is exported with the others: to another bucket after a move, or not at all.
+const AUTHOR: &str = "changedBy names who changed it.";
+
 /// An event that is worth a notice: its kind, and the facts for programs that read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
@@ -86,6 +89,9 @@ pub struct MoveFacts {
     pub(super) change: ChangeFacts,
     /// The fields of the API.
     pub(super) changed_fields: Vec<&'static str>,
+    /// True if the account that has to own the bucket stays.
+    #[serde(skip)]
+    pub(super) is_same_owner: bool,
     pub(super) bucket_before: BucketName,
     pub(super) bucket_after: BucketName,
 }
@@ -146,28 +152,26 @@ impl NoticeEvent {
             Self::GapSigned(gap) => gap_signed(gap),
             Self::ExportDisabled(ChangeFacts { is_last_export, .. }) => (
                 stopped("disabled", *is_last_export),
-                "If that was not intended, enable the export. The audit event of the change names its author.".to_owned(),
+                format!("If that was not intended, enable the export. {AUTHOR}"),
             ),
             Self::ExportEnabled(_) => {
                 ("The export was enabled.".to_owned(), "No action is needed, if that was intended.".to_owned())
             }
             Self::ExportDeleted(ChangeFacts { is_last_export, .. }) => (
                 stopped("deleted", *is_last_export),
-                "If that was not intended, create the export again. The audit event of the change names its author."
-                    .to_owned(),
+                format!("If that was not intended, create the export again. {AUTHOR}"),
             ),
             Self::ExportDestinationChanged(facts) => (
                 moved(facts),
-                "If that was not intended, correct the destination of the export. The audit event of the change names its \
-                 author and all settings before it."
-                    .to_owned(),
+                format!(
+                    "If that was not intended, correct the changed fields of the export, and request a replay of what went \
+                     elsewhere since. {AUTHOR}"
+                ),
             ),
             Self::NotificationsChanged(_) => (
                 "The receivers of notices about this export were changed. This notice was sent to the earlier ones."
                     .to_owned(),
-                "If that was not intended, correct the notifications of the export. The audit event of the change names its \
-                 author."
-                    .to_owned(),
+                format!("If that was not intended, correct the notifications of the export. {AUTHOR}"),
             ),
             Self::AccessKeyRefused { error, .. } => failure(Some(error)),
             Self::AccessKeyAging { age_days, .. } => (
@@ -204,17 +208,20 @@ fn stopped(how: &str, is_last_export: bool) -> String {
     }
 }
 
-fn moved(MoveFacts { change, changed_fields, bucket_before, bucket_after }: &MoveFacts) -> String {
+fn moved(MoveFacts { change, changed_fields, is_same_owner, bucket_before, bucket_after }: &MoveFacts) -> String {
     let fields = changed_fields.join(", ");
     let mut message = if bucket_before == bucket_after {
-        format!("The destination of the export in the bucket {bucket_before} was changed: {fields}.")
+        format!("The connection of the export to the bucket {bucket_before} was changed: {fields}.")
     } else {
         format!("The export was moved from the bucket {bucket_before} to {bucket_after}. Changed: {fields}.")
     };
     if change.is_last_export {
-        message.push_str(
-            " It was the last one: no other working export delivers the tenant's audit events to the AWS account from before.",
-        );
+        message.push_str(if *is_same_owner {
+            " The bucket has to belong to the same AWS account as before, and no other working export delivers the tenant's \
+             audit events to that account."
+        } else {
+            " It was the last one: no other working export delivers the tenant's audit events to the AWS account from before."
+        });
     }
     message
 }

@@ -46,6 +46,7 @@ fn events() -> Vec<NoticeEvent> {
         NoticeEvent::ExportDestinationChanged(MoveFacts {
             change: ChangeFacts::new("user-1", 10, true),
             changed_fields: vec!["bucketName", "region"],
+            is_same_owner: false,
             bucket_before: BucketName::parse("acme-audit").unwrap(),
             bucket_after: BucketName::parse("other-audit").unwrap(),
         }),
