@@ -68,6 +68,9 @@ fn exhausted(allowance: Allowance, retry_after_seconds: u64) -> String {
             format!("The limit of {limit} backlog counts per minute is reached, and none includes this configuration.")
         }
         Allowance::NoticedChanges => format!("The limit of {limit} changes per hour that send notices is reached."),
+        Allowance::NoticedChangesOf(_) => {
+            format!("Your limit of {limit} changes per hour that send notices is reached. Others can still make some.")
+        }
     };
     format!("{limit} Try again in {retry_after_seconds} seconds.")
 }
@@ -95,7 +98,7 @@ impl ApiError {
                 Allowance::ConnectionTests => ErrorCode::TooManyTests,
                 Allowance::ManualRuns | Allowance::ConfigurationRuns(_) => ErrorCode::TooManyRuns,
                 Allowance::BacklogCounts => ErrorCode::TooManyCounts,
-                Allowance::NoticedChanges => ErrorCode::TooManyChanges,
+                Allowance::NoticedChanges | Allowance::NoticedChangesOf(_) => ErrorCode::TooManyChanges,
             },
             Self::TryAgain => ErrorCode::TryAgain,
             Self::Internal => ErrorCode::Internal,

@@ -75,7 +75,8 @@ fn counter_of(allowance: Allowance) -> &'static str {
         Allowance::ManualRuns
         | Allowance::ConfigurationRuns(_)
         | Allowance::BacklogCounts
-        | Allowance::NoticedChanges => "taken",
+        | Allowance::NoticedChanges
+        | Allowance::NoticedChangesOf(_) => "taken",
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
         (Allowances::new(client, "Configurations".to_owned()), requests)
     }
 
-    fn all() -> [Allowance; 5] {
+    fn all() -> [Allowance; 6] {
         Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
@@ -140,6 +141,7 @@ mod tests {
             })
             .collect();
         let of_configuration = [1, 2].map(|hour| format!("runs#{ID}#{hour}"));
+        let of_author = [1, 2].map(|hour| format!("noticedChanges#{}#{hour}", "01".repeat(32)));
         assert_eq!(
             counts,
             [
@@ -153,6 +155,8 @@ mod tests {
                 ("unexportedCounts#121", "6", "10920"),
                 ("noticedChanges#1", "200", "10800"),
                 ("noticedChanges#2", "200", "14400"),
+                (&of_author[0], "100", "10800"),
+                (&of_author[1], "100", "14400"),
             ]
         );
         for request in requests.iter() {

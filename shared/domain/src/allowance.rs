@@ -4,7 +4,13 @@
 
 use std::time::Duration;
 
-use crate::{configuration::ConfigurationId, time::Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    configuration::{ConfigurationId, change::Author},
+    digest::Hex32,
+    time::Timestamp,
+};
 
 /// Connection tests of one tenant within one minute. A test that hangs occupies a verifier for 18 s, so one tenant can
 /// occupy at most 9. Setting up an export takes a few tests; a script over all exports of a tenant waits for the next minute.
@@ -23,6 +29,9 @@ pub const BACKLOG_COUNTS_PER_MINUTE: u32 = 6;
 /// Changes of one tenant within one hour that make notices. The outbox has a notice of each, and delays those of the tenants
 /// in its shard by them: see `export_engine::publisher`. A person makes a few; a script over all exports of a tenant fits.
 pub const NOTICED_CHANGES_PER_HOUR: u32 = 200;
+
+/// Those of one author within one hour. The other half is left for whoever moves an export back.
+pub const NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR: u32 = NOTICED_CHANGES_PER_HOUR / 2;
 
 /// The time for which a requested run is assumed to be in the queue. After that, the next request queues another run, because
 /// the first may be lost.
@@ -54,19 +63,36 @@ pub enum Allowance {
     BacklogCounts,
     /// Changes that make notices: see [`crate::notice::change::is_counted`].
     NoticedChanges,
+    /// Those of one author.
+    NoticedChangesOf(AuthorHash),
+}
+
+/// The SHA-256 of the issuer and subject of an author, whose texts are too long for the name of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AuthorHash(Hex32);
+
+impl From<&Author> for AuthorHash {
+    fn from(author: &Author) -> Self {
+        let issuer_length = author.issuer.len().to_be_bytes();
+        let texts =
+            Sha256::new().chain_update(issuer_length).chain_update(&author.issuer).chain_update(&author.subject);
+        Self(Hex32(texts.finalize().into()))
+    }
 }
 
 impl Allowance {
     /// Returns an allowance of every kind, for tests of this crate and of stores.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
-    pub fn of_every_kind(configuration: ConfigurationId) -> [Self; 5] {
+    pub fn of_every_kind(configuration: ConfigurationId) -> [Self; 6] {
+        let author = AuthorHash(Hex32([1; 32]));
         [
             Self::ConnectionTests,
             Self::ManualRuns,
             Self::ConfigurationRuns(configuration),
             Self::BacklogCounts,
             Self::NoticedChanges,
+            Self::NoticedChangesOf(author),
         ]
     }
 
@@ -79,6 +105,7 @@ impl Allowance {
             Self::ConfigurationRuns(_) => CONFIGURATION_RUNS_PER_HOUR,
             Self::BacklogCounts => BACKLOG_COUNTS_PER_MINUTE,
             Self::NoticedChanges => NOTICED_CHANGES_PER_HOUR,
+            Self::NoticedChangesOf(_) => NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR,
         }
     }
 
@@ -86,7 +113,7 @@ impl Allowance {
     pub fn period(self) -> Duration {
         match self {
             Self::ConnectionTests | Self::ManualRuns | Self::BacklogCounts => MINUTE,
-            Self::ConfigurationRuns(_) | Self::NoticedChanges => HOUR,
+            Self::ConfigurationRuns(_) | Self::NoticedChanges | Self::NoticedChangesOf(_) => HOUR,
         }
     }
 
@@ -106,6 +133,7 @@ impl Allowance {
             Self::ConfigurationRuns(configuration) => format!("runs#{configuration}#{period}"),
             Self::BacklogCounts => format!("unexportedCounts#{period}"),
             Self::NoticedChanges => format!("noticedChanges#{period}"),
+            Self::NoticedChangesOf(AuthorHash(author)) => format!("noticedChanges#{author}#{period}"),
         }
     }
 
@@ -128,7 +156,7 @@ mod tests {
         Timestamp::parse(text).unwrap()
     }
 
-    fn all() -> [Allowance; 5] {
+    fn all() -> [Allowance; 6] {
         Allowance::of_every_kind(ConfigurationId::parse(ID).unwrap())
     }
 
@@ -137,7 +165,10 @@ mod tests {
         let names: Vec<String> =
             all().into_iter().map(|allowance| allowance.count_name(at("1970-01-01T02:01:59Z"))).collect();
         let of_configuration = format!("runs#{ID}#2");
-        assert_eq!(names, ["tests#121", "runs#121", &of_configuration, "unexportedCounts#121", "noticedChanges#2"]);
+        let of_author = format!("noticedChanges#{}#2", "01".repeat(32));
+        let expected =
+            ["tests#121", "runs#121", &of_configuration, "unexportedCounts#121", "noticedChanges#2", &of_author];
+        assert_eq!(names, expected);
         for allowance in all() {
             let begin = allowance.period_start(at("2026-11-22T12:34:56.789Z"));
             let end = begin.saturating_add(allowance.period());
@@ -158,6 +189,18 @@ mod tests {
             let last = begin.saturating_add(allowance.period()).saturating_sub(Duration::from_millis(1));
             assert_eq!(allowance.retry_after(last), Duration::from_secs(1));
         }
+    }
+
+    #[test]
+    fn an_author_is_an_issuer_and_a_subject() {
+        let hash = |issuer: &str, subject: &str| {
+            let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
+            AuthorHash::from(&Author { subject, issuer, ip: None, request_id: None })
+        };
+        assert_eq!(hash("https://a", "1"), hash("https://a", "1"));
+        let all: std::collections::HashSet<_> =
+            [hash("https://a", "1"), hash("https://a", "2"), hash("https://b", "1"), hash("https://", "a1")].into();
+        assert_eq!(all.len(), 4);
     }
 
     #[test]

@@ -183,9 +183,10 @@ error_codes! {
          configuration.",
         "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
     TooManyChanges = "TOO_MANY_CHANGES", [GraphQl],
-        "The tenant has reached the limit of changes per hour that send notices, such as disabling or deleting \
+        "The person or the tenant has reached the limit of changes per hour that send notices, such as disabling or deleting \
          an export configuration. Nothing was changed.",
-        "Try again after extensions.retryAfterSeconds. Enabling an export configuration is never refused.";
+        "Try again after extensions.retryAfterSeconds. Enabling an export configuration is never refused. Where the person's \
+         own limit is reached, another one can still make the change.";
     ReplayInProgress = "REPLAY_IN_PROGRESS", [GraphQl],
         "Another replay of the export configuration has not ended. Nothing was requested.",
         "Wait until it has ended (exportReplays lists it), or cancel it with cancelExportReplay.";

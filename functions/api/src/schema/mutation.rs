@@ -58,7 +58,8 @@ impl ConfigurationMutation {
     /// KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing changes
     /// (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then tested.
     /// A new access key, given by its ID and secret or by its secret alone, is always tested first
-    /// (`NEW_ACCESS_KEY_REFUSED`). `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour.
+    /// (`NEW_ACCESS_KEY_REFUSED`). `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour, and
+    /// to 100 of one person.
     async fn update_s3_access_key_export_configuration(
         &self,
         context: &Context<'_>,
@@ -74,7 +75,8 @@ impl ConfigurationMutation {
     /// Changes the given fields. An export that used an access key assumes the role afterwards. Another role, bucket, path,
     /// Region, KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing
     /// changes (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then
-    /// tested, and a failed test undoes nothing. `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour.
+    /// tested, and a failed test undoes nothing. `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour, and
+    /// to 100 of one person.
     async fn update_s3_assumed_role_export_configuration(
         &self,
         context: &Context<'_>,
@@ -112,14 +114,15 @@ impl ConfigurationMutation {
     }
 
     /// Stops exporting. Events are kept until their retention ends. `TOO_MANY_CHANGES`: changes that send notices are limited to
-    /// 200 an hour.
+    /// 200 an hour, and to 100 of one person.
     async fn disable_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         Ok(Some(service.set_enabled(caller, author, &id, false).await?.into()))
     }
 
     /// Deletes an export permanently, and returns it as it was. The events of its `backlog` are not exported. Files in the
-    /// bucket stay. The ID is never used again. `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour.
+    /// bucket stay. The ID is never used again. `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour, and
+    /// to 100 of one person.
     async fn delete_export_configuration(&self, context: &Context<'_>, id: ID) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
         Ok(Some(service.delete(caller, author, &id).await?.into()))

@@ -29,7 +29,7 @@ impl Service {
             let stamp = self.stamp();
             let changed = current.with_enabled(enabled, Edit { by: &author.subject, at: stamp.at });
             let change = Change::Update { before: &current, after: &changed };
-            is_counted = is_counted || self.count_noticed(caller, change, author, stamp).await?;
+            is_counted = is_counted || self.count_noticed(caller, change, author).await?;
             if self.ports.changes.update(&current, &changed, author, stamp).await? == EditOutcome::Done {
                 self.check_elapsed(stamp)?;
                 return Ok(changed);
@@ -45,7 +45,7 @@ impl Service {
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.load(&key).await?;
             let stamp = self.stamp();
-            is_counted = is_counted || self.count_noticed(caller, Change::Delete(&current), author, stamp).await?;
+            is_counted = is_counted || self.count_noticed(caller, Change::Delete(&current), author).await?;
             if self.ports.changes.delete(&current, author, stamp).await? == EditOutcome::Done {
                 self.check_elapsed(stamp)?;
                 return Ok(current);

@@ -65,13 +65,18 @@ impl Service {
         caller: &Caller,
         change: Change<'_>,
         author: &Author,
-        stamp: Stamp,
     ) -> Result<bool, ApiError> {
-        let is_counted = is_counted(change, author, stamp);
+        let is_counted = is_counted(change, author);
         if is_counted {
-            self.take(caller, Allowance::NoticedChanges).await?;
+            self.take_noticed(caller, author).await?;
         }
         Ok(is_counted)
+    }
+
+    /// Counts a change that makes notices. One author can't use up what the tenant has.
+    pub(super) async fn take_noticed(&self, caller: &Caller, author: &Author) -> Result<(), ApiError> {
+        self.take(caller, Allowance::NoticedChangesOf(author.into())).await?;
+        self.take(caller, Allowance::NoticedChanges).await
     }
 
     /// Makes the stamp of a change that is about to be stored.

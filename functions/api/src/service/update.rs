@@ -68,6 +68,15 @@ impl Service {
                 Update::AccessKey { .. } => true,
             };
             if is_tested_first {
+                // Nothing is tested that would be refused after. An attempt whose test fails counts as well.
+                let edit = Edit { by: &author.subject, at: self.clock.now() };
+                if !is_counted && webhooks.is_some() {
+                    self.take_noticed(caller, author).await?;
+                    is_counted = true;
+                } else if !is_counted && let Some(after) = if_passed(&current, &update, edit) {
+                    let change = Change::Update { before: &current, after: &after };
+                    is_counted = self.count_noticed(caller, change, author).await?;
+                }
                 passed = match passed {
                     None => self.test_before_storing(&current, &update).await?,
                     Some(passed) if passed.is_of(&current, &update) => Some(passed),
@@ -90,7 +99,7 @@ impl Service {
             };
             let changed = changed.with_webhooks(webhooks);
             let change = Change::Update { before: &current, after: &changed };
-            is_counted = is_counted || self.count_noticed(caller, change, author, stamp).await?;
+            is_counted = is_counted || self.count_noticed(caller, change, author).await?;
             if self.ports.changes.update(&current, &changed, author, stamp).await? == EditOutcome::Done {
                 self.check_elapsed(stamp)?;
                 if is_untested {
@@ -102,6 +111,18 @@ impl Service {
         }
         Err(ApiError::TryAgain)
     }
+}
+
+/// Returns the configuration after an update whose test succeeds, as far as that is known before: not the account of an access key.
+fn if_passed(current: &ExportConfiguration, update: &Update, edit: Edit<'_>) -> Option<ExportConfiguration> {
+    let (settings, destination, role_arn) = match update {
+        Update::Nothing | Update::Plain(_) => return None,
+        Update::Connection { settings, destination, role_arn } => (settings, destination, role_arn.clone()),
+        Update::AccessKey { settings, destination, .. } => (settings, destination, None),
+    };
+    let identity = role_arn.map_or(NewIdentity::Kept, NewIdentity::Role);
+    let changed = current.with_connection(settings.clone(), destination.clone(), identity, edit);
+    Some(changed.having_passed(edit.at, None))
 }
 
 /// Returns the configuration after the update. `None`: nothing changes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::allowance::{
     BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_MINUTE, MANUAL_RUNS_PER_MINUTE,
-    NOTICED_CHANGES_PER_HOUR, RUN_REQUEST_LIFETIME,
+    NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR, NOTICED_CHANGES_PER_HOUR, RUN_REQUEST_LIFETIME,
 };
 use serde_json::{Value, json};
 
@@ -219,7 +219,20 @@ async fn a_tenant_makes_so_many_changes_that_send_notices_in_an_hour_and_no_more
             updateS3AssumedRoleExportConfiguration(data: $data) { id } }";
         world.ask(document, json!({ "data": data })).await
     };
+    let webhooks = json!([{"url": "https://hooks.example.com/", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}]);
     for number in 0..NOTICED_CHANGES_PER_HOUR {
+        if number == NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR {
+            // One person has used up an own share, and anybody else can still act.
+            for refused in [
+                change("disableExportConfiguration").await,
+                update(json!({"id": id, "bucketName": "other-audit"})).await,
+                update(json!({"id": id, "interval": "EVERY_4_HOURS", "notifications": webhooks})).await,
+            ] {
+                assert_eq!(code(&refused), "TOO_MANY_CHANGES");
+            }
+            assert!(world.candidates().is_empty(), "what is refused is not tested");
+            world.act_as("user-2");
+        }
         // A change that meets another one counts once.
         world.interfere(usize::from(number == 0));
         configuration(&change("disableExportConfiguration").await);
@@ -228,7 +241,7 @@ async fn a_tenant_makes_so_many_changes_that_send_notices_in_an_hour_and_no_more
         configuration(&change("enableExportConfiguration").await);
     }
     world.wait(Duration::from_mins(10));
-    let webhooks = json!([{"url": "https://hooks.example.com/", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}]);
+    world.act_as("user-3");
     let stored = world.stored(&id);
     for refused in [
         change("disableExportConfiguration").await,

@@ -1,6 +1,9 @@
 //! The handler over ports in memory, and the requests of callers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use authentication::{Authenticator, Issuers};
 use aws_lc_rs::{
@@ -49,6 +52,7 @@ pub struct World {
     memory: Memory,
     handler: Handler,
     token_key: EcdsaKeyPair,
+    subject: Mutex<&'static str>,
     signing_keys: [Hex32; 2],
 }
 
@@ -118,7 +122,7 @@ impl World {
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
             schema: ApiSchema::new(Arc::new(service), introspection),
         };
-        Self { history, memory, handler, token_key, signing_keys: fingerprints }
+        Self { history, memory, handler, token_key, subject: Mutex::new("user-1"), signing_keys: fingerprints }
     }
 
     pub fn set_tester(&self, tester: Tester) {
@@ -148,6 +152,11 @@ impl World {
     /// Lets each change take so long.
     pub fn delay_writes(&self, delay: Duration) {
         self.memory.lock().delay = delay;
+    }
+
+    /// Lets another person make the next requests.
+    pub fn act_as(&self, subject: &'static str) {
+        *self.subject.lock().unwrap() = subject;
     }
 
     /// Lets time pass.
@@ -217,7 +226,7 @@ impl World {
 
     pub fn token(&self, tenant: &str, permissions: &[&str]) -> String {
         let header = json!({"alg": "ES256", "kid": "1"});
-        let claims = json!({"iss": "https://issuer", "aud": "audit-export", "sub": "user-1",
+        let claims = json!({"iss": "https://issuer", "aud": "audit-export", "sub": *self.subject.lock().unwrap(),
             "exp": Machine.now().as_seconds() + 600, "tenant_id": tenant, "permissions": permissions});
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let signature = self.token_key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();

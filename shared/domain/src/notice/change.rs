@@ -131,7 +131,7 @@ fn events_of(change: Change<'_>, author: &Author, is_last_export: bool) -> Vec<N
 /// To enable an export is never refused, so nobody can keep one disabled by using up the allowance. The changes that disabled it
 /// are counted, so there are no more of these notices either.
 #[must_use]
-pub fn is_counted(change: Change<'_>, author: &Author, _stamp: Stamp) -> bool {
+pub fn is_counted(change: Change<'_>, author: &Author) -> bool {
     events_of(change, author, false).iter().any(|event| event.kind() != NoticeKind::ExportEnabled)
 }
 
@@ -197,7 +197,7 @@ mod tests {
             assert_eq!(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), expected, "{change:?}");
             assert_eq!(ended_by(change).is_some(), stops, "{change:?}");
             let is_free = matches!(expected, [] | [NoticeKind::ExportEnabled]);
-            assert_eq!(is_counted(change, &author(), stamp()), !is_free, "{change:?}");
+            assert_eq!(is_counted(change, &author()), !is_free, "{change:?}");
             assert!(notices.iter().all(|notice| notice.is_last_export() == stops), "{change:?}");
             let mut ids: Vec<_> = notices.iter().map(|notice| &notice.id).collect();
             ids.dedup();
@@ -323,7 +323,7 @@ mod tests {
         ] {
             let change = Change::Update { before: &before, after: &after };
             assert_eq!(ended_by(change).is_some(), is_end, "{before:?} {after:?}");
-            assert_eq!(is_counted(change, &author(), stamp()), is_end);
+            assert_eq!(is_counted(change, &author()), is_end);
             let notices = notices_of(change, &author(), is_end, stamp());
             let details: Vec<_> = notices.iter().map(|notice| serde_json::to_value(notice).unwrap()).collect();
             assert_eq!(details.len(), usize::from(is_end));
