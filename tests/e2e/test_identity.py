@@ -42,6 +42,7 @@ INSTALL_SECONDS = 300
 REQUEST_SECONDS = 30
 CHECK_SECONDS = 60
 REFUSED, WRONG_SETTINGS = 4, 2
+# The times of all shapes are relative to it. A token is signed much later.
 NOW = int(time.time())
 
 
@@ -338,7 +339,9 @@ def test_a_provider_of_the_page(
     given = with_keys_at(parameters(shape.heading), serve_keys({"keys": [others, public]}))
 
     def sign(claims: dict[str, Any]) -> str:
+        passed = int(time.time()) - NOW
         claims = {name: value for name, value in claims.items() if value is not None}
+        claims |= {name: claims[name] + passed for name in ("iat", "nbf", "exp", "auth_time") if name in claims}
         return jwt.encode(claims, private_key, shape.header["alg"], shape.header | {"kid": "current"})
 
     token = sign(shape.claims)
@@ -391,7 +394,7 @@ def test_the_reason_of_a_refusal_is_printed(check: Check) -> None:
     given = {"TokenIssuer": "https://login.acme.example", "TokenAudience": "audit-export"}
 
     def token(header: dict[str, Any], issuer: str) -> str:
-        return jwt.encode({"iss": issuer, "exp": NOW + 300}, "x" * 32, "HS256", header)
+        return jwt.encode({"iss": issuer, "exp": int(time.time()) + 300}, "x" * 32, "HS256", header)
 
     for header, issuer, reason in [
         ({"kid": "1"}, "https://login.acme.example/", "no issuer that is accepted here"),
