@@ -252,7 +252,7 @@ mod tests {
         let other_key = key("arn:aws:kms:eu-west-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab");
         let other_key = Destination { kms_key_arn: other_key, ..here.clone() };
         let other_owner = Destination { expected_bucket_owner: AccountId::parse("333333333333").ok(), ..here.clone() };
-        for (before, after, fields) in [
+        for (before, after, fields) in vec![
             (before.clone(), to(moved_bucket), &["bucketName"][..]),
             (before.clone(), to(moved_path), &["bucketPath"]),
             (before.clone(), to(moved_region), &["region", "kmsKeyArn"]),
