@@ -376,9 +376,9 @@ def test_the_secret_of_a_webhook_is_bound_to_its_purpose() -> None:
 
 def test_api_and_notifier_have_the_same_receivers() -> None:
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
-    name = "DEVELOPMENT_WEBHOOK_CA_FILE"
+    name = "DEVELOPMENT_CA_FILE"
     assert {function for function in FUNCTIONS if name in variables[function]} == {"ApiFunction", "NotifierFunction"}
-    assert variables["ApiFunction"][name] == variables["NotifierFunction"][name] == {"Ref": "DevelopmentWebhookCaFile"}
+    assert variables["ApiFunction"][name] == variables["NotifierFunction"][name] == {"Ref": "DevelopmentCaFile"}
     assert variables["ApiFunction"]["NOTIFIER_FUNCTION"] == {"Ref": "NotifierFunction"}
 
 

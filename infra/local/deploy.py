@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from infra.local import webhook_certificate
+from infra.local import server_certificate
 from infra.local.emulator import LOG
 from infra.local.emulators.interface import Capability, Emulator
 from infra.local.settings import (
@@ -51,7 +51,7 @@ def deploy(emulator: Emulator, endpoint: str) -> dict[str, Any]:
 def _run_sam(endpoint: str) -> None:
     # A file, because a JSON Web Key Set does not survive the quoting of --parameter-overrides. JSON is YAML.
     parameters = LOCAL / "parameters.yaml"
-    webhook_certificate.create()
+    server_certificate.create()
     parameters.write_text(json.dumps(_parameters(), indent=2))
     command = [
         TOOLS / "sam", "deploy",
@@ -87,7 +87,7 @@ def _parameters() -> dict[str, object]:
         "DevelopmentScheduleExpression": "cron(* * * * ? *)",
         # Shorter than the minute between two firings: each exports what was received up to 13 s earlier, instead of up to 2 minutes.
         "DevelopmentSlotSeconds": 10,
-        "DevelopmentWebhookCaFile": str(webhook_certificate.CERTIFICATE),
+        "DevelopmentCaFile": str(server_certificate.CERTIFICATE),
         # tests/e2e/test_producers.py creates them.
         "EventRuleArns": f"arn:aws:events:{REGION}:{SERVICE_ACCOUNT}:rule/audit-events",
         "EventTopicArns": ",".join(

@@ -79,7 +79,7 @@ def environment(stack: Stack, function: str, endpoint: str) -> dict[str, str]:
     own = {
         "AWS_ENDPOINT_URL": endpoint,
         # A container has no files of this machine.
-        "DEVELOPMENT_WEBHOOK_CA_FILE": "",
+        "DEVELOPMENT_CA_FILE": "",
         # The queue of the recorded messages: ingest refuses a batch of a queue that it doesn't know.
         "EVENTS_QUEUE_URL": f"{endpoint}/{SERVICE_ACCOUNT}/audit-events",
     }

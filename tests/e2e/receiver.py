@@ -15,7 +15,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from infra.local import webhook_certificate
+from infra.local import server_certificate
 from infra.local.stack import wait_until
 
 ACCEPTED = 204
@@ -61,7 +61,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"https://{webhook_certificate.HOST}:{self.port}/notices"
+        return f"https://{server_certificate.HOST}:{self.port}/notices"
 
     def answer(self, request: Received) -> Response:
         with self.lock:
@@ -109,7 +109,7 @@ def receiving(*responses: Response) -> Iterator[Receiver]:
             return
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(webhook_certificate.CERTIFICATE, webhook_certificate.PRIVATE_KEY)
+    context.load_cert_chain(server_certificate.CERTIFICATE, server_certificate.PRIVATE_KEY)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         receiver = Receiver(server.server_address[1], list(responses))

@@ -111,7 +111,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         clock: Box::new(Machine),
         random: Box::new(Machine),
         identity: settings.identity,
-        receivers: settings.receivers,
+        servers: settings.servers,
         customer_template: settings.customer_template,
         schedule: settings.schedule,
         retention: settings.retention,

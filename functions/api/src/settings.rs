@@ -10,12 +10,12 @@ use domain::{
         arn::{AccountId, KmsKeyArn},
         region::{Partition, Region},
     },
+    customer_server::CustomerServers,
     customer_template::TemplateUrl,
     interval::ExportSchedule,
-    webhook::Receivers,
 };
 use function_runtime::{
-    client_version::MinimumClientVersion, environment::Environment, local_receivers::LocalReceivers, timing,
+    client_version::MinimumClientVersion, environment::Environment, local_servers::LocalServers, timing,
 };
 
 /// Settings of the api function.
@@ -37,8 +37,8 @@ pub struct Settings {
     /// The time for which the history of exports is kept.
     pub history: Duration,
     pub identity: ServiceIdentity,
-    /// The receivers that a webhook may have.
-    pub receivers: Receivers,
+    /// The servers that webhooks may name.
+    pub servers: CustomerServers,
     pub customer_template: Option<TemplateUrl>,
     pub introspection: bool,
     pub minimum_client_version: MinimumClientVersion,
@@ -57,7 +57,7 @@ impl Settings {
         let retired_signing_key_arns = retired_signing_key_arns(environment);
         let verifier_function = environment.text("VERIFIER_FUNCTION");
         let notifier_function = environment.text("NOTIFIER_FUNCTION");
-        let local_receivers = LocalReceivers::read(environment, mode);
+        let local_servers = LocalServers::read(environment, mode);
         let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
@@ -83,7 +83,7 @@ impl Settings {
             schedule: schedule?,
             retention: retention?,
             history: history?,
-            receivers: local_receivers?.receivers(),
+            servers: local_servers?.servers(),
             identity: ServiceIdentity { account: account?, partition: partition?, region: region? },
             customer_template: customer_template?,
             introspection: introspection?,

@@ -3,7 +3,6 @@
 mod deliveries;
 mod handler;
 mod notifier;
-mod resolver;
 mod sender;
 mod settings;
 mod signature;
@@ -30,7 +29,7 @@ async fn main() -> Result<(), Error> {
     let notifier = Notifier {
         vault: SecretVault::new(aws_sdk_kms::Client::new(&aws), settings.secret_key_arn),
         queue: WebhookQueueClient::new(aws_sdk_sqs::Client::new(&aws), settings.webhook_queue_url),
-        sender: Sender::new(&settings.local_receivers)?,
+        sender: Sender::new(&settings.local_servers)?,
         machine: Machine,
     };
     let notifier = &notifier;

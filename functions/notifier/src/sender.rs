@@ -2,28 +2,25 @@
 
 use std::{error::Error, io, time::Duration};
 
-use aws_smithy_http_client::{
-    Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
+use aws_adapters::customer_server::{AddressError, ServerConnections};
+use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::{
     client::{http::HttpConnector, orchestrator::HttpRequest, result::ConnectorError},
     http::HttpError,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use domain::webhook::{
-    Receivers, WebhookUrl,
-    delivery::WebhookBody,
-    failure::{WebhookFailure, WebhookFailureCode},
+use domain::{
+    customer_server::CustomerServers,
+    webhook::{
+        WebhookUrl,
+        delivery::WebhookBody,
+        failure::{WebhookFailure, WebhookFailureCode},
+    },
 };
-use function_runtime::local_receivers::LocalReceivers;
+use function_runtime::local_servers::LocalServers;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    resolver::{AddressError, CheckedResolver},
-    signature::SignedHeaders,
-};
+use crate::signature::SignedHeaders;
 
 /// The time that a receiver has for everything: from the resolution of its name to the end of its response.
 pub(crate) const RECEIVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,30 +34,20 @@ const USER_AGENT: &str = concat!("audit-export/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub(crate) struct Sender {
     client: Connector,
-    receivers: Receivers,
+    servers: CustomerServers,
     /// [`RECEIVER_TIMEOUT`], except in tests.
     timeout: Duration,
 }
 
 impl Sender {
-    /// Prepares TLS. Servers can belong to anybody, so the system's certificates are trusted. Connections are not kept:
-    /// they would not survive a freeze of the function.
+    /// Prepares TLS. Connections are not kept: they would not survive a freeze of the function.
     ///
     /// # Errors
-    /// The certificates of local receivers can't be read.
-    pub(crate) fn new(local: &LocalReceivers) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let mut trusted = TrustStore::default();
-        if let Some(path) = local.certificate_file() {
-            trusted.add_pem_certificate(std::fs::read(path)?);
-        }
-        let receivers = local.receivers();
-        let client = Connector::builder()
-            .proxy_config(ProxyConfig::disabled())
-            .pool_max_idle_per_host(0)
-            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-            .tls_context(TlsContext::builder().with_trust_store(trusted).build()?)
-            .build_with_resolver(CheckedResolver { receivers });
-        Ok(Self { client, receivers, timeout: RECEIVER_TIMEOUT })
+    /// The certificates of local servers can't be read.
+    pub(crate) fn new(local: &LocalServers) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let servers = local.servers();
+        let client = ServerConnections::new(servers, local.certificates()?)?.connector_without_pool();
+        Ok(Self { client, servers, timeout: RECEIVER_TIMEOUT })
     }
 
     /// Sends one request. Returns the status of a receiver that accepted it.
@@ -72,7 +59,7 @@ impl Sender {
     ) -> Result<u16, WebhookFailure> {
         let without_response = |code| Err(WebhookFailure::without_response(code));
         // The queue's messages are read without the rules of this stack.
-        if !url.suits(self.receivers) {
+        if !url.suits(self.servers) {
             return without_response(WebhookFailureCode::WebhookAddressNotPublic);
         }
         let Ok(request) = request(url, headers, body) else {

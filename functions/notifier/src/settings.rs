@@ -1,12 +1,12 @@
 //! Settings from environment variables.
 
-use function_runtime::{environment::Environment, local_receivers::LocalReceivers};
+use function_runtime::{environment::Environment, local_servers::LocalServers};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) secret_key_arn: String,
     pub(crate) webhook_queue_url: String,
-    pub(crate) local_receivers: LocalReceivers,
+    pub(crate) local_servers: LocalServers,
 }
 
 impl Settings {
@@ -14,11 +14,11 @@ impl Settings {
         let mode = environment.deployment_mode();
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let webhook_queue_url = environment.text("WEBHOOK_QUEUE_URL");
-        let local_receivers = LocalReceivers::read(environment, mode);
+        let local_servers = LocalServers::read(environment, mode);
         Some(Self {
             secret_key_arn: secret_key_arn?,
             webhook_queue_url: webhook_queue_url?,
-            local_receivers: local_receivers?,
+            local_servers: local_servers?,
         })
     }
 }

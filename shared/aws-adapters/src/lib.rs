@@ -3,6 +3,7 @@
 pub mod allowance;
 pub mod configurations;
 pub mod connector;
+pub mod customer_server;
 pub mod digest_signer;
 mod dynamodb;
 pub mod error;

@@ -61,13 +61,14 @@ mod tests {
     use aws_smithy_mocks::{mock, mock_client};
     use domain::{
         configuration::ConfigurationId,
+        customer_server::CustomerServers,
         notice_id::NoticeId,
         tenant::TenantId,
         time::Timestamp,
         webhook::{
             SealedWebhookSecret, Webhook, WebhookUrl,
             delivery::{MAX_WEBHOOK_BODY_BYTES, WebhookBody},
-            url::{MAX_WEBHOOK_URL_LENGTH, Receivers},
+            url::MAX_WEBHOOK_URL_LENGTH,
         },
     };
 
@@ -80,7 +81,7 @@ mod tests {
             tenant_id: TenantId::parse(tenant).unwrap(),
             configuration_id: ConfigurationId::from_bytes([1; 16]),
             webhook: Webhook {
-                url: WebhookUrl::parse_for(Receivers::Public, &url).unwrap(),
+                url: WebhookUrl::parse_for(CustomerServers::Public, &url).unwrap(),
                 sealed_secret: SealedWebhookSecret::from_ciphertext(vec![0; 512]),
             },
             body: WebhookBody::new("\"".repeat(MAX_WEBHOOK_BODY_BYTES)).unwrap(),

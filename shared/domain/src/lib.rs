@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod connection;
 pub mod connection_test;
 pub mod customer_policy;
+pub mod customer_server;
 pub mod customer_template;
 pub mod digest;
 pub mod envelope;

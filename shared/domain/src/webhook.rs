@@ -2,7 +2,6 @@
 //!
 //! Requests are signed as the Standard Webhooks specification says (<https://www.standardwebhooks.com>).
 
-pub mod address;
 pub mod delivery;
 pub mod failure;
 pub mod input;
@@ -15,5 +14,5 @@ pub mod url;
 pub use self::{
     receiver::{MAX_WEBHOOKS, Webhook},
     secret::{SealedWebhookSecret, WebhookSecret},
-    url::{Receivers, WebhookUrl},
+    url::WebhookUrl,
 };

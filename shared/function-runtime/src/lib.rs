@@ -7,7 +7,7 @@ pub mod environment;
 pub mod http_error;
 pub mod http_get;
 pub mod lazy;
-pub mod local_receivers;
+pub mod local_servers;
 pub mod logging;
 mod start;
 pub mod timing;

@@ -35,9 +35,10 @@ use domain::{
         test_support,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    customer_server::CustomerServers,
     tenant::TenantId,
     time::Timestamp,
-    webhook::{Receivers, SealedWebhookSecret, Webhook, WebhookUrl},
+    webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
 use export_engine::ports::{ErrorKind, PortError};
 use host::{Clock, Machine, Random};
@@ -175,7 +176,7 @@ impl Store {
                 error: ConnectionError { code: ConnectionErrorCode::WriteDenied, message: "Allow it.".to_owned() },
             },
             webhooks: vec![Webhook {
-                url: WebhookUrl::parse_for(Receivers::Public, "https://hooks.example.com/").unwrap(),
+                url: WebhookUrl::parse_for(CustomerServers::Public, "https://hooks.example.com/").unwrap(),
                 sealed_secret: SealedWebhookSecret::from_ciphertext(vec![1, 2, 3]),
             }],
             created_at: now,

@@ -29,7 +29,7 @@ impl Service {
         role_arn: &str,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, role_arn) =
-            parse_assumed_role(settings, role_arn, &self.identity, self.receivers).map_err(ApiError::InvalidInput)?;
+            parse_assumed_role(settings, role_arn, &self.identity, self.servers).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "role", role_arn.as_str());
         self.create(author, self.new_key(caller), settings, Authentication::AssumedRole { role_arn }, content_hash)
             .await
@@ -46,7 +46,7 @@ impl Service {
         secret: &str,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, access_key_id, secret) =
-            parse_access_key(settings, access_key_id, secret, &self.identity, self.receivers)
+            parse_access_key(settings, access_key_id, secret, &self.identity, self.servers)
                 .map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "accessKey", access_key_id.as_str());
         self.take(caller, Allowance::ConnectionTests).await?;

@@ -10,11 +10,11 @@ use domain::{
         ConfigurationId, ConfigurationKey, ExportConfiguration, ServiceIdentity,
         change::{Author, Change, Stamp},
     },
+    customer_server::CustomerServers,
     customer_template::TemplateUrl,
     interval::ExportSchedule,
     notice::change::is_counted,
     time::Timestamp,
-    webhook::Receivers,
 };
 use host::{Clock, Random};
 
@@ -32,8 +32,8 @@ pub struct Service {
     pub clock: Box<dyn Clock>,
     pub random: Box<dyn Random>,
     pub identity: ServiceIdentity,
-    /// The receivers that a webhook may have.
-    pub receivers: Receivers,
+    /// The servers that webhooks may name.
+    pub servers: CustomerServers,
     pub customer_template: Option<TemplateUrl>,
     pub schedule: ExportSchedule,
     /// The time after its receipt in which an event can be exported.

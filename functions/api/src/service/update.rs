@@ -52,8 +52,8 @@ impl Service {
             if version.is_some_and(|version| version != current.version) {
                 return Err(ApiError::Conflict { current_version: current.version });
             }
-            let (update, webhooks) = parse_update(&current, raw, identity, &self.identity, self.receivers)
-                .map_err(ApiError::InvalidInput)?;
+            let (update, webhooks) =
+                parse_update(&current, raw, identity, &self.identity, self.servers).map_err(ApiError::InvalidInput)?;
             if update.needs_a_test() && !is_permitted {
                 self.take(caller, Allowance::ConnectionTests).await?;
                 is_permitted = true;

@@ -17,13 +17,13 @@ use domain::{
         arn::AccountId,
         region::{Partition, Region},
     },
+    customer_server::CustomerServers,
     customer_template::TemplateUrl,
     digest::Hex32,
     interval::ExportSchedule,
     repair::Repair,
     replay::Replay,
     tenant::TenantId,
-    webhook::Receivers,
 };
 use function_runtime::{
     client_version::MinimumClientVersion,
@@ -99,7 +99,7 @@ impl World {
                 partition: Partition::Commercial,
                 region: Region::parse("us-east-1").unwrap(),
             },
-            receivers: Receivers::Public,
+            servers: CustomerServers::Public,
             customer_template: TemplateUrl::parse("https://templates.s3.us-east-1.amazonaws.com/audit-export.yaml"),
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },
             retention: Duration::from_hours(24 * 90),

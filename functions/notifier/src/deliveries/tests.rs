@@ -6,16 +6,15 @@ use aws_sdk_sqs::operation::send_message::{SendMessageError, SendMessageOutput};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use domain::{
     configuration::ConfigurationId,
+    customer_server::CustomerServers,
     notice_id::NoticeId,
     tenant::TenantId,
     time::Timestamp,
-    webhook::{
-        Receivers, SealedWebhookSecret, Webhook, WebhookUrl, delivery::WebhookBody, failure::WebhookFailureCode,
-    },
+    webhook::{SealedWebhookSecret, Webhook, WebhookUrl, delivery::WebhookBody, failure::WebhookFailureCode},
 };
 use function_runtime::{
     environment::{DeploymentMode, Environment},
-    local_receivers::LocalReceivers,
+    local_servers::LocalServers,
 };
 use host::Machine;
 
@@ -45,8 +44,8 @@ fn notifier(queue: aws_sdk_sqs::Client) -> Notifier {
         DecryptOutput::builder().plaintext(Blob::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")).build()
     });
     let kms = mock_client!(aws_sdk_kms, RuleMode::MatchAny, [&decrypt]);
-    let mut environment = Environment::from_map([("DEVELOPMENT_WEBHOOK_CA_FILE", "")]);
-    let local = LocalReceivers::read(&mut environment, Some(DeploymentMode::Production)).unwrap();
+    let mut environment = Environment::from_map([("DEVELOPMENT_CA_FILE", "")]);
+    let local = LocalServers::read(&mut environment, Some(DeploymentMode::Production)).unwrap();
     Notifier {
         vault: SecretVault::new(kms, "key".to_owned()),
         queue: WebhookQueueClient::new(queue, "queue".to_owned()),
@@ -70,7 +69,7 @@ fn delivery(created_at: Timestamp) -> WebhookDelivery {
         configuration_id: ConfigurationId::from_bytes([1; 16]),
         webhook: Webhook {
             // Production refuses it without a request.
-            url: WebhookUrl::parse_for(Receivers::PublicAndLocal, "https://localhost:1/").unwrap(),
+            url: WebhookUrl::parse_for(CustomerServers::PublicAndLocal, "https://localhost:1/").unwrap(),
             sealed_secret: SealedWebhookSecret::from_ciphertext(vec![1]),
         },
         body: WebhookBody::new("{}".to_owned()).unwrap(),

@@ -57,13 +57,13 @@ async fn receiver(response: Option<&'static str>) -> Receiver {
     let certificate = tempfile::NamedTempFile::new().unwrap();
     let pem = STANDARD.encode(issued.cert.der());
     std::fs::write(&certificate, format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n")).unwrap();
-    Receiver { url: WebhookUrl::parse_for(Receivers::PublicAndLocal, &url).unwrap(), certificate, requests }
+    Receiver { url: WebhookUrl::parse_for(CustomerServers::PublicAndLocal, &url).unwrap(), certificate, requests }
 }
 
 fn sender(certificate: Option<PathBuf>) -> Sender {
     let path = certificate.map(|path| path.into_os_string().into_string().unwrap()).unwrap_or_default();
-    let mut environment = Environment::from_map([("DEVELOPMENT_WEBHOOK_CA_FILE", path.as_str())]);
-    let local = LocalReceivers::read(&mut environment, Some(DeploymentMode::Development)).unwrap();
+    let mut environment = Environment::from_map([("DEVELOPMENT_CA_FILE", path.as_str())]);
+    let local = LocalServers::read(&mut environment, Some(DeploymentMode::Development)).unwrap();
     Sender::new(&local).unwrap()
 }
 
@@ -155,7 +155,7 @@ async fn a_production_stack_connects_to_no_receiver_on_its_machine() {
     let failure = post(&sender(None), &receiver.url).await.unwrap_err();
     assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookAddressNotPublic));
     // Refused by its address, when nothing but the resolver knows the rule.
-    let careless = Sender { receivers: Receivers::PublicAndLocal, ..sender(None) };
+    let careless = Sender { servers: CustomerServers::PublicAndLocal, ..sender(None) };
     let failure = post(&careless, &receiver.url).await.unwrap_err();
     assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookAddressNotPublic));
     assert!(receiver.requests.try_recv().is_err());
@@ -166,10 +166,11 @@ async fn a_connection_that_does_not_come_about_is_named() {
     let receiver = receiver(None).await;
     let sender = sender(Some(receiver.certificate.path().to_owned()));
     // Port 1 of this machine is closed.
-    let closed = WebhookUrl::parse_for(Receivers::PublicAndLocal, "https://localhost:1/").unwrap();
+    let closed = WebhookUrl::parse_for(CustomerServers::PublicAndLocal, "https://localhost:1/").unwrap();
     let failure = post(&sender, &closed).await.unwrap_err();
     assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookUnreachable));
-    let invented = WebhookUrl::parse_for(Receivers::Public, "https://no-such-host.example.invalid.example/").unwrap();
+    let invented =
+        WebhookUrl::parse_for(CustomerServers::Public, "https://no-such-host.example.invalid.example/").unwrap();
     let failure = post(&sender, &invented).await.unwrap_err();
     assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookHostNotFound));
 }

@@ -31,10 +31,11 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    customer_server::CustomerServers,
     digest::Hex32,
     interval::ExportInterval,
     time::Timestamp,
-    webhook::{Receivers, SealedWebhookSecret, Webhook, WebhookUrl},
+    webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
 use export_engine::ports::{ConfigurationStore, EnabledConfigurations, ErrorKind, PortError, RunReport};
 
@@ -84,7 +85,7 @@ fn full() -> ExportConfiguration {
             last_failure_at: Some(at("2026-11-22T00:00:01Z")),
         },
         webhooks: vec![Webhook {
-            url: WebhookUrl::parse_for(Receivers::Public, "https://hooks.example.com/").unwrap(),
+            url: WebhookUrl::parse_for(CustomerServers::Public, "https://hooks.example.com/").unwrap(),
             sealed_secret: SealedWebhookSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         }],
         created_at: at("2026-11-21T00:00:00Z"),

@@ -372,7 +372,10 @@ mod tests {
         test_support::{ID, with_key, with_role},
         update::Edit,
     };
-    use crate::webhook::{MAX_WEBHOOKS, Receivers, SealedWebhookSecret, url::MAX_WEBHOOK_URL_LENGTH};
+    use crate::{
+        customer_server::CustomerServers,
+        webhook::{MAX_WEBHOOKS, SealedWebhookSecret, url::MAX_WEBHOOK_URL_LENGTH},
+    };
 
     fn author() -> Author {
         Author {
@@ -518,7 +521,7 @@ mod tests {
     #[test]
     fn of_webhooks_the_urls_are_reported() {
         let webhook = |url: &str, secret: &[u8]| Webhook {
-            url: WebhookUrl::parse_for(Receivers::Public, url).unwrap(),
+            url: WebhookUrl::parse_for(CustomerServers::Public, url).unwrap(),
             sealed_secret: SealedWebhookSecret::from_ciphertext(secret.to_vec()),
         };
         let (a, b) = (webhook("https://a.example/", b"one"), webhook("https://b.example/", b"two"));
@@ -551,7 +554,7 @@ mod tests {
         let description = Description::parse(&"\u{1f512}".repeat(MAX_DESCRIPTION_LENGTH)).ok();
         let url = format!("https://a.example/{}", "a".repeat(MAX_WEBHOOK_URL_LENGTH - 18));
         let webhook = Webhook {
-            url: WebhookUrl::parse_for(Receivers::Public, &url).unwrap(),
+            url: WebhookUrl::parse_for(CustomerServers::Public, &url).unwrap(),
             sealed_secret: SealedWebhookSecret::from_ciphertext(Vec::new()),
         };
         let webhooks = vec![webhook; MAX_WEBHOOKS];

@@ -12,10 +12,11 @@ use super::{
     service_identity::ServiceIdentity,
 };
 use crate::{
+    customer_server::CustomerServers,
     interval::ExportInterval,
     time::Timestamp,
     webhook::{
-        Receivers, Webhook,
+        Webhook,
         input::{NewWebhook, RawWebhook, parse_webhooks},
     },
 };
@@ -148,7 +149,7 @@ impl Fields {
         &mut self,
         raw: &RawSettings<'a>,
         service: &ServiceIdentity,
-        receivers: Receivers,
+        servers: CustomerServers,
     ) -> Option<Settings> {
         // Forms send an empty path or description for none.
         let given = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
@@ -162,7 +163,7 @@ impl Fields {
         let start_from = self.optional(field::START_FROM, raw.start_from, StartFrom::parse);
         let idempotency_key = self.optional(field::IDEMPOTENCY_KEY, raw.idempotency_key, IdempotencyKey::parse);
 
-        let webhooks = self.webhooks(receivers, &[], raw.webhooks);
+        let webhooks = self.webhooks(servers, &[], raw.webhooks);
 
         self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
         Some(Settings {
@@ -184,11 +185,11 @@ impl Fields {
     /// Parses the list that replaces `current`.
     pub(super) fn webhooks(
         &mut self,
-        receivers: Receivers,
+        servers: CustomerServers,
         current: &[Webhook],
         raw: &[RawWebhook<'_>],
     ) -> Vec<NewWebhook> {
-        let (webhooks, errors) = parse_webhooks(receivers, current, raw);
+        let (webhooks, errors) = parse_webhooks(servers, current, raw);
         self.errors.extend(errors);
         webhooks
     }
@@ -260,10 +261,10 @@ pub fn parse_assumed_role(
     settings: &RawSettings<'_>,
     role_arn: &str,
     service: &ServiceIdentity,
-    receivers: Receivers,
+    servers: CustomerServers,
 ) -> Result<(Settings, RoleArn), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service, receivers);
+    let settings = fields.settings(settings, service, servers);
     let role_arn = fields.required(field::ROLE_ARN, role_arn, RoleArn::parse);
     fields.check_role(role_arn.as_ref(), service);
     fields.finish(settings.zip(role_arn))
@@ -278,10 +279,10 @@ pub fn parse_access_key(
     access_key_id: &str,
     secret_access_key: &str,
     service: &ServiceIdentity,
-    receivers: Receivers,
+    servers: CustomerServers,
 ) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service, receivers);
+    let settings = fields.settings(settings, service, servers);
     let access_key_id = fields.required(field::ACCESS_KEY_ID, access_key_id, AccessKeyId::parse);
     let secret = fields.required(field::SECRET_ACCESS_KEY, secret_access_key, SecretAccessKey::parse);
     let all = settings.zip(access_key_id).zip(secret).map(|((settings, id), secret)| (settings, id, secret));
@@ -362,7 +363,7 @@ mod tests {
             idempotency_key: Some(""),
             webhooks: &[RawWebhook { url: "http://a.example/", secret: None }],
         };
-        let errors = parse_access_key(&raw, "AKIA", "short", &service(), Receivers::Public).unwrap_err();
+        let errors = parse_access_key(&raw, "AKIA", "short", &service(), CustomerServers::Public).unwrap_err();
         assert_eq!(
             codes(&errors),
             [
@@ -383,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_role_lies_in_the_customers_account_and_our_partition() {
-        let parse = |role| parse_assumed_role(&valid(), role, &service(), Receivers::Public);
+        let parse = |role| parse_assumed_role(&valid(), role, &service(), CustomerServers::Public);
         assert!(parse("arn:aws:iam::222222222222:role/export").is_ok());
         let errors = parse("arn:aws-cn:iam::222222222222:role/export").unwrap_err();
         assert_eq!(codes(&errors), [("roleArn", "ROLE_PARTITION_MISMATCH")]);
@@ -395,10 +396,12 @@ mod tests {
     fn bucket_and_key_share_region_and_partition() {
         let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         let raw = RawSettings { kms_key_arn: Some(key), ..valid() };
-        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap_err();
+        let errors =
+            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap_err();
         assert_eq!(codes(&errors), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
         let raw = RawSettings { region: "cn-north-1", ..valid() };
-        let errors = parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap_err();
+        let errors =
+            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap_err();
         assert_eq!(codes(&errors), [("region", "REGION_PARTITION_MISMATCH")]);
     }
 
@@ -406,14 +409,15 @@ mod tests {
     fn defaults_are_the_root_of_the_bucket_from_now_on() {
         let raw = RawSettings { bucket_path: Some(""), ..valid() };
         let (settings, ..) =
-            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), Receivers::Public).unwrap();
+            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap();
         assert_eq!((settings.start_from, settings.destination.bucket_path), (StartFrom::Now, None));
     }
 
     #[test]
     fn no_message_repeats_a_secret() {
         let errors =
-            parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service(), Receivers::Public).unwrap_err();
+            parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service(), CustomerServers::Public)
+                .unwrap_err();
         assert!(errors.iter().all(|error| !error.message.contains(SECRET) && !error.message.contains("private")));
     }
 }

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     connection::Connection,
+    customer_server::CustomerServers,
     interval::ExportInterval,
     time::Timestamp,
     webhook::{
-        Receivers, Webhook,
+        Webhook,
         input::{NewWebhook, RawWebhook, is_unchanged},
     },
 };
@@ -110,11 +111,11 @@ pub fn parse_update(
     raw: &RawUpdate<'_>,
     identity: &RawIdentity<'_>,
     service: &ServiceIdentity,
-    receivers: Receivers,
+    servers: CustomerServers,
 ) -> Result<(Update, Option<Vec<NewWebhook>>), Vec<FieldError>> {
     let mut fields = Fields::default();
     let settings = fields.updated_settings(current, raw, service);
-    let webhooks = raw.webhooks.map(|raw| fields.webhooks(receivers, &current.webhooks, raw));
+    let webhooks = raw.webhooks.map(|raw| fields.webhooks(servers, &current.webhooks, raw));
     let webhooks = webhooks.filter(|webhooks| !is_unchanged(&current.webhooks, webhooks));
     let identity = fields.updated_identity(&current.authentication, identity, service);
     let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
@@ -351,7 +352,7 @@ mod tests {
         raw: RawUpdate<'_>,
         identity: RawIdentity<'_>,
     ) -> Result<Update, Vec<(&'static str, &'static str)>> {
-        parse_update(current, &raw, &identity, &service(), Receivers::Public)
+        parse_update(current, &raw, &identity, &service(), CustomerServers::Public)
             .map(|(update, _)| update)
             .map_err(|errors| errors.iter().map(|error| (error.field, error.code.name())).collect())
     }
@@ -403,13 +404,13 @@ mod tests {
     fn webhooks_are_replaced_as_a_list_and_leave_the_connection_alone() {
         let url = "https://hooks.example.com/";
         let stored = Webhook {
-            url: crate::webhook::WebhookUrl::parse_for(Receivers::Public, url).unwrap(),
+            url: crate::webhook::WebhookUrl::parse_for(CustomerServers::Public, url).unwrap(),
             sealed_secret: crate::webhook::SealedWebhookSecret::from_ciphertext(vec![1]),
         };
         let current = ExportConfiguration { webhooks: vec![stored], ..with_role() };
         let parse = |webhooks: Option<&[RawWebhook<'_>]>| {
             let raw = RawUpdate { webhooks, ..RawUpdate::default() };
-            parse_update(&current, &raw, &SAME_ROLE, &service(), Receivers::Public).unwrap()
+            parse_update(&current, &raw, &SAME_ROLE, &service(), CustomerServers::Public).unwrap()
         };
         assert!(matches!(parse(None), (Update::Nothing, None)));
         assert!(matches!(parse(Some(&[RawWebhook { url, secret: None }])), (Update::Nothing, None)));

@@ -3,11 +3,14 @@
 use super::{
     receiver::{MAX_WEBHOOKS, Webhook},
     secret::WebhookSecret,
-    url::{Receivers, WebhookUrl},
+    url::WebhookUrl,
 };
-use crate::configuration::{
-    field,
-    field_error::{FieldError, FieldErrorCode},
+use crate::{
+    configuration::{
+        field,
+        field_error::{FieldError, FieldErrorCode},
+    },
+    customer_server::CustomerServers,
 };
 
 /// An unparsed webhook.
@@ -42,7 +45,7 @@ impl NewWebhook {
 ///
 /// A list with an error is not returned whole.
 pub(crate) fn parse_webhooks(
-    receivers: Receivers,
+    servers: CustomerServers,
     current: &[Webhook],
     raw: &[RawWebhook<'_>],
 ) -> (Vec<NewWebhook>, Vec<FieldError>) {
@@ -60,7 +63,7 @@ pub(crate) fn parse_webhooks(
             errors.push(error);
             None
         });
-        let url = match WebhookUrl::parse_for(receivers, raw.url) {
+        let url = match WebhookUrl::parse_for(servers, raw.url) {
             Ok(url) => url,
             Err(error) => {
                 errors.push(error.at(url_field));
@@ -97,7 +100,7 @@ mod tests {
 
     fn stored(url: &str) -> Webhook {
         Webhook {
-            url: WebhookUrl::parse_for(Receivers::Public, url).unwrap(),
+            url: WebhookUrl::parse_for(CustomerServers::Public, url).unwrap(),
             sealed_secret: SealedWebhookSecret::from_ciphertext(url.as_bytes().to_vec()),
         }
     }
@@ -114,7 +117,7 @@ mod tests {
             raw("https://A.example", Some(SECRET)),
             raw("https://c.example/", Some(SECRET)),
         ];
-        let (webhooks, errors) = parse_webhooks(Receivers::Public, &current, &list);
+        let (webhooks, errors) = parse_webhooks(CustomerServers::Public, &current, &list);
         assert_eq!(errors, []);
         let [NewWebhook::Kept(kept), NewWebhook::Unsealed { url, .. }, NewWebhook::Unsealed { secret, .. }] =
             webhooks.as_slice()
@@ -133,7 +136,7 @@ mod tests {
         for (list, is_same) in
             [(vec![a, b], true), (vec![b, a], false), (vec![a], false), (vec![], false), (vec![a, a], false)]
         {
-            let (webhooks, _) = parse_webhooks(Receivers::Public, &current, &list);
+            let (webhooks, _) = parse_webhooks(CustomerServers::Public, &current, &list);
             assert_eq!(is_unchanged(&current, &webhooks), is_same);
         }
         assert!(is_unchanged(&[], &[]));
@@ -143,7 +146,7 @@ mod tests {
     fn every_error_has_its_field_and_code() {
         let current = [stored("https://a.example/")];
         let parse = |list: &[RawWebhook<'_>]| {
-            let (_, errors) = parse_webhooks(Receivers::Public, &current, list);
+            let (_, errors) = parse_webhooks(CustomerServers::Public, &current, list);
             errors.iter().map(|error| (error.field, error.code.name())).collect::<Vec<_>>()
         };
         assert_eq!(

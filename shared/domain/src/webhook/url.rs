@@ -3,24 +3,16 @@
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::configuration::{
-    field_error::{FieldErrorCode, ValueError},
-    text_type::text_type,
+use crate::{
+    configuration::{
+        field_error::{FieldErrorCode, ValueError},
+        text_type::text_type,
+    },
+    customer_server::{CustomerServers, HTTPS_PORT, is_host_name},
 };
 
 /// The most characters of a receiver's URL.
 pub const MAX_WEBHOOK_URL_LENGTH: usize = 1_024;
-
-const HTTPS_PORT: u16 = 443;
-
-/// The receivers that a stack sends to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receivers {
-    /// Servers with a public name and public addresses, on port 443.
-    Public,
-    /// Those, and servers on this machine, on any port. For development stacks.
-    PublicAndLocal,
-}
 
 /// The HTTPS address of a receiver, in the normal form of the WHATWG URL standard. The host is a name, never an address:
 /// a certificate proves a name.
@@ -32,13 +24,13 @@ pub enum Receivers {
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// Parses a URL that a stack with these receivers accepts.
+    /// Parses a URL that a stack which connects to these servers accepts.
     ///
     /// # Errors
     /// `WEBHOOK_URL_INVALID`.
-    pub fn parse_for(receivers: Receivers, text: &str) -> Result<Self, ValueError> {
+    pub fn parse_for(servers: CustomerServers, text: &str) -> Result<Self, ValueError> {
         let url = Self::parse(text)?;
-        if url.suits(receivers) {
+        if url.suits(servers) {
             Ok(url)
         } else {
             invalid("Give a URL with a public host name, for example hooks.example.com, and without a port.")
@@ -69,13 +61,12 @@ impl WebhookUrl {
         }
     }
 
-    /// Returns whether a stack with these receivers sends to the URL.
+    /// Returns whether a stack which connects to these servers sends to the URL. Only a receiver of a development stack may
+    /// have another port than that of HTTPS.
     #[must_use]
-    pub fn suits(&self, receivers: Receivers) -> bool {
-        match receivers {
-            Receivers::Public => self.port() == HTTPS_PORT && is_public_name(self.host()),
-            Receivers::PublicAndLocal => is_public_name(self.host()) || is_local_name(self.host()),
-        }
+    pub fn suits(&self, servers: CustomerServers) -> bool {
+        let is_port_open = self.port() == HTTPS_PORT || servers == CustomerServers::PublicAndLocal;
+        is_port_open && servers.admits(self.host())
     }
 
     #[must_use]
@@ -111,32 +102,6 @@ fn invalid<T>(rule: &'static str) -> Result<T, ValueError> {
     Err(ValueError::new(FieldErrorCode::WebhookUrlInvalid, rule))
 }
 
-/// Returns whether `host` has the form of a host name of DNS (RFC 1123).
-fn is_host_name(host: &str) -> bool {
-    host.len() <= 253
-        && host.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
-}
-
-/// The last labels of names that are never public.
-///
-/// Source: <https://www.iana.org/assignments/special-use-domain-names/special-use-domain-names.xhtml>, and `internal`,
-/// which ICANN reserved for private use in 2024.
-const PRIVATE_TOP_LEVEL_DOMAINS: [&str; 7] = ["alt", "internal", "invalid", "local", "localhost", "onion", "test"];
-
-fn is_public_name(host: &str) -> bool {
-    host.rsplit_once('.')
-        .is_some_and(|(_, top)| !PRIVATE_TOP_LEVEL_DOMAINS.contains(&top) && !host.ends_with(".home.arpa"))
-}
-
-fn is_local_name(host: &str) -> bool {
-    host == "localhost"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,10 +117,10 @@ mod tests {
             ("https://localhost.example.com/", "https://localhost.example.com/"),
             (&longest, &longest),
         ] {
-            let url = WebhookUrl::parse_for(Receivers::Public, text).unwrap();
+            let url = WebhookUrl::parse_for(CustomerServers::Public, text).unwrap();
             assert_eq!(url.as_str(), normal);
             assert_eq!(url.port(), 443);
-            assert_eq!(WebhookUrl::parse_for(Receivers::Public, normal).unwrap(), url);
+            assert_eq!(WebhookUrl::parse_for(CustomerServers::Public, normal).unwrap(), url);
         }
     }
 
@@ -208,21 +173,21 @@ mod tests {
             &too_long,
             &too_long_when_escaped,
         ] {
-            assert!(WebhookUrl::parse_for(Receivers::Public, text).is_err(), "{text:?}");
+            assert!(WebhookUrl::parse_for(CustomerServers::Public, text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_development_stack_sends_to_this_machine_on_any_port() {
-        let local = WebhookUrl::parse_for(Receivers::PublicAndLocal, "https://localhost:8443/x").unwrap();
+        let local = WebhookUrl::parse_for(CustomerServers::PublicAndLocal, "https://localhost:8443/x").unwrap();
         assert_eq!((local.host(), local.port()), ("localhost", 8443));
-        assert!(!local.suits(Receivers::Public));
+        assert!(!local.suits(CustomerServers::Public));
         for text in ["https://127.0.0.1:8443/", "http://localhost:8443/", "https://printer.local/"] {
-            assert!(WebhookUrl::parse_for(Receivers::PublicAndLocal, text).is_err(), "{text:?}");
+            assert!(WebhookUrl::parse_for(CustomerServers::PublicAndLocal, text).is_err(), "{text:?}");
         }
         // What a production stack finds in its queue was not necessarily stored by it.
         let read: WebhookUrl = serde_json::from_str("\"https://localhost:8443/x\"").unwrap();
-        assert!(read == local && !read.suits(Receivers::Public));
+        assert!(read == local && !read.suits(CustomerServers::Public));
         assert!(serde_json::from_str::<WebhookUrl>("\"http://hooks.example.com/\"").is_err());
     }
 }

@@ -16,8 +16,8 @@ use domain::{
         input::{RawSettings, parse_access_key, parse_assumed_role, parse_interval},
         region::{Partition, Region},
     },
+    customer_server::CustomerServers,
     interval::ExportInterval,
-    webhook::Receivers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -353,12 +353,12 @@ pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) ->
         idempotency_key: text(Field::IdempotencyKey),
         webhooks: &[],
     };
-    let receivers = Receivers::Public;
+    let servers = CustomerServers::Public;
     let outcome = match kind {
-        Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service, receivers).map(drop),
+        Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service, servers).map(drop),
         Kind::AccessKey => {
             let (id, secret) = (required(Field::AccessKeyId), required(Field::SecretAccessKey));
-            parse_access_key(&settings, id, secret, service, receivers).map(drop)
+            parse_access_key(&settings, id, secret, service, servers).map(drop)
         }
     };
     interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()

@@ -6,9 +6,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use domain::webhook::{
-    Receivers, WebhookSecret, WebhookUrl,
-    secret::{GENERATED_SECRET_BYTES, MAX_SECRET_LENGTH},
+use domain::{
+    customer_server::CustomerServers,
+    webhook::{
+        WebhookSecret, WebhookUrl,
+        secret::{GENERATED_SECRET_BYTES, MAX_SECRET_LENGTH},
+    },
 };
 use host::Random;
 use serde::Serialize;
@@ -210,7 +213,7 @@ async fn test(target: &Target) -> Result<(), Failure> {
 
 /// Returns the URL in the normal form in which the service stores it, or unchanged if it is none.
 fn normal(url: &str) -> String {
-    WebhookUrl::parse_for(Receivers::PublicAndLocal, url).map_or_else(|_| url.to_owned(), Into::into)
+    WebhookUrl::parse_for(CustomerServers::PublicAndLocal, url).map_or_else(|_| url.to_owned(), Into::into)
 }
 
 fn generate(random: &dyn Random) -> Secret {

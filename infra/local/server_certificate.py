@@ -1,4 +1,4 @@
-"""The certificate of webhook receivers on this machine, which the local stack trusts: DevelopmentWebhookCaFile in template.yaml."""
+"""The certificate of servers on this machine, which the local stack trusts: DevelopmentCaFile in template.yaml."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.local.settings import LOCAL
 
-DIRECTORY = LOCAL / "webhook-receiver"
+DIRECTORY = LOCAL / "server-certificate"
 CERTIFICATE = DIRECTORY / "certificate.pem"
 PRIVATE_KEY = DIRECTORY / "private-key.pem"
-# The only name of receivers on this machine.
+# The only name of servers on this machine.
 HOST = "localhost"
 VALID_DAYS = 365
 
@@ -23,7 +23,7 @@ def create() -> None:
     if CERTIFICATE.exists():
         return
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "audit-export webhook receiver")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "audit-export local server")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()

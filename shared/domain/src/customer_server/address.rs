@@ -1,4 +1,4 @@
-//! The addresses that receivers may have.
+//! The addresses that servers of customers may have.
 //!
 //! Sources: IANA's registries of special-purpose addresses,
 //! <https://www.iana.org/assignments/iana-ipv4-special-registry> and

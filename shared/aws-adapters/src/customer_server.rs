@@ -1,0 +1,129 @@
+//! Connections to servers of customers. A connection is made to an address that was checked here, and to no other one.
+
+use std::{io, net::IpAddr};
+
+use aws_smithy_http_client::{
+    Connector, HttpClientError,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use domain::customer_server::{CustomerServers, address::is_public};
+
+/// The source of clients for servers of customers. None of them uses a proxy or follows a redirect.
+#[derive(Clone, Debug)]
+pub struct ServerConnections {
+    resolver: CheckedResolver,
+    tls: TlsContext,
+}
+
+impl ServerConnections {
+    /// Prepares TLS. Servers can belong to anybody, so the system's certificates are trusted, and those in `certificates`
+    /// (PEM).
+    ///
+    /// # Errors
+    /// `certificates` has none.
+    pub fn new(servers: CustomerServers, certificates: Option<Vec<u8>>) -> Result<Self, HttpClientError> {
+        let mut trusted = TrustStore::default();
+        if let Some(certificates) = certificates {
+            trusted.add_pem_certificate(certificates);
+        }
+        let tls = TlsContext::builder().with_trust_store(trusted).build()?;
+        Ok(Self { resolver: CheckedResolver { servers }, tls })
+    }
+
+    /// Returns a connector that makes a new connection for each request.
+    #[must_use]
+    pub fn connector_without_pool(&self) -> Connector {
+        Connector::builder()
+            .proxy_config(ProxyConfig::disabled())
+            .pool_max_idle_per_host(0)
+            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+            .tls_context(self.tls.clone())
+            .build_with_resolver(self.resolver)
+    }
+}
+
+/// The reason why a server has no address to connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("the name has no address")]
+    NotFound,
+    #[error("an address is not public")]
+    NotPublic,
+}
+
+/// A resolver that returns public addresses only, and loopback addresses of `localhost` in a development stack.
+#[derive(Clone, Copy, Debug)]
+struct CheckedResolver {
+    servers: CustomerServers,
+}
+
+impl ResolveDns for CheckedResolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found: io::Result<Vec<IpAddr>> = tokio::net::lookup_host((name, 0))
+                .await
+                .map(|addresses| addresses.map(|address| address.ip()).collect());
+            self.check(name, found.unwrap_or_default()).map_err(ResolveDnsError::new)
+        })
+    }
+}
+
+impl CheckedResolver {
+    /// Returns the addresses if there are any, and all of them may be connected to. One that may not be makes the name
+    /// suspicious: it is not left to chance which address answers.
+    fn check(self, name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, AddressError> {
+        let is_local = self.servers.is_local(name);
+        let is_allowed = |address: &IpAddr| if is_local { address.is_loopback() } else { is_public(*address) };
+        if addresses.is_empty() {
+            Err(AddressError::NotFound)
+        } else if addresses.iter().all(is_allowed) {
+            Ok(addresses)
+        } else {
+            Err(AddressError::NotPublic)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(servers: CustomerServers, name: &str, addresses: &[&str]) -> Result<usize, AddressError> {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        CheckedResolver { servers }.check(name, addresses).map(|checked| checked.len())
+    }
+
+    #[test]
+    fn every_address_of_a_name_has_to_be_public() {
+        let name = "hooks.example.com";
+        for servers in [CustomerServers::Public, CustomerServers::PublicAndLocal] {
+            assert_eq!(check(servers, name, &["1.1.1.1", "2606:4700::1111"]), Ok(2));
+            assert_eq!(check(servers, name, &[]), Err(AddressError::NotFound));
+            for bad in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:10.0.0.1", "fd00:ec2::254"] {
+                assert_eq!(check(servers, name, &[bad]), Err(AddressError::NotPublic), "{bad}");
+                assert_eq!(check(servers, name, &["1.1.1.1", bad]), Err(AddressError::NotPublic), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn this_machine_is_for_development_stacks_and_under_one_name() {
+        assert_eq!(check(CustomerServers::Public, "localhost", &["127.0.0.1"]), Err(AddressError::NotPublic));
+        let local = CustomerServers::PublicAndLocal;
+        assert_eq!(check(local, "localhost", &["127.0.0.1", "::1"]), Ok(2));
+        assert_eq!(check(local, "localhost", &["127.0.0.1", "10.0.0.1"]), Err(AddressError::NotPublic));
+        assert_eq!(check(local, "a.localhost", &["127.0.0.1"]), Err(AddressError::NotPublic));
+    }
+
+    #[tokio::test]
+    async fn names_are_resolved_and_then_checked() {
+        let resolve = async |servers| {
+            let resolver = CheckedResolver { servers };
+            resolver.resolve_dns("localhost").await.is_ok()
+        };
+        assert!(resolve(CustomerServers::PublicAndLocal).await);
+        assert!(!resolve(CustomerServers::Public).await);
+    }
+}
