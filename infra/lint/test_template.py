@@ -374,11 +374,12 @@ def test_the_secret_of_a_webhook_is_bound_to_its_purpose() -> None:
     assert 'Self::Webhook => Some("webhook")' in vault
 
 
-def test_api_and_notifier_have_the_same_receivers() -> None:
+def test_functions_that_name_or_reach_servers_of_customers_have_the_same_switch() -> None:
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
     name = "DEVELOPMENT_CA_FILE"
-    assert {function for function in FUNCTIONS if name in variables[function]} == {"ApiFunction", "NotifierFunction"}
-    assert variables["ApiFunction"][name] == variables["NotifierFunction"][name] == {"Ref": "DevelopmentCaFile"}
+    have_it = {function for function in FUNCTIONS if name in variables[function]}
+    assert have_it == {"ApiFunction", "NotifierFunction", "VerifierFunction", "ExporterFunction"}
+    assert all(variables[function][name] == {"Ref": "DevelopmentCaFile"} for function in have_it)
     assert variables["ApiFunction"]["NOTIFIER_FUNCTION"] == {"Ref": "NotifierFunction"}
 
 

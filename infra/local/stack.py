@@ -32,7 +32,7 @@ Value = TypeVar("Value")
 CONFIGURATION_FIELDS = """
     id externalId type version description interval enabled connectionStatus connectionCheckedAt connectionError { code message }
     endpointConfiguration {
-        bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner
+        bucketName bucketPath region endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner
     }
     startFrom createdBy createdAt updatedBy updatedAt
 """

@@ -34,7 +34,7 @@ pub enum Command {
     #[command(subcommand)]
     Events(events::EventsCommand),
 
-    Verify(verify::VerifyArguments),
+    Verify(Box<verify::VerifyArguments>),
 
     Explain(explain::ExplainArguments),
 

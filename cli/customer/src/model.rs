@@ -52,10 +52,12 @@ impl Configuration {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the API's name")]
 pub struct Endpoint {
     pub bucket_name: Text,
     pub bucket_path: Option<Text>,
     pub region: Text,
+    pub endpoint_url: Option<Text>,
     pub role_arn: Option<Text>,
     pub access_key_id: Option<Text>,
     pub kms_key_arn: Option<Text>,

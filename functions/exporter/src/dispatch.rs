@@ -61,7 +61,7 @@ mod tests {
 
     use domain::{export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
     use export_engine::run::EngineSettings;
-    use function_runtime::environment::DeploymentMode;
+    use function_runtime::{environment::DeploymentMode, local_servers::LocalServers};
 
     use super::*;
 
@@ -74,6 +74,7 @@ mod tests {
             manual_run_queue_url: String::new(),
             secret_key_arn: String::new(),
             signing_key_arn: String::new(),
+            local_servers: LocalServers::default(),
             mode,
             engine: EngineSettings {
                 settle: Duration::from_mins(20),

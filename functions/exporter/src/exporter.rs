@@ -53,7 +53,9 @@ impl Exporter {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use aws_adapters::customer_server::ServerConnections;
     use aws_config::{BehaviorVersion, SdkConfig};
+    use domain::customer_server::CustomerServers;
     use function_runtime::lazy::lazily;
 
     use super::*;
@@ -68,6 +70,7 @@ pub(crate) mod tests {
             lazily(move || queue)
         };
         let kms = aws_sdk_kms::Client::new(&nowhere);
+        let servers = ServerConnections::new(CustomerServers::Public, None).unwrap();
         Exporter {
             configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
             runs: RunTable::new(dynamodb.clone(), "runs".to_owned()),
@@ -75,7 +78,7 @@ pub(crate) mod tests {
             blocks: EventTableReader::new(dynamodb, "events".to_owned()),
             scheduled_queue: queue(scheduled),
             manual_queue: queue(manual),
-            connector: lazily(move || AwsConnector::new(nowhere, "arn".to_owned(), Machine)),
+            connector: lazily(move || AwsConnector::new(nowhere, servers, "arn".to_owned(), Machine)),
             signer: lazily(move || KmsDigestSigner::new(kms, "arn".to_owned())),
             machine: Machine,
             settings: settings(),

@@ -10,8 +10,9 @@ mod settings;
 mod skip;
 
 use aws_adapters::{
-    configurations::ConfigurationTable, connector::AwsConnector, digest_signer::KmsDigestSigner,
-    events::reader::EventTableReader, export_history::ExportHistory, run_queue::RunQueueClient, runs::RunTable,
+    configurations::ConfigurationTable, connector::AwsConnector, customer_server::ServerConnections,
+    digest_signer::KmsDigestSigner, events::reader::EventTableReader, export_history::ExportHistory,
+    run_queue::RunQueueClient, runs::RunTable,
 };
 use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
@@ -24,6 +25,7 @@ async fn main() -> Result<(), Error> {
     let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let servers = ServerConnections::new(settings.local_servers.servers(), settings.local_servers.certificates()?)?;
     let exporter = Exporter {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
@@ -42,8 +44,8 @@ async fn main() -> Result<(), Error> {
             move || KmsDigestSigner::new(aws_sdk_kms::Client::new(&aws), key_arn)
         }),
         connector: lazily({
-            let key_arn = settings.secret_key_arn.clone();
-            move || AwsConnector::new(aws, key_arn, Machine)
+            let (key_arn, servers) = (settings.secret_key_arn.clone(), servers);
+            move || AwsConnector::new(aws, servers, key_arn, Machine)
         }),
         machine: Machine,
         settings,

@@ -9,6 +9,7 @@ use domain::{
 use export_engine::run::EngineSettings;
 use function_runtime::{
     environment::{DeploymentMode, Environment},
+    local_servers::LocalServers,
     timing,
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) manual_run_queue_url: String,
     pub(crate) secret_key_arn: String,
     pub(crate) signing_key_arn: String,
+    pub(crate) local_servers: LocalServers,
     pub(crate) mode: DeploymentMode,
     pub(crate) engine: EngineSettings,
     pub(crate) schedule: ExportSchedule,
@@ -44,6 +46,7 @@ impl Settings {
         let max_runs_per_tenant = environment.integer("MAX_RUNS_PER_TENANT", 1..=MAX_SHARES_PER_TENANT);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
+        let local_servers = LocalServers::read(environment, mode);
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
         let history = timing::history(environment);
@@ -55,6 +58,7 @@ impl Settings {
             manual_run_queue_url: manual_run_queue_url?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
+            local_servers: local_servers?,
             mode: mode?,
             engine: EngineSettings {
                 settle: schedule?.settle,

@@ -1,8 +1,8 @@
 //! Requests to receivers: one POST over HTTPS, without a proxy and without following redirects.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, time::Duration};
 
-use aws_adapters::customer_server::{AddressError, ServerConnections};
+use aws_adapters::customer_server::{AddressError, ServerConnections, cause};
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::{
     client::{http::HttpConnector, orchestrator::HttpRequest, result::ConnectorError},
@@ -119,18 +119,6 @@ fn classify(error: &ConnectorError) -> WebhookFailureCode {
         return WebhookFailureCode::WebhookTimedOut;
     }
     WebhookFailureCode::WebhookUnreachable
-}
-
-/// Returns the cause of this type. An I/O error names the error that it holds by `get_ref` only.
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    if let Some(found) = error.downcast_ref() {
-        return Some(found);
-    }
-    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match held {
-        Some(held) => cause(held),
-        None => cause(error.source()?),
-    }
 }
 
 #[cfg(test)]

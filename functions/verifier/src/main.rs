@@ -3,7 +3,7 @@
 mod handler;
 mod settings;
 
-use aws_adapters::{configurations::ConfigurationTable, connector::AwsConnector};
+use aws_adapters::{configurations::ConfigurationTable, connector::AwsConnector, customer_server::ServerConnections};
 use function_runtime::aws_configuration::aws_configuration;
 use host::Machine;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -14,9 +14,10 @@ use crate::{handler::Verifier, settings::Settings};
 async fn main() -> Result<(), Error> {
     let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
+    let servers = ServerConnections::new(settings.local_servers.servers(), settings.local_servers.certificates()?)?;
     let verifier = Verifier {
         configurations: ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&aws), settings.configurations_table),
-        connector: AwsConnector::new(aws, settings.secret_key_arn, Machine),
+        connector: AwsConnector::new(aws, servers, settings.secret_key_arn, Machine),
         clock: Machine,
     };
     let verifier = &verifier;

@@ -14,10 +14,10 @@ use aws_sdk_sts::{
     config::{Region as SdkRegion, timeout::TimeoutConfig},
     operation::assume_role::{AssumeRoleError, AssumeRoleOutput},
 };
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError};
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, Site,
         access_key::{AccessKeyId, SecretAccessKey},
         arn::{AccountId, RoleArn, UserArn},
         region::Region,
@@ -30,6 +30,7 @@ use host::{Clock, Machine};
 
 use self::refusal::{SignedWith, customer_error};
 use crate::{
+    customer_server::ServerConnections,
     error::Fault,
     object_sink::{S3ObjectSink, retry_at_most},
     secrets::SecretVault,
@@ -60,9 +61,12 @@ const MAX_KEPT: usize = 32;
 pub struct AwsConnector<C = Machine> {
     clock: C,
     base: SdkConfig,
+    servers: ServerConnections,
     secret_key_arn: String,
     /// Created at the first use: only configurations with an access key have a secret.
     vault: OnceLock<SecretVault>,
+    /// Created at the first use: few buckets are on another server than AWS's.
+    server_client: OnceLock<SharedHttpClient>,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -77,10 +81,19 @@ struct Kept {
 }
 
 impl<C: Clock> AwsConnector<C> {
-    /// `base` has the credentials of this function; secrets were sealed with the key `secret_key_arn`.
+    /// `base` has the credentials of this function; secrets were sealed with the key `secret_key_arn`. Servers other than AWS's
+    /// are reached over `servers`.
     #[must_use]
-    pub fn new(base: SdkConfig, secret_key_arn: String, clock: C) -> Self {
-        Self { clock, base, secret_key_arn, vault: OnceLock::new(), kept: Mutex::default() }
+    pub fn new(base: SdkConfig, servers: ServerConnections, secret_key_arn: String, clock: C) -> Self {
+        Self {
+            clock,
+            base,
+            servers,
+            secret_key_arn,
+            vault: OnceLock::new(),
+            server_client: OnceLock::new(),
+            kept: Mutex::default(),
+        }
     }
 
     fn vault(&self) -> &SecretVault {
@@ -144,6 +157,7 @@ impl<C: Clock> AwsConnector<C> {
         destination: &Destination,
     ) -> Result<Fresh, PortError> {
         let operation = "sts:AssumeRole";
+        let region = region_of_role(destination)?;
         let id = configuration.identity_key().configuration_id;
         let session = Session {
             configuration_id: id,
@@ -157,9 +171,9 @@ impl<C: Clock> AwsConnector<C> {
             duration: SESSION_DURATION,
         };
         let answer = self
-            .assume_role(role_arn, &destination.region, session)
+            .assume_role(role_arn, region, session)
             .await
-            .map_err(|error| customer_error(operation, SignedWith::ServiceCredentials, &destination.region, error))?;
+            .map_err(|error| customer_error(operation, SignedWith::ServiceCredentials, region, error))?;
         let credentials =
             answer.credentials.ok_or_else(|| PortError::internal(operation, "STS gave no credentials"))?;
         let until = credentials.expiration.to_millis().ok().and_then(|millis| u64::try_from(millis).ok());
@@ -173,7 +187,7 @@ impl<C: Clock> AwsConnector<C> {
             None,
             "AssumeRole",
         );
-        let sink = S3ObjectSink::new(&self.base, credentials, destination, role_arn.account());
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, region, role_arn.account());
         Ok(Fresh { until, connected: Connected { sink, user_arn: None } })
     }
 
@@ -185,18 +199,27 @@ impl<C: Clock> AwsConnector<C> {
     ) -> Result<Fresh, PortError> {
         let operation = "sts:GetCallerIdentity";
         let credentials = Credentials::new(access_key_id.as_str(), secret.expose(), None, None, "AccessKey");
+        // Nothing of a key ends, but the answer of STS gets old like a session.
+        let until = self.clock.now().saturating_add(SESSION_DURATION);
+        let region = match &destination.site {
+            Site::Aws(region) => region,
+            Site::Server(server) => {
+                let connections = self.server_client.get_or_init(|| self.servers.http_client()).clone();
+                let bucket = &destination.bucket_name;
+                let sink = S3ObjectSink::on_server(&self.base, connections, credentials, bucket, server);
+                return Ok(Fresh { until, connected: Connected { sink, user_arn: None } });
+            }
+        };
         // No policy can deny this call, so an error is about the key and about nothing else.
         let identity = self
-            .sts(&destination.region, Some(credentials.clone()))
+            .sts(region, Some(credentials.clone()))
             .get_caller_identity()
             .send()
             .await
-            .map_err(|error| customer_error(operation, SignedWith::AccessKey, &destination.region, error))?;
+            .map_err(|error| customer_error(operation, SignedWith::AccessKey, region, error))?;
         let account = identity.account.as_deref().map(AccountId::parse);
         let account = account.and_then(Result::ok).ok_or_else(|| PortError::internal(operation, "no account"))?;
-        // The key itself doesn't end, but the answer of STS gets old like a session.
-        let until = self.clock.now().saturating_add(SESSION_DURATION);
-        let sink = S3ObjectSink::new(&self.base, credentials, destination, &account);
+        let sink = S3ObjectSink::new(&self.base, credentials, destination, region, &account);
         let user_arn = identity.arn.as_deref().and_then(UserArn::parse);
         Ok(Fresh { until, connected: Connected { sink, user_arn } })
     }
@@ -270,13 +293,19 @@ impl<C: Clock> Connector for AwsConnector<C> {
             policy: policy::deny_all_session_policy(),
             duration: PROBE_DURATION,
         };
-        let region = &configuration.destination.region;
+        let region = region_of_role(&configuration.destination)?;
         match self.assume_role(role_arn, region, session).await {
             Ok(_) => Ok(Some(ProbeOutcome::Granted)),
             Err(error) if Fault::of(&error).code == Some("AccessDenied") => Ok(Some(ProbeOutcome::Refused)),
             Err(error) => Err(customer_error("sts:AssumeRole (probe)", SignedWith::ServiceCredentials, region, error)),
         }
     }
+}
+
+/// Returns the Region in which a role is assumed. Input is refused that combines a role with another server than AWS's.
+fn region_of_role(destination: &Destination) -> Result<&Region, PortError> {
+    let none = || PortError::internal("connect", "a role can't write to another server than AWS's");
+    destination.site.aws_region().ok_or_else(none)
 }
 
 /// Returns an ID of the same form, as another customer's configuration would have: every random bit is inverted, and the
@@ -291,8 +320,35 @@ fn another(id: ConfigurationId) -> ConfigurationId {
 #[cfg(test)]
 mod tests {
     use aws_config::{BehaviorVersion, retry::RetryConfig};
+    use domain::{
+        configuration::test_support::{on_server, with_key},
+        customer_server::CustomerServers,
+    };
 
     use super::*;
+
+    fn connector(base: SdkConfig) -> AwsConnector {
+        let servers = ServerConnections::new(CustomerServers::Public, None).unwrap();
+        AwsConnector::new(base, servers, "unused".to_owned(), Machine)
+    }
+
+    /// A server other than AWS's knows nothing of AWS's accounts: no request leaves for STS, which would be unreachable here.
+    #[tokio::test]
+    async fn an_access_key_of_another_server_is_not_shown_to_aws() {
+        let base = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url("http://127.0.0.1:1")
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let configuration = on_server();
+        let Authentication::AccessKey { access_key_id, .. } = &configuration.authentication else { unreachable!() };
+        let secret = SecretAccessKey::parse("minioadmin").unwrap();
+        let connector = connector(base);
+        let connect = |destination| connector.connect_by_access_key(access_key_id, &secret, destination);
+        let fresh = connect(&configuration.destination).await.ok().unwrap();
+        assert_eq!(fresh.connected.user_arn, None);
+        assert!(connect(&with_key().destination).await.is_err(), "AWS is asked");
+    }
 
     #[test]
     fn a_probe_never_uses_the_configurations_own_id() {
@@ -305,7 +361,7 @@ mod tests {
         let region = Region::parse("eu-west-1").unwrap();
         for (retries, attempts) in [(RetryConfig::standard().with_max_attempts(3), 2), (RetryConfig::disabled(), 1)] {
             let base = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).retry_config(retries).build();
-            let client = AwsConnector::new(base, "unused".to_owned(), Machine).sts(&region, None);
+            let client = connector(base).sts(&region, None);
             assert_eq!(client.config().retry_config().unwrap().max_attempts(), attempts);
             let timeouts = client.config().timeout_config().unwrap();
             assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_secs(5)));

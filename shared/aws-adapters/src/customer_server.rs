@@ -1,14 +1,27 @@
 //! Connections to servers of customers. A connection is made to an address that was checked here, and to no other one.
 
-use std::{io, net::IpAddr};
+use std::{error::Error, io, net::IpAddr};
 
 use aws_smithy_http_client::{
-    Connector, HttpClientError,
+    Builder, Connector, HttpClientError,
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::{
+    connector_metadata::ConnectorMetadata,
+    dns::{DnsFuture, ResolveDns, ResolveDnsError},
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use domain::customer_server::{CustomerServers, address::is_public};
+
+/// The most bytes of a server's response to the SDK. A write is answered with a few headers or a short error document.
+const MAX_RESPONSE_LENGTH: usize = 64 * 1_024;
 
 /// The source of clients for servers of customers. None of them uses a proxy or follows a redirect.
 #[derive(Clone, Debug)]
@@ -41,6 +54,71 @@ impl ServerConnections {
             .tls_provider(Provider::rustls(CryptoMode::AwsLc))
             .tls_context(self.tls.clone())
             .build_with_resolver(self.resolver)
+    }
+
+    /// Returns a client for the SDK, which keeps its connections and reads short responses only. Unless it is given one, it uses
+    /// no proxy.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        let client = Builder::new()
+            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+            .tls_context(self.tls.clone())
+            .build_with_resolver(self.resolver);
+        bounded(client)
+    }
+}
+
+/// Bounds the responses of a client.
+pub(crate) fn bounded(client: SharedHttpClient) -> SharedHttpClient {
+    SharedHttpClient::new(BoundedClient(client))
+}
+
+/// A client whose responses have at most [`MAX_RESPONSE_LENGTH`] bytes, so that a server can't exhaust the memory.
+#[derive(Debug)]
+struct BoundedClient(SharedHttpClient);
+
+impl HttpClient for BoundedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector(self.0.http_connector(settings, components)))
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct BoundedConnector(SharedHttpConnector);
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let response = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut response = response.await?;
+            let mut body = ByteStream::new(response.take_body());
+            let mut bytes = Vec::new();
+            while let Some(chunk) = body.try_next().await.map_err(|error| ConnectorError::io(error.into()))? {
+                if bytes.len() + chunk.len() > MAX_RESPONSE_LENGTH {
+                    return Err(ConnectorError::io("the response is too long".into()));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            *response.body_mut() = SdkBody::from(bytes);
+            Ok(response)
+        })
+    }
+}
+
+/// Returns the first cause of this type. An I/O error names the error that it holds by `get_ref` only.
+#[must_use]
+pub fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match held {
+        Some(held) => cause(held),
+        None => cause(error.source()?),
     }
 }
 

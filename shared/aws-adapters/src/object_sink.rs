@@ -1,4 +1,4 @@
-//! A customer's bucket in S3.
+//! A customer's bucket in S3, of AWS or of another server.
 
 mod attempts;
 mod interceptors;
@@ -12,22 +12,25 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::{
     Client,
-    config::Region as SdkRegion,
+    config::{Region as SdkRegion, RequestChecksumCalculation, ResponseChecksumValidation},
     operation::put_object::builders::PutObjectFluentBuilder,
     primitives::ByteStream,
     types::{
         ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectCannedAcl, ServerSideEncryption,
     },
 };
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{
     configuration::{
-        Destination,
+        Destination, S3Server,
         arn::{AccountId, KmsKeyArn},
+        bucket::BucketName,
+        region::{Region, SigningRegion},
     },
+    connection::ConnectionFailure,
     policy::{AccountScope, BUCKET_OWNER_FULL_CONTROL},
 };
 use export_engine::ports::{
@@ -47,12 +50,13 @@ use crate::error::{Fault, port_error_of_kind};
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
 const ANY_OBJECT: &str = "*";
 
-/// Writes into one bucket, with credentials for the customer's account.
+/// Writes into one bucket, with credentials of the customer.
 #[derive(Clone, Debug)]
 pub struct S3ObjectSink {
     client: Client,
     bucket: String,
-    expected_bucket_owner: AccountId,
+    /// `None`: the bucket is on another server than AWS's.
+    expected_bucket_owner: Option<AccountId>,
     acl: Option<ObjectCannedAcl>,
     /// `true`: the credentials are those of a session, which this service created, and not the customer.
     is_session: bool,
@@ -61,30 +65,32 @@ pub struct S3ObjectSink {
 }
 
 impl S3ObjectSink {
-    /// Returns the sink for writes with the `credentials` of a role or user of the account `writer`.
+    /// Returns the sink for writes to a bucket in AWS, with the `credentials` of a role or user of the account `writer`.
     #[must_use]
-    pub fn new(base: &SdkConfig, credentials: Credentials, destination: &Destination, writer: &AccountId) -> Self {
-        Self::with_base_timeout(base, credentials, destination, writer, BASE_TIMEOUT)
+    pub fn new(
+        base: &SdkConfig,
+        credentials: Credentials,
+        destination: &Destination,
+        region: &Region,
+        writer: &AccountId,
+    ) -> Self {
+        Self::with_base_timeout(base, credentials, destination, region, writer, BASE_TIMEOUT)
     }
 
     fn with_base_timeout(
         base: &SdkConfig,
         credentials: Credentials,
         destination: &Destination,
+        region: &Region,
         writer: &AccountId,
         base_timeout: Duration,
     ) -> Self {
         let is_session = credentials.session_token().is_some();
-        let configuration = aws_sdk_s3::config::Builder::from(base)
-            .region(SdkRegion::new(destination.region.as_str().to_owned()))
-            .credentials_provider(credentials)
-            .retry_config(retry_at_most(base, MAX_ATTEMPTS))
-            .timeout_config(timeout_config(base_timeout))
-            .build();
+        let configuration = configuration(base, credentials, base_timeout).region(SdkRegion::new(region.to_string()));
         Self {
-            client: Client::from_conf(configuration),
+            client: Client::from_conf(configuration.build()),
             bucket: destination.bucket_name.as_str().to_owned(),
-            expected_bucket_owner: destination.expected_bucket_owner.as_ref().unwrap_or(writer).clone(),
+            expected_bucket_owner: Some(destination.expected_bucket_owner.as_ref().unwrap_or(writer).clone()),
             acl: match AccountScope::of(destination, Some(writer)) {
                 AccountScope::Same => None,
                 AccountScope::Cross => Some(ObjectCannedAcl::from(BUCKET_OWNER_FULL_CONTROL)),
@@ -95,20 +101,85 @@ impl S3ObjectSink {
         }
     }
 
+    /// Returns the sink for writes to a bucket on another server than AWS's, over `connections`. Requests have nothing that only
+    /// AWS knows: no expected owner, no ACL, no KMS key. The one checksum that every server knows is in the signature
+    /// (`x-amz-content-sha256`).
+    #[must_use]
+    pub fn on_server(
+        base: &SdkConfig,
+        connections: SharedHttpClient,
+        credentials: Credentials,
+        bucket: &BucketName,
+        server: &S3Server,
+    ) -> Self {
+        Self::at_endpoint(base, connections, credentials, bucket, server.endpoint.as_str(), &server.region)
+    }
+
+    fn at_endpoint(
+        base: &SdkConfig,
+        connections: SharedHttpClient,
+        credentials: Credentials,
+        bucket: &BucketName,
+        endpoint: &str,
+        region: &SigningRegion,
+    ) -> Self {
+        let configuration = configuration(base, credentials, BASE_TIMEOUT)
+            .region(SdkRegion::new(region.to_string()))
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            // Of AWS's endpoints.
+            .use_fips(false)
+            .use_dual_stack(false)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .http_client(connections);
+        Self {
+            client: Client::from_conf(configuration.build()),
+            bucket: bucket.as_str().to_owned(),
+            expected_bucket_owner: None,
+            acl: None,
+            kms_key_arn: None,
+            is_session: false,
+            base_timeout: BASE_TIMEOUT,
+        }
+    }
+
+    fn is_on_server(&self) -> bool {
+        self.expected_bucket_owner.is_none()
+    }
+
+    fn expected_bucket_owner(&self) -> Option<String> {
+        self.expected_bucket_owner.as_ref().map(ToString::to_string)
+    }
+
+    /// Returns the checksum that S3 in AWS stores with an object and compares. Another server compares the signature's.
+    fn checksum(&self, sha256: [u8; 32]) -> Option<String> {
+        (!self.is_on_server()).then(|| STANDARD.encode(sha256))
+    }
+
     /// Returns the request that writes `key` at once. The trial and every delivered object use it, so that a policy that
     /// permits one permits all.
-    fn put(&self, key: &str, content_type: ContentType, sha256: [u8; 32]) -> PutObjectFluentBuilder {
+    fn put(
+        &self,
+        key: &str,
+        content_type: ContentType,
+        sha256: [u8; 32],
+        condition: PutCondition,
+    ) -> PutObjectFluentBuilder {
         self.client
             .put_object()
             .bucket(&self.bucket)
             .key(key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_expected_bucket_owner(self.expected_bucket_owner())
             .set_acl(self.acl.clone())
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.kms_key_id())
             .content_type(content_type.header())
-            .if_none_match(ANY_OBJECT)
-            .checksum_sha256(STANDARD.encode(sha256))
+            .set_if_none_match(match condition {
+                PutCondition::Absent => Some(ANY_OBJECT.to_owned()),
+                PutCondition::Replace => None,
+            })
+            .set_checksum_sha256(self.checksum(sha256))
     }
 
     /// Returns the header that a bucket policy can require, like that of the key:
@@ -131,10 +202,14 @@ impl S3ObjectSink {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        match Fault::of(&error).code {
+        let Fault { code, status, .. } = Fault::of(&error);
+        match code {
             Some("PreconditionFailed") => Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() }),
             // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
             Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(PutOutcome::Lost),
+            _ if status == Some(412) && self.is_on_server() => {
+                Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() })
+            }
             Some("OperationAborted") => Ok(PutOutcome::Aborted(self.refused(operation, error))),
             _ => Err(self.refused(operation, error)),
         }
@@ -149,6 +224,7 @@ impl S3ObjectSink {
             Some("SignatureDoesNotMatch") if self.is_session => ErrorKind::Internal,
             // The session may have ended, or AWS doesn't know it in this place yet: the next run gets another one.
             Some("InvalidAccessKeyId" | "TokenRefreshRequired") if self.is_session => ErrorKind::Transient,
+            _ if self.is_on_server() => refusal::classify_of_server(&error),
             _ => refusal::classify(&error),
         };
         port_error_of_kind(kind, operation, error)
@@ -160,16 +236,20 @@ impl S3ObjectSink {
     }
 }
 
+/// Returns what the clients of all buckets have in common.
+fn configuration(base: &SdkConfig, credentials: Credentials, base_timeout: Duration) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::from(base)
+        .credentials_provider(credentials)
+        .retry_config(retry_at_most(base, MAX_ATTEMPTS))
+        .timeout_config(timeout_config(base_timeout))
+}
+
 impl ObjectSink for S3ObjectSink {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         let settings = self.for_body(object.bytes.len());
         let transmissions = Transmissions::default();
-        let put = self.put(object.key, object.content_type, object.sha256);
-        let put = match object.condition {
-            PutCondition::Absent => put,
-            PutCondition::Replace => put.set_if_none_match(None),
-        };
-        let answer = put
+        let answer = self
+            .put(object.key, object.content_type, object.sha256, object.condition)
             .body(ByteStream::from(object.bytes))
             .customize()
             .config_override(settings)
@@ -184,19 +264,27 @@ impl ObjectSink for S3ObjectSink {
     }
 
     /// S3 checks permissions before bytes, and refuses bytes that differ from the announced hash:
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
-    async fn try_put(&self, key: &str) -> Result<(), PortError> {
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>. To another server, the
+    /// hash is announced where every server looks for it: in the signature.
+    async fn try_put(&self, key: &str, condition: PutCondition) -> Result<(), PortError> {
         let operation = "s3:PutObject (trial)";
-        let answer = self
-            .put(key, ContentType::Gzip, Sha256::digest("other bytes than these").into())
-            .body(ByteStream::from_static(b"trial"))
-            .send()
-            .await;
-        match answer {
+        let other_hash = Sha256::digest("other bytes than these").into();
+        let mut request =
+            self.put(key, ContentType::Gzip, other_hash, condition).body(ByteStream::from_static(b"trial")).customize();
+        if self.is_on_server() {
+            request = request.interceptor(KnownPayloadHash(other_hash));
+        }
+        match request.send().await {
+            Ok(_) if self.is_on_server() => {
+                let detail = "the server accepted bytes that differ from their announced hash";
+                Err(PortError::customer(operation, ConnectionFailure::ChecksumsMissing, detail))
+            }
             Ok(_) => Err(PortError::internal(operation, "S3 accepted bytes that differ from their announced hash")),
-            Err(error) => match Fault::of(&error).code {
+            Err(error) => match (Fault::of(&error).code, Fault::of(&error).status) {
                 // S3 checks each of them after the permissions.
-                Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict") => Ok(()),
+                (Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict"), _) => Ok(()),
+                // Servers have many codes for it. What else may be wrong with a request, the marker has shown.
+                (_, Some(400 | 412)) if self.is_on_server() => Ok(()),
                 _ => Err(self.refused(operation, error)),
             },
         }
@@ -209,13 +297,13 @@ impl ObjectSink for S3ObjectSink {
             .create_multipart_upload()
             .bucket(&self.bucket)
             .key(key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_expected_bucket_owner(self.expected_bucket_owner())
             .set_acl(self.acl.clone())
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.kms_key_id())
             .content_type(content_type.header())
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .checksum_type(ChecksumType::Composite)
+            .set_checksum_algorithm((!self.is_on_server()).then_some(ChecksumAlgorithm::Sha256))
+            .set_checksum_type((!self.is_on_server()).then_some(ChecksumType::Composite))
             .send()
             .await
             .map_err(|error| self.refused(operation, error))?;
@@ -239,10 +327,10 @@ impl ObjectSink for S3ObjectSink {
             .upload_part()
             .bucket(&self.bucket)
             .key(key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_expected_bucket_owner(self.expected_bucket_owner())
             .upload_id(&upload.0)
             .part_number(i32::from(number))
-            .checksum_sha256(&sha256)
+            .set_checksum_sha256(self.checksum(hash))
             .body(ByteStream::from(bytes))
             .customize()
             .config_override(settings)
@@ -269,7 +357,7 @@ impl ObjectSink for S3ObjectSink {
             CompletedPart::builder()
                 .part_number(i32::from(part.number))
                 .e_tag(&part.entity_tag)
-                .checksum_sha256(&part.sha256)
+                .set_checksum_sha256((!self.is_on_server()).then(|| part.sha256.clone()))
                 .build()
         });
         let transmissions = Transmissions::default();
@@ -278,7 +366,7 @@ impl ObjectSink for S3ObjectSink {
             .complete_multipart_upload()
             .bucket(&self.bucket)
             .key(key)
-            .expected_bucket_owner(self.expected_bucket_owner.as_str())
+            .set_expected_bucket_owner(self.expected_bucket_owner())
             .upload_id(&upload.0)
             .if_none_match(ANY_OBJECT)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())

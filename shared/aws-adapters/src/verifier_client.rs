@@ -121,7 +121,7 @@ mod tests {
             destination: Destination {
                 bucket_name: BucketName::parse("acme-audit").unwrap(),
                 bucket_path: None,
-                region: Region::parse("eu-west-1").unwrap(),
+                site: Region::parse("eu-west-1").unwrap().into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
             },

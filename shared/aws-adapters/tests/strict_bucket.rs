@@ -20,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use aws_adapters::{configurations::ConfigurationTable, connector::AwsConnector, object_sink::S3ObjectSink};
+use aws_adapters::{
+    configurations::ConfigurationTable, connector::AwsConnector, customer_server::ServerConnections,
+    object_sink::S3ObjectSink,
+};
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -35,6 +38,7 @@ use domain::{
     },
     connection::{Connection, ConnectionErrorCode, ConnectionFailure},
     customer_policy::CustomerPolicies,
+    customer_server::CustomerServers,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -76,7 +80,7 @@ fn across_accounts() -> ExportConfiguration {
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),
             bucket_path: None,
-            region: Region::parse("eu-west-1").unwrap(),
+            site: Region::parse("eu-west-1").unwrap().into(),
             kms_key_arn: Some(KmsKeyArn::parse(KEY).unwrap()),
             expected_bucket_owner: AccountId::parse(OTHER_ACCOUNT).ok(),
         },
@@ -384,7 +388,8 @@ impl World {
     }
 
     fn connector(&self) -> AwsConnector<FixedClock> {
-        AwsConnector::new(self.base.clone(), "unused".to_owned(), FixedClock)
+        let servers = ServerConnections::new(CustomerServers::Public, None).unwrap();
+        AwsConnector::new(self.base.clone(), servers, "unused".to_owned(), FixedClock)
     }
 
     /// Returns the code of the connection test; `None`: success.

@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod change;
 pub mod description;
 pub mod destination;
+pub mod endpoint;
 pub mod export_configuration;
 pub mod field;
 pub mod field_error;
@@ -13,6 +14,7 @@ pub mod input;
 pub mod key;
 pub mod region;
 pub mod service_identity;
+pub mod site;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
 pub(crate) mod text_type;
@@ -23,4 +25,5 @@ pub use self::{
     export_configuration::{Authentication, ExportConfiguration, ExportProgress},
     key::{ConfigurationId, ConfigurationKey},
     service_identity::ServiceIdentity,
+    site::{S3Server, Site},
 };

@@ -3,6 +3,7 @@
 mod error;
 mod failure;
 mod refusal;
+mod server;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
@@ -63,14 +64,14 @@ impl Connection {
         }
     }
 
-    /// Returns whether AWS has answered for the destination since role, access key, bucket or Region were last changed. If
-    /// so, an unreachable endpoint is an outage, and not a Region that doesn't exist.
+    /// Returns whether AWS or the server has answered for the destination since role, access key, bucket, Region or endpoint
+    /// were last changed. If so, an unreachable endpoint is an outage, and not a Region that doesn't exist.
     #[must_use]
     pub fn has_answered(&self) -> bool {
         match self {
             Self::Pending => false,
             Self::Success { .. } => true,
-            Self::Failed { error, .. } => error.code != ConnectionErrorCode::EndpointUnreachable,
+            Self::Failed { error, .. } => !is_silence(error.code),
         }
     }
 
@@ -81,6 +82,11 @@ impl Connection {
             Self::Pending | Self::Success { .. } => None,
         }
     }
+}
+
+/// Returns whether nobody answered: the service did not connect, or got no answer.
+fn is_silence(code: ConnectionErrorCode) -> bool {
+    matches!(code, ConnectionErrorCode::EndpointUnreachable | ConnectionErrorCode::EndpointNotPublic)
 }
 
 #[cfg(test)]
@@ -95,7 +101,7 @@ mod tests {
         for code in ConnectionErrorCode::ALL {
             let error = ConnectionError { code: *code, message: String::new() };
             let has_answered = Connection::Failed { checked_at, error }.has_answered();
-            assert_eq!(has_answered, *code != ConnectionErrorCode::EndpointUnreachable, "{code}");
+            assert_eq!(has_answered, !code.name().starts_with("ENDPOINT_"), "{code}");
         }
     }
 }

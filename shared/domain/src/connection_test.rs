@@ -107,10 +107,10 @@ impl TryFrom<CandidateFields> for Candidate {
 
 impl Candidate {
     /// Returns the configuration with the change. `None`: `stored` is no longer the version that the candidate was made for. The
-    /// state of the connection is kept only for the same Region, because another one may have never answered.
+    /// state of the connection is kept only for the same Region or server, because another one may have never answered.
     #[must_use]
     pub fn applied_to(self, stored: ExportConfiguration) -> Option<ExportConfiguration> {
-        let is_same_region = stored.destination.region == self.destination.region;
+        let is_same_site = stored.destination.site == self.destination.site;
         if stored.key != self.key || stored.version != self.version {
             return None;
         }
@@ -123,7 +123,7 @@ impl Candidate {
         };
         Some(ExportConfiguration {
             version: self.version.saturating_add(1),
-            connection: if is_same_region { stored.connection } else { Connection::Pending },
+            connection: if is_same_site { stored.connection } else { Connection::Pending },
             destination: self.destination,
             authentication,
             user_arn,
@@ -334,7 +334,7 @@ mod tests {
         assert!(matches!(would_be.authentication, Authentication::AccessKey { .. }));
         assert_eq!(would_be.connection, with_role().connection);
         let mut elsewhere = candidate();
-        elsewhere.destination.region = Region::parse("eu-west-3").unwrap();
+        elsewhere.destination.site = Region::parse("eu-west-3").unwrap().into();
         assert_eq!(elsewhere.applied_to(with_role()).unwrap().connection, Connection::Pending);
         let changed_since = ExportConfiguration { version: 8, ..with_role() };
         assert_eq!(candidate().applied_to(changed_since), None);

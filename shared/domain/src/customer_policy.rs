@@ -8,6 +8,7 @@ use crate::{
         arn::{AccountId, RoleArn, UserArn},
         bucket::BucketPath,
     },
+    object_key,
     policy::{
         AccountScope, Condition, Document, KEY_ACTIONS, Principal, Statement, everything_under, use_of_named_key,
         writes,
@@ -174,13 +175,19 @@ fn iam_policy(
     let scope = AccountScope::of(destination, writer.account());
     let mut statements = all_writes(configuration, replay_path, scope);
     statements.extend(use_of_named_key(destination));
+    let server = destination.site.endpoint();
     PolicyDocument {
         document: format!("{:#}", Document::of(statements)),
-        is_required: true,
-        instruction: match writer {
-            Writer::Role(role) => format!("Attach this policy to the role {role}."),
-            Writer::User(user) => format!("Attach this policy to {user}."),
-            Writer::UnknownUser => "Attach this policy to the IAM user of the access key.".to_owned(),
+        is_required: server.is_none(),
+        instruction: match (server, writer) {
+            (Some(server), _) => format!(
+                "Allow the access key to put objects under the export's prefix and the marker {}, on {server}. A server with policies \
+                 in the form of IAM takes this one.",
+                object_key::marker(destination)
+            ),
+            (None, Writer::Role(role)) => format!("Attach this policy to the role {role}."),
+            (None, Writer::User(user)) => format!("Attach this policy to {user}."),
+            (None, Writer::UnknownUser) => "Attach this policy to the IAM user of the access key.".to_owned(),
         },
     }
 }
@@ -208,11 +215,15 @@ fn bucket_policy(
     PolicyDocument {
         document: format!("{:#}", Document::of(statements)),
         is_required,
-        instruction: format!(
-            "{need} {}Add the {noun} to the policy of the bucket {}; if it has none, this is a complete policy.",
-            writer.preparation(),
-            destination.bucket_name
-        ),
+        instruction: if destination.site.server().is_some() {
+            "Not required. It is for buckets in AWS.".to_owned()
+        } else {
+            format!(
+                "{need} {}Add the {noun} to the policy of the bucket {}; if it has none, this is a complete policy.",
+                writer.preparation(),
+                destination.bucket_name
+            )
+        },
     }
 }
 

@@ -74,7 +74,7 @@ pub fn launch_url(
     service: &ServiceIdentity,
 ) -> Option<String> {
     role_to_create(configuration)?;
-    let region = &configuration.destination.region;
+    let region = configuration.destination.site.aws_region()?;
     let mut url = format!(
         "https://{}/cloudformation/home?region={region}#/stacks/create/review?templateURL={}&stackName={}",
         console(region)?,
@@ -183,8 +183,8 @@ mod tests {
             ("us-iso-east-1", None),
             ("eusc-de-east-1", None),
         ] {
-            let region = Region::parse(region).unwrap();
-            let configuration = with_destination(Destination { region, ..with_role().destination });
+            let site = Region::parse(region).unwrap().into();
+            let configuration = with_destination(Destination { site, ..with_role().destination });
             let url = launch_url(&template(), &configuration, &service());
             assert_eq!(url.is_some(), console.is_some());
             assert!(console.is_none_or(|console| url.unwrap().starts_with(console)));

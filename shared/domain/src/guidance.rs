@@ -3,7 +3,7 @@
 use strum::VariantArray;
 
 use crate::{
-    configuration::{Authentication, ExportConfiguration, ServiceIdentity},
+    configuration::{Authentication, ExportConfiguration, ServiceIdentity, Site},
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
     customer_policy::{CustomerPolicies, PolicyDocument},
     time::Timestamp,
@@ -123,7 +123,10 @@ fn steps_to_fix(error: &ConnectionError, policies: CustomerPolicies) -> Vec<Next
         | ConnectionErrorCode::AccessKeyUnknown
         | ConnectionErrorCode::SecretAccessKeyWrong
         | ConnectionErrorCode::RegionDisabled
-        | ConnectionErrorCode::EndpointUnreachable => vec![fix(None)],
+        | ConnectionErrorCode::EndpointUnreachable
+        | ConnectionErrorCode::EndpointNotPublic
+        | ConnectionErrorCode::ConditionalWritesMissing
+        | ConnectionErrorCode::ChecksumsMissing => vec![fix(None)],
     }
 }
 
@@ -138,6 +141,7 @@ pub enum ConnectionCheckName {
     BucketRegionCorrect,
     WriteAllowed,
     KeyUsable,
+    ServerCapable,
 }
 
 impl ConnectionCheckName {
@@ -145,7 +149,12 @@ impl ConnectionCheckName {
     #[must_use]
     pub fn failing_with(code: ConnectionErrorCode, authentication: &Authentication) -> Self {
         match code {
-            ConnectionErrorCode::EndpointUnreachable | ConnectionErrorCode::RegionDisabled => Self::RegionAvailable,
+            ConnectionErrorCode::EndpointUnreachable
+            | ConnectionErrorCode::EndpointNotPublic
+            | ConnectionErrorCode::RegionDisabled => Self::RegionAvailable,
+            ConnectionErrorCode::ConditionalWritesMissing | ConnectionErrorCode::ChecksumsMissing => {
+                Self::ServerCapable
+            }
             ConnectionErrorCode::StsRefused => match authentication {
                 Authentication::AssumedRole { .. } => Self::RoleAssumable,
                 Authentication::AccessKey { .. } => Self::AccessKeyValid,
@@ -162,28 +171,33 @@ impl ConnectionCheckName {
         }
     }
 
-    /// Returns the statement that holds if the check passes.
+    /// Returns the statement that holds if the check passes for a bucket at this site.
     #[must_use]
-    pub fn title(self) -> &'static str {
+    pub fn title(self, site: &Site) -> &'static str {
         match self {
+            Self::RegionAvailable if site.server().is_some() => "The server can be reached, at public addresses only",
             Self::RegionAvailable => "The endpoints of AWS in the bucket's Region can be reached",
             Self::RoleAssumable => "The role can be assumed with the external ID",
             Self::AccessKeyValid => "The access key is active and its secret is correct",
             Self::ExternalIdRequired => "The role can't be assumed without the external ID or with another one",
             Self::BucketFound => "The bucket exists",
+            Self::BucketRegionCorrect if site.server().is_some() => "The server accepts the configured region",
             Self::BucketRegionCorrect => "The bucket is in the configured Region",
             Self::WriteAllowed => "Objects can be written under the path",
             Self::KeyUsable => "The bucket's KMS key, if it has one, can be used",
+            Self::ServerCapable => "The server honours conditional writes and refuses bytes with a wrong hash",
         }
     }
 
-    fn is_of(self, authentication: &Authentication) -> bool {
-        let is_foreign = matches!(
-            (self, authentication),
+    fn is_of(self, configuration: &ExportConfiguration) -> bool {
+        let is_on_server = configuration.destination.site.server().is_some();
+        match (self, &configuration.authentication) {
             (Self::RoleAssumable | Self::ExternalIdRequired, Authentication::AccessKey { .. })
-                | (Self::AccessKeyValid, Authentication::AssumedRole { .. })
-        );
-        !is_foreign
+            | (Self::AccessKeyValid, Authentication::AssumedRole { .. }) => false,
+            (Self::KeyUsable, _) => !is_on_server,
+            (Self::ServerCapable, _) => is_on_server,
+            _ => true,
+        }
     }
 }
 
@@ -210,7 +224,7 @@ pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(Connection
         .iter()
         .copied()
         // S3 may refuse a session as it refuses an access key.
-        .filter(|check| check.is_of(&configuration.authentication) || failed.is_some_and(|(name, _)| name == *check))
+        .filter(|check| check.is_of(configuration) || failed.is_some_and(|(name, _)| name == *check))
         .map(|check| match failed {
             Some((name, error)) if name == check => {
                 outcome = CheckOutcome::NotChecked;
@@ -227,7 +241,7 @@ mod tests {
     use crate::configuration::{
         Destination, ExportProgress,
         arn::{AccountId, UserArn},
-        test_support::{service, with_key, with_role},
+        test_support::{on_server, service, with_key, with_role},
     };
 
     fn at(text: &str) -> Timestamp {
@@ -356,7 +370,7 @@ mod tests {
     #[test]
     fn every_failure_is_that_of_one_check_and_all_before_it_passed() {
         let user_arn = UserArn::parse("arn:aws:iam::222222222222:user/export");
-        for example in [with_role(), ExportConfiguration { user_arn, ..with_key() }] {
+        for example in [with_role(), ExportConfiguration { user_arn, ..with_key() }, on_server()] {
             for code in ConnectionErrorCode::ALL.iter().copied() {
                 let configuration = ExportConfiguration { connection: failed(code), ..example.clone() };
                 let checks = statuses(&configuration);
@@ -374,7 +388,7 @@ mod tests {
     fn each_kind_has_its_own_checks() {
         use ConnectionCheckName::{
             AccessKeyValid, BucketFound, BucketRegionCorrect, ExternalIdRequired, KeyUsable, RegionAvailable,
-            RoleAssumable, WriteAllowed,
+            RoleAssumable, ServerCapable, WriteAllowed,
         };
         let of_bucket = [BucketFound, BucketRegionCorrect, WriteAllowed, KeyUsable];
         let all = |letter: char, own: &[ConnectionCheckName]| {
@@ -385,5 +399,10 @@ mod tests {
         assert_eq!(statuses(&role), all('P', &[RoleAssumable, ExternalIdRequired]));
         let key = ExportConfiguration { connection: Connection::Pending, ..with_key() };
         assert_eq!(statuses(&key), all('N', &[AccessKeyValid]));
+        let server = ExportConfiguration { connection: success(), ..on_server() };
+        let expected = [RegionAvailable, AccessKeyValid, BucketFound, BucketRegionCorrect, WriteAllowed, ServerCapable];
+        assert_eq!(statuses(&server), expected.map(|name| (name, 'P')));
+        let titles = expected.map(|name| name.title(&server.destination.site));
+        assert!(titles.iter().all(|title| !title.contains("AWS")), "{titles:?}");
     }
 }

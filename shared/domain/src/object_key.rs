@@ -68,7 +68,7 @@ mod tests {
         let destination = Destination {
             bucket_name: BucketName::parse("acme").unwrap(),
             bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
-            region: Region::parse("us-east-1").unwrap(),
+            site: Region::parse("us-east-1").unwrap().into(),
             kms_key_arn: None,
             expected_bucket_owner: None,
         };

@@ -48,9 +48,9 @@ pub fn export_session_policy(
     configuration_id: ConfigurationId,
     scope: AccountScope,
 ) -> String {
-    let use_of_key = use_of_named_key(destination).unwrap_or_else(|| use_of_any_key_through_s3(&destination.region));
+    let use_of_any_key = || destination.site.aws_region().map(use_of_any_key_through_s3);
     let mut statements = writes(destination, configuration_id, scope);
-    statements.push(use_of_key);
+    statements.extend(use_of_named_key(destination).or_else(use_of_any_key));
     Document::of(statements).to_string()
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn everything_under(destination: &Destination) -> String {
 }
 
 fn object_arn(destination: &Destination, key: &str) -> String {
-    format!("arn:{}:s3:::{}/{key}", destination.region.partition(), destination.bucket_name)
+    format!("arn:{}:s3:::{}/{key}", destination.site.partition(), destination.bucket_name)
 }
 
 /// The actions that S3 performs with the bucket's key on behalf of the writer. `kms:Decrypt` is for multipart uploads:
@@ -200,7 +200,7 @@ mod tests {
         Destination {
             bucket_name: BucketName::parse(&"b".repeat(63)).unwrap(),
             bucket_path: Some(BucketPath::parse(&"p".repeat(256)).unwrap()),
-            region: Region::parse("us-gov-west-1").unwrap(),
+            site: Region::parse("us-gov-west-1").unwrap().into(),
             kms_key_arn: kms_key_arn.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: None,
         }

@@ -20,8 +20,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     ports::{
         ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeOutcome,
-        ProbeWith,
+        ProbeWith, PutCondition, PutObject, PutOutcome,
     },
+    run::as_passing,
     upload::{Upload, UploadShape, upload},
 };
 
@@ -85,7 +86,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
                 (Err(PortError::customer("test connection", ConnectionFailure::EndpointUnreachable, detail)), None)
             }
         };
-        let outcome = outcome.map_err(|error| unless_answered_before(error, &configuration.connection));
+        let outcome = outcome.map_err(|error| unless_answered_before(error, configuration));
         let writer = user_arn.as_ref().map(UserArn::account).or_else(|| configuration.writer_account());
         let scope = AccountScope::of(&configuration.destination, writer);
         Ok(TestOutcome { connection: connection_after(outcome, configuration, scope, self.clock.now())?, user_arn })
@@ -100,7 +101,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
             Ok(Connected { sink, .. }) => self.check_with(&sink, configuration).await,
             Err(error) => Err(error),
         };
-        checked.map_err(|error| unless_answered_before(error, &configuration.connection))
+        checked.map_err(|error| unless_answered_before(error, configuration))
     }
 
     /// Tests everything unless that has succeeded lately, and stores a success. A failure is the caller's to store.
@@ -125,8 +126,12 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
                 return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
             }
         }
+        let is_on_server = configuration.destination.site.server().is_some();
         // The marker lies beside the prefix of the export's objects, so a policy may permit it alone.
-        sink.try_put(&object_key::trial(&configuration.destination, configuration.key.configuration_id)).await?;
+        let trial = object_key::trial(&configuration.destination, configuration.key.configuration_id);
+        if !is_on_server {
+            sink.try_put(&trial, PutCondition::Absent).await?;
+        }
         let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
         let marker = Upload {
             key: &object_key::marker(&configuration.destination),
@@ -137,7 +142,36 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
             bytes,
         };
         // The marker of an earlier test stays: S3 checks permissions before it answers that the object exists.
-        upload(sink, self.clock, &marker).await.map(|_| ())
+        upload(sink, self.clock, &marker).await?;
+        if is_on_server {
+            self.check_server(sink, &marker).await?;
+            // Only now is it known that this leaves no object.
+            sink.try_put(&trial, PutCondition::Absent).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks what an export relies on, and what servers other than AWS's may lack: conditional writes, and the refusal of wrong
+    /// bytes. Nothing but the marker, which exists, is written.
+    async fn check_server(&self, sink: &N::Sink, marker: &Upload<'_>) -> Result<(), PortError> {
+        let operation = "s3:PutObject (again)";
+        let again = PutObject {
+            key: marker.key,
+            bytes: marker.bytes.clone(),
+            sha256: marker.sha256,
+            content_type: marker.content_type,
+            condition: PutCondition::Absent,
+        };
+        match sink.put_object(again).await? {
+            PutOutcome::Exists { .. } => {}
+            PutOutcome::Written => {
+                let failure = ConnectionFailure::ConditionalWritesMissing;
+                return Err(PortError::customer(operation, failure, "the marker was replaced"));
+            }
+            PutOutcome::Lost => return Err(PortError::transient(operation, "the state of the marker is unknown")),
+            PutOutcome::Aborted(error) => return Err(error),
+        }
+        sink.try_put(marker.key, PutCondition::Replace).await
     }
 
     async fn connect_patiently(&self, configuration: &ExportConfiguration) -> Result<Connected<N::Sink>, PortError> {
@@ -159,12 +193,8 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
 
 /// Turns an unreachable endpoint into a failure that passes if it has answered before. One that never answered concerns the
 /// customer: the Region may not exist.
-fn unless_answered_before(error: PortError, connection: &Connection) -> PortError {
-    if error.kind == ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) && connection.has_answered() {
-        PortError { kind: ErrorKind::Unreachable, ..error }
-    } else {
-        error
-    }
+fn unless_answered_before(error: PortError, configuration: &ExportConfiguration) -> PortError {
+    if configuration.connection.has_answered() { as_passing(error, &configuration.destination.site) } else { error }
 }
 
 /// Returns the state of the connection after an operation with this outcome.

@@ -78,7 +78,7 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
 
     async fn repair(&self, configuration: &ExportConfiguration, repair: Repair) -> Result<RepairOutcome, PortError> {
         let mut walk = Walk::claim(self, configuration, repair).await?;
-        match walk.visit_files().await.map_err(as_passing) {
+        match walk.visit_files().await.map_err(|error| as_passing(error, &configuration.destination.site)) {
             Ok(WalkOutcome::Done) => walk.repair.end(),
             Ok(WalkOutcome::Paused) => return Ok(RepairOutcome::Paused),
             Ok(WalkOutcome::NotWanted) => return Ok(RepairOutcome::NotWanted),

@@ -151,7 +151,7 @@ mod tests {
             Ok(self.0.lock().unwrap().remove(0))
         }
 
-        async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+        async fn try_put(&self, _key: &str, _condition: PutCondition) -> Result<(), PortError> {
             unreachable!("an upload writes")
         }
 

@@ -8,7 +8,7 @@ use crate::environment::{DeploymentMode, Environment};
 
 /// The setting `DEVELOPMENT_CA_FILE`: a file with certificates, as PEM, that vouch for servers on this machine.
 /// Without it, a stack connects to public servers only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalServers(Option<PathBuf>);
 
 impl LocalServers {

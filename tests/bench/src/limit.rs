@@ -88,16 +88,17 @@ impl Limit {
         let aws = aws_configuration()?;
         let client = Client::new(&aws);
         let tenant = TenantId::parse(TENANT)?;
+        let region = Region::parse(REGION).map_err(|error| anyhow!("{error:?}"))?;
         let destination = Destination {
             bucket_name: BucketName::parse("limit").map_err(|error| anyhow!("{error:?}"))?,
             bucket_path: None,
-            region: Region::parse(REGION).map_err(|error| anyhow!("{error:?}"))?,
+            site: region.clone().into(),
             kms_key_arn: None,
             expected_bucket_owner: None,
         };
         let writer = AccountId::parse("222222222222").map_err(|error| anyhow!("{error:?}"))?;
         let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");
-        let sink = S3ObjectSink::new(&aws, credentials, &destination, &writer);
+        let sink = S3ObjectSink::new(&aws, credentials, &destination, &region, &writer);
         let mut shards = Vec::new();
         for shard in Shard::ALL {
             let lean = match aws.endpoint_url() {

@@ -131,7 +131,7 @@ fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<Configura
             let destination = Destination {
                 bucket_name: BucketName::parse("silent-bucket").ok()?,
                 bucket_path: None,
-                region: Region::parse("eu-south-2").ok()?,
+                site: Region::parse("eu-south-2").ok()?.into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
             };

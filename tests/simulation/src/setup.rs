@@ -101,7 +101,7 @@ pub(crate) fn destination(bucket: usize) -> Option<Destination> {
     Some(Destination {
         bucket_name: BucketName::parse(BUCKETS.get(bucket)?).ok()?,
         bucket_path: None,
-        region: Region::parse("us-east-1").ok()?,
+        site: Region::parse("us-east-1").ok()?.into(),
         kms_key_arn: None,
         expected_bucket_owner: None,
     })

@@ -3,7 +3,7 @@
 /// The fields of an export configuration in a list.
 const CONFIGURATION: &str = "id version type description interval enabled connectionStatus connectionCheckedAt \
     connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
-    roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
+    endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
     consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \
     lastSuccessAt exportedThrough consecutiveFailures nextExportAt retentionUsedPercent advice }";
 /// The further fields of a single export configuration.

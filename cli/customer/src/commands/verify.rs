@@ -150,6 +150,10 @@ pub struct VerifyArguments {
     #[arg(long)]
     region: Option<String>,
 
+    /// The S3 server that the bucket is on, if it is not AWS's [default: the one of the environment or the profile]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<Url>,
+
     /// The maximum number of files to read concurrently
     #[arg(long, default_value_t = 8, value_name = "FILES",
         value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY as u64))]
@@ -299,7 +303,7 @@ async fn verify(
         Some((place, region)) => (place, Some(region)),
         None => (arguments.target.parse().map_err(invalid_place)?, None),
     };
-    let bucket = Bucket::connect(&place, arguments.region.clone().or(region)).await?;
+    let bucket = Bucket::connect(&place, arguments.region.clone().or(region), arguments.endpoint_url.as_ref()).await?;
     if options.place.as_ref().is_some_and(|original| *original != place) {
         options.origin = Origin::Replica;
     }

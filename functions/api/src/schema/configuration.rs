@@ -96,7 +96,10 @@ pub struct S3EndpointConfiguration {
     bucket_name: String,
     /// The path that files are written under. Null: the bucket's root.
     bucket_path: Option<String>,
+    /// The bucket's Region, or the region that requests to the server of `endpointUrl` are signed for.
     region: String,
+    /// The S3 server that the bucket is on. Null: AWS's.
+    endpoint_url: Option<String>,
     /// The role that the export assumes. Null: it uses an access key.
     role_arn: Option<String>,
     /// The access key that the export uses. Null: it assumes a role.
@@ -155,7 +158,8 @@ impl S3EndpointConfiguration {
             protection: BucketProtection::of(&destination),
             bucket_name: destination.bucket_name.into(),
             bucket_path: destination.bucket_path.map(Into::into),
-            region: destination.region.into(),
+            region: destination.site.region_name().to_owned(),
+            endpoint_url: destination.site.endpoint().map(ToString::to_string),
             role_arn,
             access_key_id,
         }

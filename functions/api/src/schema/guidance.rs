@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::{
-    configuration::{Authentication, ExportConfiguration},
+    configuration::{Authentication, ExportConfiguration, Site},
     guidance::{self, CheckOutcome},
 };
 
@@ -45,7 +45,8 @@ impl ExportGuidance {
     /// The checks of a connection test, in order, each with its result in the last test or export.
     async fn connection_checks(&self) -> Vec<ConnectionCheck> {
         let checks = guidance::connection_checks(&self.0);
-        checks.into_iter().map(|(name, outcome)| ConnectionCheck::of(name, outcome)).collect()
+        let site = &self.0.destination.site;
+        checks.into_iter().map(|(name, outcome)| ConnectionCheck::of(name, site, outcome)).collect()
     }
 }
 
@@ -109,7 +110,7 @@ pub struct ConnectionCheck {
 }
 
 impl ConnectionCheck {
-    fn of(name: guidance::ConnectionCheckName, outcome: CheckOutcome<'_>) -> Self {
+    fn of(name: guidance::ConnectionCheckName, site: &Site, outcome: CheckOutcome<'_>) -> Self {
         let (status, error) = match outcome {
             CheckOutcome::Passed => (ConnectionCheckStatus::Passed, None),
             CheckOutcome::Failed(error) => (ConnectionCheckStatus::Failed, Some(error)),
@@ -118,7 +119,7 @@ impl ConnectionCheck {
         Self {
             check: name.into(),
             status,
-            title: name.title(),
+            title: name.title(site),
             code: error.map(|error| error.code.to_string()),
             message: error.map(|error| error.message.clone()),
         }
@@ -137,6 +138,7 @@ pub enum ConnectionCheckName {
     BucketRegionCorrect,
     WriteAllowed,
     KeyUsable,
+    ServerCapable,
 }
 
 /// The result of a check.

@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject, MaybeUndefined};
 use domain::{
     configuration::{
-        input::RawSettings,
+        input::{RawAccessKey, RawSettings},
         update::{RawField, RawIdentity, RawText, RawUpdate},
     },
     webhook::input::RawWebhook,
@@ -13,14 +13,19 @@ use secrecy::{ExposeSecret, SecretString};
 use super::interval::ExportInterval;
 use crate::service::UpdateTerms;
 
-/// An export that uses an access key of an IAM user in the customer's account.
+/// An export that uses an access key of an IAM user in the customer's account, or of a user of another S3 server than AWS's.
 #[derive(InputObject)]
 pub struct CreateS3AccessKeyExportConfigurationInput {
     #[graphql(flatten)]
     settings: SettingsInput,
-    pub access_key_id: String,
+    /// The HTTPS URL of an S3 server other than AWS's, with a public host name, for example
+    /// `https://minio.example.com:9000`.
+    /// `region` is then the one that the server expects in signatures. Can't be combined with `kmsKeyArn` and
+    /// `expectedBucketOwner`. Null: the bucket is in AWS.
+    endpoint_url: Option<String>,
+    access_key_id: String,
     /// Encrypted at once, and never returned.
-    pub secret_access_key: SecretString,
+    secret_access_key: SecretString,
 }
 
 /// An export that assumes a role in the customer's account.
@@ -74,14 +79,16 @@ pub struct UpdateS3AccessKeyExportConfigurationInput {
     pub target: UpdateTargetInput,
     #[graphql(flatten)]
     settings: UpdatedSettingsInput,
+    /// The HTTPS URL of an S3 server other than AWS's. Null: the bucket is in AWS.
+    endpoint_url: MaybeUndefined<String>,
     /// Another ID needs its secret.
     access_key_id: MaybeUndefined<String>,
     /// Encrypted at once, and never returned.
     secret_access_key: MaybeUndefined<SecretString>,
 }
 
-/// A change of an export, which assumes a role afterwards. Fields that are left out keep their value; null clears optional
-/// ones.
+/// A change of an export, which assumes a role afterwards, in AWS. Fields that are left out keep their value; null clears
+/// optional ones. An export to another S3 server moves to AWS, so its `region` has to be given.
 #[derive(InputObject)]
 pub struct UpdateS3AssumedRoleExportConfigurationInput {
     #[graphql(flatten)]
@@ -97,7 +104,7 @@ pub struct UpdateTargetInput {
     pub id: ID,
     /// The version that the change was made for. If it is not the current one, nothing changes (`CONFLICT`).
     version: Option<u64>,
-    /// Stores another role, bucket, path, Region, KMS key or bucket owner although its test fails and the stored
+    /// Stores another role, bucket, path, Region, endpoint, KMS key or bucket owner although its test fails and the stored
     /// connection works. A new access key is always tested first.
     force: Option<bool>,
 }
@@ -124,6 +131,14 @@ pub struct UpdatedSettingsInput {
 }
 
 impl CreateS3AccessKeyExportConfigurationInput {
+    pub fn access_key(&self) -> RawAccessKey<'_> {
+        RawAccessKey {
+            access_key_id: &self.access_key_id,
+            secret_access_key: self.secret_access_key.expose_secret(),
+            endpoint_url: self.endpoint_url.as_deref(),
+        }
+    }
+
     pub fn webhooks(&self) -> Vec<RawWebhook<'_>> {
         raw_webhooks(self.settings.notifications.as_ref()).unwrap_or_default()
     }
@@ -181,6 +196,7 @@ impl UpdateS3AccessKeyExportConfigurationInput {
         let identity = RawIdentity::AccessKey {
             access_key_id: text(&self.access_key_id),
             secret_access_key: raw(&self.secret_access_key, SecretString::expose_secret),
+            endpoint_url: text(&self.endpoint_url),
         };
         (self.settings.raw(webhooks), identity)
     }

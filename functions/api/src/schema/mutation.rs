@@ -1,7 +1,6 @@
 //! The mutations.
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
-use secrecy::ExposeSecret;
 
 use super::{
     configuration::ExportConfiguration,
@@ -34,10 +33,9 @@ impl ConfigurationMutation {
         data: CreateS3AccessKeyExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let secret = data.secret_access_key.expose_secret();
         let webhooks = data.webhooks();
         let settings = data.settings(&webhooks);
-        let created = service.create_with_access_key(caller, author, &settings, &data.access_key_id, secret).await?;
+        let created = service.create_with_access_key(caller, author, &settings, &data.access_key()).await?;
         Ok(Some(created.into()))
     }
 

@@ -6,7 +6,7 @@ use domain::{
     configuration::{
         Authentication, ConfigurationId, ConfigurationKey, ExportConfiguration, ExportProgress,
         change::Author,
-        input::{RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
+        input::{RawAccessKey, RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
     },
     connection::Connection,
 };
@@ -42,12 +42,10 @@ impl Service {
         caller: &Caller,
         author: &Author,
         settings: &RawSettings<'_>,
-        access_key_id: &str,
-        secret: &str,
+        access_key: &RawAccessKey<'_>,
     ) -> Result<ExportConfiguration, ApiError> {
         let (settings, access_key_id, secret) =
-            parse_access_key(settings, access_key_id, secret, &self.identity, self.servers)
-                .map_err(ApiError::InvalidInput)?;
+            parse_access_key(settings, access_key, &self.identity, self.servers).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "accessKey", access_key_id.as_str());
         self.take(caller, Allowance::ConnectionTests).await?;
         let key = self.new_key(caller);
@@ -131,15 +129,14 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         settings.description,
         destination.bucket_name,
         destination.bucket_path,
-        destination.region,
+        destination.site.region_name(),
         destination.kms_key_arn,
         destination.expected_bucket_owner,
         start_from,
     ]);
-    // Without webhooks it is the hash of an earlier version of the service, which remembers it for a day.
-    if !settings.webhooks.is_empty()
-        && let Some(content) = content.as_array_mut()
-    {
+    // Without an endpoint and webhooks it is the hash of an earlier version of the service, which remembers it for a day.
+    if let Some(content) = content.as_array_mut() {
+        content.extend(destination.site.endpoint().map(|endpoint| json!({ "endpointUrl": endpoint })));
         content.extend(settings.webhooks.iter().map(|webhook| json!(webhook.url())));
     }
     Sha256::digest(content.to_string()).into()

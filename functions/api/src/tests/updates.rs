@@ -380,3 +380,48 @@ async fn an_id_is_never_used_again() {
         assert_eq!(code(&update_role(&world, json!({"id": id, "interval": "EVERY_4_HOURS"})).await), "NOT_FOUND");
     }
 }
+
+#[tokio::test]
+async fn an_export_is_created_on_another_server_and_moved() {
+    let world = World::new();
+    let data = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "garage",
+        "endpointUrl": "https://S3.example.com:3900/", "accessKeyId": "audit-export", "secretAccessKey": "minioadmin",
+        "idempotencyKey": "1"});
+    let id = id(&create_with_key(&world, data.clone()).await);
+    let endpoint = "endpointUrl region roleArn accessKeyId";
+    let stored = async |tenant: &str| {
+        let query = format!(
+            "query($id: ID!) {{ getExportConfiguration(id: $id) {{
+            endpointConfiguration {{ {endpoint} }} connectionChecks {{ check title }} }} }}"
+        );
+        world.ask_as(tenant, &query, json!({ "id": id })).await
+    };
+    let answer = stored("acme").await;
+    assert_eq!(
+        configuration(&answer)["endpointConfiguration"],
+        json!({"endpointUrl": "https://s3.example.com:3900", "region": "garage", "roleArn": null,
+            "accessKeyId": "audit-export"})
+    );
+    let checks = configuration(&answer)["connectionChecks"].as_array().unwrap();
+    assert_eq!(checks.last().unwrap()["check"], "SERVER_CAPABLE");
+
+    // Another endpoint is other content for the idempotency key.
+    let mut elsewhere = data;
+    elsewhere["endpointUrl"] = json!("https://other.example.com");
+    assert_eq!(code(&create_with_key(&world, elsewhere).await), "IDEMPOTENCY_KEY_REUSED");
+
+    world.wait(Duration::from_mins(1));
+    let tests = world.tests();
+    let moved = update_key(&world, json!({"id": id, "endpointUrl": "https://other.example.com"})).await;
+    assert_eq!(configuration(&moved)["connectionStatus"], "SUCCESS");
+    assert_eq!(world.tests(), tests + 1, "it is tested before");
+    let event = world.changes().pop().unwrap();
+    let sides = &event["auditPayload"];
+    assert_eq!(sides["before"]["endpointUrl"], "https://s3.example.com:3900", "{event}");
+    assert_eq!(sides["after"]["endpointUrl"], "https://other.example.com");
+
+    // A role is AWS's.
+    let role = json!({"id": id, "roleArn": OTHER_ROLE, "region": "eu-west-1"});
+    assert_eq!(configuration(&update_role(&world, role).await)["version"], 3);
+    assert_eq!(configuration(&stored("acme").await)["endpointConfiguration"]["endpointUrl"], Value::Null);
+}

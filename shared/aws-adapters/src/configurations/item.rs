@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Site,
         access_key::{AccessKeyId, SealedSecret},
         arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
         bucket::{BucketName, BucketPath},
         description::Description,
-        region::Region,
+        endpoint::EndpointUrl,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
     interval::ExportInterval,
@@ -43,6 +43,8 @@ pub(crate) mod attribute {
     pub(crate) const BUCKET_NAME: &str = "bucketName";
     pub(crate) const BUCKET_PATH: &str = "bucketPath";
     pub(crate) const REGION: &str = "region";
+    /// Of a server other than AWS's.
+    pub(crate) const ENDPOINT_URL: &str = "endpointUrl";
     pub(crate) const KMS_KEY_ARN: &str = "kmsKeyArn";
     pub(crate) const EXPECTED_BUCKET_OWNER: &str = "expectedBucketOwner";
     pub(crate) const ROLE_ARN: &str = "roleArn";
@@ -192,7 +194,10 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
 
     let destination = &configuration.destination;
     set(attribute::BUCKET_NAME, text(&destination.bucket_name));
-    set(attribute::REGION, text(&destination.region));
+    set(attribute::REGION, text(destination.site.region_name()));
+    if let Some(endpoint) = destination.site.endpoint() {
+        set(attribute::ENDPOINT_URL, text(endpoint));
+    }
     if let Some(path) = &destination.bucket_path {
         set(attribute::BUCKET_PATH, text(path));
     }
@@ -255,8 +260,11 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
 pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
     let attributes = Attributes(item);
     let role_arn = attributes.optional(attribute::ROLE_ARN, |text| RoleArn::parse(text).ok())?;
+    let parse_endpoint = |text: &str| EndpointUrl::try_from(text.to_owned()).ok();
+    let endpoint = attributes.optional(attribute::ENDPOINT_URL, parse_endpoint)?;
     let access_key_id = attributes.optional(attribute::ACCESS_KEY_ID, |text| AccessKeyId::parse(text).ok())?;
     let authentication = match (role_arn, access_key_id) {
+        (Some(_), None) if endpoint.is_some() => return Err(MalformedItem { attribute: attribute::ENDPOINT_URL }),
         (Some(role_arn), None) => Authentication::AssumedRole { role_arn },
         (None, Some(access_key_id)) => {
             let ciphertext = attributes.bytes(attribute::SEALED_SECRET)?;
@@ -274,7 +282,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         destination: Destination {
             bucket_name: attributes.required(attribute::BUCKET_NAME, |text| BucketName::parse(text).ok())?,
             bucket_path: attributes.optional(attribute::BUCKET_PATH, |text| BucketPath::parse(text).ok())?,
-            region: attributes.required(attribute::REGION, |text| Region::parse(text).ok())?,
+            site: attributes.required(attribute::REGION, |region| Site::from_stored(region, endpoint).ok())?,
             kms_key_arn: attributes.optional(attribute::KMS_KEY_ARN, |text| KmsKeyArn::parse(text).ok())?,
             expected_bucket_owner: attributes
                 .optional(attribute::EXPECTED_BUCKET_OWNER, |text| AccountId::parse(text).ok())?,

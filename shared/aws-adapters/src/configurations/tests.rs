@@ -277,7 +277,7 @@ fn attributes_have_the_names_of_the_api() {
 
 #[test]
 fn items_are_read_back() {
-    for configuration in [full(), sparse()] {
+    for configuration in [full(), sparse(), test_support::on_server()] {
         assert_eq!(item::read(&item::write(&configuration)).unwrap(), configuration);
     }
 }
@@ -313,6 +313,9 @@ fn the_attribute_of_a_corrupt_item_is_named() {
     let mut with_both = item::write(&full());
     with_both.extend([(attribute::ROLE_ARN.to_owned(), text("arn:aws:iam::222222222222:role/export"))]);
     assert!(item::read(&with_both).is_err());
+    let mut role_on_server = item::write(&sparse());
+    role_on_server.extend([(attribute::ENDPOINT_URL.to_owned(), text("https://s3.example.com"))]);
+    assert_eq!(item::read(&role_on_server).unwrap_err().attribute, attribute::ENDPOINT_URL);
     assert!(item::read(&Item::new()).is_err());
 }
 

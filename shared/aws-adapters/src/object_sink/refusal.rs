@@ -2,10 +2,16 @@
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use domain::{configuration::region::Region, connection::ConnectionFailure};
+use domain::{
+    configuration::region::Region,
+    connection::{AwsErrorCode, ConnectionFailure, Refusal},
+};
 use export_engine::ports::ErrorKind;
 
-use crate::error::{Fault, is_transient_code};
+use crate::{
+    customer_server::{AddressError, cause},
+    error::{Fault, Reached, is_transient_code},
+};
 
 /// Codes of S3 for a session that ended, or a clock that is wrong: a new run has a new session.
 const OUT_OF_TIME: &[&str] = &["ExpiredToken", "RequestExpired", "RequestTimeTooSkewed"];
@@ -87,6 +93,32 @@ where
     }
 }
 
+/// Classifies the errors of another server than AWS's. Whatever it refuses, and every outage, is for its owner to resolve.
+pub(super) fn classify_of_server<E>(error: &SdkError<E, HttpResponse>) -> ErrorKind
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let fault = Fault::of(error);
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+    ErrorKind::Customer(match (fault.code, fault.status) {
+        (Some("NoSuchBucket"), _) => ConnectionFailure::BucketNotFound,
+        (Some("AuthorizationHeaderMalformed"), _) => ConnectionFailure::BucketInAnotherRegion {
+            actual: quoted_region(message).and_then(|region| Region::parse(region).ok()),
+        },
+        (Some("InvalidAccessKeyId"), _) => ConnectionFailure::AccessKeyUnknown,
+        (Some("SignatureDoesNotMatch"), _) => ConnectionFailure::SecretAccessKeyWrong,
+        (Some("AccessDenied"), _) | (None, Some(403)) => ConnectionFailure::WriteDenied,
+        (code, Some(status)) => {
+            ConnectionFailure::BucketRefused(Refusal { code: code.and_then(AwsErrorCode::parse), status })
+        }
+        (_, None) => match cause::<AddressError>(error) {
+            Some(AddressError::NotPublic) => ConnectionFailure::EndpointNotPublic,
+            None if fault.reached == Reached::Nowhere => return ErrorKind::Internal,
+            Some(AddressError::NotFound) | None => ConnectionFailure::EndpointUnreachable,
+        },
+    })
+}
+
 /// Returns the Region that S3 names in the text of `AuthorizationHeaderMalformed`: `…; expecting 'eu-west-1'`.
 fn quoted_region(message: &str) -> Option<&str> {
     message.split_once("expecting '")?.1.split('\'').next()
@@ -97,9 +129,49 @@ mod tests {
     use aws_sdk_s3::operation::put_object::PutObjectError;
     use aws_smithy_runtime_api::http::{Response, StatusCode};
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
-    use domain::connection::{AwsErrorCode, Refusal};
 
     use super::*;
+
+    /// Returns the answer of a server other than AWS's.
+    fn server_answer(status: u16, code: Option<&str>, message: &str) -> ErrorKind {
+        let mut metadata = ErrorMetadata::builder().message(message);
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+        classify_of_server(&SdkError::service_error(PutObjectError::generic(metadata.build()), response))
+    }
+
+    #[test]
+    fn whatever_another_server_refuses_is_its_owners() {
+        let refused = |status, code: Option<&str>| {
+            ConnectionFailure::BucketRefused(Refusal { code: code.and_then(AwsErrorCode::parse), status })
+        };
+        let expecting = "The authorization header is malformed; the region is wrong; expecting 'eu-west-1'.";
+        let region = Region::parse("eu-west-1").ok();
+        for (status, code, message, failure) in [
+            (404, Some("NoSuchBucket"), "", ConnectionFailure::BucketNotFound),
+            (403, Some("AccessDenied"), "", ConnectionFailure::WriteDenied),
+            (403, None, "", ConnectionFailure::WriteDenied),
+            (403, Some("InvalidAccessKeyId"), "", ConnectionFailure::AccessKeyUnknown),
+            (403, Some("SignatureDoesNotMatch"), "", ConnectionFailure::SecretAccessKeyWrong),
+            (400, Some("AuthorizationHeaderMalformed"), "", ConnectionFailure::BucketInAnotherRegion { actual: None }),
+            (
+                400,
+                Some("AuthorizationHeaderMalformed"),
+                expecting,
+                ConnectionFailure::BucketInAnotherRegion { actual: region },
+            ),
+            (301, None, "", refused(301, None)),
+            (403, Some("RequestTimeTooSkewed"), "", refused(403, Some("RequestTimeTooSkewed"))),
+            (501, Some("NotImplemented"), "", refused(501, Some("NotImplemented"))),
+            (503, Some("SlowDown"), "", refused(503, Some("SlowDown"))),
+            (502, None, "", refused(502, None)),
+            (400, Some("BadDigest"), "", refused(400, Some("BadDigest"))),
+        ] {
+            assert_eq!(server_answer(status, code, message), ErrorKind::Customer(failure), "{status} {code:?}");
+        }
+    }
 
     fn answer(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorKind {
         let metadata = ErrorMetadata::builder().code(code).message(message).build();

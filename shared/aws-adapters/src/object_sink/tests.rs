@@ -1,4 +1,5 @@
 mod bucket_settings;
+mod server;
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::operation::put_object::PutObjectError;
@@ -35,13 +36,14 @@ fn sink_with(endpoint: &str, retries: RetryConfig, base_timeout: Duration) -> S3
     let destination = Destination {
         bucket_name: BucketName::parse("acme").unwrap(),
         bucket_path: None,
-        region: Region::parse("eu-west-1").unwrap(),
+        site: Region::parse("eu-west-1").unwrap().into(),
         kms_key_arn: None,
         expected_bucket_owner: None,
     };
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     let owner = AccountId::parse("222222222222").unwrap();
-    S3ObjectSink::with_base_timeout(&base, credentials, &destination, &owner, base_timeout)
+    let region = Region::parse("eu-west-1").unwrap();
+    S3ObjectSink::with_base_timeout(&base, credentials, &destination, &region, &owner, base_timeout)
 }
 
 async fn put(sink: &S3ObjectSink) -> PortError {
@@ -245,7 +247,7 @@ async fn every_write_names_the_owner_and_none_but_a_requested_one_replaces_an_ob
     assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
     assert!(!head.contains("if-none-match") && head.contains("x-amz-checksum-sha256: "), "{head}");
 
-    let (answer, head) = tokio::join!(sink.try_put("k"), refuse_one(&listener));
+    let (answer, head) = tokio::join!(sink.try_put("k", PutCondition::Absent), refuse_one(&listener));
     assert_eq!(answer.unwrap_err().kind, denied);
     assert!(head.contains("x-amz-expected-bucket-owner: 222222222222"), "{head}");
     assert!(head.contains("if-none-match: *") && head.contains("x-amz-checksum-sha256: "), "{head}");
@@ -306,7 +308,7 @@ async fn a_trial_is_permitted_if_only_its_bytes_are_refused() {
         // S3 would have written what was never to be written.
         ("200 OK", "", Err(ErrorKind::Internal)),
     ] {
-        let (answer, _) = tokio::join!(sink.try_put("k"), answer_one(&listener, status, code));
+        let (answer, _) = tokio::join!(sink.try_put("k", PutCondition::Absent), answer_one(&listener, status, code));
         assert_eq!(answer.map_err(|error| error.kind), permitted, "{code}");
     }
 }

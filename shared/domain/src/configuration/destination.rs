@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     arn::{AccountId, KmsKeyArn},
     bucket::{BucketName, BucketPath},
-    region::Region,
+    site::Site,
 };
 
 /// The bucket of an export, the path in it, and how objects are written there.
@@ -14,7 +14,8 @@ use super::{
 pub struct Destination {
     pub bucket_name: BucketName,
     pub bucket_path: Option<BucketPath>,
-    pub region: Region,
+    #[serde(flatten)]
+    pub site: Site,
     /// The key that every object is encrypted with. Each request that creates an object names it, and the session policy
     /// is narrowed to it. `None`: the bucket's default encryption.
     pub kms_key_arn: Option<KmsKeyArn>,

@@ -83,9 +83,11 @@ impl ExportConfiguration {
         }
     }
 
-    /// Returns the account that has to own the bucket. `None`: the access key was never tested, and no owner is configured.
+    /// Returns the account that has to own the bucket. `None`: the access key was never tested, and no owner is configured; or
+    /// the bucket is not in AWS.
     #[must_use]
     pub fn bucket_owner(&self) -> Option<&AccountId> {
+        self.destination.site.aws_region()?;
         self.destination.expected_bucket_owner.as_ref().or_else(|| self.writer_account())
     }
 

@@ -4,6 +4,7 @@ pub const INTERVAL: &str = "interval";
 pub const BUCKET_NAME: &str = "bucketName";
 pub const BUCKET_PATH: &str = "bucketPath";
 pub const REGION: &str = "region";
+pub const ENDPOINT_URL: &str = "endpointUrl";
 pub const KMS_KEY_ARN: &str = "kmsKeyArn";
 pub const EXPECTED_BUCKET_OWNER: &str = "expectedBucketOwner";
 pub const ROLE_ARN: &str = "roleArn";

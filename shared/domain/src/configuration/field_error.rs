@@ -30,6 +30,8 @@ pub enum FieldErrorCode {
     BucketPathInvalid,
     RegionInvalid,
     RegionPartitionMismatch,
+    EndpointUrlInvalid,
+    EndpointConflict,
     RoleArnInvalid,
     RolePartitionMismatch,
     RoleInServiceAccount,
@@ -62,6 +64,7 @@ impl FieldErrorCode {
 
     /// Returns the meaning and the remedy, for the list of all codes.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn explanation(self) -> Explanation {
         let (meaning, remedy) = match self {
             Self::Required => (
@@ -82,12 +85,22 @@ impl FieldErrorCode {
                 "Use at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, with / between segments. Leave it out for the bucket's \
                  root.",
             ),
-            Self::RegionInvalid => {
-                ("The value is not an AWS Region code.", "Give the Region of the bucket, for example eu-west-1.")
-            }
+            Self::RegionInvalid => (
+                "The value is not an AWS Region code or, with endpointUrl, not the name of a region.",
+                "Give the Region of the bucket, for example eu-west-1. With endpointUrl, give the region that the server's \
+                 documentation names for signatures, for example us-east-1 or auto.",
+            ),
             Self::RegionPartitionMismatch => (
                 "The Region is in another partition of AWS than the service.",
                 "Choose a bucket in the service's partition, which exportServiceIdentity returns.",
+            ),
+            Self::EndpointUrlInvalid => (
+                "The value is not the URL of an S3 server that the service can write to.",
+                "Give https:// with a public host name and, if needed, a port. Leave it out for buckets in AWS.",
+            ),
+            Self::EndpointConflict => (
+                "The field is for buckets in AWS, and can't be combined with endpointUrl.",
+                "Leave the field out or, in an update, set it to null.",
             ),
             Self::RoleArnInvalid => (
                 "The value is not the ARN of an IAM role.",
@@ -101,12 +114,13 @@ impl FieldErrorCode {
                 "Create the role in your own account.",
             ),
             Self::AccessKeyIdInvalid => (
-                "The value is not the access key ID of an IAM user.",
-                "Give an ID that begins with AKIA. Temporary credentials (ASIA) expire within hours.",
+                "The value is not the access key ID of an IAM user or, with endpointUrl, of a user of that server.",
+                "In AWS, give an ID that begins with AKIA. Temporary credentials (ASIA) expire within hours.",
             ),
             Self::SecretAccessKeyInvalid => (
                 "The value is not a valid secret access key.",
-                "Copy all 40 characters that IAM showed when the access key was created.",
+                "Copy all 40 characters that IAM showed when the access key was created. With endpointUrl, 8 to 256 characters \
+                 are accepted.",
             ),
             Self::KmsKeyArnInvalid => {
                 ("The value is not the ARN of a KMS key.", "Give the ARN of the key with its ID, not that of an alias.")

@@ -6,10 +6,12 @@ use super::{
     bucket::{BucketName, BucketPath},
     description::Description,
     destination::Destination,
+    endpoint::EndpointUrl,
     field,
     field_error::{FieldError, FieldErrorCode, ValueError},
-    region::Region,
+    region::{Region, SigningRegion},
     service_identity::ServiceIdentity,
+    site::{S3Server, Site},
 };
 use crate::{
     customer_server::CustomerServers,
@@ -35,6 +37,16 @@ pub struct RawSettings<'a> {
     pub start_from: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub webhooks: &'a [RawWebhook<'a>],
+}
+
+/// The unparsed fields of a configuration with an access key.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it holds a secret")]
+pub struct RawAccessKey<'a> {
+    pub access_key_id: &'a str,
+    pub secret_access_key: &'a str,
+    /// `None`: the bucket is in AWS.
+    pub endpoint_url: Option<&'a str>,
 }
 
 /// The parsed fields that both kinds of configuration have.
@@ -121,7 +133,7 @@ impl Fields {
         &mut self,
         field: &'static str,
         text: &str,
-        parse: fn(&str) -> Result<T, ValueError>,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
         if text.is_empty() { self.missing(field) } else { self.optional(field, Some(text), parse) }
     }
@@ -130,7 +142,7 @@ impl Fields {
         &mut self,
         field: &'static str,
         text: Option<&str>,
-        parse: fn(&str) -> Result<T, ValueError>,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
         parse(text?).map_err(|error| self.errors.push(error.at(field))).ok()
     }
@@ -148,6 +160,7 @@ impl Fields {
     fn settings<'a>(
         &mut self,
         raw: &RawSettings<'a>,
+        endpoint_url: Option<&str>,
         service: &ServiceIdentity,
         servers: CustomerServers,
     ) -> Option<Settings> {
@@ -155,7 +168,7 @@ impl Fields {
         let given = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
         let bucket_name = self.required(field::BUCKET_NAME, raw.bucket_name, BucketName::parse);
         let bucket_path = self.optional(field::BUCKET_PATH, given(raw.bucket_path), BucketPath::parse);
-        let region = self.required(field::REGION, raw.region, Region::parse);
+        let site = self.site(endpoint_url, raw.region, servers);
         let kms_key_arn = self.optional(field::KMS_KEY_ARN, raw.kms_key_arn, KmsKeyArn::parse);
         let expected_bucket_owner =
             self.optional(field::EXPECTED_BUCKET_OWNER, raw.expected_bucket_owner, AccountId::parse);
@@ -165,14 +178,17 @@ impl Fields {
 
         let webhooks = self.webhooks(servers, &[], raw.webhooks);
 
-        self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
+        if endpoint_url.is_some() {
+            self.refuse_fields_of_aws(raw.kms_key_arn.is_some(), raw.expected_bucket_owner.is_some());
+        }
+        self.check_site(site.as_ref(), kms_key_arn.as_ref(), service);
         Some(Settings {
             description,
             interval: raw.interval,
             destination: Destination {
                 bucket_name: bucket_name?,
                 bucket_path,
-                region: region?,
+                site: site?,
                 kms_key_arn,
                 expected_bucket_owner,
             },
@@ -194,14 +210,35 @@ impl Fields {
         webhooks
     }
 
-    /// Checks that the Region is in the service's partition, and the KMS key in the Region.
-    pub(super) fn check_region(
+    /// Parses the place of a bucket. Without an endpoint it is a Region of AWS.
+    pub(super) fn site(&mut self, endpoint_url: Option<&str>, region: &str, servers: CustomerServers) -> Option<Site> {
+        let Some(url) = endpoint_url else {
+            return self.required(field::REGION, region, Region::parse).map(Site::Aws);
+        };
+        let region = self.required(field::REGION, region, SigningRegion::parse);
+        let endpoint = self.required(field::ENDPOINT_URL, url, |url| EndpointUrl::parse_for(servers, url));
+        Some(Site::Server(S3Server { endpoint: endpoint?, region: region? }))
+    }
+
+    /// Refuses the fields that only AWS knows, for a bucket on another server.
+    pub(super) fn refuse_fields_of_aws(&mut self, has_kms_key: bool, has_owner: bool) {
+        for (field, is_given) in [(field::KMS_KEY_ARN, has_kms_key), (field::EXPECTED_BUCKET_OWNER, has_owner)] {
+            if is_given {
+                let message =
+                    format!("{field} is for buckets in AWS. It can't be combined with {}.", field::ENDPOINT_URL);
+                self.refuse(field, FieldErrorCode::EndpointConflict, message);
+            }
+        }
+    }
+
+    /// Checks that a Region is in the service's partition, and the KMS key in the Region.
+    pub(super) fn check_site(
         &mut self,
-        region: Option<&Region>,
+        site: Option<&Site>,
         kms_key_arn: Option<&KmsKeyArn>,
         service: &ServiceIdentity,
     ) {
-        let Some(region) = region else { return };
+        let Some(Site::Aws(region)) = site else { return };
         if region.partition() != service.partition {
             self.refuse(
                 field::REGION,
@@ -264,7 +301,7 @@ pub fn parse_assumed_role(
     servers: CustomerServers,
 ) -> Result<(Settings, RoleArn), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service, servers);
+    let settings = fields.settings(settings, None, service, servers);
     let role_arn = fields.required(field::ROLE_ARN, role_arn, RoleArn::parse);
     fields.check_role(role_arn.as_ref(), service);
     fields.finish(settings.zip(role_arn))
@@ -276,17 +313,36 @@ pub fn parse_assumed_role(
 /// Every field that has to change.
 pub fn parse_access_key(
     settings: &RawSettings<'_>,
-    access_key_id: &str,
-    secret_access_key: &str,
+    access_key: &RawAccessKey<'_>,
     service: &ServiceIdentity,
     servers: CustomerServers,
 ) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.settings(settings, service, servers);
-    let access_key_id = fields.required(field::ACCESS_KEY_ID, access_key_id, AccessKeyId::parse);
-    let secret = fields.required(field::SECRET_ACCESS_KEY, secret_access_key, SecretAccessKey::parse);
+    // Forms send an empty text for none.
+    let endpoint_url = access_key.endpoint_url.filter(|url| !url.is_empty());
+    let settings = fields.settings(settings, endpoint_url, service, servers);
+    let rules = AccessKeyRules::of(endpoint_url.is_some());
+    let access_key_id = fields.required(field::ACCESS_KEY_ID, access_key.access_key_id, rules.id);
+    let secret = fields.required(field::SECRET_ACCESS_KEY, access_key.secret_access_key, rules.secret);
     let all = settings.zip(access_key_id).zip(secret).map(|((settings, id), secret)| (settings, id, secret));
     fields.finish(all)
+}
+
+/// The parsers of an access key: of IAM, or of another server.
+#[derive(Clone, Copy)]
+pub(super) struct AccessKeyRules {
+    pub(super) id: fn(&str) -> Result<AccessKeyId, ValueError>,
+    pub(super) secret: fn(&str) -> Result<SecretAccessKey, ValueError>,
+}
+
+impl AccessKeyRules {
+    pub(super) fn of(is_on_server: bool) -> Self {
+        if is_on_server {
+            Self { id: AccessKeyId::parse, secret: SecretAccessKey::parse }
+        } else {
+            Self { id: AccessKeyId::parse_of_iam, secret: SecretAccessKey::parse_of_iam }
+        }
+    }
 }
 
 /// Parses an interval that comes as a text: from a configuration file or a terminal.
@@ -322,6 +378,57 @@ mod tests {
             idempotency_key: None,
             webhooks: &[],
         }
+    }
+
+    fn with_key(
+        settings: &RawSettings<'_>,
+        access_key_id: &str,
+        secret_access_key: &str,
+    ) -> Result<(Settings, AccessKeyId, SecretAccessKey), Vec<FieldError>> {
+        let key = RawAccessKey { access_key_id, secret_access_key, endpoint_url: None };
+        parse_access_key(settings, &key, &service(), CustomerServers::Public)
+    }
+
+    /// The access key of another server.
+    const ON_SERVER: RawAccessKey<'_> = RawAccessKey {
+        access_key_id: "GK31c2f218a2e44f485b94239e",
+        secret_access_key: "b892c0665f0ada8a4755dae98baa3b13",
+        endpoint_url: Some("https://s3.example.com:3900/"),
+    };
+
+    #[test]
+    fn a_bucket_on_another_server_has_its_rules() {
+        let raw = RawSettings { region: "garage", ..valid() };
+        let parse = |raw: &RawSettings<'_>, key| parse_access_key(raw, &key, &service(), CustomerServers::Public);
+        let (settings, id, secret) = parse(&raw, ON_SERVER).unwrap();
+        let server = settings.destination.site.server().unwrap().clone();
+        assert_eq!((server.endpoint.as_str(), server.region.as_str()), ("https://s3.example.com:3900", "garage"));
+        assert_eq!((id.as_str(), secret.expose()), (ON_SERVER.access_key_id, ON_SERVER.secret_access_key));
+
+        // A form's empty field is none, and then the rules are those of AWS.
+        let errors = parse(&raw, RawAccessKey { endpoint_url: Some(""), ..ON_SERVER }).unwrap_err();
+        let iam = [("region", "REGION_INVALID"), ("accessKeyId", "ACCESS_KEY_ID_INVALID")];
+        assert_eq!(codes(&errors), [iam[0], iam[1], ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID")]);
+
+        let raw = RawSettings {
+            region: "no region",
+            kms_key_arn: Some("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+            expected_bucket_owner: Some("222222222222"),
+            ..valid()
+        };
+        let key =
+            RawAccessKey { access_key_id: "a/b", secret_access_key: "a b", endpoint_url: Some("http://a.example") };
+        assert_eq!(
+            codes(&parse(&raw, key).unwrap_err()),
+            [
+                ("region", "REGION_INVALID"),
+                ("endpointUrl", "ENDPOINT_URL_INVALID"),
+                ("kmsKeyArn", "ENDPOINT_CONFLICT"),
+                ("expectedBucketOwner", "ENDPOINT_CONFLICT"),
+                ("accessKeyId", "ACCESS_KEY_ID_INVALID"),
+                ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
+            ]
+        );
     }
 
     #[test]
@@ -363,7 +470,7 @@ mod tests {
             idempotency_key: Some(""),
             webhooks: &[RawWebhook { url: "http://a.example/", secret: None }],
         };
-        let errors = parse_access_key(&raw, "AKIA", "short", &service(), CustomerServers::Public).unwrap_err();
+        let errors = with_key(&raw, "AKIA", "short").unwrap_err();
         assert_eq!(
             codes(&errors),
             [
@@ -396,28 +503,23 @@ mod tests {
     fn bucket_and_key_share_region_and_partition() {
         let key = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         let raw = RawSettings { kms_key_arn: Some(key), ..valid() };
-        let errors =
-            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap_err();
+        let errors = with_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET).unwrap_err();
         assert_eq!(codes(&errors), [("kmsKeyArn", "KMS_KEY_REGION_MISMATCH")]);
         let raw = RawSettings { region: "cn-north-1", ..valid() };
-        let errors =
-            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap_err();
+        let errors = with_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET).unwrap_err();
         assert_eq!(codes(&errors), [("region", "REGION_PARTITION_MISMATCH")]);
     }
 
     #[test]
     fn defaults_are_the_root_of_the_bucket_from_now_on() {
         let raw = RawSettings { bucket_path: Some(""), ..valid() };
-        let (settings, ..) =
-            parse_access_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET, &service(), CustomerServers::Public).unwrap();
+        let (settings, ..) = with_key(&raw, "AKIAIOSFODNN7EXAMPLE", SECRET).unwrap();
         assert_eq!((settings.start_from, settings.destination.bucket_path), (StartFrom::Now, None));
     }
 
     #[test]
     fn no_message_repeats_a_secret() {
-        let errors =
-            parse_access_key(&valid(), SECRET, "not-a-secret-but-private", &service(), CustomerServers::Public)
-                .unwrap_err();
+        let errors = with_key(&valid(), SECRET, "not-a-secret-but-private").unwrap_err();
         assert!(errors.iter().all(|error| !error.message.contains(SECRET) && !error.message.contains("private")));
     }
 }

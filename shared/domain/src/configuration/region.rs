@@ -10,7 +10,7 @@ use super::{
     text_type::text_type,
 };
 
-/// The most characters of a Region code. AWS's longest today has 15.
+/// The most characters of a Region code, and of the region of another server. AWS's longest today has 15.
 const MAX_REGION_LENGTH: usize = 32;
 
 /// The Regions of AWS, for suggestions. Others are accepted too, since AWS adds new ones.
@@ -120,6 +120,36 @@ impl Region {
 
 text_type!(Region, 0);
 
+/// The region that requests to a server other than AWS's are signed for, such as `auto`, `garage` or `us-east-1`. It is part of
+/// signatures only, never of a host name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SigningRegion(String);
+
+impl SigningRegion {
+    /// # Errors
+    /// `REGION_INVALID`.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let is_shaped = (1..=MAX_REGION_LENGTH).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if is_shaped {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ValueError::new(
+                FieldErrorCode::RegionInvalid,
+                "Give the region that the server expects in signatures, for example us-east-1 or auto: 1 to 32 letters, digits, \
+                 '-' or '_'.",
+            ))
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+text_type!(SigningRegion, 0);
+
 /// A group of Regions that share accounts and ARNs. Roles can't be assumed across partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 pub enum Partition {
@@ -209,6 +239,16 @@ mod tests {
         assert!(KNOWN_REGIONS.is_sorted_by(|left, right| left < right));
         for region in KNOWN_REGIONS {
             assert_eq!(Region::parse(region).map(|region| region.as_str().to_owned()).as_deref(), Ok(region));
+        }
+    }
+
+    #[test]
+    fn another_server_names_its_region_freely() {
+        for good in ["auto", "garage", "us-east-1", "default", "eu-central-003", "GRA", "fr_par", &"a".repeat(32)] {
+            assert!(SigningRegion::parse(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a/b", "a b", "a,b", "a.b", "a\n", "ä", &"a".repeat(33)] {
+            assert!(SigningRegion::parse(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -8,12 +8,17 @@ use super::{
     bucket::{BucketName, BucketPath},
     description::Description,
     destination::Destination,
+    endpoint::EndpointUrl,
     export_configuration::{Authentication, ExportConfiguration, ExportProgress},
     key::{ConfigurationId, ConfigurationKey},
-    region::{Partition, Region},
+    region::{Partition, Region, SigningRegion},
     service_identity::ServiceIdentity,
+    site::{S3Server, Site},
 };
-use crate::{connection::Connection, interval::ExportInterval, tenant::TenantId, time::Timestamp};
+use crate::{
+    connection::Connection, customer_server::CustomerServers, interval::ExportInterval, tenant::TenantId,
+    time::Timestamp,
+};
 
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
@@ -43,7 +48,7 @@ pub fn with_role() -> ExportConfiguration {
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),
             bucket_path: Some(BucketPath::parse("audit/log").unwrap()),
-            region: Region::parse("eu-west-1").unwrap(),
+            site: Region::parse("eu-west-1").unwrap().into(),
             kms_key_arn: Some(
                 KmsKeyArn::parse("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
                     .unwrap(),
@@ -75,5 +80,23 @@ pub fn with_key() -> ExportConfiguration {
         authentication: Authentication::AccessKey { access_key_id, secret },
         user_arn: UserArn::parse("arn:aws:iam::222222222222:user/export"),
         ..with_role()
+    }
+}
+
+/// Returns the configuration of an export to a bucket on another server than AWS's.
+#[must_use]
+pub fn on_server() -> ExportConfiguration {
+    let site = Site::Server(S3Server {
+        endpoint: EndpointUrl::parse_for(CustomerServers::Public, "https://s3.example.com:3900").unwrap(),
+        region: SigningRegion::parse("garage").unwrap(),
+    });
+    ExportConfiguration {
+        destination: Destination { site, kms_key_arn: None, expected_bucket_owner: None, ..with_key().destination },
+        authentication: Authentication::AccessKey {
+            access_key_id: AccessKeyId::parse("GK31c2f218a2e44f485b94239e").unwrap(),
+            secret: SealedSecret::from_ciphertext(b"sealed".to_vec()),
+        },
+        user_arn: None,
+        ..with_key()
     }
 }

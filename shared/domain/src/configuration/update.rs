@@ -6,11 +6,11 @@ use super::{
     bucket::{BucketName, BucketPath},
     description::Description,
     destination::Destination,
+    endpoint::EndpointUrl,
     export_configuration::{Authentication, ExportConfiguration},
     field,
     field_error::{FieldError, ValueError},
-    input::Fields,
-    region::Region,
+    input::{AccessKeyRules, Fields},
     service_identity::ServiceIdentity,
 };
 use crate::{
@@ -64,8 +64,15 @@ pub struct RawUpdate<'a> {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "it may hold a secret")]
 pub enum RawIdentity<'a> {
-    Role { role_arn: RawText<'a> },
-    AccessKey { access_key_id: RawText<'a>, secret_access_key: RawText<'a> },
+    Role {
+        role_arn: RawText<'a>,
+    },
+    AccessKey {
+        access_key_id: RawText<'a>,
+        secret_access_key: RawText<'a>,
+        /// Cleared: the bucket is in AWS.
+        endpoint_url: RawText<'a>,
+    },
 }
 
 /// The settings that don't affect the connection.
@@ -114,10 +121,19 @@ pub fn parse_update(
     servers: CustomerServers,
 ) -> Result<(Update, Option<Vec<NewWebhook>>), Vec<FieldError>> {
     let mut fields = Fields::default();
-    let settings = fields.updated_settings(current, raw, service);
+    let endpoint_url = match identity {
+        // Roles are AWS's.
+        RawIdentity::Role { .. } => None,
+        RawIdentity::AccessKey { endpoint_url, .. } => match endpoint_url.or_cleared() {
+            RawField::Kept => current.destination.site.endpoint().map(EndpointUrl::as_str),
+            RawField::Cleared => None,
+            RawField::Given(url) => Some(url),
+        },
+    };
+    let settings = fields.updated_settings(current, raw, endpoint_url, service, servers);
     let webhooks = raw.webhooks.map(|raw| fields.webhooks(servers, &current.webhooks, raw));
     let webhooks = webhooks.filter(|webhooks| !is_unchanged(&current.webhooks, webhooks));
-    let identity = fields.updated_identity(&current.authentication, identity, service);
+    let identity = fields.updated_identity(&current.authentication, identity, endpoint_url.is_some(), service);
     let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
     let is_plain =
         current.interval == settings.interval && current.description == settings.description && webhooks.is_none();
@@ -173,9 +189,11 @@ impl Fields {
         &mut self,
         current: &ExportConfiguration,
         raw: &RawUpdate<'_>,
+        endpoint_url: Option<&str>,
         service: &ServiceIdentity,
+        servers: CustomerServers,
     ) -> Option<(PlainSettings, Destination)> {
-        let Destination { bucket_name, bucket_path, region, kms_key_arn, expected_bucket_owner } = &current.destination;
+        let Destination { bucket_name, bucket_path, site, kms_key_arn, expected_bucket_owner } = &current.destination;
         let interval = match raw.interval {
             RawField::Kept => Some(current.interval),
             RawField::Cleared => self.missing(field::INTERVAL),
@@ -188,7 +206,11 @@ impl Fields {
             bucket_path.as_ref(),
             BucketPath::parse,
         );
-        let region = self.replaced(field::REGION, raw.region, Some(region), Region::parse);
+        let site = match raw.region {
+            RawField::Kept => self.site(endpoint_url, site.region_name(), servers),
+            RawField::Cleared => self.missing(field::REGION),
+            RawField::Given(region) => self.site(endpoint_url, region, servers),
+        };
         let kms_key_arn =
             self.replaced_optional(field::KMS_KEY_ARN, raw.kms_key_arn, kms_key_arn.as_ref(), KmsKeyArn::parse);
         let expected_bucket_owner = self.replaced_optional(
@@ -203,9 +225,12 @@ impl Fields {
             current.description.as_ref(),
             Description::parse,
         );
-        self.check_region(region.as_ref(), kms_key_arn.as_ref(), service);
+        if endpoint_url.is_some() {
+            self.refuse_fields_of_aws(kms_key_arn.is_some(), expected_bucket_owner.is_some());
+        }
+        self.check_site(site.as_ref(), kms_key_arn.as_ref(), service);
         let destination =
-            Destination { bucket_name: bucket_name?, bucket_path, region: region?, kms_key_arn, expected_bucket_owner };
+            Destination { bucket_name: bucket_name?, bucket_path, site: site?, kms_key_arn, expected_bucket_owner };
         Some((PlainSettings { interval: interval?, description }, destination))
     }
 
@@ -213,6 +238,7 @@ impl Fields {
         &mut self,
         current: &Authentication,
         raw: &RawIdentity<'_>,
+        is_on_server: bool,
         service: &ServiceIdentity,
     ) -> Option<UpdatedIdentity> {
         match *raw {
@@ -227,7 +253,8 @@ impl Fields {
                     |role| if Some(&role) == current { UpdatedIdentity::Kept } else { UpdatedIdentity::Role(role) },
                 )
             }
-            RawIdentity::AccessKey { access_key_id, secret_access_key } => {
+            RawIdentity::AccessKey { access_key_id, secret_access_key, endpoint_url: _ } => {
+                let rules = AccessKeyRules::of(is_on_server);
                 let current = match current {
                     Authentication::AccessKey { access_key_id, secret: _ } => Some(access_key_id),
                     Authentication::AssumedRole { .. } => None,
@@ -237,12 +264,16 @@ impl Fields {
                     RawField::Cleared => false,
                     RawField::Given(text) => current.is_some_and(|current| current.as_str() == text),
                 };
-                let id = self.replaced(field::ACCESS_KEY_ID, access_key_id, current, AccessKeyId::parse);
+                let id = match (access_key_id, current) {
+                    // A key that stays has to suit the place of the bucket, which may be another one.
+                    (RawField::Kept, Some(current)) => self.required(field::ACCESS_KEY_ID, current.as_str(), rules.id),
+                    _ => self.replaced(field::ACCESS_KEY_ID, access_key_id, current, rules.id),
+                };
                 if stays && secret_access_key == RawField::Kept {
-                    return Some(UpdatedIdentity::Kept);
+                    return id.map(|_| UpdatedIdentity::Kept);
                 }
                 // A given secret counts as new, because it can't be compared with the stored one.
-                let secret = self.replaced(field::SECRET_ACCESS_KEY, secret_access_key, None, SecretAccessKey::parse);
+                let secret = self.replaced(field::SECRET_ACCESS_KEY, secret_access_key, None, rules.secret);
                 id.zip(secret).map(|(access_key_id, secret)| UpdatedIdentity::AccessKey { access_key_id, secret })
             }
         }
@@ -300,6 +331,8 @@ impl ExportConfiguration {
                 (authentication, user_arn, Connection::Success { checked_at: tested_at })
             }
         };
+        // A user that AWS named means nothing to another server.
+        let user_arn = user_arn.filter(|_| destination.site.server().is_none());
         Self { destination, authentication, user_arn, connection, ..self.with_settings(settings, edit) }
     }
 
@@ -345,7 +378,11 @@ impl ExportConfiguration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::configuration::test_support::{SECRET, service, with_key, with_role};
+    use crate::configuration::{
+        region::Region,
+        site::Site,
+        test_support::{SECRET, on_server, service, with_key, with_role},
+    };
 
     fn update(
         current: &ExportConfiguration,
@@ -358,11 +395,63 @@ mod tests {
     }
 
     const SAME_ROLE: RawIdentity<'_> = RawIdentity::Role { role_arn: RawField::Kept };
-    const SAME_KEY: RawIdentity<'_> =
-        RawIdentity::AccessKey { access_key_id: RawField::Kept, secret_access_key: RawField::Kept };
+    const SAME_KEY: RawIdentity<'_> = RawIdentity::AccessKey {
+        access_key_id: RawField::Kept,
+        secret_access_key: RawField::Kept,
+        endpoint_url: RawField::Kept,
+    };
 
     fn key<'a>(access_key_id: RawText<'a>, secret_access_key: RawText<'a>) -> RawIdentity<'a> {
-        RawIdentity::AccessKey { access_key_id, secret_access_key }
+        RawIdentity::AccessKey { access_key_id, secret_access_key, endpoint_url: RawField::Kept }
+    }
+
+    fn at_endpoint(endpoint_url: RawText<'_>) -> RawIdentity<'_> {
+        RawIdentity::AccessKey { access_key_id: RawField::Kept, secret_access_key: RawField::Kept, endpoint_url }
+    }
+
+    #[test]
+    fn an_export_moves_between_aws_and_other_servers() {
+        let given = RawField::Given;
+        // The endpoint alone, which is a move.
+        let elsewhere = at_endpoint(given("https://other.example.com"));
+        let Ok(Update::Connection { destination, .. }) = update(&on_server(), RawUpdate::default(), elsewhere) else {
+            unreachable!()
+        };
+        assert_eq!(destination.site.endpoint().unwrap().as_str(), "https://other.example.com");
+        assert_eq!(destination.site.region_name(), "garage");
+        assert!(matches!(update(&on_server(), RawUpdate::default(), SAME_KEY), Ok(Update::Nothing)));
+
+        // To AWS: the region, and a key that IAM can have issued.
+        let key_of_iam = RawIdentity::AccessKey {
+            access_key_id: given("AKIAIOSFODNN7EXAMPLE"),
+            secret_access_key: given(SECRET),
+            endpoint_url: RawField::Cleared,
+        };
+        let to_ireland = RawUpdate { region: given("eu-west-1"), ..RawUpdate::default() };
+        let Ok(Update::AccessKey { destination, .. }) = update(&on_server(), to_ireland, key_of_iam) else {
+            unreachable!()
+        };
+        assert_eq!(destination.site, Site::Aws(Region::parse("eu-west-1").unwrap()));
+        assert_eq!(
+            update(&on_server(), RawUpdate::default(), at_endpoint(given(""))).unwrap_err(),
+            [("region", "REGION_INVALID"), ("accessKeyId", "ACCESS_KEY_ID_INVALID")]
+        );
+
+        // A role is AWS's: the endpoint goes with the access key.
+        let role = RawIdentity::Role { role_arn: given("arn:aws:iam::222222222222:role/export") };
+        let Ok(Update::Connection { destination, .. }) = update(&on_server(), to_ireland, role) else { unreachable!() };
+        assert_eq!(destination.site.endpoint(), None);
+        assert_eq!(update(&on_server(), RawUpdate::default(), role).unwrap_err(), [("region", "REGION_INVALID")]);
+
+        // From AWS: what only AWS knows has to be cleared.
+        let to_server = at_endpoint(given("https://s3.example.com:3900"));
+        assert_eq!(
+            update(&with_key(), RawUpdate::default(), to_server).unwrap_err(),
+            [("kmsKeyArn", "ENDPOINT_CONFLICT"), ("expectedBucketOwner", "ENDPOINT_CONFLICT")]
+        );
+        let clear = RawField::Cleared;
+        let bare = RawUpdate { kms_key_arn: clear, expected_bucket_owner: clear, ..RawUpdate::default() };
+        assert!(matches!(update(&with_key(), bare, to_server), Ok(Update::Connection { .. })));
     }
 
     #[test]
@@ -567,6 +656,9 @@ mod tests {
         let moved = before.with_connection(settings.clone(), destination.clone(), NewIdentity::Kept, edit);
         assert!(!moved.connects_like(&before) && moved.connection == Connection::Pending);
         assert_eq!(moved.user_arn, before.user_arn, "the key is still the same user's");
+
+        let elsewhere = before.with_connection(settings.clone(), on_server().destination, NewIdentity::Kept, edit);
+        assert_eq!(elsewhere.having_passed(edit.at, None).user_arn, None, "it was a user of AWS");
 
         let passed = moved.having_passed(edit.at, None);
         assert_eq!(passed.connection, Connection::Success { checked_at: edit.at });

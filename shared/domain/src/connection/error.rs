@@ -33,6 +33,9 @@ pub enum ConnectionErrorCode {
     SecretAccessKeyWrong,
     RegionDisabled,
     EndpointUnreachable,
+    EndpointNotPublic,
+    ConditionalWritesMissing,
+    ChecksumsMissing,
 }
 
 impl ConnectionErrorCode {
@@ -108,8 +111,23 @@ impl ConnectionErrorCode {
                 "Enable the Region in the account's settings, or choose a bucket in an enabled one.",
             ),
             Self::EndpointUnreachable => (
-                "The endpoints of AWS in the Region can't be reached.",
-                "Check that the Region exists. If it does, test again later.",
+                "The endpoints of AWS in the Region, or the server of endpointUrl, can't be reached.",
+                "Check that the Region exists. For a server, check endpointUrl, and that it answers over HTTPS with a certificate \
+                 of a public authority. Then test again later.",
+            ),
+            Self::EndpointNotPublic => (
+                "The name of the server of endpointUrl has an address that is not public.",
+                "Let the name have public addresses only. The service can't connect to private networks.",
+            ),
+            Self::ConditionalWritesMissing => (
+                "The server of endpointUrl ignored If-None-Match: *, so files could be overwritten.",
+                "Use a server or version with conditional writes: PutObject with If-None-Match: * has to answer 412 if the object \
+                 exists. The customer's guide lists servers that were tried.",
+            ),
+            Self::ChecksumsMissing => (
+                "The server of endpointUrl accepted bytes that differ from their announced SHA-256 (x-amz-content-sha256), so a \
+                 damaged file could be stored.",
+                "Use a server or version that checks the hash of a signed payload, and no proxy in front of it that removes it.",
             ),
         };
         Explanation { meaning, remedy }

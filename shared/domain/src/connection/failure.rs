@@ -3,9 +3,10 @@
 use super::{
     error::{ConnectionError, ConnectionErrorCode},
     refusal::Refusal,
+    server,
 };
 use crate::{
-    configuration::{Destination, region::Region},
+    configuration::{Destination, Site, region::Region},
     policy::AccountScope,
 };
 
@@ -38,6 +39,12 @@ pub enum ConnectionFailure {
     RegionDisabled,
     /// There is no connection to the Region's endpoint, or no answer from it: usually the Region does not exist.
     EndpointUnreachable,
+    /// The name of a server has an address that is not public.
+    EndpointNotPublic,
+    /// A server replaced an object although the write was conditional.
+    ConditionalWritesMissing,
+    /// A server accepted bytes that differ from their announced hash.
+    ChecksumsMissing,
 }
 
 impl ConnectionFailure {
@@ -58,15 +65,26 @@ impl ConnectionFailure {
             Self::SecretAccessKeyWrong => ConnectionErrorCode::SecretAccessKeyWrong,
             Self::RegionDisabled => ConnectionErrorCode::RegionDisabled,
             Self::EndpointUnreachable => ConnectionErrorCode::EndpointUnreachable,
+            Self::EndpointNotPublic => ConnectionErrorCode::EndpointNotPublic,
+            Self::ConditionalWritesMissing => ConnectionErrorCode::ConditionalWritesMissing,
+            Self::ChecksumsMissing => ConnectionErrorCode::ChecksumsMissing,
         }
     }
 
     /// Returns the code and the message for the customer. `scope` relates the account of the writer to that of the bucket.
     #[must_use]
     pub fn explain(&self, destination: &Destination, scope: AccountScope) -> ConnectionError {
+        let message = match &destination.site {
+            Site::Aws(region) => self.explain_in(region, destination, scope),
+            Site::Server(server) => server::explain(self, &destination.bucket_name, server),
+        };
+        ConnectionError { code: self.code(), message }
+    }
+
+    /// Explains a failure of a bucket in AWS.
+    fn explain_in(&self, region: &Region, destination: &Destination, scope: AccountScope) -> String {
         let bucket = &destination.bucket_name;
-        let region = &destination.region;
-        let message = match self {
+        match self {
             Self::RoleNotAssumable => "The role can't be assumed. Check that it exists and that its trust policy allows \
                 sts:AssumeRole to this service's account, with this configuration's id as sts:ExternalId. Changes in IAM \
                 can take a minute to take effect: then test again."
@@ -119,8 +137,11 @@ impl ConnectionFailure {
                 "The endpoints of AWS in {region} can't be reached. Check that the Region exists. If it does, test again \
                  later."
             ),
-        };
-        ConnectionError { code: self.code(), message }
+            // AWS has all of it.
+            Self::EndpointNotPublic | Self::ConditionalWritesMissing | Self::ChecksumsMissing => {
+                self.code().explanation().remedy.to_owned()
+            }
+        }
     }
 }
 
@@ -177,7 +198,7 @@ mod tests {
         Destination {
             bucket_name: BucketName::parse("acme").unwrap(),
             bucket_path: None,
-            region: Region::parse("us-east-1").unwrap(),
+            site: Region::parse("us-east-1").unwrap().into(),
             kms_key_arn: kms_key_arn.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: None,
         }

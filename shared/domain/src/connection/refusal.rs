@@ -63,6 +63,17 @@ impl Refusal {
         }
     }
 
+    /// Returns the remedy for the codes of other servers that occur in practice.
+    pub(super) fn server_remedy(&self) -> &'static str {
+        match self.code.as_ref().map(AwsErrorCode::as_str) {
+            Some("NotImplemented") => {
+                "The server lacks a feature that exports need: conditional writes, or signed payloads."
+            }
+            Some("KeyTooLongError") => "Shorten bucketPath.",
+            _ => "Correct the bucket, or its settings on the server.",
+        }
+    }
+
     /// Returns the remedy for the codes of KMS.
     /// Source: <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors>.
     pub(super) fn kms_remedy(&self) -> &'static str {

@@ -7,7 +7,7 @@ use crate::{
         arn::KmsKeyArn,
         bucket::{BucketName, BucketPath, MAX_BUCKET_PATH_LENGTH},
         region::{Partition, Region},
-        test_support::{with_key, with_role},
+        test_support::{on_server, with_key, with_role},
     },
     policy::{AccountScope, export_session_policy},
 };
@@ -55,7 +55,7 @@ fn configuration(
     let example = with_role();
     ExportConfiguration {
         destination: Destination {
-            region: Region::parse(region).unwrap(),
+            site: Region::parse(region).unwrap().into(),
             kms_key_arn: key.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: bucket_owner.map(|owner| AccountId::parse(owner).unwrap()),
             ..example.destination
@@ -181,4 +181,15 @@ fn the_longest_policies_fit() {
         assert!(length(Some(&policies.bucket_policy)) <= MAX_BUCKET_POLICY_LENGTH);
         assert!(length(policies.kms_key_policy_statement.as_ref()) <= MAX_KEY_POLICY_LENGTH);
     }
+}
+
+#[test]
+fn another_server_gets_a_policy_in_the_form_of_iam_and_no_other() {
+    let policies = CustomerPolicies::of(&on_server(), &service(Partition::Commercial, "eu-west-1"));
+    let (iam, bucket) = (policies.iam_policy, policies.bucket_policy);
+    assert!(!iam.is_required && !bucket.is_required);
+    assert!(iam.instruction.contains("on https://s3.example.com:3900."), "{}", iam.instruction);
+    assert!(iam.document.contains("arn:aws:s3:::acme-audit/audit/log/"), "{}", iam.document);
+    assert!(!bucket.instruction.contains(UNKNOWN_USER), "{}", bucket.instruction);
+    assert_eq!((policies.trust_policy, policies.kms_key_policy_statement), (None, None));
 }

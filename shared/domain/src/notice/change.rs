@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     configuration::{
-        Authentication, ExportConfiguration,
+        Authentication, ExportConfiguration, Site,
         arn::KmsKeyArn,
         change::{Author, Change, Stamp},
         field,
@@ -31,15 +31,25 @@ pub fn ended_by(change: Change<'_>) -> Option<&ExportConfiguration> {
     }
 }
 
-/// Returns whether an export makes up for one that a change ends: it works, and delivers to the same account.
+/// Returns whether an export makes up for one that a change ends: it works, and delivers to the same account or, on another
+/// server than AWS's, to the same bucket.
 ///
 /// An export that has delivered nothing may be a decoy. So may one into another account or with a key of another one, which can
 /// be that of an insider; but an export that has delivered nothing itself had no account to protect.
 #[must_use]
 pub fn makes_up_for(other: &ExportConfiguration, ended: &ExportConfiguration) -> bool {
     let works = other.enabled && ExportStanding::from(other).is_proven() && has_delivered(other);
-    let delivers_there = || other.bucket_owner().is_some() && other.bucket_owner() == ended.bucket_owner();
-    other.key != ended.key && works && (!has_delivered(ended) || delivers_there() && is_key_known(other, ended))
+    let delivers_there = || match (&other.destination.site, &ended.destination.site) {
+        (Site::Aws(_), Site::Aws(_)) => {
+            other.bucket_owner().is_some() && other.bucket_owner() == ended.bucket_owner() && is_key_known(other, ended)
+        }
+        // Nobody knows who owns another bucket of a server.
+        (Site::Server(server), Site::Server(of_ended)) => {
+            server.endpoint == of_ended.endpoint && other.destination.bucket_name == ended.destination.bucket_name
+        }
+        (Site::Aws(_), Site::Server(_)) | (Site::Server(_), Site::Aws(_)) => false,
+    };
+    other.key != ended.key && works && (!has_delivered(ended) || delivers_there())
 }
 
 /// Returns whether an export encrypts with no key, or with one of the account that owns the ended export's bucket or key.
@@ -65,6 +75,7 @@ fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'
     let names_owner = old.expected_bucket_owner != new.expected_bucket_owner;
     // The first test of an access key finds its account, and moves nothing.
     let is_other_account = is_other_owner && before.bucket_owner().is_some() && !names_owner;
+    let is_other_server = old.site.endpoint() != new.site.endpoint();
     let identity = match &after.authentication {
         Authentication::AssumedRole { .. } => field::ROLE_ARN,
         Authentication::AccessKey { .. } => field::ACCESS_KEY_ID,
@@ -72,10 +83,11 @@ fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'
     let fields = [
         (field::BUCKET_NAME, old.bucket_name != new.bucket_name),
         (field::BUCKET_PATH, old.bucket_path != new.bucket_path),
-        (field::REGION, old.region != new.region),
+        (field::REGION, old.site.region_name() != new.site.region_name()),
+        (field::ENDPOINT_URL, is_other_server),
         (field::KMS_KEY_ARN, old.kms_key_arn != new.kms_key_arn),
         (field::EXPECTED_BUCKET_OWNER, is_other_owner && names_owner),
-        (identity, is_other_account || replaces_identity_untested(before, after)),
+        (identity, is_other_account && !is_other_server || replaces_identity_untested(before, after)),
     ];
     fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
@@ -112,7 +124,7 @@ fn events_of(change: Change<'_>, author: &Author, is_last_export: bool) -> Vec<N
                 events.push(NoticeEvent::ExportDestinationChanged(MoveFacts {
                     change: facts(after, is_last_export),
                     changed_fields,
-                    is_same_owner: before.bucket_owner() == after.bucket_owner(),
+                    is_same_owner: before.bucket_owner().is_some() && before.bucket_owner() == after.bucket_owner(),
                     bucket_before: before.destination.bucket_name.clone(),
                     bucket_after: after.destination.bucket_name.clone(),
                 }));
@@ -153,10 +165,12 @@ mod tests {
             access_key::{AccessKeyId, SealedSecret},
             arn::{AccountId, RoleArn, UserArn},
             bucket::{BucketName, BucketPath},
+            endpoint::EndpointUrl,
             region::Region,
-            test_support::{with_key, with_role},
+            test_support::{on_server, with_key, with_role},
         },
         connection::Connection,
+        customer_server::CustomerServers,
         export_health::test_support::at,
         webhook::{SealedWebhookSecret, WebhookUrl},
     };
@@ -247,12 +261,24 @@ mod tests {
         };
         let moved_bucket = Destination { bucket_name: BucketName::parse("other-audit").unwrap(), ..here.clone() };
         let moved_path = Destination { bucket_path: Some(BucketPath::parse("other").unwrap()), ..here.clone() };
-        let region = Region::parse("eu-west-2").unwrap();
-        let moved_region = Destination { region, kms_key_arn: None, ..here.clone() };
+        let site = Region::parse("eu-west-2").unwrap().into();
+        let moved_region = Destination { site, kms_key_arn: None, ..here.clone() };
         let other_key = key("arn:aws:kms:eu-west-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab");
         let other_key = Destination { kms_key_arn: other_key, ..here.clone() };
         let other_owner = Destination { expected_bucket_owner: AccountId::parse("333333333333").ok(), ..here.clone() };
-        for (before, after, fields) in vec![
+        let mut other_server = on_server().destination;
+        let endpoint = EndpointUrl::parse_for(CustomerServers::Public, "https://other.example.com").unwrap();
+        if let Site::Server(server) = &mut other_server.site {
+            server.endpoint = endpoint;
+        }
+        let with_other_key = |of: ExportConfiguration| ExportConfiguration {
+            authentication: Authentication::AccessKey {
+                access_key_id: AccessKeyId::parse("other").unwrap(),
+                secret: SealedSecret::from_ciphertext(vec![2]),
+            },
+            ..of
+        };
+        let table = vec![
             (before.clone(), to(moved_bucket), &["bucketName"][..]),
             (before.clone(), to(moved_path), &["bucketPath"]),
             (before.clone(), to(moved_region), &["region", "kmsKeyArn"]),
@@ -270,7 +296,16 @@ mod tests {
             // A rotation; and a first test that succeeds.
             (of_user(Some(user), b"1"), of_user(Some(user), b"2"), &[]),
             (of_user(None, b"1"), of_user(Some(user), b"2"), &[]),
-        ] {
+            // To another server, and between servers. A bucket's name and server say which bucket it is, whatever the key.
+            (
+                before.clone(),
+                to(on_server().destination),
+                &["region", "endpointUrl", "kmsKeyArn", "expectedBucketOwner"],
+            ),
+            (to(on_server().destination), to(other_server), &["endpointUrl"]),
+            (to(on_server().destination), with_other_key(to(on_server().destination)), &[]),
+        ];
+        for (before, after, fields) in table {
             let change = Change::Update { before: &before, after: &after };
             assert_eq!(ended_by(change).is_some(), !fields.is_empty(), "{fields:?}");
             let notices = notices_of(change, &author(), true, stamp());
@@ -357,7 +392,7 @@ mod tests {
                 message: String::new(),
             },
         };
-        let of_user = ExportConfiguration {
+        let of_user = || ExportConfiguration {
             destination: Destination { expected_bucket_owner: None, ..other().destination },
             ..ExportConfiguration { key: other().key, progress: other().progress, ..with_key() }
         };
@@ -370,7 +405,7 @@ mod tests {
         let failures = ExportProgress { consecutive_failures: 1, ..other().progress };
         for (other, expected) in [
             (other(), true),
-            (of_user.clone(), true),
+            (of_user(), true),
             (ended.clone(), false),
             (ExportConfiguration { enabled: false, ..other() }, false),
             (ExportConfiguration { connection: Connection::Pending, ..other() }, false),
@@ -380,13 +415,21 @@ mod tests {
             (elsewhere(), false),
             (ExportConfiguration { destination: without_key, ..other() }, true),
             (with_key_of("333333333333"), false),
-            (ExportConfiguration { user_arn: None, ..of_user }, false),
+            (ExportConfiguration { user_arn: None, ..of_user() }, false),
         ] {
             assert_eq!(makes_up_for(&other, &ended), expected, "{other:?}");
         }
         let key_elsewhere = ExportConfiguration { destination: with_key_of("333333333333").destination, ..working(1) };
         assert!(makes_up_for(&with_key_of("333333333333"), &key_elsewhere));
         assert!(makes_up_for(&other(), &key_elsewhere));
+        // On another server, only the same bucket is certain to be the customer's.
+        let on_server = || ExportConfiguration { destination: on_server().destination, user_arn: None, ..of_user() };
+        let other_bucket =
+            Destination { bucket_name: BucketName::parse("other-audit").unwrap(), ..on_server().destination };
+        let ended_there = ExportConfiguration { destination: on_server().destination, ..ended.clone() };
+        assert!(makes_up_for(&on_server(), &ended_there));
+        assert!(!makes_up_for(&ExportConfiguration { destination: other_bucket, ..on_server() }, &ended_there));
+        assert!(!makes_up_for(&on_server(), &ended) && !makes_up_for(&other(), &ended_there));
         // One that has delivered nothing leaves no account without files.
         let new = ExportConfiguration { progress: ExportProgress::default(), ..ended };
         assert!(makes_up_for(&elsewhere(), &new));

@@ -200,8 +200,8 @@ fn failure(error: Option<&ConnectionError>) -> (String, String) {
 fn stopped(how: &str, is_last_export: bool) -> String {
     if is_last_export {
         format!(
-            "The export was {how}. It was the last one: no other working export delivers the tenant's audit events to its AWS \
-             account."
+            "The export was {how}. It was the last one: no other working export delivers the tenant's audit events to the owner of \
+             its bucket."
         )
     } else {
         format!("The export was {how}.")
@@ -220,7 +220,8 @@ fn moved(MoveFacts { change, changed_fields, is_same_owner, bucket_before, bucke
             " The bucket has to belong to the same AWS account as before, and no other working export delivers the tenant's \
              audit events to that account."
         } else {
-            " It was the last one: no other working export delivers the tenant's audit events to the AWS account from before."
+            " It was the last one: no other working export delivers the tenant's audit events to the owner of the bucket \
+             from before."
         });
     }
     message

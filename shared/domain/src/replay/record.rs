@@ -213,8 +213,8 @@ impl Replay {
     pub fn export(&self, configuration: &ExportConfiguration) -> ExportConfiguration {
         let ReplayTest { at, version } = self.test.unwrap_or(ReplayTest { at: Timestamp::EPOCH, version: 0 });
         let is_tested = version == configuration.version;
-        let is_same_region = configuration.destination.region == self.destination.region;
-        let has_answered = is_same_region && configuration.connection.has_answered();
+        let is_same_site = configuration.destination.site == self.destination.site;
+        let has_answered = is_same_site && configuration.connection.has_answered();
         ExportConfiguration {
             key: self.key.export(),
             replay_of: Some(self.key.configuration_id),

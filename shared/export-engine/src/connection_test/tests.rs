@@ -1,5 +1,5 @@
 use domain::{
-    configuration::arn::AccountId,
+    configuration::{arn::AccountId, test_support::on_server},
     connection::{AwsErrorCode, ConnectionError, ConnectionErrorCode, Refusal},
 };
 
@@ -174,5 +174,52 @@ async fn a_probe_that_was_throttled_says_nothing() {
         assert_eq!(world.run().await, Err(throttled()));
         assert_eq!(world.check().await, Err(throttled()));
         assert_eq!(world.seen().stored, []);
+    }
+}
+
+/// A world with a bucket on another server than AWS's.
+fn server_world(connection: Connection) -> World {
+    let configuration = ExportConfiguration { connection: connection.clone(), ..on_server() };
+    World { configuration, ..World::new(connection) }
+}
+
+/// AWS is known to have what other servers have to prove.
+#[tokio::test(start_paused = true)]
+async fn a_server_has_to_refuse_a_second_marker_and_wrong_bytes() {
+    let marker = ("audit/log/.immuta.export.log".to_owned(), PutCondition::Replace);
+    let trial = |world: &World| {
+        let ExportConfiguration { key, destination, .. } = &world.configuration;
+        (object_key::trial(destination, key.configuration_id), PutCondition::Absent)
+    };
+    let world = server_world(Connection::Pending);
+    assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });
+    assert_eq!(world.seen().trials, [marker.clone(), trial(&world)]);
+    let world = World::new(Connection::Pending);
+    world.run().await.unwrap();
+    assert_eq!(world.seen().trials, [trial(&world)], "in AWS");
+
+    let code = async |world: World| {
+        let outcome = world.run().await.unwrap();
+        (outcome.error().unwrap().code, world.seen().trials.len())
+    };
+    let world = World { marker_again: PutOutcome::Written, ..server_world(Connection::Pending) };
+    assert_eq!(code(world).await, (ConnectionErrorCode::ConditionalWritesMissing, 0));
+    let accepted = || PortError::customer("s3:PutObject (trial)", ConnectionFailure::ChecksumsMissing, "accepted");
+    let world = World { replacing: Fails(accepted), ..server_world(Connection::Pending) };
+    assert_eq!(code(world).await, (ConnectionErrorCode::ChecksumsMissing, 1));
+
+    let world = World { marker_again: PutOutcome::Lost, ..server_world(Connection::Pending) };
+    assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);
+}
+
+/// Only its owner can end the outage of a server.
+#[tokio::test(start_paused = true)]
+async fn the_outage_of_a_server_is_the_customers_even_if_it_answered_before() {
+    for connection in [Connection::Pending, success()] {
+        let world = World { writing: Fails(unreachable_endpoint), ..server_world(connection) };
+        let outcome = world.run().await.unwrap();
+        assert_eq!(outcome.error().unwrap().code, ConnectionErrorCode::EndpointUnreachable);
+        let error = world.check().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable));
     }
 }

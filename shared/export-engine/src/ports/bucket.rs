@@ -5,14 +5,15 @@ use domain::configuration::{Destination, ExportConfiguration, arn::UserArn};
 
 use super::error::PortError;
 
-/// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). The exception
-/// is [`PutCondition::Replace`], for repairs that a person requested so. All other writes, the trial included, carry the same
-/// headers, so that a policy permits all or none.
+/// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). The exceptions
+/// have [`PutCondition::Replace`]: repairs that a person requested so, and the trial that a server other than AWS's has to
+/// refuse. All other writes, the trial included, carry the same headers, so that a policy permits all or none.
 pub trait ObjectSink: Send + Sync {
     fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
-    /// Fails as a write of `key` would, and writes nothing.
-    fn try_put(&self, key: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Fails as a write of `key` would, and writes nothing: the bytes are others than announced. Servers other than AWS's that
+    /// accept them are refused (`CHECKSUMS_MISSING`).
+    fn try_put(&self, key: &str, condition: PutCondition) -> impl Future<Output = Result<(), PortError>> + Send;
 
     fn create_multipart_upload(
         &self,

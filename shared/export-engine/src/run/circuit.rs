@@ -13,12 +13,12 @@ use crate::{
     shared_record::MAX_CHANGE_ATTEMPTS,
 };
 
-/// A Region's circuit, as one run uses it.
+/// A Region's circuit, as one run uses it. A server other than AWS's has none: its outage is the customer's, and ends the run.
 #[derive(Debug)]
 pub(super) struct RegionCircuit<'a, R, K> {
     circuits: &'a R,
     clock: &'a K,
-    region: &'a Region,
+    region: Option<&'a Region>,
     tenant: &'a TenantId,
     /// True if the Region had a circuit when the run began: it did not answer other runs lately.
     is_suspected: bool,
@@ -26,20 +26,21 @@ pub(super) struct RegionCircuit<'a, R, K> {
 
 impl<'a, R: RegionCircuits, K: Clock> RegionCircuit<'a, R, K> {
     pub(super) fn new(circuits: &'a R, clock: &'a K, configuration: &'a ExportConfiguration) -> Self {
-        let (region, tenant) = (&configuration.destination.region, &configuration.key.tenant_id);
+        let (region, tenant) = (configuration.destination.site.aws_region(), &configuration.key.tenant_id);
         Self { circuits, clock, region, tenant, is_suspected: false }
     }
 
     /// Returns the time until which the run has to wait for the Region. `None`: it may continue.
     pub(super) async fn closed_until(&mut self) -> Result<Option<Timestamp>, PortError> {
-        let Some(circuit) = self.circuits.circuit(self.region).await? else { return Ok(None) };
+        let Some(region) = self.region else { return Ok(None) };
+        let Some(circuit) = self.circuits.circuit(region).await? else { return Ok(None) };
         self.is_suspected = true;
         let now = self.clock.now();
         match circuit.admission(now) {
             Admission::Admitted => Ok(None),
             Admission::Closed { until } => Ok(Some(until)),
             Admission::Probe(probed) => {
-                let is_first = self.circuits.replace_circuit(self.region, Some(&circuit), Some(&probed)).await?;
+                let is_first = self.circuits.replace_circuit(region, Some(&circuit), Some(&probed)).await?;
                 Ok((!is_first).then(|| now.saturating_add(PROBE_TIME)))
             }
         }
@@ -47,38 +48,40 @@ impl<'a, R: RegionCircuits, K: Clock> RegionCircuit<'a, R, K> {
 
     /// Records for other runs that the Region did not answer. A failure is only logged: they will notice themselves.
     pub(super) async fn record_unreachable(&self) {
+        let Some(region) = self.region else { return };
         for _ in 0..MAX_CHANGE_ATTEMPTS {
-            match self.try_to_record_unreachable().await {
+            match self.try_to_record_unreachable(region).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    return tracing::warn!(%error, region = %self.region, "the circuit was not changed");
+                    return tracing::warn!(%error, %region, "the circuit was not changed");
                 }
             }
         }
     }
 
     /// Records it once. Returns `false` if another run changed the circuit first.
-    async fn try_to_record_unreachable(&self) -> Result<bool, PortError> {
-        let current = self.circuits.circuit(self.region).await?;
+    async fn try_to_record_unreachable(&self, region: &Region) -> Result<bool, PortError> {
+        let current = self.circuits.circuit(region).await?;
         let Some(next) = Circuit::after_failure(current.as_ref(), self.tenant, self.clock.now()) else {
             return Ok(true);
         };
-        self.circuits.replace_circuit(self.region, current.as_ref(), Some(&next)).await
+        self.circuits.replace_circuit(region, current.as_ref(), Some(&next)).await
     }
 
     /// Closes the circuit of a Region that answered. A failure is only logged: the next run that gets an answer closes it.
     pub(super) async fn record_reached(&mut self) {
         if std::mem::take(&mut self.is_suspected)
-            && let Err(error) = self.close().await
+            && let Some(region) = self.region
+            && let Err(error) = self.close(region).await
         {
-            tracing::warn!(%error, region = %self.region, "the circuit was not closed");
+            tracing::warn!(%error, %region, "the circuit was not closed");
         }
     }
 
-    async fn close(&self) -> Result<(), PortError> {
-        if let Some(circuit) = self.circuits.circuit(self.region).await? {
-            self.circuits.replace_circuit(self.region, Some(&circuit), None).await?;
+    async fn close(&self, region: &Region) -> Result<(), PortError> {
+        if let Some(circuit) = self.circuits.circuit(region).await? {
+            self.circuits.replace_circuit(region, Some(&circuit), None).await?;
         }
         Ok(())
     }

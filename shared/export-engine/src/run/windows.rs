@@ -1,6 +1,7 @@
 //! Exporting windows: plan, objects, digest, cursor.
 
 use domain::{
+    configuration::Site,
     connection::ConnectionFailure,
     digest::GapReason,
     export_run::{Plan, Window, WindowRecord},
@@ -30,6 +31,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
     pub(super) async fn export_through(&mut self, through: Timestamp) -> Result<WindowsOutcome, PortError> {
         let (runs, configuration) = (self.engine.runs, self.configuration);
         let destination = &configuration.destination;
+        let passing = |error| as_passing(error, &destination.site);
         // One floor for all windows of the loop: the earliest time that was just found must not be a gap a moment later.
         let retention_floor = self.retention_floor();
         // The window that replaces an abandoned one makes the same objects of the same blocks: if the destination was edited
@@ -76,7 +78,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             } else if corrupt.is_announced {
                 window.delivered_end()
             } else if window.plan.destination == *destination {
-                match self.export_objects(&mut window, &corrupt.expected).await.map_err(as_passing)? {
+                match self.export_objects(&mut window, &corrupt.expected).await.map_err(passing)? {
                     ObjectsOutcome::Ended(end) => end,
                     ObjectsOutcome::Interrupted => return Ok(WindowsOutcome::Unfinished),
                 }
@@ -102,7 +104,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                     (sealed, DigestDelivery::First)
                 }
             };
-            self.complete(&window, &sealed, delivery).await.map_err(as_passing)?;
+            self.complete(&window, &sealed, delivery).await.map_err(passing)?;
         }
     }
 
@@ -168,10 +170,11 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
     }
 }
 
-/// Turns an unreachable endpoint into a failure that passes: the Region answered when the connection was tested.
-pub(crate) fn as_passing(error: PortError) -> PortError {
-    match error.kind {
-        ErrorKind::Customer(ConnectionFailure::EndpointUnreachable) => {
+/// Turns an unreachable Region into a failure that passes: it answered when the connection was tested. The outage of another
+/// server stays the customer's: nobody else can end it.
+pub(crate) fn as_passing(error: PortError, site: &Site) -> PortError {
+    match (&error.kind, site) {
+        (ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), Site::Aws(_)) => {
             PortError { kind: ErrorKind::Unreachable, ..error }
         }
         _ => error,

@@ -1,7 +1,10 @@
 //! A customer's connection with a given behaviour, for connection tests.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::ports::{
     ConfigurationStore, Connected, Connector, ContentType, ObjectSink, PartOutcome, PortError, ProbeOutcome, ProbeWith,
-    PutObject, PutOutcome, RunReport, UploadId, UploadedPart,
+    PutCondition, PutObject, PutOutcome, RunReport, UploadId, UploadedPart,
 };
 
 /// The behaviour of a call to AWS.
@@ -49,6 +52,10 @@ pub struct ConnectionWorld {
     pub probing: Behavior,
     pub writing: Behavior,
     pub marker: PutOutcome,
+    /// What becomes of a second write of the marker.
+    pub marker_again: PutOutcome,
+    /// The behaviour of a write that replaces the marker with wrong bytes.
+    pub replacing: Behavior,
     pub start: Instant,
     /// The duration of storing the outcome of a test.
     pub storing: Duration,
@@ -61,6 +68,8 @@ pub struct Seen {
     pub connected_at: Vec<Duration>,
     pub probes: usize,
     pub stored: Vec<Connection>,
+    /// The keys and conditions of the trials.
+    pub trials: Vec<(String, PutCondition)>,
 }
 
 impl ConnectionWorld {
@@ -74,6 +83,8 @@ impl ConnectionWorld {
             probing: Behavior::Succeeds,
             writing: Behavior::Succeeds,
             marker: PutOutcome::Written,
+            marker_again: PutOutcome::Exists { was_repeated: false },
+            replacing: Behavior::Succeeds,
             start: Instant::now(),
             storing: Duration::ZERO,
             seen: Arc::default(),
@@ -135,18 +146,28 @@ impl ConfigurationStore for ConnectionWorld {
 /// The bucket of a [`ConnectionWorld`].
 #[derive(Debug)]
 pub struct Bucket {
-    writing: Behavior,
-    marker: PutOutcome,
+    world: ConnectionWorld,
+    has_marker: AtomicBool,
 }
 
 impl ObjectSink for Bucket {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
-        Ok(self.marker.clone())
+        assert_eq!(object.condition, PutCondition::Absent);
+        if self.has_marker.load(Ordering::Relaxed) {
+            return Ok(self.world.marker_again.clone());
+        }
+        let is_there = matches!(self.world.marker, PutOutcome::Written | PutOutcome::Exists { .. });
+        self.has_marker.store(is_there, Ordering::Relaxed);
+        Ok(self.world.marker.clone())
     }
 
-    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
-        self.writing.happen().await
+    async fn try_put(&self, key: &str, condition: PutCondition) -> Result<(), PortError> {
+        self.world.seen().trials.push((key.to_owned(), condition));
+        match condition {
+            PutCondition::Absent => self.world.writing.happen().await,
+            PutCondition::Replace => self.world.replacing.happen().await,
+        }
     }
 
     async fn create_multipart_upload(&self, _key: &str, _type: ContentType) -> Result<UploadId, PortError> {
@@ -186,7 +207,8 @@ impl Connector for ConnectionWorld {
         if self.assumable_after.is_none_or(|after| elapsed < after) {
             self.connecting.happen().await?;
         }
-        Ok(Connected { sink: Bucket { writing: self.writing, marker: self.marker.clone() }, user_arn: None })
+        let sink = Bucket { world: self.clone(), has_marker: AtomicBool::new(false) };
+        Ok(Connected { sink, user_arn: None })
     }
 
     async fn connect(

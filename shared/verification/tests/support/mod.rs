@@ -89,7 +89,7 @@ impl Export {
             destination: Destination {
                 bucket_name: BucketName::parse("acme-audit").unwrap(),
                 bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
-                region: Region::parse("eu-central-1").unwrap(),
+                site: Region::parse("eu-central-1").unwrap().into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
             },

@@ -208,7 +208,7 @@ impl ObjectSink for BucketSink {
         self.request("put object", effect).await
     }
 
-    async fn try_put(&self, _key: &str) -> Result<(), PortError> {
+    async fn try_put(&self, _key: &str, _condition: PutCondition) -> Result<(), PortError> {
         self.request("try to put", |_, _| Ok(())).await
     }
 

@@ -11,9 +11,10 @@ use std::{
 use domain::{
     configuration::{
         ServiceIdentity,
+        access_key::AccessKeyId,
         arn::{AccountId, KmsKeyArn, RoleArn},
         field_error::FieldError,
-        input::{RawSettings, parse_access_key, parse_assumed_role, parse_interval},
+        input::{RawAccessKey, RawSettings, parse_access_key, parse_assumed_role, parse_interval},
         region::{Partition, Region},
     },
     customer_server::CustomerServers,
@@ -65,6 +66,7 @@ pub enum Field {
     BucketName,
     BucketPath,
     Region,
+    EndpointUrl,
     RoleArn,
     AccessKeyId,
     SecretAccessKey,
@@ -106,7 +108,7 @@ impl Kind {
 
     fn is_field(self, field: Field) -> bool {
         match self {
-            Self::AccessKey => matches!(field, Field::AccessKeyId | Field::SecretAccessKey),
+            Self::AccessKey => matches!(field, Field::EndpointUrl | Field::AccessKeyId | Field::SecretAccessKey),
             Self::AssumedRole => field == Field::RoleArn,
         }
     }
@@ -259,8 +261,8 @@ impl ConfigurationFile {
         };
         match (has(Kind::AccessKey), has(Kind::AssumedRole)) {
             (true, true) => Err(Problems::one(
-                "has both a role (roleArn) and an access key (accessKeyId, secretAccessKey): give only one; a role is \
-                 recommended, because it has no secret",
+                "has both a role (roleArn) and an access key (accessKeyId, secretAccessKey, endpointUrl): give only one; a role \
+                 is recommended, because it has no secret",
             )),
             (true, false) => Ok(Some(Kind::AccessKey)),
             (false, true) => Ok(Some(Kind::AssumedRole)),
@@ -311,12 +313,17 @@ impl ConfigurationFile {
             .unwrap_or(Partition::Commercial);
         let key_region =
             self.text(Field::KmsKeyArn).and_then(|text| KmsKeyArn::parse(text).ok()).map(|key| key.region().clone());
+        // Whether an update is for a bucket on another server, only its fields can tell offline.
+        let is_of_server = purpose == Purpose::Update
+            && (self.text(Field::Region).is_some_and(|text| Region::parse(text).is_err())
+                || self.text(Field::AccessKeyId).is_some_and(|text| AccessKeyId::parse_of_iam(text).is_err()));
         // An update keeps omitted fields, which are valid: any valid value represents them.
         let text = |field: Field| match field {
             _ if purpose == Purpose::Create || self.values.contains_key(&field) => self.text(field),
             Field::Interval => Some(ExportInterval::Every24Hours.name()),
             Field::BucketName => Some("example"),
             Field::Region => Some(key_region.as_ref().map_or("us-east-1", Region::as_str)),
+            Field::EndpointUrl if is_of_server => Some("https://s3.example.com"),
             _ => None,
         };
         let (Ok(account), Ok(region)) = (AccountId::parse(NO_ACCOUNT), Region::parse("us-east-1")) else {
@@ -357,8 +364,12 @@ pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) ->
     let outcome = match kind {
         Kind::AssumedRole => parse_assumed_role(&settings, required(Field::RoleArn), service, servers).map(drop),
         Kind::AccessKey => {
-            let (id, secret) = (required(Field::AccessKeyId), required(Field::SecretAccessKey));
-            parse_access_key(&settings, id, secret, service, servers).map(drop)
+            let key = RawAccessKey {
+                access_key_id: required(Field::AccessKeyId),
+                secret_access_key: required(Field::SecretAccessKey),
+                endpoint_url: text(Field::EndpointUrl),
+            };
+            parse_access_key(&settings, &key, service, servers).map(drop)
         }
     };
     interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()

@@ -158,6 +158,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("description", text(&configuration.description)),
         ("destination", Some(location(configuration))),
         ("region", Some(endpoint.region.to_string())),
+        ("endpoint", text(&endpoint.endpoint_url)),
         ("role", text(&endpoint.role_arn)),
         ("access key", text(&endpoint.access_key_id)),
         (

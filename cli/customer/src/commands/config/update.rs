@@ -24,8 +24,8 @@ use crate::{
 /// The changes are options, a JSON file, or both; an option takes precedence over the file's field. Fields that are not given
 /// stay unchanged. An empty text (`--description ""`), or null in the file, clears an optional field. With a role the export uses
 /// it from now on, and with an access key that. A new access key is always tested first, and so is another bucket, path, Region,
-/// KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection does not work,
-/// the change is stored and then tested, so that it can be repaired in steps.
+/// endpoint, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection does
+/// not work, the change is stored and then tested, so that it can be repaired in steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --interval 12h
@@ -72,10 +72,11 @@ pub struct UpdateArguments {
 }
 
 /// The fields that cause a connection test when they change.
-const CONNECTION: [Field; 8] = [
+const CONNECTION: [Field; 9] = [
     Field::BucketName,
     Field::BucketPath,
     Field::Region,
+    Field::EndpointUrl,
     Field::RoleArn,
     Field::AccessKeyId,
     Field::SecretAccessKey,

@@ -147,6 +147,7 @@ fn texts(field: Field) -> Texts {
             ("path", "Path in the bucket", "The prefix of the files. Leave it empty for the root of the bucket.")
         }
         Field::Region => ("region", "Region of the bucket", "For example eu-west-1."),
+        Field::EndpointUrl => ("endpoint", "URL of the S3 server", "For example https://minio.example.com:9000."),
         Field::RoleArn => (
             "role",
             "ARN of the role, or its account",

@@ -457,6 +457,7 @@ impl Wizard {
             (Field::BucketName, Some(endpoint.bucket_name.to_string())),
             (Field::BucketPath, text(&endpoint.bucket_path)),
             (Field::Region, Some(endpoint.region.to_string())),
+            (Field::EndpointUrl, text(&endpoint.endpoint_url)),
             (Field::KmsKeyArn, text(&endpoint.kms_key_arn)),
             (Field::ExpectedBucketOwner, text(&endpoint.expected_bucket_owner)),
             (Field::RoleArn, text(&endpoint.role_arn)),
@@ -598,6 +599,9 @@ fn to_change(code: Option<Code>, kind: Option<Kind>) -> Vec<Field> {
         ) => identity.to_vec(),
         Some(Code::BucketNotFound | Code::BucketInAnotherRegion) => vec![Field::BucketName, Field::Region],
         Some(Code::RegionDisabled | Code::EndpointUnreachable) => vec![Field::Region],
+        Some(Code::EndpointNotPublic | Code::ConditionalWritesMissing | Code::ChecksumsMissing) => {
+            vec![Field::EndpointUrl]
+        }
         Some(Code::KmsDenied | Code::KmsKeyUnusable | Code::KmsRefused) => vec![Field::KmsKeyArn],
         Some(Code::WriteDenied | Code::BucketRefused) => destination.to_vec(),
         None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
@@ -619,6 +623,9 @@ fn is_fixed_by_policies(code: Code) -> bool {
         | Code::BucketInAnotherRegion
         | Code::RegionDisabled
         | Code::EndpointUnreachable
+        | Code::EndpointNotPublic
+        | Code::ConditionalWritesMissing
+        | Code::ChecksumsMissing
         | Code::KmsKeyUnusable
         | Code::StsRefused
         | Code::BucketRefused

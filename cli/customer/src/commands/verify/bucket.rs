@@ -16,6 +16,7 @@ use futures::{
     stream::{self, LocalBoxStream},
 };
 use percent_encoding::percent_decode_str;
+use reqwest::Url;
 use serde::Deserialize;
 use verification::{Archive, Entry, Place, ReadError};
 use zeroize::Zeroizing;
@@ -43,14 +44,17 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Finds credentials and Region like the AWS CLI.
-    pub async fn connect(place: &Place, region: Option<String>) -> Result<Self, Failure> {
+    /// Finds credentials, Region and endpoint like the AWS CLI, unless they are given.
+    pub async fn connect(place: &Place, region: Option<String>, endpoint_url: Option<&Url>) -> Result<Self, Failure> {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
             .timeout_config(timeouts);
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
+        }
+        if let Some(url) = endpoint_url {
+            loader = loader.endpoint_url(url.as_str());
         }
         let mut configuration = loader.load().await;
         if configuration.region().is_none() {

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use verification::{Archive, Place};
 
 use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration};
-use terminal::text::printable;
+use terminal::text::{printable, shell_word};
 
 const SHOWN_EVENTS: usize = 3;
 /// Bytes of the file to fetch. Three typical events have a hundredth of that.
@@ -28,12 +28,17 @@ pub async fn show(configuration: &Configuration, object_key: &str) -> String {
     match tokio::time::timeout(READ_TIMEOUT, fetch(configuration, object_key)).await.unwrap_or_else(timed_out) {
         Ok(beginning) => lines(&beginning, width).join("\n"),
         Err(failure) => {
+            let endpoint = &configuration.endpoint_configuration;
             let reason = printable(&failure.to_string().replace('\n', " "));
             format!(
-                "Its events can't be shown from here: {}\nTo see the first three: aws s3 cp 's3://{}/{object_key}' - | zcat \
+                "Its events can't be shown from here: {}\nTo see the first three: aws s3 cp{} 's3://{}/{object_key}' - | zcat \
                  | head -{SHOWN_EVENTS}",
                 console::truncate_str(&reason, MAX_REASON_LENGTH, "…"),
-                configuration.endpoint_configuration.bucket_name,
+                endpoint
+                    .endpoint_url
+                    .as_ref()
+                    .map_or_else(String::new, |url| format!(" --endpoint-url {}", shell_word(url))),
+                endpoint.bucket_name,
             )
         }
     }
@@ -42,6 +47,10 @@ pub async fn show(configuration: &Configuration, object_key: &str) -> String {
 /// Fetches the beginning of the file.
 async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8>, Failure> {
     let endpoint = &configuration.endpoint_configuration;
+    if endpoint.endpoint_url.is_some() {
+        // Credentials for AWS must not be tried on a server that somebody else configured.
+        return Err(Failure::Bucket("the bucket is not in AWS".to_owned()));
+    }
     let directory = match &endpoint.bucket_path {
         Some(path) => format!("{path}/{}", configuration.id),
         None => configuration.id.to_string(),
@@ -52,7 +61,7 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
     let name = object_key
         .strip_prefix(&format!("{directory}/"))
         .ok_or_else(|| Failure::Bucket(format!("the file is not in {place}")))?;
-    let bucket = Bucket::connect(&place, Some(endpoint.region.to_string())).await?;
+    let bucket = Bucket::connect(&place, Some(endpoint.region.to_string()), None).await?;
     let mut pieces = bucket.read(name);
     let mut fetched = Vec::new();
     while fetched.len() < MAX_FETCHED_LENGTH

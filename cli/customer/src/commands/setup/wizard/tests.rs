@@ -240,6 +240,8 @@ fn each_failure_asks_what_can_be_wrong() {
         let mut wizard = created();
         wizard.policies_shown();
         let mut found = failed(code.name());
+        found.endpoint_configuration.endpoint_url =
+            Some(serde_json::from_value(json!("https://s3.example.com")).unwrap());
         found.endpoint_configuration.kms_key_arn = Some(serde_json::from_value(kms.clone()).unwrap());
         wizard.seen(found, Source::Tested);
         answer(&mut wizard, &[(Question::Failed, "change")]);
