@@ -74,6 +74,7 @@ def test_a_configuration_with_a_role_may_come_before_the_role(tenant: Tenant) ->
         "bucketName": "customer-audit",
         "bucketPath": "audit/export",
         "region": "eu-west-1",
+        "endpointUrl": None,
         "roleArn": ROLE_ARN,
         "accessKeyId": None,
         "kmsKeyArn": None,

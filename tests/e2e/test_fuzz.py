@@ -199,6 +199,8 @@ def world(
         "bucketName": Values([customer.account.bucket], ["fuzzer", "a.b.c", "xn--a", "a--x-s3"]),
         "bucketPath": Values(["a", "a/b"], ["", "/", "..", "a//b"]),
         "region": Values(["us-east-1"], ["eu-west-1", "us-gov-west-1", "cn-north-1", "moon-1"]),
+        # Nothing listens there.
+        "endpointUrl": Values(["https://localhost:1"], ["http://s3.example.com", "https://10.0.0.1", "https://minio"]),
         "roleArn": Values(
             [customer.account.role_arn("fuzzer"), "arn:aws:iam::222222222222:role/audit-export/a/b"],
             ["arn:aws:iam::111111111111:role/own", "arn:aws-cn:iam::222222222222:role/x"],
