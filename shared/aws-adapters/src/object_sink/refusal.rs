@@ -102,7 +102,7 @@ where
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
     ErrorKind::Customer(match (fault.code, fault.status) {
         (Some("NoSuchBucket"), _) => ConnectionFailure::BucketNotFound,
-        (Some("AuthorizationHeaderMalformed"), _) => ConnectionFailure::BucketInAnotherRegion {
+        (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) => ConnectionFailure::BucketInAnotherRegion {
             actual: quoted_region(message).and_then(|region| Region::parse(region).ok()),
         },
         (Some("InvalidAccessKeyId"), _) => ConnectionFailure::AccessKeyUnknown,
@@ -162,6 +162,7 @@ mod tests {
                 expecting,
                 ConnectionFailure::BucketInAnotherRegion { actual: region },
             ),
+            (301, Some("PermanentRedirect"), "", ConnectionFailure::BucketInAnotherRegion { actual: None }),
             (301, None, "", refused(301, None)),
             (403, Some("RequestTimeTooSkewed"), "", refused(403, Some("RequestTimeTooSkewed"))),
             (501, Some("NotImplemented"), "", refused(501, Some("NotImplemented"))),
