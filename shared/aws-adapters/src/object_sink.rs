@@ -283,8 +283,9 @@ impl ObjectSink for S3ObjectSink {
             Err(error) => match (Fault::of(&error).code, Fault::of(&error).status) {
                 // S3 checks each of them after the permissions.
                 (Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict"), _) => Ok(()),
-                // Servers have many codes for it. What else may be wrong with a request, the marker has shown.
-                (_, Some(400 | 412)) if self.is_on_server() => Ok(()),
+                // Servers have many codes for it, and those that notice it while they store the bytes answer 500. What else may be
+                // wrong with a request, the marker has shown.
+                (_, Some(400 | 412 | 500)) if self.is_on_server() => Ok(()),
                 _ => Err(self.refused(operation, error)),
             },
         }

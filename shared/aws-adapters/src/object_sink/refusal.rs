@@ -105,7 +105,7 @@ where
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) => ConnectionFailure::BucketInAnotherRegion {
             actual: quoted_region(message).and_then(|region| Region::parse(region).ok()),
         },
-        (Some("InvalidAccessKeyId"), _) => ConnectionFailure::AccessKeyUnknown,
+        (Some("InvalidAccessKeyId" | "NotSignedUp"), _) => ConnectionFailure::AccessKeyUnknown,
         (Some("SignatureDoesNotMatch"), _) => ConnectionFailure::SecretAccessKeyWrong,
         (Some("AccessDenied"), _) | (None, Some(403)) => ConnectionFailure::WriteDenied,
         (code, Some(status)) => {
@@ -154,6 +154,7 @@ mod tests {
             (403, Some("AccessDenied"), "", ConnectionFailure::WriteDenied),
             (403, None, "", ConnectionFailure::WriteDenied),
             (403, Some("InvalidAccessKeyId"), "", ConnectionFailure::AccessKeyUnknown),
+            (403, Some("NotSignedUp"), "", ConnectionFailure::AccessKeyUnknown),
             (403, Some("SignatureDoesNotMatch"), "", ConnectionFailure::SecretAccessKeyWrong),
             (400, Some("AuthorizationHeaderMalformed"), "", ConnectionFailure::BucketInAnotherRegion { actual: None }),
             (

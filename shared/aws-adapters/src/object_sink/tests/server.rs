@@ -3,6 +3,7 @@
 use aws_smithy_http_client::Builder;
 use domain::{
     configuration::{endpoint::EndpointUrl, region::SigningRegion, test_support::on_server},
+    connection::{AwsErrorCode, Refusal},
     customer_server::CustomerServers,
 };
 
@@ -82,10 +83,14 @@ async fn a_trial_announces_another_hash_in_its_signature() {
     let (listener, endpoint) = listen().await;
     let sink = server_sink(&endpoint);
     let customer = |failure| Err(ErrorKind::Customer(failure));
+    let bad_gateway =
+        || ConnectionFailure::BucketRefused(Refusal { code: AwsErrorCode::parse("Unheard"), status: 502 });
     for (status, code, outcome) in [
         ("400 Bad Request", "XAmzContentSHA256Mismatch", Ok(())),
         ("400 Bad Request", "InvalidDigest", Ok(())),
         ("412 Precondition Failed", "Unheard", Ok(())),
+        ("500 Internal Server Error", "InternalError", Ok(())),
+        ("502 Bad Gateway", "Unheard", customer(bad_gateway())),
         ("403 Forbidden", "AccessDenied", customer(ConnectionFailure::WriteDenied)),
         ("404 Not Found", "NoSuchBucket", customer(ConnectionFailure::BucketNotFound)),
     ] {
