@@ -1,9 +1,9 @@
-"""The suites of `make lint`, `make test`, `make stores` and `make test-localstack`.
+"""The suites of `make lint`, `make test`, `make stores`, `make test-localstack` and `make s3-servers`.
 
 Runs each suite, lists the tests that were skipped with the reason, and ends with a line of totals. The exit status is 1 if
 anything failed.
 
-Usage: python -m infra.local.checks lint|test|stores|localstack
+Usage: python -m infra.local.checks lint|test|stores|localstack|s3-servers
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local import dynamodb_local
+from infra.local import dynamodb_local, s3_servers
 from infra.local.emulators.localstack import PLUGIN_DIRECTORY, PLUGIN_PATH, missing_for_process, missing_requirement
 from infra.local.settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
@@ -182,6 +182,20 @@ def _end_to_end(emulator: str) -> Count:
         _run(*_module("down"), extra=environment)
 
 
+def tests_on_s3_servers() -> Count:
+    s3_servers.install()
+    directory = ROOT / ".local" / "test-s3-servers"
+    environment = {"AUDIT_EXPORT_LOCAL_DIRECTORY": str(directory), "AUDIT_EXPORT_CLI": str(CLI)}
+    _run(*_module("down"), extra=environment)
+    try:
+        if (status := _run(*_module("up"), extra=environment)) != 0:
+            return Count.of_status(status)
+        with s3_servers.running() as described:
+            return _pytest(END_TO_END_TESTS / "test_s3_servers.py", name="s3-servers", extra=environment | described)
+    finally:
+        _run(*_module("down"), extra=environment)
+
+
 def localstack() -> list[Callable[[], Count]]:
     return _where_possible(
         {process_executor: missing_for_process(), end_to_end_tests_on_localstack: missing_requirement()}
@@ -225,6 +239,7 @@ SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests, *localstack()],
     "stores": stores,
     "localstack": localstack,
+    "s3-servers": lambda: [tests_on_s3_servers],
 }
 
 

@@ -45,6 +45,10 @@ class Verifier:
         target = f"s3://{account.bucket}/{account.prefix}{configuration_id}"
         return self._verify(target, options, aws_environment(self.stack.endpoint) | credentials)
 
+    def at(self, target: str, credentials: dict[str, str], *options: str) -> tuple[int, dict[str, Any]]:
+        """Verifies an export in a bucket of any server with these credentials; returns the exit status and the report."""
+        return self._verify(target, options, aws_environment(self.stack.endpoint) | credentials)
+
     def folder(self, folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
         """Verifies a copy without any access to AWS; returns the exit status and the report."""
         return self._verify(str(folder), options, {"PATH": os.environ["PATH"]})
