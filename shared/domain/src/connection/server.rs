@@ -19,7 +19,8 @@ pub(super) fn explain(failure: &ConnectionFailure, bucket: &BucketName, server: 
         }
         ConnectionFailure::WriteDenied => format!(
             "Writing to the bucket {bucket} on {endpoint} was denied. Allow the access key to put objects under the export's \
-             prefix. Check that no policy denies the write or requires a header that is not sent: sent is If-None-Match: *."
+             prefix. Check the access key ID and its secret as well, because some servers answer the same to wrong ones. Check that \
+             no policy denies the write or requires a header that is not sent: sent is If-None-Match: *."
         ),
         ConnectionFailure::AccessKeyUnknown => {
             format!("The server {endpoint} doesn't know the access key, or it is inactive. Give an active access key.")
