@@ -170,6 +170,8 @@ fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
             "eu-wst-1 is not a Region of AWS; did you mean eu-west-1?",
         ),
         (&[&bucket[..], &["--region", "cn-north-1"]].concat(), "--role-arn: The role is in partition aws"),
+        (&[&bucket[..], &["--region", "garage"]].concat(), "Give the code of the bucket's AWS Region"),
+        (&[&bucket[..], &["--endpoint-url", "https://s3.example.org"]].concat(), "cannot be used with"),
         (
             &[&bucket[..], &["--access-key-id", "AKIAIOSFODNN7EXAMPLE"]].concat(),
             "'--role-arn <ARN>' cannot be used with",

@@ -247,7 +247,7 @@ pub async fn verify_in_bucket(
     access: &Access,
     clock: &dyn Clock,
 ) -> Result<Report, Failure> {
-    let bucket = Bucket::connect(&place, Some(region)).await?;
+    let bucket = Bucket::connect(&place, Some(region), None).await?;
     let mut options = Options::new(PublicKeys::default());
     options.deep = true;
     let circumstances = circumstances(place.to_string(), clock);

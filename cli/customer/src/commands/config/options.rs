@@ -9,9 +9,12 @@ use domain::{
         arn::{AccountId, KmsKeyArn, RoleArn},
         bucket::{BucketName, BucketPath},
         description::Description,
+        endpoint::EndpointUrl,
         field_error::ValueError,
         input::StartFrom,
+        region::SigningRegion,
     },
+    customer_server::CustomerServers,
     interval::ExportInterval,
 };
 
@@ -37,9 +40,13 @@ pub struct FieldOptions {
     #[arg(long, value_parser = path)]
     path: Option<String>,
 
-    /// The bucket's Region, for example eu-west-1
-    #[arg(long, value_parser = parse_region)]
+    /// The bucket's Region, for example eu-west-1; with `--endpoint-url` the one that the server expects in signatures
+    #[arg(long, value_parser = region)]
     region: Option<String>,
+
+    /// The S3 server that the bucket is on, if it is not AWS's; with `--access-key-id`
+    #[arg(long, value_name = "URL", value_parser = endpoint, conflicts_with = "role_arn")]
+    endpoint_url: Option<String>,
 
     /// The role in your account that the service assumes (recommended: there is no secret)
     #[arg(long, value_name = "ARN", value_parser = role)]
@@ -81,12 +88,13 @@ pub struct Fields<'a> {
 }
 
 impl FieldOptions {
-    fn all(&self) -> [(Field, Option<&str>); 9] {
+    fn all(&self) -> [(Field, Option<&str>); 10] {
         [
             (Field::Interval, self.interval.map(ExportInterval::name)),
             (Field::BucketName, self.bucket.as_deref()),
             (Field::BucketPath, self.path.as_deref()),
             (Field::Region, self.region.as_deref()),
+            (Field::EndpointUrl, self.endpoint_url.as_deref()),
             (Field::RoleArn, self.role_arn.as_deref()),
             (Field::AccessKeyId, self.access_key_id.as_deref()),
             (Field::KmsKeyArn, self.kms_key_arn.as_deref()),
@@ -115,11 +123,14 @@ impl<'a> Fields<'a> {
             let Some(text) = text else { continue };
             match field {
                 Field::RoleArn => values.remove_kind(Kind::AccessKey),
-                Field::AccessKeyId => values.remove_kind(Kind::AssumedRole),
+                Field::AccessKeyId | Field::EndpointUrl => values.remove_kind(Kind::AssumedRole),
                 _ => {}
             }
             values.set(field, if text.is_empty() { Value::Null } else { Value::text(text) });
             given.push(field);
+        }
+        if let (Some(region), false) = (&options.region, values.text(Field::EndpointUrl).is_some()) {
+            parse_region(region).map_err(|reason| Failure::argument(option(Field::Region), reason))?;
         }
         let fields = Self { values, file: file.map(PathBuf::as_path), given };
         fields.values.check_region().map_err(|problems| fields.failure(problems))?;
@@ -173,6 +184,7 @@ fn option(field: Field) -> &'static str {
         Field::BucketName => "--bucket",
         Field::BucketPath => "--path",
         Field::Region => "--region",
+        Field::EndpointUrl => "--endpoint-url",
         Field::RoleArn => "--role-arn",
         Field::AccessKeyId => "--access-key-id",
         Field::SecretAccessKey => "--secret-file",
@@ -200,6 +212,15 @@ fn bucket(text: &str) -> Result<String, &'static str> {
 
 fn path(text: &str) -> Result<String, &'static str> {
     optional(text, BucketPath::parse)
+}
+
+/// Accepts every region that one of AWS's Regions or another server may have: which of them, the other fields decide.
+fn region(text: &str) -> Result<String, &'static str> {
+    checked(text, SigningRegion::parse(text))
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    optional(text, |text| EndpointUrl::parse_for(CustomerServers::Public, text))
 }
 
 fn role(text: &str) -> Result<String, &'static str> {

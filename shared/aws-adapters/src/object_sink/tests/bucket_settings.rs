@@ -20,7 +20,7 @@ async fn heads(change: impl Fn(S3ObjectSink) -> S3ObjectSink) -> [String; 3] {
     let (listener, endpoint) = listen().await;
     let sink = change(sink(&endpoint));
     let (_, whole) = tokio::join!(put(&sink), refuse_one(&listener));
-    let (_, trial) = tokio::join!(sink.try_put("k"), refuse_one(&listener));
+    let (_, trial) = tokio::join!(sink.try_put("k", PutCondition::Absent), refuse_one(&listener));
     let (_, parts) = tokio::join!(sink.create_multipart_upload("k", ContentType::Gzip), refuse_one(&listener));
     [whole, trial, parts]
 }
