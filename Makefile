@@ -44,7 +44,7 @@ test-localstack: tools ## Runs the end-to-end tests on LocalStack, and lists tho
 stores: tools ## Runs the conformance tests of the DynamoDB adapters on MiniStack and on DynamoDB Local
 	@$(PYTHON) -m infra.local.checks stores
 
-s3-servers: tools ## Runs the tests of S3 servers other than AWS's against a real one, which cargo builds first
+s3-servers: tools ## Runs the tests of S3 servers other than AWS's against real ones, which cargo builds first
 	@$(PYTHON) -m infra.local.checks s3-servers
 
 sam-local: up ## Invokes each function with `sam local invoke`, on the local stack; needs Docker

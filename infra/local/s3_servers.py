@@ -6,6 +6,7 @@ They are installed from crates.io into .tools/s3-servers, in the versions that a
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Program:
     refused_with: str | None
     command: Callable[..., list[str]]
     features: tuple[str, ...] = ()
+    makes_bucket: bool = False
 
 
 def _s3s_fs(folder: Path, port: int, access_key_id: str, secret_access_key: str) -> list[str]:
@@ -65,8 +67,30 @@ def _s3s_fs(folder: Path, port: int, access_key_id: str, secret_access_key: str)
     ]
 
 
+def _garage(folder: Path, port: int, *_: str) -> list[str]:
+    # It reads the access key from variables.
+    configuration = folder / "garage.toml"
+    configuration.write_text(
+        f"""
+        metadata_dir = "{folder}/metadata"
+        data_dir = "{folder}/data"
+        db_engine = "sqlite"
+        replication_factor = 1
+        rpc_bind_addr = "127.0.0.1:{free_port(0)}"
+        rpc_secret = "{secrets.token_hex(32)}"
+        [s3_api]
+        s3_region = "garage"
+        api_bind_addr = "127.0.0.1:{port}"
+        root_domain = ".s3.localhost"
+        """
+    )
+    return ["garage", "--config", str(configuration), "server", "--single-node", "--default-bucket"]
+
+
 PROGRAMS = [
     Program("s3s-fs", "0.14.1", "us-east-1", None, _s3s_fs, features=("binary",)),
+    # It ignores If-None-Match on PutObject.
+    Program("garage", "2.5.0", "garage", "CONDITIONAL_WRITES_MISSING", _garage, makes_bucket=True),
 ]
 
 
@@ -94,11 +118,18 @@ def _running(program: Program) -> Iterator[RunningServer]:
     with tempfile.TemporaryDirectory(prefix="audit-export-") as name:
         folder = Path(name)
         port = free_port(0)
+        # Both have the form of Garage's, which other servers accept.
         access_key_id, secret_access_key = f"GK{secrets.token_hex(12)}", secrets.token_hex(32)
         command = program.command(folder, port, access_key_id, secret_access_key)
+        environment = os.environ | {
+            "GARAGE_DEFAULT_ACCESS_KEY": access_key_id,
+            "GARAGE_DEFAULT_SECRET_KEY": secret_access_key,
+            "GARAGE_DEFAULT_BUCKET": BUCKET,
+        }
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 [str(INSTALLED / "bin" / command[0]), *command[1:]],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -112,7 +143,7 @@ def _running(program: Program) -> Iterator[RunningServer]:
             program.refused_with,
         )
         try:
-            _prepare_bucket(server, process, folder / "log")
+            _prepare_bucket(server, process, program.makes_bucket, folder / "log")
             yield server
         finally:
             process.terminate()
@@ -140,13 +171,16 @@ def client(server: RunningServer) -> BaseClient:
     )
 
 
-def _prepare_bucket(server: RunningServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Waits until the server answers, and creates the bucket."""
+def _prepare_bucket(server: RunningServer, process: subprocess.Popen[bytes], is_made: bool, log: Path) -> None:
+    """Waits until the server answers, and creates the bucket unless the server does."""
     s3 = client(server)
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            s3.create_bucket(Bucket=BUCKET)
+            if is_made:
+                s3.head_bucket(Bucket=BUCKET)
+            else:
+                s3.create_bucket(Bucket=BUCKET)
             return
         except (BotoCoreError, ClientError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
