@@ -2,6 +2,7 @@
 
 mod error;
 mod failure;
+mod message;
 mod refusal;
 mod server;
 

@@ -18,11 +18,11 @@ use host::{Clock, Timer};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    outage::as_passing,
     ports::{
         ConfigurationStore, Connected, Connector, ContentType, ErrorKind, ObjectSink, PortError, ProbeOutcome,
         ProbeWith, PutCondition, PutObject, PutOutcome,
     },
-    run::as_passing,
     upload::{Upload, UploadShape, upload},
 };
 

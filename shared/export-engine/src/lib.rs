@@ -9,6 +9,7 @@ pub mod dispatch;
 mod merge;
 pub mod message;
 mod object;
+mod outage;
 pub mod ports;
 pub mod publisher;
 pub mod repair;

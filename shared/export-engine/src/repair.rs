@@ -25,8 +25,8 @@ use host::{Clock, Timer};
 pub use self::engine::{RepairEngine, RepairPorts};
 use self::walk::{Walk, WalkOutcome};
 use crate::{
+    outage::as_passing,
     ports::{ConfigurationStore, ErrorKind, PortError, RepairStore, ShareRequest, TenantShare, TenantShares},
-    run::as_passing,
 };
 
 /// The outcome of a slice of a repair.

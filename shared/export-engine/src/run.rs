@@ -20,7 +20,6 @@ use domain::{configuration::ExportConfiguration, export_run::RunRequest, time::T
 use futures::future::{Either, select};
 use host::Clock;
 
-pub(crate) use self::windows::as_passing;
 pub use self::{
     engine::{EnginePorts, EngineSettings, ExportEngine},
     outcome::{DeferralReason, RunOutcome},

@@ -1,12 +1,8 @@
 //! Failures on the customer's side, and the messages that say what to change.
 
-use super::{
-    error::{ConnectionError, ConnectionErrorCode},
-    refusal::Refusal,
-    server,
-};
+use super::{error::ConnectionErrorCode, refusal::Refusal};
 use crate::{
-    configuration::{Destination, Site, region::Region},
+    configuration::{Destination, region::Region},
     policy::AccountScope,
 };
 
@@ -71,18 +67,8 @@ impl ConnectionFailure {
         }
     }
 
-    /// Returns the code and the message for the customer. `scope` relates the account of the writer to that of the bucket.
-    #[must_use]
-    pub fn explain(&self, destination: &Destination, scope: AccountScope) -> ConnectionError {
-        let message = match &destination.site {
-            Site::Aws(region) => self.explain_in(region, destination, scope),
-            Site::Server(server) => server::explain(self, &destination.bucket_name, server),
-        };
-        ConnectionError { code: self.code(), message }
-    }
-
     /// Explains a failure of a bucket in AWS.
-    fn explain_in(&self, region: &Region, destination: &Destination, scope: AccountScope) -> String {
+    pub(super) fn explain_in(&self, region: &Region, destination: &Destination, scope: AccountScope) -> String {
         let bucket = &destination.bucket_name;
         match self {
             Self::RoleNotAssumable => "The role can't be assumed. Check that it exists and that its trust policy allows \

@@ -1,8 +1,6 @@
 //! Exporting windows: plan, objects, digest, cursor.
 
 use domain::{
-    configuration::Site,
-    connection::ConnectionFailure,
     digest::GapReason,
     export_run::{Plan, Window, WindowRecord},
     notice::gap::SignedGap,
@@ -13,7 +11,8 @@ use super::{engine::EnginePorts, leased_run::LeasedRun, objects::ObjectsOutcome}
 use crate::{
     alarms::RETENTION_GAP,
     connection_test::ConnectionTest,
-    ports::{Completion, ConfigurationStore, Connector, ErrorKind, Lease, PortError, RunStore, SealedDigest},
+    outage::as_passing,
+    ports::{Completion, ConfigurationStore, Connector, Lease, PortError, RunStore, SealedDigest},
     seal::{self, DigestDelivery},
 };
 
@@ -167,17 +166,6 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         self.windows.push(record);
         self.has_moved = true;
         Ok(())
-    }
-}
-
-/// Turns an unreachable Region into a failure that passes: it answered when the connection was tested. The outage of another
-/// server stays the customer's: nobody else can end it.
-pub(crate) fn as_passing(error: PortError, site: &Site) -> PortError {
-    match (&error.kind, site) {
-        (ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), Site::Aws(_)) => {
-            PortError { kind: ErrorKind::Unreachable, ..error }
-        }
-        _ => error,
     }
 }
 
