@@ -45,7 +45,7 @@ impl Command {
     /// Runs the command of `program` on this machine.
     pub async fn run(self, program: &mut clap::Command, machine: Machine) -> Result<(), Failure> {
         match self {
-            Self::Setup(arguments) => setup::run(&arguments, &machine, &machine).await,
+            Self::Setup(arguments) => Box::pin(setup::run(&arguments, &machine, &machine)).await,
             Self::Config(command) => command.run(&machine).await,
             Self::ExportConfig(command) => command.run(&machine).await,
             Self::Profile(command) => command.run(),

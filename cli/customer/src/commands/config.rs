@@ -48,7 +48,7 @@ Examples:
   audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b
   audit-export config jobs 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")]
 pub enum ConfigCommand {
-    Create(create::CreateArguments),
+    Create(Box<create::CreateArguments>),
 
     #[command(flatten)]
     Common(CommonCommand),
@@ -197,11 +197,11 @@ Examples:
 pub enum ExportConfigCommand {
     /// Create an export that uses an access key of an IAM user, like `config create`
     #[command(name = "create:s3:accessKey")]
-    CreateAccessKey(create::CreateArguments),
+    CreateAccessKey(Box<create::CreateArguments>),
 
     /// Create an export that assumes a role in your account, like `config create`
     #[command(name = "create:s3:assumedRole")]
-    CreateAssumedRole(create::CreateArguments),
+    CreateAssumedRole(Box<create::CreateArguments>),
 
     #[command(flatten)]
     Common(CommonCommand),
