@@ -182,6 +182,21 @@ def changed_variables(stack: Stack, *functions: str) -> Iterator[Callable[[dict[
         change({})
 
 
+def create_queue(sqs: Any, prefix: str, service: str, condition: dict[str, Any] | None = None) -> tuple[str, str]:
+    """Creates a queue that a service of AWS may send to. Returns its URL and its ARN."""
+    url = sqs.create_queue(QueueName=f"{prefix}-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    } | ({"Condition": condition} if condition else {})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return url, arn
+
+
 @contextmanager
 def messages_of_the_alarms_topic(stack: Stack) -> Iterator[Callable[[], list[str]]]:
     """Subscribes a queue to the topic. Yields a function that returns the texts of all messages so far."""
@@ -189,17 +204,7 @@ def messages_of_the_alarms_topic(stack: Stack) -> Iterator[Callable[[], list[str
     cloudformation = stack.client("cloudformation")
     (described,) = cloudformation.describe_stacks(StackName=stack.description["stackName"])["Stacks"]
     topic = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}["AlarmTopicArn"]
-    url = sqs.create_queue(QueueName=f"alarms-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    url, arn = create_queue(sqs, "alarms", "sns.amazonaws.com", {"ArnEquals": {"aws:SourceArn": topic}})
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
     texts: list[str] = []
 

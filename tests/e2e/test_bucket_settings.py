@@ -24,6 +24,7 @@ from tests.e2e.harness import (
     ROLE_ACCOUNT,
     Customer,
     CustomerFactory,
+    create_queue,
     make_events,
 )
 from tests.e2e.test_policies import apply, assert_exports, prepare_role
@@ -371,17 +372,8 @@ def test_a_replica_can_be_verified_as_the_place_it_is_a_copy_of(customers: Custo
 def test_a_file_is_complete_when_its_notification_arrives(customers: CustomerFactory) -> None:
     account = bucket_of(customers)
     sqs = account.client("sqs")
-    url = sqs.create_queue(QueueName=f"files-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{account.bucket}"}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    condition = {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{account.bucket}"}}
+    url, arn = create_queue(sqs, "files", "s3.amazonaws.com", condition)
     suffix = {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".ndjson.gz"}]}}
     queue = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": suffix}
     account.s3.put_bucket_notification_configuration(

@@ -23,6 +23,7 @@ from tests.e2e.harness import (
     CustomerFactory,
     Record,
     Tenant,
+    create_queue,
     log_lines,
     make_events,
     messages_of_the_alarms_topic,
@@ -96,16 +97,7 @@ def watcher(stack: Stack, tenant: Tenant, invoke: Invoke) -> Iterator[Watcher]:
     sqs, events = stack.client("sqs"), stack.client("events")
     name = f"notices-{uuid.uuid4().hex[:12]}"
     bus = f"{stack.description['stackName']}-notices"
-    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    queue, arn = create_queue(sqs, "notices", "events.amazonaws.com")
     pattern = {"source": ["audit-export"], "detail": {"tenantId": [tenant.name]}}
     events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])

@@ -21,7 +21,7 @@ from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Stack, wait_until
 from tests.e2e.examples import EXAMPLES, SENDERS
 from tests.e2e.examples import command as example
 from tests.e2e.guide import commands
-from tests.e2e.harness import PATIENCE_SECONDS, Tenant, changed_variables, make_events, to_lines
+from tests.e2e.harness import PATIENCE_SECONDS, Tenant, changed_variables, create_queue, make_events, to_lines
 from tests.e2e.pseudo_terminal import PseudoTerminal
 
 
@@ -297,16 +297,7 @@ def test_a_rule_that_is_not_listed_delivers_nothing(tenant: Tenant, tmp_path: Pa
     [listed] = events.list_targets_by_rule(Rule="audit-events")["Targets"]
     # The dead-letter queue takes the events of every rule: what it gets was refused by the other queue.
     unlisted, source = f"unlisted-{uuid.uuid4().hex[:12]}", f"com.example.{uuid.uuid4().hex}"
-    undelivered = sqs.create_queue(QueueName=unlisted)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=undelivered, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    every_rule = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [every_rule]})
-    sqs.set_queue_attributes(QueueUrl=undelivered, Attributes={"Policy": policy})
+    undelivered, arn = create_queue(sqs, "unlisted", "events.amazonaws.com")
     events.put_rule(Name=unlisted, EventPattern=json.dumps({"source": [source]}))
     events.put_targets(Rule=unlisted, Targets=[{**listed, "DeadLetterConfig": {"Arn": arn}}])
     try:
