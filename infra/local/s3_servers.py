@@ -22,6 +22,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local import programs
 from infra.local.emulator import free_port
 from infra.local.settings import ROOT, TOOL_DIRECTORY
 
@@ -126,14 +127,6 @@ def _running(program: Program) -> Iterator[RunningServer]:
             "GARAGE_DEFAULT_SECRET_KEY": secret_access_key,
             "GARAGE_DEFAULT_BUCKET": BUCKET,
         }
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(INSTALLED / "bin" / command[0]), *command[1:]],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
         server = RunningServer(
             f"{program.crate} {program.version}",
             f"http://127.0.0.1:{port}",
@@ -142,16 +135,10 @@ def _running(program: Program) -> Iterator[RunningServer]:
             secret_access_key,
             program.refused_with,
         )
-        try:
+        command[0] = str(INSTALLED / "bin" / command[0])
+        with (folder / "log").open("wb") as log, programs.running(command, environment, log, STOP_SECONDS) as process:
             _prepare_bucket(server, process, program.makes_bucket, folder / "log")
             yield server
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def client(server: RunningServer) -> BaseClient:
