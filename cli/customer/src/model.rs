@@ -3,6 +3,7 @@
 use domain::configuration::ConfigurationId;
 use serde::Deserialize;
 use terminal::text::{Lines, Text};
+use verification::{InvalidPlace, Place};
 
 use crate::failure::Failure;
 
@@ -62,6 +63,22 @@ pub struct Endpoint {
     pub access_key_id: Option<Text>,
     pub kms_key_arn: Option<Text>,
     pub expected_bucket_owner: Option<Text>,
+}
+
+impl Endpoint {
+    /// Returns the place of the export's files and digests.
+    pub fn place(&self, id: ConfigurationId) -> Result<Place, Failure> {
+        let path = self.bucket_path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
+        let place = format!("s3://{}/{path}{id}", self.bucket_name).parse();
+        place.map_err(|error: InvalidPlace| Failure::Unavailable(format!("the service returned no place: {error}")))
+    }
+}
+
+/// The place of a configuration, without its other fields.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Located {
+    pub endpoint_configuration: Endpoint,
 }
 
 /// How the export is doing, beyond the fields of the configuration.

@@ -14,7 +14,10 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -542,6 +545,39 @@ fn an_id_is_verified_in_the_bucket_that_the_service_names() {
     verify(with_other_keys(), &environment, &[]).is(6, "", "WRONG_KEY");
     let unknown = TestService { configuration: error_answer("NOT_FOUND"), ..service() };
     verify(unknown, &environment, &[]).is(8, "", "to name the bucket of the export configuration: NOT_FOUND");
+}
+
+#[test]
+fn an_export_to_another_server_is_not_looked_for_in_aws() {
+    let copy = Copy::new();
+    let server = serve_bucket(&copy, |_| ());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    // A bucket of the same name that everybody can read.
+    let aws = serve(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        response("200 OK", "", "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    });
+    let answer =
+        through_answer(END).replace("eu-central-1\"", "us-east-1\",\"endpointUrl\":\"https://s3.example.com:9000\"");
+    let service = TestService { configuration: answer, digests: located(&copy.export), ..copy.service(END) }.serve();
+    let elsewhere = copy.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let verify = |arguments: &[&str]| {
+        let mut command = program();
+        command.env_clear().envs(CREDENTIALS).envs([
+            ("AWS_ENDPOINT_URL", aws.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AUDIT_EXPORT_URL", service.as_str()),
+        ]);
+        command.args([CONFIGURATION, "--token-file", "../token"]);
+        run(command.args(arguments).current_dir(&elsewhere))
+    };
+    let refused = verify(&[]);
+    refused.is(2, "", "error: --endpoint-url: is required, because the bucket acme-audit is not in AWS\n");
+    refused.is(2, "", "Give --endpoint-url https://s3.example.com:9000, and credentials for that server.\n");
+    verify(&["--endpoint-url", &server]).is(0, "7, 7 intact", "");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
 
 #[test]

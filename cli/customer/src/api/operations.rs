@@ -104,7 +104,7 @@ operations! {
     PROGRESS: query getExportConfiguration(ID) [CONFIGURATION, WHOLE, "requestedRunThrough"],
         "to show the export configuration";
     PLACE: query getExportConfiguration(ID)
-        ["endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region } }"],
+        ["endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region endpointUrl } }"],
         "to name the bucket of the export configuration";
     EXPORTED_THROUGH: query getExportConfiguration(ID) ["exportedThrough"],
         "to show how far the configuration is exported (give --expect-through instead)";

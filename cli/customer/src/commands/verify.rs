@@ -36,6 +36,7 @@ use crate::{
     access::{self, Access, AccessArguments},
     failure::Failure,
     files::{parent, read_beginning},
+    model::Endpoint,
     output::{self, Style, Tone},
 };
 
@@ -150,7 +151,9 @@ pub struct VerifyArguments {
     #[arg(long)]
     region: Option<String>,
 
-    /// The S3 server that the bucket is on, if it is not AWS's [default: the one of the environment or the profile]
+    /// The S3 server that the bucket is on, if it is not AWS's [default: the one of the environment or the AWS profile]
+    ///
+    /// With an ID it is required if the export has an `endpointUrl`.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<Url>,
 
@@ -213,7 +216,11 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
         None
     };
     let located = match (&service, id) {
-        (Some(service), Some(id)) => Some(service.place(id).await?),
+        (Some(service), Some(id)) => {
+            let endpoint = service.endpoint(id).await?;
+            check_server(&endpoint, arguments.endpoint_url.as_ref())?;
+            Some((endpoint.place(id)?, endpoint.region.to_string()))
+        }
         _ => None,
     };
     let list = arguments.proven_objects.as_deref().map(ProvenObjects::create).transpose()?;
@@ -237,6 +244,21 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
         VerificationOutcome::Broken => {
             Err(Failure::Broken(report.breaks.first().map_or("?", |broken| broken.code.as_str())))
         }
+    }
+}
+
+/// Refuses a bucket that is not in AWS unless the arguments name the server: a bucket of AWS may have the same name, and
+/// credentials for AWS must not be tried on a server that somebody else configured.
+fn check_server(endpoint: &Endpoint, given: Option<&Url>) -> Result<(), Failure> {
+    match (&endpoint.endpoint_url, given) {
+        (Some(url), None) => {
+            let reason = format!(
+                "is required, because the bucket {} is not in AWS\n  Give --endpoint-url {url}, and credentials for that server.",
+                endpoint.bucket_name
+            );
+            Err(Failure::argument("--endpoint-url", reason))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use host::Clock;
 use terminal::text::shell_word;
-use verification::{Place, Report, VerificationOutcome};
+use verification::{Report, VerificationOutcome};
 
 use crate::{
     access::{Access, AccessArguments},
@@ -34,9 +34,9 @@ pub async fn verify(
     clock: &dyn Clock,
     style: &Style,
 ) -> Result<String, Failure> {
-    let place = place(configuration)?;
-    let region = configuration.endpoint_configuration.region.to_string();
-    match verify_in_bucket(place, region, access, clock).await {
+    let endpoint = &configuration.endpoint_configuration;
+    let place = endpoint.place(configuration.parsed_id()?)?;
+    match verify_in_bucket(place, endpoint.region.to_string(), access, clock).await {
         Ok(report) => match report.breaks.first() {
             Some(broken) if report.outcome == VerificationOutcome::Broken => {
                 terminal::warn(report.to_string().trim_end());
@@ -51,13 +51,6 @@ pub async fn verify(
             service_arguments(arguments),
         )),
     }
-}
-
-fn place(configuration: &Configuration) -> Result<Place, Failure> {
-    let endpoint = &configuration.endpoint_configuration;
-    let path = endpoint.bucket_path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
-    let place = format!("s3://{}/{path}{}", endpoint.bucket_name, configuration.id);
-    place.parse().map_err(|error: verification::InvalidPlace| Failure::Bucket(error.to_string()))
 }
 
 fn verified(report: &Report, style: &Style) -> String {

@@ -10,7 +10,7 @@ use crate::{
     access::Access,
     api::{GraphQl, operations},
     failure::Failure,
-    model::Job,
+    model::{Endpoint, Job, Located},
     spinner::spinning,
 };
 
@@ -60,21 +60,6 @@ pub enum PlaceSource<'a> {
     Unknown,
 }
 
-/// The export's bucket at the service.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Located {
-    endpoint_configuration: Endpoint,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Endpoint {
-    bucket_name: String,
-    bucket_path: Option<String>,
-    region: String,
-}
-
 pub struct Service {
     api: GraphQl,
     accepts_keys: bool,
@@ -86,16 +71,10 @@ impl Service {
         Ok(Self { api: GraphQl::new(access)?, accepts_keys })
     }
 
-    /// Returns the place that the configuration exports to, and its Region.
-    pub async fn place(&self, id: ConfigurationId) -> Result<(Place, String), Failure> {
+    /// Returns what the configuration exports to.
+    pub async fn endpoint(&self, id: ConfigurationId) -> Result<Endpoint, Failure> {
         let answer = spinning(LOCATING, self.api.ask(&operations::PLACE, &json!({ "id": id.to_string() }))).await?;
-        let Endpoint { bucket_name, bucket_path, region } = answer.parse::<Located>()?.endpoint_configuration;
-        let path = bucket_path.map(|path| format!("{path}/")).unwrap_or_default();
-        let place = format!("s3://{bucket_name}/{path}{id}").parse();
-        let place = place.map_err(|error: verification::InvalidPlace| {
-            Failure::Unavailable(format!("the service returned no place: {error}"))
-        })?;
-        Ok((place, region))
+        Ok(answer.parse::<Located>()?.endpoint_configuration)
     }
 
     /// Adds all public keys of the service, if they are accepted.

@@ -4,7 +4,7 @@ use std::{io::Read, time::Duration};
 
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
-use verification::{Archive, Place};
+use verification::Archive;
 
 use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration};
 use terminal::text::{printable, shell_word};
@@ -51,15 +51,9 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
         // Credentials for AWS must not be tried on a server that somebody else configured.
         return Err(Failure::Bucket("the bucket is not in AWS".to_owned()));
     }
-    let directory = match &endpoint.bucket_path {
-        Some(path) => format!("{path}/{}", configuration.id),
-        None => configuration.id.to_string(),
-    };
-    let place: Place = format!("s3://{}/{directory}", endpoint.bucket_name)
-        .parse()
-        .map_err(|error: verification::InvalidPlace| Failure::Bucket(error.to_string()))?;
+    let place = endpoint.place(configuration.parsed_id()?)?;
     let name = object_key
-        .strip_prefix(&format!("{directory}/"))
+        .strip_prefix(&format!("{}/", place.prefix()))
         .ok_or_else(|| Failure::Bucket(format!("the file is not in {place}")))?;
     let bucket = Bucket::connect(&place, Some(endpoint.region.to_string()), None).await?;
     let mut pieces = bucket.read(name);
