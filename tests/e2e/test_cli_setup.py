@@ -182,6 +182,7 @@ def answer_role(terminal: PseudoTerminal, account: CustomerAccount) -> None:
 def answer_access_key(terminal: PseudoTerminal, account: CustomerAccount, credentials: Credentials) -> None:
     """Answers the wizard's questions up to the one for the secret."""
     terminal.answer("role or access-key", "access-key")
+    terminal.answer("URL of the S3 server", "")
     answer_destination(terminal, account)
     terminal.answer("Access key ID", credentials.access_key_id)
     terminal.answer("Create it?", "yes")

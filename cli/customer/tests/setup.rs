@@ -61,7 +61,7 @@ impl Service {
         let field = query.split("{ ").nth(1).unwrap().split([' ', '(']).next().unwrap();
         let data = match field {
             "exportServiceIdentity" => json!({ "account": "111111111111", "partition": "aws", "region": "us-east-1" }),
-            "createS3AssumedRoleExportConfiguration" => {
+            "createS3AssumedRoleExportConfiguration" | "createS3AccessKeyExportConfiguration" => {
                 self.created = Some(question["variables"]["data"].clone());
                 self.configuration()
             }
@@ -102,12 +102,14 @@ impl Service {
         };
         let exported = if self.has_run { json!(END) } else { Value::Null };
         json!({
-            "id": CONFIGURATION, "version": 1, "type": "S3_ASSUMED_ROLE", "description": null,
+            "id": CONFIGURATION, "version": 1, "description": null,
+            "type": if created["roleArn"].is_null() { "S3_ACCESS_KEY" } else { "S3_ASSUMED_ROLE" },
             "interval": created["interval"], "enabled": true, "connectionStatus": status, "connectionCheckedAt": null,
             "connectionError": error,
             "endpointConfiguration": {
                 "bucketName": created["bucketName"], "bucketPath": created["bucketPath"], "region": created["region"],
-                "roleArn": created["roleArn"], "accessKeyId": null, "kmsKeyArn": null, "expectedBucketOwner": null,
+                "roleArn": created["roleArn"], "accessKeyId": created["accessKeyId"], "kmsKeyArn": null,
+                "expectedBucketOwner": null, "endpointUrl": created["endpointUrl"],
             },
             "principalArn": created["roleArn"], "exportedThrough": exported, "lastExport": null,
             "nextExportAt": "2026-11-23T00:20:00.000Z", "requestedRunThrough": END, "consecutiveFailures": 0,
@@ -205,10 +207,16 @@ impl Desk {
     }
 
     fn setup(&self) -> Output {
+        self.command(&["--answers", "answers.json", "--yes"]).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let directory = self.directory.path();
         let [service, bucket] = &self.urls;
-        Command::new(env!("CARGO_BIN_EXE_audit-export"))
-            .args(["setup", "--answers", "answers.json", "--yes", "--token-file", "token", "--url", service])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
+        command
+            .args(["setup", "--token-file", "token", "--url", service])
+            .args(arguments)
             .current_dir(directory)
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
@@ -218,9 +226,8 @@ impl Desk {
             .env("AWS_ENDPOINT_URL", bucket)
             .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "eu-central-1")
-            .output()
-            .unwrap()
+            .env("AWS_REGION", "eu-central-1");
+        command
     }
 }
 
@@ -264,4 +271,32 @@ fn a_refused_stack_is_repeated_up_to_the_verified_first_file() {
         assert!(created[1].contains(&part), "{commands}");
     }
     assert!(!desk.directory.path().join(".config/audit-export/config.setup.json").exists());
+}
+
+#[test]
+fn an_export_to_another_server_is_created_from_a_file() {
+    let desk = Desk::new();
+    let answers = json!({
+        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "audit/logs", "region": "garage",
+        "endpointUrl": "https://s3.example.com:3900", "accessKeyId": "audit-export",
+    });
+    desk.write("answers.json", &answers.to_string());
+    let mut command = desk.command(&["--answers", "answers.json"]);
+    command.env("AUDIT_EXPORT_SECRET_ACCESS_KEY", "not-a-secret-of-anybody").env_remove("PATH");
+    // The first test fails, and the second succeeds.
+    let failed = command.output().unwrap();
+    let shown = text(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(7), "{shown}");
+    assert!(shown.contains("iam-policy.json") && !shown.contains("aws "), "{shown}");
+    let done = command.output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+
+    let service = desk.service.lock().unwrap();
+    let mut created = service.created.clone().unwrap();
+    assert!(created.as_object_mut().unwrap().remove("idempotencyKey").is_some());
+    let mut expected = answers;
+    expected["secretAccessKey"] = json!("not-a-secret-of-anybody");
+    assert_eq!(created, expected);
+    let creations = service.operations.iter().filter(|operation| operation.starts_with("create"));
+    assert_eq!(creations.collect::<Vec<_>>(), ["createS3AccessKeyExportConfiguration"]);
 }

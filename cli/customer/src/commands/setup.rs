@@ -112,7 +112,7 @@ pub struct SetupArguments {
 
     /// Don't use AWS credentials: ask for all settings, and write the policies to files
     ///
-    /// For an access key instead of a role, or a bucket of another account.
+    /// For an access key instead of a role, a bucket of another account, or an S3 server other than AWS's.
     #[arg(long)]
     manual: bool,
 
@@ -491,7 +491,7 @@ impl Setup<'_> {
         }
         let mut sections = Vec::new();
         if detail == Detail::Everything || self.arguments.print {
-            sections.push(explain_policies(&policies, &files, self.style()));
+            sections.push(explain_policies(&policies, configuration, &files, self.style()));
         }
         sections.push(explain_files(&files, &directory, self.style()));
         sections.push(explain_command(&policies, configuration, &directory));
@@ -642,6 +642,10 @@ fn explain_files(files: &[Document], directory: &Path, style: &Style) -> String 
 
 /// Formats the command that the customer has to run, and what it does not do.
 fn explain_command(policies: &Policies, configuration: &Configuration, directory: &Path) -> String {
+    // No command of AWS applies to another server.
+    if configuration.endpoint_configuration.endpoint_url.is_some() {
+        return policies.iam_policy.instruction.to_string();
+    }
     let account = policies.principal_arn.as_ref().and_then(|arn| arn.split(':').nth(4));
     let account = account.map_or_else(|| "your account".to_owned(), |account| format!("the account {account}"));
     let mut sections = vec![format!(
@@ -663,7 +667,10 @@ fn explain_command(policies: &Policies, configuration: &Configuration, directory
     sections.join("\n\n")
 }
 
-fn explain_policies(policies: &Policies, files: &[Document], style: &Style) -> String {
+fn explain_policies(policies: &Policies, configuration: &Configuration, files: &[Document], style: &Style) -> String {
+    if configuration.endpoint_configuration.endpoint_url.is_some() {
+        return policies.iam_policy.document.trim_end().to_owned();
+    }
     let commands = files.last().map_or("", |file| file.content.trim_end());
     format!(
         "{}\n\n{}\n\n{commands}",
@@ -743,8 +750,20 @@ mod tests {
     #[test]
     fn the_policies_are_shown_when_asked_for() {
         let policies = policies(&json!({}));
-        let files = documents::files(&policies, &configuration(&json!({})));
-        insta::assert_snapshot!(explain_policies(&policies, &files, &style()));
+        let of_role = configuration(&json!({}));
+        let files = documents::files(&policies, &of_role);
+        insta::assert_snapshot!(explain_policies(&policies, &of_role, &files, &style()));
+    }
+
+    #[test]
+    fn another_server_gets_no_commands_of_aws() {
+        let policies = policies(&json!({}));
+        let of_server = configuration(&json!({ "roleArn": null, "endpointUrl": "https://s3.example.com" }));
+        let files = documents::files(&policies, &of_server);
+        let contents: Vec<_> = files.iter().map(|file| (file.name, &*file.content)).collect();
+        assert_eq!(contents, [("iam-policy.json", "{iam}\n")]);
+        assert_eq!(explain_command(&policies, &of_server, Path::new("x")), "Put {iam} there.");
+        assert_eq!(explain_policies(&policies, &of_server, &files, &style()), "{iam}");
     }
 
     #[test]

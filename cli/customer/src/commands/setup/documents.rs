@@ -37,8 +37,16 @@ pub struct Document {
     pub content: String,
 }
 
-/// Returns all files: the template and its parameters if it can be used, the policies, and the commands.
+/// Returns all files: the template and its parameters if it can be used, the policies, and the commands. For a bucket that is not
+/// in AWS, only the permissions of the access key.
 pub fn files(policies: &Policies, configuration: &Configuration) -> Vec<Document> {
+    if configuration.endpoint_configuration.endpoint_url.is_some() {
+        return vec![Document {
+            name: IAM_POLICY,
+            purpose: "the permissions of the access key, in the form of IAM",
+            content: format!("{}\n", policies.iam_policy.document.trim_end()),
+        }];
+    }
     let mut files = Vec::new();
     if has_template(policies) {
         let parameters: Vec<String> = policies.cloud_formation.parameters.iter().map(override_of).collect();

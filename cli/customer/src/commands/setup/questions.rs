@@ -39,15 +39,19 @@ impl Prompt {
 pub fn prompt(question: Question, wizard: &Wizard, style: &Style) -> Prompt {
     match question {
         Question::Kind => Prompt::new(
-            "How does the export authenticate to your AWS account?\n  \
-             role        it assumes an IAM role in your account; recommended, because there is no secret\n  \
-             access-key  it uses the access key of an IAM user",
+            "How does the export authenticate?\n  \
+             role        it assumes an IAM role in your AWS account; recommended: no secret\n  \
+             access-key  it uses the access key of an IAM user, or of another S3 server",
             "role or access-key",
         )
         .suggesting("role"),
         Question::Field(field) => {
-            let Texts { question, explanation, .. } = texts(field);
-            let is_optional = matches!(field, Field::BucketPath | Field::KmsKeyArn | Field::ExpectedBucketOwner);
+            let Texts { question, mut explanation, .. } = texts(field);
+            if wizard.is_on_server() {
+                explanation = on_server(field).unwrap_or(explanation);
+            }
+            let is_optional =
+                matches!(field, Field::BucketPath | Field::EndpointUrl | Field::KmsKeyArn | Field::ExpectedBucketOwner);
             Prompt { suggestion: wizard.suggestion(field), is_optional, ..Prompt::new(explanation, question) }
         }
         Question::Bucket => bucket(&[]),
@@ -147,7 +151,11 @@ fn texts(field: Field) -> Texts {
             ("path", "Path in the bucket", "The prefix of the files. Leave it empty for the root of the bucket.")
         }
         Field::Region => ("region", "Region of the bucket", "For example eu-west-1."),
-        Field::EndpointUrl => ("endpoint", "URL of the S3 server", "For example https://minio.example.com:9000."),
+        Field::EndpointUrl => (
+            "endpoint",
+            "URL of the S3 server",
+            "For example https://minio.example.com:9000. Leave it empty for a bucket in AWS.",
+        ),
         Field::RoleArn => (
             "role",
             "ARN of the role, or its account",
@@ -166,6 +174,16 @@ fn texts(field: Field) -> Texts {
         other => (other.name(), other.name(), ""),
     };
     Texts { label, question, explanation }
+}
+
+/// Returns the explanation of a field that means something else on a server other than AWS's.
+fn on_server(field: Field) -> Option<&'static str> {
+    match field {
+        Field::BucketName => Some("The name of an existing bucket on this server."),
+        Field::Region => Some("The region that the server expects in signatures, for example us-east-1 or auto."),
+        Field::AccessKeyId => Some("An access key of the server, for this export only."),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -201,8 +219,8 @@ mod tests {
         let state = State::new("https://example.com".to_owned(), "key".to_owned());
         let mut wizard = Wizard::new(state, service());
         let mut all = vec![Question::Kind];
-        all.extend(questions(Kind::AssumedRole).map(Question::Field));
-        all.extend([Field::AccessKeyId, Field::SecretAccessKey].map(Question::Field));
+        all.extend(questions(Kind::AssumedRole).into_iter().map(Question::Field));
+        all.extend([Field::EndpointUrl, Field::AccessKeyId, Field::SecretAccessKey].map(Question::Field));
         all.extend([Question::Bucket, Question::Ready, Question::Failed]);
         let mut shown: Vec<String> =
             all.into_iter().map(|question| text(&prompt(question, &wizard, &style()))).collect();
@@ -213,6 +231,10 @@ mod tests {
             (Field::BucketPath, None),
         ]);
         shown.push(text(&prompt(Question::Confirm, &wizard, &style())));
+        wizard.state.kind = Some(Kind::AccessKey);
+        wizard.state.answers.insert(Field::EndpointUrl, Some("https://s3.example.com".to_owned()));
+        let of_server = [Field::BucketName, Field::Region, Field::AccessKeyId].map(Question::Field);
+        shown.extend(of_server.map(|question| text(&prompt(question, &wizard, &style()))));
         insta::assert_snapshot!("questions", shown.join("\n\n"));
     }
 

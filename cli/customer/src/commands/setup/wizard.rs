@@ -235,7 +235,8 @@ impl Wizard {
             (_, None) => Step::Ask(Question::Kind),
             (Phase::Asking, Some(Kind::AssumedRole)) if self.looks_up_bucket() => Step::Ask(Question::Bucket),
             (Phase::Asking, Some(kind)) => {
-                let open = questions(kind).into_iter().find(|field| !self.state.answers.contains_key(field));
+                let is_open = |field: &Field| !self.state.answers.contains_key(field) && self.applies(*field);
+                let open = questions(kind).into_iter().find(is_open);
                 Step::Ask(open.map_or(Question::Confirm, Question::Field))
             }
             // The secret is not stored, so it is asked for right before it is used.
@@ -244,6 +245,16 @@ impl Wizard {
             }
             (Phase::Creating { .. }, Some(_)) => Step::Create,
         }
+    }
+
+    /// Returns whether the bucket is on a server other than AWS's.
+    pub fn is_on_server(&self) -> bool {
+        self.known(Field::EndpointUrl).is_some()
+    }
+
+    /// Returns whether the field is asked for: other servers have neither KMS keys nor AWS accounts.
+    fn applies(&self, field: Field) -> bool {
+        !(matches!(field, Field::KmsKeyArn | Field::ExpectedBucketOwner) && self.is_on_server())
     }
 
     fn looks_up_bucket(&self) -> bool {
@@ -345,11 +356,13 @@ impl Wizard {
             answers.insert(field, value.clone());
         }
         let errors = self.errors(&answers, secret.as_ref());
+        let is_in_aws = answers.get(&Field::EndpointUrl).is_none_or(Option::is_none);
+        let region = value.as_deref().filter(|_| field == Field::Region && is_in_aws);
         if let Some(error) = errors.iter().find(|error| error.field == field.name()) {
-            let near = value.as_deref().filter(|_| field == Field::Region).and_then(near_region);
+            let near = region.and_then(near_region);
             return Err(hinted(&format!("{} ({})", error.message, error.code.name()), near));
         }
-        if let Some(reason) = value.as_deref().filter(|_| field == Field::Region).and_then(misspelled_region) {
+        if let Some(reason) = region.and_then(misspelled_region) {
             return Err(reason);
         }
         if field == Field::SecretAccessKey {
@@ -438,7 +451,8 @@ impl Wizard {
 
     fn begin_change(&mut self) {
         let code = self.configuration.as_ref().and_then(error_code);
-        let mut open = to_change(code, self.state.kind);
+        let mut open = to_change(code, self.state.kind, self.is_on_server());
+        open.retain(|field| self.applies(*field));
         if open.contains(&Field::Region) && self.known(Field::KmsKeyArn).is_some() {
             // The key must be in the bucket's region.
             open.push(Field::KmsKeyArn);
@@ -572,23 +586,27 @@ impl Wizard {
     }
 }
 
-/// Returns the fields to ask for, in order, without the secret.
-pub fn questions(kind: Kind) -> [Field; 7] {
-    use Field::{AccessKeyId, BucketName, BucketPath, ExpectedBucketOwner, Interval, KmsKeyArn, Region, RoleArn};
-    let identity = match kind {
-        Kind::AssumedRole => RoleArn,
-        Kind::AccessKey => AccessKeyId,
+/// Returns the fields of a kind, in the order of the questions, without the secret. The server precedes what depends on it.
+pub fn questions(kind: Kind) -> Vec<Field> {
+    use Field::{
+        AccessKeyId, BucketName, BucketPath, EndpointUrl, ExpectedBucketOwner, Interval, KmsKeyArn, Region, RoleArn,
     };
-    [Interval, BucketName, BucketPath, Region, KmsKeyArn, ExpectedBucketOwner, identity]
+    let destination = [Interval, BucketName, BucketPath, Region, KmsKeyArn, ExpectedBucketOwner];
+    match kind {
+        Kind::AssumedRole => [&destination[..], &[RoleArn]].concat(),
+        Kind::AccessKey => [&[EndpointUrl], &destination[..], &[AccessKeyId]].concat(),
+    }
 }
 
 /// Returns the fields of the configuration that can cause an error of the connection test.
-fn to_change(code: Option<Code>, kind: Option<Kind>) -> Vec<Field> {
+fn to_change(code: Option<Code>, kind: Option<Kind>, is_on_server: bool) -> Vec<Field> {
     let identity: &[Field] = match kind {
         Some(Kind::AccessKey) => &[Field::AccessKeyId, Field::SecretAccessKey],
         Some(Kind::AssumedRole) | None => &[Field::RoleArn],
     };
-    let destination = [Field::BucketName, Field::BucketPath, Field::Region, Field::ExpectedBucketOwner];
+    let server: &[Field] = if is_on_server { &[Field::EndpointUrl] } else { &[] };
+    let bucket = [Field::BucketName, Field::BucketPath, Field::Region, Field::ExpectedBucketOwner];
+    let destination = [server, &bucket].concat();
     match code {
         Some(
             Code::RoleNotAssumable
@@ -598,12 +616,13 @@ fn to_change(code: Option<Code>, kind: Option<Kind>) -> Vec<Field> {
             | Code::StsRefused,
         ) => identity.to_vec(),
         Some(Code::BucketNotFound | Code::BucketInAnotherRegion) => vec![Field::BucketName, Field::Region],
+        Some(Code::EndpointUnreachable) if is_on_server => server.to_vec(),
         Some(Code::RegionDisabled | Code::EndpointUnreachable) => vec![Field::Region],
         Some(Code::EndpointNotPublic | Code::ConditionalWritesMissing | Code::ChecksumsMissing) => {
             vec![Field::EndpointUrl]
         }
         Some(Code::KmsDenied | Code::KmsKeyUnusable | Code::KmsRefused) => vec![Field::KmsKeyArn],
-        Some(Code::WriteDenied | Code::BucketRefused) => destination.to_vec(),
+        Some(Code::WriteDenied | Code::BucketRefused) => destination,
         None => destination.into_iter().chain([Field::KmsKeyArn]).chain(identity.iter().copied()).collect(),
     }
 }

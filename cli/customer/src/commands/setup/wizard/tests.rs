@@ -113,7 +113,7 @@ fn a_role_is_set_up_to_the_end() {
 #[test]
 fn a_secret_is_asked_for_last_and_never_kept() {
     let mut wizard = wizard();
-    answer(&mut wizard, &[(Question::Kind, "access-key")]);
+    answer(&mut wizard, &[(Question::Kind, "access-key"), (Question::Field(Field::EndpointUrl), "")]);
     answer(&mut wizard, &DESTINATION);
     answer(&mut wizard, &[(Question::Field(Field::AccessKeyId), "AKIAIOSFODNN7EXAMPLE"), (Question::Confirm, "y")]);
     let question = Question::Field(Field::SecretAccessKey);
@@ -128,6 +128,60 @@ fn a_secret_is_asked_for_last_and_never_kept() {
     wizard.seen(configuration(&json!({ "type": "S3_ACCESS_KEY" })), Source::Created);
     assert_eq!(wizard.next(), Step::Finish);
     assert!(sent(&wizard.creation(), Kind::AccessKey, Purpose::Create).get("secretAccessKey").is_none());
+}
+
+const ON_SERVER: [(Question, &str); 6] = [
+    (Question::Field(Field::EndpointUrl), "https://S3.example.com:9000/"),
+    (Question::Field(Field::Interval), "12"),
+    (Question::Field(Field::BucketName), "acme-audit"),
+    (Question::Field(Field::BucketPath), ""),
+    (Question::Field(Field::Region), "garage"),
+    (Question::Field(Field::AccessKeyId), "audit-export"),
+];
+
+#[test]
+fn another_server_is_asked_for_what_it_has() {
+    let mut wizard = wizard();
+    answer(&mut wizard, &[(Question::Kind, "access-key")]);
+    for bad in ["http://s3.example.com", "https://10.0.0.1", "https://s3.eu-west-1.amazonaws.com"] {
+        let refused = wizard.answer(Question::Field(Field::EndpointUrl), bad, now()).unwrap_err();
+        assert!(refused.contains("ENDPOINT_URL_INVALID"), "{bad}: {refused}");
+    }
+    // Neither a KMS key nor an account is asked for.
+    answer(&mut wizard, &ON_SERVER);
+    answer(&mut wizard, &[(Question::Confirm, "yes"), (Question::Field(Field::SecretAccessKey), SECRET)]);
+    assert_eq!(
+        sent(&wizard.creation(), Kind::AccessKey, Purpose::Create),
+        json!({
+            "interval": "EVERY_12_HOURS", "bucketName": "acme-audit", "region": "garage", "accessKeyId": "audit-export",
+            "endpointUrl": "https://S3.example.com:9000/", "secretAccessKey": SECRET, "startFrom": "earliest",
+            "idempotencyKey": "key-1",
+        })
+    );
+    let mut endpoint = configuration_json()["endpointConfiguration"].clone();
+    endpoint["endpointUrl"] = json!("https://s3.example.com:9000");
+    endpoint["region"] = json!("garage");
+    let failed = |code: &str| {
+        configuration(&json!({
+            "type": "S3_ACCESS_KEY", "endpointConfiguration": endpoint, "connectionStatus": "FAILED",
+            "connectionError": { "code": code, "message": "Fix it." },
+        }))
+    };
+    wizard.seen(failed("ENDPOINT_UNREACHABLE"), Source::Created);
+    for (code, first) in [
+        ("ENDPOINT_UNREACHABLE", Field::EndpointUrl),
+        ("BUCKET_REFUSED", Field::EndpointUrl),
+        ("BUCKET_NOT_FOUND", Field::BucketName),
+    ] {
+        wizard.seen(failed(code), Source::Tested);
+        answer(&mut wizard, &[(Question::Failed, "change")]);
+        assert_eq!(wizard.next(), Step::Ask(Question::Field(first)), "{code}");
+    }
+    answer(
+        &mut wizard,
+        &[(Question::Field(Field::BucketName), "acme-logs"), (Question::Field(Field::Region), "eu-wst-1")],
+    );
+    assert!(matches!(wizard.next(), Step::Update(_)));
 }
 
 #[test]
@@ -240,9 +294,12 @@ fn each_failure_asks_what_can_be_wrong() {
         let mut wizard = created();
         wizard.policies_shown();
         let mut found = failed(code.name());
-        found.endpoint_configuration.endpoint_url =
-            Some(serde_json::from_value(json!("https://s3.example.com")).unwrap());
-        found.endpoint_configuration.kms_key_arn = Some(serde_json::from_value(kms.clone()).unwrap());
+        let endpoint = &mut found.endpoint_configuration;
+        if matches!(code, Code::EndpointNotPublic | Code::ConditionalWritesMissing | Code::ChecksumsMissing) {
+            endpoint.endpoint_url = Some(serde_json::from_value(json!("https://s3.example.com")).unwrap());
+        } else {
+            endpoint.kms_key_arn = Some(serde_json::from_value(kms.clone()).unwrap());
+        }
         wizard.seen(found, Source::Tested);
         answer(&mut wizard, &[(Question::Failed, "change")]);
         let Step::Ask(Question::Field(first)) = wizard.next() else { panic!("{code}: nothing is asked") };
@@ -368,6 +425,27 @@ fn a_file_answers_everything_at_once() {
     let mut other = whole;
     other["bucketName"] = json!("acme-logs");
     assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err());
+}
+
+#[test]
+fn a_file_can_name_another_server() {
+    let whole = json!({
+        "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "auto", "accessKeyId": "audit-export",
+        "endpointUrl": "https://s3.example.com",
+    });
+    let mut with_key = whole.clone();
+    with_key["kmsKeyArn"] = json!("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let mut wizard = wizard();
+    let Problems(problems) = wizard.answer_all(&file(&with_key), Kind::AccessKey, now()).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].contains("ENDPOINT_CONFLICT"), "{problems:?}");
+    wizard.answer_all(&file(&whole), Kind::AccessKey, now()).unwrap();
+    let mut expected = whole.clone();
+    expected["idempotencyKey"] = json!("key-1");
+    assert_eq!(sent(&wizard.creation(), Kind::AccessKey, Purpose::Create), expected);
+    // Another server is another answer.
+    let mut other = whole;
+    other["endpointUrl"] = json!("https://s3.example.org");
+    assert!(resumed(&wizard).answer_all(&file(&other), Kind::AccessKey, now()).is_err());
 }
 
 fn found(is_new: bool) -> Bucket {
