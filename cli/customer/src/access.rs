@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use host::{Clock, Machine};
 use reqwest::Url;
+use terminal::text::shell_word;
 use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
@@ -62,6 +63,18 @@ pub struct Access {
 }
 
 impl AccessArguments {
+    /// Returns the options that give another command the same service and token, each after a space.
+    pub fn options(&self) -> String {
+        let Self { profile, url, token_file } = self;
+        let given = [
+            ("profile", profile.clone()),
+            ("url", url.as_ref().map(ToString::to_string)),
+            ("token-file", token_file.as_ref().map(|path| path.display().to_string())),
+        ];
+        let words = given.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))));
+        words.collect()
+    }
+
     /// Finds the service and the token, and warns if the token has expired or ends soon. The token of a profile is not
     /// sent to another host.
     pub async fn resolve(&self) -> Result<Access, Failure> {

@@ -23,6 +23,11 @@ impl Spinner {
     pub fn set_message(&self, text: String) {
         self.0.set_message(text);
     }
+
+    /// Hides the spinner while `print` runs.
+    pub fn suspend(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
 }
 
 impl Drop for Spinner {

@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use support::{CONFIGURATION, Export, Signer};
 use tempfile::TempDir;
@@ -26,19 +27,24 @@ const WIDTH: usize = 80;
 const END: &str = "2026-11-22T06:00:00.000Z";
 const STACK: &str = "audit-export-0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 
-/// Records its commands. The stack is the file `stack`; while there is a file `denied`, nothing is created.
+/// Records its commands and the variables of the program that runs it. The stack is the file `stack`, which has its Region, and
+/// `status` its status; while there is a file `denied`, nothing is created.
 const AWS: &str = r#"#!/bin/sh
 cd "$AWS_DOUBLE" || exit 2
 echo "$*" >> commands
+env | grep '^AUDIT_EXPORT_' >> variables
 refuse() { echo "$1" >&2; exit 254; }
 case "$1 $2" in
 "sts get-caller-identity") echo '{"Account": "222222222222", "Arn": "arn:aws:iam::222222222222:user/zoe"}' ;;
 "cloudformation describe-stacks")
-    [ -f stack ] || refuse "An error occurred (ValidationError): Stack with id $6 does not exist"
-    echo '"CREATE_COMPLETE"' ;;
+    [ "$(cat stack)" = "$4" ] || refuse "An error occurred (ValidationError): Stack with id $6 does not exist"
+    cat status ;;
+"cloudformation describe-stack-events") echo '[]' ;;
+"cloudformation delete-stack") rm stack ;;
 "cloudformation create-stack")
     [ ! -f denied ] || refuse "An error occurred (AccessDenied) when calling the CreateStack operation: Not authorized"
-    touch stack ;;
+    echo "$4" > stack
+    echo '"CREATE_COMPLETE"' > status ;;
 "cloudformation update-stack") refuse "An error occurred (ValidationError): No updates are to be performed." ;;
 *) refuse "unexpected: $*" ;;
 esac
@@ -49,6 +55,10 @@ esac
 struct Service {
     created: Option<Value>,
     tests: usize,
+    /// Why every test fails.
+    refusal: Option<&'static str>,
+    /// Whether it received no events.
+    is_empty: bool,
     has_run: bool,
     /// The names of the operations, in order.
     operations: Vec<String>,
@@ -75,6 +85,7 @@ impl Service {
                 self.configuration()
             }
             "getExportConfiguration" => self.configuration(),
+            "getAllExportJobs" if self.is_empty => json!([]),
             "getAllExportJobs" => jobs(export),
             "getAllExportJobTasks" => {
                 let object = export.objects.first().unwrap();
@@ -95,12 +106,15 @@ impl Service {
 
     fn configuration(&self) -> Value {
         let created = self.created.as_ref().unwrap();
-        let (status, error) = match self.tests {
-            0 => ("PENDING", Value::Null),
-            1 => ("FAILED", json!({ "code": "ROLE_NOT_ASSUMABLE", "message": "Create the role." })),
+        let (status, error) = match (self.tests, self.refusal) {
+            (0, _) => ("PENDING", Value::Null),
+            (_, Some(code)) => ("FAILED", json!({ "code": code, "message": "Change it." })),
+            (1, _) => ("FAILED", json!({ "code": "ROLE_NOT_ASSUMABLE", "message": "Create the role." })),
             _ => ("SUCCESS", Value::Null),
         };
-        let exported = if self.has_run { json!(END) } else { Value::Null };
+        let exported = if self.has_run && !self.is_empty { json!(END) } else { Value::Null };
+        // Without events, an export begins after what a run could export.
+        let start = if self.is_empty { "2026-11-22T06:10:00.000Z" } else { "2026-11-21T20:00:00.000Z" };
         json!({
             "id": CONFIGURATION, "version": 1, "description": null,
             "type": if created["roleArn"].is_null() { "S3_ACCESS_KEY" } else { "S3_ASSUMED_ROLE" },
@@ -113,7 +127,7 @@ impl Service {
             },
             "principalArn": created["roleArn"], "exportedThrough": exported, "lastExport": null,
             "nextExportAt": "2026-11-23T00:20:00.000Z", "requestedRunThrough": END, "consecutiveFailures": 0,
-            "startFrom": "2026-11-21T20:00:00.000Z", "externalId": CONFIGURATION, "createdBy": "zoe", "createdAt": END,
+            "startFrom": start, "externalId": CONFIGURATION, "createdBy": "zoe", "createdAt": END,
             "updatedBy": "zoe", "updatedAt": END, "nextSteps": [], "connectionChecks": [], "backlog": null,
             "status": {
                 "health": "OK", "lagSeconds": 0, "lastSuccessAt": null, "exportedThrough": exported,
@@ -203,7 +217,28 @@ impl Desk {
     }
 
     fn commands(&self) -> String {
-        fs::read_to_string(self.directory.path().join("commands")).unwrap()
+        self.read("commands")
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join(name)).unwrap()
+    }
+
+    fn has_state(&self) -> bool {
+        self.directory.path().join(".config/audit-export/config.setup.json").exists()
+    }
+
+    /// Runs setup with the answers of the file; returns the exit code and the output.
+    fn answered(&self, options: &[&str]) -> (i32, String) {
+        let output = self.command(&[&["--answers", "answers.json"], options].concat()).output().unwrap();
+        (output.status.code().unwrap(), format!("{}{}", text(&output.stderr), text(&output.stdout)))
+    }
+
+    /// Changes fields of the answers.
+    fn change_answers(&self, changes: &Value) {
+        let mut answers: Value = serde_json::from_str(&self.read("answers.json")).unwrap();
+        answers.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        self.write("answers.json", &answers.to_string());
     }
 
     fn setup(&self) -> Output {
@@ -270,7 +305,114 @@ fn a_refused_stack_is_repeated_up_to_the_verified_first_file() {
     ] {
         assert!(created[1].contains(&part), "{commands}");
     }
-    assert!(!desk.directory.path().join(".config/audit-export/config.setup.json").exists());
+    assert!(!desk.has_state());
+}
+
+#[test]
+fn the_stack_stays_in_its_region() {
+    let desk = Desk::new();
+    desk.service.lock().unwrap().refusal = Some("BUCKET_IN_ANOTHER_REGION");
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 7, "{shown}");
+    {
+        let mut service = desk.service.lock().unwrap();
+        service.refusal = None;
+        service.created.as_mut().unwrap()["region"] = json!("eu-west-1");
+    }
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("delete-stack --region eu-central-1 \\\n    --stack-name "), "{shown}");
+    let commands = desk.commands();
+    let mut of_stack = commands.lines().filter(|command| command.starts_with("cloudformation"));
+    assert!(of_stack.all(|command| command.contains("--region eu-central-1 ")), "{commands}");
+    assert_eq!(commands.matches("create-stack").count(), 1, "{commands}");
+}
+
+#[test]
+fn a_role_that_the_credentials_can_not_create_is_refused_first() {
+    let desk = Desk::new();
+    for role in ["arn:aws:iam::333333333333:role/audit-export", "arn:aws:iam::222222222222:role/team/audit-export"] {
+        desk.change_answers(&json!({ "roleArn": role }));
+        let (code, shown) = desk.answered(&["--yes"]);
+        assert_eq!(code, 2, "{shown}");
+        assert!(
+            shown.contains("error: --yes: creates a role, so roleArn has to name one without a path in the account 2")
+        );
+    }
+    assert_eq!(desk.service.lock().unwrap().operations, ["exportServiceIdentity"; 2]);
+    assert!(!desk.has_state());
+}
+
+#[test]
+fn a_stack_of_a_person_is_left_alone() {
+    let desk = Desk::new();
+    desk.write("stack", "eu-central-1");
+    desk.write("status", "\"REVIEW_IN_PROGRESS\"");
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 12, "{shown}");
+    assert!(shown.contains(&format!("the stack {STACK} is REVIEW_IN_PROGRESS\n")), "{shown}");
+    let command = format!("\n    aws cloudformation delete-stack --region eu-central-1 --stack-name {STACK}\n");
+    assert!(shown.ends_with(&command), "{shown}");
+    assert!(!desk.commands().contains("delete-stack"));
+
+    // One whose creation was undone has nothing to lose.
+    desk.write("status", "\"ROLLBACK_COMPLETE\"");
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("\nDeleting the stack first: it is ROLLBACK_COMPLETE, and has no resources.\n"), "{shown}");
+}
+
+#[test]
+fn the_setup_of_another_tenant_does_not_continue() {
+    let token = |tenant: &str| format!("e30.{}.x\n", URL_SAFE_NO_PAD.encode(format!(r#"{{"tenant_id":"{tenant}"}}"#)));
+    let desk = Desk::new();
+    desk.write("token", &token("acme"));
+    assert_eq!(desk.answered(&[]).0, 7);
+    desk.write("token", &token("bolt"));
+    for options in [&[][..], &["--yes"]] {
+        let (code, shown) = desk.answered(options);
+        assert_eq!(code, 2, "{shown}");
+        assert!(shown.starts_with("error: setup: the setup for the tenant acme is not finished\n"), "{shown}");
+    }
+    desk.write("token", &token("acme"));
+    assert_eq!(desk.answered(&[]).0, 0);
+}
+
+#[test]
+fn files_of_the_folder_stay() {
+    let desk = Desk::new();
+    fs::create_dir(desk.directory.path().join("policies")).unwrap();
+    desk.write("policies/iam-policy.json", "mine");
+    let (code, shown) = desk.answered(&["--directory", "policies"]);
+    assert_eq!(code, 5, "{shown}");
+    assert!(shown.ends_with(
+        "error: policies/iam-policy.json exists and is not overwritten; move it away, or give another folder\n"
+    ));
+    assert_eq!(desk.read("policies/iam-policy.json"), "mine");
+    assert_eq!(fs::read_dir(desk.directory.path().join("policies")).unwrap().count(), 1);
+
+    let (code, shown) = desk.answered(&["--directory", "others"]);
+    assert_eq!(code, 7, "{shown}");
+    assert_eq!(desk.read("others/iam-policy.json"), "{}\n");
+    // Setup created no stack, so there is none to delete.
+    let (code, shown) = desk.answered(&["--directory", "others"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("To undo it"), "{shown}");
+}
+
+#[test]
+fn an_export_without_events_says_that_nothing_was_verified() {
+    let desk = Desk::new();
+    desk.service.lock().unwrap().is_empty = true;
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("✓ Nothing to export yet\n") && !shown.contains("Verified"), "{shown}");
+    let [service, _] = &desk.urls;
+    let end = format!(
+        "The first file comes soon after 2026-11-23T00:20:00Z,\nif events are received until then.\nThere was nothing to verify \
+         yet. When it is there:\n  audit-export verify {CONFIGURATION} --url {service}/ --token-file token\n"
+    );
+    assert!(shown.contains(&end), "{shown}");
 }
 
 #[test]

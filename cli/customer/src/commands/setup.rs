@@ -4,13 +4,13 @@ mod account;
 mod dialogue;
 mod documents;
 mod first_file;
+mod folder;
 mod questions;
 mod stack;
 mod state_file;
 mod wizard;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,7 +33,7 @@ use self::{
     dialogue::{Dialogue, left},
     documents::Document,
     questions::Prompt,
-    stack::Stack,
+    stack::{Progress, Stack},
     wizard::{Answers, Continuation, Detail, Question, Source, State, Step, Wizard},
 };
 use super::{
@@ -144,7 +144,8 @@ pub async fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Ran
     if arguments.restart {
         state_file::remove(&state_path)?;
     }
-    let state = begin(state_file::load(&state_path)?, url, clock, random)?;
+    let tenant = access.token.tenant().map(ToString::to_string);
+    let state = begin(state_file::load(&state_path)?, url, tenant, clock, random)?;
     let identity = identity.parse()?;
     let aws = AwsCli::new();
     let caller = find_caller(arguments, dialogue, &state, &aws, &identity).await?;
@@ -162,6 +163,7 @@ pub async fn run(arguments: &SetupArguments, clock: &dyn Clock, random: &dyn Ran
         wizard,
         last: None,
         is_just_applied: false,
+        has_files: None,
     };
     if let (Some(file), Some(path)) = (&file, &arguments.answers) {
         setup.take_answers(file, path)?;
@@ -243,11 +245,24 @@ impl Identity {
 }
 
 /// Starts a setup, or continues the stored one.
-fn begin(state: Option<State>, url: String, clock: &dyn Clock, random: &dyn Random) -> Result<State, Failure> {
-    let Some(state) = state else { return Ok(State::new(url, create::idempotency_key(random))) };
-    if state.url != url {
+fn begin(
+    state: Option<State>,
+    url: String,
+    tenant: Option<String>,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<State, Failure> {
+    let Some(state) = state else { return Ok(State::new(url, tenant, create::idempotency_key(random))) };
+    let unfinished = |subject: &str| {
         let advice = "Give its --url or --profile to continue it, or --restart to discard it.";
-        return Err(Failure::argument("setup", format!("the setup for {} is not finished\n  {advice}", state.url)));
+        Err(Failure::argument("setup", format!("the setup for {subject} is not finished\n  {advice}")))
+    };
+    if state.url != url {
+        return unfinished(&state.url);
+    }
+    // Another tenant's export would go to this one's bucket.
+    if let Some(of_state) = state.tenant.as_ref().filter(|of_state| tenant.as_ref() != Some(of_state)) {
+        return unfinished(&format!("the tenant {of_state}"));
     }
     if state.is_stale(clock.now()) {
         return Err(Failure::Unfinished(
@@ -320,6 +335,8 @@ struct Setup<'a> {
     last: Option<Answer>,
     /// Whether the next test may be too early for a change in IAM.
     is_just_applied: bool,
+    /// Whether the first export wrote a file; `None`: setup did not export.
+    has_files: Option<bool>,
 }
 
 impl Setup<'_> {
@@ -339,6 +356,14 @@ impl Setup<'_> {
     fn take_answers(&mut self, file: &ConfigurationFile, path: &Path) -> Result<(), Failure> {
         let kind = file.kind_to_create(None).map_err(|problems| problems.at(path))?;
         self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| problems.at(path))?;
+        if let Some(caller) = self.wizard.caller().filter(|_| self.arguments.yes && !self.wizard.can_apply()) {
+            let reason = format!(
+                "creates a role, so roleArn has to name one without a path in the account {} of the AWS credentials\n  Correct \
+                 it, or leave out --yes to get the policies as files.",
+                caller.account
+            );
+            return Err(Failure::argument("--yes", reason));
+        }
         self.wizard.state.may_apply = self.arguments.yes;
         if let Some(secret) = file.text(Field::SecretAccessKey) {
             self.answer_secret(&Secret::new(secret.to_owned()))?;
@@ -478,23 +503,20 @@ impl Setup<'_> {
 
     async fn show_policies(&mut self, detail: Detail) -> Result<(), Failure> {
         let policies: Policies = self.ask(&operations::POLICIES).await?.parse()?;
-        let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
+        let Some(configuration) = self.wizard.configuration().cloned() else { return Ok(()) };
         let directory = match &self.arguments.directory {
             Some(directory) => directory.clone(),
             None => PathBuf::from(format!("audit-export-{}", self.id())),
         };
-        let files = documents::files(&policies, configuration);
-        fs::create_dir_all(&directory).map_err(Failure::file(&directory))?;
-        for Document { name, content, .. } in &files {
-            let path = directory.join(name);
-            fs::write(&path, content).map_err(Failure::file(&path))?;
-        }
+        let files = documents::files(&policies, &configuration);
+        folder::write(&directory, &files, &mut self.wizard.state.written)?;
+        self.store()?;
         let mut sections = Vec::new();
         if detail == Detail::Everything || self.arguments.print {
-            sections.push(explain_policies(&policies, configuration, &files, self.style()));
+            sections.push(explain_policies(&policies, &configuration, &files, self.style()));
         }
         sections.push(explain_files(&files, &directory, self.style()));
-        sections.push(explain_command(&policies, configuration, &directory));
+        sections.push(explain_command(&policies, &configuration, &directory));
         dialogue::say(&format!("\n{}", sections.join("\n\n")));
         self.wizard.policies_shown();
         Ok(())
@@ -505,8 +527,11 @@ impl Setup<'_> {
         let policies: Policies = self.ask(&operations::POLICIES).await?.parse()?;
         let Some(configuration) = self.wizard.configuration() else { return Ok(()) };
         let name = documents::stack_name(configuration);
-        let region = &configuration.endpoint_configuration.region;
-        let region = Region::parse(region).map_err(|error| Failure::Unavailable(error.rule.to_owned()))?;
+        let earlier = self.wizard.state.stack_region.clone();
+        let region = earlier.clone().unwrap_or_else(|| configuration.endpoint_configuration.region.to_string());
+        let region = Region::parse(&region).map_err(|error| Failure::Unavailable(error.rule.to_owned()))?;
+        self.wizard.state.stack_region = Some(region.to_string());
+        self.store()?;
         let stack = Stack {
             name: &name,
             region: &region,
@@ -516,9 +541,23 @@ impl Setup<'_> {
         dialogue::say(&format!("\nCreating the CloudFormation stack {name} …"));
         let deployed = {
             let spinner = Spinner::new("Creating the stack");
-            stack.deploy(&self.aws, |status| spinner.set_message(format!("Creating the stack: {status}"))).await
+            let show = |progress: Progress<'_>| match progress {
+                Progress::Changing(status) => spinner.set_message(format!("Creating the stack: {status}")),
+                Progress::Deleting(status) => spinner.suspend(|| {
+                    dialogue::say(&format!("Deleting the stack first: it is {status}, and has no resources."));
+                }),
+            };
+            stack.deploy(&self.aws, show).await
         };
-        match deployed {
+        if let Err(undeployed) = &deployed {
+            self.wizard.state.stack_region = match undeployed.exists {
+                Some(true) => Some(region.to_string()),
+                Some(false) => None,
+                None => earlier,
+            };
+            self.store()?;
+        }
+        match deployed.map_err(|undeployed| undeployed.reason) {
             Ok(()) => {
                 let tick = self.style().paint(Tone::Good, "✓");
                 dialogue::say(&format!("{tick} The stack has the role and its permissions."));
@@ -561,6 +600,7 @@ impl Setup<'_> {
             dialogue::say("\nExporting the events received so far …");
             let first = first_file::export(&self.service, configuration).await?;
             dialogue::say(&first.text);
+            self.has_files = Some(first.has_files);
             if first.has_files {
                 let access = &self.arguments.service.access;
                 dialogue::say("\nVerifying …");
@@ -618,8 +658,9 @@ impl Setup<'_> {
         let (Some(answer), Some(configuration)) = (&self.last, self.wizard.configuration()) else { return Ok(()) };
         state_file::remove(&self.state_path)?;
         dialogue::say("");
-        let stack = self.wizard.state.may_apply.then(|| documents::stack_name(configuration));
-        self.service.output.print(answer, |style| Ok(finished(configuration, stack.as_deref(), style)))
+        let region = self.wizard.state.stack_region.as_deref();
+        let verify = self.arguments.service.access.options();
+        self.service.output.print(answer, |style| Ok(finished(configuration, region, self.has_files, &verify, style)))
     }
 
     fn id(&self) -> String {
@@ -679,10 +720,17 @@ fn explain_policies(policies: &Policies, configuration: &Configuration, files: &
     )
 }
 
-/// Formats the success, the time of the next file and, if there is a stack, how to undo all.
-fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -> String {
+/// Formats the success, the time of the next file and, if there is a stack in `region`, how to undo all. `service` are the
+/// options of the service.
+fn finished(
+    configuration: &Configuration,
+    region: Option<&str>,
+    has_files: Option<bool>,
+    service: &str,
+    style: &Style,
+) -> String {
     let id = &configuration.id;
-    let which = if stack.is_some() { "next" } else { "first" };
+    let which = if has_files == Some(true) { "next" } else { "first" };
     let next = match (&configuration.next_export_at, configuration.enabled) {
         (Some(time), true) => {
             format!("The {which} file comes soon after {},\nif events are received until then.", style.time(time))
@@ -692,18 +740,22 @@ fn finished(configuration: &Configuration, stack: Option<&str>, style: &Style) -
             format!("The export is disabled. To enable it: audit-export config enable {id}")
         }
     };
-    let undo = stack.map(|stack| {
-        let region = shell_word(&configuration.endpoint_configuration.region);
+    let unverified = (has_files == Some(false))
+        .then(|| format!("\nThere was nothing to verify yet. When it is there:\n  audit-export verify {id}{service}"));
+    let undo = region.map(|region| {
         format!(
             "\nTo undo it (files and bucket stay):\n  audit-export config delete {id}\n  aws cloudformation delete-stack \
-             --region {region} \\\n    --stack-name {stack}"
+             --region {} \\\n    --stack-name {}",
+            shell_word(region),
+            documents::stack_name(configuration)
         )
     });
     format!(
-        "{} Done: {} can be written to.\n{next}\n\nTo export now:      audit-export config run {id} --wait\nTo see its status:  \
+        "{} Done: {} can be written to.\n{next}{}\n\nTo export now:      audit-export config run {id} --wait\nTo see its status:  \
          audit-export config status {id}{}",
         style.paint(Tone::Good, "✓"),
         render::location(configuration),
+        unverified.unwrap_or_default(),
         undo.unwrap_or_default(),
     )
 }
@@ -769,21 +821,43 @@ mod tests {
     #[test]
     fn the_end_says_when_the_first_file_comes() {
         let disabled = json!({ "enabled": false, "nextExportAt": null });
-        let stack = Some("audit-export-0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b");
-        let shown = [(json!({}), None), (disabled, None), (json!({}), stack)]
-            .map(|(changes, stack)| finished(&model::tests::configuration(&changes), stack, &style()));
+        // The stack stays where it was created.
+        let stack = Some("eu-central-1");
+        let ends = [
+            (json!({}), None, None),
+            (disabled, None, None),
+            (json!({}), stack, Some(true)),
+            (json!({}), None, Some(false)),
+        ];
+        let shown = ends.map(|(changes, stack, has_files)| {
+            finished(&model::tests::configuration(&changes), stack, has_files, " --profile production", &style())
+        });
         insta::assert_snapshot!(shown.join("\n\n"));
     }
 
     #[test]
     fn only_a_setup_for_the_same_service_continues() {
-        let state = State::new(URL.to_owned(), "key".to_owned());
-        let begin = |state, url| begin(state, url, &Machine, &Machine);
+        let state = State::new(URL.to_owned(), None, "key".to_owned());
+        let begin = |state, url| begin(state, url, None, &Machine, &Machine);
         assert_eq!(begin(Some(state.clone()), URL.to_owned()).unwrap(), state);
         assert_eq!(begin(Some(state.clone()), "https://example.org/".to_owned()).unwrap_err().exit_code(), 2);
         assert_eq!(begin(None, URL.to_owned()).unwrap().url, URL);
         let left_long_ago = State { phase: wizard::Phase::Creating { since: Timestamp::EPOCH }, ..state };
         assert_eq!(begin(Some(left_long_ago), URL.to_owned()).unwrap_err().exit_code(), 12);
+    }
+
+    #[test]
+    fn only_a_setup_for_the_same_tenant_continues() {
+        let continued = |of_state: Option<&str>, of_token: Option<&str>| {
+            let [of_state, of_token] = [of_state, of_token].map(|tenant| tenant.map(ToOwned::to_owned));
+            let state = State::new(URL.to_owned(), of_state, "key".to_owned());
+            begin(Some(state), URL.to_owned(), of_token, &Machine, &Machine).map_err(|failure| failure.exit_code())
+        };
+        assert!(continued(Some("acme"), Some("acme")).is_ok());
+        assert_eq!(continued(Some("acme"), Some("bolt")).unwrap_err(), 2);
+        assert_eq!(continued(Some("acme"), None).unwrap_err(), 2);
+        // Tokens that never name a tenant can't be told apart.
+        assert!(continued(None, None).is_ok());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::aws_cli::Aws;
 /// The environment variables with the Region, in the order of the AWS command line.
 pub const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
+/// Buckets that are listed. Others can be named.
+pub const MAX_LISTED_BUCKETS: usize = 20;
+
 /// The Region of a bucket without a location constraint.
 const FIRST_REGION: &str = "us-east-1";
 /// The old name of a location, and its Region.
@@ -98,10 +101,10 @@ pub struct Bucket {
     pub is_own: bool,
 }
 
-/// Returns the bucket that an answer stands for: its number in the list, or a name.
+/// Returns the bucket that an answer stands for: its number among the shown ones of the list, or a name.
 pub fn pick<'a>(answer: &'a str, listed: &'a [String]) -> &'a str {
     let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-    match number.and_then(|index| listed.get(index)) {
+    match number.filter(|index| *index < MAX_LISTED_BUCKETS).and_then(|index| listed.get(index)) {
         Some(name) if !listed.iter().any(|name| name == answer) => name,
         _ => answer,
     }
@@ -272,6 +275,9 @@ pub mod tests {
         ] {
             assert_eq!(pick(answer, &listed), picked);
         }
+        // Only those that are shown have a number.
+        let listed: Vec<String> = (1..=25).map(|number| format!("acme-{number}")).collect();
+        assert_eq!((pick("20", &listed), pick("21", &listed)), ("acme-20", "21"));
     }
 
     #[tokio::test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use host::Clock;
-use terminal::text::shell_word;
 use verification::{Report, VerificationOutcome};
 
 use crate::{
@@ -48,7 +47,7 @@ pub async fn verify(
             "{} Not verified from here: {failure}\n  To verify: audit-export verify {}{}",
             style.paint(Tone::Warning, "–"),
             configuration.id,
-            service_arguments(arguments),
+            arguments.options(),
         )),
     }
 }
@@ -63,16 +62,4 @@ fn verified(report: &Report, style: &Style) -> String {
         count(report.objects.count, "file"),
         count(report.digests.count, "signed digest"),
     )
-}
-
-/// Returns the arguments of `verify` for the same service, each after a space.
-fn service_arguments(arguments: &AccessArguments) -> String {
-    let AccessArguments { profile, url, token_file } = arguments;
-    let given = [
-        ("profile", profile.clone()),
-        ("url", url.as_ref().map(ToString::to_string)),
-        ("token-file", token_file.as_ref().map(|path| path.display().to_string())),
-    ];
-    let words = given.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))));
-    words.collect()
 }

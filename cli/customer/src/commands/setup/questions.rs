@@ -1,6 +1,7 @@
 //! The texts of the wizard's questions.
 
 use super::{
+    account::MAX_LISTED_BUCKETS,
     documents::stack_name,
     wizard::{Question, Wizard},
 };
@@ -11,9 +12,6 @@ use crate::{
     },
     output::Style,
 };
-
-/// Buckets that are listed. Others can be named.
-const MAX_LISTED_BUCKETS: usize = 20;
 
 /// The text of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_question_is_asked_in_words() {
-        let state = State::new("https://example.com".to_owned(), "key".to_owned());
+        let state = State::new("https://example.com".to_owned(), None, "key".to_owned());
         let mut wizard = Wizard::new(state, service());
         let mut all = vec![Question::Kind];
         all.extend(questions(Kind::AssumedRole).into_iter().map(Question::Field));
@@ -240,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_is_created_fits_the_terminal() {
-        let state = State::new("https://example.com".to_owned(), "3f2a9c1e-0000-4000-8000-000000000000".to_owned());
+        let state =
+            State::new("https://example.com".to_owned(), None, "3f2a9c1e-0000-4000-8000-000000000000".to_owned());
         let mut wizard = Wizard::new(state, service()).with_caller(Some(caller()));
         let mut found = Bucket {
             name: "acme-audit".to_owned(),

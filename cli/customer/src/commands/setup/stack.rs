@@ -56,33 +56,67 @@ enum Status {
     Absent,
     Changing(String),
     Ready(String),
-    /// It can only be deleted.
-    Failed(String),
+    /// Its creation was undone: it has no resources, and can only be deleted.
+    Undone(String),
+    /// It can't be updated, and may have resources, or belong to a deployment of somebody else.
+    Blocked(String),
+}
+
+/// The progress of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The stack is being changed.
+    Changing(&'a str),
+    /// A stack without resources is deleted.
+    Deleting(&'a str),
+}
+
+/// Why a stack could not be deployed, for people.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Undeployed {
+    pub reason: String,
+    /// Whether there is a stack with resources. `None`: AWS did not say.
+    pub exists: Option<bool>,
 }
 
 impl Stack<'_> {
-    /// Creates or updates the stack, and waits until that has ended. `show` gets the progress, and the error is for people.
-    pub async fn deploy(&self, aws: &impl Aws, show: impl Fn(&str)) -> Result<(), String> {
+    /// Creates or updates the stack, and waits until that has ended. `show` gets the progress.
+    pub async fn deploy(&self, aws: &impl Aws, show: impl Fn(Progress<'_>)) -> Result<(), Undeployed> {
+        let mut exists = None;
+        self.try_deploy(aws, show, &mut exists).await.map_err(|reason| Undeployed { reason, exists })
+    }
+
+    async fn try_deploy(
+        &self,
+        aws: &impl Aws,
+        show: impl Fn(Progress<'_>),
+        exists: &mut Option<bool>,
+    ) -> Result<(), String> {
         let template = template_file().map_err(|error| format!("the template can't be written to a file: {error}"))?;
         let mut is_deleted = false;
         for _ in 0..MAX_CHANGES {
-            let change = match self.wait(aws, &show).await? {
+            let change = match self.wait(aws, &show, exists).await? {
                 Status::Absent => Change::Create,
-                Status::Failed(status) if is_deleted => return Err(self.failure(aws, &status).await),
-                Status::Failed(_) => {
-                    // What a failed creation left behind has no resources.
+                Status::Undone(status) if is_deleted => return Err(self.failure(aws, &status).await),
+                Status::Undone(status) => {
+                    show(Progress::Deleting(&status));
                     self.run(aws, "delete-stack", &[]).await.map_err(|error| error.to_string())?;
                     is_deleted = true;
                     continue;
                 }
+                Status::Blocked(status) => return Err(self.blocked(aws, &status).await),
                 Status::Ready(_) | Status::Changing(_) => Change::Update,
             };
             return match self.change(aws, change, &template).await {
-                Ok(()) => self.settle(aws, &show).await,
+                Ok(()) => self.settle(aws, &show, exists).await,
                 Err(error) if change == Change::Update && error.says(NO_UPDATES) => Ok(()),
                 // An earlier call's request arrived meanwhile.
                 Err(error) if error.code() == Some(ALREADY_EXISTS) => continue,
-                Err(error) => Err(error.to_string()),
+                Err(error) => {
+                    // Without AWS's answer, the request may have taken effect.
+                    *exists = exists.filter(|exists| *exists || error.code().is_some()).or(Some(true));
+                    Err(error.to_string())
+                }
             };
         }
         Err(format!("the stack {} is still being changed", self.name))
@@ -112,14 +146,34 @@ impl Stack<'_> {
     }
 
     /// Waits for the end of a change, and checks its result.
-    async fn settle(&self, aws: &impl Aws, show: &impl Fn(&str)) -> Result<(), String> {
-        match self.wait(aws, show).await? {
+    async fn settle(
+        &self,
+        aws: &impl Aws,
+        show: &impl Fn(Progress<'_>),
+        exists: &mut Option<bool>,
+    ) -> Result<(), String> {
+        // If its end is not seen.
+        *exists = Some(true);
+        match self.wait(aws, show, exists).await? {
             Status::Ready(status) if matches!(&*status, "CREATE_COMPLETE" | "UPDATE_COMPLETE") => Ok(()),
             Status::Absent => Err(format!("the stack {} was deleted meanwhile", self.name)),
-            Status::Ready(status) | Status::Failed(status) | Status::Changing(status) => {
+            Status::Ready(status) | Status::Undone(status) | Status::Changing(status) => {
                 Err(self.failure(aws, &status).await)
             }
+            Status::Blocked(status) => Err(self.blocked(aws, &status).await),
         }
+    }
+
+    /// Describes a stack that setup does not touch: a deployment of somebody else may be in progress, or a person has to decide
+    /// about its resources.
+    async fn blocked(&self, aws: &impl Aws, status: &str) -> String {
+        format!(
+            "{}\n  Setup does not change a stack in this state. If nobody is deploying it, delete it, and run setup again:\n    \
+             aws cloudformation delete-stack --region {} --stack-name {}",
+            self.failure(aws, status).await,
+            self.region,
+            self.name
+        )
     }
 
     async fn failure(&self, aws: &impl Aws, status: &str) -> String {
@@ -127,15 +181,22 @@ impl Stack<'_> {
     }
 
     /// Waits until the stack is not being changed.
-    async fn wait(&self, aws: &impl Aws, show: &impl Fn(&str)) -> Result<Status, String> {
+    async fn wait(
+        &self,
+        aws: &impl Aws,
+        show: &impl Fn(Progress<'_>),
+        exists: &mut Option<bool>,
+    ) -> Result<Status, String> {
         let deadline = Instant::now() + CHANGE_TIMEOUT;
         loop {
-            match self.status(aws).await? {
+            let status = self.status(aws).await?;
+            *exists = Some(!matches!(status, Status::Absent | Status::Undone(_)));
+            match status {
                 Status::Changing(status) if Instant::now() >= deadline => {
                     let minutes = CHANGE_TIMEOUT.as_secs() / 60;
                     return Err(format!("the stack {} is still {status} after {minutes} minutes", self.name));
                 }
-                Status::Changing(status) => show(&status),
+                Status::Changing(status) => show(Progress::Changing(&status)),
                 settled => return Ok(settled),
             }
             sleep(PAUSE).await;
@@ -151,10 +212,9 @@ impl Stack<'_> {
         };
         Ok(match &*status {
             "DELETE_COMPLETE" => Status::Absent,
-            // Nothing was created yet, and the creation never starts by itself.
-            "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
-                Status::Failed(status)
-            }
+            "ROLLBACK_COMPLETE" => Status::Undone(status),
+            // The first never ends by itself: it waits for a person.
+            "REVIEW_IN_PROGRESS" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => Status::Blocked(status),
             _ if status.ends_with("_IN_PROGRESS") => Status::Changing(status),
             _ => Status::Ready(status),
         })
@@ -218,13 +278,17 @@ mod tests {
     }
 
     async fn deploy(steps: &[(&str, Output<'_>)]) -> Result<(), String> {
+        deployed(steps).await.map_err(|undeployed| undeployed.reason)
+    }
+
+    async fn deployed(steps: &[(&str, Output<'_>)]) -> Result<(), Undeployed> {
         let region = Region::parse("eu-west-1").unwrap();
         let parameters = parameters();
         let stack = Stack { name: "export", region: &region, parameters: &parameters, creates_bucket: false };
         let aws = Script::new(steps);
-        let deployed = stack.deploy(&aws, |_| ()).await;
+        let outcome = stack.deploy(&aws, |_| ()).await;
         aws.assert_finished();
-        deployed
+        outcome
     }
 
     #[tokio::test(start_paused = true)]
@@ -260,16 +324,42 @@ mod tests {
             (UPDATE, unchanged),
         ];
         assert_eq!(deploy(&crossed).await, Ok(()));
-        for left_behind in ["\"ROLLBACK_COMPLETE\"", "\"REVIEW_IN_PROGRESS\""] {
-            let again = [
-                (DESCRIBE, Ok(left_behind)),
-                (DELETE, Ok("")),
-                (DESCRIBE, Ok("\"DELETE_IN_PROGRESS\"")),
-                (DESCRIBE, ABSENT),
-                (CREATE, Ok("{}")),
-                (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
-            ];
-            assert_eq!(deploy(&again).await, Ok(()), "{left_behind}");
+        let again = [
+            (DESCRIBE, Ok("\"ROLLBACK_COMPLETE\"")),
+            (DELETE, Ok("")),
+            (DESCRIBE, Ok("\"DELETE_IN_PROGRESS\"")),
+            (DESCRIBE, ABSENT),
+            (CREATE, Ok("{}")),
+            (DESCRIBE, Ok("\"CREATE_COMPLETE\"")),
+        ];
+        assert_eq!(deploy(&again).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stack_that_a_person_has_to_decide_about_is_left_alone() {
+        for status in ["REVIEW_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"] {
+            let answer = format!("\"{status}\"");
+            let left = deployed(&[(DESCRIBE, Ok(&answer)), (EVENTS, Ok("[]"))]).await.unwrap_err();
+            assert_eq!(left.exists, Some(true));
+            let (first, command) = (left.reason.lines().next(), left.reason.lines().last());
+            assert_eq!(first, Some(&*format!("the stack export is {status}")));
+            assert_eq!(command.map(str::trim), Some(&*format!("aws {DELETE}")));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_says_whether_there_is_a_stack() {
+        let denied: Output<'_> = Err("An error occurred (AccessDenied)");
+        let undone =
+            [(DESCRIBE, ABSENT), (CREATE, Ok("{}")), (DESCRIBE, Ok("\"ROLLBACK_COMPLETE\"")), (EVENTS, denied)];
+        for (steps, expected) in [
+            (&[(DESCRIBE, denied)][..], None),
+            (&[(DESCRIBE, ABSENT), (CREATE, denied)], Some(false)),
+            (&undone, Some(false)),
+            (&[(DESCRIBE, ABSENT), (CREATE, Ok("{}")), (DESCRIBE, denied)], Some(true)),
+            (&[(DESCRIBE, Ok("\"CREATE_COMPLETE\"")), (UPDATE, denied)], Some(true)),
+        ] {
+            assert_eq!(deployed(steps).await.unwrap_err().exists, expected, "{steps:?}");
         }
     }
 
@@ -296,7 +386,11 @@ mod tests {
             (DESCRIBE, Ok("\"DELETE_FAILED\"")),
             (EVENTS, Ok(r#"[["Role", "No permission"]]"#)),
         ];
-        assert_eq!(deploy(&stuck).await.unwrap_err(), "the stack export is DELETE_FAILED\n  Role: No permission");
+        let reason = deploy(&stuck).await.unwrap_err();
+        assert!(
+            reason.starts_with("the stack export is DELETE_FAILED\n  Role: No permission\n  Setup does not"),
+            "{reason}"
+        );
         let denied = Err("An error occurred (AccessDenied) when calling the CreateStack operation: No.");
         let refused = deploy(&[(DESCRIBE, ABSENT), (CREATE, denied)]).await.unwrap_err();
         assert!(refused.starts_with("aws cloudformation create-stack: An error occurred (AccessDenied)"), "{refused}");

@@ -49,7 +49,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = path(&directory.path().join("config.toml"));
         assert_eq!(load(&path).unwrap(), None);
-        let state = State::new("https://example.com".to_owned(), "key".to_owned());
+        let state = State::new("https://example.com".to_owned(), Some("acme".to_owned()), "key".to_owned());
         store(&path, &state).unwrap();
         assert_eq!(load(&path).unwrap(), Some(state));
         assert!(!is_open_to_others(&fs::metadata(&path).unwrap()));

@@ -9,6 +9,7 @@ use domain::{
         field_error::FieldError,
     },
     connection::ConnectionErrorCode as Code,
+    digest::Hex32,
     interval::ExportInterval,
     time::Timestamp,
 };
@@ -47,6 +48,9 @@ pub type Answers = BTreeMap<Field, Option<String>>;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
     pub url: String,
+    /// The tenant of the token, if the token names it: the same service has other buckets and other accounts for another one.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// The key for all attempts to create the configuration.
     pub idempotency_key: String,
     pub kind: Option<Kind>,
@@ -63,6 +67,12 @@ pub struct State {
     /// Whether setup may create the resources in the AWS account.
     #[serde(default)]
     pub may_apply: bool,
+    /// The Region of the stack, as soon as there may be one. It stays there if the Region of the bucket is changed.
+    #[serde(default)]
+    pub stack_region: Option<String>,
+    /// The SHA-256 of the files that setup wrote, by their paths.
+    #[serde(default)]
+    pub written: BTreeMap<String, Hex32>,
     pub phase: Phase,
 }
 
@@ -82,8 +92,8 @@ pub enum Phase {
 }
 
 impl State {
-    pub fn new(url: String, idempotency_key: String) -> Self {
-        Self { url, idempotency_key, ..Self::default() }
+    pub fn new(url: String, tenant: Option<String>, idempotency_key: String) -> Self {
+        Self { url, tenant, idempotency_key, ..Self::default() }
     }
 
     /// Returns whether repeating the request could create a second configuration.
@@ -411,8 +421,8 @@ impl Wizard {
 
     /// Takes all answers from a file.
     pub fn answer_all(&mut self, file: &ConfigurationFile, kind: Kind, now: Timestamp) -> Result<(), Problems> {
-        let mut wizard =
-            Self::new(State::new(self.state.url.clone(), self.state.idempotency_key.clone()), self.service.clone());
+        let State { url, tenant, idempotency_key, .. } = self.state.clone();
+        let mut wizard = Self::new(State::new(url, tenant, idempotency_key), self.service.clone());
         wizard.state.kind = Some(kind);
         let mut problems = Vec::new();
         for field in questions(kind).into_iter().chain([Field::Description, Field::StartFrom]) {

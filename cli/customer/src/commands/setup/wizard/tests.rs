@@ -25,7 +25,7 @@ fn service() -> ServiceIdentity {
 }
 
 fn wizard() -> Wizard {
-    Wizard::new(State::new("https://example.com/".to_owned(), "key-1".to_owned()), service())
+    Wizard::new(State::new("https://example.com/".to_owned(), None, "key-1".to_owned()), service())
 }
 
 /// Gives the answers, and checks that the wizard asks these questions.
