@@ -288,7 +288,8 @@ fn tested(results: &[NotificationTest], style: &Style) -> String {
             None => format!("{} {}{status}", style.paint(Tone::Good, "delivered"), result.url),
             Some(error) => {
                 let failed = style.paint(Tone::Bad, "failed");
-                format!("{failed}    {}{status}\n          {}: {}", result.url, error.code, error.message)
+                let reason = format!("{:10}{}: {}", "", error.code, error.message);
+                format!("{failed}    {}{status}\n{}", result.url, style.wrapped(&reason, 10))
             }
         }
     };
@@ -334,26 +335,46 @@ mod tests {
         assert_eq!(normal("http://hooks.example.com"), "http://hooks.example.com");
     }
 
-    #[test]
-    fn webhooks_and_their_tests_are_shown() {
-        let settings = |notifications: serde_json::Value| {
-            serde_json::from_value::<NotificationSettings>(
-                json!({ "type": "S3_ASSUMED_ROLE", "version": 3, "notifications": notifications }),
-            )
+    fn settings(notifications: serde_json::Value) -> NotificationSettings {
+        serde_json::from_value(json!({ "type": "S3_ASSUMED_ROLE", "version": 3, "notifications": notifications }))
             .unwrap()
-        };
-        let results: Vec<NotificationTest> = serde_json::from_value(json!([
+    }
+
+    fn results() -> Vec<NotificationTest> {
+        serde_json::from_value(json!([
             { "url": "https://a.example/", "isDelivered": true, "status": 204, "error": null },
             { "url": "https://b.example/", "isDelivered": false, "status": 410, "error":
                 { "code": "WEBHOOK_GONE", "message": "The receiver answered 410 Gone. Remove the webhook." } },
             { "url": "https://c.example/", "isDelivered": false, "status": null, "error":
                 { "code": "WEBHOOK_TIMED_OUT", "message": "The receiver did not answer." } },
         ]))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn webhooks_fit_the_terminal() {
+        let urls = json!([{ "url": "https://hooks.example.com/audit" }, { "url": "https://b.example/" }]);
+        let long = json!([{ "url": "https://d.example/", "isDelivered": false, "status": 500, "error": {
+            "code": "WEBHOOK_REFUSED", "message": "The receiver answered 500 Internal Server Error. Correct what its log \
+                reports about this request, and test the webhook again." } }]);
+        let mut results = results();
+        results.extend(serde_json::from_value::<Vec<NotificationTest>>(long).unwrap());
+        for width in [80, 120] {
+            let style = Style { width: Some(width), ..style() };
+            let shown =
+                [list(&settings(json!([])), &style), list(&settings(urls.clone()), &style), tested(&results, &style)];
+            let shown = shown.map(|text| style.paragraphs(&text)).join("\n---\n");
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            insta::assert_snapshot!(format!("webhooks_of_{width}_columns"), shown);
+        }
+    }
+
+    #[test]
+    fn webhooks_and_their_tests_are_shown() {
         let shown = [
             list(&settings(json!([])), &style()),
             list(&settings(json!([{ "url": "https://a.example/" }, { "url": "https://b.example/" }])), &style()),
-            tested(&results, &style()),
+            tested(&results(), &style()),
             tested(&[], &style()),
         ];
         insta::assert_snapshot!(shown.join("\n---\n"), @r"
