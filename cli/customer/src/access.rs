@@ -3,14 +3,14 @@
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use clap::Args;
 use host::{Clock, Machine};
 use reqwest::Url;
-use terminal::text::shell_word;
+use terminal::{ColorChoice, Style, text::shell_word};
 use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
@@ -21,15 +21,13 @@ use crate::{
     failure::Failure,
     files::read_beginning,
     profile::{self, Profiles, TokenSource},
-    secret::{MAX_TOKEN_LENGTH_BYTES, Token},
+    secret::{self, MAX_TOKEN_LENGTH_BYTES, TOKEN_VARIABLE, Token},
 };
 
 /// The environment variables that may stand for arguments.
 pub const PROFILE_VARIABLE: &str = "AUDIT_EXPORT_PROFILE";
 pub const URL_VARIABLE: &str = "AUDIT_EXPORT_URL";
 pub const TOKEN_FILE_VARIABLE: &str = "AUDIT_EXPORT_TOKEN_FILE";
-/// The environment variable that may hold the token itself.
-pub const TOKEN_VARIABLE: &str = "AUDIT_EXPORT_TOKEN";
 
 /// The subject of the failure when neither arguments nor a profile name the service.
 pub const UNKNOWN_SERVICE: &str = "no service is given";
@@ -83,7 +81,7 @@ impl AccessArguments {
             None => environment_token(TOKEN_VARIABLE)?,
         };
         let access = self.resolve_with(token, profile::path).await?;
-        if let Some(warning) = access.token.warning(Machine.now()) {
+        if let Some(warning) = access.token.warning(Machine.now(), &Style::of_standard_output(ColorChoice::Never)) {
             terminal::warn(&warning);
         }
         Ok(access)
@@ -153,7 +151,7 @@ fn environment_token(variable: &str) -> Result<Option<Token>, Failure> {
 async fn run_token_command(words: &[String]) -> Result<Token, Failure> {
     let invalid = |reason: String| Failure::argument("token_command", reason);
     let Some((program, arguments)) = words.split_first() else { return Err(invalid("is empty".to_owned())) };
-    let mut child = Command::new(program)
+    let mut child = secret::command(program)
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()

@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     io::{self, Read},
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::Duration,
 };
@@ -15,6 +15,8 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
+
+use crate::secret;
 
 const PROGRAM: &str = "aws";
 /// The longest time of one command. The search for credentials may query an unreachable address.
@@ -79,7 +81,7 @@ impl AwsCli {
 
 impl Aws for AwsCli {
     async fn run(&self, arguments: &[&str]) -> Result<String, AwsError> {
-        let mut child = Command::new(&self.program)
+        let mut child = secret::command(&self.program)
             .args(arguments)
             // No pager and no questions.
             .env("AWS_PAGER", "")

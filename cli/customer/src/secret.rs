@@ -1,6 +1,6 @@
 //! Secrets: wiped on drop, and never printed.
 
-use std::time::Duration;
+use std::{ffi::OsStr, process::Command, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{tenant::TenantId, time::Timestamp};
@@ -8,14 +8,25 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use terminal::short_duration;
+use terminal::{Style, short_duration};
 use zeroize::Zeroizing;
+
+/// The environment variables that may hold the token and the secret access key themselves.
+pub const TOKEN_VARIABLE: &str = "AUDIT_EXPORT_TOKEN";
+pub const SECRET_ACCESS_KEY_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";
 
 /// API Gateway accepts no larger header.
 pub const MAX_TOKEN_LENGTH_BYTES: u64 = 8 * 1_024;
 
 /// The remaining lifetime of a token from which on a command warns.
 const SHORT_LIFETIME: Duration = Duration::from_mins(5);
+
+/// Prepares to run another program, which gets none of these variables: it may record its environment, or run others.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove(TOKEN_VARIABLE).env_remove(SECRET_ACCESS_KEY_VARIABLE);
+    command
+}
 
 /// A text that is never printed. Serializing it sends it to the service.
 #[derive(Clone, Debug)]
@@ -91,16 +102,17 @@ impl Token {
     }
 
     /// Returns a warning if the token has expired or ends soon. The service decides: this machine's clock may be wrong.
-    pub fn warning(&self, now: Timestamp) -> Option<String> {
+    pub fn warning(&self, now: Timestamp, style: &Style) -> Option<String> {
         let end = self.claims.expires_at?;
+        let at = style.time(&end.to_string());
         let left = end.saturating_since(now);
         let spent = now.saturating_since(end);
         if end <= now {
             let ago = short_duration(spent.as_secs());
-            Some(format!("the token expired {ago} ago, at {end}; get a new one from your identity provider"))
+            Some(format!("the token expired {ago} ago, at {at}; get a new one from your identity provider"))
         } else if left < SHORT_LIFETIME {
             let left = short_duration(left.as_secs());
-            Some(format!("the token expires in {left}, at {end}; get a new one before a command that takes longer"))
+            Some(format!("the token expires in {left}, at {at}; get a new one before a command that takes longer"))
         } else {
             None
         }
@@ -145,14 +157,15 @@ mod tests {
         let now = Timestamp::parse("2026-11-29T12:00:00.000Z").unwrap();
         let warning = |claims: &str| {
             let text = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims));
-            Token::parse(&Zeroizing::new(text)).unwrap().warning(now)
+            Token::parse(&Zeroizing::new(text)).unwrap().warning(now, &Style::for_tests())
         };
         let with_expiry =
             |seconds: i64| warning(&format!(r#"{{"exp":{}}}"#, i64::try_from(now.as_seconds()).unwrap() + seconds));
         assert_eq!(with_expiry(300), None);
         assert_eq!(
             with_expiry(299).unwrap(),
-            "the token expires in 4m 59s, at 2026-11-29T12:04:59.000Z; get a new one before a command that takes longer"
+            "the token expires in 4m 59s, at 2026-11-29T12:04:59Z (13:04:59 CET); get a new one before a command that takes \
+             longer"
         );
         for (seconds, ago) in [(0, "0s"), (-3_600, "1h")] {
             let warning = with_expiry(seconds).unwrap();
@@ -162,7 +175,7 @@ mod tests {
         for unknown in ["{}", r#"{"exp":"1"}"#, r#"{"exp":-1}"#, r#"{"exp":1e300}"#, "x"] {
             assert_eq!(warning(unknown), None, "{unknown}");
         }
-        assert_eq!(Token::parse(&Zeroizing::new("opaque".to_owned())).unwrap().warning(now), None);
+        assert_eq!(Token::parse(&Zeroizing::new("opaque".to_owned())).unwrap().warning(now, &Style::for_tests()), None);
     }
 
     #[test]

@@ -309,6 +309,20 @@ fn a_refused_stack_is_repeated_up_to_the_verified_first_file() {
 }
 
 #[test]
+fn the_command_line_of_aws_gets_no_secrets() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["--answers", "answers.json", "--yes"]);
+    let secrets = [("AUDIT_EXPORT_TOKEN", "token"), ("AUDIT_EXPORT_SECRET_ACCESS_KEY", "secret")];
+    let output = command.envs(secrets).env("AUDIT_EXPORT_PLAIN", "shown").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let variables = desk.read("variables");
+    assert!(
+        variables.lines().count() > 1 && variables.lines().all(|line| line == "AUDIT_EXPORT_PLAIN=shown"),
+        "{variables}"
+    );
+}
+
+#[test]
 fn the_stack_stays_in_its_region() {
     let desk = Desk::new();
     desk.service.lock().unwrap().refusal = Some("BUCKET_IN_ANOTHER_REGION");

@@ -10,9 +10,12 @@ use terminal::text::printable;
 use zeroize::Zeroizing;
 
 use super::file::{ConfigurationFile, Field, Value};
-use crate::{failure::Failure, files::read_beginning, hidden_input, secret::Secret};
-
-pub const SECRET_VARIABLE: &str = "AUDIT_EXPORT_SECRET_ACCESS_KEY";
+use crate::{
+    failure::Failure,
+    files::read_beginning,
+    hidden_input,
+    secret::{SECRET_ACCESS_KEY_VARIABLE as SECRET_VARIABLE, Secret},
+};
 
 /// Bytes. A secret access key has 40.
 const MAX_FILE_LENGTH: u64 = 1_024;
