@@ -73,6 +73,16 @@ impl AccessArguments {
         words.collect()
     }
 
+    /// Returns the options like [`Self::options`] for a command that uses a service only if it is told which: the default profile by
+    /// its name. `None`: only the environment has a token.
+    pub fn explicit_options(&self) -> Option<String> {
+        if self.profile.is_some() || self.token_file.is_some() {
+            return Some(self.options());
+        }
+        let profile = Profiles::load(&profile::path().ok()?).ok()?.default_profile?;
+        Some(Self { profile: Some(profile), ..self.clone() }.options())
+    }
+
     /// Finds the service and the token, and warns if the token has expired or ends soon. The token of a profile is not
     /// sent to another host.
     pub async fn resolve(&self) -> Result<Access, Failure> {

@@ -2,7 +2,7 @@
 
 use domain::configuration::ConfigurationId;
 use serde::Deserialize;
-use terminal::text::{Lines, Text};
+use terminal::text::{Lines, Text, shell_word};
 use verification::{InvalidPlace, Place};
 
 use crate::failure::Failure;
@@ -71,6 +71,11 @@ impl Endpoint {
         let path = self.bucket_path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
         let place = format!("s3://{}/{path}{id}", self.bucket_name).parse();
         place.map_err(|error: InvalidPlace| Failure::Unavailable(format!("the service returned no place: {error}")))
+    }
+
+    /// Returns the option that names the S3 server, after a space. A bucket in AWS needs none.
+    pub fn server_option(&self) -> String {
+        self.endpoint_url.as_ref().map_or_else(String::new, |url| format!(" --endpoint-url {}", shell_word(url)))
     }
 }
 
@@ -162,6 +167,7 @@ pub struct Replay {
     pub error: Option<ConnectionError>,
     pub from: Text,
     pub to: Text,
+    pub bucket_name: Text,
     pub bucket_path: Text,
     pub place: Text,
     pub percent: u8,

@@ -14,12 +14,15 @@ use std::{
     time::Duration,
 };
 
+use domain::digest::Hex32;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use test_server::{Request, response, serve};
 
 const ID: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 const ROLE: &str = "arn:aws:iam::222222222222:role/audit-export";
+const SERVER: &str = "https://s3.example.com:9000";
 const THROUGH: &str = "2026-11-22T08:40:00.000Z";
 
 /// The program, its directory, and a service that answers each field of a query.
@@ -252,6 +255,141 @@ fn a_run_gives_its_job_as_json() {
     let exported = desk.run(&["config", "run", ID, "--wait", "--output", "json"]);
     exported.is(0, "");
     assert_eq!(exported.json(), job(1, "SUCCEEDED"));
+}
+
+fn on_server() -> Value {
+    let mut endpoint = configuration(&json!({}))["endpointConfiguration"].clone();
+    endpoint["endpointUrl"] = json!(SERVER);
+    endpoint["region"] = json!("garage");
+    configuration(&json!({ "endpointConfiguration": endpoint }))
+}
+
+/// Runs a printed command in a shell, without AWS credentials.
+fn pasted(desk: &Desk, shown: &str) -> Outcome {
+    let start = shown.find("audit-export verify").unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_audit-export"));
+    let mut shell = Command::new("sh");
+    shell.env_clear().current_dir(desk.directory.path()).envs([
+        ("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()).as_str()),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AUDIT_EXPORT_CONFIG", "config.toml"),
+    ]);
+    let output = shell.args(["-c", &shown[start..]]).output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    Outcome { code: output.status.code().unwrap(), stdout, stderr }
+}
+
+#[test]
+fn the_command_that_checks_a_replay_can_be_pasted() {
+    let replay = "5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21";
+    let answer = json!({
+        "id": replay, "exportConfigurationId": ID, "status": "SUCCEEDED", "error": null,
+        "from": "2026-11-20T00:00:00.000Z", "to": "2026-11-22T00:00:00.000Z", "bucketName": "acme-audit",
+        "bucketPath": "replays/it's", "place": format!("s3://acme-audit/replays/it's/{replay}"), "percent": 100,
+        "exportedThrough": "2026-11-22T00:00:00.000Z", "objects": 3, "events": 40, "bytes": 5_000,
+    });
+    let replayed = move |configuration: Value| {
+        let answer = answer.clone();
+        Desk::new(move |field| match field {
+            "replayExportConfiguration" => answer.clone(),
+            "getExportConfiguration" => configuration.clone(),
+            other => panic!("unexpected: {other}"),
+        })
+    };
+    let period = ["--from", "2026-11-20T00:00:00Z", "--to", "2026-11-22T00:00:00Z", "--bucket-path", "replays/it's"];
+    let command = [&["config", "replay", ID], &period[..]].concat();
+    for (desk, options) in [
+        (replayed(configuration(&json!({}))), " --region eu-west-1 --url "),
+        (replayed(on_server()), " --region garage --endpoint-url https://s3.example.com:9000 --url "),
+    ] {
+        let shown = desk.run(&command);
+        shown.is(0, "");
+        assert!(shown.stdout.contains(options), "{}", shown.stdout);
+        // The arguments are right: only credentials are missing.
+        pasted(&desk, &shown.stdout).is(4, "no AWS credentials were found");
+    }
+    // The default profile is named, because verify uses none by itself.
+    let desk = replayed(configuration(&json!({})));
+    let text = format!("default_profile = \"home\"\n[profiles.home]\nurl = \"{}\"\ntoken_file = \"token\"\n", desk.url);
+    desk.write("config.toml", text);
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(desk.directory.path().join("config.toml"), private).unwrap();
+    let mut program = desk.command();
+    program
+        .env_remove("AUDIT_EXPORT_URL")
+        .env_remove("AUDIT_EXPORT_TOKEN_FILE")
+        .env("AUDIT_EXPORT_CONFIG", "config.toml");
+    let shown = String::from_utf8(program.args(&command).output().unwrap().stdout).unwrap();
+    assert!(shown.ends_with(" --region eu-west-1 --profile home\n"), "{shown}");
+    pasted(&desk, &shown).is(4, "no AWS credentials were found");
+}
+
+#[test]
+fn a_digest_is_restored_on_its_server() {
+    let sha256 = |bytes: &[u8]| Hex32(Sha256::digest(bytes).into()).to_string();
+    let key = format!("logs/{ID}/_digests/0000000007_20261122T020000000Z_abababababababab.json");
+    let digest = json!({
+        "exportJobId": format!("{ID}.7"), "bucketName": "acme-audit", "objectKey": key, "digest": "{}", "sha256": sha256(b"{}"),
+        "signatureObjectKey": format!("{key}.sig"), "signature": "AAAA", "signatureSha256": sha256(&[0; 3]),
+    });
+    let gone = json!({ "code": "NOT_FOUND" });
+    for (configuration, option) in [(on_server(), " --endpoint-url https://s3.example.com:9000"), (gone, "")] {
+        let digest = digest.clone();
+        let desk = Desk::new(move |field| match field {
+            "getExportDigest" => digest.clone(),
+            _ => configuration.clone(),
+        });
+        let restored = desk.run(&["config", "digest", &format!("{ID}.7")]);
+        restored.is(0, "");
+        assert_eq!(
+            restored.stdout.matches(&format!("\naws s3 cp{option} ./_digests/")).count(),
+            2,
+            "{}",
+            restored.stdout
+        );
+        let verify = format!("\naudit-export verify s3://acme-audit/logs/{ID}{option} --public-key FILE\n");
+        assert!(restored.stdout.ends_with(&verify), "{}", restored.stdout);
+    }
+}
+
+#[test]
+fn an_export_to_another_server_is_created_and_moved_with_options() {
+    let desk = Desk::new(|_| on_server());
+    desk.write("secret", "not-a-secret-of-anybody\n");
+    let server = ["--endpoint-url", SERVER, "--region", "garage", "--access-key-id", "audit-export"];
+    let fields =
+        ["--bucket", "acme-audit", "--interval", "24h", "--secret-file", "secret", "--idempotency-key", "key-1"];
+    desk.run(&[&["config", "create"], &server[..], &fields[..]].concat()).is(0, "");
+    let data = json!({
+        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "region": "garage", "endpointUrl": SERVER,
+        "accessKeyId": "audit-export", "secretAccessKey": "not-a-secret-of-anybody", "idempotencyKey": "key-1",
+    });
+    assert_eq!(desk.requests(), [("createS3AccessKeyExportConfiguration".to_owned(), json!({ "data": data }))]);
+    desk.run(&[&["config", "update", ID], &server[..2]].concat()).is(0, "");
+    let data = json!({ "id": ID, "endpointUrl": SERVER });
+    assert_eq!(
+        desk.requests().pop(),
+        Some(("updateS3AccessKeyExportConfiguration".to_owned(), json!({ "data": data })))
+    );
+}
+
+#[test]
+fn a_program_that_prints_the_token_gets_no_secrets() {
+    let desk = working();
+    let profile = "token_command = [\"sh\", \"-c\", \"env > variables; echo token\"]";
+    desk.write("config.toml", format!("[profiles.a]\nurl = \"{}\"\n{profile}\n", desk.url));
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(desk.directory.path().join("config.toml"), private).unwrap();
+    let mut command = desk.command();
+    command.env_remove("AUDIT_EXPORT_TOKEN_FILE").env_remove("AUDIT_EXPORT_URL").envs([
+        ("AUDIT_EXPORT_CONFIG", "config.toml"),
+        ("AUDIT_EXPORT_SECRET_ACCESS_KEY", "secret"),
+        ("PATH", "/usr/bin:/bin"),
+    ]);
+    let output = command.args(["config", "get", ID, "--profile", "a"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let variables = fs::read_to_string(desk.directory.path().join("variables")).unwrap();
+    assert!(variables.contains("AUDIT_EXPORT_CONFIG=") && !variables.contains("secret"), "{variables}");
 }
 
 #[test]

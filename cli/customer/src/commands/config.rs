@@ -6,6 +6,7 @@ mod digest;
 mod dry_run;
 pub mod file;
 mod jobs;
+mod located;
 mod notifications;
 mod options;
 pub mod policies;

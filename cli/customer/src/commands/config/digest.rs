@@ -10,8 +10,8 @@ use domain::digest::{DIGEST_FOLDER, Hex32, SIGNATURE_SUFFIX};
 use sha2::{Digest as _, Sha256};
 use terminal::text::shell_word;
 
-use super::target::JobTarget;
-use crate::{api::operations, failure::Failure, model::SignedDigest, service::Service};
+use super::{located::endpoint_of, target::JobTarget};
+use crate::{api::operations, failure::Failure, model::SignedDigest, output::OutputFormat, service::Service};
 
 /// Restore the signed digest of an export job
 ///
@@ -37,8 +37,13 @@ pub async fn run(arguments: &DigestArguments) -> Result<(), Failure> {
     let service = Service::connect(&arguments.target.service).await?;
     let answer = service.ask(&operations::DIGEST, &arguments.target.variables()).await?;
     let files = Files::of(&answer.parse()?)?;
+    let endpoint = match service.output.format {
+        OutputFormat::Table => endpoint_of(&service, arguments.target.configuration_id(), &files.bucket).await?,
+        OutputFormat::Json => None,
+    };
+    let server = endpoint.map(|endpoint| endpoint.server_option()).unwrap_or_default();
     files.write(&arguments.directory)?;
-    service.output.print(&answer, |_| Ok(files.restoring(&arguments.directory)))
+    service.output.print(&answer, |_| Ok(files.restoring(&arguments.directory, &server)))
 }
 
 /// A digest and its signature, checked against their hashes.
@@ -102,17 +107,18 @@ impl Files {
         Ok(())
     }
 
-    /// Returns the commands that copy the files to the bucket, the signature first, as the service does.
-    fn restoring(&self, directory: &Path) -> String {
+    /// Returns the commands that copy the files to the bucket, the signature first, as the service does. `server` is the option for
+    /// a bucket that is not in AWS.
+    fn restoring(&self, directory: &Path, server: &str) -> String {
         let copy = |name: &str| {
             let path = directory.join(name);
             let target = format!("s3://{}/{}{name}", self.bucket, self.prefix);
-            format!("aws s3 cp {} {}", shell_word(&path.to_string_lossy()), shell_word(&target))
+            format!("aws s3 cp{server} {} {}", shell_word(&path.to_string_lossy()), shell_word(&target))
         };
         let target = format!("s3://{}/{}", self.bucket, self.prefix.trim_end_matches('/'));
         format!(
             "Wrote the digest and its signature. To copy them to the bucket:\n\n{}\n{}\n\nThen verify the export:\n\n\
-             audit-export verify {} --public-key FILE",
+             audit-export verify {}{server} --public-key FILE",
             copy(&self.signature_name()),
             copy(&self.name),
             shell_word(&target)
@@ -175,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_commands_put_the_signature_first_and_are_quoted() {
-        insta::assert_snapshot!(Files::of(&served(&json!({}))).unwrap().restoring(Path::new("it's here")));
+        insta::assert_snapshot!(Files::of(&served(&json!({}))).unwrap().restoring(Path::new("it's here"), ""));
     }
 
     #[test]

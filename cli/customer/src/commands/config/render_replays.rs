@@ -1,5 +1,7 @@
 //! Texts with replays.
 
+use terminal::text::shell_word;
+
 use super::{render_jobs::bytes, run::count};
 use crate::{
     model::Replay,
@@ -46,7 +48,8 @@ pub fn replays(replays: &[Replay], style: &Style) -> String {
     sections.join("\n\n")
 }
 
-pub fn replay(replay: &Replay, style: &Style) -> String {
+/// Formats a replay with the next step. `verify` are the options of the command that checks it.
+pub fn replay(replay: &Replay, verify: &str, style: &Style) -> String {
     let delivered =
         [count(replay.events, "event"), count(replay.objects, "file"), count(replay.bytes, "byte")].join(", ");
     let fields = style.fields(&[
@@ -59,15 +62,19 @@ pub fn replay(replay: &Replay, style: &Style) -> String {
         ("place", Some(replay.place.to_string())),
         ("error", replay.error.as_ref().map(|error| error.code.to_string())),
     ]);
-    format!("{fields}\n\n{}", advice(replay))
+    format!("{fields}\n\n{}", advice(replay, verify))
 }
 
 /// Returns the next step.
-fn advice(replay: &Replay) -> String {
+fn advice(replay: &Replay, verify: &str) -> String {
     let id = &replay.export_configuration_id;
     match (&*replay.status, &replay.error) {
         ("SUCCEEDED", _) => {
-            format!("To check it: audit-export verify {} --expect-through {}", replay.place, replay.to)
+            let place = shell_word(&replay.place);
+            format!(
+                "To check it:\n  audit-export verify \\\n    {place} \\\n    --expect-through {}{verify}",
+                replay.to
+            )
         }
         (_, Some(error)) => error.message.to_string(),
         ("CANCELLED", _) => {
@@ -90,7 +97,7 @@ pub mod tests {
             "exportConfigurationId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
             "status": "RUNNING", "error": null,
             "from": "2026-11-20T00:00:00.000Z", "to": "2026-11-22T00:00:00.000Z",
-            "bucketPath": "replays/siem",
+            "bucketName": "acme-audit", "bucketPath": "replays/siem",
             "place": "s3://acme-audit/replays/siem/5f3c1f9e-2b7a-4c64-8a55-6a8f3a0c9d21",
             "percent": 50, "exportedThrough": "2026-11-21T00:00:00.000Z",
             "objects": 3, "events": 40, "bytes": 5_000,
@@ -127,13 +134,13 @@ pub mod tests {
 
     #[test]
     fn a_replay_is_a_record_with_the_next_step() {
-        insta::assert_snapshot!("replay_running", replay(&replay_with(&json!({})), &style()));
+        insta::assert_snapshot!("replay_running", replay(&replay_with(&json!({})), "", &style()));
         for (state, step) in [
-            (json!({"status": "SUCCEEDED"}), "audit-export verify s3://acme-audit/replays/siem/5f3c"),
+            (json!({"status": "SUCCEEDED"}), "--expect-through 2026-11-22T00:00:00.000Z --profile production"),
             (json!({"status": "CANCELLED"}), "The same request continues the replay"),
         ] {
-            assert!(replay(&replay_with(&state), &style()).contains(step), "{state}");
+            assert!(replay(&replay_with(&state), " --profile production", &style()).contains(step), "{state}");
         }
-        assert!(replay(&failed(), &style()).ends_with("Allow s3:PutObject."));
+        assert!(replay(&failed(), "", &style()).ends_with("Allow s3:PutObject."));
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use domain::replay::ReplayId;
 use serde_json::json;
+use terminal::text::shell_word;
 
 use super::{
+    located::endpoint_of,
     poll::{Polled, Polling, parse_timeout},
     render_replays,
     run::count,
@@ -16,6 +18,7 @@ use crate::{
     api::{Answer, operations},
     failure::Failure,
     model::Replay,
+    output::OutputFormat,
     service::Service,
 };
 
@@ -90,10 +93,10 @@ pub async fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let variables = json!({ "id": target.id.to_string(), "from": from, "to": to, "bucketPath": bucket_path });
     let requested = service.ask(&operations::START_REPLAY, &variables).await?;
     if !wait {
-        return show(&service, &requested);
+        return show(&service, target, &requested).await;
     }
     let ended = wait_for_end(&service, target, &requested.parse()?, *timeout).await?;
-    show(&service, &ended)?;
+    show(&service, target, &ended).await?;
     check(&ended.parse()?)
 }
 
@@ -101,11 +104,28 @@ pub async fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
     let target = &arguments.target;
     let service = Service::connect(&target.service).await?;
     let variables = json!({ "exportConfigurationId": target.id.to_string(), "id": arguments.replay.to_string() });
-    show(&service, &service.ask(&operations::CANCEL_REPLAY, &variables).await?)
+    show(&service, target, &service.ask(&operations::CANCEL_REPLAY, &variables).await?).await
 }
 
-fn show(service: &Service, answer: &Answer) -> Result<(), Failure> {
-    service.output.print(answer, |style| Ok(render_replays::replay(&answer.parse()?, style)))
+async fn show(service: &Service, target: &Target, answer: &Answer) -> Result<(), Failure> {
+    let options = match service.output.format {
+        OutputFormat::Table => verify_options(service, target, &answer.parse()?).await?,
+        OutputFormat::Json => String::new(),
+    };
+    service.output.print(answer, |style| Ok(render_replays::replay(&answer.parse()?, &options, style)))
+}
+
+/// Returns the options of the command that verifies a complete replay: where its bucket is, and whose keys it trusts.
+async fn verify_options(service: &Service, target: &Target, replay: &Replay) -> Result<String, Failure> {
+    if &*replay.status != "SUCCEEDED" {
+        return Ok(String::new());
+    }
+    let place = match endpoint_of(service, &target.id.to_string(), &replay.bucket_name).await? {
+        Some(endpoint) => format!(" --region {}{}", shell_word(&endpoint.region), endpoint.server_option()),
+        None => String::new(),
+    };
+    let keys = target.service.access.explicit_options().unwrap_or_else(|| " --public-key FILE".to_owned());
+    Ok(format!("{place}{keys}"))
 }
 
 /// Polls until the replay has ended.

@@ -48,6 +48,11 @@ impl JobTarget {
     pub fn variables(&self) -> Value {
         json!({ "id": self.id })
     }
+
+    /// Returns the ID of the job's configuration.
+    pub fn configuration_id(&self) -> &str {
+        self.id.rsplit_once('.').map_or(&*self.id, |(configuration, _)| configuration)
+    }
 }
 
 pub fn parse_id(text: &str) -> Result<ConfigurationId, &'static str> {

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use verification::Archive;
 
 use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration};
-use terminal::text::{printable, shell_word};
+use terminal::text::printable;
 
 const SHOWN_EVENTS: usize = 3;
 /// Bytes of the file to fetch. Three typical events have a hundredth of that.
@@ -34,10 +34,7 @@ pub async fn show(configuration: &Configuration, object_key: &str) -> String {
                 "Its events can't be shown from here: {}\nTo see the first three: aws s3 cp{} 's3://{}/{object_key}' - | zcat \
                  | head -{SHOWN_EVENTS}",
                 console::truncate_str(&reason, MAX_REASON_LENGTH, "…"),
-                endpoint
-                    .endpoint_url
-                    .as_ref()
-                    .map_or_else(String::new, |url| format!(" --endpoint-url {}", shell_word(url))),
+                endpoint.server_option(),
                 endpoint.bucket_name,
             )
         }
