@@ -63,6 +63,13 @@ def commands(tag: str) -> str:
     return block.text
 
 
+def setup_permissions() -> list[str]:
+    """Returns the permissions that the guide asks for before `audit-export setup`."""
+    section = GUIDE.read_text().partition("\n### Permissions for setup\n")[2].partition("\n\n#")[0]
+    _, _, *rows = re.findall(r"^\|.*\|$", section, re.MULTILINE)
+    return sorted({found for row in rows for found in re.findall(r"`([a-z0-9]+:[A-Za-z]+)`", row)})
+
+
 BLOCKS = read_blocks(GUIDE, "guide")
 IDENTITY_BLOCKS = read_blocks(IDENTITY, "identity")
 

@@ -18,11 +18,14 @@ from typing import Any
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from infra.local.settings import TOOLS
-from infra.local.stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack
+from infra.local.stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack, wait_until
+from tests.e2e.guide import setup_permissions
 from tests.e2e.harness import (
     KEY_ACCOUNT,
+    PATIENCE_SECONDS,
     ROLE_ACCOUNT,
     SETTLE_SECONDS,
     CustomerFactory,
@@ -415,6 +418,48 @@ def test_with_credentials_from_nothing_to_a_verified_first_file(
     undo = f"aws cloudformation delete-stack --region {REGION} \\\n    --stack-name {stack['StackName']}"
     assert undo in terminal.shown
     assert not desk.state.exists()
+
+
+def test_the_permissions_in_the_guide_suffice_for_setup_and_for_its_undo(
+    desk: Desk, customers: CustomerFactory, record: Record
+) -> None:
+    # The emulator checks the calls of the command line. What CloudFormation needs for the role: test_customer_template.py.
+    own = customers.account(ROLE_ACCOUNT, REGION, path=WIZARD_PATH, encrypted=True)
+    assert own.kms_key_arn is not None
+    # A default without the account, so that the key has to be looked up.
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": own.kms_key_arn.rpartition("/")[2]}
+    own.s3.put_bucket_encryption(
+        Bucket=own.bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+    )
+    permitted = {"Effect": "Allow", "Action": setup_permissions(), "Resource": "*"}
+    user = own.create_user(f"setup-{uuid.uuid4().hex[:12]}", policy={"Version": "2012-10-17", "Statement": [permitted]})
+    record.secrets.add(user.secret_access_key)
+    variables = {"AWS_ACCESS_KEY_ID": user.access_key_id, "AWS_SECRET_ACCESS_KEY": user.secret_access_key}
+    pass_midnight()
+    desk.keep_profile()
+    desk.tenant.send(make_events(1))
+    time.sleep(SETTLE_SECONDS)
+    with desk.terminal("setup", account=own, **variables) as terminal:
+        terminal.expect("The buckets of your account")
+        terminal.answer("Bucket (", own.bucket)
+        terminal.answer("Hours between two exports", "")
+        terminal.answer("Create these?", "yes")
+        terminal.expect("Verified: every event received before")
+        assert terminal.wait() == 0
+    (configuration,) = desk.configurations()
+    assert configuration["endpointConfiguration"]["kmsKeyArn"] == own.kms_key_arn
+    [stack] = stacks_of(own, configuration)
+    cloudformation = desk.stack.client("cloudformation", user, REGION)
+    cloudformation.delete_stack(StackName=stack["StackName"])
+    wait_until(
+        lambda: {left["StackStatus"] for left in stacks_of(own, configuration)} <= {"DELETE_COMPLETE"},
+        f"the deletion of {stack['StackName']}",
+        timeout_seconds=PATIENCE_SECONDS,
+    )
+    role = configuration["endpointConfiguration"]["roleArn"].rpartition("/")[2]
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        own.client("iam").get_role(RoleName=role)
 
 
 def test_an_interrupted_setup_with_credentials_creates_nothing_twice(desk: Desk, own: CustomerAccount) -> None:

@@ -22,11 +22,13 @@ from typing import Any
 import hcl2
 import pytest
 from botocore.exceptions import ClientError
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from hcl2 import SerializationOptions
 from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
+from tests.e2e.guide import setup_permissions
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
 # The tests need enforced policies.
@@ -371,6 +373,27 @@ def test_a_new_bucket_is_encrypted_and_rid_of_broken_uploads() -> None:
             "RetainExceptOnCreate",
             "Retain",
         )
+
+
+# Permissions of a role's life that need something which the template's role does not have.
+OF_OTHER_ROLES = {
+    "iam:AttachRolePolicy": "ManagedPolicyArns",
+    "iam:DetachRolePolicy": "ManagedPolicyArns",
+    "iam:TagRole": "Tags",
+    "iam:UntagRole": "Tags",
+}
+
+
+def test_the_guide_names_the_permissions_that_cloudformation_needs_for_the_role() -> None:
+    """CloudFormation acts with the credentials of whoever runs `audit-export setup`. No emulator checks that, but AWS's schema says
+    what each change of a role needs.
+    """
+    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, "AWS::IAM::Role").schema["handlers"]
+    needed = {action for change in ("create", "read", "delete") for action in handlers[change]["permissions"]}
+    properties = TEMPLATE["Resources"]["Role"]["Properties"]
+    assert not set(OF_OTHER_ROLES.values()) & set(properties)
+    in_guide = {action for action in setup_permissions() if action.startswith("iam:")}
+    assert in_guide == needed - set(OF_OTHER_ROLES)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
