@@ -430,6 +430,11 @@ class CustomerFactory:
     make_tenant: Callable[..., Tenant]
 
     def account(self, account: str, region: str = "us-east-1", **bucket: Any) -> CustomerAccount:
+        """Creates a bucket.
+
+        Skips the test on an emulator without checksums: it would store the bytes of every connection test, which fails then.
+        """
+        self.need(Capability.CHECKSUMS)
         return CustomerAccount.create(self.stack, account, region, **bucket)
 
     def with_role(
@@ -447,8 +452,7 @@ class CustomerFactory:
 
         Skips the test on an emulator without trust policies: the service would refuse every role as too open.
         """
-        if reason := self.stack.why_without(Capability.TRUST_POLICIES):
-            pytest.skip(f"{Capability.TRUST_POLICIES}: {reason}")
+        self.need(Capability.TRUST_POLICIES)
         account = account or self.account(ROLE_ACCOUNT, "eu-west-1", path="audit/export")
         tenant = tenant or self.make_tenant()
         role_name = f"audit-export-{uuid.uuid4().hex[:12]}"
@@ -459,6 +463,10 @@ class CustomerFactory:
             document = trust(account, external_id) if trust else None
             account.create_role(role_name, external_id, policy=policy, trust=document)
         return Customer(tenant, account, configuration, role_name=role_name)
+
+    def need(self, capability: Capability) -> None:
+        if reason := self.stack.why_without(capability):
+            pytest.skip(f"{capability}: {reason}")
 
     def user(self, account: CustomerAccount, policy: dict[str, Any] | None = None) -> Credentials:
         credentials = account.create_user(f"audit-export-{uuid.uuid4().hex[:12]}", policy=policy)

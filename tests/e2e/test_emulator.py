@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import uuid
 from typing import Any
 
+import botocore.credentials
 import pytest
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
-from infra.local.stack import Credentials, CustomerAccount, Stack
+from infra.local.stack import REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack
 from tests.e2e.harness import PATIENCE_SECONDS, ROLE_ACCOUNT
 
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 BUCKET_ACCOUNT = "555555555555"
+OTHER_BYTES = hashlib.sha256(b"other bytes")
 
 
 @pytest.mark.parametrize(("pattern", "is_granted"), [("role/audit-export/*", True), ("role/other/*", False)])
@@ -134,6 +141,28 @@ def test_a_role_can_be_confined_to_partitions(
     finally:
         for table in tables:
             admin.delete_table(TableName=table)
+
+
+@pytest.mark.requires("checksums")
+def test_s3_refuses_bytes_with_the_checksum_of_others(stack: Stack) -> None:
+    bucket = CustomerAccount.create(stack, BUCKET_ACCOUNT, stack.region)
+    with pytest.raises(ClientError, match="BadDigest"):
+        bucket.s3.put_object(
+            Bucket=bucket.bucket, Key="k", Body=b"bytes", ChecksumSHA256=base64.b64encode(OTHER_BYTES.digest()).decode()
+        )
+    assert bucket.objects() == []
+
+
+@pytest.mark.requires("payload hashes")
+def test_s3_refuses_bytes_with_the_hash_of_others_in_the_signature(stack: Stack) -> None:
+    bucket = CustomerAccount.create(stack, BUCKET_ACCOUNT, stack.region)
+    url = f"{stack.endpoint}/{bucket.bucket}/k"
+    request = AWSRequest("PUT", url, data=b"bytes")
+    signer = S3SigV4Auth(botocore.credentials.Credentials(BUCKET_ACCOUNT, "root"), "s3", stack.region)
+    signer.payload = lambda _: OTHER_BYTES.hexdigest()
+    signer.add_auth(request)
+    answer = requests.put(url, data=b"bytes", headers=dict(request.headers), timeout=REQUEST_TIMEOUT_SECONDS)
+    assert (answer.status_code, bucket.objects()) == (400, []), answer.text
 
 
 def trust(principal: str, condition: dict[str, Any] | None) -> str:

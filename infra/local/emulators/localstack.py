@@ -28,6 +28,7 @@ LACKS = {
     Capability.IAM_ENFORCEMENT: "LocalStack 4.14.0 enforces only trust policies, and checks no signature",
     Capability.SCHEDULE_FIRING: "LocalStack 4.14.0 stores schedules, but never fires them",
     Capability.BUCKET_REGIONS: "LocalStack 4.14.0 serves a bucket in every Region",
+    Capability.PAYLOAD_HASHES: "LocalStack 4.14.0 checks no signature, and so no hash in one",
     Capability.UNTOUCHED_BODIES: "LocalStack 4.14.0 unpacks a body that Content-Encoding declares as gzip, and fails if it is not",
     Capability.BINARY_ANSWERS: "LocalStack 4.14.0 decodes an answer only if its very media type is declared as binary",
     Capability.GATEWAY_RESPONSES: "LocalStack 4.14.0 has its own form for its own errors",
