@@ -7,8 +7,9 @@ import hashlib
 import http.client
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,10 +25,13 @@ MISMATCH = b"<Error><Code>XAmzContentSHA256Mismatch</Code><Message>The hash is t
 
 
 @contextmanager
-def https_front(address: str, *, checks_hashes: bool = False) -> Iterator[str]:
+def https_front(
+    address: str, *, checks_hashes: bool = False, refusal: Callable[[Message], int] | None = None
+) -> Iterator[str]:
     """Serves the HTTP server at `address` over HTTPS; yields the URL.
 
-    With `checks_hashes`, a body is refused whose SHA-256 is not the one in the signature, as S3 does.
+    With `checks_hashes`, a body is refused whose SHA-256 is not the one in the signature, as S3 does. With `refusal`, every
+    request is refused with the status that it returns for the headers.
     """
     target = urlsplit(address).netloc
 
@@ -39,6 +43,9 @@ def https_front(address: str, *, checks_hashes: bool = False) -> Iterator[str]:
             announced = self.headers.get("x-amz-content-sha256", "")
             if checks_hashes and len(announced) == HASH_LENGTH and announced != hashlib.sha256(body).hexdigest():
                 self.answer(400, {"content-type": "application/xml"}, MISMATCH)
+                return
+            if refusal is not None:
+                self.answer(refusal(self.headers), {}, b"")
                 return
             connection = http.client.HTTPConnection(target, timeout=TIMEOUT_SECONDS)
             try:

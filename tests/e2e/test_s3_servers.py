@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,9 @@ def emulator(stack: Stack, customers: CustomerFactory, refused_with: str | None)
 
 
 @contextmanager
-def configured(tenant: Tenant, server: RunningServer, *, checks_hashes: bool) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yields the configuration of an export to the server, and its endpoint."""
-    with https_front(server.address, checks_hashes=checks_hashes) as endpoint:
+def configured(tenant: Tenant, server: RunningServer, **front: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yields the configuration of an export to the server behind a front with these options, and its endpoint."""
+    with https_front(server.address, **front) as endpoint:
         created = tenant.administrator.create_access_key(
             interval="EVERY_24_HOURS",
             bucketName=server.bucket,
@@ -150,6 +151,22 @@ def assert_refused(stack: Stack, tenant: Tenant, server: RunningServer) -> None:
 
 def test_a_server_that_accepts_wrong_bytes_is_refused(stack: Stack, customers: CustomerFactory, tenant: Tenant) -> None:
     assert_refused(stack, tenant, emulator(stack, customers, "CHECKSUMS_MISSING"))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [lambda _: 412, lambda headers: 412 if "if-none-match" in headers else 500],
+    ids=["412 to everything", "a full disk"],
+)
+def test_a_server_that_stores_nothing_is_refused(
+    stack: Stack, customers: CustomerFactory, tenant: Tenant, refusal: Callable[[Message], int]
+) -> None:
+    """It refuses what an export needs to be refused, for another reason."""
+    server = emulator(stack, customers, "BUCKET_REFUSED")
+    with configured(tenant, server, refusal=refusal) as (created, _):
+        assert (created["connectionStatus"], created["connectionError"]["code"]) == ("FAILED", server.refused_with)
+        assert keys(reader(stack, server), server) == []
+        tenant.administrator.delete(created["id"])
 
 
 @pytest.mark.parametrize("server", REAL, ids=lambda server: server.name)

@@ -196,6 +196,7 @@ impl S3ObjectSink {
     fn write_outcome<E>(
         &self,
         operation: &'static str,
+        condition: PutCondition,
         error: SdkError<E, HttpResponse>,
         transmissions: &Transmissions,
     ) -> Result<PutOutcome, PortError>
@@ -203,13 +204,14 @@ impl S3ObjectSink {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let Fault { code, status, .. } = Fault::of(&error);
+        let has_failed = code == Some("PreconditionFailed") || (status == Some(412) && self.is_on_server());
         match code {
-            Some("PreconditionFailed") => Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() }),
-            // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
-            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(PutOutcome::Lost),
-            _ if status == Some(412) && self.is_on_server() => {
+            // Without a condition, it says nothing about the key: it may be the answer of a proxy.
+            _ if has_failed && condition == PutCondition::Absent => {
                 Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() })
             }
+            // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
+            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(PutOutcome::Lost),
             Some("OperationAborted") => Ok(PutOutcome::Aborted(self.refused(operation, error))),
             _ => Err(self.refused(operation, error)),
         }
@@ -259,7 +261,7 @@ impl ObjectSink for S3ObjectSink {
             .await;
         match answer {
             Ok(_) => Ok(PutOutcome::Written),
-            Err(error) => self.write_outcome("s3:PutObject", error, &transmissions),
+            Err(error) => self.write_outcome("s3:PutObject", object.condition, error, &transmissions),
         }
     }
 
@@ -281,11 +283,15 @@ impl ObjectSink for S3ObjectSink {
             }
             Ok(_) => Err(PortError::internal(operation, "S3 accepted bytes that differ from their announced hash")),
             Err(error) => match (Fault::of(&error).code, Fault::of(&error).status) {
-                // S3 checks each of them after the permissions.
-                (Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict"), _) => Ok(()),
                 // Servers have many codes for it, and those that notice it while they store the bytes answer 500. What else may be
-                // wrong with a request, the marker has shown.
-                (_, Some(400 | 412 | 500)) if self.is_on_server() => Ok(()),
+                // wrong with a request, the marker has shown. Not 412: either there is no condition, or the key is free.
+                (_, Some(400 | 500)) if self.is_on_server() => Ok(()),
+                // S3 checks each of them after the permissions.
+                (Some("BadDigest" | "PreconditionFailed" | "ConditionalRequestConflict"), _)
+                    if !self.is_on_server() =>
+                {
+                    Ok(())
+                }
                 _ => Err(self.refused(operation, error)),
             },
         }
@@ -378,7 +384,7 @@ impl ObjectSink for S3ObjectSink {
             .await;
         match answer {
             Ok(_) => Ok(PutOutcome::Written),
-            Err(error) => self.write_outcome("s3:CompleteMultipartUpload", error, &transmissions),
+            Err(error) => self.write_outcome("s3:CompleteMultipartUpload", PutCondition::Absent, error, &transmissions),
         }
     }
 }

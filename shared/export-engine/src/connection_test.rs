@@ -132,27 +132,34 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         if !is_on_server {
             sink.try_put(&trial, PutCondition::Absent).await?;
         }
-        let bytes = Bytes::from(marker_text(configuration, self.clock.now()));
+        let (tested, shape) = if is_on_server {
+            // A server that can't store anything refuses wrong bytes and second writes as well. So each test needs a success.
+            ("Last tested", UploadShape::Replacing)
+        } else {
+            // The marker of an earlier test stays: S3 checks permissions before it answers that the object exists.
+            ("First tested", UploadShape::Single)
+        };
+        let bytes = Bytes::from(marker_text(configuration, tested, self.clock.now()));
         let marker = Upload {
             key: &object_key::marker(&configuration.destination),
             sha256: Sha256::digest(&bytes).into(),
-            // As every object of a new window: no request of an export needs more permissions.
-            shape: UploadShape::Single,
+            // One request, as every object of a new window: no request of an export needs more permissions.
+            shape,
             content_type: ContentType::Text,
             bytes,
         };
-        // The marker of an earlier test stays: S3 checks permissions before it answers that the object exists.
         upload(sink, self.clock, &marker).await?;
         if is_on_server {
             self.check_server(sink, &marker).await?;
-            // Only now is it known that this leaves no object.
+            // Only now is it known that this leaves no object. The key is free, so a server that takes every condition for failed
+            // is noticed here.
             sink.try_put(&trial, PutCondition::Absent).await?;
         }
         Ok(())
     }
 
     /// Checks what an export relies on, and what servers other than AWS's may lack: conditional writes, and the refusal of wrong
-    /// bytes. Nothing but the marker, which exists, is written.
+    /// bytes. Nothing but the marker, which was just written, is written.
     async fn check_server(&self, sink: &N::Sink, marker: &Upload<'_>) -> Result<(), PortError> {
         let operation = "s3:PutObject (again)";
         let again = PutObject {
@@ -219,9 +226,9 @@ pub(crate) fn connection_after(
     }
 }
 
-fn marker_text(configuration: &ExportConfiguration, now: Timestamp) -> String {
+fn marker_text(configuration: &ExportConfiguration, tested: &str, now: Timestamp) -> String {
     format!(
-        "The audit log export {} can write to this bucket. First tested at {now}.\n",
+        "The audit log export {} can write to this bucket. {tested} at {now}.\n",
         configuration.key.configuration_id
     )
 }

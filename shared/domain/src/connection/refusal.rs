@@ -70,6 +70,9 @@ impl Refusal {
                 "The server lacks a feature that exports need: conditional writes, or signed payloads."
             }
             Some("KeyTooLongError") => "Shorten bucketPath.",
+            _ if self.status == 412 => {
+                "The server, or a proxy in front of it, answers 412 although the write has no condition that fails: correct it."
+            }
             _ => "Correct the bucket, or its settings on the server.",
         }
     }

@@ -185,7 +185,7 @@ fn server_world(connection: Connection) -> World {
 
 /// AWS is known to have what other servers have to prove.
 #[tokio::test(start_paused = true)]
-async fn a_server_has_to_refuse_a_second_marker_and_wrong_bytes() {
+async fn a_server_has_to_take_the_marker_and_to_refuse_a_second_one_and_wrong_bytes() {
     let marker = ("audit/log/.immuta.export.log".to_owned(), PutCondition::Replace);
     let trial = |world: &World| {
         let ExportConfiguration { key, destination, .. } = &world.configuration;
@@ -207,6 +207,14 @@ async fn a_server_has_to_refuse_a_second_marker_and_wrong_bytes() {
     let accepted = || PortError::customer("s3:PutObject (trial)", ConnectionFailure::ChecksumsMissing, "accepted");
     let world = World { replacing: Fails(accepted), ..server_world(Connection::Pending) };
     assert_eq!(code(world).await, (ConnectionErrorCode::ChecksumsMissing, 1));
+
+    // Nothing that a full disk refuses counts as the refusal of wrong bytes.
+    let full = || {
+        let refusal = Refusal { code: AwsErrorCode::parse("InternalError"), status: 500 };
+        PortError::customer("s3:PutObject", ConnectionFailure::BucketRefused(refusal), "InternalError")
+    };
+    let world = World { storing_marker: Fails(full), ..server_world(success()) };
+    assert_eq!(code(world).await, (ConnectionErrorCode::BucketRefused, 0));
 
     let world = World { marker_again: PutOutcome::Lost, ..server_world(Connection::Pending) };
     assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Transient);

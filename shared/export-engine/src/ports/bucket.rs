@@ -6,8 +6,8 @@ use domain::configuration::{Destination, ExportConfiguration, arn::UserArn};
 use super::error::PortError;
 
 /// A connection to the customer's bucket. No write replaces an object: each is conditional (`If-None-Match: *`). The exceptions
-/// have [`PutCondition::Replace`]: repairs that a person requested so, and the trial that a server other than AWS's has to
-/// refuse. All other writes, the trial included, carry the same headers, so that a policy permits all or none.
+/// have [`PutCondition::Replace`]: repairs that a person requested so, and on servers other than AWS's the marker of connection
+/// tests. All other writes, the trial included, carry the same headers, so that a policy permits all or none.
 pub trait ObjectSink: Send + Sync {
     fn put_object(&self, object: PutObject<'_>) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
@@ -86,7 +86,7 @@ impl ContentType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
     Written,
-    /// 412: the key exists. `was_repeated`: an earlier request of this call may have written it.
+    /// 412 to [`PutCondition::Absent`]: the key exists. `was_repeated`: an earlier request of this call may have written it.
     Exists {
         was_repeated: bool,
     },

@@ -51,6 +51,7 @@ pub struct ConnectionWorld {
     pub assumable_after: Option<Duration>,
     pub probing: Behavior,
     pub writing: Behavior,
+    pub storing_marker: Behavior,
     pub marker: PutOutcome,
     /// What becomes of a second write of the marker.
     pub marker_again: PutOutcome,
@@ -82,6 +83,7 @@ impl ConnectionWorld {
             assumable_after: None,
             probing: Behavior::Succeeds,
             writing: Behavior::Succeeds,
+            storing_marker: Behavior::Succeeds,
             marker: PutOutcome::Written,
             marker_again: PutOutcome::Exists { was_repeated: false },
             replacing: Behavior::Succeeds,
@@ -153,10 +155,14 @@ pub struct Bucket {
 impl ObjectSink for Bucket {
     async fn put_object(&self, object: PutObject<'_>) -> Result<PutOutcome, PortError> {
         assert!(object.key.ends_with(object_key::MARKER_NAME) && object.content_type == ContentType::Text);
-        assert_eq!(object.condition, PutCondition::Absent);
-        if self.has_marker.load(Ordering::Relaxed) {
+        let is_on_server = self.world.configuration.destination.site.server().is_some();
+        let is_again = self.has_marker.load(Ordering::Relaxed);
+        let replaces = is_on_server && !is_again;
+        assert_eq!(object.condition, if replaces { PutCondition::Replace } else { PutCondition::Absent });
+        if is_again {
             return Ok(self.world.marker_again.clone());
         }
+        self.world.storing_marker.happen().await?;
         let is_there = matches!(self.world.marker, PutOutcome::Written | PutOutcome::Exists { .. });
         self.has_marker.store(is_there, Ordering::Relaxed);
         Ok(self.world.marker.clone())

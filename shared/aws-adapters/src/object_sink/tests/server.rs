@@ -83,14 +83,15 @@ async fn a_trial_announces_another_hash_in_its_signature() {
     let (listener, endpoint) = listen().await;
     let sink = server_sink(&endpoint);
     let customer = |failure| Err(ErrorKind::Customer(failure));
-    let bad_gateway =
-        || ConnectionFailure::BucketRefused(Refusal { code: AwsErrorCode::parse("Unheard"), status: 502 });
+    let refused = |code, status| ConnectionFailure::BucketRefused(Refusal { code: AwsErrorCode::parse(code), status });
     for (status, code, outcome) in [
         ("400 Bad Request", "XAmzContentSHA256Mismatch", Ok(())),
         ("400 Bad Request", "InvalidDigest", Ok(())),
-        ("412 Precondition Failed", "Unheard", Ok(())),
+        // A condition that holds, or none: a proxy answers so, or a server that takes every condition for failed.
+        ("412 Precondition Failed", "PreconditionFailed", customer(refused("PreconditionFailed", 412))),
+        ("409 Conflict", "ConditionalRequestConflict", customer(refused("ConditionalRequestConflict", 409))),
         ("500 Internal Server Error", "InternalError", Ok(())),
-        ("502 Bad Gateway", "Unheard", customer(bad_gateway())),
+        ("502 Bad Gateway", "Unheard", customer(refused("Unheard", 502))),
         ("403 Forbidden", "AccessDenied", customer(ConnectionFailure::WriteDenied)),
         ("404 Not Found", "NoSuchBucket", customer(ConnectionFailure::BucketNotFound)),
     ] {
@@ -118,11 +119,19 @@ async fn a_server_that_accepts_wrong_bytes_is_refused() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_there_is_known_by_the_status_alone() {
+async fn an_object_that_is_there_is_known_by_the_status_alone_if_there_was_a_condition() {
     let (listener, endpoint) = listen().await;
     let sink = server_sink(&endpoint);
     let (answer, _) = tokio::join!(put_bytes(&sink, 1), answer_one(&listener, "412 Precondition Failed", "Unheard"));
     assert_eq!(answer, Ok(PutOutcome::Exists { was_repeated: false }));
+
+    let bytes = Bytes::from_static(b"x");
+    let sha256 = Sha256::digest(&bytes).into();
+    let (content_type, condition) = (ContentType::Text, PutCondition::Replace);
+    let unconditional = sink.put_object(PutObject { key: "k", bytes, sha256, content_type, condition });
+    let (answer, _) = tokio::join!(unconditional, answer_one(&listener, "412 Precondition Failed", "Unheard"));
+    let refusal = Refusal { code: AwsErrorCode::parse("Unheard"), status: 412 };
+    assert_eq!(answer.unwrap_err().kind, ErrorKind::Customer(ConnectionFailure::BucketRefused(refusal)));
 }
 
 #[tokio::test]
