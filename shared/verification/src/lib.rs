@@ -21,6 +21,7 @@ mod options;
 mod origin;
 mod pair;
 mod place;
+mod proven;
 mod repair;
 mod report;
 mod text;
@@ -36,6 +37,7 @@ pub use options::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress};
 pub use origin::{ClaimedOrigin, claimed_origin_of};
 pub use pair::MAX_SIGNATURE_LENGTH;
 pub use place::{InvalidPlace, Place};
+pub use proven::{ProvenObject, read_proven};
 pub use repair::{RepairAdvice, RepairNeed, repairs_for};
 pub use report::{
     Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,

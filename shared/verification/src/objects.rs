@@ -33,7 +33,7 @@ const MAX_FILES: u64 = 1_000_000_000;
 const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
 /// One step of the comparison, in the order of the files' names.
-enum Step {
+pub(crate) enum Step {
     Check { name: String, object: DigestObject, sequence: u64 },
     Missing { name: String, object: DigestObject, sequence: u64 },
     Elsewhere(DigestObject),
@@ -41,7 +41,7 @@ enum Step {
 }
 
 /// The outcome of a step.
-enum Outcome {
+pub(crate) enum Outcome {
     Intact {
         name: String,
         is_inflated: bool,
@@ -73,27 +73,40 @@ pub(crate) async fn check<A: Archive + ?Sized>(
             .buffered(options.concurrency())
             .boxed_local();
         while let Some(outcome) = outcomes.try_next().await? {
-            match outcome {
-                Outcome::Intact { name, is_inflated } => {
-                    progress(Progress::ObjectProven { name: &name });
-                    report.objects.intact += 1;
-                    report.objects.inflated += u64::from(is_inflated);
-                }
-                Outcome::Broken(broken) => report.push(broken),
-                Outcome::OtherBytes { broken, sha256 } => {
-                    if report.breaks.len() < MAX_LISTED {
-                        others.push((report.breaks.len(), sha256));
-                    }
-                    report.push(broken);
-                }
-                Outcome::Elsewhere(object) => {
-                    report.elsewhere.objects.add(format!("s3://{}/{}", object.bucket.as_str(), object.key));
-                }
-                Outcome::Unnamed(name) => classify_unnamed(report, options, &coverage, name),
+            if let Outcome::Intact { name, .. } = &outcome {
+                progress(Progress::ObjectProven { name });
             }
+            others.extend(record(outcome, options, &coverage, report));
         }
     }
     find_owners(archive, options, &chain.digests, report, &others).await
+}
+
+/// Adds an outcome to the report. Returns the index of its break, and the SHA-256 of the bytes, if these may be another
+/// object's.
+pub(crate) fn record(
+    outcome: Outcome,
+    options: &Options,
+    coverage: &Coverage,
+    report: &mut Report,
+) -> Option<(usize, Hex32)> {
+    match outcome {
+        Outcome::Intact { is_inflated, .. } => {
+            report.objects.intact += 1;
+            report.objects.inflated += u64::from(is_inflated);
+        }
+        Outcome::Broken(broken) => report.push(broken),
+        Outcome::OtherBytes { broken, sha256 } => {
+            let index = report.breaks.len();
+            report.push(broken);
+            return (index < MAX_LISTED).then_some((index, sha256));
+        }
+        Outcome::Elsewhere(object) => {
+            report.elsewhere.objects.add(format!("s3://{}/{}", object.bucket.as_str(), object.key));
+        }
+        Outcome::Unnamed(name) => classify_unnamed(report, options, coverage, name),
+    }
+    None
 }
 
 /// Classifies a file that no digest names, by the time in its name.
@@ -131,7 +144,7 @@ struct Merge<'a> {
     file_count: u64,
 }
 
-fn steps<'a, A: Archive + ?Sized>(
+pub(crate) fn steps<'a, A: Archive + ?Sized>(
     archive: &'a A,
     options: &Options,
     chain: &'a Chain,
@@ -196,7 +209,7 @@ impl Merge<'_> {
     }
 }
 
-async fn carry_out<A: Archive + ?Sized>(
+pub(crate) async fn carry_out<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
@@ -224,7 +237,7 @@ fn broken(code: BreakCode, name: String, sequence: u64, detail: String) -> Break
     Break { code, file: Some(name), sequence: Some(sequence), detail }
 }
 
-async fn check_object<A: Archive + ?Sized>(
+pub(crate) async fn check_object<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
@@ -273,7 +286,7 @@ async fn check_object<A: Archive + ?Sized>(
 }
 
 /// Finds the objects to which altered bytes belong, and reports these breaks as reordered objects.
-async fn find_owners<A: Archive + ?Sized>(
+pub(crate) async fn find_owners<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
     digests: &[ProvenDigest],

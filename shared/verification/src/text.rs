@@ -4,7 +4,10 @@ use std::fmt::{self, Display, Formatter};
 
 use domain::{digest::GapReason, time::Timestamp};
 
-use crate::report::{ExpectationSource, NamedFiles, Report, SequenceRange, VerificationOutcome};
+use crate::{
+    breaks::Break,
+    report::{ExpectationSource, NamedFiles, Report, SequenceRange, VerificationOutcome},
+};
 
 /// The most lines of one list. The JSON form has more.
 const MAX_LINES: usize = 10;
@@ -74,6 +77,17 @@ fn files(formatter: &mut Formatter<'_>, title: &str, files: &NamedFiles) -> fmt:
         writeln!(formatter, "  {}", Name(name))?;
     }
     more(formatter, files.count, shown)
+}
+
+/// One line each for the meaning, the file and the detail. The last two are indented by four spaces.
+impl Display for Break {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code.as_str(), self.code.explanation())?;
+        if let Some(file) = &self.file {
+            write!(formatter, "\n    {}", Name(file))?;
+        }
+        write!(formatter, "\n    {}", Name(&self.detail))
+    }
 }
 
 impl Display for Report {
@@ -202,11 +216,7 @@ impl Report {
         writeln!(formatter, "\nBreaks ({})", self.break_count)?;
         let shown = self.breaks.len().min(MAX_LINES);
         for broken in self.breaks.iter().take(shown) {
-            writeln!(formatter, "  {}: {}", broken.code.as_str(), broken.code.explanation())?;
-            if let Some(file) = &broken.file {
-                writeln!(formatter, "    {}", Name(file))?;
-            }
-            writeln!(formatter, "    {}", Name(&broken.detail))?;
+            writeln!(formatter, "  {broken}")?;
         }
         more(formatter, self.break_count, shown)
     }

@@ -31,12 +31,8 @@ pub async fn verify<A: Archive + ?Sized>(
     circumstances: Circumstances,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<Report, ReadError> {
-    let mut report = empty(circumstances, options);
-    let chain = Walk::new(archive, options, progress, &mut report).run().await?;
-    check_expectation(&chain, options, &mut report);
-    report.unproven_digests = unproven(&chain, options.since);
-    if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {
-        report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
+    let (chain, mut report) = prove_digests(archive, options, circumstances, progress).await?;
+    if !chain.digests.is_empty() {
         objects::check(archive, options, progress, &chain, &mut report).await?;
         check_place(&chain, &mut report);
         advise_on_place(&chain, options, &mut report);
@@ -58,8 +54,25 @@ pub async fn verify<A: Archive + ?Sized>(
     Ok(report)
 }
 
+/// Walks the digests, and compares their end with what is expected.
+pub(crate) async fn prove_digests<A: Archive + ?Sized>(
+    archive: &A,
+    options: &Options,
+    circumstances: Circumstances,
+    progress: &dyn Fn(Progress<'_>),
+) -> Result<(Chain, Report), ReadError> {
+    let mut report = empty(circumstances, options);
+    let chain = Walk::new(archive, options, progress, &mut report).run().await?;
+    check_expectation(&chain, options, &mut report);
+    report.unproven_digests = unproven(&chain, options.since);
+    if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {
+        report.period = Some(Period { from: oldest.first_block.timestamp(), to: newest.end_block.timestamp() });
+    }
+    Ok((chain, report))
+}
+
 /// Derives the outcome from the breaks. A copy counts as outdated only if nothing else is wrong.
-fn conclude(report: &mut Report, is_whole: bool) {
+pub(crate) fn conclude(report: &mut Report, is_whole: bool) {
     let is_outdated = |broken: &Break| broken.code == BreakCode::OutdatedCopy;
     let outdated = report.breaks.iter().filter(|broken| is_outdated(broken)).count();
     if outdated as u64 == report.break_count {
@@ -168,7 +181,7 @@ fn check_expectation(chain: &Chain, options: &Options, report: &mut Report) {
 
 /// Adds the advice to the first break if nothing is here that the only digest names: it may be the first one of another
 /// place.
-fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
+pub(crate) fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
     let is_missing = |broken: &Break| matches!(broken.code, BreakCode::MissingDigest | BreakCode::MissingObject);
     let is_alone = matches!(chain.digests.as_slice(), [only] if only.names_one_place);
     if options.place.is_none()
@@ -183,7 +196,7 @@ fn advise_on_place(chain: &Chain, options: &Options, report: &mut Report) {
 
 /// Reports a wrong place if nothing that the digests name is here: all of it would count as elsewhere, and nothing would be
 /// checked.
-fn check_place(chain: &Chain, report: &mut Report) {
+pub(crate) fn check_place(chain: &Chain, report: &mut Report) {
     let names_others = report.elsewhere.objects.count > 0 || report.elsewhere.digest_count > 0;
     // The first digest after a change of the destination names nothing here: the window that the change ended was delivered
     // to the place of the previous digest.

@@ -127,9 +127,31 @@ impl Export {
 
     /// The same, with a digest that is changed before it is signed.
     pub fn add_window_with(&mut self, signer: &Signer, events: &[u64], change: impl FnOnce(&mut Digest)) {
+        let objects = self.add_objects(events);
+        self.seal(signer, objects, change);
+    }
+
+    /// Delivers a window of two hours, with an object for each list of lines.
+    pub fn add_window_of(&mut self, signer: &Signer, objects: &[&[&str]]) {
+        let from = self.cursor.timestamp();
+        let deliver = |(index, lines): (usize, &&[&str])| {
+            let received = from.saturating_add(Duration::from_secs(60 * (index as u64 + 1)));
+            let raw: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let times = lines.iter().map(|line| {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                at(event["eventTimestamp"].as_str().unwrap())
+            });
+            let (oldest, newest) = (times.clone().min().unwrap(), times.max().unwrap());
+            self.deliver(&[(BlockId::from_parts(received, 7), raw)], oldest, newest)
+        };
+        let objects = objects.iter().enumerate().map(deliver).collect();
+        self.seal(signer, objects, |_| {});
+    }
+
+    /// Signs the digest of the next window.
+    fn seal(&mut self, signer: &Signer, objects: Vec<DigestObject>, change: impl FnOnce(&mut Digest)) {
         let from = self.cursor;
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
-        let objects = self.add_objects(events);
         let mut digest = Digest {
             version: Digest::version_for(&[]),
             tenant_id: self.key.tenant_id.clone(),
@@ -173,35 +195,42 @@ impl Export {
         let mut objects = Vec::new();
         for (index, count) in events.iter().enumerate() {
             let received = from.saturating_add(Duration::from_secs(60 * (index as u64 + 1)));
-            let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
             let first = BlockId::from_parts(received, 7);
-            for (id, count) in [(first, count.div_ceil(2)), (first.next(), count / 2)] {
-                let raw: String = (0..count).map(|event| format!("{{\"id\":\"{id}-{event}\"}}\n")).collect();
-                if !raw.is_empty() {
-                    let block = encode_block(&self.key.tenant_id, id, raw.as_bytes(), from, received).unwrap();
-                    encoder.push(block).unwrap();
-                }
-            }
-            let object = encoder.finish().unwrap();
-            let last = if *count > 1 { first.next() } else { first };
-            let name = object_key::data_object_name(first, last);
-            objects.push(DigestObject {
-                bucket: self.destination.bucket_name.clone(),
-                key: object_key::data_object(&self.destination, self.key.configuration_id, first, last),
-                sha256: sha256(&object.bytes),
-                stored_length: object.bytes.len() as u64,
-                crc32: object.crc32,
-                raw_length: object.raw_length,
-                events: object.event_count,
-                first_block: first,
-                last_block: last,
-                oldest_event: from,
-                newest_event: received,
-            });
-            self.files.insert(name.clone(), object.bytes);
-            self.objects.push(name);
+            let blocks: Vec<(BlockId, String)> = [(first, count.div_ceil(2)), (first.next(), count / 2)]
+                .into_iter()
+                .map(|(id, count)| (id, (0..count).map(|event| format!("{{\"id\":\"{id}-{event}\"}}\n")).collect()))
+                .filter(|(_, raw): &(BlockId, String)| !raw.is_empty())
+                .collect();
+            objects.push(self.deliver(&blocks, from, received));
         }
         objects
+    }
+
+    /// Delivers an object of blocks of NDJSON.
+    fn deliver(&mut self, blocks: &[(BlockId, String)], oldest: Timestamp, newest: Timestamp) -> DigestObject {
+        let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
+        for (id, raw) in blocks {
+            encoder.push(encode_block(&self.key.tenant_id, *id, raw.as_bytes(), oldest, newest).unwrap()).unwrap();
+        }
+        let object = encoder.finish().unwrap();
+        let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
+        let name = object_key::data_object_name(first, last);
+        let delivered = DigestObject {
+            bucket: self.destination.bucket_name.clone(),
+            key: object_key::data_object(&self.destination, self.key.configuration_id, first, last),
+            sha256: sha256(&object.bytes),
+            stored_length: object.bytes.len() as u64,
+            crc32: object.crc32,
+            raw_length: object.raw_length,
+            events: object.event_count,
+            first_block: first,
+            last_block: last,
+            oldest_event: oldest,
+            newest_event: newest,
+        };
+        self.files.insert(name.clone(), object.bytes);
+        self.objects.push(name);
+        delivered
     }
 
     pub fn digest(&self, sequence: usize) -> Digest {
