@@ -43,7 +43,8 @@ ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connec
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
 STATUS = "See how the export is doing"
 NOTICES = "Receive notices"
-CHECK = [STATUS, NOTICES, "Verify", "Put lost files back", "Read the files", "gunzip and jq"]
+SEARCH = "Search"
+CHECK = [STATUS, NOTICES, "Verify", "Put lost files back", SEARCH, "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
@@ -121,14 +122,17 @@ class Reader:
     def id(self) -> str:
         return (self.folder / "id").read_text().strip()
 
-    def exported(self) -> list[dict[str, Any]]:
-        """Returns the events in the bucket, read without the guide's commands."""
+    def lines(self) -> list[str]:
+        """Returns the lines in the bucket, read without the guide's commands."""
         bucket = self.bucket
         return [
-            json.loads(line)
+            line.decode()
             for key in bucket.data_keys(self.id)
             for line in zlib.decompress(bucket.download(key), wbits=31).splitlines()
         ]
+
+    def exported(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines()]
 
     def assert_exported(self) -> list[dict[str, Any]]:
         """Asserts that the bucket has the sent events, once and in order, and those of changes to the configuration."""
@@ -213,6 +217,11 @@ def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = reader.assert_exported()
     assert "health" in reader.output_of(STATUS)
     assert "COMPLETE" in reader.output_of("Verify")
+    assert reader.output_of(SEARCH).startswith("TIME ")
+    lines = (reader.folder / "events.ndjson").read_text().splitlines()
+    # Changes of the configuration may have been exported since.
+    assert lines == reader.lines()[: len(lines)]
+    assert len(lines) >= EVENTS
     assert_readable(reader, exported, monkeypatch)
 
 

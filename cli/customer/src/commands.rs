@@ -5,7 +5,9 @@ mod completions;
 mod config;
 mod events;
 mod explain;
+mod place;
 mod profile;
+mod search;
 mod setup;
 mod verify;
 
@@ -36,6 +38,8 @@ pub enum Command {
 
     Verify(Box<verify::VerifyArguments>),
 
+    Search(Box<search::SearchArguments>),
+
     Explain(explain::ExplainArguments),
 
     Completions(completions::CompletionsArguments),
@@ -51,6 +55,7 @@ impl Command {
             Self::Profile(command) => command.run(),
             Self::Events(command) => command.run(&machine).await,
             Self::Verify(arguments) => verify::run(&arguments, &machine).await,
+            Self::Search(arguments) => search::run(&arguments, &machine).await,
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments, program),
         }

@@ -7,120 +7,44 @@ mod support;
 #[path = "../src/test_server.rs"]
 mod test_server;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpListener,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+mod place;
+
+use std::{fs, net::TcpListener, os::unix::fs::symlink, path::Path, process::Command};
 
 use bytes::Bytes;
 use domain::configuration::bucket::BucketName;
+use place::{CREDENTIALS, Copy, Outcome, program, run, serve_bucket, with_bucket};
 use serde_json::{Value, json};
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer};
-use tempfile::TempDir;
 use test_server::{Request, response, serve};
 
-/// A temporary directory with a copy of an export and its public key.
-struct Copy {
-    directory: TempDir,
-    signer: Signer,
-    export: Export,
+/// The command `verify` on a copy.
+trait Verify {
+    /// Verifies the folder.
+    fn verify(&self, arguments: &[&str]) -> Outcome;
+    fn verify_target(&self, target: &Path, arguments: &[&str]) -> Outcome;
+    /// Verifies a folder with the keys of the service at `url` only.
+    fn verify_with(&self, folder: &Path, url: &str, arguments: &[&str]) -> Outcome;
+    /// The service with this copy's keys and digests.
+    fn service(&self, through: &str) -> TestService;
 }
 
-impl Copy {
-    fn new() -> Self {
-        let signer = Signer::generate();
-        let export = Export::sample(&signer, true);
-        let copy = Self { directory: tempfile::tempdir().unwrap(), signer, export };
-        for (name, bytes) in &copy.export.files {
-            copy.write(name, bytes);
-        }
-        fs::write(copy.path("key.pem"), copy.signer.public_key_pem()).unwrap();
-        fs::write(copy.path("token"), "token\n").unwrap();
-        copy
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.path(CONFIGURATION)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.folder().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn remove(&self, name: &str) {
-        fs::remove_file(self.folder().join(name)).unwrap();
-    }
-
-    /// Verifies the folder.
+impl Verify for Copy {
     fn verify(&self, arguments: &[&str]) -> Outcome {
         self.verify_target(&self.folder(), arguments)
     }
 
     fn verify_target(&self, target: &Path, arguments: &[&str]) -> Outcome {
-        self.run(program().arg("--public-key").arg(self.path("key.pem")).arg(target).args(arguments))
+        self.run(program("verify").arg("--public-key").arg(self.path("key.pem")).arg(target).args(arguments))
     }
 
-    /// Verifies a folder with the keys of the service at `url` only.
     fn verify_with(&self, folder: &Path, url: &str, arguments: &[&str]) -> Outcome {
         let token = self.path("token");
-        self.run(program().arg(folder).arg("--token-file").arg(token).args(["--url", url]).args(arguments))
+        self.run(program("verify").arg(folder).arg("--token-file").arg(token).args(["--url", url]).args(arguments))
     }
 
-    /// Runs the command in the directory of the copy.
-    fn run(&self, command: &mut Command) -> Outcome {
-        run(command.current_dir(self.directory.path()))
-    }
-
-    /// The service with this copy's keys and digests.
     fn service(&self, through: &str) -> TestService {
         TestService { keys: keys_answer(&[&self.signer]), configuration: through_answer(through), ..TestService::new() }
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-export"));
-    command.arg("verify").env_remove("AUDIT_EXPORT_URL");
-    command
-}
-
-fn run(command: &mut Command) -> Outcome {
-    let output = command.output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    Outcome { code: output.status.code().unwrap(), stdout, stderr }
-}
-
-struct Outcome {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Outcome {
-    /// Checks the exit code, and that both streams contain a text.
-    #[track_caller]
-    fn is(&self, code: i32, stdout: &str, stderr: &str) {
-        let Self { stdout: out, stderr: err, .. } = self;
-        assert_eq!(self.code, code, "{out}{err}");
-        assert!(out.contains(stdout), "{stdout:?} is not in: {out}");
-        assert!(err.contains(stderr), "{stderr:?} is not in: {err}");
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_default()
     }
 }
 
@@ -215,7 +139,7 @@ fn a_folder_of_the_name_of_another_configuration() {
     copy.verify_target(&other, &[]).is(6, "", "SPLICED_CHAIN");
     fs::rename(&other, &renamed).unwrap();
     copy.verify_target(&renamed, &[]).is(0, "", "");
-    run(program().args(["--public-key", "../key.pem", "."]).current_dir(&renamed)).is(0, "", "");
+    run(program("verify").args(["--public-key", "../key.pem", "."]).current_dir(&renamed)).is(0, "", "");
 }
 
 #[test]
@@ -244,101 +168,10 @@ fn wrong_arguments() {
     }
 }
 
-/// The part of S3 that a verification needs: lists in pages of three, ranges, and one connection that is lost.
-struct Bucket {
-    files: BTreeMap<String, Bytes>,
-    /// The object with an incomplete first answer.
-    breaking: String,
-    has_broken: AtomicBool,
-    /// Whether lists can encode keys; compatible services may not.
-    knows_encoding: bool,
-}
-
-impl Bucket {
-    fn answer(&self, request: &Request) -> Vec<u8> {
-        let target = request.head[0].split(' ').nth(1).unwrap();
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let path = decode(path);
-        let key = path.strip_prefix("/acme-audit/").unwrap_or_default();
-        if key.is_empty() {
-            return response("200 OK", "", self.list(query));
-        }
-        let Some(bytes) = self.files.get(key) else {
-            return response("404 Not Found", "", "<Error><Code>NoSuchKey</Code><Message>no</Message></Error>");
-        };
-        let range = request.header("range").map(|range| range.trim_start_matches("bytes=").trim_end_matches('-'));
-        let body = bytes.slice(range.map_or(0, |offset| offset.parse().unwrap())..);
-        let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
-        let mut answer = response(status, "etag: \"x\"\r\n", &body);
-        if key.ends_with(&self.breaking) && !self.has_broken.swap(true, Ordering::Relaxed) {
-            answer.truncate(answer.len() - body.len() / 2);
-        }
-        answer
-    }
-
-    fn list(&self, query: &str) -> String {
-        let parameter = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
-        };
-        let prefix = parameter("prefix").unwrap();
-        let after = parameter("continuation-token").unwrap_or_default();
-        let is_encoded = self.knows_encoding && parameter("encoding-type").as_deref() == Some("url");
-        let mut keys = self.files.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
-        let page: Vec<_> = keys.by_ref().take(3).collect();
-        let entry = |(key, bytes): &(&String, &Bytes)| {
-            let key = if is_encoded { encode(key) } else { (*key).clone() };
-            format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", bytes.len())
-        };
-        let entries: String = page.iter().map(entry).collect();
-        let encoding = if is_encoded { "<EncodingType>url</EncodingType>" } else { "" };
-        let end = match (keys.next(), page.last()) {
-            (Some(_), Some((last, _))) => {
-                format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>")
-            }
-            _ => "<IsTruncated>false</IsTruncated>".to_owned(),
-        };
-        format!("<ListBucketResult>{encoding}{entries}{end}</ListBucketResult>")
-    }
-}
-
-/// Encodes a key of ASCII as S3 does in a list.
-fn encode(key: &str) -> String {
-    key.chars()
-        .map(|character| match character {
-            ' ' => "+".to_owned(),
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '/' | '-' | '_' | '.' | '*' => character.to_string(),
-            _ => format!("%{:02X}", u32::from(character)),
-        })
-        .collect()
-}
-
-fn decode(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
-}
-
 fn verify_bucket(copy: &Copy, endpoint: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
-    let mut command = program();
-    command.env_clear().envs(environment.iter().copied()).envs([
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-    ]);
+    let mut command = program("verify");
+    with_bucket(&mut command, endpoint, environment);
     copy.run(command.arg(copy.export.place()).args(["--public-key", "key.pem"]).args(arguments))
-}
-
-const CREDENTIALS: [(&str, &str); 3] =
-    [("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "eu-central-1")];
-
-/// Serves the bucket of the copy after a change.
-fn serve_bucket(copy: &Copy, change: impl FnOnce(&mut Bucket)) -> String {
-    let prefix = copy.export.place().replace("s3://acme-audit/", "");
-    let files = copy.export.files.iter().map(|(name, bytes)| (format!("{prefix}/{name}"), bytes.clone())).collect();
-    let breaking = copy.export.objects[3].clone();
-    let mut bucket = Bucket { files, breaking, has_broken: AtomicBool::new(false), knows_encoding: true };
-    change(&mut bucket);
-    serve(move |request| bucket.answer(request))
 }
 
 #[test]
@@ -521,7 +354,7 @@ fn an_id_is_verified_in_the_bucket_that_the_service_names() {
     let key = copy.path("key.pem").into_os_string().into_string().unwrap();
     let verify = |service: TestService, environment: &[(&str, &str)], arguments: &[&str]| {
         let url = service.serve();
-        let mut command = program();
+        let mut command = program("verify");
         command.env_clear().envs(CREDENTIALS[..2].iter().copied()).envs(environment.iter().copied()).envs([
             ("AWS_ENDPOINT_URL", bucket.as_str()),
             ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -730,12 +563,12 @@ fn some_keys_are_needed() {
     for (arguments, expected) in
         [(&[][..], 2), (&["--url", "https://example.com"], 2), (&["--token-file", "no such file"], 5)]
     {
-        copy.run(program().arg(copy.folder()).args(arguments)).is(expected, "", "");
+        copy.run(program("verify").arg(copy.folder()).args(arguments)).is(expected, "", "");
     }
     let insecure = copy.verify_with(&copy.folder(), "http://example.com", &[]);
     insecure.is(2, "", "only for a stack on this machine");
     // The variable alone, which `events send` uses too, does not contact the service.
-    let mut offline = program();
+    let mut offline = program("verify");
     offline.env("AUDIT_EXPORT_URL", "https://example.invalid").args(["--public-key", "key.pem"]);
     copy.run(offline.arg(copy.folder())).is(0, "", "");
 }

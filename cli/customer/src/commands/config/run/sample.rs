@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
 use verification::Archive;
 
-use crate::{commands::verify::bucket::Bucket, failure::Failure, model::Configuration};
+use crate::{commands::place::bucket::Bucket, failure::Failure, model::Configuration};
 use terminal::text::printable;
 
 const SHOWN_EVENTS: usize = 3;

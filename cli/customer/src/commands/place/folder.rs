@@ -24,12 +24,12 @@ const MAX_DEPTH: usize = 8;
 const MAX_FILES_PER_FOLDER: usize = 4_000_000;
 
 /// A folder with the files of one export.
-pub(super) struct Folder {
+pub struct Folder {
     root: PathBuf,
 }
 
 impl Folder {
-    pub(super) fn open(root: &Path) -> Result<Self, Failure> {
+    pub fn open(root: &Path) -> Result<Self, Failure> {
         let metadata = fs::metadata(root).map_err(Failure::file(root))?;
         if !metadata.is_dir() {
             return Err(Failure::file(root)(ErrorKind::NotADirectory.into()));
