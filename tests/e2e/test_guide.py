@@ -43,7 +43,7 @@ ROLE = ["A1. The bucket", "A2. The export", "A3. The role", "A4. Test the connec
 KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permission, and test", "B5. Export now"]
 STATUS = "See how the export is doing"
 NOTICES = "Receive notices"
-SEARCH = "Search"
+SEARCH = "Search and query"
 CHECK = [STATUS, NOTICES, "Verify", "Put lost files back", SEARCH, "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
@@ -158,6 +158,7 @@ def reader(
     (programs / "aws").symlink_to(TOOLS / "aws")
     # jaq, one of the tools, understands the same language.
     (programs / "jq").symlink_to(shutil.which("jq") or TOOLS / "jaq")
+    (programs / "duckdb").symlink_to(TOOLS / "duckdb")
     shutil.copy(TEMPLATE, folder)
     account, owner = (f"5{random.randrange(10**11):011}" for _ in range(2))
     if "foreign" not in choices:
@@ -217,11 +218,15 @@ def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = reader.assert_exported()
     assert "health" in reader.output_of(STATUS)
     assert "COMPLETE" in reader.output_of("Verify")
-    assert reader.output_of(SEARCH).startswith("TIME ")
+    found = reader.output_of(SEARCH)
+    table, _, counts = found.partition("date,action,count_star()\n")
+    assert table.startswith("TIME "), found
+    assert len(table.splitlines()) == 11, found
     lines = (reader.folder / "events.ndjson").read_text().splitlines()
     # Changes of the configuration may have been exported since.
     assert lines == reader.lines()[: len(lines)]
-    assert len(lines) >= EVENTS
+    counted = sum(int(row.rpartition(",")[2]) for row in counts.splitlines())
+    assert EVENTS <= len(lines) <= counted <= len(exported)
     assert_readable(reader, exported, monkeypatch)
 
 

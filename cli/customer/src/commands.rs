@@ -7,6 +7,7 @@ mod events;
 mod explain;
 mod place;
 mod profile;
+mod query;
 mod search;
 mod setup;
 mod verify;
@@ -40,6 +41,8 @@ pub enum Command {
 
     Search(Box<search::SearchArguments>),
 
+    Query(Box<query::QueryArguments>),
+
     Explain(explain::ExplainArguments),
 
     Completions(completions::CompletionsArguments),
@@ -56,6 +59,7 @@ impl Command {
             Self::Events(command) => command.run(&machine).await,
             Self::Verify(arguments) => verify::run(&arguments, &machine).await,
             Self::Search(arguments) => search::run(&arguments, &machine).await,
+            Self::Query(arguments) => query::run(&arguments, &machine).await,
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments, program),
         }

@@ -111,6 +111,16 @@ pub enum Failure {
     #[error("access to the bucket was refused: {0}")]
     BucketRefused(String),
 
+    #[error(
+        "there is no program duckdb on the search path\n  Install DuckDB 1.4 or newer \
+         (https://duckdb.org/install, or pip install duckdb-cli), and repeat the command."
+    )]
+    NoDuckDb,
+
+    /// DuckDB has written why.
+    #[error("DuckDB did not complete the statement: see above")]
+    QueryFailed,
+
     #[error("the bucket could not be read: {0}")]
     Bucket(String),
 
@@ -147,6 +157,7 @@ impl Failure {
             Self::Outdated => 13,
             Self::Unhealthy(_) => 14,
             Self::RepairIncomplete(_) => 15,
+            Self::NoDuckDb | Self::QueryFailed => 16,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }

@@ -9,7 +9,16 @@ mod test_server;
 
 mod place;
 
-use std::{fs, net::TcpListener, os::unix::fs::symlink, path::Path, process::Command};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use domain::configuration::bucket::BucketName;
@@ -397,7 +406,7 @@ fn an_export_to_another_server_is_not_looked_for_in_aws() {
     let elsewhere = copy.path("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let verify = |arguments: &[&str]| {
-        let mut command = program();
+        let mut command = program("verify");
         command.env_clear().envs(CREDENTIALS).envs([
             ("AWS_ENDPOINT_URL", aws.as_str()),
             ("AWS_EC2_METADATA_DISABLED", "true"),

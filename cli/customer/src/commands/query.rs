@@ -1,0 +1,179 @@
+//! The command `query`: runs SQL over the files of an export with the installed DuckDB, after they were verified.
+
+mod duckdb;
+
+use std::{
+    cell::RefCell,
+    fs, io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use futures::TryStreamExt;
+use host::Clock;
+use tempfile::TempDir;
+use verification::{Archive, Progress, ProvenObject, VerificationOutcome, read_proven, verify};
+
+use self::duckdb::{DuckDb, TableFormat};
+use super::place::{self, Display, Export, Folder, Format, PlaceArguments, Source};
+use crate::failure::Failure;
+
+/// The folders of an export with events.
+const DAY: &str = "date=";
+
+const EXAMPLES: &str = "\
+Examples:
+  audit-export query 'SELECT date, count(*) FROM audit_events GROUP BY date' \\
+    copy --public-key key.pem
+  audit-export query \"$(cat slowest.sql)\" \\
+    s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
+    --profile production --output csv
+  audit-export query 'DESCRIBE audit_events' copy --unverified
+
+The exit code is 0 only if the files were proven, or --unverified was given, and DuckDB completed the statement. It is 6 if the export is broken, 13 if only a newer export is missing in a copy, and 16 if DuckDB failed or is not installed; `audit-export --help` lists the others.";
+
+/// Query an export with SQL, by DuckDB
+///
+/// Verifies the export as `audit-export verify` does. Then runs the program `duckdb`, which has to be installed, with the view
+/// `audit_events` of the customer guide over the files that were proven. Its columns are those of the audit model:
+/// `DESCRIBE audit_events` lists them.
+///
+/// A folder is read where it is. The proven files of a bucket are first copied to a temporary folder, which is removed at
+/// the end; `TMPDIR` chooses its place. DuckDB gets no credentials.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct QueryArguments {
+    /// The statement, or several with semicolons between them
+    #[arg(value_name = "SQL")]
+    sql: String,
+
+    #[command(flatten)]
+    place: PlaceArguments,
+
+    /// Query all files of a folder without verifying them; no key is needed
+    #[arg(long)]
+    unverified: bool,
+
+    /// The format of the result, as DuckDB prints it
+    #[arg(long, value_enum, default_value_t)]
+    output: TableFormat,
+}
+
+/// The files to query.
+struct Files {
+    paths: Vec<PathBuf>,
+    /// Holds copies until it is dropped.
+    copies: Option<TempDir>,
+    /// The failure that remains after the query: the files are proven, but not the newest.
+    conclusion: Result<(), Failure>,
+}
+
+pub async fn run(arguments: &QueryArguments, clock: &dyn Clock) -> Result<(), Failure> {
+    let statement = duckdb::statement(&arguments.sql)?;
+    // Before the verification, which can take long.
+    let program = DuckDb::find()?;
+    let files = if arguments.unverified {
+        unverified(arguments.place.folder()).await?
+    } else {
+        let export = arguments.place.open(clock).await?;
+        match &export.source {
+            Source::Folder(path, _) => verified(&export, path).await?,
+            Source::Bucket(_) => copied(&export).await?,
+        }
+    };
+    for path in &files.paths {
+        Format::of(&path.to_string_lossy()).map_err(|error| Failure::invalid_file(path, error))?;
+    }
+    let Files { paths, copies, conclusion } = files;
+    program.run(&paths, statement, arguments.output)?;
+    drop(copies);
+    conclusion
+}
+
+/// Lists the files of the days in a folder.
+async fn unverified(folder: Option<&Path>) -> Result<Files, Failure> {
+    let folder = folder.ok_or_else(|| {
+        Failure::argument("--unverified", "is for a folder: the files of a bucket are verified as they are read")
+    })?;
+    let is_of_computer = |name: &str| name.rsplit('/').next().is_some_and(|file| file.starts_with('.'));
+    let names: Vec<String> = Folder::open(folder)?
+        .list("")
+        .map_ok(|entry| entry.name)
+        .try_filter(|name| std::future::ready(name.starts_with(DAY) && !is_of_computer(name)))
+        .try_collect()
+        .await
+        .map_err(|error| Failure::invalid_file(folder, error))?;
+    let paths = names.iter().map(|name| folder.join(name)).collect();
+    Ok(Files { paths, copies: None, conclusion: Ok(()) })
+}
+
+/// Verifies a folder, and returns the files that are proven.
+async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
+    let Export { source, options, circumstances } = export;
+    let display = Display::new();
+    let paths = RefCell::new(Vec::new());
+    let show = |progress: Progress<'_>| {
+        if let Progress::ObjectProven { name } = progress {
+            paths.borrow_mut().push(folder.join(name));
+        }
+        display.show(progress);
+    };
+    let report = verify(source, options, circumstances.clone(), &show).await;
+    display.finish();
+    let report = report.map_err(|error| source.failure(error))?;
+    conclude(&report, paths.into_inner(), None)
+}
+
+/// Copies the files of a bucket that are proven.
+async fn copied(export: &Export) -> Result<Files, Failure> {
+    let Export { source, options, circumstances } = export;
+    let copies = temporary_folder()?;
+    let display = Display::new();
+    let show = |progress: Progress<'_>| display.show(progress);
+    let mut paths = Vec::new();
+    let mut failure = None;
+    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write(copies.path(), &name, &bytes) {
+        Ok(path) => {
+            paths.push(path);
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let report = read_proven(source, options, circumstances.clone(), &show, &|_| true, &mut copy).await;
+    display.finish();
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let report = report.map_err(|error| source.failure(error))?;
+    conclude(&report, paths, Some(copies))
+}
+
+fn conclude(report: &verification::Report, paths: Vec<PathBuf>, copies: Option<TempDir>) -> Result<Files, Failure> {
+    place::show_breaks(report);
+    let conclusion = place::conclusion(report);
+    if report.outcome == VerificationOutcome::Broken {
+        conclusion?;
+        return Ok(Files { paths: Vec::new(), copies, conclusion: Ok(()) });
+    }
+    place::warn_of_unread(report, "queried");
+    Ok(Files { paths, copies, conclusion })
+}
+
+fn temporary_folder() -> Result<TempDir, Failure> {
+    tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))
+}
+
+/// Writes a file below a folder. The name is one that a digest proves: it has no `..`.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    let write = || -> io::Result<()> {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(&path, bytes)
+    };
+    write().map_err(Failure::file(path.clone()))?;
+    Ok(path)
+}

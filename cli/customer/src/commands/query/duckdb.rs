@@ -1,0 +1,207 @@
+//! The installed DuckDB.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+};
+
+use clap::ValueEnum;
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::{failure::Failure, secret};
+
+const PROGRAM: &str = "duckdb";
+/// What DuckDB writes to standard error about the file of `-init`, and the end of its colour on the next line.
+const LOADING: &[u8] = b"-- Loading resources from ";
+const COLOR_END: &[u8] = b"\x1b[00m";
+
+/// The view `audit_events`, as the documentation shows it.
+const VIEW: &str = include_str!("../../../../../docs/audit_events.sql");
+/// The files in [`VIEW`].
+const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
+/// A file without events, for an export without any: DuckDB reads no empty list.
+const NO_EVENTS: &str = "date=1970-01-01/none.ndjson";
+/// Characters that mean something in a pattern of DuckDB, which every path is.
+const PATTERN: [char; 4] = ['*', '?', '[', ']'];
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// A table as wide as the terminal, without the middle rows of a long result
+    #[default]
+    Table,
+    /// Comma-separated values, the names first; NULL is empty
+    Csv,
+    /// One JSON array for each statement
+    Json,
+}
+
+impl TableFormat {
+    /// Returns DuckDB's options.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Table => &[],
+            Self::Csv => &["-csv", "-nullvalue", ""],
+            Self::Json => &["-json"],
+        }
+    }
+}
+
+/// Checks that a text is for DuckDB itself. Its program takes a full stop at the beginning for a command of its own, such as
+/// `.shell`.
+pub fn statement(sql: &str) -> Result<&str, Failure> {
+    let statement = sql.trim();
+    if statement.is_empty() || statement.starts_with('.') {
+        return Err(Failure::argument("SQL", "give a statement, such as 'SELECT count(*) FROM audit_events'"));
+    }
+    Ok(statement)
+}
+
+/// The program `duckdb` on the search path.
+pub struct DuckDb(());
+
+impl DuckDb {
+    pub fn find() -> Result<Self, Failure> {
+        let mut asked = secret::command(PROGRAM);
+        check(asked.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).status())?;
+        Ok(Self(()))
+    }
+
+    /// Runs a statement over the files. The result goes to standard output.
+    #[expect(clippy::unused_self, reason = "proves that the program was found")]
+    pub fn run(&self, files: &[PathBuf], statement: &str, format: TableFormat) -> Result<(), Failure> {
+        let (view, _empty) = view(files)?;
+        let mut command = secret::command(PROGRAM);
+        // Instead of `~/.duckdbrc`, which could change the result.
+        command.arg("-init").arg(view.path()).arg("-bail").args(format.options()).args(["-c", statement]);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(Failure::file(PROGRAM))?;
+        if let Some(errors) = child.stderr.take() {
+            forward(BufReader::new(errors), &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
+        }
+        check(child.wait())
+    }
+}
+
+/// Copies what DuckDB writes to standard error, except that it has loaded the view.
+fn forward(mut errors: impl BufRead, output: &mut impl Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut follows_loading = false;
+    while errors.read_until(b'\n', &mut line)? > 0 {
+        let is_loading = line.windows(LOADING.len()).any(|part| part == LOADING);
+        if !is_loading {
+            let text = line.strip_prefix(COLOR_END).filter(|_| follows_loading).unwrap_or(&line);
+            // A closed standard error can't be reported anywhere.
+            let _ = output.write_all(text);
+        }
+        follows_loading = is_loading;
+        line.clear();
+    }
+    Ok(())
+}
+
+fn check(status: io::Result<ExitStatus>) -> Result<(), Failure> {
+    match status {
+        Ok(status) if status.success() || is_closed_pipe(status) => Ok(()),
+        Ok(_) => Err(Failure::QueryFailed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::NoDuckDb),
+        Err(error) => Err(Failure::file(PROGRAM)(error)),
+    }
+}
+
+/// Returns whether the program ended because the reader of its output did, as in `… | head`.
+#[cfg(unix)]
+fn is_closed_pipe(status: ExitStatus) -> bool {
+    const SIGPIPE: i32 = 13;
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGPIPE)
+}
+
+#[cfg(not(unix))]
+fn is_closed_pipe(_: ExitStatus) -> bool {
+    false
+}
+
+/// Writes the view over the files to a file, because the names of a large export are longer than a command line may be. If
+/// there are no files, also returns the folder of one without events.
+fn view(files: &[PathBuf]) -> Result<(NamedTempFile, Option<TempDir>), Failure> {
+    let temporary = || Failure::file(std::env::temp_dir());
+    let (paths, empty) = if files.is_empty() {
+        let folder = tempfile::tempdir().map_err(temporary())?;
+        let path = super::write(folder.path(), NO_EVENTS, b"")?;
+        (vec![path], Some(folder))
+    } else {
+        (files.to_vec(), None)
+    };
+    let names: Vec<String> = paths.iter().map(|path| quoted(path)).collect::<Result<_, _>>()?;
+    let statement = VIEW.replace(FILES, &format!("[{}]", names.join(",\n")));
+    let mut file = NamedTempFile::new().map_err(temporary())?;
+    file.write_all(statement.as_bytes()).map_err(temporary())?;
+    Ok((file, empty))
+}
+
+/// Returns a path as a string of SQL.
+fn quoted(path: &Path) -> Result<String, Failure> {
+    let text = path.to_str().filter(|text| !text.contains(PATTERN)).ok_or_else(|| {
+        let reason = "DuckDB can't read this path: move the folder to one without special characters";
+        Failure::invalid_file(path, reason)
+    })?;
+    Ok(format!("'{}'", text.replace('\'', "''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use golden_documents::assert_current;
+
+    use super::*;
+
+    /// The page that shows the view.
+    const PAGE: &str = "../../docs/CUSTOMER_GUIDE.md";
+
+    #[test]
+    fn the_documentation_shows_the_view() {
+        let (fence, name) = ("```sql\n", "CREATE VIEW audit_events AS\n");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(&format!("{fence}{name}")).unwrap();
+        let (_, after) = rest.split_once("```\n").unwrap();
+        assert!(!after.contains(name));
+        assert_current(&path, &format!("{before}{fence}{VIEW}```\n{after}"), "cargo test -p audit-export view");
+    }
+
+    #[test]
+    fn the_view_is_over_the_files_that_were_proven() {
+        assert_eq!(VIEW.matches(FILES).count(), 1);
+        let (file, _) = view(&["a/date=2026-11-22/it's.ndjson.gz".into(), "b".into()]).unwrap();
+        let statement = std::fs::read_to_string(file.path()).unwrap();
+        assert!(statement.contains("FROM read_json(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n"), "{statement}");
+        let (file, empty) = view(&[]).unwrap();
+        let none = empty.as_ref().unwrap().path().join(NO_EVENTS);
+        assert!(std::fs::read_to_string(file.path()).unwrap().contains(none.to_str().unwrap()));
+        for path in ["a/*/x", "a[1]/x", "a?"] {
+            assert_eq!(view(&[path.into()]).unwrap_err().exit_code(), 5, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_view_is_not_mentioned() {
+        for (errors, shown) in [
+            (
+                "\x1b[90m-- Loading resources from /tmp/x\n\x1b[00mParser Error: no\n\nLINE 1",
+                "Parser Error: no\n\nLINE 1",
+            ),
+            ("-- Loading resources from x\n", ""),
+            ("\x1b[00mred\n", "\x1b[00mred\n"),
+        ] {
+            let mut output = Vec::new();
+            forward(errors.as_bytes(), &mut output).unwrap();
+            assert_eq!(String::from_utf8(output).unwrap(), shown);
+        }
+    }
+
+    #[test]
+    fn commands_of_the_program_are_no_statements() {
+        assert_eq!(statement(" SELECT 1 ").unwrap(), "SELECT 1");
+        for sql in ["", " ", ".shell ls", "\n .read x"] {
+            assert_eq!(statement(sql).unwrap_err().exit_code(), 2, "{sql:?}");
+        }
+    }
+}
