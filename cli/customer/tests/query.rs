@@ -1,4 +1,4 @@
-//! `audit-export query` with a double of DuckDB; tests/e2e/test_query.py runs the real one.
+//! `audit-export query` with a double of DuckDB; `tests/e2e/test_query.py` runs the real one.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -3,7 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
 };
 
 use clap::ValueEnum;
