@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(normal("http://hooks.example.com"), "http://hooks.example.com");
     }
 
-    fn settings(notifications: serde_json::Value) -> NotificationSettings {
+    fn settings(notifications: &serde_json::Value) -> NotificationSettings {
         serde_json::from_value(json!({ "type": "S3_ASSUMED_ROLE", "version": 3, "notifications": notifications }))
             .unwrap()
     }
@@ -361,8 +361,7 @@ mod tests {
         results.extend(serde_json::from_value::<Vec<NotificationTest>>(long).unwrap());
         for width in [80, 120] {
             let style = Style { width: Some(width), ..style() };
-            let shown =
-                [list(&settings(json!([])), &style), list(&settings(urls.clone()), &style), tested(&results, &style)];
+            let shown = [list(&settings(&json!([])), &style), list(&settings(&urls), &style), tested(&results, &style)];
             let shown = shown.map(|text| style.paragraphs(&text)).join("\n---\n");
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
             insta::assert_snapshot!(format!("webhooks_of_{width}_columns"), shown);
@@ -372,8 +371,8 @@ mod tests {
     #[test]
     fn webhooks_and_their_tests_are_shown() {
         let shown = [
-            list(&settings(json!([])), &style()),
-            list(&settings(json!([{ "url": "https://a.example/" }, { "url": "https://b.example/" }])), &style()),
+            list(&settings(&json!([])), &style()),
+            list(&settings(&json!([{ "url": "https://a.example/" }, { "url": "https://b.example/" }])), &style()),
             tested(&results(), &style()),
             tested(&[], &style()),
         ];
