@@ -16,34 +16,77 @@ pub fn ask(question: &str) -> io::Result<Zeroizing<String>> {
 
 #[cfg(unix)]
 mod platform {
-    use std::io;
+    use std::{
+        io,
+        sync::{Mutex, MutexGuard, Once, PoisonError},
+        thread,
+    };
 
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use signal_hook::{
+        consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+        iterator::Signals,
+        low_level::emulate_default_handler,
+    };
     use zeroize::Zeroizing;
 
     /// Bytes. Terminals limit lines to this.
     const MAX_LINE_LENGTH: usize = 4_096;
 
-    /// A guard: the terminal does not echo until it is dropped.
-    pub struct Hidden {
-        before: Termios,
-    }
+    /// The settings of the terminal before it was told not to echo.
+    static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+    /// A guard: the terminal does not echo until it is dropped, or a signal ends the program.
+    pub struct Hidden;
 
     impl Hidden {
         pub fn begin() -> io::Result<Self> {
-            let before = tcgetattr(io::stdin())?;
-            let mut hidden = before.clone();
+            restore_on_signals()?;
+            let mut before = before();
+            let settings = tcgetattr(io::stdin())?;
+            let mut hidden = settings.clone();
             hidden.local_modes.remove(LocalModes::ECHO);
             tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
-            Ok(Self { before })
+            *before = Some(settings);
+            Ok(Self)
         }
     }
 
     impl Drop for Hidden {
         fn drop(&mut self) {
-            // A closed terminal needs no repair.
-            let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+            restore(OptionalActions::Drain);
         }
+    }
+
+    fn before() -> MutexGuard<'static, Option<Termios>> {
+        BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn restore(when: OptionalActions) {
+        if let Some(settings) = before().take() {
+            // A closed terminal needs no repair.
+            let _ = tcsetattr(io::stdin(), when, &settings);
+        }
+    }
+
+    /// From now on, restores the terminal before a signal ends the program.
+    fn restore_on_signals() -> io::Result<()> {
+        static STARTED: Once = Once::new();
+        let mut started = Ok(());
+        STARTED.call_once(|| started = start());
+        started
+    }
+
+    fn start() -> io::Result<()> {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+        let wait = move || {
+            for signal in signals.forever() {
+                restore(OptionalActions::Now);
+                // It ends the program; one that it does not end can be sent again.
+                let _ = emulate_default_handler(signal);
+            }
+        };
+        thread::Builder::new().spawn(wait).map(|_| ())
     }
 
     /// Reads a line without a buffer that would keep a copy.

@@ -7,14 +7,20 @@
 mod test_server;
 
 use std::{
-    fs,
-    process::Command,
+    fs::{self, File},
+    io::{BufReader, Read},
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
 use domain::digest::Hex32;
+use rustix::{
+    pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -390,6 +396,33 @@ fn a_program_that_prints_the_token_gets_no_secrets() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let variables = fs::read_to_string(desk.directory.path().join("variables")).unwrap();
     assert!(variables.contains("AUDIT_EXPORT_CONFIG=") && !variables.contains("secret"), "{variables}");
+}
+
+#[test]
+fn a_signal_at_a_hidden_question_restores_the_terminal() {
+    let desk = working();
+    for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        unlockpt(&terminal).unwrap();
+        let program_end = ioctl_tiocgptpeer(&terminal, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let echoes = || tcgetattr(&program_end).unwrap().local_modes.contains(LocalModes::ECHO);
+        assert!(echoes());
+        let stream = || Stdio::from(program_end.try_clone().unwrap());
+        let mut command = desk.command();
+        command.args(["config", "notifications", "add", ID, "https://hooks.example.com/audit"]);
+        let mut child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
+
+        let mut shown = String::new();
+        let mut bytes = BufReader::new(File::from(terminal.try_clone().unwrap())).bytes().map_while(Result::ok);
+        while !shown.ends_with("(not shown): ") {
+            shown.push(char::from(bytes.next().unwrap()));
+        }
+        assert!(!echoes(), "{shown}");
+        let kill = format!("kill -{name} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        assert!(echoes(), "{name}");
+    }
 }
 
 #[test]
