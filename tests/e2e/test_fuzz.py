@@ -200,7 +200,9 @@ def world(
         "bucketPath": Values(["a", "a/b"], ["", "/", "..", "a//b"]),
         "region": Values(["us-east-1"], ["eu-west-1", "us-gov-west-1", "cn-north-1", "moon-1"]),
         # Nothing listens there.
-        "endpointUrl": Values(["https://localhost:1"], ["http://s3.example.com", "https://10.0.0.1", "https://minio"]),
+        "endpointUrl": Values(
+            ["https://localhost:1024"], ["http://s3.example.com", "https://10.0.0.1", "https://minio"]
+        ),
         "roleArn": Values(
             [customer.account.role_arn("fuzzer"), "arn:aws:iam::222222222222:role/audit-export/a/b"],
             ["arn:aws:iam::111111111111:role/own", "arn:aws-cn:iam::222222222222:role/x"],

@@ -204,6 +204,7 @@ def errors_of(tenant: Tenant, **changes: Any) -> list[tuple[str, str]]:
         "https://minio.internal",
         "https://s3.example.com/bucket",
         "https://user@s3.example.com",
+        "https://s3.example.com:22",
         "https://s3.eu-west-1.amazonaws.com",
     ],
 )

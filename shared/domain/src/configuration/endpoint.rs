@@ -13,6 +13,10 @@ use crate::customer_server::{CustomerServers, is_host_name};
 /// The most characters of an endpoint's URL: room for the longest host name and a port.
 pub const MAX_ENDPOINT_URL_LENGTH: usize = 300;
 
+/// The lowest port of an endpoint, other than that of HTTPS. Below it are the well-known ports of other protocols, which no
+/// customer may make the service knock at: <https://www.iana.org/assignments/service-names-port-numbers>.
+pub const MIN_ENDPOINT_PORT: u16 = 1_024;
+
 /// The last labels of AWS's dual-stack endpoints, in addition to [`Partition::domain_suffix`]:
 /// <https://docs.aws.amazon.com/general/latest/gr/rande.html#dual-stack-endpoints>.
 const DUAL_STACK_SUFFIXES: [&str; 2] = ["api.aws", "api.amazonwebservices.com.cn"];
@@ -20,7 +24,7 @@ const DUAL_STACK_SUFFIXES: [&str; 2] = ["api.aws", "api.amazonwebservices.com.cn
 /// The HTTPS address of an S3 server other than AWS's: `https://`, a host name, and a port unless it is that of HTTPS. The
 /// host is a name, never an address: a certificate proves a name, and the addresses of a name are checked when it is resolved.
 ///
-/// Whether the host is public depends on the stack: see [`EndpointUrl::parse_for`].
+/// Whether the host is public depends on the stack: see [`EndpointUrl::parse_for`], which also checks the port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointUrl(String);
@@ -32,6 +36,11 @@ impl EndpointUrl {
     /// `ENDPOINT_URL_INVALID`.
     pub fn parse_for(servers: CustomerServers, text: &str) -> Result<Self, ValueError> {
         let url = Self::parse(text)?;
+        if url.port().is_some_and(|port| port < MIN_ENDPOINT_PORT) {
+            return invalid(
+                "Let the server listen on port 443, or on one from 1024 on, for example https://s3.example.com:9000.",
+            );
+        }
         if servers.admits(url.host()) {
             Ok(url)
         } else {
@@ -51,7 +60,7 @@ impl EndpointUrl {
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none();
-        if url.scheme() != "https" || !is_bare || url.port() == Some(0) {
+        if url.scheme() != "https" || !is_bare {
             return invalid(FORM);
         }
         match url.host() {
@@ -78,6 +87,11 @@ impl EndpointUrl {
         let authority = self.authority();
         authority.split_once(':').map_or(authority, |(host, _)| host)
     }
+
+    /// Returns the port, unless it is that of HTTPS.
+    fn port(&self) -> Option<u16> {
+        self.authority().split_once(':')?.1.parse().ok()
+    }
 }
 
 text_type!(EndpointUrl, 0);
@@ -103,6 +117,8 @@ mod tests {
             ("https://s3.example.com", "https://s3.example.com", "s3.example.com"),
             ("HTTPS://S3.Example.com:443/", "https://s3.example.com", "s3.example.com"),
             ("https://minio.example.com:9000", "https://minio.example.com:9000", "minio.example.com:9000"),
+            ("https://s3.example.com:1024", "https://s3.example.com:1024", "s3.example.com:1024"),
+            ("https://s3.example.com:65535", "https://s3.example.com:65535", "s3.example.com:65535"),
             (
                 "https://0123abcd.r2.cloudflarestorage.com/",
                 "https://0123abcd.r2.cloudflarestorage.com",
@@ -131,6 +147,9 @@ mod tests {
             "https://user@s3.example.com",
             "https://:password@s3.example.com",
             "https://s3.example.com:0",
+            "https://s3.example.com:22",
+            "https://s3.example.com:80",
+            "https://s3.example.com:1023",
             "https://s3.example.com:99999",
             "https://s3.example.com.",
             "https://127.0.0.1",

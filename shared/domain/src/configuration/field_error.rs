@@ -96,7 +96,7 @@ impl FieldErrorCode {
             ),
             Self::EndpointUrlInvalid => (
                 "The value is not the URL of an S3 server that the service can write to.",
-                "Give https:// with a public host name and, if needed, a port. Leave it out for buckets in AWS.",
+                "Give https:// with a public host name and, if it is not 443, a port from 1024 on. Leave it out for buckets in AWS.",
             ),
             Self::EndpointConflict => (
                 "The field is for buckets in AWS, and can't be combined with endpointUrl.",

@@ -158,7 +158,7 @@ async fn a_name_with_a_private_address_gets_no_connection() {
     assert!(connected.is_err(), "a connection was made");
 
     // No other cause is taken for it: nothing listens, and no such name.
-    for url in ["https://localhost:1", "https://no-such-host.example.invalid.example"] {
+    for url in ["https://localhost:1024", "https://no-such-host.example.invalid.example"] {
         let error = put(&checked_sink(CustomerServers::PublicAndLocal, url)).await;
         assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error}");
     }
