@@ -56,8 +56,8 @@ impl ServerConnections {
             .build_with_resolver(self.resolver)
     }
 
-    /// Returns a client for the SDK, which keeps its connections and reads short responses only. Unless it is given one, it uses
-    /// no proxy.
+    /// Returns a client for the SDK, which keeps its connections and reads short responses only. It uses no proxy: the builder takes
+    /// none, and `no_proxy_gets_a_request_to_a_server` tests that it reads none from the environment.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         let client = Builder::new()

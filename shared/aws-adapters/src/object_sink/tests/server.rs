@@ -163,3 +163,26 @@ async fn a_name_with_a_private_address_gets_no_connection() {
         assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error}");
     }
 }
+
+/// The environment belongs to a process, so the test starts itself with the variables of a proxy.
+#[tokio::test]
+async fn no_proxy_gets_a_request_to_a_server() {
+    const NAME: &str = "object_sink::tests::server::no_proxy_gets_a_request_to_a_server";
+    const STARTED_WITH_PROXY: &str = "AUDIT_EXPORT_TEST_HAS_PROXY";
+    if std::env::var_os(STARTED_WITH_PROXY).is_some() {
+        let error = put(&checked_sink(CustomerServers::PublicAndLocal, "https://localhost:1024")).await;
+        assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable), "{error}");
+        return;
+    }
+    let (proxy, url) = listen().await;
+    let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+    itself.args(["--exact", NAME]).env(STARTED_WITH_PROXY, "1").env_remove("NO_PROXY").env_remove("no_proxy");
+    for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
+        itself.env(variable, &url).env(variable.to_ascii_lowercase(), &url);
+    }
+    let output = tokio::task::spawn_blocking(move || itself.output().unwrap()).await.unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && shown.contains("1 passed"), "{shown}");
+    let connected = tokio::time::timeout(Duration::from_millis(50), proxy.accept()).await;
+    assert!(connected.is_err(), "the proxy got a connection");
+}
