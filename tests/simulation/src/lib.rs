@@ -22,6 +22,7 @@ mod ports;
 mod process;
 mod replayed;
 mod setup;
+mod silent;
 mod upgrade;
 mod world;
 
@@ -33,4 +34,5 @@ pub use large::{LargeOutcome, run_large};
 pub use many::{HistoriesOutcome, run_many};
 pub use outcome::HistoryOutcome;
 pub use replayed::{ReplayedOutcome, run_replayed};
+pub use silent::{SilentOutcome, SilentPlace, run_silent};
 pub use upgrade::{UpgradeOutcome, run_upgrade};

@@ -5,11 +5,18 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use domain::gzip::EncoderVersion;
-use export_engine::{MAX_PAGES, ReplayOutcome, run::RunOutcome};
+use domain::{
+    connection::{Connection, ConnectionErrorCode},
+    gzip::EncoderVersion,
+};
+use export_engine::{
+    MAX_PAGES, ReplayOutcome,
+    ports::ErrorKind,
+    run::{DeferralReason, RunOutcome},
+};
 use simulation::{
-    Corruption, Disturbance, Protection, bug::KnownBug, run, run_corrupt, run_disabled, run_fair, run_large, run_many,
-    run_replayed, run_upgrade,
+    Corruption, Disturbance, Protection, SilentPlace, bug::KnownBug, run, run_corrupt, run_disabled, run_fair,
+    run_large, run_many, run_replayed, run_silent, run_upgrade,
 };
 
 /// The histories of a test run. `make sim` plays more.
@@ -124,6 +131,30 @@ fn neither_a_flood_nor_a_silent_region_delays_the_others() {
         assert!(with <= 1.2 * alone, "{disturbance:?}: {with} s instead of {alone} s");
         assert!(without > 1.2 * alone, "{disturbance:?} needs no protection: {without} s instead of {alone} s");
     }
+}
+
+/// Nobody but its owner can end the outage of a server, and it says nothing about the Region that its requests are signed for.
+#[test]
+fn a_silent_server_of_a_customer_opens_no_circuit_of_a_region() {
+    let unreachable = |connection: &Connection| {
+        connection.error().is_some_and(|error| error.code == ConnectionErrorCode::EndpointUnreachable)
+    };
+    let Some(server) = run_silent(SilentPlace::Server) else { panic!("the simulation could not start") };
+    for outcome in &server.silent {
+        let is_ended = matches!(outcome, Ok(RunOutcome::Refused { connection, .. }) if unreachable(connection));
+        assert!(is_ended, "{outcome:?}");
+    }
+    assert_eq!(server.circuits, 0);
+    assert!(matches!(&server.other, Ok(RunOutcome::Exported(windows)) if windows.len() == 1), "{:?}", server.other);
+
+    // A Region gets one, so that the run of the third tenant waits.
+    let Some(region) = run_silent(SilentPlace::Region) else { panic!("the simulation could not start") };
+    for outcome in &region.silent {
+        assert!(outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Unreachable), "{outcome:?}");
+    }
+    assert_eq!(region.circuits, 1);
+    let Ok(RunOutcome::Deferred { reason, .. }) = region.other else { panic!("{:?}", region.other) };
+    assert!(matches!(reason, DeferralReason::RegionUnreachable { .. }), "{reason:?}");
 }
 
 #[test]
