@@ -1,6 +1,7 @@
 """Every row of the guide's table of bucket settings has a test, every test a row, and each proves the code that the row names.
 
-A comment `Row: …` before a test, or before a case of one, names the row by its first cell.
+A comment `Row: …` before a test, or before a case of one, names the row by its first cell. A † in that cell says that only tests of
+requests and of documented answers prove the row, none with such a bucket.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ HEADING = "\n## Settings of the bucket\n"
 MARK = re.compile(r"^ *(?://|#) Row: (.+)$", re.MULTILINE)
 # The end of a function: its brace in Rust; in Python two blank lines.
 END = re.compile(r"^ *\}\n\n|\n\n\n", re.MULTILINE)
+ARGUED = " †"
+# The crate with the tests of requests and answers.
+REQUESTS = ROOT / "shared" / "aws-adapters"
 CODE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`")
 
 
@@ -51,11 +55,15 @@ def unproven_codes(rows: dict[str, str], marks: dict[str, list[str]]) -> list[tu
 
 
 def test_every_setting_of_a_bucket_has_a_row_and_a_test_of_its_code() -> None:
-    rows = rows_of(GUIDE.read_text())
-    marks = marks_of([path.read_text() for path in files(".rs", ".py") if path.parent != ROOT / "infra" / "lint"])
+    cells = rows_of(GUIDE.read_text())
+    rows = {name.removesuffix(ARGUED): rest for name, rest in cells.items()}
+    sources = [path for path in files(".rs", ".py") if path.parent != ROOT / "infra" / "lint"]
+    marks = marks_of([path.read_text() for path in sources])
     assert len(rows) > 30
     assert set(rows) == set(marks)
     assert unproven_codes(rows, marks) == []
+    set_in_tests = marks_of([path.read_text() for path in sources if not path.is_relative_to(REQUESTS)])
+    assert {name.removesuffix(ARGUED) for name in cells if name.endswith(ARGUED)} == set(rows) - set(set_in_tests)
 
 
 def test_rows_and_tests_that_do_not_match_are_found() -> None:

@@ -189,7 +189,6 @@ def assert_exports(writer: Writer) -> None:
     assert sorted(event["id"] for event in customer.run_export(sent)) == sorted(sent)
 
 
-# Row: versioning with MFA delete
 def test_a_role_with_the_printed_policies_exports_across_accounts(customers: CustomerFactory) -> None:
     role = prepare_role(customers)
     policies = apply(role)

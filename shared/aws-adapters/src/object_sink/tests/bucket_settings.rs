@@ -54,6 +54,17 @@ async fn a_write_leaves_to_the_bucket_what_the_configuration_does_not_name() {
     }
 }
 
+/// MFA delete asks for a second factor to delete a version, and to change the versioning:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiFactorAuthenticationDelete.html>.
+// Row: versioning with MFA delete
+#[tokio::test]
+async fn no_write_deletes_or_changes_a_bucket() {
+    let [whole, trial, parts] = heads(|sink| sink).await;
+    for (head, begin) in [(whole, "put /acme/k?"), (trial, "put /acme/k?"), (parts, "post /acme/k?uploads ")] {
+        assert!(head.starts_with(begin), "{head}");
+    }
+}
+
 /// Without a header the bucket's default encryption applies, and with one the header:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html>.
 // Row: encryption: SSE-KMS, AWS managed key
