@@ -5,7 +5,7 @@ use serde::Deserialize;
 use terminal::text::{Lines, Text, shell_word};
 use verification::{InvalidPlace, Place};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, words::Advice};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,7 +101,7 @@ pub struct Status {
 #[derive(Clone, Debug, Deserialize)]
 pub struct ConnectionError {
     pub code: Text,
-    pub message: Text,
+    pub message: Advice,
 }
 
 /// The webhooks of an export, and what a change of them needs.
@@ -142,7 +142,7 @@ pub struct Backlog {
 #[derive(Clone, Debug, Deserialize)]
 pub struct NextStep {
     pub code: Text,
-    pub instruction: Text,
+    pub instruction: Advice,
     pub document: Option<Lines>,
 }
 
@@ -152,7 +152,7 @@ pub struct ConnectionCheck {
     pub status: Text,
     pub title: Text,
     pub code: Option<Text>,
-    pub message: Option<Text>,
+    pub message: Option<Advice>,
 }
 
 /// A replay: a past period of an export, exported again.
