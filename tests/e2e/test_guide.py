@@ -359,8 +359,8 @@ def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
     assert {tag for block in BLOCKS for tag in block.tags} == {
         "settings", "cli", "graphql", "iam", "cloudformation", "duckdb", "athena", "receiver",
     }  # fmt: skip
-    # test_notifications.py runs the Python. The text is commands with IDs and servers to fill in: test_replay.py and
-    # test_s3_servers.py have them.
+    # test_notifications.py runs the Python. The text is commands with IDs and servers to fill in: cli/customer/src/reference.rs
+    # parses them, test_replay.py and test_s3_servers.py run such ones.
     assert {block.language for block in BLOCKS} == {"sh", "sql", "python", "text"}
 
 

@@ -38,8 +38,9 @@ fn checked_sink(servers: CustomerServers, url: &str) -> S3ObjectSink {
     S3ObjectSink::on_server(&base, connections, credentials, &BucketName::parse("acme").unwrap(), &server)
 }
 
-/// Headers that servers other than AWS's refuse or ignore.
-const OF_AWS: [&str; 6] = [
+/// Headers that servers other than AWS's refuse or ignore, and the hash that some demand for buckets with Object Lock.
+const OF_AWS: [&str; 7] = [
+    "content-md5",
     "x-amz-expected-bucket-owner",
     "x-amz-acl",
     "x-amz-server-side-encryption",
