@@ -38,7 +38,7 @@ fn search(copy: &Copy, arguments: &[&str]) -> Outcome {
 }
 
 fn lines(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.join("\n") + "\n"
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_reader_that_ends_first_is_no_error() {
     let signer = Signer::generate();
     let mut export = Export::new("acme", CONFIGURATION);
     // More than a pipe holds.
-    let object = [LATER; 2_000];
+    let object = vec![LATER; 2_000];
     export.add_window_of(&signer, &[&object, &object, &object]);
     let copy = Copy::of(signer, export);
     let mut command = program("search");
