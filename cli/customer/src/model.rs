@@ -187,7 +187,7 @@ pub struct Job {
     pub attempts: u64,
     /// `PENDING`, `RUNNING`, `SUCCEEDED` or `FAILED`.
     pub status: Text,
-    pub failure_reason: Option<Text>,
+    pub failure_reason: Option<Advice>,
     pub objects: u64,
     pub events: u64,
     pub bytes: u64,
@@ -263,7 +263,7 @@ pub struct Task {
     pub offset: u64,
     pub limit: u64,
     pub status: Text,
-    pub failure_reason: Option<Text>,
+    pub failure_reason: Option<Advice>,
     pub bytes: u64,
     pub object_key: Text,
 }
