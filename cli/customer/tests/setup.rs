@@ -10,13 +10,15 @@ mod support;
 mod test_server;
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::{Value, json};
 use support::{CONFIGURATION, Export, Signer};
 use tempfile::TempDir;
@@ -306,6 +308,59 @@ fn a_refused_stack_is_repeated_up_to_the_verified_first_file() {
         assert!(created[1].contains(&part), "{commands}");
     }
     assert!(!desk.has_state());
+}
+
+#[test]
+fn an_export_to_another_server_is_created_at_a_terminal() {
+    let desk = Desk::new();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let terminal = openpt(flags).unwrap();
+    unlockpt(&terminal).unwrap();
+    let mut command = desk.command(&["--manual"]);
+    let stream = || Stdio::from(ioctl_tiocgptpeer(&terminal, flags).unwrap());
+    let mut child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
+    // It holds the program's end, which has to be closed for this one to end.
+    drop(command);
+    let mut input = File::from(terminal.try_clone().unwrap());
+    let mut output = BufReader::new(input.try_clone().unwrap()).bytes().map_while(Result::ok);
+    let mut shown = Vec::new();
+    for (question, answer) in [
+        ("role or access-key", "access-key"),
+        ("URL of the S3 server", "http://s3.example.com"),
+        ("ENDPOINT_URL_INVALID", ""),
+        ("URL of the S3 server", "https://s3.example.com:3900"),
+        ("Hours between two exports", "24"),
+        ("Bucket", "acme-audit"),
+        ("Path in the bucket", "audit/logs"),
+        ("The region that the server expects in signatures", "garage"),
+        ("Access key ID", "audit-export"),
+        ("Create it?", "yes"),
+        ("Secret access key of audit-export", "not-a-secret-of-anybody"),
+        ("Press Enter to test the connection", ""),
+        ("retry, change, policies or quit", "retry"),
+        ("The first file comes", ""),
+    ] {
+        let start = shown.len();
+        let has = |shown: &[u8], words: &str| text(&shown[start..]).contains(words);
+        let is_question = !matches!(question, "ENDPOINT_URL_INVALID" | "The first file comes");
+        // Whole characters only: the text may be cut within one.
+        while !(str::from_utf8(&shown[start..]).is_ok()
+            && has(&shown, question)
+            && (!is_question || shown.ends_with(b": ")))
+        {
+            shown.push(output.next().unwrap_or_else(|| panic!("{question}: {}", String::from_utf8_lossy(&shown))));
+        }
+        if is_question {
+            writeln!(input, "{answer}").unwrap();
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    let shown = text(&shown);
+    let hidden = ["KMS", "Account that owns", "aws ", "not-a-secret-of-anybody"];
+    assert!(hidden.iter().all(|words| !shown.contains(words)), "{shown}");
+    let created = desk.service.lock().unwrap().created.clone().unwrap();
+    let sent = ["endpointUrl", "region", "accessKeyId", "secretAccessKey"].map(|name| created[name].as_str().unwrap());
+    assert_eq!(sent, ["https://s3.example.com:3900", "garage", "audit-export", "not-a-secret-of-anybody"]);
 }
 
 #[test]
