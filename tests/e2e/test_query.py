@@ -65,7 +65,7 @@ def test_results_have_the_form_that_was_asked_for(desk: Desk) -> None:
 
 def test_a_statement_is_for_duckdb_alone(desk: Desk) -> None:
     quoted = desk.query("SELECT 'it''s $HOME `x`' AS text", "--output", "csv")
-    assert quoted.stdout == "text\nit's $HOME `x`\n"
+    assert quoted.stdout == 'text\n"it\'s $HOME `x`"\n'
     for sql in ("SELECT nothing FROM nowhere", "SELECT 1;\n.shell touch found", "-- x\n.shell touch found"):
         failed = desk.query(sql)
         assert failed.returncode == 16, sql

@@ -112,7 +112,7 @@ pub enum Failure {
     BucketRefused(String),
 
     #[error(
-        "there is no program duckdb on the search path\n  Install DuckDB 1.4 or newer \
+        "there is no program duckdb on the search path\n  Install DuckDB 1.5 or newer \
          (https://duckdb.org/install, or pip install duckdb-cli), and repeat the command."
     )]
     NoDuckDb,

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
@@ -45,6 +45,13 @@ pub fn replace_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(Failure::file(path))?;
     file.persist(path).map_err(|error| Failure::file(path)(error.error))?;
     Ok(())
+}
+
+/// Writes a file below a folder, with the folders of its name. The caller vouches for the name: it has no `..`.
+pub fn write_below(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    fs::create_dir_all(parent(&path)).and_then(|()| fs::write(&path, content)).map_err(Failure::file(&path))?;
+    Ok(path)
 }
 
 /// Returns the directory that a path is in.

@@ -64,7 +64,7 @@ fn the_statement_is_one_argument_and_the_view_has_the_proven_files() {
     let desk = Desk::new();
     // A file of a running export, which is not proven yet.
     desk.copy.write(&Export::object_name_at("2026-11-22T06:30:00Z"), b"x");
-    let sql = "SELECT \"$HOME\", 'it''s';\n-- $(x)";
+    let sql = "-- $(x)\nSELECT \"$HOME\", 'it''s';";
     let outcome = desk.query(sql, &["--output", "csv"]);
     outcome.is(0, &format!("<-bail>\n<-csv>\n<-nullvalue>\n<>\n<-c>\n<{sql}>\nCREATE VIEW audit_events AS\n"), "");
     outcome.is(0, &format!("FROM read_json(\n  [{}],\n", desk.files(CONFIGURATION)), "");
@@ -133,5 +133,5 @@ fn failures_of_duckdb() {
     command.env("PATH", desk.copy.path("bin"));
     // Before anything is verified.
     let outcome = desk.copy.run(command.args(["SELECT 1", "missing", "--public-key", "key.pem"]));
-    outcome.is(16, "", "Install DuckDB 1.4 or newer");
+    outcome.is(16, "", "Install DuckDB 1.5 or newer");
 }

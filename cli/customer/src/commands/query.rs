@@ -4,7 +4,6 @@ mod duckdb;
 
 use std::{
     cell::RefCell,
-    fs, io,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -17,7 +16,7 @@ use verification::{Archive, Progress, ProvenObject, VerificationOutcome, read_pr
 
 use self::duckdb::{DuckDb, TableFormat};
 use super::place::{self, Display, Export, Folder, Format, PlaceArguments, Source};
-use crate::failure::Failure;
+use crate::{failure::Failure, files::write_below};
 
 /// The folders of an export with events.
 const DAY: &str = "date=";
@@ -45,7 +44,7 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 #[command(after_help = EXAMPLES)]
 pub struct QueryArguments {
     /// The statement, or several with semicolons between them
-    #[arg(value_name = "SQL")]
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
     sql: String,
 
     #[command(flatten)]
@@ -133,7 +132,7 @@ async fn copied(export: &Export) -> Result<Files, Failure> {
     let show = |progress: Progress<'_>| display.show(progress);
     let mut paths = Vec::new();
     let mut failure = None;
-    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write(copies.path(), &name, &bytes) {
+    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write_below(copies.path(), &name, &bytes) {
         Ok(path) => {
             paths.push(path);
             ControlFlow::Continue(())
@@ -165,15 +164,4 @@ fn conclude(report: &verification::Report, paths: Vec<PathBuf>, copies: Option<T
 
 fn temporary_folder() -> Result<TempDir, Failure> {
     tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))
-}
-
-/// Writes a file below a folder. The name is one that a digest proves: it has no `..`.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
-    let path = folder.join(name);
-    let write = || -> io::Result<()> {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        fs::write(&path, bytes)
-    };
-    write().map_err(Failure::file(path.clone()))?;
-    Ok(path)
 }

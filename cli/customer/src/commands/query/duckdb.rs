@@ -9,7 +9,7 @@ use std::{
 use clap::ValueEnum;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::{failure::Failure, secret};
+use crate::{failure::Failure, files::write_below, secret};
 
 const PROGRAM: &str = "duckdb";
 /// What DuckDB writes to standard error about the file of `-init`, and the end of its colour on the next line.
@@ -126,7 +126,7 @@ fn view(files: &[PathBuf]) -> Result<(NamedTempFile, Option<TempDir>), Failure> 
     let temporary = || Failure::file(std::env::temp_dir());
     let (paths, empty) = if files.is_empty() {
         let folder = tempfile::tempdir().map_err(temporary())?;
-        let path = super::write(folder.path(), NO_EVENTS, b"")?;
+        let path = write_below(folder.path(), NO_EVENTS, b"")?;
         (vec![path], Some(folder))
     } else {
         (files.to_vec(), None)
