@@ -39,6 +39,7 @@ use domain::{
     connection::{Connection, ConnectionErrorCode, ConnectionFailure},
     customer_policy::CustomerPolicies,
     customer_server::CustomerServers,
+    export_format::ExportFormat,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -76,6 +77,7 @@ fn across_accounts() -> ExportConfiguration {
         version: 1,
         description: None,
         interval: ExportInterval::Every24Hours,
+        format: ExportFormat::default(),
         enabled: true,
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),

@@ -18,6 +18,7 @@ pub mod erasure;
 pub mod error_code;
 pub mod event;
 pub mod explanation;
+pub mod export_format;
 pub mod export_health;
 pub mod export_job;
 pub mod export_run;

@@ -12,6 +12,7 @@ use domain::{
         region::Region,
     },
     connection::Connection,
+    export_format::ExportFormat,
     interval::ExportInterval,
     tenant::TenantId,
     time::Timestamp,
@@ -74,6 +75,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         version: 1,
         description: None,
         interval: INTERVAL,
+        format: ExportFormat::default(),
         enabled: true,
         destination: destination(0)?,
         authentication: Authentication::AccessKey {

@@ -36,6 +36,7 @@ use domain::{
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
     customer_server::CustomerServers,
+    export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
@@ -170,6 +171,7 @@ impl Store {
         ExportConfiguration {
             key: self.key(),
             version: 1,
+            format: ExportFormat::Parquet,
             start_from: now,
             connection: Connection::Failed {
                 checked_at: now,

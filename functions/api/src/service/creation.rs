@@ -9,6 +9,7 @@ use domain::{
         input::{RawAccessKey, RawSettings, Settings, StartFrom, parse_access_key, parse_assumed_role},
     },
     connection::Connection,
+    export_format::ExportFormat,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -75,6 +76,7 @@ impl Service {
             version: 1,
             description: settings.description,
             interval: settings.interval,
+            format: ExportFormat::default(),
             enabled: true,
             destination: settings.destination,
             authentication,

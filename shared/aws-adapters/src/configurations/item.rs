@@ -11,6 +11,7 @@ use domain::{
         endpoint::EndpointUrl,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
+    export_format::ExportFormat,
     interval::ExportInterval,
     tenant::TenantId,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
@@ -37,6 +38,8 @@ pub(crate) mod attribute {
     pub(crate) const VERSION: &str = "version";
     pub(crate) const DESCRIPTION: &str = "description";
     pub(crate) const INTERVAL: &str = "interval";
+    /// The format of new windows. Absent: the default.
+    pub(crate) const FORMAT: &str = "format";
     pub(crate) const ENABLED: &str = "enabled";
     /// Present only while the configuration is enabled, and in tombstones: the index is sparse.
     pub(crate) const SCHEDULE_PARTITION: &str = "schedulePartition";
@@ -186,6 +189,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
         set(attribute::DESCRIPTION, text(description));
     }
     set(attribute::INTERVAL, text(configuration.interval));
+    if configuration.format != ExportFormat::default() {
+        set(attribute::FORMAT, text(configuration.format));
+    }
     set(attribute::ENABLED, AttributeValue::Bool(configuration.enabled));
     if configuration.enabled {
         let partition = schedule_partition(configuration.interval, configuration.key.configuration_id);
@@ -278,6 +284,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         version: attributes.number(attribute::VERSION)?,
         description: attributes.optional(attribute::DESCRIPTION, |text| Description::parse(text).ok())?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
+        format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?.unwrap_or_default(),
         enabled: attributes.flag(attribute::ENABLED)?,
         destination: Destination {
             bucket_name: attributes.required(attribute::BUCKET_NAME, |text| BucketName::parse(text).ok())?,

@@ -33,6 +33,7 @@ use domain::{
     connection::{Connection, ConnectionError, ConnectionErrorCode},
     customer_server::CustomerServers,
     digest::Hex32,
+    export_format::ExportFormat,
     interval::ExportInterval,
     time::Timestamp,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
@@ -73,6 +74,7 @@ fn full() -> ExportConfiguration {
             access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
             secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         },
+        format: ExportFormat::Parquet,
         start_from: at("2026-11-21T00:00:00Z"),
         connection: Connection::Failed {
             checked_at: at("2026-11-22T00:00:01Z"),
@@ -99,6 +101,7 @@ fn sparse() -> ExportConfiguration {
     let full = full();
     ExportConfiguration {
         description: None,
+        format: ExportFormat::default(),
         enabled: false,
         destination: Destination {
             bucket_path: None,

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
+    export_format::ExportFormat,
     interval::{ExportInterval, ExportSchedule},
     time::Timestamp,
     webhook::Webhook,
@@ -34,6 +35,8 @@ pub struct ExportConfiguration {
     pub version: u64,
     pub description: Option<Description>,
     pub interval: ExportInterval,
+    /// The format of new windows. A window that was begun keeps its own.
+    pub format: ExportFormat,
     pub enabled: bool,
     pub destination: Destination,
     pub authentication: Authentication,

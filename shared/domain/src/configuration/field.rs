@@ -1,6 +1,7 @@
 //! The names of the input fields, as the API and configuration files spell them.
 
 pub const INTERVAL: &str = "interval";
+pub const FORMAT: &str = "format";
 pub const BUCKET_NAME: &str = "bucketName";
 pub const BUCKET_PATH: &str = "bucketPath";
 pub const REGION: &str = "region";

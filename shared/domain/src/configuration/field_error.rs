@@ -26,6 +26,7 @@ impl FieldError {
 pub enum FieldErrorCode {
     Required,
     IntervalInvalid,
+    FormatInvalid,
     BucketNameInvalid,
     BucketPathInvalid,
     RegionInvalid,
@@ -75,6 +76,10 @@ impl FieldErrorCode {
             Self::IntervalInvalid => (
                 "The interval is not supported.",
                 "Choose EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS.",
+            ),
+            Self::FormatInvalid => (
+                "The format of the objects is not supported.",
+                "Choose NDJSON_GZIP, NDJSON_ZSTD or PARQUET. Leave it out for NDJSON_GZIP.",
             ),
             Self::BucketNameInvalid => (
                 "The value is not a valid name of an S3 bucket.",

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     customer_server::CustomerServers,
+    export_format::ExportFormat,
     interval::ExportInterval,
     time::Timestamp,
     webhook::{
@@ -360,6 +361,22 @@ pub fn parse_interval(text: &str) -> Result<ExportInterval, FieldError> {
     ExportInterval::parse(text).ok_or_else(|| error.at(field::INTERVAL))
 }
 
+/// Parses a format that comes as a text: from a configuration file or a terminal.
+///
+/// # Errors
+/// `REQUIRED` or `FORMAT_INVALID`. The message names the nearest format, and never repeats the text.
+pub fn parse_format(text: &str) -> Result<ExportFormat, FieldError> {
+    if text.is_empty() {
+        return Err(FieldError::missing(field::FORMAT));
+    }
+    ExportFormat::parse(text).ok_or_else(|| {
+        let names: Vec<_> = ExportFormat::ALL.iter().map(|format| format.name()).collect();
+        let near = ExportFormat::near(text).map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+        let message = format!("Choose one of {}.{near}", names.join(", "));
+        FieldError { field: field::FORMAT, code: FieldErrorCode::FormatInvalid, message }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,6 +454,20 @@ mod tests {
         for (text, code) in [("", "REQUIRED"), ("EVERY_3_HOURS", "INTERVAL_INVALID")] {
             let error = parse_interval(text).unwrap_err();
             assert_eq!((error.field, error.code.name()), ("interval", code));
+        }
+    }
+
+    #[test]
+    fn a_format_is_one_of_the_names() {
+        assert_eq!(parse_format("PARQUET"), Ok(ExportFormat::Parquet));
+        let names = "Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET.";
+        for (text, code, message) in [
+            ("", "REQUIRED", "Give a value for format.".to_owned()),
+            ("zstd", "FORMAT_INVALID", format!("{names} Did you mean NDJSON_ZSTD?")),
+            ("csv", "FORMAT_INVALID", names.to_owned()),
+        ] {
+            let error = parse_format(text).unwrap_err();
+            assert_eq!((error.field, error.code.name(), error.message), ("format", code, message));
         }
     }
 

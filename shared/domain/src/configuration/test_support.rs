@@ -16,8 +16,8 @@ use super::{
     site::{S3Server, Site},
 };
 use crate::{
-    connection::Connection, customer_server::CustomerServers, interval::ExportInterval, tenant::TenantId,
-    time::Timestamp,
+    connection::Connection, customer_server::CustomerServers, export_format::ExportFormat, interval::ExportInterval,
+    tenant::TenantId, time::Timestamp,
 };
 
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -44,6 +44,7 @@ pub fn with_role() -> ExportConfiguration {
         version: 7,
         description: Some(Description::parse("For the auditors").unwrap()),
         interval: ExportInterval::Every2Hours,
+        format: ExportFormat::default(),
         enabled: true,
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),
