@@ -244,6 +244,7 @@ fn attributes_have_the_names_of_the_api() {
     enabled = Bool(true)
     expectedBucketOwner = S("222222222222")
     exportedThrough = S("2026-11-21T22:00:00.000Z")
+    format = S("PARQUET")
     id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
     interval = S("EVERY_2_HOURS")
     kmsKeyArn = S("arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab")
