@@ -59,7 +59,7 @@ fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Resul
 mod tests {
     use std::time::Duration;
 
-    use domain::{export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule};
+    use domain::{export_run::PlanLimits, interval::ExportSchedule};
     use export_engine::run::EngineSettings;
     use function_runtime::{environment::DeploymentMode, local_servers::LocalServers};
 
@@ -84,7 +84,6 @@ mod tests {
                 grace: Duration::ZERO,
                 deploy_margin: Duration::ZERO,
                 max_runs_per_tenant: 2,
-                encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },
             schedule: ExportSchedule { settle: Duration::from_mins(20), development_slot_length: None },

@@ -5,7 +5,7 @@ use aws_adapters::{
     events::reader::EventTableReader, export_history::ExportHistory, run_queue::RunQueueClient, runs::RunTable,
 };
 use domain::export_run::RunTrigger;
-use export_engine::{repair::RepairPorts, run::EnginePorts};
+use export_engine::{GzipEncoders, repair::RepairPorts, run::EnginePorts};
 use function_runtime::lazy::Lazy;
 use host::Machine;
 
@@ -33,6 +33,7 @@ impl EnginePorts for Exporter {
     type Blocks = EventTableReader;
     type Connector = AwsConnector;
     type Signer = KmsDigestSigner;
+    type Encoders = GzipEncoders;
     type Clock = Machine;
 }
 

@@ -11,7 +11,7 @@ use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{PAUSE_DELAY, Received, deferral_delay},
+    runs::{PAUSE_DELAY, Received, deferral_delay, no_function},
 };
 
 impl Exporter {
@@ -28,6 +28,7 @@ impl Exporter {
         let queue = self.queue(RunTrigger::Manual);
         match outcome? {
             RepairOutcome::Paused => queue.send_repair(request, PAUSE_DELAY).await,
+            RepairOutcome::Elsewhere => Err(no_function()),
             RepairOutcome::Deferred => {
                 let (now, fraction) = (self.machine.now(), self.machine.fraction());
                 queue.send_repair(request, deferral_delay(DeferralReason::NoFreeShare, now, fraction)).await
@@ -50,6 +51,9 @@ fn log(request: &RepairRequest, outcome: &Result<RepairOutcome, PortError>) {
         }
         Ok(RepairOutcome::Paused) => {
             tracing::info!(%tenant, %configuration, %repair, "the repair continues in another slice");
+        }
+        Ok(RepairOutcome::Elsewhere) => {
+            tracing::info!(%tenant, %configuration, %repair, "another function makes the format");
         }
         Ok(RepairOutcome::Deferred) => tracing::info!(%tenant, %configuration, %repair, "the repair was deferred"),
         Ok(RepairOutcome::NotWanted) => {

@@ -17,7 +17,7 @@ use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{PAUSE_DELAY, Received, deferral_delay},
+    runs::{PAUSE_DELAY, Received, deferral_delay, no_function},
 };
 
 /// The delay of a message whose replay another run works on: if that run dies, its lease has expired by then.
@@ -47,6 +47,7 @@ impl Exporter {
             ReplayOutcome::Paused => PAUSE_DELAY,
             ReplayOutcome::Deferred(reason) => deferral_delay(*reason, self.machine.now(), self.machine.fraction()),
             ReplayOutcome::LeftToAnother => OCCUPIED_DELAY,
+            ReplayOutcome::Elsewhere => return Err(no_function()),
             ReplayOutcome::Succeeded(_) | ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => return Ok(()),
         };
         queue.send_replay(message, delay).await
@@ -64,6 +65,9 @@ fn log(key: &ReplayKey, outcome: &Result<ReplayOutcome, PortError>) {
         }
         Ok(ReplayOutcome::Deferred(reason)) => {
             tracing::info!(%tenant, %configuration, %replay, ?reason, "the replay was deferred");
+        }
+        Ok(ReplayOutcome::Elsewhere) => {
+            tracing::info!(%tenant, %configuration, %replay, "another function makes the format");
         }
         Ok(ReplayOutcome::LeftToAnother) => {
             tracing::info!(%tenant, %configuration, %replay, "another run works on the replay");

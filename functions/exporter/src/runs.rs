@@ -11,7 +11,7 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::{
-    CORRUPT_BLOCK,
+    CORRUPT_BLOCK, GzipEncoders,
     message::{ReceivedMessage, while_hidden},
     ports::{ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
@@ -97,6 +97,7 @@ impl Exporter {
             blocks: &self.blocks,
             connector: &*self.connector,
             signer: &*self.signer,
+            encoders: &GzipEncoders::CURRENT,
             clock: &self.machine,
             settings: self.settings.engine,
             holder: &invocation.request_id,
@@ -115,6 +116,7 @@ impl Exporter {
                 let delay = deferral_delay(reason, self.machine.now(), self.machine.fraction());
                 queue.send_later(&next, delay).await
             }
+            RunOutcome::Elsewhere { .. } => Err(no_function()),
             RunOutcome::Paused { next: None, .. }
             | RunOutcome::Refused { next: None, .. }
             | RunOutcome::Exported(_)
@@ -122,6 +124,11 @@ impl Exporter {
             | RunOutcome::NotWanted => Ok(()),
         }
     }
+}
+
+/// Returns the error of work for a format that no function of this release makes.
+pub(crate) fn no_function() -> PortError {
+    PortError::internal("queue run", "no function of this release makes the format")
 }
 
 /// The body of a message, recognised by its shape.
@@ -199,6 +206,9 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
         Ok(RunOutcome::Paused { next: None, .. }) => {
             tracing::error!(%tenant, %configuration, %through, slices = request.slices, alarm = "SLICES_EXHAUSTED",
                 "a slot's slices are used up; the rest is exported with the next slot");
+        }
+        Ok(RunOutcome::Elsewhere { .. }) => {
+            tracing::info!(%tenant, %configuration, %through, "another function makes the format");
         }
         Ok(RunOutcome::Deferred { reason, next }) => {
             tracing::info!(%tenant, %configuration, %through, ?reason, deferrals = next.deferrals, "the run was deferred");

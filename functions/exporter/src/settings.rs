@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{
-    block::EXPIRY_GRACE, export_run::PlanLimits, gzip::EncoderVersion, interval::ExportSchedule,
-    retention::DEPLOY_MARGIN,
-};
+use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule, retention::DEPLOY_MARGIN};
 use export_engine::run::EngineSettings;
 use function_runtime::{
     environment::{DeploymentMode, Environment},
@@ -68,7 +65,6 @@ impl Settings {
                 grace: EXPIRY_GRACE.saturating_sub(GRACE_MARGIN),
                 deploy_margin: DEPLOY_MARGIN,
                 max_runs_per_tenant: max_runs_per_tenant?,
-                encoder_version: EncoderVersion::CURRENT,
                 limits: PlanLimits::CURRENT,
             },
             schedule: schedule?,

@@ -9,7 +9,7 @@ use dev_tools::event_generator::EventGenerator;
 use domain::{
     block::{BlockId, StoredBlock, pack},
     event::{BodyForm, EventBatch},
-    gzip::{EncoderVersion, ObjectEncoder},
+    gzip::{EncoderVersion, GzipEncoder},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -39,7 +39,7 @@ fn blocks(events: usize, size: usize) -> Vec<StoredBlock> {
 }
 
 fn encode(version: EncoderVersion, blocks: &[StoredBlock]) -> Bytes {
-    let mut encoder = ObjectEncoder::new(version);
+    let mut encoder = GzipEncoder::new(version);
     for block in blocks {
         encoder.push(block.clone()).unwrap();
     }

@@ -10,8 +10,9 @@ mod limits;
 mod shard;
 mod stored;
 
-pub(crate) use self::{decoder::BlockDecoder, stored::truncate_to_32_bits};
+pub(crate) use self::stored::truncate_to_32_bits;
 pub use self::{
+    decoder::BlockDecoder,
     encoder::{BlockEncoder, EncodeError, encode_block, pack},
     id::{BlockId, InvalidBlockId},
     limits::{

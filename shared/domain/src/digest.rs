@@ -17,6 +17,7 @@ pub use self::{
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, bucket::BucketName},
+    export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -30,6 +31,9 @@ pub const SKIPPED_BLOCK_VERSION: u32 = 2;
 
 /// The version of a digest of an export that starts before the retention (see [`GapReason::StartBeforeRetention`]).
 pub const EARLY_START_VERSION: u32 = 3;
+
+/// The version of a digest whose objects have another format than `NDJSON_GZIP`. It may have gaps of every kind.
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The most objects of one digest. A window with more is closed after these and another one follows, so that every digest
 /// fits into one item of the run table (400 KB).
@@ -60,6 +64,12 @@ pub struct Digest {
     /// 0 for the first digest of a configuration, raised by 1 with each digest.
     pub sequence: u64,
     pub window: DigestWindow,
+    /// The format of the objects. `None`: `NDJSON_GZIP`, in a digest of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ExportFormat>,
+    /// The version of the schema of Parquet files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<u32>,
     /// In the order of their blocks.
     pub objects: Vec<DigestObject>,
     /// Received events of the window that are in no object, in ascending order.
@@ -101,7 +111,8 @@ pub struct DigestObject {
     pub sha256: Hex32,
     /// The number of bytes as stored.
     pub stored_length: u64,
-    /// The CRC-32 of the raw NDJSON, as in the gzip trailer (RFC 1952).
+    /// The CRC-32 of the raw NDJSON, as in the gzip trailer (RFC 1952). Of every format: for Parquet, of the values of the
+    /// column `event`, each followed by a line feed.
     pub crc32: u32,
     /// The number of bytes of raw NDJSON.
     pub raw_length: u64,
@@ -131,18 +142,35 @@ pub struct DigestReference {
 pub enum InvalidDigest {
     #[error("it is not a digest: {0}")]
     Malformed(String),
-    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {EARLY_START_VERSION}")]
+    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {FORMAT_VERSION}")]
     UnknownVersion(u64),
-    #[error("it has version {version}, but its gaps need version {needed}")]
+    #[error("it has version {version}, but its format and gaps need version {needed}")]
     WrongVersion { version: u32, needed: u32 },
     #[error("its gap from {} to {} has a reason, times and a block that do not match", .0.from, .0.to)]
     InconsistentGap(Box<Gap>),
+    #[error("its format and the version of its schema do not match")]
+    InconsistentFormat,
 }
 
 impl Digest {
-    /// Returns the version of a digest with these gaps.
+    /// Returns the format of the objects.
     #[must_use]
-    pub fn version_for(gaps: &[Gap]) -> u32 {
+    pub fn format(&self) -> ExportFormat {
+        self.format.unwrap_or_default()
+    }
+
+    /// Returns the value of [`Digest::format`] for objects of this format.
+    #[must_use]
+    pub fn stated_format(format: ExportFormat) -> Option<ExportFormat> {
+        Some(format).filter(|format| *format != ExportFormat::default())
+    }
+
+    /// Returns the version of a digest with objects of this format and these gaps.
+    #[must_use]
+    pub fn version_for(format: ExportFormat, gaps: &[Gap]) -> u32 {
+        if format != ExportFormat::default() {
+            return FORMAT_VERSION;
+        }
         let version_of = |gap: &Gap| match gap.reason {
             GapReason::RetentionEnded => DIGEST_VERSION,
             GapReason::BlockCorrupt => SKIPPED_BLOCK_VERSION,
@@ -161,7 +189,7 @@ impl Digest {
         Ok(bytes)
     }
 
-    /// Parses a digest of version 1 to 3, and refuses one whose version is not the one that its gaps need.
+    /// Parses a digest of version 1 to 4, and refuses one whose version is not the one that its format and gaps need.
     ///
     /// # Errors
     /// [`InvalidDigest`].
@@ -172,14 +200,18 @@ impl Digest {
         }
         let malformed = |error: serde_json::Error| InvalidDigest::Malformed(error.to_string());
         let Version { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if !(u64::from(DIGEST_VERSION)..=u64::from(EARLY_START_VERSION)).contains(&version) {
+        if !(u64::from(DIGEST_VERSION)..=u64::from(FORMAT_VERSION)).contains(&version) {
             return Err(InvalidDigest::UnknownVersion(version));
         }
         let digest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         if let Some(gap) = digest.gaps.iter().find(|gap| !gap.is_consistent()) {
             return Err(InvalidDigest::InconsistentGap(Box::new(*gap)));
         }
-        let needed = Self::version_for(&digest.gaps);
+        let has_schema = digest.schema_version.is_some();
+        if digest.format == Some(ExportFormat::default()) || has_schema != (digest.format() == ExportFormat::Parquet) {
+            return Err(InvalidDigest::InconsistentFormat);
+        }
+        let needed = Self::version_for(digest.format(), &digest.gaps);
         if digest.version != needed {
             return Err(InvalidDigest::WrongVersion { version: digest.version, needed });
         }
@@ -201,6 +233,8 @@ mod tests {
             configuration_id: ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap(),
             sequence: 7,
             window: DigestWindow::new(first, end),
+            format: None,
+            schema_version: None,
             objects: vec![DigestObject {
                 bucket: BucketName::parse("acme-audit").unwrap(),
                 key: "a/b".to_owned(),
@@ -242,7 +276,7 @@ mod tests {
     }
 
     fn digest_with(gaps: Vec<Gap>) -> Digest {
-        Digest { version: Digest::version_for(&gaps), gaps, ..digest() }
+        Digest { version: Digest::version_for(ExportFormat::NdjsonGzip, &gaps), gaps, ..digest() }
     }
 
     fn corrupt_block() -> BlockId {
@@ -329,6 +363,34 @@ mod tests {
         }
     }
 
+    /// A change of these bytes is a new version of the format.
+    #[test]
+    fn the_bytes_of_version_4_are_pinned() {
+        let stated = |fields: &str| {
+            let version = text(&digest()).replace("\"version\":1", "\"version\":4");
+            version.replace("\"objects\"", &format!("{fields},\"objects\""))
+        };
+        let of_format =
+            |format, schema_version| Digest { version: 4, format: Some(format), schema_version, ..digest() };
+        let zstd = of_format(ExportFormat::NdjsonZstd, None);
+        assert_eq!(text(&zstd), stated("\"format\":\"NDJSON_ZSTD\""));
+        let parquet = of_format(ExportFormat::Parquet, Some(1));
+        assert_eq!(text(&parquet), stated("\"format\":\"PARQUET\",\"schemaVersion\":1"));
+        let skipped = Digest { gaps: vec![Gap::of_corrupt_block(corrupt_block())], ..zstd.clone() };
+        for digest in [zstd.clone(), parquet.clone(), skipped] {
+            assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Ok(digest));
+        }
+        for (digest, error) in [
+            (Digest { version: 1, ..zstd.clone() }, InvalidDigest::WrongVersion { version: 1, needed: 4 }),
+            (Digest { format: None, ..zstd.clone() }, InvalidDigest::WrongVersion { version: 4, needed: 1 }),
+            (Digest { format: Some(ExportFormat::NdjsonGzip), ..zstd.clone() }, InvalidDigest::InconsistentFormat),
+            (Digest { schema_version: Some(1), ..zstd }, InvalidDigest::InconsistentFormat),
+            (Digest { schema_version: None, ..parquet }, InvalidDigest::InconsistentFormat),
+        ] {
+            assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Err(error));
+        }
+    }
+
     #[test]
     fn a_gap_has_a_block_exactly_if_its_reason_needs_one() {
         let skipped = Gap::of_corrupt_block(corrupt_block());
@@ -377,7 +439,7 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_as_such() {
-        assert_eq!(Digest::from_bytes(b"{\"version\":4,\"else\":1}"), Err(InvalidDigest::UnknownVersion(4)));
+        assert_eq!(Digest::from_bytes(b"{\"version\":5,\"else\":1}"), Err(InvalidDigest::UnknownVersion(5)));
         assert!(matches!(Digest::from_bytes(b"{}"), Err(InvalidDigest::Malformed(_))));
     }
 

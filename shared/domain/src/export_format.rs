@@ -64,6 +64,27 @@ impl ExportFormat {
         (shared(near) >= MIN_SHARED_LETTERS).then_some(near)
     }
 
+    /// Returns the format of the objects that an encoder makes. Its number in a plan names both: 1 to 99 are versions of
+    /// `NDJSON_GZIP`, 101 to 199 of `NDJSON_ZSTD`, and 201 to 299 of `PARQUET`. `None`: a newer program made the plan.
+    #[must_use]
+    pub const fn of_encoder(number: u32) -> Option<Self> {
+        match number {
+            1..=99 => Some(Self::NdjsonGzip),
+            101..=199 => Some(Self::NdjsonZstd),
+            201..=299 => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+
+    /// Returns the version of the schema of the objects that an encoder makes. `None`: the format has no schema.
+    #[must_use]
+    pub const fn schema_of_encoder(number: u32) -> Option<u32> {
+        match Self::of_encoder(number) {
+            Some(Self::Parquet) => Some(1),
+            _ => None,
+        }
+    }
+
     /// Returns the extension of the objects' names, without the first dot.
     #[must_use]
     pub fn extension(self) -> &'static str {

@@ -7,13 +7,15 @@
 mod error;
 mod stretch;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use strum::FromRepr;
-use zlib_rs::crc32::crc32_combine;
 
 pub use self::error::ObjectError;
 use self::stretch::{Recompressor, Stretch};
-use crate::block::{StoredBlock, truncate_to_32_bits};
+use crate::{
+    block::{StoredBlock, truncate_to_32_bits},
+    encoded_object::{Content, EncodedObject},
+};
 
 /// The version of the encoder, which decides the bytes of an object. A run's plan names it by number, so that a retry under a
 /// newer program doesn't write other bytes under the same key. A change of one byte of an object needs another version, and
@@ -56,32 +58,17 @@ const TRAILER_LENGTH: usize = 8;
 
 /// An encoder of blocks as one gzip object. Blocks are pushed in the order of their events, after [`StoredBlock::check`].
 #[derive(Debug)]
-pub struct ObjectEncoder {
+pub struct GzipEncoder {
     version: EncoderVersion,
     encoded: BytesMut,
     /// Blocks that were pushed and are not yet in `encoded`.
     stretch: Stretch,
     /// Created on first use: most objects need none.
     recompressor: Option<Recompressor>,
-    raw_length: u64,
-    crc32: u32,
-    event_count: u64,
-    block_count: u32,
+    content: Content,
 }
 
-/// A finished object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodedObject {
-    pub bytes: Bytes,
-    /// The length of the NDJSON in bytes.
-    pub raw_length: u64,
-    /// The CRC-32 of the NDJSON.
-    pub crc32: u32,
-    pub event_count: u64,
-    pub block_count: u32,
-}
-
-impl ObjectEncoder {
+impl GzipEncoder {
     #[must_use]
     pub fn new(version: EncoderVersion) -> Self {
         Self::in_buffer(version, BytesMut::new())
@@ -92,16 +79,7 @@ impl ObjectEncoder {
     pub fn in_buffer(version: EncoderVersion, mut buffer: BytesMut) -> Self {
         buffer.clear();
         buffer.extend_from_slice(&HEADER);
-        Self {
-            version,
-            encoded: buffer,
-            stretch: Stretch::default(),
-            recompressor: None,
-            raw_length: 0,
-            crc32: 0,
-            event_count: 0,
-            block_count: 0,
-        }
+        Self { version, encoded: buffer, stretch: Stretch::default(), recompressor: None, content: Content::default() }
     }
 
     /// Appends a block's events.
@@ -109,11 +87,7 @@ impl ObjectEncoder {
     /// # Errors
     /// [`ObjectError`] if blocks have to be recompressed and can't be. The object is not valid then.
     pub fn push(&mut self, block: StoredBlock) -> Result<(), ObjectError> {
-        let raw_length = u64::from(block.raw_length);
-        self.crc32 = crc32_combine(self.crc32, block.crc32, raw_length);
-        self.raw_length += raw_length;
-        self.event_count += u64::from(block.event_count);
-        self.block_count += 1;
+        self.content.add(&block);
         match self.version {
             EncoderVersion::Joining => self.encoded.extend_from_slice(&block.deflate),
             EncoderVersion::Recompressing => {
@@ -135,24 +109,18 @@ impl ObjectEncoder {
     /// Returns the length of the NDJSON in bytes.
     #[must_use]
     pub fn raw_length(&self) -> u64 {
-        self.raw_length
+        self.content.raw_length
     }
 
     /// # Errors
-    /// Those of [`ObjectEncoder::push`].
+    /// Those of [`GzipEncoder::push`].
     pub fn finish(mut self) -> Result<EncodedObject, ObjectError> {
         self.end_stretch()?;
         self.encoded.extend_from_slice(&EMPTY_FINAL_BLOCK);
-        self.encoded.extend_from_slice(&self.crc32.to_le_bytes());
-        let length_modulo_2_to_32 = truncate_to_32_bits(self.raw_length);
+        self.encoded.extend_from_slice(&self.content.crc32.to_le_bytes());
+        let length_modulo_2_to_32 = truncate_to_32_bits(self.content.raw_length);
         self.encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
-        Ok(EncodedObject {
-            bytes: self.encoded.freeze(),
-            raw_length: self.raw_length,
-            crc32: self.crc32,
-            event_count: self.event_count,
-            block_count: self.block_count,
-        })
+        Ok(EncodedObject { bytes: self.encoded.freeze(), content: self.content })
     }
 
     fn end_stretch(&mut self) -> Result<(), ObjectError> {

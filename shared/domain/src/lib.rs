@@ -13,6 +13,7 @@ pub mod customer_policy;
 pub mod customer_server;
 pub mod customer_template;
 pub mod digest;
+pub mod encoded_object;
 pub mod envelope;
 pub mod erasure;
 pub mod error_code;

@@ -3,6 +3,7 @@
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, Destination},
+    export_format::ExportFormat,
     time::Timestamp,
 };
 
@@ -27,23 +28,24 @@ pub fn trial(destination: &Destination, configuration_id: ConfigurationId) -> St
     format!("{}/{MARKER_NAME}", export_prefix(destination, configuration_id))
 }
 
-/// Returns `<bucketPath>/<configuration ID>/date=YYYY-MM-DD/<first>-<last>.ndjson.gz`, where first and last name a block by
+/// Returns `<bucketPath>/<configuration ID>/date=YYYY-MM-DD/<first>-<last>.<extension>`, where first and last name a block by
 /// the UTC time of its receipt and its ID: `20261122T001500123Z_01K…`. Names sort like their blocks.
 #[must_use]
 pub fn data_object(
     destination: &Destination,
     configuration_id: ConfigurationId,
+    format: ExportFormat,
     first_block: BlockId,
     last_block: BlockId,
 ) -> String {
-    format!("{}/{}", export_prefix(destination, configuration_id), data_object_name(first_block, last_block))
+    format!("{}/{}", export_prefix(destination, configuration_id), data_object_name(format, first_block, last_block))
 }
 
 /// Returns the part of [`data_object`] after the export's prefix.
 #[must_use]
-pub fn data_object_name(first_block: BlockId, last_block: BlockId) -> String {
+pub fn data_object_name(format: ExportFormat, first_block: BlockId, last_block: BlockId) -> String {
     let date = first_block.timestamp().utc_date();
-    format!("date={date}/{}-{}.ndjson.gz", block_name(first_block), block_name(last_block))
+    format!("date={date}/{}-{}.{}", block_name(first_block), block_name(last_block), format.extension())
 }
 
 fn block_name(block: BlockId) -> String {
@@ -74,13 +76,19 @@ mod tests {
         };
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
         let block = |time: &str| BlockId::from_parts(Timestamp::parse(time).unwrap(), 7);
+        let name_of = |format| {
+            let (first, last) = (block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z"));
+            data_object(&destination, id, format, first, last)
+        };
         assert_eq!(marker(&destination), "audit/logs/.immuta.export.log");
         assert_eq!(
-            data_object(&destination, id, block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z")),
+            name_of(ExportFormat::NdjsonGzip),
             "audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/date=2026-11-21/\
              20261121T230000001Z_01M805D1C10000000000000007-20261121T235959999Z_01M808TWZZ0000000000000007.ndjson.gz"
         );
-        let at_root = Destination { bucket_path: None, ..destination };
+        assert!(name_of(ExportFormat::NdjsonZstd).ends_with("0007.ndjson.zst"));
+        assert!(name_of(ExportFormat::Parquet).ends_with("0007.parquet"));
+        let at_root = Destination { bucket_path: None, ..destination.clone() };
         assert_eq!(marker(&at_root), ".immuta.export.log");
     }
 }

@@ -6,6 +6,7 @@
 mod alarms;
 pub mod connection_test;
 pub mod dispatch;
+mod gzip_encoders;
 mod merge;
 pub mod message;
 mod object;
@@ -23,6 +24,7 @@ pub mod sweep;
 pub mod test_support;
 pub mod upload;
 
+pub use gzip_encoders::GzipEncoders;
 pub use merge::MAX_PAGES;
 pub use ports::CORRUPT_BLOCK;
 pub use replay::ReplayOutcome;

@@ -3,6 +3,7 @@
 mod blocks;
 mod bucket;
 mod configurations;
+mod encoders;
 mod error;
 mod notices;
 mod repair;
@@ -19,6 +20,7 @@ pub use self::{
         PutOutcome, UploadId, UploadedPart,
     },
     configurations::{ConfigurationStore, RunReport},
+    encoders::{Encoders, ObjectEncoder},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
     notices::{
         NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, QueuedPage, RecordOutcome,

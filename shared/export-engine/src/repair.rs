@@ -36,6 +36,8 @@ pub enum RepairOutcome {
     Ended(Box<Repair>),
     /// The slice is over, or a person has edited the configuration: the request has to be queued again.
     Paused,
+    /// Another function makes the format of the next window: the request has to be queued for it.
+    Elsewhere,
     /// The tenant has no free share of the runs: the request has to be queued with a delay.
     Deferred,
     /// The configuration was deleted, or the repair has ended or was replaced.
@@ -81,6 +83,7 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
         match walk.visit_files().await.map_err(|error| as_passing(error, &configuration.destination.site)) {
             Ok(WalkOutcome::Done) => walk.repair.end(),
             Ok(WalkOutcome::Paused) => return Ok(RepairOutcome::Paused),
+            Ok(WalkOutcome::Elsewhere) => return Ok(RepairOutcome::Elsewhere),
             Ok(WalkOutcome::NotWanted) => return Ok(RepairOutcome::NotWanted),
             Err(PortError { kind: ErrorKind::Customer(failure), .. }) => {
                 let scope = AccountScope::of(&configuration.destination, configuration.writer_account());

@@ -27,6 +27,8 @@ pub enum ReplayOutcome {
     Succeeded(Vec<WindowRecord>),
     /// The slice is over: the message has to be queued again.
     Paused,
+    /// Another function makes the format: the message has to be queued for it.
+    Elsewhere,
     /// Nothing was done: the message has to be queued again, with a delay.
     Deferred(DeferralReason),
     /// Another run holds the lease. The message has to be queued again, with a delay: no slot of a schedule follows if that run
@@ -68,6 +70,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
         let request = RunRequest::new(replay.key.export(), replay.period.to, RunTrigger::Manual);
         Ok(match self.run_of_replay(store, &replay, &request).await? {
             RunOutcome::Paused { .. } => ReplayOutcome::Paused,
+            RunOutcome::Elsewhere { .. } => ReplayOutcome::Elsewhere,
             RunOutcome::Deferred { reason, .. } => ReplayOutcome::Deferred(reason),
             RunOutcome::LeftToAnother => ReplayOutcome::LeftToAnother,
             RunOutcome::Exported(windows) => {
@@ -97,6 +100,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
             blocks: self.blocks,
             connector: self.connector,
             signer: self.signer,
+            encoders: self.encoders,
             clock: self.clock,
             settings: EngineSettings { retention_at: Some(replay.requested_at), ..self.settings },
             holder: self.holder,
@@ -125,6 +129,7 @@ where
     type Blocks = P::Blocks;
     type Connector = P::Connector;
     type Signer = P::Signer;
+    type Encoders = P::Encoders;
     type Clock = P::Clock;
 }
 

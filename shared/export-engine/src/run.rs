@@ -25,7 +25,7 @@ pub use self::{
     outcome::{DeferralReason, RunOutcome},
 };
 use self::{execution::execute, leased_run::LeasedRun};
-use crate::ports::{ConfigurationStore, PortError, ShareRequest, TenantShare, TenantShares};
+use crate::ports::{ConfigurationStore, Encoders, PortError, ShareRequest, TenantShare, TenantShares};
 
 impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Exports what the request asks for. Does nothing if that is exported already.
@@ -48,6 +48,9 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
                 self.clear_run_request(&configuration, asked).await;
             }
             return Ok(RunOutcome::NotWanted);
+        }
+        if !self.encoders.makes(configuration.format) {
+            return Ok(RunOutcome::Elsewhere { windows: Vec::new(), next: request.clone() });
         }
         let share_request = ShareRequest {
             tenant: &request.key.tenant_id,

@@ -5,6 +5,7 @@ use domain::{
     block::BlockId,
     configuration::Destination,
     digest::{Digest, DigestReference, DigestTag, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
+    export_format::ExportFormat,
     export_run::{ExportState, Window},
 };
 use host::Timer;
@@ -33,12 +34,18 @@ pub(crate) async fn seal(
         return Err(PortError::internal("seal digest", detail));
     }
     let gaps = window.gaps_before(end);
+    let number = window.plan.encoder_version;
+    let Some(format) = window.plan.format() else {
+        return Err(PortError::internal("seal digest", format!("the window was planned with encoder {number}")));
+    };
     let digest = Digest {
-        version: Digest::version_for(&gaps),
+        version: Digest::version_for(format, &gaps),
         tenant_id: lease.key.tenant_id.clone(),
         configuration_id: lease.key.configuration_id,
         sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
+        format: Digest::stated_format(format),
+        schema_version: ExportFormat::schema_of_encoder(number),
         objects,
         gaps,
         previous: state.head.clone(),

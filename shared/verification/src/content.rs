@@ -2,13 +2,21 @@
 
 use std::io::{self, Write};
 
-use domain::digest::DigestObject;
+use domain::{digest::DigestObject, export_format::ExportFormat};
 use flate2::{Crc, write::GzDecoder};
+use zstd::stream::write::Decoder as ZstdDecoder;
+
+use crate::archive::ReadError;
 
 /// A decoder that compares the content of an object with its digest.
 pub(crate) struct Content {
-    decoder: GzDecoder<Counter>,
+    decoder: Decoder,
     failure: Option<io::Error>,
+}
+
+enum Decoder {
+    Gzip(Box<GzDecoder<Counter>>),
+    Zstd(Box<ZstdDecoder<'static, Counter>>),
 }
 
 /// A writer that counts what is inflated, and keeps nothing of it.
@@ -42,15 +50,26 @@ impl Write for Counter {
 }
 
 impl Content {
-    /// Creates a decoder that inflates no more than `limit` bytes.
-    pub(crate) fn new(limit: u64) -> Self {
+    /// Creates a decoder that inflates no more than `limit` bytes. `None`: the content of this format is not compared.
+    pub(crate) fn new(format: ExportFormat, limit: u64) -> Option<Result<Self, ReadError>> {
         let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false };
-        Self { decoder: GzDecoder::new(counter), failure: None }
+        let decoder = match format {
+            ExportFormat::NdjsonGzip => Decoder::Gzip(Box::new(GzDecoder::new(counter))),
+            ExportFormat::NdjsonZstd => match ZstdDecoder::new(counter) {
+                Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
+                Err(error) => return Some(Err(ReadError::Unreadable(format!("the decoder failed to start: {error}")))),
+            },
+            ExportFormat::Parquet => return None,
+        };
+        Some(Ok(Self { decoder, failure: None }))
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {
         if self.failure.is_none() {
-            self.failure = self.decoder.write_all(piece).err();
+            self.failure = match &mut self.decoder {
+                Decoder::Gzip(decoder) => decoder.write_all(piece).err(),
+                Decoder::Zstd(decoder) => decoder.write_all(piece).err(),
+            };
         }
     }
 
@@ -61,7 +80,10 @@ impl Content {
     pub(crate) fn compare(self, object: &DigestObject) -> Result<(), String> {
         let counter = match self.failure {
             Some(failure) => Err(failure),
-            None => self.decoder.finish(),
+            None => match self.decoder {
+                Decoder::Gzip(decoder) => decoder.finish(),
+                Decoder::Zstd(mut decoder) => decoder.flush().map(|()| decoder.into_inner()),
+            },
         }
         .map_err(|error| format!("it can't be inflated: {error}"))?;
         let crc32 = counter.crc.sum();

@@ -3,6 +3,7 @@
 use domain::{
     block::BlockId,
     digest::{Digest, DigestObject, Gap},
+    object_key::data_object_name,
 };
 
 use crate::{breaks::BreakCode, names::DigestName, place::Place};
@@ -96,5 +97,7 @@ fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
 }
 
 fn is_of_configuration(object: &DigestObject, digest: &Digest) -> bool {
-    Place::of_object(object).is_some_and(|place| place.configuration_id() == digest.configuration_id)
+    let name = data_object_name(digest.format(), object.first_block, object.last_block);
+    object.key.ends_with(&name)
+        && Place::of_object(object).is_some_and(|place| place.configuration_id() == digest.configuration_id)
 }

@@ -3,6 +3,7 @@
 use domain::{
     block::BlockId,
     digest::{DIGEST_FOLDER, DigestTag, Hex32, SIGNATURE_SUFFIX, digest_name},
+    export_format::ExportFormat,
     object_key::data_object_name,
     time::Timestamp,
 };
@@ -76,17 +77,22 @@ fn parse_compact_time(text: &str) -> Option<Timestamp> {
 /// Returns the first and the last block that a data object holds by its name. `None` unless the name is exactly what
 /// [`data_object_name`] returns.
 pub(crate) fn blocks_of(name: &str) -> Option<(BlockId, BlockId)> {
-    let (first, last) = name.rsplit('/').next()?.strip_suffix(".ndjson.gz")?.split_once('-')?;
+    let (format, blocks) = ExportFormat::ALL.iter().find_map(|format| {
+        Some((*format, name.rsplit('/').next()?.strip_suffix(format.extension())?.strip_suffix('.')?))
+    })?;
+    let (first, last) = blocks.split_once('-')?;
     let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
     let (first, last) = (block(first)?, block(last)?);
-    (first <= last && data_object_name(first, last) == name).then_some((first, last))
+    (first <= last && data_object_name(format, first, last) == name).then_some((first, last))
 }
 
-/// Splits a data object's whole key into the export's prefix and the name that its blocks give it.
+/// Splits a data object's whole key into the export's prefix and the name that its blocks give it in one of the formats.
 pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockId) -> Option<(&str, String)> {
-    let name = data_object_name(first_block, last_block);
-    let prefix = key.strip_suffix(name.as_str())?.strip_suffix('/')?;
-    Some((prefix, name))
+    ExportFormat::ALL.iter().find_map(|format| {
+        let name = data_object_name(*format, first_block, last_block);
+        let prefix = key.strip_suffix(name.as_str())?.strip_suffix('/')?;
+        Some((prefix, name))
+    })
 }
 
 #[cfg(test)]
@@ -126,11 +132,14 @@ mod tests {
         let names = [name.file(), name.signature_file(), tagged.file(), tagged.signature_file()];
         assert!(names.is_sorted() && name < tagged);
         let block = BlockId::from_parts(name.to, 5);
-        let object = data_object_name(block, block.next());
-        assert_eq!(blocks_of(&object), Some((block, block.next())));
-        assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.clone())));
-        assert_eq!(blocks_of(&data_object_name(block.next(), block)), None);
-        assert_eq!(blocks_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
-        assert_eq!(blocks_of("date=2026-11-22/x.ndjson.gz"), None);
+        for format in ExportFormat::ALL {
+            let object = data_object_name(*format, block, block.next());
+            assert_eq!(blocks_of(&object), Some((block, block.next())));
+            assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.clone())));
+            assert_eq!(blocks_of(&data_object_name(*format, block.next(), block)), None);
+            assert_eq!(blocks_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
+            assert_eq!(blocks_of(&format!("date=2026-11-22/x.{}", format.extension())), None);
+            assert_eq!(blocks_of(&format!("{object}.txt")), None);
+        }
     }
 }

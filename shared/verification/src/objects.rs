@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use domain::{
     digest::{DIGEST_FOLDER, Digest, DigestObject, Hex32},
+    export_format::ExportFormat,
     object_key::data_object_name,
 };
 use futures::{
@@ -34,7 +35,7 @@ const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
 /// One step of the comparison, in the order of the files' names.
 pub(crate) enum Step {
-    Check { name: String, object: DigestObject, sequence: u64 },
+    Check { name: String, format: ExportFormat, object: DigestObject, sequence: u64 },
     Missing { name: String, object: DigestObject, sequence: u64 },
     Elsewhere(DigestObject),
     Unnamed(String),
@@ -137,6 +138,7 @@ struct Merge<'a> {
     chain: &'a Chain,
     digests: LocalBoxStream<'a, Result<Digest, ReadError>>,
     sequence: u64,
+    format: ExportFormat,
     objects: VecDeque<DigestObject>,
     files: LocalBoxStream<'a, Result<Entry, ReadError>>,
     next_file: Option<String>,
@@ -157,6 +159,7 @@ pub(crate) fn steps<'a, A: Archive + ?Sized>(
         chain,
         digests,
         sequence: 0,
+        format: ExportFormat::default(),
         objects: VecDeque::new(),
         files: archive.list(""),
         next_file: None,
@@ -176,10 +179,11 @@ impl Merge<'_> {
                 return Ok(self.next_file.take().map(Step::Unnamed));
             };
             self.sequence = digest.sequence;
+            self.format = digest.format();
             self.objects = digest.objects.into();
         }
         let Some(object) = self.objects.front() else { return Ok(None) };
-        let name = data_object_name(object.first_block, object.last_block);
+        let name = data_object_name(self.format, object.first_block, object.last_block);
         if let Some(file) = self.next_file.take_if(|file| *file < name) {
             return Ok(Some(Step::Unnamed(file)));
         }
@@ -187,7 +191,7 @@ impl Merge<'_> {
         let Some(object) = self.objects.pop_front() else { return Ok(None) };
         let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object));
         Ok(Some(match (found, named_here) {
-            (true, _) => Step::Check { name, object, sequence: self.sequence },
+            (true, _) => Step::Check { name, format: self.format, object, sequence: self.sequence },
             (false, true) => Step::Missing { name, object, sequence: self.sequence },
             (false, false) => Step::Elsewhere(object),
         }))
@@ -216,8 +220,8 @@ pub(crate) async fn carry_out<A: Archive + ?Sized>(
     step: Step,
 ) -> Result<Outcome, ReadError> {
     Ok(match step {
-        Step::Check { name, object, sequence } => {
-            let outcome = check_object(archive, options, progress, &name, &object, sequence).await?;
+        Step::Check { name, format, object, sequence } => {
+            let outcome = check_object(archive, options, progress, &name, format, &object, sequence).await?;
             progress(Progress::ObjectChecked);
             outcome
         }
@@ -242,13 +246,15 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     name: &str,
+    format: ExportFormat,
     object: &DigestObject,
     sequence: u64,
 ) -> Result<Outcome, ReadError> {
     let mut pieces = archive.read(name);
     let mut hash = Sha256::new();
     let mut length = 0;
-    let mut content = options.deep.then(|| Content::new(object.raw_length));
+    let content = options.deep.then(|| Content::new(format, object.raw_length)).flatten();
+    let mut content = content.transpose()?;
     loop {
         let piece = match pieces.try_next().await {
             Ok(Some(piece)) => piece,

@@ -106,7 +106,7 @@ fn times_of(file: &str) -> Option<(Timestamp, Timestamp)> {
 #[cfg(test)]
 mod tests {
     use domain::block::BlockId;
-    use domain::{digest::digest_name, object_key::data_object_name};
+    use domain::{digest::digest_name, export_format::ExportFormat, object_key::data_object_name};
 
     use super::*;
 
@@ -122,7 +122,8 @@ mod tests {
             assert_eq!(times_of(&name), Some((at("2026-11-22T01:59:59.999Z"), to)));
         }
         let [first, last] = ["2026-11-22T00:00:00.500Z", "2026-11-22T01:00:00.000Z"].map(at);
-        let object = data_object_name(BlockId::from_parts(first, 1), BlockId::from_parts(last, 2));
+        let object =
+            data_object_name(ExportFormat::NdjsonGzip, BlockId::from_parts(first, 1), BlockId::from_parts(last, 2));
         assert_eq!(times_of(&object), Some((first, at("2026-11-22T01:00:00.001Z"))));
         assert_eq!(times_of("date=2026-11-22/notes.txt"), None);
     }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::bucket::BucketName,
-    digest::{Digest, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_name},
+    digest::{Digest, DigestObject, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_name},
+    export_format::ExportFormat,
     object_key,
     tenant::TenantId,
 };
@@ -78,6 +79,43 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export = Export::new("acme", CONFIGURATION);
         case.export.add_window(&case.signer, &[]);
     }, None),
+
+    // Formats
+    ("other formats and back", add_formats, None),
+    ("other formats and back, deep", |case| {
+        add_formats(case);
+        case.options.deep = true;
+    }, None),
+    ("flip a byte in an object of zstd", |case| {
+        add_formats(case);
+        case.export.flip(&case.export.objects[7].clone(), 20);
+    }, Some(BreakCode::AlteredObject)),
+    ("other events in an object of zstd, deep", |case| {
+        add_zstd_with(case, |raw| raw.replacen("\"id\"", "\"ID\"", 1));
+    }, Some(BreakCode::ContentMismatch)),
+    ("one event more in an object of zstd, deep", |case| {
+        add_zstd_with(case, |raw| raw + "{}\n");
+    }, Some(BreakCode::ContentMismatch)),
+    ("half a frame of zstd, deep", |case| {
+        case.options.deep = true;
+        case.export.format = ExportFormat::NdjsonZstd;
+        let objects = case.export.add_objects(&[3]);
+        let whole = case.export.files[&case.export.objects[7]].clone();
+        put_zstd(case, objects, whole.slice(..whole.len() / 2));
+    }, Some(BreakCode::ContentMismatch)),
+    ("state another format than the objects have", |case| {
+        case.export.add_window_with(&case.signer, &[2], |digest| {
+            digest.format = Some(ExportFormat::NdjsonZstd);
+            digest.version = Digest::version_for(digest.format(), &digest.gaps);
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("state no format", |case| {
+        case.export.format = ExportFormat::NdjsonZstd;
+        case.export.add_window_with(&case.signer, &[2], |digest| digest.format = None);
+    }, Some(BreakCode::InvalidDigest)),
+    ("plant an object of another format", |case| {
+        case.export.copy(&case.export.objects[0].clone(), &case.export.objects[0].replace(".gz", ".zst"));
+    }, Some(BreakCode::ExtraObject)),
 
     // Objects
     ("flip a byte in an object", |case| case.export.flip(&case.export.objects[3].clone(), 30), Some(BreakCode::AlteredObject)),
@@ -409,10 +447,10 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::InvalidDigest)),
     ("an unknown version", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 4);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 5);
     }, Some(BreakCode::UnknownVersion)),
     ("an unknown version in the middle", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 4);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 5);
         case.export.add_window(&case.signer, &[]);
     }, Some(BreakCode::UnknownVersion)),
     ("a signed digest in another spelling", |case| {
@@ -582,7 +620,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         let second = objects.pop().unwrap();
         case.export.add_window_with(&case.signer, &[], |digest| {
             digest.gaps = vec![Gap::of_corrupt_block(objects[0].last_block.next())];
-            digest.version = Digest::version_for(&digest.gaps);
+            digest.version = Digest::version_for(digest.format(), &digest.gaps);
             digest.objects = objects;
             digest.objects.push(second);
         });
@@ -611,14 +649,14 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("a skipped block of past the retention", |case| {
         case.export.add_window_with(&case.signer, &[], |digest| {
             digest.gaps = vec![gap(digest.window.from, at("2026-11-22T07:00:00Z")), Gap::of_corrupt_block(at_start(digest).next())];
-            digest.version = Digest::version_for(&digest.gaps);
+            digest.version = Digest::version_for(digest.format(), &digest.gaps);
         });
     }, Some(BreakCode::InvalidDigest)),
     ("a skipped block after what is past the retention", |case| {
         case.export.add_window_with(&case.signer, &[], |digest| {
             let block = BlockId::lowest_at(at("2026-11-22T07:00:00Z"));
             digest.gaps = vec![gap(digest.window.from, block.timestamp()), Gap::of_corrupt_block(block)];
-            digest.version = Digest::version_for(&digest.gaps);
+            digest.version = Digest::version_for(digest.format(), &digest.gaps);
         });
     }, None),
     ("a skipped block in a digest of version 1", |case| {
@@ -762,6 +800,35 @@ fn copy_of_digest(case: &mut Case, sequence: usize, tag: Option<&str>) {
     plant_files(case, sequence as u64, tag, Some(&digest), &signature);
 }
 
+/// Adds a window of each other format, and one of the first.
+fn add_formats(case: &mut Case) {
+    for format in [ExportFormat::NdjsonZstd, ExportFormat::Parquet, ExportFormat::NdjsonGzip] {
+        case.export.format = format;
+        case.export.add_window(&case.signer, &[3, 1]);
+    }
+}
+
+/// Adds a window of zstd whose object holds other events than its digest says. A digest is signed by the service: only a bug of
+/// the service leads to it.
+fn add_zstd_with(case: &mut Case, change: fn(String) -> String) {
+    case.options.deep = true;
+    case.export.format = ExportFormat::NdjsonZstd;
+    let objects = case.export.add_objects(&[3]);
+    let raw = zstd::decode_all(&*case.export.files[&case.export.objects[7]]).unwrap();
+    let raw = change(String::from_utf8(raw).unwrap());
+    put_zstd(case, objects, zstd::encode_all(raw.as_bytes(), 3).unwrap().into());
+}
+
+/// Puts these bytes in the place of the newest object, and adds a window whose digest names them.
+fn put_zstd(case: &mut Case, objects: Vec<DigestObject>, bytes: Bytes) {
+    let name = case.export.objects[7].clone();
+    let (sha256, stored_length) = (sha256(&bytes), bytes.len() as u64);
+    case.export.files.insert(name, bytes);
+    case.export.add_window_with(&case.signer, &[], |digest| {
+        digest.objects = objects.into_iter().map(|object| DigestObject { sha256, stored_length, ..object }).collect();
+    });
+}
+
 fn at_start(digest: &Digest) -> BlockId {
     digest.window.first_block
 }
@@ -770,7 +837,7 @@ fn at_start(digest: &Digest) -> BlockId {
 fn skip(case: &mut Case, objects: &[u64], blocks: fn(&Digest) -> Vec<BlockId>) {
     case.export.add_window_with(&case.signer, objects, |digest| {
         digest.gaps = blocks(digest).into_iter().map(Gap::of_corrupt_block).collect();
-        digest.version = Digest::version_for(&digest.gaps);
+        digest.version = Digest::version_for(digest.format(), &digest.gaps);
     });
 }
 
@@ -807,7 +874,7 @@ fn reference_to(case: &Case, sequence: usize) -> DigestReference {
 /// Removes a digest of the sample with its objects.
 fn cut_off(case: &mut Case, sequence: usize) {
     for object in case.export.digest(sequence).objects {
-        let name = object_key::data_object_name(object.first_block, object.last_block);
+        let name = object_key::data_object_name(ExportFormat::NdjsonGzip, object.first_block, object.last_block);
         case.export.files.remove(&name).unwrap();
     }
     case.export.remove_digest(sequence);

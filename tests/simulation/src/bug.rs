@@ -17,6 +17,8 @@ pub enum KnownBug {
     PlanNotStored,
     /// A retry uses the encoder of its release instead of that of the plan.
     EncoderNotStored,
+    /// A retry uses the format of the configuration instead of that of the plan.
+    FormatNotStored,
     /// The checkpoint is stored with the intent, before the object is in the bucket.
     CheckpointBeforeCompletion,
     /// A resumed run skips the first page of the rest.

@@ -2,14 +2,18 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, Read},
+    io::{self, BufRead, Read},
 };
 
 use bytes::Bytes;
 use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
-    digest::{DIGEST_FOLDER, Digest, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_key},
+    digest::{
+        DIGEST_FOLDER, Digest, DigestObject, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX,
+        digest_key,
+    },
+    export_format::ExportFormat,
     export_job::{ExportJob, ExportJobStatus, Intent},
     export_run::ExportState,
     object_key::export_prefix,
@@ -232,11 +236,7 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
         if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
             return Err(format!("{} differs from its digest", object_of.key));
         }
-        let mut raw = Vec::new();
-        flate2::read::GzDecoder::new(bytes.as_ref())
-            .take(object_of.raw_length + 1)
-            .read_to_end(&mut raw)
-            .map_err(|error| format!("{}: {error}", object_of.key))?;
+        let raw = inflate(bytes, object_of).map_err(|error| format!("{}: {error}", object_of.key))?;
         let events = raw.lines().count() as u64;
         if raw.len() as u64 != object_of.raw_length || events != object_of.events {
             return Err(format!("the content of {} differs from its digest", object_of.key));
@@ -254,6 +254,18 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
         return Err(format!("{} events arrived of {}, or not in order", count(&lines), count(&expected)));
     }
     unlisted(state, key, items, chain, &listed)
+}
+
+/// Returns the NDJSON of an object, whose format is known by its name.
+fn inflate(bytes: &Bytes, object: &DigestObject) -> io::Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    let limit = object.raw_length + 1;
+    if object.key.ends_with(ExportFormat::NdjsonZstd.extension()) {
+        zstd::stream::read::Decoder::new(bytes.as_ref())?.take(limit).read_to_end(&mut raw)?;
+    } else {
+        flate2::read::GzDecoder::new(bytes.as_ref()).take(limit).read_to_end(&mut raw)?;
+    }
+    Ok(raw)
 }
 
 /// Returns the raw text of every block that was stored from the start of the export to its cursor, without signed gaps.

@@ -37,6 +37,7 @@ const BUCKET_LATENCY: Duration = Duration::from_secs(4);
 /// A release with sizes that make an object of each block.
 const RELEASE: Release = Release {
     encoder_version: EncoderVersion::CURRENT,
+    converts: true,
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS },
 };
 

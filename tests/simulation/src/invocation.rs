@@ -21,6 +21,7 @@ use crate::{
 /// A release with sizes that make many objects of few bytes.
 pub(crate) const RELEASE: Release = Release {
     encoder_version: EncoderVersion::CURRENT,
+    converts: true,
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },
 };
 
@@ -60,7 +61,6 @@ fn settings(ports: &Ports, max_runs_per_tenant: u32) -> EngineSettings {
         deploy_margin: Duration::ZERO,
         max_runs_per_tenant,
         grace: LONG_RETENTION,
-        encoder_version: ports.release.encoder_version,
         limits: ports.release.limits,
     }
 }

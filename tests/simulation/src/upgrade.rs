@@ -50,7 +50,9 @@ async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderV
 
     let through = world.now().saturating_sub(MIN_SETTLE);
     let request = RunRequest::new(key.clone(), through, RunTrigger::Schedule);
-    let ports = |encoder_version| Ports::new(&world, Duration::ZERO, Release { encoder_version, limits: LIMITS });
+    let ports = |encoder_version| {
+        Ports::new(&world, Duration::ZERO, Release { encoder_version, limits: LIMITS, converts: false })
+    };
     let first = ports(before);
     let doom = dies_at_poll.map_or(Doom::None, |at_poll| Doom::Dies { at_poll });
     let died = Process::new(invoke(&first, &request, 1), doom).await.is_none();

@@ -43,6 +43,8 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub(crate) struct WorldState {
     pub(crate) chance: Chance,
+    /// Decides on formats alone, so that histories without another format stay as they are.
+    pub(crate) format_chance: Chance,
     pub(crate) weather: Weather,
     /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
@@ -158,6 +160,8 @@ pub(crate) struct Message<R> {
     pub(crate) request: R,
     /// The attempt of the replay that it continues; 0: it is no replay's.
     pub(crate) attempt: u32,
+    /// True if it is in a queue of the converter.
+    pub(crate) converts: bool,
     pub(crate) visible_at: Timestamp,
     pub(crate) tries: u32,
 }
@@ -168,6 +172,7 @@ impl World {
         let weather = Weather::draw(&mut chance);
         let state = WorldState {
             chance,
+            format_chance: Chance::new(!seed),
             weather,
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),
@@ -276,12 +281,24 @@ impl WorldState {
     /// Sends a message of this attempt of a replay, or of an export if it is 0.
     pub(crate) fn enqueue_attempt(&mut self, request: RunRequest, attempt: u32, visible_at: Timestamp) {
         let number = self.number();
-        self.queue.push(Message { number, request, attempt, visible_at, tries: 0 });
+        self.queue.push(Message { number, request, attempt, converts: false, visible_at, tries: 0 });
     }
 
-    pub(crate) fn enqueue_repair(&mut self, request: RepairRequest, visible_at: Timestamp) {
+    /// Sends the rest of the work of a message to the exporter or the converter.
+    pub(crate) fn enqueue_next(
+        &mut self,
+        request: RunRequest,
+        of: &Message<RunRequest>,
+        converts: bool,
+        visible_at: Timestamp,
+    ) {
         let number = self.number();
-        self.repair_queue.push(Message { number, request, attempt: 0, visible_at, tries: 0 });
+        self.queue.push(Message { number, request, attempt: of.attempt, converts, visible_at, tries: 0 });
+    }
+
+    pub(crate) fn enqueue_repair(&mut self, request: RepairRequest, converts: bool, visible_at: Timestamp) {
+        let number = self.number();
+        self.repair_queue.push(Message { number, request, attempt: 0, converts, visible_at, tries: 0 });
     }
 
     pub(crate) fn store_block(&mut self, tenant: &TenantId, shard: Shard, block: StoredBlock, raw: Bytes) {

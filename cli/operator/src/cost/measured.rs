@@ -122,7 +122,7 @@ mod tests {
         digest::{DIGEST_VERSION, Digest, DigestTag, DigestWindow, Hex32, digest_key},
         event::{BodyForm, EventBatch},
         export_run::test_support::{delivered, digest_reference, object, record, window},
-        gzip::{EncoderVersion, ObjectEncoder},
+        gzip::{EncoderVersion, GzipEncoder},
         object_key::data_object,
         tenant::TenantId,
         time::Timestamp,
@@ -184,7 +184,7 @@ mod tests {
     fn short_blocks_become_as_short_as_long_ones() {
         let (_, blocks) = blocks(10);
         let raw = raw_length(&blocks);
-        let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
+        let mut encoder = GzipEncoder::new(EncoderVersion::CURRENT);
         for block in blocks {
             encoder.push(block).unwrap();
         }
@@ -204,6 +204,7 @@ mod tests {
         object.key = data_object(
             &configuration.destination,
             configuration.key.configuration_id,
+            configuration.format,
             object.first_block,
             object.last_block,
         );
@@ -218,6 +219,8 @@ mod tests {
             configuration_id: configuration.key.configuration_id,
             sequence: 1,
             window: DigestWindow::new(open.from, open.to),
+            format: None,
+            schema_version: None,
             objects: Vec::new(),
             gaps: Vec::new(),
             previous: Some(head.clone()),

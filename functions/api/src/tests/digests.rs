@@ -55,6 +55,8 @@ fn seal(
         configuration_id: ConfigurationId::parse(id).unwrap(),
         sequence,
         window: DigestWindow::new(from, to),
+        format: None,
+        schema_version: None,
         objects,
         gaps: Vec::new(),
         previous,

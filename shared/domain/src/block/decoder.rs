@@ -24,7 +24,7 @@ impl StoredBlock {
 
 /// A decoder of consecutive blocks. It keeps the decompressor's state (about 50 KB) from block to block.
 #[derive(Debug)]
-pub(crate) struct BlockDecoder {
+pub struct BlockDecoder {
     decompress: Decompress,
 }
 
@@ -39,7 +39,7 @@ impl BlockDecoder {
     ///
     /// # Errors
     /// [`CorruptBlock`] if the bytes don't decode to exactly what the attributes say. The content of `raw` is not valid then.
-    pub(crate) fn append(&mut self, block: &StoredBlock, raw: &mut Vec<u8>) -> Result<(), CorruptBlock> {
+    pub fn append(&mut self, block: &StoredBlock, raw: &mut Vec<u8>) -> Result<(), CorruptBlock> {
         let expected = usize::try_from(block.raw_length).unwrap_or(usize::MAX);
         if expected > MAX_BLOCK_RAW_LENGTH {
             return Err(CorruptBlock::RawLength(block.id));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::{PART_SIZE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH};
-use crate::{configuration::Destination, digest::MAX_DIGEST_OBJECTS};
+use crate::{configuration::Destination, digest::MAX_DIGEST_OBJECTS, export_format::ExportFormat};
 
 /// The sizes that a plan fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,15 @@ impl PlanLimits {
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     pub destination: Destination,
+    /// The number of the encoder, which decides on the format; see [`ExportFormat::of_encoder`].
     pub encoder_version: u32,
     pub limits: PlanLimits,
+}
+
+impl Plan {
+    /// Returns the format of the window's objects. `None`: a newer program made the plan.
+    #[must_use]
+    pub fn format(&self) -> Option<ExportFormat> {
+        ExportFormat::of_encoder(self.encoder_version)
+    }
 }

@@ -22,7 +22,7 @@ fn block(raw: &str) -> StoredBlock {
 }
 
 fn encode(version: EncoderVersion, blocks: &[StoredBlock]) -> EncodedObject {
-    let mut encoder = ObjectEncoder::new(version);
+    let mut encoder = GzipEncoder::new(version);
     for block in blocks {
         encoder.push(block.clone()).unwrap();
     }
@@ -136,7 +136,7 @@ fn nothing_gets_longer_by_being_recompressed() {
 
 #[test]
 fn a_stretch_is_bounded_and_knows_only_its_own_object() {
-    let mut encoder = ObjectEncoder::new(EncoderVersion::Recompressing);
+    let mut encoder = GzipEncoder::new(EncoderVersion::Recompressing);
     let mut most = 0;
     for number in 0..30_000 {
         encoder.push(literal_block(events(number, 1).as_bytes())).unwrap();
@@ -155,7 +155,7 @@ fn a_stretch_is_bounded_and_knows_only_its_own_object() {
 fn a_block_that_does_not_decode_stops_the_object() {
     let mut blocks = short_blocks(3);
     blocks[1].crc32 ^= 1;
-    let mut encoder = ObjectEncoder::new(EncoderVersion::Recompressing);
+    let mut encoder = GzipEncoder::new(EncoderVersion::Recompressing);
     for block in blocks.clone() {
         encoder.push(block).unwrap();
     }
@@ -204,7 +204,7 @@ proptest! {
     ) {
         let raws: Vec<String> = raws.iter().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect()).collect();
         let version = if recompresses { EncoderVersion::Recompressing } else { EncoderVersion::Joining };
-        let mut encoder = ObjectEncoder::new(version);
+        let mut encoder = GzipEncoder::new(version);
         for raw in &raws {
             encoder.push(block(raw)).unwrap();
         }
@@ -214,9 +214,9 @@ proptest! {
         prop_assert!(recompresses || object.bytes.len() == stored_length);
         let expected = raws.concat();
         prop_assert_eq!(inflated(&object), expected.as_bytes());
-        prop_assert_eq!(object.raw_length, expected.len() as u64);
-        prop_assert_eq!(object.crc32, crc_fast::crc32_iso_hdlc(expected.as_bytes()));
-        prop_assert_eq!(object.event_count, raws.iter().map(|raw| raw.matches('\n').count() as u64).sum::<u64>());
-        prop_assert_eq!(object.block_count as usize, raws.len());
+        prop_assert_eq!(object.content.raw_length, expected.len() as u64);
+        prop_assert_eq!(object.content.crc32, crc_fast::crc32_iso_hdlc(expected.as_bytes()));
+        prop_assert_eq!(object.content.event_count, raws.iter().map(|raw| raw.matches('\n').count() as u64).sum::<u64>());
+        prop_assert_eq!(object.content.block_count as usize, raws.len());
     }
 }

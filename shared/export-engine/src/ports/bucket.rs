@@ -1,7 +1,10 @@
 //! The customer's bucket and the identity that may write to it.
 
 use bytes::Bytes;
-use domain::configuration::{Destination, ExportConfiguration, arn::UserArn};
+use domain::{
+    configuration::{Destination, ExportConfiguration, arn::UserArn},
+    export_format::ExportFormat,
+};
 
 use super::error::PortError;
 
@@ -61,6 +64,9 @@ pub enum PutCondition {
 pub enum ContentType {
     /// Data objects. They have no `Content-Encoding`: a client that decodes it would get other bytes than the digest states.
     Gzip,
+    /// As `Gzip`.
+    Zstd,
+    Parquet,
     /// Digests.
     Json,
     /// Signatures, which are ASN.1 DER.
@@ -70,11 +76,23 @@ pub enum ContentType {
 }
 
 impl ContentType {
+    /// Returns the type of data objects.
+    #[must_use]
+    pub fn of(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::NdjsonGzip => Self::Gzip,
+            ExportFormat::NdjsonZstd => Self::Zstd,
+            ExportFormat::Parquet => Self::Parquet,
+        }
+    }
+
     /// Returns the value of the header.
     #[must_use]
     pub fn header(self) -> &'static str {
         match self {
             Self::Gzip => "application/gzip",
+            Self::Zstd => "application/zstd",
+            Self::Parquet => "application/vnd.apache.parquet",
             Self::Json => "application/json",
             Self::Binary => "application/octet-stream",
             Self::Text => "text/plain; charset=utf-8",

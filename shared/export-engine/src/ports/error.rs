@@ -2,7 +2,10 @@
 
 use std::{error::Error, sync::Arc};
 
-use domain::{block::BlockId, connection::ConnectionFailure};
+use domain::{
+    block::{BlockId, CorruptBlock},
+    connection::ConnectionFailure,
+};
 
 /// The operation of errors about a block that differs from what ingest wrote. An alarm filters for it.
 pub const CORRUPT_BLOCK: &str = "read block";
@@ -93,6 +96,12 @@ impl PortError {
     #[must_use]
     pub fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(Arc::from(source.into())), ..self }
+    }
+}
+
+impl From<CorruptBlock> for PortError {
+    fn from(error: CorruptBlock) -> Self {
+        Self::corrupt_block(error.id(), error.to_string()).caused_by(error)
     }
 }
 

@@ -3,8 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use domain::{
     digest::{DigestObject, Hex32},
+    encoded_object::{Content, EncodedObject},
+    export_format::ExportFormat,
     export_run::BlockRange,
-    gzip::{EncodedObject, EncoderVersion, ObjectEncoder},
     tenant::TenantId,
 };
 use sha2::{Digest, Sha256};
@@ -12,20 +13,24 @@ use tokio::task::yield_now;
 
 use crate::{
     merge::BlockMerge,
-    object::{MAX_RESERVED_LENGTH, TURN_RAW_LENGTH, check, unusable},
-    ports::{BlockSource, ErrorKind, PortError},
+    object::{MAX_RESERVED_LENGTH, TURN_RAW_LENGTH, check},
+    ports::{BlockSource, Encoders, ErrorKind, ObjectEncoder, PortError},
 };
 
 /// Returns the bytes of an object as its digest signs them. `None`: the stored blocks don't make these bytes any more.
 ///
-/// The digest does not name the encoder, so each version that the program has is tried, the newest first.
+/// The digest does not name the encoder, so each one of its format that the program has is tried, the newest first.
 pub(super) async fn proven_bytes(
     source: &impl BlockSource,
+    encoders: &impl Encoders,
+    format: ExportFormat,
     tenant: &TenantId,
     object: &DigestObject,
 ) -> Result<Option<Bytes>, PortError> {
-    for version in EncoderVersion::ALL.into_iter().rev() {
-        let encoded = match encode(source, tenant, object, version).await {
+    for number in encoders.numbers(format) {
+        let reserved = usize::try_from(object.stored_length).unwrap_or(usize::MAX).min(MAX_RESERVED_LENGTH);
+        let Some(object_encoder) = encoders.encoder(number, BytesMut::with_capacity(reserved)) else { continue };
+        let encoded = match encode(source, tenant, object, object_encoder).await {
             Ok(encoded) => encoded,
             Err(PortError { kind: ErrorKind::CorruptBlock(_), .. }) => None,
             Err(error) => return Err(error),
@@ -46,17 +51,15 @@ async fn encode(
     source: &impl BlockSource,
     tenant: &TenantId,
     object: &DigestObject,
-    version: EncoderVersion,
+    mut encoder: impl ObjectEncoder,
 ) -> Result<Option<EncodedObject>, PortError> {
     // A skipped block lies between two objects, never within one.
     let range = BlockRange { first: object.first_block, end: object.last_block.next() };
     let mut blocks = BlockMerge::new(source, tenant, range);
-    let reserved = usize::try_from(object.stored_length).unwrap_or(usize::MAX).min(MAX_RESERVED_LENGTH);
-    let mut encoder = ObjectEncoder::in_buffer(version, BytesMut::with_capacity(reserved));
     let mut turn_ends_at = TURN_RAW_LENGTH;
     while let Some(block) = blocks.next().await? {
         check(&block, tenant)?;
-        encoder.push(block).map_err(unusable)?;
+        encoder.push(block)?;
         if encoder.raw_length() > object.raw_length {
             return Ok(None);
         }
@@ -66,9 +69,10 @@ async fn encode(
             yield_now().await;
         }
     }
-    encoder.finish().map(Some).map_err(unusable)
+    encoder.finish().map(Some)
 }
 
 fn has_content_of(encoded: &EncodedObject, object: &DigestObject) -> bool {
-    (encoded.raw_length, encoded.crc32, encoded.event_count) == (object.raw_length, object.crc32, object.events)
+    let Content { raw_length, crc32, event_count, block_count: _ } = encoded.content;
+    (raw_length, crc32, event_count) == (object.raw_length, object.crc32, object.events)
 }

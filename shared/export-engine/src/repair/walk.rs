@@ -4,6 +4,7 @@ use bytes::Bytes;
 use domain::{
     configuration::ExportConfiguration,
     digest::{Digest, DigestObject, DigestReference, Hex32, InvalidDigest, SIGNATURE_SUFFIX},
+    export_format::ExportFormat,
     export_run::{ExportState, SLICE},
     repair::{FileOutcome, FilePlace, Repair, RepairMode, RepairPosition, RepairStatus, UnrepairedReason},
     retention::RetentionHistory,
@@ -20,7 +21,8 @@ use crate::{
     alarms::CONTENT_CHANGED,
     connection_test::ConnectionTest,
     ports::{
-        CompletedWindows, ConfigurationStore, Connector, ContentType, ObjectSink, PortError, RepairStore, SealedDigest,
+        CompletedWindows, ConfigurationStore, Connector, ContentType, Encoders, ObjectSink, PortError, RepairStore,
+        SealedDigest,
     },
     retention::observe_retention,
     run::ExportEngine,
@@ -33,6 +35,8 @@ pub(super) enum WalkOutcome {
     Done,
     /// The slice is over, or a person has edited the configuration.
     Paused,
+    /// Another function makes the format of the next window.
+    Elsewhere,
     /// The configuration was deleted.
     NotWanted,
 }
@@ -151,6 +155,9 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
                 Some(version) if version != configuration.version => return Ok(WalkOutcome::Paused),
                 Some(_) => {}
             }
+            if !self.engine.engine.encoders.makes(digest.format()) {
+                return Ok(WalkOutcome::Elsewhere);
+            }
             if self.visit_window(&window, &sink).await? == WalkOutcome::Paused {
                 return Ok(WalkOutcome::Paused);
             }
@@ -205,7 +212,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         window: &CompletedWindow,
         sink: &impl ObjectSink,
     ) -> Result<WalkOutcome, PortError> {
-        let sequence = &window.sequence;
+        let CompletedWindow { sequence, digest, .. } = window;
         let files = files_of(window);
         let count = files.len() as u64;
         let position = self.repair.position;
@@ -214,7 +221,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
             if self.is_slice_over() {
                 return Ok(WalkOutcome::Paused);
             }
-            let outcome = self.repair_file(&file, sink).await?;
+            let outcome = self.repair_file(&file, digest.format(), sink).await?;
             self.repair.count(*sequence, Some(file.place), outcome);
             self.repair.position = if number == count {
                 RepairPosition { sequence: Some(sequence + 1), files: 0 }
@@ -226,7 +233,12 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         Ok(WalkOutcome::Done)
     }
 
-    async fn repair_file(&self, file: &File<'_>, sink: &impl ObjectSink) -> Result<FileOutcome, PortError> {
+    async fn repair_file(
+        &self,
+        file: &File<'_>,
+        format: ExportFormat,
+        sink: &impl ObjectSink,
+    ) -> Result<FileOutcome, PortError> {
         let File { place, content } = file;
         let configuration = self.configuration;
         if !place.is_within(&configuration.destination, configuration.key.configuration_id) {
@@ -234,9 +246,11 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         }
         let (bytes, sha256, content_type) = match content {
             Content::Object(object) => {
-                let proven = proven_bytes(self.engine.engine.blocks, &configuration.key.tenant_id, object).await?;
+                let ExportEngine { blocks, encoders, .. } = self.engine.engine;
+                let tenant = &configuration.key.tenant_id;
+                let proven = proven_bytes(blocks, encoders, format, tenant, object).await?;
                 let Some(bytes) = proven else { return Ok(FileOutcome::Unrepaired(self.reason_of(place, object))) };
-                (bytes, object.sha256, ContentType::Gzip)
+                (bytes, object.sha256, ContentType::of(format))
             }
             Content::Sealed { bytes, sha256, content_type } => ((*bytes).clone(), *sha256, *content_type),
         };

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use domain::{
     export_run::{LEASE_DURATION, PlanLimits},
-    gzip::EncoderVersion,
     time::Timestamp,
 };
 use host::{Clock, Timer};
 
-use crate::ports::{BlockSource, ConfigurationStore, Connector, DigestSigner, RegionCircuits, RunStore, TenantShares};
+use crate::ports::{
+    BlockSource, ConfigurationStore, Connector, DigestSigner, Encoders, RegionCircuits, RunStore, TenantShares,
+};
 
 /// The types of the ports of an engine.
 pub trait EnginePorts {
@@ -18,6 +19,7 @@ pub trait EnginePorts {
     type Blocks: BlockSource;
     type Connector: Connector;
     type Signer: DigestSigner;
+    type Encoders: Encoders;
     type Clock: Clock + Timer;
 }
 
@@ -29,6 +31,7 @@ pub struct ExportEngine<'a, P: EnginePorts> {
     pub blocks: &'a P::Blocks,
     pub connector: &'a P::Connector,
     pub signer: &'a P::Signer,
+    pub encoders: &'a P::Encoders,
     pub clock: &'a P::Clock,
     pub settings: EngineSettings,
     /// The holder of leases and shares: one invocation of the exporter.
@@ -57,8 +60,6 @@ pub struct EngineSettings {
     pub deploy_margin: Duration,
     /// The concurrent runs of one tenant, for each trigger.
     pub max_runs_per_tenant: u32,
-    /// The encoder version of new plans.
-    pub encoder_version: EncoderVersion,
     /// The limits of new plans.
     pub limits: PlanLimits,
 }

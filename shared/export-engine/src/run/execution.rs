@@ -75,10 +75,14 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             if self.has_moved {
                 self.circuit.record_reached().await;
             }
-            if windows == WindowsOutcome::Unfinished {
+            if windows != WindowsOutcome::Done {
                 runs.hand_over(self.lease).await.map_err(Interruption::LeaseUnclear)?;
                 let next = request.clone().continued(through);
-                return Ok(RunOutcome::Paused { windows: std::mem::take(&mut self.windows), next });
+                let done = std::mem::take(&mut self.windows);
+                return Ok(match next {
+                    Some(next) if windows == WindowsOutcome::Elsewhere => RunOutcome::Elsewhere { windows: done, next },
+                    next => RunOutcome::Paused { windows: done, next },
+                });
             }
             let exported_through = self.state.exported_through();
             match runs.release(self.lease, exported_through).await.map_err(Interruption::LeaseUnclear)? {

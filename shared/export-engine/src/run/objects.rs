@@ -6,7 +6,6 @@ use bytes::BytesMut;
 use domain::{
     block::BlockId,
     export_run::{Checkpoint, Window},
-    gzip::EncoderVersion,
 };
 use futures::future::{Either, select};
 
@@ -14,7 +13,10 @@ use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     merge::BlockMerge,
     object::{Assembly, DataObject},
-    ports::{BlockSource, ConfigurationStore, Connector, ContentType, IntentOutcome, ObjectSink, PortError, RunStore},
+    ports::{
+        BlockSource, ConfigurationStore, Connector, ContentType, Encoders, IntentOutcome, ObjectSink, PortError,
+        RunStore,
+    },
     upload::{Upload, UploadShape, upload},
 };
 
@@ -38,7 +40,8 @@ enum Delivery {
 impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Brings the rest of the window into the bucket, assembling each object while the previous one is uploaded.
     ///
-    /// Of a stale window, only announced objects are completed, because they may be in the bucket already.
+    /// Of a stale window, and of one whose format was edited, only announced objects are completed, because they may be in the
+    /// bucket already.
     pub(super) async fn export_objects(
         &mut self,
         window: &mut Window,
@@ -49,19 +52,25 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             return Ok(ObjectsOutcome::Ended(Some(window.to)));
         }
         let is_stale = window.is_stale(self.grace_floor());
-        let intended = if is_stale { Some(self.engine.runs.intents(self.lease, window.id).await?) } else { None };
-        let plan = window.plan.clone();
-        let Some(encoder_version) = EncoderVersion::from_number(plan.encoder_version) else {
-            let detail = format!("the window was planned with encoder {}", plan.encoder_version);
-            return Err(PortError::internal("encode objects", detail));
+        let is_reformatted = window.plan.format() != Some(self.configuration.format);
+        let intended = if is_stale || is_reformatted {
+            let intents = self.engine.runs.intents(self.lease, window.id).await?;
+            if intents.iter().all(|intent| Some(intent.last_block) <= window.checkpoint.last_block) {
+                return Ok(ObjectsOutcome::Ended(window.delivered_end()));
+            }
+            Some(intents)
+        } else {
+            None
         };
+        let plan = window.plan.clone();
         let sink = self.engine.connector.connect(self.configuration, &plan.destination).await?;
         let skipped = window.skipped.clone();
         // In a stale window, a missing block may have been deleted by time to live.
         let expected = if is_stale { &[] } else { expected };
         let mut blocks = BlockMerge::new(self.engine.blocks, &self.lease.key.tenant_id, range)
             .with_corrupt_blocks(&skipped, expected);
-        let assembly = Assembly { key: &self.lease.key, plan: &plan, encoder_version, skipped: &skipped };
+        let assembly =
+            Assembly { key: &self.lease.key, plan: &plan, encoders: self.engine.encoders, skipped: &skipped };
         let mut ready = assembly.next(&mut blocks, window.checkpoint, None).await?;
         let mut spare = None;
         while let Some(object) = ready {
@@ -119,7 +128,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                 bytes: object.bytes.clone(),
                 sha256: description.sha256.0,
                 shape: UploadShape::for_length(object.bytes.len(), part_size),
-                content_type: ContentType::Gzip,
+                content_type: ContentType::of(object.format),
             },
         )
         .await?;
@@ -136,7 +145,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
 /// A third object has no memory, but some of its pages do: they are read until the delivery ends.
 async fn overlap(
     delivering: impl Future<Output = Result<Delivery, PortError>>,
-    assembly: &Assembly<'_>,
+    assembly: &Assembly<'_, impl Encoders>,
     blocks: &mut BlockMerge<'_, impl BlockSource>,
     delivered: Checkpoint,
     spare: Option<BytesMut>,

@@ -14,6 +14,8 @@ pub enum RunOutcome {
     /// The slice is over, or a person asked for more meanwhile. `next` continues and has to be queued. `None`: the request
     /// has used all its slices, and the rest is left to the next slot.
     Paused { windows: Vec<WindowRecord>, next: Option<RunRequest> },
+    /// Another function makes the format of what is left: `next` has to be queued for it.
+    Elsewhere { windows: Vec<WindowRecord>, next: RunRequest },
     /// Nothing was done, and `next` has to be queued with a delay: the tenant has no free share, or the Region does not
     /// answer.
     Deferred { reason: DeferralReason, next: RunRequest },
@@ -33,7 +35,9 @@ impl RunOutcome {
             Self::Exported(windows) => Self::Paused { windows, next },
             Self::LeftToAnother => Self::Paused { windows: Vec::new(), next },
             Self::Refused { connection, .. } => Self::Refused { connection, next },
-            outcome @ (Self::Paused { .. } | Self::Deferred { .. } | Self::NotWanted) => outcome,
+            outcome @ (Self::Paused { .. } | Self::Elsewhere { .. } | Self::Deferred { .. } | Self::NotWanted) => {
+                outcome
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     alarms::RETENTION_GAP,
     connection_test::ConnectionTest,
     outage::as_passing,
-    ports::{Completion, ConfigurationStore, Connector, Lease, PortError, RunStore, SealedDigest},
+    ports::{Completion, ConfigurationStore, Connector, Encoders, Lease, PortError, RunStore, SealedDigest},
     seal::{self, DigestDelivery},
 };
 
@@ -23,6 +23,8 @@ pub(super) enum WindowsOutcome {
     Done,
     /// The slice is over, or a person has edited the configuration and the rest is left to a run that reads the new one.
     Unfinished,
+    /// Another function makes the format of the next window, or of the open one.
+    Elsewhere,
 }
 
 impl<P: EnginePorts> LeasedRun<'_, P> {
@@ -31,6 +33,9 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let (runs, configuration) = (self.engine.runs, self.configuration);
         let destination = &configuration.destination;
         let passing = |error| as_passing(error, &destination.site);
+        let Some(encoder_version) = self.engine.encoders.current(configuration.format) else {
+            return Ok(WindowsOutcome::Elsewhere);
+        };
         // One floor for all windows of the loop: the earliest time that was just found must not be a gap a moment later.
         let retention_floor = self.retention_floor();
         // The window that replaces an abandoned one makes the same objects of the same blocks: if the destination was edited
@@ -39,20 +44,23 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         loop {
             self.state.begin_at_earliest(configuration, retention_floor);
             let settings = &self.engine.settings;
-            let plan = || Plan {
-                destination: destination.clone(),
-                ..abandoned.take().unwrap_or_else(|| Plan {
+            let plan =
+                || Plan {
                     destination: destination.clone(),
-                    encoder_version: settings.encoder_version.number(),
-                    limits: settings.limits,
-                })
-            };
+                    ..abandoned.take().filter(|plan| plan.format() == Some(configuration.format)).unwrap_or_else(|| {
+                        Plan { destination: destination.clone(), encoder_version, limits: settings.limits }
+                    })
+                };
             let now = self.now();
             let Some(mut window) = self.state.window_through(configuration, through, retention_floor, now, plan) else {
                 return Ok(WindowsOutcome::Done);
             };
             if self.is_slice_over() {
                 return Ok(WindowsOutcome::Unfinished);
+            }
+            // An open window keeps the format that it was begun with.
+            if window.plan.format().is_some_and(|format| !self.engine.encoders.makes(format)) {
+                return Ok(WindowsOutcome::Elsewhere);
             }
             let corrupt = self.corrupt_blocks(&window).await?;
             if !corrupt.is_announced {

@@ -22,7 +22,8 @@ use domain::{
         Digest, DigestObject, DigestReference, DigestTag, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
         digest_name,
     },
-    gzip::{EncoderVersion, ObjectEncoder},
+    export_format::ExportFormat,
+    gzip::{EncoderVersion, GzipEncoder},
     object_key,
     tenant::TenantId,
     time::Timestamp,
@@ -70,6 +71,8 @@ impl Signer {
 pub struct Export {
     /// True: digests have the names of today. False: those of earlier versions.
     pub is_tagged: bool,
+    /// The format of the next objects.
+    pub format: ExportFormat,
     pub destination: Destination,
     pub key: ConfigurationKey,
     pub files: BTreeMap<String, Bytes>,
@@ -86,6 +89,7 @@ impl Export {
     pub fn new(tenant: &str, configuration: &str) -> Self {
         Self {
             is_tagged: true,
+            format: ExportFormat::NdjsonGzip,
             destination: Destination {
                 bucket_name: BucketName::parse("acme-audit").unwrap(),
                 bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
@@ -153,11 +157,13 @@ impl Export {
         let from = self.cursor;
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
         let mut digest = Digest {
-            version: Digest::version_for(&[]),
+            version: Digest::version_for(self.format, &[]),
             tenant_id: self.key.tenant_id.clone(),
             configuration_id: self.key.configuration_id,
             sequence: self.sequence,
             window: DigestWindow::new(from, to),
+            format: Digest::stated_format(self.format),
+            schema_version: (self.format == ExportFormat::Parquet).then_some(1),
             objects,
             gaps: vec![],
             previous: self.head.clone(),
@@ -208,27 +214,28 @@ impl Export {
 
     /// Delivers an object of blocks of NDJSON.
     fn deliver(&mut self, blocks: &[(BlockId, String)], oldest: Timestamp, newest: Timestamp) -> DigestObject {
-        let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
+        let mut encoder = GzipEncoder::new(EncoderVersion::CURRENT);
         for (id, raw) in blocks {
             encoder.push(encode_block(&self.key.tenant_id, *id, raw.as_bytes(), oldest, newest).unwrap()).unwrap();
         }
         let object = encoder.finish().unwrap();
+        let bytes = in_format(self.format, object.bytes);
         let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
-        let name = object_key::data_object_name(first, last);
+        let name = object_key::data_object_name(self.format, first, last);
         let delivered = DigestObject {
             bucket: self.destination.bucket_name.clone(),
-            key: object_key::data_object(&self.destination, self.key.configuration_id, first, last),
-            sha256: sha256(&object.bytes),
-            stored_length: object.bytes.len() as u64,
-            crc32: object.crc32,
-            raw_length: object.raw_length,
-            events: object.event_count,
+            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, first, last),
+            sha256: sha256(&bytes),
+            stored_length: bytes.len() as u64,
+            crc32: object.content.crc32,
+            raw_length: object.content.raw_length,
+            events: object.content.event_count,
             first_block: first,
             last_block: last,
             oldest_event: oldest,
             newest_event: newest,
         };
-        self.files.insert(name.clone(), object.bytes);
+        self.files.insert(name.clone(), bytes);
         self.objects.push(name);
         delivered
     }
@@ -292,7 +299,17 @@ impl Export {
     /// Returns the name of an object received at that time.
     pub fn object_name_at(time: &str) -> String {
         let block = BlockId::from_parts(at(time), 9);
-        object_key::data_object_name(block, block)
+        object_key::data_object_name(ExportFormat::NdjsonGzip, block, block)
+    }
+}
+
+/// Returns the content of a gzip object in another format.
+fn in_format(format: ExportFormat, gzip: Bytes) -> Bytes {
+    let raw = std::io::read_to_string(flate2::read::GzDecoder::new(&*gzip)).unwrap();
+    match format {
+        ExportFormat::NdjsonGzip => gzip,
+        ExportFormat::NdjsonZstd => zstd::encode_all(raw.as_bytes(), 3).unwrap().into(),
+        ExportFormat::Parquet => raw.into(),
     }
 }
 

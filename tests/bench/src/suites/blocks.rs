@@ -5,7 +5,7 @@ use std::{io::Write, sync::Arc};
 use anyhow::Result;
 use domain::{
     block::{BlockId, StoredBlock},
-    gzip::{EncoderVersion, ObjectEncoder},
+    gzip::{EncoderVersion, GzipEncoder},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -77,7 +77,7 @@ fn whole(blocks: &[StoredBlock]) -> Result<File> {
 
 fn encoded(blocks: &[StoredBlock], version: EncoderVersion) -> Result<File> {
     let (stored_bytes, cpu_seconds) = measured(|| {
-        let mut encoder = ObjectEncoder::new(version);
+        let mut encoder = GzipEncoder::new(version);
         for block in blocks {
             encoder.push(block.clone())?;
         }

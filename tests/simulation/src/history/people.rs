@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{configuration::ConfigurationKey, connection::Connection, time::Timestamp};
+use domain::{configuration::ConfigurationKey, connection::Connection, export_format::ExportFormat, time::Timestamp};
 use tokio::time::sleep;
 
 use super::{replays::continue_stopped, scenario::Scenario};
@@ -69,6 +69,16 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
             }
             if is_new_destination {
                 state.edited.insert(key.clone());
+            }
+        }
+        if scenario.reformats && state.format_chance.happens(400) {
+            let format =
+                if state.format_chance.happens(500) { ExportFormat::NdjsonZstd } else { ExportFormat::NdjsonGzip };
+            if let Some(configuration) = state.configurations.get_mut(key)
+                && configuration.format != format
+            {
+                configuration.version += 1;
+                configuration.format = format;
             }
         }
         if scenario.deletion && state.chance.happens(60) {

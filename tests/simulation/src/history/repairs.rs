@@ -123,7 +123,7 @@ fn request(
     }
     let id = RepairId::from_random(state.chance.bits());
     state.repairs.insert(key.clone(), Repair::requested(id, range, mode, "user", now));
-    state.enqueue_repair(RepairRequest { key: key.clone(), repair_id: id }, now);
+    state.enqueue_repair(RepairRequest { key: key.clone(), repair_id: id }, false, now);
     Some(id)
 }
 
@@ -164,9 +164,9 @@ pub(super) async fn consume_repairs(world: Arc<World>, scenario: Scenario) {
     consume(world, take, move |world, message| async move { invoke(&world, scenario, &message).await }).await;
 }
 
-/// Runs one invocation of the exporter for a repair.
+/// Runs one invocation of the exporter or converter for a repair.
 async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RepairRequest>) {
-    let (ports, doom, holder) = start_process(world);
+    let (ports, doom, holder) = start_process(world, message.converts);
     let ports = ports.of_repair();
     let settings = draw_settings(world, scenario, ports.release);
     let message_id = message.number.to_string();
@@ -182,7 +182,13 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<Repair
     match outcome {
         Ok(outcome) => {
             match outcome {
-                RepairOutcome::Paused => state.enqueue_repair(message.request.clone(), now),
+                RepairOutcome::Paused => state.enqueue_repair(message.request.clone(), message.converts, now),
+                RepairOutcome::Elsewhere => {
+                    if message.converts {
+                        state.violations.push("the converter left a repair to another function".to_owned());
+                    }
+                    state.enqueue_repair(message.request.clone(), true, now);
+                }
                 // In the queue it is another message. Here it is the same one, so that copies don't multiply.
                 RepairOutcome::Deferred => return show_after(&mut state, message, now.saturating_add(DEFERRAL)),
                 RepairOutcome::Ended(_) | RepairOutcome::NotWanted => {}

@@ -37,6 +37,8 @@ pub(super) struct Scenario {
     pub(super) blocks: u64,
     pub(super) configurations: u64,
     pub(super) edits: bool,
+    /// True if people change the format.
+    pub(super) reformats: bool,
     pub(super) outage: bool,
     pub(super) deletion: bool,
     /// True if somebody damages a block.
@@ -69,6 +71,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         }
     }
     state.retentions = retentions;
+    let reformats = state.format_chance.happens(300);
     let chance = &mut state.chance;
     Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
@@ -78,6 +81,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         blocks: 4 + chance.below(24),
         configurations: 1 + u64::from(chance.happens(200)),
         edits: chance.happens(300),
+        reformats,
         outage: chance.happens(350) || short_retention,
         deletion: chance.happens(100),
         damage: chance.happens(250),

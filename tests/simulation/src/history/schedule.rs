@@ -66,7 +66,11 @@ async fn observe(world: &Arc<World>) {
         state.retention_at(world.now().saturating_sub(deployed_by))
     };
     let limits = PlanLimits::CURRENT;
-    let ports = Ports::new(world, Duration::ZERO, Release { encoder_version: EncoderVersion::CURRENT, limits });
+    let ports = Ports::new(
+        world,
+        Duration::ZERO,
+        Release { encoder_version: EncoderVersion::CURRENT, limits, converts: false },
+    );
     if let Some(retention) = retention {
         drop(observe_retention(&ports, retention, &ports).await);
     }

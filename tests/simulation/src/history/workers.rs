@@ -80,8 +80,8 @@ fn take_run(state: &mut WorldState, now: Timestamp) -> Option<Message<RunRequest
     None
 }
 
-/// Returns a process with its clock and its release, its fault, and its name.
-pub(super) fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
+/// Returns a process with its clock and its release, its fault, and its name. `converts`: it is one of the converter.
+pub(super) fn start_process(world: &Arc<World>, converts: bool) -> (Ports, Doom, String) {
     let mut state = world.lock();
     let weather = state.weather;
     let at_poll = 1 + state.chance.below(60);
@@ -103,7 +103,7 @@ pub(super) fn start_process(world: &Arc<World>) -> (Ports, Doom, String) {
     };
     let encoder_version =
         if state.chance.happens(500) { EncoderVersion::Joining } else { EncoderVersion::Recompressing };
-    let release = Release { encoder_version, limits };
+    let release = Release { encoder_version, limits, converts };
     let holder = format!("invocation-{}", state.number());
     (Ports::new(world, ahead, release), doom, holder)
 }
@@ -127,14 +127,13 @@ pub(super) fn draw_settings(world: &World, scenario: Scenario, release: Release)
         grace: scenario.grace.saturating_sub(GRACE_MARGIN),
         deploy_margin: DEPLOY_MARGIN,
         max_runs_per_tenant: RUNS_PER_TENANT,
-        encoder_version: release.encoder_version,
         limits: release.limits,
     }
 }
 
-/// Runs one invocation of the exporter. `true`: it died.
+/// Runs one invocation of the exporter or converter. `true`: it died.
 async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunRequest>) -> bool {
-    let (ports, doom, holder) = start_process(world);
+    let (ports, doom, holder) = start_process(world, message.converts);
     let settings = draw_settings(world, scenario, ports.release);
     let message_id = message.number.to_string();
     let engine = ports.engine(settings, &holder, &message_id, INVOCATION);
@@ -146,6 +145,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
         let continued = ReplayMessage { replay, attempt: message.attempt };
         Ok(match engine.replay(&ports, &continued).await? {
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
+            ReplayOutcome::Elsewhere => RunOutcome::Elsewhere { windows: Vec::new(), next: message.request.clone() },
             ReplayOutcome::Paused => RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()) },
             ReplayOutcome::Deferred(reason) => RunOutcome::Deferred { reason, next: message.request.clone() },
             ReplayOutcome::LeftToAnother => {
@@ -172,7 +172,13 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
             match outcome {
                 RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
                     let pause = if message.attempt > 0 { PAUSE } else { Duration::ZERO };
-                    state.enqueue_attempt(next, message.attempt, now.saturating_add(pause));
+                    state.enqueue_next(next, message, message.converts, now.saturating_add(pause));
+                }
+                RunOutcome::Elsewhere { next, .. } => {
+                    if message.converts {
+                        state.violations.push("the converter left a format to another function".to_owned());
+                    }
+                    state.enqueue_next(next, message, true, now);
                 }
                 RunOutcome::Deferred { reason, next } => {
                     let until = match reason {
@@ -180,7 +186,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
                         DeferralReason::RegionUnreachable { until } => until,
                     };
                     let visible_at = until.max(now).saturating_add(DEFERRAL);
-                    state.enqueue_attempt(next, message.attempt, visible_at);
+                    state.enqueue_next(next, message, message.converts, visible_at);
                 }
                 _ => {}
             }

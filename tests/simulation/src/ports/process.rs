@@ -9,11 +9,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use domain::{block::Shard, export_run::PlanLimits, gzip::EncoderVersion, time::Timestamp};
+use bytes::{Bytes, BytesMut};
+use conversion::{ConversionEncoder, ConversionEncoders};
+use domain::{
+    block::Shard, export_format::ExportFormat, export_run::PlanLimits, gzip::EncoderVersion, time::Timestamp,
+};
 use export_engine::{
+    GzipEncoders,
     message::ReceivedMessage,
-    ports::PortError,
+    ports::{Encoders, PortError},
     run::{EnginePorts, EngineSettings, ExportEngine},
 };
 use host::{Clock, Machine, Timer};
@@ -26,11 +30,39 @@ use crate::{
 /// The blocks of one page of a shard.
 pub(crate) const PAGE_BLOCKS: usize = 3;
 
-/// The parts of a release that deploys change.
+/// The parts of a release that deploys change, and the function that the process is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Release {
+    /// The version of `NDJSON_GZIP`.
     pub(crate) encoder_version: EncoderVersion,
     pub(crate) limits: PlanLimits,
+    /// True for the converter, which makes every format.
+    pub(crate) converts: bool,
+}
+
+impl Release {
+    /// Returns the encoders of the converter.
+    pub(crate) fn all_encoders(self) -> ConversionEncoders {
+        ConversionEncoders { gzip: GzipEncoders { current: self.encoder_version } }
+    }
+}
+
+impl Encoders for Release {
+    type Encoder = ConversionEncoder;
+
+    fn current(&self, format: ExportFormat) -> Option<u32> {
+        let number = self.all_encoders().current(format);
+        number.filter(|_| self.converts || format == ExportFormat::NdjsonGzip)
+    }
+
+    fn numbers(&self, format: ExportFormat) -> Vec<u32> {
+        if self.makes(format) { self.all_encoders().numbers(format) } else { Vec::new() }
+    }
+
+    fn encoder(&self, number: u32, buffer: BytesMut) -> Option<ConversionEncoder> {
+        ExportFormat::of_encoder(number).filter(|format| self.makes(*format))?;
+        self.all_encoders().encoder(number, buffer)
+    }
 }
 
 /// The ports of one process.
@@ -56,6 +88,7 @@ impl EnginePorts for Ports {
     type Blocks = Self;
     type Connector = Self;
     type Signer = Self;
+    type Encoders = Release;
     type Clock = Self;
 }
 
@@ -92,6 +125,7 @@ impl Ports {
             blocks: self,
             connector: self,
             signer: self,
+            encoders: &self.release,
             clock: self,
             settings,
             holder,

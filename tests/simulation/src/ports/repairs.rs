@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use conversion::ConversionEncoders;
 use domain::{
     configuration::ConfigurationKey,
     digest::{Digest, DigestReference, Hex32},
+    encoded_object::Content,
     export_run::{ExportState, WindowRecord},
-    gzip::{EncoderVersion, ObjectEncoder},
     repair::{Repair, RepairStatus},
 };
 use export_engine::{
-    ports::{CompletedWindows, PortError, RepairStore, SealedDigest},
+    ports::{CompletedWindows, Encoders, ObjectEncoder, PortError, RepairStore, SealedDigest},
     repair::RepairPorts,
 };
 use sha2::{Digest as _, Sha256};
@@ -112,17 +113,21 @@ fn forged_chain(
     for sequence in 0..items.state.next_sequence {
         let Some(sealed) = items.digests.get(&sequence) else { continue };
         let Ok(mut digest) = Digest::from_bytes(&sealed.bytes) else { continue };
+        let format = digest.format();
         for object in &mut digest.objects {
             let of_tenant = state.blocks.iter().filter(|((tenant, _), _)| *tenant == key.tenant_id);
             let mut blocks: Vec<_> =
                 of_tenant.flat_map(|(_, blocks)| blocks.range(object.first_block..=object.last_block)).collect();
             blocks.sort_by_key(|(id, _)| **id);
-            let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
+            let encoders = ConversionEncoders::CURRENT;
+            let encoder = encoders.current(format).and_then(|number| encoders.encoder(number, BytesMut::new()));
+            let Some(mut encoder) = encoder else { continue };
             let is_encoded = blocks.into_iter().all(|(_, block)| encoder.push(block.clone()).is_ok());
             let Some(whole) = is_encoded.then(|| encoder.finish().ok()).flatten() else { continue };
             object.sha256 = hash(&whole.bytes);
             object.stored_length = whole.bytes.len() as u64;
-            (object.raw_length, object.crc32, object.events) = (whole.raw_length, whole.crc32, whole.event_count);
+            let Content { raw_length, crc32, event_count, block_count: _ } = whole.content;
+            (object.raw_length, object.crc32, object.events) = (raw_length, crc32, event_count);
         }
         digest.previous.clone_from(&previous);
         let bytes = Bytes::from(digest.to_bytes().unwrap_or_default());

@@ -9,14 +9,15 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::DigestObject,
+    export_format::ExportFormat,
     export_run::{ExportState, Window, WindowId},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError, ReleaseOutcome,
-    RunStore, SealedDigest,
+    Completion, Encoders, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError,
+    ReleaseOutcome, RunStore, SealedDigest,
 };
 
 use super::process::Ports;
@@ -41,7 +42,7 @@ impl Ports {
     }
 
     /// Returns the state as a run reads it. With some bugs, a part of it was not stored.
-    fn read(&self, state: &ExportState) -> ExportState {
+    fn read(&self, state: &ExportState, format: Option<ExportFormat>) -> ExportState {
         let mut state = state.clone();
         if self.has(KnownBug::WindowNotStored) || self.has(KnownBug::CursorBeforeUpload) {
             state.window = None;
@@ -51,7 +52,13 @@ impl Ports {
                 window.plan.limits = self.release.limits;
             }
             if self.has(KnownBug::EncoderNotStored) {
-                window.plan.encoder_version = self.release.encoder_version.number();
+                let current = window.plan.format().and_then(|format| self.release.current(format));
+                window.plan.encoder_version = current.unwrap_or(window.plan.encoder_version);
+            }
+            if self.has(KnownBug::FormatNotStored)
+                && let Some(current) = format.and_then(|format| self.release.current(format))
+            {
+                window.plan.encoder_version = current;
             }
             if self.has(KnownBug::RetentionByDeletion) {
                 window.gap = None;
@@ -74,6 +81,7 @@ impl RunStore for Ports {
         let (message, forgets) = (request.message.to_owned(), self.has(KnownBug::OnlyMessageDeleted));
         let asked = *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner);
         let effect = move |state: &mut WorldState| {
+            let format = state.configurations.get(&key).map(|configuration| configuration.format);
             let items = state.runs.entry(key.clone()).or_insert_with(|| RunItems {
                 state: initial.clone(),
                 lease: None,
@@ -96,7 +104,7 @@ impl RunStore for Ports {
                 items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
             items.lease = Some(HeldLease { holder: holder.clone(), message: message.clone(), until: expires_at });
             let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
-            Ok(LeaseOutcome::Granted { lease, state: Box::new(ports.read(&items.state)), was_abandoned })
+            Ok(LeaseOutcome::Granted { lease, state: Box::new(ports.read(&items.state, format)), was_abandoned })
         };
         self.world.call("acquire lease", effect).await
     }

@@ -8,6 +8,7 @@ use domain::{
     block::BlockId,
     configuration::{ConfigurationId, bucket::BucketName},
     digest::{DigestObject, DigestWindow, Gap},
+    export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -22,11 +23,13 @@ fn digest(signing_key: Hex32) -> Digest {
     let first_block = BlockId::lowest_at(at("2026-11-22T00:00:00Z"));
     let gaps = vec![Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T00:30:00Z"))];
     Digest {
-        version: Digest::version_for(&gaps),
+        version: Digest::version_for(ExportFormat::NdjsonGzip, &gaps),
         tenant_id: TenantId::parse("acme").unwrap(),
         configuration_id: ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap(),
         sequence: 1_007,
         window: DigestWindow::new(first_block, BlockId::lowest_at(at("2026-11-22T02:00:00Z"))),
+        format: None,
+        schema_version: None,
         objects: vec![DigestObject {
             bucket: BucketName::parse("acme-audit").unwrap(),
             key: "logs/a.ndjson.gz".to_owned(),

@@ -1,0 +1,8 @@
+//! The encoders of formats that are not made by joining stored blocks: the events of each block are inflated and encoded again.
+//!
+//! Only the functions and tests that convert link this crate, so that the exporter stays small.
+
+mod encoders;
+mod zstd_encoder;
+
+pub use encoders::{ConversionEncoder, ConversionEncoders};

@@ -1,0 +1,35 @@
+//! The object that an encoder makes of blocks.
+
+use bytes::Bytes;
+use zlib_rs::crc32::crc32_combine;
+
+use crate::block::StoredBlock;
+
+/// A finished object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedObject {
+    pub bytes: Bytes,
+    pub content: Content,
+}
+
+/// The content of an object: the NDJSON of its blocks, whatever the object's format is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The length of the NDJSON in bytes.
+    pub raw_length: u64,
+    /// The CRC-32 of the NDJSON.
+    pub crc32: u32,
+    pub event_count: u64,
+    pub block_count: u32,
+}
+
+impl Content {
+    /// Adds a block whose events are all in the object.
+    pub fn add(&mut self, block: &StoredBlock) {
+        let raw_length = u64::from(block.raw_length);
+        self.crc32 = crc32_combine(self.crc32, block.crc32, raw_length);
+        self.raw_length += raw_length;
+        self.event_count += u64::from(block.event_count);
+        self.block_count += 1;
+    }
+}
