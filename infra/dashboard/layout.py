@@ -12,7 +12,7 @@ from infra.dashboard.widgets import Alarms, Graph, Metric, Numbers, Row, Scaled,
 START = "-PT12H"
 MINUTES_5 = 300
 MINUTES_15 = 900
-FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Housekeeper", "Notifier")
+FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Converter", "Housekeeper", "Notifier")
 TABLES = {
     "AuditEventsTable": "events",
     "ExportConfigurationsTable": "configurations",
@@ -25,6 +25,8 @@ QUEUES = {
     "RuleEventsQueue": "events by EventBridge",
     "RunsQueue": "scheduled runs",
     "ManualRunsQueue": "requested runs",
+    "ConversionQueue": "scheduled conversions",
+    "ManualConversionQueue": "requested conversions",
     "WebhooksQueue": "webhooks",
 }
 INDEX = ("GlobalSecondaryIndexName", "enabledByInterval")
@@ -287,6 +289,8 @@ def _queues(template: Template) -> Iterable[Row]:
                     "RuleEventsDeadLettersAlarm": "events by EventBridge",
                     "RunsDeadLettersAlarm": "scheduled runs",
                     "ManualRunsDeadLettersAlarm": "requested runs",
+                    "ConversionDeadLettersAlarm": "scheduled conversions",
+                    "ManualConversionDeadLettersAlarm": "requested conversions",
                     "SchedulesDeadLettersAlarm": "schedules",
                     "WebhooksDeadLettersAlarm": "webhooks",
                 },

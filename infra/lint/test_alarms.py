@@ -129,9 +129,12 @@ def test_an_alarm_can_be_evaluated(name: str) -> None:
 def test_an_alarms_metric_has_a_source(name: str) -> None:
     alarm = ALARMS[name]
     if alarm["Namespace"] == OWN_NAMESPACE:
-        (source,) = [t for t in map(transformation, FILTERS.values()) if t["MetricName"] == alarm["MetricName"]]
-        assert source["MetricNamespace"] == OWN_NAMESPACE
-        assert set(dimensions(alarm)) == {dimension["Key"] for dimension in source.get("Dimensions", [])}
+        # The same line of two functions makes one metric.
+        sources = [t for t in map(transformation, FILTERS.values()) if t["MetricName"] == alarm["MetricName"]]
+        assert sources
+        for source in sources:
+            assert source["MetricNamespace"] == OWN_NAMESPACE
+            assert set(dimensions(alarm)) == {dimension["Key"] for dimension in source.get("Dimensions", [])}
     else:
         assert set(dimensions(alarm)) in DIMENSIONS[alarm["Namespace"]]
 
@@ -160,6 +163,19 @@ def test_the_quarter_of_the_retention_that_delays_an_export_raises_the_alarm() -
     source = (ROOT / "shared" / "domain" / "src" / "export_health.rs").read_text()
     [percent] = re.findall(r"pub const DELAYED_RETENTION_PERCENT: u64 = (\d+);", source)
     assert ALARMS["RetentionUsed25Alarm"]["Threshold"] == int(percent)
+
+
+def test_the_lines_of_exports_are_read_of_both_functions_that_export() -> None:
+    read = {
+        group: {
+            (metric["FilterPattern"], json.dumps(metric["MetricTransformations"]))
+            for metric in FILTERS.values()
+            if target(metric["LogGroupName"]) == group and "the slot was dispatched" not in metric["FilterPattern"]
+        }
+        for group in ("ExporterLogGroup", "ConverterLogGroup")
+    }
+    assert len(read["ExporterLogGroup"]) >= 9
+    assert read["ConverterLogGroup"] == read["ExporterLogGroup"]
 
 
 def test_every_value_of_the_field_alarm_has_a_filter() -> None:

@@ -23,6 +23,7 @@ TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {
     "ApiFunction",
+    "ConverterFunction",
     "ExporterFunction",
     "HousekeeperFunction",
     "IngestFunction",
@@ -94,6 +95,33 @@ PERMITTED = {
         ("sqs:SendMessage", "ManualRunsQueue"),
         ("sqs:SendMessage", "RunsQueue"),
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
+        ("sqs:SendMessage", "ConversionQueue"),
+        ("sqs:SendMessage", "ManualConversionQueue"),
+        ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
+    },
+    "ConverterRole": {
+        ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
+        ("dynamodb:DeleteItem", "ExportRunsTable"),
+        ("dynamodb:GetItem", "ExportConfigurationsTable"),
+        ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "ExportRunsTable"),
+        ("dynamodb:Query", "AuditEventsTable"),
+        ("dynamodb:Query", "ExportRunsTable"),
+        ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
+        ("dynamodb:UpdateItem", "ExportRunsTable"),
+        ("logs:CreateLogStream", "ConverterLogGroup"),
+        ("logs:PutLogEvents", "ConverterLogGroup"),
+        *(
+            (f"sqs:{action}", queue)
+            for action in (
+                "ChangeMessageVisibility",
+                "DeleteMessage",
+                "GetQueueAttributes",
+                "ReceiveMessage",
+                "SendMessage",
+            )
+            for queue in ("ConversionQueue", "ManualConversionQueue")
+        ),
         ("sts:AssumeRole", "arn:${AWS::Partition}:iam::*:role/*"),
     },
     "HousekeeperRole": {
@@ -321,7 +349,7 @@ def test_every_function_has_a_role_of_its_own() -> None:
     assert len({target(function["Role"]) for function in functions.values()}) == len(FUNCTIONS)
 
 
-@pytest.mark.parametrize("role", ["VerifierRole", "ExporterRole"])
+@pytest.mark.parametrize("role", ["VerifierRole", "ExporterRole", "ConverterRole"])
 def test_roles_of_the_own_account_can_not_be_assumed(role: str) -> None:
     (denied,) = [statement for statement in statements(role) if statement["Effect"] == "Deny"]
     assert denied["Action"] == "sts:AssumeRole"
@@ -332,7 +360,7 @@ def test_roles_of_the_own_account_can_not_be_assumed(role: str) -> None:
 def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
     policy = {s["Sid"]: s for s in RESOURCES["SecretKey"]["Properties"]["KeyPolicy"]["Statement"]}
     administration, encrypts, decrypts = (
-        policy.pop(sid) for sid in ("Administration", "ApiEncrypts", "VerifierAndExporterDecrypt")
+        policy.pop(sid) for sid in ("Administration", "ApiEncrypts", "VerifierExporterAndConverterDecrypt")
     )
     assert set(policy) == {"ApiEncryptsForWebhooks", "NotifierDecryptsForWebhooks"}
     cryptographic = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"}
@@ -343,7 +371,7 @@ def test_the_secret_key_is_used_only_with_a_whole_encryption_context() -> None:
     )
     assert (decrypts["Action"], [target(p) for p in decrypts["Principal"]["AWS"]]) == (
         "kms:Decrypt",
-        ["VerifierRole", "ExporterRole"],
+        ["VerifierRole", "ExporterRole", "ConverterRole"],
     )
     for statement in (encrypts, decrypts):
         assert statement["Condition"] == {
@@ -378,21 +406,30 @@ def test_functions_that_name_or_reach_servers_of_customers_have_the_same_switch(
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
     name = "DEVELOPMENT_CA_FILE"
     have_it = {function for function in FUNCTIONS if name in variables[function]}
-    assert have_it == {"ApiFunction", "NotifierFunction", "VerifierFunction", "ExporterFunction"}
+    assert have_it == {
+        "ApiFunction",
+        "ConverterFunction",
+        "ExporterFunction",
+        "NotifierFunction",
+        "VerifierFunction",
+    }
     assert all(variables[function][name] == {"Ref": "DevelopmentCaFile"} for function in have_it)
     assert variables["ApiFunction"]["NOTIFIER_FUNCTION"] == {"Ref": "NotifierFunction"}
 
 
-def test_exporter_and_housekeeper_sign_and_the_api_reads_no_more_than_the_public_half() -> None:
+def test_those_that_export_and_the_housekeeper_sign_and_the_api_reads_no_more_than_the_public_half() -> None:
     policy = {s["Sid"]: s for s in RESOURCES["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]}
     administration, publishes = (policy.pop(sid) for sid in ("Administration", "ApiPublishes"))
-    signers = {sid: policy.pop(sid) for sid in ("ExporterSigns", "HousekeeperSigns")}
+    signers = {sid: policy.pop(sid) for sid in ("ExporterAndConverterSign", "HousekeeperSigns")}
     assert policy == {}
     assert not {"kms:CreateGrant", "kms:Sign"} & set(administration["Action"])
     for signs in signers.values():
         assert set(signs["Action"]) == {"kms:GetPublicKey", "kms:Sign"}
     principals = {sid: [target(p) for p in as_list(signs["Principal"]["AWS"])] for sid, signs in signers.items()}
-    assert principals == {"ExporterSigns": ["ExporterRole"], "HousekeeperSigns": ["HousekeeperRole"]}
+    assert principals == {
+        "ExporterAndConverterSign": ["ExporterRole", "ConverterRole"],
+        "HousekeeperSigns": ["HousekeeperRole"],
+    }
     assert (publishes["Action"], [target(p) for p in as_list(publishes["Principal"]["AWS"])]) == (
         "kms:GetPublicKey",
         ["ApiRole"],
@@ -429,6 +466,8 @@ def test_table_is_on_demand_recoverable_and_expires_items(table: str) -> None:
         ("RuleEventsQueue", "RuleEventsDeadLetterQueue", "IngestFunction"),
         ("RunsQueue", "RunsDeadLetterQueue", "ExporterFunction"),
         ("ManualRunsQueue", "ManualRunsDeadLetterQueue", "ExporterFunction"),
+        ("ConversionQueue", "ConversionDeadLetterQueue", "ConverterFunction"),
+        ("ManualConversionQueue", "ManualConversionDeadLetterQueue", "ConverterFunction"),
     ],
 )
 def test_queue_waits_for_its_function_and_keeps_what_fails(queue: str, dead_letters: str, function: str) -> None:
@@ -445,11 +484,16 @@ def test_queue_waits_for_its_function_and_keeps_what_fails(queue: str, dead_lett
 
 
 @pytest.mark.parametrize(
-    ("queue", "parameter"),
-    [("RunsQueue", "MaximumConcurrentRuns"), ("ManualRunsQueue", "MaximumConcurrentManualRuns")],
+    ("function", "queue", "parameter"),
+    [
+        ("ExporterFunction", "RunsQueue", "MaximumConcurrentRuns"),
+        ("ExporterFunction", "ManualRunsQueue", "MaximumConcurrentManualRuns"),
+        ("ConverterFunction", "ConversionQueue", "MaximumConcurrentRuns"),
+        ("ConverterFunction", "ManualConversionQueue", "MaximumConcurrentManualRuns"),
+    ],
 )
-def test_runs_go_one_by_one_and_each_queue_has_its_own_share(queue: str, parameter: str) -> None:
-    events = [e["Properties"] for e in RESOURCES["ExporterFunction"]["Properties"]["Events"].values()]
+def test_runs_go_one_by_one_and_each_queue_has_its_own_share(function: str, queue: str, parameter: str) -> None:
+    events = [e["Properties"] for e in RESOURCES[function]["Properties"]["Events"].values()]
     (event,) = [e for e in events if target(e["Queue"]) == queue]
     assert event["BatchSize"] == 1
     assert event["ScalingConfig"] == {"MaximumConcurrency": {"Ref": parameter}}
@@ -462,9 +506,14 @@ def test_requested_and_scheduled_runs_have_queues_of_their_own() -> None:
     assert variables["ExporterFunction"]["RUN_QUEUE_URL"] == {"Ref": "RunsQueue"}
     assert variables["ExporterFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
     assert variables["ExporterFunction"]["MAX_RUNS_PER_TENANT"] == {"Ref": "MaximumConcurrentRunsPerTenant"}
+    queues = {"ConversionQueue": "RUN_QUEUE_URL", "ManualConversionQueue": "MANUAL_RUN_QUEUE_URL"}
+    for queue, own in queues.items():
+        assert variables["ConverterFunction"][own] == {"Ref": queue}
+        others = own.replace("RUN_", "CONVERSION_")
+        assert variables["ExporterFunction"][others] == {"Ref": queue}
     # The function refuses a larger value when it starts.
     most = TEMPLATE["Parameters"]["MaximumConcurrentRunsPerTenant"]["MaxValue"]
-    settings = (ROOT / "functions" / "exporter" / "src" / "settings.rs").read_text()
+    settings = (ROOT / "shared" / "export-runs" / "src" / "settings.rs").read_text()
     assert f"MAX_SHARES_PER_TENANT: u32 = {most};" in settings
     assert variables["ApiFunction"]["MANUAL_RUN_QUEUE_URL"] == {"Ref": "ManualRunsQueue"}
     assert "RUN_QUEUE_URL" not in variables["ApiFunction"]
@@ -477,7 +526,11 @@ def test_lambda_does_not_stop_what_continues_through_its_own_queue() -> None:
         for name, resource in translated()["Resources"].items()
         if resource["Type"] == "AWS::Lambda::Function"
     }
-    assert loops == dict.fromkeys(FUNCTIONS, None) | {"ExporterFunction": "Allow", "NotifierFunction": "Allow"}
+    assert loops == dict.fromkeys(FUNCTIONS, None) | {
+        "ConverterFunction": "Allow",
+        "ExporterFunction": "Allow",
+        "NotifierFunction": "Allow",
+    }
 
 
 @pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))
@@ -522,11 +575,15 @@ def test_the_sweep_comes_every_quarter_of_an_hour_and_asks_for_nothing_else() ->
 
 def test_the_history_of_exports_is_kept_alike_by_all() -> None:
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
-    for function in ("ExporterFunction", "HousekeeperFunction"):
+    for function in ("ConverterFunction", "ExporterFunction", "HousekeeperFunction"):
         assert variables[function]["HISTORY_DAYS"] == {"Ref": "HistoryDays"}
     # The sweep and the dispatch compute the same boundaries.
     for name in ("SETTLE_SECONDS", "RETENTION_DAYS", "DEVELOPMENT_SLOT_SECONDS"):
         assert variables["ExporterFunction"][name] == variables["HousekeeperFunction"][name]
+        assert variables["ExporterFunction"][name] == variables["ConverterFunction"][name]
+    # Exporter and converter do the same work, for other formats and from other queues.
+    of_exporter = {name for name in variables["ExporterFunction"] if "CONVERSION" not in name}
+    assert of_exporter == set(variables["ConverterFunction"])
     assert TEMPLATE["Parameters"]["HistoryDays"]["Default"] == 400
 
 

@@ -44,7 +44,7 @@ def test_no_deployed_role_has_a_wildcard_action(stack: Stack) -> None:
 def test_each_function_has_its_own_role(stack: Stack) -> None:
     client = stack.client("lambda")
     roles = [client.get_function_configuration(FunctionName=name)["Role"] for name in stack.functions.values()]
-    assert len(set(roles)) == 6
+    assert len(set(roles)) == 7
     assert all(f"role{ROLE_PATH}" in role for role in roles)
 
 
@@ -58,14 +58,24 @@ def test_only_who_needs_the_secret_may_decrypt_it(stack: Stack) -> None:
             assert "Ingest" not in principals
 
 
-@pytest.mark.parametrize("queue", ["eventsDeadLetter", "runsDeadLetter", "manualRunsDeadLetter", "schedulesDeadLetter"])
+@pytest.mark.parametrize(
+    "queue",
+    [
+        "eventsDeadLetter",
+        "runsDeadLetter",
+        "manualRunsDeadLetter",
+        "conversionsDeadLetter",
+        "manualConversionsDeadLetter",
+        "schedulesDeadLetter",
+    ],
+)
 def test_dead_letters_are_kept_for_14_days(stack: Stack, queue: str) -> None:
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
     assert attributes["MessageRetentionPeriod"] == FOURTEEN_DAYS
 
 
-@pytest.mark.parametrize("queue", ["events", "runs", "manualRuns"])
+@pytest.mark.parametrize("queue", ["events", "runs", "manualRuns", "conversions", "manualConversions"])
 def test_failed_messages_go_to_the_dead_letters(stack: Stack, queue: str) -> None:
     sqs = stack.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=stack.queues[queue], AttributeNames=["All"])["Attributes"]
@@ -96,8 +106,9 @@ def test_there_is_a_schedule_for_each_interval(stack: Stack) -> None:
     assert sorted(others, key=list) == [{"publishNotices": {}}, {"sweep": {}}]
 
 
-def test_runs_come_one_by_one(stack: Stack) -> None:
-    mappings = stack.client("lambda").list_event_source_mappings(FunctionName=stack.functions["exporter"])
+@pytest.mark.parametrize("function", ["exporter", "converter"])
+def test_runs_come_one_by_one(stack: Stack, function: str) -> None:
+    mappings = stack.client("lambda").list_event_source_mappings(FunctionName=stack.functions[function])
     sources = mappings["EventSourceMappings"]
     assert len({mapping["EventSourceArn"] for mapping in sources}) == 2, "scheduled and requested runs wait apart"
     for mapping in sources:

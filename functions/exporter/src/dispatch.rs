@@ -1,12 +1,11 @@
 //! The dispatch of a slot's runs when a schedule fires.
 
 use domain::{interval::ExportInterval, time::Timestamp};
-use export_engine::{dispatch, retention::observe_retention};
+use export_engine::{GzipEncoders, dispatch, retention::observe_retention};
+use export_runs::{Exporter, RunSettings};
 use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
-
-use crate::{exporter::Exporter, settings::Settings};
 
 /// The placeholder that EventBridge Scheduler replaces with the scheduled time. An emulator may leave it unchanged.
 /// Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>.
@@ -27,27 +26,28 @@ pub(crate) struct DispatchOutcome {
     dispatched: u64,
 }
 
-impl Exporter {
-    /// Queues one run of each enabled configuration with the interval of the request.
-    pub(crate) async fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchOutcome, Error> {
-        let interval = request.interval;
-        let through = slot(request, &self.settings, self.machine.now())?;
-        // Detects a change of the retention even if no configuration is enabled. After a failure, the next run detects
-        // it.
-        if let Err(error) = observe_retention(&self.runs, self.settings.engine.retention, &self.machine).await {
-            tracing::warn!(%error, "the retention was not observed this time");
-        }
-        let dispatched = dispatch::dispatch(&self.configurations, &*self.scheduled_queue, interval, through)
-            .await
-            .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
-        tracing::info!(%interval, %through, dispatched, "the slot was dispatched");
-        Ok(DispatchOutcome { interval, through, dispatched })
+/// Queues one run of each enabled configuration with the interval of the request.
+pub(crate) async fn dispatch_slot(
+    exporter: &Exporter<GzipEncoders>,
+    request: &DispatchRequest,
+) -> Result<DispatchOutcome, Error> {
+    let Exporter { configurations, runs, queues, machine, settings, .. } = exporter;
+    let interval = request.interval;
+    let through = slot(request, settings, machine.now())?;
+    // Detects a change of the retention even if no configuration is enabled. After a failure, the next run detects it.
+    if let Err(error) = observe_retention(runs, settings.engine.retention, machine).await {
+        tracing::warn!(%error, "the retention was not observed this time");
     }
+    let dispatched = dispatch::dispatch(configurations, &*queues.scheduled, interval, through)
+        .await
+        .inspect_err(|error| tracing::error!(%error, %interval, %through, "the slot was not dispatched"))?;
+    tracing::info!(%interval, %through, dispatched, "the slot was dispatched");
+    Ok(DispatchOutcome { interval, through, dispatched })
 }
 
 /// Returns the end of the slot. It is derived from the scheduled time, so that a late or repeated firing dispatches the
 /// same slot. In development the clock replaces the scheduled time if an emulator doesn't provide it.
-fn slot(request: &DispatchRequest, settings: &Settings, now: Timestamp) -> Result<Timestamp, Error> {
+fn slot(request: &DispatchRequest, settings: &RunSettings, now: Timestamp) -> Result<Timestamp, Error> {
     let scheduled_at = match request.scheduled_time.as_str() {
         UNSUBSTITUTED if settings.mode.is_development() => now,
         time => Timestamp::parse(time).map_err(|error| format!("scheduledTime: {error}"))?,
@@ -61,17 +61,17 @@ mod tests {
 
     use domain::{export_run::PlanLimits, interval::ExportSchedule};
     use export_engine::run::EngineSettings;
+    use export_runs::QueueUrls;
     use function_runtime::{environment::DeploymentMode, local_servers::LocalServers};
 
     use super::*;
 
-    fn settings(mode: DeploymentMode) -> Settings {
-        Settings {
+    fn settings(mode: DeploymentMode) -> RunSettings {
+        RunSettings {
             events_table: String::new(),
             configurations_table: String::new(),
             runs_table: String::new(),
-            run_queue_url: String::new(),
-            manual_run_queue_url: String::new(),
+            queues: QueueUrls { scheduled: String::new(), manual: String::new() },
             secret_key_arn: String::new(),
             signing_key_arn: String::new(),
             local_servers: LocalServers::default(),

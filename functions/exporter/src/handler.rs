@@ -1,13 +1,14 @@
 //! The handler of an invocation: the dispatch of a slot, runs, or the approval to skip a corrupt block.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use export_engine::GzipEncoders;
+use export_runs::Exporter;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dispatch::{DispatchOutcome, DispatchRequest},
-    exporter::Exporter,
-    skip::SkipApproval,
+    dispatch::{DispatchOutcome, DispatchRequest, dispatch_slot},
+    skip::{SkipApproval, approve},
 };
 
 /// The payload of an invocation, recognised by its shape.
@@ -34,16 +35,17 @@ pub(crate) enum ExporterOutcome {
     Runs(SqsBatchResponse),
 }
 
-impl Exporter {
-    pub(crate) async fn handle(&self, event: LambdaEvent<ExporterEvent>) -> Result<ExporterOutcome, Error> {
-        match event.payload {
-            ExporterEvent::Dispatch { dispatch } => Ok(ExporterOutcome::Dispatched(self.dispatch(&dispatch).await?)),
-            ExporterEvent::ApproveSkip { approve_skip } => {
-                Ok(ExporterOutcome::SkipApproved(self.approve_skip(approve_skip).await?))
-            }
-            ExporterEvent::Runs(batch) => Ok(ExporterOutcome::Runs(self.run_batch(batch, &event.context).await)),
+pub(crate) async fn handle(
+    exporter: &Exporter<GzipEncoders>,
+    event: LambdaEvent<ExporterEvent>,
+) -> Result<ExporterOutcome, Error> {
+    Ok(match event.payload {
+        ExporterEvent::Dispatch { dispatch } => ExporterOutcome::Dispatched(dispatch_slot(exporter, &dispatch).await?),
+        ExporterEvent::ApproveSkip { approve_skip } => {
+            ExporterOutcome::SkipApproved(approve(exporter, approve_skip).await?)
         }
-    }
+        ExporterEvent::Runs(batch) => ExporterOutcome::Runs(exporter.run_batch(batch, &event.context).await),
+    })
 }
 
 #[cfg(test)]

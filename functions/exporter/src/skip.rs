@@ -2,11 +2,11 @@
 
 use aws_adapters::runs::SkipApprovalOutcome;
 use domain::{block::BlockId, tenant::TenantId};
+use export_engine::GzipEncoders;
+use export_runs::Exporter;
 use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
-
-use crate::exporter::Exporter;
 
 /// The longest reason, in characters.
 const MAX_REASON_LENGTH: usize = 256;
@@ -21,24 +21,22 @@ pub(crate) struct SkipApproval {
     reason: String,
 }
 
-impl Exporter {
-    pub(crate) async fn approve_skip(&self, approval: SkipApproval) -> Result<SkipApproval, Error> {
-        let SkipApproval { tenant_id: tenant, block_id: block, reason } = &approval;
-        if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_LENGTH {
-            return Err(format!("reason: give 1 to {MAX_REASON_LENGTH} characters").into());
+pub(crate) async fn approve(exporter: &Exporter<GzipEncoders>, approval: SkipApproval) -> Result<SkipApproval, Error> {
+    let SkipApproval { tenant_id: tenant, block_id: block, reason } = &approval;
+    if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_LENGTH {
+        return Err(format!("reason: give 1 to {MAX_REASON_LENGTH} characters").into());
+    }
+    match exporter.runs.approve_skip(tenant, *block, reason, exporter.machine.now()).await {
+        Ok(SkipApprovalOutcome::Approved) => {
+            tracing::warn!(%tenant, %block, reason, "an operator approved that exports leave a corrupt block out");
+            Ok(approval)
         }
-        match self.runs.approve_skip(tenant, *block, reason, self.machine.now()).await {
-            Ok(SkipApprovalOutcome::Approved) => {
-                tracing::warn!(%tenant, %block, reason, "an operator approved that exports leave a corrupt block out");
-                Ok(approval)
-            }
-            Ok(SkipApprovalOutcome::NotFound) => {
-                Err(format!("blockId: no run of {tenant} has found the block {block} corrupt").into())
-            }
-            Err(error) => {
-                tracing::error!(%tenant, %block, %error, "the approval was not stored");
-                Err("the approval was not stored; try again".into())
-            }
+        Ok(SkipApprovalOutcome::NotFound) => {
+            Err(format!("blockId: no run of {tenant} has found the block {block} corrupt").into())
+        }
+        Err(error) => {
+            tracing::error!(%tenant, %block, %error, "the approval was not stored");
+            Err("the approval was not stored; try again".into())
         }
     }
 }

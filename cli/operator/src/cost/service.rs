@@ -35,7 +35,7 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 67.0;
+const ALARMS: f64 = 74.0;
 const METRIC_FILTERS: f64 = 29.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
@@ -45,7 +45,7 @@ const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
 /// API Gateway's detailed metrics of three methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 3.0 * 5.0;
 /// Queues that invoke functions.
-const POLLED_QUEUES: f64 = 4.0;
+const POLLED_QUEUES: f64 = 6.0;
 
 /// Write units to take, renew or return a tenant's share, an item of less than 1 KB.
 const SHARE_UNITS: f64 = 1.0;
@@ -606,7 +606,11 @@ mod tests {
             (number("Type: AWS::KMS::Key\n"), KEYS),
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
             (number("Type: AWS::CloudWatch::Dashboard\n"), DASHBOARDS),
-            (number("Type: AWS::Logs::MetricFilter\n"), METRIC_FILTERS),
+            // Those of the converter make the metrics of the exporter's.
+            (
+                number("Type: AWS::Logs::MetricFilter\n") - number("LogGroupName: !Ref ConverterLogGroup\n"),
+                METRIC_FILTERS,
+            ),
             // Without topics and rules, their two queues are not polled.
             (number("Type: SQS\n"), POLLED_QUEUES + 2.0),
             // One per interval, one for the sweep and one for notices.

@@ -1,4 +1,4 @@
-//! Settings from environment variables.
+//! The settings of a function that exports, from environment variables.
 
 use std::time::Duration;
 
@@ -10,19 +10,35 @@ use function_runtime::{
     timing,
 };
 
+/// The settings of a function that exports.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) events_table: String,
-    pub(crate) configurations_table: String,
-    pub(crate) runs_table: String,
-    pub(crate) run_queue_url: String,
-    pub(crate) manual_run_queue_url: String,
-    pub(crate) secret_key_arn: String,
-    pub(crate) signing_key_arn: String,
-    pub(crate) local_servers: LocalServers,
-    pub(crate) mode: DeploymentMode,
-    pub(crate) engine: EngineSettings,
-    pub(crate) schedule: ExportSchedule,
+pub struct RunSettings {
+    pub events_table: String,
+    pub configurations_table: String,
+    pub runs_table: String,
+    pub queues: QueueUrls,
+    pub secret_key_arn: String,
+    pub signing_key_arn: String,
+    pub local_servers: LocalServers,
+    pub mode: DeploymentMode,
+    pub engine: EngineSettings,
+    pub schedule: ExportSchedule,
+}
+
+/// The URLs of the queues of a function that exports.
+#[derive(Clone, Debug)]
+pub struct QueueUrls {
+    pub scheduled: String,
+    pub manual: String,
+}
+
+impl QueueUrls {
+    /// Reads the URLs of the queues of the converter.
+    pub fn read_of_converter(environment: &mut Environment) -> Option<Self> {
+        let scheduled = environment.text("CONVERSION_QUEUE_URL");
+        let manual = environment.text("MANUAL_CONVERSION_QUEUE_URL");
+        Some(Self { scheduled: scheduled?, manual: manual? })
+    }
 }
 
 /// The largest number of concurrent runs of a tenant that can be set: a run that finds no free share has tried all of
@@ -32,8 +48,9 @@ const MAX_SHARES_PER_TENANT: u32 = 20;
 /// The time before its deletion from which a block counts as deleted. It is longer than any run.
 const GRACE_MARGIN: Duration = Duration::from_hours(24);
 
-impl Settings {
-    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+impl RunSettings {
+    /// Reads the variables. `None`: one is missing or invalid.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
         let mode = environment.deployment_mode();
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
@@ -51,8 +68,7 @@ impl Settings {
             events_table: events_table?,
             configurations_table: configurations_table?,
             runs_table: runs_table?,
-            run_queue_url: run_queue_url?,
-            manual_run_queue_url: manual_run_queue_url?,
+            queues: QueueUrls { scheduled: run_queue_url?, manual: manual_run_queue_url? },
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
             local_servers: local_servers?,
@@ -76,8 +92,8 @@ impl Settings {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn settings() -> Settings {
-        Settings::read(&mut environment("development", "60")).unwrap()
+    pub(crate) fn settings() -> RunSettings {
+        RunSettings::read(&mut environment("development", "60")).unwrap()
     }
 
     fn environment(mode: &str, slot_seconds: &str) -> Environment {
@@ -101,7 +117,7 @@ pub(crate) mod tests {
     #[test]
     fn the_schedule_and_the_engine_settle_alike() {
         let mut production = environment("production", "60");
-        let refused = Settings::read(&mut production);
+        let refused = RunSettings::read(&mut production);
         assert!(production.finish(refused).is_err());
         let settings = settings();
         assert_eq!(settings.schedule.settle, settings.engine.settle);

@@ -11,9 +11,9 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::{
-    CORRUPT_BLOCK, GzipEncoders,
+    CORRUPT_BLOCK,
     message::{ReceivedMessage, while_hidden},
-    ports::{ErrorKind, PortError, RunQueue},
+    ports::{Encoders, ErrorKind, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
 use host::{Clock, Random, backoff::Backoff};
@@ -40,8 +40,9 @@ const REGION_DELAY_SPREAD: f64 = 30.0;
 /// retries included.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(3);
 
-impl Exporter {
-    pub(crate) async fn run_batch(&self, batch: SqsEvent, invocation: &Context) -> SqsBatchResponse {
+impl<E: Encoders> Exporter<E> {
+    /// Does the work that the messages request, and returns those that failed.
+    pub async fn run_batch(&self, batch: SqsEvent, invocation: &Context) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
         for message in batch.records {
             if self.run_message(&message, invocation).await.is_err() {
@@ -97,7 +98,7 @@ impl Exporter {
             blocks: &self.blocks,
             connector: &*self.connector,
             signer: &*self.signer,
-            encoders: &GzipEncoders::CURRENT,
+            encoders: &self.encoders,
             clock: &self.machine,
             settings: self.settings.engine,
             holder: &invocation.request_id,
@@ -116,7 +117,7 @@ impl Exporter {
                 let delay = deferral_delay(reason, self.machine.now(), self.machine.fraction());
                 queue.send_later(&next, delay).await
             }
-            RunOutcome::Elsewhere { .. } => Err(no_function()),
+            RunOutcome::Elsewhere { next, .. } => self.converter_queue(next.trigger)?.send(&[next]).await,
             RunOutcome::Paused { next: None, .. }
             | RunOutcome::Refused { next: None, .. }
             | RunOutcome::Exported(_)
@@ -124,11 +125,6 @@ impl Exporter {
             | RunOutcome::NotWanted => Ok(()),
         }
     }
-}
-
-/// Returns the error of work for a format that no function of this release makes.
-pub(crate) fn no_function() -> PortError {
-    PortError::internal("queue run", "no function of this release makes the format")
 }
 
 /// The body of a message, recognised by its shape.
@@ -250,6 +246,8 @@ mod tests {
         tenant::TenantId,
     };
 
+    use export_engine::GzipEncoders;
+
     use super::*;
     use crate::exporter::tests::exporter;
 
@@ -263,7 +261,7 @@ mod tests {
         RunRequest::new(key, Timestamp::MAX, trigger)
     }
 
-    fn exporter_with(rule: &Rule) -> Exporter {
+    fn exporter_with(rule: &Rule) -> Exporter<GzipEncoders> {
         exporter(&mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [rule]), ["scheduled", "manual"])
     }
 
@@ -290,6 +288,29 @@ mod tests {
                 assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome).await, Ok(()));
                 assert_eq!(rule.num_calls(), 1);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_for_another_format_goes_to_the_queue_of_the_function_that_makes_it() {
+        for (trigger, url) in [(RunTrigger::Schedule, "c-scheduled"), (RunTrigger::Manual, "c-manual")] {
+            let rule = mock!(Client::send_message_batch)
+                .match_requests(move |input| {
+                    let [entry] = input.entries() else { return false };
+                    let sent: RunRequest = serde_json::from_str(entry.message_body()).unwrap();
+                    sent == request(trigger) && input.queue_url() == Some(url)
+                })
+                .then_output(|| {
+                    let none = SendMessageBatchOutput::builder().set_successful(Some(Vec::new()));
+                    none.set_failed(Some(Vec::new())).build().unwrap()
+                });
+            let exporter = exporter_with(&rule);
+            let outcome = || RunOutcome::Elsewhere { windows: Vec::new(), next: request(trigger) };
+            assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome()).await, Ok(()));
+            assert_eq!(rule.num_calls(), 1);
+            let converter = Exporter { converter: None, ..exporter };
+            let error = converter.queue_next(converter.queue(trigger), outcome()).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
         }
     }
 

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use aws_adapters::{replays::ReplayTables, run_queue::RunQueueClient};
 use domain::{
-    export_run::LEASE_DURATION,
+    export_run::{LEASE_DURATION, RunTrigger},
     replay::{ReplayKey, ReplayMessage},
 };
 use export_engine::{
     CORRUPT_BLOCK, ReplayOutcome,
     message::while_hidden,
-    ports::{ErrorKind, PortError},
+    ports::{Encoders, ErrorKind, PortError},
     run::ExportEngine,
 };
 use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{PAUSE_DELAY, Received, deferral_delay, no_function},
+    runs::{PAUSE_DELAY, Received, deferral_delay},
 };
 
 /// The delay of a message whose replay another run works on: if that run dies, its lease has expired by then.
 const OCCUPIED_DELAY: Duration = LEASE_DURATION;
 
-impl Exporter {
+impl<E: Encoders> Exporter<E> {
     /// Continues a replay for one slice, and queues the rest. The message may be deleted only after that.
     pub(crate) async fn continue_replay(
         &self,
@@ -34,7 +34,7 @@ impl Exporter {
         let store = ReplayTables { configurations: &self.configurations, runs: &self.runs };
         let outcome = while_hidden(received, &self.machine, Box::pin(engine.replay(&store, message))).await;
         log(&message.replay, &outcome);
-        self.queue_next_of(&self.manual_queue, message, &outcome?).await
+        self.queue_next_of(&self.queues.manual, message, &outcome?).await
     }
 
     async fn queue_next_of(
@@ -47,7 +47,9 @@ impl Exporter {
             ReplayOutcome::Paused => PAUSE_DELAY,
             ReplayOutcome::Deferred(reason) => deferral_delay(*reason, self.machine.now(), self.machine.fraction()),
             ReplayOutcome::LeftToAnother => OCCUPIED_DELAY,
-            ReplayOutcome::Elsewhere => return Err(no_function()),
+            ReplayOutcome::Elsewhere => {
+                return self.converter_queue(RunTrigger::Manual)?.send_replay(message, Duration::ZERO).await;
+            }
             ReplayOutcome::Succeeded(_) | ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => return Ok(()),
         };
         queue.send_replay(message, delay).await
@@ -105,21 +107,23 @@ mod tests {
             (ReplayOutcome::Paused, Some(25..=25)),
             (ReplayOutcome::Deferred(DeferralReason::NoFreeShare), Some(10..=20)),
             (ReplayOutcome::LeftToAnother, Some(90..=90)),
+            (ReplayOutcome::Elsewhere, Some(0..=0)),
             (ReplayOutcome::Succeeded(Vec::new()), None),
             (ReplayOutcome::NotWanted, None),
         ] {
+            let url = if outcome == ReplayOutcome::Elsewhere { "c-manual" } else { "manual" };
             let expected = delays.clone().unwrap_or(0..=0);
             let rule = mock!(Client::send_message)
                 .match_requests(move |input| {
                     let body = input.message_body().unwrap_or_default();
                     serde_json::from_str(body).is_ok_and(|message: ReplayMessage| message == replay().message())
-                        && input.queue_url() == Some("manual")
+                        && input.queue_url() == Some(url)
                         && input.delay_seconds().is_some_and(|delay| expected.contains(&delay))
                 })
                 .then_output(|| SendMessageOutput::builder().build());
             let sqs = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]);
             let exporter = exporter(&sqs, ["scheduled", "manual"]);
-            let queue: &RunQueueClient = &exporter.manual_queue;
+            let queue: &RunQueueClient = &exporter.queues.manual;
             assert_eq!(exporter.queue_next_of(queue, &replay().message(), &outcome).await, Ok(()));
             assert_eq!(rule.num_calls(), usize::from(delays.is_some()), "{outcome:?}");
         }

@@ -1,9 +1,11 @@
 //! Repairs: their messages are in the queue of manual runs.
 
+use std::time::Duration;
+
 use domain::{export_run::RunTrigger, repair::RepairRequest};
 use export_engine::{
     message::while_hidden,
-    ports::{ErrorKind, PortError},
+    ports::{Encoders, ErrorKind, PortError},
     repair::{RepairEngine, RepairOutcome},
     run::{DeferralReason, ExportEngine},
 };
@@ -11,10 +13,10 @@ use host::{Clock, Random};
 
 use crate::{
     exporter::Exporter,
-    runs::{PAUSE_DELAY, Received, deferral_delay, no_function},
+    runs::{PAUSE_DELAY, Received, deferral_delay},
 };
 
-impl Exporter {
+impl<E: Encoders> Exporter<E> {
     /// Continues a repair for one slice, and queues the rest. The message may be deleted only after that.
     pub(crate) async fn continue_repair(
         &self,
@@ -28,7 +30,9 @@ impl Exporter {
         let queue = self.queue(RunTrigger::Manual);
         match outcome? {
             RepairOutcome::Paused => queue.send_repair(request, PAUSE_DELAY).await,
-            RepairOutcome::Elsewhere => Err(no_function()),
+            RepairOutcome::Elsewhere => {
+                self.converter_queue(RunTrigger::Manual)?.send_repair(request, Duration::ZERO).await
+            }
             RepairOutcome::Deferred => {
                 let (now, fraction) = (self.machine.now(), self.machine.fraction());
                 queue.send_repair(request, deferral_delay(DeferralReason::NoFreeShare, now, fraction)).await

@@ -1,0 +1,130 @@
+"""Exports of other formats arrive, through the function that converts, and are proven like those of gzip."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.local.stack import Stack, wait_until
+from infra.local.verification import COMPLETE, Verifier, download
+from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, Customer, CustomerFactory, is_change, make_events
+
+COMMAND_TIMEOUT_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
+    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
+
+
+def change_format(customer: Customer, name: str) -> None:
+    """Stores the format as an edit does: with the next version, which ends runs of the earlier one."""
+    customer.stack.client("dynamodb").update_item(
+        TableName=customer.stack.tables["configurations"],
+        Key={"tenantId": {"S": customer.tenant.name}, "id": {"S": customer.id}},
+        UpdateExpression="SET #format = :format ADD version :one",
+        ExpressionAttributeNames={"#format": "format"},
+        ExpressionAttributeValues={":format": {"S": name}, ":one": {"N": "1"}},
+    )
+
+
+def keys(customer: Customer, extension: str) -> list[str]:
+    found = customer.account.objects(f"{customer.account.prefix}{customer.id}/date=")
+    return sorted(entry["Key"] for entry in found if entry["Key"].endswith(extension))
+
+
+def zstd_ids(customer: Customer) -> list[str]:
+    """Returns the IDs of the sent events in the objects of zstd, in their order."""
+    lines: list[bytes] = []
+    for key in keys(customer, ".ndjson.zst"):
+        frame = customer.account.download(key)
+        lines += subprocess.run(["zstd", "-dc"], input=frame, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    return [event["id"] for event in events if not is_change(event)]
+
+
+def export_as_zstd(customer: Customer, sent: list[str]) -> None:
+    """Requests a run, and waits until the sent events have arrived in objects of zstd."""
+    customer.settle()
+    customer.tenant.administrator.run(customer.id)
+    wait_until(lambda: len(zstd_ids(customer)) >= len(sent), "events in zstd", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    customer.wait_until_at_rest()
+    assert zstd_ids(customer) == sent
+
+
+def test_an_export_changes_its_format_and_stays_complete(
+    customers: CustomerFactory, verifier: Verifier, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    first = customer.tenant.send(make_events(30))
+    customer.run_export(first)
+    change_format(customer, "NDJSON_ZSTD")
+    second = customer.tenant.send(make_events(50))
+    export_as_zstd(customer, second)
+    [key, *_] = keys(customer, ".ndjson.zst")
+    head = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=key)
+    assert (head["ContentType"], head.get("ContentEncoding")) == ("application/zstd", None)
+    change_format(customer, "NDJSON_GZIP")
+    third = customer.tenant.send(make_events(20))
+    customer.run_export(first + third)
+    assert customer.exported_ids() == first + third
+
+    copy = download(customer.account, customer.id, tmp_path)
+    for status, report in (
+        verifier.bucket(customer.account, customer.id, "--deep"),
+        verifier.folder(copy, "--deep"),
+    ):
+        assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
+        assert report["isWhole"]
+        # With the audit event of creating the configuration.
+        assert report["objects"]["events"] == len(first + second + third) + 1
+        assert report["objects"]["inflated"] == report["objects"]["count"]
+
+
+def test_a_scheduled_export_is_handed_to_the_converter(customers: CustomerFactory) -> None:
+    """Its runs go through the queue of scheduled conversions, which no request uses."""
+    customer = customers.with_role(interval="EVERY_12_HOURS")
+    customer.wait_until_at_rest()
+    change_format(customer, "NDJSON_ZSTD")
+    sent = customer.tenant.send(make_events(10))
+    request = customer.run_request(customer.settled_through()) | {"trigger": "SCHEDULE"}
+    customer.stack.client("sqs").send_message(QueueUrl=customer.stack.queues["runs"], MessageBody=json.dumps(request))
+    wait_until(lambda: len(zstd_ids(customer)) >= len(sent), "events in zstd", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    customer.wait_until_at_rest()
+    assert zstd_ids(customer) == sent
+    assert keys(customer, ".ndjson.gz") == []
+
+
+def test_a_lost_object_of_zstd_is_repaired(
+    customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    change_format(customer, "NDJSON_ZSTD")
+    sent = customer.tenant.send(make_events(15))
+    export_as_zstd(customer, sent)
+    [key, *_] = keys(customer, ".ndjson.zst")
+    lost = customer.account.download(key)
+    customer.account.s3.delete_object(Bucket=customer.account.bucket, Key=key)
+    token_file = tmp_path / "token"
+    token_file.write_text(customer.tenant.administrator.token)
+    stored = customer.stored()
+    times = ("--from", stored["createdAt"]["S"], "--to", stored["exportedThrough"]["S"])
+    wait = ("--wait", "--timeout", "4m", "--output", "json")
+    service = ("--url", customer.stack.api_url, "--token-file", token_file)
+    outcome = subprocess.run(
+        [command, "config", "repair", customer.id, *times, *wait, *service],
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+    )
+    repair = json.loads(outcome.stdout)
+    assert (repair["status"], repair["repaired"]) == ("SUCCEEDED", 1), repair
+    assert customer.account.download(key) == lost
+    status, report = verifier.bucket(customer.account, customer.id, "--deep")
+    assert (status, report["breaks"]) == (COMPLETE, [])
