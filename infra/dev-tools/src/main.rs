@@ -2,6 +2,7 @@
 
 mod events;
 mod failure;
+mod parquet;
 mod token;
 
 use std::process::ExitCode;
@@ -25,12 +26,15 @@ enum Command {
     /// Generate audit events
     #[command(subcommand)]
     Events(events::EventsCommand),
+
+    Parquet(parquet::ParquetArguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Token(command) => command.run(&host::Machine),
         Command::Events(command) => command.run(),
+        Command::Parquet(arguments) => parquet::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,139 @@
+//! The smallest and the largest value of a page or a column, by which readers skip pages and files.
+
+/// The most bytes of a bound.
+const LENGTH: usize = 64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Bounds {
+    /// There are no values.
+    #[default]
+    None,
+    Times {
+        min: i64,
+        max: i64,
+    },
+    Texts {
+        min: Vec<u8>,
+        max: Vec<u8>,
+    },
+}
+
+impl Bounds {
+    #[inline]
+    pub(crate) fn include_time(&mut self, time: i64) {
+        match self {
+            Self::Times { min, max } => (*min, *max) = (time.min(*min), time.max(*max)),
+            _ => *self = Self::Times { min: time, max: time },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn include_text(&mut self, text: &[u8]) {
+        match self {
+            Self::Texts { min, .. } if text < min.as_slice() => replace(min, text),
+            Self::Texts { max, .. } if text > max.as_slice() => replace(max, text),
+            Self::Texts { .. } => {}
+            _ => *self = Self::Texts { min: text.to_vec(), max: text.to_vec() },
+        }
+    }
+
+    pub(crate) fn include(&mut self, other: Self) {
+        match other {
+            Self::None => {}
+            Self::Times { min, max } => {
+                self.include_time(min);
+                self.include_time(max);
+            }
+            Self::Texts { min, max } => {
+                self.include_text(&min);
+                self.include_text(&max);
+            }
+        }
+    }
+
+    /// Returns whether the text is its own bound.
+    pub(crate) fn is_short(text: &[u8]) -> bool {
+        text.len() <= LENGTH
+    }
+
+    /// Returns the bounds as bytes of the encoding PLAIN, without lengths. Those of long texts are shorter, and lower or
+    /// higher. Both are empty if there are no values.
+    pub(crate) fn truncated(&self) -> (Vec<u8>, Vec<u8>) {
+        match self {
+            Self::None => Default::default(),
+            Self::Times { min, max } => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
+            Self::Texts { min, max } => (start_of(min).to_vec(), above(max)),
+        }
+    }
+}
+
+fn replace(bound: &mut Vec<u8>, text: &[u8]) {
+    bound.clear();
+    bound.extend_from_slice(text);
+}
+
+/// Returns whole characters from the start of UTF-8.
+fn start_of(text: &[u8]) -> &[u8] {
+    let is_inside = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let end = (0..=LENGTH).rev().find(|end| !text.get(*end).is_some_and(is_inside)).unwrap_or_default();
+    text.get(..end).unwrap_or(text)
+}
+
+/// Returns a short text that is at least `text`.
+fn above(text: &[u8]) -> Vec<u8> {
+    if Bounds::is_short(text) {
+        return text.to_vec();
+    }
+    let mut start = String::from_utf8_lossy(start_of(text)).into_owned();
+    while let Some(last) = start.pop() {
+        // UTF-8 sorts like the numbers of characters. The next number may be no character, as after U+D7FF.
+        let next = (u32::from(last) + 1..).take(0x801).find_map(char::from_u32);
+        if let Some(next) = next {
+            start.push(next);
+            return start.into_bytes();
+        }
+    }
+    // A text of the very last character only.
+    text.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bounds_of_times() {
+        let mut bounds = Bounds::default();
+        assert_eq!(bounds.truncated(), (vec![], vec![]));
+        for time in [3, -1, 2] {
+            bounds.include_time(time);
+        }
+        assert_eq!(bounds, Bounds::Times { min: -1, max: 3 });
+    }
+
+    #[test]
+    fn a_bound_that_cannot_be_raised_stays() {
+        let text = "\u{10FFFF}".repeat(20).into_bytes();
+        assert_eq!(above(&text), text);
+        let raised = above(&["\u{D7FF}".as_bytes(), &text].concat());
+        assert_eq!(raised, "\u{E000}".as_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_between_short_bounds(texts in prop::collection::vec("(a|é|\u{D7FF}|😀){0,60}", 1..10)) {
+            let mut bounds = Bounds::default();
+            for text in &texts {
+                bounds.include_text(text.as_bytes());
+            }
+            let (min, max) = bounds.truncated();
+            prop_assert!(min.len() <= LENGTH && max.len() <= LENGTH + 3);
+            prop_assert!(std::str::from_utf8(&min).is_ok() && std::str::from_utf8(&max).is_ok());
+            for text in &texts {
+                prop_assert!(min.as_slice() <= text.as_bytes() && text.as_bytes() <= max.as_slice());
+            }
+        }
+    }
+}

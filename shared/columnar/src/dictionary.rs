@@ -1,0 +1,129 @@
+//! The distinct texts of a column.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::{bounds::Bounds, plain::push_plain};
+
+/// The length at which a dictionary is full. One text more fits into its page of at most 1 MiB.
+const FULL_LENGTH: usize = 512 * 1024;
+
+/// The number of texts at which a dictionary is full, so that an index is no longer than two bytes in most pages.
+const FULL_COUNT: usize = 1 << 15;
+
+/// Distinct texts in the order of their first appearance.
+#[derive(Default)]
+pub(crate) struct Dictionary {
+    /// In the encoding PLAIN.
+    plain: Vec<u8>,
+    /// The place of each text in `plain`, after its length.
+    places: Vec<(u32, u32)>,
+    /// Indexes by the hashes of their texts. Nothing that is written depends on the hashes, which differ in each process.
+    indexes: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    last: u32,
+    /// The number of texts that were looked up.
+    values: usize,
+    /// Texts of the current page.
+    marks: Vec<bool>,
+}
+
+impl Dictionary {
+    /// Returns the index of a text, and adds the text if it is new.
+    #[inline]
+    pub(crate) fn index_of(&mut self, text: &[u8]) -> u32 {
+        self.values += 1;
+        // Events come in groups of the same actor and session.
+        if self.get(self.last) == Some(text) {
+            return self.last;
+        }
+        let hash = self.hasher.hash_one(text);
+        let Self { plain, places, indexes, .. } = self;
+        let found = indexes.find(hash, |index| text_at(plain, places, *index) == Some(text));
+        self.last = if let Some(index) = found { *index } else { self.add(hash, text) };
+        self.last
+    }
+
+    fn add(&mut self, hash: u64, text: &[u8]) -> u32 {
+        let Self { plain, places, indexes, hasher, .. } = self;
+        let index = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        push_plain(plain, text);
+        let end = u32::try_from(plain.len()).unwrap_or(u32::MAX);
+        places.push((end - u32::try_from(text.len()).unwrap_or_default(), end));
+        indexes.insert_unique(hash, index, |index| hasher.hash_one(text_at(plain, places, *index).unwrap_or_default()));
+        index
+    }
+
+    fn get(&self, index: u32) -> Option<&[u8]> {
+        text_at(&self.plain, &self.places, index)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        (0..).map_while(|index| self.get(index))
+    }
+
+    /// Returns the texts in the encoding PLAIN.
+    pub(crate) fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// Returns the largest index so far.
+    pub(crate) fn largest_index(&self) -> u32 {
+        u32::try_from(self.places.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.plain.len() >= FULL_LENGTH || self.places.len() >= FULL_COUNT
+    }
+
+    /// Returns whether texts recur, so that indexes are shorter than the texts.
+    pub(crate) fn pays(&self) -> bool {
+        self.places.len() * 2 <= self.values
+    }
+
+    /// Includes the texts of these indexes in the bounds.
+    pub(crate) fn bound(&mut self, indexes: &[u32], bounds: &mut Bounds) {
+        self.marks.clear();
+        self.marks.resize(self.places.len(), false);
+        for index in indexes {
+            if let Some(mark) = self.marks.get_mut(*index as usize)
+                && !*mark
+            {
+                *mark = true;
+                bounds.include_text(text_at(&self.plain, &self.places, *index).unwrap_or_default());
+            }
+        }
+    }
+}
+
+#[inline]
+fn text_at<'plain>(plain: &'plain [u8], places: &[(u32, u32)], index: u32) -> Option<&'plain [u8]> {
+    let (start, end) = places.get(index as usize)?;
+    plain.get(*start as usize..*end as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_have_one_index() {
+        let mut dictionary = Dictionary::default();
+        let indexes: Vec<u32> = ["b", "a", "b", "b", "", "a"].map(|text| dictionary.index_of(text.as_bytes())).into();
+        assert_eq!(indexes, [0, 1, 0, 0, 2, 1]);
+        assert_eq!(dictionary.texts().collect::<Vec<_>>(), [b"b".as_slice(), b"a", b""]);
+        assert_eq!(dictionary.plain(), b"\x01\0\0\0b\x01\0\0\0a\0\0\0\0");
+        assert!(dictionary.pays());
+        let mut bounds = Bounds::default();
+        dictionary.bound(&[1, 0], &mut bounds);
+        assert_eq!(bounds, Bounds::Texts { min: b"a".into(), max: b"b".into() });
+        dictionary.index_of(b"c");
+        assert!(!dictionary.pays() && !dictionary.is_full());
+    }
+}

@@ -1,0 +1,368 @@
+//! A strict scanner of JSON (RFC 8259). It checks every byte, and returns the text of values without building or copying
+//! them.
+
+use domain::event::MAX_NESTING_DEPTH;
+
+/// The reason is the position where the scanner stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// Counted in bytes, from zero.
+    pub(crate) position: usize,
+}
+
+/// A value and its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value<'json> {
+    /// The exact text, with the quotes of a string.
+    pub(crate) raw: &'json [u8],
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    Boolean,
+    Number,
+    Text { has_escapes: bool },
+    Array,
+    Object,
+}
+
+impl<'json> Value<'json> {
+    /// Returns the Unicode text of a string. `None` for other values, and for half of a surrogate pair.
+    pub(crate) fn text<'text>(&self, unescaped: &'text mut Vec<u8>) -> Option<&'text [u8]>
+    where
+        'json: 'text,
+    {
+        match self.kind {
+            Kind::Text { has_escapes: false } => self.raw.get(1..self.raw.len() - 1),
+            Kind::Text { has_escapes: true } => {
+                unescape(self.raw.get(1..self.raw.len() - 1)?, unescaped)?;
+                Some(unescaped)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the digits of a number as they are written, else what [`Self::text`] returns.
+    pub(crate) fn text_or_digits<'text>(&self, unescaped: &'text mut Vec<u8>) -> Option<&'text [u8]>
+    where
+        'json: 'text,
+    {
+        if self.kind == Kind::Number { Some(self.raw) } else { self.text(unescaped) }
+    }
+}
+
+/// A position in one JSON text. The text is UTF-8.
+#[derive(Debug)]
+pub(crate) struct Scanner<'json> {
+    json: &'json [u8],
+    at: usize,
+}
+
+impl<'json> Scanner<'json> {
+    pub(crate) fn new(json: &'json [u8]) -> Self {
+        Self { json, at: 0 }
+    }
+
+    /// Skips white space, and returns the next byte; 0, which is in no JSON, at the end.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> u8 {
+        loop {
+            match self.json.get(self.at) {
+                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
+                Some(byte) => return *byte,
+                None => return 0,
+            }
+        }
+    }
+
+    /// Consumes the byte that [`Self::peek`] returned.
+    #[inline]
+    pub(crate) fn take(&mut self, expected: u8) -> Result<(), Malformed> {
+        if self.peek() == expected {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.malformed())
+        }
+    }
+
+    /// Checks that nothing but white space is left.
+    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
+        if self.peek() == 0 && self.at == self.json.len() { Ok(()) } else { Err(self.malformed()) }
+    }
+
+    /// Moves to the value of the next field of an object, and returns its name. `None` at the end of the object.
+    #[inline]
+    pub(crate) fn next_field(&mut self, is_first: bool) -> Result<Option<Value<'json>>, Malformed> {
+        match self.peek() {
+            b'}' => {
+                self.at += 1;
+                return Ok(None);
+            }
+            b',' if !is_first => {
+                self.at += 1;
+                self.peek();
+            }
+            _ if is_first => {}
+            _ => return Err(self.malformed()),
+        }
+        let start = self.at;
+        let has_escapes = self.string()?;
+        let name = Value { raw: self.since(start), kind: Kind::Text { has_escapes } };
+        self.take(b':')?;
+        Ok(Some(name))
+    }
+
+    /// Moves to the next element of an array. False at the end of the array.
+    #[inline]
+    pub(crate) fn next_element(&mut self, is_first: bool) -> Result<bool, Malformed> {
+        match self.peek() {
+            b']' => {
+                // `[1,]` was refused when its comma was read.
+                self.at += 1;
+                Ok(false)
+            }
+            b',' if !is_first => {
+                self.at += 1;
+                if self.peek() == b']' { Err(self.malformed()) } else { Ok(true) }
+            }
+            _ if is_first => Ok(true),
+            _ => Err(self.malformed()),
+        }
+    }
+
+    /// Consumes a value.
+    #[inline]
+    pub(crate) fn value(&mut self) -> Result<Value<'json>, Malformed> {
+        let first = self.peek();
+        let start = self.at;
+        let kind = match first {
+            b'"' => Kind::Text { has_escapes: self.string()? },
+            b'{' => self.container().map(|()| Kind::Object)?,
+            b'[' => self.container().map(|()| Kind::Array)?,
+            _ => self.scalar()?,
+        };
+        Ok(Value { raw: self.since(start), kind })
+    }
+
+    /// Consumes an object or an array.
+    fn container(&mut self) -> Result<(), Malformed> {
+        let mut open = Open::default();
+        loop {
+            let first = self.peek();
+            match first {
+                b'"' => {
+                    self.string()?;
+                }
+                b'{' | b'[' => {
+                    self.at += 1;
+                    let is_object = first == b'{';
+                    if self.peek() == if is_object { b'}' } else { b']' } {
+                        self.at += 1;
+                    } else {
+                        open.push(is_object).ok_or_else(|| self.malformed())?;
+                        if is_object {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                }
+                _ => {
+                    self.scalar()?;
+                }
+            }
+            // After a value.
+            loop {
+                let Some(is_object) = open.top() else { return Ok(()) };
+                match self.peek() {
+                    b',' => {
+                        self.at += 1;
+                        if is_object {
+                            self.name()?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => self.at += 1,
+                    b']' if !is_object => self.at += 1,
+                    _ => return Err(self.malformed()),
+                }
+                open.pop();
+            }
+        }
+    }
+
+    /// Consumes the name of a field and the colon.
+    #[inline]
+    fn name(&mut self) -> Result<(), Malformed> {
+        self.peek();
+        self.string()?;
+        self.take(b':')
+    }
+
+    /// Consumes a string, and returns whether it has escapes.
+    #[inline]
+    fn string(&mut self) -> Result<bool, Malformed> {
+        if self.json.get(self.at) != Some(&b'"') {
+            return Err(self.malformed());
+        }
+        self.at += 1;
+        let mut has_escapes = false;
+        loop {
+            let rest = self.json.get(self.at..).unwrap_or_default();
+            let plain = plain_length(rest);
+            self.at += plain;
+            match rest.get(plain) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(has_escapes);
+                }
+                Some(b'\\') => {
+                    has_escapes = true;
+                    self.at += match rest.get(plain + 1) {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                        Some(b'u') if code_unit(rest.get(plain..).unwrap_or_default()).is_some() => 6,
+                        _ => return Err(self.malformed()),
+                    };
+                }
+                _ => return Err(self.malformed()),
+            }
+        }
+    }
+
+    /// Consumes a number, `true`, `false` or `null`.
+    fn scalar(&mut self) -> Result<Kind, Malformed> {
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let (kind, length) = match rest {
+            [b'n', b'u', b'l', b'l', ..] => (Kind::Null, 4),
+            [b't', b'r', b'u', b'e', ..] => (Kind::Boolean, 4),
+            [b'f', b'a', b'l', b's', b'e', ..] => (Kind::Boolean, 5),
+            _ => (Kind::Number, number_length(rest).ok_or_else(|| self.malformed())?),
+        };
+        self.at += length;
+        Ok(kind)
+    }
+
+    #[inline]
+    fn since(&self, start: usize) -> &'json [u8] {
+        self.json.get(start..self.at).unwrap_or_default()
+    }
+
+    fn malformed(&self) -> Malformed {
+        Malformed { position: self.at }
+    }
+}
+
+/// The open objects and arrays: a bit each, of an object 1.
+#[derive(Default)]
+struct Open {
+    objects: u128,
+    depth: usize,
+}
+
+const _: () = assert!(MAX_NESTING_DEPTH <= u128::BITS as usize);
+
+impl Open {
+    /// `None`: too many are open.
+    #[inline]
+    fn push(&mut self, is_object: bool) -> Option<()> {
+        self.objects = self.objects << 1 | u128::from(is_object);
+        self.depth += 1;
+        (self.depth <= MAX_NESTING_DEPTH).then_some(())
+    }
+
+    #[inline]
+    fn top(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.objects & 1 == 1)
+    }
+
+    #[inline]
+    fn pop(&mut self) {
+        self.objects >>= 1;
+        self.depth -= 1;
+    }
+}
+
+/// Returns the number of bytes before the first quote, backslash or control character.
+#[inline]
+fn plain_length(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return number * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    words.len() * 8 + tail.unwrap_or(rest.len())
+}
+
+/// Returns a word whose lowest bit that is set is in the first quote, backslash or control character. (Bits above may be
+/// wrong: a subtraction borrows.)
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES * 0x80)
+}
+
+/// Returns the length of the JSON number at the start.
+fn number_length(json: &[u8]) -> Option<usize> {
+    let digits = |from: usize| {
+        let digits = json.get(from..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (digits > 0).then_some(from + digits)
+    };
+    let start = usize::from(json.first() == Some(&b'-'));
+    let mut end = digits(start)?;
+    if json.get(start) == Some(&b'0') && end > start + 1 {
+        return None;
+    }
+    if json.get(end) == Some(&b'.') {
+        end = digits(end + 1)?;
+    }
+    if matches!(json.get(end), Some(b'e' | b'E')) {
+        let has_sign = matches!(json.get(end + 1), Some(b'+' | b'-'));
+        end = digits(end + 1 + usize::from(has_sign))?;
+    }
+    Some(end)
+}
+
+/// Replaces `text` by what a string without its quotes means. `None`: half of a surrogate pair.
+fn unescape(string: &[u8], text: &mut Vec<u8>) -> Option<()> {
+    text.clear();
+    let mut rest = string;
+    while let Some(plain) = memchr::memchr(b'\\', rest) {
+        text.extend_from_slice(rest.get(..plain)?);
+        rest = rest.get(plain..)?;
+        let (character, length) = match rest.get(1)? {
+            b'b' => ('\u{8}', 2),
+            b'f' => ('\u{c}', 2),
+            b'n' => ('\n', 2),
+            b'r' => ('\r', 2),
+            b't' => ('\t', 2),
+            b'u' => match code_unit(rest)? {
+                high @ 0xD800..=0xDBFF => {
+                    let low = code_unit(rest.get(6..)?).filter(|low| (0xDC00..=0xDFFF).contains(low))?;
+                    (char::from_u32(0x1_0000 + ((high - 0xD800) << 10 | (low - 0xDC00)))?, 12)
+                }
+                unit => (char::from_u32(unit)?, 6),
+            },
+            other => (char::from(*other), 2),
+        };
+        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = rest.get(length..)?;
+    }
+    text.extend_from_slice(rest);
+    Some(())
+}
+
+/// Returns the UTF-16 code unit that `json` starts with as `\uXXXX`.
+fn code_unit(json: &[u8]) -> Option<u32> {
+    let digits = json.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests;

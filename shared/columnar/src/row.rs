@@ -1,0 +1,326 @@
+//! The fields of one event, and the columns that they fill.
+
+use domain::time::Timestamp;
+
+use crate::{
+    column::Column,
+    json::{Malformed, Scanner, Value},
+    schema::{ELEMENT_NAMES, place},
+};
+
+/// The places of texts that are fields of the event itself.
+const TEXTS: [usize; 10] = [
+    place::ID,
+    place::TENANT_ID,
+    place::ACTION,
+    place::ACTION_STATUS,
+    place::ACTION_STATUS_REASON,
+    place::ACTOR_IP,
+    place::TARGET_TYPE,
+    place::REQUEST_ID,
+    place::SESSION_ID,
+    place::AUDIT_PAYLOAD,
+];
+
+/// The places of the fields of the actor.
+const ACTOR: std::ops::RangeInclusive<usize> = place::ACTOR_ID..=place::ACTOR_ISSUER;
+
+/// The definition levels of an actor and of a list.
+const GROUP_PRESENT: u8 = 1;
+const LIST_EMPTY: u8 = 1;
+const ELEMENT_MISSING: u8 = 2;
+const ELEMENT_PRESENT: u8 = 3;
+
+/// A field that an event has at most once. Events of earlier versions may have it twice, and then nobody knows which is meant.
+#[derive(Clone, Copy, Debug, Default)]
+enum Field<T> {
+    #[default]
+    Absent,
+    Once(T),
+    Repeated,
+}
+
+impl<T> Field<T> {
+    fn set(&mut self, value: T) {
+        *self = if matches!(self, Self::Absent) { Self::Once(value) } else { Self::Repeated };
+    }
+
+    fn get(&self) -> Option<&T> {
+        if let Self::Once(value) = self { Some(value) } else { None }
+    }
+}
+
+/// An element of a list, if it is an object.
+type Element<'line> = Option<[Field<Value<'line>>; ELEMENT_NAMES.len()]>;
+
+/// The parts of one event, kept to fill the columns when the whole line is read.
+#[derive(Debug, Default)]
+pub(crate) struct Row<'line> {
+    /// Fields by the place of their column.
+    fields: [Field<Value<'line>>; place::OTHER_FIELDS],
+    /// False: not an object.
+    actor: Field<bool>,
+    targets: List<'line>,
+    related_resources: List<'line>,
+    /// The object of all other fields, without its last brace.
+    others: Vec<u8>,
+    unescaped: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct List<'line> {
+    /// False: not an array.
+    state: Field<bool>,
+    elements: Vec<Element<'line>>,
+}
+
+impl<'line> Row<'line> {
+    /// Reads a line without its line feed.
+    pub(crate) fn read(&mut self, line: &'line [u8]) -> Result<(), Malformed> {
+        self.clear();
+        let mut scanner = Scanner::new(line);
+        scanner.take(b'{')?;
+        let mut is_first = true;
+        while let Some(name) = scanner.next_field(is_first)? {
+            is_first = false;
+            match name.text(&mut self.unescaped).unwrap_or_default() {
+                b"actor" => self.read_actor(&mut scanner)?,
+                b"targets" => self.targets.read(&mut scanner, &mut self.unescaped)?,
+                b"relatedResources" => self.related_resources.read(&mut scanner, &mut self.unescaped)?,
+                known => match event_place(known) {
+                    Some(place) => set(&mut self.fields, place, scanner.value()?),
+                    None => self.add_other(name, scanner.value()?),
+                },
+            }
+        }
+        scanner.end()
+    }
+
+    fn clear(&mut self) {
+        self.fields = [Field::Absent; place::OTHER_FIELDS];
+        self.actor = Field::Absent;
+        self.targets.clear();
+        self.related_resources.clear();
+        self.others.clear();
+    }
+
+    fn read_actor(&mut self, scanner: &mut Scanner<'line>) -> Result<(), Malformed> {
+        let is_object = scanner.peek() == b'{';
+        self.actor.set(is_object);
+        if !is_object {
+            return scanner.value().map(|_| ());
+        }
+        scanner.take(b'{')?;
+        let mut is_first = true;
+        while let Some(name) = scanner.next_field(is_first)? {
+            is_first = false;
+            let place = actor_place(name.text(&mut self.unescaped).unwrap_or_default());
+            let value = scanner.value()?;
+            if let Some(place) = place {
+                set(&mut self.fields, place, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_other(&mut self, name: Value<'_>, value: Value<'_>) {
+        self.others.push(if self.others.is_empty() { b'{' } else { b',' });
+        self.others.extend_from_slice(name.raw);
+        self.others.push(b':');
+        self.others.extend_from_slice(value.raw);
+    }
+
+    /// Appends the row to the columns, in the order of the schema.
+    pub(crate) fn write(&mut self, line: &[u8], columns: &mut [Column]) {
+        let Self { fields, actor, targets, related_resources, others, unescaped } = self;
+        let field = |place: usize| fields.get(place).and_then(Field::get);
+        for place in TEXTS {
+            let text = if place == place::AUDIT_PAYLOAD {
+                field(place).map(|value| value.raw)
+            } else {
+                field(place).and_then(|value| value.text(unescaped))
+            };
+            push(columns, place, 0, text.ok_or(0));
+        }
+        for place in [place::EVENT_TIMESTAMP, place::RECEIVED_TIMESTAMP] {
+            let time = field(place).and_then(|value| value.text(unescaped)).and_then(micros);
+            let Some(column) = columns.get_mut(place) else { continue };
+            match time {
+                Some(micros) => column.push_time(micros),
+                None => column.push_null(0, 0),
+            }
+        }
+        let missing = if actor.get() == Some(&true) { GROUP_PRESENT } else { 0 };
+        for place in ACTOR {
+            let value = field(place).filter(|_| missing == GROUP_PRESENT);
+            let text = if place == place::ACTOR_PROFILE_ID {
+                value.and_then(|value| value.text_or_digits(unescaped))
+            } else {
+                value.and_then(|value| value.text(unescaped))
+            };
+            push(columns, place, 0, text.ok_or(missing));
+        }
+        targets.write(columns, place::TARGETS, unescaped);
+        related_resources.write(columns, place::RELATED_RESOURCES, unescaped);
+        if !others.is_empty() {
+            others.push(b'}');
+        }
+        push(columns, place::OTHER_FIELDS, 0, if others.is_empty() { Err(0) } else { Ok(others) });
+        push(columns, place::EVENT, 0, Ok(line));
+    }
+}
+
+impl<'line> List<'line> {
+    fn clear(&mut self) {
+        self.state = Field::Absent;
+        self.elements.clear();
+    }
+
+    fn read(&mut self, scanner: &mut Scanner<'line>, unescaped: &mut Vec<u8>) -> Result<(), Malformed> {
+        let is_array = scanner.peek() == b'[';
+        self.state.set(is_array);
+        if !is_array {
+            return scanner.value().map(|_| ());
+        }
+        scanner.take(b'[')?;
+        let mut is_first = true;
+        while scanner.next_element(is_first)? {
+            is_first = false;
+            self.elements.push(element(scanner, unescaped)?);
+        }
+        Ok(())
+    }
+
+    /// Appends to the columns from `first` on.
+    fn write(&self, columns: &mut [Column], first: usize, unescaped: &mut Vec<u8>) {
+        let places = first..first + ELEMENT_NAMES.len();
+        let missing = match self.state.get() {
+            Some(true) if self.elements.is_empty() => Some(LIST_EMPTY),
+            Some(true) => None,
+            Some(false) | None => Some(0),
+        };
+        if let Some(missing) = missing {
+            for place in places {
+                push(columns, place, 0, Err(missing));
+            }
+            return;
+        }
+        for (number, element) in self.elements.iter().enumerate() {
+            let repetition = u8::from(number > 0);
+            for (offset, place) in places.clone().enumerate() {
+                let Some(fields) = element else {
+                    push(columns, place, repetition, Err(ELEMENT_MISSING));
+                    continue;
+                };
+                let value = fields.get(offset).and_then(Field::get);
+                let text = match offset {
+                    0 => value.and_then(|value| value.text_or_digits(unescaped)),
+                    _ => value.and_then(|value| value.text(unescaped)),
+                };
+                push(columns, place, repetition, text.ok_or(ELEMENT_PRESENT));
+            }
+        }
+    }
+}
+
+fn element<'line>(scanner: &mut Scanner<'line>, unescaped: &mut Vec<u8>) -> Result<Element<'line>, Malformed> {
+    if scanner.peek() != b'{' {
+        scanner.value()?;
+        return Ok(None);
+    }
+    scanner.take(b'{')?;
+    let mut fields = [Field::Absent; ELEMENT_NAMES.len()];
+    let mut is_first = true;
+    while let Some(name) = scanner.next_field(is_first)? {
+        is_first = false;
+        let name = name.text(unescaped).unwrap_or_default();
+        let place = ELEMENT_NAMES.iter().position(|known| known.as_bytes() == name);
+        let value = scanner.value()?;
+        if let Some(place) = place {
+            set(&mut fields, place, value);
+        }
+    }
+    Ok(Some(fields))
+}
+
+fn set<'line>(fields: &mut [Field<Value<'line>>], place: usize, value: Value<'line>) {
+    if let Some(field) = fields.get_mut(place) {
+        field.set(value);
+    }
+}
+
+/// Appends a text, or the level at which it is missing.
+#[inline]
+fn push(columns: &mut [Column], place: usize, repetition: u8, text: Result<&[u8], u8>) {
+    let Some(column) = columns.get_mut(place) else { return };
+    match text {
+        Ok(text) => column.push_text(repetition, text),
+        Err(definition) => column.push_null(repetition, definition),
+    }
+}
+
+fn event_place(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"id" => place::ID,
+        b"eventTimestamp" => place::EVENT_TIMESTAMP,
+        b"receivedTimestamp" => place::RECEIVED_TIMESTAMP,
+        b"tenantId" => place::TENANT_ID,
+        b"action" => place::ACTION,
+        b"actionStatus" => place::ACTION_STATUS,
+        b"actionStatusReason" => place::ACTION_STATUS_REASON,
+        b"actorIp" => place::ACTOR_IP,
+        b"targetType" => place::TARGET_TYPE,
+        b"requestId" => place::REQUEST_ID,
+        b"sessionId" => place::SESSION_ID,
+        b"auditPayload" => place::AUDIT_PAYLOAD,
+        _ => return None,
+    })
+}
+
+fn actor_place(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"id" => place::ACTOR_ID,
+        b"name" => place::ACTOR_NAME,
+        b"type" => place::ACTOR_TYPE,
+        b"identityProvider" => place::ACTOR_IDENTITY_PROVIDER,
+        b"profileId" => place::ACTOR_PROFILE_ID,
+        b"issuer" => place::ACTOR_ISSUER,
+        _ => return None,
+    })
+}
+
+/// Returns the microseconds since the epoch. Further decimals are cut off.
+fn micros(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let millis = i64::try_from(Timestamp::parse(text).ok()?.as_millis()).ok()?;
+    // `Timestamp` keeps three decimals.
+    let decimals = text.split_once('.').map_or("", |(_, decimals)| decimals).bytes();
+    let below_millis = decimals
+        .take_while(u8::is_ascii_digit)
+        .chain(std::iter::repeat(b'0'))
+        .skip(3)
+        .take(3)
+        .fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'));
+    Some(millis * 1_000 + below_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_decimals_of_a_time_are_kept() {
+        let second = 1_769_903_999_000_000;
+        for (text, expected) in [
+            ("2026-01-31T23:59:59Z", Some(second)),
+            ("2026-01-31T23:59:59.1Z", Some(second + 100_000)),
+            ("2026-01-31T23:59:59.123456Z", Some(second + 123_456)),
+            ("2026-02-01T00:59:59.123456789+01:00", Some(second + 123_456)),
+            ("2026-01-31T23:59:59.0001-00:00", Some(second + 100)),
+            ("yesterday", None),
+        ] {
+            assert_eq!(micros(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(micros(b"\xFF"), None);
+    }
+}
