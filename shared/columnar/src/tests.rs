@@ -1,6 +1,6 @@
 //! What readers find in a file. The reader is that of the crate `parquet`, the truth `serde_json`'s.
 
-use std::fmt;
+use std::{fmt, fs, path::Path};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -350,6 +350,22 @@ fn the_same_lines_always_become_the_same_bytes_in_version_201() {
         }
     }
     assert!(encoder.finish().unwrap() == file);
+}
+
+/// infra/lint/test_parquet.py reads the same file with `DuckDB`.
+#[test]
+fn the_golden_file_is_what_the_encoder_makes() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let lines = fs::read(golden.join("events.ndjson")).unwrap();
+    let file = encode(&lines).unwrap();
+    let path = golden.join("events.parquet");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &file).unwrap();
+    }
+    assert!(fs::read(&path).unwrap() == file, "run UPDATE_DOCS=1 cargo test -p columnar golden");
+    let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
+    let events: Vec<Value> = rows(&file).iter_mut().map(|row| row.remove("event").unwrap()).collect();
+    assert_eq!(events, lines);
 }
 
 fn metadata(file: &Bytes) -> ParquetMetaData {
