@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.settings import ROOT, TOOLS
-from tests.e2e.guide import blocks_of
+from infra.local.settings import TOOLS
 from tests.e2e.odd_events import DAY, OddEvent, read, write_accepted
-
-VIEW = ROOT / "docs" / "audit_events.sql"
 
 
 class Desk:
@@ -36,10 +33,6 @@ class Desk:
 @pytest.fixture
 def desk(command: Path, tmp_path: Path) -> Desk:
     return Desk(command, tmp_path)
-
-
-def test_the_view_is_the_one_of_the_documentation() -> None:
-    assert blocks_of("DuckDB", "duckdb")[0].text == VIEW.read_text()
 
 
 def test_every_accepted_event_is_in_the_view(desk: Desk) -> None:

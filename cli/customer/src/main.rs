@@ -15,6 +15,7 @@ mod reference;
 mod secret;
 mod service;
 mod spinner;
+mod temporary_folder;
 #[cfg(test)]
 mod test_server;
 mod words;

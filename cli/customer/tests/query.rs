@@ -8,7 +8,13 @@ mod support;
 #[path = "../src/test_server.rs"]
 mod test_server;
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use place::{CREDENTIALS, Copy, Outcome, program, serve_bucket, with_bucket};
 use support::{CONFIGURATION, Export, Signer};
@@ -21,8 +27,10 @@ cat "$2"
 grep -o "'[^']*[.]ndjson[^']*'" "$2" | tr -d "'" | while read -r file; do wc -c < "$file"; done
 echo "secrets: $AUDIT_EXPORT_TOKEN$AUDIT_EXPORT_SECRET_ACCESS_KEY"
 printf -- '-- Loading resources from x\nfrom duckdb\n' >&2
-case "$*" in *broken*) exit 1 ;; esac
+case "$*" in *broken*) exit 1 ;; *slow*) touch started; exec sleep 5 ;; esac
 "#;
+
+const SIGTERM: i32 = 15;
 
 struct Desk {
     copy: Copy,
@@ -100,7 +108,7 @@ fn a_bucket_is_copied_while_it_is_verified() {
     let folder = desk.copy.path("temporary");
     fs::create_dir(&folder).unwrap();
     let mut command = program("query");
-    with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", path).env("TMPDIR", &folder);
+    with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", &path).env("TMPDIR", &folder);
     let place = desk.copy.export.place();
     let outcome = desk.copy.run(command.args(["SELECT 1", &place, "--public-key", "key.pem"]));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -108,7 +116,21 @@ fn a_bucket_is_copied_while_it_is_verified() {
         desk.copy.export.objects.iter().map(|name| desk.copy.export.files[name].len().to_string()).collect();
     let printed: Vec<&str> = outcome.stdout.lines().filter(|line| line.parse::<u64>().is_ok()).collect();
     assert_eq!(printed, sizes);
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "the copies are removed");
+    let is_empty = || fs::read_dir(&folder).unwrap().count() == 0;
+    assert!(is_empty(), "the copies are removed");
+    // They are removed, too, if somebody ends the program.
+    let arguments = ["SELECT slow", &place, "--public-key", "key.pem"];
+    let mut command = program("query");
+    with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", path).env("TMPDIR", &folder).args(arguments);
+    let silent = command.current_dir(desk.copy.directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = silent.spawn().unwrap();
+    while !desk.copy.path("started").exists() {
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    assert!(!is_empty());
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(SIGTERM));
+    assert!(is_empty(), "the copies are removed");
 }
 
 #[test]

@@ -11,12 +11,11 @@ use std::{
 use clap::Args;
 use futures::TryStreamExt;
 use host::Clock;
-use tempfile::TempDir;
-use verification::{Archive, Progress, ProvenObject, VerificationOutcome, read_proven, verify};
+use verification::{Archive, Progress, ProvenObject, Report, read_proven, verify};
 
 use self::duckdb::{DuckDb, TableFormat};
 use super::place::{self, Display, Export, Folder, Format, PlaceArguments, Source};
-use crate::{failure::Failure, files::write_below};
+use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
 
 /// The folders of an export with events.
 const DAY: &str = "date=";
@@ -39,7 +38,7 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 /// `DESCRIBE audit_events` lists them.
 ///
 /// A folder is read where it is. The proven files of a bucket are first copied to a temporary folder, which is removed at
-/// the end; `TMPDIR` chooses its place. DuckDB gets no credentials.
+/// the end; `TMPDIR` chooses its place. DuckDB needs no credentials.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct QueryArguments {
@@ -62,8 +61,6 @@ pub struct QueryArguments {
 /// The files to query.
 struct Files {
     paths: Vec<PathBuf>,
-    /// Holds copies until it is dropped.
-    copies: Option<TempDir>,
     /// The failure that remains after the query: the files are proven, but not the newest.
     conclusion: Result<(), Failure>,
 }
@@ -72,21 +69,21 @@ pub async fn run(arguments: &QueryArguments, clock: &dyn Clock) -> Result<(), Fa
     let statement = duckdb::statement(&arguments.sql)?;
     // Before the verification, which can take long.
     let program = DuckDb::find()?;
+    let folder = TemporaryFolder::create()?;
     let files = if arguments.unverified {
         unverified(arguments.place.folder()).await?
     } else {
         let export = arguments.place.open(clock).await?;
         match &export.source {
             Source::Folder(path, _) => verified(&export, path).await?,
-            Source::Bucket(_) => copied(&export).await?,
+            Source::Bucket(_) => copied(&export, folder.path()).await?,
         }
     };
     for path in &files.paths {
         Format::of(&path.to_string_lossy()).map_err(|error| Failure::invalid_file(path, error))?;
     }
-    let Files { paths, copies, conclusion } = files;
-    program.run(&paths, statement, arguments.output)?;
-    drop(copies);
+    let Files { paths, conclusion } = files;
+    program.run(&paths, statement, arguments.output, folder.path())?;
     conclusion
 }
 
@@ -104,7 +101,7 @@ async fn unverified(folder: Option<&Path>) -> Result<Files, Failure> {
         .await
         .map_err(|error| Failure::invalid_file(folder, error))?;
     let paths = names.iter().map(|name| folder.join(name)).collect();
-    Ok(Files { paths, copies: None, conclusion: Ok(()) })
+    Ok(Files { paths, conclusion: Ok(()) })
 }
 
 /// Verifies a folder, and returns the files that are proven.
@@ -121,18 +118,17 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let report = verify(source, options, circumstances.clone(), &show).await;
     display.finish();
     let report = report.map_err(|error| source.failure(error))?;
-    conclude(&report, paths.into_inner(), None)
+    conclude(&report, paths.into_inner())
 }
 
-/// Copies the files of a bucket that are proven.
-async fn copied(export: &Export) -> Result<Files, Failure> {
+/// Copies the files of a bucket that are proven to a folder.
+async fn copied(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let Export { source, options, circumstances } = export;
-    let copies = temporary_folder()?;
     let display = Display::new();
     let show = |progress: Progress<'_>| display.show(progress);
     let mut paths = Vec::new();
     let mut failure = None;
-    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write_below(copies.path(), &name, &bytes) {
+    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write_below(folder, &name, &bytes) {
         Ok(path) => {
             paths.push(path);
             ControlFlow::Continue(())
@@ -148,20 +144,16 @@ async fn copied(export: &Export) -> Result<Files, Failure> {
         return Err(failure);
     }
     let report = report.map_err(|error| source.failure(error))?;
-    conclude(&report, paths, Some(copies))
+    conclude(&report, paths)
 }
 
-fn conclude(report: &verification::Report, paths: Vec<PathBuf>, copies: Option<TempDir>) -> Result<Files, Failure> {
+/// Returns the files unless the export is broken.
+fn conclude(report: &Report, paths: Vec<PathBuf>) -> Result<Files, Failure> {
     place::show_breaks(report);
-    let conclusion = place::conclusion(report);
-    if report.outcome == VerificationOutcome::Broken {
-        conclusion?;
-        return Ok(Files { paths: Vec::new(), copies, conclusion: Ok(()) });
-    }
+    let conclusion = match place::conclusion(report) {
+        Err(failure @ Failure::Broken(_)) => return Err(failure),
+        conclusion => conclusion,
+    };
     place::warn_of_unread(report, "queried");
-    Ok(Files { paths, copies, conclusion })
-}
-
-fn temporary_folder() -> Result<TempDir, Failure> {
-    tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))
+    Ok(Files { paths, conclusion })
 }

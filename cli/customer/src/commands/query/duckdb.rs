@@ -7,7 +7,6 @@ use std::{
 };
 
 use clap::ValueEnum;
-use tempfile::{NamedTempFile, TempDir};
 
 use crate::{failure::Failure, files::write_below, secret};
 
@@ -20,6 +19,8 @@ const COLOR_END: &[u8] = b"\x1b[00m";
 const VIEW: &str = include_str!("../../../../../docs/audit_events.sql");
 /// The files in [`VIEW`].
 const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
+/// The file of the view.
+const VIEW_NAME: &str = "view.sql";
 /// A file without events, for an export without any: DuckDB reads no empty list.
 const NO_EVENTS: &str = "date=1970-01-01/none.ndjson";
 /// Characters that mean something in a pattern of DuckDB, which every path is.
@@ -67,13 +68,19 @@ impl DuckDb {
         Ok(Self(()))
     }
 
-    /// Runs a statement over the files. The result goes to standard output.
+    /// Runs a statement over the files. The result goes to standard output. Files for DuckDB go to the temporary folder.
     #[expect(clippy::unused_self, reason = "proves that the program was found")]
-    pub fn run(&self, files: &[PathBuf], statement: &str, format: TableFormat) -> Result<(), Failure> {
-        let (view, _empty) = view(files)?;
+    pub fn run(
+        &self,
+        files: &[PathBuf],
+        statement: &str,
+        format: TableFormat,
+        temporary: &Path,
+    ) -> Result<(), Failure> {
+        let view = view(files, temporary)?;
         let mut command = secret::command(PROGRAM);
         // Instead of `~/.duckdbrc`, which could change the result.
-        command.arg("-init").arg(view.path()).arg("-bail").args(format.options()).args(["-c", statement]);
+        command.arg("-init").arg(view).arg("-bail").args(format.options()).args(["-c", statement]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(Failure::file(PROGRAM))?;
         if let Some(errors) = child.stderr.take() {
             forward(BufReader::new(errors), &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
@@ -120,22 +127,15 @@ fn is_closed_pipe(_: ExitStatus) -> bool {
     false
 }
 
-/// Writes the view over the files to a file, because the names of a large export are longer than a command line may be. If
-/// there are no files, also returns the folder of one without events.
-fn view(files: &[PathBuf]) -> Result<(NamedTempFile, Option<TempDir>), Failure> {
-    let temporary = || Failure::file(std::env::temp_dir());
-    let (paths, empty) = if files.is_empty() {
-        let folder = tempfile::tempdir().map_err(temporary())?;
-        let path = write_below(folder.path(), NO_EVENTS, b"")?;
-        (vec![path], Some(folder))
+/// Writes the view over the files to a file, because the names of a large export are longer than a command line may be.
+fn view(files: &[PathBuf], folder: &Path) -> Result<PathBuf, Failure> {
+    let names: Vec<String> = if files.is_empty() {
+        vec![quoted(&write_below(folder, NO_EVENTS, b"")?)?]
     } else {
-        (files.to_vec(), None)
+        files.iter().map(|path| quoted(path)).collect::<Result<_, _>>()?
     };
-    let names: Vec<String> = paths.iter().map(|path| quoted(path)).collect::<Result<_, _>>()?;
     let statement = VIEW.replace(FILES, &format!("[{}]", names.join(",\n")));
-    let mut file = NamedTempFile::new().map_err(temporary())?;
-    file.write_all(statement.as_bytes()).map_err(temporary())?;
-    Ok((file, empty))
+    write_below(folder, VIEW_NAME, statement.as_bytes())
 }
 
 /// Returns a path as a string of SQL.
@@ -153,31 +153,39 @@ mod tests {
 
     use super::*;
 
-    /// The page that shows the view.
-    const PAGE: &str = "../../docs/CUSTOMER_GUIDE.md";
+    /// The pages of which one shows the view.
+    const PAGES: [&str; 2] = ["CUSTOMER_GUIDE.md", "READING.md"];
 
     #[test]
     fn the_documentation_shows_the_view() {
-        let (fence, name) = ("```sql\n", "CREATE VIEW audit_events AS\n");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-        let page = std::fs::read_to_string(&path).unwrap();
-        let (before, rest) = page.split_once(&format!("{fence}{name}")).unwrap();
-        let (_, after) = rest.split_once("```\n").unwrap();
-        assert!(!after.contains(name));
-        assert_current(&path, &format!("{before}{fence}{VIEW}```\n{after}"), "cargo test -p audit-export view");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        // ClickHouse has a view of this name too.
+        let begin: String = ["```sql\n"].into_iter().chain(VIEW.split_inclusive('\n').take(2)).collect();
+        let mut shown = 0;
+        for path in PAGES.map(|page| folder.join(page)) {
+            let page = std::fs::read_to_string(&path).unwrap_or_default();
+            let Some((before, rest)) = page.split_once(&begin) else { continue };
+            let (_, after) = rest.split_once("```\n").unwrap();
+            assert_current(&path, &format!("{before}```sql\n{VIEW}```\n{after}"), "cargo test -p audit-export view");
+            shown += 1 + after.matches(&begin).count();
+        }
+        assert_eq!(shown, 1, "the view is shown once");
     }
 
     #[test]
     fn the_view_is_over_the_files_that_were_proven() {
         assert_eq!(VIEW.matches(FILES).count(), 1);
-        let (file, _) = view(&["a/date=2026-11-22/it's.ndjson.gz".into(), "b".into()]).unwrap();
-        let statement = std::fs::read_to_string(file.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let written = |files: &[&str]| {
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            view(&files, folder.path()).map(|path| std::fs::read_to_string(path).unwrap())
+        };
+        let statement = written(&["a/date=2026-11-22/it's.ndjson.gz", "b"]).unwrap();
         assert!(statement.contains("FROM read_json(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n"), "{statement}");
-        let (file, empty) = view(&[]).unwrap();
-        let none = empty.as_ref().unwrap().path().join(NO_EVENTS);
-        assert!(std::fs::read_to_string(file.path()).unwrap().contains(none.to_str().unwrap()));
+        let none = folder.path().join(NO_EVENTS);
+        assert!(written(&[]).unwrap().contains(&format!("['{}']", none.display())));
         for path in ["a/*/x", "a[1]/x", "a?"] {
-            assert_eq!(view(&[path.into()]).unwrap_err().exit_code(), 5, "{path}");
+            assert_eq!(written(&[path]).unwrap_err().exit_code(), 5, "{path}");
         }
     }
 
