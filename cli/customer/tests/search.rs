@@ -38,7 +38,7 @@ fn search(copy: &Copy, arguments: &[&str]) -> Outcome {
 }
 
 fn lines(lines: &[&str]) -> String {
-    lines.join("\n") + "\n"
+    lines.iter().flat_map(|line| [*line, "\n"]).collect()
 }
 
 #[test]
