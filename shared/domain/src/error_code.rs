@@ -345,6 +345,7 @@ mod tests {
     use crate::{
         configuration::bucket::MAX_BUCKET_PATH_LENGTH,
         event::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
+        event_filter::{MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES},
         interval::ExportInterval,
         webhook::{MAX_WEBHOOKS, url::MAX_WEBHOOK_URL_LENGTH},
     };
@@ -374,6 +375,8 @@ mod tests {
                 format!(" {} characters", thousands(MAX_WEBHOOK_URL_LENGTH)),
             ),
             (ErrorCode::Field(FieldErrorCode::WebhooksTooMany), format!(" {MAX_WEBHOOKS} webhooks")),
+            (ErrorCode::Field(FieldErrorCode::FilterValueInvalid), format!(" 1 to {MAX_FILTER_VALUE_LENGTH} bytes")),
+            (ErrorCode::Field(FieldErrorCode::FilterTooManyValues), format!(" {MAX_FILTER_VALUES} values")),
         ] {
             let Explanation { meaning, remedy } = code.explanation();
             assert!(meaning.contains(&limit) || remedy.contains(&limit), "{code}: {limit}");

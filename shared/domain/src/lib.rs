@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod erasure;
 pub mod error_code;
 pub mod event;
+pub mod event_filter;
 pub mod explanation;
 pub mod export_format;
 pub mod export_health;

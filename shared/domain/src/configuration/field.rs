@@ -15,6 +15,13 @@ pub const DESCRIPTION: &str = "description";
 pub const START_FROM: &str = "startFrom";
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
 pub const NOTIFICATIONS: &str = "notifications";
+pub const FILTER: &str = "filter";
+
+/// The lists of a filter, in the order of their names.
+pub const FILTER_INCLUDE: [&str; 3] =
+    ["filter.include.actions", "filter.include.actorTypes", "filter.include.targetTypes"];
+pub const FILTER_EXCLUDE: [&str; 3] =
+    ["filter.exclude.actions", "filter.exclude.actorTypes", "filter.exclude.targetTypes"];
 
 /// The fields of each webhook: its URL and its secret.
 pub const WEBHOOKS: [(&str, &str); crate::webhook::MAX_WEBHOOKS] = [

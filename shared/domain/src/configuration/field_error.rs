@@ -48,6 +48,10 @@ pub enum FieldErrorCode {
     WebhookSecretInvalid,
     WebhookUrlRepeated,
     WebhooksTooMany,
+    FilterEmpty,
+    FilterValueInvalid,
+    FilterTooManyValues,
+    FilterMatchesNothing,
     RangeInvalid,
     ReplayTimeInvalid,
     ReplayPeriodInvalid,
@@ -157,6 +161,22 @@ impl FieldErrorCode {
             ),
             Self::WebhookUrlRepeated => ("Two webhooks have the same URL.", "Give each URL once."),
             Self::WebhooksTooMany => ("The export has more than 3 webhooks.", "Give at most 3 webhooks."),
+            Self::FilterEmpty => (
+                "A filter, or a list of a filter, has no value.",
+                "Leave the list out. For an export of all events, give no filter.",
+            ),
+            Self::FilterValueInvalid => (
+                "A value of a filter is not valid.",
+                "Give 1 to 128 bytes without quotation marks, backslashes and control characters. An asterisk may only be the last \
+                 character, after at least one other: LOGIN*.",
+            ),
+            Self::FilterTooManyValues => {
+                ("The lists of a filter have more than 50 values.", "Shorten them with values such as POLICY_*.")
+            }
+            Self::FilterMatchesNothing => (
+                "A filter excludes every value that it includes, so nothing would be exported.",
+                "Include another value, or exclude less. To export nothing, disable the configuration.",
+            ),
             Self::RangeInvalid => (
                 "The range of a repair is not valid.",
                 "Give a time for from that is in the past, and a later one for to.",
