@@ -7,6 +7,7 @@ mod dispatch;
 mod emulators;
 mod export;
 mod fairness;
+mod filter;
 mod ingest;
 mod sweep;
 
@@ -25,11 +26,12 @@ pub enum Suite {
     Dispatch,
     Sweep,
     Fairness,
+    Filter,
     Emulators,
 }
 
 impl Suite {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Export,
         Self::Blocks,
         Self::Ingest,
@@ -38,6 +40,7 @@ impl Suite {
         Self::Dispatch,
         Self::Sweep,
         Self::Fairness,
+        Self::Filter,
         Self::Emulators,
     ];
 
@@ -51,6 +54,7 @@ impl Suite {
             Self::Dispatch => dispatch::run(bench, report),
             Self::Sweep => sweep::run(bench, report),
             Self::Fairness => fairness::run(bench, report),
+            Self::Filter => filter::run(bench, report),
             Self::Emulators => emulators::run(bench, report),
         }
     }
