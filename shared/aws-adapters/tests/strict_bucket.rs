@@ -78,6 +78,7 @@ fn across_accounts() -> ExportConfiguration {
         description: None,
         interval: ExportInterval::Every24Hours,
         format: ExportFormat::default(),
+        filter: None,
         enabled: true,
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),

@@ -76,6 +76,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         description: None,
         interval: INTERVAL,
         format: ExportFormat::default(),
+        filter: None,
         enabled: true,
         destination: destination(0)?,
         authentication: Authentication::AccessKey {

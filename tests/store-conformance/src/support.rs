@@ -36,6 +36,7 @@ use domain::{
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
     customer_server::CustomerServers,
+    event_filter::{EventFilter, RawFilter, RawLists},
     export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
@@ -168,10 +169,12 @@ impl Store {
     /// Returns a configuration of the tenant with all its optional parts.
     pub fn configuration(&self) -> ExportConfiguration {
         let now = now();
+        let actions = RawLists { actions: Some(vec!["LOGIN".to_owned()]), ..RawLists::default() };
         ExportConfiguration {
             key: self.key(),
             version: 1,
             format: ExportFormat::Parquet,
+            filter: EventFilter::parse(&RawFilter { include: Some(actions), exclude: None }).ok(),
             start_from: now,
             connection: Connection::Failed {
                 checked_at: now,

@@ -77,6 +77,7 @@ impl Service {
             description: settings.description,
             interval: settings.interval,
             format: ExportFormat::default(),
+            filter: None,
             enabled: true,
             destination: settings.destination,
             authentication,

@@ -11,6 +11,7 @@ use domain::{
         endpoint::EndpointUrl,
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode, ConnectionStatus},
+    event_filter::EventFilter,
     export_format::ExportFormat,
     interval::ExportInterval,
     tenant::TenantId,
@@ -40,6 +41,8 @@ pub(crate) mod attribute {
     pub(crate) const INTERVAL: &str = "interval";
     /// The format of new windows. Absent: the default.
     pub(crate) const FORMAT: &str = "format";
+    /// JSON: the canonical text of the filter of new windows. Absent: all events.
+    pub(crate) const FILTER: &str = "filter";
     pub(crate) const ENABLED: &str = "enabled";
     /// Present only while the configuration is enabled, and in tombstones: the index is sparse.
     pub(crate) const SCHEDULE_PARTITION: &str = "schedulePartition";
@@ -192,6 +195,9 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if configuration.format != ExportFormat::default() {
         set(attribute::FORMAT, text(configuration.format));
     }
+    if let Some(filter) = &configuration.filter {
+        set(attribute::FILTER, text(filter));
+    }
     set(attribute::ENABLED, AttributeValue::Bool(configuration.enabled));
     if configuration.enabled {
         let partition = schedule_partition(configuration.interval, configuration.key.configuration_id);
@@ -285,6 +291,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         description: attributes.optional(attribute::DESCRIPTION, |text| Description::parse(text).ok())?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
         format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?.unwrap_or_default(),
+        filter: attributes.optional(attribute::FILTER, |text| serde_json::from_str::<EventFilter>(text).ok())?,
         enabled: attributes.flag(attribute::ENABLED)?,
         destination: Destination {
             bucket_name: attributes.required(attribute::BUCKET_NAME, |text| BucketName::parse(text).ok())?,

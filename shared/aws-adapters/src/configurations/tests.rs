@@ -75,6 +75,8 @@ fn full() -> ExportConfiguration {
             secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         },
         format: ExportFormat::Parquet,
+        filter: serde_json::from_str(r#"{"exclude":{"actions":["QUERY"]},"include":{"targetTypes":["POLICY*"]}}"#)
+            .unwrap(),
         start_from: at("2026-11-21T00:00:00Z"),
         connection: Connection::Failed {
             checked_at: at("2026-11-22T00:00:01Z"),
@@ -102,6 +104,7 @@ fn sparse() -> ExportConfiguration {
     ExportConfiguration {
         description: None,
         format: ExportFormat::default(),
+        filter: None,
         enabled: false,
         destination: Destination {
             bucket_path: None,
@@ -244,6 +247,7 @@ fn attributes_have_the_names_of_the_api() {
     enabled = Bool(true)
     expectedBucketOwner = S("222222222222")
     exportedThrough = S("2026-11-21T22:00:00.000Z")
+    filter = S("{\"exclude\":{\"actions\":[\"QUERY\"]},\"include\":{\"targetTypes\":[\"POLICY*\"]}}")
     format = S("PARQUET")
     id = S("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b")
     interval = S("EVERY_2_HOURS")

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
+    event_filter::EventFilter,
     export_format::ExportFormat,
     interval::{ExportInterval, ExportSchedule},
     time::Timestamp,
@@ -37,6 +38,8 @@ pub struct ExportConfiguration {
     pub interval: ExportInterval,
     /// The format of new windows. A window that was begun keeps its own.
     pub format: ExportFormat,
+    /// The events of new windows. `None`: all of them.
+    pub filter: Option<EventFilter>,
     pub enabled: bool,
     pub destination: Destination,
     pub authentication: Authentication,

@@ -45,6 +45,7 @@ pub fn with_role() -> ExportConfiguration {
         description: Some(Description::parse("For the auditors").unwrap()),
         interval: ExportInterval::Every2Hours,
         format: ExportFormat::default(),
+        filter: None,
         enabled: true,
         destination: Destination {
             bucket_name: BucketName::parse("acme-audit").unwrap(),

@@ -1,6 +1,6 @@
 //! Parsing filters, of requests and of stored texts. All errors are returned together.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     lists::{Condition, Lists},
@@ -17,28 +17,33 @@ pub const MAX_FILTER_VALUES: usize = 50;
 /// The most bytes of a pattern in UTF-8, its asterisk included.
 pub const MAX_FILTER_VALUE_LENGTH: usize = 128;
 
-/// An unparsed filter. Its names are those of the API, of configuration files and of the canonical text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// An unparsed filter. `None`: the side was left out. Its names are those of the API, of configuration files and of the canonical text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct RawFilter {
-    pub include: RawLists,
-    pub exclude: RawLists,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include: Option<RawLists>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<RawLists>,
 }
 
 /// The unparsed lists of one side. `None`: the list was left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RawLists {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor_types: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_types: Option<Vec<String>>,
 }
 
 /// Returns the lists to include and those to exclude.
 pub(super) fn parse(raw: &RawFilter) -> Result<(Lists, Lists), Vec<FieldError>> {
     let mut errors = Vec::new();
-    let exclude = lists(&raw.exclude, &field::FILTER_EXCLUDE, &mut errors);
-    let include = lists(&raw.include, &field::FILTER_INCLUDE, &mut errors);
+    let exclude = lists(raw.exclude.as_ref(), &field::FILTER_EXCLUDE, &mut errors);
+    let include = lists(raw.include.as_ref(), &field::FILTER_INCLUDE, &mut errors);
     if errors.is_empty() {
         check(&include, &exclude, &mut errors);
     }
@@ -71,10 +76,11 @@ fn check(include: &Lists, exclude: &Lists, errors: &mut Vec<FieldError>) {
 }
 
 fn lists(
-    raw: &RawLists,
+    raw: Option<&RawLists>,
     [actions, actor_types, target_types]: &[&'static str; 3],
     errors: &mut Vec<FieldError>,
 ) -> Lists {
+    let Some(raw) = raw else { return Lists::default() };
     Lists {
         actions: patterns(raw.actions.as_deref(), actions, errors),
         actor_types: patterns(raw.actor_types.as_deref(), actor_types, errors),

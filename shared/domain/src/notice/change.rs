@@ -16,8 +16,8 @@ use crate::{
     webhook::Webhook,
 };
 
-/// Returns the export that a change ends: one that is disabled or deleted, whose files arrive elsewhere from now on, or whose
-/// identity is replaced untested. The end of the tenant's last one is worth a second channel.
+/// Returns the export that a change ends: one that is disabled or deleted, whose files arrive elsewhere or with fewer events from
+/// now on, or whose identity is replaced untested. The end of the tenant's last one is worth a second channel.
 #[must_use]
 pub fn ended_by(change: Change<'_>) -> Option<&ExportConfiguration> {
     match change {
@@ -49,7 +49,9 @@ pub fn makes_up_for(other: &ExportConfiguration, ended: &ExportConfiguration) ->
         }
         (Site::Aws(_), Site::Server(_)) | (Site::Server(_), Site::Aws(_)) => false,
     };
-    other.key != ended.key && works && (!has_delivered(ended) || delivers_there())
+    // A filter may leave out everything that matters.
+    let has_all_events = other.filter.is_none() || other.filter == ended.filter;
+    other.key != ended.key && works && has_all_events && (!has_delivered(ended) || delivers_there())
 }
 
 /// Returns whether an export encrypts with no key, or with one of the account that owns the ended export's bucket or key.
@@ -68,7 +70,7 @@ fn has_delivered(configuration: &ExportConfiguration) -> bool {
 
 /// Returns the fields with which an update moves an export: its files arrive elsewhere, or are encrypted with another key. A role
 /// or access key of another account moves it too, if its account is the one that has to own the bucket. So does an untested one
-/// of the same account: it may not exist.
+/// of the same account: it may not exist. A filter that is set or replaced may leave out all events, as if they went elsewhere.
 fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'static str> {
     let (old, new) = (&before.destination, &after.destination);
     let is_other_owner = before.bucket_owner() != after.bucket_owner();
@@ -87,6 +89,7 @@ fn moved_by(before: &ExportConfiguration, after: &ExportConfiguration) -> Vec<&'
         (field::ENDPOINT_URL, is_other_server),
         (field::KMS_KEY_ARN, old.kms_key_arn != new.kms_key_arn),
         (field::EXPECTED_BUCKET_OWNER, is_other_owner && names_owner),
+        (field::FILTER, after.filter.is_some() && after.filter != before.filter),
         (identity, is_other_account && !is_other_server || replaces_identity_untested(before, after)),
     ];
     fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
@@ -171,6 +174,7 @@ mod tests {
         },
         connection::Connection,
         customer_server::CustomerServers,
+        event_filter::EventFilter,
         export_health::test_support::at,
         webhook::{SealedWebhookSecret, WebhookUrl},
     };
@@ -278,6 +282,7 @@ mod tests {
             },
             ..of
         };
+        let filtered = |action: &str| ExportConfiguration { filter: Some(filter_of(action)), ..before.clone() };
         let table = vec![
             (before.clone(), to(moved_bucket), &["bucketName"][..]),
             (before.clone(), to(moved_path), &["bucketPath"]),
@@ -303,6 +308,11 @@ mod tests {
                 &["region", "endpointUrl", "kmsKeyArn", "expectedBucketOwner"],
             ),
             (to(on_server().destination), to(other_server), &["endpointUrl"]),
+            // A filter that is set or replaced; and one that stays or is removed.
+            (before.clone(), filtered("A"), &["filter"]),
+            (filtered("A"), filtered("B"), &["filter"]),
+            (filtered("A"), filtered("A"), &[]),
+            (filtered("A"), before.clone(), &[]),
             (to(on_server().destination), with_other_key(to(on_server().destination)), &[]),
         ];
         for (before, after, fields) in table {
@@ -323,6 +333,26 @@ mod tests {
                 assert_eq!(ended_by(change), None);
                 assert_eq!(notices_of(change, &author(), false, stamp()).len(), expected.len());
             }
+        }
+    }
+
+    fn filter_of(action: &str) -> EventFilter {
+        serde_json::from_value(serde_json::json!({"include": {"actions": [action]}})).unwrap()
+    }
+
+    #[test]
+    fn an_export_of_some_events_makes_up_for_none_of_others() {
+        let ended = working(1);
+        let with = |filter| ExportConfiguration { filter, ..working(2) };
+        for (other, of_ended, makes_up) in [
+            (None, None, true),
+            (Some("A"), None, false),
+            (None, Some("A"), true),
+            (Some("A"), Some("A"), true),
+            (Some("A"), Some("B"), false),
+        ] {
+            let ended = ExportConfiguration { filter: of_ended.map(filter_of), ..ended.clone() };
+            assert_eq!(makes_up_for(&with(other.map(filter_of)), &ended), makes_up, "{other:?} {of_ended:?}");
         }
     }
 

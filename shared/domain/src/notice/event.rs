@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{gap::SignedGap, kind::NoticeKind};
 use crate::{
-    configuration::bucket::BucketName,
+    configuration::{bucket::BucketName, field},
     connection::{ConnectionError, ConnectionErrorCode},
     digest::GapReason,
     export_job::SERVICE_FAILURE,
@@ -210,7 +210,11 @@ fn stopped(how: &str, is_last_export: bool) -> String {
 
 fn moved(MoveFacts { change, changed_fields, is_same_owner, bucket_before, bucket_after }: &MoveFacts) -> String {
     let fields = changed_fields.join(", ");
-    let mut message = if bucket_before == bucket_after {
+    let mut message = if changed_fields.as_slice() == [field::FILTER] {
+        format!(
+            "The filter of the export to the bucket {bucket_before} was changed: other events than before are left out."
+        )
+    } else if bucket_before == bucket_after {
         format!("The connection of the export to the bucket {bucket_before} was changed: {fields}.")
     } else {
         format!("The export was moved from the bucket {bucket_before} to {bucket_after}. Changed: {fields}.")

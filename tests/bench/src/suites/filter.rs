@@ -36,13 +36,13 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let blocks = blocks.collect::<Result<Vec<_>>>()?;
     let without_field: Vec<_> = blocks.iter().map(|block| block.replace(LAST_FIELD, OTHER_FIELD)).collect();
 
-    let action = RawFilter { include: lists(&["QUERY"], &[], &[]), ..RawFilter::default() };
+    let action = RawFilter { include: Some(lists(&["QUERY"], &[], &[])), ..RawFilter::default() };
     let values = RawFilter {
-        include: lists(&["QUERY", "AUTH*", "CREATE", "UPDATE"], &["USER*", "SERVICE*"], &[]),
-        exclude: lists(&["DELETE"], &[], &["TAG", "PROJECT", "PURPOSE*"]),
+        include: Some(lists(&["QUERY", "AUTH*", "CREATE", "UPDATE"], &["USER*", "SERVICE*"], &[])),
+        exclude: Some(lists(&["DELETE"], &[], &["TAG", "PROJECT", "PURPOSE*"])),
     };
     let (action, values) = (parsed(&action)?, parsed(&values)?);
-    let absent = parsed(&RawFilter { exclude: lists(&[], &[], &["NONE"]), ..RawFilter::default() })?;
+    let absent = parsed(&RawFilter { exclude: Some(lists(&[], &[], &["NONE"])), ..RawFilter::default() })?;
 
     let tree = measure(bench, &blocks, left_out_by_tree)?;
     let subjects = [
