@@ -30,7 +30,7 @@ REQUEST_TIMEOUT_SECONDS = 60
 Value = TypeVar("Value")
 
 CONFIGURATION_FIELDS = """
-    id externalId type version description interval enabled connectionStatus connectionCheckedAt connectionError { code message }
+    id externalId type version description interval format enabled connectionStatus connectionCheckedAt connectionError { code message }
     endpointConfiguration {
         bucketName bucketPath region endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner
     }

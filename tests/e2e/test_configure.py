@@ -132,6 +132,22 @@ def test_every_interval_is_possible(tenant: Tenant, interval: int) -> None:
     assert tenant.administrator.create_assumed_role(**VALID_ROLE | {"interval": name})["interval"] == name
 
 
+@pytest.mark.parametrize("name", ["NDJSON_GZIP", "NDJSON_ZSTD", "PARQUET"])
+def test_every_format_is_possible(tenant: Tenant, name: str) -> None:
+    created = tenant.administrator.create_assumed_role(**VALID_ROLE | {"format": name})
+    assert created["format"] == name
+    assert tenant.administrator.get(created["id"]) == created
+
+
+def test_a_wrong_format_is_refused_with_the_nearest(tenant: Tenant) -> None:
+    assert tenant.administrator.create_assumed_role(**VALID_ROLE)["format"] == "NDJSON_GZIP"
+    with pytest.raises(GraphQlFailed) as failure:
+        tenant.administrator.create_assumed_role(**VALID_ROLE | {"format": "parkett"})
+    assert failure.value.codes == ["GRAPHQL_VALIDATION_FAILED"]
+    [error] = failure.value.errors
+    assert "Did you mean PARQUET?" in error["message"] and "parkett" not in error["message"]
+
+
 def test_optional_fields_are_kept(tenant: Tenant) -> None:
     optional = {
         "kmsKeyArn": f"arn:aws:kms:eu-west-1:{ROLE_ACCOUNT}:key/{KEY_ID}",

@@ -50,6 +50,18 @@ def test_interval_and_description_change_and_nothing_else(customers: CustomerFac
     assert customer.stored()["schedulePartition"]["S"].startswith("EVERY_4_HOURS#")
 
 
+def test_another_format_is_stored_without_a_test(customers: CustomerFactory) -> None:
+    customer = customers.with_role()
+    administrator = customer.tenant.administrator
+    before = administrator.test(customer.id)
+    updated = administrator.update_assumed_role(customer.id, format="NDJSON_ZSTD")
+    assert updated == before | {"version": 2, "format": "NDJSON_ZSTD", "updatedAt": updated["updatedAt"]}
+    assert customer.stored()["format"]["S"] == "NDJSON_ZSTD"
+    cleared = administrator.update_assumed_role(customer.id, format=None)
+    assert (cleared["version"], cleared["format"]) == (3, "NDJSON_GZIP")
+    assert "format" not in customer.stored()
+
+
 def test_a_stale_version_is_a_conflict(customers: CustomerFactory) -> None:
     customer = customers.with_role()
     administrator = customer.tenant.administrator

@@ -17,6 +17,7 @@ pub struct Configuration {
     pub kind: Text,
     pub description: Option<Text>,
     pub interval: Text,
+    pub format: Text,
     pub enabled: bool,
     pub connection_status: Text,
     pub connection_checked_at: Option<Text>,
@@ -325,7 +326,7 @@ pub mod tests {
     pub fn configuration_json() -> Value {
         json!({
             "id": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b", "version": 1, "type": "S3_ASSUMED_ROLE", "description": null,
-            "interval": "EVERY_24_HOURS", "enabled": true, "connectionStatus": "SUCCESS",
+            "interval": "EVERY_24_HOURS", "format": "NDJSON_GZIP", "enabled": true, "connectionStatus": "SUCCESS",
             "connectionCheckedAt": "2026-11-21T10:00:00.000Z", "connectionError": null,
             "endpointConfiguration": {
                 "bucketName": "acme-audit", "bucketPath": "logs", "region": "eu-west-1",

@@ -130,12 +130,12 @@ fn a_configuration_is_created_from_options() {
     let desk = working();
     let options = ["config", "create", "--bucket", "acme-audit", "--path", "logs", "--region", "eu-west-1"];
     let more = ["--role-arn", ROLE, "--interval", "24h", "--owner", "222222222222", "--start-from", "earliest"];
-    let created = desk.run(&[&options[..], &more, &["--idempotency-key", "key-1"]].concat());
+    let created = desk.run(&[&options[..], &more, &["--format", "parquet", "--idempotency-key", "key-1"]].concat());
     created.is(0, "");
     assert!(created.stdout.starts_with(&format!("Created export configuration {ID}\n")), "{}", created.stdout);
     let expected = json!({
-        "interval": "EVERY_24_HOURS", "bucketName": "acme-audit", "bucketPath": "logs", "region": "eu-west-1",
-        "roleArn": ROLE, "expectedBucketOwner": "222222222222", "startFrom": "earliest", "idempotencyKey": "key-1",
+        "interval": "EVERY_24_HOURS", "format": "PARQUET", "bucketName": "acme-audit", "bucketPath": "logs",
+        "region": "eu-west-1", "roleArn": ROLE, "expectedBucketOwner": "222222222222", "startFrom": "earliest", "idempotencyKey": "key-1",
     });
     let request = ("createS3AssumedRoleExportConfiguration".to_owned(), json!({ "data": expected }));
     assert_eq!(desk.requests(), [request]);
@@ -187,6 +187,7 @@ fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
         ),
         (&["config", "create", "--bucket", "Acme"], "invalid value 'Acme' for '--bucket <NAME>'"),
         (&["config", "update", ID, "--interval", "23h"], "did you mean 24h?"),
+        (&["config", "update", ID, "--format", "gz"], "did you mean ndjson-gzip?"),
         (&["config", "update", ID], "give options such as --interval 12h, or a JSON file"),
         (&["config", "jobs", ID, "--limit", "0"], "1..=100"),
     ] {
@@ -194,6 +195,11 @@ fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
     }
     desk.write("export.json", json!({ "bucketName": "acme-audit", "region": "eu-wst-1", "roleArn": ROLE }).to_string());
     desk.run(&["config", "create", "export.json"]).is(5, "export.json: region: eu-wst-1 is not a Region");
+    desk.write("format.json", json!({ "format": "zstd" }).to_string());
+    desk.run(&["config", "update", ID, "format.json", "--dry-run"]).is(
+        5,
+        "format.json: format: Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET. Did you mean NDJSON_ZSTD? (FORMAT_INVALID)",
+    );
     assert_eq!(desk.requests(), []);
 }
 

@@ -120,7 +120,7 @@ impl Service {
         json!({
             "id": CONFIGURATION, "version": 1, "description": null,
             "type": if created["roleArn"].is_null() { "S3_ACCESS_KEY" } else { "S3_ASSUMED_ROLE" },
-            "interval": created["interval"], "enabled": true, "connectionStatus": status, "connectionCheckedAt": null,
+            "interval": created["interval"], "format": "NDJSON_GZIP", "enabled": true, "connectionStatus": status, "connectionCheckedAt": null,
             "connectionError": error,
             "endpointConfiguration": {
                 "bucketName": created["bucketName"], "bucketPath": created["bucketPath"], "region": created["region"],

@@ -14,6 +14,7 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::Connection,
+    export_format::ExportFormat,
     interval::ExportInterval,
 };
 use export_engine::ports::{ConfigurationStore, ErrorKind, RunReport};
@@ -65,7 +66,7 @@ fn edit() -> Edit<'static> {
 }
 
 fn settings(interval: ExportInterval) -> PlainSettings {
-    PlainSettings { interval, description: None }
+    PlainSettings { interval, format: ExportFormat::default(), description: None }
 }
 
 /// Returns the configuration without its optional parts.

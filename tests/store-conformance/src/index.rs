@@ -54,7 +54,7 @@ async fn a_configuration_is_where_its_interval_is_while_it_is_enabled() {
     assert_eq!(places(&store, &created.key).await, []);
 
     let enabled = created.with_enabled(true, edit());
-    let settings = PlainSettings { interval: ExportInterval::Every12Hours, description: None };
+    let settings = PlainSettings { interval: ExportInterval::Every12Hours, ..PlainSettings::of(&enabled) };
     let slower = enabled.with_settings(settings, edit());
     let disabled = slower.with_enabled(false, edit());
     let enabled_again = disabled.with_enabled(true, edit());

@@ -256,7 +256,7 @@ async fn an_export_that_fails_or_delivers_to_another_account_hides_no_end() {
     let owner = AccountId::parse("333333333333").ok();
     let elsewhere = Destination { expected_bucket_owner: owner, ..real.destination.clone() };
     created(&store, ExportConfiguration { destination: elsewhere.clone(), ..working(&store) }).await;
-    let settings = PlainSettings { interval: real.interval, description: real.description.clone() };
+    let settings = PlainSettings::of(&real);
     let edit = Edit { by: "user-2", at: now() };
     let moved = real.with_connection(settings, elsewhere, NewIdentity::Kept, edit);
     assert_eq!(store.editor().update(&real, &moved, &author(), stamp()).await, Ok(EditOutcome::Done));

@@ -72,7 +72,7 @@ async fn an_outcome_outlasts_edits_that_leave_the_connection_alone() {
     let key = &configuration.key;
     let success = |seconds| Connection::Success { checked_at: seconds_later(configuration.created_at, seconds) };
     let edit = Edit { by: "user-2", at: configuration.created_at };
-    let settings = PlainSettings { interval: configuration.interval, description: None };
+    let settings = PlainSettings { description: None, ..PlainSettings::of(&configuration) };
     // Described differently while the connection of version 1 is being tested.
     let described = configuration.with_settings(settings.clone(), edit);
     assert_eq!(editor.update(&configuration, &described, &author(), stamp()).await, Ok(EditOutcome::Done));

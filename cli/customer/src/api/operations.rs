@@ -1,7 +1,7 @@
 //! The operations of the GraphQL API that the commands use.
 
 /// The fields of an export configuration in a list.
-const CONFIGURATION: &str = "id version type description interval enabled connectionStatus connectionCheckedAt \
+const CONFIGURATION: &str = "id version type description interval format enabled connectionStatus connectionCheckedAt \
     connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
     endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
     consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \

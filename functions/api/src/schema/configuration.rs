@@ -9,8 +9,8 @@ use domain::{
 };
 
 use super::{
-    guidance::ExportGuidance, interval::ExportInterval, notifications::ExportWebhook, outlook::ExportOutlook,
-    scalars::DateTime,
+    format::ExportFormat, guidance::ExportGuidance, interval::ExportInterval, notifications::ExportWebhook,
+    outlook::ExportOutlook, scalars::DateTime,
 };
 
 /// An export of the audit log to an S3 bucket.
@@ -37,6 +37,8 @@ struct StoredConfiguration {
     /// A name or note for people.
     description: Option<String>,
     interval: ExportInterval,
+    /// The format of the files with events. After a change, the window that was begun still ends in the former one.
+    format: ExportFormat,
     enabled: bool,
     connection_status: ConnectionStatus,
     /// The time of the connection test or export that set the status.
@@ -126,6 +128,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             version: configuration.version,
             description: configuration.description.map(Into::into),
             interval: configuration.interval.into(),
+            format: configuration.format.into(),
             enabled: configuration.enabled,
             connection_status: connection.status().into(),
             connection_checked_at: connection.checked_at().map(DateTime),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_graphql::{Name, PathSegment, Pos, Response, ServerError, Value, indexmap::IndexMap};
-use domain::{configuration::field_error::FieldError, interval::ExportInterval};
+use domain::{configuration::field_error::FieldError, export_format::ExportFormat, interval::ExportInterval};
 use serde_json::{Value as Json, json};
 
 use crate::error::ApiError;
@@ -129,8 +129,12 @@ const BEFORE_A_VALUE: [(&str, &str); 2] = [
 
 fn without_values(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {
     for (before, replacement) in BEFORE_A_VALUE {
-        if let Some((kept, _)) = message.split_once(before) {
-            let hint = if kept.ends_with("\"ExportInterval\"") { one_of_the_intervals() } else { String::new() };
+        if let Some((kept, value)) = message.split_once(before) {
+            let hint = match kept.rsplit('"').nth(1) {
+                Some("ExportInterval") => one_of(ExportInterval::ALL.map(ExportInterval::name)),
+                Some("ExportFormat") => one_of_the_formats(value),
+                _ => String::new(),
+            };
             return format!("{}{replacement}{hint}", without_long_names(kept, vocabulary));
         }
     }
@@ -143,8 +147,14 @@ fn without_values(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<Strin
     }
 }
 
-fn one_of_the_intervals() -> String {
-    format!(" Choose one of {}.", ExportInterval::ALL.map(ExportInterval::name).join(", "))
+fn one_of(names: impl IntoIterator<Item = &'static str>) -> String {
+    format!(" Choose one of {}.", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Names the formats, and the one that the refused value is nearest to.
+fn one_of_the_formats(value: &str) -> String {
+    let near = ExportFormat::near(value).map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+    one_of(ExportFormat::ALL.iter().map(|format| format.name())) + &near
 }
 
 fn without_long_names(message: &str, vocabulary: &dyn Fn() -> &'static HashSet<String>) -> String {

@@ -10,7 +10,7 @@ use domain::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::interval::ExportInterval;
+use super::{format::ExportFormat, interval::ExportInterval};
 use crate::service::UpdateTerms;
 
 /// An export that uses an access key of an IAM user in the customer's account, or of a user of another S3 server than AWS's.
@@ -41,6 +41,8 @@ pub struct CreateS3AssumedRoleExportConfigurationInput {
 #[derive(InputObject)]
 pub struct SettingsInput {
     interval: ExportInterval,
+    /// The format of the files with events. The default is `NDJSON_GZIP`.
+    format: Option<ExportFormat>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: String,
     /// The path that files are written under. The default is the bucket's root.
@@ -113,6 +115,8 @@ pub struct UpdateTargetInput {
 #[derive(InputObject)]
 pub struct UpdatedSettingsInput {
     interval: MaybeUndefined<ExportInterval>,
+    /// The format of the files with events, from the next window on. Null: `NDJSON_GZIP`.
+    format: MaybeUndefined<ExportFormat>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: MaybeUndefined<String>,
     /// The path that files are written under. Null: the bucket's root.
@@ -162,6 +166,7 @@ impl SettingsInput {
     fn raw<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
         RawSettings {
             interval: self.interval.into(),
+            format: self.format.map(Into::into),
             bucket_name: &self.bucket_name,
             bucket_path: self.bucket_path.as_deref(),
             region: &self.region,
@@ -216,6 +221,7 @@ impl UpdatedSettingsInput {
     fn raw<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> RawUpdate<'a> {
         RawUpdate {
             interval: raw(&self.interval, |interval| (*interval).into()),
+            format: raw(&self.format, |format| (*format).into()),
             bucket_name: text(&self.bucket_name),
             bucket_path: text(&self.bucket_path),
             region: text(&self.region),

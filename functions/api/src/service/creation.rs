@@ -76,7 +76,7 @@ impl Service {
             version: 1,
             description: settings.description,
             interval: settings.interval,
-            format: ExportFormat::default(),
+            format: settings.format,
             filter: None,
             enabled: true,
             destination: settings.destination,
@@ -137,8 +137,13 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         destination.expected_bucket_owner,
         start_from,
     ]);
-    // Without an endpoint and webhooks it is the hash of an earlier version of the service, which remembers it for a day.
+    // Without a format, an endpoint and webhooks it is the hash of an earlier version of the service, which remembers it for a day.
     if let Some(content) = content.as_array_mut() {
+        content.extend(
+            Some(settings.format)
+                .filter(|format| *format != ExportFormat::default())
+                .map(|format| json!({ "format": format })),
+        );
         content.extend(destination.site.endpoint().map(|endpoint| json!({ "endpointUrl": endpoint })));
         content.extend(settings.webhooks.iter().map(|webhook| json!(webhook.url())));
     }

@@ -6,6 +6,7 @@ use domain::{
     block::INGEST_WRITE_BOUND,
     configuration::{Authentication, Destination},
     connection::Connection,
+    export_format::ExportFormat,
     interval::ExportInterval,
 };
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use super::{
     world::{SECRET, World, code},
 };
 
-const FIELDS: &str = "id version type description interval enabled connectionStatus connectionError { code }
+const FIELDS: &str = "id version type description interval format enabled connectionStatus connectionError { code }
     endpointConfiguration { bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner }";
 
 fn sealed_secret(authentication: &Authentication) -> &[u8] {
@@ -69,6 +70,38 @@ async fn absent_fields_stay_and_null_clears() {
     assert_eq!((bucket_path, kms_key_arn, expected_bucket_owner), (None, None, None));
     assert_eq!(endpoint["roleArn"], "arn:aws:iam::222222222222:role/export");
     assert_eq!(world.tests(), 2);
+}
+
+#[tokio::test]
+async fn another_format_is_stored_without_a_test() {
+    let world = World::new();
+    let with_format = |format: &str| {
+        let mut data = with_role();
+        data["format"] = format.into();
+        data
+    };
+    let parquet = id(&create_with_role(&world, with_format("PARQUET")).await);
+    assert_eq!(world.stored(&parquet).format, ExportFormat::Parquet);
+    let id = id(&create_with_role(&world, with_role()).await);
+    assert_eq!(world.stored(&id).format, ExportFormat::NdjsonGzip);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    for (format, stored, version) in [
+        (json!("NDJSON_ZSTD"), ExportFormat::NdjsonZstd, 2),
+        (json!("NDJSON_ZSTD"), ExportFormat::NdjsonZstd, 2),
+        (Value::Null, ExportFormat::NdjsonGzip, 3),
+    ] {
+        let answer = update_role(&world, json!({"id": id, "format": format})).await;
+        let answer = configuration(&answer);
+        assert_eq!((&answer["format"], &answer["version"]), (&json!(stored.name()), &json!(version)));
+        assert_eq!((&answer["connectionStatus"], world.stored(&id).format), (&json!("SUCCESS"), stored));
+    }
+    assert_eq!(world.tests(), 1, "the connection is the same");
+    let changes = world.changes();
+    let payload = &changes[changes.len() - 1]["auditPayload"];
+    assert_eq!(
+        (&payload["before"]["format"], &payload["after"]["format"]),
+        (&json!("NDJSON_ZSTD"), &json!("NDJSON_GZIP"))
+    );
 }
 
 const OTHER_ROLE: &str = "arn:aws:iam::222222222222:role/other";

@@ -530,7 +530,8 @@ async fn an_update_writes_what_differs_and_its_event() {
     assert_eq!(event["action"], "ENABLE");
     insta::assert_snapshot!(expression, @"SET #enabled = :enabled, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read)");
 
-    let settings = PlainSettings { interval: ExportInterval::Every24Hours, description: None };
+    let settings =
+        PlainSettings { interval: ExportInterval::Every24Hours, description: None, ..PlainSettings::of(&full()) };
     let (expression, event) = updated(&before, &before.with_settings(settings.clone(), edit())).await;
     assert_eq!(event["action"], "UPDATE");
     insta::assert_snapshot!(expression, @"SET #interval = :interval, #schedulePartition = :schedulePartition, #updatedAt = :updatedAt, #updatedBy = :updatedBy, #version = :version, #connectionVersion = if_not_exists(#connectionVersion, :read) REMOVE #description");
@@ -540,7 +541,7 @@ async fn an_update_writes_what_differs_and_its_event() {
 
 #[tokio::test]
 async fn another_connection_takes_away_whatever_was_known_of_the_old() {
-    let settings = PlainSettings { interval: full().interval, description: full().description };
+    let settings = PlainSettings::of(&full());
     let moved = |before: &ExportConfiguration, identity: NewIdentity| {
         let destination = Destination { bucket_path: None, ..full().destination };
         before.with_connection(settings.clone(), destination, identity, edit())

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     block::{BlockId, EncodeError, Shard, StoredBlock, pack},
     event::{BodyForm, EventBatch, RejectedEvents},
+    export_format::ExportFormat,
     interval::ExportInterval,
     repair::{Repair, RepairId, RepairMode},
     replay::{Replay, ReplayId, ReplayPeriod},
@@ -297,6 +298,7 @@ struct Settings<'a> {
     kind: &'static str,
     description: Option<&'a Description>,
     interval: ExportInterval,
+    format: ExportFormat,
     enabled: bool,
     #[serde(flatten)]
     destination: &'a Destination,
@@ -328,6 +330,7 @@ impl<'a> Settings<'a> {
             kind,
             description: configuration.description.as_ref(),
             interval: configuration.interval,
+            format: configuration.format,
             enabled: configuration.enabled,
             destination: &configuration.destination,
             role_arn,
@@ -423,7 +426,7 @@ mod tests {
             "requestId": "request-1",
             "auditPayload": {"type": "AuditExportConfigurationChange", "version": 1, "before": null, "after": {
                 "id": ID, "version": 7, "type": "S3_ASSUMED_ROLE", "description": "For the auditors",
-                "interval": "EVERY_2_HOURS", "enabled": true, "bucketName": "acme-audit", "bucketPath": "audit/log",
+                "interval": "EVERY_2_HOURS", "format": "NDJSON_GZIP", "enabled": true, "bucketName": "acme-audit", "bucketPath": "audit/log",
                 "region": "eu-west-1",
                 "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
                 "expectedBucketOwner": "222222222222", "roleArn": "arn:aws:iam::222222222222:role/export",

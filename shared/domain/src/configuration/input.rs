@@ -29,6 +29,8 @@ use crate::{
 #[expect(missing_debug_implementations, reason = "it may hold secrets of webhooks")]
 pub struct RawSettings<'a> {
     pub interval: ExportInterval,
+    /// `None`: the default.
+    pub format: Option<ExportFormat>,
     pub bucket_name: &'a str,
     pub bucket_path: Option<&'a str>,
     pub region: &'a str,
@@ -55,6 +57,7 @@ pub struct RawAccessKey<'a> {
 pub struct Settings {
     pub description: Option<Description>,
     pub interval: ExportInterval,
+    pub format: ExportFormat,
     pub destination: Destination,
     pub start_from: StartFrom,
     pub idempotency_key: Option<IdempotencyKey>,
@@ -186,6 +189,7 @@ impl Fields {
         Some(Settings {
             description,
             interval: raw.interval,
+            format: raw.format.unwrap_or_default(),
             destination: Destination {
                 bucket_name: bucket_name?,
                 bucket_path,
@@ -385,6 +389,7 @@ mod tests {
     fn valid() -> RawSettings<'static> {
         RawSettings {
             interval: ExportInterval::Every24Hours,
+            format: None,
             bucket_name: "acme-audit",
             bucket_path: None,
             region: "eu-west-1",
@@ -491,6 +496,7 @@ mod tests {
     fn all_errors_come_at_once() {
         let raw = RawSettings {
             interval: ExportInterval::Every2Hours,
+            format: None,
             bucket_name: "Bad_Bucket",
             bucket_path: Some("/a"),
             region: "",

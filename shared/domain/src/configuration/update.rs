@@ -16,6 +16,7 @@ use super::{
 use crate::{
     connection::Connection,
     customer_server::CustomerServers,
+    export_format::ExportFormat,
     interval::ExportInterval,
     time::Timestamp,
     webhook::{
@@ -50,6 +51,8 @@ impl RawText<'_> {
 #[expect(missing_debug_implementations, reason = "it may hold secrets of webhooks")]
 pub struct RawUpdate<'a> {
     pub interval: RawField<ExportInterval>,
+    /// Cleared: the default.
+    pub format: RawField<ExportFormat>,
     pub bucket_name: RawText<'a>,
     pub bucket_path: RawText<'a>,
     pub region: RawText<'a>,
@@ -79,7 +82,17 @@ pub enum RawIdentity<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainSettings {
     pub interval: ExportInterval,
+    pub format: ExportFormat,
     pub description: Option<Description>,
+}
+
+impl PlainSettings {
+    /// Returns the settings of a stored configuration.
+    #[must_use]
+    pub fn of(configuration: &ExportConfiguration) -> Self {
+        let ExportConfiguration { interval, format, description, .. } = configuration;
+        Self { interval: *interval, format: *format, description: description.clone() }
+    }
 }
 
 /// The changes of an update, by their effect on the connection.
@@ -135,11 +148,10 @@ pub fn parse_update(
     let webhooks = webhooks.filter(|webhooks| !is_unchanged(&current.webhooks, webhooks));
     let identity = fields.updated_identity(&current.authentication, identity, endpoint_url.is_some(), service);
     let ((settings, destination), identity) = fields.finish(settings.zip(identity))?;
-    let is_plain =
-        current.interval == settings.interval && current.description == settings.description && webhooks.is_none();
+    let is_unchanged = webhooks.is_none() && settings == PlainSettings::of(current);
     let is_same_destination = current.destination == destination;
     let update = match identity {
-        UpdatedIdentity::Kept if is_plain && is_same_destination => Update::Nothing,
+        UpdatedIdentity::Kept if is_unchanged && is_same_destination => Update::Nothing,
         UpdatedIdentity::Kept if is_same_destination => Update::Plain(settings),
         UpdatedIdentity::Kept => Update::Connection { settings, destination, role_arn: None },
         UpdatedIdentity::Role(role_arn) => Update::Connection { settings, destination, role_arn: Some(role_arn) },
@@ -199,6 +211,11 @@ impl Fields {
             RawField::Cleared => self.missing(field::INTERVAL),
             RawField::Given(interval) => Some(interval),
         };
+        let format = match raw.format {
+            RawField::Kept => current.format,
+            RawField::Cleared => ExportFormat::default(),
+            RawField::Given(format) => format,
+        };
         let bucket_name = self.replaced(field::BUCKET_NAME, raw.bucket_name, Some(bucket_name), BucketName::parse);
         let bucket_path = self.replaced_optional(
             field::BUCKET_PATH,
@@ -231,7 +248,7 @@ impl Fields {
         self.check_site(site.as_ref(), kms_key_arn.as_ref(), service);
         let destination =
             Destination { bucket_name: bucket_name?, bucket_path, site: site?, kms_key_arn, expected_bucket_owner };
-        Some((PlainSettings { interval: interval?, description }, destination))
+        Some((PlainSettings { interval: interval?, format, description }, destination))
     }
 
     fn updated_identity(
@@ -310,7 +327,8 @@ impl ExportConfiguration {
     /// Returns the configuration with other plain settings. The outcome of the last connection test stays.
     #[must_use]
     pub fn with_settings(&self, settings: PlainSettings, edit: Edit<'_>) -> Self {
-        Self { interval: settings.interval, description: settings.description, ..self.edited(edit) }
+        let PlainSettings { interval, format, description } = settings;
+        Self { description, interval, format, ..self.edited(edit) }
     }
 
     /// Returns the configuration with another destination or identity. Its connection is untested, except with a tested
@@ -460,6 +478,7 @@ mod tests {
             assert!(matches!(update(&current, RawUpdate::default(), identity), Ok(Update::Nothing)));
             let same = RawUpdate {
                 interval: RawField::Given(ExportInterval::Every2Hours),
+                format: RawField::Given(ExportFormat::NdjsonGzip),
                 bucket_name: RawField::Given("acme-audit"),
                 bucket_path: RawField::Given("audit/log"),
                 region: RawField::Given("eu-west-1"),
@@ -479,14 +498,24 @@ mod tests {
     }
 
     #[test]
-    fn interval_and_description_leave_the_connection_alone() {
+    fn settings_that_are_not_of_the_connection_leave_it_alone() {
         let raw = RawUpdate {
             interval: RawField::Given(ExportInterval::Every4Hours),
+            format: RawField::Given(ExportFormat::Parquet),
             description: RawField::Cleared,
             ..RawUpdate::default()
         };
         let Ok(Update::Plain(settings)) = update(&with_role(), raw, SAME_ROLE) else { unreachable!() };
-        assert_eq!(settings, PlainSettings { interval: ExportInterval::Every4Hours, description: None });
+        let expected =
+            PlainSettings { interval: ExportInterval::Every4Hours, format: ExportFormat::Parquet, description: None };
+        assert_eq!(settings, expected);
+
+        let changed = with_role().with_settings(settings, Edit { by: "user-2", at: Timestamp::EPOCH });
+        assert!(changed.connects_like(&with_role()) && PlainSettings::of(&changed) == expected);
+        let default = RawUpdate { format: RawField::Cleared, ..RawUpdate::default() };
+        let Ok(Update::Plain(settings)) = update(&changed, default, SAME_ROLE) else { unreachable!() };
+        assert_eq!(settings, PlainSettings { format: ExportFormat::NdjsonGzip, ..expected });
+        assert!(matches!(update(&with_role(), default, SAME_ROLE), Ok(Update::Nothing)));
     }
 
     #[test]
@@ -597,6 +626,7 @@ mod tests {
         let webhooks = [RawWebhook { url: "", secret: None }];
         let raw = RawUpdate {
             interval: RawField::Kept,
+            format: RawField::Kept,
             bucket_name: bad,
             bucket_path: bad,
             region: bad,
@@ -650,7 +680,7 @@ mod tests {
         };
         assert_eq!(restored, before);
 
-        let settings = PlainSettings { interval: ExportInterval::Every6Hours, description: None };
+        let settings = PlainSettings { interval: ExportInterval::Every6Hours, ..PlainSettings::of(&before) };
         assert!(before.with_settings(settings.clone(), edit).connects_like(&before));
         let destination = Destination { bucket_path: None, ..before.destination.clone() };
         let moved = before.with_connection(settings.clone(), destination.clone(), NewIdentity::Kept, edit);

@@ -33,7 +33,7 @@ With an access key of an IAM user instead of roleArn:
 With a bucket on another S3 server than AWS's, in addition to its access key:
     "endpointUrl": "https://minio.example.com:9000"
 
-interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
+interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD or PARQUET), bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
 
 Examples:
   audit-export config create --bucket acme-audit --path logs \

@@ -14,7 +14,7 @@ use domain::{
         access_key::AccessKeyId,
         arn::{AccountId, KmsKeyArn, RoleArn},
         field_error::FieldError,
-        input::{RawAccessKey, RawSettings, parse_access_key, parse_assumed_role, parse_interval},
+        input::{RawAccessKey, RawSettings, parse_access_key, parse_assumed_role, parse_format, parse_interval},
         region::{Partition, Region},
     },
     customer_server::CustomerServers,
@@ -63,6 +63,7 @@ pub const FORCE: &str = "force";
 #[strum(serialize_all = "camelCase")]
 pub enum Field {
     Interval,
+    Format,
     BucketName,
     BucketPath,
     Region,
@@ -348,8 +349,10 @@ impl ConfigurationFile {
 pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) -> Option<&'a str>) -> Vec<FieldError> {
     let required = |field: Field| text(field).unwrap_or_default();
     let interval = parse_interval(required(Field::Interval));
+    let format = text(Field::Format).map(parse_format).transpose();
     let settings = RawSettings {
         interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
+        format: None,
         bucket_name: required(Field::BucketName),
         bucket_path: text(Field::BucketPath),
         region: required(Field::Region),
@@ -372,7 +375,7 @@ pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) ->
             parse_access_key(&settings, &key, service, servers).map(drop)
         }
     };
-    interval.err().into_iter().chain(outcome.err().unwrap_or_default()).collect()
+    interval.err().into_iter().chain(format.err()).chain(outcome.err().unwrap_or_default()).collect()
 }
 
 fn parse_entry(name: &str, json: &str, purpose: Purpose) -> Result<(Field, Value), String> {

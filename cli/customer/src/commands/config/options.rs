@@ -15,12 +15,13 @@ use domain::{
         region::SigningRegion,
     },
     customer_server::CustomerServers,
+    export_format::ExportFormat,
     interval::ExportInterval,
 };
 
 use super::{
     file::{ConfigurationFile, Field, Kind, Problems, Purpose, Value},
-    suggestion::{parse_interval, parse_region},
+    suggestion::{parse_format, parse_interval, parse_region},
 };
 use crate::failure::Failure;
 
@@ -31,6 +32,10 @@ pub struct FieldOptions {
     /// The time between two exports: 2h, 4h, 6h, 12h or 24h
     #[arg(long, value_parser = parse_interval)]
     interval: Option<ExportInterval>,
+
+    /// The format of the files: `ndjson-gzip` (the default), `ndjson-zstd` or `parquet`
+    #[arg(long, value_parser = parse_format)]
+    format: Option<ExportFormat>,
 
     /// The bucket's name
     #[arg(long, value_name = "NAME", value_parser = bucket)]
@@ -88,9 +93,10 @@ pub struct Fields<'a> {
 }
 
 impl FieldOptions {
-    fn all(&self) -> [(Field, Option<&str>); 10] {
+    fn all(&self) -> [(Field, Option<&str>); 11] {
         [
             (Field::Interval, self.interval.map(ExportInterval::name)),
+            (Field::Format, self.format.map(ExportFormat::name)),
             (Field::BucketName, self.bucket.as_deref()),
             (Field::BucketPath, self.path.as_deref()),
             (Field::Region, self.region.as_deref()),
@@ -181,6 +187,7 @@ impl<'a> Fields<'a> {
 fn option(field: Field) -> &'static str {
     match field {
         Field::Interval => "--interval",
+        Field::Format => "--format",
         Field::BucketName => "--bucket",
         Field::BucketPath => "--path",
         Field::Region => "--region",

@@ -38,6 +38,7 @@ const COLUMNS: &[Column<Configuration>] = &[
         heading: "LAST EXPORT",
         cell: |configuration, style| (Tone::Plain, optional_time(configuration.last_export.as_ref(), "never", style)),
     },
+    Column { heading: "FORMAT", cell: |configuration, _| (Tone::Plain, configuration.format.to_string()) },
 ];
 
 /// The columns before the destination. They fit into 80 characters, with times in UTC; the destination is below then.
@@ -170,6 +171,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("bucket owner", text(&endpoint.expected_bucket_owner)),
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
         ("interval", Some(interval(&configuration.interval))),
+        ("format", Some(configuration.format.to_string())),
         ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
         ("health", Some(style.paint(health_tone(&configuration.status.health), &configuration.status.health))),
         ("connection", Some(format!("{status_name}{status}"))),
@@ -289,7 +291,7 @@ mod tests {
 
     fn failed_with_access_key() -> Configuration {
         changed(&json!({
-            "version": 4, "type": "S3_ACCESS_KEY", "description": "For the auditors", "enabled": false,
+            "version": 4, "type": "S3_ACCESS_KEY", "format": "PARQUET", "description": "For the auditors", "enabled": false,
             "status": status("DISABLED", 0),
             "connectionStatus": "FAILED",
             "connectionError": { "code": "WRITE_DENIED", "message": "Allow s3:PutObject." },

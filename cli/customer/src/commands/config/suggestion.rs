@@ -1,9 +1,10 @@
-//! Suggestions for misspelled Regions and intervals, made offline.
+//! Suggestions for misspelled Regions, intervals and formats, made offline.
 
 use std::fmt::Display;
 
 use domain::{
     configuration::region::{KNOWN_REGIONS, Region},
+    export_format::ExportFormat,
     interval::ExportInterval,
 };
 use terminal::text::printable;
@@ -25,6 +26,14 @@ pub fn parse_interval(text: &str) -> Result<ExportInterval, String> {
     ExportInterval::parse(&name).ok_or_else(|| {
         let near = near_interval(text).map(|interval| format!("{}h", interval.duration().as_secs() / 3_600));
         hinted("an interval is 2h, 4h, 6h, 12h or 24h", near)
+    })
+}
+
+/// Parses an option with a format: the API's name, in lower case and with hyphens too.
+pub fn parse_format(text: &str) -> Result<ExportFormat, String> {
+    let hyphened = |format: ExportFormat| format.name().to_lowercase().replace('_', "-");
+    ExportFormat::parse(&text.to_uppercase().replace('-', "_")).ok_or_else(|| {
+        hinted("a format is ndjson-gzip, ndjson-zstd or parquet", ExportFormat::near(text).map(hyphened))
     })
 }
 
@@ -108,6 +117,21 @@ mod tests {
         for region in ["eu-west-4", "sa-central-1", "mx-south-1", "us-iso-east-1", "eusc-fr-east-1", "xa-north-1"] {
             assert_eq!(parse_region(region).as_deref(), Ok(region));
         }
+    }
+
+    #[test]
+    fn a_format_is_given_by_its_name() {
+        for format in ExportFormat::ALL {
+            for text in [format.name().to_owned(), format.name().to_lowercase().replace('_', "-")] {
+                assert_eq!(parse_format(&text), Ok(*format));
+            }
+        }
+        for (text, near) in [("zstd", "ndjson-zstd"), ("ndjson", "ndjson-gzip"), ("parket", "parquet")] {
+            let expected = format!("a format is ndjson-gzip, ndjson-zstd or parquet; did you mean {near}?");
+            assert_eq!(parse_format(text), Err(expected));
+        }
+        assert_eq!(parse_format("csv").unwrap_err(), "a format is ndjson-gzip, ndjson-zstd or parquet");
+        assert!(parse_format("").is_err());
     }
 
     #[test]

@@ -425,7 +425,9 @@ impl Wizard {
         let mut wizard = Self::new(State::new(url, tenant, idempotency_key), self.service.clone());
         wizard.state.kind = Some(kind);
         let mut problems = Vec::new();
-        for field in questions(kind).into_iter().chain([Field::Description, Field::StartFrom]) {
+        // An interrupted setup of an earlier version has no answer for these.
+        let given = [Field::Format].into_iter().filter(|field| file.text(*field).is_some());
+        for field in questions(kind).into_iter().chain([Field::Description, Field::StartFrom]).chain(given) {
             let text = file.text(field).unwrap_or_default();
             if let Err(problem) = wizard.answer_field(field, text) {
                 problems.push(format!("{}: {problem}", field.name()));

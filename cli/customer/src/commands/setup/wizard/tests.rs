@@ -403,12 +403,12 @@ fn policies_are_shown_before_they_are_waited_for() {
 fn a_file_answers_everything_at_once() {
     let whole = json!({
         "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "description": "Für uns",
-        "roleArn": "arn:aws:iam::222222222222:role/x",
+        "format": "PARQUET", "roleArn": "arn:aws:iam::222222222222:role/x",
     });
     let mut wizard = wizard();
-    let wrong = file(&json!({ "interval": "3", "roleArn": "arn:aws:iam::111111111111:role/x" }));
+    let wrong = file(&json!({ "interval": "3", "format": "csv", "roleArn": "arn:aws:iam::111111111111:role/x" }));
     let problems = wizard.answer_all(&wrong, Kind::AssumedRole, now()).unwrap_err();
-    assert_eq!(problems.0.len(), 4, "{problems:?}");
+    assert_eq!(problems.0.len(), 5, "{problems:?}");
     assert_eq!(wizard.next(), Step::Ask(Question::Kind));
 
     wizard.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
