@@ -1,9 +1,9 @@
-"""The suites of `make lint`, `make test`, `make stores`, `make test-localstack` and `make s3-servers`.
+"""The suites of `make lint`, `make test`, `make stores`, `make test-localstack`, `make s3-servers` and `make readers`.
 
 Runs each suite, lists the tests that were skipped with the reason, and ends with a line of totals. The exit status is 1 if
 anything failed.
 
-Usage: python -m infra.local.checks lint|test|stores|localstack|s3-servers
+Usage: python -m infra.local.checks lint|test|stores|localstack|s3-servers|readers
 """
 
 from __future__ import annotations
@@ -196,6 +196,13 @@ def tests_on_s3_servers() -> Count:
         _run(*_module("down"), extra=environment)
 
 
+def readers_of_the_page() -> Count:
+    folder = ROOT / "infra" / "readers"
+    if (status := _run(folder / "install.sh")) != 0:
+        return Count.of_status(status)
+    return _pytest(folder)
+
+
 def localstack() -> list[Callable[[], Count]]:
     return _where_possible(
         {process_executor: missing_for_process(), end_to_end_tests_on_localstack: missing_requirement()}
@@ -240,6 +247,7 @@ SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "stores": stores,
     "localstack": localstack,
     "s3-servers": lambda: [tests_on_s3_servers],
+    "readers": lambda: [readers_of_the_page],
 }
 
 

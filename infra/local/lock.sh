@@ -1,8 +1,8 @@
 #!/bin/sh
-# Locks tools.in, emulator.in and localstack.in: writes the *.txt beside them.
+# Locks tools.in, emulator.in, readers.in and localstack.in: writes the *.txt beside them.
 set -eu
 cd "$(dirname "$0")"
-for environment in tools emulator; do
+for environment in tools emulator readers; do
     ../../.tools/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
         --output-file "$environment.txt" "$environment.in"

@@ -1,7 +1,8 @@
-"""The fenced blocks of docs/CUSTOMER_GUIDE.md, docs/PRODUCERS.md and docs/IDENTITY.md.
+"""The fenced blocks of docs/CUSTOMER_GUIDE.md, docs/READING.md, docs/PRODUCERS.md and docs/IDENTITY.md.
 
 Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
-A block without a comment is for all readers. In the page for producers, `<!-- producers: send -->` names the test of a block, and
+A block without a comment is for all readers. In the page on reading, `<!-- reading: duckdb -->` names the readers of a block, or the
+file that it is. In the page for producers, `<!-- producers: send -->` names the test of a block, and
 `<!-- example: send_events.py -->` the file in examples/. In the page on identity providers, `<!-- identity: deploy -->` names a
 block.
 """
@@ -17,6 +18,7 @@ from typing import Any
 from infra.local.settings import ROOT
 
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+READING = ROOT / "docs" / "READING.md"
 PRODUCERS = ROOT / "docs" / "PRODUCERS.md"
 IDENTITY = ROOT / "docs" / "IDENTITY.md"
 
@@ -71,6 +73,7 @@ def setup_permissions() -> list[str]:
 
 
 BLOCKS = read_blocks(GUIDE, "guide")
+READING_BLOCKS = read_blocks(READING, "reading")
 IDENTITY_BLOCKS = read_blocks(IDENTITY, "identity")
 
 
@@ -81,9 +84,16 @@ def identity_block(tag: str) -> str:
 
 
 def blocks_of(section: str, tag: str) -> list[Block]:
-    """Returns the blocks of a section with a tag; fails if there are none."""
+    """Returns the blocks of a section of the guide with a tag; fails if there are none."""
     found = [block for block in BLOCKS if block.section == section and tag in block.tags]
     assert found, (section, tag)
+    return found
+
+
+def statements(tag: str) -> list[str]:
+    """Returns the blocks of the page on reading with a tag, in order; fails if there are none."""
+    found = [block.text for block in READING_BLOCKS if tag in block.tags]
+    assert found, tag
     return found
 
 
@@ -98,8 +108,8 @@ def json_documents(text: str) -> list[Any]:
 
 
 def athena_columns() -> dict[str, str]:
-    """Returns the columns of the guide's Athena table, partition columns included, with their types."""
-    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    """Returns the columns of the page's Athena table of NDJSON, partition columns included, with their types."""
+    [ddl] = statements("athena")
     listed = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED BY \(`(date)` (string)\)", ddl, re.DOTALL)
     assert listed
     lines = (line.strip().rstrip(",").partition(" ") for line in listed[1].splitlines())

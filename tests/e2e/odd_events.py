@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,15 @@ def write_lines(folder: Path, lines: list[str]) -> None:
     for number, part in enumerate((lines[:half], lines[half:])):
         text = "".join(f"{line}\n" for line in part)
         (directory / f"{number}.ndjson.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def microseconds(time: str) -> int:
+    """Returns the microseconds since the epoch of a time with an offset and up to 9 decimals."""
+    found = re.fullmatch(r"(\S{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", time)
+    assert found, time
+    whole = datetime.fromisoformat(f"{found[1]}+00:00") - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    offset = timedelta()
+    if found[3] != "Z":
+        sign = -1 if found[3][0] == "-" else 1
+        offset = sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:]))
+    return (whole - offset) // timedelta(microseconds=1) + int((found[2] or "0").ljust(6, "0")[:6])

@@ -1,5 +1,5 @@
-"""The commands of docs/CUSTOMER_GUIDE.md, run by a shell in an empty folder, in the order of the guide. Only the reader's settings
-are changed. Each reader here has a separate AWS account.
+"""The commands of docs/CUSTOMER_GUIDE.md, and of the shell in docs/READING.md, run by a shell in an empty folder, in the order of the
+guide. Only the reader's settings are changed. Each reader here has a separate AWS account.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import time
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pytest
 
 from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
-from tests.e2e.guide import BLOCKS, GUIDE, Block, athena_columns, blocks_of, json_documents
+from tests.e2e.guide import BLOCKS, GUIDE, READING_BLOCKS, Block, athena_columns, json_documents, statements
 from tests.e2e.harness import SETTLE_SECONDS, Tenant
 
 # The guide's policies are tested only where policies are enforced.
@@ -50,6 +50,9 @@ FOREIGN = "A bucket of another account"
 ROTATE = "Rotate an access key"
 MOVE = "Move to another bucket"
 DELETE = "Pause, and delete"
+
+# What can be followed: the guide, and then the shell's commands of the page on reading.
+STEPS = [*BLOCKS, *(replace(block, tags=frozenset()) for block in READING_BLOCKS if "shell" in block.tags)]
 
 
 @dataclass
@@ -80,11 +83,11 @@ class Reader:
         for section in sections:
             found = [
                 block
-                for block in BLOCKS
+                for block in STEPS
                 if (block.section, block.language) == (section, "sh") and block.tags <= self.choices | {"settings"}
             ]
             # Some sections are for readers of the command line alone.
-            assert found or any((block.section, block.language) == (section, "sh") for block in BLOCKS), section
+            assert found or any((block.section, block.language) == (section, "sh") for block in STEPS), section
             if section in as_bucket_owner:
                 script.append(f"export AWS_ACCESS_KEY_ID={self.settings['BUCKET_OWNER']}")
             for block in found:
@@ -295,7 +298,7 @@ def assert_jq_counts_right(reader: Reader, exported: list[dict[str, Any]]) -> No
 
 
 def assert_duckdb_counts_right(exported: list[dict[str, Any]]) -> None:
-    view, per_day, slowest, targets = (block.text for block in blocks_of("DuckDB", "duckdb"))
+    view, per_day, slowest, targets = statements("duckdb")
     with duckdb.connect() as database:
         database.execute(view)
         found = {(str(date), action): events for date, action, events in database.execute(per_day).fetchall()}
@@ -326,7 +329,7 @@ def assert_athena_knows_every_column(reader: Reader) -> None:
         found = described(database, "found")
     athena = athena_columns()
     assert set(found) <= set(athena), set(found) - set(athena)
-    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    [ddl] = statements("athena")
     [location] = re.findall(r"LOCATION '(s3://[^']+/)'", ddl)
     [template] = re.findall(r"'storage.location.template' = '([^']+)'", ddl)
     assert template == f"{location}date=${{date}}/"
@@ -355,13 +358,13 @@ def as_athena_type(type_: str) -> str:
 
 def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
     followed = {*BEFORE, *ROLE, *KEY, *CHECK, ENCRYPT, FOREIGN, ROTATE, MOVE, DELETE}
-    assert {block.section for block in BLOCKS if block.language == "sh"} == followed
+    assert {block.section for block in STEPS if block.language == "sh"} == followed
     assert {tag for block in BLOCKS for tag in block.tags} == {
-        "settings", "cli", "graphql", "iam", "cloudformation", "duckdb", "athena", "receiver",
+        "settings", "cli", "graphql", "iam", "cloudformation", "receiver",
     }  # fmt: skip
     # test_notifications.py runs the Python. The text is commands with IDs and servers to fill in: cli/customer/src/reference.rs
     # parses them, test_replay.py and test_s3_servers.py run such ones.
-    assert {block.language for block in BLOCKS} == {"sh", "sql", "python", "text"}
+    assert {block.language for block in BLOCKS} == {"sh", "python", "text"}
 
 
 def test_every_way_to_fail_has_a_remedy() -> None:

@@ -1,4 +1,5 @@
-"""Every tool in docs/CUSTOMER_GUIDE.md reads every event that the service accepts, with the guide's commands.
+"""DuckDB, jq and Athena read every event that the service accepts, with the statements of docs/READING.md. `make readers` tests the
+other readers.
 
 The events are those of odd_events.ndjson, in their stored form according to the unit tests of the rules. No stack is needed here;
 test_ingest.py compares them with the service's.
@@ -10,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from infra.local.settings import TOOLS
-from tests.e2e.guide import BLOCKS, GUIDE, athena_columns, blocks_of, json_documents
-from tests.e2e.odd_events import DAY, odd_events, read, write_accepted, write_lines
+from tests.e2e.guide import READING, athena_columns, json_documents, statements
+from tests.e2e.odd_events import DAY, microseconds, odd_events, read, write_accepted, write_lines
 
 # jaq, one of the tools, understands the same language; jq is not on every machine.
 JQ_PROGRAMS = [path for path in (shutil.which("jq"), str(TOOLS / "jaq")) if path]
@@ -35,9 +35,9 @@ def test_every_accepted_event_is_read_by_the_shell(program: str, tmp_path: Path)
     programs.mkdir()
     assert Path(program).exists()
     (programs / "jq").symlink_to(program)
-    [block] = [block for block in BLOCKS if (block.section, block.language) == ("gunzip and jq", "sh")]
+    [commands] = statements("shell")
     ran = subprocess.run(
-        ["bash", "-c", f"set -euo pipefail\n{block.text}"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        ["bash", "-c", f"set -euo pipefail\n{commands}"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}, timeout=60,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -57,7 +57,7 @@ def test_every_accepted_event_is_read_by_the_shell(program: str, tmp_path: Path)
 def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     accepted = {event.name: read(event.line) for event in write_accepted(tmp_path)}
     monkeypatch.chdir(tmp_path)
-    view, per_day, slowest, targets = (block.text for block in blocks_of("DuckDB", "duckdb"))
+    view, per_day, slowest, targets = statements("duckdb")
     with duckdb.connect() as database:
         database.execute(view)
         names = [name for name, *_ in database.execute("DESCRIBE audit_events").fetchall()]
@@ -87,35 +87,23 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
         assert len(database.execute(targets).fetchall()) == sum(map(len, lists)) > 5
 
 
-def microseconds(time: str) -> int:
-    """Returns the microseconds since the epoch of a time with an offset and up to 9 decimals."""
-    found = re.fullmatch(r"(\S{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", time)
-    assert found, time
-    whole = datetime.fromisoformat(f"{found[1]}+00:00") - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    offset = timedelta()
-    if found[3] != "Z":
-        sign = -1 if found[3][0] == "-" else 1
-        offset = sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:]))
-    return (whole - offset) // timedelta(microseconds=1) + int((found[2] or "0").ljust(6, "0")[:6])
-
-
 def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guide's commands for files with events that are refused today."""
+    """The page's commands for files with events that are refused today."""
     monkeypatch.chdir(tmp_path)
     half = next(event for event in odd_events() if event.name == "high surrogate alone")
     good = next(event for event in odd_events() if event.code is None)
     write_lines(tmp_path, [good.line, half.line, good.line])
-    view = blocks_of("DuckDB", "duckdb")[0].text
+    view = statements("duckdb")[0]
     with duckdb.connect() as database:
         database.execute(view)
         with pytest.raises(duckdb.Error, match="Malformed JSON"):
             database.execute("SELECT * FROM audit_events").fetchall()
         tolerant = view.replace("format =", "ignore_errors = true,\n  format =").replace("CREATE", "CREATE OR REPLACE")
-        assert "ignore_errors = true" in GUIDE.read_text()
+        assert "ignore_errors = true" in READING.read_text()
         database.execute(tolerant)
         rows = database.execute("SELECT id, tenantId FROM audit_events").fetchall()
         assert rows == [(good.name, "acme"), (None, None), (good.name, "acme")]
-    assert "`jq --raw-input 'fromjson?'`" in GUIDE.read_text()
+    assert "`jq --raw-input 'fromjson?'`" in READING.read_text()
     for program in JQ_PROGRAMS:
         read_past = f"gunzip -c audit-log/date=*/*.ndjson.gz | {program} --raw-input 'fromjson? | .id'"
         ran = subprocess.run(["bash", "-c", read_past], capture_output=True, text=True, check=True)
@@ -128,7 +116,7 @@ def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
     https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
     """
     accepted = write_accepted(tmp_path)
-    [ddl] = (block.text for block in blocks_of("Athena", "athena"))
+    [ddl] = statements("athena")
     [(serde, properties)] = re.findall(r"ROW FORMAT SERDE '(.+)'\nWITH SERDEPROPERTIES \((.*?)\n\)\n", ddl, re.DOTALL)
     assert serde == "org.openx.data.jsonserde.JsonSerDe"
     mappings = dict(re.findall(r"^  '(.+?)' = '(.+?)',?$", properties, re.MULTILINE))
@@ -138,7 +126,7 @@ def test_every_accepted_event_is_read_by_athena(tmp_path: Path) -> None:
     assert set(columns.values()) == {"string"}
     names = [mappings.pop(f"mapping.{column}", column) for column in columns]
     assert mappings == {}
-    assert [name for name in names if name != "date"] == DUCKDB_COLUMN.findall(blocks_of("DuckDB", "duckdb")[0].text)
+    assert [name for name in names if name != "date"] == DUCKDB_COLUMN.findall(statements("duckdb")[0])
 
     def no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         assert len(dict(pairs)) == len(pairs), pairs

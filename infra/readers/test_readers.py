@@ -1,0 +1,121 @@
+"""Each reader of docs/READING.md reads every event with its statement; and the page says what it does without one.
+
+`UPDATE_DOCS=1 make readers` writes the page's table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.readers import naive, table
+from infra.readers.corpus import Event, Number, parse, write_corpus
+from infra.readers.readers import READERS, Reader, python
+from infra.readers.traps import TRAPS, judged
+from tests.e2e.odd_events import microseconds
+
+JSON_COLUMNS = {"actor", "targets", "relatedResources", "auditPayload"}
+TIMES = {"eventTimestamp", "receivedTimestamp"}
+FIRST_COLUMN = "Trap"
+
+
+def reader_tests(readers: list[Reader]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("reader", readers, ids=lambda reader: reader.name)
+
+
+@reader_tests(READERS)
+def test_the_statement_reads_every_event(reader: Reader, tmp_path: Path) -> None:
+    if reason := reader.missing():
+        pytest.skip(reason)
+    events = write_corpus(tmp_path)
+    rows = {parse_text(row["id"]): row for row in reader.run(tmp_path)}
+    assert len(rows) == len(events)
+    wrong = [
+        (event.value["id"], name, str(value)[:80])
+        for event in events
+        for name, value in rows[expected_text(reader, event.value["id"])].items()
+        if not is_right(reader, event, name, value)
+    ]
+    assert wrong == []
+    # Nothing but the columns that the page promises is left out.
+    assert set(next(iter(rows.values()))) >= {"id", "action", "eventTimestamp", "tenantId", "targetType", *JSON_COLUMNS}
+
+
+def parse_text(value: Any) -> str:
+    assert isinstance(value, str)
+    return value
+
+
+def expected_text(reader: Reader, text: str) -> str:
+    return text.partition("\0")[0] if reader.cut else text
+
+
+def is_right(reader: Reader, event: Event, name: str, found: Any) -> bool:
+    """Compares a column with what Python's json has for the event."""
+    if name == "date":
+        return str(found)[:10] == event.day
+    if name == "event":
+        return found == event.line
+    if name == "actorName":
+        return True
+    if not reader.reads_escaped_names() and f'"{name}":' not in event.line:
+        return found is None
+    truth = event.value.get(name)
+    if truth is None:
+        return found is None
+    if reader.instants and name in TIMES:
+        return found == microseconds(truth)
+    if isinstance(truth, str) and (name not in JSON_COLUMNS or reader.bare):
+        return found == expected_text(reader, truth)
+    return isinstance(found, str) and is_same(reader, parse(found), truth)
+
+
+def is_same(reader: Reader, found: Any, truth: Any) -> bool:
+    return found == truth or (reader.rounds() and rounded(found) == rounded(truth))
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: rounded(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [rounded(inner) for inner in value]
+    return value.rounded() if isinstance(value, Number) else value
+
+
+@reader_tests([reader for reader in READERS if reader.naive])
+def test_the_page_says_what_the_reader_does_without_a_statement(reader: Reader, tmp_path: Path) -> None:
+    if reason := reader.missing():
+        pytest.skip(reason)
+    truths, folders = [], []
+    for number, trap in enumerate(TRAPS):
+        folders.append(tmp_path / str(number))
+        folders[-1].mkdir()
+        truths.append(trap.write(folders[-1]))
+    answers = python(Path(naive.__file__).read_text(), tmp_path, reader.naive, *folders).splitlines()
+    found = [
+        judged(trap, truth, json.loads(answer)) for trap, truth, answer in zip(TRAPS, truths, answers, strict=True)
+    ]
+    columns = table.read()
+    if os.environ.get("UPDATE_DOCS"):
+        # Several versions of a program may be shown; a package has the locked one.
+        replaced = reader.title if reader.program else reader.name
+        others = {head: cells for head, cells in columns.items() if replaced not in (head, head.rpartition(" ")[0])}
+        traps = {FIRST_COLUMN: [trap.title for trap in TRAPS]}
+        table.write(traps | in_order(others | {reader.title: found}))
+    elif reader.program and reader.title not in columns:
+        pytest.skip(f"the page has another version than {reader.title}")
+    assert table.read().get(reader.title) == found, "UPDATE_DOCS=1 make readers writes the table"
+
+
+def in_order(columns: table.Columns) -> table.Columns:
+    names = [reader.name for reader in READERS]
+    return {
+        head: columns[head]
+        for head in sorted(
+            columns.keys() - {FIRST_COLUMN}, key=lambda head: (names.index(head.rpartition(" ")[0]), head)
+        )
+    }
