@@ -1,0 +1,118 @@
+"""The tables of docs/READING.md for Athena, the template that creates them, and the documented columns are the same.
+
+Neither Athena nor Glue can run here. AWS's documentation is the source of what the tests demand:
+https://docs.aws.amazon.com/athena/latest/ug/partition-projection-setting-up.html
+https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from infra.local.settings import TOOLS
+from tests.e2e.guide import statements
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE_FILE = ROOT / "infra" / "customer" / "athena.yaml"
+TEMPLATE: dict[str, Any] = yaml_parse(TEMPLATE_FILE.read_text())
+TABLES = {"athena": "NdjsonTable"}
+# The parameters of the template that give the place and the day of the page's examples.
+EXAMPLE = {
+    "BucketName": "acme-audit",
+    "BucketPath": "audit",
+    "ConfigurationId": "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b",
+    "FirstDay": "2026-01-01",
+}
+
+
+def table(tag: str) -> dict[str, Any]:
+    """Returns the template's table, with the parameters of the example."""
+    return filled(TEMPLATE["Resources"][TABLES[tag]]["Properties"]["TableInput"])
+
+
+def filled(value: Any) -> Any:
+    """Resolves conditions and substitutions: `HasPath` is true."""
+    if isinstance(value, list):
+        return [filled(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        condition, chosen, _ = value["Fn::If"]
+        assert condition == "HasPath"
+        return filled(chosen)
+    if "Fn::Sub" in value:
+        text = re.sub(r"\$\{(\w+)\}", lambda found: EXAMPLE[found[1]], value["Fn::Sub"])
+        return text.replace("${!", "${")
+    return {name: filled(inner) for name, inner in value.items()}
+
+
+def properties(ddl: str, clause: str) -> dict[str, str]:
+    """Returns the pairs of a clause like TBLPROPERTIES."""
+    found = re.search(rf"{clause} \(\n(.*?)\n\)", ddl, re.DOTALL)
+    return dict(re.findall(r"^  '(.+?)' = '(.+?)',?$", found[1], re.MULTILINE)) if found else {}
+
+
+def columns(ddl: str) -> list[tuple[str, str]]:
+    found = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED", ddl, re.DOTALL)
+    assert found
+    return [tuple(line.strip().rstrip(",").split(" ", 1)) for line in found[1].splitlines()]
+
+
+@pytest.mark.parametrize("tag", TABLES)
+def test_the_template_creates_the_table_of_the_statement(tag: str) -> None:
+    [ddl] = statements(tag)
+    created = table(tag)
+    storage = created["StorageDescriptor"]
+    assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == columns(ddl)
+    assert [(column["Name"], column["Type"]) for column in created["PartitionKeys"]] == [("date", "string")]
+    assert "PARTITIONED BY (`date` string)" in ddl
+    assert created["TableType"] == "EXTERNAL_TABLE"
+    assert f"LOCATION '{storage['Location']}'" in ddl
+    kept = {name: value for name, value in created["Parameters"].items() if name not in ("EXTERNAL", "classification")}
+    assert kept == properties(ddl, "TBLPROPERTIES")
+    assert storage["SerdeInfo"]["Parameters"] == properties(ddl, "WITH SERDEPROPERTIES")
+
+
+def test_the_table_of_ndjson_is_read_by_the_serde_of_the_statement() -> None:
+    [ddl] = statements("athena")
+    assert f"ROW FORMAT SERDE '{table('athena')['StorageDescriptor']['SerdeInfo']['SerializationLibrary']}'" in ddl
+
+
+@pytest.mark.parametrize("tag", TABLES)
+def test_days_are_projected_within_the_location(tag: str) -> None:
+    created = table(tag)
+    assert (
+        created["Parameters"]["storage.location.template"]
+        == f"{created['StorageDescriptor']['Location']}date=${{date}}/"
+    )
+    assert created["Parameters"]["projection.date.format"] == "yyyy-MM-dd"
+    # Without a path, the folder of the configuration is at the bucket's root.
+    text = TEMPLATE_FILE.read_text()
+    assert text.count('!Sub "s3://${BucketName}/${ConfigurationId}/"') == text.count("storage.location.template")
+
+
+def test_the_workgroup_limits_every_query() -> None:
+    settings = TEMPLATE["Resources"]["WorkGroup"]["Properties"]["WorkGroupConfiguration"]
+    assert settings["EnforceWorkGroupConfiguration"] is True
+    assert settings["BytesScannedCutoffPerQuery"] == {"Ref": "MaxBytesPerQuery"}
+    # Results are stored either by Athena or at the location: AWS refuses both.
+    managed, stored = settings["ManagedQueryResultsConfiguration"]["Fn::If"], settings["ResultConfiguration"]["Fn::If"]
+    assert managed == ["AthenaKeepsResults", {"Enabled": True}, {"Ref": "AWS::NoValue"}]
+    assert stored[:2] == ["AthenaKeepsResults", {"Ref": "AWS::NoValue"}]
+
+
+def test_the_template_creates_nothing_that_can_write_to_the_bucket() -> None:
+    kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
+    assert kinds == {"AWS::Glue::Database", "AWS::Glue::Table", "AWS::Athena::WorkGroup"}
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    linted = subprocess.run([TOOLS / "cfn-lint", TEMPLATE_FILE], capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
