@@ -17,12 +17,12 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import TOOLS
-from tests.e2e.guide import statements
+from tests.e2e.guide import READING_BLOCKS, statements
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE_FILE = ROOT / "infra" / "customer" / "athena.yaml"
 TEMPLATE: dict[str, Any] = yaml_parse(TEMPLATE_FILE.read_text())
-TABLES = {"athena": "NdjsonTable"}
+TABLES = {"athena": "NdjsonTable", "parquet-athena": "ParquetTable"}
 # The parameters of the template that give the place and the day of the page's examples.
 EXAMPLE = {
     "BucketName": "acme-audit",
@@ -85,6 +85,50 @@ def test_the_table_of_ndjson_is_read_by_the_serde_of_the_statement() -> None:
     assert f"ROW FORMAT SERDE '{table('athena')['StorageDescriptor']['SerdeInfo']['SerializationLibrary']}'" in ddl
 
 
+def athena_type(fields: list[str]) -> str:
+    """Returns a struct with the fields of a group, which are all strings."""
+    assert all(re.fullmatch(r"optional binary \w+ \(STRING\);", field) for field in fields)
+    return f"struct<{','.join(f'{field.split()[2].lower()}:string' for field in fields)}>"
+
+
+def documented_columns() -> list[tuple[str, str]]:
+    """Returns the columns of the schema in docs/FORMATS.md, as Athena names and types them."""
+    section = (ROOT / "docs" / "FORMATS.md").read_text().partition("\n## Parquet\n")[2]
+    lines = re.search(r"message audit_event \{\n(.*?)\n\}\n", section, re.DOTALL)
+    assert lines
+    found = []
+    for column in re.split(r"\n(?=  \w)", lines[1].replace("\n  }", "")):
+        head, *inner = (line.strip() for line in column.splitlines())
+        name = head.split()[2].rstrip(";").lower()
+        fields = [line for line in inner if line.startswith("optional binary")]
+        if "(LIST)" in head:
+            found.append((name, f"array<{athena_type(fields)}>"))
+        elif fields:
+            found.append((name, athena_type(fields)))
+        else:
+            found.append((name, "timestamp" if "(TIMESTAMP(MICROS,true))" in head else "string"))
+    return found
+
+
+def test_the_table_of_parquet_has_the_documented_columns() -> None:
+    [ddl] = statements("parquet-athena")
+    assert columns(ddl) == documented_columns()
+    serde = table("parquet-athena")["StorageDescriptor"]
+    # https://docs.aws.amazon.com/athena/latest/ug/parquet-serde.html: what STORED AS PARQUET stands for.
+    assert "STORED AS PARQUET" in ddl
+    assert serde["SerdeInfo"]["SerializationLibrary"] == "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    assert serde["InputFormat"] == "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+
+
+def test_one_table_is_created_for_the_format_of_the_files() -> None:
+    conditions = {TEMPLATE["Resources"][name]["Condition"] for name in TABLES.values()}
+    assert conditions == {"IsNdjson", "IsParquet"}
+    assert [TEMPLATE["Conditions"][name]["Fn::Equals"][1] for name in ("IsNdjson", "IsParquet")] == [
+        "NDJSON",
+        "PARQUET",
+    ]
+
+
 @pytest.mark.parametrize("tag", TABLES)
 def test_days_are_projected_within_the_location(tag: str) -> None:
     created = table(tag)
@@ -96,6 +140,16 @@ def test_days_are_projected_within_the_location(tag: str) -> None:
     # Without a path, the folder of the configuration is at the bucket's root.
     text = TEMPLATE_FILE.read_text()
     assert text.count('!Sub "s3://${BucketName}/${ConfigurationId}/"') == text.count("storage.location.template")
+
+
+def test_every_statement_of_the_page_is_run_by_a_test() -> None:
+    tests = [*(ROOT / "infra" / "readers").glob("*.py"), Path(__file__), *(ROOT / "tests" / "e2e").glob("test_*.py")]
+    source = "".join(path.read_text() for path in tests)
+    named = set(re.findall(r"""["']([\w.-]+)["']""", source))
+    assert {tag for block in READING_BLOCKS for tag in block.tags} - named == set()
+    # The others are commands with places to fill in, or that open a window, and a query of Athena.
+    untested = [block.language for block in READING_BLOCKS if not block.tags]
+    assert sorted(untested) == ["sh", "sql", "text"]
 
 
 def test_the_workgroup_limits_every_query() -> None:
