@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.readers import naive, table
+from infra.readers import naive, readers, table
 from infra.readers.corpus import Event, Number, parse, write_corpus
-from infra.readers.readers import READERS, Reader, python
+from infra.readers.naive import NDJSON
+from infra.readers.readers import READERS, Reader, block, python, shell
 from infra.readers.traps import TRAPS, judged
+from tests.e2e.guide import statements
 from tests.e2e.odd_events import microseconds
 
 JSON_COLUMNS = {"actor", "targets", "relatedResources", "auditPayload"}
@@ -31,8 +35,11 @@ def reader_tests(readers: list[Reader]) -> pytest.MarkDecorator:
 def test_the_statement_reads_every_event(reader: Reader, tmp_path: Path) -> None:
     if reason := reader.missing():
         pytest.skip(reason)
-    events = write_corpus(tmp_path)
-    rows = {parse_text(row["id"]): row for row in reader.run(tmp_path)}
+    assert_reads_every_event(reader, write_corpus(tmp_path), tmp_path)
+
+
+def assert_reads_every_event(reader: Reader, events: list[Event], folder: Path) -> None:
+    rows = {parse_text(row["id"]): row for row in reader.run(folder)}
     assert len(rows) == len(events)
     wrong = [
         (event.value["id"], name, str(value)[:80])
@@ -84,6 +91,36 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(inner) for inner in value]
     return value.rounded() if isinstance(value, Number) else value
+
+
+def compress_with_zstd(folder: Path) -> None:
+    """Replaces the files of an export by files of zstd."""
+    shell('for f in audit-log/*/*.gz; do gunzip -c "$f" | zstd -q -3 -o "${f%.gz}.zst"; rm "$f"; done', folder)
+
+
+needs_zstd = pytest.mark.skipif(not shutil.which("zstd"), reason="this machine has no zstd")
+
+
+@needs_zstd
+@reader_tests([reader for reader in READERS if reader.name in ("DuckDB", "ClickHouse", "Polars")])
+def test_the_statement_reads_files_of_zstd(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = write_corpus(tmp_path)
+    compress_with_zstd(tmp_path)
+    adapted = {
+        tag: [text.replace(".gz", ".zst") for text in statements(tag)] for tag in ("duckdb", "clickhouse", "polars")
+    }
+    monkeypatch.setattr(readers, "statements", lambda tag: adapted.get(tag) or statements(tag))
+    assert_reads_every_event(reader, events, tmp_path)
+
+
+@needs_zstd
+def test_files_of_zstd_become_files_of_gzip(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    before = {path.name: gzip.decompress(path.read_bytes()) for path in tmp_path.glob(NDJSON)}
+    compress_with_zstd(tmp_path)
+    assert not list(tmp_path.glob(NDJSON))
+    shell(block("zstd"), tmp_path)
+    assert {path.name: gzip.decompress(path.read_bytes()) for path in tmp_path.glob(NDJSON)} == before
 
 
 @reader_tests([reader for reader in READERS if reader.naive])
