@@ -27,11 +27,11 @@ use crate::{
     schema::{Layout, ZSTD_LEVEL},
 };
 
-/// A page ends with the row that brings it to this size before compression. A row is at most 256 KiB, so a page is at most
-/// 1 MiB.
+/// A page ends after it has reached this size before compression. The rows until that is noticed are at most 272 KiB, so a page
+/// has at most 1 MiB.
 const PAGE_LENGTH: usize = 512 * 1024;
 
-/// A page ends with this number of rows, however short they are: readers skip pages by their bounds.
+/// A page ends after it has reached this number of rows, however short they are: readers skip pages by their bounds.
 const PAGE_ROWS: usize = 20_000;
 
 /// The share of wrong answers of a Bloom filter.
@@ -148,7 +148,6 @@ impl Column {
     }
 
     /// Ends a page that is large enough. Called between rows, because a page holds whole rows.
-    #[inline]
     pub(crate) fn end_row(&mut self, compressor: &mut Compressor<'_>) -> Result<(), EncodeError> {
         let is_full = self.dictionary.as_ref().is_some_and(Dictionary::is_full);
         if self.page.rows < PAGE_ROWS && self.page.length() < PAGE_LENGTH && !is_full {

@@ -26,6 +26,9 @@ pub const PARQUET_RAW_LENGTH: u64 = 60 * 1024 * 1024;
 /// two files.
 pub const PARQUET_STORED_LENGTH: u64 = 32 * 1024 * 1024;
 
+/// The bytes of lines after which each column checks whether its page is full.
+const CHECKED_LENGTH: usize = 16 * 1024;
+
 /// The name of the service in each file. The version of a library would change the bytes.
 const CREATED_BY: &str = "audit-export encoder 201";
 
@@ -40,6 +43,8 @@ pub struct ParquetEncoder {
     compressor: Compressor<'static>,
     lines: u64,
     raw_length: u64,
+    /// The bytes of the lines since pages were checked.
+    unchecked_length: usize,
 }
 
 impl fmt::Debug for ParquetEncoder {
@@ -59,13 +64,26 @@ impl ParquetEncoder {
         if version != ENCODER_VERSION {
             return Err(EncodeError::UnknownVersion(version));
         }
-        let schema = schema::descriptor()?;
+        Self::of_schema(schema::SCHEMA)
+    }
+
+    /// Creates an encoder whose files lack the column `event`.
+    ///
+    /// # Errors
+    /// An error of a library.
+    #[cfg(feature = "measurements")]
+    pub fn without_event() -> Result<Self, EncodeError> {
+        Self::of_schema(&schema::SCHEMA.replace("  required binary event (STRING);\n", ""))
+    }
+
+    fn of_schema(schema: &str) -> Result<Self, EncodeError> {
+        let schema = schema::descriptor(schema)?;
         let column = |descriptor: &parquet::schema::types::ColumnDescPtr| {
             Column::new(Arc::clone(descriptor), Layout::of(descriptor))
         };
         let columns = schema.columns().iter().map(column).collect();
         let compressor = Compressor::new(ZSTD_LEVEL).map_err(EncodeError::Compression)?;
-        Ok(Self { schema, columns, compressor, lines: 0, raw_length: 0 })
+        Ok(Self { schema, columns, compressor, lines: 0, raw_length: 0, unchecked_length: 0 })
     }
 
     /// Appends a row for each line. Nothing is left of the file after an error.
@@ -85,8 +103,12 @@ impl ParquetEncoder {
             row.read(line)
                 .map_err(|Malformed { position }| EncodeError::Malformed { line: self.lines, byte: position + 1 })?;
             row.write(line, &mut self.columns);
-            for column in &mut self.columns {
-                column.end_row(&mut self.compressor)?;
+            self.unchecked_length += line.len();
+            if self.unchecked_length >= CHECKED_LENGTH {
+                self.unchecked_length = 0;
+                for column in &mut self.columns {
+                    column.end_row(&mut self.compressor)?;
+                }
             }
             rest = after.get(1..).unwrap_or_default();
         }

@@ -93,26 +93,44 @@ impl<'json> Scanner<'json> {
         if self.peek() == 0 && self.at == self.json.len() { Ok(()) } else { Err(self.malformed()) }
     }
 
-    /// Moves to the value of the next field of an object, and returns its name. `None` at the end of the object.
+    /// Moves to the name of the next field of an object. False at the end of the object.
     #[inline]
-    pub(crate) fn next_field(&mut self, is_first: bool) -> Result<Option<Value<'json>>, Malformed> {
+    pub(crate) fn next_field(&mut self, is_first: bool) -> Result<bool, Malformed> {
         match self.peek() {
             b'}' => {
                 self.at += 1;
-                return Ok(None);
+                Ok(false)
             }
             b',' if !is_first => {
                 self.at += 1;
                 self.peek();
+                Ok(true)
             }
-            _ if is_first => {}
-            _ => return Err(self.malformed()),
+            _ if is_first => Ok(true),
+            _ => Err(self.malformed()),
         }
+    }
+
+    /// Consumes the name of a field and the colon, and returns the name.
+    #[inline]
+    pub(crate) fn name(&mut self) -> Result<Value<'json>, Malformed> {
+        self.peek();
         let start = self.at;
         let has_escapes = self.string()?;
         let name = Value { raw: self.since(start), kind: Kind::Text { has_escapes } };
         self.take(b':')?;
-        Ok(Some(name))
+        Ok(name)
+    }
+
+    /// Consumes the name of a field and the colon if they are written like this, and returns the name.
+    #[inline]
+    pub(crate) fn take_written(&mut self, written: &[u8]) -> Option<&'json [u8]> {
+        let name = self.json.get(self.at..)?.get(..written.len())?;
+        if name != written {
+            return None;
+        }
+        self.at += written.len();
+        name.strip_suffix(b":")
     }
 
     /// Moves to the next element of an array. False at the end of the array.
@@ -191,14 +209,6 @@ impl<'json> Scanner<'json> {
                 open.pop();
             }
         }
-    }
-
-    /// Consumes the name of a field and the colon.
-    #[inline]
-    fn name(&mut self) -> Result<(), Malformed> {
-        self.peek();
-        self.string()?;
-        self.take(b':')
     }
 
     /// Consumes a string, and returns whether it has escapes.

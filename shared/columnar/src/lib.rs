@@ -11,6 +11,7 @@ mod encoder;
 mod error;
 mod json;
 mod levels;
+mod names;
 mod plain;
 mod row;
 mod schema;

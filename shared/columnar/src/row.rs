@@ -5,6 +5,7 @@ use domain::time::Timestamp;
 use crate::{
     column::Column,
     json::{Malformed, Scanner, Value},
+    names::Names,
     schema::{ELEMENT_NAMES, place},
 };
 
@@ -64,7 +65,21 @@ pub(crate) struct Row<'line> {
     related_resources: List<'line>,
     /// The object of all other fields, without its last brace.
     others: Vec<u8>,
+    names: Names<EventField>,
+    actor_names: Names<Option<usize>>,
+    element_names: Names<Option<usize>>,
     unescaped: Vec<u8>,
+}
+
+/// The meaning of a field of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EventField {
+    Actor,
+    Targets,
+    RelatedResources,
+    /// The field with the column at this place.
+    Column(usize),
+    Other,
 }
 
 #[derive(Debug, Default)]
@@ -80,17 +95,20 @@ impl<'line> Row<'line> {
         self.clear();
         let mut scanner = Scanner::new(line);
         scanner.take(b'{')?;
-        let mut is_first = true;
-        while let Some(name) = scanner.next_field(is_first)? {
-            is_first = false;
-            match name.text(&mut self.unescaped).unwrap_or_default() {
-                b"actor" => self.read_actor(&mut scanner)?,
-                b"targets" => self.targets.read(&mut scanner, &mut self.unescaped)?,
-                b"relatedResources" => self.related_resources.read(&mut scanner, &mut self.unescaped)?,
-                known => match event_place(known) {
-                    Some(place) => set(&mut self.fields, place, scanner.value()?),
-                    None => self.add_other(name, scanner.value()?),
-                },
+        let mut position = 0;
+        while scanner.next_field(position == 0)? {
+            let (name, field) = self.names.next(position, &mut scanner, &mut self.unescaped, event_field)?;
+            position += 1;
+            match field {
+                EventField::Actor => self.read_actor(&mut scanner)?,
+                EventField::Targets => {
+                    self.targets.read(&mut scanner, &mut self.element_names, &mut self.unescaped)?;
+                }
+                EventField::RelatedResources => {
+                    self.related_resources.read(&mut scanner, &mut self.element_names, &mut self.unescaped)?;
+                }
+                EventField::Column(place) => set(&mut self.fields, place, scanner.value()?),
+                EventField::Other => self.add_other(name, scanner.value()?),
             }
         }
         scanner.end()
@@ -111,10 +129,10 @@ impl<'line> Row<'line> {
             return scanner.value().map(|_| ());
         }
         scanner.take(b'{')?;
-        let mut is_first = true;
-        while let Some(name) = scanner.next_field(is_first)? {
-            is_first = false;
-            let place = actor_place(name.text(&mut self.unescaped).unwrap_or_default());
+        let mut position = 0;
+        while scanner.next_field(position == 0)? {
+            let (_, place) = self.actor_names.next(position, scanner, &mut self.unescaped, actor_place)?;
+            position += 1;
             let value = scanner.value()?;
             if let Some(place) = place {
                 set(&mut self.fields, place, value);
@@ -123,16 +141,16 @@ impl<'line> Row<'line> {
         Ok(())
     }
 
-    fn add_other(&mut self, name: Value<'_>, value: Value<'_>) {
+    fn add_other(&mut self, name: &[u8], value: Value<'_>) {
         self.others.push(if self.others.is_empty() { b'{' } else { b',' });
-        self.others.extend_from_slice(name.raw);
+        self.others.extend_from_slice(name);
         self.others.push(b':');
         self.others.extend_from_slice(value.raw);
     }
 
     /// Appends the row to the columns, in the order of the schema.
     pub(crate) fn write(&mut self, line: &[u8], columns: &mut [Column]) {
-        let Self { fields, actor, targets, related_resources, others, unescaped } = self;
+        let Self { fields, actor, targets, related_resources, others, unescaped, .. } = self;
         let field = |place: usize| fields.get(place).and_then(Field::get);
         for place in TEXTS {
             let text = if place == place::AUDIT_PAYLOAD {
@@ -176,7 +194,12 @@ impl<'line> List<'line> {
         self.elements.clear();
     }
 
-    fn read(&mut self, scanner: &mut Scanner<'line>, unescaped: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn read(
+        &mut self,
+        scanner: &mut Scanner<'line>,
+        names: &mut Names<Option<usize>>,
+        unescaped: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
         let is_array = scanner.peek() == b'[';
         self.state.set(is_array);
         if !is_array {
@@ -186,7 +209,7 @@ impl<'line> List<'line> {
         let mut is_first = true;
         while scanner.next_element(is_first)? {
             is_first = false;
-            self.elements.push(element(scanner, unescaped)?);
+            self.elements.push(element(scanner, names, unescaped)?);
         }
         Ok(())
     }
@@ -223,24 +246,31 @@ impl<'line> List<'line> {
     }
 }
 
-fn element<'line>(scanner: &mut Scanner<'line>, unescaped: &mut Vec<u8>) -> Result<Element<'line>, Malformed> {
+fn element<'line>(
+    scanner: &mut Scanner<'line>,
+    names: &mut Names<Option<usize>>,
+    unescaped: &mut Vec<u8>,
+) -> Result<Element<'line>, Malformed> {
     if scanner.peek() != b'{' {
         scanner.value()?;
         return Ok(None);
     }
     scanner.take(b'{')?;
     let mut fields = [Field::Absent; ELEMENT_NAMES.len()];
-    let mut is_first = true;
-    while let Some(name) = scanner.next_field(is_first)? {
-        is_first = false;
-        let name = name.text(unescaped).unwrap_or_default();
-        let place = ELEMENT_NAMES.iter().position(|known| known.as_bytes() == name);
+    let mut position = 0;
+    while scanner.next_field(position == 0)? {
+        let (_, place) = names.next(position, scanner, unescaped, element_place)?;
+        position += 1;
         let value = scanner.value()?;
         if let Some(place) = place {
             set(&mut fields, place, value);
         }
     }
     Ok(Some(fields))
+}
+
+fn element_place(name: &[u8]) -> Option<usize> {
+    ELEMENT_NAMES.iter().position(|known| known.as_bytes() == name)
 }
 
 fn set<'line>(fields: &mut [Field<Value<'line>>], place: usize, value: Value<'line>) {
@@ -259,8 +289,11 @@ fn push(columns: &mut [Column], place: usize, repetition: u8, text: Result<&[u8]
     }
 }
 
-fn event_place(name: &[u8]) -> Option<usize> {
-    Some(match name {
+fn event_field(name: &[u8]) -> EventField {
+    EventField::Column(match name {
+        b"actor" => return EventField::Actor,
+        b"targets" => return EventField::Targets,
+        b"relatedResources" => return EventField::RelatedResources,
         b"id" => place::ID,
         b"eventTimestamp" => place::EVENT_TIMESTAMP,
         b"receivedTimestamp" => place::RECEIVED_TIMESTAMP,
@@ -273,7 +306,7 @@ fn event_place(name: &[u8]) -> Option<usize> {
         b"requestId" => place::REQUEST_ID,
         b"sessionId" => place::SESSION_ID,
         b"auditPayload" => place::AUDIT_PAYLOAD,
-        _ => return None,
+        _ => return EventField::Other,
     })
 }
 

@@ -119,8 +119,8 @@ impl Layout {
     }
 }
 
-pub(crate) fn descriptor() -> Result<SchemaDescriptor, ParquetError> {
-    Ok(SchemaDescriptor::new(Arc::new(parse_message_type(SCHEMA)?)))
+pub(crate) fn descriptor(schema: &str) -> Result<SchemaDescriptor, ParquetError> {
+    Ok(SchemaDescriptor::new(Arc::new(parse_message_type(schema)?)))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_places_are_those_of_the_columns() {
-        let descriptor = descriptor().unwrap();
+        let descriptor = descriptor(SCHEMA).unwrap();
         let paths: Vec<String> = descriptor.columns().iter().map(|column| column.path().string()).collect();
         let named = [
             (place::ID, "id"),
