@@ -44,4 +44,6 @@ def _run(*command: object) -> None:
 
 if __name__ == "__main__":
     build()
+    if "--suites" not in sys.argv or "parquet" in sys.argv[sys.argv.index("--suites") + 1].split(","):
+        _run(ROOT / "tests" / "bench" / "peers" / "install.sh")
     measure(sys.argv[1:])

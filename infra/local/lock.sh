@@ -1,5 +1,5 @@
 #!/bin/sh
-# Locks tools.in, emulator.in, readers.in and localstack.in: writes the *.txt beside them.
+# Locks tools.in, emulator.in, readers.in, localstack.in and the peers of the bench: writes the *.txt beside them.
 set -eu
 cd "$(dirname "$0")"
 for environment in tools emulator readers; do
@@ -12,3 +12,8 @@ done
 ../../.tools/tools/bin/uv pip compile --quiet --upgrade --exclude-newer 2026-03-15 --python-platform linux \
     --python-version 3.13 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
     --custom-compile-command "make lock" --output-file localstack.txt localstack.in
+
+peers=../../tests/bench/peers/requirements
+../../.tools/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+    --output-file "$peers.txt" "$peers.in"

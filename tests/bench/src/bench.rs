@@ -17,6 +17,8 @@ pub struct Bench {
     pub functions: PathBuf,
     pub directory: PathBuf,
     pub python: PathBuf,
+    /// The Python interpreter with the programs that Parquet files are compared with.
+    pub peers_python: PathBuf,
     pub is_quick: bool,
     pub events: u64,
     pub rounds: usize,

@@ -1,6 +1,7 @@
 //! `make bench`: measures the service beside its lower bound and beside the alternatives that people would use.
 
 mod bench;
+mod columnar;
 mod corpus;
 #[cfg(test)]
 mod document;
@@ -50,6 +51,10 @@ struct Arguments {
     #[arg(long, default_value = ".tools/tools/bin/python")]
     python: PathBuf,
 
+    /// The Python interpreter with the programs that Parquet files are compared with
+    #[arg(long, default_value = ".tools/parquet-peers/bin/python")]
+    peers_python: PathBuf,
+
     /// Measure a few percent of everything, to check that the bench works
     #[arg(long)]
     quick: bool,
@@ -79,6 +84,9 @@ enum Command {
     /// Decompress the blocks of a corpus and compress them into files of 256 MB; started by the bench
     #[command(hide = true)]
     Recompress(recompress::Arguments),
+    /// Encode a corpus as Parquet; started by the bench
+    #[command(hide = true)]
+    Columnar(columnar::Arguments),
 }
 
 const EVENTS: u64 = 10_000_000;
@@ -90,6 +98,7 @@ fn main() -> Result<()> {
     match &arguments.command {
         Some(Command::Limit(limit)) => limit::run(limit),
         Some(Command::Recompress(recompress)) => recompress::run(recompress),
+        Some(Command::Columnar(columnar)) => columnar::run(columnar),
         None => run(&arguments),
     }
 }
@@ -102,6 +111,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         functions: arguments.functions.clone(),
         directory: arguments.directory.clone(),
         python: arguments.python.clone(),
+        peers_python: arguments.peers_python.clone(),
         is_quick: arguments.quick,
         events: arguments.events.unwrap_or(if arguments.quick { QUICK_EVENTS } else { EVENTS }),
         rounds: arguments.rounds.unwrap_or(if arguments.quick { QUICK_ROUNDS } else { ROUNDS }),

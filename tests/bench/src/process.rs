@@ -167,6 +167,21 @@ pub fn run_to_end(command: &mut Command, core: usize) -> Result<Split> {
     })
 }
 
+/// Runs a program to its end, and returns what it prints.
+///
+/// # Errors
+/// The last line of its standard error, if it fails.
+pub fn output_of(command: &mut Command, core: usize) -> Result<String> {
+    let before = sched_getaffinity(this_thread())?;
+    pin(core)?;
+    let output = command.output();
+    sched_setaffinity(this_thread(), &before)?;
+    let output = output.with_context(|| command.get_program().display().to_string())?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}", output.status, errors.trim_end().lines().last().unwrap_or_default());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +195,14 @@ mod tests {
         let busy = busy.unwrap();
         assert!(busy.user + busy.system > idle.user + idle.system);
         assert!(run_to_end(&mut Command::new("false"), core).is_err());
+    }
+
+    #[test]
+    fn what_a_program_prints_is_returned() {
+        let core = Cores::find().unwrap().measured;
+        assert_eq!(output_of(Command::new("echo").arg("7"), core).unwrap(), "7\n");
+        let error = output_of(Command::new("sh").args(["-c", "echo first >&2; echo last >&2; exit 3"]), core);
+        assert_eq!(error.unwrap_err().to_string(), "exit status: 3: last");
     }
 
     #[test]

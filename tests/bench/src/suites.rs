@@ -9,6 +9,7 @@ mod export;
 mod fairness;
 mod filter;
 mod ingest;
+mod parquet;
 mod sweep;
 
 use anyhow::Result;
@@ -28,6 +29,7 @@ pub enum Suite {
     Fairness,
     Filter,
     Emulators,
+    Parquet,
 }
 
 impl Suite {
@@ -42,6 +44,7 @@ impl Suite {
         Self::Fairness,
         Self::Filter,
         Self::Emulators,
+        Self::Parquet,
     ];
 
     pub fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
@@ -56,6 +59,7 @@ impl Suite {
             Self::Fairness => fairness::run(bench, report),
             Self::Filter => filter::run(bench, report),
             Self::Emulators => emulators::run(bench, report),
+            Self::Parquet => parquet::run(bench, report),
         }
     }
 }
