@@ -352,7 +352,7 @@ fn the_same_lines_always_become_the_same_bytes_in_version_201() {
     assert!(encoder.finish().unwrap() == file);
 }
 
-/// infra/lint/test_parquet.py reads the same file with `DuckDB`.
+/// `infra/lint/test_parquet.py` reads the same file with `DuckDB`.
 #[test]
 fn the_golden_file_is_what_the_encoder_makes() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
