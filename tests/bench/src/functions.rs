@@ -147,6 +147,8 @@ fn environment(
         ("TOPIC_DELIVERY", "Enveloped".to_owned()),
         ("RULE_TENANT_PATH", "/detail/tenantId".to_owned()),
         ("MANUAL_RUN_QUEUE_URL", queue_url.clone()),
+        ("CONVERSION_QUEUE_URL", format!("{queue_url}-conversions")),
+        ("MANUAL_CONVERSION_QUEUE_URL", format!("{queue_url}-conversions")),
         ("WEBHOOK_QUEUE_URL", queue_url.clone()),
         ("NOTICE_BUS_NAME", "notices".to_owned()),
         ("RUN_QUEUE_URL", queue_url),
