@@ -157,6 +157,23 @@ def dependencies_between_crates() -> dict[str, set[str]]:
     return {path: own & set(manifest.get("dependencies", {})) for path, manifest in manifests.items()}
 
 
+def test_the_converter_alone_links_the_encoders_of_other_formats() -> None:
+    """A dependency of a crate that another function has as well would make that function larger."""
+    crates = {Path(path).name: used for path, used in dependencies_between_crates().items()}
+    for function in sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()):
+        linked: set[str] = set()
+        todo = {function}
+        while todo:
+            linked |= todo
+            todo = {used for crate in todo for used in crates[crate]} - linked
+        assert ({"columnar", "conversion"} <= linked) == (function == "converter")
+        manifests = [path for folder in SERVICE for path in (ROOT / folder).rglob("Cargo.toml")]
+        texts = [tomllib.loads(path.read_text()) for path in manifests if path.parent.name in linked]
+        outside = {name for manifest in texts for name in manifest.get("dependencies", {})}
+        assert ({"parquet", "zstd"} <= outside) == (function == "converter")
+        assert function == "converter" or not {"columnar", "conversion", "parquet", "zstd"} & (linked | outside)
+
+
 def test_the_dependencies_in_the_architecture_are_those_of_the_manifests() -> None:
     crates = dependencies_between_crates()
     section = (ROOT / "docs" / "ARCHITECTURE.md").read_text().partition("\n### Dependencies\n")[2]

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from infra.local.stack import Stack, wait_until
@@ -83,6 +85,45 @@ def test_an_export_changes_its_format_and_stays_complete(
         # With the audit event of creating the configuration.
         assert report["objects"]["events"] == len(first + second + third) + 1
         assert report["objects"]["inflated"] == report["objects"]["count"]
+
+
+def parquet_events(customer: Customer, directory: Path) -> list[dict[str, Any]]:
+    """Returns the sent events in the Parquet files, in their order, by their exact lines."""
+    found: list[str] = []
+    for number, key in enumerate(keys(customer, ".parquet")):
+        path = directory / f"{number}.parquet"
+        path.write_bytes(customer.account.download(key))
+        found += [line for (line,) in duckdb.execute("select event from read_parquet(?)", [str(path)]).fetchall()]
+    events = [json.loads(line) for line in found]
+    return [event for event in events if not is_change(event)]
+
+
+def test_an_export_as_parquet_holds_every_line_and_typed_columns(
+    customers: CustomerFactory, verifier: Verifier, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    change_format(customer, "PARQUET")
+    sent = customer.tenant.send(make_events(60))
+    customer.settle()
+    customer.tenant.administrator.run(customer.id)
+    wait_until(
+        lambda: len(parquet_events(customer, tmp_path)) >= len(sent),
+        "events in Parquet",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+    )
+    customer.wait_until_at_rest()
+    assert parquet_events(customer, tmp_path) == customer.tenant.stored_events()
+    [key, *_] = keys(customer, ".parquet")
+    head = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=key)
+    assert head["ContentType"] == "application/vnd.apache.parquet"
+    statement = "select id, tenantId from read_parquet(?) where id in (select unnest(?))"
+    rows = duckdb.execute(statement, [f"{tmp_path}/*.parquet", sent]).fetchall()
+    assert sorted(rows) == sorted((event_id, customer.tenant.name) for event_id in sent)
+    status, report = verifier.bucket(customer.account, customer.id, "--deep")
+    assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
+    assert report["objects"]["events"] == len(sent) + 1
+    # Length and SHA-256 prove the files; their content is not decoded.
+    assert report["objects"]["inflated"] == 0
 
 
 def test_a_scheduled_export_is_handed_to_the_converter(customers: CustomerFactory) -> None:

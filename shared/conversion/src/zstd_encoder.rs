@@ -4,12 +4,11 @@
 use std::io::{self, Write};
 
 use bytes::{BufMut, BytesMut, buf::Writer};
-use domain::{
-    block::{BlockDecoder, StoredBlock},
-    encoded_object::{Content, EncodedObject},
-};
+use domain::{block::StoredBlock, encoded_object::EncodedObject};
 use export_engine::ports::PortError;
 use zstd::stream::write::Encoder;
+
+use crate::block_lines::BlockLines;
 
 /// The numbers of the encoders, the newest first. 101: level 3 of zstd 1.5.7.
 pub(crate) const ZSTD_ENCODERS: [u32; 1] = [101];
@@ -35,10 +34,7 @@ const CONTENT_LENGTH: usize = 8;
 pub struct ZstdEncoder {
     /// The compressor, or the reason why there is none.
     compressor: io::Result<Encoder<'static, Writer<BytesMut>>>,
-    decoder: BlockDecoder,
-    /// The lines of one block.
-    raw: Vec<u8>,
-    content: Content,
+    lines: BlockLines,
 }
 
 impl ZstdEncoder {
@@ -47,24 +43,17 @@ impl ZstdEncoder {
         buffer.clear();
         // The length of the content is known at the end only. It gets a place in front of what the compressor writes.
         buffer.extend_from_slice(&[0; CONTENT_LENGTH]);
-        Self {
-            compressor: compressor(buffer),
-            decoder: BlockDecoder::default(),
-            raw: Vec::new(),
-            content: Content::default(),
-        }
+        Self { compressor: compressor(buffer), lines: BlockLines::default() }
     }
 
     pub(crate) fn push(&mut self, block: &StoredBlock) -> Result<(), PortError> {
-        self.raw.clear();
-        self.decoder.append(block, &mut self.raw)?;
-        self.content.add(block);
+        let lines = self.lines.next(block)?;
         let compressor = self.compressor.as_mut().map_err(|error| failed(error))?;
-        compressor.write_all(&self.raw).map_err(|error| failed(&error))
+        compressor.write_all(lines).map_err(|error| failed(&error))
     }
 
     pub(crate) fn raw_length(&self) -> u64 {
-        self.content.raw_length
+        self.lines.content.raw_length
     }
 
     /// Returns the bytes that the compressor has written. It holds back at most one block of 128 KiB of NDJSON.
@@ -75,9 +64,9 @@ impl ZstdEncoder {
     pub(crate) fn finish(self) -> Result<EncodedObject, PortError> {
         let compressor = self.compressor.map_err(|error| failed(&error))?;
         let mut bytes = compressor.finish().map_err(|error| failed(&error))?.into_inner();
-        state_length(&mut bytes, self.content.raw_length)
+        state_length(&mut bytes, self.lines.content.raw_length)
             .ok_or_else(|| PortError::internal("encode object", "the compressor wrote another header"))?;
-        Ok(EncodedObject { bytes: bytes.freeze(), content: self.content })
+        Ok(EncodedObject { bytes: bytes.freeze(), content: self.lines.content })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The encoders that make objects of blocks. A function links only those of the formats that it makes.
 
 use bytes::BytesMut;
-use domain::{block::StoredBlock, encoded_object::EncodedObject, export_format::ExportFormat};
+use domain::{block::StoredBlock, encoded_object::EncodedObject, export_format::ExportFormat, export_run::PlanLimits};
 
 use super::error::PortError;
 
@@ -17,6 +17,11 @@ pub trait Encoders: Send + Sync {
 
     /// Returns an encoder of one object, which may use the memory of `buffer`. `None`: there is no encoder of this number.
     fn encoder(&self, number: u32, buffer: BytesMut) -> Option<Self::Encoder>;
+
+    /// Returns the limits of new windows. `usual` are those of the operator's release.
+    fn limits(&self, _format: ExportFormat, usual: PlanLimits) -> PlanLimits {
+        usual
+    }
 
     /// Returns whether this function makes a format.
     fn makes(&self, format: ExportFormat) -> bool {

@@ -33,7 +33,8 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let (runs, configuration) = (self.engine.runs, self.configuration);
         let destination = &configuration.destination;
         let passing = |error| as_passing(error, &destination.site);
-        let Some(encoder_version) = self.engine.encoders.current(configuration.format) else {
+        let encoders = self.engine.encoders;
+        let Some(encoder_version) = encoders.current(configuration.format) else {
             return Ok(WindowsOutcome::Elsewhere);
         };
         // One floor for all windows of the loop: the earliest time that was just found must not be a gap a moment later.
@@ -43,14 +44,12 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let mut abandoned: Option<Plan> = None;
         loop {
             self.state.begin_at_earliest(configuration, retention_floor);
-            let settings = &self.engine.settings;
-            let plan =
-                || Plan {
-                    destination: destination.clone(),
-                    ..abandoned.take().filter(|plan| plan.format() == Some(configuration.format)).unwrap_or_else(|| {
-                        Plan { destination: destination.clone(), encoder_version, limits: settings.limits }
-                    })
-                };
+            let limits = encoders.limits(configuration.format, self.engine.settings.limits);
+            let new_plan = || Plan { destination: destination.clone(), encoder_version, limits };
+            let plan = || {
+                let abandoned = abandoned.take().filter(|plan| plan.format() == Some(configuration.format));
+                Plan { destination: destination.clone(), ..abandoned.unwrap_or_else(new_plan) }
+            };
             let now = self.now();
             let Some(mut window) = self.state.window_through(configuration, through, retention_floor, now, plan) else {
                 return Ok(WindowsOutcome::Done);
@@ -59,7 +58,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                 return Ok(WindowsOutcome::Unfinished);
             }
             // An open window keeps the format that it was begun with.
-            if window.plan.format().is_some_and(|format| !self.engine.encoders.makes(format)) {
+            if window.plan.format().is_some_and(|format| !encoders.makes(format)) {
                 return Ok(WindowsOutcome::Elsewhere);
             }
             let corrupt = self.corrupt_blocks(&window).await?;
