@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::{CommandFactory, Parser};
-use golden_documents::{assert_current, commands, reference_page};
+use golden_documents::{assert_current, assert_examples, calls, commands, reference_page};
 
 use crate::Arguments;
 
@@ -23,28 +23,9 @@ fn every_command_has_examples() {
     }
 }
 
-/// Columns of a narrow terminal, where the help must not break an example into lines.
-const NARROW: usize = 80;
-
 #[test]
 fn every_example_can_be_pasted() {
-    let mut count = 0;
-    for command in commands(Arguments::command()) {
-        let help = command.command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
-        let lines = examples.lines().take_while(|line| line.starts_with("  "));
-        let text: String = lines
-            .inspect(|line| assert!(line.chars().count() <= NARROW, "{:?} has more columns: {line}", command.path))
-            .map(|line| line.strip_suffix('\\').map_or_else(|| format!("{line}\n"), ToOwned::to_owned))
-            .collect();
-        for words in text.lines().flat_map(calls) {
-            // The output of another program, which is a URL.
-            let replaced = words.iter().map(|word| if word.starts_with("$(") { "https://example.com" } else { word });
-            let parsed = Arguments::try_parse_from(replaced);
-            assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
-            count += 1;
-        }
-    }
+    let count = assert_examples(&Arguments::command());
     assert!(count > 50, "{count} examples");
 }
 
@@ -69,7 +50,7 @@ fn every_call_in_the_documents_can_be_pasted() {
             }
         }
         let mut count = 0;
-        for words in filled_in(&code).lines().flat_map(calls) {
+        for words in filled_in(&code).lines().flat_map(|line| calls(line, "audit-export")) {
             let parsed = Arguments::try_parse_from(&words);
             assert!(parsed.is_ok(), "{document}: {words:?}: {}", parsed.unwrap_err());
             count += 1;
@@ -101,27 +82,4 @@ fn filled_in(code: &str) -> String {
     }
     filled.push_str(rest);
     filled.replace("$BUCKET_PATH", "audit").replace("$BUCKET", "acme-audit").replace("$ID", ID)
-}
-
-/// Returns the words of each call of the program in a line for a shell.
-fn calls(line: &str) -> Vec<Vec<String>> {
-    let mut calls = vec![Vec::new()];
-    let mut word = None::<String>;
-    let mut quote = None;
-    for character in line.chars().chain([' ']) {
-        match (quote, character) {
-            (Some(open), _) if open == character => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None, ' ') => {
-                let ended = word.take().into_iter();
-                calls.last_mut().unwrap().extend(ended);
-            }
-            (None, '|' | '>' | '#' | '&') => calls.push(Vec::new()),
-            _ => word.get_or_insert_default().push(character),
-        }
-    }
-    calls.into_iter().filter(|words| words.first().is_some_and(|first| first == "audit-export")).collect()
 }

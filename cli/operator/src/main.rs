@@ -20,7 +20,8 @@ use crate::commands::Command;
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
-  export AUDIT_EXPORT_STACK=production AWS_PROFILE=operator AWS_REGION=eu-central-1
+  export AUDIT_EXPORT_STACK=production AWS_PROFILE=operator \\
+    AWS_REGION=eu-central-1
   audit-export-operator doctor
   audit-export-operator status --unhealthy
   audit-export-operator policy read-only > policy.json

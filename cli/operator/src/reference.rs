@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use clap::CommandFactory;
-use golden_documents::{assert_current, commands, reference_page};
+use golden_documents::{assert_current, assert_examples, commands, reference_page};
 
 use crate::Arguments;
 
@@ -18,4 +18,10 @@ fn every_command_has_examples() {
     for command in commands(Arguments::command()) {
         assert!(command.has_examples(), "{:?}", command.path);
     }
+}
+
+#[test]
+fn every_example_can_be_pasted() {
+    let count = assert_examples(&Arguments::command());
+    assert!(count > 20, "{count} examples");
 }

@@ -16,8 +16,15 @@ impl NamedCommand {
     /// Returns whether the help shows how the command is called, or leaves that to its subcommands.
     #[must_use]
     pub fn has_examples(&self) -> bool {
+        subcommands(&self.command).next().is_some() || !self.examples().is_empty()
+    }
+
+    /// Returns the lines of the examples in the help.
+    #[must_use]
+    pub fn examples(&self) -> Vec<String> {
         let help = self.command.get_after_long_help().or(self.command.get_after_help()).map(ToString::to_string);
-        subcommands(&self.command).next().is_some() || help.is_some_and(|help| help.contains("Example"))
+        let (_, examples) = help.as_deref().and_then(|help| help.split_once("Examples:\n")).unwrap_or_default();
+        examples.lines().take_while(|line| line.starts_with("  ")).map(ToOwned::to_owned).collect()
     }
 
     fn section(mut self, program: &str) -> String {

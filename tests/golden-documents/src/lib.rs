@@ -1,12 +1,14 @@
 //! Documentation pages that tests generate and compare with the committed ones.
 
 mod command_reference;
+mod examples;
 mod sections;
 
 use std::{env, fs, path::Path};
 
 pub use self::{
     command_reference::{commands, reference_page},
+    examples::{assert_examples, calls},
     sections::with_sections,
 };
 

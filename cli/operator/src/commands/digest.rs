@@ -31,9 +31,10 @@ pub enum DigestCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export-operator digest show 0000000007_20261122T020000Z_0123456789abcdef.json --public-key public-key.pem
-  audit-export-operator digest show s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b/_digests/0000000007_20261122T020000Z_0123456789abcdef.json
-  audit-export-operator digest show digest.json --output json | jq '.digest.objects | length'
+  audit-export-operator digest show digest.json --public-key public-key.pem
+  audit-export-operator digest show \"s3://acme-audit/logs/$ID/_digests/$NAME\"
+  audit-export-operator digest show digest.json --output json \\
+    | jq '.digest.objects | length'
 
 The exit code is 6 if the signature is wrong, missing, or of another key than those given.")]
 pub struct DigestArguments {

@@ -40,7 +40,8 @@ const CONCURRENT_CHECKS: usize = 8;
 #[command(after_help = "\
 Examples:
   audit-export-operator doctor --stack production
-  audit-export-operator doctor --stack production --output json | jq '.[] | select(.isGood | not)'
+  audit-export-operator doctor --stack production --output json \\
+    | jq '.[] | select(.isGood | not)'
 
 The exit code is 0 if every check has a tick, and 6 otherwise.")]
 pub struct DoctorArguments {

@@ -17,7 +17,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   audit-export-operator policy read-only --stack production > policy.json
-  audit-export-operator policy read-write --stack production --account 111111111111 --region eu-central-1
+  audit-export-operator policy read-write --stack production \\
+    --account 111111111111 --region eu-central-1
 
 To redrive events, add the role or user to the stack's parameter EventSenders too.")]
 pub struct PolicyArguments {

@@ -64,8 +64,9 @@ impl DeadLetters {
 Examples:
   audit-export-operator redrive events --stack production --dry-run
   audit-export-operator redrive runs --stack production
-  audit-export-operator redrive --queue-url https://sqs.eu-central-1.amazonaws.com/111111111111/old-dead-letters \\
-    --destination-url https://sqs.eu-central-1.amazonaws.com/111111111111/old --yes
+  audit-export-operator redrive --yes \\
+    --queue-url https://sqs.eu-central-1.amazonaws.com/111111111111/old-dlq \\
+    --destination-url https://sqs.eu-central-1.amazonaws.com/111111111111/old
 
 The schedules' dead letters can't be moved, because no queue is their source; docs/OPERATIONS.md describes how to repeat a dispatch.")]
 pub struct RedriveArguments {

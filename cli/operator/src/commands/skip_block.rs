@@ -20,8 +20,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export-operator skip-block acme 01M805D1C10000000000000007 --reason 'ticket 4711' --stack production
-  audit-export-operator skip-block acme 01M805D1C10000000000000007 --reason 'ticket 4711' --stack production --yes")]
+  audit-export-operator skip-block acme 01M805D1C10000000000000007 \\
+    --reason 'ticket 4711' --stack production
+  audit-export-operator skip-block acme 01M805D1C10000000000000007 \\
+    --reason 'ticket 4711' --stack production --yes")]
 pub struct SkipBlockArguments {
     /// The tenant in the log line with the alarm `CORRUPT_BLOCK`
     #[arg(value_parser = TenantId::parse)]

@@ -36,7 +36,8 @@ const TENANT_WIDTH: usize = 20;
 Examples:
   audit-export-operator status --stack production
   audit-export-operator status --stack production --unhealthy --limit 20
-  audit-export-operator status --stack production --tenant acme --output json | jq .configurations")]
+  audit-export-operator status --stack production --tenant acme --output json \\
+    | jq .configurations")]
 pub struct StatusArguments {
     #[command(flatten)]
     stack: StackArguments,

@@ -31,7 +31,8 @@ pub enum TokenCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  export DEPLOYMENT_MODE=production TOKEN_ISSUER=https://login.example.com TOKEN_AUDIENCE=audit-export
+  export DEPLOYMENT_MODE=production TOKEN_ISSUER=https://login.example.com \\
+    TOKEN_AUDIENCE=audit-export
   audit-export-operator token check
   audit-export-operator token check token-file --permission AUDIT_WRITE")]
 pub struct CheckArguments {

@@ -55,7 +55,8 @@ const TENANT_WIDTH: usize = 14;
 Examples:
   audit-export-operator tenant cost --stack production
   audit-export-operator tenant cost acme globex --stack production --days 1
-  audit-export-operator tenant cost --stack production --output json | jq '.tenants[0]'")]
+  audit-export-operator tenant cost --stack production --output json \\
+    | jq '.tenants[0]'")]
 pub struct CostArguments {
     /// The tenants' IDs [default: all tenants with a configuration]
     #[arg(value_name = "TENANT", value_parser = TenantId::parse)]

@@ -49,8 +49,10 @@ const INVOCATION_LIFETIME: Duration = Duration::from_mins(15);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export-operator tenant erase acme --reason 'ticket 4711' --statement acme.json --stack production
-  audit-export-operator tenant erase acme --reason 'ticket 4711' --statement acme.json --stack production --confirm acme
+  audit-export-operator tenant erase acme --reason 'ticket 4711' \\
+    --statement acme.json --stack production
+  audit-export-operator tenant erase acme --reason 'ticket 4711' \\
+    --statement acme.json --stack production --confirm acme
   openssl dgst -sha256 -verify public-key.pem -signature acme.json.sig acme.json")]
 pub struct EraseArguments {
     /// The tenant's ID

@@ -29,7 +29,8 @@ const MAX_PAGES_PER_SHARD: usize = 4;
 #[command(after_help = "\
 Examples:
   audit-export-operator tenant show acme --stack production
-  audit-export-operator tenant show acme --stack production --output json | jq .stored")]
+  audit-export-operator tenant show acme --stack production --output json \\
+    | jq .stored")]
 pub struct ShowArguments {
     /// The tenant's ID
     #[arg(value_parser = TenantId::parse)]
