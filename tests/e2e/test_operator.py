@@ -19,7 +19,6 @@ from infra.local.verification import Verifier
 from tests.e2e.harness import PATIENCE_SECONDS, Customer, CustomerFactory, Record, Tenant, make_events
 
 COMMAND_TIMEOUT_SECONDS = 120
-COLUMNS = 80
 # The exit codes, as `audit-export-operator --help` lists them.
 REFUSED, DENIED, FILE_FAILED, UNHEALTHY, NOT_FOUND, NOT_CONFIRMED = 3, 4, 5, 6, 8, 11
 # The audit event of creating the configuration.
@@ -113,9 +112,8 @@ def test_status_shows_a_failing_export_among_those_of_all_tenants(
 
     alone = operator("status", "--tenant", failing.tenant.name)
     assert alone.exit_code == 0, alone
-    assert f"FAILING  {failing.tenant.name[:19]}" in alone.output
+    assert f"FAILING  {failing.tenant.name}  " in alone.output
     assert failing.id in alone.output
-    assert all(len(line) <= COLUMNS for line in alone.output.splitlines()), alone.output
 
 
 def test_status_of_a_disabled_export(operator: Operator, exported: Customer) -> None:

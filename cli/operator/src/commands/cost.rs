@@ -4,11 +4,11 @@ use std::{fmt::Display, io, ops::RangeInclusive};
 
 use clap::Args;
 use domain::interval::ExportInterval;
-use terminal::{ColorChoice, OutputFormat, Style, Tone, grouped};
+use terminal::{ColorChoice, Column, OutputFormat, Style, Tone, grouped};
 
 use crate::{
     cost::{
-        Architecture, Authentication, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
+        Architecture, Authentication, Dollars, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
         service::HISTORY_MONTHS,
     },
     failure::Failure,
@@ -132,10 +132,11 @@ fn show(estimate: &Estimate, format: OutputFormat, style: &Style) -> io::Result<
 }
 
 fn table(estimate: &Estimate, style: &Style) -> String {
-    let remarks = format!(
-        "List prices in US East (N. Virginia) without free tiers and discounts, 30 days a month; storage once the retention\n\
-         is full and runs have {HISTORY_MONTHS} months of history. What Firehose leaves out, and what this does: docs/COST.md"
-    );
+    let remarks = style.paragraphs(&format!(
+        "List prices in US East (N. Virginia) without free tiers and discounts, 30 days a month; storage once the retention \
+         is full and runs have {HISTORY_MONTHS} months of history.\n\
+         What Firehose leaves out, and what this does: docs/COST.md"
+    ));
     let sections =
         [traffic(estimate, style), bill(estimate, style), totals(estimate, style), firehose(estimate, style), remarks];
     sections.join("\n\n")
@@ -157,6 +158,25 @@ fn traffic(estimate: &Estimate, style: &Style) -> String {
     ])
 }
 
+/// A line of the bill. The numbers of all lines are padded to the same width.
+struct BillLine {
+    part: &'static str,
+    what: &'static str,
+    dollars: String,
+    quantity: String,
+}
+
+/// The most important columns first: those that don't fit the terminal are left out.
+const BILL: &[Column<BillLine>] = &[
+    Column { heading: "FOR", cell: |line, _| (Tone::Faint, line.part.to_owned()) },
+    Column { heading: "WHAT", cell: |line, _| (Tone::Plain, line.what.to_owned()) },
+    Column { heading: "DOLLARS", cell: |line, _| (Tone::Plain, line.dollars.clone()) },
+    Column { heading: "A MONTH", cell: |line, _| (Tone::Plain, line.quantity.clone()) },
+];
+
+/// The columns of the bill that fit into 80 characters.
+const NARROW_BILL: usize = 3;
+
 fn bill(estimate: &Estimate, style: &Style) -> String {
     let lines = estimate.service.lines.iter().chain(&estimate.customers.lines);
     let lines: Vec<_> = lines.filter(|line| line.quantity > 0.0).collect();
@@ -165,18 +185,14 @@ fn bill(estimate: &Estimate, style: &Style) -> String {
     let dollars: Vec<String> =
         lines.iter().map(|line| format!("${}", grouped(&format!("{:.4}", line.dollars().0)))).collect();
     let (quantity_width, dollars_width) = (width(&quantities), width(&dollars));
-    let cells = lines.iter().zip(quantities.iter().zip(&dollars));
-    let rows: Vec<_> = cells
-        .map(|(line, (quantity, dollars))| {
-            vec![
-                (Tone::Faint, line.part.name().to_owned()),
-                (Tone::Plain, line.price.name.to_owned()),
-                (Tone::Plain, format!("{quantity:>quantity_width$} {}", line.price.unit)),
-                (Tone::Plain, format!("{dollars:>dollars_width$}")),
-            ]
-        })
-        .collect();
-    style.table(&["FOR", "WHAT", "A MONTH", "DOLLARS"], &rows)
+    let numbers = quantities.iter().zip(&dollars);
+    let lines = lines.iter().zip(numbers).map(|(line, (quantity, dollars))| BillLine {
+        part: line.part.name(),
+        what: line.price.name,
+        dollars: format!("{dollars:>dollars_width$}"),
+        quantity: format!("{quantity:>quantity_width$} {}", line.price.unit),
+    });
+    style.fitted(BILL, NARROW_BILL, &lines.collect::<Vec<_>>())
 }
 
 fn totals(estimate: &Estimate, style: &Style) -> String {
@@ -197,26 +213,47 @@ fn totals(estimate: &Estimate, style: &Style) -> String {
     ])
 }
 
+/// A way to deliver the same events, with its costs in a month.
+struct Route {
+    tone: Tone,
+    name: String,
+    dollars: Dollars,
+    customers_puts: Dollars,
+    streams: String,
+    billed_gigabytes: String,
+}
+
+/// The most important columns first: those that don't fit the terminal are left out.
+const ROUTES: &[Column<Route>] = &[
+    Column { heading: "THE SAME OVER", cell: |route, _| (route.tone, route.name.clone()) },
+    Column { heading: "DOLLARS", cell: |route, _| (route.tone, route.dollars.to_string()) },
+    Column { heading: "CUSTOMERS' PUTS", cell: |route, _| (Tone::Plain, route.customers_puts.to_string()) },
+    Column { heading: "STREAMS", cell: |route, _| (Tone::Plain, route.streams.clone()) },
+    Column { heading: "BILLED GB", cell: |route, _| (Tone::Plain, route.billed_gigabytes.clone()) },
+];
+
+/// The columns of the comparison that fit into 80 characters.
+const NARROW_ROUTES: usize = 3;
+
 /// Compares the costs, the service's own first.
 fn firehose(estimate: &Estimate, style: &Style) -> String {
-    let of_service = vec![
-        (Tone::Strong, "this service".to_owned()),
-        (Tone::Plain, "-".to_owned()),
-        (Tone::Plain, "-".to_owned()),
-        (Tone::Strong, estimate.service.dollars_per_month.to_string()),
-        (Tone::Plain, estimate.customers.of_price(&price::S3_PUT).to_string()),
-    ];
-    let of_firehose = estimate.firehose.iter().map(|comparison| {
-        vec![
-            (Tone::Plain, format!("Data Firehose, {}", comparison.producer.name())),
-            (Tone::Plain, grouped(&comparison.streams.to_string())),
-            (Tone::Plain, quantity(comparison.billed_gigabytes_per_month)),
-            (Tone::Plain, comparison.dollars_per_month.to_string()),
-            (Tone::Plain, comparison.customers_dollars_per_month.to_string()),
-        ]
+    let of_service = Route {
+        tone: Tone::Strong,
+        name: "this service".to_owned(),
+        dollars: estimate.service.dollars_per_month,
+        customers_puts: estimate.customers.of_price(&price::S3_PUT),
+        streams: "-".to_owned(),
+        billed_gigabytes: "-".to_owned(),
+    };
+    let of_firehose = estimate.firehose.iter().map(|comparison| Route {
+        tone: Tone::Plain,
+        name: format!("Data Firehose, {}", comparison.producer.name()),
+        dollars: comparison.dollars_per_month,
+        customers_puts: comparison.customers_dollars_per_month,
+        streams: grouped(&comparison.streams.to_string()),
+        billed_gigabytes: quantity(comparison.billed_gigabytes_per_month),
     });
-    let rows: Vec<_> = std::iter::once(of_service).chain(of_firehose).collect();
-    style.table(&["THE SAME OVER", "STREAMS", "BILLED GB", "DOLLARS", "CUSTOMERS' PUTS"], &rows)
+    style.fitted(ROUTES, NARROW_ROUTES, &std::iter::once(of_service).chain(of_firehose).collect::<Vec<_>>())
 }
 
 fn width(texts: &[String]) -> usize {
@@ -250,20 +287,26 @@ mod tests {
         Line::try_parse_from(words).map(|line| line.arguments)
     }
 
-    fn shown(line: &str, format: OutputFormat) -> String {
-        show(&estimate(&arguments(line).unwrap()).unwrap(), format, &Style::for_tests()).unwrap()
+    fn shown(line: &str, format: OutputFormat, width: Option<usize>) -> String {
+        let style = Style { width, ..Style::for_tests() };
+        show(&estimate(&arguments(line).unwrap()).unwrap(), format, &style).unwrap()
     }
 
     #[test]
     fn a_bill_and_what_firehose_would_cost() {
         let line = "--events-per-day 1000000 --configurations 10 --tenants 5 --interval 6 --authentication access-key";
-        insta::assert_snapshot!("bill", shown(line, OutputFormat::Table));
-        insta::assert_snapshot!("bill_of_nothing", shown("--events-per-day 0 --configurations 0", OutputFormat::Table));
+        for width in [80, 120] {
+            let text = shown(line, OutputFormat::Table, Some(width));
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            insta::assert_snapshot!(format!("bill_of_{width}_columns"), text);
+        }
+        let of_nothing = shown("--events-per-day 0 --configurations 0", OutputFormat::Table, None);
+        insta::assert_snapshot!("bill_of_nothing", of_nothing);
     }
 
     #[test]
     fn programs_get_every_line_with_its_price() {
-        let json = shown("--events-per-day 1000000 --configurations 10", OutputFormat::Json);
+        let json = shown("--events-per-day 1000000 --configurations 10", OutputFormat::Json, None);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["traffic"]["tenants"], 10);
         assert_eq!(value["traffic"]["interval"], "EVERY_24_HOURS");

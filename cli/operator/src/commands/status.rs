@@ -24,9 +24,6 @@ const MAX_LISTED: i64 = 10_000;
 /// The most pages of the table that are read: of 1 MB, with some thousand configurations each.
 const MAX_PAGES: usize = 10_000;
 
-/// Columns of a tenant's ID in the table.
-const TENANT_WIDTH: usize = 20;
-
 /// Show the health of all tenants' exports, the worst first
 ///
 /// Reads all configurations from the stack's table, page by page. The health is the one that customers see:
@@ -260,25 +257,25 @@ impl Survey {
         }
         let mut text = String::new();
         if !self.worst.is_empty() {
-            text = format!("{}\n\n", style.records(&COLUMNS, &self.worst));
+            text = format!("{}\n\n", style.fitted_with_line(COLUMNS, NARROW_COLUMNS, &self.worst));
         }
-        Ok(text + &totals_line(&self.totals, style))
+        Ok(text + &style.paragraphs(&totals_line(&self.totals, style)))
     }
 }
 
-const COLUMNS: [Column<Status>; 5] = [
+const COLUMNS: &[Column<Status>] = &[
     Column { heading: "HEALTH", cell: |status, _| (tone(status.health), status.health.name().to_owned()) },
-    Column {
-        heading: "TENANT",
-        cell: |status, _| (Tone::Plain, shortened(status.overview.key.tenant_id.as_str(), TENANT_WIDTH)),
-    },
+    Column { heading: "TENANT", cell: |status, _| (Tone::Plain, status.overview.key.tenant_id.to_string()) },
+    Column { heading: "LAG", cell: |status, _| (Tone::Plain, brief(status.lag_seconds)) },
+    Column { heading: "USED", cell: |status, _| (Tone::Plain, format!("{}%", status.retention_used_percent)) },
     Column {
         heading: "CONFIGURATION",
         cell: |status, _| (Tone::Plain, status.overview.key.configuration_id.to_string()),
     },
-    Column { heading: "LAG", cell: |status, _| (Tone::Plain, brief(status.lag_seconds)) },
-    Column { heading: "USED", cell: |status, _| (Tone::Plain, format!("{}%", status.retention_used_percent)) },
 ];
+
+/// The columns before the configuration's ID, which is below on a narrow terminal.
+const NARROW_COLUMNS: usize = 4;
 
 pub fn tone(health: ExportHealth) -> Tone {
     match health {
@@ -296,14 +293,6 @@ pub fn brief(seconds: u64) -> String {
         60..3_600 => format!("{}m", seconds / 60),
         3_600..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-/// Cuts a text, which is ASCII, to a width.
-pub fn shortened(text: &str, width: usize) -> String {
-    match text.get(..width) {
-        Some(start) if text.len() > width => format!("{}…", start.get(..width - 1).unwrap_or(start)),
-        _ => text.to_owned(),
     }
 }
 

@@ -27,21 +27,22 @@ fn filter() -> StatusFilter {
     StatusFilter { tenant: None, unhealthy: false, limit: 50 }
 }
 
-async fn shown(filter: &StatusFilter, format: OutputFormat) -> String {
-    let survey = Survey::of(&source(), &stack(), filter, &Noon).await.unwrap();
-    survey.show(format, &Style::for_tests()).unwrap()
-}
-
 #[tokio::test]
-async fn the_worst_come_first_within_80_columns() {
-    let text = shown(&filter(), OutputFormat::Table).await;
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    insta::assert_snapshot!("status", text);
+async fn the_worst_come_first() {
+    let survey = Survey::of(&source(), &stack(), &filter(), &Noon).await.unwrap();
+    for width in [80, 120] {
+        let style = Style { width: Some(width), ..Style::for_tests() };
+        let text = survey.show(OutputFormat::Table, &style).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+        insta::assert_snapshot!(format!("status_of_{width}_columns"), text);
+    }
 }
 
 #[tokio::test]
 async fn the_limit_keeps_the_worst_and_the_totals_count_all() {
-    let text = shown(&StatusFilter { unhealthy: true, limit: 2, ..filter() }, OutputFormat::Json).await;
+    let filter = StatusFilter { unhealthy: true, limit: 2, ..filter() };
+    let survey = Survey::of(&source(), &stack(), &filter, &Noon).await.unwrap();
+    let text = survey.show(OutputFormat::Json, &Style::for_tests()).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     let listed: Vec<_> = value["configurations"].as_array().unwrap().iter().map(|one| &one["tenantId"]).collect();
     assert_eq!(listed, ["broken", "late"]);

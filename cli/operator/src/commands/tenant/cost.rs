@@ -12,11 +12,10 @@ use domain::{export_run::BlockRange, interval::ExportInterval, tenant::TenantId,
 use futures::{StreamExt, TryStreamExt, stream};
 use host::Clock;
 use serde_json::{Value, json};
-use terminal::{OutputFormat, Style, Tone, grouped};
+use terminal::{Column, OutputFormat, Style, Tone, grouped};
 
 use crate::{
     aws::Aws,
-    commands::status::shortened,
     cost::{
         Architecture, Dollars, ImpossibleTraffic,
         tenant::{TenantCost, TenantUsage},
@@ -40,9 +39,6 @@ const MAX_TENANTS: usize = 1_000;
 
 /// The tenants whose events are counted concurrently.
 const CONCURRENT_TENANTS: usize = 4;
-
-/// Columns of a tenant's ID in the table.
-const TENANT_WIDTH: usize = 14;
 
 /// Estimate what tenants cost in a month, from what was really stored
 ///
@@ -92,8 +88,10 @@ type Exports = BTreeMap<ExportInterval, u32>;
 struct Costs {
     from: Timestamp,
     to: Timestamp,
-    tenants: Vec<(TenantId, TenantUsage, TenantCost)>,
+    tenants: Vec<PricedTenant>,
 }
+
+type PricedTenant = (TenantId, TenantUsage, TenantCost);
 
 impl Costs {
     async fn of<A: Overviews + Volumes>(
@@ -137,18 +135,17 @@ impl Costs {
             let document = json!({ "from": from, "to": to, "tenants": tenants, "dollarsPerMonth": total });
             return Ok(serde_json::to_string(&document)?);
         }
-        let rows: Vec<_> = tenants.iter().map(row).collect();
-        let headings = ["TENANT", "EVENTS/DAY", "BATCH", "EXPORTS", "INGEST", "STORAGE", "EXPORT", "MONTH"];
-        let table = style.table(&headings, &rows);
+        let table = style.fitted(COLUMNS, NARROW_COLUMNS, tenants);
         let bounded = if tenants.iter().all(|(_, usage, _)| usage.stored.is_complete) {
             ""
         } else {
             "\n* More events are stored than were counted: repeat it with fewer --days."
         };
-        Ok(format!(
-            "{table}\n\n{total} a month for {} tenants, at list prices. BATCH: events in a block.\nBy the events of {from} to {to}.{bounded}",
+        let remarks = format!(
+            "{total} a month for {} tenants, at list prices. BATCH: events in a block.\nBy the events of {from} to {to}.{bounded}",
             grouped(&tenants.len().to_string())
-        ))
+        );
+        Ok(format!("{table}\n\n{}", style.paragraphs(&remarks)))
     }
 }
 
@@ -180,7 +177,7 @@ async fn exports(
     Err(Failure::Unfinished(format!("the table has more than {MAX_PAGES} pages; name tenants")))
 }
 
-fn json((tenant, usage, cost): &(TenantId, TenantUsage, TenantCost)) -> Value {
+fn json((tenant, usage, cost): &PricedTenant) -> Value {
     let exports: BTreeMap<&str, u32> =
         usage.exports.iter().map(|(interval, count)| (interval.name(), *count)).collect();
     json!({
@@ -194,20 +191,28 @@ fn json((tenant, usage, cost): &(TenantId, TenantUsage, TenantCost)) -> Value {
     })
 }
 
-fn row((tenant, usage, cost): &(TenantId, TenantUsage, TenantCost)) -> Vec<(Tone, String)> {
-    let number = |number: u64| grouped(&number.to_string());
+/// The most important columns first: those that don't fit the terminal are left out.
+const COLUMNS: &[Column<PricedTenant>] = &[
+    Column { heading: "TENANT", cell: |(tenant, _, _), _| (Tone::Plain, tenant.to_string()) },
+    Column { heading: "MONTH", cell: |(_, _, cost), _| (Tone::Strong, cost.dollars_per_month.to_string()) },
+    Column { heading: "EVENTS/DAY", cell: |(_, usage, _), _| (Tone::Plain, events_per_day(usage)) },
+    Column { heading: "INGEST", cell: |(_, _, cost), _| (Tone::Plain, cost.ingest.to_string()) },
+    Column { heading: "STORAGE", cell: |(_, _, cost), _| (Tone::Plain, cost.storage.to_string()) },
+    Column { heading: "EXPORT", cell: |(_, _, cost), _| (Tone::Plain, cost.export.to_string()) },
+    Column { heading: "EXPORTS", cell: |(_, usage, _), _| (Tone::Plain, exports_of(usage)) },
+    Column { heading: "BATCH", cell: |(_, usage, _), _| (Tone::Faint, grouped(&usage.events_per_block().to_string())) },
+];
+
+/// The columns that fit into 80 characters beside a long ID.
+const NARROW_COLUMNS: usize = 3;
+
+fn events_per_day(usage: &TenantUsage) -> String {
     let at_least = if usage.stored.is_complete { "" } else { "*" };
-    let exports: u32 = usage.exports.values().sum();
-    vec![
-        (Tone::Plain, shortened(tenant.as_str(), TENANT_WIDTH)),
-        (Tone::Plain, format!("{}{at_least}", number(usage.events_per_day()))),
-        (Tone::Faint, number(usage.events_per_block().into())),
-        (Tone::Plain, number(exports.into())),
-        (Tone::Plain, cost.ingest.to_string()),
-        (Tone::Plain, cost.storage.to_string()),
-        (Tone::Plain, cost.export.to_string()),
-        (Tone::Strong, cost.dollars_per_month.to_string()),
-    ]
+    format!("{}{at_least}", grouped(&usage.events_per_day().to_string()))
+}
+
+fn exports_of(usage: &TenantUsage) -> String {
+    grouped(&usage.exports.values().sum::<u32>().to_string())
 }
 
 #[cfg(test)]
@@ -264,15 +269,20 @@ mod tests {
         let mut disabled = overview("acme", "2026-11-28T10:00:00Z");
         disabled.standing.enabled = false;
         let through = "2026-11-28T10:00:00Z";
-        let exports = vec![overview("idle", through), disabled, overview("acme", through), overview("acme", through)];
+        let long = overview("a-tenant-with-a-rather-long-name", through);
+        let exports =
+            vec![overview("idle", through), disabled, overview("acme", through), overview("acme", through), long];
         Costs::of(&Account(OnePage::new(exports)), &stack(), &arguments, &Noon).await.unwrap()
     }
 
     #[tokio::test]
     async fn the_most_expensive_tenant_comes_first() {
-        let text = costs("").await.show(OutputFormat::Table, &Style::for_tests()).unwrap();
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        insta::assert_snapshot!("costs", text);
+        let costs = costs("").await;
+        for width in [80, 120] {
+            let text = costs.show(OutputFormat::Table, &Style { width: Some(width), ..Style::for_tests() }).unwrap();
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            insta::assert_snapshot!(format!("costs_of_{width}_columns"), text);
+        }
     }
 
     #[tokio::test]

@@ -125,6 +125,7 @@ fn fields(status: &Status, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use aws_adapters::configurations::{OverviewPage, OverviewPosition};
+    use domain::connection::{ConnectionError, ConnectionErrorCode};
 
     use super::*;
     use crate::{
@@ -152,8 +153,12 @@ mod tests {
     }
 
     async fn holdings(tenant: &str, stored: StoredVolume) -> Result<Holdings, Failure> {
+        let mut failing = failing("acme");
+        let message =
+            "The role can't write to the bucket: allow s3:PutObject on arn:aws:s3:::acme-audit/logs/*.".to_owned();
+        failing.connection_error = Some(ConnectionError { code: ConnectionErrorCode::WriteDenied, message });
         let exports =
-            vec![failing("acme"), overview("acme", "2026-11-28T10:00:00Z"), overview("other", "2026-11-28T10:00:00Z")];
+            vec![failing, overview("acme", "2026-11-28T10:00:00Z"), overview("other", "2026-11-28T10:00:00Z")];
         let account = Account(OnePage::new(exports), stored);
         Holdings::of(&account, &stack(), &TenantId::parse(tenant).unwrap(), &Noon).await
     }
@@ -168,9 +173,13 @@ mod tests {
             is_complete: false,
             ..StoredVolume::default()
         };
-        let text = holdings("acme", stored).await.unwrap().show(OutputFormat::Table, &Style::for_tests()).unwrap();
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        insta::assert_snapshot!("tenant", text);
+        let holdings = holdings("acme", stored).await.unwrap();
+        for width in [80, 120] {
+            let style = Style { width: Some(width), ..Style::for_tests() };
+            let text = holdings.show(OutputFormat::Table, &style).unwrap();
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            insta::assert_snapshot!(format!("tenant_of_{width}_columns"), text);
+        }
     }
 
     #[tokio::test]
