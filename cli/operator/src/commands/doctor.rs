@@ -26,8 +26,8 @@ use crate::{
 /// The longest duration of a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Columns of a line.
-const WIDTH: usize = 80;
+/// Columns before the detail and the advice of a check.
+const INDENT: usize = 4;
 
 /// The checks that run at a time.
 const CONCURRENT_CHECKS: usize = 8;
@@ -98,11 +98,13 @@ fn show(results: &[CheckResult], format: OutputFormat, style: &Style) -> io::Res
     let lines = results.iter().map(|CheckResult { check, is_good, detail, advice }| {
         let sign = if *is_good { style.paint(Tone::Good, "✓") } else { style.paint(Tone::Bad, "✗") };
         // A failure may be longer than the rest of the line.
-        let is_long = detail.lines().next().is_some_and(|line| width + 4 + line.chars().count() > WIDTH);
+        let rest = style.width.map(|columns| columns.saturating_sub(width + INDENT));
+        let is_long = rest.is_some_and(|rest| detail.lines().next().is_some_and(|line| line.chars().count() > rest));
         let detail = if is_long { format!("\n    {detail}") } else { format!("  {detail}") };
         let check = if is_long { check.clone() } else { format!("{check:width$}") };
         let advice = advice.map(|advice| format!("\n  → {}", advice.replace('\n', "\n    ")));
-        format!("{sign} {check}{detail}{}", advice.unwrap_or_default())
+        let text = format!("{sign} {check}{detail}{}", advice.unwrap_or_default());
+        text.lines().map(|line| style.wrapped(line, INDENT)).collect::<Vec<_>>().join("\n")
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }

@@ -20,7 +20,7 @@ pub enum Probe {
     Clock,
 }
 
-/// A check: its name, what it looks at, and what to do if it fails, in lines of at most 76 characters.
+/// A check: its name, what it looks at, and what to do if it fails, with a command on a line of its own.
 #[derive(Clone, Debug)]
 pub struct Check {
     pub name: String,
@@ -32,86 +32,83 @@ pub struct Check {
 pub fn checks() -> Vec<Check> {
     let exports = [(
         Probe::Exports,
-        "List them: audit-export-operator status --unhealthy. Events are lost when\n\
+        "List them: audit-export-operator status --unhealthy. Events are lost when \
          all of their retention is used: docs/RUNBOOKS.md, \"A stuck tenant\".",
     )];
     let queues = Queue::iter().map(|queue| match queue {
         Queue::EventsQueue | Queue::TopicEventsQueue | Queue::RuleEventsQueue => (
             Probe::Waiting(queue),
-            "Look at errors and throttles of the function ingest and of the events\n\
+            "Look at errors and throttles of the function ingest and of the events \
              table, or raise MaximumConcurrentIngestBatches.",
         ),
         Queue::RunsQueue => {
             (Probe::Waiting(queue), "Look at RUN_FAILED in the exporter's log, or raise MaximumConcurrentRuns.")
         }
-        Queue::ManualRunsQueue => (
-            Probe::Waiting(queue),
-            "Look at RUN_FAILED in the exporter's log, or raise\n\
-             MaximumConcurrentManualRuns.",
-        ),
+        Queue::ManualRunsQueue => {
+            (Probe::Waiting(queue), "Look at RUN_FAILED in the exporter's log, or raise MaximumConcurrentManualRuns.")
+        }
         Queue::WebhooksQueue => (
             Probe::Waiting(queue),
-            "Look at the notifier's log and its throttles. A receiver that does not\n\
+            "Look at the notifier's log and its throttles. A receiver that does not \
              answer does not hold up the others.",
         ),
         Queue::EventsDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
-             then: audit-export-operator redrive events",
+            "These events are stored nowhere else. Fix the cause in the log of ingest, then:\n\
+             audit-export-operator redrive events",
         ),
         Queue::TopicEventsDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
-             then: audit-export-operator redrive topic-events",
+            "These events are stored nowhere else. Fix the cause in the log of ingest, then:\n\
+             audit-export-operator redrive topic-events",
         ),
         Queue::RuleEventsDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "These events are stored nowhere else. Fix the cause in the log of ingest,\n\
-             then: audit-export-operator redrive rule-events",
+            "These events are stored nowhere else. Fix the cause in the log of ingest, then:\n\
+             audit-export-operator redrive rule-events",
         ),
         Queue::RunsDeadLetterQueue => {
-            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive runs")
+            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then:\naudit-export-operator redrive runs")
         }
         Queue::ManualRunsDeadLetterQueue => {
-            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then: audit-export-operator redrive manual-runs")
+            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then:\naudit-export-operator redrive manual-runs")
         }
         Queue::WebhooksDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "Fix the cause (the notifier's log), then:\n\
-             audit-export-operator redrive webhooks",
+            "Fix the cause (the notifier's log), then:\naudit-export-operator redrive webhooks",
         ),
         Queue::SchedulesDeadLetterQueue => (
             Probe::DeadLetters(queue),
-            "The next slot includes the events of this one. To repeat a dispatch now:\n\
-             docs/OPERATIONS.md, \"Redrive\". A message with \"source\":\"audit-export\" is\n\
-             the end of a tenant's last export, which reached nobody:\n\
+            "The next slot includes the events of this one. To repeat a dispatch now: \
+             docs/OPERATIONS.md, \"Redrive\". A message with \"source\":\"audit-export\" is \
+             the end of a tenant's last export, which reached nobody: \
              docs/RUNBOOKS.md, \"Notices\".",
         ),
     });
     let schedules = Schedule::all().map(|schedule| {
-        let advice = "Enable the schedule (Amazon EventBridge Scheduler). If it is enabled: look\n\
+        let advice = "Enable the schedule (Amazon EventBridge Scheduler). If it is enabled: look \
                       at the schedules' dead letters and the exporter's log.";
         (Probe::Schedule(schedule), advice)
     });
     let tables = Table::iter().map(|table| {
-        let advice = "OFF: deploy the stack again, the template sets both. Throttles:\n\
+        let advice = "OFF: deploy the stack again, the template sets both. Throttles: \
                       docs/RUNBOOKS.md, \"Throttling\".";
         (Probe::Table(table), advice)
     });
     let keys = Key::iter().map(|key| {
-        let advice = "Enable the key, or cancel its deletion: aws kms cancel-key-deletion.\n\
+        let advice = "Enable the key, or cancel its deletion: aws kms cancel-key-deletion. \
                       Without it exports fail. Rotation OFF: deploy the stack again.";
         (Probe::Key(key), advice)
     });
     let alarms = [(
         Probe::Alarms,
-        "docs/RUNBOOKS.md has an entry for each alarm. Alarms without actions\n\
+        "docs/RUNBOOKS.md has an entry for each alarm. Alarms without actions \
          notify nobody: enable their actions.",
     )];
     let others = [
         (
             Probe::Concurrency,
-            "Request a higher quota \"Concurrent executions\" of AWS Lambda, or reserve\n\
+            "Request a higher quota \"Concurrent executions\" of AWS Lambda, or reserve \
              less: docs/OPERATIONS.md, \"Bulkheads\".",
         ),
         (Probe::Clock, "Set this machine's clock: AWS refuses requests that are 5 minutes off."),
@@ -140,11 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_queue_and_schedule_is_checked_and_advice_fits_80_columns() {
-        let checks = checks();
-        assert_eq!(checks.len(), 1 + 13 + 7 + 1 + 3 + 2 + 2);
-        for check in checks {
-            assert!(check.advice.lines().all(|line| line.chars().count() <= 76), "{}", check.advice);
-        }
+    fn every_queue_and_schedule_is_checked() {
+        assert_eq!(checks().len(), 1 + 13 + 7 + 1 + 3 + 2 + 2);
     }
 }

@@ -125,9 +125,10 @@ async fn results(account: &Account) -> Vec<CheckResult> {
     examine(account, &stack(), &Noon).await
 }
 
-fn shown(results: &[CheckResult]) -> String {
-    let text = show(results, OutputFormat::Table, &Style::for_tests()).unwrap();
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+fn shown(results: &[CheckResult], width: usize) -> String {
+    let style = Style { width: Some(width), ..Style::for_tests() };
+    let text = show(results, OutputFormat::Table, &style).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
     text
 }
 
@@ -135,7 +136,7 @@ fn shown(results: &[CheckResult]) -> String {
 async fn a_healthy_stack_has_ticks_alone() {
     let results = results(&healthy()).await;
     assert!(results.iter().all(|result| result.is_good && result.advice.is_none()), "{results:?}");
-    insta::assert_snapshot!("healthy", shown(&results));
+    insta::assert_snapshot!("healthy", shown(&results, 80));
 }
 
 #[tokio::test]
@@ -144,7 +145,9 @@ async fn every_check_can_fail_and_none_stops_the_others() {
     // The housekeeper's schedules have no metric of their own.
     let good: Vec<&str> = results.iter().filter(|result| result.is_good).map(|result| &*result.check).collect();
     assert_eq!(good, ["SweepSchedule", "PublishNoticesSchedule"]);
-    insta::assert_snapshot!("broken", shown(&results));
+    for width in [80, 120] {
+        insta::assert_snapshot!(format!("broken_of_{width}_columns"), shown(&results, width));
+    }
 }
 
 #[tokio::test]
