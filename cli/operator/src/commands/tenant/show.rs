@@ -125,7 +125,7 @@ fn fields(status: &Status, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use aws_adapters::configurations::{OverviewPage, OverviewPosition};
-    use domain::connection::{ConnectionError, ConnectionErrorCode};
+    use domain::connection::{ConnectionError, ConnectionErrorCode, ConnectionStatus};
 
     use super::*;
     use crate::{
@@ -154,6 +154,7 @@ mod tests {
 
     async fn holdings(tenant: &str, stored: StoredVolume) -> Result<Holdings, Failure> {
         let mut failing = failing("acme");
+        failing.standing.connection = ConnectionStatus::Failed;
         let message =
             "The role can't write to the bucket: allow s3:PutObject on arn:aws:s3:::acme-audit/logs/*.".to_owned();
         failing.connection_error = Some(ConnectionError { code: ConnectionErrorCode::WriteDenied, message });
