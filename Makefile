@@ -14,7 +14,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token install test test-localstack stores s3-servers readers sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock tools
+.PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock tools
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ s3-servers: tools ## Runs the tests of S3 servers other than AWS's against real 
 
 readers: tools ## Runs the statements of docs/READING.md with each reader, which it installs first
 	@$(PYTHON) -m infra.local.checks readers
+
+ocsf: tools ## Validates OCSF records of generated, odd and long events with the schema's own published rules
+	@$(PYTHON) -m infra.local.ocsf
 
 sam-local: up ## Invokes each function with `sam local invoke`, on the local stack; needs Docker
 	@$(PYTHON) -m infra.local.sam_local

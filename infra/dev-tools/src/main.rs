@@ -2,6 +2,7 @@
 
 mod events;
 mod failure;
+mod ocsf_records;
 mod parquet;
 mod token;
 
@@ -28,6 +29,9 @@ enum Command {
     Events(events::EventsCommand),
 
     Parquet(parquet::ParquetArguments),
+    /// Map audit events to records of the Open Cybersecurity Schema Framework
+    #[command(subcommand)]
+    Ocsf(ocsf_records::OcsfCommand),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Command::Token(command) => command.run(&host::Machine),
         Command::Events(command) => command.run(),
         Command::Parquet(arguments) => parquet::run(&arguments),
+        Command::Ocsf(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

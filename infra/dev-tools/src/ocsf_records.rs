@@ -1,0 +1,20 @@
+//! Records of the Open Cybersecurity Schema Framework (OCSF).
+
+mod map;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub enum OcsfCommand {
+    Map(map::MapArguments),
+}
+
+impl OcsfCommand {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Map(arguments) => map::run(&arguments),
+        }
+    }
+}

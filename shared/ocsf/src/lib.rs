@@ -1,0 +1,23 @@
+//! Audit events as records of the Open Cybersecurity Schema Framework (OCSF), for custom sources of Amazon Security Lake.
+//!
+//! [`map`] turns a line of an export into the record of one class. A [`Table`] decides which class and activity an action
+//! belongs to. [`columns`] describes the records of a class for a columnar file. docs/OCSF.md is the mapping for readers.
+
+mod class;
+mod columns;
+mod json;
+mod mapping;
+mod record;
+mod table;
+
+pub use self::{
+    class::{Activity, Class, Version},
+    columns::{Column, Kind, columns},
+    mapping::{InvalidEvent, map},
+    record::OcsfEvent,
+    table::{InvalidRules, MAX_OWN_RULES, MAX_RULE_NAME_LENGTH, OwnRules, Table},
+};
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod golden;
