@@ -66,6 +66,13 @@ def test_a_wrong_record_is_found(version: str, change: dict[str, Any], says: str
     assert says in "\n".join(validator.errors(query | change))
 
 
+@pytest.mark.parametrize(("version", "valid"), [("1.3.0", False), ("1.8.0", True)])
+def test_the_length_of_a_text_is_bounded_in_one_version(version: str, valid: bool) -> None:
+    [query] = [record for record in records(version) if record["metadata"]["uid"] == "query"]
+    assert validator_of(version).errors(query | {"raw_data": "é" * 65_535}) == []
+    assert (validator_of(version).errors(query | {"raw_data": "x" * 65_536}) == []) == valid
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_columns_have_the_schemas_types_and_all_that_it_requires(version: str) -> None:
     validator = validator_of(version)

@@ -1,6 +1,6 @@
 """Validates records of OCSF with the schema's own published rules.
 
-Maps generated events, the odd ones that the service accepts, and long ones, to every version, and reports each error. The exit
+Maps generated events, the odd ones that the service accepts, and events with odd and long values, to every version, and reports each error. The exit
 status is 1 if there is one.
 
 Usage: python -m infra.local.ocsf [number of generated events]
@@ -8,10 +8,12 @@ Usage: python -m infra.local.ocsf [number of generated events]
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -26,6 +28,17 @@ EVENTS = 20_000
 # Of a text in events: around the bound of version 1.3, and near the longest line.
 LENGTHS = (65_000, 65_535, 65_536, 200_000)
 SHOWN_ERRORS = 20
+# One of each class, and one without a rule.
+ACTIONS = ("LOGIN", "CREATE", "UPDATE", "QUERY", "FROBNICATE")
+FIELDS = (
+    "action", "actionStatus", "actionStatusReason", "actor", "actorIp", "receivedTimestamp", "requestId", "sessionId",
+    "targets", "targetType", "tenantId", "other",
+)  # fmt: skip
+ODD_VALUES: list[Any] = [
+    None, True, "", "text", "\0", 5, -1.5e300, [], [[]], ["a", 5, None, {}], {}, {"id": ""}, {"id": {}}, {"name": ["a"]},
+    {"id": 1, "type": 2}, {"type": "GROUP"}, [{"type": "USER"}], [{"id": 1, "more": 2}, {"id": 3}], "::", "1.2.3.4:5",
+    "fe80::1%eth0", "::ffff:1.2.3.4", "01.2.3.4", "2026-01-31T23:59:59Z",
+]  # fmt: skip
 
 
 class Validator:
@@ -81,20 +94,17 @@ def lines(count: int) -> list[str]:
     """Lines of an export."""
     generated = split(dev_tools("events", "generate", "--tenant", "acme", "--seed", "1", "--count", str(count)))
     odd = [event.line for event in odd_events() if event.code is None]
-    fields = ("actionStatus", "actionStatusReason", "requestId", "sessionId", "targetType", "actorIp", "other")
-    head = {"id": "long", "eventTimestamp": "2026-01-31T23:59:59.123Z", "action": "QUERY"}
-    values = [("x" * length, "é" * (length // 2)) for length in LENGTHS]
-    long = [
-        json.dumps(head | {field: text}, ensure_ascii=False) for pair in values for text in pair for field in fields
-    ]
-    nested = [
-        json.dumps(head | {"action": action, field: {"id": text, "name": text, "type": text}})
-        for pair in values
-        for text in pair
-        for field in ("actor", "targets")
-        for action in ("LOGIN", "CREATE", "RESET_PASSWORD", "QUERY")
-    ]
-    return [*generated, *odd, *long, *nested]
+    texts = [letter * length for length in LENGTHS for letter in "xé"]
+    named = [*texts, *({"id": text, "name": text, "type": text} for text in texts)]
+    return [*generated, *odd, *variants(ODD_VALUES), *variants(named)]
+
+
+def variants(values: list[Any]) -> Iterator[str]:
+    """Yields events of every class with each value in each field."""
+    head = {"id": "variant", "eventTimestamp": "2026-01-31T23:59:59.123Z"}
+    for action, field, value in itertools.product(ACTIONS, FIELDS, values):
+        event = head | {"action": action, "targetType": "USER", "targets": [{"id": 1}], field: value}
+        yield json.dumps(event, ensure_ascii=False)
 
 
 def split(text: str) -> list[str]:

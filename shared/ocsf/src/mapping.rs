@@ -358,3 +358,70 @@ impl<'a> Source<'a> {
         Some(resources)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::table::OwnRules;
+
+    fn mapped(line: &str, version: Version, rules: &str) -> (bool, Value) {
+        let table = Table::new(OwnRules::parse(rules).unwrap()).unwrap();
+        let record = map(line.as_bytes(), version, &table).unwrap();
+        (record.is_other, serde_json::to_value(&record).unwrap())
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_for_a_version_stays_unmapped() {
+        for (letter, length, fits) in [("x", 65_535, true), ("é", 65_535, true), ("x", 65_536, false)] {
+            let reason = letter.repeat(length);
+            let line = format!(
+                r#"{{"id":"1","eventTimestamp":"2026-01-01T00:00:00Z","action":"LOGIN","actionStatusReason":"{reason}"}}"#
+            );
+            let (_, old) = mapped(&line, Version::V1_3_0, "[]");
+            assert_eq!(old["status_detail"] == *reason, fits);
+            assert_eq!(old["unmapped"]["actionStatusReason"] == format!("\"{reason}\""), !fits);
+            // The line is longer than the text in it.
+            assert_eq!((&old["raw_data"], &old["unmapped"]["raw_data"]), (&Value::Null, &Value::from(&*line)));
+            let (_, new) = mapped(&line, Version::V1_8_0, "[]");
+            assert_eq!((&new["status_detail"], &new["raw_data"]), (&Value::from(reason), &Value::from(line)));
+            assert_eq!(new["unmapped"], Value::Null);
+        }
+    }
+
+    #[test]
+    fn an_action_without_a_rule_is_counted_until_the_configuration_has_one() {
+        let line = r#"{"id":"1","eventTimestamp":"2026-01-01T00:00:00Z","action":"INVITE","targets":[{"id":"u","type":"MEMBER"}]}"#;
+        let (is_other, record) = mapped(line, Version::V1_3_0, "[]");
+        assert!(is_other);
+        assert_eq!((&record["type_uid"], &record["activity_name"]), (&600_399.into(), &"INVITE".into()));
+        let rule = r#"[{"action":"INVITE","targetType":"MEMBER","class":"ACCOUNT_CHANGE","activity":"Create"}]"#;
+        let (is_other, record) = mapped(line, Version::V1_3_0, rule);
+        assert!(!is_other);
+        assert_eq!((&record["type_uid"], &record["user"]["uid"]), (&300_101.into(), &"u".into()));
+    }
+
+    #[test]
+    fn an_activity_of_a_later_version_is_other_before() {
+        let line = r#"{"id":"1","eventTimestamp":"2026-01-01T00:00:00Z","action":"UNLOCK","targetType":"USER"}"#;
+        let names = |version| {
+            let (is_other, record) = mapped(line, version, "[]");
+            assert!(!is_other);
+            (record["type_uid"].clone(), record["activity_name"].clone(), record["type_name"].clone())
+        };
+        assert_eq!(names(Version::V1_3_0), (300_199.into(), "UNLOCK".into(), "Account Change: Other".into()));
+        assert_eq!(names(Version::V1_8_0), (300_112.into(), "Unlock".into(), "Account Change: Unlock".into()));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        let table = Table::new(OwnRules::default()).unwrap();
+        let error = |line: &[u8]| map(line, Version::V1_3_0, &table).unwrap_err();
+        assert!(matches!(error(b"[]"), InvalidEvent::Json(_)));
+        assert!(matches!(error(b"{\"id\":\"\xff\"}"), InvalidEvent::Text(_)));
+        assert!(matches!(error(br#"{"eventTimestamp":"2026-01-01T00:00:00Z"}"#), InvalidEvent::NoId));
+        assert!(matches!(error(br#"{"id":"1"}"#), InvalidEvent::NoTime));
+        assert!(matches!(error(br#"{"id":"1","eventTimestamp":"yesterday"}"#), InvalidEvent::Time(_)));
+    }
+}
