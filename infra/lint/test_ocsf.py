@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from infra.local.ocsf import VERSIONS, Validator, split
@@ -103,3 +104,32 @@ def compare_kind(path: str, kind: Any, schema: dict[str, Any], root: dict[str, A
     else:
         assert schema["type"] == "object", path
         compare(path, kind["struct"], schema, root)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("class_name", ["account_change", "authentication", "entity_management", "api_activity"])
+def test_duckdb_reads_the_records_from_parquet(version: str, class_name: str) -> None:
+    uid = {"account_change": 3001, "authentication": 3002, "entity_management": 3004, "api_activity": 6003}[class_name]
+    expected = sorted(
+        (record for record in records(version) if record["class_uid"] == uid), key=lambda one: one["time"]
+    )
+    table = duckdb.sql(f"SELECT * FROM '{GOLDEN / f'{class_name}.{version}.parquet'}'")
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]
+    assert [without_nulls(row) for row in rows] == expected
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_files_are_as_security_lake_wants_them(version: str) -> None:
+    files = str(GOLDEN / f"*.{version}.parquet")
+    assert duckdb.sql(f"SELECT DISTINCT compression FROM parquet_metadata('{files}')").fetchall() == [("ZSTD",)]
+    [ordered] = duckdb.sql(
+        f"SELECT bool_and(time >= before) FROM (SELECT time, lag(time, 1, 0) OVER (PARTITION BY filename ORDER BY file_row_number) "
+        f"AS before FROM read_parquet('{files}', union_by_name = true, filename = true, file_row_number = true))"
+    ).fetchall()
+    assert ordered == (True,)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -11,7 +11,7 @@ use golden_documents::assert_current;
 use serde_json::{Value, value::RawValue};
 use strum::VariantArray;
 
-use crate::{Class, Column, Kind, OwnRules, Table, Version, columns, map};
+use crate::{Class, Column, Kind, OwnRules, Table, Version, columns, map, to_parquet};
 
 const UPDATE: &str = "cargo test -p ocsf";
 
@@ -71,6 +71,28 @@ fn the_committed_records_are_those_of_the_mapping() {
             text.push('\n');
         }
         assert_current(&folder().join(format!("records.{version}.ndjson")), &text, UPDATE);
+    }
+}
+
+/// Compares a file with the committed one, which the test in Python reads back.
+#[test]
+fn the_committed_files_are_those_of_the_records() {
+    let (table, lines) = (table(), lines());
+    for version in Version::VARIANTS {
+        let records: Vec<_> = lines.iter().map(|line| map(line.as_bytes(), *version, &table).unwrap()).collect();
+        for class in Class::VARIANTS {
+            let file = to_parquet(*class, *version, &records).unwrap().unwrap();
+            let path = folder().join(format!("{}.{version}.parquet", class.to_string().to_lowercase()));
+            if std::env::var_os("UPDATE_DOCS").is_some() {
+                fs::write(&path, &file).unwrap();
+            }
+            assert!(
+                fs::read(&path).is_ok_and(|committed| committed == file),
+                "{}: UPDATE_DOCS=1 {UPDATE}",
+                path.display()
+            );
+        }
+        assert!(to_parquet(Class::Authentication, *version, &[]).unwrap().is_none());
     }
 }
 

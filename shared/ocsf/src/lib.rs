@@ -5,6 +5,7 @@
 
 mod class;
 mod columns;
+mod file;
 mod json;
 mod mapping;
 mod record;
@@ -13,6 +14,7 @@ mod table;
 pub use self::{
     class::{Activity, Class, Version},
     columns::{Column, Kind, columns},
+    file::to_parquet,
     mapping::{InvalidEvent, map},
     record::OcsfEvent,
     table::{InvalidRules, MAX_OWN_RULES, MAX_RULE_NAME_LENGTH, OwnRules, Table},
