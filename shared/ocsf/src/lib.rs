@@ -1,7 +1,7 @@
 //! Audit events as records of the Open Cybersecurity Schema Framework (OCSF), for custom sources of Amazon Security Lake.
 //!
 //! [`map`] turns a line of an export into the record of one class. A [`Table`] decides which class and activity an action
-//! belongs to. [`columns`] describes the records of a class for a columnar file. docs/OCSF.md is the mapping for readers.
+//! belongs to. [`columns()`] describes the records of a class for a columnar file. docs/OCSF.md is the mapping for readers.
 
 mod class;
 mod columns;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::class::Class;
 
-/// An event as a record of a class. It serializes to the class's JSON; [`crate::columns`] lists its attributes.
+/// An event as a record of a class. It serializes to the class's JSON; [`crate::columns()`] lists its attributes.
 #[derive(Debug, Serialize)]
 pub struct OcsfEvent<'a> {
     #[serde(skip)]
