@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
@@ -232,9 +234,9 @@ fn literals(text: impl Strategy<Value = String>) -> impl Strategy<Value = String
             let must_be_escaped = character.is_control() || matches!(character, '"' | '\\');
             // Most literals have no escape.
             if must_be_escaped || (escapes % 4 == 0 && escapes >> (index % 60 + 4) & 1 == 1) {
-                let units =
-                    character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-                literal.push_str(&units);
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(literal, "\\u{unit:04x}").unwrap();
+                }
             } else {
                 literal.push(character);
             }
