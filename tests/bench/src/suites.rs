@@ -33,7 +33,7 @@ pub enum Suite {
 }
 
 impl Suite {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Export,
         Self::Blocks,
         Self::Ingest,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use domain::{
     block::BlockId,
-    gzip::{EncoderVersion, ObjectEncoder},
+    gzip::{EncoderVersion, GzipEncoder},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -89,7 +89,7 @@ impl Source {
         let file = CorpusFile::prepare(&bench.directory, bench.size(EVENTS, QUICK_EVENTS), BLOCK_EVENTS)?;
         let gzip = file.path.with_extension("ndjson.gz");
         let tenant = TenantId::parse(TENANT)?;
-        let mut encoder = ObjectEncoder::new(EncoderVersion::CURRENT);
+        let mut encoder = GzipEncoder::new(EncoderVersion::CURRENT);
         let (mut raw_bytes, mut events) = (0, 0);
         for block in file.blocks()? {
             let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
