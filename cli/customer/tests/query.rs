@@ -95,8 +95,7 @@ fn nothing_is_queried_unless_it_is_proven() {
     unverified(CONFIGURATION).is(0, &desk.files(CONFIGURATION), "");
     unverified("s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").is(2, "", "is for a folder");
     desk.copy.write("date=2026-11-22/a.parquet", b"x");
-    let words =
-        "date=2026-11-22/a.parquet: the format .parquet is not supported by this command, which reads .ndjson.gz";
+    let words = "date=2026-11-22/a.parquet: the format .parquet is not supported by this command, which reads .ndjson.gz, .ndjson.zst";
     unverified(CONFIGURATION).is(5, "", words);
 }
 

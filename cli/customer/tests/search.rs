@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use domain::export_format::ExportFormat;
 use place::{CREDENTIALS, Copy, Outcome, program, serve_bucket, with_bucket};
 use support::{CONFIGURATION, Export, Signer};
 
@@ -137,6 +138,16 @@ fn a_content_that_is_not_the_digests_is_refused() {
     let outcome = search(&Copy::of(signer, export), &[]);
     outcome.is(6, "", "broken: CONTENT_MISMATCH");
     outcome.is(6, "", "it holds 3 lines, its digest says 4 events\nerror: the export is broken: CONTENT_MISMATCH\n");
+}
+
+#[test]
+fn a_file_of_another_compression_is_searched() {
+    let signer = Signer::generate();
+    let mut export = Export { format: ExportFormat::NdjsonZstd, ..Export::new("acme", CONFIGURATION) };
+    export.add_window_of(&signer, &[&[LOGIN, QUERY]]);
+    assert!(export.objects[0].ends_with(".ndjson.zst"));
+    let outcome = search(&Copy::of(signer, export), &["--output", "json", "--actor", "u-1"]);
+    assert_eq!((outcome.code, &*outcome.stdout, &*outcome.stderr), (0, &*lines(&[QUERY]), ""));
 }
 
 #[test]

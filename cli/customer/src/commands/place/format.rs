@@ -4,10 +4,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     NdjsonGzip,
+    NdjsonZstd,
 }
 
 /// The formats that are read here, by the end of the name.
-const FORMATS: [(&str, Format); 1] = [(".ndjson.gz", Format::NdjsonGzip)];
+const FORMATS: [(&str, Format); 2] = [(".ndjson.gz", Format::NdjsonGzip), (".ndjson.zst", Format::NdjsonZstd)];
 
 /// The error of a name with another end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +38,11 @@ mod tests {
     fn other_formats_are_refused_by_name() {
         let day = "date=2026-11-22";
         assert_eq!(Format::of(&format!("{day}/a_1-b_2.ndjson.gz")), Ok(Format::NdjsonGzip));
-        for (name, end) in [("a_1-b_2.ndjson.zst", ".ndjson.zst"), ("a_1-b_2.parquet", ".parquet"), ("x", "x")] {
+        assert_eq!(Format::of(&format!("{day}/a_1-b_2.ndjson.zst")), Ok(Format::NdjsonZstd));
+        for (name, end) in [("a_1-b_2.json.zst", ".json.zst"), ("a_1-b_2.parquet", ".parquet"), ("x", "x")] {
             let error = Format::of(&format!("{day}/{name}")).unwrap_err().to_string();
             assert!(error.starts_with(&format!("the format {end} is not supported")), "{error}");
-            assert!(error.contains("reads .ndjson.gz:"), "{error}");
+            assert!(error.contains("reads .ndjson.gz, .ndjson.zst:"), "{error}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The lines of an object, in the format that its name tells.
 
-use std::io::{BufRead, BufReader, Read, Take};
+use std::io::{self, BufRead, BufReader, Read, Take};
 
 use domain::digest::DigestObject;
 use flate2::{Crc, bufread::GzDecoder};
 use verification::ProvenObject;
+use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::commands::place::{Format, UnsupportedFormat};
 
@@ -34,6 +35,9 @@ impl<'a> Lines<'a> {
     pub fn of(proven: &'a ProvenObject) -> Result<Self, LinesError> {
         let raw: Box<dyn Read + 'a> = match Format::of(&proven.name).map_err(LinesError::Unsupported)? {
             Format::NdjsonGzip => Box::new(GzDecoder::new(proven.bytes.as_slice())),
+            Format::NdjsonZstd => {
+                Box::new(ZstdDecoder::with_buffer(proven.bytes.as_slice()).map_err(|error| not_inflated(&error))?)
+            }
         };
         let raw = BufReader::with_capacity(BUFFER_LENGTH, raw).take(proven.object.raw_length.saturating_add(1));
         Ok(Self { object: &proven.object, raw, line: Vec::new(), crc: Crc::new(), length: 0, count: 0 })
@@ -43,7 +47,7 @@ impl<'a> Lines<'a> {
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, LinesError> {
         self.line.clear();
         let read = self.raw.read_until(b'\n', &mut self.line);
-        read.map_err(|error| LinesError::Mismatch(format!("it can't be inflated: {error}")))?;
+        read.map_err(|error| not_inflated(&error))?;
         if self.line.is_empty() {
             return self.compare().map(|()| None);
         }
@@ -69,4 +73,8 @@ impl<'a> Lines<'a> {
         };
         Err(LinesError::Mismatch(detail))
     }
+}
+
+fn not_inflated(error: &io::Error) -> LinesError {
+    LinesError::Mismatch(format!("it can't be inflated: {error}"))
 }
