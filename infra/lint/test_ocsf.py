@@ -113,16 +113,18 @@ def test_duckdb_reads_the_records_from_parquet(version: str, class_name: str) ->
     expected = sorted(
         (record for record in records(version) if record["class_uid"] == uid), key=lambda one: one["time"]
     )
-    table = duckdb.sql(f"SELECT * FROM '{GOLDEN / f'{class_name}.{version}.parquet'}'")
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]
+    with duckdb.connect() as database:
+        table = database.execute(f"SELECT * FROM '{GOLDEN / f'{class_name}.{version}.parquet'}'")
+        names = [name for name, *_ in table.description]
+        rows = [dict(zip(names, row, strict=True)) for row in table.fetchall()]
     assert [without_nulls(row) for row in rows] == expected
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_files_are_as_security_lake_wants_them(version: str) -> None:
     files = str(GOLDEN / f"*.{version}.parquet")
-    assert duckdb.sql(f"SELECT DISTINCT compression FROM parquet_metadata('{files}')").fetchall() == [("ZSTD",)]
-    [ordered] = duckdb.sql(
+    assert duckdb.execute(f"SELECT DISTINCT compression FROM parquet_metadata('{files}')").fetchall() == [("ZSTD",)]
+    [ordered] = duckdb.execute(
         f"SELECT bool_and(time >= before) FROM (SELECT time, lag(time, 1, 0) OVER (PARTITION BY filename ORDER BY file_row_number) "
         f"AS before FROM read_parquet('{files}', union_by_name = true, filename = true, file_row_number = true))"
     ).fetchall()
