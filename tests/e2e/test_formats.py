@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,13 @@ def keys(customer: Customer, extension: str) -> list[str]:
 
 def zstd_ids(customer: Customer) -> list[str]:
     """Returns the IDs of the sent events in the objects of zstd, in their order."""
-    lines: list[bytes] = []
+    found: list[str] = []
+    statement = "select json from read_ndjson_objects(?, compression = 'zstd')"
     for key in keys(customer, ".ndjson.zst"):
-        frame = customer.account.download(key)
-        lines += subprocess.run(["zstd", "-dc"], input=frame, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-    events = [json.loads(line) for line in lines]
+        with tempfile.NamedTemporaryFile() as file:
+            Path(file.name).write_bytes(customer.account.download(key))
+            found += [line for (line,) in duckdb.execute(statement, [file.name]).fetchall()]
+    events = [json.loads(line) for line in found]
     return [event["id"] for event in events if not is_change(event)]
 
 
