@@ -139,7 +139,9 @@ def test_doctor_looks_at_every_part_of_the_stack(operator: Operator, stack: Stac
     for name, shown in {
         "exports": " failing, ",
         "RunsQueue": " waiting, ",
+        "ConversionQueue": " waiting, ",
         "EventsDeadLetterQueue": " messages",
+        "ManualConversionDeadLetterQueue": " messages",
         "alarms": " in ALARM, ",
         "ExportRunsTable": "ACTIVE, expiry ",
         "Lambda's concurrency": " unreserved",
@@ -175,6 +177,23 @@ def test_the_read_only_policy_permits_to_look_and_nothing_else(
     block = ("acme", "01M805D1C10000000000000007", "--reason", "a test", "--yes")
     refused = operator.as_user(user, "skip-block", *block)
     assert (refused.exit_code, "lambda:InvokeFunction is missing" in refused.errors) == (DENIED, True), refused
+
+
+@pytest.mark.parametrize(
+    ("name", "queue"),
+    [
+        ("runs", "runs"),
+        ("manual-runs", "manualRuns"),
+        ("conversions", "conversions"),
+        ("manual-conversions", "manualConversions"),
+        ("webhooks", "webhooks"),
+    ],
+)
+def test_redrive_finds_the_queues_of_the_stack(operator: Operator, stack: Stack, name: str, queue: str) -> None:
+    dry = operator("redrive", name, "--dry-run", "--output", "json").json()
+    names = [url.split("/")[-1] for url in (dry["queue"], dry["destination"])]
+    assert names == [stack.queues[key].split("/")[-1] for key in (f"{queue}DeadLetter", queue)]
+    assert dry["moved"] == 0
 
 
 def test_redrive_moves_messages_with_their_attributes(operator: Operator, stack: Stack) -> None:

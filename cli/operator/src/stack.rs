@@ -44,12 +44,16 @@ pub enum Queue {
     RuleEventsQueue,
     RunsQueue,
     ManualRunsQueue,
+    ConversionQueue,
+    ManualConversionQueue,
     WebhooksQueue,
     EventsDeadLetterQueue,
     TopicEventsDeadLetterQueue,
     RuleEventsDeadLetterQueue,
     RunsDeadLetterQueue,
     ManualRunsDeadLetterQueue,
+    ConversionDeadLetterQueue,
+    ManualConversionDeadLetterQueue,
     WebhooksDeadLetterQueue,
     SchedulesDeadLetterQueue,
 }
@@ -194,6 +198,8 @@ pub mod test_support {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator;
+
     use super::{test_support::stack, *};
 
     #[test]
@@ -205,6 +211,7 @@ mod tests {
         for parameter in stack().description.parameters.keys() {
             assert!(template.contains(&format!("\n  {parameter}:\n    Type: Number")), "{parameter}");
         }
+        assert_eq!(template.matches("Type: AWS::SQS::Queue\n").count(), Queue::iter().count());
         assert_eq!(stack().id_of(Queue::RunsQueue).unwrap(), "RunsQueue");
         assert_eq!(stack().retention, 90 * DAY);
     }

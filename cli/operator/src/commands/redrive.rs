@@ -37,6 +37,10 @@ pub enum DeadLetters {
     Runs,
     /// Requested runs that failed every time
     ManualRuns,
+    /// Scheduled runs of the converter that failed every time
+    Conversions,
+    /// Requested runs of the converter that failed every time
+    ManualConversions,
     /// Notices whose processes died every time
     Webhooks,
 }
@@ -50,6 +54,8 @@ impl DeadLetters {
             Self::RuleEvents => [Queue::RuleEventsDeadLetterQueue, Queue::RuleEventsQueue],
             Self::Runs => [Queue::RunsDeadLetterQueue, Queue::RunsQueue],
             Self::ManualRuns => [Queue::ManualRunsDeadLetterQueue, Queue::ManualRunsQueue],
+            Self::Conversions => [Queue::ConversionDeadLetterQueue, Queue::ConversionQueue],
+            Self::ManualConversions => [Queue::ManualConversionDeadLetterQueue, Queue::ManualConversionQueue],
             Self::Webhooks => [Queue::WebhooksDeadLetterQueue, Queue::WebhooksQueue],
         }
     }
@@ -306,6 +312,18 @@ mod tests {
             Ok(answer.map(ToOwned::to_owned))
         };
         redrive.run(is_dry, false, &mut ask).await.map(|redriven| (redriven.found, redriven.moved))
+    }
+
+    #[test]
+    fn every_queue_with_dead_letters_gets_its_own_back() {
+        let template = include_str!("../../../../template.yaml");
+        for dead_letters in DeadLetters::value_variants() {
+            let [from, to] = dead_letters.queues().map(<&str>::from);
+            let (_, behind) = template.split_once(&format!("\n  {to}:\n")).unwrap();
+            let mut lines = behind.lines().take_while(|line| line.starts_with("    "));
+            assert!(lines.any(|line| line.contains(&format!("deadLetterTargetArn: !GetAtt {from}.Arn,"))), "{to}");
+        }
+        assert_eq!(template.matches("deadLetterTargetArn: ").count(), DeadLetters::value_variants().len());
     }
 
     #[tokio::test]

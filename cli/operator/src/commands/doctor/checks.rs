@@ -47,6 +47,12 @@ pub fn checks() -> Vec<Check> {
         Queue::ManualRunsQueue => {
             (Probe::Waiting(queue), "Look at RUN_FAILED in the exporter's log, or raise MaximumConcurrentManualRuns.")
         }
+        Queue::ConversionQueue => {
+            (Probe::Waiting(queue), "Look at RUN_FAILED in the converter's log, or raise MaximumConcurrentRuns.")
+        }
+        Queue::ManualConversionQueue => {
+            (Probe::Waiting(queue), "Look at RUN_FAILED in the converter's log, or raise MaximumConcurrentManualRuns.")
+        }
         Queue::WebhooksQueue => (
             Probe::Waiting(queue),
             "Look at the notifier's log and its throttles. A receiver that does not \
@@ -73,6 +79,13 @@ pub fn checks() -> Vec<Check> {
         Queue::ManualRunsDeadLetterQueue => {
             (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then:\naudit-export-operator redrive manual-runs")
         }
+        Queue::ConversionDeadLetterQueue => {
+            (Probe::DeadLetters(queue), "Fix the cause (RUN_FAILED), then:\naudit-export-operator redrive conversions")
+        }
+        Queue::ManualConversionDeadLetterQueue => (
+            Probe::DeadLetters(queue),
+            "Fix the cause (RUN_FAILED), then:\naudit-export-operator redrive manual-conversions",
+        ),
         Queue::WebhooksDeadLetterQueue => (
             Probe::DeadLetters(queue),
             "Fix the cause (the notifier's log), then:\naudit-export-operator redrive webhooks",
@@ -138,6 +151,6 @@ mod tests {
 
     #[test]
     fn every_queue_and_schedule_is_checked() {
-        assert_eq!(checks().len(), 1 + 13 + 7 + 1 + 3 + 2 + 2);
+        assert_eq!(checks().len(), 1 + 17 + 7 + 1 + 3 + 2 + 2);
     }
 }

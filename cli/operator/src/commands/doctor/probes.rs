@@ -31,7 +31,8 @@ const THROTTLE_HOURS: u64 = 3;
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
-/// The concurrency that a stack needs with the default parameters: 25 runs, 10 batches of events, and requests.
+/// The concurrency that a stack needs with the default parameters: 25 runs of exporter and converter each, 10 batches of events,
+/// and requests.
 const MIN_CONCURRENCY: u64 = 100;
 
 /// Alarms that are named in a line.
