@@ -113,7 +113,9 @@ def test_every_output_and_parameter_that_a_runbook_names_exists() -> None:
     outputs = set(re.findall(r"\$\(output (\w+)\)|^output (\w+)$", text, re.MULTILINE))
     assert {first or second for first, second in outputs} <= set(TEMPLATE["Outputs"])
     names = set(
-        re.findall(r"`((?:Maximum|Ingest|Api|Exporter|Retention|Write|Events|Minimum|Retired|Lag)[A-Z]?\w+)`", text)
+        re.findall(
+            r"`((?:Maximum|Ingest|Api|Converter|Exporter|Retention|Write|Events|Minimum|Retired|Lag)[A-Z]?\w+)`", text
+        )
     )
     known = set(TEMPLATE["Parameters"]) | set(RESOURCES)
     assert len(names & known) > 10
