@@ -32,7 +32,9 @@ pub const SKIPPED_BLOCK_VERSION: u32 = 2;
 /// The version of a digest of an export that starts before the retention (see [`GapReason::StartBeforeRetention`]).
 pub const EARLY_START_VERSION: u32 = 3;
 
-/// The version of a digest whose objects have another format than `NDJSON_GZIP`. It may have gaps of every kind.
+/// The version of a digest whose objects have another format than `NDJSON_GZIP`: one of `NDJSON_ZSTD` and `PARQUET`. It may have
+/// gaps of every kind. A further format needs a further version, so that today's readers say that they are too old for it,
+/// and not that the digest is damaged.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// The most objects of one digest. A window with more is closed after these and another one follows, so that every digest
@@ -208,7 +210,7 @@ impl Digest {
             return Err(InvalidDigest::InconsistentGap(Box::new(*gap)));
         }
         let has_schema = digest.schema_version.is_some();
-        if digest.format == Some(ExportFormat::default()) || has_schema != (digest.format() == ExportFormat::Parquet) {
+        if digest.format == Some(ExportFormat::default()) || has_schema != digest.format().has_schema() {
             return Err(InvalidDigest::InconsistentFormat);
         }
         let needed = Self::version_for(digest.format(), &digest.gaps);
@@ -273,6 +275,15 @@ mod tests {
         );
         assert!(digest().window.first_block.to_string().ends_with(&zeros));
         assert_eq!(String::from_utf8(digest().to_bytes().unwrap()).unwrap(), expected);
+    }
+
+    /// See [`FORMAT_VERSION`].
+    #[test]
+    fn a_further_format_needs_a_further_version() {
+        use ExportFormat::{NdjsonGzip, NdjsonZstd, Parquet};
+        let versions: Vec<_> =
+            ExportFormat::ALL.iter().map(|format| (*format, Digest::version_for(*format, &[]))).collect();
+        assert_eq!(versions, [(NdjsonGzip, 1), (NdjsonZstd, 4), (Parquet, 4)]);
     }
 
     fn digest_with(gaps: Vec<Gap>) -> Digest {

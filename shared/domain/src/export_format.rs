@@ -76,13 +76,20 @@ impl ExportFormat {
         }
     }
 
-    /// Returns the version of the schema of the objects that an encoder makes. `None`: the format has no schema.
+    /// Returns the version of the schema of the objects that an encoder makes. `None`: the format has no schema, or a newer
+    /// program made the plan.
     #[must_use]
     pub const fn schema_of_encoder(number: u32) -> Option<u32> {
-        match Self::of_encoder(number) {
-            Some(Self::Parquet) => Some(1),
+        match number {
+            201 => Some(1),
             _ => None,
         }
+    }
+
+    /// Returns whether the objects have a schema, whose version the digest states.
+    #[must_use]
+    pub const fn has_schema(self) -> bool {
+        matches!(self, Self::Parquet)
     }
 
     /// Returns the extension of the objects' names, without the first dot.

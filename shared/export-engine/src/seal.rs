@@ -35,7 +35,9 @@ pub(crate) async fn seal(
     }
     let gaps = window.gaps_before(end);
     let number = window.plan.encoder_version;
-    let Some(format) = window.plan.format() else {
+    let schema_version = ExportFormat::schema_of_encoder(number);
+    let known = window.plan.format().filter(|format| format.has_schema() == schema_version.is_some());
+    let Some(format) = known else {
         return Err(PortError::internal("seal digest", format!("the window was planned with encoder {number}")));
     };
     let digest = Digest {
@@ -45,7 +47,7 @@ pub(crate) async fn seal(
         sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
         format: Digest::stated_format(format),
-        schema_version: ExportFormat::schema_of_encoder(number),
+        schema_version,
         objects,
         gaps,
         previous: state.head.clone(),

@@ -1,12 +1,14 @@
-//! A requested run of a configuration that was disabled meanwhile.
+//! A requested run of a configuration that was changed meanwhile: disabled, or given a filter by a newer release.
 
 use std::time::Duration;
 
 use domain::{
+    configuration::ExportConfiguration,
+    event_filter::EventFilter,
     export_run::{MIN_SETTLE, RunRequest, RunTrigger},
     time::Timestamp,
 };
-use export_engine::run::RunOutcome;
+use export_engine::{ports::PortError, run::RunOutcome};
 use tokio::time::sleep;
 
 use crate::{
@@ -15,14 +17,23 @@ use crate::{
     setup::{INTERVAL, create_calm_world, create_configuration, in_simulated_time},
 };
 
-/// Runs the request of a disabled configuration. Returns the outcome and the end of the request that is still pending. `None`:
-/// the simulation could not start.
+/// The outcome of the run, and the end of the request that is still pending.
+type Changed = (Result<RunOutcome, PortError>, Option<Timestamp>);
+
+/// Runs the request of a disabled configuration. `None`: the simulation could not start.
 #[must_use]
-pub fn run_disabled() -> Option<(RunOutcome, Option<Timestamp>)> {
-    in_simulated_time(play()).flatten()
+pub fn run_disabled() -> Option<Changed> {
+    in_simulated_time(play(|configuration| configuration.enabled = false)).flatten()
 }
 
-async fn play() -> Option<(RunOutcome, Option<Timestamp>)> {
+/// Runs the request of a configuration with a filter, of which this release knows nothing. `None`: the simulation could not
+/// start.
+#[must_use]
+pub fn run_filtered(filter: &EventFilter) -> Option<Changed> {
+    in_simulated_time(play(|configuration| configuration.filter = Some(filter.clone()))).flatten()
+}
+
+async fn play(change: impl FnOnce(&mut ExportConfiguration)) -> Option<Changed> {
     let world = create_calm_world(None);
     let key = create_configuration(&world, 0)?;
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
@@ -31,10 +42,10 @@ async fn play() -> Option<(RunOutcome, Option<Timestamp>)> {
         let mut state = world.lock();
         let configuration = state.configurations.get_mut(&key)?;
         configuration.requested_through = Some(through);
-        configuration.enabled = false;
+        change(configuration);
     }
     let ports = Ports::new(&world, Duration::ZERO, RELEASE);
-    let outcome = invoke(&ports, &RunRequest::new(key.clone(), through, RunTrigger::Manual), 1).await.ok()?;
+    let outcome = invoke(&ports, &RunRequest::new(key.clone(), through, RunTrigger::Manual), 1).await;
     let pending = world.lock().configurations.get(&key)?.requested_through;
     Some((outcome, pending))
 }

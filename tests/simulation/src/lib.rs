@@ -27,7 +27,7 @@ mod upgrade;
 mod world;
 
 pub use corrupt::{Corruption, CorruptionOutcome, run_corrupt};
-pub use disabled::run_disabled;
+pub use disabled::{run_disabled, run_filtered};
 pub use fair::{Disturbance, Protection, run_fair};
 pub use history::run;
 pub use large::{LargeOutcome, run_large};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use domain::{
     connection::{Connection, ConnectionErrorCode},
+    event_filter::{EventFilter, RawFilter, RawLists},
     gzip::EncoderVersion,
 };
 use export_engine::{
@@ -16,7 +17,7 @@ use export_engine::{
 };
 use simulation::{
     Corruption, Disturbance, Protection, SilentPlace, bug::KnownBug, run, run_corrupt, run_disabled, run_fair,
-    run_large, run_many, run_replayed, run_silent, run_upgrade,
+    run_filtered, run_large, run_many, run_replayed, run_silent, run_upgrade,
 };
 
 /// The histories of a test run. `make sim` plays more.
@@ -159,7 +160,17 @@ fn a_silent_server_of_a_customer_opens_no_circuit_of_a_region() {
 
 #[test]
 fn a_request_is_not_pending_once_its_message_is_gone() {
-    assert_eq!(run_disabled(), Some((RunOutcome::NotWanted, None)));
+    let Some((outcome, pending)) = run_disabled() else { panic!("the simulation could not start") };
+    assert_eq!((outcome.ok(), pending), (Some(RunOutcome::NotWanted), None));
+}
+
+/// A release that exports all events must not sign them as a customer's choice.
+#[test]
+fn a_configuration_with_a_filter_is_not_exported() {
+    let include = RawLists { actions: Some(vec!["LOGIN".to_owned()]), ..RawLists::default() };
+    let filter = EventFilter::parse(&RawFilter { include: Some(include), exclude: None }).unwrap();
+    let Some((Err(error), pending)) = run_filtered(&filter) else { panic!("it was exported") };
+    assert!(error.kind == ErrorKind::Internal && pending.is_some(), "{error}");
 }
 
 /// What was within its retention when the replay was requested is delivered, although it is past it when the replay runs.

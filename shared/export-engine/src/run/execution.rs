@@ -70,8 +70,11 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         loop {
             let through = request.through;
             let windows = self.export_through(through).await?;
-            // Before the lease is released: a repetition of a run that could not report finds nothing left to do.
-            self.report(Report::Succeeded).await?;
+            // Before the lease is released: a repetition of a run that could not report finds nothing left to do. A run that
+            // left everything to another function proves nothing about the export's health.
+            if windows != WindowsOutcome::Elsewhere || self.has_moved {
+                self.report(Report::Succeeded).await?;
+            }
             if self.has_moved {
                 self.circuit.record_reached().await;
             }
