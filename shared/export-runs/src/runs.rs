@@ -36,8 +36,8 @@ pub(crate) const PAUSE_DELAY: Duration = Duration::from_secs(25);
 /// The period, in seconds, over which runs that waited for a Region are spread.
 const REGION_DELAY_SPREAD: f64 = 30.0;
 
-/// The time reserved for the last object of a slice: more than S3 takes for 8 MiB, or for 16 MiB of older plans,
-/// retries included.
+/// The time reserved for the last object of a slice: more than S3 takes for 32 MiB of Parquet, the longest, retries
+/// included.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(3);
 
 impl<E: Encoders> Exporter<E> {

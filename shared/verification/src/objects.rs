@@ -30,7 +30,7 @@ use crate::{
 const MAX_FILES: u64 = 1_000_000_000;
 
 /// The bytes that are read of a file that is longer than its digest says, to find out which object's bytes it holds. No
-/// object is longer: see [`domain::export_run::TARGET_STORED_LENGTH`].
+/// object is longer: one of Parquet, the longest, ends at 32 MiB and its last block.
 const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
 /// One step of the comparison, in the order of the files' names.
