@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from infra.local.settings import TOOLS
@@ -44,6 +46,24 @@ def test_every_accepted_event_is_in_the_view(desk: Desk) -> None:
     assert {row["date"] for row in rows} == {DAY}
     texts = Counter(event["action"] for event in events if isinstance(event.get("action"), str))
     assert texts.items() <= Counter(row["action"] for row in rows).items()
+
+
+def test_files_of_parquet_have_the_same_rows(desk: Desk) -> None:
+    # Every form that the values of the columns may have; text, because a program may not write some numbers back.
+    sql = "SELECT * FROM (SELECT COLUMNS(*)::VARCHAR FROM audit_events) ORDER BY ALL"
+    of_ndjson = desk.query(sql, "--output", "json")
+    path, *others = sorted((desk.folder / "audit-log" / f"date={DAY}").glob("*.ndjson.gz"))
+    lines = gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE lines (event VARCHAR)")
+        database.executemany("INSERT INTO lines VALUES (?)", [[line] for line in lines])
+        database.execute(f"COPY lines TO '{path.with_name('0.parquet')}'")
+    path.unlink()
+    assert others
+    of_both = desk.query(sql, "--output", "json")
+    assert (of_both.returncode, of_both.stderr) == (0, "")
+    assert len(json.loads(of_both.stdout)) == len(desk.accepted)
+    assert of_both.stdout == of_ndjson.stdout
 
 
 def test_results_have_the_form_that_was_asked_for(desk: Desk) -> None:

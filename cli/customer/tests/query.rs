@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use domain::export_format::ExportFormat;
 use place::{CREDENTIALS, Copy, Outcome, program, serve_bucket, with_bucket};
 use support::{CONFIGURATION, Export, Signer};
 
@@ -94,9 +95,25 @@ fn nothing_is_queried_unless_it_is_proven() {
     let unverified = |target: &str| desk.copy.run(desk.program().args(["SELECT 1", target, "--unverified"]));
     unverified(CONFIGURATION).is(0, &desk.files(CONFIGURATION), "");
     unverified("s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").is(2, "", "is for a folder");
-    desk.copy.write("date=2026-11-22/a.parquet", b"x");
-    let words = "date=2026-11-22/a.parquet: the format .parquet is not supported by this command, which reads .ndjson.gz, .ndjson.zst";
+    desk.copy.write("date=2026-11-22/a.csv", b"x");
+    let words = "date=2026-11-22/a.csv: the format .csv is not supported by this command, which reads .ndjson.gz, .ndjson.zst, .parquet";
     unverified(CONFIGURATION).is(5, "", words);
+}
+
+#[test]
+fn files_of_two_formats_are_in_the_view() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.add_window(&signer, &[2]);
+    export.format = ExportFormat::Parquet;
+    export.add_window(&signer, &[3]);
+    let desk = Desk::of(Copy::of(signer, export));
+    let [gzip, parquet] = &desk.copy.export.objects[..] else { panic!("two objects") };
+    let outcome = desk.query("SELECT 1", &[]);
+    outcome.is(0, &format!("FROM read_json(\n  ['{CONFIGURATION}/{gzip}'],\n"), "");
+    outcome.is(0, &format!("FROM read_parquet(['{CONFIGURATION}/{parquet}'], "), "");
+    desk.copy.write(parquet, b"altered");
+    desk.query("SELECT 1", &[]).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
 }
 
 #[test]

@@ -35,7 +35,7 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 ///
 /// Verifies the export as `audit-export verify` does. Then runs the program `duckdb`, which has to be installed, with the view
 /// `audit_events` of the customer guide over the files that were proven. Its columns are those of the audit model:
-/// `DESCRIBE audit_events` lists them.
+/// `DESCRIBE audit_events` lists them, whatever the formats of the files are.
 ///
 /// A folder is read where it is. The proven files of a bucket are first copied to a temporary folder, which is removed at
 /// the end; `TMPDIR` chooses its place. DuckDB needs no credentials.

@@ -91,6 +91,9 @@ pub struct SearchArguments {
     color: ColorChoice,
 }
 
+const PARQUET: &str = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader \
+                       of docs/READING.md#parquet";
+
 const FILTER: &str = "Filter";
 const OUTPUT: &str = "Output";
 
@@ -221,6 +224,7 @@ impl<'a> Search<'a> {
 fn refused(proven: &ProvenObject, error: LinesError) -> Failure {
     match error {
         LinesError::Unsupported(error) => Failure::invalid_file(&proven.name, error),
+        LinesError::Parquet => Failure::invalid_file(&proven.name, PARQUET),
         LinesError::Mismatch(detail) => {
             let broken =
                 Break { code: BreakCode::ContentMismatch, file: Some(proven.name.clone()), sequence: None, detail };

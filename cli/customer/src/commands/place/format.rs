@@ -5,10 +5,12 @@
 pub enum Format {
     NdjsonGzip,
     NdjsonZstd,
+    Parquet,
 }
 
 /// The formats that are read here, by the end of the name.
-const FORMATS: [(&str, Format); 2] = [(".ndjson.gz", Format::NdjsonGzip), (".ndjson.zst", Format::NdjsonZstd)];
+const FORMATS: [(&str, Format); 3] =
+    [(".ndjson.gz", Format::NdjsonGzip), (".ndjson.zst", Format::NdjsonZstd), (".parquet", Format::Parquet)];
 
 /// The error of a name with another end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,10 +41,11 @@ mod tests {
         let day = "date=2026-11-22";
         assert_eq!(Format::of(&format!("{day}/a_1-b_2.ndjson.gz")), Ok(Format::NdjsonGzip));
         assert_eq!(Format::of(&format!("{day}/a_1-b_2.ndjson.zst")), Ok(Format::NdjsonZstd));
-        for (name, end) in [("a_1-b_2.json.zst", ".json.zst"), ("a_1-b_2.parquet", ".parquet"), ("x", "x")] {
+        assert_eq!(Format::of(&format!("{day}/a_1-b_2.parquet")), Ok(Format::Parquet));
+        for (name, end) in [("a_1-b_2.json.zst", ".json.zst"), ("a_1-b_2.csv", ".csv"), ("x", "x")] {
             let error = Format::of(&format!("{day}/{name}")).unwrap_err().to_string();
             assert!(error.starts_with(&format!("the format {end} is not supported")), "{error}");
-            assert!(error.contains("reads .ndjson.gz, .ndjson.zst:"), "{error}");
+            assert!(error.contains("reads .ndjson.gz, .ndjson.zst, .parquet:"), "{error}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use crate::{failure::Failure, files::write_below, secret};
+use crate::{commands::place::Format, failure::Failure, files::write_below, secret};
 
 const PROGRAM: &str = "duckdb";
 /// What DuckDB writes to standard error about the file of `-init`, and the end of its colour on the next line.
@@ -19,6 +19,10 @@ const COLOR_END: &[u8] = b"\x1b[00m";
 const VIEW: &str = include_str!("../../../../../docs/audit_events.sql");
 /// The files in [`VIEW`].
 const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
+/// The part of the view for files of Parquet, as the documentation shows it. It takes the same columns from the lines.
+const PARQUET_PART: &str = include_str!("../../../../../docs/audit_events_parquet.sql");
+/// The files in [`PARQUET_PART`].
+const PARQUET_FILES: &str = "'audit-log/date=*/*.parquet'";
 /// The file of the view.
 const VIEW_NAME: &str = "view.sql";
 /// A file without events, for an export without any: DuckDB reads no empty list.
@@ -129,13 +133,21 @@ fn is_closed_pipe(_: ExitStatus) -> bool {
 
 /// Writes the view over the files to a file, because the names of a large export are longer than a command line may be.
 fn view(files: &[PathBuf], folder: &Path) -> Result<PathBuf, Failure> {
-    let names: Vec<String> = if files.is_empty() {
-        vec![quoted(&write_below(folder, NO_EVENTS, b"")?)?]
-    } else {
-        files.iter().map(|path| quoted(path)).collect::<Result<_, _>>()?
-    };
-    let statement = VIEW.replace(FILES, &format!("[{}]", names.join(",\n")));
+    let is_parquet = |path: &&PathBuf| Format::of(&path.to_string_lossy()) == Ok(Format::Parquet);
+    let (parquet, ndjson): (Vec<&PathBuf>, Vec<_>) = files.iter().partition(is_parquet);
+    let ndjson = if ndjson.is_empty() { list(&[&write_below(folder, NO_EVENTS, b"")?])? } else { list(&ndjson)? };
+    let mut statement = VIEW.replace(FILES, &ndjson);
+    if !parquet.is_empty() {
+        statement.truncate(statement.trim_end_matches([';', '\n']).len());
+        statement = format!("{statement}\n{}", PARQUET_PART.replace(PARQUET_FILES, &list(&parquet)?));
+    }
     write_below(folder, VIEW_NAME, statement.as_bytes())
+}
+
+/// Returns paths as a list of SQL.
+fn list(paths: &[&PathBuf]) -> Result<String, Failure> {
+    let names = paths.iter().map(|path| quoted(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(format!("[{}]", names.join(",\n")))
 }
 
 /// Returns a path as a string of SQL.
@@ -184,9 +196,49 @@ mod tests {
         assert!(statement.contains("FROM read_json(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n"), "{statement}");
         let none = folder.path().join(NO_EVENTS);
         assert!(written(&[]).unwrap().contains(&format!("['{}']", none.display())));
+        assert!(!statement.contains("read_parquet"), "{statement}");
         for path in ["a/*/x", "a[1]/x", "a?"] {
             assert_eq!(written(&[path]).unwrap_err().exit_code(), 5, "{path}");
         }
+    }
+
+    #[test]
+    fn files_of_parquet_are_in_the_view() {
+        assert_eq!(PARQUET_PART.matches(PARQUET_FILES).count(), 1);
+        let folder = tempfile::tempdir().unwrap();
+        let written = |files: &[&str]| {
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            std::fs::read_to_string(view(&files, folder.path()).unwrap()).unwrap()
+        };
+        let both = written(&["x.ndjson.zst", "it's.parquet", "y.ndjson.gz", "z.parquet"]);
+        assert!(both.contains("FROM read_json(\n  ['x.ndjson.zst',\n'y.ndjson.gz'],\n"), "{both}");
+        assert!(both.contains("\n)\nUNION ALL BY NAME\n"), "{both}");
+        assert!(both.contains("FROM read_parquet(['it''s.parquet',\n'z.parquet'], "), "{both}");
+        assert_eq!(both.matches(';').count(), 1, "{both}");
+        let none = folder.path().join(NO_EVENTS);
+        assert!(written(&["z.parquet"]).contains(&format!("['{}']", none.display())));
+    }
+
+    #[test]
+    fn both_parts_have_the_same_columns_of_the_same_types() {
+        let columns = |part: &str| -> Vec<(String, String)> {
+            let lines = part.lines().map(|line| line.trim().trim_end_matches(','));
+            let pairs =
+                lines.filter_map(|line| line.split_once(": ")).filter(|(_, kind)| kind.starts_with(['"', '\'']));
+            pairs.map(|(name, kind)| (name.replace('"', ""), kind.replace(['"', '\''], ""))).collect()
+        };
+        assert_eq!(columns(PARQUET_PART).len(), 15);
+        assert_eq!(columns(VIEW), columns(PARQUET_PART));
+    }
+
+    #[test]
+    fn the_documentation_shows_the_part_for_parquet() {
+        const BEGIN: &str = "```sql\nCREATE VIEW all_audit_events AS\nFROM audit_events\n";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/READING.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once("```\n").unwrap();
+        assert_current(&path, &format!("{before}{BEGIN}{PARQUET_PART}```\n{after}"), "cargo test -p audit-export part");
     }
 
     #[test]

@@ -16,6 +16,7 @@ const BUFFER_LENGTH: usize = 256 * 1_024;
 #[derive(Debug)]
 pub enum LinesError {
     Unsupported(UnsupportedFormat),
+    Parquet,
     /// The content is not the one that the digest describes.
     Mismatch(String),
 }
@@ -38,6 +39,7 @@ impl<'a> Lines<'a> {
             Format::NdjsonZstd => {
                 Box::new(ZstdDecoder::with_buffer(proven.bytes.as_slice()).map_err(|error| not_inflated(&error))?)
             }
+            Format::Parquet => return Err(LinesError::Parquet),
         };
         let raw = BufReader::with_capacity(BUFFER_LENGTH, raw).take(proven.object.raw_length.saturating_add(1));
         Ok(Self { object: &proven.object, raw, line: Vec::new(), crc: Crc::new(), length: 0, count: 0 })
