@@ -151,6 +151,40 @@ fn a_file_of_another_compression_is_searched() {
 }
 
 #[test]
+fn an_export_with_parquet_is_refused_before_any_file_is_read() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.add_window_of(&signer, &[&[LOGIN, QUERY]]);
+    export.format = ExportFormat::Parquet;
+    export.add_window_of(&signer, &[&[LATER]]);
+    export.format = ExportFormat::NdjsonZstd;
+    export.add_window_of(&signer, &[&[LATER]]);
+    let copy = Copy::of(signer, export);
+    // What is broken among the files is not found out.
+    copy.write(&copy.export.objects[0], b"altered");
+    for arguments in [&["--output", "json"][..], &[], &["--until", "2026-11-21T00:00:00Z"]] {
+        let outcome = search(&copy, arguments);
+        let words = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader of \
+                     docs/READING.md#parquet\n";
+        outcome.is(5, "", words);
+        assert_eq!(outcome.stdout, "");
+    }
+    copy.remove(&copy.export.digests[0]);
+    search(&copy, &[]).is(6, "", "MISSING_DIGEST");
+}
+
+#[test]
+fn a_window_without_files_has_no_format() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.add_window_of(&signer, &[&[LOGIN]]);
+    export.format = ExportFormat::Parquet;
+    export.add_window_of(&signer, &[]);
+    let outcome = search(&Copy::of(signer, export), &["--output", "json"]);
+    assert_eq!((outcome.code, &*outcome.stdout), (0, &*lines(&[LOGIN])), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_bucket_is_searched() {
     let copy = copy();
     let endpoint = serve_bucket(&copy, |_| ());

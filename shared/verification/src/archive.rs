@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use domain::export_format::ExportFormat;
 use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
@@ -30,6 +31,9 @@ pub enum ReadError {
     /// Any other reason.
     #[error("{0}")]
     Unreadable(String),
+    /// The caller does not read this format, which a digest names.
+    #[error("it has files of the format {0}")]
+    UnwantedFormat(ExportFormat),
 }
 
 /// The files of one export: everything below `<bucketPath>/<configuration ID>/`.

@@ -4,6 +4,7 @@ use domain::{
     allowance::MAX_DIGESTS_OF_TEN_YEARS,
     block::BlockId,
     digest::{Digest, Hex32},
+    export_format::ExportFormat,
 };
 
 use crate::{
@@ -44,6 +45,8 @@ pub(crate) struct ProvenDigest {
     /// True if it can be the first one here after the destination was changed: the previous digest and all objects, if
     /// there are any, are in one place.
     pub(crate) names_one_place: bool,
+    /// The format of its objects in this place. `None`: it names none.
+    pub(crate) format: Option<ExportFormat>,
 }
 
 /// The link from a digest to the previous one.

@@ -268,7 +268,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         let before = if previous.is_some() { Before::Unknown } else { Before::Nothing };
         let (first_block, end_block) = (digest.window.first_block, digest.window.end_block);
         let names_one_place = names_one_place(digest);
-        self.digests.push(ProvenDigest { name, sha256, first_block, end_block, before, names_one_place });
+        let format = (objects_here > 0).then(|| digest.format());
+        self.digests.push(ProvenDigest { name, sha256, first_block, end_block, before, names_one_place, format });
         self.count(digest, sha256);
         Upper { sequence: digest.sequence, first_block, previous }
     }

@@ -272,7 +272,9 @@ pub fn unreadable_bucket(error: ReadError) -> Failure {
     match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
-        ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
+        ReadError::NotFound | ReadError::Unreadable(_) | ReadError::UnwantedFormat(_) => {
+            Failure::Bucket(error.to_string())
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use domain::export_format::ExportFormat;
 use futures::TryStreamExt;
 use host::Clock;
 use verification::{Archive, Progress, ProvenObject, Report, read_proven, verify};
@@ -138,7 +139,8 @@ async fn copied(export: &Export, folder: &Path) -> Result<Files, Failure> {
             ControlFlow::Break(())
         }
     };
-    let report = read_proven(source, options, circumstances.clone(), &show, &|_| true, &mut copy).await;
+    let report =
+        read_proven(source, options, circumstances.clone(), &show, ExportFormat::ALL, &|_| true, &mut copy).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);

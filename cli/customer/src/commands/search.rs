@@ -8,10 +8,10 @@ mod results;
 use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
-use domain::{digest::DigestObject, time::Timestamp};
+use domain::{digest::DigestObject, export_format::ExportFormat, time::Timestamp};
 use host::Clock;
 use terminal::{ColorChoice, grouped};
-use verification::{Break, BreakCode, Progress, ProvenObject, Report, read_proven};
+use verification::{Break, BreakCode, Progress, ProvenObject, ReadError, Report, read_proven};
 
 use self::{
     event::Event,
@@ -41,6 +41,9 @@ The exit code is 0 even if no event matches, 6 if a digest or a file that is rea
 /// the events of a file only after its bytes were proven. A missing or changed file ends the search with the codes of
 /// `verify`. Files whose events are all before `--since` or after `--until` are not read, and not verified. Memory stays
 /// flat, whatever the size of the export.
+///
+/// An export with files in Parquet is refused before any of its files is read, even if only earlier or later ones are:
+/// use `audit-export query`.
 ///
 /// Several values of one option match any of them; several options match only events that meet all. The order is that of
 /// receipt.
@@ -91,6 +94,8 @@ pub struct SearchArguments {
     color: ColorChoice,
 }
 
+/// The formats whose lines are read.
+const FORMATS: [ExportFormat; 2] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd];
 const PARQUET: &str = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader \
                        of docs/READING.md#parquet";
 
@@ -128,11 +133,14 @@ pub async fn run(arguments: &SearchArguments, clock: &dyn Clock) -> Result<(), F
         let mut take = |object: ProvenObject| display.suspended(|| search.take(&object));
         let wanted = |object: &DigestObject| filter.may_match(object);
         let show = |progress: Progress<'_>| display.show(progress);
-        read_proven(&source, &options, circumstances, &show, &wanted, &mut take).await
+        read_proven(&source, &options, circumstances, &show, &FORMATS, &wanted, &mut take).await
     };
     display.finish();
     search.end()?;
-    let report = read.map_err(|error| source.failure(error))?;
+    let report = read.map_err(|error| match error {
+        ReadError::UnwantedFormat(_) => Failure::invalid_file(&arguments.place.target, PARQUET),
+        error => source.failure(error),
+    })?;
     search.summarize(&report, arguments.output);
     place::show_breaks(&report);
     place::conclusion(&report)
