@@ -38,8 +38,9 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 /// `audit_events` of the customer guide over the files that were proven. Its columns are those of the audit model:
 /// `DESCRIBE audit_events` lists them, whatever the formats of the files are.
 ///
-/// A folder is read where it is. The proven files of a bucket are first copied to a temporary folder, which is removed at
-/// the end; `TMPDIR` chooses its place. DuckDB needs no credentials.
+/// A folder is read where it is, by DuckDB after the verification: somebody who replaces a file of it in between can show
+/// bytes that are not proven. Query a folder that others can't write to. The proven files of a bucket are first copied to a
+/// temporary folder, which is removed at the end; `TMPDIR` chooses its place. DuckDB needs no credentials.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct QueryArguments {
