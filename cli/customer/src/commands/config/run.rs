@@ -29,8 +29,9 @@ const NO_JOB: &str = "null";
 /// Export the received events now, without waiting for the schedule
 ///
 /// Events of the last minutes (20 by default) stay for the next export, because earlier events may still arrive. With
-/// `--wait`, shows the first exported file and three of its events, read with your own AWS credentials. `--wait --output json`
-/// gives the export job as `config jobs` does, with its objects, events and bytes; it is null if there was nothing to export.
+/// `--wait`, shows the first exported file and three of its events, read with your own AWS credentials; of a file in
+/// Parquet, the command that shows them. `--wait --output json` gives the export job as `config jobs` does, with its objects,
+/// events and bytes; it is null if there was nothing to export.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -5,8 +5,13 @@ use std::{io::Read, time::Duration};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
 use verification::Archive;
+use zstd::stream::read::Decoder as ZstdDecoder;
 
-use crate::{commands::place::bucket::Bucket, failure::Failure, model::Configuration};
+use crate::{
+    commands::place::{Format, bucket::Bucket},
+    failure::Failure,
+    model::{Configuration, Endpoint},
+};
 use terminal::text::printable;
 
 const SHOWN_EVENTS: usize = 3;
@@ -24,20 +29,39 @@ const MAX_REASON_LENGTH: usize = 200;
 /// Formats three events of the file, each on a line, or the command that shows them.
 pub async fn show(configuration: &Configuration, object_key: &str) -> String {
     let width = console::Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
+    let endpoint = &configuration.endpoint_configuration;
+    let format = match Format::of(object_key) {
+        Ok(Format::Parquet) => return format!("To see its first three events: {}", command(endpoint, object_key)),
+        Ok(format) => format,
+        // A later version of the service made it.
+        Err(error) => return format!("Its events can't be shown from here: {error}"),
+    };
     let timed_out = |_| Err(Failure::Bucket(format!("no answer within {} s", READ_TIMEOUT.as_secs())));
     match tokio::time::timeout(READ_TIMEOUT, fetch(configuration, object_key)).await.unwrap_or_else(timed_out) {
-        Ok(beginning) => lines(&beginning, width).join("\n"),
+        Ok(beginning) => lines(format, &beginning, width).join("\n"),
         Err(failure) => {
-            let endpoint = &configuration.endpoint_configuration;
             let reason = printable(&failure.to_string().replace('\n', " "));
             format!(
-                "Its events can't be shown from here: {}\nTo see the first three: aws s3 cp{} 's3://{}/{object_key}' - | zcat \
-                 | head -{SHOWN_EVENTS}",
+                "Its events can't be shown from here: {}\nTo see the first three: {}",
                 console::truncate_str(&reason, MAX_REASON_LENGTH, "…"),
-                endpoint.server_option(),
-                endpoint.bucket_name,
+                command(endpoint, object_key),
             )
         }
+    }
+}
+
+/// Returns the command that shows the first events of the file.
+fn command(endpoint: &Endpoint, object_key: &str) -> String {
+    let copy = format!("aws s3 cp{} 's3://{}/{object_key}'", endpoint.server_option(), endpoint.bucket_name);
+    let shown = format!("head -{SHOWN_EVENTS}");
+    match Format::of(object_key) {
+        Ok(Format::NdjsonZstd) => format!("{copy} - | zstdcat | {shown}"),
+        Ok(Format::Parquet) => {
+            let name = object_key.rsplit('/').next().unwrap_or(object_key);
+            let sql = format!("SELECT event FROM read_parquet('{name}') LIMIT {SHOWN_EVENTS}");
+            format!("{copy} . && duckdb -noheader -list -c \"{sql}\"")
+        }
+        Ok(Format::NdjsonGzip) | Err(_) => format!("{copy} - | zcat | {shown}"),
     }
 }
 
@@ -65,10 +89,18 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
 }
 
 /// Returns the complete events in the beginning of a file, at most `width` columns of each.
-fn lines(beginning: &[u8], width: usize) -> Vec<String> {
+fn lines(format: Format, beginning: &[u8], width: usize) -> Vec<String> {
+    let decoder: Box<dyn Read + '_> = match format {
+        Format::NdjsonGzip => Box::new(MultiGzDecoder::new(beginning)),
+        Format::NdjsonZstd => match ZstdDecoder::with_buffer(beginning) {
+            Ok(decoder) => Box::new(decoder),
+            Err(_) => return Vec::new(),
+        },
+        Format::Parquet => return Vec::new(),
+    };
     let mut raw = Vec::new();
     // The file is truncated, which the decoder reports after it has returned the beginning.
-    let _ = MultiGzDecoder::new(beginning).take(MAX_INFLATED_LENGTH).read_to_end(&mut raw);
+    let _ = decoder.take(MAX_INFLATED_LENGTH).read_to_end(&mut raw);
     raw.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
         .take(SHOWN_EVENTS)
@@ -94,8 +126,38 @@ mod tests {
     fn three_events_are_shown_each_on_a_line_that_fits() {
         let file =
             compress("{\"id\":\"1\"}\n{\"name\":\"Zoë \u{1b}[2J\u{202e}\",\"long\":true}\n{\"id\":3}\n{\"id\":4}\n");
-        assert_eq!(lines(&file, 80), ["{\"id\":\"1\"}", "{\"name\":\"Zoë [2J\",\"long\":true}", "{\"id\":3}"]);
-        assert_eq!(lines(&file, 12), ["{\"id\":\"1\"}", "{\"name\":\"Zo…", "{\"id\":3}"]);
+        assert_eq!(
+            lines(Format::NdjsonGzip, &file, 80),
+            ["{\"id\":\"1\"}", "{\"name\":\"Zoë [2J\",\"long\":true}", "{\"id\":3}"]
+        );
+        assert_eq!(lines(Format::NdjsonGzip, &file, 12), ["{\"id\":\"1\"}", "{\"name\":\"Zo…", "{\"id\":3}"]);
+    }
+
+    #[test]
+    fn the_command_fits_the_format() {
+        let configuration = crate::model::tests::configuration(&serde_json::json!({}));
+        let endpoint = &configuration.endpoint_configuration;
+        for (end, rest) in [
+            ("ndjson.gz", " - | zcat | head -3"),
+            ("ndjson.zst", " - | zstdcat | head -3"),
+            (
+                "parquet",
+                " . && duckdb -noheader -list -c \"SELECT event FROM read_parquet('a_1-b_2.parquet') LIMIT 3\"",
+            ),
+        ] {
+            let key = format!("logs/date=2026-11-22/a_1-b_2.{end}");
+            let copied = format!("aws s3 cp 's3://{}/{key}'", endpoint.bucket_name);
+            assert_eq!(command(endpoint, &key), format!("{copied}{rest}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_read_here_is_not_fetched() {
+        let configuration = crate::model::tests::configuration(&serde_json::json!({}));
+        let shown = show(&configuration, "logs/date=2026-11-22/a_1-b_2.parquet").await;
+        assert!(shown.starts_with("To see its first three events: aws s3 cp 's3://"), "{shown}");
+        let shown = show(&configuration, "logs/date=2026-11-22/a_1-b_2.orc").await;
+        assert!(shown.starts_with("Its events can't be shown from here: the format .orc is not supported"), "{shown}");
     }
 
     #[test]
@@ -103,9 +165,11 @@ mod tests {
         // Pseudo-random, so that half of the file does not hold all of them.
         let lines_of_file = (0..20_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string());
         let events = lines_of_file.collect::<Vec<_>>().join("\n");
-        let file = compress(&events);
-        let shown = lines(file.get(..file.len() / 2).unwrap(), 80);
-        assert_eq!(shown, events.lines().take(3).collect::<Vec<_>>());
-        assert!(lines(b"no gzip", 80).is_empty());
+        let zstd = zstd::encode_all(events.as_bytes(), 3).unwrap();
+        for (format, file) in [(Format::NdjsonGzip, compress(&events)), (Format::NdjsonZstd, zstd)] {
+            let shown = lines(format, file.get(..file.len() / 2).unwrap(), 80);
+            assert_eq!(shown, events.lines().take(3).collect::<Vec<_>>(), "{format:?}");
+            assert!(lines(format, b"something else", 80).is_empty());
+        }
     }
 }
