@@ -7,6 +7,7 @@ test_ingest.py compares them with the service's.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -85,6 +86,26 @@ def test_every_accepted_event_is_read_by_duckdb(tmp_path: Path, monkeypatch: pyt
         assert len(database.execute(slowest).fetchall()) == len(queries) == 3
         lists = [event["targets"] for event in accepted.values() if isinstance(event.get("targets"), list)]
         assert len(database.execute(targets).fetchall()) == sum(map(len, lists)) > 5
+
+
+def test_files_of_two_formats_are_read_by_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_accepted(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    view, *_ = statements("duckdb")
+    [both] = statements("duckdb-both")
+    all_rows = "SELECT COLUMNS(*)::VARCHAR FROM {} ORDER BY ALL"
+    with duckdb.connect() as database:
+        database.execute(view)
+        expected = database.execute(all_rows.format("audit_events")).fetchall()
+        path = min((tmp_path / "audit-log" / f"date={DAY}").glob("*.ndjson.gz"))
+        lines = gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
+        database.execute("CREATE TABLE lines (event VARCHAR)")
+        database.executemany("INSERT INTO lines VALUES (?)", [[line] for line in lines])
+        database.execute(f"COPY lines TO '{path.with_name('0.parquet')}'")
+        path.unlink()
+        database.execute(both)
+        assert len(database.execute("SELECT * FROM audit_events").fetchall()) == len(expected) - len(lines)
+        assert database.execute(all_rows.format("all_audit_events")).fetchall() == expected
 
 
 def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
