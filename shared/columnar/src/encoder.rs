@@ -29,8 +29,9 @@ pub const PARQUET_STORED_LENGTH: u64 = 32 * 1024 * 1024;
 /// The bytes of lines after which each column checks whether its page is full.
 const CHECKED_LENGTH: usize = 16 * 1024;
 
-/// The name of the service in each file. The version of a library would change the bytes.
-const CREATED_BY: &str = "audit-export encoder 201";
+/// The name of the service in each file. The version of a library would change the bytes. Readers parse
+/// `<application> version <version>`.
+const CREATED_BY: &str = "audit-export version 201";
 
 /// The keys of the metadata of a file.
 const PRODUCER_KEY: &str = "audit-export.producer";
