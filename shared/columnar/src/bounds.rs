@@ -3,6 +3,9 @@
 /// The most bytes of a bound.
 const LENGTH: usize = 64;
 
+/// The bytes of a text that decide its bound: one more tells whether the text is longer, and whether a character ends there.
+const KEPT_LENGTH: usize = LENGTH + 1;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Bounds {
     /// There are no values.
@@ -12,6 +15,7 @@ pub(crate) enum Bounds {
         min: i64,
         max: i64,
     },
+    /// The starts of the texts (`KEPT_LENGTH`): there are bounds of each page until the file ends, and a text may have 256 KiB.
     Texts {
         min: Vec<u8>,
         max: Vec<u8>,
@@ -29,6 +33,8 @@ impl Bounds {
 
     #[inline]
     pub(crate) fn include_text(&mut self, text: &[u8]) {
+        // Starts sort like their texts, or are equal.
+        let text = text.get(..KEPT_LENGTH).unwrap_or(text);
         match self {
             Self::Texts { min, .. } if text < min.as_slice() => replace(min, text),
             Self::Texts { max, .. } if text > max.as_slice() => replace(max, text),
@@ -51,18 +57,27 @@ impl Bounds {
         }
     }
 
-    /// Returns whether the text is its own bound.
+    /// Returns whether the kept start of a text is the whole text, which is its own bound.
     pub(crate) fn is_short(text: &[u8]) -> bool {
         text.len() <= LENGTH
     }
 
     /// Returns the bounds as bytes of the encoding PLAIN, without lengths. Those of long texts are shorter, and lower or
-    /// higher. Both are empty if there are no values.
-    pub(crate) fn truncated(&self) -> (Vec<u8>, Vec<u8>) {
+    /// higher. Both are empty if there are no values. `None` is the maximum of a text that no short text is above.
+    pub(crate) fn truncated(&self) -> (Vec<u8>, Option<Vec<u8>>) {
         match self {
-            Self::None => Default::default(),
-            Self::Times { min, max } => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
+            Self::None => (Vec::new(), Some(Vec::new())),
+            Self::Times { min, max } => (min.to_le_bytes().to_vec(), Some(max.to_le_bytes().to_vec())),
             Self::Texts { min, max } => (start_of(min).to_vec(), above(max)),
+        }
+    }
+
+    /// Returns the memory of the texts.
+    #[cfg(test)]
+    pub(crate) fn held_length(&self) -> usize {
+        match self {
+            Self::None | Self::Times { .. } => 0,
+            Self::Texts { min, max } => min.capacity() + max.capacity(),
         }
     }
 }
@@ -79,10 +94,10 @@ fn start_of(text: &[u8]) -> &[u8] {
     text.get(..end).unwrap_or(text)
 }
 
-/// Returns a short text that is at least `text`.
-fn above(text: &[u8]) -> Vec<u8> {
+/// Returns a short text that is at least `text`. There is none above a start of nothing but the very last character.
+fn above(text: &[u8]) -> Option<Vec<u8>> {
     if Bounds::is_short(text) {
-        return text.to_vec();
+        return Some(text.to_vec());
     }
     let mut start = String::from_utf8_lossy(start_of(text)).into_owned();
     while let Some(last) = start.pop() {
@@ -90,11 +105,10 @@ fn above(text: &[u8]) -> Vec<u8> {
         let next = (u32::from(last) + 1..).take(0x801).find_map(char::from_u32);
         if let Some(next) = next {
             start.push(next);
-            return start.into_bytes();
+            return Some(start.into_bytes());
         }
     }
-    // A text of the very last character only.
-    text.to_vec()
+    None
 }
 
 #[cfg(test)]
@@ -106,7 +120,7 @@ mod tests {
     #[test]
     fn bounds_of_times() {
         let mut bounds = Bounds::default();
-        assert_eq!(bounds.truncated(), (vec![], vec![]));
+        assert_eq!(bounds.truncated(), (vec![], Some(vec![])));
         for time in [3, -1, 2] {
             bounds.include_time(time);
         }
@@ -114,11 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_cannot_be_raised_stays() {
+    fn a_bound_that_cannot_be_raised_is_left_out() {
         let text = "\u{10FFFF}".repeat(20).into_bytes();
-        assert_eq!(above(&text), text);
-        let raised = above(&["\u{D7FF}".as_bytes(), &text].concat());
+        assert_eq!(above(&text), None);
+        let raised = above(&["\u{D7FF}".as_bytes(), &text].concat()).unwrap();
         assert_eq!(raised, "\u{E000}".as_bytes());
+        assert_eq!(above(&text[..LENGTH]).unwrap(), text[..LENGTH]);
     }
 
     proptest! {
@@ -129,6 +144,10 @@ mod tests {
                 bounds.include_text(text.as_bytes());
             }
             let (min, max) = bounds.truncated();
+            let max = max.unwrap();
+            let (smallest, largest) = (texts.iter().min().unwrap(), texts.iter().max().unwrap());
+            prop_assert_eq!((start_of(smallest.as_bytes()), above(largest.as_bytes())), (&*min, Some(max.clone())));
+            prop_assert!(bounds.held_length() <= 4 * KEPT_LENGTH);
             prop_assert!(min.len() <= LENGTH && max.len() <= LENGTH + 3);
             prop_assert!(std::str::from_utf8(&min).is_ok() && std::str::from_utf8(&max).is_ok());
             for text in &texts {

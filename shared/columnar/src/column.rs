@@ -251,7 +251,12 @@ impl Column {
             offset_index.append_row_count(signed(page.rows)?);
             offset_index.append_offset_and_size(signed(offset)?, narrowed(page.length)?);
             let (min, max) = page.bounds.truncated();
-            column_index.append(page.is_all_null, min, max, signed(page.nulls)?, None);
+            if let Some(max) = max {
+                column_index.append(page.is_all_null, min, max, signed(page.nulls)?, None);
+            } else {
+                // An index has a maximum of every page.
+                column_index.to_invalid();
+            }
             offset += page.length;
             nulls += page.nulls;
             bounds.include(page.bounds);
@@ -286,7 +291,7 @@ impl Column {
             rows_written: chunk.rows as u64,
             metadata: metadata.build()?,
             bloom_filter,
-            column_index: layout.has_bounds.then(|| column_index.build()).transpose()?,
+            column_index: (layout.has_bounds && column_index.valid()).then(|| column_index.build()).transpose()?,
             offset_index: Some(offset_index.build()),
         };
         Ok((bytes.into(), close))
@@ -343,7 +348,7 @@ fn statistics(bounds: &Bounds, nulls: u64) -> Statistics {
         Bounds::Texts { min, max } => {
             let are_exact = (Bounds::is_short(min), Bounds::is_short(max));
             let (min, max) = bounds.truncated();
-            ValueStatistics::new(Some(ByteArray::from(min)), Some(ByteArray::from(max)), None, Some(nulls), false)
+            ValueStatistics::new(Some(ByteArray::from(min)), max.map(ByteArray::from), None, Some(nulls), false)
                 .with_min_is_exact(are_exact.0)
                 .with_max_is_exact(are_exact.1)
                 .into()
@@ -358,4 +363,32 @@ fn narrowed<T: TryFrom<usize>>(number: usize) -> Result<T, EncodeError> {
 
 fn signed(number: usize) -> Result<i64, EncodeError> {
     narrowed(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn bounds_of_long_texts_take_little_memory() {
+        let schema = schema::descriptor(schema::SCHEMA).unwrap();
+        let descriptor = schema.column(schema::place::ACTION);
+        let layout = Layout::of(&descriptor);
+        let mut column = Column::new(descriptor, layout);
+        let mut compressor = Compressor::new(ZSTD_LEVEL).unwrap();
+        // As many as a file may have.
+        for number in 0..240 {
+            column.push_text(0, format!("{number:03}{}", "x".repeat(250_000)).as_bytes());
+            column.end_row(&mut compressor).unwrap();
+        }
+        let pages = &column.chunk.pages;
+        assert!(pages.len() > 70, "{}", pages.len());
+        let held: usize = pages.iter().map(|page| page.bounds.held_length()).sum();
+        assert!(held <= pages.len() * 512, "{held} bytes of {} pages", pages.len());
+        let statistics = column.finish(&mut compressor).unwrap().1.metadata.statistics().unwrap().clone();
+        assert_eq!(statistics.min_bytes_opt().unwrap(), format!("000{}", "x".repeat(61)).as_bytes());
+        assert_eq!(statistics.max_bytes_opt().unwrap(), format!("239{}y", "x".repeat(60)).as_bytes());
+        assert!(!statistics.min_is_exact() && !statistics.max_is_exact());
+    }
 }

@@ -451,6 +451,34 @@ fn readers_can_skip() {
     }
 }
 
+/// Nothing but texts of `U+10FFFF` has no short maximum.
+#[test]
+fn bounds_of_long_texts_exclude_none() {
+    let last = "\u{10FFFF}".repeat(60_000);
+    let line = |number: usize| {
+        let name = if number == 7 { last.clone() } else { format!("{number}{}", "x".repeat(100_000)) };
+        format!(r#"{{"action":"{number:02}{}","actor":{{"name":"{name}"}}}}"#, "é".repeat(60_000))
+    };
+    let lines: Vec<String> = (0..30).map(line).collect();
+    let file = encode(&joined(&lines)).unwrap();
+    let read = rows(&file);
+    assert!(lines.iter().zip(&read).all(|(line, row)| row["event"] == json!(line)) && read.len() == lines.len());
+    let metadata = metadata(&file);
+    let (group, index) = (metadata.row_group(0), metadata.page_index_for_row_group(0));
+    let place = |path| group.columns().iter().position(|column| column.column_path().string() == path).unwrap();
+    let (action, name) = (place("action"), place("actor.name"));
+    let statistics = group.column(name).statistics().unwrap();
+    assert!(statistics.min_bytes_opt().is_some() && statistics.max_bytes_opt().is_none());
+    assert!(index.column_index(name).is_none() && index.column_index(action).is_some());
+    let statistics = group.column(action).statistics().unwrap();
+    let (min, max) = (statistics.min_bytes_opt().unwrap(), statistics.max_bytes_opt().unwrap());
+    assert!(min.len() <= 64 && max.len() <= 67 && !statistics.min_is_exact() && !statistics.max_is_exact());
+    for row in &read {
+        let text = row["action"].as_str().unwrap().as_bytes();
+        assert!(min <= text && text <= max);
+    }
+}
+
 #[test]
 fn a_row_group_has_at_most_128_mb() {
     // Nothing but a payload: everything is stored twice.
