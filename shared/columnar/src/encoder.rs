@@ -92,17 +92,19 @@ impl ParquetEncoder {
     /// # Errors
     /// [`EncodeError`] for lines that are not NDJSON.
     pub fn push_lines(&mut self, lines: &[u8]) -> Result<(), EncodeError> {
-        if std::str::from_utf8(lines).is_err() {
-            return Err(EncodeError::NotUtf8);
+        if let Err(error) = std::str::from_utf8(lines) {
+            return Err(not_utf8(lines, error.valid_up_to()));
         }
         let mut row = Row::default();
         let mut rest = lines;
+        let mut number = 0;
         while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).ok_or(EncodeError::UnfinishedLine)?;
+            number += 1;
+            let end = memchr::memchr(b'\n', rest).ok_or(EncodeError::UnfinishedLine { line: number })?;
             let (line, after) = rest.split_at(end);
-            self.lines += 1;
             row.read(line)
-                .map_err(|Malformed { position }| EncodeError::Malformed { line: self.lines, byte: position + 1 })?;
+                .map_err(|Malformed { position }| EncodeError::Malformed { line: number, byte: position + 1 })?;
+            self.lines += 1;
             row.write(line, &mut self.columns);
             self.unchecked_length += line.len();
             if self.unchecked_length >= CHECKED_LENGTH {
@@ -162,4 +164,10 @@ impl ParquetEncoder {
         }
         Ok(writer.into_inner()?.into())
     }
+}
+
+fn not_utf8(lines: &[u8], position: usize) -> EncodeError {
+    let before = lines.get(..position).unwrap_or_default();
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    EncodeError::NotUtf8 { line: memchr::memchr_iter(b'\n', before).count() + 1, byte: position - start + 1 }
 }

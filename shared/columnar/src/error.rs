@@ -7,17 +7,25 @@ use parquet::errors::ParquetError;
 pub enum EncodeError {
     #[error("encoder version {0} is not known")]
     UnknownVersion(u32),
-    #[error("the lines end without a line feed")]
-    UnfinishedLine,
-    #[error("the lines are not UTF-8")]
-    NotUtf8,
-    /// Both are counted from one, the line from the first of the file.
+    /// Lines and bytes are counted from one, lines from the first of those that were pushed together.
+    #[error("line {line}: no line feed at its end")]
+    UnfinishedLine { line: usize },
+    #[error("line {line}, byte {byte}: not UTF-8")]
+    NotUtf8 { line: usize, byte: usize },
     #[error("line {line}, byte {byte}: not a JSON object on one line")]
-    Malformed { line: u64, byte: usize },
+    Malformed { line: usize, byte: usize },
     #[error("the file would be too long")]
     TooLong,
     #[error("zstd failed: {0}")]
     Compression(std::io::Error),
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+}
+
+impl EncodeError {
+    /// Returns whether the lines are the cause.
+    #[must_use]
+    pub fn is_of_lines(&self) -> bool {
+        matches!(self, Self::UnfinishedLine { .. } | Self::NotUtf8 { .. } | Self::Malformed { .. })
+    }
 }

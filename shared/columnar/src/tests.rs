@@ -282,10 +282,11 @@ fn a_malformed_line_is_named() {
     let mut encoder = ParquetEncoder::new(ENCODER_VERSION).unwrap();
     encoder.push_lines(b"{}\n{\"a\":1}\n").unwrap();
     let error = encoder.push_lines(b"{}\n{\"a\":01}\n").unwrap_err();
-    assert_eq!(error.to_string(), "line 4, byte 6: not a JSON object on one line");
+    assert_eq!(error.to_string(), "line 2, byte 6: not a JSON object on one line");
     for (lines, expected) in [
-        (b"{}".as_slice(), "the lines end without a line feed"),
-        (b"{\"\xFF\":1}\n", "the lines are not UTF-8"),
+        (b"{}".as_slice(), "line 1: no line feed at its end"),
+        (b"{\"\xFF\":1}\n", "line 1, byte 3: not UTF-8"),
+        (b"{}\n{\"a\":1}\n{\"a\xFF\":1}\n", "line 3, byte 4: not UTF-8"),
         (b"\n", "line 1, byte 1: not a JSON object on one line"),
         (b"[]\n", "line 1, byte 1: not a JSON object on one line"),
         (b"{}{}\n", "line 1, byte 3: not a JSON object on one line"),
