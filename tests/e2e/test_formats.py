@@ -25,14 +25,8 @@ def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def change_format(customer: Customer, name: str) -> None:
-    """Stores the format as an edit does: with the next version, which ends runs of the earlier one."""
-    customer.stack.client("dynamodb").update_item(
-        TableName=customer.stack.tables["configurations"],
-        Key={"tenantId": {"S": customer.tenant.name}, "id": {"S": customer.id}},
-        UpdateExpression="SET #format = :format ADD version :one",
-        ExpressionAttributeNames={"#format": "format"},
-        ExpressionAttributeValues={":format": {"S": name}, ":one": {"N": "1"}},
-    )
+    updated = customer.tenant.administrator.update_assumed_role(customer.id, format=name)
+    assert updated["format"] == name
 
 
 def keys(customer: Customer, extension: str) -> list[str]:
@@ -85,8 +79,8 @@ def test_an_export_changes_its_format_and_stays_complete(
     ):
         assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
         assert report["isWhole"]
-        # With the audit event of creating the configuration.
-        assert report["objects"]["events"] == len(first + second + third) + 1
+        # With the audit events of creating the configuration and of two edits.
+        assert report["objects"]["events"] == len(first + second + third) + 3
         assert report["objects"]["inflated"] == report["objects"]["count"]
 
 
@@ -101,20 +95,25 @@ def parquet_events(customer: Customer, directory: Path) -> list[dict[str, Any]]:
     return [event for event in events if not is_change(event)]
 
 
+def export_as_parquet(customer: Customer, sent: list[str], directory: Path) -> None:
+    """Requests a run, and waits until the sent events have arrived in Parquet files."""
+    customer.settle()
+    customer.tenant.administrator.run(customer.id)
+    wait_until(
+        lambda: len(parquet_events(customer, directory)) >= len(sent),
+        "events in Parquet",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+    )
+    customer.wait_until_at_rest()
+
+
 def test_an_export_as_parquet_holds_every_line_and_typed_columns(
     customers: CustomerFactory, verifier: Verifier, tmp_path: Path
 ) -> None:
     customer = customers.with_role()
     change_format(customer, "PARQUET")
     sent = customer.tenant.send(make_events(60))
-    customer.settle()
-    customer.tenant.administrator.run(customer.id)
-    wait_until(
-        lambda: len(parquet_events(customer, tmp_path)) >= len(sent),
-        "events in Parquet",
-        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
-    )
-    customer.wait_until_at_rest()
+    export_as_parquet(customer, sent, tmp_path)
     assert parquet_events(customer, tmp_path) == customer.tenant.stored_events()
     [key, *_] = keys(customer, ".parquet")
     head = customer.account.s3.head_object(Bucket=customer.account.bucket, Key=key)
@@ -124,7 +123,8 @@ def test_an_export_as_parquet_holds_every_line_and_typed_columns(
     assert sorted(rows) == sorted((event_id, customer.tenant.name) for event_id in sent)
     status, report = verifier.bucket(customer.account, customer.id, "--deep")
     assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
-    assert report["objects"]["events"] == len(sent) + 1
+    # With the audit events of creating and editing the configuration.
+    assert report["objects"]["events"] == len(sent) + 2
     # Length and SHA-256 prove the files; their content is not decoded.
     assert report["objects"]["inflated"] == 0
 
@@ -143,14 +143,8 @@ def test_a_scheduled_export_is_handed_to_the_converter(customers: CustomerFactor
     assert keys(customer, ".ndjson.gz") == []
 
 
-def test_a_lost_object_of_zstd_is_repaired(
-    customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path
-) -> None:
-    customer = customers.with_role()
-    change_format(customer, "NDJSON_ZSTD")
-    sent = customer.tenant.send(make_events(15))
-    export_as_zstd(customer, sent)
-    [key, *_] = keys(customer, ".ndjson.zst")
+def check_repair(customer: Customer, key: str, verifier: Verifier, command: Path, tmp_path: Path) -> None:
+    """Deletes an object, and checks that a repair brings the same bytes back."""
     lost = customer.account.download(key)
     customer.account.s3.delete_object(Bucket=customer.account.bucket, Key=key)
     token_file = tmp_path / "token"
@@ -172,3 +166,26 @@ def test_a_lost_object_of_zstd_is_repaired(
     assert customer.account.download(key) == lost
     status, report = verifier.bucket(customer.account, customer.id, "--deep")
     assert (status, report["breaks"]) == (COMPLETE, [])
+
+
+def test_a_lost_object_of_zstd_is_repaired(
+    customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    change_format(customer, "NDJSON_ZSTD")
+    sent = customer.tenant.send(make_events(15))
+    export_as_zstd(customer, sent)
+    [key, *_] = keys(customer, ".ndjson.zst")
+    check_repair(customer, key, verifier, command, tmp_path)
+
+
+def test_a_lost_parquet_file_is_repaired(
+    customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    change_format(customer, "PARQUET")
+    sent = customer.tenant.send(make_events(15))
+    export_as_parquet(customer, sent, tmp_path)
+    [key, *_] = keys(customer, ".parquet")
+    check_repair(customer, key, verifier, command, tmp_path)
+    assert {event["id"] for event in parquet_events(customer, tmp_path)} == set(sent)
