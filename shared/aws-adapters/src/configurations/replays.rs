@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{ConfigurationId, ConfigurationKey},
+    export_format::ExportFormat,
     replay::{
         MAX_REPLAYS, Replay, ReplayEnd, ReplayError, ReplayErrorCode, ReplayId, ReplayKey, ReplayPeriod,
         ReplayProgress, ReplayState, ReplayStatus, ReplayTest,
@@ -76,8 +77,10 @@ pub(super) fn write(operation: &'static str, replay: &Replay, expires_at: Timest
     ];
     let exported_through = progress.exported_through.map(|through| (attribute::EXPORTED_THROUGH, text(through)));
     let started_at = replay.started_at.map(|at| (attribute::STARTED_AT, text(at)));
+    let format = replay.format.map(|format| (attribute::FORMAT, text(format)));
     let test = replay.test.iter().flat_map(|test| test_attributes(*test));
-    let record = extended(extended(key(own), attributes), exported_through.into_iter().chain(started_at).chain(test));
+    let optional = exported_through.into_iter().chain(started_at).chain(format).chain(test);
+    let record = extended(extended(key(own), attributes), optional);
     Ok(extended(record, state_attributes(&replay.state)))
 }
 
@@ -113,6 +116,7 @@ pub(super) fn read(found: &Item) -> Result<Replay, MalformedItem> {
         key: ReplayKey { tenant_id, configuration_id, replay_id },
         period: ReplayPeriod { from: attributes.time(attribute::FROM)?, to: attributes.time(attribute::TO)? },
         destination: attributes.json(attribute::DESTINATION)?,
+        format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?,
         requested_by: attributes.text(attribute::REQUESTED_BY)?,
         requested_at: attributes.time(attribute::REQUESTED_AT)?,
         attempt: attributes.number(attribute::ATTEMPT)?,
@@ -273,10 +277,14 @@ mod tests {
             ended(ReplayEnd::Cancelled),
             ended(ReplayEnd::Failed(error)),
         ] {
-            for replay in [replay(), running.clone()] {
+            let of_parquet = Replay { format: Some(ExportFormat::Parquet), ..replay() };
+            let without_format = Replay { format: None, ..replay() };
+            for replay in [replay(), running.clone(), of_parquet, without_format] {
                 let replay = Replay { state: state.clone(), ..replay };
                 let stored = write("test", &replay, at).unwrap();
                 assert_eq!(read(&stored).unwrap(), replay);
+                let format = stored.get("format").map(|format| format.as_s().unwrap().as_str());
+                assert_eq!(format, replay.format.map(ExportFormat::name));
                 assert!(stored["id"].as_s().unwrap().as_str() > item::BEHIND_IDS, "no list of configurations has it");
             }
         }

@@ -85,7 +85,7 @@ mod tests {
             (None, &own_folder, false),
         ] {
             let request = with_path(with_role(), Some(path)).destination;
-            let request = ReplayRequest { destination: request, period: replay().period };
+            let request = ReplayRequest { destination: request, ..self::request() };
             let checked = check_path(&request, &with_path(with_role(), own), &[]);
             assert_eq!(checked.is_ok(), is_free, "{own:?} {path}");
         }

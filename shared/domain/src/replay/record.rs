@@ -14,6 +14,7 @@ use super::{
 use crate::{
     configuration::{Destination, ExportConfiguration, ExportProgress},
     connection::Connection,
+    export_format::ExportFormat,
     time::Timestamp,
 };
 
@@ -25,6 +26,9 @@ pub struct Replay {
     /// The destination of the configuration at the request, with the replay's path. A later edit of the configuration does not
     /// divide a replay between two buckets.
     pub destination: Destination,
+    /// The format of the configuration at the request. A later edit of the configuration does not divide a replay between two
+    /// formats. `None`: the record is older than formats, and the replay has the configuration's.
+    pub format: Option<ExportFormat>,
     pub requested_by: String,
     pub requested_at: Timestamp,
     /// 1, raised by each further request for it. Messages and runs of an earlier attempt are not wanted, so that one chain of
@@ -118,11 +122,12 @@ impl Replay {
     /// Returns the replay that a person has requested of a configuration.
     #[must_use]
     pub fn new(key: ReplayKey, request: ReplayRequest, by: &str, at: Timestamp) -> Self {
-        let ReplayRequest { period, destination } = request;
+        let ReplayRequest { period, destination, format } = request;
         Self {
             key,
             period,
             destination,
+            format: Some(format),
             requested_by: by.to_owned(),
             requested_at: at,
             attempt: 1,
@@ -183,7 +188,7 @@ impl Replay {
     }
 
     /// Returns the replay, continued by the same request after it was cancelled or failed. The key, the Region and the owner of
-    /// the bucket are those of the configuration now: they may be what was wrong. `None`: it has succeeded, has not ended, or
+    /// the bucket are those of the configuration now: they may be what was wrong. The format stays. `None`: it has succeeded, has not ended, or
     /// its time is over.
     #[must_use]
     pub fn continued(&self, request: ReplayRequest, now: Timestamp) -> Option<Self> {
@@ -220,6 +225,7 @@ impl Replay {
             replay_of: Some(self.key.configuration_id),
             enabled: true,
             destination: self.destination.clone(),
+            format: self.format.unwrap_or(configuration.format),
             // Nothing from before the start of the export belongs to it.
             start_from: self.period.from.max(configuration.start_from),
             connection: if is_tested {
@@ -318,6 +324,19 @@ mod tests {
         assert!(replay().export(&disabled).enabled, "a replay is ended by itself");
         let later = ExportConfiguration { start_from: replay().period.from.saturating_add(HOUR), ..with_role() };
         assert_eq!(replay().export(&later).start_from, later.start_from);
+    }
+
+    #[test]
+    fn a_replay_keeps_the_format_of_its_request() {
+        let edited = ExportConfiguration { format: ExportFormat::Parquet, ..with_role() };
+        let format_of = |replay: Replay| replay.export(&edited).format;
+        assert_eq!(format_of(replay()), ExportFormat::NdjsonGzip);
+        let later = ReplayRequest { format: edited.format, ..request() };
+        let continued = ended(ReplayEnd::Cancelled).continued(later.clone(), replay().requested_at).unwrap();
+        assert_eq!(format_of(continued), ExportFormat::NdjsonGzip);
+        let requested = Replay::new(replay().key, later, "user-1", replay().requested_at);
+        assert_eq!(requested.export(&with_role()).format, ExportFormat::Parquet);
+        assert_eq!(format_of(Replay { format: None, ..replay() }), ExportFormat::Parquet, "a record without a format");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
         bucket::BucketPath,
         field_error::{FieldError, FieldErrorCode},
     },
+    export_format::ExportFormat,
     time::Timestamp,
 };
 
@@ -23,6 +24,7 @@ pub struct RawReplay<'a> {
 pub struct ReplayRequest {
     pub period: ReplayPeriod,
     pub destination: Destination,
+    pub format: ExportFormat,
 }
 
 pub(super) fn parse_time(field: &'static str, text: &str) -> Result<Timestamp, FieldError> {
