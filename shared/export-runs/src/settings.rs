@@ -33,10 +33,19 @@ pub struct QueueUrls {
 }
 
 impl QueueUrls {
+    /// Reads the URLs of the function's own queues.
+    fn read_own(environment: &mut Environment) -> Option<Self> {
+        Self::read(environment, "RUN_QUEUE_URL", "MANUAL_RUN_QUEUE_URL")
+    }
+
     /// Reads the URLs of the queues of the converter.
     pub fn read_of_converter(environment: &mut Environment) -> Option<Self> {
-        let scheduled = environment.text("CONVERSION_QUEUE_URL");
-        let manual = environment.text("MANUAL_CONVERSION_QUEUE_URL");
+        Self::read(environment, "CONVERSION_QUEUE_URL", "MANUAL_CONVERSION_QUEUE_URL")
+    }
+
+    /// Reads both variables, so that every missing one is reported.
+    fn read(environment: &mut Environment, scheduled: &str, manual: &str) -> Option<Self> {
+        let (scheduled, manual) = (environment.text(scheduled), environment.text(manual));
         Some(Self { scheduled: scheduled?, manual: manual? })
     }
 }
@@ -55,8 +64,7 @@ impl RunSettings {
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
-        let run_queue_url = environment.text("RUN_QUEUE_URL");
-        let manual_run_queue_url = environment.text("MANUAL_RUN_QUEUE_URL");
+        let queues = QueueUrls::read_own(environment);
         let max_runs_per_tenant = environment.integer("MAX_RUNS_PER_TENANT", 1..=MAX_SHARES_PER_TENANT);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
@@ -68,7 +76,7 @@ impl RunSettings {
             events_table: events_table?,
             configurations_table: configurations_table?,
             runs_table: runs_table?,
-            queues: QueueUrls { scheduled: run_queue_url?, manual: manual_run_queue_url? },
+            queues: queues?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
             local_servers: local_servers?,
