@@ -27,7 +27,7 @@ from infra.local.emulator import free_port
 from infra.local.settings import ROOT, TOOL_DIRECTORY
 
 INSTALLED = TOOL_DIRECTORY / "s3-servers"
-# The variable that tells the tests which servers are running.
+# The variable that describes the running servers to the tests.
 VARIABLE = "S3_SERVERS"
 BUCKET = "acme-audit"
 START_SECONDS = 60

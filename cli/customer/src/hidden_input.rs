@@ -33,7 +33,7 @@ mod platform {
     /// Bytes. Terminals limit lines to this.
     const MAX_LINE_LENGTH: usize = 4_096;
 
-    /// The settings of the terminal before it was told not to echo.
+    /// The settings of the terminal before its echo was switched off.
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
     /// A guard: the terminal does not echo until it is dropped, or a signal ends the program.

@@ -3,7 +3,7 @@
 /// The most bytes of a bound.
 const LENGTH: usize = 64;
 
-/// The bytes of a text that decide its bound: one more tells whether the text is longer, and whether a character ends there.
+/// The bytes of a text that decide its bound: one more shows whether the text is longer, and whether a character ends there.
 const KEPT_LENGTH: usize = LENGTH + 1;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

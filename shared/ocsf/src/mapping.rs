@@ -114,7 +114,7 @@ struct Source<'a> {
     table: &'a Table,
 }
 
-/// The field `targets`, and the type of all of them that `targetType` tells.
+/// The field `targets`, and the type of all of them, from `targetType`.
 #[derive(Debug)]
 struct Targets<'a> {
     list: Vec<Target<'a>>,
@@ -311,7 +311,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns the first target as the managed entity. An event without a target still tells the entity's type.
+    /// Returns the first target as the managed entity. An event without a target still has the entity's type.
     fn entity(&mut self, Targets { list, kind: target_type }: Targets<'a>) -> Entity<'a> {
         let all = list.len() == 1 && list.iter().all(|target| target.whole);
         let (uid, name, own) =

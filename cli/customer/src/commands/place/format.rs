@@ -1,6 +1,6 @@
 //! The formats of an export's objects.
 
-/// The format of an object, which the end of its name tells.
+/// The format of an object, by the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     NdjsonGzip,

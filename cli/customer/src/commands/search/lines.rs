@@ -1,4 +1,4 @@
-//! The lines of an object, in the format that its name tells.
+//! The lines of an object, in the format of its name.
 
 use std::io::{self, BufRead, BufReader, Read, Take};
 
