@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 use columnar::{PARQUET_RAW_LENGTH, PARQUET_STORED_LENGTH};
 use domain::{
-    block::StoredBlock, encoded_object::EncodedObject, export_format::ExportFormat, export_run::PlanLimits,
-    gzip::GzipEncoder,
+    block::StoredBlock, encoded_object::EncodedObject, encoding::Encoding, export_format::ExportFormat,
+    export_run::PlanLimits, gzip::GzipEncoder,
 };
 use export_engine::{
     GzipEncoders,
@@ -30,25 +30,27 @@ impl ConversionEncoders {
 impl Encoders for ConversionEncoders {
     type Encoder = ConversionEncoder;
 
-    fn current(&self, format: ExportFormat) -> Option<u32> {
-        match format {
-            ExportFormat::NdjsonGzip => self.gzip.current(format),
+    fn current(&self, encoding: &Encoding) -> Option<u32> {
+        match encoding.format {
+            ExportFormat::NdjsonGzip => self.gzip.current(encoding),
             ExportFormat::NdjsonZstd => ZSTD_ENCODERS.first().copied(),
             ExportFormat::Parquet => PARQUET_ENCODERS.first().copied(),
         }
     }
 
-    fn numbers(&self, format: ExportFormat) -> Vec<u32> {
-        match format {
-            ExportFormat::NdjsonGzip => self.gzip.numbers(format),
+    fn numbers(&self, encoding: &Encoding) -> Vec<u32> {
+        match encoding.format {
+            ExportFormat::NdjsonGzip => self.gzip.numbers(encoding),
             ExportFormat::NdjsonZstd => ZSTD_ENCODERS.to_vec(),
             ExportFormat::Parquet => PARQUET_ENCODERS.to_vec(),
         }
     }
 
-    fn encoder(&self, number: u32, buffer: BytesMut) -> Option<ConversionEncoder> {
-        match ExportFormat::of_encoder(number)? {
-            ExportFormat::NdjsonGzip => self.gzip.encoder(number, buffer).map(Box::new).map(ConversionEncoder::Gzip),
+    fn encoder(&self, number: u32, encoding: &Encoding, buffer: BytesMut) -> Option<ConversionEncoder> {
+        match ExportFormat::of_encoder(number).filter(|format| *format == encoding.format)? {
+            ExportFormat::NdjsonGzip => {
+                self.gzip.encoder(number, encoding, buffer).map(Box::new).map(ConversionEncoder::Gzip)
+            }
             ExportFormat::NdjsonZstd if ZSTD_ENCODERS.contains(&number) => {
                 Some(ConversionEncoder::Zstd(Box::new(ZstdEncoder::in_buffer(buffer))))
             }
@@ -59,8 +61,8 @@ impl Encoders for ConversionEncoders {
         }
     }
 
-    fn limits(&self, format: ExportFormat, usual: PlanLimits) -> PlanLimits {
-        match format {
+    fn limits(&self, encoding: &Encoding, usual: PlanLimits) -> PlanLimits {
+        match encoding.format {
             ExportFormat::NdjsonGzip | ExportFormat::NdjsonZstd => usual,
             ExportFormat::Parquet => PlanLimits {
                 target_stored_length: PARQUET_STORED_LENGTH,
@@ -104,11 +106,11 @@ impl ObjectEncoder for ConversionEncoder {
         }
     }
 
-    fn finish(self) -> Result<EncodedObject, PortError> {
+    fn finish(self) -> Result<Vec<EncodedObject>, PortError> {
         match self {
             Self::Gzip(encoder) => ObjectEncoder::finish(*encoder),
-            Self::Zstd(encoder) => encoder.finish(),
-            Self::Parquet(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => Ok(vec![encoder.finish()?]),
+            Self::Parquet(encoder) => Ok(vec![encoder.finish()?]),
         }
     }
 }
@@ -134,26 +136,30 @@ mod tests {
         let contents: Vec<_> = ExportFormat::ALL
             .iter()
             .map(|format| {
-                let number = encoders.current(*format).unwrap();
-                assert_eq!((ExportFormat::of_encoder(number), encoders.numbers(*format)[0]), (Some(*format), number));
-                let mut encoder = encoders.encoder(number, BytesMut::new()).unwrap();
+                let encoding = Encoding::from(*format);
+                let number = encoders.current(&encoding).unwrap();
+                assert_eq!((ExportFormat::of_encoder(number), encoders.numbers(&encoding)[0]), (Some(*format), number));
+                let mut encoder = encoders.encoder(number, &encoding, BytesMut::new()).unwrap();
                 for block in &blocks {
                     encoder.push(block.clone()).unwrap();
                 }
                 assert_eq!(encoder.raw_length(), 2 * raw.len() as u64);
-                let object = encoder.finish().unwrap();
-                assert!(!object.bytes.is_empty());
-                object.content
+                let objects = encoder.finish().unwrap();
+                assert!(objects.len() == 1 && !objects[0].bytes.is_empty());
+                objects[0].content
             })
             .collect();
-        assert_eq!((contents[0].event_count, contents[0].block_count), (4, 2));
+        assert_eq!(contents[0].event_count, 4);
         assert!(contents.iter().all(|content| *content == contents[0]), "{contents:?}");
     }
 
     #[test]
     fn a_number_that_no_encoder_has_is_refused() {
         for number in [0, 3, 99, 100, 102, 202, 301] {
-            assert!(ConversionEncoders::CURRENT.encoder(number, BytesMut::new()).is_none(), "{number}");
+            for encoding in ExportFormat::ALL.iter().copied().map(Encoding::from) {
+                let encoder = ConversionEncoders::CURRENT.encoder(number, &encoding, BytesMut::new());
+                assert!(encoder.is_none(), "{number}");
+            }
         }
     }
 
@@ -166,9 +172,9 @@ mod tests {
     /// A run holds two objects, the one that is uploaded and the one that is filled.
     #[test]
     fn two_files_of_parquet_fit_into_the_memory_of_a_run() {
-        let limits = ConversionEncoders::CURRENT.limits(ExportFormat::Parquet, PlanLimits::CURRENT);
+        let limits = ConversionEncoders::CURRENT.limits(&ExportFormat::Parquet.into(), PlanLimits::CURRENT);
         assert_eq!(
-            ConversionEncoders::CURRENT.limits(ExportFormat::NdjsonZstd, PlanLimits::CURRENT),
+            ConversionEncoders::CURRENT.limits(&ExportFormat::NdjsonZstd.into(), PlanLimits::CURRENT),
             PlanLimits::CURRENT
         );
         assert!(2 * limits.target_stored_length <= 64 * 1024 * 1024);

@@ -17,6 +17,7 @@ pub use self::{
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, bucket::BucketName},
+    encoding::Encoding,
     export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
@@ -159,6 +160,12 @@ impl Digest {
     #[must_use]
     pub fn format(&self) -> ExportFormat {
         self.format.unwrap_or_default()
+    }
+
+    /// Returns the encoding of the objects.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.format().into()
     }
 
     /// Returns the value of [`Digest::format`] for objects of this format.

@@ -1,9 +1,9 @@
-//! The object that an encoder makes of blocks.
+//! The objects that an encoder makes of blocks.
 
 use bytes::Bytes;
 use zlib_rs::crc32::crc32_combine;
 
-use crate::block::StoredBlock;
+use crate::{block::StoredBlock, time::Timestamp};
 
 /// A finished object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,15 +12,25 @@ pub struct EncodedObject {
     pub content: Content,
 }
 
-/// The content of an object: the NDJSON of its blocks, whatever the object's format is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The content of an object: its events as NDJSON, whatever the object's format is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     /// The length of the NDJSON in bytes.
     pub raw_length: u64,
     /// The CRC-32 of the NDJSON.
     pub crc32: u32,
     pub event_count: u64,
-    pub block_count: u32,
+    /// The earliest `eventTimestamp`.
+    pub oldest_event: Timestamp,
+    /// The latest `eventTimestamp`.
+    pub newest_event: Timestamp,
+}
+
+/// No events.
+impl Default for Content {
+    fn default() -> Self {
+        Self { raw_length: 0, crc32: 0, event_count: 0, oldest_event: Timestamp::MAX, newest_event: Timestamp::EPOCH }
+    }
 }
 
 impl Content {
@@ -30,6 +40,7 @@ impl Content {
         self.crc32 = crc32_combine(self.crc32, block.crc32, raw_length);
         self.raw_length += raw_length;
         self.event_count += u64::from(block.event_count);
-        self.block_count += 1;
+        self.oldest_event = self.oldest_event.min(block.oldest_event);
+        self.newest_event = self.newest_event.max(block.newest_event);
     }
 }

@@ -14,6 +14,7 @@ pub mod customer_server;
 pub mod customer_template;
 pub mod digest;
 pub mod encoded_object;
+pub mod encoding;
 pub mod envelope;
 pub mod erasure;
 pub mod error_code;

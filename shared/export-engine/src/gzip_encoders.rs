@@ -4,13 +4,14 @@ use bytes::BytesMut;
 use domain::{
     block::StoredBlock,
     encoded_object::EncodedObject,
+    encoding::Encoding,
     export_format::ExportFormat,
     gzip::{EncoderVersion, GzipEncoder, ObjectError},
 };
 
 use crate::ports::{Encoders, ObjectEncoder, PortError};
 
-/// The encoders of `NDJSON_GZIP`, and no others.
+/// The encoders of all events as `NDJSON_GZIP`, and no others.
 #[derive(Clone, Copy, Debug)]
 pub struct GzipEncoders {
     /// The version of new plans.
@@ -24,17 +25,18 @@ impl GzipEncoders {
 impl Encoders for GzipEncoders {
     type Encoder = GzipEncoder;
 
-    fn current(&self, format: ExportFormat) -> Option<u32> {
-        (format == ExportFormat::NdjsonGzip).then(|| self.current.number())
+    fn current(&self, encoding: &Encoding) -> Option<u32> {
+        joins(encoding).then(|| self.current.number())
     }
 
-    fn numbers(&self, format: ExportFormat) -> Vec<u32> {
-        let versions = EncoderVersion::ALL.into_iter().rev().filter(|_| format == ExportFormat::NdjsonGzip);
+    fn numbers(&self, encoding: &Encoding) -> Vec<u32> {
+        let versions = EncoderVersion::ALL.into_iter().rev().filter(|_| joins(encoding));
         versions.map(EncoderVersion::number).collect()
     }
 
-    fn encoder(&self, number: u32, buffer: BytesMut) -> Option<GzipEncoder> {
-        EncoderVersion::from_number(number).map(|version| GzipEncoder::in_buffer(version, buffer))
+    fn encoder(&self, number: u32, encoding: &Encoding, buffer: BytesMut) -> Option<GzipEncoder> {
+        let version = EncoderVersion::from_number(number).filter(|_| joins(encoding));
+        version.map(|version| GzipEncoder::in_buffer(version, buffer))
     }
 }
 
@@ -51,9 +53,14 @@ impl ObjectEncoder for GzipEncoder {
         self.stored_length() as u64
     }
 
-    fn finish(self) -> Result<EncodedObject, PortError> {
-        self.finish().map_err(unusable)
+    fn finish(self) -> Result<Vec<EncodedObject>, PortError> {
+        self.finish().map(|object| vec![object]).map_err(unusable)
     }
+}
+
+/// Returns whether the objects of an encoding are joined of the stored blocks as they are.
+fn joins(encoding: &Encoding) -> bool {
+    encoding.format == ExportFormat::NdjsonGzip && encoding.filter.is_none()
 }
 
 fn unusable(error: ObjectError) -> PortError {

@@ -1,16 +1,15 @@
-//! Assembling the next object of a window from blocks.
+//! Assembling the next objects of a window from blocks.
 
 use bytes::{Bytes, BytesMut};
 use domain::{
     block::{BlockId, MAX_BLOCK_STORED_LENGTH, StoredBlock},
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
-    encoded_object::Content,
+    encoded_object::{Content, EncodedObject},
     export_format::ExportFormat,
     export_run::{Checkpoint, Plan},
     object_key,
     tenant::TenantId,
-    time::Timestamp,
 };
 use sha2::{Digest, Sha256};
 use tokio::task::yield_now;
@@ -24,6 +23,10 @@ use crate::{
 /// Compressing this much takes about 10 ms.
 pub(crate) const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
+/// The most NDJSON that is read for an object, as a multiple of the target size of its plan. Without a filter an object ends
+/// long before. With one that leaves out nearly everything, each slice of a run ends with progress all the same.
+const MAX_READ_RATIO: u64 = 8;
+
 /// The most memory that is reserved in advance, whatever a plan says. Pages that are never written to take no memory.
 pub(crate) const MAX_RESERVED_LENGTH: usize = 16 * 1024 * 1024;
 
@@ -34,14 +37,20 @@ pub(crate) struct DataObject {
     pub(crate) description: DigestObject,
     pub(crate) format: ExportFormat,
     pub(crate) bytes: Bytes,
-    /// The window's checkpoint once this object is in the bucket.
+}
+
+/// What consecutive blocks become: an object, or none if the filter leaves out all of their events.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembled {
+    pub(crate) objects: Vec<DataObject>,
+    /// The window's checkpoint once the objects are in the bucket.
     pub(crate) checkpoint: Checkpoint,
 }
 
-impl DataObject {
-    /// Returns the buffer for another object, if no one else holds the bytes. So a run reuses the memory of its two objects.
-    pub(crate) fn into_buffer(self) -> Option<BytesMut> {
-        self.bytes.try_into_mut().ok()
+impl Assembled {
+    /// Returns the buffer for another object, if no one else holds the bytes. So a run reuses the memory of its objects.
+    pub(crate) fn into_buffer(mut self) -> Option<BytesMut> {
+        self.objects.pop().and_then(|object| object.bytes.try_into_mut().ok())
     }
 }
 
@@ -61,77 +70,104 @@ pub(crate) struct Assembly<'a, E> {
 }
 
 impl<E: Encoders> Assembly<'_, E> {
-    /// Assembles the object that follows `delivered`, in `reused` if given. `None`: the window has ended.
+    /// Assembles the objects of the blocks that follow `delivered`, in `reused` if given. `None`: the window has ended.
     ///
-    /// An object ends before a block of another UTC day, before a skipped block, and with the block that reaches a target
-    /// size of the plan.
+    /// They end before a block of another UTC day, before a skipped block, with the block that reaches a target size of the
+    /// plan, and with the block that brings what was read to [`MAX_READ_RATIO`] times the target size.
     pub(crate) async fn next(
         &self,
         blocks: &mut BlockMerge<'_, impl BlockSource>,
         delivered: Checkpoint,
         reused: Option<BytesMut>,
-    ) -> Result<Option<DataObject>, PortError> {
+    ) -> Result<Option<Assembled>, PortError> {
         let Some(first_block) = blocks.peek().await? else { return Ok(None) };
         let buffer = reused.unwrap_or_else(|| buffer(self.plan));
-        let encoder = self.encoders.encoder(self.plan.encoder_version, buffer);
-        let Some((format, mut encoder)) = self.plan.format().zip(encoder) else {
+        let encoding = self.plan.encoding();
+        let encoder = encoding.and_then(|encoding| {
+            let encoder = self.encoders.encoder(self.plan.encoder_version, &encoding, buffer)?;
+            Some((encoding.format, encoder))
+        });
+        let Some((format, mut encoder)) = encoder else {
             let detail = format!("the window was planned with encoder {}", self.plan.encoder_version);
             return Err(PortError::internal("encode objects", detail));
         };
-        let (mut oldest_event, mut newest_event) = (Timestamp::MAX, Timestamp::EPOCH);
-        let mut last_block = first_block;
+        let mut read = BlocksRead { first: first_block, last: first_block, blocks: 0, events: 0, raw_length: 0 };
         let day = first_block.timestamp().utc_day();
         let next_skipped = self.skipped.iter().find(|skipped| **skipped > first_block);
+        let most_read = self.plan.limits.target_raw_length.saturating_mul(MAX_READ_RATIO);
         let mut turn_ends_at = TURN_RAW_LENGTH;
         while let Some(next) = blocks.peek().await? {
             let is_full = encoder.stored_length() >= self.plan.limits.target_stored_length
-                || encoder.raw_length() >= self.plan.limits.target_raw_length;
+                || encoder.raw_length() >= self.plan.limits.target_raw_length
+                || read.raw_length >= most_read;
             let is_behind_skipped = next_skipped.is_some_and(|skipped| next > *skipped);
             if is_full || is_behind_skipped || next.timestamp().utc_day() != day {
                 break;
             }
             let Some(block) = blocks.next().await? else { break };
             check(&block, &self.key.tenant_id)?;
-            last_block = block.id;
-            oldest_event = oldest_event.min(block.oldest_event);
-            newest_event = newest_event.max(block.newest_event);
+            read.add(&block);
             encoder.push(block)?;
-            if encoder.raw_length() >= turn_ends_at {
-                turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
+            if read.raw_length >= turn_ends_at {
+                turn_ends_at = read.raw_length + TURN_RAW_LENGTH;
                 blocks.poll_reads();
                 yield_now().await;
             }
         }
-        let object = encoder.finish()?;
-        let Content { raw_length, crc32, event_count, block_count } = object.content;
+        let objects: Vec<_> =
+            encoder.finish()?.into_iter().map(|object| self.describe(object, format, &read)).collect();
+        let sum =
+            |value: fn(&DigestObject) -> u64| objects.iter().map(|object| value(&object.description)).sum::<u64>();
+        let events = sum(|object| object.events);
+        let checkpoint = Checkpoint {
+            last_block: Some(read.last),
+            objects: delivered.objects + objects.len() as u64,
+            blocks: delivered.blocks + read.blocks,
+            events: delivered.events + events,
+            left_out: delivered.left_out + read.events.saturating_sub(events),
+            raw_bytes: delivered.raw_bytes + sum(|object| object.raw_length),
+            stored_bytes: delivered.stored_bytes + sum(|object| object.stored_length),
+        };
+        Ok(Some(Assembled { objects, checkpoint }))
+    }
+
+    fn describe(&self, object: EncodedObject, format: ExportFormat, read: &BlocksRead) -> DataObject {
+        let EncodedObject { bytes, content } = object;
+        let Content { raw_length, crc32, event_count, oldest_event, newest_event } = content;
+        let (destination, configuration_id) = (&self.plan.destination, self.key.configuration_id);
         let description = DigestObject {
-            bucket: self.plan.destination.bucket_name.clone(),
-            key: object_key::data_object(
-                &self.plan.destination,
-                self.key.configuration_id,
-                format,
-                first_block,
-                last_block,
-            ),
-            sha256: Hex32(Sha256::digest(&object.bytes).into()),
-            stored_length: object.bytes.len() as u64,
+            bucket: destination.bucket_name.clone(),
+            key: object_key::data_object(destination, configuration_id, format, read.first, read.last),
+            sha256: Hex32(Sha256::digest(&bytes).into()),
+            stored_length: bytes.len() as u64,
             crc32,
             raw_length,
             events: event_count,
-            first_block,
-            last_block,
+            first_block: read.first,
+            last_block: read.last,
             oldest_event,
             newest_event,
         };
-        let checkpoint = Checkpoint {
-            last_block: Some(last_block),
-            objects: delivered.objects + 1,
-            blocks: delivered.blocks + u64::from(block_count),
-            events: delivered.events + description.events,
-            raw_bytes: delivered.raw_bytes + description.raw_length,
-            stored_bytes: delivered.stored_bytes + description.stored_length,
-        };
-        Ok(Some(DataObject { description, format, bytes: object.bytes, checkpoint }))
+        DataObject { description, format, bytes }
+    }
+}
+
+/// The blocks that were read for some objects.
+#[derive(Debug)]
+struct BlocksRead {
+    first: BlockId,
+    last: BlockId,
+    blocks: u64,
+    events: u64,
+    raw_length: u64,
+}
+
+impl BlocksRead {
+    fn add(&mut self, block: &StoredBlock) {
+        self.last = block.id;
+        self.blocks += 1;
+        self.events += u64::from(block.event_count);
+        self.raw_length += u64::from(block.raw_length);
     }
 }
 

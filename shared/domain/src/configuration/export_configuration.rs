@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
+    encoding::Encoding,
     event_filter::EventFilter,
     export_format::ExportFormat,
     interval::{ExportInterval, ExportSchedule},
@@ -63,6 +64,12 @@ pub struct ExportConfiguration {
 }
 
 impl ExportConfiguration {
+    /// Returns the encoding of new windows.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        Encoding { format: self.format, filter: self.filter.clone() }
+    }
+
     /// Returns the key that the identity in the customer's account was set up for: its ID is the external ID, and a secret was
     /// sealed for it.
     #[must_use]

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::{PART_SIZE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH};
-use crate::{configuration::Destination, digest::MAX_DIGEST_OBJECTS, export_format::ExportFormat};
+use crate::{
+    configuration::Destination, digest::MAX_DIGEST_OBJECTS, encoding::Encoding, event_filter::EventFilter,
+    export_format::ExportFormat,
+};
 
 /// The sizes that a plan fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct Plan {
     pub destination: Destination,
     /// The number of the encoder, which decides on the format; see [`ExportFormat::of_encoder`].
     pub encoder_version: u32,
+    /// The events of the window's objects. `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<EventFilter>,
     pub limits: PlanLimits,
 }
 
@@ -45,5 +51,11 @@ impl Plan {
     #[must_use]
     pub fn format(&self) -> Option<ExportFormat> {
         ExportFormat::of_encoder(self.encoder_version)
+    }
+
+    /// Returns the encoding of the window's objects. `None`: a newer program made the plan.
+    #[must_use]
+    pub fn encoding(&self) -> Option<Encoding> {
+        self.format().map(|format| Encoding { format, filter: self.filter.clone() })
     }
 }

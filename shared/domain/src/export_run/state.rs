@@ -103,7 +103,7 @@ impl ExportState {
     /// created: these events were never promised.
     fn starts_before_retention(&self, configuration: &ExportConfiguration, floor: Timestamp) -> bool {
         let has_begun =
-            self.next_sequence > 0 || self.window.as_ref().is_some_and(|window| window.checkpoint.objects > 0);
+            self.next_sequence > 0 || self.window.as_ref().is_some_and(|window| window.checkpoint.last_block.is_some());
         !has_begun && floor <= configuration.created_at
     }
 

@@ -25,6 +25,7 @@ pub fn plan() -> Plan {
     Plan {
         destination: with_role().destination,
         encoder_version: EncoderVersion::CURRENT.number(),
+        filter: None,
         limits: PlanLimits::CURRENT,
     }
 }
@@ -91,6 +92,7 @@ pub fn delivered(objects: u64) -> Checkpoint {
         objects,
         blocks: 10 * objects,
         events: 5 * objects,
+        left_out: 0,
         raw_bytes: 500 * objects,
         stored_bytes: 50 * objects,
     }

@@ -85,10 +85,10 @@ impl Window {
         self.gap.into_iter().chain(skipped).collect()
     }
 
-    /// Returns whether its digest has room for no more objects.
+    /// Returns whether its digest has no room for this number of further objects. The first ones always fit.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.checkpoint.objects >= self.plan.limits.max_objects
+    pub fn is_full_before(&self, objects: u64) -> bool {
+        self.checkpoint.objects > 0 && self.checkpoint.objects + objects > self.plan.limits.max_objects
     }
 
     /// Returns the end of the window if it has to end with what is delivered. `None`: nothing is delivered.
@@ -137,6 +137,9 @@ pub struct Checkpoint {
     pub objects: u64,
     pub blocks: u64,
     pub events: u64,
+    /// The events that the filter left out.
+    #[serde(default)]
+    pub left_out: u64,
     pub raw_bytes: u64,
     pub stored_bytes: u64,
 }

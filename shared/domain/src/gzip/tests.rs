@@ -217,6 +217,5 @@ proptest! {
         prop_assert_eq!(object.content.raw_length, expected.len() as u64);
         prop_assert_eq!(object.content.crc32, crc_fast::crc32_iso_hdlc(expected.as_bytes()));
         prop_assert_eq!(object.content.event_count, raws.iter().map(|raw| raw.matches('\n').count() as u64).sum::<u64>());
-        prop_assert_eq!(object.content.block_count as usize, raws.len());
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{
     digest::{DigestObject, Hex32},
     encoded_object::{Content, EncodedObject},
-    export_format::ExportFormat,
+    encoding::Encoding,
     export_run::BlockRange,
     tenant::TenantId,
 };
@@ -19,24 +19,27 @@ use crate::{
 
 /// Returns the bytes of an object as its digest signs them. `None`: the stored blocks don't make these bytes any more.
 ///
-/// The digest does not name the encoder, so each one of its format that the program has is tried, the newest first.
+/// The digest does not name the encoder, so each one of its encoding that the program has is tried, the newest first.
 pub(super) async fn proven_bytes(
     source: &impl BlockSource,
     encoders: &impl Encoders,
-    format: ExportFormat,
+    encoding: &Encoding,
     tenant: &TenantId,
     object: &DigestObject,
 ) -> Result<Option<Bytes>, PortError> {
-    for number in encoders.numbers(format) {
+    for number in encoders.numbers(encoding) {
         let reserved = usize::try_from(object.stored_length).unwrap_or(usize::MAX).min(MAX_RESERVED_LENGTH);
-        let Some(object_encoder) = encoders.encoder(number, BytesMut::with_capacity(reserved)) else { continue };
+        let Some(object_encoder) = encoders.encoder(number, encoding, BytesMut::with_capacity(reserved)) else {
+            continue;
+        };
         let encoded = match encode(source, tenant, object, object_encoder).await {
             Ok(encoded) => encoded,
             Err(PortError { kind: ErrorKind::CorruptBlock(_), .. }) => None,
             Err(error) => return Err(error),
         };
         // Other events than those that were signed: no encoder makes the same bytes of them.
-        let Some(encoded) = encoded.filter(|encoded| has_content_of(encoded, object)) else { return Ok(None) };
+        let encoded = encoded.into_iter().flatten().find(|encoded| has_content_of(encoded, object));
+        let Some(encoded) = encoded else { return Ok(None) };
         let is_proven = encoded.bytes.len() as u64 == object.stored_length
             && Hex32(Sha256::digest(&encoded.bytes).into()) == object.sha256;
         if is_proven {
@@ -46,13 +49,13 @@ pub(super) async fn proven_bytes(
     Ok(None)
 }
 
-/// Joins the blocks from the first to the last of the object. `None`: they hold more than the object.
+/// Encodes the blocks from the first to the last of the object. `None`: they hold more than the object.
 async fn encode(
     source: &impl BlockSource,
     tenant: &TenantId,
     object: &DigestObject,
     mut encoder: impl ObjectEncoder,
-) -> Result<Option<EncodedObject>, PortError> {
+) -> Result<Option<Vec<EncodedObject>>, PortError> {
     // A skipped block lies between two objects, never within one.
     let range = BlockRange { first: object.first_block, end: object.last_block.next() };
     let mut blocks = BlockMerge::new(source, tenant, range);
@@ -73,6 +76,6 @@ async fn encode(
 }
 
 fn has_content_of(encoded: &EncodedObject, object: &DigestObject) -> bool {
-    let Content { raw_length, crc32, event_count, block_count: _ } = encoded.content;
+    let Content { raw_length, crc32, event_count, .. } = encoded.content;
     (raw_length, crc32, event_count) == (object.raw_length, object.crc32, object.events)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{
     configuration::ExportConfiguration,
     digest::{Digest, DigestObject, DigestReference, Hex32, InvalidDigest, SIGNATURE_SUFFIX},
-    export_format::ExportFormat,
+    encoding::Encoding,
     export_run::{ExportState, SLICE},
     repair::{FileOutcome, FilePlace, Repair, RepairMode, RepairPosition, RepairStatus, UnrepairedReason},
     retention::RetentionHistory,
@@ -155,7 +155,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
                 Some(version) if version != configuration.version => return Ok(WalkOutcome::Paused),
                 Some(_) => {}
             }
-            if !self.engine.engine.encoders.makes(digest.format()) {
+            if !self.engine.engine.encoders.makes(&digest.encoding()) {
                 return Ok(WalkOutcome::Elsewhere);
             }
             if self.visit_window(&window, &sink).await? == WalkOutcome::Paused {
@@ -213,6 +213,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         sink: &impl ObjectSink,
     ) -> Result<WalkOutcome, PortError> {
         let CompletedWindow { sequence, digest, .. } = window;
+        let encoding = digest.encoding();
         let files = files_of(window);
         let count = files.len() as u64;
         let position = self.repair.position;
@@ -221,7 +222,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
             if self.is_slice_over() {
                 return Ok(WalkOutcome::Paused);
             }
-            let outcome = self.repair_file(&file, digest.format(), sink).await?;
+            let outcome = self.repair_file(&file, &encoding, sink).await?;
             self.repair.count(*sequence, Some(file.place), outcome);
             self.repair.position = if number == count {
                 RepairPosition { sequence: Some(sequence + 1), files: 0 }
@@ -236,7 +237,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
     async fn repair_file(
         &self,
         file: &File<'_>,
-        format: ExportFormat,
+        encoding: &Encoding,
         sink: &impl ObjectSink,
     ) -> Result<FileOutcome, PortError> {
         let File { place, content } = file;
@@ -248,9 +249,9 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
             Content::Object(object) => {
                 let ExportEngine { blocks, encoders, .. } = self.engine.engine;
                 let tenant = &configuration.key.tenant_id;
-                let proven = proven_bytes(blocks, encoders, format, tenant, object).await?;
+                let proven = proven_bytes(blocks, encoders, encoding, tenant, object).await?;
                 let Some(bytes) = proven else { return Ok(FileOutcome::Unrepaired(self.reason_of(place, object))) };
-                (bytes, object.sha256, ContentType::of(format))
+                (bytes, object.sha256, ContentType::of(encoding.format))
             }
             Content::Sealed { bytes, sha256, content_type } => ((*bytes).clone(), *sha256, *content_type),
         };

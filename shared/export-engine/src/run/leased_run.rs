@@ -26,8 +26,10 @@ pub(super) struct LeasedRun<'a, P: EnginePorts> {
     /// The retentions under which blocks were written.
     pub(super) retention: RetentionHistory,
     pub(super) windows: Vec<WindowRecord>,
-    /// True if an object or a digest reached the bucket. A slice never ends before, so every slice makes progress.
+    /// True if an object or a digest reached the bucket.
     pub(super) has_moved: bool,
+    /// True if a checkpoint or the cursor moved. A slice never ends before, so every slice makes progress.
+    pub(super) has_advanced: bool,
 }
 
 impl<'a, P: EnginePorts> LeasedRun<'a, P> {
@@ -47,6 +49,7 @@ impl<'a, P: EnginePorts> LeasedRun<'a, P> {
             retention: RetentionHistory::default(),
             windows: Vec::new(),
             has_moved: false,
+            has_advanced: false,
         }
     }
 
@@ -54,9 +57,9 @@ impl<'a, P: EnginePorts> LeasedRun<'a, P> {
         self.engine.clock.now()
     }
 
-    /// Returns whether the run has to pause: its slice is over and something reached the bucket.
+    /// Returns whether the run has to pause: its slice is over and it has made progress.
     pub(super) fn is_slice_over(&self) -> bool {
-        self.has_moved && self.now() >= self.pause_at
+        self.has_advanced && self.now() >= self.pause_at
     }
 
     /// Returns the time from which on every block is within its retention.

@@ -12,7 +12,7 @@ use futures::future::{Either, select};
 use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     merge::BlockMerge,
-    object::{Assembly, DataObject},
+    object::{Assembled, Assembly, DataObject},
     ports::{
         BlockSource, ConfigurationStore, Connector, ContentType, Encoders, IntentOutcome, ObjectSink, PortError,
         RunStore,
@@ -29,19 +29,19 @@ pub(super) enum ObjectsOutcome {
     Interrupted,
 }
 
-/// The outcome of delivering an object.
+/// The outcome of delivering objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delivery {
     Done,
-    /// The object was not written: a person has edited the configuration.
+    /// The objects were not all written: a person has edited the configuration.
     Edited,
 }
 
 impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Brings the rest of the window into the bucket, assembling each object while the previous one is uploaded.
     ///
-    /// Of a stale window, and of one whose format was edited, only announced objects are completed, because they may be in the
-    /// bucket already.
+    /// Of a stale window, and of one whose encoding was edited, only announced objects are completed, because they may be in
+    /// the bucket already.
     pub(super) async fn export_objects(
         &mut self,
         window: &mut Window,
@@ -52,8 +52,8 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             return Ok(ObjectsOutcome::Ended(Some(window.to)));
         }
         let is_stale = window.is_stale(self.grace_floor());
-        let is_reformatted = window.plan.format() != Some(self.configuration.format);
-        let intended = if is_stale || is_reformatted {
+        let is_reencoded = window.plan.encoding() != Some(self.configuration.encoding());
+        let intended = if is_stale || is_reencoded {
             let intents = self.engine.runs.intents(self.lease, window.id).await?;
             if intents.iter().all(|intent| Some(intent.last_block) <= window.checkpoint.last_block) {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
@@ -73,22 +73,25 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             Assembly { key: &self.lease.key, plan: &plan, encoders: self.engine.encoders, skipped: &skipped };
         let mut ready = assembly.next(&mut blocks, window.checkpoint, None).await?;
         let mut spare = None;
-        while let Some(object) = ready {
-            let is_abandoned = intended.as_ref().is_some_and(|intended| !intended.contains(&object.description));
-            if window.is_full() || is_abandoned {
+        while let Some(assembled) = ready {
+            let Assembled { objects, checkpoint } = &assembled;
+            let is_abandoned = intended
+                .as_ref()
+                .is_some_and(|intended| !objects.iter().any(|object| intended.contains(&object.description)));
+            if window.is_full_before(objects.len() as u64) || is_abandoned {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
             }
             if self.is_slice_over() {
                 return Ok(ObjectsOutcome::Interrupted);
             }
-            let delivering = self.deliver(window, &object, &sink);
-            let (delivered, following) =
-                overlap(delivering, &assembly, &mut blocks, object.checkpoint, spare.take()).await;
+            let delivering = self.deliver(window, &assembled, &sink);
+            let (delivered, following) = overlap(delivering, &assembly, &mut blocks, *checkpoint, spare.take()).await;
             if delivered? == Delivery::Edited {
                 return Ok(ObjectsOutcome::Interrupted);
             }
-            self.has_moved = true;
-            spare = object.into_buffer();
+            self.has_advanced = true;
+            self.has_moved |= !objects.is_empty();
+            spare = assembled.into_buffer();
             ready = following?;
         }
         Ok(ObjectsOutcome::Ended(if is_stale { window.delivered_end() } else { Some(window.to) }))
@@ -100,17 +103,32 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         Ok(current.is_none_or(|current| current.version != self.configuration.version))
     }
 
-    /// Stores the intent, writes the object, and stores the checkpoint, unless the configuration was edited. In this order,
-    /// after a crash at any point, the object either has an intent or was never written.
+    /// Writes the objects and stores the checkpoint, unless the configuration was edited.
     async fn deliver(
         &self,
         window: &mut Window,
-        object: &DataObject,
+        assembled: &Assembled,
         sink: &impl ObjectSink,
     ) -> Result<Delivery, PortError> {
-        if self.is_edited().await? {
-            return Ok(Delivery::Edited);
+        for object in &assembled.objects {
+            if self.is_edited().await? {
+                return Ok(Delivery::Edited);
+            }
+            self.deliver_object(window, object, sink).await?;
         }
+        window.checkpoint = assembled.checkpoint;
+        self.engine.runs.store_window(self.lease, window).await?;
+        Ok(Delivery::Done)
+    }
+
+    /// Stores the intent, then writes the object. So after a crash at any point, the object either has an intent or was never
+    /// written.
+    async fn deliver_object(
+        &self,
+        window: &Window,
+        object: &DataObject,
+        sink: &impl ObjectSink,
+    ) -> Result<(), PortError> {
         let (runs, lease, description) = (self.engine.runs, self.lease, &object.description);
         let intended = runs.store_intent(lease, window.id, description).await?;
         if let IntentOutcome::Known(earlier) = &intended
@@ -135,21 +153,19 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         if intended == IntentOutcome::New {
             outcome.alarm_if_foreign(&lease.key, &description.key);
         }
-        window.checkpoint = object.checkpoint;
-        runs.store_window(lease, window).await?;
-        Ok(Delivery::Done)
+        Ok(())
     }
 }
 
-/// Delivers one object and assembles the next, unless the delivery fails: nothing may follow an object that was not delivered.
-/// A third object has no memory, but some of its pages do: they are read until the delivery ends.
+/// Delivers objects and assembles the next ones, unless the delivery fails: nothing may follow an object that was not
+/// delivered. A third one has no memory, but some of its pages do: they are read until the delivery ends.
 async fn overlap(
     delivering: impl Future<Output = Result<Delivery, PortError>>,
     assembly: &Assembly<'_, impl Encoders>,
     blocks: &mut BlockMerge<'_, impl BlockSource>,
     delivered: Checkpoint,
     spare: Option<BytesMut>,
-) -> (Result<Delivery, PortError>, Result<Option<DataObject>, PortError>) {
+) -> (Result<Delivery, PortError>, Result<Option<Assembled>, PortError>) {
     let mut delivering = pin!(delivering);
     let assembled = match select(delivering.as_mut(), pin!(assembly.next(blocks, delivered, spare))).await {
         Either::Left((Ok(Delivery::Done), assembling)) => return (Ok(Delivery::Done), assembling.await),

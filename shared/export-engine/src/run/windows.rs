@@ -33,8 +33,8 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let (runs, configuration) = (self.engine.runs, self.configuration);
         let destination = &configuration.destination;
         let passing = |error| as_passing(error, &destination.site);
-        let encoders = self.engine.encoders;
-        let Some(encoder_version) = encoders.current(configuration.format) else {
+        let (encoders, encoding) = (self.engine.encoders, configuration.encoding());
+        let Some(encoder_version) = encoders.current(&encoding) else {
             return Ok(WindowsOutcome::Elsewhere);
         };
         // One floor for all windows of the loop: the earliest time that was just found must not be a gap a moment later.
@@ -44,10 +44,12 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let mut abandoned: Option<Plan> = None;
         loop {
             self.state.begin_at_earliest(configuration, retention_floor);
-            let limits = encoders.limits(configuration.format, self.engine.settings.limits);
-            let new_plan = || Plan { destination: destination.clone(), encoder_version, limits };
+            let limits = encoders.limits(&encoding, self.engine.settings.limits);
+            let filter = &configuration.filter;
+            let new_plan =
+                || Plan { destination: destination.clone(), encoder_version, filter: filter.clone(), limits };
             let plan = || {
-                let abandoned = abandoned.take().filter(|plan| plan.format() == Some(configuration.format));
+                let abandoned = abandoned.take().filter(|plan| plan.encoding().as_ref() == Some(&encoding));
                 Plan { destination: destination.clone(), ..abandoned.unwrap_or_else(new_plan) }
             };
             let now = self.now();
@@ -57,8 +59,8 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             if self.is_slice_over() {
                 return Ok(WindowsOutcome::Unfinished);
             }
-            // An open window keeps the format that it was begun with.
-            if window.plan.format().is_some_and(|format| !encoders.makes(format)) {
+            // An open window keeps the encoding that it was begun with.
+            if window.plan.encoding().is_some_and(|encoding| !encoders.makes(&encoding)) {
                 return Ok(WindowsOutcome::Elsewhere);
             }
             let corrupt = self.corrupt_blocks(&window).await?;
@@ -172,6 +174,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         self.state.window = None;
         self.windows.push(record);
         self.has_moved = true;
+        self.has_advanced = true;
         Ok(())
     }
 }

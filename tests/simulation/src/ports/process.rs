@@ -11,9 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use conversion::{ConversionEncoder, ConversionEncoders};
-use domain::{
-    block::Shard, export_format::ExportFormat, export_run::PlanLimits, gzip::EncoderVersion, time::Timestamp,
-};
+use domain::{block::Shard, encoding::Encoding, export_run::PlanLimits, gzip::EncoderVersion, time::Timestamp};
 use export_engine::{
     GzipEncoders,
     message::ReceivedMessage,
@@ -50,18 +48,17 @@ impl Release {
 impl Encoders for Release {
     type Encoder = ConversionEncoder;
 
-    fn current(&self, format: ExportFormat) -> Option<u32> {
-        let number = self.all_encoders().current(format);
-        number.filter(|_| self.converts || format == ExportFormat::NdjsonGzip)
+    fn current(&self, encoding: &Encoding) -> Option<u32> {
+        let all = self.all_encoders();
+        all.current(encoding).filter(|_| self.converts || all.gzip.makes(encoding))
     }
 
-    fn numbers(&self, format: ExportFormat) -> Vec<u32> {
-        if self.makes(format) { self.all_encoders().numbers(format) } else { Vec::new() }
+    fn numbers(&self, encoding: &Encoding) -> Vec<u32> {
+        if self.makes(encoding) { self.all_encoders().numbers(encoding) } else { Vec::new() }
     }
 
-    fn encoder(&self, number: u32, buffer: BytesMut) -> Option<ConversionEncoder> {
-        ExportFormat::of_encoder(number).filter(|format| self.makes(*format))?;
-        self.all_encoders().encoder(number, buffer)
+    fn encoder(&self, number: u32, encoding: &Encoding, buffer: BytesMut) -> Option<ConversionEncoder> {
+        if self.makes(encoding) { self.all_encoders().encoder(number, encoding, buffer) } else { None }
     }
 }
 

@@ -113,20 +113,22 @@ fn forged_chain(
     for sequence in 0..items.state.next_sequence {
         let Some(sealed) = items.digests.get(&sequence) else { continue };
         let Ok(mut digest) = Digest::from_bytes(&sealed.bytes) else { continue };
-        let format = digest.format();
+        let encoding = digest.encoding();
         for object in &mut digest.objects {
             let of_tenant = state.blocks.iter().filter(|((tenant, _), _)| *tenant == key.tenant_id);
             let mut blocks: Vec<_> =
                 of_tenant.flat_map(|(_, blocks)| blocks.range(object.first_block..=object.last_block)).collect();
             blocks.sort_by_key(|(id, _)| **id);
             let encoders = ConversionEncoders::CURRENT;
-            let encoder = encoders.current(format).and_then(|number| encoders.encoder(number, BytesMut::new()));
+            let number = encoders.current(&encoding);
+            let encoder = number.and_then(|number| encoders.encoder(number, &encoding, BytesMut::new()));
             let Some(mut encoder) = encoder else { continue };
             let is_encoded = blocks.into_iter().all(|(_, block)| encoder.push(block.clone()).is_ok());
-            let Some(whole) = is_encoded.then(|| encoder.finish().ok()).flatten() else { continue };
+            let objects = is_encoded.then(|| encoder.finish().ok()).flatten();
+            let Some(whole) = objects.into_iter().flatten().next() else { continue };
             object.sha256 = hash(&whole.bytes);
             object.stored_length = whole.bytes.len() as u64;
-            let Content { raw_length, crc32, event_count, block_count: _ } = whole.content;
+            let Content { raw_length, crc32, event_count, .. } = whole.content;
             (object.raw_length, object.crc32, object.events) = (raw_length, crc32, event_count);
         }
         digest.previous.clone_from(&previous);

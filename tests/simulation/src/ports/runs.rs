@@ -52,11 +52,11 @@ impl Ports {
                 window.plan.limits = self.release.limits;
             }
             if self.has(KnownBug::EncoderNotStored) {
-                let current = window.plan.format().and_then(|format| self.release.current(format));
+                let current = window.plan.encoding().and_then(|encoding| self.release.current(&encoding));
                 window.plan.encoder_version = current.unwrap_or(window.plan.encoder_version);
             }
             if self.has(KnownBug::FormatNotStored)
-                && let Some(current) = format.and_then(|format| self.release.current(format))
+                && let Some(current) = format.and_then(|format| self.release.current(&format.into()))
             {
                 window.plan.encoder_version = current;
             }
