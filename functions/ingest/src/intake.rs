@@ -1,10 +1,13 @@
 //! Stamping, packing and storing of events from requests and messages.
 
-use std::num::NonZeroU8;
+use std::{
+    num::NonZeroU8,
+    sync::{Mutex, PoisonError},
+};
 
 use aws_adapters::events::writer::{AcceptedBefore, IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
-    block::{BlockId, INGEST_WRITE_BOUND, Shard, pack},
+    block::{BlockId, EncodeError, INGEST_WRITE_BOUND, Packer, Shard, StoredBlock},
     error_code::ErrorCode,
     event::{EventBatch, Rejection},
     tenant::TenantId,
@@ -70,6 +73,8 @@ pub(crate) struct Intake<W, H> {
     pub(crate) host: H,
     /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
+    /// Kept from request to request, because allocating and clearing its memory takes longer than packing an event.
+    pub(crate) packer: Mutex<Packer>,
 }
 
 impl<W: BlockWriter, H: Host> Intake<W, H> {
@@ -86,7 +91,7 @@ impl<W: BlockWriter, H: Host> Intake<W, H> {
         let tenant = events.tenant();
         let stamp = self.host.now();
         let random = self.host.bits();
-        let blocks = pack(tenant, events, BlockId::from_parts(stamp, random)).map_err(|error| {
+        let blocks = self.pack(events, BlockId::from_parts(stamp, random)).map_err(|error| {
             tracing::error!(tenant = tenant.as_str(), %error, "events can't be packed");
             IntakeError::Internal
         })?;
@@ -120,6 +125,12 @@ impl<W: BlockWriter, H: Host> Intake<W, H> {
             }
             Err(error) => Err(intake_error(tenant, &error)),
         }
+    }
+
+    fn pack(&self, events: &EventBatch, first_id: BlockId) -> Result<Vec<StoredBlock>, EncodeError> {
+        // Each call clears what the one before has left.
+        let mut packer = self.packer.lock().unwrap_or_else(PoisonError::into_inner);
+        packer.pack(events.tenant(), events, first_id)
     }
 }
 

@@ -14,6 +14,8 @@ mod redelivery;
 mod settings;
 mod source;
 
+use std::sync::Mutex;
+
 use authentication::Authenticator;
 use aws_adapters::{
     event_queue::EventQueueClient,
@@ -51,7 +53,7 @@ async fn main() -> Result<(), Error> {
             minimum_client_version: settings.minimum_client_version,
             quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
         },
-        intake: Intake { writer, host: Machine, write_shards: settings.write_shards },
+        intake: Intake { writer, host: Machine, write_shards: settings.write_shards, packer: Mutex::default() },
         sources: Sources {
             senders: source(settings.events_queue_url, MessageForm::Plain),
             services: [

@@ -7,7 +7,7 @@ use std::{fmt::Write, fs, time::Duration};
 use bytes::Bytes;
 use dev_tools::event_generator::EventGenerator;
 use domain::{
-    block::{BlockId, StoredBlock, pack},
+    block::{BlockId, Packer, StoredBlock},
     event::{BodyForm, EventBatch},
     gzip::{EncoderVersion, GzipEncoder},
     tenant::TenantId,
@@ -33,7 +33,7 @@ fn blocks(events: usize, size: usize) -> Vec<StoredBlock> {
         }
         received = received.saturating_add(spacing * u32::try_from(size).unwrap());
         let batch = EventBatch::parse(tenant.clone(), &body, BodyForm::Lines).unwrap();
-        blocks.extend(pack(&tenant, &batch, BlockId::lowest_at(received)).unwrap());
+        blocks.extend(Packer::default().pack(&tenant, &batch, BlockId::lowest_at(received)).unwrap());
     }
     blocks
 }

@@ -1,6 +1,10 @@
 //! The usable keys of a JSON Web Key Set.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
@@ -9,6 +13,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// The most keys of a set, usable or not. A larger set is refused as a whole.
 pub const MAX_KEYS: usize = 32;
@@ -93,6 +98,31 @@ impl SignatureAlgorithm {
 pub(crate) struct PublicKey {
     algorithm: SignatureAlgorithm,
     key: DecodingKey,
+    checked: Mutex<CheckedSignatures>,
+}
+
+/// The SHA-256 of the last messages that a key has signed, each with its signature. A client sends one token for many
+/// requests, and checking its signature takes longer than everything else of a small request's authentication.
+///
+/// Only the signature is remembered. Whether the key is still in the key set, and what the claims say now, is checked with
+/// every request.
+#[derive(Default)]
+struct CheckedSignatures(VecDeque<[u8; 32]>);
+
+/// The most signatures that a key remembers.
+const MAX_CHECKED_SIGNATURES: usize = 128;
+
+impl CheckedSignatures {
+    fn contains(&self, signed: &[u8; 32]) -> bool {
+        self.0.contains(signed)
+    }
+
+    fn insert(&mut self, signed: [u8; 32]) {
+        if self.0.len() >= MAX_CHECKED_SIGNATURES {
+            self.0.pop_front();
+        }
+        self.0.push_back(signed);
+    }
 }
 
 impl fmt::Debug for PublicKey {
@@ -102,6 +132,10 @@ impl fmt::Debug for PublicKey {
 }
 
 impl PublicKey {
+    fn new(algorithm: SignatureAlgorithm, key: DecodingKey) -> Self {
+        Self { algorithm, key, checked: Mutex::default() }
+    }
+
     /// Returns whether a token's header names the key's algorithm.
     pub(crate) fn is_for(&self, algorithm: &str) -> bool {
         self.algorithm.is_named(algorithm)
@@ -109,8 +143,22 @@ impl PublicKey {
 
     /// Returns whether `signature` (base64url) is this key's signature of `message`.
     pub(crate) fn has_signed(&self, message: &str, signature: &str) -> bool {
-        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, self.algorithm.in_library())
-            .unwrap_or(false)
+        // The token as it was sent. A signature has no dot, so no other pair makes the same text.
+        let signed = Sha256::new().chain_update(message).chain_update(".").chain_update(signature).finalize().into();
+        if self.checked().contains(&signed) {
+            return true;
+        }
+        let algorithm = self.algorithm.in_library();
+        let is_valid =
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm).unwrap_or(false);
+        if is_valid {
+            self.checked().insert(signed);
+        }
+        is_valid
+    }
+
+    fn checked(&self) -> MutexGuard<'_, CheckedSignatures> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -238,7 +286,7 @@ fn rsa_key(algorithm: SignatureAlgorithm, modulus: &str, exponent: &str) -> Resu
     if exponent == [1] || exponent.last().is_none_or(|byte| byte % 2 == 0) {
         return Err("its exponent is invalid");
     }
-    Ok(PublicKey { algorithm, key: DecodingKey::from_rsa_raw_components(modulus, exponent) })
+    Ok(PublicKey::new(algorithm, DecodingKey::from_rsa_raw_components(modulus, exponent)))
 }
 
 fn ec_key(curve: &EllipticCurve, x: &str, y: &str) -> Result<PublicKey, &'static str> {
@@ -254,7 +302,7 @@ fn ec_key(curve: &EllipticCurve, x: &str, y: &str) -> Result<PublicKey, &'static
     }
     // The cryptography library checks that the point is on the curve when the key is used.
     let key = DecodingKey::from_ec_components(x, y).map_err(|_| "its coordinates aren't base64url")?;
-    Ok(PublicKey { algorithm, key })
+    Ok(PublicKey::new(algorithm, key))
 }
 
 fn ed25519_key(x: &str) -> Result<PublicKey, &'static str> {
@@ -262,7 +310,7 @@ fn ed25519_key(x: &str) -> Result<PublicKey, &'static str> {
         return Err("its x isn't 32 bytes long");
     }
     let key = DecodingKey::from_ed_components(x).map_err(|_| "its x isn't base64url")?;
-    Ok(PublicKey { algorithm: SignatureAlgorithm::Ed25519, key })
+    Ok(PublicKey::new(SignatureAlgorithm::Ed25519, key))
 }
 
 fn decode(number: &str) -> Result<Vec<u8>, &'static str> {
@@ -276,6 +324,7 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
     use serde_json::json;
 
     use super::{
@@ -332,6 +381,28 @@ mod tests {
         assert_eq!(usable(&ed25519()), Some(Ed25519));
         assert_eq!(usable(&with(ed25519(), "alg", json!("EdDSA"))), Some(Ed25519));
         assert_eq!(usable(&with(ed25519(), "alg", json!("Ed25519"))), Some(Ed25519));
+    }
+
+    #[test]
+    fn a_remembered_signature_is_valid_for_its_message_only() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key());
+        let document = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": public}]}).to_string();
+        let key = KeySet::parse(document.as_bytes()).unwrap().get("k").unwrap();
+        let sign = |message: &str| URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes()));
+        let remembered = || key.checked().0.len();
+        let (first, second) = (sign("a.b"), sign("a.c"));
+        for _ in 0..2 {
+            assert!(key.has_signed("a.b", &first));
+            assert!(!key.has_signed("a.b", &second) && !key.has_signed("a.c", &first) && !key.has_signed("a", &first));
+            assert_eq!(remembered(), 1);
+        }
+        for number in 0..MAX_CHECKED_SIGNATURES {
+            let message = format!("b.{number}");
+            assert!(key.has_signed(&message, &sign(&message)));
+        }
+        assert_eq!(remembered(), MAX_CHECKED_SIGNATURES);
+        assert!(key.has_signed("a.b", &first));
     }
 
     #[test]

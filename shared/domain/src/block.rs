@@ -13,7 +13,7 @@ mod stored;
 pub(crate) use self::stored::truncate_to_32_bits;
 pub use self::{
     decoder::BlockDecoder,
-    encoder::{BlockEncoder, EncodeError, encode_block, pack},
+    encoder::{BlockEncoder, EncodeError, Packer, encode_block},
     id::{BlockId, InvalidBlockId},
     limits::{
         EXPIRY_GRACE, INGEST_WRITE_BOUND, MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, MAX_BLOCK_STORED_LENGTH,

@@ -117,7 +117,7 @@ mod tests {
 
     use dev_tools::event_generator::EventGenerator;
     use domain::{
-        block::{BlockId, StoredBlock, pack},
+        block::{BlockId, Packer, StoredBlock},
         configuration::test_support::with_role,
         digest::{DIGEST_VERSION, Digest, DigestTag, DigestWindow, Hex32, digest_key},
         event::{BodyForm, EventBatch},
@@ -152,7 +152,7 @@ mod tests {
             sent += body.len();
             let batch = EventBatch::parse(tenant.clone(), &body, BodyForm::Lines).unwrap();
             let first = blocks.last().map_or_else(|| BlockId::from_parts(now(), 7), |last| last.id.next());
-            blocks.extend(pack(&tenant, &batch, first).unwrap());
+            blocks.extend(Packer::default().pack(&tenant, &batch, first).unwrap());
         }
         (sent, blocks)
     }

@@ -2,7 +2,13 @@
 
 mod memory;
 
-use std::{collections::BTreeSet, io::Write, num::NonZeroU8, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    num::NonZeroU8,
+    sync::{Mutex, atomic::Ordering},
+    time::Duration,
+};
 
 use authentication::{Authenticator, Issuers};
 use aws_adapters::events::writer::WriteError;
@@ -66,7 +72,12 @@ fn ingest_with_quota(megabytes: u32) -> TestIngest {
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
             quota: Quota::new(MemoryCounts::default(), megabytes),
         },
-        intake: Intake { writer: MemoryWriter::new(host.clone()), host, write_shards: NonZeroU8::new(4).unwrap() },
+        intake: Intake {
+            writer: MemoryWriter::new(host.clone()),
+            host,
+            write_shards: NonZeroU8::new(4).unwrap(),
+            packer: Mutex::default(),
+        },
         sources: sources(MemoryQueue::default(), TopicDelivery::Enveloped),
     }
 }

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 
 use super::{
+    decoder::BlockDecoder,
     id::BlockId,
     limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH},
-    stored::{CorruptBlock, FULL_FLUSH_MARKER, StoredBlock, count_lines},
+    stored::{FULL_FLUSH_MARKER, StoredBlock, count_lines},
 };
 use crate::{event::EventBatch, tenant::TenantId, time::Timestamp};
 
@@ -22,14 +23,15 @@ pub enum EncodeError {
     RawLength,
     #[error("the compressor failed")]
     Compressor,
-    #[error("the compressed block doesn't decode to its input: {0}")]
-    NotReversible(#[from] CorruptBlock),
+    #[error("the compressed block doesn't decode to its input")]
+    NotReversible,
 }
 
-/// An encoder of NDJSON as blocks. It keeps the compressor's state (a quarter of a megabyte) from block to block.
+/// An encoder of NDJSON as blocks. It keeps the states of compressor and decompressor (300 KB) from block to block.
 #[derive(Debug)]
 pub struct BlockEncoder {
     compress: Compress,
+    decoder: BlockDecoder,
 }
 
 impl Default for BlockEncoder {
@@ -40,7 +42,7 @@ impl Default for BlockEncoder {
 
 impl BlockEncoder {
     pub(crate) fn with_level(level: u32) -> Self {
-        Self { compress: Compress::new(Compression::new(level), false) }
+        Self { compress: Compress::new(Compression::new(level), false), decoder: BlockDecoder::default() }
     }
 
     /// Encodes `raw` (NDJSON: one event per line, each ended by a line feed), and checks that it can be decoded.
@@ -69,8 +71,7 @@ impl BlockEncoder {
             deflate: self.deflate(raw)?,
         };
         block.crc32c = block.stored_checksum(tenant);
-        block.inflate()?;
-        Ok(block)
+        if self.decoder.decodes_to(&block.deflate, raw) { Ok(block) } else { Err(EncodeError::NotReversible) }
     }
 
     /// Returns the DEFLATE stream of `raw`, ended by a full flush.
@@ -111,36 +112,52 @@ pub fn encode_block(
     BlockEncoder::default().encode(tenant, id, raw, oldest_event, newest_event)
 }
 
-/// Packs events into as few blocks as the limits allow, in order, with ascending IDs from `first_id` on. The time of
-/// `first_id` becomes the `receivedTimestamp` of every event.
-///
-/// # Errors
-/// [`EncodeError`] if the batch holds an event that does not fit into a block, which [`EventBatch`] rules out.
-pub fn pack(tenant: &TenantId, events: &EventBatch, first_id: BlockId) -> Result<Vec<StoredBlock>, EncodeError> {
-    let stamp = events.stamp(first_id.timestamp());
-    let mut encoder = BlockEncoder::default();
-    let mut blocks = Vec::new();
-    let mut id = first_id;
-    let mut raw: Vec<u8> = Vec::with_capacity(MAX_BLOCK_RAW_LENGTH.min(events.stored_length()));
-    let mut count = 0;
-    let mut span: Option<(Timestamp, Timestamp)> = None;
-    for (line, event_timestamp) in events.iter() {
-        let full = count == MAX_BLOCK_EVENTS || raw.len() + line.len() + stamp.len() > MAX_BLOCK_RAW_LENGTH;
-        if let (true, Some((oldest, newest))) = (full, span) {
-            blocks.push(encoder.encode(tenant, id, &raw, oldest, newest)?);
-            id = id.next();
-            raw.clear();
-            count = 0;
-            span = None;
+/// A packer of events as blocks. It keeps its memory, about a megabyte, from call to call.
+#[derive(Debug, Default)]
+pub struct Packer {
+    encoder: BlockEncoder,
+    /// The NDJSON of the block that is being filled.
+    raw: Vec<u8>,
+}
+
+impl Packer {
+    /// Packs events into as few blocks as the limits allow, in order, with ascending IDs from `first_id` on. The time of
+    /// `first_id` becomes the `receivedTimestamp` of every event.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the batch holds an event that does not fit into a block, which [`EventBatch`] rules out.
+    pub fn pack(
+        &mut self,
+        tenant: &TenantId,
+        events: &EventBatch,
+        first_id: BlockId,
+    ) -> Result<Vec<StoredBlock>, EncodeError> {
+        let Self { encoder, raw } = self;
+        let stamp = events.stamp(first_id.timestamp());
+        let mut blocks = Vec::new();
+        let mut id = first_id;
+        raw.clear();
+        raw.reserve(MAX_BLOCK_RAW_LENGTH.min(events.stored_length()));
+        let mut count = 0;
+        let mut span: Option<(Timestamp, Timestamp)> = None;
+        for (line, event_timestamp) in events.iter() {
+            let full = count == MAX_BLOCK_EVENTS || raw.len() + line.len() + stamp.len() > MAX_BLOCK_RAW_LENGTH;
+            if let (true, Some((oldest, newest))) = (full, span) {
+                blocks.push(encoder.encode(tenant, id, raw, oldest, newest)?);
+                id = id.next();
+                raw.clear();
+                count = 0;
+                span = None;
+            }
+            raw.extend_from_slice(line);
+            raw.extend_from_slice(stamp.as_bytes());
+            count += 1;
+            let (oldest, newest) = span.unwrap_or((event_timestamp, event_timestamp));
+            span = Some((oldest.min(event_timestamp), newest.max(event_timestamp)));
         }
-        raw.extend_from_slice(line);
-        raw.extend_from_slice(stamp.as_bytes());
-        count += 1;
-        let (oldest, newest) = span.unwrap_or((event_timestamp, event_timestamp));
-        span = Some((oldest.min(event_timestamp), newest.max(event_timestamp)));
+        if let Some((oldest, newest)) = span {
+            blocks.push(encoder.encode(tenant, id, raw, oldest, newest)?);
+        }
+        Ok(blocks)
     }
-    if let Some((oldest, newest)) = span {
-        blocks.push(encoder.encode(tenant, id, &raw, oldest, newest)?);
-    }
-    Ok(blocks)
 }

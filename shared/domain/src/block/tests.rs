@@ -176,7 +176,7 @@ fn packing_keeps_order_and_bounds_and_stamps_each_event() {
         })
         .collect();
     let first_id = BlockId::from_parts(at("2026-11-22T01:02:03.004Z"), 99);
-    let blocks = pack(&tenant(), &batch(&body), first_id).unwrap();
+    let blocks = Packer::default().pack(&tenant(), &batch(&body), first_id).unwrap();
     assert!(blocks.len() > 1);
     let mut ids = Vec::new();
     for (number, block) in blocks.iter().enumerate() {
@@ -209,7 +209,7 @@ fn the_worst_bodies_fit_into_items_and_one_transaction() {
                 format!("{{\"id\":\"1\",\"eventTimestamp\":\"2026-11-22T00:00:00Z\",\"n\":\"{text}\"}}\n")
             })
             .collect();
-        let blocks = pack(&tenant(), &batch(&body), BlockId::lowest_at(Timestamp::EPOCH)).unwrap();
+        let blocks = Packer::default().pack(&tenant(), &batch(&body), BlockId::lowest_at(Timestamp::EPOCH)).unwrap();
         let longest = blocks.iter().map(|block| block.deflate.len()).max().unwrap();
         let total: usize = blocks.iter().map(|block| block.deflate.len()).sum();
         assert!(longest + 1_024 < 400 * 1024, "{longest}");

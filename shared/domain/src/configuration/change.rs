@@ -13,7 +13,7 @@ use super::{
     key::ConfigurationId,
 };
 use crate::{
-    block::{BlockId, EncodeError, Shard, StoredBlock, pack},
+    block::{BlockId, EncodeError, Packer, Shard, StoredBlock},
     event::{BodyForm, EventBatch, RejectedEvents},
     export_format::ExportFormat,
     interval::ExportInterval,
@@ -141,7 +141,7 @@ impl<'a> Change<'a> {
         let tenant = &self.subject().key.tenant_id;
         let event = serde_json::to_vec(&self.audit_event(author, stamp))?;
         let batch = EventBatch::parse(tenant.clone(), &event, BodyForm::Lines)?;
-        let blocks = pack(tenant, &batch, BlockId::from_parts(stamp.at, stamp.block))?;
+        let blocks = Packer::default().pack(tenant, &batch, BlockId::from_parts(stamp.at, stamp.block))?;
         let [block] = <[StoredBlock; 1]>::try_from(blocks).map_err(|_| ChangeEventError::TooLarge)?;
         Ok(ChangeEvent { shard: Shard::CHANGES, block })
     }
