@@ -9,8 +9,12 @@ use export_engine::ports::PortError;
 
 use crate::block_lines::BlockLines;
 
-/// The numbers of the encoders, the newest first.
+/// The numbers of the encoders of all events, the newest first.
 pub(crate) const PARQUET_ENCODERS: [u32; 1] = [ENCODER_VERSION];
+
+/// The numbers of the encoders with a filter, the newest first. Each makes of the events that pass what the one whose number is
+/// less by 50 makes of all.
+pub(crate) const FILTERED_PARQUET_ENCODERS: [u32; 1] = [ENCODER_VERSION + 50];
 
 /// An encoder of one object.
 #[expect(missing_debug_implementations, reason = "its errors are of no interest")]
@@ -21,14 +25,14 @@ pub struct ParquetObjectEncoder {
 }
 
 impl ParquetObjectEncoder {
-    pub(crate) fn new(number: u32) -> Self {
-        Self { file: ParquetEncoder::new(number), lines: BlockLines::default() }
+    pub(crate) fn new(version: u32, lines: BlockLines) -> Self {
+        Self { file: ParquetEncoder::new(version), lines }
     }
 
     pub(crate) fn push(&mut self, block: &StoredBlock) -> Result<(), PortError> {
         let lines = self.lines.next(block)?;
         let file = self.file.as_mut().map_err(|error| failed(error))?;
-        file.push_lines(lines).map_err(|error| fault(block.id, error))
+        file.push_lines(&lines).map_err(|error| fault(block.id, error))
     }
 
     pub(crate) fn raw_length(&self) -> u64 {
@@ -39,9 +43,13 @@ impl ParquetObjectEncoder {
         self.file.as_ref().map_or(0, ParquetEncoder::stored_length)
     }
 
-    pub(crate) fn finish(self) -> Result<EncodedObject, PortError> {
+    /// Returns the object, unless no line is in it.
+    pub(crate) fn finish(self) -> Result<Option<EncodedObject>, PortError> {
+        if self.lines.is_empty() {
+            return Ok(None);
+        }
         let bytes = self.file.and_then(ParquetEncoder::finish).map_err(|error| failed(&error))?;
-        Ok(EncodedObject { bytes, content: self.lines.content })
+        Ok(Some(EncodedObject { bytes, content: self.lines.content }))
     }
 }
 
@@ -79,7 +87,7 @@ mod tests {
             let block = |number, raw| encode_block(&tenant, BlockId::from_parts(at, number), raw, at, at).unwrap();
             let (sound, corrupt) = (block(1, b"{}\n{}\n"), block(2, raw));
             corrupt.check(&tenant).unwrap();
-            let mut encoder = ParquetObjectEncoder::new(ENCODER_VERSION);
+            let mut encoder = ParquetObjectEncoder::new(ENCODER_VERSION, BlockLines::new(None));
             encoder.push(&sound).unwrap();
             let error = encoder.push(&corrupt).unwrap_err();
             assert_eq!((&error.kind, error.operation), (&ErrorKind::CorruptBlock(corrupt.id), CORRUPT_BLOCK));
@@ -90,7 +98,10 @@ mod tests {
 
     #[test]
     fn an_unknown_encoder_is_no_fault_of_a_block() {
-        let error = ParquetObjectEncoder::new(1).finish().unwrap_err();
+        let tenant = TenantId::parse("acme").unwrap();
+        let at = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
+        let block = encode_block(&tenant, BlockId::lowest_at(at), b"{}\n", at, at).unwrap();
+        let error = ParquetObjectEncoder::new(1, BlockLines::new(None)).push(&block).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Internal);
     }
 }

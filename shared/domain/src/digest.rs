@@ -4,20 +4,20 @@
 //! them. docs/SEMANTICS.md describes the fields.
 
 mod gap;
-mod hex;
 mod name;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     gap::{Gap, GapReason},
-    hex::{Hex32, InvalidHex},
     name::{DIGEST_FOLDER, DigestTag, SIGNATURE_SUFFIX, digest_key, digest_name},
 };
+pub use crate::hex::{Hex32, InvalidHex};
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, bucket::BucketName},
     encoding::Encoding,
+    event_filter::{EventFilter, MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES},
     export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
@@ -38,6 +38,9 @@ pub const EARLY_START_VERSION: u32 = 3;
 /// and not that the digest is damaged.
 pub const FORMAT_VERSION: u32 = 4;
 
+/// The version of a digest of a window with a filter. It may have every format and gaps of every kind.
+pub const FILTER_VERSION: u32 = 5;
+
 /// The most objects of one digest. A window with more is closed after these and another one follows, so that every digest
 /// fits into one item of the run table (400 KB).
 pub const MAX_DIGEST_OBJECTS: u64 = 400;
@@ -52,8 +55,13 @@ pub const MAX_DIGEST_GAPS: u64 = 100;
 
 /// The most bytes of one gap in a digest: two times, a reason and a block ID take 140.
 const MAX_DIGEST_GAP_LENGTH: u64 = 200;
+
+/// The most bytes of the filter in a digest, with its hash and the number of events that it left out: a pattern has quotation
+/// marks and a comma.
+const MAX_DIGEST_FILTER_LENGTH: u64 = (MAX_FILTER_VALUES * (MAX_FILTER_VALUE_LENGTH + 3) + 400) as u64;
 const _: () = assert!(
-    MAX_DIGEST_OBJECTS * MAX_DIGEST_OBJECT_LENGTH + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH < 400_000 - 8 * 1024,
+    MAX_DIGEST_OBJECTS * MAX_DIGEST_OBJECT_LENGTH + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH + MAX_DIGEST_FILTER_LENGTH
+        < 400_000 - 8 * 1024,
     "a digest would not fit"
 );
 
@@ -73,6 +81,17 @@ pub struct Digest {
     /// The version of the schema of Parquet files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<u32>,
+    /// The filter that every event of the objects passes. `None`: no event was left out, and this field and the next two are
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<EventFilter>,
+    /// The SHA-256 of the filter's canonical text, which is the JSON of `filter` as it stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_sha256: Option<Hex32>,
+    /// The number of events of the window that are in no object because they do not pass the filter. Those in gaps are not
+    /// counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
     /// In the order of their blocks.
     pub objects: Vec<DigestObject>,
     /// Received events of the window that are in no object, in ascending order.
@@ -145,14 +164,16 @@ pub struct DigestReference {
 pub enum InvalidDigest {
     #[error("it is not a digest: {0}")]
     Malformed(String),
-    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {FORMAT_VERSION}")]
+    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {FILTER_VERSION}")]
     UnknownVersion(u64),
-    #[error("it has version {version}, but its format and gaps need version {needed}")]
+    #[error("it has version {version}, but its format, filter and gaps need version {needed}")]
     WrongVersion { version: u32, needed: u32 },
     #[error("its gap from {} to {} has a reason, times and a block that do not match", .0.from, .0.to)]
     InconsistentGap(Box<Gap>),
     #[error("its format and the version of its schema do not match")]
     InconsistentFormat,
+    #[error("its filter, the hash of the filter and the number of events that it left out do not match")]
+    InconsistentFilter,
 }
 
 impl Digest {
@@ -165,7 +186,7 @@ impl Digest {
     /// Returns the encoding of the objects.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        self.format().into()
+        Encoding { format: self.format(), filter: self.filter.clone() }
     }
 
     /// Returns the value of [`Digest::format`] for objects of this format.
@@ -174,10 +195,13 @@ impl Digest {
         Some(format).filter(|format| *format != ExportFormat::default())
     }
 
-    /// Returns the version of a digest with objects of this format and these gaps.
+    /// Returns the version of a digest with objects of this encoding and these gaps.
     #[must_use]
-    pub fn version_for(format: ExportFormat, gaps: &[Gap]) -> u32 {
-        if format != ExportFormat::default() {
+    pub fn version_for(encoding: &Encoding, gaps: &[Gap]) -> u32 {
+        if encoding.filter.is_some() {
+            return FILTER_VERSION;
+        }
+        if encoding.format != ExportFormat::default() {
             return FORMAT_VERSION;
         }
         let version_of = |gap: &Gap| match gap.reason {
@@ -198,7 +222,7 @@ impl Digest {
         Ok(bytes)
     }
 
-    /// Parses a digest of version 1 to 4, and refuses one whose version is not the one that its format and gaps need.
+    /// Parses a digest of version 1 to 5, and refuses one whose version is not the one that its format, filter and gaps need.
     ///
     /// # Errors
     /// [`InvalidDigest`].
@@ -209,7 +233,7 @@ impl Digest {
         }
         let malformed = |error: serde_json::Error| InvalidDigest::Malformed(error.to_string());
         let Version { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if !(u64::from(DIGEST_VERSION)..=u64::from(FORMAT_VERSION)).contains(&version) {
+        if !(u64::from(DIGEST_VERSION)..=u64::from(FILTER_VERSION)).contains(&version) {
             return Err(InvalidDigest::UnknownVersion(version));
         }
         let digest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -220,7 +244,11 @@ impl Digest {
         if digest.format == Some(ExportFormat::default()) || has_schema != digest.format().has_schema() {
             return Err(InvalidDigest::InconsistentFormat);
         }
-        let needed = Self::version_for(digest.format(), &digest.gaps);
+        let filter_sha256 = digest.filter.as_ref().map(|filter| Hex32(filter.sha256()));
+        if filter_sha256 != digest.filter_sha256 || digest.filter.is_some() != digest.left_out.is_some() {
+            return Err(InvalidDigest::InconsistentFilter);
+        }
+        let needed = Self::version_for(&digest.encoding(), &digest.gaps);
         if digest.version != needed {
             return Err(InvalidDigest::WrongVersion { version: digest.version, needed });
         }
@@ -244,6 +272,9 @@ mod tests {
             window: DigestWindow::new(first, end),
             format: None,
             schema_version: None,
+            filter: None,
+            filter_sha256: None,
+            left_out: None,
             objects: vec![DigestObject {
                 bucket: BucketName::parse("acme-audit").unwrap(),
                 key: "a/b".to_owned(),
@@ -289,12 +320,12 @@ mod tests {
     fn a_further_format_needs_a_further_version() {
         use ExportFormat::{NdjsonGzip, NdjsonZstd, Parquet};
         let versions: Vec<_> =
-            ExportFormat::ALL.iter().map(|format| (*format, Digest::version_for(*format, &[]))).collect();
+            ExportFormat::ALL.iter().map(|format| (*format, Digest::version_for(&(*format).into(), &[]))).collect();
         assert_eq!(versions, [(NdjsonGzip, 1), (NdjsonZstd, 4), (Parquet, 4)]);
     }
 
     fn digest_with(gaps: Vec<Gap>) -> Digest {
-        Digest { version: Digest::version_for(ExportFormat::NdjsonGzip, &gaps), gaps, ..digest() }
+        Digest { version: Digest::version_for(&Encoding::default(), &gaps), gaps, ..digest() }
     }
 
     fn corrupt_block() -> BlockId {
@@ -409,6 +440,52 @@ mod tests {
         }
     }
 
+    fn filtered() -> Digest {
+        let filter: EventFilter = serde_json::from_str(r#"{"include":{"actions":["LOGIN","Ä*"]}}"#).unwrap();
+        let filter_sha256 = Some(Hex32(filter.sha256()));
+        Digest { version: 5, filter: Some(filter), filter_sha256, left_out: Some(9), ..digest() }
+    }
+
+    /// A change of these bytes is a new version of the format.
+    #[test]
+    fn the_bytes_of_version_5_are_pinned() {
+        // `printf %s '{"include":{"actions":["LOGIN","Ä*"]}}' | sha256sum`
+        let sha256 = "457f3bba0298783e165b41abf88b1bf9ccd80a3848132a79952d4da53c3aae74";
+        let stated = |fields: &str| {
+            let version = text(&digest()).replace("\"version\":1", "\"version\":5");
+            let filter = r#""filter":{"include":{"actions":["LOGIN","Ä*"]}}"#;
+            let rest = format!("\"filterSha256\":\"{sha256}\",\"leftOut\":9,\"objects\"");
+            version.replace("\"objects\"", &format!("{fields}{filter},{rest}"))
+        };
+        assert_eq!(text(&filtered()), stated(""));
+        let parquet = Digest { format: Some(ExportFormat::Parquet), schema_version: Some(1), ..filtered() };
+        assert_eq!(text(&parquet), stated("\"format\":\"PARQUET\",\"schemaVersion\":1,"));
+        let skipped = Digest { gaps: vec![Gap::of_corrupt_block(corrupt_block())], ..filtered() };
+        let empty = Digest { objects: vec![], ..filtered() };
+        for digest in [filtered(), parquet, skipped, empty] {
+            assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Ok(digest));
+        }
+    }
+
+    #[test]
+    fn a_filter_is_stated_with_its_hash_and_a_count_or_not_at_all() {
+        let all = filtered();
+        for (digest, error) in [
+            (Digest { version: 1, ..all.clone() }, InvalidDigest::WrongVersion { version: 1, needed: 5 }),
+            (Digest { version: 4, ..all.clone() }, InvalidDigest::WrongVersion { version: 4, needed: 5 }),
+            (Digest { version: 5, ..digest() }, InvalidDigest::WrongVersion { version: 5, needed: 1 }),
+            (Digest { filter: None, ..all.clone() }, InvalidDigest::InconsistentFilter),
+            (Digest { filter_sha256: None, ..all.clone() }, InvalidDigest::InconsistentFilter),
+            (Digest { filter_sha256: Some(Hex32([1; 32])), ..all.clone() }, InvalidDigest::InconsistentFilter),
+            (Digest { left_out: None, ..all }, InvalidDigest::InconsistentFilter),
+            (Digest { left_out: Some(0), ..digest() }, InvalidDigest::InconsistentFilter),
+        ] {
+            assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Err(error));
+        }
+        let empty = text(&filtered()).replace(r#"{"include":{"actions":["LOGIN","Ä*"]}}"#, "{}");
+        assert!(matches!(Digest::from_bytes(empty.as_bytes()), Err(InvalidDigest::Malformed(_))));
+    }
+
     #[test]
     fn a_gap_has_a_block_exactly_if_its_reason_needs_one() {
         let skipped = Gap::of_corrupt_block(corrupt_block());
@@ -457,7 +534,7 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_as_such() {
-        assert_eq!(Digest::from_bytes(b"{\"version\":5,\"else\":1}"), Err(InvalidDigest::UnknownVersion(5)));
+        assert_eq!(Digest::from_bytes(b"{\"version\":6,\"else\":1}"), Err(InvalidDigest::UnknownVersion(6)));
         assert!(matches!(Digest::from_bytes(b"{}"), Err(InvalidDigest::Malformed(_))));
     }
 

@@ -3,7 +3,11 @@
 use bytes::Bytes;
 use zlib_rs::crc32::crc32_combine;
 
-use crate::{block::StoredBlock, time::Timestamp};
+use crate::{
+    block::StoredBlock,
+    event_filter::{FilteredLines, event_times},
+    time::Timestamp,
+};
 
 /// A finished object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,5 +46,23 @@ impl Content {
         self.event_count += u64::from(block.event_count);
         self.oldest_event = self.oldest_event.min(block.oldest_event);
         self.newest_event = self.newest_event.max(block.newest_event);
+    }
+
+    /// Adds a block of which only the lines that pass a filter are in the object.
+    pub fn add_filtered(&mut self, block: &StoredBlock, filtered: &FilteredLines<'_>) {
+        let lines = &*filtered.lines;
+        if filtered.left_out == 0 {
+            return self.add(block);
+        }
+        if lines.is_empty() {
+            return;
+        }
+        let raw_length = lines.len() as u64;
+        self.crc32 = crc32_combine(self.crc32, crc_fast::crc32_iso_hdlc(lines), raw_length);
+        self.raw_length += raw_length;
+        self.event_count += u64::from(block.event_count).saturating_sub(filtered.left_out);
+        let (oldest, newest) = event_times(lines).unwrap_or((block.oldest_event, block.newest_event));
+        self.oldest_event = self.oldest_event.min(oldest);
+        self.newest_event = self.newest_event.max(newest);
     }
 }

@@ -14,8 +14,9 @@ mod lists;
 mod pattern;
 mod scan;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use data_encoding::HEXLOWER;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -29,7 +30,11 @@ use self::{
     lists::Condition,
     scan::{Field, Fields, Text},
 };
-use crate::configuration::field_error::FieldError;
+use crate::{
+    configuration::field_error::FieldError,
+    hex::{self, InvalidHex},
+    time::Timestamp,
+};
 
 /// A filter with at least one pattern, that some event can pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +54,29 @@ pub struct FilteredLines<'a> {
     pub lines: Cow<'a, [u8]>,
     /// The number of the other lines.
     pub left_out: u64,
+}
+
+/// The part of the names of objects that two filters don't share: the first 4 bytes of the SHA-256 of the canonical text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilterTag([u8; Self::LENGTH]);
+
+impl FilterTag {
+    const LENGTH: usize = 4;
+}
+
+impl fmt::Display for FilterTag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        HEXLOWER.encode_display(&self.0).fmt(formatter)
+    }
+}
+
+/// Parses the 8 lower-case hexadecimal digits that `Display` writes.
+impl FromStr for FilterTag {
+    type Err = InvalidHex;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        hex::parse(text).map(Self)
+    }
 }
 
 impl EventFilter {
@@ -75,6 +103,14 @@ impl EventFilter {
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.to_string().as_bytes()).into()
+    }
+
+    /// Returns the tag of the names of objects of this filter.
+    #[must_use]
+    pub fn tag(&self) -> FilterTag {
+        let mut tag = [0; FilterTag::LENGTH];
+        tag.iter_mut().zip(self.sha256()).for_each(|(own, byte)| *own = byte);
+        FilterTag(tag)
     }
 
     /// Returns whether a stored event passes the filter. `line` is the event's line, with or without its line feed.
@@ -168,6 +204,20 @@ fn write_object<T>(
         write_value(formatter, value)?;
     }
     formatter.write_str("}")
+}
+
+/// Returns the earliest and the latest `eventTimestamp` of some lines. `None`: there is no line, or one without a time, which only
+/// events of earlier rules are.
+#[must_use]
+pub fn event_times(lines: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let mut times = lines.split_inclusive(|byte| *byte == b'\n').map(event_time);
+    let first = times.next()??;
+    times.try_fold((first, first), |(oldest, newest), time| time.map(|time| (oldest.min(time), newest.max(time))))
+}
+
+fn event_time(line: &[u8]) -> Option<Timestamp> {
+    let text = Fields::of(line).find(|field| &*field.name == b"eventTimestamp")?.value.text()?;
+    Timestamp::parse(str::from_utf8(&text).ok()?).ok()
 }
 
 /// Returns the text of `type` of an object.

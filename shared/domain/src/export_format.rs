@@ -76,12 +76,20 @@ impl ExportFormat {
         }
     }
 
+    /// Returns whether an encoder makes objects of the events that pass a filter, and not of all: of the numbers of each format,
+    /// these are 51 to 99, 151 to 199 and 251 to 299. A release without filters has none of these encoders, so it refuses such a
+    /// plan, whose filter it does not know.
+    #[must_use]
+    pub const fn encoder_filters(number: u32) -> bool {
+        number % 100 > 50
+    }
+
     /// Returns the version of the schema of the objects that an encoder makes. `None`: the format has no schema, or a newer
     /// program made the plan.
     #[must_use]
     pub const fn schema_of_encoder(number: u32) -> Option<u32> {
         match number {
-            201 => Some(1),
+            201 | 251 => Some(1),
             _ => None,
         }
     }

@@ -5,13 +5,14 @@
 //! short, one stream replaces those of a whole stretch of blocks.
 
 mod error;
+mod lines;
 mod stretch;
 
 use bytes::BytesMut;
 use strum::FromRepr;
 
-pub use self::error::ObjectError;
 use self::stretch::{Recompressor, Stretch};
+pub use self::{error::ObjectError, lines::LinesEncoder};
 use crate::{
     block::{StoredBlock, truncate_to_32_bits},
     encoded_object::{Content, EncodedObject},
@@ -116,11 +117,7 @@ impl GzipEncoder {
     /// Those of [`GzipEncoder::push`].
     pub fn finish(mut self) -> Result<EncodedObject, ObjectError> {
         self.end_stretch()?;
-        self.encoded.extend_from_slice(&EMPTY_FINAL_BLOCK);
-        self.encoded.extend_from_slice(&self.content.crc32.to_le_bytes());
-        let length_modulo_2_to_32 = truncate_to_32_bits(self.content.raw_length);
-        self.encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
-        Ok(EncodedObject { bytes: self.encoded.freeze(), content: self.content })
+        Ok(ended(self.encoded, self.content))
     }
 
     fn end_stretch(&mut self) -> Result<(), ObjectError> {
@@ -137,6 +134,15 @@ impl GzipEncoder {
         }
         Ok(())
     }
+}
+
+/// Ends the member with its final block and trailer.
+fn ended(mut encoded: BytesMut, content: Content) -> EncodedObject {
+    encoded.extend_from_slice(&EMPTY_FINAL_BLOCK);
+    encoded.extend_from_slice(&content.crc32.to_le_bytes());
+    let length_modulo_2_to_32 = truncate_to_32_bits(content.raw_length);
+    encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
+    EncodedObject { bytes: encoded.freeze(), content }
 }
 
 #[cfg(test)]

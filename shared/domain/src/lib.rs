@@ -28,6 +28,7 @@ pub mod export_run;
 pub mod export_status;
 pub mod guidance;
 pub mod gzip;
+mod hex;
 pub mod interval;
 pub mod lag;
 pub mod notice;

@@ -3,6 +3,7 @@
 use crate::{
     block::BlockId,
     configuration::{ConfigurationId, Destination},
+    event_filter::FilterTag,
     export_format::ExportFormat,
     time::Timestamp,
 };
@@ -29,23 +30,32 @@ pub fn trial(destination: &Destination, configuration_id: ConfigurationId) -> St
 }
 
 /// Returns `<bucketPath>/<configuration ID>/date=YYYY-MM-DD/<first>-<last>.<extension>`, where first and last name a block by
-/// the UTC time of its receipt and its ID: `20261122T001500123Z_01K…`. Names sort like their blocks.
+/// the UTC time of its receipt and its ID: `20261122T001500123Z_01K…`. Names sort like their blocks. An object of a filter has the
+/// filter's tag after the last block, `…_<tag>.<extension>`: the same blocks with another filter have another name.
 #[must_use]
 pub fn data_object(
     destination: &Destination,
     configuration_id: ConfigurationId,
     format: ExportFormat,
+    filter: Option<FilterTag>,
     first_block: BlockId,
     last_block: BlockId,
 ) -> String {
-    format!("{}/{}", export_prefix(destination, configuration_id), data_object_name(format, first_block, last_block))
+    let name = data_object_name(format, filter, first_block, last_block);
+    format!("{}/{name}", export_prefix(destination, configuration_id))
 }
 
 /// Returns the part of [`data_object`] after the export's prefix.
 #[must_use]
-pub fn data_object_name(format: ExportFormat, first_block: BlockId, last_block: BlockId) -> String {
+pub fn data_object_name(
+    format: ExportFormat,
+    filter: Option<FilterTag>,
+    first_block: BlockId,
+    last_block: BlockId,
+) -> String {
     let date = first_block.timestamp().utc_date();
-    format!("date={date}/{}-{}.{}", block_name(first_block), block_name(last_block), format.extension())
+    let tag = filter.map(|tag| format!("_{tag}")).unwrap_or_default();
+    format!("date={date}/{}-{}{tag}.{}", block_name(first_block), block_name(last_block), format.extension())
 }
 
 fn block_name(block: BlockId) -> String {
@@ -76,10 +86,8 @@ mod tests {
         };
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
         let block = |time: &str| BlockId::from_parts(Timestamp::parse(time).unwrap(), 7);
-        let name_of = |format| {
-            let (first, last) = (block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z"));
-            data_object(&destination, id, format, first, last)
-        };
+        let (first, last) = (block("2026-11-21T23:00:00.001Z"), block("2026-11-21T23:59:59.999Z"));
+        let name_of = |format| data_object(&destination, id, format, None, first, last);
         assert_eq!(marker(&destination), "audit/logs/.immuta.export.log");
         assert_eq!(
             name_of(ExportFormat::NdjsonGzip),
@@ -88,6 +96,9 @@ mod tests {
         );
         assert!(name_of(ExportFormat::NdjsonZstd).ends_with("0007.ndjson.zst"));
         assert!(name_of(ExportFormat::Parquet).ends_with("0007.parquet"));
+        let tag = "00c0ffee".parse().unwrap();
+        let filtered = data_object(&destination, id, ExportFormat::Parquet, Some(tag), first, last);
+        assert!(filtered.ends_with("0007_00c0ffee.parquet"), "{filtered}");
         let at_root = Destination { bucket_path: None, ..destination.clone() };
         assert_eq!(marker(&at_root), ".immuta.export.log");
     }

@@ -6,6 +6,8 @@ use domain::{
     configuration::ConfigurationKey,
     digest::{DigestObject, Hex32},
     encoded_object::{Content, EncodedObject},
+    encoding::Encoding,
+    event_filter::EventFilter,
     export_format::ExportFormat,
     export_run::{Checkpoint, Plan},
     object_key,
@@ -85,9 +87,9 @@ impl<E: Encoders> Assembly<'_, E> {
         let encoding = self.plan.encoding();
         let encoder = encoding.and_then(|encoding| {
             let encoder = self.encoders.encoder(self.plan.encoder_version, &encoding, buffer)?;
-            Some((encoding.format, encoder))
+            Some((encoding, encoder))
         });
-        let Some((format, mut encoder)) = encoder else {
+        let Some((encoding, mut encoder)) = encoder else {
             let detail = format!("the window was planned with encoder {}", self.plan.encoder_version);
             return Err(PortError::internal("encode objects", detail));
         };
@@ -115,7 +117,7 @@ impl<E: Encoders> Assembly<'_, E> {
             }
         }
         let objects: Vec<_> =
-            encoder.finish()?.into_iter().map(|object| self.describe(object, format, &read)).collect();
+            encoder.finish()?.into_iter().map(|object| self.describe(object, &encoding, &read)).collect();
         let sum =
             |value: fn(&DigestObject) -> u64| objects.iter().map(|object| value(&object.description)).sum::<u64>();
         let events = sum(|object| object.events);
@@ -131,13 +133,14 @@ impl<E: Encoders> Assembly<'_, E> {
         Ok(Some(Assembled { objects, checkpoint }))
     }
 
-    fn describe(&self, object: EncodedObject, format: ExportFormat, read: &BlocksRead) -> DataObject {
+    fn describe(&self, object: EncodedObject, encoding: &Encoding, read: &BlocksRead) -> DataObject {
         let EncodedObject { bytes, content } = object;
         let Content { raw_length, crc32, event_count, oldest_event, newest_event } = content;
         let (destination, configuration_id) = (&self.plan.destination, self.key.configuration_id);
+        let (format, tag) = (encoding.format, encoding.filter.as_ref().map(EventFilter::tag));
         let description = DigestObject {
             bucket: destination.bucket_name.clone(),
-            key: object_key::data_object(destination, configuration_id, format, read.first, read.last),
+            key: object_key::data_object(destination, configuration_id, format, tag, read.first, read.last),
             sha256: Hex32(Sha256::digest(&bytes).into()),
             stored_length: bytes.len() as u64,
             crc32,

@@ -36,18 +36,26 @@ pub(crate) async fn seal(
     let gaps = window.gaps_before(end);
     let number = window.plan.encoder_version;
     let schema_version = ExportFormat::schema_of_encoder(number);
-    let known = window.plan.format().filter(|format| format.has_schema() == schema_version.is_some());
-    let Some(format) = known else {
+    let known = window.plan.encoding().filter(|known| known.format.has_schema() == schema_version.is_some());
+    let Some(encoding) = known else {
         return Err(PortError::internal("seal digest", format!("the window was planned with encoder {number}")));
     };
+    let left_out = window.checkpoint.left_out;
+    if encoding.filter.is_none() && left_out > 0 {
+        let detail = format!("{left_out} events are in no object, and the window has no filter");
+        return Err(PortError::internal("seal digest", detail));
+    }
     let digest = Digest {
-        version: Digest::version_for(format, &gaps),
+        version: Digest::version_for(&encoding, &gaps),
         tenant_id: lease.key.tenant_id.clone(),
         configuration_id: lease.key.configuration_id,
         sequence: window.id.sequence,
         window: DigestWindow::new(window.from, end),
-        format: Digest::stated_format(format),
+        format: Digest::stated_format(encoding.format),
         schema_version,
+        filter_sha256: encoding.filter.as_ref().map(|filter| Hex32(filter.sha256())),
+        left_out: encoding.filter.as_ref().map(|_| left_out),
+        filter: encoding.filter,
         objects,
         gaps,
         previous: state.head.clone(),

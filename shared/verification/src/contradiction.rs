@@ -3,6 +3,7 @@
 use domain::{
     block::BlockId,
     digest::{Digest, DigestObject, Gap},
+    event_filter::EventFilter,
     object_key::data_object_name,
 };
 
@@ -97,7 +98,8 @@ fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
 }
 
 fn is_of_configuration(object: &DigestObject, digest: &Digest) -> bool {
-    let name = data_object_name(digest.format(), object.first_block, object.last_block);
+    let tag = digest.filter.as_ref().map(EventFilter::tag);
+    let name = data_object_name(digest.format(), tag, object.first_block, object.last_block);
     object.key.ends_with(&name)
         && Place::of_object(object).is_some_and(|place| place.configuration_id() == digest.configuration_id)
 }

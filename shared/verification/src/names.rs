@@ -81,18 +81,18 @@ pub(crate) fn blocks_of(name: &str) -> Option<(BlockId, BlockId)> {
         Some((*format, name.rsplit('/').next()?.strip_suffix(format.extension())?.strip_suffix('.')?))
     })?;
     let (first, last) = blocks.split_once('-')?;
-    let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
-    let (first, last) = (block(first)?, block(last)?);
-    (first <= last && data_object_name(format, first, last) == name).then_some((first, last))
+    let mut rest = last.splitn(3, '_').skip(1);
+    let first = BlockId::parse(first.split_once('_')?.1).ok()?;
+    let last = BlockId::parse(rest.next()?).ok()?;
+    let tag = rest.next().map(str::parse).transpose().ok()?;
+    (first <= last && data_object_name(format, tag, first, last) == name).then_some((first, last))
 }
 
-/// Splits a data object's whole key into the export's prefix and the name that its blocks give it in one of the formats.
-pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockId) -> Option<(&str, String)> {
-    ExportFormat::ALL.iter().find_map(|format| {
-        let name = data_object_name(*format, first_block, last_block);
-        let prefix = key.strip_suffix(name.as_str())?.strip_suffix('/')?;
-        Some((prefix, name))
-    })
+/// Splits a data object's whole key into the export's prefix and its name, if that is one of these blocks.
+pub(crate) fn split_data_key(key: &str, first_block: BlockId, last_block: BlockId) -> Option<(&str, &str)> {
+    let (prefix, name) = key.split_at_checked(key.rfind("/date=")?)?;
+    let name = name.strip_prefix('/')?;
+    (blocks_of(name)? == (first_block, last_block)).then_some((prefix, name))
 }
 
 #[cfg(test)]
@@ -133,10 +133,17 @@ mod tests {
         assert!(names.is_sorted() && name < tagged);
         let block = BlockId::from_parts(name.to, 5);
         for format in ExportFormat::ALL {
-            let object = data_object_name(*format, block, block.next());
-            assert_eq!(blocks_of(&object), Some((block, block.next())));
-            assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.clone())));
-            assert_eq!(blocks_of(&data_object_name(*format, block.next(), block)), None);
+            let object = data_object_name(*format, None, block, block.next());
+            let filtered = data_object_name(*format, "00c0ffee".parse().ok(), block, block.next());
+            for object in [&object, &filtered] {
+                assert_eq!(blocks_of(object), Some((block, block.next())));
+                assert_eq!(split_data_key(&format!("p/{object}"), block, block.next()), Some(("p", object.as_str())));
+                assert_eq!(split_data_key(&format!("p/{object}"), block, block), None);
+            }
+            for bad in ["00C0FFEE", "00c0ffe", "00c0ffee_", "", "00c0ffee_00c0ffee"] {
+                assert_eq!(blocks_of(&filtered.replace("00c0ffee", bad)), None, "{bad}");
+            }
+            assert_eq!(blocks_of(&data_object_name(*format, None, block.next(), block)), None);
             assert_eq!(blocks_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
             assert_eq!(blocks_of(&format!("date=2026-11-22/x.{}", format.extension())), None);
             assert_eq!(blocks_of(&format!("{object}.txt")), None);

@@ -1,10 +1,11 @@
 //! The second pass: compares the objects that the digests name with the files that exist.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, rc::Rc};
 
 use domain::{
     digest::{DIGEST_FOLDER, Digest, DigestObject, Hex32},
-    export_format::ExportFormat,
+    encoding::Encoding,
+    event_filter::{EventFilter, FilterTag},
     object_key::data_object_name,
 };
 use futures::{
@@ -35,7 +36,7 @@ const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
 /// One step of the comparison, in the order of the files' names.
 pub(crate) enum Step {
-    Check { name: String, format: ExportFormat, object: DigestObject, sequence: u64 },
+    Check { name: String, encoding: Rc<Encoding>, object: DigestObject, sequence: u64 },
     Missing { name: String, object: DigestObject, sequence: u64 },
     Elsewhere(DigestObject),
     Unnamed(String),
@@ -138,7 +139,8 @@ struct Merge<'a> {
     chain: &'a Chain,
     digests: LocalBoxStream<'a, Result<Digest, ReadError>>,
     sequence: u64,
-    format: ExportFormat,
+    encoding: Rc<Encoding>,
+    filter_tag: Option<FilterTag>,
     objects: VecDeque<DigestObject>,
     files: LocalBoxStream<'a, Result<Entry, ReadError>>,
     next_file: Option<String>,
@@ -159,7 +161,8 @@ pub(crate) fn steps<'a, A: Archive + ?Sized>(
         chain,
         digests,
         sequence: 0,
-        format: ExportFormat::default(),
+        encoding: Rc::default(),
+        filter_tag: None,
         objects: VecDeque::new(),
         files: archive.list(""),
         next_file: None,
@@ -179,11 +182,12 @@ impl Merge<'_> {
                 return Ok(self.next_file.take().map(Step::Unnamed));
             };
             self.sequence = digest.sequence;
-            self.format = digest.format();
+            self.encoding = Rc::new(digest.encoding());
+            self.filter_tag = digest.filter.as_ref().map(EventFilter::tag);
             self.objects = digest.objects.into();
         }
         let Some(object) = self.objects.front() else { return Ok(None) };
-        let name = data_object_name(self.format, object.first_block, object.last_block);
+        let name = data_object_name(self.encoding.format, self.filter_tag, object.first_block, object.last_block);
         if let Some(file) = self.next_file.take_if(|file| *file < name) {
             return Ok(Some(Step::Unnamed(file)));
         }
@@ -191,7 +195,7 @@ impl Merge<'_> {
         let Some(object) = self.objects.pop_front() else { return Ok(None) };
         let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object));
         Ok(Some(match (found, named_here) {
-            (true, _) => Step::Check { name, format: self.format, object, sequence: self.sequence },
+            (true, _) => Step::Check { name, encoding: Rc::clone(&self.encoding), object, sequence: self.sequence },
             (false, true) => Step::Missing { name, object, sequence: self.sequence },
             (false, false) => Step::Elsewhere(object),
         }))
@@ -220,8 +224,8 @@ pub(crate) async fn carry_out<A: Archive + ?Sized>(
     step: Step,
 ) -> Result<Outcome, ReadError> {
     Ok(match step {
-        Step::Check { name, format, object, sequence } => {
-            let outcome = check_object(archive, options, progress, &name, format, &object, sequence).await?;
+        Step::Check { name, encoding, object, sequence } => {
+            let outcome = check_object(archive, options, progress, &name, &encoding, &object, sequence).await?;
             progress(Progress::ObjectChecked);
             outcome
         }
@@ -246,14 +250,14 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     name: &str,
-    format: ExportFormat,
+    encoding: &Encoding,
     object: &DigestObject,
     sequence: u64,
 ) -> Result<Outcome, ReadError> {
     let mut pieces = archive.read(name);
     let mut hash = Sha256::new();
     let mut length = 0;
-    let content = options.deep.then(|| Content::new(format, object.raw_length)).flatten();
+    let content = options.deep.then(|| Content::new(encoding.format, object.raw_length)).flatten();
     let mut content = content.transpose()?;
     loop {
         let piece = match pieces.try_next().await {

@@ -127,12 +127,12 @@ async fn fetch<A: Archive + ?Sized>(
             progress(Progress::BytesRead { count: object.stored_length });
             Ok(Fetched::Skipped)
         }
-        Step::Check { name, format, object, sequence } => {
+        Step::Check { name, encoding, object, sequence } => {
             if let Some(bytes) = read_exactly(archive, progress, &name, &object).await? {
                 return Ok(Fetched::Proven(ProvenObject { name, object, bytes }));
             }
             // Reads it again, to tell how it differs.
-            match objects::check_object(archive, options, &|_| {}, &name, format, &object, sequence).await? {
+            match objects::check_object(archive, options, &|_| {}, &name, &encoding, &object, sequence).await? {
                 Outcome::Intact { .. } => Err(ReadError::Unreadable(format!("{name} changed while it was being read"))),
                 outcome => Ok(Fetched::Other(outcome)),
             }

@@ -122,8 +122,12 @@ mod tests {
             assert_eq!(times_of(&name), Some((at("2026-11-22T01:59:59.999Z"), to)));
         }
         let [first, last] = ["2026-11-22T00:00:00.500Z", "2026-11-22T01:00:00.000Z"].map(at);
-        let object =
-            data_object_name(ExportFormat::NdjsonGzip, BlockId::from_parts(first, 1), BlockId::from_parts(last, 2));
+        let object = data_object_name(
+            ExportFormat::NdjsonGzip,
+            None,
+            BlockId::from_parts(first, 1),
+            BlockId::from_parts(last, 2),
+        );
         assert_eq!(times_of(&object), Some((first, at("2026-11-22T01:00:00.001Z"))));
         assert_eq!(times_of("date=2026-11-22/notes.txt"), None);
     }

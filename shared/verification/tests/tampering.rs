@@ -106,7 +106,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("state another format than the objects have", |case| {
         case.export.add_window_with(&case.signer, &[2], |digest| {
             digest.format = Some(ExportFormat::NdjsonZstd);
-            digest.version = Digest::version_for(digest.format(), &digest.gaps);
+            digest.version = Digest::version_for(&digest.encoding(), &digest.gaps);
         });
     }, Some(BreakCode::InvalidDigest)),
     ("state no format", |case| {
@@ -620,7 +620,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         let second = objects.pop().unwrap();
         case.export.add_window_with(&case.signer, &[], |digest| {
             digest.gaps = vec![Gap::of_corrupt_block(objects[0].last_block.next())];
-            digest.version = Digest::version_for(digest.format(), &digest.gaps);
+            digest.version = Digest::version_for(&digest.encoding(), &digest.gaps);
             digest.objects = objects;
             digest.objects.push(second);
         });
@@ -649,14 +649,14 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("a skipped block of past the retention", |case| {
         case.export.add_window_with(&case.signer, &[], |digest| {
             digest.gaps = vec![gap(digest.window.from, at("2026-11-22T07:00:00Z")), Gap::of_corrupt_block(at_start(digest).next())];
-            digest.version = Digest::version_for(digest.format(), &digest.gaps);
+            digest.version = Digest::version_for(&digest.encoding(), &digest.gaps);
         });
     }, Some(BreakCode::InvalidDigest)),
     ("a skipped block after what is past the retention", |case| {
         case.export.add_window_with(&case.signer, &[], |digest| {
             let block = BlockId::lowest_at(at("2026-11-22T07:00:00Z"));
             digest.gaps = vec![gap(digest.window.from, block.timestamp()), Gap::of_corrupt_block(block)];
-            digest.version = Digest::version_for(digest.format(), &digest.gaps);
+            digest.version = Digest::version_for(&digest.encoding(), &digest.gaps);
         });
     }, None),
     ("a skipped block in a digest of version 1", |case| {
@@ -837,7 +837,7 @@ fn at_start(digest: &Digest) -> BlockId {
 fn skip(case: &mut Case, objects: &[u64], blocks: fn(&Digest) -> Vec<BlockId>) {
     case.export.add_window_with(&case.signer, objects, |digest| {
         digest.gaps = blocks(digest).into_iter().map(Gap::of_corrupt_block).collect();
-        digest.version = Digest::version_for(digest.format(), &digest.gaps);
+        digest.version = Digest::version_for(&digest.encoding(), &digest.gaps);
     });
 }
 
@@ -874,7 +874,7 @@ fn reference_to(case: &Case, sequence: usize) -> DigestReference {
 /// Removes a digest of the sample with its objects.
 fn cut_off(case: &mut Case, sequence: usize) {
     for object in case.export.digest(sequence).objects {
-        let name = object_key::data_object_name(ExportFormat::NdjsonGzip, object.first_block, object.last_block);
+        let name = object_key::data_object_name(ExportFormat::NdjsonGzip, None, object.first_block, object.last_block);
         case.export.files.remove(&name).unwrap();
     }
     case.export.remove_digest(sequence);

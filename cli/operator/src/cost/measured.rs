@@ -205,6 +205,7 @@ mod tests {
             &configuration.destination,
             configuration.key.configuration_id,
             configuration.format,
+            None,
             object.first_block,
             object.last_block,
         );
@@ -221,6 +222,9 @@ mod tests {
             window: DigestWindow::new(open.from, open.to),
             format: None,
             schema_version: None,
+            filter: None,
+            filter_sha256: None,
+            left_out: None,
             objects: Vec::new(),
             gaps: Vec::new(),
             previous: Some(head.clone()),

@@ -4,9 +4,9 @@ use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 
-use super::hex::{self, Hex32, InvalidHex};
 use crate::{
     configuration::{ConfigurationKey, Destination},
+    hex::{self, Hex32, InvalidHex},
     object_key,
     time::Timestamp,
 };

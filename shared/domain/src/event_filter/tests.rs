@@ -315,3 +315,36 @@ proptest! {
         let _ = parsed.apply(&damaged);
     }
 }
+
+#[test]
+fn a_tag_is_the_beginning_of_the_hash() {
+    let filter = filter(&json!({"include": {"actions": ["LOGIN"]}}));
+    let hash: String = filter.sha256().iter().fold(String::new(), |mut hash, byte| {
+        write!(hash, "{byte:02x}").unwrap();
+        hash
+    });
+    assert_eq!(filter.tag().to_string(), hash[..8]);
+    assert_eq!(hash[..8].parse(), Ok(filter.tag()));
+    for bad in ["", "0123456", "012345678", "0123456G", "0123456A"] {
+        assert!(bad.parse::<FilterTag>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_times_of_lines_are_those_of_their_events() {
+    let at = |time: &str| Timestamp::parse(time).unwrap();
+    let lines = concat!(
+        r#"{"id":"1","eventTimestamp":"2026-11-22T09:00:00.5+01:00","a":{"eventTimestamp":"2000-01-01T00:00:00Z"}}"#,
+        "\n",
+        r#"{"x":"\\","eventTimestamp":"2026-11-22T07:59:59Z","id":"2"}"#,
+        "\n",
+        r#"{"eventTimestamp":"2026-11-22T08:00:00Z","id":"3"}"#,
+        "\n",
+    );
+    let times = Some((at("2026-11-22T07:59:59Z"), at("2026-11-22T08:00:00.5Z")));
+    assert_eq!(event_times(lines.as_bytes()), times);
+    for without in ["", "{\"id\":\"1\"}\n", "{\"eventTimestamp\":7}\n", "{\"eventTimestamp\":\"now\"}\n", "\n"] {
+        assert_eq!(event_times(without.as_bytes()), None, "{without}");
+        assert_eq!(event_times(format!("{lines}{without}").as_bytes()), times.filter(|_| without.is_empty()));
+    }
+}

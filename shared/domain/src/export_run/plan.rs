@@ -38,7 +38,8 @@ impl PlanLimits {
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     pub destination: Destination,
-    /// The number of the encoder, which decides on the format; see [`ExportFormat::of_encoder`].
+    /// The number of the encoder, which decides on the format and says whether there is a filter; see
+    /// [`Encoding::is_of_encoder`].
     pub encoder_version: u32,
     /// The events of the window's objects. `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,15 +48,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns the format of the window's objects. `None`: a newer program made the plan.
-    #[must_use]
-    pub fn format(&self) -> Option<ExportFormat> {
-        ExportFormat::of_encoder(self.encoder_version)
-    }
-
-    /// Returns the encoding of the window's objects. `None`: a newer program made the plan.
+    /// Returns the encoding of the window's objects. `None`: a newer program made the plan, or a program lost its filter.
     #[must_use]
     pub fn encoding(&self) -> Option<Encoding> {
-        self.format().map(|format| Encoding { format, filter: self.filter.clone() })
+        let format = ExportFormat::of_encoder(self.encoder_version)?;
+        let encoding = Encoding { format, filter: self.filter.clone() };
+        encoding.is_of_encoder(self.encoder_version).then_some(encoding)
     }
 }

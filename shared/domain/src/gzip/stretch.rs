@@ -18,7 +18,7 @@ pub(super) const STRETCH_RAW_LENGTH: usize = 1024 * 1024;
 /// the object's bytes. Blocks of 100 audit events have 11 KB.
 pub(super) const SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;
 
-/// The compression level of recompressed stretches. It is part of `EncoderVersion` 2: another one would change the objects.
+/// The compression level of stretches. It is part of `EncoderVersion` 2 and of encoder 51: another one would change the objects.
 const COMPRESSION_LEVEL: u32 = 6;
 
 /// Consecutive blocks of one object. Its begin and end depend on the object's blocks only.
@@ -56,7 +56,7 @@ impl Stretch {
     }
 }
 
-/// A recompressor of stretches. It keeps its buffers (2 MiB) from stretch to stretch.
+/// A compressor of stretches. It keeps its buffers (2 MiB) from stretch to stretch.
 #[derive(Debug)]
 pub(super) struct Recompressor {
     decoder: BlockDecoder,
@@ -78,8 +78,16 @@ impl Recompressor {
         for block in &stretch.blocks {
             self.decoder.append(block, &mut self.raw)?;
         }
-        let recompressed = self.encoder.deflate(&self.raw).map_err(ObjectError::Compressor)?;
-        let is_reversible = self.decoder.decodes_to(&recompressed, &self.raw);
-        if is_reversible { Ok(recompressed) } else { Err(ObjectError::NotReversible) }
+        let raw = std::mem::take(&mut self.raw);
+        let recompressed = self.compress(&raw);
+        self.raw = raw;
+        recompressed
+    }
+
+    /// Returns one stream of some NDJSON, ended by a full flush, after checking that it decodes to the NDJSON.
+    pub(super) fn compress(&mut self, raw: &[u8]) -> Result<Bytes, ObjectError> {
+        let compressed = self.encoder.deflate(raw).map_err(ObjectError::Compressor)?;
+        let is_reversible = self.decoder.decodes_to(&compressed, raw);
+        if is_reversible { Ok(compressed) } else { Err(ObjectError::NotReversible) }
     }
 }

@@ -100,6 +100,32 @@ fn the_same_blocks_always_become_the_same_bytes_in_version_2() {
     assert_eq!(hash(&object), "9b0ddfebd000f0d8c97ba91ef7ee429443b65fa0473ff5ac63ef51e7b2c4b035");
 }
 
+fn encode_lines(portions: &[&str]) -> EncodedObject {
+    let mut encoder = LinesEncoder::in_buffer(BytesMut::from(&b"left over"[..]));
+    let mut content = Content::default();
+    for portion in portions {
+        encoder.push(portion.as_bytes()).unwrap();
+        content.add(&literal_block(portion.as_bytes()));
+    }
+    encoder.finish(content).unwrap()
+}
+
+#[test]
+fn lines_become_one_member_with_a_stream_for_each_stretch() {
+    let portions: Vec<String> = (0..60).map(|number| events(number * 1_000, 500)).collect();
+    let portions: Vec<&str> = portions.iter().map(String::as_str).collect();
+    let raw_length = portions.iter().map(|portion| portion.len()).sum::<usize>();
+    assert!(raw_length > 2 * stretch::STRETCH_RAW_LENGTH && raw_length < 3 * stretch::STRETCH_RAW_LENGTH);
+    let object = encode_lines(&portions);
+    assert_eq!(inflated(&object), portions.concat().as_bytes());
+    let full_flushes = object.bytes.windows(4).filter(|bytes| *bytes == [0, 0, 0xFF, 0xFF]).count();
+    assert_eq!(full_flushes, 3);
+    assert_eq!(hash(&object), "c81d8b51b85ef11243ba4afe2ade647f49d66c42b619dde6165678c23ad02908");
+    let one = encode_lines(&["{\"id\":\"1\"}\n"]);
+    assert_eq!(inflated(&one), b"{\"id\":\"1\"}\n");
+    output_of("gzip", &["-t"], &object.bytes);
+}
+
 #[test]
 fn a_number_is_of_one_version_or_of_none() {
     for version in EncoderVersion::ALL {

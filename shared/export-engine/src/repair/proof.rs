@@ -59,15 +59,16 @@ async fn encode(
     // A skipped block lies between two objects, never within one.
     let range = BlockRange { first: object.first_block, end: object.last_block.next() };
     let mut blocks = BlockMerge::new(source, tenant, range);
-    let mut turn_ends_at = TURN_RAW_LENGTH;
+    let (mut read_length, mut turn_ends_at) = (0, TURN_RAW_LENGTH);
     while let Some(block) = blocks.next().await? {
         check(&block, tenant)?;
+        read_length += u64::from(block.raw_length);
         encoder.push(block)?;
         if encoder.raw_length() > object.raw_length {
             return Ok(None);
         }
-        if encoder.raw_length() >= turn_ends_at {
-            turn_ends_at = encoder.raw_length() + TURN_RAW_LENGTH;
+        if read_length >= turn_ends_at {
+            turn_ends_at = read_length + TURN_RAW_LENGTH;
             blocks.poll_reads();
             yield_now().await;
         }

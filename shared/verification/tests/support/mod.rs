@@ -157,13 +157,16 @@ impl Export {
         let from = self.cursor;
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
         let mut digest = Digest {
-            version: Digest::version_for(self.format, &[]),
+            version: Digest::version_for(&self.format.into(), &[]),
             tenant_id: self.key.tenant_id.clone(),
             configuration_id: self.key.configuration_id,
             sequence: self.sequence,
             window: DigestWindow::new(from, to),
             format: Digest::stated_format(self.format),
             schema_version: (self.format == ExportFormat::Parquet).then_some(1),
+            filter: None,
+            filter_sha256: None,
+            left_out: None,
             objects,
             gaps: vec![],
             previous: self.head.clone(),
@@ -221,10 +224,10 @@ impl Export {
         let object = encoder.finish().unwrap();
         let bytes = in_format(self.format, object.bytes);
         let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
-        let name = object_key::data_object_name(self.format, first, last);
+        let name = object_key::data_object_name(self.format, None, first, last);
         let delivered = DigestObject {
             bucket: self.destination.bucket_name.clone(),
-            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, first, last),
+            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, None, first, last),
             sha256: sha256(&bytes),
             stored_length: bytes.len() as u64,
             crc32: object.content.crc32,
@@ -299,7 +302,7 @@ impl Export {
     /// Returns the name of an object received at that time.
     pub fn object_name_at(time: &str) -> String {
         let block = BlockId::from_parts(at(time), 9);
-        object_key::data_object_name(ExportFormat::NdjsonGzip, block, block)
+        object_key::data_object_name(ExportFormat::NdjsonGzip, None, block, block)
     }
 }
 

@@ -23,13 +23,16 @@ fn digest(signing_key: Hex32) -> Digest {
     let first_block = BlockId::lowest_at(at("2026-11-22T00:00:00Z"));
     let gaps = vec![Gap::retention_ended(at("2026-11-22T00:00:00Z"), at("2026-11-22T00:30:00Z"))];
     Digest {
-        version: Digest::version_for(ExportFormat::NdjsonGzip, &gaps),
+        version: Digest::version_for(&ExportFormat::NdjsonGzip.into(), &gaps),
         tenant_id: TenantId::parse("acme").unwrap(),
         configuration_id: ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap(),
         sequence: 1_007,
         window: DigestWindow::new(first_block, BlockId::lowest_at(at("2026-11-22T02:00:00Z"))),
         format: None,
         schema_version: None,
+        filter: None,
+        filter_sha256: None,
+        left_out: None,
         objects: vec![DigestObject {
             bucket: BucketName::parse("acme-audit").unwrap(),
             key: "logs/a.ndjson.gz".to_owned(),

@@ -14,11 +14,11 @@ pub struct Hex32(pub [u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{digits} lower-case hexadecimal digits are needed")]
 pub struct InvalidHex {
-    pub(super) digits: usize,
+    pub(crate) digits: usize,
 }
 
 /// Parses exactly `2 * N` digits: bytes have one spelling.
-pub(super) fn parse<const N: usize>(text: &str) -> Result<[u8; N], InvalidHex> {
+pub(crate) fn parse<const N: usize>(text: &str) -> Result<[u8; N], InvalidHex> {
     let invalid = InvalidHex { digits: 2 * N };
     let mut bytes = [0; N];
     if text.len() != 2 * N {
