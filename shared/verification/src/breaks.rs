@@ -32,6 +32,7 @@ pub enum BreakCode {
     Reordered,
     ExtraObject,
     ContentMismatch,
+    FilterMismatch,
 }
 
 impl BreakCode {
@@ -88,6 +89,7 @@ impl BreakCode {
             Self::ContentMismatch => {
                 "An object has the right bytes, but its CRC-32, length or number of events differs from its digest."
             }
+            Self::FilterMismatch => "An object holds an event that the filter of its digest leaves out.",
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 
-use domain::{digest::DigestObject, export_format::ExportFormat};
+use domain::{
+    block::MAX_BLOCK_RAW_LENGTH, digest::DigestObject, encoding::Encoding, event_filter::EventFilter,
+    export_format::ExportFormat,
+};
 use flate2::{Crc, write::GzDecoder};
 use zstd::stream::write::Decoder as ZstdDecoder;
 
-use crate::archive::ReadError;
+use crate::{archive::ReadError, breaks::BreakCode};
 
 /// A decoder that compares the content of an object with its digest.
 pub(crate) struct Content {
@@ -19,13 +22,61 @@ enum Decoder {
     Zstd(Box<ZstdDecoder<'static, Counter>>),
 }
 
-/// A writer that counts what is inflated, and keeps nothing of it.
+/// A writer that counts what is inflated, and keeps at most one line of it.
 struct Counter {
     limit: u64,
     crc: Crc,
     length: u64,
     lines: u64,
     ends_with_line: bool,
+    filter: Option<FilterCheck>,
+}
+
+/// The comparison of lines with the filter of their digest.
+struct FilterCheck {
+    filter: EventFilter,
+    /// A line whose end has not arrived.
+    open_line: Vec<u8>,
+    /// The number of the line, from 1.
+    line: u64,
+    /// The number of the first line that does not pass.
+    mismatch: Option<u64>,
+}
+
+impl FilterCheck {
+    fn new(filter: EventFilter) -> Self {
+        Self { filter, open_line: Vec::new(), line: 1, mismatch: None }
+    }
+
+    fn push(&mut self, raw: &[u8]) {
+        for piece in raw.split_inclusive(|byte| *byte == b'\n') {
+            if self.mismatch.is_some() {
+                return;
+            }
+            let is_whole = piece.ends_with(b"\n");
+            if is_whole && self.open_line.is_empty() {
+                self.check(piece);
+                continue;
+            }
+            self.open_line.extend_from_slice(piece);
+            if is_whole {
+                let line = std::mem::take(&mut self.open_line);
+                self.check(&line);
+                self.open_line = line;
+                self.open_line.clear();
+            } else if self.open_line.len() > MAX_BLOCK_RAW_LENGTH {
+                // Longer than any event.
+                self.mismatch = Some(self.line);
+            }
+        }
+    }
+
+    fn check(&mut self, line: &[u8]) {
+        if !self.filter.matches(line) {
+            self.mismatch = Some(self.line);
+        }
+        self.line += 1;
+    }
 }
 
 impl Write for Counter {
@@ -38,6 +89,9 @@ impl Write for Counter {
         #[expect(clippy::naive_bytecount, reason = "as fast as the dependency it asks for: it becomes vector code")]
         let lines = raw.iter().filter(|byte| **byte == b'\n').count();
         self.lines += lines as u64;
+        if let Some(filter) = &mut self.filter {
+            filter.push(raw);
+        }
         if let Some(last) = raw.last() {
             self.ends_with_line = *last == b'\n';
         }
@@ -51,9 +105,10 @@ impl Write for Counter {
 
 impl Content {
     /// Creates a decoder that inflates no more than `limit` bytes. `None`: the content of this format is not compared.
-    pub(crate) fn new(format: ExportFormat, limit: u64) -> Option<Result<Self, ReadError>> {
-        let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false };
-        let decoder = match format {
+    pub(crate) fn new(encoding: &Encoding, limit: u64) -> Option<Result<Self, ReadError>> {
+        let filter = encoding.filter.clone().map(FilterCheck::new);
+        let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false, filter };
+        let decoder = match encoding.format {
             ExportFormat::NdjsonGzip => Decoder::Gzip(Box::new(GzDecoder::new(counter))),
             ExportFormat::NdjsonZstd => match ZstdDecoder::new(counter) {
                 Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
@@ -73,11 +128,12 @@ impl Content {
         }
     }
 
-    /// Compares the content with the digest.
+    /// Compares the content with the digest and its filter.
     ///
     /// # Errors
     /// The difference, in words.
-    pub(crate) fn compare(self, object: &DigestObject) -> Result<(), String> {
+    pub(crate) fn compare(self, object: &DigestObject) -> Result<(), (BreakCode, String)> {
+        let differs = |detail: String| Err((BreakCode::ContentMismatch, detail));
         let counter = match self.failure {
             Some(failure) => Err(failure),
             None => match self.decoder {
@@ -85,17 +141,23 @@ impl Content {
                 Decoder::Zstd(mut decoder) => decoder.flush().map(|()| decoder.into_inner()),
             },
         }
-        .map_err(|error| format!("it can't be inflated: {error}"))?;
+        .map_err(|error| (BreakCode::ContentMismatch, format!("it can't be inflated: {error}")))?;
         let crc32 = counter.crc.sum();
         if counter.length != object.raw_length {
-            return Err(format!("it inflates to {} bytes, its digest says {}", counter.length, object.raw_length));
+            return differs(format!("it inflates to {} bytes, its digest says {}", counter.length, object.raw_length));
         }
         if crc32 != object.crc32 {
-            return Err(format!("its events have CRC-32 {crc32:08x}, its digest says {:08x}", object.crc32));
+            return differs(format!("its events have CRC-32 {crc32:08x}, its digest says {:08x}", object.crc32));
         }
         if counter.lines != object.events || !counter.ends_with_line {
-            return Err(format!("it holds {} whole lines, its digest says {} events", counter.lines, object.events));
+            return differs(format!(
+                "it holds {} whole lines, its digest says {} events",
+                counter.lines, object.events
+            ));
         }
-        Ok(())
+        match counter.filter.and_then(|filter| filter.mismatch) {
+            None => Ok(()),
+            Some(line) => Err((BreakCode::FilterMismatch, format!("its line {line} does not pass the filter"))),
+        }
     }
 }

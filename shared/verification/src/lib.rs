@@ -40,7 +40,7 @@ pub use place::{InvalidPlace, Place};
 pub use proven::{ProvenObject, read_proven};
 pub use repair::{RepairAdvice, RepairNeed, repairs_for};
 pub use report::{
-    Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, KeyUse, NamedFiles, ObjectSummary, Period,
-    Report, SequenceRange, VerificationOutcome,
+    Circumstances, DigestSummary, Elsewhere, Expectation, ExpectationSource, FilterUse, KeyUse, NamedFiles,
+    ObjectSummary, Period, Report, SequenceRange, VerificationOutcome,
 };
 pub use verifier::verify;

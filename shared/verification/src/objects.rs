@@ -257,7 +257,7 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
     let mut pieces = archive.read(name);
     let mut hash = Sha256::new();
     let mut length = 0;
-    let content = options.deep.then(|| Content::new(encoding.format, object.raw_length)).flatten();
+    let content = options.deep.then(|| Content::new(encoding, object.raw_length)).flatten();
     let mut content = content.transpose()?;
     loop {
         let piece = match pieces.try_next().await {
@@ -290,7 +290,7 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
         return Ok(Outcome::OtherBytes { broken, sha256: actual });
     }
     Ok(match content.map(|content| content.compare(object)) {
-        Some(Err(detail)) => Outcome::Broken(broken(BreakCode::ContentMismatch, name.to_owned(), sequence, detail)),
+        Some(Err((code, detail))) => Outcome::Broken(broken(code, name.to_owned(), sequence, detail)),
         compared => Outcome::Intact { name: name.to_owned(), is_inflated: compared.is_some() },
     })
 }

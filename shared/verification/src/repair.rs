@@ -90,7 +90,8 @@ fn need_of(code: BreakCode) -> Option<RepairNeed> {
         | BreakCode::WindowGap
         | BreakCode::UnknownVersion
         | BreakCode::ExtraObject
-        | BreakCode::ContentMismatch => None,
+        | BreakCode::ContentMismatch
+        | BreakCode::FilterMismatch => None,
     }
 }
 

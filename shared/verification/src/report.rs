@@ -3,6 +3,7 @@
 use domain::{
     configuration::ConfigurationId,
     digest::{DigestReference, Gap, Hex32},
+    event_filter::EventFilter,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -61,6 +62,10 @@ pub struct Report {
     /// them, so they are no breaks.
     pub gaps: Vec<Gap>,
     pub gap_count: u64,
+    /// The filters of the proven digests, in the order of their last use, the newest first.
+    pub filters: Vec<FilterUse>,
+    /// The number of digests with a filter that is not listed.
+    pub unlisted_filters: u64,
     /// In the order of their last use, the newest first.
     pub signing_keys: Vec<KeyUse>,
     /// Files received after the period, which a later digest will name.
@@ -168,6 +173,9 @@ pub struct DigestSummary {
     pub last_sequence: Option<u64>,
     /// SHA-256 of the newest proven digest.
     pub head_sha256: Option<Hex32>,
+    /// Received events that are in no object because they do not pass the filter of their digest. Digests state them, so they
+    /// are no breaks.
+    pub left_out: u64,
     /// The number of parts of the chain that are linked in themselves: 1, unless the destination was changed back and forth
     /// or something is broken.
     pub stretches: u64,
@@ -210,6 +218,20 @@ pub struct KeyUse {
     pub digests: u64,
     pub first_sequence: u64,
     pub last_sequence: u64,
+}
+
+/// A filter, and the digests of the windows that it was applied to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilterUse {
+    pub filter: EventFilter,
+    /// SHA-256 of the filter's canonical text.
+    pub sha256: Hex32,
+    pub digests: u64,
+    pub first_sequence: u64,
+    pub last_sequence: u64,
+    /// Received events that it left out.
+    pub left_out: u64,
 }
 
 /// The number of some files, and the first names.

@@ -99,6 +99,7 @@ impl Display for Report {
         self.write_breaks(formatter)?;
         self.write_keys(formatter)?;
         self.write_gaps(formatter)?;
+        self.write_filters(formatter)?;
         files(formatter, "Pending: received after the period, not yet named by a digest", &self.pending)?;
         files(formatter, "Not covered: the digests of their times are not here, or are broken", &self.uncovered)?;
         files(formatter, "Created by the operating system: not part of the export, not checked", &self.system_files)?;
@@ -182,7 +183,11 @@ impl Report {
         let inflated =
             if objects.inflated > 0 { format!(", {} inflated and counted", objects.inflated) } else { String::new() };
         line(formatter, "Objects", format_args!("{}, {} intact{inflated}", objects.count, objects.intact))?;
-        line(formatter, "Events", objects.events)?;
+        let left_out = match digests.left_out {
+            0 => String::new(),
+            count => format!(", {count} left out by filters"),
+        };
+        line(formatter, "Events", format_args!("{}{left_out}", objects.events))?;
         line(formatter, "Event times", span(objects.oldest_event, objects.newest_event))?;
         line(formatter, "Bytes", format_args!("{} raw, {} stored", objects.raw_bytes, objects.stored_bytes))
     }
@@ -268,6 +273,25 @@ impl Report {
             }
         }
         more(formatter, self.gap_count, shown)
+    }
+
+    fn write_filters(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let count = self.filters.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        writeln!(formatter, "\nFilters, signed by the service: received events that the customer left out ({count})")?;
+        let shown = self.filters.len().min(MAX_LINES);
+        for used in self.filters.iter().take(shown) {
+            let range = SequenceRange { first_sequence: used.first_sequence, last_sequence: used.last_sequence };
+            let digests = if used.digests == 1 { "1 digest".to_owned() } else { format!("{} digests", used.digests) };
+            writeln!(formatter, "  {} left out in {digests} (sequence {range}) by {}", used.left_out, used.filter)?;
+        }
+        more(formatter, count, shown)?;
+        match self.unlisted_filters {
+            0 => Ok(()),
+            digests => writeln!(formatter, "  and further filters of {digests} digests"),
+        }
     }
 
     fn write_elsewhere(&self, formatter: &mut Formatter<'_>) -> fmt::Result {

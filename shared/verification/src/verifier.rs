@@ -132,6 +132,8 @@ fn empty(circumstances: Circumstances, options: &Options) -> Report {
         objects: ObjectSummary::default(),
         gaps: Vec::new(),
         gap_count: 0,
+        filters: Vec::new(),
+        unlisted_filters: 0,
         signing_keys: Vec::new(),
         pending: NamedFiles::default(),
         uncovered: NamedFiles::default(),

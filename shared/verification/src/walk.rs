@@ -16,7 +16,7 @@ use crate::{
     options::{MAX_CLOCK_SKEW, Options, Progress},
     pair::{Listed, Pair},
     place::Place,
-    report::{FoundBreaks, KeyUse, MAX_LISTED, Report},
+    report::{FilterUse, FoundBreaks, KeyUse, MAX_LISTED, Report},
     unknown_file::{self, UnknownFile},
 };
 
@@ -302,6 +302,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         self.report.gap_count += digest.gaps.len() as u64;
         let room = MAX_LISTED.saturating_sub(self.report.gaps.len());
         self.report.gaps.extend(digest.gaps.iter().rev().take(room));
+        self.count_filter(digest);
         let keys = &mut self.report.signing_keys;
         match keys.iter_mut().find(|key| key.fingerprint == digest.signing_key) {
             Some(key) => {
@@ -314,6 +315,33 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
                 digests: 1,
                 first_sequence: sequence,
                 last_sequence: sequence,
+            }),
+        }
+    }
+
+    fn count_filter(&mut self, digest: &Digest) {
+        let (Some(filter), Some(sha256), Some(left_out)) = (&digest.filter, digest.filter_sha256, digest.left_out)
+        else {
+            return;
+        };
+        let summary = &mut self.report.digests;
+        summary.left_out = summary.left_out.saturating_add(left_out);
+        let filters = &mut self.report.filters;
+        let has_room = filters.len() < MAX_LISTED;
+        match filters.iter_mut().find(|known| known.sha256 == sha256) {
+            Some(known) => {
+                known.digests += 1;
+                known.first_sequence = digest.sequence;
+                known.left_out = known.left_out.saturating_add(left_out);
+            }
+            None if !has_room => self.report.unlisted_filters += 1,
+            None => filters.push(FilterUse {
+                filter: filter.clone(),
+                sha256,
+                digests: 1,
+                first_sequence: digest.sequence,
+                last_sequence: digest.sequence,
+                left_out,
             }),
         }
     }

@@ -9,6 +9,7 @@ use domain::{
     block::BlockId,
     configuration::bucket::BucketName,
     digest::{Digest, DigestObject, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX, digest_name},
+    event_filter::EventFilter,
     export_format::ExportFormat,
     object_key,
     tenant::TenantId,
@@ -116,6 +117,49 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
     ("plant an object of another format", |case| {
         case.export.copy(&case.export.objects[0].clone(), &case.export.objects[0].replace(".gz", ".zst"));
     }, Some(BreakCode::ExtraObject)),
+
+    // Filters
+    ("filters and back", add_filters, None),
+    ("filters and back, deep", |case| {
+        add_filters(case);
+        case.options.deep = true;
+    }, None),
+    ("an object of gzip with an event that its filter leaves out, deep", |case| {
+        case.options.deep = true;
+        add_filtered(case, LOGINS, &[LOGIN, QUERY]);
+    }, Some(BreakCode::FilterMismatch)),
+    ("an object of zstd with an event that its filter leaves out, deep", |case| {
+        case.options.deep = true;
+        case.export.format = ExportFormat::NdjsonZstd;
+        add_filtered(case, LOGINS, &[QUERY, LOGIN]);
+    }, Some(BreakCode::FilterMismatch)),
+    ("an object with an event that its filter leaves out, not looked at", |case| {
+        add_filtered(case, LOGINS, &[LOGIN, QUERY]);
+    }, None),
+    ("state no filter", |case| {
+        case.export.filter = Some(filter(LOGINS));
+        case.export.add_window_with(&case.signer, &[2], |digest| digest.filter = None);
+    }, Some(BreakCode::InvalidDigest)),
+    ("state a filter without the number of events that it left out", |case| {
+        case.export.filter = Some(filter(LOGINS));
+        case.export.add_window_with(&case.signer, &[2], |digest| digest.left_out = None);
+    }, Some(BreakCode::InvalidDigest)),
+    ("state another filter than the names of the objects", |case| {
+        case.export.filter = Some(filter(LOGINS));
+        case.export.add_window_with(&case.signer, &[2], |digest| {
+            let other = filter(NO_QUERIES);
+            digest.filter_sha256 = Some(Hex32(other.sha256()));
+            digest.filter = Some(other);
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("plant an object of a filter", |case| {
+        let name = case.export.objects[0].clone();
+        case.export.copy(&name, &name.replace(".ndjson", "_00c0ffee.ndjson"));
+    }, Some(BreakCode::ExtraObject)),
+    ("remove an object of a filter", |case| {
+        add_filtered(case, LOGINS, &[LOGIN]);
+        case.export.files.remove(&case.export.objects[7].clone());
+    }, Some(BreakCode::MissingObject)),
 
     // Objects
     ("flip a byte in an object", |case| case.export.flip(&case.export.objects[3].clone(), 30), Some(BreakCode::AlteredObject)),
@@ -447,10 +491,10 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::InvalidDigest)),
     ("an unknown version", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 5);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 6);
     }, Some(BreakCode::UnknownVersion)),
     ("an unknown version in the middle", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 5);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 6);
         case.export.add_window(&case.signer, &[]);
     }, Some(BreakCode::UnknownVersion)),
     ("a signed digest in another spelling", |case| {
@@ -806,6 +850,56 @@ fn add_formats(case: &mut Case) {
         case.export.format = format;
         case.export.add_window(&case.signer, &[3, 1]);
     }
+}
+
+const LOGINS: &str = r#"{"include":{"actions":["LOGIN"]}}"#;
+const NO_QUERIES: &str = r#"{"exclude":{"actions":["QUERY"]}}"#;
+const LOGIN: &str = r#"{"id":"1","eventTimestamp":"2026-11-22T06:00:00Z","action":"LOGIN"}"#;
+const QUERY: &str = r#"{"id":"2","eventTimestamp":"2026-11-22T06:00:01Z","action":"QUERY"}"#;
+
+fn filter(json: &str) -> EventFilter {
+    serde_json::from_str(json).unwrap()
+}
+
+/// Adds a window with a filter that left out four events, and an object of these lines.
+fn add_filtered(case: &mut Case, json: &str, lines: &[&str]) {
+    case.export.filter = Some(filter(json));
+    case.export.left_out = 4;
+    case.export.add_window_of(&case.signer, &[lines]);
+    case.export.filter = None;
+}
+
+/// Adds windows with filters, one of which leaves out everything, and one without.
+fn add_filters(case: &mut Case) {
+    add_filtered(case, LOGINS, &[LOGIN, LOGIN]);
+    case.export.format = ExportFormat::NdjsonZstd;
+    add_filtered(case, NO_QUERIES, &[LOGIN]);
+    case.export.filter = Some(filter(LOGINS));
+    case.export.left_out = 7;
+    case.export.add_window(&case.signer, &[]);
+    case.export.filter = None;
+    case.export.add_window(&case.signer, &[1]);
+}
+
+#[test]
+fn a_report_shows_filters_and_how_many_events_they_left_out() {
+    let mut case = Case::new();
+    add_filters(&mut case);
+    let report = case.verify();
+    assert_eq!((report.outcome, report.is_whole, report.digests.left_out), (VerificationOutcome::Complete, true, 15));
+    let used: Vec<_> =
+        report.filters.iter().map(|used| (used.filter.to_string(), used.digests, used.left_out)).collect();
+    assert_eq!(used, [(LOGINS.to_owned(), 2, 11), (NO_QUERIES.to_owned(), 1, 4)]);
+    let text = report.to_string();
+    for line in [
+        "Events          27, 15 left out by filters\n",
+        "received events that the customer left out (2)\n",
+        "  11 left out in 2 digests (sequence 5 to 7) by {\"include\":{\"actions\":[\"LOGIN\"]}}\n",
+        "  4 left out in 1 digest (sequence 6) by {\"exclude\":{\"actions\":[\"QUERY\"]}}\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!Case::new().verify().to_string().contains("left out"));
 }
 
 /// Adds a window of zstd whose object holds other events than its digest says. A digest is signed by the service: only a bug of

@@ -22,6 +22,8 @@ use domain::{
         Digest, DigestObject, DigestReference, DigestTag, DigestWindow, Gap, Hex32, SIGNATURE_SUFFIX, digest_key,
         digest_name,
     },
+    encoding::Encoding,
+    event_filter::EventFilter,
     export_format::ExportFormat,
     gzip::{EncoderVersion, GzipEncoder},
     object_key,
@@ -73,6 +75,9 @@ pub struct Export {
     pub is_tagged: bool,
     /// The format of the next objects.
     pub format: ExportFormat,
+    /// The filter of the next objects and digests, and the number of events that each of these says it left out.
+    pub filter: Option<EventFilter>,
+    pub left_out: u64,
     pub destination: Destination,
     pub key: ConfigurationKey,
     pub files: BTreeMap<String, Bytes>,
@@ -90,6 +95,8 @@ impl Export {
         Self {
             is_tagged: true,
             format: ExportFormat::NdjsonGzip,
+            filter: None,
+            left_out: 0,
             destination: Destination {
                 bucket_name: BucketName::parse("acme-audit").unwrap(),
                 bucket_path: Some(BucketPath::parse("audit/logs").unwrap()),
@@ -157,16 +164,16 @@ impl Export {
         let from = self.cursor;
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
         let mut digest = Digest {
-            version: Digest::version_for(&self.format.into(), &[]),
+            version: Digest::version_for(&Encoding { format: self.format, filter: self.filter.clone() }, &[]),
             tenant_id: self.key.tenant_id.clone(),
             configuration_id: self.key.configuration_id,
             sequence: self.sequence,
             window: DigestWindow::new(from, to),
             format: Digest::stated_format(self.format),
             schema_version: (self.format == ExportFormat::Parquet).then_some(1),
-            filter: None,
-            filter_sha256: None,
-            left_out: None,
+            filter: self.filter.clone(),
+            filter_sha256: self.filter.as_ref().map(|filter| Hex32(filter.sha256())),
+            left_out: self.filter.as_ref().map(|_| self.left_out),
             objects,
             gaps: vec![],
             previous: self.head.clone(),
@@ -224,10 +231,11 @@ impl Export {
         let object = encoder.finish().unwrap();
         let bytes = in_format(self.format, object.bytes);
         let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
-        let name = object_key::data_object_name(self.format, None, first, last);
+        let tag = self.filter.as_ref().map(EventFilter::tag);
+        let name = object_key::data_object_name(self.format, tag, first, last);
         let delivered = DigestObject {
             bucket: self.destination.bucket_name.clone(),
-            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, None, first, last),
+            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, tag, first, last),
             sha256: sha256(&bytes),
             stored_length: bytes.len() as u64,
             crc32: object.content.crc32,
