@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{ConfigurationId, ConfigurationKey},
+    event_filter::EventFilter,
     export_format::ExportFormat,
     replay::{
         MAX_REPLAYS, Replay, ReplayEnd, ReplayError, ReplayErrorCode, ReplayId, ReplayKey, ReplayPeriod,
@@ -78,8 +79,9 @@ pub(super) fn write(operation: &'static str, replay: &Replay, expires_at: Timest
     let exported_through = progress.exported_through.map(|through| (attribute::EXPORTED_THROUGH, text(through)));
     let started_at = replay.started_at.map(|at| (attribute::STARTED_AT, text(at)));
     let format = replay.format.map(|format| (attribute::FORMAT, text(format)));
+    let filter = replay.filter.as_ref().map(|filter| (attribute::FILTER, text(filter)));
     let test = replay.test.iter().flat_map(|test| test_attributes(*test));
-    let optional = exported_through.into_iter().chain(started_at).chain(format).chain(test);
+    let optional = exported_through.into_iter().chain(started_at).chain(format).chain(filter).chain(test);
     let record = extended(extended(key(own), attributes), optional);
     Ok(extended(record, state_attributes(&replay.state)))
 }
@@ -117,6 +119,7 @@ pub(super) fn read(found: &Item) -> Result<Replay, MalformedItem> {
         period: ReplayPeriod { from: attributes.time(attribute::FROM)?, to: attributes.time(attribute::TO)? },
         destination: attributes.json(attribute::DESTINATION)?,
         format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?,
+        filter: attributes.optional(attribute::FILTER, |text| serde_json::from_str::<EventFilter>(text).ok())?,
         requested_by: attributes.text(attribute::REQUESTED_BY)?,
         requested_at: attributes.time(attribute::REQUESTED_AT)?,
         attempt: attributes.number(attribute::ATTEMPT)?,
@@ -279,7 +282,9 @@ mod tests {
         ] {
             let of_parquet = Replay { format: Some(ExportFormat::Parquet), ..replay() };
             let without_format = Replay { format: None, ..replay() };
-            for replay in [replay(), running.clone(), of_parquet, without_format] {
+            let filter = serde_json::from_str::<EventFilter>(r#"{"exclude":{"actions":["QUERY"]}}"#).ok();
+            let filtered = Replay { filter, ..replay() };
+            for replay in [replay(), running.clone(), of_parquet, without_format, filtered] {
                 let replay = Replay { state: state.clone(), ..replay };
                 let stored = write("test", &replay, at).unwrap();
                 assert_eq!(read(&stored).unwrap(), replay);

@@ -14,6 +14,8 @@ use super::{
 use crate::{
     configuration::{Destination, ExportConfiguration, ExportProgress},
     connection::Connection,
+    encoding::Encoding,
+    event_filter::EventFilter,
     export_format::ExportFormat,
     time::Timestamp,
 };
@@ -29,6 +31,8 @@ pub struct Replay {
     /// The format of the configuration at the request. A later edit of the configuration does not divide a replay between two
     /// formats. `None`: the record is older than formats, and the replay has the configuration's.
     pub format: Option<ExportFormat>,
+    /// The filter of the configuration at the request, which a later edit does not change either. `None`: all events.
+    pub filter: Option<EventFilter>,
     pub requested_by: String,
     pub requested_at: Timestamp,
     /// 1, raised by each further request for it. Messages and runs of an earlier attempt are not wanted, so that one chain of
@@ -122,12 +126,13 @@ impl Replay {
     /// Returns the replay that a person has requested of a configuration.
     #[must_use]
     pub fn new(key: ReplayKey, request: ReplayRequest, by: &str, at: Timestamp) -> Self {
-        let ReplayRequest { period, destination, format } = request;
+        let ReplayRequest { period, destination, encoding: Encoding { format, filter } } = request;
         Self {
             key,
             period,
             destination,
             format: Some(format),
+            filter,
             requested_by: by.to_owned(),
             requested_at: at,
             attempt: 1,
@@ -188,8 +193,8 @@ impl Replay {
     }
 
     /// Returns the replay, continued by the same request after it was cancelled or failed. The key, the Region and the owner of
-    /// the bucket are those of the configuration now: they may be what was wrong. The format stays. `None`: it has succeeded, has not ended, or
-    /// its time is over.
+    /// the bucket are those of the configuration now: they may be what was wrong. Format and filter stay. `None`: it has
+    /// succeeded, has not ended, or its time is over.
     #[must_use]
     pub fn continued(&self, request: ReplayRequest, now: Timestamp) -> Option<Self> {
         let has_stopped = matches!(self.state.status(), ReplayStatus::Failed | ReplayStatus::Cancelled);
@@ -226,6 +231,7 @@ impl Replay {
             enabled: true,
             destination: self.destination.clone(),
             format: self.format.unwrap_or(configuration.format),
+            filter: self.filter.clone(),
             // Nothing from before the start of the export belongs to it.
             start_from: self.period.from.max(configuration.start_from),
             connection: if is_tested {
@@ -331,12 +337,26 @@ mod tests {
         let edited = ExportConfiguration { format: ExportFormat::Parquet, ..with_role() };
         let format_of = |replay: Replay| replay.export(&edited).format;
         assert_eq!(format_of(replay()), ExportFormat::NdjsonGzip);
-        let later = ReplayRequest { format: edited.format, ..request() };
+        let later = ReplayRequest { encoding: edited.encoding(), ..request() };
         let continued = ended(ReplayEnd::Cancelled).continued(later.clone(), replay().requested_at).unwrap();
         assert_eq!(format_of(continued), ExportFormat::NdjsonGzip);
         let requested = Replay::new(replay().key, later, "user-1", replay().requested_at);
         assert_eq!(requested.export(&with_role()).format, ExportFormat::Parquet);
         assert_eq!(format_of(Replay { format: None, ..replay() }), ExportFormat::Parquet, "a record without a format");
+    }
+
+    #[test]
+    fn a_replay_keeps_the_filter_of_its_request() {
+        let filter: EventFilter = serde_json::from_str(r#"{"include":{"actions":["LOGIN"]}}"#).unwrap();
+        let edited = ExportConfiguration { filter: Some(filter.clone()), ..with_role() };
+        assert_eq!(replay().export(&edited).filter, None);
+        let later = ReplayRequest { encoding: edited.encoding(), ..request() };
+        let requested = Replay::new(replay().key, later.clone(), "", replay().requested_at);
+        assert_eq!(requested.export(&with_role()).filter, Some(filter));
+        let continued = ended(ReplayEnd::Cancelled).continued(later, replay().requested_at).unwrap();
+        assert_eq!(continued.export(&edited).filter, None);
+        let before_formats = Replay { format: None, ..replay() };
+        assert_eq!(before_formats.export(&edited).filter, None, "its request is older than filters");
     }
 
     #[test]

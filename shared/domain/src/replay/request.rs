@@ -7,7 +7,7 @@ use crate::{
         bucket::BucketPath,
         field_error::{FieldError, FieldErrorCode},
     },
-    export_format::ExportFormat,
+    encoding::Encoding,
     time::Timestamp,
 };
 
@@ -24,7 +24,7 @@ pub struct RawReplay<'a> {
 pub struct ReplayRequest {
     pub period: ReplayPeriod,
     pub destination: Destination,
-    pub format: ExportFormat,
+    pub encoding: Encoding,
 }
 
 pub(super) fn parse_time(field: &'static str, text: &str) -> Result<Timestamp, FieldError> {

@@ -64,7 +64,7 @@ impl ReplayTerms<'_> {
         let request = from.zip(to).zip(path).map(|((from, to), path)| ReplayRequest {
             period: ReplayPeriod { from, to },
             destination: Destination { bucket_path: Some(path), ..self.configuration.destination.clone() },
-            format: self.configuration.format,
+            encoding: self.configuration.encoding(),
         });
         let replays: Vec<_> = replays.iter().cloned().map(|replay| replay.as_of(self.now)).collect();
         let unfinished = replays.iter().find(|replay| !replay.has_ended());

@@ -18,7 +18,7 @@ pub fn request() -> ReplayRequest {
     ReplayRequest {
         period: ReplayPeriod { from: at("2026-11-22T00:00:00Z"), to: at("2026-11-22T12:00:00Z") },
         destination: Destination { bucket_path: Some(BucketPath::parse("replays/siem").unwrap()), ..destination },
-        format: with_role().format,
+        encoding: with_role().encoding(),
     }
 }
 
