@@ -49,10 +49,6 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
             }
             return Ok(RunOutcome::NotWanted);
         }
-        if configuration.filter.is_some() {
-            // Only a newer release sets one. The digest would sign the events that it leaves out as chosen by the customer.
-            return Err(PortError::internal("run with filter", "this release exports all events only".to_owned()));
-        }
         if !self.encoders.makes(&configuration.encoding()) {
             return Ok(RunOutcome::Elsewhere { windows: Vec::new(), next: request.clone() });
         }

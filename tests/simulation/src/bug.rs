@@ -19,6 +19,8 @@ pub enum KnownBug {
     EncoderNotStored,
     /// A retry uses the format of the configuration instead of that of the plan.
     FormatNotStored,
+    /// A retry uses the filter of the configuration instead of that of the plan.
+    FilterNotStored,
     /// The checkpoint is stored with the intent, before the object is in the bucket.
     CheckpointBeforeCompletion,
     /// A resumed run skips the first page of the rest.

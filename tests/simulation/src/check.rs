@@ -1,6 +1,7 @@
 //! The checks of the promises after all faults have ended.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     io::{self, BufRead, Read},
 };
@@ -13,6 +14,7 @@ use domain::{
         DIGEST_FOLDER, Digest, DigestObject, DigestReference, DigestTag, Gap, GapReason, Hex32, SIGNATURE_SUFFIX,
         digest_key,
     },
+    event_filter::FilteredLines,
     export_format::ExportFormat,
     export_job::{ExportJob, ExportJobStatus, Intent},
     export_run::ExportState,
@@ -44,7 +46,7 @@ pub(crate) struct Expectations {
 /// Checks everything that a customer can see.
 pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Expectations) -> HistoryOutcome {
     let mut violations = state.violations.clone();
-    let (mut objects, mut digests) = (0, 0);
+    let (mut objects, mut digests, mut left_out) = (0, 0, 0);
     for key in keys {
         let mut complain = |text: String| violations.push(format!("{key}: {text}"));
         let is_deleted = !state.configurations.contains_key(key);
@@ -67,6 +69,7 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
             Ok(chain) => {
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+                left_out += chain.iter().filter_map(|digest| digest.left_out).sum::<u64>();
                 let mut gaps = chain.iter().flat_map(|digest| &digest.gaps);
                 if !expected.gaps_are_possible && gaps.clone().any(|gap| gap.reason == GapReason::RetentionEnded) {
                     complain("has a gap although nothing was past its retention".to_owned());
@@ -116,7 +119,17 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
     let blocks = state.landed.values().map(std::collections::BTreeMap::len).sum();
     let Expectations { runs, crashes, .. } = *expected;
     let unrepaired = state.repairs.values().map(|repair| repair.counts.unrepaired).sum();
-    HistoryOutcome { violations, blocks, objects, digests, runs, crashes, repaired: state.repaired, unrepaired }
+    HistoryOutcome {
+        violations,
+        blocks,
+        objects,
+        digests,
+        left_out,
+        runs,
+        crashes,
+        repaired: state.repaired,
+        unrepaired,
+    }
 }
 
 /// Checks that a replay has ended, and that one that succeeded holds exactly the events of its period: those that the export
@@ -218,7 +231,8 @@ fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
         let is_whole = (job.from, job.to) == (digest.window.from, Some(digest.window.to))
             && tasks.iter().map(|task| &task.object).eq(&digest.objects)
             && tasks.iter().all(|task| task.status == ExportJobStatus::Succeeded)
-            && tasks.last().map_or(0, |task| task.offset + task.object.events) == job.delivered.events;
+            && tasks.last().map_or(0, |task| task.offset + task.object.events) == job.delivered.events
+            && record.delivered.left_out == digest.left_out.unwrap_or(0);
         if record.sequence != digest.sequence || record.attempts == 0 || !is_whole {
             return Err(format!("job {} differs from its digest", record.sequence));
         }
@@ -226,32 +240,45 @@ fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that every block is delivered exactly once and in order, in objects that match their digests, and nothing else.
+/// Checks that every event is delivered exactly once and in order, in objects that match their digests, or does not pass the
+/// filter of the digest of its window, which counts it; and that there is nothing else.
 fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Result<(), String> {
-    let mut lines = Vec::new();
     let mut listed = BTreeSet::new();
     let mut last_block = None;
-    for object_of in chain.iter().flat_map(|digest| &digest.objects) {
-        let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
-        if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
-            return Err(format!("{} differs from its digest", object_of.key));
+    for digest in chain {
+        let mut lines = Vec::new();
+        for object_of in &digest.objects {
+            let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
+            if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
+                return Err(format!("{} differs from its digest", object_of.key));
+            }
+            let raw = inflate(bytes, object_of).map_err(|error| format!("{}: {error}", object_of.key))?;
+            let events = raw.lines().count() as u64;
+            if raw.len() as u64 != object_of.raw_length || events != object_of.events {
+                return Err(format!("the content of {} differs from its digest", object_of.key));
+            }
+            if Some(object_of.first_block) <= last_block || object_of.last_block < object_of.first_block {
+                return Err(format!("{} is out of order", object_of.key));
+            }
+            last_block = Some(object_of.last_block);
+            listed.insert((object_of.bucket.as_str(), object_of.key.as_str()));
+            lines.extend(raw);
         }
-        let raw = inflate(bytes, object_of).map_err(|error| format!("{}: {error}", object_of.key))?;
-        let events = raw.lines().count() as u64;
-        if raw.len() as u64 != object_of.raw_length || events != object_of.events {
-            return Err(format!("the content of {} differs from its digest", object_of.key));
+        let stored = stored_lines(state, key, digest, chain);
+        let expected = match &digest.filter {
+            Some(filter) => filter.apply(&stored),
+            None => FilteredLines { lines: Cow::Borrowed(&stored), left_out: 0 },
+        };
+        let sequence = digest.sequence;
+        if lines != *expected.lines {
+            let count = |bytes: &[u8]| bytes.lines().count();
+            let (arrived, all) = (count(&lines), count(&expected.lines));
+            return Err(format!("{arrived} events arrived of {all} of window {sequence}, or not in order"));
         }
-        if Some(object_of.first_block) <= last_block || object_of.last_block < object_of.first_block {
-            return Err(format!("{} is out of order", object_of.key));
+        if digest.left_out.unwrap_or(0) != expected.left_out {
+            let (stated, found) = (digest.left_out, expected.left_out);
+            return Err(format!("digest {sequence} says that {stated:?} events were left out, and {found} were"));
         }
-        last_block = Some(object_of.last_block);
-        listed.insert((object_of.bucket.as_str(), object_of.key.as_str()));
-        lines.extend(raw);
-    }
-    let expected = expected_lines(state, key, items, chain);
-    if lines != expected {
-        let count = |bytes: &[u8]| bytes.lines().count();
-        return Err(format!("{} events arrived of {}, or not in order", count(&lines), count(&expected)));
     }
     unlisted(state, key, items, chain, &listed)
 }
@@ -268,12 +295,12 @@ fn inflate(bytes: &Bytes, object: &DigestObject) -> io::Result<Vec<u8>> {
     Ok(raw)
 }
 
-/// Returns the raw text of every block that was stored from the start of the export to its cursor, without signed gaps.
-fn expected_lines(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Vec<u8> {
-    let start = chain.first().map_or(items.state.cursor, |digest| digest.window.first_block);
+/// Returns the raw text of every block of a window that was stored, without signed gaps.
+fn stored_lines(state: &WorldState, key: &ConfigurationKey, digest: &Digest, chain: &[Digest]) -> Vec<u8> {
+    let window = digest.window;
     let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
     landed
-        .filter(|(id, _)| **id >= start && **id < items.state.cursor && !is_in_gap(chain, **id))
+        .filter(|(id, _)| (window.first_block..window.end_block).contains(*id) && !is_in_gap(chain, **id))
         .flat_map(|(_, raw)| raw.iter().copied())
         .collect()
 }

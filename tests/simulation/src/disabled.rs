@@ -1,4 +1,4 @@
-//! A requested run of a configuration that was changed meanwhile: disabled, or given a filter by a newer release.
+//! A requested run of a configuration that was changed meanwhile: disabled, or given a filter.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::{
     invocation::{RELEASE, invoke},
-    ports::Ports,
+    ports::{Ports, Release},
     setup::{INTERVAL, create_calm_world, create_configuration, in_simulated_time},
 };
 
@@ -26,8 +26,7 @@ pub fn run_disabled() -> Option<Changed> {
     in_simulated_time(play(|configuration| configuration.enabled = false)).flatten()
 }
 
-/// Runs the request of a configuration with a filter, of which this release knows nothing. `None`: the simulation could not
-/// start.
+/// Runs the request of a configuration with a filter, by the exporter. `None`: the simulation could not start.
 #[must_use]
 pub fn run_filtered(filter: &EventFilter) -> Option<Changed> {
     in_simulated_time(play(|configuration| configuration.filter = Some(filter.clone()))).flatten()
@@ -44,7 +43,7 @@ async fn play(change: impl FnOnce(&mut ExportConfiguration)) -> Option<Changed> 
         configuration.requested_through = Some(through);
         change(configuration);
     }
-    let ports = Ports::new(&world, Duration::ZERO, RELEASE);
+    let ports = Ports::new(&world, Duration::ZERO, Release { converts: false, ..RELEASE });
     let outcome = invoke(&ports, &RunRequest::new(key.clone(), through, RunTrigger::Manual), 1).await;
     let pending = world.lock().configurations.get(&key)?.requested_through;
     Some((outcome, pending))

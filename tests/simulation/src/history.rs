@@ -1,5 +1,6 @@
 //! One history: a storm of faults, then calm.
 
+mod filters;
 mod people;
 mod queue;
 mod repairs;
@@ -15,6 +16,7 @@ use tokio::time::sleep;
 
 pub(crate) use self::repairs::places_of_window;
 use self::{
+    filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
     repairs::{consume_repairs, lose_and_repair, repair_everything},
@@ -44,6 +46,9 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let world = create_world(seed, bug);
     let scenario = draw_scenario(&world);
     let keys = create_configurations(&world, scenario.configurations);
+    if scenario.refilters {
+        set_first_filters(&world, &keys);
+    }
     let storm = INTERVAL.duration() * STORM_SLOTS;
 
     ingest(&world, scenario, storm);

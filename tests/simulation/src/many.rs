@@ -18,6 +18,7 @@ pub struct HistoriesOutcome {
     pub blocks: u64,
     pub objects: u64,
     pub digests: u64,
+    pub left_out: u64,
     pub runs: u64,
     pub crashes: u64,
     pub repaired: u64,
@@ -28,10 +29,10 @@ pub struct HistoriesOutcome {
 
 impl fmt::Display for HistoriesOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { histories, blocks, objects, digests, runs, crashes, repaired, unrepaired, broken } = self;
+        let Self { histories, blocks, objects, digests, left_out, runs, crashes, repaired, unrepaired, broken } = self;
         write!(
             formatter,
-            "{histories} histories: {blocks} blocks, {objects} objects, {digests} digests, {runs} runs, {crashes} crashes, \
+            "{histories} histories: {blocks} blocks, {objects} objects, {digests} digests, {left_out} events left out, {runs} runs, {crashes} crashes, \
              {repaired} files repaired, {unrepaired} not"
         )?;
         if let Some((seed, outcome)) = broken {
@@ -62,6 +63,7 @@ pub fn run_many(first: u64, seeds: u64, bug: Option<KnownBug>) -> HistoriesOutco
             total.blocks += outcome.blocks as u64;
             total.objects += outcome.objects as u64;
             total.digests += outcome.digests as u64;
+            total.left_out += outcome.left_out;
             total.runs += outcome.runs;
             total.crashes += outcome.crashes;
             total.repaired += outcome.repaired;

@@ -8,6 +8,8 @@ pub struct HistoryOutcome {
     pub blocks: usize,
     pub objects: usize,
     pub digests: usize,
+    /// Events that filters left out.
+    pub left_out: u64,
     pub runs: u64,
     pub crashes: u64,
     /// Lost or altered files that repairs wrote again.

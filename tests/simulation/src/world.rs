@@ -28,6 +28,9 @@ use crate::{
     faults::{Chance, Fate, Weather},
 };
 
+/// Makes the seed of filters another one than those of a history and its formats.
+const FILTER_SEED: u64 = 0x0F11_7E85;
+
 /// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -45,6 +48,8 @@ pub(crate) struct WorldState {
     pub(crate) chance: Chance,
     /// Decides on formats alone, so that histories without another format stay as they are.
     pub(crate) format_chance: Chance,
+    /// Decides on filters alone, for the same reason.
+    pub(crate) filter_chance: Chance,
     pub(crate) weather: Weather,
     /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
@@ -173,6 +178,7 @@ impl World {
         let state = WorldState {
             chance,
             format_chance: Chance::new(!seed),
+            filter_chance: Chance::new(seed.rotate_left(32) ^ FILTER_SEED),
             weather,
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),

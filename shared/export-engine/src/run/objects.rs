@@ -5,6 +5,7 @@ use std::pin::pin;
 use bytes::BytesMut;
 use domain::{
     block::BlockId,
+    digest::DigestObject,
     export_run::{Checkpoint, Window},
 };
 use futures::future::{Either, select};
@@ -54,8 +55,9 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let is_stale = window.is_stale(self.grace_floor());
         let is_reencoded = window.plan.encoding() != Some(self.configuration.encoding());
         let intended = if is_stale || is_reencoded {
-            let intents = self.engine.runs.intents(self.lease, window.id).await?;
-            if intents.iter().all(|intent| Some(intent.last_block) <= window.checkpoint.last_block) {
+            let mut intents = self.engine.runs.intents(self.lease, window.id).await?;
+            intents.retain(|intent| Some(intent.last_block) > window.checkpoint.last_block);
+            if intents.is_empty() || !self.counts_all(window, &intents) {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
             }
             Some(intents)
@@ -95,6 +97,13 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             ready = following?;
         }
         Ok(ObjectsOutcome::Ended(if is_stale { window.delivered_end() } else { Some(window.to) }))
+    }
+
+    /// Returns whether the number of events that the filter leaves out of announced objects can be counted again. A block that
+    /// was deleted meanwhile does not show in the bytes of an object if none of its events passes.
+    fn counts_all(&self, window: &Window, announced: &[DigestObject]) -> bool {
+        let grace_floor = self.grace_floor();
+        window.plan.filter.is_none() || announced.iter().all(|object| object.first_block.timestamp() >= grace_floor)
     }
 
     /// Returns whether the configuration was edited or deleted since the run read it.

@@ -23,7 +23,7 @@ pub(super) enum WindowsOutcome {
     Done,
     /// The slice is over, or a person has edited the configuration and the rest is left to a run that reads the new one.
     Unfinished,
-    /// Another function makes the format of the next window, or of the open one.
+    /// Another function makes the encoding of the next window, or of the open one.
     Elsewhere,
 }
 
@@ -184,7 +184,7 @@ fn log_window(lease: &Lease, record: &WindowRecord) {
     let (tenant, configuration) = (&lease.key.tenant_id, &lease.key.configuration_id);
     let WindowRecord { sequence, from, to, gap, delivered, .. } = record;
     tracing::info!(%tenant, %configuration, sequence, %from, %to, objects = delivered.objects, blocks = delivered.blocks,
-        events = delivered.events, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
+        events = delivered.events, left_out = delivered.left_out, raw_bytes = delivered.raw_bytes, stored_bytes = delivered.stored_bytes,
         "a window was exported");
     // A gap from before the configuration was created needs no alarm.
     if let Some(gap) = gap.filter(|gap| gap.reason == GapReason::RetentionEnded) {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{configuration::ConfigurationKey, connection::Connection, export_format::ExportFormat, time::Timestamp};
 use tokio::time::sleep;
 
-use super::{replays::continue_stopped, scenario::Scenario};
+use super::{filters::draw_filter, replays::continue_stopped, scenario::Scenario};
 use crate::{
     faults::Weather,
     setup::{BUCKETS, destination},
@@ -79,6 +79,15 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
             {
                 configuration.version += 1;
                 configuration.format = format;
+            }
+        }
+        if scenario.refilters && state.filter_chance.happens(400) {
+            let filter = draw_filter(&mut state.filter_chance);
+            if let Some(configuration) = state.configurations.get_mut(key)
+                && configuration.filter != filter
+            {
+                configuration.version += 1;
+                configuration.filter = filter;
             }
         }
         if scenario.deletion && state.chance.happens(60) {

@@ -39,6 +39,8 @@ pub(super) struct Scenario {
     pub(super) edits: bool,
     /// True if people change the format.
     pub(super) reformats: bool,
+    /// True if people set, change and remove filters, and events have actions.
+    pub(super) refilters: bool,
     pub(super) outage: bool,
     pub(super) deletion: bool,
     /// True if somebody damages a block.
@@ -72,6 +74,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
     }
     state.retentions = retentions;
     let reformats = state.format_chance.happens(300);
+    let refilters = state.filter_chance.happens(300);
     let chance = &mut state.chance;
     Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
@@ -82,6 +85,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         configurations: 1 + u64::from(chance.happens(200)),
         edits: chance.happens(300),
         reformats,
+        refilters,
         outage: chance.happens(350) || short_retention,
         deletion: chance.happens(100),
         damage: chance.happens(250),

@@ -9,7 +9,10 @@ use domain::{
 };
 use tokio::time::sleep;
 
-use super::scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario};
+use super::{
+    filters::draw_actions,
+    scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario},
+};
 use crate::{
     setup::INTERVAL,
     world::{World, WorldState},
@@ -45,16 +48,22 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
             sleep(at).await;
             // The clock of the stamp differs from the reader's by no more than the skew.
             let stamp = writer.now().saturating_add(ahead).saturating_sub(SKEW / 2);
-            let (id, shard, lines) = {
+            let (id, shard, raw) = {
                 let mut state = writer.lock();
                 let id = BlockId::from_parts(stamp, state.chance.bits());
                 // Deploys change the number of shards that are written to.
                 let shards = 1 + state.chance.below(u64::from(SHARDS));
                 let shard = u8::try_from(state.chance.below(shards)).unwrap_or(0);
-                (id, shard, 1 + state.chance.below(3))
+                let events = 1 + state.chance.below(3);
+                let raw: Vec<String> = if scenario.refilters {
+                    let actions = draw_actions(&mut state.filter_chance, events).into_iter().enumerate();
+                    let line = |(line, action)| format!("{{\"id\":\"{id}-{line}\",\"action\":\"{action}\"}}\n");
+                    actions.map(line).collect()
+                } else {
+                    (0..events).map(|line| format!("{{\"id\":\"{id}-{line}\"}}\n")).collect()
+                };
+                (id, shard, raw.concat())
             };
-            let raw: Vec<String> = (0..lines).map(|line| format!("{{\"id\":\"{id}-{line}\"}}\n")).collect();
-            let raw = raw.concat();
             let (Ok(shard), Ok(block)) = (Shard::new(shard), encode_block(&tenant, id, raw.as_bytes(), stamp, stamp))
             else {
                 return;

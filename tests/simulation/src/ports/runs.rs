@@ -7,10 +7,10 @@ use std::{
 
 use domain::{
     block::BlockId,
-    configuration::ConfigurationKey,
+    configuration::{ConfigurationKey, ExportConfiguration},
     digest::DigestObject,
-    export_format::ExportFormat,
-    export_run::{ExportState, Window, WindowId},
+    encoding::Encoding,
+    export_run::{ExportState, Plan, Window, WindowId},
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -42,7 +42,7 @@ impl Ports {
     }
 
     /// Returns the state as a run reads it. With some bugs, a part of it was not stored.
-    fn read(&self, state: &ExportState, format: Option<ExportFormat>) -> ExportState {
+    fn read(&self, state: &ExportState, configured: Option<&Encoding>) -> ExportState {
         let mut state = state.clone();
         if self.has(KnownBug::WindowNotStored) || self.has(KnownBug::CursorBeforeUpload) {
             state.window = None;
@@ -56,15 +56,32 @@ impl Ports {
                 window.plan.encoder_version = current.unwrap_or(window.plan.encoder_version);
             }
             if self.has(KnownBug::FormatNotStored)
-                && let Some(current) = format.and_then(|format| self.release.current(&format.into()))
+                && let Some(Encoding { format, .. }) = configured
             {
-                window.plan.encoder_version = current;
+                let filter = window.plan.filter.clone();
+                self.reencode(&mut window.plan, Encoding { format: *format, filter });
+            }
+            if self.has(KnownBug::FilterNotStored)
+                && let (Some(Encoding { filter, .. }), Some(encoding)) = (configured, window.plan.encoding())
+                && *filter != encoding.filter
+            {
+                self.reencode(&mut window.plan, Encoding { filter: filter.clone(), ..encoding });
             }
             if self.has(KnownBug::RetentionByDeletion) {
                 window.gap = None;
             }
         }
         state
+    }
+}
+
+impl Ports {
+    /// Replaces the encoding of a plan, if this process makes the other one.
+    fn reencode(&self, plan: &mut Plan, encoding: Encoding) {
+        if let Some(current) = self.release.current(&encoding) {
+            plan.encoder_version = current;
+            plan.filter = encoding.filter;
+        }
     }
 }
 
@@ -81,7 +98,7 @@ impl RunStore for Ports {
         let (message, forgets) = (request.message.to_owned(), self.has(KnownBug::OnlyMessageDeleted));
         let asked = *self.asked_through.lock().unwrap_or_else(PoisonError::into_inner);
         let effect = move |state: &mut WorldState| {
-            let format = state.configurations.get(&key).map(|configuration| configuration.format);
+            let configured = state.configurations.get(&key).map(ExportConfiguration::encoding);
             let items = state.runs.entry(key.clone()).or_insert_with(|| RunItems {
                 state: initial.clone(),
                 lease: None,
@@ -104,7 +121,11 @@ impl RunStore for Ports {
                 items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
             items.lease = Some(HeldLease { holder: holder.clone(), message: message.clone(), until: expires_at });
             let lease = Lease { key: key.clone(), fencing_token: items.state.fencing_token };
-            Ok(LeaseOutcome::Granted { lease, state: Box::new(ports.read(&items.state, format)), was_abandoned })
+            Ok(LeaseOutcome::Granted {
+                lease,
+                state: Box::new(ports.read(&items.state, configured.as_ref())),
+                was_abandoned,
+            })
         };
         self.world.call("acquire lease", effect).await
     }
