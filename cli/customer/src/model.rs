@@ -18,6 +18,8 @@ pub struct Configuration {
     pub description: Option<Text>,
     pub interval: Text,
     pub format: Text,
+    /// `None`: all events are exported.
+    pub filter: Option<Filter>,
     pub enabled: bool,
     pub connection_status: Text,
     pub connection_checked_at: Option<Text>,
@@ -50,6 +52,22 @@ impl Configuration {
         let malformed = || Failure::Unavailable("the service returned a malformed ID".to_owned());
         ConfigurationId::parse(&self.id).ok_or_else(malformed)
     }
+}
+
+/// The filter of an export: the lists that an event has to pass.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Filter {
+    pub include: Option<FilterLists>,
+    pub exclude: Option<FilterLists>,
+}
+
+/// The lists of one side of a filter. `None`: the list is not given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilterLists {
+    pub actions: Option<Vec<Text>>,
+    pub actor_types: Option<Vec<Text>>,
+    pub target_types: Option<Vec<Text>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -191,6 +209,8 @@ pub struct Job {
     pub failure_reason: Option<Advice>,
     pub objects: u64,
     pub events: u64,
+    /// Events that the export's filter left out.
+    pub left_out: u64,
     pub bytes: u64,
     /// Events that were not exported.
     pub gaps: Vec<Gap>,

@@ -117,7 +117,7 @@ fn job(sequence: u64, status: &str) -> Value {
     json!({
         "id": format!("{ID}.{sequence}"), "exportConfigurationId": ID, "startTimestamp": "2026-11-22T00:00:00.000Z",
         "endTimestamp": THROUGH, "attempts": 1, "status": status, "failureReason": null, "objects": 2, "events": 1_400,
-        "bytes": 104_690, "gaps": [],
+        "leftOut": 0, "bytes": 104_690, "gaps": [],
     })
 }
 
@@ -146,6 +146,39 @@ fn a_configuration_is_created_from_options() {
     let [(field, variables)] = &desk.requests()[..] else { panic!("one request") };
     assert_eq!(field, "createS3AccessKeyExportConfiguration");
     assert_eq!(variables["data"]["secretAccessKey"], "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+}
+
+#[test]
+fn a_filter_is_given_by_options_or_a_file_and_removed() {
+    let desk = working();
+    let create = ["config", "create", "--bucket", "acme-audit", "--region", "eu-west-1", "--interval", "24h"];
+    let include = ["--include-action", "DELETE*", "--include-action", "UPDATE", "--include-target-type", "POLICY"];
+    let exclude = ["--exclude-actor-type", "SERVICE", "--role-arn", ROLE, "--idempotency-key", "key-1"];
+    desk.run(&[&create[..], &include, &exclude].concat()).is(0, "");
+    let filter = json!({
+        "include": { "actions": ["DELETE*", "UPDATE"], "targetTypes": ["POLICY"] },
+        "exclude": { "actorTypes": ["SERVICE"] },
+    });
+    let [(_, variables)] = &desk.requests()[..] else { panic!("one request") };
+    assert_eq!(variables["data"]["filter"], filter);
+
+    // The options replace the file's filter, with all its lists.
+    desk.write("export.json", json!({ "filter": filter, "roleArn": ROLE }).to_string());
+    let one = json!({ "include": { "actorTypes": ["USER"] } });
+    for (command, options, sent) in [
+        ("config", &[][..], &filter),
+        ("exportConfig", &[], &filter),
+        ("config", &["--include-actor-type", "USER"], &one),
+        ("config", &["--no-filter"], &Value::Null),
+    ] {
+        desk.run(&[&[command, "update", ID, "export.json"], options].concat()).is(0, "");
+        let [(field, variables)] = &desk.requests()[..] else { panic!("one request") };
+        assert_eq!(field, "updateS3AssumedRoleExportConfiguration");
+        assert_eq!(variables["data"], json!({ "id": ID, "roleArn": ROLE, "filter": sent }), "{options:?}");
+    }
+    let shown = desk.run(&["config", "update", ID, "--no-filter", "--dry-run", "--output", "json"]);
+    shown.is(0, "");
+    assert_eq!(shown.json()["data"], json!({ "id": ID, "filter": null }));
 }
 
 #[test]
@@ -188,6 +221,13 @@ fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
         (&["config", "create", "--bucket", "Acme"], "invalid value 'Acme' for '--bucket <NAME>'"),
         (&["config", "update", ID, "--interval", "23h"], "did you mean 24h?"),
         (&["config", "update", ID, "--format", "gz"], "did you mean ndjson-gzip?"),
+        (
+            &[&bucket[..], &["--region", "eu-west-1", "--include-action", "AB", "--exclude-action", "A*"]].concat(),
+            "--include-action: Every value of this list is excluded too",
+        ),
+        (&["config", "update", ID, "--include-action", "*"], "invalid value '*' for '--include-action <ACTION>'"),
+        (&["config", "update", ID, "--exclude-target-type", "A", "--no-filter"], "cannot be used with"),
+        (&["config", "create", "--bucket", "acme-audit", "--no-filter"], "unexpected argument '--no-filter'"),
         (&["config", "update", ID], "give options such as --interval 12h, or a JSON file"),
         (&["config", "jobs", ID, "--limit", "0"], "1..=100"),
     ] {
@@ -213,6 +253,18 @@ fn a_refusal_names_the_options() {
     desk.write("export.json", json!({ "interval": "EVERY_24_HOUR", "roleArn": ROLE }).to_string());
     let refused = desk.run(&["config", "update", ID, "export.json", "--bucket", "acme-audit"]);
     refused.is(3, "\n  interval: Give another. (X_INVALID); did you mean EVERY_24_HOURS?\n  --bucket: Give another.");
+
+    let fields = [field("filter"), field("filter.include.actions"), field("filter.exclude.targetTypes")];
+    let desk = Desk::new(move |_| json!({ "code": "INVALID_INPUT", "fields": fields }));
+    let update = ["config", "update", ID, "--role-arn", ROLE];
+    desk.run(&[&update[..], &["--include-action", "A"]].concat()).is(
+        3,
+        "\n  the options of the filter: Give another. (X_INVALID)\n  --include-action: Give another. (X_INVALID)\n  \
+         --exclude-target-type: Give another.",
+    );
+    desk.write("filter.json", json!({ "filter": { "include": { "actions": ["A"] } } }).to_string());
+    let refused = desk.run(&["config", "update", ID, "filter.json", "--role-arn", ROLE]);
+    refused.is(3, "\n  filter.include.actions: Give another. (X_INVALID)\n");
 }
 
 #[test]

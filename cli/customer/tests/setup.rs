@@ -155,7 +155,7 @@ fn jobs(export: &Export) -> Value {
         json!({
             "id": format!("{CONFIGURATION}.{sequence}"), "startTimestamp": "2026-11-21T20:00:00.000Z",
             "endTimestamp": "2026-11-21T22:00:00.000Z", "attempts": 1, "status": "SUCCEEDED", "failureReason": null,
-            "objects": 2, "events": 5, "bytes": 500, "gaps": [], "exportConfigurationId": CONFIGURATION,
+            "objects": 2, "events": 5, "leftOut": 0, "bytes": 500, "gaps": [], "exportConfigurationId": CONFIGURATION,
         })
     };
     (0..export.digests.len()).rev().map(job).collect()

@@ -300,7 +300,7 @@ impl TestService {
             json!({"id": format!("{CONFIGURATION}.{sequence}"), "exportConfigurationId": CONFIGURATION,
                 "startTimestamp": END, "endTimestamp": END, "startedAt": END, "endedAt": END, "attempts": 1,
                 "status": if sequence == count { "RUNNING" } else { "SUCCEEDED" }, "failureReason": null, "objects": 0,
-                "events": 0, "bytes": 0, "gap": null, "gaps": []})
+                "events": 0, "leftOut": 0, "bytes": 0, "gap": null, "gaps": []})
         };
         let jobs: Vec<_> = if count == 0 { Vec::new() } else { (0..=count).rev().map(job).collect() };
         json!({"data": {"getAllExportJobs": jobs}}).to_string()

@@ -4,6 +4,7 @@ mod configuration;
 mod context;
 mod digests;
 mod errors;
+mod filter;
 mod format;
 mod guidance;
 mod inputs;

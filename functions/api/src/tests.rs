@@ -3,6 +3,7 @@
 mod access;
 mod digests;
 mod file_repairs;
+mod filters;
 mod guidance;
 mod history;
 mod jobs;

@@ -1,7 +1,9 @@
 //! The operations of the GraphQL API that the commands use.
 
 /// The fields of an export configuration in a list.
-const CONFIGURATION: &str = "id version type description interval format enabled connectionStatus connectionCheckedAt \
+const CONFIGURATION: &str = "id version type description interval format \
+    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } } enabled \
+    connectionStatus connectionCheckedAt \
     connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
     endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
     consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \
@@ -10,7 +12,7 @@ const CONFIGURATION: &str = "id version type description interval format enabled
 const WHOLE: &str = "backlog { events oldest isComplete } nextSteps { code instruction document } \
     connectionChecks { check status title code message } notifications { url }";
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason \
-    objects events bytes gap { startTimestamp endTimestamp reason blockId } \
+    objects events leftOut bytes gap { startTimestamp endTimestamp reason blockId } \
     gaps { startTimestamp endTimestamp reason blockId }";
 const TASK: &str =
     "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey";

@@ -9,8 +9,8 @@ use domain::{
 };
 
 use super::{
-    format::ExportFormat, guidance::ExportGuidance, interval::ExportInterval, notifications::ExportWebhook,
-    outlook::ExportOutlook, scalars::DateTime,
+    filter::ExportFilter, format::ExportFormat, guidance::ExportGuidance, interval::ExportInterval,
+    notifications::ExportWebhook, outlook::ExportOutlook, scalars::DateTime,
 };
 
 /// An export of the audit log to an S3 bucket.
@@ -39,6 +39,8 @@ struct StoredConfiguration {
     interval: ExportInterval,
     /// The format of the files with events. After a change, the window that was begun still ends in the former one.
     format: ExportFormat,
+    /// Null: all events are exported. After a change, the window that was begun still ends with the former filter.
+    filter: Option<ExportFilter>,
     enabled: bool,
     connection_status: ConnectionStatus,
     /// The time of the connection test or export that set the status.
@@ -129,6 +131,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             description: configuration.description.map(Into::into),
             interval: configuration.interval.into(),
             format: configuration.format.into(),
+            filter: configuration.filter.map(Into::into),
             enabled: configuration.enabled,
             connection_status: connection.status().into(),
             connection_checked_at: connection.checked_at().map(DateTime),

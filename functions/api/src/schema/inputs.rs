@@ -6,11 +6,12 @@ use domain::{
         input::{RawAccessKey, RawSettings},
         update::{RawField, RawIdentity, RawText, RawUpdate},
     },
+    event_filter::RawFilter,
     webhook::input::RawWebhook,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{format::ExportFormat, interval::ExportInterval};
+use super::{filter::ExportFilterInput, format::ExportFormat, interval::ExportInterval};
 use crate::service::UpdateTerms;
 
 /// An export that uses an access key of an IAM user in the customer's account, or of a user of another S3 server than AWS's.
@@ -43,6 +44,8 @@ pub struct SettingsInput {
     interval: ExportInterval,
     /// The format of the files with events. The default is `NDJSON_GZIP`.
     format: Option<ExportFormat>,
+    /// Exports only the events that pass. The default is all events.
+    filter: Option<ExportFilterInput>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: String,
     /// The path that files are written under. The default is the bucket's root.
@@ -117,6 +120,8 @@ pub struct UpdatedSettingsInput {
     interval: MaybeUndefined<ExportInterval>,
     /// The format of the files with events, from the next window on. Null: `NDJSON_GZIP`.
     format: MaybeUndefined<ExportFormat>,
+    /// Exports only the events that pass, from the next window on. Replaces the whole filter. Null: all events.
+    filter: MaybeUndefined<ExportFilterInput>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: MaybeUndefined<String>,
     /// The path that files are written under. Null: the bucket's root.
@@ -134,6 +139,18 @@ pub struct UpdatedSettingsInput {
     notifications: Option<Vec<WebhookInput>>,
 }
 
+/// The fields of a new export that are lists, for the rules to borrow.
+pub struct SettingsParts<'a> {
+    filter: Option<RawFilter>,
+    webhooks: Vec<RawWebhook<'a>>,
+}
+
+/// The changed fields that are lists, for the rules to borrow.
+pub struct UpdatedParts<'a> {
+    filter: RawField<RawFilter>,
+    webhooks: Option<Vec<RawWebhook<'a>>>,
+}
+
 impl CreateS3AccessKeyExportConfigurationInput {
     pub fn access_key(&self) -> RawAccessKey<'_> {
         RawAccessKey {
@@ -143,30 +160,38 @@ impl CreateS3AccessKeyExportConfigurationInput {
         }
     }
 
-    pub fn webhooks(&self) -> Vec<RawWebhook<'_>> {
-        raw_webhooks(self.settings.notifications.as_ref()).unwrap_or_default()
+    pub fn parts(&self) -> SettingsParts<'_> {
+        self.settings.parts()
     }
 
-    pub fn settings<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
-        self.settings.raw(webhooks)
+    pub fn settings<'a>(&'a self, parts: &'a SettingsParts<'a>) -> RawSettings<'a> {
+        self.settings.raw(parts)
     }
 }
 
 impl CreateS3AssumedRoleExportConfigurationInput {
-    pub fn webhooks(&self) -> Vec<RawWebhook<'_>> {
-        raw_webhooks(self.settings.notifications.as_ref()).unwrap_or_default()
+    pub fn parts(&self) -> SettingsParts<'_> {
+        self.settings.parts()
     }
 
-    pub fn settings<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
-        self.settings.raw(webhooks)
+    pub fn settings<'a>(&'a self, parts: &'a SettingsParts<'a>) -> RawSettings<'a> {
+        self.settings.raw(parts)
     }
 }
 
 impl SettingsInput {
-    fn raw<'a>(&'a self, webhooks: &'a [RawWebhook<'a>]) -> RawSettings<'a> {
+    fn parts(&self) -> SettingsParts<'_> {
+        SettingsParts {
+            filter: self.filter.as_ref().map(Into::into),
+            webhooks: raw_webhooks(self.notifications.as_ref()).unwrap_or_default(),
+        }
+    }
+
+    fn raw<'a>(&'a self, parts: &'a SettingsParts<'a>) -> RawSettings<'a> {
         RawSettings {
             interval: self.interval.into(),
             format: self.format.map(Into::into),
+            filter: parts.filter.as_ref(),
             bucket_name: &self.bucket_name,
             bucket_path: self.bucket_path.as_deref(),
             region: &self.region,
@@ -175,7 +200,7 @@ impl SettingsInput {
             description: self.description.as_deref(),
             start_from: self.start_from.as_deref(),
             idempotency_key: self.idempotency_key.as_deref(),
-            webhooks,
+            webhooks: &parts.webhooks,
         }
     }
 }
@@ -193,42 +218,51 @@ impl UpdateTargetInput {
 }
 
 impl UpdateS3AccessKeyExportConfigurationInput {
-    pub fn webhooks(&self) -> Option<Vec<RawWebhook<'_>>> {
-        raw_webhooks(self.settings.notifications.as_ref())
+    pub fn parts(&self) -> UpdatedParts<'_> {
+        self.settings.parts()
     }
 
-    pub fn change<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> (RawUpdate<'a>, RawIdentity<'a>) {
+    pub fn change<'a>(&'a self, parts: &'a UpdatedParts<'a>) -> (RawUpdate<'a>, RawIdentity<'a>) {
         let identity = RawIdentity::AccessKey {
             access_key_id: text(&self.access_key_id),
             secret_access_key: raw(&self.secret_access_key, SecretString::expose_secret),
             endpoint_url: text(&self.endpoint_url),
         };
-        (self.settings.raw(webhooks), identity)
+        (self.settings.raw(parts), identity)
     }
 }
 
 impl UpdateS3AssumedRoleExportConfigurationInput {
-    pub fn webhooks(&self) -> Option<Vec<RawWebhook<'_>>> {
-        raw_webhooks(self.settings.notifications.as_ref())
+    pub fn parts(&self) -> UpdatedParts<'_> {
+        self.settings.parts()
     }
 
-    pub fn change<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> (RawUpdate<'a>, RawIdentity<'a>) {
-        (self.settings.raw(webhooks), RawIdentity::Role { role_arn: text(&self.role_arn) })
+    pub fn change<'a>(&'a self, parts: &'a UpdatedParts<'a>) -> (RawUpdate<'a>, RawIdentity<'a>) {
+        (self.settings.raw(parts), RawIdentity::Role { role_arn: text(&self.role_arn) })
     }
 }
 
 impl UpdatedSettingsInput {
-    fn raw<'a>(&'a self, webhooks: Option<&'a [RawWebhook<'a>]>) -> RawUpdate<'a> {
+    fn parts(&self) -> UpdatedParts<'_> {
+        UpdatedParts { filter: raw(&self.filter, Into::into), webhooks: raw_webhooks(self.notifications.as_ref()) }
+    }
+
+    fn raw<'a>(&'a self, parts: &'a UpdatedParts<'a>) -> RawUpdate<'a> {
         RawUpdate {
             interval: raw(&self.interval, |interval| (*interval).into()),
             format: raw(&self.format, |format| (*format).into()),
+            filter: match &parts.filter {
+                RawField::Kept => RawField::Kept,
+                RawField::Cleared => RawField::Cleared,
+                RawField::Given(filter) => RawField::Given(filter),
+            },
             bucket_name: text(&self.bucket_name),
             bucket_path: text(&self.bucket_path),
             region: text(&self.region),
             kms_key_arn: text(&self.kms_key_arn),
             expected_bucket_owner: text(&self.expected_bucket_owner),
             description: text(&self.description),
-            webhooks,
+            webhooks: parts.webhooks.as_deref(),
         }
     }
 }

@@ -140,6 +140,8 @@ pub struct ExportJob {
     objects: u64,
     /// The number of events in those files.
     events: Long,
+    /// The number of events so far that are in no file because the export's filter left them out.
+    left_out: Long,
     /// The size of those files as they are stored, in bytes.
     bytes: Long,
     /// Events of this window that are in no file, because their retention had ended.
@@ -164,6 +166,7 @@ impl From<IdentifiedJob> for ExportJob {
             failure_reason,
             objects: job.delivered.objects,
             events: Long(job.delivered.events),
+            left_out: Long(job.delivered.left_out),
             bytes: Long(job.delivered.stored_bytes),
             gap: job.gap.map(Into::into),
             gaps,

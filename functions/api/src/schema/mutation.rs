@@ -33,8 +33,8 @@ impl ConfigurationMutation {
         data: CreateS3AccessKeyExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let webhooks = data.webhooks();
-        let settings = data.settings(&webhooks);
+        let parts = data.parts();
+        let settings = data.settings(&parts);
         let created = service.create_with_access_key(caller, author, &settings, &data.access_key()).await?;
         Ok(Some(created.into()))
     }
@@ -47,8 +47,8 @@ impl ConfigurationMutation {
         data: CreateS3AssumedRoleExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let webhooks = data.webhooks();
-        let settings = data.settings(&webhooks);
+        let parts = data.parts();
+        let settings = data.settings(&parts);
         Ok(Some(service.create_with_role(caller, author, &settings, &data.role_arn).await?.into()))
     }
 
@@ -64,8 +64,8 @@ impl ConfigurationMutation {
         data: UpdateS3AccessKeyExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let webhooks = data.webhooks();
-        let (update, identity) = data.change(webhooks.as_deref());
+        let parts = data.parts();
+        let (update, identity) = data.change(&parts);
         let target = &data.target;
         Ok(Some(service.update(caller, author, &target.id, target.terms(), (&update, &identity)).await?.into()))
     }
@@ -81,8 +81,8 @@ impl ConfigurationMutation {
         data: UpdateS3AssumedRoleExportConfigurationInput,
     ) -> Result<Option<ExportConfiguration>> {
         let (service, caller, author) = context::of_change(context)?;
-        let webhooks = data.webhooks();
-        let (update, identity) = data.change(webhooks.as_deref());
+        let parts = data.parts();
+        let (update, identity) = data.change(&parts);
         let target = &data.target;
         Ok(Some(service.update(caller, author, &target.id, target.terms(), (&update, &identity)).await?.into()))
     }

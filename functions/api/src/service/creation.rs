@@ -77,7 +77,7 @@ impl Service {
             description: settings.description,
             interval: settings.interval,
             format: settings.format,
-            filter: None,
+            filter: settings.filter,
             enabled: true,
             destination: settings.destination,
             authentication,
@@ -137,13 +137,14 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
         destination.expected_bucket_owner,
         start_from,
     ]);
-    // Without a format, an endpoint and webhooks it is the hash of an earlier version of the service, which remembers it for a day.
+    // Without a format, a filter, an endpoint and webhooks it is the hash of an earlier version of the service, which remembers it for a day.
     if let Some(content) = content.as_array_mut() {
         content.extend(
             Some(settings.format)
                 .filter(|format| *format != ExportFormat::default())
                 .map(|format| json!({ "format": format })),
         );
+        content.extend(settings.filter.as_ref().map(|filter| json!({ "filter": filter })));
         content.extend(destination.site.endpoint().map(|endpoint| json!({ "endpointUrl": endpoint })));
         content.extend(settings.webhooks.iter().map(|webhook| json!(webhook.url())));
     }

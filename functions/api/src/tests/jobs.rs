@@ -20,7 +20,7 @@ use super::world::{World, code};
 use crate::service::BACKLOG_FRESHNESS;
 
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason
-    objects events bytes gap { startTimestamp endTimestamp reason blockId } gaps { startTimestamp endTimestamp reason blockId }";
+    objects events leftOut bytes gap { startTimestamp endTimestamp reason blockId } gaps { startTimestamp endTimestamp reason blockId }";
 const TASK: &str =
     "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey";
 
@@ -113,7 +113,7 @@ async fn jobs_come_newest_first_and_each_once() {
         only(&all)[0],
         json!({"id": format!("{id}.125"), "exportConfigurationId": id, "startTimestamp": "2026-11-22T00:00:00.000Z",
             "endTimestamp": "2026-11-22T02:00:00.000Z", "startedAt": "2026-11-22T02:20:00.000Z", "endedAt": null,
-            "attempts": 3, "status": "PENDING", "failureReason": null, "objects": 2, "events": 10, "bytes": 100,
+            "attempts": 3, "status": "PENDING", "failureReason": null, "objects": 2, "events": 10, "leftOut": 0, "bytes": 100,
             "gap": null, "gaps": []})
     );
     let done = &only(&all)[1];
@@ -125,11 +125,14 @@ async fn jobs_come_newest_first_and_each_once() {
 async fn numbers_beyond_32_bits_are_returned() {
     let world = World::new();
     let id = create(&world).await;
-    let (events, stored_bytes) = (1_u64 << 33, (1_u64 << 53) - 1);
-    world.history.put_record(&id, &record(0, Checkpoint { events, stored_bytes, ..delivered(1) }));
+    let (events, left_out, stored_bytes) = (1_u64 << 33, 1_u64 << 34, (1_u64 << 53) - 1);
+    world.history.put_record(&id, &record(0, Checkpoint { events, left_out, stored_bytes, ..delivered(1) }));
     let answer = all_jobs(&world, "acme", &id).await;
     let job = &only(&answer)[0];
-    assert_eq!((&job["events"], &job["bytes"]), (&json!(events), &json!(stored_bytes)));
+    assert_eq!(
+        [&job["events"], &job["leftOut"], &job["bytes"]],
+        [events, left_out, stored_bytes].map(|n| json!(n)).each_ref()
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     block::{BlockId, EncodeError, Packer, Shard, StoredBlock},
     event::{BodyForm, EventBatch, RejectedEvents},
+    event_filter::EventFilter,
     export_format::ExportFormat,
     interval::ExportInterval,
     repair::{Repair, RepairId, RepairMode},
@@ -299,6 +300,8 @@ struct Settings<'a> {
     description: Option<&'a Description>,
     interval: ExportInterval,
     format: ExportFormat,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a EventFilter>,
     enabled: bool,
     #[serde(flatten)]
     destination: &'a Destination,
@@ -331,6 +334,7 @@ impl<'a> Settings<'a> {
             description: configuration.description.as_ref(),
             interval: configuration.interval,
             format: configuration.format,
+            filter: configuration.filter.as_ref(),
             enabled: configuration.enabled,
             destination: &configuration.destination,
             role_arn,
@@ -377,6 +381,7 @@ mod tests {
     };
     use crate::{
         customer_server::CustomerServers,
+        event_filter::{MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES, RawFilter, RawLists},
         webhook::{MAX_WEBHOOKS, SealedWebhookSecret, url::MAX_WEBHOOK_URL_LENGTH},
     };
 
@@ -463,6 +468,19 @@ mod tests {
             (&payload["before"]["bucketPath"], &payload["after"]["bucketPath"]),
             (&json!("audit/log"), &json!(null))
         );
+    }
+
+    #[test]
+    fn a_filter_is_reported_before_and_after() {
+        let filter = json!({"exclude": {"actions": ["QUERY"]}, "include": {"targetTypes": ["POLICY*"]}});
+        let filtered = ExportConfiguration { filter: serde_json::from_value(filter.clone()).unwrap(), ..with_role() };
+        for (before, after, sides) in
+            [(&with_role(), &filtered, [None, Some(&filter)]), (&filtered, &with_role(), [Some(&filter), None])]
+        {
+            let (event, _) = event_of(Change::Update { before, after }, &author());
+            let payload = &event["auditPayload"];
+            assert_eq!([payload["before"].get("filter"), payload["after"].get("filter")], sides);
+        }
     }
 
     #[test]
@@ -561,7 +579,12 @@ mod tests {
             sealed_secret: SealedWebhookSecret::from_ciphertext(Vec::new()),
         };
         let webhooks = vec![webhook; MAX_WEBHOOKS];
-        let largest = ExportConfiguration { description, webhooks, ..with_role() };
+        let value = |number: usize| format!("{number:0>MAX_FILTER_VALUE_LENGTH$}");
+        let actions = Some((0..MAX_FILTER_VALUES).map(value).collect());
+        let include = Some(RawLists { actions, ..RawLists::default() });
+        let filter = EventFilter::parse(&RawFilter { include, exclude: None }).ok();
+        assert!(filter.is_some());
+        let largest = ExportConfiguration { description, filter, webhooks, ..with_role() };
         let (event, _) = event_of(Change::Update { before: &largest, after: &largest }, &nobody);
         assert!(event.get("actorIp").is_none() && event.get("requestId").is_none());
         let unnamed = ExportConfiguration { description: None, ..with_role() };

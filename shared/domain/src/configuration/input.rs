@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     customer_server::CustomerServers,
+    event_filter::{EventFilter, RawFilter},
     export_format::ExportFormat,
     interval::ExportInterval,
     time::Timestamp,
@@ -31,6 +32,8 @@ pub struct RawSettings<'a> {
     pub interval: ExportInterval,
     /// `None`: the default.
     pub format: Option<ExportFormat>,
+    /// `None`: all events.
+    pub filter: Option<&'a RawFilter>,
     pub bucket_name: &'a str,
     pub bucket_path: Option<&'a str>,
     pub region: &'a str,
@@ -58,6 +61,7 @@ pub struct Settings {
     pub description: Option<Description>,
     pub interval: ExportInterval,
     pub format: ExportFormat,
+    pub filter: Option<EventFilter>,
     pub destination: Destination,
     pub start_from: StartFrom,
     pub idempotency_key: Option<IdempotencyKey>,
@@ -161,6 +165,11 @@ impl Fields {
         self.errors.push(FieldError { field, code, message });
     }
 
+    /// Parses a filter. `None` also if it has errors, which are noted.
+    pub(super) fn filter(&mut self, raw: &RawFilter) -> Option<EventFilter> {
+        EventFilter::parse(raw).map_err(|errors| self.errors.extend(errors)).ok()
+    }
+
     fn settings<'a>(
         &mut self,
         raw: &RawSettings<'a>,
@@ -170,6 +179,7 @@ impl Fields {
     ) -> Option<Settings> {
         // Forms send an empty path or description for none.
         let given = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
+        let filter = raw.filter.and_then(|raw| self.filter(raw));
         let bucket_name = self.required(field::BUCKET_NAME, raw.bucket_name, BucketName::parse);
         let bucket_path = self.optional(field::BUCKET_PATH, given(raw.bucket_path), BucketPath::parse);
         let site = self.site(endpoint_url, raw.region, servers);
@@ -190,6 +200,7 @@ impl Fields {
             description,
             interval: raw.interval,
             format: raw.format.unwrap_or_default(),
+            filter,
             destination: Destination {
                 bucket_name: bucket_name?,
                 bucket_path,
@@ -390,6 +401,7 @@ mod tests {
         RawSettings {
             interval: ExportInterval::Every24Hours,
             format: None,
+            filter: None,
             bucket_name: "acme-audit",
             bucket_path: None,
             region: "eu-west-1",
@@ -494,9 +506,11 @@ mod tests {
 
     #[test]
     fn all_errors_come_at_once() {
+        let no_value = RawFilter::default();
         let raw = RawSettings {
             interval: ExportInterval::Every2Hours,
             format: None,
+            filter: Some(&no_value),
             bucket_name: "Bad_Bucket",
             bucket_path: Some("/a"),
             region: "",
@@ -511,6 +525,7 @@ mod tests {
         assert_eq!(
             codes(&errors),
             [
+                ("filter", "FILTER_EMPTY"),
                 ("bucketName", "BUCKET_NAME_INVALID"),
                 ("bucketPath", "BUCKET_PATH_INVALID"),
                 ("region", "REQUIRED"),

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     connection::Connection,
     customer_server::CustomerServers,
+    event_filter::{EventFilter, RawFilter},
     export_format::ExportFormat,
     interval::ExportInterval,
     time::Timestamp,
@@ -53,6 +54,8 @@ pub struct RawUpdate<'a> {
     pub interval: RawField<ExportInterval>,
     /// Cleared: the default.
     pub format: RawField<ExportFormat>,
+    /// Cleared: all events. A filter that is given replaces the whole current one.
+    pub filter: RawField<&'a RawFilter>,
     pub bucket_name: RawText<'a>,
     pub bucket_path: RawText<'a>,
     pub region: RawText<'a>,
@@ -83,6 +86,7 @@ pub enum RawIdentity<'a> {
 pub struct PlainSettings {
     pub interval: ExportInterval,
     pub format: ExportFormat,
+    pub filter: Option<EventFilter>,
     pub description: Option<Description>,
 }
 
@@ -90,8 +94,8 @@ impl PlainSettings {
     /// Returns the settings of a stored configuration.
     #[must_use]
     pub fn of(configuration: &ExportConfiguration) -> Self {
-        let ExportConfiguration { interval, format, description, .. } = configuration;
-        Self { interval: *interval, format: *format, description: description.clone() }
+        let ExportConfiguration { interval, format, filter, description, .. } = configuration;
+        Self { interval: *interval, format: *format, filter: filter.clone(), description: description.clone() }
     }
 }
 
@@ -216,6 +220,11 @@ impl Fields {
             RawField::Cleared => ExportFormat::default(),
             RawField::Given(format) => format,
         };
+        let filter = match raw.filter {
+            RawField::Kept => current.filter.clone(),
+            RawField::Cleared => None,
+            RawField::Given(raw) => self.filter(raw),
+        };
         let bucket_name = self.replaced(field::BUCKET_NAME, raw.bucket_name, Some(bucket_name), BucketName::parse);
         let bucket_path = self.replaced_optional(
             field::BUCKET_PATH,
@@ -248,7 +257,7 @@ impl Fields {
         self.check_site(site.as_ref(), kms_key_arn.as_ref(), service);
         let destination =
             Destination { bucket_name: bucket_name?, bucket_path, site: site?, kms_key_arn, expected_bucket_owner };
-        Some((PlainSettings { interval: interval?, format, description }, destination))
+        Some((PlainSettings { interval: interval?, format, filter, description }, destination))
     }
 
     fn updated_identity(
@@ -327,8 +336,8 @@ impl ExportConfiguration {
     /// Returns the configuration with other plain settings. The outcome of the last connection test stays.
     #[must_use]
     pub fn with_settings(&self, settings: PlainSettings, edit: Edit<'_>) -> Self {
-        let PlainSettings { interval, format, description } = settings;
-        Self { description, interval, format, ..self.edited(edit) }
+        let PlainSettings { interval, format, filter, description } = settings;
+        Self { description, interval, format, filter, ..self.edited(edit) }
     }
 
     /// Returns the configuration with another destination or identity. Its connection is untested, except with a tested
@@ -396,10 +405,13 @@ impl ExportConfiguration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::configuration::{
-        region::Region,
-        site::Site,
-        test_support::{SECRET, on_server, service, with_key, with_role},
+    use crate::{
+        configuration::{
+            region::Region,
+            site::Site,
+            test_support::{SECRET, on_server, service, with_key, with_role},
+        },
+        event_filter::RawLists,
     };
 
     fn update(
@@ -479,6 +491,7 @@ mod tests {
             let same = RawUpdate {
                 interval: RawField::Given(ExportInterval::Every2Hours),
                 format: RawField::Given(ExportFormat::NdjsonGzip),
+                filter: RawField::Cleared,
                 bucket_name: RawField::Given("acme-audit"),
                 bucket_path: RawField::Given("audit/log"),
                 region: RawField::Given("eu-west-1"),
@@ -506,8 +519,12 @@ mod tests {
             ..RawUpdate::default()
         };
         let Ok(Update::Plain(settings)) = update(&with_role(), raw, SAME_ROLE) else { unreachable!() };
-        let expected =
-            PlainSettings { interval: ExportInterval::Every4Hours, format: ExportFormat::Parquet, description: None };
+        let expected = PlainSettings {
+            interval: ExportInterval::Every4Hours,
+            format: ExportFormat::Parquet,
+            filter: None,
+            description: None,
+        };
         assert_eq!(settings, expected);
 
         let changed = with_role().with_settings(settings, Edit { by: "user-2", at: Timestamp::EPOCH });
@@ -516,6 +533,27 @@ mod tests {
         let Ok(Update::Plain(settings)) = update(&changed, default, SAME_ROLE) else { unreachable!() };
         assert_eq!(settings, PlainSettings { format: ExportFormat::NdjsonGzip, ..expected });
         assert!(matches!(update(&with_role(), default, SAME_ROLE), Ok(Update::Nothing)));
+    }
+
+    #[test]
+    fn a_filter_is_replaced_as_a_whole_and_leaves_the_connection_alone() {
+        let lists = |action: &str| RawLists { actions: Some(vec![action.to_owned()]), ..RawLists::default() };
+        let both = RawFilter { include: Some(lists("A*")), exclude: Some(lists("AB")) };
+        let one = RawFilter { exclude: None, ..both.clone() };
+        let filter_of = |raw: &RawFilter| EventFilter::parse(raw).unwrap();
+        let current = ExportConfiguration { filter: Some(filter_of(&both)), ..with_role() };
+        let parse = |filter| update(&current, RawUpdate { filter, ..RawUpdate::default() }, SAME_ROLE);
+
+        assert!(matches!(parse(RawField::Kept), Ok(Update::Nothing)));
+        assert!(matches!(parse(RawField::Given(&both)), Ok(Update::Nothing)), "an equal filter");
+        for (raw, expected) in [(RawField::Given(&one), Some(filter_of(&one))), (RawField::Cleared, None)] {
+            let Ok(Update::Plain(settings)) = parse(raw) else { unreachable!() };
+            let changed = current.with_settings(settings, Edit { by: "user-2", at: Timestamp::EPOCH });
+            assert!(changed.connects_like(&current) && changed.filter == expected, "{raw:?}");
+        }
+        let not_possible = RawFilter { include: Some(lists("AB")), ..both.clone() };
+        let refused = parse(RawField::Given(&not_possible)).unwrap_err();
+        assert_eq!(refused, [("filter.include.actions", "FILTER_MATCHES_NOTHING")]);
     }
 
     #[test]
@@ -624,9 +662,11 @@ mod tests {
     fn all_errors_come_at_once_and_rules_hold_for_what_comes_out() {
         let bad = RawField::Given("\u{7}");
         let webhooks = [RawWebhook { url: "", secret: None }];
+        let no_value = RawFilter::default();
         let raw = RawUpdate {
             interval: RawField::Kept,
             format: RawField::Kept,
+            filter: RawField::Given(&no_value),
             bucket_name: bad,
             bucket_path: bad,
             region: bad,
@@ -638,6 +678,7 @@ mod tests {
         assert_eq!(
             update(&with_key(), raw, key(bad, bad)).unwrap_err(),
             [
+                ("filter", "FILTER_EMPTY"),
                 ("bucketName", "BUCKET_NAME_INVALID"),
                 ("bucketPath", "BUCKET_PATH_INVALID"),
                 ("region", "REGION_INVALID"),

@@ -33,13 +33,21 @@ With an access key of an IAM user instead of roleArn:
 With a bucket on another S3 server than AWS's, in addition to its access key:
     "endpointUrl": "https://minio.example.com:9000"
 
-interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD or PARQUET), bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
+With some events only, whose values are texts or, with an asterisk at the end, their beginnings:
+    "filter": {
+      "include": {"actions": ["DELETE*", "UPDATE"], "targetTypes": ["POLICY"]},
+      "exclude": {"actorTypes": ["SERVICE"]}
+    }
+
+interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD or PARQUET), filter, bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
 
 Examples:
   audit-export config create --bucket acme-audit --path logs \
     --region eu-west-1 --interval 24h \
     --role-arn arn:aws:iam::222222222222:role/audit-export
   audit-export config create export.json --dry-run
+  audit-export config create export.json \
+    --include-action 'DELETE*' --exclude-actor-type SERVICE
   audit-export config create export.json --path test --output json
   audit-export config create export.json --secret-file secret
   jq '.bucketPath = "test"' export.json | audit-export config create -

@@ -27,6 +27,7 @@ fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: Outp
     for field in Field::VARIANTS.iter().copied() {
         let shown = match data.get(field.name()) {
             Some(Value::Text(text)) => printable(text.expose()),
+            Some(Value::Filter(filter)) => printable(&json!(filter).to_string()),
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Flag(flag)) => flag.to_string(),
             Some(Value::Null) => "(cleared)".to_owned(),
@@ -49,7 +50,7 @@ mod tests {
     };
 
     const FILE: &str = r#"{"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
-        "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}"#;
+        "filter": {"include": {"actions": ["DELETE*"]}}, "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}"#;
 
     #[test]
     fn all_but_the_secret_is_shown() {

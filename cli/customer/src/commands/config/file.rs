@@ -18,6 +18,7 @@ use domain::{
         region::{Partition, Region},
     },
     customer_server::CustomerServers,
+    event_filter::RawFilter,
     interval::ExportInterval,
 };
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ const MAX_SHOWN_NAME_LENGTH_CHARACTERS: usize = 30;
 
 /// An account that can't exist. The service's account is not known offline.
 const NO_ACCOUNT: &str = "000000000000";
+
+/// The error of a filter with another shape, or a misspelled name.
+const FILTER_SHAPE: &str = "must be an object like {\"include\": {\"actions\": [\"DELETE*\"]}, \"exclude\": {\"actorTypes\": [\"SERVICE\"]}}; \
+    include and exclude may have the lists actions, actorTypes and targetTypes";
 
 /// The input field of an update that is stored even if its connection test fails.
 pub const FORCE: &str = "force";
@@ -64,6 +69,7 @@ pub const FORCE: &str = "force";
 pub enum Field {
     Interval,
     Format,
+    Filter,
     BucketName,
     BucketPath,
     Region,
@@ -127,6 +133,7 @@ pub enum Purpose {
 pub enum Value {
     Null,
     Text(Secret),
+    Filter(RawFilter),
     Number(u64),
     Flag(bool),
 }
@@ -227,6 +234,14 @@ impl ConfigurationFile {
     pub fn text(&self, field: Field) -> Option<&str> {
         match self.values.get(&field) {
             Some(Value::Text(text)) => Some(text.expose()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
+    /// Returns the filter, unless it is null.
+    pub fn filter(&self) -> Option<&RawFilter> {
+        match self.values.get(&Field::Filter) {
+            Some(Value::Filter(filter)) => Some(filter),
             _ => None,
         }
     }
@@ -336,7 +351,7 @@ impl ConfigurationFile {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
             })
         };
-        let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, text)
+        let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, self.filter(), text)
             .iter()
             .filter(|error| !is_left_out(error))
             .map(|error| self.hinted(&format!("{}: {} ({})", error.field, error.message, error.code.name())))
@@ -345,14 +360,20 @@ impl ConfigurationFile {
     }
 }
 
-/// Checks the texts of fields with the rules of `service`.
-pub fn errors<'a>(kind: Kind, service: &ServiceIdentity, text: impl Fn(Field) -> Option<&'a str>) -> Vec<FieldError> {
+/// Checks the filter, and the texts of the other fields, with the rules of `service`.
+pub fn errors<'a>(
+    kind: Kind,
+    service: &ServiceIdentity,
+    filter: Option<&RawFilter>,
+    text: impl Fn(Field) -> Option<&'a str>,
+) -> Vec<FieldError> {
     let required = |field: Field| text(field).unwrap_or_default();
     let interval = parse_interval(required(Field::Interval));
     let format = text(Field::Format).map(parse_format).transpose();
     let settings = RawSettings {
         interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
         format: None,
+        filter,
         bucket_name: required(Field::BucketName),
         bucket_path: text(Field::BucketPath),
         region: required(Field::Region),
@@ -383,6 +404,9 @@ fn parse_entry(name: &str, json: &str, purpose: Purpose) -> Result<(Field, Value
     let problem = |reason: &str| format!("{}: {reason}", field.name());
     let value = if field == Field::Version {
         Value::Number(serde_json::from_str(json).map_err(|_| problem("must be a number, without quotes"))?)
+    } else if field == Field::Filter {
+        let filter: Option<RawFilter> = serde_json::from_str(json).map_err(|_| problem(FILTER_SHAPE))?;
+        filter.map_or(Value::Null, Value::Filter)
     } else {
         let text: Option<Secret> = serde_json::from_str(json).map_err(|_| problem("must be a string, in quotes"))?;
         text.map_or(Value::Null, Value::Text)
@@ -494,6 +518,22 @@ mod tests {
             ("no JSON", "{\n \"interval\": EVERY_24_HOURS".to_owned(), Purpose::Create),
             ("a list", "[]".to_owned(), Purpose::Create),
             ("a text", format!("\"{SECRET}\""), Purpose::Create),
+            ("a filter that is a list", with(role(), &json!({ "filter": ["QUERY"] })), Purpose::Create),
+            (
+                "a misspelled list",
+                with(role(), &json!({ "filter": { "include": { "action": ["A"] } } })),
+                Purpose::Create,
+            ),
+            (
+                "a filter without values",
+                with(role(), &json!({ "filter": { "include": { "actions": [] } } })),
+                Purpose::Create,
+            ),
+            (
+                "a filter of an update",
+                json!({ "filter": { "exclude": { "actions": ["*"] } } }).to_string(),
+                Purpose::Update,
+            ),
             ("a field twice", r#"{"region": "eu-west-1", "region": "eu-west-2"}"#.to_owned(), Purpose::Create),
             (
                 "values",
@@ -530,6 +570,8 @@ mod tests {
         for update in [
             json!({}),
             json!({ "interval": "EVERY_4_HOURS", "version": 3 }),
+            json!({ "filter": { "include": { "actions": ["DELETE*"] } } }),
+            json!({ "filter": null }),
             json!({ "bucketPath": null, "kmsKeyArn": null }),
             json!({ "roleArn": "arn:aws-cn:iam::222222222222:role/export" }),
             json!({ "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab" }),
@@ -546,8 +588,11 @@ mod tests {
             serde_json::to_value(file.data(kind, purpose)).unwrap()
         };
         assert_eq!(sent(role(), Kind::AssumedRole, Purpose::Create), role());
+        let mut filtered = role();
+        filtered["filter"] = json!({ "include": { "actions": ["B", "A*"] }, "exclude": { "actorTypes": ["C"] } });
+        assert_eq!(sent(filtered.clone(), Kind::AssumedRole, Purpose::Create), filtered);
         assert_eq!(sent(access_key(), Kind::AccessKey, Purpose::Create), access_key());
-        let update = json!({ "bucketPath": null, "version": 4 });
+        let update = json!({ "bucketPath": null, "filter": null, "version": 4 });
         assert_eq!(sent(update.clone(), Kind::AssumedRole, Purpose::Update), update);
     }
 

@@ -1,6 +1,9 @@
 //! The options that stand for fields of the JSON file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use domain::{
@@ -10,11 +13,13 @@ use domain::{
         bucket::{BucketName, BucketPath},
         description::Description,
         endpoint::EndpointUrl,
+        field::{FILTER_EXCLUDE, FILTER_INCLUDE},
         field_error::ValueError,
         input::StartFrom,
         region::SigningRegion,
     },
     customer_server::CustomerServers,
+    event_filter::{EventFilter, RawFilter, RawLists},
     export_format::ExportFormat,
     interval::ExportInterval,
 };
@@ -72,7 +77,49 @@ pub struct FieldOptions {
     /// A text for people
     #[arg(long, value_name = "TEXT", value_parser = description)]
     description: Option<String>,
+
+    #[command(flatten)]
+    filter: FilterOptions,
 }
+
+/// The lists of the filter. A list that is given replaces the whole filter of the file.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filter of the export, which takes precedence over that of FILE")]
+struct FilterOptions {
+    /// Export only events with this `action`, or with this beginning of it: `'DELETE*'`; repeatable
+    #[arg(long, value_name = "ACTION", value_parser = filter_value)]
+    include_action: Vec<String>,
+
+    /// Export only events whose `actor` has this `type`; repeatable
+    #[arg(long, value_name = "TYPE", value_parser = filter_value)]
+    include_actor_type: Vec<String>,
+
+    /// Export only events with this `targetType`; repeatable
+    #[arg(long, value_name = "TYPE", value_parser = filter_value)]
+    include_target_type: Vec<String>,
+
+    /// Leave out events with this `action`; repeatable
+    #[arg(long, value_name = "ACTION", value_parser = filter_value)]
+    exclude_action: Vec<String>,
+
+    /// Leave out events whose `actor` has this `type`; repeatable
+    #[arg(long, value_name = "TYPE", value_parser = filter_value)]
+    exclude_actor_type: Vec<String>,
+
+    /// Leave out events with this `targetType`; repeatable
+    #[arg(long, value_name = "TYPE", value_parser = filter_value)]
+    exclude_target_type: Vec<String>,
+}
+
+/// The names of the options of [`FilterOptions`], as clap has them.
+pub const FILTER_OPTIONS: [&str; 6] = [
+    "include_action",
+    "include_actor_type",
+    "include_target_type",
+    "exclude_action",
+    "exclude_actor_type",
+    "exclude_target_type",
+];
 
 /// The field that only a creation has.
 #[derive(Clone, Debug, Default, Args)]
@@ -90,6 +137,23 @@ pub struct Fields<'a> {
     file: Option<&'a Path>,
     /// The fields that options gave.
     given: Vec<Field>,
+}
+
+impl FilterOptions {
+    /// Returns the filter. `None`: no option is given.
+    fn filter(&self) -> Option<RawFilter> {
+        let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
+        let side = |actions: &[String], actor_types: &[String], target_types: &[String]| {
+            let lists =
+                RawLists { actions: list(actions), actor_types: list(actor_types), target_types: list(target_types) };
+            (lists != RawLists::default()).then_some(lists)
+        };
+        let filter = RawFilter {
+            include: side(&self.include_action, &self.include_actor_type, &self.include_target_type),
+            exclude: side(&self.exclude_action, &self.exclude_actor_type, &self.exclude_target_type),
+        };
+        (filter != RawFilter::default()).then_some(filter)
+    }
 }
 
 impl FieldOptions {
@@ -135,12 +199,22 @@ impl<'a> Fields<'a> {
             values.set(field, if text.is_empty() { Value::Null } else { Value::text(text) });
             given.push(field);
         }
+        if let Some(filter) = options.filter.filter() {
+            values.set(Field::Filter, Value::Filter(filter));
+            given.push(Field::Filter);
+        }
         if let (Some(region), false) = (&options.region, values.text(Field::EndpointUrl).is_some()) {
             parse_region(region).map_err(|reason| Failure::argument(option(Field::Region), reason))?;
         }
         let fields = Self { values, file: file.map(PathBuf::as_path), given };
         fields.values.check_region().map_err(|problems| fields.failure(problems))?;
         Ok(fields)
+    }
+
+    /// Clears an optional field, because an option asks for it.
+    pub fn clear(&mut self, field: Field) {
+        self.values.set(field, Value::Null);
+        self.given.push(field);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -172,15 +246,25 @@ impl<'a> Fields<'a> {
     fn in_options(&self, line: &str) -> String {
         let text = line.trim_start();
         let indent = line.get(..line.len() - text.len()).unwrap_or_default();
-        let named = text.split_once(": ").and_then(|(name, rest)| Some((name.parse::<Field>().ok()?, rest)));
+        let named = text.split_once(": ").and_then(|(name, rest)| Some((field_and_option(name)?, rest)));
         match named {
-            Some((field, rest)) if self.file.is_none() || self.given.contains(&field) => {
+            Some(((field, option), rest)) if self.file.is_none() || self.given.contains(&field) => {
                 let rest = rest.replace(&format!("Give a value for {}.", field.name()), "Give a value.");
-                format!("{indent}{}: {rest}", option(field))
+                format!("{indent}{option}: {rest}")
             }
             _ => line.to_owned(),
         }
     }
+}
+
+/// Returns the field with a name of the API, which may be a list of the filter, and the option for it.
+fn field_and_option(name: &str) -> Option<(Field, Cow<'static, str>)> {
+    let mut lists = FILTER_INCLUDE.into_iter().chain(FILTER_EXCLUDE).zip(FILTER_OPTIONS);
+    if let Some((_, id)) = lists.find(|(list, _)| *list == name) {
+        return Some((Field::Filter, format!("--{}", id.replace('_', "-")).into()));
+    }
+    let field = name.parse().ok()?;
+    Some((field, option(field).into()))
 }
 
 /// Returns the option for a field.
@@ -188,6 +272,7 @@ fn option(field: Field) -> &'static str {
     match field {
         Field::Interval => "--interval",
         Field::Format => "--format",
+        Field::Filter => "the options of the filter",
         Field::BucketName => "--bucket",
         Field::BucketPath => "--path",
         Field::Region => "--region",
@@ -211,6 +296,14 @@ fn checked<T>(text: &str, parsed: Result<T, ValueError>) -> Result<String, &'sta
 /// Accepts an empty text too, which clears the field.
 fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, ValueError>) -> Result<String, &'static str> {
     if text.is_empty() { Ok(String::new()) } else { checked(text, parse(text)) }
+}
+
+fn filter_value(text: &str) -> Result<String, String> {
+    let include = Some(RawLists { actions: Some(vec![text.to_owned()]), ..RawLists::default() });
+    match EventFilter::parse(&RawFilter { include, exclude: None }) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(errors) => Err(errors.into_iter().map(|error| error.message).collect()),
+    }
 }
 
 fn bucket(text: &str) -> Result<String, &'static str> {

@@ -3,7 +3,7 @@
 use terminal::{short_duration, text::Text};
 
 use crate::{
-    model::{Backlog, Configuration, NextStep, Status},
+    model::{Backlog, Configuration, FilterLists, NextStep, Status},
     output::{Column, Style, Tone},
 };
 
@@ -39,6 +39,10 @@ const COLUMNS: &[Column<Configuration>] = &[
         cell: |configuration, style| (Tone::Plain, optional_time(configuration.last_export.as_ref(), "never", style)),
     },
     Column { heading: "FORMAT", cell: |configuration, _| (Tone::Plain, configuration.format.to_string()) },
+    Column {
+        heading: "FILTER",
+        cell: |configuration, _| (Tone::Plain, configuration.filter.as_ref().map_or("no", |_| "yes").to_owned()),
+    },
 ];
 
 /// The columns before the destination. They fit into 80 characters, with times in UTC; the destination is below then.
@@ -154,6 +158,9 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
     };
     let status_name = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
     let changed_by = |time: &Text, person: &Text| Some(format!("{} by {person}", style.time(time)));
+    let filter = configuration.filter.as_ref();
+    let included = |list| listed(filter.and_then(|filter| filter.include.as_ref()), list);
+    let excluded = |list| listed(filter.and_then(|filter| filter.exclude.as_ref()), list);
     style.fields(&[
         ("id", Some(configuration.id.to_string())),
         ("description", text(&configuration.description)),
@@ -172,6 +179,12 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
         ("interval", Some(interval(&configuration.interval))),
         ("format", Some(configuration.format.to_string())),
+        ("included actions", included(|lists| lists.actions.as_deref())),
+        ("included actor types", included(|lists| lists.actor_types.as_deref())),
+        ("included target types", included(|lists| lists.target_types.as_deref())),
+        ("excluded actions", excluded(|lists| lists.actions.as_deref())),
+        ("excluded actor types", excluded(|lists| lists.actor_types.as_deref())),
+        ("excluded target types", excluded(|lists| lists.target_types.as_deref())),
         ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
         ("health", Some(style.paint(health_tone(&configuration.status.health), &configuration.status.health))),
         ("connection", Some(format!("{status_name}{status}"))),
@@ -188,6 +201,12 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("changed", changed_by(&configuration.updated_at, &configuration.updated_by)),
         ("version", Some(configuration.version.to_string())),
     ])
+}
+
+/// Formats a list of one side of a filter. `None`: it is not given.
+fn listed(side: Option<&FilterLists>, list: fn(&FilterLists) -> Option<&[Text]>) -> Option<String> {
+    let values = list(side?)?;
+    Some(values.iter().map(|value| &**value).collect::<Vec<_>>().join(", "))
 }
 
 /// Formats the numbered next steps, each with its document indented.
@@ -292,6 +311,10 @@ mod tests {
     fn failed_with_access_key() -> Configuration {
         changed(&json!({
             "version": 4, "type": "S3_ACCESS_KEY", "format": "PARQUET", "description": "For the auditors", "enabled": false,
+            "filter": {
+                "include": { "actions": ["DELETE*", "UPDATE"], "actorTypes": null, "targetTypes": ["POLICY"] },
+                "exclude": { "actions": null, "actorTypes": ["SERVICE"], "targetTypes": null },
+            },
             "status": status("DISABLED", 0),
             "connectionStatus": "FAILED",
             "connectionError": { "code": "WRITE_DENIED", "message": "Allow s3:PutObject." },

@@ -12,7 +12,7 @@ const NO_JOBS: &str = "\
 
 The next export creates the first one: audit-export config get ID shows its time, audit-export config run ID begins one now.";
 
-const NO_TASKS: &str = "0 tasks: no events were received within the job's window, so it wrote only its digest";
+const NO_TASKS: &str = "0 tasks: the job's window has no events to export, so it wrote only its digest";
 
 /// The most important columns first: those that don't fit the terminal are left out.
 const JOBS: &[Column<Job>] = &[
@@ -23,6 +23,7 @@ const JOBS: &[Column<Job>] = &[
     Column { heading: "UNTIL", cell: |job, style| (Tone::Plain, optional_time(job.end_timestamp.as_ref(), style)) },
     Column { heading: "STORED", cell: |job, _| (Tone::Plain, bytes(job.bytes)) },
     Column { heading: "OBJECTS", cell: |job, _| (Tone::Plain, job.objects.to_string()) },
+    Column { heading: "LEFT OUT", cell: |job, _| (Tone::Plain, job.left_out.to_string()) },
     Column { heading: "ATTEMPTS", cell: |job, _| (Tone::Plain, job.attempts.to_string()) },
 ];
 
@@ -50,6 +51,7 @@ pub fn jobs(jobs: &[Job], style: &Style) -> String {
         return NO_JOBS.to_owned();
     }
     let mut sections = vec![style.fitted(JOBS, NARROW_JOBS, jobs)];
+    sections.extend(left_out(jobs));
     for job in jobs {
         let reasons = job.failure_reason.iter().map(ToString::to_string);
         let problems = reasons.chain(job.gaps.iter().map(|gap| describe(gap, style)));
@@ -58,6 +60,15 @@ pub fn jobs(jobs: &[Job], style: &Style) -> String {
         );
     }
     sections.join("\n\n")
+}
+
+/// Formats the number of events of all jobs that are in no file because of a filter. `None`: there are none.
+fn left_out(jobs: &[Job]) -> Option<String> {
+    match jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.left_out)) {
+        0 => None,
+        1 => Some("1 event was left out by the filter of the export.".to_owned()),
+        several => Some(format!("{several} events were left out by the filter of the export.")),
+    }
 }
 
 fn describe(gap: &Gap, style: &Style) -> String {
@@ -129,14 +140,14 @@ mod tests {
         let list: Vec<Job> = serde_json::from_value(json!([
             {
                 "id": format!("{ID}.3"), "startTimestamp": "2026-11-22T00:00:00.000Z", "endTimestamp": null,
-                "attempts": 1, "status": "RUNNING", "failureReason": null, "objects": 0, "events": 0, "bytes": 0,
+                "attempts": 1, "status": "RUNNING", "failureReason": null, "objects": 0, "events": 0, "leftOut": 0, "bytes": 0,
                 "gaps": [],
             },
             {
                 "id": format!("{ID}.2"), "startTimestamp": "2026-11-21T00:00:00.000Z",
                 "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 3, "status": "FAILED",
                 "failureReason": "WRITE_DENIED: Allow s3:PutObject.", "objects": 1, "events": 20_000,
-                "bytes": 1_234_567,
+                "leftOut": 180_000, "bytes": 1_234_567,
                 "gaps": [{
                     "startTimestamp": "2026-11-21T09:59:00.500Z", "endTimestamp": "2026-11-21T09:59:00.501Z",
                     "reason": "BLOCK_CORRUPT", "blockId": "01M8072Y6M0000000000000007",
@@ -145,7 +156,7 @@ mod tests {
             {
                 "id": format!("{ID}.1"), "startTimestamp": "2026-11-20T09:59:00.000Z",
                 "endTimestamp": "2026-11-21T00:00:00.000Z", "attempts": 1, "status": "SUCCEEDED",
-                "failureReason": null, "objects": 2, "events": 200_000, "bytes": 45_600_000_000_u64,
+                "failureReason": null, "objects": 2, "events": 200_000, "leftOut": 0, "bytes": 45_600_000_000_u64,
                 "gaps": [{
                     "startTimestamp": "2026-11-20T09:59:00.000Z", "endTimestamp": "2026-11-20T11:00:00.000Z",
                     "reason": "RETENTION_ENDED",

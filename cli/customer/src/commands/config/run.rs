@@ -310,7 +310,7 @@ mod tests {
         serde_json::from_value(json!({
             "id": format!("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b.{sequence}"),
             "startTimestamp": "2026-11-21T00:00:00.000Z", "endTimestamp": "2026-11-22T00:00:00.000Z", "attempts": 1,
-            "status": status, "failureReason": null, "objects": objects, "events": objects * 700,
+            "status": status, "failureReason": null, "objects": objects, "events": objects * 700, "leftOut": 0,
             "bytes": objects * 52_345, "gaps": [],
         }))
         .unwrap()

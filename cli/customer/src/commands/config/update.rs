@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     dry_run,
     file::{ConfigurationFile, FORCE, Field, Kind, Purpose, Value},
-    options::{FieldOptions, Fields},
+    options::{FILTER_OPTIONS, FieldOptions, Fields},
     render,
     secret_access_key::SecretArguments,
     target::parse_id,
@@ -22,15 +22,19 @@ use crate::{
 /// Change an export configuration
 ///
 /// The changes are options, a JSON file, or both; an option takes precedence over the file's field. Fields that are not given
-/// stay unchanged. An empty text (`--description ""`), or null in the file, clears an optional field. With a role the export uses
-/// it from now on, and with an access key that. A new access key is always tested first, and so is another bucket, path, Region,
-/// endpoint, KMS key, owner or role if the connection works: nothing is changed unless the test succeeds. If the connection does
-/// not work, the change is stored and then tested, so that it can be repaired in steps.
+/// stay unchanged. An empty text (`--description ""`), or null in the file, clears an optional field. A filter replaces the
+/// whole earlier one. With a role the export uses it from now on, and with an access key that. A new access key is always tested
+/// first, and so is another bucket, path, Region, endpoint, KMS key, owner or role if the connection works: nothing is changed
+/// unless the test succeeds. If the connection does not work, the change is stored and then tested, so that it can be repaired in
+/// steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --interval 12h
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
     --bucket acme-audit-eu --region eu-central-1 --expect-version 3
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
+    --include-action 'DELETE*' --exclude-actor-type SERVICE
+  audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --no-filter
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
     --access-key-id AKIAIOSFODNN7EXAMPLE --secret-file secret
@@ -61,6 +65,10 @@ pub struct UpdateArguments {
     #[arg(long)]
     force: bool,
 
+    /// Remove the filter: all events are exported from the next window on; the same as `"filter": null` in the file
+    #[arg(long, conflicts_with_all = FILTER_OPTIONS)]
+    no_filter: bool,
+
     #[command(flatten)]
     options: FieldOptions,
 
@@ -89,6 +97,9 @@ const UNTESTED: &str = "PENDING";
 
 pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     let mut fields = Fields::read(arguments.file.as_ref(), &arguments.options, None, Purpose::Update)?;
+    if arguments.no_filter {
+        fields.clear(Field::Filter);
+    }
     if fields.is_empty() && arguments.secret.secret_file.is_none() {
         let reason = "give options such as --interval 12h, or a JSON file; see audit-export config update --help";
         return Err(Failure::argument("no changes are given", reason));

@@ -10,6 +10,7 @@ use domain::{
     },
     connection::ConnectionErrorCode as Code,
     digest::Hex32,
+    event_filter::RawFilter,
     interval::ExportInterval,
     time::Timestamp,
 };
@@ -55,6 +56,9 @@ pub struct State {
     pub idempotency_key: String,
     pub kind: Option<Kind>,
     pub answers: Answers,
+    /// The filter of a file with answers; it is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<RawFilter>,
     /// Earlier answers, suggested when they are asked for again.
     #[serde(default)]
     pub suggestions: Answers,
@@ -412,7 +416,7 @@ impl Wizard {
     /// Checks the answers with the rules of the service.
     fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
         let kind = self.state.kind.unwrap_or(Kind::AssumedRole);
-        file::errors(kind, &self.service, |field| match field {
+        file::errors(kind, &self.service, self.state.filter.as_ref(), |field| match field {
             Field::SecretAccessKey => secret.map(Secret::expose),
             Field::IdempotencyKey => Some(&self.state.idempotency_key),
             _ => answers.get(&field)?.as_deref(),
@@ -433,6 +437,10 @@ impl Wizard {
                 problems.push(format!("{}: {problem}", field.name()));
             }
         }
+        wizard.state.filter = file.filter().cloned();
+        let errors = wizard.errors(&wizard.state.answers, None);
+        let of_filter = errors.iter().filter(|error| error.field.starts_with(Field::Filter.name()));
+        problems.extend(of_filter.map(|error| format!("{}: {} ({})", error.field, error.message, error.code.name())));
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -443,7 +451,7 @@ impl Wizard {
         }
         let known = |state: &State| {
             let answers: Answers = state.answers.clone().into_iter().filter(|(_, value)| value.is_some()).collect();
-            (state.kind, answers)
+            (state.kind, state.filter.clone(), answers)
         };
         if known(&self.state) == known(&wizard.state) {
             Ok(())
@@ -516,6 +524,9 @@ impl Wizard {
     pub fn creation(&self) -> ConfigurationFile {
         let mut file = self.input(&self.state.answers);
         file.set(Field::IdempotencyKey, Value::text(&self.state.idempotency_key));
+        if let Some(filter) = &self.state.filter {
+            file.set(Field::Filter, Value::Filter(filter.clone()));
+        }
         file
     }
 

@@ -404,11 +404,15 @@ fn a_file_answers_everything_at_once() {
     let whole = json!({
         "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1", "description": "Für uns",
         "format": "PARQUET", "roleArn": "arn:aws:iam::222222222222:role/x",
+        "filter": { "include": { "actions": ["DELETE*"] } },
     });
     let mut wizard = wizard();
-    let wrong = file(&json!({ "interval": "3", "format": "csv", "roleArn": "arn:aws:iam::111111111111:role/x" }));
+    let wrong = file(&json!({
+        "interval": "3", "format": "csv", "roleArn": "arn:aws:iam::111111111111:role/x", "filter": {},
+    }));
     let problems = wizard.answer_all(&wrong, Kind::AssumedRole, now()).unwrap_err();
-    assert_eq!(problems.0.len(), 5, "{problems:?}");
+    assert_eq!(problems.0.len(), 6, "{problems:?}");
+    assert!(problems.0[5].ends_with("(FILTER_EMPTY)"), "{problems:?}");
     assert_eq!(wizard.next(), Step::Ask(Question::Kind));
 
     wizard.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
@@ -422,9 +426,11 @@ fn a_file_answers_everything_at_once() {
     let mut again = resumed(&wizard);
     again.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
     assert_eq!(again.next(), Step::Get);
-    let mut other = whole;
-    other["bucketName"] = json!("acme-logs");
-    assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err());
+    for (name, value) in [("bucketName", json!("acme-logs")), ("filter", json!(null))] {
+        let mut other = whole.clone();
+        other[name] = value;
+        assert!(again.answer_all(&file(&other), Kind::AssumedRole, now()).is_err(), "{name}");
+    }
 }
 
 #[test]
