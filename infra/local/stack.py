@@ -31,6 +31,7 @@ Value = TypeVar("Value")
 
 CONFIGURATION_FIELDS = """
     id externalId type version description interval format enabled connectionStatus connectionCheckedAt connectionError { code message }
+    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } }
     endpointConfiguration {
         bucketName bucketPath region endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner
     }
