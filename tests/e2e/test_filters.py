@@ -89,6 +89,7 @@ def check_complete(customer: Customer, verifier: Verifier) -> int:
     status, report = verifier.bucket(customer.account, customer.id, "--deep")
     assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
     left_out = sum(json.loads(digest).get("leftOut", 0) for digest in digests(customer))
+    assert report["digests"]["leftOut"] == left_out
     assert report["objects"]["events"] + left_out == len(customer.tenant.stored_lines())
     return left_out
 
