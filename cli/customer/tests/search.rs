@@ -117,6 +117,23 @@ fn files_that_no_digest_names_are_not_searched() {
 }
 
 #[test]
+fn events_that_a_filter_left_out_are_counted() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.add_window_of(&signer, &[&[QUERY]]);
+    export.filter = serde_json::from_str(r#"{"include":{"actions":["LOGIN"]}}"#).ok();
+    export.left_out = 7;
+    export.add_window_of(&signer, &[&[LOGIN]]);
+    export.add_window_of(&signer, &[]);
+    let copy = Copy::of(signer, export);
+    let outcome = search(&copy, &["--output", "json", "--actor", "bob"]);
+    assert_eq!((outcome.code, &*outcome.stdout), (0, &*lines(&[LOGIN])));
+    let words = "warning: events that were not searched: 14: filters of the export left them out\n";
+    assert_eq!(outcome.stderr, words);
+    search(&copy, &[]).is(0, "", &format!("searched: 2 of 2 files; 2 of 2 events match\n{words}"));
+}
+
+#[test]
 fn nothing_is_shown_without_proven_digests() {
     let copy = copy();
     copy.write("../other.pem", Signer::generate().public_key_pem().as_bytes());

@@ -326,7 +326,8 @@ pub fn show_breaks(report: &Report) {
     }
 }
 
-/// Warns of files that were left out, because nothing here proves them. `done` says what was done with the others.
+/// Warns of files that were left out, because nothing here proves them, and of events that are in no file because of a filter.
+/// `done` says what was done with the others.
 pub fn warn_of_unread(report: &Report, done: &str) {
     for (count, reason) in [
         (report.unproven_files(), "no digest here proves them, as long as an export is running"),
@@ -335,5 +336,9 @@ pub fn warn_of_unread(report: &Report, done: &str) {
         if count > 0 {
             terminal::warn(&format!("files that were not {done}: {count}: {reason}"));
         }
+    }
+    let left_out = report.digests.left_out;
+    if left_out > 0 {
+        terminal::warn(&format!("events that were not {done}: {left_out}: filters of the export left them out"));
     }
 }
