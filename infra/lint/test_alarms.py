@@ -362,6 +362,26 @@ def test_the_alarm_on_lag_takes_the_hours_that_were_chosen() -> None:
     assert int(parameter["Default"]) * HOUR < quarter * TEMPLATE["Parameters"]["RetentionDays"]["MinValue"] * DAY
 
 
+def test_an_alarm_on_an_age_is_raised_before_the_age_has_doubled() -> None:
+    """Of an alarm whose periods are longer than that, the message would be wrong about how long something has waited."""
+    shortest = min(entry["Seconds"] for entry in TEMPLATE["Mappings"]["LagAlarmSeconds"].values())
+    ages = {name: alarm for name, alarm in ALARMS.items() if re.search(r"Age|Seconds$", alarm["MetricName"])}
+    assert {"LargestLagAlarm", "OldestNoticeAlarm", "EventsQueueAgeAlarm"} <= set(ages)
+    for name, alarm in ages.items():
+        threshold = shortest if isinstance(alarm["Threshold"], dict) else alarm["Threshold"]
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= threshold, name
+
+
+@pytest.mark.parametrize(("name", "time"), [("LargestLagAlarm", "an hour"), ("OldestNoticeAlarm", "ten minutes")])
+def test_the_message_says_after_which_time_without_data_an_alarm_is_raised(name: str, time: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Period"] * alarm["DatapointsToAlarm"] == {"an hour": HOUR, "ten minutes": 600}[time]
+    assert f"for {time}." in alarm["AlarmDescription"]
+    [row] = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "docs" / "RUNBOOKS.md").read_text(), re.MULTILINE)
+    assert f" for {time}" in row
+
+
 def test_the_stack_makes_a_topic_unless_one_is_given() -> None:
     assert TEMPLATE["Conditions"]["MakesAlarmTopic"] == {"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}
     assert TEMPLATE["Parameters"]["AlarmTopicArn"]["Default"] == ""

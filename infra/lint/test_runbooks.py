@@ -122,6 +122,25 @@ def test_every_output_and_parameter_that_a_runbook_names_exists() -> None:
     assert names <= known
 
 
+def test_a_failed_request_is_looked_up_by_the_id_that_the_functions_log() -> None:
+    printed = re.findall(r"logged api-access [^\n]*requestId[^\n]*", commands())
+    assert printed
+    assert all("integrationRequestId" in command for command in printed)
+    for name, (_, cells) in entries().items():
+        assert ("`requestId`" in cells[1]) <= ("`integrationRequestId`" in cells[1]), name
+
+
+def test_a_loop_that_writes_items_passes_them_as_files_and_stops_at_a_failure() -> None:
+    """An argument of a command has at most 128 KiB, and an item of DynamoDB 400 KB."""
+    loops = re.findall(r"\bwhile read\b.*?\bdone\b", commands(), re.DOTALL)
+    writing = [loop for loop in loops if re.search(r"\baws \w+ (put|update|delete)-", loop)]
+    assert writing
+    for loop in writing:
+        assert re.search(r"--item file://", loop)
+        assert "break" in loop
+    assert not re.search(r'--(item|attributes|message-body) "\$\w+"', commands())
+
+
 def test_log_lines_that_a_command_looks_for_are_written() -> None:
     sources = re.sub(r"\\\n\s*", "", "\n".join(rust_sources()))
     groups = {

@@ -799,6 +799,67 @@ def test_a_queue_of_a_service_takes_messages_of_listed_sources_alone(
     }
 
 
+def queue_policies() -> dict[str, list[dict[str, Any]]]:
+    """Returns the statements of each queue's policy that apply in every stack."""
+    return {
+        target(queue): [s for s in policy["PolicyDocument"]["Statement"] if "Fn::If" not in s]
+        for policy in of_type("AWS::SQS::QueuePolicy").values()
+        for queue in policy["Queues"]
+    }
+
+
+def queues_of_events() -> list[str]:
+    events = RESOURCES["IngestFunction"]["Properties"]["Events"].values()
+    return [target(event["Properties"]["Queue"]) for event in events if event["Type"] == "SQS"]
+
+
+def test_messages_with_events_come_from_admitted_senders_alone() -> None:
+    """A message names its tenant. One in a dead-letter queue is stored as well, once an operator redrives it."""
+    for queue in queues_of_events():
+        dead_letters = target(RESOURCES[queue]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"])
+        (denied,) = [s for s in queue_policies()[queue] if s["Effect"] == "Deny"]
+        assert (denied["Principal"], denied["Action"], target(denied["Resource"])) == ("*", "sqs:SendMessage", queue)
+        (denied,) = queue_policies()[dead_letters]
+        assert {key: value for key, value in denied.items() if key != "Sid"} == {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:SendMessage",
+            "Resource": {"Fn::GetAtt": [dead_letters, "Arn"]},
+        }
+        # What the template can't restrict, the operator does.
+        assert {f"{queue}Arn", f"{dead_letters}Url"} <= set(TEMPLATE["Outputs"])
+        loop = section("OPERATIONS.md", "Dead-letter queues").partition("redrivePermission")[0]
+        assert re.search(rf"for queue in [\w ]*\b{queue.removesuffix('Queue')}\b", loop)
+
+
+def section(document: str, heading: str) -> str:
+    """Returns the text below a heading of second level of a document."""
+    text = (ROOT / "docs" / document).read_text().partition(f"\n## {heading}\n")[2]
+    assert text
+    return text.partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("heading", ["Erase a tenant", "Uninstall"])
+def test_whoever_removes_events_looks_into_every_queue_that_holds_some(heading: str) -> None:
+    text = section("OPERATIONS.md", heading)
+    assert "dead-letter queues" in text
+    assert set(re.findall(r"`(\w+Queue)`", text)) == set(queues_of_events())
+
+
+def test_everything_that_outlives_the_stack_is_listed() -> None:
+    retained = {name for name, resource in RESOURCES.items() if resource.get("DeletionPolicy") == "Retain"}
+    assert len(retained) > 10
+    rows = re.findall(r"^\| .* \| (`.*) \|$", section("OPERATIONS.md", "Uninstall"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == retained
+
+
+def test_a_line_of_the_access_log_leads_to_the_lines_of_the_function() -> None:
+    """The functions log the ID of Lambda's invocation; `requestId` of API Gateway is another one."""
+    logged = json.loads(RESOURCES["HttpApi"]["Properties"]["AccessLogSetting"]["Format"])
+    assert logged["requestId"] == "$context.requestId"
+    assert logged["integrationRequestId"] == "$context.integration.requestId"
+
+
 def test_ingest_knows_its_queues_and_the_quota() -> None:
     variables = RESOURCES["IngestFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["EVENTS_QUEUE_URL"] == {"Ref": "EventsQueue"}
