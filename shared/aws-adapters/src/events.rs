@@ -3,6 +3,7 @@
 pub mod backlog;
 pub mod eraser;
 pub mod item;
+mod page;
 pub mod quota;
 pub mod reader;
 pub mod volume;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
+use aws_sdk_dynamodb::{
+    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    types::{KeysAndAttributes, Select},
+};
 use export_engine::ports::PortError;
 
 use super::{
@@ -74,6 +77,12 @@ pub struct Page {
     pub next: Option<Item>,
 }
 
+impl From<QueryOutput> for Page {
+    fn from(output: QueryOutput) -> Self {
+        Self { items: output.items.unwrap_or_default(), next: output.last_evaluated_key }
+    }
+}
+
 impl Table {
     /// Reads an item; `None`: there is none.
     ///
@@ -126,10 +135,16 @@ impl Table {
     /// # Errors
     /// Transient or internal.
     pub async fn page(&self, operation: &'static str, query: &Query, after: Option<Item>) -> Result<Page, PortError> {
+        let request = self.query(query).set_exclusive_start_key(after);
+        let output = request.send().await.map_err(|error| port_error(operation, error))?;
+        Ok(output.into())
+    }
+
+    /// Returns the request for the first page of a query.
+    pub(super) fn query(&self, query: &Query) -> QueryFluentBuilder {
         let mut placeholders = Placeholders::of([&query.key].into_iter().chain(&query.filter));
         placeholders.add_names(query.projection.unwrap_or_default());
-        let request = self
-            .client
+        self.client
             .query()
             .table_name(&self.name)
             .set_index_name(query.index.map(str::to_owned))
@@ -142,9 +157,6 @@ impl Table {
             .set_expression_attribute_values(placeholders.take_values())
             .set_limit(query.limit)
             .set_scan_index_forward(query.is_descending.then_some(false))
-            .set_exclusive_start_key(after);
-        let output = request.send().await.map_err(|error| port_error(operation, error))?;
-        Ok(Page { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
     }
 
     /// Reads all items of a query, which fill at most `max_pages`.

@@ -8,11 +8,11 @@ use domain::{
 };
 use export_engine::{
     CORRUPT_BLOCK,
-    ports::{BlockPage, BlockSource, PortError},
+    ports::{BlockPage, BlockSource, PortError, StoredItem},
 };
 
-use super::item;
-use crate::dynamodb::{expression::Expression, item::text, read::Query, table::Table};
+use super::{item, page::PageOfBlocks};
+use crate::dynamodb::{direct::DirectPage, expression::Expression, item::text, read::Query, table::Table};
 
 /// Reads the table `AuditEvents`.
 #[derive(Clone, Debug)]
@@ -37,16 +37,33 @@ impl BlockSource for EventTableReader {
             .with("partition", text(&partition))
             .with("first", text(range.first))
             .with("last", text(range.end.previous()));
-        let page = self.table.page(operation, &Query::new(key), None).await?;
-        let items =
-            page.items.into_iter().map(item::to_stored_item).collect::<Result<Vec<_>, _>>().map_err(|error| {
-                PortError::internal(CORRUPT_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
-            })?;
-        let next = match (page.next, items.last()) {
-            (None, _) => None,
-            (Some(_), Some(item)) => Some(item.id().next()),
-            (Some(_), None) => return Err(PortError::internal(operation, "an empty page that was not the last")),
-        };
-        Ok(BlockPage { items, next })
+        let page = self.table.direct_page(operation, &Query::new(key), PageOfBlocks::read).await?;
+        to_block_page(operation, &partition, page)
     }
 }
+
+fn to_block_page(
+    operation: &'static str,
+    partition: &str,
+    page: DirectPage<PageOfBlocks>,
+) -> Result<BlockPage, PortError> {
+    let (items, is_last) = match page {
+        DirectPage::Direct(page) => (page.blocks.into_iter().map(StoredItem::Block).collect(), page.is_last),
+        DirectPage::Sdk(page) => {
+            let items = page.items.into_iter().map(item::to_stored_item).collect::<Result<Vec<_>, _>>();
+            let items = items.map_err(|error| {
+                PortError::internal(CORRUPT_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
+            })?;
+            (items, page.next.is_none())
+        }
+    };
+    let next = match items.last() {
+        _ if is_last => None,
+        Some(item) => Some(item.id().next()),
+        None => return Err(PortError::internal(operation, "an empty page that was not the last")),
+    };
+    Ok(BlockPage { items, next })
+}
+
+#[cfg(test)]
+mod tests;
