@@ -35,6 +35,7 @@ CONFIGURATION_FIELDS = """
     endpointConfiguration {
         bucketName bucketPath region endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner
     }
+    ocsf { version classes { action targetType class activity } }
     startFrom createdBy createdAt updatedBy updatedAt
 """
 

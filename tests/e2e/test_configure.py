@@ -132,11 +132,23 @@ def test_every_interval_is_possible(tenant: Tenant, interval: int) -> None:
     assert tenant.administrator.create_assumed_role(**VALID_ROLE | {"interval": name})["interval"] == name
 
 
-@pytest.mark.parametrize("name", ["NDJSON_GZIP", "NDJSON_ZSTD", "PARQUET"])
+@pytest.mark.parametrize("name", ["NDJSON_GZIP", "NDJSON_ZSTD", "PARQUET", "OCSF_PARQUET"])
 def test_every_format_is_possible(tenant: Tenant, name: str) -> None:
     created = tenant.administrator.create_assumed_role(**VALID_ROLE | {"format": name})
     assert created["format"] == name
     assert tenant.administrator.get(created["id"]) == created
+
+
+def test_choices_of_ocsf_are_kept_and_refused_with_another_format(tenant: Tenant) -> None:
+    rule = {"action": "publish", "class": "ENTITY_MANAGEMENT", "activity": "update"}
+    choices = {"version": "1.8.0", "classes": [rule]}
+    created = tenant.administrator.create_assumed_role(**VALID_ROLE | {"format": "OCSF_PARQUET", "ocsf": choices})
+    stored = tenant.administrator.get(created["id"])["ocsf"]
+    assert stored["version"] == "1.8.0"
+    assert stored["classes"] == [rule | {"action": "PUBLISH", "targetType": None, "activity": "Update"}]
+    with pytest.raises(GraphQlFailed) as failure:
+        tenant.administrator.create_assumed_role(**VALID_ROLE | {"format": "PARQUET", "ocsf": choices})
+    assert [error["code"] for error in failure.value.errors[0]["extensions"]["fields"]] == ["OCSF_CONFLICT"]
 
 
 def test_a_wrong_format_is_refused_with_the_nearest(tenant: Tenant) -> None:

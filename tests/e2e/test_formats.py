@@ -129,6 +129,72 @@ def test_an_export_as_parquet_holds_every_line_and_typed_columns(
     assert report["objects"]["inflated"] == 0
 
 
+LAKE_CLASSES = {"3001", "3002", "3004", "6003"}
+OWN_RULES = {"classes": [{"action": "QUERY", "class": "ENTITY_MANAGEMENT", "activity": "Read"}]}
+
+
+def lake_keys(customer: Customer) -> list[str]:
+    """Returns the keys of the export's objects in the partitions of Security Lake, which exports share."""
+    found = customer.account.objects(f"{customer.account.prefix}region=")
+    return sorted(entry["Key"] for entry in found if f"/{customer.id}_" in entry["Key"])
+
+
+def ocsf_records(customer: Customer, directory: Path) -> list[tuple[int, str]]:
+    """Returns class and line of each record."""
+    found: list[tuple[int, str]] = []
+    for number, key in enumerate(lake_keys(customer)):
+        path = directory / f"{number}.parquet"
+        path.write_bytes(customer.account.download(key))
+        rows = duckdb.execute("select class_uid, raw_data from read_parquet(?)", [str(path)]).fetchall()
+        assert {class_uid for class_uid, _ in rows} == {int(key.rsplit("_", 2)[1])}, key
+        found += rows
+    return found
+
+
+def export_to_lake(customer: Customer, sent: list[str], directory: Path) -> None:
+    """Changes the format, requests a run, and waits until the sent events have arrived as records."""
+    updated = customer.tenant.administrator.update_assumed_role(customer.id, format="OCSF_PARQUET", ocsf=OWN_RULES)
+    assert updated["format"] == "OCSF_PARQUET"
+    customer.settle()
+    customer.tenant.administrator.run(customer.id)
+    wait_until(
+        lambda: len(ocsf_records(customer, directory)) >= len(sent),
+        "records of OCSF",
+        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
+    )
+    customer.wait_until_at_rest()
+
+
+def test_an_export_to_security_lake_has_each_line_in_a_record_of_one_class(
+    customers: CustomerFactory, verifier: Verifier, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    sent = customer.tenant.send(make_events(60))
+    export_to_lake(customer, sent, tmp_path)
+    records = ocsf_records(customer, tmp_path)
+    events = [json.loads(line) for _, line in records]
+    assert sorted(event["id"] for event in events if not is_change(event)) == sorted(sent)
+    assert {class_uid for class_uid, line in records if json.loads(line).get("action") == "QUERY"} <= {3004}
+    for key in lake_keys(customer):
+        day, name = key.split("/")[-2:]
+        assert day.startswith("eventDay=") and "/accountId=external/" in key
+        assert name.rsplit("_", 2)[1] in LAKE_CLASSES
+    assert keys(customer, ".parquet") == []
+    status, report = verifier.bucket(customer.account, customer.id, "--deep")
+    assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
+    assert report["objects"]["events"] == len(records)
+
+
+def test_a_lost_object_in_security_lake_is_repaired(
+    customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path
+) -> None:
+    customer = customers.with_role()
+    sent = customer.tenant.send(make_events(15))
+    export_to_lake(customer, sent, tmp_path)
+    [key, *_] = lake_keys(customer)
+    check_repair(customer, key, verifier, command, tmp_path)
+
+
 def test_a_scheduled_export_is_handed_to_the_converter(customers: CustomerFactory) -> None:
     """Its runs go through the queue of scheduled conversions, which no request uses."""
     customer = customers.with_role(interval="EVERY_12_HOURS")

@@ -238,7 +238,7 @@ fn wrong_options_are_refused_in_their_own_words_before_anything_is_sent() {
     desk.write("format.json", json!({ "format": "zstd" }).to_string());
     desk.run(&["config", "update", ID, "format.json", "--dry-run"]).is(
         5,
-        "format.json: format: Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET. Did you mean NDJSON_ZSTD? (FORMAT_INVALID)",
+        "format.json: format: Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET, OCSF_PARQUET. Did you mean NDJSON_ZSTD? (FORMAT_INVALID)",
     );
     assert_eq!(desk.requests(), []);
 }

@@ -13,6 +13,7 @@ mod jobs;
 mod limits;
 mod mutation;
 mod notifications;
+mod ocsf;
 mod outlook;
 mod pages;
 mod policies;

@@ -61,7 +61,7 @@ mod tests {
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use domain::{
         configuration::{
-            ConfigurationId, Destination,
+            ConfigurationId, Destination, Layout,
             access_key::{AccessKeyId, SealedSecret},
             bucket::BucketName,
             region::Region,
@@ -124,6 +124,7 @@ mod tests {
                 site: Region::parse("eu-west-1").unwrap().into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
+                layout: Layout::default(),
             },
             identity: CandidateIdentity::AccessKey {
                 access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),

@@ -30,7 +30,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Layout,
         ServiceIdentity,
         arn::{AccountId, KmsKeyArn, RoleArn},
         bucket::BucketName,
@@ -78,6 +78,7 @@ fn across_accounts() -> ExportConfiguration {
         description: None,
         interval: ExportInterval::Every24Hours,
         format: ExportFormat::default(),
+        ocsf: None,
         filter: None,
         enabled: true,
         destination: Destination {
@@ -86,6 +87,7 @@ fn across_accounts() -> ExportConfiguration {
             site: Region::parse("eu-west-1").unwrap().into(),
             kms_key_arn: Some(KmsKeyArn::parse(KEY).unwrap()),
             expected_bucket_owner: AccountId::parse(OTHER_ACCOUNT).ok(),
+            layout: Layout::default(),
         },
         authentication: Authentication::AssumedRole { role_arn: RoleArn::parse(ROLE).unwrap() },
         user_arn: None,

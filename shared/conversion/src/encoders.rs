@@ -14,6 +14,7 @@ use export_engine::{
 use crate::{
     block_lines::BlockLines,
     filtered_gzip_encoder::{FILTERED_GZIP_ENCODERS, FilteredGzipEncoder},
+    ocsf_encoder::{OcsfEncoder, ocsf_encoder, ocsf_limits},
     parquet_encoder::{FILTERED_PARQUET_ENCODERS, PARQUET_ENCODERS, ParquetObjectEncoder},
     zstd_encoder::{FILTERED_ZSTD_ENCODERS, ZSTD_ENCODERS, ZstdEncoder},
 };
@@ -45,6 +46,7 @@ impl Encoders for ConversionEncoders {
             (ExportFormat::NdjsonZstd, Some(_)) => FILTERED_ZSTD_ENCODERS.to_vec(),
             (ExportFormat::Parquet, None) => PARQUET_ENCODERS.to_vec(),
             (ExportFormat::Parquet, Some(_)) => FILTERED_PARQUET_ENCODERS.to_vec(),
+            (ExportFormat::OcsfParquet, _) => ocsf_encoder(encoding).into_iter().collect(),
         }
     }
 
@@ -64,6 +66,9 @@ impl Encoders for ConversionEncoders {
             ExportFormat::Parquet => {
                 ConversionEncoder::Parquet(Box::new(ParquetObjectEncoder::new(ENCODER_VERSION, lines())))
             }
+            ExportFormat::OcsfParquet => {
+                ConversionEncoder::Ocsf(Box::new(OcsfEncoder::new(encoding.ocsf.as_ref()?, lines())))
+            }
         })
     }
 
@@ -75,6 +80,7 @@ impl Encoders for ConversionEncoders {
                 target_raw_length: PARQUET_RAW_LENGTH,
                 ..usual
             },
+            ExportFormat::OcsfParquet => ocsf_limits(usual),
         }
     }
 }
@@ -86,6 +92,7 @@ pub enum ConversionEncoder {
     FilteredGzip(Box<FilteredGzipEncoder>),
     Zstd(Box<ZstdEncoder>),
     Parquet(Box<ParquetObjectEncoder>),
+    Ocsf(Box<OcsfEncoder>),
 }
 
 impl ObjectEncoder for ConversionEncoder {
@@ -95,6 +102,7 @@ impl ObjectEncoder for ConversionEncoder {
             Self::FilteredGzip(encoder) => encoder.push(&block),
             Self::Zstd(encoder) => encoder.push(&block),
             Self::Parquet(encoder) => encoder.push(&block),
+            Self::Ocsf(encoder) => encoder.push(&block),
         }
     }
 
@@ -104,6 +112,7 @@ impl ObjectEncoder for ConversionEncoder {
             Self::FilteredGzip(encoder) => encoder.raw_length(),
             Self::Zstd(encoder) => encoder.raw_length(),
             Self::Parquet(encoder) => encoder.raw_length(),
+            Self::Ocsf(encoder) => encoder.raw_length(),
         }
     }
 
@@ -113,12 +122,14 @@ impl ObjectEncoder for ConversionEncoder {
             Self::FilteredGzip(encoder) => encoder.stored_length(),
             Self::Zstd(encoder) => encoder.stored_length(),
             Self::Parquet(encoder) => encoder.stored_length(),
+            Self::Ocsf(encoder) => encoder.stored_length(),
         }
     }
 
     fn finish(self) -> Result<Vec<EncodedObject>, PortError> {
         let object = match self {
             Self::Gzip(encoder) => return ObjectEncoder::finish(*encoder),
+            Self::Ocsf(encoder) => return encoder.finish(),
             Self::FilteredGzip(encoder) => encoder.finish()?,
             Self::Zstd(encoder) => encoder.finish()?,
             Self::Parquet(encoder) => encoder.finish()?,
@@ -136,6 +147,7 @@ mod tests {
         digest::Hex32,
         encoded_object::Content,
         event_filter::{EventFilter, event_times},
+        ocsf::{OcsfSettings, Version},
         tenant::TenantId,
         time::Timestamp,
     };
@@ -148,7 +160,8 @@ mod tests {
     fn every_format_has_the_same_content() {
         let tenant = TenantId::parse("acme").unwrap();
         let at = Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
-        let raw = b"{\"id\":\"1\",\"action\":\"READ\"}\n{\"id\":\"2\",\"actor\":7}\n";
+        let raw = b"{\"id\":\"1\",\"eventTimestamp\":\"2026-11-22T00:00:00Z\",\"action\":\"READ\"}\n\
+                    {\"id\":\"2\",\"eventTimestamp\":\"2026-11-22T00:00:00Z\",\"actor\":7}\n";
         let blocks = [1, 2].map(|number| encode_block(&tenant, BlockId::from_parts(at, number), raw, at, at).unwrap());
         let encoders = ConversionEncoders::CURRENT;
         let contents: Vec<_> = ExportFormat::ALL
@@ -209,7 +222,7 @@ mod tests {
     fn the_bytes_of_encoders_with_a_filter_are_pinned() {
         let blocks = mixed_blocks();
         let made = ExportFormat::ALL.iter().map(|format| {
-            let encoding = Encoding { format: *format, filter: Some(logins()) };
+            let encoding = Encoding { filter: Some(logins()), ..(*format).into() };
             let objects = encode(&encoding, &blocks);
             let hash = Hex32(Sha256::digest(&objects[0].bytes).into()).to_string();
             assert_eq!(objects.len(), 1);
@@ -236,7 +249,7 @@ mod tests {
         let all: u64 = blocks.iter().map(|block| u64::from(block.event_count)).sum();
         assert!(expected.event_count > 0 && expected.event_count < all);
         for format in ExportFormat::ALL.iter().copied() {
-            let encoding = Encoding { format, filter: Some(filter.clone()) };
+            let encoding = Encoding { filter: Some(filter.clone()), ..format.into() };
             let objects = encode(&encoding, &blocks);
             assert_eq!(objects[0].content, expected, "{format}");
             if format != ExportFormat::NdjsonGzip {
@@ -251,7 +264,7 @@ mod tests {
     fn there_is_no_object_of_blocks_of_which_nothing_passes() {
         let blocks: Vec<_> = mixed_blocks().into_iter().skip(2).step_by(3).collect();
         for format in ExportFormat::ALL.iter().copied() {
-            assert_eq!(encode(&Encoding { format, filter: Some(logins()) }, &blocks), [], "{format}");
+            assert_eq!(encode(&Encoding { filter: Some(logins()), ..format.into() }, &blocks), [], "{format}");
         }
     }
 
@@ -260,7 +273,7 @@ mod tests {
         let encoders = ConversionEncoders::CURRENT;
         for format in ExportFormat::ALL.iter().copied() {
             for filter in [None, Some(logins())] {
-                let encoding = Encoding { format, filter };
+                let encoding = Encoding { filter, ..format.into() };
                 let known = encoders.numbers(&encoding);
                 for number in 0..=400 {
                     let encoder = encoders.encoder(number, &encoding, BytesMut::new());
@@ -276,6 +289,14 @@ mod tests {
         for number in [PARQUET_ENCODERS, FILTERED_PARQUET_ENCODERS].concat() {
             let schema = ExportFormat::schema_of_encoder(number);
             assert_eq!(schema.map(i64::from), Some(i64::from(columnar::SCHEMA_VERSION)));
+        }
+        for version in Version::ALL {
+            let encoding = Encoding {
+                ocsf: Some(OcsfSettings { version: *version, ..OcsfSettings::default() }),
+                ..ExportFormat::OcsfParquet.into()
+            };
+            let number = ConversionEncoders::CURRENT.current(&encoding).unwrap();
+            assert_eq!(ExportFormat::schema_of_encoder(number), Some(version.schema_version()));
         }
     }
 

@@ -6,6 +6,7 @@
 mod block_lines;
 mod encoders;
 mod filtered_gzip_encoder;
+mod ocsf_encoder;
 mod parquet_encoder;
 mod zstd_encoder;
 

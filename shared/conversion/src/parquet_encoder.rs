@@ -49,7 +49,7 @@ impl ParquetObjectEncoder {
             return Ok(None);
         }
         let bytes = self.file.and_then(ParquetEncoder::finish).map_err(|error| failed(&error))?;
-        Ok(Some(EncodedObject { bytes, content: self.lines.content }))
+        Ok(Some(EncodedObject { bytes, content: self.lines.content, records: None }))
     }
 }
 

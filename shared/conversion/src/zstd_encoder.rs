@@ -73,7 +73,7 @@ impl ZstdEncoder {
         let mut bytes = compressor.finish().map_err(|error| failed(&error))?.into_inner();
         state_length(&mut bytes, self.lines.content.raw_length)
             .ok_or_else(|| PortError::internal("encode object", "the compressor wrote another header"))?;
-        Ok(Some(EncodedObject { bytes: bytes.freeze(), content: self.lines.content }))
+        Ok(Some(EncodedObject { bytes: bytes.freeze(), content: self.lines.content, records: None }))
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod text_type;
 pub mod update;
 
 pub use self::{
-    destination::Destination,
+    destination::{Destination, Layout, MAX_LAKE_PATH_LENGTH},
     export_configuration::{Authentication, ExportConfiguration, ExportProgress},
     key::{ConfigurationId, ConfigurationKey},
     service_identity::ServiceIdentity,

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     configuration::{
-        Authentication, ConfigurationId, Destination, ExportConfiguration, ServiceIdentity,
+        Authentication, ConfigurationId, Destination, ExportConfiguration, Layout, ServiceIdentity,
         arn::RoleArn,
         region::{Partition, Region},
     },
@@ -89,6 +89,10 @@ pub fn launch_url(
 }
 
 fn role_to_create(configuration: &ExportConfiguration) -> Option<&RoleArn> {
+    // Security Lake creates the role of its source, and the template allows the export's folder only.
+    if configuration.destination.layout == Layout::SecurityLake {
+        return None;
+    }
     match &configuration.authentication {
         Authentication::AssumedRole { role_arn } => (!role_arn.has_path()).then_some(role_arn),
         Authentication::AccessKey { .. } => None,
@@ -166,6 +170,13 @@ mod tests {
             &param_CreateKmsKey=false
             "
         );
+    }
+
+    #[test]
+    fn security_lake_creates_its_role_itself() {
+        let destination = Destination { layout: Layout::SecurityLake, ..with_role().destination };
+        assert_eq!(parameters(&with_destination(destination), &service()), []);
+        assert_ne!(parameters(&with_role(), &service()), []);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     encoding::Encoding,
     event_filter::{EventFilter, MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES},
     export_format::ExportFormat,
+    ocsf::{self, Class, MAX_RULE_NAME_LENGTH, MAX_RULES, OcsfSettings, OwnRules},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -38,8 +39,11 @@ pub const EARLY_START_VERSION: u32 = 3;
 /// and not that the digest is damaged.
 pub const FORMAT_VERSION: u32 = 4;
 
-/// The version of a digest of a window with a filter. It may have every format and gaps of every kind.
+/// The version of a digest of a window with a filter. It may have every format but `OCSF_PARQUET`, and gaps of every kind.
 pub const FILTER_VERSION: u32 = 5;
+
+/// The version of a digest whose objects have the format `OCSF_PARQUET`, with or without a filter.
+pub const OCSF_FORMAT_VERSION: u32 = 6;
 
 /// The most objects of one digest. A window with more is closed after these and another one follows, so that every digest
 /// fits into one item of the run table (400 KB).
@@ -59,6 +63,23 @@ const MAX_DIGEST_GAP_LENGTH: u64 = 200;
 /// The most bytes of the filter in a digest, with its hash and the number of events that it left out: a pattern has quotation
 /// marks and a comma.
 const MAX_DIGEST_FILTER_LENGTH: u64 = (MAX_FILTER_VALUES * (MAX_FILTER_VALUE_LENGTH + 3) + 400) as u64;
+
+/// The most objects of one digest of the format `OCSF_PARQUET`, whose names are longer.
+pub const MAX_OCSF_DIGEST_OBJECTS: u64 = 300;
+
+/// The most bytes of one object in such a digest.
+const MAX_OCSF_DIGEST_OBJECT_LENGTH: u64 = 1_000;
+
+/// The most bytes of a rule in such a digest: two names, a class, an activity, and 80 bytes of JSON.
+const MAX_RULE_LENGTH: u64 = 2 * MAX_RULE_NAME_LENGTH as u64 + 144;
+const _: () = assert!(
+    MAX_OCSF_DIGEST_OBJECTS * MAX_OCSF_DIGEST_OBJECT_LENGTH
+        + MAX_RULES as u64 * MAX_RULE_LENGTH
+        + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH
+        + MAX_DIGEST_FILTER_LENGTH
+        < 400_000 - 8 * 1024,
+    "a digest would not fit"
+);
 const _: () = assert!(
     MAX_DIGEST_OBJECTS * MAX_DIGEST_OBJECT_LENGTH + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH + MAX_DIGEST_FILTER_LENGTH
         < 400_000 - 8 * 1024,
@@ -81,6 +102,15 @@ pub struct Digest {
     /// The version of the schema of Parquet files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<u32>,
+    /// The version of OCSF of the records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsf_version: Option<ocsf::Version>,
+    /// The configuration's own rules, if it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<OwnRules>,
+    /// The SHA-256 of their canonical text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes_sha256: Option<Hex32>,
     /// The filter that every event of the objects passes. `None`: no event was left out, and this field and the next two are
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +122,7 @@ pub struct Digest {
     /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<u64>,
-    /// In the order of their blocks.
+    /// In the order of their blocks; of the same blocks, of their classes.
     pub objects: Vec<DigestObject>,
     /// Received events of the window that are in no object, in ascending order.
     pub gaps: Vec<Gap>,
@@ -145,6 +175,12 @@ pub struct DigestObject {
     pub oldest_event: Timestamp,
     /// The latest `eventTimestamp` in it.
     pub newest_event: Timestamp,
+    /// The class of its records of OCSF.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::ocsf::class_uid")]
+    pub class: Option<Class>,
+    /// The number of its records whose action no rule knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<u64>,
 }
 
 /// A reference to a digest, by its key and by the hashes of its bytes and signature.
@@ -164,7 +200,7 @@ pub struct DigestReference {
 pub enum InvalidDigest {
     #[error("it is not a digest: {0}")]
     Malformed(String),
-    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {FILTER_VERSION}")]
+    #[error("it has version {0}, but this program supports {DIGEST_VERSION} to {OCSF_FORMAT_VERSION}")]
     UnknownVersion(u64),
     #[error("it has version {version}, but its format, filter and gaps need version {needed}")]
     WrongVersion { version: u32, needed: u32 },
@@ -174,6 +210,8 @@ pub enum InvalidDigest {
     InconsistentFormat,
     #[error("its filter, the hash of the filter and the number of events that it left out do not match")]
     InconsistentFilter,
+    #[error("its format, its version of OCSF, its rules and the classes of its objects do not match")]
+    InconsistentClasses,
 }
 
 impl Digest {
@@ -186,7 +224,33 @@ impl Digest {
     /// Returns the encoding of the objects.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        Encoding { format: self.format(), filter: self.filter.clone() }
+        let ocsf = self.ocsf_version.map(|version| {
+            let classes = self.classes.clone().unwrap_or_default();
+            OcsfSettings { version, classes }
+        });
+        Encoding { format: self.format(), filter: self.filter.clone(), ocsf }
+    }
+
+    /// Returns the values of `classes` and `classes_sha256` for objects with these choices.
+    #[must_use]
+    pub fn stated_classes(ocsf: Option<&OcsfSettings>) -> (Option<OwnRules>, Option<Hex32>) {
+        let classes = ocsf.map(|ocsf| &ocsf.classes).filter(|classes| !classes.is_empty());
+        (classes.cloned(), classes.map(|classes| Hex32(classes.sha256())))
+    }
+
+    fn has_consistent_classes(&self) -> bool {
+        let is_of_ocsf = self.format() == ExportFormat::OcsfParquet;
+        let encoding = self.encoding();
+        let stated = Self::stated_classes(encoding.ocsf.as_ref());
+        let schema = self.ocsf_version.map(ocsf::Version::schema_version);
+        self.ocsf_version.is_some() == is_of_ocsf
+            && (!is_of_ocsf || self.schema_version == schema)
+            && (self.classes.as_ref(), self.classes_sha256) == (stated.0.as_ref(), stated.1)
+            && self.objects.iter().all(|object| {
+                object.class.is_some() == is_of_ocsf
+                    && object.other.is_some() == is_of_ocsf
+                    && object.other.is_none_or(|other| other <= object.events)
+            })
     }
 
     /// Returns the value of [`Digest::format`] for objects of this format.
@@ -198,11 +262,11 @@ impl Digest {
     /// Returns the version of a digest with objects of this encoding and these gaps.
     #[must_use]
     pub fn version_for(encoding: &Encoding, gaps: &[Gap]) -> u32 {
-        if encoding.filter.is_some() {
-            return FILTER_VERSION;
-        }
-        if encoding.format != ExportFormat::default() {
-            return FORMAT_VERSION;
+        match (encoding.format, &encoding.filter) {
+            (ExportFormat::OcsfParquet, _) => return OCSF_FORMAT_VERSION,
+            (_, Some(_)) => return FILTER_VERSION,
+            (ExportFormat::NdjsonZstd | ExportFormat::Parquet, None) => return FORMAT_VERSION,
+            (ExportFormat::NdjsonGzip, None) => {}
         }
         let version_of = |gap: &Gap| match gap.reason {
             GapReason::RetentionEnded => DIGEST_VERSION,
@@ -222,7 +286,7 @@ impl Digest {
         Ok(bytes)
     }
 
-    /// Parses a digest of version 1 to 5, and refuses one whose version is not the one that its format, filter and gaps need.
+    /// Parses a digest of version 1 to 6, and refuses one whose version is not the one that its format, filter and gaps need.
     ///
     /// # Errors
     /// [`InvalidDigest`].
@@ -233,7 +297,7 @@ impl Digest {
         }
         let malformed = |error: serde_json::Error| InvalidDigest::Malformed(error.to_string());
         let Version { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if !(u64::from(DIGEST_VERSION)..=u64::from(FILTER_VERSION)).contains(&version) {
+        if !(u64::from(DIGEST_VERSION)..=u64::from(OCSF_FORMAT_VERSION)).contains(&version) {
             return Err(InvalidDigest::UnknownVersion(version));
         }
         let digest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -247,6 +311,9 @@ impl Digest {
         let filter_sha256 = digest.filter.as_ref().map(|filter| Hex32(filter.sha256()));
         if filter_sha256 != digest.filter_sha256 || digest.filter.is_some() != digest.left_out.is_some() {
             return Err(InvalidDigest::InconsistentFilter);
+        }
+        if !digest.has_consistent_classes() {
+            return Err(InvalidDigest::InconsistentClasses);
         }
         let needed = Self::version_for(&digest.encoding(), &digest.gaps);
         if digest.version != needed {
@@ -275,6 +342,9 @@ mod tests {
             filter: None,
             filter_sha256: None,
             left_out: None,
+            ocsf_version: None,
+            classes: None,
+            classes_sha256: None,
             objects: vec![DigestObject {
                 bucket: BucketName::parse("acme-audit").unwrap(),
                 key: "a/b".to_owned(),
@@ -287,6 +357,8 @@ mod tests {
                 last_block: first.next(),
                 oldest_event: at("2026-11-21T23:00:00Z"),
                 newest_event: at("2026-11-21T23:30:00Z"),
+                class: None,
+                other: None,
             }],
             gaps: vec![],
             previous: None,
@@ -318,10 +390,10 @@ mod tests {
     /// See [`FORMAT_VERSION`].
     #[test]
     fn a_further_format_needs_a_further_version() {
-        use ExportFormat::{NdjsonGzip, NdjsonZstd, Parquet};
+        use ExportFormat::{NdjsonGzip, NdjsonZstd, OcsfParquet, Parquet};
         let versions: Vec<_> =
             ExportFormat::ALL.iter().map(|format| (*format, Digest::version_for(&(*format).into(), &[]))).collect();
-        assert_eq!(versions, [(NdjsonGzip, 1), (NdjsonZstd, 4), (Parquet, 4)]);
+        assert_eq!(versions, [(NdjsonGzip, 1), (NdjsonZstd, 4), (Parquet, 4), (OcsfParquet, 6)]);
     }
 
     fn digest_with(gaps: Vec<Gap>) -> Digest {
@@ -484,6 +556,53 @@ mod tests {
         }
         let empty = text(&filtered()).replace(r#"{"include":{"actions":["LOGIN","Ä*"]}}"#, "{}");
         assert!(matches!(Digest::from_bytes(empty.as_bytes()), Err(InvalidDigest::Malformed(_))));
+    }
+
+    /// A change of these bytes is a new version of the format.
+    #[test]
+    fn the_bytes_of_version_6_are_pinned() {
+        let rule = r#"{"action":"PUBLISH","class":"ENTITY_MANAGEMENT","activity":"Update"}"#;
+        let classes: OwnRules = serde_json::from_str(&format!("[{rule}]")).unwrap();
+        let object = DigestObject { class: Some(Class::ApiActivity), other: Some(3), ..digest().objects[0].clone() };
+        let plain = Digest {
+            version: 6,
+            format: Some(ExportFormat::OcsfParquet),
+            schema_version: Some(2),
+            ocsf_version: Some(ocsf::Version::V1_8_0),
+            objects: vec![object.clone()],
+            ..digest()
+        };
+        let stated = |fields: &str| {
+            let text = text(&digest()).replace("\"version\":1", "\"version\":6");
+            let text = text.replace("\"objects\"", &format!("{fields},\"objects\""));
+            text.replace("23:30:00.000Z\"}", "23:30:00.000Z\",\"class\":6003,\"other\":3}")
+        };
+        let head = "\"format\":\"OCSF_PARQUET\",\"schemaVersion\":2,\"ocsfVersion\":\"1.8.0\"";
+        assert_eq!(text(&plain), stated(head));
+        let sha256 = Hex32(classes.sha256());
+        let with_rules = Digest { classes: Some(classes), classes_sha256: Some(sha256), ..plain.clone() };
+        let rules = format!("{head},\"classes\":[{rule}],\"classesSha256\":\"{sha256}\"");
+        assert_eq!(text(&with_rules), stated(&rules));
+        let ocsf = with_rules.encoding().ocsf.unwrap();
+        assert_eq!((ocsf.version, ocsf.classes), (ocsf::Version::V1_8_0, with_rules.classes.clone().unwrap()));
+        for digest in [plain.clone(), with_rules.clone()] {
+            assert_eq!(Digest::from_bytes(&digest.to_bytes().unwrap()), Ok(digest));
+        }
+        let with_object = |object| Digest { objects: vec![object], ..plain.clone() };
+        for digest in [
+            Digest { ocsf_version: None, ..plain.clone() },
+            Digest { ocsf_version: Some(ocsf::Version::V1_3_0), ..plain.clone() },
+            Digest { classes: Some(OwnRules::default()), ..plain.clone() },
+            Digest { classes_sha256: Some(sha256), ..plain.clone() },
+            Digest { classes_sha256: Some(Hex32([0; 32])), ..with_rules },
+            Digest { format: None, version: 1, schema_version: None, ..plain.clone() },
+            with_object(DigestObject { class: None, ..object.clone() }),
+            with_object(DigestObject { other: None, ..object.clone() }),
+            with_object(DigestObject { other: Some(5), ..object }),
+        ] {
+            let read = Digest::from_bytes(&digest.to_bytes().unwrap());
+            assert_eq!(read, Err(InvalidDigest::InconsistentClasses), "{digest:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use zlib_rs::crc32::crc32_combine;
 use crate::{
     block::StoredBlock,
     event_filter::{FilteredLines, event_times},
+    ocsf::Class,
     time::Timestamp,
 };
 
@@ -14,6 +15,16 @@ use crate::{
 pub struct EncodedObject {
     pub bytes: Bytes,
     pub content: Content,
+    /// The records in it. `None`: the format is not one of OCSF.
+    pub records: Option<OcsfRecords>,
+}
+
+/// The records of OCSF in an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OcsfRecords {
+    pub class: Class,
+    /// The number of those whose action no rule knows.
+    pub other: u64,
 }
 
 /// The content of an object: its events as NDJSON, whatever the object's format is.
@@ -64,5 +75,14 @@ impl Content {
         let (oldest, newest) = event_times(lines).unwrap_or((block.oldest_event, block.newest_event));
         self.oldest_event = self.oldest_event.min(oldest);
         self.newest_event = self.newest_event.max(newest);
+    }
+
+    /// Adds the line of an event, with its line feed, if other events of its block are in other objects.
+    pub fn add_line(&mut self, line: &[u8], event_time: Timestamp) {
+        self.crc32 = zlib_rs::crc32::crc32(self.crc32, line);
+        self.raw_length += line.len() as u64;
+        self.event_count += 1;
+        self.oldest_event = self.oldest_event.min(event_time);
+        self.newest_event = self.newest_event.max(event_time);
     }
 }

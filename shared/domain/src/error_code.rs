@@ -343,10 +343,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        configuration::bucket::MAX_BUCKET_PATH_LENGTH,
+        configuration::{MAX_LAKE_PATH_LENGTH, bucket::MAX_BUCKET_PATH_LENGTH},
         event::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
         event_filter::{MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES},
         interval::ExportInterval,
+        ocsf::{MAX_RULE_NAME_LENGTH, MAX_RULES},
         webhook::{MAX_WEBHOOKS, url::MAX_WEBHOOK_URL_LENGTH},
     };
 
@@ -370,6 +371,7 @@ mod tests {
             (ErrorCode::EventNestedTooDeeply, format!(" {MAX_NESTING_DEPTH} levels")),
             (ErrorCode::BodyTooLarge, format!(" {} after", mebibytes(MAX_BODY_LENGTH))),
             (ErrorCode::Field(FieldErrorCode::BucketPathInvalid), format!(" {MAX_BUCKET_PATH_LENGTH} characters")),
+            (ErrorCode::Field(FieldErrorCode::BucketPathInvalid), format!(" {MAX_LAKE_PATH_LENGTH} with")),
             (
                 ErrorCode::Field(FieldErrorCode::WebhookUrlInvalid),
                 format!(" {} characters", thousands(MAX_WEBHOOK_URL_LENGTH)),
@@ -377,6 +379,8 @@ mod tests {
             (ErrorCode::Field(FieldErrorCode::WebhooksTooMany), format!(" {MAX_WEBHOOKS} webhooks")),
             (ErrorCode::Field(FieldErrorCode::FilterValueInvalid), format!(" 1 to {MAX_FILTER_VALUE_LENGTH} bytes")),
             (ErrorCode::Field(FieldErrorCode::FilterTooManyValues), format!(" {MAX_FILTER_VALUES} values")),
+            (ErrorCode::Field(FieldErrorCode::OcsfClassInvalid), format!(" 1 to {MAX_RULE_NAME_LENGTH} printable")),
+            (ErrorCode::Field(FieldErrorCode::OcsfClassesTooMany), format!(" {MAX_RULES} rules")),
         ] {
             let Explanation { meaning, remedy } = code.explanation();
             assert!(meaning.contains(&limit) || remedy.contains(&limit), "{code}: {limit}");

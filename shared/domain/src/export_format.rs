@@ -32,6 +32,8 @@ pub enum ExportFormat {
     NdjsonZstd,
     /// Apache Parquet, with typed columns and the exact line of each event.
     Parquet,
+    /// Records of OCSF as Apache Parquet, an object for each class, for custom sources of Security Lake.
+    OcsfParquet,
 }
 
 /// The least letters that a wrong name has to share with the beginnings of a format's words to suggest that format.
@@ -57,21 +59,31 @@ impl ExportFormat {
     pub fn near(text: &str) -> Option<Self> {
         let shared = |format: Self| -> usize {
             let best = |known| words(text).map(|word| shared_prefix(word, known)).max().unwrap_or(0);
-            words(format.name()).map(best).sum()
+            words(format.name()).chain(words(format.purpose())).map(best).sum()
         };
         // Of equal ones the last is the maximum, so the order is reversed.
         let near = Self::ALL.iter().rev().copied().max_by_key(|format| shared(*format))?;
         (shared(near) >= MIN_SHARED_LETTERS).then_some(near)
     }
 
+    /// Returns other words that people use for the format.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::NdjsonGzip | Self::NdjsonZstd | Self::Parquet => "",
+            Self::OcsfParquet => "SECURITY LAKE",
+        }
+    }
+
     /// Returns the format of the objects that an encoder makes. Its number in a plan names both: 1 to 99 are versions of
-    /// `NDJSON_GZIP`, 101 to 199 of `NDJSON_ZSTD`, and 201 to 299 of `PARQUET`. `None`: a newer program made the plan.
+    /// `NDJSON_GZIP`, 101 to 199 of `NDJSON_ZSTD`, 201 to 299 of `PARQUET`, and 301 to 399 of `OCSF_PARQUET`. `None`: a newer
+    /// program made the plan.
     #[must_use]
     pub const fn of_encoder(number: u32) -> Option<Self> {
         match number {
             1..=99 => Some(Self::NdjsonGzip),
             101..=199 => Some(Self::NdjsonZstd),
             201..=299 => Some(Self::Parquet),
+            301..=399 => Some(Self::OcsfParquet),
             _ => None,
         }
     }
@@ -89,7 +101,8 @@ impl ExportFormat {
     #[must_use]
     pub const fn schema_of_encoder(number: u32) -> Option<u32> {
         match number {
-            201 | 251 => Some(1),
+            201 | 251 | 301 | 351 => Some(1),
+            302 | 352 => Some(2),
             _ => None,
         }
     }
@@ -97,7 +110,7 @@ impl ExportFormat {
     /// Returns whether the objects have a schema, whose version the digest states.
     #[must_use]
     pub const fn has_schema(self) -> bool {
-        matches!(self, Self::Parquet)
+        matches!(self, Self::Parquet | Self::OcsfParquet)
     }
 
     /// Returns the extension of the objects' names, without the first dot.
@@ -106,7 +119,7 @@ impl ExportFormat {
         match self {
             Self::NdjsonGzip => "ndjson.gz",
             Self::NdjsonZstd => "ndjson.zst",
-            Self::Parquet => "parquet",
+            Self::Parquet | Self::OcsfParquet => "parquet",
         }
     }
 }
@@ -150,6 +163,9 @@ mod tests {
             ("ndjson", ExportFormat::NdjsonGzip),
             ("NDJSON.GZ", ExportFormat::NdjsonGzip),
             ("gz", ExportFormat::NdjsonGzip),
+            ("ocsf", ExportFormat::OcsfParquet),
+            ("ocsf-parkett", ExportFormat::OcsfParquet),
+            ("security lake", ExportFormat::OcsfParquet),
         ] {
             assert_eq!(ExportFormat::near(text), Some(near), "{text}");
         }

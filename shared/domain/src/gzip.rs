@@ -142,7 +142,7 @@ fn ended(mut encoded: BytesMut, content: Content) -> EncodedObject {
     encoded.extend_from_slice(&content.crc32.to_le_bytes());
     let length_modulo_2_to_32 = truncate_to_32_bits(content.raw_length);
     encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
-    EncodedObject { bytes: encoded.freeze(), content }
+    EncodedObject { bytes: encoded.freeze(), content, records: None }
 }
 
 #[cfg(test)]

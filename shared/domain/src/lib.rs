@@ -34,6 +34,7 @@ pub mod lag;
 pub mod notice;
 pub mod notice_id;
 pub mod object_key;
+pub mod ocsf;
 pub mod otlp;
 pub mod policy;
 pub mod repair;

@@ -69,8 +69,12 @@ pub(crate) fn writes(
     configuration_id: ConfigurationId,
     scope: AccountScope,
 ) -> Vec<Statement> {
-    let exported = object_arn(destination, &format!("{}/*", object_key::export_prefix(destination, configuration_id)));
-    let resources = [exported, object_arn(destination, &object_key::marker(destination))];
+    let exported = [object_key::export_prefix(destination, configuration_id)];
+    let exported = exported.into_iter().chain(object_key::lake_prefix(destination));
+    let resources: Vec<_> = exported
+        .map(|prefix| object_arn(destination, &format!("{prefix}/*")))
+        .chain([object_arn(destination, &object_key::marker(destination))])
+        .collect();
     let put = Statement::allow(["s3:PutObject"], resources.clone());
     match scope {
         AccountScope::Same => vec![put],
@@ -192,9 +196,22 @@ mod tests {
 
     use super::*;
     use crate::configuration::{
+        Layout, MAX_LAKE_PATH_LENGTH,
         arn::KmsKeyArn,
         bucket::{BucketName, BucketPath},
     };
+
+    #[test]
+    fn in_security_lake_two_prefixes_are_allowed() {
+        let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
+        let path = BucketPath::parse("ext/audit").ok();
+        let destination = Destination { bucket_path: path, layout: Layout::SecurityLake, ..destination(None) };
+        let policy: Value = serde_json::from_str(&export_session_policy(&destination, id, AccountScope::Same)).unwrap();
+        let names = [&*format!("{id}/*"), "region=us-gov-west-1/accountId=external/*", object_key::MARKER_NAME];
+        let bucket = format!("arn:aws-us-gov:s3:::{}/ext/audit", "b".repeat(63));
+        let expected = names.map(|name| format!("{bucket}/{name}"));
+        assert_eq!(policy["Statement"][0]["Resource"], serde_json::json!(expected));
+    }
 
     fn destination(kms_key_arn: Option<&str>) -> Destination {
         Destination {
@@ -203,6 +220,7 @@ mod tests {
             site: Region::parse("us-gov-west-1").unwrap().into(),
             kms_key_arn: kms_key_arn.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: None,
+            layout: Layout::default(),
         }
     }
 
@@ -210,7 +228,12 @@ mod tests {
     fn the_longest_policy_fits() {
         let id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
         let key = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab";
-        for destination in [destination(None), destination(Some(key))] {
+        let in_lake = |key| Destination {
+            bucket_path: Some(BucketPath::parse(&"p".repeat(MAX_LAKE_PATH_LENGTH)).unwrap()),
+            layout: Layout::SecurityLake,
+            ..destination(key)
+        };
+        for destination in [destination(None), destination(Some(key)), in_lake(None), in_lake(Some(key))] {
             for scope in [AccountScope::Same, AccountScope::Cross] {
                 let length = export_session_policy(&destination, id, scope).len();
                 assert!(length < MAX_SESSION_POLICY_LENGTH, "{scope:?}: {length}");

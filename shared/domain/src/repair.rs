@@ -162,8 +162,10 @@ impl FilePlace {
     /// Returns whether an export to `destination` may write there.
     #[must_use]
     pub fn is_within(&self, destination: &Destination, id: ConfigurationId) -> bool {
-        let name = self.key.strip_prefix(&object_key::export_prefix(destination, id));
-        self.bucket == destination.bucket_name && name.is_some_and(|name| name.starts_with('/'))
+        let prefixes =
+            [object_key::export_prefix(destination, id)].into_iter().chain(object_key::lake_prefix(destination));
+        let mut names = prefixes.filter_map(|prefix| self.key.strip_prefix(&prefix));
+        self.bucket == destination.bucket_name && names.any(|name| name.starts_with('/'))
     }
 }
 
@@ -307,7 +309,7 @@ impl Repair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::configuration::{bucket::BucketPath, test_support::with_role};
+    use crate::configuration::{Layout, bucket::BucketPath, test_support::with_role};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -345,6 +347,10 @@ mod tests {
         let place = |key: String| FilePlace { bucket: destination.bucket_name.clone(), key };
         let prefix = object_key::export_prefix(destination, id);
         assert!(place(format!("{prefix}/date=2026-11-20/a")).is_within(destination, id));
+        let in_lake = Destination { layout: Layout::SecurityLake, ..destination.clone() };
+        let lake = object_key::lake_prefix(&in_lake).unwrap();
+        assert!(place(format!("{lake}/eventDay=20261120/a")).is_within(&in_lake, id));
+        assert!(!place(format!("{lake}/eventDay=20261120/a")).is_within(destination, id));
         let elsewhere = FilePlace { bucket: BucketName::parse("another-bucket").unwrap(), key: format!("{prefix}/a") };
         let moved = Destination { bucket_path: BucketPath::parse("elsewhere").ok(), ..destination.clone() };
         for (place, destination) in [

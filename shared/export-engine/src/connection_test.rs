@@ -128,9 +128,11 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         }
         let is_on_server = configuration.destination.site.server().is_some();
         // The marker lies beside the prefix of the export's objects, so a policy may permit it alone.
-        let trial = object_key::trial(&configuration.destination, configuration.key.configuration_id);
+        let trials = object_key::trials(&configuration.destination, configuration.key.configuration_id);
         if !is_on_server {
-            sink.try_put(&trial, PutCondition::Absent).await?;
+            for trial in &trials {
+                sink.try_put(trial, PutCondition::Absent).await?;
+            }
         }
         let (tested, shape) = if is_on_server {
             // A server that can't store anything refuses wrong bytes and second writes as well. So each test needs a success.
@@ -153,7 +155,9 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
             self.check_server(sink, &marker).await?;
             // Only now is it known that this leaves no object. The key is free, so a server that takes every condition for failed
             // is noticed here.
-            sink.try_put(&trial, PutCondition::Absent).await?;
+            for trial in &trials {
+                sink.try_put(trial, PutCondition::Absent).await?;
+            }
         }
         Ok(())
     }

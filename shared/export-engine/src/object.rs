@@ -7,7 +7,6 @@ use domain::{
     digest::{DigestObject, Hex32},
     encoded_object::{Content, EncodedObject},
     encoding::Encoding,
-    event_filter::EventFilter,
     export_format::ExportFormat,
     export_run::{Checkpoint, Plan},
     object_key,
@@ -134,13 +133,13 @@ impl<E: Encoders> Assembly<'_, E> {
     }
 
     fn describe(&self, object: EncodedObject, encoding: &Encoding, read: &BlocksRead) -> DataObject {
-        let EncodedObject { bytes, content } = object;
+        let EncodedObject { bytes, content, records } = object;
         let Content { raw_length, crc32, event_count, oldest_event, newest_event } = content;
         let (destination, configuration_id) = (&self.plan.destination, self.key.configuration_id);
-        let (format, tag) = (encoding.format, encoding.filter.as_ref().map(EventFilter::tag));
+        let class = records.map(|records| records.class);
         let description = DigestObject {
             bucket: destination.bucket_name.clone(),
-            key: object_key::data_object(destination, configuration_id, format, tag, read.first, read.last),
+            key: object_key::data_object(destination, configuration_id, encoding, class, read.first, read.last),
             sha256: Hex32(Sha256::digest(&bytes).into()),
             stored_length: bytes.len() as u64,
             crc32,
@@ -150,8 +149,10 @@ impl<E: Encoders> Assembly<'_, E> {
             last_block: read.last,
             oldest_event,
             newest_event,
+            class,
+            other: records.map(|records| records.other),
         };
-        DataObject { description, format, bytes }
+        DataObject { description, format: encoding.format, bytes }
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) async fn seal(
         let detail = format!("{left_out} events are in no object, and the window has no filter");
         return Err(PortError::internal("seal digest", detail));
     }
+    let (classes, classes_sha256) = Digest::stated_classes(encoding.ocsf.as_ref());
     let digest = Digest {
         version: Digest::version_for(&encoding, &gaps),
         tenant_id: lease.key.tenant_id.clone(),
@@ -53,6 +54,9 @@ pub(crate) async fn seal(
         window: DigestWindow::new(window.from, end),
         format: Digest::stated_format(encoding.format),
         schema_version,
+        ocsf_version: encoding.ocsf.map(|ocsf| ocsf.version),
+        classes,
+        classes_sha256,
         filter_sha256: encoding.filter.as_ref().map(|filter| Hex32(filter.sha256())),
         left_out: encoding.filter.as_ref().map(|_| left_out),
         filter: encoding.filter,

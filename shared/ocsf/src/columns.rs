@@ -1,8 +1,7 @@
 //! The records of a class as columns, for a columnar file: the attributes that a record may have, in its order.
 
+use domain::ocsf::{Class, Version};
 use serde::Serialize;
-
-use crate::class::{Class, Version};
 
 /// A column, or a field of a nested one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

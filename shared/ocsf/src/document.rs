@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
+use domain::ocsf::Version;
 use golden_documents::{assert_current, with_sections};
 
-use crate::{
-    class::Version,
-    table::{Standard, StandardRule},
-};
+use crate::table::{Standard, StandardRule};
 
 #[test]
 fn the_page_has_the_table() {

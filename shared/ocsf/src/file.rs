@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::ocsf::{Class, Version};
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, Type as PhysicalType, ZstdLevel},
     column::writer::ColumnWriter,
@@ -16,14 +17,20 @@ use parquet::{
 use serde_json::Value;
 
 use crate::{
-    class::{Class, Version},
     columns::{Column, Kind, columns},
     record::OcsfEvent,
 };
 
-/// The name of the program in each file, with the version of these bytes. A test pins them: another version of the crates
-/// `parquet` or `zstd` that writes other bytes needs a new version here.
-const CREATED_BY: &str = "audit-export ocsf 1";
+/// Returns the number of the encoder that makes these files. Each file has it in the name of its program, in the form of Parquet's
+/// readers. A test pins the bytes: another version of the crates `parquet` or `zstd` that writes other bytes needs a new number,
+/// and a change of the mapping does too.
+#[must_use]
+pub const fn encoder_version(version: Version) -> u32 {
+    match version {
+        Version::V1_3_0 => 301,
+        Version::V1_8_0 => 302,
+    }
+}
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -58,7 +65,7 @@ pub fn to_parquet(class: Class, version: Version, records: &[OcsfEvent<'_>]) -> 
     }
 
     let message = Type::group_type_builder("record").with_fields(fields(&columns)?).build()?;
-    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(message), Arc::new(properties()?))?;
+    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(message), Arc::new(properties(version)?))?;
     let mut row_group = writer.next_row_group()?;
     let mut leaves = leaves.0.into_iter();
     while let (Some(mut column), Some(leaf)) = (row_group.next_column()?, leaves.next()) {
@@ -81,9 +88,9 @@ pub fn to_parquet(class: Class, version: Version, records: &[OcsfEvent<'_>]) -> 
     writer.into_inner().map(Some)
 }
 
-fn properties() -> Result<WriterProperties, ParquetError> {
+fn properties(version: Version) -> Result<WriterProperties, ParquetError> {
     Ok(WriterProperties::builder()
-        .set_created_by(CREATED_BY.to_owned())
+        .set_created_by(format!("audit-export version {}", encoder_version(version)))
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_data_page_size_limit(PAGE_LENGTH)
@@ -273,17 +280,15 @@ mod tests {
     use std::iter;
 
     use bytes::Bytes;
+    use domain::ocsf::OwnRules;
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
     use super::*;
-    use crate::{
-        mapping::map,
-        table::{OwnRules, Table},
-    };
+    use crate::{mapping::map, table::Table};
 
     #[test]
     fn records_are_in_order_of_time_and_pages_of_the_longest_lines_have_less_than_1_mb() {
-        let table = Table::new(OwnRules::default()).unwrap();
+        let table = Table::new(&OwnRules::default()).unwrap();
         let lines: Vec<_> = (10..30)
             .map(|second| {
                 let head = format!(

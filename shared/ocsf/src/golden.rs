@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::ocsf::{Class, OwnRules, Version};
 use golden_documents::assert_current;
 use serde_json::{Value, value::RawValue};
 use strum::VariantArray;
 
-use crate::{Class, Column, Kind, OwnRules, Table, Version, columns, map, to_parquet};
+use crate::{Column, Kind, Table, columns, map, to_parquet};
 
 const UPDATE: &str = "cargo test -p ocsf";
 
@@ -23,7 +24,7 @@ fn folder() -> PathBuf {
 }
 
 fn table() -> Table {
-    Table::new(OwnRules::default()).unwrap()
+    Table::new(&OwnRules::default()).unwrap()
 }
 
 /// Returns the events of events.ndjson, which have one of everything that the mapping knows, and the odd ones that the service

@@ -3,7 +3,6 @@
 //! [`map`] turns a line of an export into the record of one class. A [`Table`] decides which class and activity an action
 //! belongs to. [`columns()`] describes the records of a class for a columnar file. docs/OCSF.md is the mapping for readers.
 
-mod class;
 mod columns;
 mod file;
 mod json;
@@ -12,12 +11,11 @@ mod record;
 mod table;
 
 pub use self::{
-    class::{Activity, Class, Version},
     columns::{Column, Kind, columns},
-    file::to_parquet,
+    file::{encoder_version, to_parquet},
     mapping::{InvalidEvent, map},
     record::OcsfEvent,
-    table::{InvalidRules, MAX_OWN_RULES, MAX_RULE_NAME_LENGTH, OwnRules, Table},
+    table::{InvalidTable, Table},
 };
 #[cfg(test)]
 mod document;

@@ -2,17 +2,19 @@
 
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
-use domain::time::{InvalidTimestamp, Timestamp};
+use domain::{
+    ocsf::{Activity, Class, Version, word},
+    time::{InvalidTimestamp, Timestamp},
+};
 use serde_json::value::RawValue;
 
 use crate::{
-    class::{Activity, Class, Version},
     json::{Fields, elements, text, text_or_number},
     record::{
         Actor, Api, Endpoint, Entity, IdentityProvider, Metadata, OcsfEvent, Product, Request, Resource, Service,
         Session, User,
     },
-    table::{Rule, Status, Table, word},
+    table::{Rule, Status, Table},
 };
 
 /// The name of what a class requires and an event doesn't tell.
@@ -364,10 +366,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::table::OwnRules;
+    use domain::ocsf::OwnRules;
 
     fn mapped(line: &str, version: Version, rules: &str) -> (bool, Value) {
-        let table = Table::new(OwnRules::parse(rules).unwrap()).unwrap();
+        let table = Table::new(&serde_json::from_str(rules).unwrap()).unwrap();
         let record = map(line.as_bytes(), version, &table).unwrap();
         (record.is_other, serde_json::to_value(&record).unwrap())
     }
@@ -416,7 +418,7 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_refused() {
-        let table = Table::new(OwnRules::default()).unwrap();
+        let table = Table::new(&OwnRules::default()).unwrap();
         let error = |line: &[u8]| map(line, Version::V1_3_0, &table).unwrap_err();
         assert!(matches!(error(b"[]"), InvalidEvent::Json(_)));
         assert!(matches!(error(b"{\"id\":\"\xff\"}"), InvalidEvent::Text(_)));

@@ -2,9 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use domain::ocsf::Class;
 use serde::Serialize;
-
-use crate::class::Class;
 
 /// An event as a record of a class. It serializes to the class's JSON; [`crate::columns()`] lists its attributes.
 #[derive(Debug, Serialize)]

@@ -3,72 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use domain::ocsf::{Activity, Class, OwnRule, OwnRules, Version, word};
 use serde::Deserialize;
-
-use crate::class::{Activity, Class, Version};
-
-/// The greatest number of rules of a configuration.
-pub const MAX_OWN_RULES: usize = 200;
-
-/// The greatest number of bytes of an action or a target type in a rule.
-pub const MAX_RULE_NAME_LENGTH: usize = 128;
 
 const STANDARD: &str = include_str!("mapping.json");
 
-/// A table that is refused. Rules are counted from 1.
+/// The standard table, if it is not valid.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidRules {
-    #[error("the rules must be a JSON array of objects with action, class, activity and, if wanted, targetType: {0}")]
+pub enum InvalidTable {
+    #[error("the standard table is not valid JSON of its form: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("there are {0} rules; at most {MAX_OWN_RULES} are accepted")]
-    TooMany(usize),
-    #[error("rule {rule}: {field} must have 1 to {MAX_RULE_NAME_LENGTH} bytes")]
-    NameLength { rule: usize, field: &'static str },
-    #[error("rule {rule}: the class {class} has no activity {activity:?}; it has {}", captions(*class))]
-    NoSuchActivity { rule: usize, class: Class, activity: String },
-    #[error("rule {rule} is for the same action and target type as one before it; remove one of them")]
-    Duplicate { rule: usize },
-}
-
-fn captions(class: Class) -> String {
-    class.activities().iter().map(|activity| activity.caption).collect::<Vec<_>>().join(", ")
-}
-
-/// The rules of a configuration, which count before those of the standard table.
-#[derive(Clone, Debug, Default)]
-pub struct OwnRules(RuleSet);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct OwnRule {
-    action: String,
-    target_type: Option<String>,
-    class: Class,
-    activity: String,
-}
-
-impl OwnRules {
-    /// Parses a JSON array such as
-    /// `[{"action": "PUBLISH", "targetType": "DATASOURCE", "class": "ENTITY_MANAGEMENT", "activity": "Update"}]`.
-    ///
-    /// # Errors
-    /// [`InvalidRules`].
-    pub fn parse(json: &str) -> Result<Self, InvalidRules> {
-        let rules: Vec<OwnRule> = serde_json::from_str(json)?;
-        if rules.len() > MAX_OWN_RULES {
-            return Err(InvalidRules::TooMany(rules.len()));
-        }
-        let mut set = RuleSet::default();
-        for (number, rule) in (1..).zip(&rules) {
-            for (field, name) in [("action", Some(&rule.action)), ("targetType", rule.target_type.as_ref())] {
-                if name.is_some_and(|name| name.is_empty() || name.len() > MAX_RULE_NAME_LENGTH) {
-                    return Err(InvalidRules::NameLength { rule: number, field });
-                }
-            }
-            set.add(number, &rule.action, rule.target_type.as_deref(), rule.class, &rule.activity)?;
-        }
-        Ok(Self(set))
-    }
+    #[error("the standard table gives the class {class} the activity {activity:?}, which it has not")]
+    NoSuchActivity { class: Class, activity: String },
+    #[error("the standard table has two rules for the action {0}")]
+    Duplicate(String),
 }
 
 /// The class and activity of some events.
@@ -88,26 +36,21 @@ struct ActionRules {
 }
 
 impl RuleSet {
-    fn add(
-        &mut self,
-        number: usize,
-        action: &str,
-        target_type: Option<&str>,
-        class: Class,
-        activity: &str,
-    ) -> Result<(), InvalidRules> {
-        let found = class.activity(activity).ok_or_else(|| InvalidRules::NoSuchActivity {
-            rule: number,
-            class,
-            activity: activity.to_owned(),
-        })?;
-        let rule = Rule { class, activity: found };
-        let rules = self.0.entry(word(action)).or_default();
-        let replaced = match target_type {
+    /// Adds a rule for words in the form of [`word`]. Returns the rule that it replaces.
+    fn add(&mut self, action: &str, target_type: Option<&str>, rule: Rule) -> Option<Rule> {
+        let rules = self.0.entry(action.to_owned()).or_default();
+        match target_type {
             None => rules.any_target.replace(rule),
-            Some(target_type) => rules.by_target.insert(word(target_type), rule),
-        };
-        if replaced.is_some() { Err(InvalidRules::Duplicate { rule: number }) } else { Ok(()) }
+            Some(target_type) => rules.by_target.insert(target_type.to_owned(), rule),
+        }
+    }
+
+    fn of(own: &OwnRules) -> Self {
+        let mut rules = Self::default();
+        for OwnRule { action, target_type, class, activity } in own.iter() {
+            rules.add(action, target_type, Rule { class, activity });
+        }
+        rules
     }
 
     /// Returns the target types that rules call accounts.
@@ -120,17 +63,6 @@ impl RuleSet {
         let rules = self.0.get(action)?;
         target_type.and_then(|target_type| rules.by_target.get(target_type)).copied().or(rules.any_target)
     }
-}
-
-/// Returns the form in which words are compared: upper case, with `_` for every other ASCII character than letters and digits.
-pub(crate) fn word(text: &str) -> String {
-    text.chars()
-        .map(
-            |letter| {
-                if letter.is_ascii() && !letter.is_ascii_alphanumeric() { '_' } else { letter.to_ascii_uppercase() }
-            },
-        )
-        .collect()
 }
 
 /// The content of mapping.json.
@@ -171,7 +103,7 @@ pub(crate) struct StandardRule {
 }
 
 impl Standard {
-    pub(crate) fn read() -> Result<Self, InvalidRules> {
+    pub(crate) fn read() -> Result<Self, InvalidTable> {
         Ok(serde_json::from_str(STANDARD)?)
     }
 }
@@ -242,25 +174,30 @@ impl Table {
     ///
     /// # Errors
     /// Never in practice, because a test reads the table.
-    pub fn new(own: OwnRules) -> Result<Self, InvalidRules> {
+    pub fn new(own: &OwnRules) -> Result<Self, InvalidTable> {
         let Standard { product, statuses, user_types, entity_types, rules } = Standard::read()?;
+        let own = RuleSet::of(own);
         let mut standard = RuleSet::default();
-        for (number, rule) in (1..).zip(&rules) {
-            for action in &rule.actions {
-                let mut add = |target_type| standard.add(number, action, target_type, rule.class, &rule.activity);
-                if rule.target_types.is_empty() {
-                    add(None)?;
-                }
-                for target_type in &rule.target_types {
-                    add(Some(target_type.as_str()))?;
+        for StandardRule { class, activity, actions, target_types } in rules {
+            let Some(found) = class.activity(&activity) else {
+                return Err(InvalidTable::NoSuchActivity { class, activity });
+            };
+            let rule = Rule { class, activity: found };
+            for action in actions {
+                let any_target = target_types.is_empty().then_some(None);
+                let targets = any_target.into_iter().chain(target_types.iter().map(|target| Some(target.as_str())));
+                for target_type in targets {
+                    if standard.add(&action, target_type, rule).is_some() {
+                        return Err(InvalidTable::Duplicate(action));
+                    }
                 }
             }
         }
         let account_types = entity_types.get(&EntityType::User).into_iter().flatten().cloned();
-        let account_types = account_types.chain(own.0.account_types()).collect();
+        let account_types = account_types.chain(own.account_types()).collect();
         let results = [(Status::Success, statuses.success), (Status::Failure, statuses.failure)];
         Ok(Self {
-            own: own.0,
+            own,
             standard,
             product,
             statuses: by_word(results),
@@ -321,14 +258,14 @@ mod tests {
         for text in words {
             assert_eq!(*text, word(text));
         }
-        Table::new(OwnRules::default()).unwrap();
+        Table::new(&OwnRules::default()).unwrap();
     }
 
     #[test]
     fn the_rule_for_the_target_type_and_the_configurations_rule_count_first() {
         let own = r#"[{"action":"query","class":"ENTITY_MANAGEMENT","activity":"Read"},
                       {"action":"query","targetType":"tag","class":"ENTITY_MANAGEMENT","activity":"Update"}]"#;
-        let table = Table::new(OwnRules::parse(own).unwrap()).unwrap();
+        let table = Table::new(&serde_json::from_str(own).unwrap()).unwrap();
         let found = |action, target| table.rule(action, target).map(|rule| (rule.class, rule.activity.caption));
         assert_eq!(found("QUERY", Some("DATASOURCE")), Some((Class::EntityManagement, "Read")));
         assert_eq!(found("QUERY", Some("TAG")), Some((Class::EntityManagement, "Update")));
@@ -336,40 +273,5 @@ mod tests {
         assert_eq!(found("CREATE", Some("TAG")), Some((Class::EntityManagement, "Create")));
         assert_eq!(found("user.login", None), Some((Class::Authentication, "Logon")));
         assert_eq!(found("REPLAY", None), None);
-    }
-
-    #[test]
-    fn a_configurations_rules_are_bounded_and_name_what_exists() {
-        let one = r#"{"action":"A","class":"API_ACTIVITY","activity":"Read"}"#;
-        assert!(OwnRules::parse("[]").is_ok());
-        assert!(matches!(OwnRules::parse(&format!("[{one},{one}]")), Err(InvalidRules::Duplicate { rule: 2 })));
-        let many = |count: usize| {
-            let rules: Vec<_> = (0..count)
-                .map(|number| format!(r#"{{"action":"A{number}","class":"API_ACTIVITY","activity":"Read"}}"#))
-                .collect();
-            OwnRules::parse(&format!("[{}]", rules.join(",")))
-        };
-        assert!(many(MAX_OWN_RULES).is_ok());
-        assert!(matches!(many(MAX_OWN_RULES + 1), Err(InvalidRules::TooMany(_))));
-        let named = |name: &str| {
-            OwnRules::parse(&format!(r#"[{{"action":"{name}","class":"API_ACTIVITY","activity":"Read"}}]"#))
-        };
-        assert!(named(&"a".repeat(MAX_RULE_NAME_LENGTH)).is_ok());
-        for name in [String::new(), "a".repeat(MAX_RULE_NAME_LENGTH + 1)] {
-            assert!(matches!(named(&name), Err(InvalidRules::NameLength { rule: 1, field: "action" })));
-        }
-        for wrong in [
-            r#"[{"action":"A","class":"FILE_ACTIVITY","activity":"Read"}]"#,
-            r#"[{"action":"A","class":"API_ACTIVITY","activity":"Read","severity":1}]"#,
-            r#"[{"action":1,"class":"API_ACTIVITY","activity":"Read"}]"#,
-            "{}",
-        ] {
-            assert!(matches!(OwnRules::parse(wrong), Err(InvalidRules::Json(_))), "{wrong}");
-        }
-        let error = OwnRules::parse(r#"[{"action":"A","class":"API_ACTIVITY","activity":"Logon"}]"#).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "rule 1: the class API_ACTIVITY has no activity \"Logon\"; it has Unknown, Create, Read, Update, Delete, Other"
-        );
     }
 }

@@ -9,6 +9,8 @@ use futures::{
     stream::{self, LocalBoxStream},
 };
 
+use crate::names::BESIDE;
+
 /// A file and its length in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -36,10 +38,11 @@ pub enum ReadError {
     UnwantedFormat(ExportFormat),
 }
 
-/// The files of one export: everything below `<bucketPath>/<configuration ID>/`.
+/// The files of one export: everything below `<bucketPath>/<configuration ID>/`. A name that begins with `../` is of a file
+/// beside that folder, such as one in the layout of Security Lake.
 pub trait Archive {
     /// Lists the files whose names begin with `folder` (empty, or ending in `/`), in ascending order of their bytes, which
-    /// is the order in which S3 lists.
+    /// is the order in which S3 lists. Without `../`, no file beside the folder is listed.
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>>;
 
     /// Reads a file's bytes, piece by piece.
@@ -48,7 +51,10 @@ pub trait Archive {
 
 impl Archive for BTreeMap<String, Bytes> {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
+        // Those beside the export are not in it.
+        let is_listed = |name: &str| folder.starts_with(BESIDE) || !name.starts_with(BESIDE);
         let files = self.range(folder.to_owned()..).take_while(move |(name, _)| name.starts_with(folder));
+        let files = files.filter(move |(name, _)| is_listed(name));
         let entries = files.map(|(name, bytes)| Ok(Entry { name: name.clone(), length: bytes.len() as u64 }));
         stream::iter(entries).boxed_local()
     }

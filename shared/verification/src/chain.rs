@@ -5,12 +5,13 @@ use domain::{
     block::BlockId,
     digest::{Digest, Hex32},
     export_format::ExportFormat,
+    object_key::lake_folder,
 };
 
 use crate::{
     archive::{Archive, ReadError},
     files::{BoundedFile, read_bounded, sha256},
-    names::DigestName,
+    names::{BESIDE, DigestName, LakeName},
     place::Place,
 };
 
@@ -30,8 +31,27 @@ pub const MAX_DIGEST_LENGTH: u64 = 400 * 1024;
 pub(crate) struct Chain {
     pub(crate) digests: Vec<ProvenDigest>,
     pub(crate) place: Option<Place>,
+    /// True if some object is in the layout of Security Lake, here or elsewhere.
+    pub(crate) has_classes: bool,
+    /// The folder of such objects in this place, of the newest digest that has some.
+    pub(crate) lake: Option<Lake>,
     /// The number of references to this place. Without any, the digests are of another one.
     pub(crate) references_here: u64,
+}
+
+/// The folder of the objects in the layout of Security Lake.
+#[derive(Clone, Debug)]
+pub(crate) struct Lake {
+    pub(crate) region: String,
+    /// Relative to the export's prefix, with a slash at its end.
+    pub(crate) folder: String,
+}
+
+impl Lake {
+    pub(crate) fn of(name: LakeName<'_>) -> Self {
+        let region = name.region.to_owned();
+        Self { folder: format!("{BESIDE}{}/", lake_folder(&region)), region }
+    }
 }
 
 /// The summary of a proven digest.

@@ -114,7 +114,7 @@ impl Content {
                 Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
                 Err(error) => return Some(Err(ReadError::Unreadable(format!("the decoder failed to start: {error}")))),
             },
-            ExportFormat::Parquet => return None,
+            ExportFormat::Parquet | ExportFormat::OcsfParquet => return None,
         };
         Some(Ok(Self { decoder, failure: None }))
     }

@@ -7,7 +7,11 @@ use domain::{
     object_key::data_object_name,
 };
 
-use crate::{breaks::BreakCode, names::DigestName, place::Place};
+use crate::{
+    breaks::BreakCode,
+    names::{DigestName, LakeName},
+    place::Place,
+};
 
 /// Returns the first contradiction in a digest, if there is one.
 pub(crate) fn contradiction(digest: &Digest) -> Option<(BreakCode, String)> {
@@ -67,6 +71,8 @@ fn in_gaps(digest: &Digest) -> Option<String> {
 fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
     let window = digest.window;
     let mut free_from = window.first_block;
+    let mut before: Option<&DigestObject> = None;
+    let tag = digest.encoding().tag();
     for object in &digest.objects {
         let key = &object.key;
         let invalid = |what: &str| Some((BreakCode::InvalidDigest, format!("{what}: {key}")));
@@ -76,10 +82,10 @@ fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
         if object.first_block < window.first_block || object.last_block >= window.end_block {
             return invalid("an object is outside of its window");
         }
-        if object.first_block < free_from {
+        if object.first_block < free_from && !before.is_some_and(|before| shares_blocks(before, object)) {
             return Some((BreakCode::Reordered, format!("an object overlaps or precedes the one before it: {key}")));
         }
-        if !is_of_configuration(object, digest) {
+        if !is_of_configuration(object, digest, &tag) {
             return invalid("an object's key does not match its blocks");
         }
         if object.events == 0 || object.raw_length == 0 || object.stored_length == 0 {
@@ -93,13 +99,23 @@ fn in_objects(digest: &Digest) -> Option<(BreakCode, String)> {
             return invalid("an object is in a gap");
         }
         free_from = object.last_block.next();
+        before = Some(object);
     }
     None
 }
 
-fn is_of_configuration(object: &DigestObject, digest: &Digest) -> bool {
-    let tag = digest.filter.as_ref().map(EventFilter::tag);
-    let name = data_object_name(digest.format(), tag, object.first_block, object.last_block);
-    object.key.ends_with(&name)
-        && Place::of_object(object).is_some_and(|place| place.configuration_id() == digest.configuration_id)
+/// Returns whether an object has the events of the next class of the same blocks.
+fn shares_blocks(before: &DigestObject, object: &DigestObject) -> bool {
+    let blocks = |object: &DigestObject| (object.first_block, object.last_block);
+    blocks(before) == blocks(object) && before.class < object.class
+}
+
+fn is_of_configuration(object: &DigestObject, digest: &Digest, tag: &str) -> bool {
+    let is_named = if object.class.is_some() {
+        LakeName::of_key(&object.key).is_some_and(|(_, name)| name.tag == tag)
+    } else {
+        let filter = digest.filter.as_ref().map(EventFilter::tag);
+        object.key.ends_with(&data_object_name(digest.format(), filter, object.first_block, object.last_block))
+    };
+    is_named && Place::of_object(object).is_some_and(|place| place.configuration_id() == digest.configuration_id)
 }

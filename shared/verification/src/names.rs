@@ -2,9 +2,11 @@
 
 use domain::{
     block::BlockId,
+    configuration::ConfigurationId,
     digest::{DIGEST_FOLDER, DigestTag, Hex32, SIGNATURE_SUFFIX, digest_name},
     export_format::ExportFormat,
-    object_key::data_object_name,
+    object_key::{LAKE_FOLDER, data_object_name, lake_object_name},
+    ocsf::Class,
     time::Timestamp,
 };
 
@@ -74,9 +76,68 @@ fn parse_compact_time(text: &str) -> Option<Timestamp> {
         .then(|| Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}.{millisecond}Z")).ok())?
 }
 
+/// The beginning of the names of files in the layout of Security Lake: they are beside the folder of the export, and relative to it
+/// like all names.
+pub(crate) const BESIDE: &str = "../";
+
+/// The parts of the name of an object in the layout of Security Lake, below the bucket path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LakeName<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) configuration_id: ConfigurationId,
+    pub(crate) blocks: (BlockId, BlockId),
+    pub(crate) class: Class,
+    pub(crate) tag: &'a str,
+}
+
+impl<'a> LakeName<'a> {
+    /// Parses a name. `None` unless it is exactly what [`lake_object_name`] returns.
+    fn parse(name: &'a str) -> Option<Self> {
+        let (region, rest) = name.strip_prefix(LAKE_FOLDER)?.split_once('/')?;
+        let file = rest.rsplit('/').next()?.strip_suffix(ExportFormat::OcsfParquet.extension())?.strip_suffix('.')?;
+        let (id, rest) = file.split_once('_')?;
+        let (rest, tag) = rest.rsplit_once('_')?;
+        let (blocks, class) = rest.rsplit_once('_')?;
+        let parsed = Self {
+            region,
+            configuration_id: ConfigurationId::parse(id)?,
+            blocks: parse_blocks(blocks)?,
+            class: Class::of_uid(class.parse().ok()?)?,
+            tag,
+        };
+        (parsed.file() == name && tag.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(parsed)
+    }
+
+    fn file(self) -> String {
+        lake_object_name(self.region, self.configuration_id, self.blocks, self.class, self.tag)
+    }
+
+    /// Splits a whole key into the bucket path, if there is one, and the name.
+    pub(crate) fn of_key(key: &'a str) -> Option<(Option<&'a str>, Self)> {
+        let mut slashes = key.rmatch_indices('/').map(|(at, _)| at).skip(LAKE_LEVELS);
+        match slashes.next() {
+            Some(at) => Some((Some(key.get(..at)?), Self::parse(key.get(at + 1..)?)?)),
+            None => Some((None, Self::parse(key)?)),
+        }
+    }
+}
+
+/// The folders in a [`LakeName`].
+const LAKE_LEVELS: usize = 3;
+
+fn parse_blocks(text: &str) -> Option<(BlockId, BlockId)> {
+    let (first, last) = text.split_once('-')?;
+    let block = |text: &str| BlockId::parse(text.split_once('_')?.1).ok();
+    let (first, last) = (block(first)?, block(last)?);
+    (first <= last).then_some((first, last))
+}
+
 /// Returns the first and the last block that a data object holds by its name. `None` unless the name is exactly what
-/// [`data_object_name`] returns.
+/// [`data_object_name`] returns or, after [`BESIDE`], [`lake_object_name`].
 pub(crate) fn blocks_of(name: &str) -> Option<(BlockId, BlockId)> {
+    if let Some(name) = name.strip_prefix(BESIDE) {
+        return LakeName::parse(name).map(|name| name.blocks);
+    }
     let (format, blocks) = ExportFormat::ALL.iter().find_map(|format| {
         Some((*format, name.rsplit('/').next()?.strip_suffix(format.extension())?.strip_suffix('.')?))
     })?;
@@ -147,6 +208,24 @@ mod tests {
             assert_eq!(blocks_of(&object.replace("date=2026-11-22", "date=2026-11-21")), None);
             assert_eq!(blocks_of(&format!("date=2026-11-22/x.{}", format.extension())), None);
             assert_eq!(blocks_of(&format!("{object}.txt")), None);
+        }
+        let configuration_id = ConfigurationId::parse("0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b").unwrap();
+        let blocks = (block, block.next());
+        let lake =
+            LakeName { region: "eu-west-1", configuration_id, blocks, class: Class::ApiActivity, tag: "0a1b2c3d" };
+        let file = lake.file();
+        assert_eq!(LakeName::of_key(&file), Some((None, lake)));
+        assert_eq!(LakeName::of_key(&format!("ext/region=x/{file}")), Some((Some("ext/region=x"), lake)));
+        assert_eq!((blocks_of(&format!("../{file}")), blocks_of(&file)), (Some(blocks), None));
+        for (from, to) in [
+            ("eventDay=20261122", "eventDay=20261121"),
+            ("external", "222222222222"),
+            ("6003", "6004"),
+            ("6003", "06003"),
+            ("0a1b2c3d", "0a1b2c3z"),
+            (".parquet", ".ndjson.gz"),
+        ] {
+            assert_eq!(LakeName::of_key(&file.replace(from, to)), None, "{to}");
         }
     }
 }

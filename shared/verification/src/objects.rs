@@ -6,7 +6,7 @@ use domain::{
     digest::{DIGEST_FOLDER, Digest, DigestObject, Hex32},
     encoding::Encoding,
     event_filter::{EventFilter, FilterTag},
-    object_key::data_object_name,
+    object_key::{data_object_name, lake_object_name},
 };
 use futures::{
     StreamExt, TryStreamExt,
@@ -21,7 +21,7 @@ use crate::{
     content::Content,
     coverage::{Coverage, Position},
     files::{check_order, is_folder_marker},
-    names,
+    names::{self, BESIDE},
     options::{MAX_CLOCK_SKEW, Options, Progress},
     report::{MAX_LISTED, Report},
     unknown_file::{self, UnknownFile},
@@ -134,13 +134,24 @@ fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage,
     }
 }
 
+/// The files that one merge compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    /// Those in the folder of the export.
+    OfFolder,
+    /// Those of the export in the layout of Security Lake.
+    OfLake,
+}
+
 /// The merge of the digests' objects with the list of files: both are in the order of the blocks.
 struct Merge<'a> {
+    compared: Files,
     chain: &'a Chain,
     digests: LocalBoxStream<'a, Result<Digest, ReadError>>,
     sequence: u64,
     encoding: Rc<Encoding>,
     filter_tag: Option<FilterTag>,
+    tag: String,
     objects: VecDeque<DigestObject>,
     files: LocalBoxStream<'a, Result<Entry, ReadError>>,
     next_file: Option<String>,
@@ -153,18 +164,36 @@ pub(crate) fn steps<'a, A: Archive + ?Sized>(
     options: &Options,
     chain: &'a Chain,
 ) -> impl Stream<Item = Result<Step, ReadError>> + 'a {
+    let of_lake = chain.has_classes.then(|| merged(archive, options, chain, Files::OfLake));
+    merged(archive, options, chain, Files::OfFolder).chain(stream::iter(of_lake).flatten())
+}
+
+/// Returns the steps of one merge.
+fn merged<'a, A: Archive + ?Sized>(
+    archive: &'a A,
+    options: &Options,
+    chain: &'a Chain,
+    compared: Files,
+) -> impl Stream<Item = Result<Step, ReadError>> + 'a {
+    let files = match (compared, &chain.lake) {
+        (Files::OfFolder, _) => archive.list(""),
+        (Files::OfLake, Some(lake)) => archive.list(&lake.folder),
+        (Files::OfLake, None) => stream::empty().boxed_local(),
+    };
     let digests = stream::iter(chain.digests.iter().copied())
         .map(move |digest| digest.read(archive))
         .buffered(options.concurrency())
         .boxed_local();
     let merge = Merge {
+        compared,
         chain,
         digests,
         sequence: 0,
         encoding: Rc::default(),
         filter_tag: None,
+        tag: String::new(),
         objects: VecDeque::new(),
-        files: archive.list(""),
+        files,
         next_file: None,
         last_file: None,
         file_count: 0,
@@ -182,23 +211,54 @@ impl Merge<'_> {
                 return Ok(self.next_file.take().map(Step::Unnamed));
             };
             self.sequence = digest.sequence;
-            self.encoding = Rc::new(digest.encoding());
             self.filter_tag = digest.filter.as_ref().map(EventFilter::tag);
-            self.objects = digest.objects.into();
+            self.encoding = Rc::new(digest.encoding());
+            self.tag = self.encoding.tag();
+            let is_compared = |object: &DigestObject| object.class.is_some() == (self.compared == Files::OfLake);
+            self.objects = digest.objects.into_iter().filter(is_compared).collect();
         }
         let Some(object) = self.objects.front() else { return Ok(None) };
-        let name = data_object_name(self.encoding.format, self.filter_tag, object.first_block, object.last_block);
+        let name = self.name_of(object);
         if let Some(file) = self.next_file.take_if(|file| *file < name) {
             return Ok(Some(Step::Unnamed(file)));
         }
         let found = self.next_file.take_if(|file| *file == name).is_some();
         let Some(object) = self.objects.pop_front() else { return Ok(None) };
-        let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object));
+        let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object))
+            && (object.class.is_none() || object.key.ends_with(name.trim_start_matches(BESIDE)));
         Ok(Some(match (found, named_here) {
             (true, _) => Step::Check { name, encoding: Rc::clone(&self.encoding), object, sequence: self.sequence },
             (false, true) => Step::Missing { name, object, sequence: self.sequence },
             (false, false) => Step::Elsewhere(object),
         }))
+    }
+
+    /// Returns the name that an object has here.
+    fn name_of(&self, object: &DigestObject) -> String {
+        let (blocks, place) = ((object.first_block, object.last_block), self.chain.place.as_ref());
+        match (object.class, &self.chain.lake, place) {
+            (Some(class), Some(lake), Some(place)) => {
+                let name = lake_object_name(&lake.region, place.configuration_id(), blocks, class, &self.tag);
+                format!("{BESIDE}{name}")
+            }
+            // None of them is here.
+            (Some(_), ..) => format!("{BESIDE}{}", object.key),
+            (None, ..) => {
+                data_object_name(self.encoding.format, self.filter_tag, object.first_block, object.last_block)
+            }
+        }
+    }
+
+    /// Returns whether a file of the list may be one of the export. Exports share the folders of Security Lake.
+    fn is_of_export(&self, name: &str) -> bool {
+        match (self.compared, &self.chain.place) {
+            (Files::OfFolder, _) => !name.starts_with(DIGEST_FOLDER),
+            (Files::OfLake, Some(place)) => {
+                let file = name.rsplit('/').next().unwrap_or_default();
+                file.starts_with(&place.configuration_id().to_string())
+            }
+            (Files::OfLake, None) => false,
+        }
     }
 
     /// Returns the next file that is not among the digests, which were checked before.
@@ -209,7 +269,7 @@ impl Merge<'_> {
             if self.file_count > MAX_FILES {
                 return Err(ReadError::Unreadable(format!("there are more than {MAX_FILES} files")));
             }
-            if !name.starts_with(DIGEST_FOLDER) && !is_folder_marker(&name, length) {
+            if self.is_of_export(&name) && !is_folder_marker(&name, length) {
                 return Ok(Some(name));
             }
         }

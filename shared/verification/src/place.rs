@@ -8,7 +8,7 @@ use domain::{
 };
 use serde::Serialize;
 
-use crate::names::{self, DigestName};
+use crate::names::{self, BESIDE, DigestName, LakeName};
 
 /// The place of an export: `s3://<bucket>/<bucketPath>/<configuration ID>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +33,12 @@ impl Place {
 
     /// Returns the place of an object, if its key is the one of its blocks.
     pub(crate) fn of_object(object: &DigestObject) -> Option<Self> {
+        if let Some(class) = object.class {
+            let (path, name) = LakeName::of_key(&object.key)?;
+            let is_named = (name.blocks, name.class) == ((object.first_block, object.last_block), class);
+            let prefix = path.into_iter().map(|path| format!("{path}/")).chain([name.configuration_id.to_string()]);
+            return Self::new(object.bucket.clone(), &prefix.collect::<String>()).filter(|_| is_named);
+        }
         let (prefix, _) = names::split_data_key(&object.key, object.first_block, object.last_block)?;
         Self::new(object.bucket.clone(), prefix)
     }
@@ -63,6 +69,18 @@ impl Place {
     #[must_use]
     pub fn configuration_id(&self) -> ConfigurationId {
         self.configuration_id
+    }
+
+    /// Returns the name of a key of the export, relative to its prefix. `None`: it is of another export.
+    #[must_use]
+    pub fn name_of(&self, key: &str) -> Option<String> {
+        if let Some((path, name)) = LakeName::of_key(key) {
+            let own_path = self.prefix.strip_suffix(&self.configuration_id.to_string())?.strip_suffix('/');
+            let is_here = own_path == path && name.configuration_id == self.configuration_id;
+            let lake_name = path.map_or(Some(key), |path| key.strip_prefix(path)?.strip_prefix('/'))?;
+            return is_here.then(|| format!("{BESIDE}{lake_name}"));
+        }
+        key.strip_prefix(&self.prefix)?.strip_prefix('/').map(str::to_owned)
     }
 
     /// Returns whether a digest of this bucket and key is here.
@@ -109,6 +127,9 @@ mod tests {
         for good in [format!("s3://acme-audit/{id}"), format!("s3://acme-audit/a/b/{id}/")] {
             assert_eq!(good.parse::<Place>().unwrap().to_string(), good.trim_end_matches('/'));
         }
+        let place: Place = format!("s3://acme-audit/a/b/{id}").parse().unwrap();
+        assert_eq!(place.name_of(&format!("a/b/{id}/date=2026-11-22/x")).as_deref(), Some("date=2026-11-22/x"));
+        assert_eq!(place.name_of(&format!("a/{id}/date=2026-11-22/x")), None);
         for bad in ["", "s3://acme-audit", "s3://acme-audit/", "s3://acme-audit/logs", "https://acme-audit/", id] {
             assert_eq!(bad.parse::<Place>(), Err(InvalidPlace), "{bad}");
         }

@@ -3,16 +3,17 @@
 use domain::{
     block::BlockId,
     digest::{DIGEST_FOLDER, Digest, DigestReference, Hex32},
+    export_format::ExportFormat,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
-    chain::{Before, Chain, MAX_DIGESTS, ProvenDigest},
+    chain::{Before, Chain, Lake, MAX_DIGESTS, ProvenDigest},
     examine::{Identity, examine},
     files::{BoundedFile, check_order, is_folder_marker, sha256},
-    names::DigestName,
+    names::{DigestName, LakeName},
     options::{MAX_CLOCK_SKEW, Options, Progress},
     pair::{Listed, Pair},
     place::Place,
@@ -60,6 +61,8 @@ pub(crate) struct Walk<'a, A: Archive + ?Sized> {
     /// The newest first.
     digests: Vec<ProvenDigest>,
     references_here: u64,
+    has_classes: bool,
+    lake: Option<Lake>,
     /// Signatures after the newest digest: a run writes a signature before its digest.
     early_signatures: Vec<EarlySignature>,
 }
@@ -83,6 +86,8 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             },
             digests: Vec::new(),
             references_here: 0,
+            has_classes: false,
+            lake: None,
             early_signatures: Vec::new(),
         }
     }
@@ -102,7 +107,13 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         self.report.tenant_id = self.identity.tenant_id;
         self.report.configuration_id = self.identity.configuration_id;
         self.report.place.clone_from(&self.place);
-        Ok(Chain { digests: self.digests, place: self.place, references_here: self.references_here })
+        Ok(Chain {
+            digests: self.digests,
+            place: self.place,
+            has_classes: self.has_classes,
+            lake: self.lake,
+            references_here: self.references_here,
+        })
     }
 
     /// Lists the names of digests and signatures in ascending order, and the breaks of names that are neither.
@@ -264,6 +275,14 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         });
         let objects_here =
             digest.objects.iter().filter(|object| place.is_some_and(|place| place.holds_object(object))).count();
+        let lake = || {
+            let object = digest.objects.iter().find(|object| place.is_some_and(|place| place.holds_object(object)))?;
+            LakeName::of_key(&object.key).map(|(_, name)| Lake::of(name))
+        };
+        self.has_classes |= digest.format() == ExportFormat::OcsfParquet;
+        if self.lake.is_none() && digest.format() == ExportFormat::OcsfParquet {
+            self.lake = lake();
+        }
         self.references_here += u64::from(previous.as_ref().is_some_and(|link| link.is_here)) + objects_here as u64;
         let before = if previous.is_some() { Before::Unknown } else { Before::Nothing };
         let (first_block, end_block) = (digest.window.first_block, digest.window.end_block);

@@ -12,6 +12,7 @@ use domain::{
     event_filter::EventFilter,
     export_format::ExportFormat,
     object_key,
+    ocsf::Class,
     tenant::TenantId,
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
@@ -87,6 +88,48 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         add_formats(case);
         case.options.deep = true;
     }, None),
+    ("Security Lake and back", add_lake, None),
+    ("Security Lake and back, deep, of unknown origin", |case| {
+        add_lake(case);
+        case.options.deep = true;
+        case.options.place = None;
+    }, None),
+    ("flip a byte in an object of Security Lake", |case| {
+        add_lake(case);
+        case.export.flip(&case.export.objects[7].clone(), 20);
+    }, Some(BreakCode::AlteredObject)),
+    ("remove an object of Security Lake", |case| {
+        add_lake(case);
+        case.export.files.remove(&case.export.objects[8]).unwrap();
+    }, Some(BreakCode::MissingObject)),
+    ("add an object of another class", |case| {
+        add_lake(case);
+        let name = case.export.objects[7].clone();
+        case.export.copy(&name, &name.replace("_6003_", "_3002_"));
+    }, Some(BreakCode::ExtraObject)),
+    ("add an object of another tag", |case| {
+        add_lake(case);
+        let name = case.export.objects[7].clone();
+        let (start, _) = name.rsplit_once('_').unwrap();
+        case.export.copy(&name, &format!("{start}_00000000.parquet"));
+    }, Some(BreakCode::ExtraObject)),
+    ("objects of another export in the same source", |case| {
+        add_lake(case);
+        let name = case.export.objects[7].clone();
+        case.export.copy(&name, &name.replace(CONFIGURATION, OTHER_CONFIGURATION));
+    }, None),
+    ("state another class than the name", |case| {
+        case.export.format = ExportFormat::OcsfParquet;
+        case.export.add_window_with(&case.signer, &[2], |digest| {
+            digest.objects[0].class = Some(Class::Authentication);
+        });
+    }, Some(BreakCode::InvalidDigest)),
+    ("repeat a class of the same blocks", |case| {
+        case.export.format = ExportFormat::OcsfParquet;
+        case.export.add_window_with(&case.signer, &[2], |digest| {
+            digest.objects.push(digest.objects[0].clone());
+        });
+    }, Some(BreakCode::Reordered)),
     ("flip a byte in an object of zstd", |case| {
         add_formats(case);
         case.export.flip(&case.export.objects[7].clone(), 20);
@@ -900,6 +943,14 @@ fn a_report_shows_filters_and_how_many_events_they_left_out() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert!(!Case::new().verify().to_string().contains("left out"));
+}
+
+/// Adds a window in the layout of Security Lake, and one of the first format.
+fn add_lake(case: &mut Case) {
+    for format in [ExportFormat::OcsfParquet, ExportFormat::NdjsonGzip] {
+        case.export.format = format;
+        case.export.add_window(&case.signer, &[3, 1]);
+    }
 }
 
 /// Adds a window of zstd whose object holds other events than its digest says. A digest is signed by the service: only a bug of

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use clap::Args;
 use domain::{
     block::{BlockId, Shard, partition_key},
-    configuration::{Destination, arn::AccountId, bucket::BucketName, region::Region},
+    configuration::{Destination, Layout, arn::AccountId, bucket::BucketName, region::Region},
     export_run::TARGET_STORED_LENGTH,
     tenant::TenantId,
 };
@@ -95,6 +95,7 @@ impl Limit {
             site: region.clone().into(),
             kms_key_arn: None,
             expected_bucket_owner: None,
+            layout: Layout::default(),
         };
         let writer = AccountId::parse("222222222222").map_err(|error| anyhow!("{error:?}"))?;
         let credentials = Credentials::new("ASIAIOSFODNN7EXAMPLE", "bench", Some("bench".to_owned()), None, "bench");

@@ -226,7 +226,7 @@ fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
     }
     for (record, digest) in items.records.iter().zip(chain) {
         let job = ExportJob::finished(record);
-        let intents = items.intents.iter().filter(|((window, _), _)| Some(*window) == job.window);
+        let intents = items.intents.iter().filter(|((window, ..), _)| Some(*window) == job.window);
         let tasks = job.tasks(intents.map(|(_, object)| Intent { object: object.clone(), attempts: 1 }).collect());
         let is_whole = (job.from, job.to) == (digest.window.from, Some(digest.window.to))
             && tasks.iter().map(|task| &task.object).eq(&digest.objects)
@@ -329,7 +329,7 @@ fn unlisted(
     let abandoned: BTreeSet<&str> = items
         .intents
         .iter()
-        .filter(|((window, _), object)| {
+        .filter(|((window, ..), object)| {
             let is_open = items.state.window.as_ref().is_some_and(|open| open.id == *window);
             let is_damaged = state.damaged.iter().any(|(tenant, block)| {
                 *tenant == key.tenant_id && object.first_block <= *block && *block <= object.last_block

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    configuration::{ConfigurationKey, Destination, bucket::BucketName, region::Region},
+    configuration::{ConfigurationKey, Destination, Layout, bucket::BucketName, region::Region},
     connection::Connection,
     export_run::{MIN_SETTLE, PlanLimits, RunRequest, RunTrigger},
     gzip::EncoderVersion,
@@ -135,6 +135,7 @@ fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<Configura
                 site: Region::parse("eu-south-2").ok()?.into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
+                layout: Layout::default(),
             };
             let mut state = world.lock();
             for key in &keys {

@@ -55,8 +55,8 @@ async fn play(delay: Duration) -> Option<ReplayedOutcome> {
     sleep(delay).await;
     let repeated = replay.repeated();
     world.lock().replays.insert(replay.key.export(), repeated.clone());
-    let earlier = invoke_replay(&ports, &replay.message(), "invocation-2").await.ok()?;
-    let outcome = invoke_replay(&ports, &repeated.message(), "invocation-3").await.ok()?;
+    let earlier = Box::pin(invoke_replay(&ports, &replay.message(), "invocation-2")).await.ok()?;
+    let outcome = Box::pin(invoke_replay(&ports, &repeated.message(), "invocation-3")).await.ok()?;
     let state = world.lock();
     let records = state.runs.get(&replay.key.export()).map(|items| items.records.clone()).unwrap_or_default();
     Some(ReplayedOutcome {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{
     block::{BlockId, SHARDS, Shard, encode_block},
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Layout,
         access_key::{AccessKeyId, SealedSecret},
         bucket::BucketName,
         region::Region,
@@ -76,6 +76,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         description: None,
         interval: INTERVAL,
         format: ExportFormat::default(),
+        ocsf: None,
         filter: None,
         enabled: true,
         destination: destination(0)?,
@@ -107,6 +108,7 @@ pub(crate) fn destination(bucket: usize) -> Option<Destination> {
         site: Region::parse("us-east-1").ok()?.into(),
         kms_key_arn: None,
         expected_bucket_owner: None,
+        layout: Layout::default(),
     })
 }
 

@@ -14,6 +14,7 @@ use domain::{
     digest::DigestObject,
     export_run::{ExportState, RunRequest, RunTrigger, WindowId, WindowRecord},
     notice::gap::SignedGap,
+    ocsf::Class,
     repair::{Repair, RepairRequest},
     replay::Replay,
     retention::RetentionHistory,
@@ -120,8 +121,8 @@ pub(crate) struct HeldLease {
 pub(crate) struct RunItems {
     pub(crate) state: ExportState,
     pub(crate) lease: Option<HeldLease>,
-    /// By window and first block.
-    pub(crate) intents: BTreeMap<(WindowId, BlockId), DigestObject>,
+    /// By window, first block and class.
+    pub(crate) intents: BTreeMap<(WindowId, BlockId, Option<Class>), DigestObject>,
     pub(crate) digests: BTreeMap<u64, SealedDigest>,
     pub(crate) records: Vec<WindowRecord>,
     /// Sequences whose intents have an expiry. No run finds them any more, because time to live may delete them at once.

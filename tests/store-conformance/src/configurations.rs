@@ -66,7 +66,7 @@ fn edit() -> Edit<'static> {
 }
 
 fn settings(interval: ExportInterval) -> PlainSettings {
-    PlainSettings { interval, format: ExportFormat::default(), filter: None, description: None }
+    PlainSettings { interval, format: ExportFormat::default(), filter: None, ocsf: None, description: None }
 }
 
 /// Returns the configuration without its optional parts.

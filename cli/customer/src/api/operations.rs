@@ -2,8 +2,8 @@
 
 /// The fields of an export configuration in a list.
 const CONFIGURATION: &str = "id version type description interval format \
-    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } } enabled \
-    connectionStatus connectionCheckedAt \
+    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } } \
+    ocsf { version classes { action targetType class activity } } enabled connectionStatus connectionCheckedAt \
     connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
     endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
     consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \
@@ -14,8 +14,8 @@ const WHOLE: &str = "backlog { events oldest isComplete } nextSteps { code instr
 const JOB: &str = "id exportConfigurationId startTimestamp endTimestamp startedAt endedAt attempts status failureReason \
     objects events leftOut bytes gap { startTimestamp endTimestamp reason blockId } \
     gaps { startTimestamp endTimestamp reason blockId }";
-const TASK: &str =
-    "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey";
+const TASK: &str = "id startTimestamp endTimestamp attempts offset limit status failureReason objects events bytes objectKey ocsfClass \
+     unknownActions";
 const DIGEST_FILES: &str =
     "exportJobId bucketName objectKey digest sha256 signatureObjectKey signature signatureSha256";
 const DOCUMENTS: &str = "externalId principalArn trustPolicy { document isRequired instruction } \

@@ -36,6 +36,10 @@ use crate::{
     model::Endpoint,
 };
 
+/// The reason why a command for events refuses an export.
+pub const OCSF: &str = "the export has records of OCSF for Security Lake, which this command doesn't read: docs/OCSF.md#reading \
+                        says how to read them";
+
 /// Bytes. A file with 64 public keys in PEM has a fifth of that.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
 const BUCKET_SCHEME: &str = "s3://";

@@ -5,18 +5,21 @@ mod duckdb;
 use std::{
     cell::RefCell,
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use clap::Args;
 use domain::export_format::ExportFormat;
 use futures::TryStreamExt;
 use host::Clock;
-use verification::{Archive, Progress, ProvenObject, Report, read_proven, verify};
+use verification::{Archive, Progress, ProvenObject, ReadError, Report, read_proven, verify};
 
 use self::duckdb::{DuckDb, TableFormat};
 use super::place::{self, Display, Export, Folder, Format, PlaceArguments, Source};
 use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
+
+/// The formats that the view reads.
+const FORMATS: [ExportFormat; 3] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
 
 /// The folders of an export with events.
 const DAY: &str = "date=";
@@ -120,7 +123,11 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let report = verify(source, options, circumstances.clone(), &show).await;
     display.finish();
     let report = report.map_err(|error| source.failure(error))?;
-    conclude(&report, paths.into_inner())
+    let paths = paths.into_inner();
+    if paths.iter().any(|path| path.components().any(|part| part == Component::ParentDir)) {
+        return Err(Failure::invalid_file(folder, place::OCSF));
+    }
+    conclude(&report, paths)
 }
 
 /// Copies the files of a bucket that are proven to a folder.
@@ -140,13 +147,15 @@ async fn copied(export: &Export, folder: &Path) -> Result<Files, Failure> {
             ControlFlow::Break(())
         }
     };
-    let report =
-        read_proven(source, options, circumstances.clone(), &show, ExportFormat::ALL, &|_| true, &mut copy).await;
+    let report = read_proven(source, options, circumstances.clone(), &show, &FORMATS, &|_| true, &mut copy).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let report = report.map_err(|error| source.failure(error))?;
+    let report = report.map_err(|error| match error {
+        ReadError::UnwantedFormat(_) => Failure::invalid_file(Path::new(&export.circumstances.target), place::OCSF),
+        error => source.failure(error),
+    })?;
     conclude(&report, paths)
 }
 

@@ -138,6 +138,9 @@ pub async fn run(arguments: &SearchArguments, clock: &dyn Clock) -> Result<(), F
     display.finish();
     search.end()?;
     let report = read.map_err(|error| match error {
+        ReadError::UnwantedFormat(ExportFormat::OcsfParquet) => {
+            Failure::invalid_file(&arguments.place.target, place::OCSF)
+        }
         ReadError::UnwantedFormat(_) => Failure::invalid_file(&arguments.place.target, PARQUET),
         error => source.failure(error),
     })?;

@@ -204,7 +204,7 @@ mod tests {
         object.key = data_object(
             &configuration.destination,
             configuration.key.configuration_id,
-            configuration.format,
+            &configuration.encoding(),
             None,
             object.first_block,
             object.last_block,
@@ -225,6 +225,9 @@ mod tests {
             filter: None,
             filter_sha256: None,
             left_out: None,
+            ocsf_version: None,
+            classes: None,
+            classes_sha256: None,
             objects: Vec::new(),
             gaps: Vec::new(),
             previous: Some(head.clone()),

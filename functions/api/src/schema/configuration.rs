@@ -10,7 +10,7 @@ use domain::{
 
 use super::{
     filter::ExportFilter, format::ExportFormat, guidance::ExportGuidance, interval::ExportInterval,
-    notifications::ExportWebhook, outlook::ExportOutlook, scalars::DateTime,
+    notifications::ExportWebhook, ocsf::OcsfSettings, outlook::ExportOutlook, scalars::DateTime,
 };
 
 /// An export of the audit log to an S3 bucket.
@@ -41,6 +41,8 @@ struct StoredConfiguration {
     format: ExportFormat,
     /// Null: all events are exported. After a change, the window that was begun still ends with the former filter.
     filter: Option<ExportFilter>,
+    /// The choices for the format `OCSF_PARQUET`. Null: another format.
+    ocsf: Option<OcsfSettings>,
     enabled: bool,
     connection_status: ConnectionStatus,
     /// The time of the connection test or export that set the status.
@@ -125,6 +127,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
     fn from(configuration: configuration::ExportConfiguration) -> Self {
         let id = configuration.key.configuration_id.to_string();
         let connection = &configuration.connection;
+        let ocsf = configuration.encoding().ocsf.map(Into::into);
         Self {
             id: ID(id),
             version: configuration.version,
@@ -132,6 +135,7 @@ impl From<configuration::ExportConfiguration> for StoredConfiguration {
             interval: configuration.interval.into(),
             format: configuration.format.into(),
             filter: configuration.filter.map(Into::into),
+            ocsf,
             enabled: configuration.enabled,
             connection_status: connection.status().into(),
             connection_checked_at: connection.checked_at().map(DateTime),

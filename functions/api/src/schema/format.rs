@@ -14,4 +14,6 @@ pub enum ExportFormat {
     NdjsonZstd,
     /// Apache Parquet with typed columns, and the line of each event in the column `event`: `.parquet`.
     Parquet,
+    /// Records of OCSF for Amazon Security Lake, as Apache Parquet, a file for each class: `.parquet`.
+    OcsfParquet,
 }

@@ -7,11 +7,12 @@ use domain::{
         update::{RawField, RawIdentity, RawText, RawUpdate},
     },
     event_filter::RawFilter,
+    ocsf,
     webhook::input::RawWebhook,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{filter::ExportFilterInput, format::ExportFormat, interval::ExportInterval};
+use super::{filter::ExportFilterInput, format::ExportFormat, interval::ExportInterval, ocsf::OcsfInput};
 use crate::service::UpdateTerms;
 
 /// An export that uses an access key of an IAM user in the customer's account, or of a user of another S3 server than AWS's.
@@ -46,6 +47,8 @@ pub struct SettingsInput {
     format: Option<ExportFormat>,
     /// Exports only the events that pass. The default is all events.
     filter: Option<ExportFilterInput>,
+    /// Only with the format `OCSF_PARQUET`.
+    ocsf: Option<OcsfInput>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: String,
     /// The path that files are written under. The default is the bucket's root.
@@ -122,6 +125,8 @@ pub struct UpdatedSettingsInput {
     format: MaybeUndefined<ExportFormat>,
     /// Exports only the events that pass, from the next window on. Replaces the whole filter. Null: all events.
     filter: MaybeUndefined<ExportFilterInput>,
+    /// Replaces the choices for the format `OCSF_PARQUET`. Null: the defaults. Another format removes them.
+    ocsf: MaybeUndefined<OcsfInput>,
     /// The name of a general purpose bucket; not an ARN or access point.
     bucket_name: MaybeUndefined<String>,
     /// The path that files are written under. Null: the bucket's root.
@@ -142,12 +147,14 @@ pub struct UpdatedSettingsInput {
 /// The fields of a new export that are lists, for the rules to borrow.
 pub struct SettingsParts<'a> {
     filter: Option<RawFilter>,
+    ocsf: Option<ocsf::RawSettings>,
     webhooks: Vec<RawWebhook<'a>>,
 }
 
 /// The changed fields that are lists, for the rules to borrow.
 pub struct UpdatedParts<'a> {
     filter: RawField<RawFilter>,
+    ocsf: RawField<ocsf::RawSettings>,
     webhooks: Option<Vec<RawWebhook<'a>>>,
 }
 
@@ -183,6 +190,7 @@ impl SettingsInput {
     fn parts(&self) -> SettingsParts<'_> {
         SettingsParts {
             filter: self.filter.as_ref().map(Into::into),
+            ocsf: self.ocsf.as_ref().map(OcsfInput::raw),
             webhooks: raw_webhooks(self.notifications.as_ref()).unwrap_or_default(),
         }
     }
@@ -192,6 +200,7 @@ impl SettingsInput {
             interval: self.interval.into(),
             format: self.format.map(Into::into),
             filter: parts.filter.as_ref(),
+            ocsf: parts.ocsf.as_ref(),
             bucket_name: &self.bucket_name,
             bucket_path: self.bucket_path.as_deref(),
             region: &self.region,
@@ -244,18 +253,19 @@ impl UpdateS3AssumedRoleExportConfigurationInput {
 
 impl UpdatedSettingsInput {
     fn parts(&self) -> UpdatedParts<'_> {
-        UpdatedParts { filter: raw(&self.filter, Into::into), webhooks: raw_webhooks(self.notifications.as_ref()) }
+        UpdatedParts {
+            filter: raw(&self.filter, Into::into),
+            ocsf: OcsfInput::update(&self.ocsf),
+            webhooks: raw_webhooks(self.notifications.as_ref()),
+        }
     }
 
     fn raw<'a>(&'a self, parts: &'a UpdatedParts<'a>) -> RawUpdate<'a> {
         RawUpdate {
             interval: raw(&self.interval, |interval| (*interval).into()),
             format: raw(&self.format, |format| (*format).into()),
-            filter: match &parts.filter {
-                RawField::Kept => RawField::Kept,
-                RawField::Cleared => RawField::Cleared,
-                RawField::Given(filter) => RawField::Given(filter),
-            },
+            filter: parts.filter.as_ref(),
+            ocsf: parts.ocsf.as_ref(),
             bucket_name: text(&self.bucket_name),
             bucket_path: text(&self.bucket_path),
             region: text(&self.region),

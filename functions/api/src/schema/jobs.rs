@@ -8,6 +8,7 @@ use domain::{
 
 use super::{
     context,
+    ocsf::OcsfClass,
     pages::{self, Cursor, MAX_PAGE},
     scalars::{DateTime, Long},
 };
@@ -199,6 +200,10 @@ pub struct ExportJobTask {
     bytes: Long,
     /// The file's name in the bucket.
     object_key: String,
+    /// The class of the records in the file. Null: the format is not `OCSF_PARQUET`.
+    ocsf_class: Option<OcsfClass>,
+    /// The number of those records whose action no rule knows: their activity is Other. Null: as `ocsfClass`.
+    unknown_actions: Option<Long>,
 }
 
 impl From<(ExportJobId, export_job::ExportJobTask)> for ExportJobTask {
@@ -218,6 +223,8 @@ impl From<(ExportJobId, export_job::ExportJobTask)> for ExportJobTask {
             events: Long(object.events),
             bytes: Long(object.stored_length),
             object_key: object.key,
+            ocsf_class: object.class.map(Into::into),
+            unknown_actions: object.other.map(Long),
         }
     }
 }

@@ -78,6 +78,7 @@ impl Service {
             interval: settings.interval,
             format: settings.format,
             filter: settings.filter,
+            ocsf: settings.ocsf,
             enabled: true,
             destination: settings.destination,
             authentication,
@@ -145,6 +146,7 @@ fn content_hash(settings: &Settings, authentication: &str, identity: &str) -> [u
                 .map(|format| json!({ "format": format })),
         );
         content.extend(settings.filter.as_ref().map(|filter| json!({ "filter": filter })));
+        content.extend(settings.ocsf.as_ref().map(|ocsf| json!({ "ocsf": ocsf })));
         content.extend(destination.site.endpoint().map(|endpoint| json!({ "endpointUrl": endpoint })));
         content.extend(settings.webhooks.iter().map(|webhook| json!(webhook.url())));
     }

@@ -311,8 +311,8 @@ async fn errors_of_a_document_are_reported_without_values() {
     GRAPHQL_VALIDATION_FAILED: Variable id is not defined.
     GRAPHQL_VALIDATION_FAILED: Expected input type "ID", found something else.
     GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.interval", enumeration type "ExportInterval" does not contain the value that was given. Choose one of EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS, EVERY_24_HOURS.
-    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.format", enumeration type "ExportFormat" does not contain the value that was given. Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET. Did you mean NDJSON_ZSTD?
-    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.format", enumeration type "ExportFormat" does not contain the value that was given. Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET.
+    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.format", enumeration type "ExportFormat" does not contain the value that was given. Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET, OCSF_PARQUET. Did you mean NDJSON_ZSTD?
+    GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data.format", enumeration type "ExportFormat" does not contain the value that was given. Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET, OCSF_PARQUET.
     GRAPHQL_VALIDATION_FAILED: Invalid value for argument "data", field "bucketName" of type "String!" is required but not provided
     GRAPHQL_VALIDATION_FAILED: Operation name required in request.
     GRAPHQL_VALIDATION_FAILED: The request doesn't match the schema.

@@ -17,7 +17,8 @@ use super::{
     world::{SECRET, World, code},
 };
 
-const FIELDS: &str = "id version type description interval format enabled connectionStatus connectionError { code }
+const FIELDS: &str = "id version type description interval format ocsf { version classes { action targetType class activity } } enabled \
+    connectionStatus connectionError { code }
     endpointConfiguration { bucketName bucketPath region roleArn accessKeyId kmsKeyArn expectedBucketOwner }";
 
 fn sealed_secret(authentication: &Authentication) -> &[u8] {
@@ -102,6 +103,35 @@ async fn another_format_is_stored_without_a_test() {
         (&payload["before"]["format"], &payload["after"]["format"]),
         (&json!("NDJSON_ZSTD"), &json!("NDJSON_GZIP"))
     );
+}
+
+#[tokio::test]
+async fn the_format_of_security_lake_is_tested_and_shows_its_choices() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    let rule = json!({"action": "publish", "class": "ENTITY_MANAGEMENT", "activity": "Update"});
+    let choices = json!({"version": "1.8.0", "classes": [rule]});
+    world.set_tester(Tester::Fails);
+    let data = json!({"id": id, "format": "OCSF_PARQUET", "ocsf": choices});
+    assert_eq!(code(&update_role(&world, data.clone()).await), "NEW_CONNECTION_REFUSED");
+    world.set_tester(Tester::Succeeds);
+    let answer = update_role(&world, data).await;
+    let expected = json!({"version": "1.8.0", "classes": [
+        {"action": "PUBLISH", "targetType": null, "class": "ENTITY_MANAGEMENT", "activity": "Update"}]});
+    assert_eq!(configuration(&answer)["ocsf"], expected);
+    let changes = world.changes();
+    let payload = &changes[changes.len() - 1]["auditPayload"];
+    assert_eq!(payload["before"]["ocsf"], Value::Null);
+    assert_eq!(payload["after"]["ocsf"]["classes"][0]["action"], "PUBLISH");
+    assert_eq!(payload["after"]["layout"], Value::Null, "it follows from the format");
+
+    let answer = update_role(&world, json!({"id": id, "ocsf": null})).await;
+    assert_eq!(configuration(&answer)["ocsf"], json!({"version": "1.3.0", "classes": []}));
+    let answer = update_role(&world, json!({"id": id, "format": "PARQUET"})).await;
+    assert_eq!(configuration(&answer)["ocsf"], Value::Null);
+    let refused = update_role(&world, json!({"id": id, "ocsf": {"version": "1.3.0"}})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["fields"][0]["code"], "OCSF_CONFLICT", "{refused}");
 }
 
 const OTHER_ROLE: &str = "arn:aws:iam::222222222222:role/other";

@@ -5,7 +5,8 @@ use std::{
 };
 
 use clap::Args;
-use ocsf::{OwnRules, Table, Version};
+use domain::ocsf::{OwnRules, Version};
+use ocsf::Table;
 
 use crate::failure::Failure;
 
@@ -35,7 +36,7 @@ struct Counts {
 
 pub fn run(arguments: &MapArguments) -> Result<(), Failure> {
     let own = arguments.rules.as_ref().map_or_else(|| Ok(OwnRules::default()), own_rules)?;
-    let table = Table::new(own)
+    let table = Table::new(&own)
         .map_err(|error| Failure::InvalidFile { path: "mapping.json".into(), reason: error.to_string() })?;
     let mut output = BufWriter::new(io::stdout().lock());
     let counts = map_lines(io::stdin().lock(), &mut output, arguments.ocsf_version, &table)?;
@@ -46,7 +47,7 @@ pub fn run(arguments: &MapArguments) -> Result<(), Failure> {
 
 fn own_rules(path: &PathBuf) -> Result<OwnRules, Failure> {
     let json = fs::read_to_string(path).map_err(Failure::file(path))?;
-    OwnRules::parse(&json).map_err(|error| Failure::InvalidFile { path: path.clone(), reason: error.to_string() })
+    serde_json::from_str(&json).map_err(|error| Failure::InvalidFile { path: path.clone(), reason: error.to_string() })
 }
 
 fn map_lines(input: impl BufRead, output: &mut impl Write, version: Version, table: &Table) -> Result<Counts, Failure> {
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_record_for_each_line_and_unknown_actions_are_counted() {
-        let table = Table::new(OwnRules::default()).unwrap();
+        let table = Table::new(&OwnRules::default()).unwrap();
         let input = b"{\"id\":\"1\",\"eventTimestamp\":\"2026-01-01T00:00:00Z\",\"action\":\"QUERY\"}\n\
             {\"id\":\"2\",\"eventTimestamp\":\"2026-01-01T00:00:00Z\",\"action\":\"FROBNICATE\"}\n";
         let mut output = Vec::new();

@@ -5,7 +5,8 @@ use std::{
 };
 
 use clap::Args;
-use ocsf::{Class, OwnRules, Table, Version};
+use domain::ocsf::{Class, OwnRules, Version};
+use ocsf::Table;
 
 use crate::failure::Failure;
 
@@ -29,7 +30,7 @@ pub struct ParquetArguments {
 
 pub fn run(arguments: &ParquetArguments) -> Result<(), Failure> {
     let input = || PathBuf::from("standard input");
-    let table = Table::new(OwnRules::default())
+    let table = Table::new(&OwnRules::default())
         .map_err(|error| Failure::InvalidFile { path: "mapping.json".into(), reason: error.to_string() })?;
     let mut lines = Vec::new();
     io::stdin().read_to_end(&mut lines).map_err(Failure::file(input()))?;

@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Site,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Layout,
+        Site,
         access_key::{AccessKeyId, SealedSecret},
         arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
         bucket::{BucketName, BucketPath},
@@ -14,6 +15,7 @@ use domain::{
     event_filter::EventFilter,
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::{OcsfSettings, Version},
     tenant::TenantId,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
@@ -43,6 +45,10 @@ pub(crate) mod attribute {
     pub(crate) const FORMAT: &str = "format";
     /// JSON: the canonical text of the filter of new windows. Absent: all events.
     pub(crate) const FILTER: &str = "filter";
+    /// The version of OCSF. Absent: the default.
+    pub(crate) const OCSF_VERSION: &str = "ocsfVersion";
+    /// JSON: the canonical text of the configuration's own rules. Absent: none.
+    pub(crate) const OCSF_CLASSES: &str = "ocsfClasses";
     pub(crate) const ENABLED: &str = "enabled";
     /// Present only while the configuration is enabled, and in tombstones: the index is sparse.
     pub(crate) const SCHEDULE_PARTITION: &str = "schedulePartition";
@@ -198,6 +204,12 @@ pub(super) fn write(configuration: &ExportConfiguration) -> Item {
     if let Some(filter) = &configuration.filter {
         set(attribute::FILTER, text(filter));
     }
+    if let Some(ocsf) = &configuration.ocsf {
+        set(attribute::OCSF_VERSION, text(ocsf.version));
+        if !ocsf.classes.is_empty() {
+            set(attribute::OCSF_CLASSES, text(&ocsf.classes));
+        }
+    }
     set(attribute::ENABLED, AttributeValue::Bool(configuration.enabled));
     if configuration.enabled {
         let partition = schedule_partition(configuration.interval, configuration.key.configuration_id);
@@ -284,13 +296,15 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         }
         (Some(_), Some(_)) | (None, None) => return Err(MalformedItem { attribute: attribute::ROLE_ARN }),
     };
+    let format = attributes.optional(attribute::FORMAT, ExportFormat::parse)?.unwrap_or_default();
     Ok(ExportConfiguration {
         key: read_key(item)?,
         replay_of: None,
         version: attributes.number(attribute::VERSION)?,
         description: attributes.optional(attribute::DESCRIPTION, |text| Description::parse(text).ok())?,
         interval: attributes.required(attribute::INTERVAL, ExportInterval::parse)?,
-        format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?.unwrap_or_default(),
+        format,
+        ocsf: read_ocsf(attributes)?,
         filter: attributes.optional(attribute::FILTER, |text| serde_json::from_str::<EventFilter>(text).ok())?,
         enabled: attributes.flag(attribute::ENABLED)?,
         destination: Destination {
@@ -300,6 +314,7 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
             kms_key_arn: attributes.optional(attribute::KMS_KEY_ARN, |text| KmsKeyArn::parse(text).ok())?,
             expected_bucket_owner: attributes
                 .optional(attribute::EXPECTED_BUCKET_OWNER, |text| AccountId::parse(text).ok())?,
+            layout: Layout::of(format),
         },
         authentication,
         user_arn: attributes.optional(attribute::PRINCIPAL_ARN, UserArn::parse)?,
@@ -314,6 +329,14 @@ pub(super) fn read(item: &Item) -> Result<ExportConfiguration, MalformedItem> {
         updated_by: attributes.text(attribute::UPDATED_BY)?,
         updated_at: attributes.time(attribute::UPDATED_AT)?,
     })
+}
+
+/// # Errors
+/// As [`read`].
+pub(super) fn read_ocsf(attributes: Attributes<'_>) -> Result<Option<OcsfSettings>, MalformedItem> {
+    let Some(version) = attributes.optional(attribute::OCSF_VERSION, Version::parse)? else { return Ok(None) };
+    let classes = attributes.optional(attribute::OCSF_CLASSES, |text| serde_json::from_str(text).ok())?;
+    Ok(Some(OcsfSettings { version, classes: classes.unwrap_or_default() }))
 }
 
 /// # Errors

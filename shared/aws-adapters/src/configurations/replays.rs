@@ -81,7 +81,11 @@ pub(super) fn write(operation: &'static str, replay: &Replay, expires_at: Timest
     let format = replay.format.map(|format| (attribute::FORMAT, text(format)));
     let filter = replay.filter.as_ref().map(|filter| (attribute::FILTER, text(filter)));
     let test = replay.test.iter().flat_map(|test| test_attributes(*test));
-    let optional = exported_through.into_iter().chain(started_at).chain(format).chain(filter).chain(test);
+    let version = replay.ocsf.iter().map(|ocsf| (attribute::OCSF_VERSION, text(ocsf.version)));
+    let classes = replay.ocsf.iter().map(|ocsf| &ocsf.classes).filter(|classes| !classes.is_empty());
+    let classes = classes.map(|classes| (attribute::OCSF_CLASSES, text(classes)));
+    let encoding = format.into_iter().chain(filter).chain(version).chain(classes);
+    let optional = exported_through.into_iter().chain(started_at).chain(encoding).chain(test);
     let record = extended(extended(key(own), attributes), optional);
     Ok(extended(record, state_attributes(&replay.state)))
 }
@@ -120,6 +124,7 @@ pub(super) fn read(found: &Item) -> Result<Replay, MalformedItem> {
         destination: attributes.json(attribute::DESTINATION)?,
         format: attributes.optional(attribute::FORMAT, ExportFormat::parse)?,
         filter: attributes.optional(attribute::FILTER, |text| serde_json::from_str::<EventFilter>(text).ok())?,
+        ocsf: item::read_ocsf(attributes)?,
         requested_by: attributes.text(attribute::REQUESTED_BY)?,
         requested_at: attributes.time(attribute::REQUESTED_AT)?,
         attempt: attributes.number(attribute::ATTEMPT)?,
@@ -252,7 +257,11 @@ impl ConfigurationTable {
 
 #[cfg(test)]
 mod tests {
-    use domain::{connection::ConnectionErrorCode, replay::test_support::replay};
+    use domain::{
+        connection::ConnectionErrorCode,
+        ocsf::{OcsfSettings, Version},
+        replay::test_support::replay,
+    };
 
     use super::*;
 
@@ -284,7 +293,13 @@ mod tests {
             let without_format = Replay { format: None, ..replay() };
             let filter = serde_json::from_str::<EventFilter>(r#"{"exclude":{"actions":["QUERY"]}}"#).ok();
             let filtered = Replay { filter, ..replay() };
-            for replay in [replay(), running.clone(), of_parquet, without_format, filtered] {
+            let classes = serde_json::from_str(r#"[{"action":"A","class":"API_ACTIVITY"}]"#).unwrap();
+            let of_ocsf = Replay {
+                format: Some(ExportFormat::OcsfParquet),
+                ocsf: Some(OcsfSettings { version: Version::V1_8_0, classes }),
+                ..replay()
+            };
+            for replay in [replay(), running.clone(), of_parquet, of_ocsf, without_format, filtered] {
                 let replay = Replay { state: state.clone(), ..replay };
                 let stored = write("test", &replay, at).unwrap();
                 assert_eq!(read(&stored).unwrap(), replay);

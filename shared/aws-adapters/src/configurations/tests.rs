@@ -22,7 +22,7 @@ use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use domain::{
     block::INGEST_WRITE_BOUND,
     configuration::{
-        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress,
+        Authentication, ConfigurationId, ConfigurationKey, Destination, ExportConfiguration, ExportProgress, Layout,
         access_key::{AccessKeyId, SealedSecret},
         arn::RoleArn,
         change::{Author, Stamp},
@@ -35,6 +35,7 @@ use domain::{
     digest::Hex32,
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::{OcsfSettings, Version},
     time::Timestamp,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
@@ -75,6 +76,7 @@ fn full() -> ExportConfiguration {
             secret: SealedSecret::from_ciphertext(CIPHERTEXT.to_vec()),
         },
         format: ExportFormat::Parquet,
+        ocsf: None,
         filter: serde_json::from_str(r#"{"exclude":{"actions":["QUERY"]},"include":{"targetTypes":["POLICY*"]}}"#)
             .unwrap(),
         start_from: at("2026-11-21T00:00:00Z"),
@@ -104,6 +106,7 @@ fn sparse() -> ExportConfiguration {
     ExportConfiguration {
         description: None,
         format: ExportFormat::default(),
+        ocsf: None,
         filter: None,
         enabled: false,
         destination: Destination {
@@ -281,6 +284,22 @@ fn attributes_have_the_names_of_the_api() {
     updatedBy = S("user-2")
     version = N("7")
     "#);
+}
+
+#[test]
+fn choices_of_ocsf_are_read_back_and_their_format_decides_about_the_layout() {
+    let classes = serde_json::from_str(r#"[{"action":"A","class":"API_ACTIVITY"}]"#).unwrap();
+    for ocsf in [None, Some(OcsfSettings { version: Version::V1_8_0, classes }), Some(OcsfSettings::default())] {
+        let format = ExportFormat::OcsfParquet;
+        let destination = Destination { layout: Layout::SecurityLake, ..full().destination };
+        let configuration = ExportConfiguration { format, ocsf, destination, ..full() };
+        let stored = item::write(&configuration);
+        assert_eq!(
+            stored.contains_key("ocsfClasses"),
+            configuration.ocsf.as_ref().is_some_and(|ocsf| !ocsf.classes.is_empty())
+        );
+        assert_eq!(item::read(&stored).unwrap(), configuration);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
 use domain::{
-    configuration::{bucket::BucketName, region::Region},
+    configuration::{Layout, bucket::BucketName, region::Region},
     connection::ConnectionFailure,
     digest::Hex32,
 };
@@ -39,6 +39,7 @@ fn sink_with(endpoint: &str, retries: RetryConfig, base_timeout: Duration) -> S3
         site: Region::parse("eu-west-1").unwrap().into(),
         kms_key_arn: None,
         expected_bucket_owner: None,
+        layout: Layout::default(),
     };
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     let owner = AccountId::parse("222222222222").unwrap();

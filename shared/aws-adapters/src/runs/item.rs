@@ -5,6 +5,7 @@ use std::fmt::Display;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     block::BlockId,
+    digest::DigestObject,
     export_job::{ExportSnapshot, Intent},
     export_run::{ExportState, WindowId},
 };
@@ -60,9 +61,10 @@ pub(crate) const STATE: &str = "state";
 pub(super) const SHARES_SUFFIX: &str = "#shares";
 pub(super) const CORRUPT_SUFFIX: &str = "#corrupt";
 
-/// Sorts like the blocks of a window.
-pub(crate) fn intent_name(window: WindowId, first_block: BlockId) -> String {
-    format!("{}{first_block}", intent_prefix(window))
+/// Sorts like the blocks of a window; of the same blocks, like the numbers of their classes.
+pub(crate) fn intent_name(window: WindowId, object: &DigestObject) -> String {
+    let class = object.class.map(|class| format!("#{}", class.uid())).unwrap_or_default();
+    format!("{}{}{class}", intent_prefix(window), object.first_block)
 }
 
 pub(crate) fn intent_prefix(window: WindowId) -> String {
@@ -157,9 +159,21 @@ pub(crate) fn read_block(attributes: Attributes<'_>, name: &'static str) -> Resu
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use domain::time::Timestamp;
+    use domain::{export_run::test_support::object, ocsf::Class, time::Timestamp};
 
     use super::*;
+
+    #[test]
+    fn intents_of_the_same_blocks_are_in_the_order_of_their_classes() {
+        let window = WindowId { sequence: 7, revision: 1 };
+        let plain = object(3);
+        let name = intent_name(window, &plain);
+        assert_eq!(name, format!("intent#0000000007.1#{}", plain.first_block), "as earlier versions stored it");
+        let of_class = |class| intent_name(window, &DigestObject { class: Some(class), ..plain.clone() });
+        let mut names: Vec<String> = Class::ALL.iter().map(|class| of_class(*class)).collect();
+        names.push(intent_name(window, &object(4)));
+        assert!(names.is_sorted() && names[0].starts_with(&name) && names[0].ends_with("#3001"), "{names:?}");
+    }
 
     #[test]
     fn a_digest_is_read_back_and_only_a_tagged_one_says_so() {

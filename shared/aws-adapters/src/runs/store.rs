@@ -110,7 +110,7 @@ impl RunTable {
     async fn count_attempt(&self, lease: &Lease, window: WindowId, object: &DigestObject) {
         let changes =
             Changes::default().set_by("#attempts = if_not_exists(#attempts, :one) + :one").with("one", number(1));
-        let intent = self.key(&lease.key, &item::intent_name(window, object.first_block));
+        let intent = self.key(&lease.key, &item::intent_name(window, object));
         let update = Write::update(intent, changes).when(Expression::new("attribute_exists(#run)"));
         let operation = "dynamodb:UpdateItem (count attempt)";
         match self.table.write(operation, update).await {
@@ -216,7 +216,7 @@ impl RunStore for RunTable {
     ) -> Result<IntentOutcome, PortError> {
         let operation = "dynamodb:TransactWriteItems (store intent)";
         let intent = extended(
-            self.key(&lease.key, &item::intent_name(window, object.first_block)),
+            self.key(&lease.key, &item::intent_name(window, object)),
             [(attribute::DIGEST_OBJECT, json(operation, object)?), (attribute::ATTEMPTS, number(1))],
         );
         match self.put_fenced(operation, lease, intent).await? {

@@ -8,7 +8,7 @@ use super::{
     access_key::AccessKeyId,
     arn::RoleArn,
     description::Description,
-    destination::Destination,
+    destination::{Destination, Layout},
     export_configuration::{Authentication, ExportConfiguration},
     key::ConfigurationId,
 };
@@ -18,6 +18,7 @@ use crate::{
     event_filter::EventFilter,
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::OcsfSettings,
     repair::{Repair, RepairId, RepairMode},
     replay::{Replay, ReplayId, ReplayPeriod},
     time::Timestamp,
@@ -221,7 +222,7 @@ struct Payload<'a> {
 enum Content<'a> {
     Change(Box<Sides<'a>>),
     Repair { repair: RepairTerms },
-    Replay { replay: ReplaySettings<'a> },
+    Replay { replay: Box<ReplaySettings> },
 }
 
 /// The settings before and after a change.
@@ -257,14 +258,14 @@ impl<'a> Payload<'a> {
         Self { kind: REPAIR_PAYLOAD_TYPE, version: 1, content: Content::Repair { repair: terms } }
     }
 
-    fn replay(replay: &'a Replay) -> Self {
+    fn replay(replay: &Replay) -> Self {
         let replay = ReplaySettings {
             id: replay.key.replay_id,
             period: replay.period,
-            destination: &replay.destination,
+            destination: without_layout(&replay.destination),
             attempt: replay.attempt,
         };
-        Self { kind: REPLAY_PAYLOAD_TYPE, version: 1, content: Content::Replay { replay } }
+        Self { kind: REPLAY_PAYLOAD_TYPE, version: 1, content: Content::Replay { replay: Box::new(replay) } }
     }
 }
 
@@ -280,12 +281,12 @@ struct RepairTerms {
 /// The period of a replay, and the place that it is copied to, under the names of the API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReplaySettings<'a> {
+struct ReplaySettings {
     id: ReplayId,
     #[serde(flatten)]
     period: ReplayPeriod,
     #[serde(flatten)]
-    destination: &'a Destination,
+    destination: Destination,
     attempt: u32,
 }
 
@@ -302,9 +303,11 @@ struct Settings<'a> {
     format: ExportFormat,
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<&'a EventFilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocsf: Option<&'a OcsfSettings>,
     enabled: bool,
     #[serde(flatten)]
-    destination: &'a Destination,
+    destination: Destination,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'a RoleArn>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,8 +338,9 @@ impl<'a> Settings<'a> {
             interval: configuration.interval,
             format: configuration.format,
             filter: configuration.filter.as_ref(),
+            ocsf: configuration.ocsf.as_ref(),
             enabled: configuration.enabled,
-            destination: &configuration.destination,
+            destination: without_layout(&configuration.destination),
             role_arn,
             access_key_id,
             secret_access_key: None,
@@ -345,6 +349,11 @@ impl<'a> Settings<'a> {
             start_from: configuration.start_from,
         }
     }
+}
+
+/// Returns the fields of a destination that a person sets. The layout follows from the format.
+fn without_layout(destination: &Destination) -> Destination {
+    Destination { layout: Layout::default(), ..destination.clone() }
 }
 
 /// Returns the description, or the bucket name if there is none.

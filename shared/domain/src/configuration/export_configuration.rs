@@ -13,6 +13,7 @@ use crate::{
     event_filter::EventFilter,
     export_format::ExportFormat,
     interval::{ExportInterval, ExportSchedule},
+    ocsf::OcsfSettings,
     time::Timestamp,
     webhook::Webhook,
 };
@@ -41,6 +42,8 @@ pub struct ExportConfiguration {
     pub format: ExportFormat,
     /// The events of new windows. `None`: all of them.
     pub filter: Option<EventFilter>,
+    /// The choices for new windows of the format `OCSF_PARQUET`. `None`: the defaults.
+    pub ocsf: Option<OcsfSettings>,
     pub enabled: bool,
     pub destination: Destination,
     pub authentication: Authentication,
@@ -67,7 +70,9 @@ impl ExportConfiguration {
     /// Returns the encoding of new windows.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        Encoding { format: self.format, filter: self.filter.clone() }
+        let usual = Encoding::from(self.format);
+        let ocsf = usual.ocsf.map(|usual| self.ocsf.clone().unwrap_or(usual));
+        Encoding { format: self.format, filter: self.filter.clone(), ocsf }
     }
 
     /// Returns the key that the identity in the customer's account was set up for: its ID is the external ID, and a secret was

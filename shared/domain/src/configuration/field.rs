@@ -16,6 +16,9 @@ pub const START_FROM: &str = "startFrom";
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
 pub const NOTIFICATIONS: &str = "notifications";
 pub const FILTER: &str = "filter";
+pub const OCSF: &str = "ocsf";
+pub const OCSF_VERSION: &str = "ocsf.version";
+pub const OCSF_CLASSES: &str = "ocsf.classes";
 
 /// The lists of a filter, in the order of their names.
 pub const FILTER_INCLUDE: [&str; 3] =

@@ -52,6 +52,11 @@ pub enum FieldErrorCode {
     FilterValueInvalid,
     FilterTooManyValues,
     FilterMatchesNothing,
+    OcsfConflict,
+    OcsfVersionInvalid,
+    OcsfClassInvalid,
+    OcsfClassRepeated,
+    OcsfClassesTooMany,
     RangeInvalid,
     ReplayTimeInvalid,
     ReplayPeriodInvalid,
@@ -83,7 +88,7 @@ impl FieldErrorCode {
             ),
             Self::FormatInvalid => (
                 "The format of the objects is not supported.",
-                "Choose NDJSON_GZIP, NDJSON_ZSTD or PARQUET. Leave it out for NDJSON_GZIP.",
+                "Choose NDJSON_GZIP, NDJSON_ZSTD, PARQUET or OCSF_PARQUET. Leave it out for NDJSON_GZIP.",
             ),
             Self::BucketNameInvalid => (
                 "The value is not a valid name of an S3 bucket.",
@@ -91,8 +96,8 @@ impl FieldErrorCode {
             ),
             Self::BucketPathInvalid => (
                 "The value is not a valid path in the bucket.",
-                "Use at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, with / between segments. Leave it out for the bucket's \
-                 root.",
+                "Use at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, with / between segments, and at most 100 with the \
+                 format OCSF_PARQUET. Leave it out for the bucket's root.",
             ),
             Self::RegionInvalid => (
                 "The value is not an AWS Region code or, with endpointUrl, not the name of a region.",
@@ -176,6 +181,27 @@ impl FieldErrorCode {
             Self::FilterMatchesNothing => (
                 "A filter excludes every value that it includes, so nothing would be exported.",
                 "Include another value, or exclude less. To export nothing, disable the configuration.",
+            ),
+            Self::OcsfConflict => (
+                "The choices of OCSF are given with another format.",
+                "Leave ocsf out, or choose the format OCSF_PARQUET.",
+            ),
+            Self::OcsfVersionInvalid => (
+                "The version of OCSF is not supported.",
+                "Choose 1.3.0, which Security Lake accepts for custom sources, or 1.8.0.",
+            ),
+            Self::OcsfClassInvalid => (
+                "A rule has an action, a target type, a class or an activity that is not valid.",
+                "Give an action of 1 to 128 printable ASCII characters, one of the classes ACCOUNT_CHANGE, AUTHENTICATION, \
+                 ENTITY_MANAGEMENT and API_ACTIVITY, and an activity that the class has. Leave the activity out for Other.",
+            ),
+            Self::OcsfClassRepeated => (
+                "Two rules give the same action and target type different classes or activities.",
+                "Remove one of the rules. Words are compared in upper case, with _ for spaces and punctuation.",
+            ),
+            Self::OcsfClassesTooMany => (
+                "There are more than 100 rules.",
+                "Give at most 100 rules. An action without a rule becomes API Activity with the activity Other.",
             ),
             Self::RangeInvalid => (
                 "The range of a repair is not valid.",

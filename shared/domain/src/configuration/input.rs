@@ -5,7 +5,7 @@ use super::{
     arn::{AccountId, KmsKeyArn, RoleArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    destination::Destination,
+    destination::{Destination, Layout},
     endpoint::EndpointUrl,
     field,
     field_error::{FieldError, FieldErrorCode, ValueError},
@@ -18,6 +18,7 @@ use crate::{
     event_filter::{EventFilter, RawFilter},
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::{self, OcsfSettings},
     time::Timestamp,
     webhook::{
         Webhook,
@@ -34,6 +35,8 @@ pub struct RawSettings<'a> {
     pub format: Option<ExportFormat>,
     /// `None`: all events.
     pub filter: Option<&'a RawFilter>,
+    /// `None`: the defaults.
+    pub ocsf: Option<&'a ocsf::RawSettings>,
     pub bucket_name: &'a str,
     pub bucket_path: Option<&'a str>,
     pub region: &'a str,
@@ -62,6 +65,7 @@ pub struct Settings {
     pub interval: ExportInterval,
     pub format: ExportFormat,
     pub filter: Option<EventFilter>,
+    pub ocsf: Option<OcsfSettings>,
     pub destination: Destination,
     pub start_from: StartFrom,
     pub idempotency_key: Option<IdempotencyKey>,
@@ -191,6 +195,9 @@ impl Fields {
         let idempotency_key = self.optional(field::IDEMPOTENCY_KEY, raw.idempotency_key, IdempotencyKey::parse);
 
         let webhooks = self.webhooks(servers, &[], raw.webhooks);
+        let format = raw.format.unwrap_or_default();
+        let ocsf = self.ocsf(format, raw.ocsf);
+        self.check_layout(format, bucket_path.as_ref());
 
         if endpoint_url.is_some() {
             self.refuse_fields_of_aws(raw.kms_key_arn.is_some(), raw.expected_bucket_owner.is_some());
@@ -199,19 +206,37 @@ impl Fields {
         Some(Settings {
             description,
             interval: raw.interval,
-            format: raw.format.unwrap_or_default(),
+            format,
             filter,
+            ocsf,
             destination: Destination {
                 bucket_name: bucket_name?,
                 bucket_path,
                 site: site?,
                 kms_key_arn,
                 expected_bucket_owner,
+                layout: Layout::of(format),
             },
             start_from: start_from.unwrap_or(StartFrom::Now),
             idempotency_key,
             webhooks,
         })
+    }
+
+    /// Checks that a path suits the layout of a format.
+    pub(super) fn check_layout(&mut self, format: ExportFormat, path: Option<&BucketPath>) {
+        self.errors.extend(Layout::of(format).check_path(path).err());
+    }
+
+    /// Parses the choices of OCSF. `None`: the defaults, or errors.
+    pub(super) fn ocsf(&mut self, format: ExportFormat, raw: Option<&ocsf::RawSettings>) -> Option<OcsfSettings> {
+        let raw = raw?;
+        if format != ExportFormat::OcsfParquet {
+            let message = format!("{} is for the format {}.", field::OCSF, ExportFormat::OcsfParquet);
+            self.refuse(field::OCSF, FieldErrorCode::OcsfConflict, message);
+            return None;
+        }
+        OcsfSettings::parse(raw).map_err(|errors| self.errors.extend(errors)).ok()
     }
 
     /// Parses the list that replaces `current`.
@@ -395,13 +420,17 @@ pub fn parse_format(text: &str) -> Result<ExportFormat, FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::configuration::test_support::{SECRET, service};
+    use crate::configuration::{
+        destination::MAX_LAKE_PATH_LENGTH,
+        test_support::{SECRET, service},
+    };
 
     fn valid() -> RawSettings<'static> {
         RawSettings {
             interval: ExportInterval::Every24Hours,
             format: None,
             filter: None,
+            ocsf: None,
             bucket_name: "acme-audit",
             bucket_path: None,
             region: "eu-west-1",
@@ -477,7 +506,7 @@ mod tests {
     #[test]
     fn a_format_is_one_of_the_names() {
         assert_eq!(parse_format("PARQUET"), Ok(ExportFormat::Parquet));
-        let names = "Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET.";
+        let names = "Choose one of NDJSON_GZIP, NDJSON_ZSTD, PARQUET, OCSF_PARQUET.";
         for (text, code, message) in [
             ("", "REQUIRED", "Give a value for format.".to_owned()),
             ("zstd", "FORMAT_INVALID", format!("{names} Did you mean NDJSON_ZSTD?")),
@@ -485,6 +514,31 @@ mod tests {
         ] {
             let error = parse_format(text).unwrap_err();
             assert_eq!((error.field, error.code.name(), error.message), ("format", code, message));
+        }
+    }
+
+    #[test]
+    fn choices_of_ocsf_are_for_its_format_and_decide_about_the_layout() {
+        let choices = ocsf::RawSettings { version: Some("1.8.0".to_owned()), classes: None };
+        let wrong = ocsf::RawSettings { version: Some("2".to_owned()), classes: None };
+        let long = "p".repeat(MAX_LAKE_PATH_LENGTH + 1);
+        let parsed = |format, ocsf, bucket_path| {
+            let raw = RawSettings { format: Some(format), ocsf, bucket_path: Some(bucket_path), ..valid() };
+            parse_assumed_role(&raw, "arn:aws:iam::222222222222:role/export", &service(), CustomerServers::Public)
+        };
+        let (settings, _) = parsed(ExportFormat::OcsfParquet, Some(&choices), "ext/audit").unwrap();
+        assert_eq!(settings.ocsf.unwrap().version, ocsf::Version::V1_8_0);
+        assert_eq!(settings.destination.layout, Layout::SecurityLake);
+        let (settings, _) = parsed(ExportFormat::OcsfParquet, None, &long[1..]).unwrap();
+        assert_eq!(settings.ocsf, None);
+        let (settings, _) = parsed(ExportFormat::Parquet, None, &long).unwrap();
+        assert_eq!(settings.destination.layout, Layout::Folder);
+        for (format, ocsf, path, code) in [
+            (ExportFormat::Parquet, Some(&choices), "a", ("ocsf", "OCSF_CONFLICT")),
+            (ExportFormat::OcsfParquet, Some(&wrong), "a", ("ocsf.version", "OCSF_VERSION_INVALID")),
+            (ExportFormat::OcsfParquet, None, &long, ("bucketPath", "BUCKET_PATH_INVALID")),
+        ] {
+            assert_eq!(codes(&parsed(format, ocsf, path).unwrap_err()), [code]);
         }
     }
 
@@ -511,6 +565,7 @@ mod tests {
             interval: ExportInterval::Every2Hours,
             format: None,
             filter: Some(&no_value),
+            ocsf: None,
             bucket_name: "Bad_Bucket",
             bucket_path: Some("/a"),
             region: "",

@@ -7,7 +7,7 @@ use super::{
     arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    destination::Destination,
+    destination::{Destination, Layout},
     endpoint::EndpointUrl,
     export_configuration::{Authentication, ExportConfiguration, ExportProgress},
     key::{ConfigurationId, ConfigurationKey},
@@ -45,6 +45,7 @@ pub fn with_role() -> ExportConfiguration {
         description: Some(Description::parse("For the auditors").unwrap()),
         interval: ExportInterval::Every2Hours,
         format: ExportFormat::default(),
+        ocsf: None,
         filter: None,
         enabled: true,
         destination: Destination {
@@ -56,6 +57,7 @@ pub fn with_role() -> ExportConfiguration {
                     .unwrap(),
             ),
             expected_bucket_owner: Some(AccountId::parse("222222222222").unwrap()),
+            layout: Layout::default(),
         },
         authentication: Authentication::AssumedRole {
             role_arn: RoleArn::parse("arn:aws:iam::222222222222:role/export").unwrap(),

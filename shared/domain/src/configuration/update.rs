@@ -5,7 +5,7 @@ use super::{
     arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    destination::Destination,
+    destination::{Destination, Layout},
     endpoint::EndpointUrl,
     export_configuration::{Authentication, ExportConfiguration},
     field,
@@ -19,6 +19,7 @@ use crate::{
     event_filter::{EventFilter, RawFilter},
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::{self, OcsfSettings},
     time::Timestamp,
     webhook::{
         Webhook,
@@ -35,6 +36,18 @@ pub enum RawField<T> {
     /// The field was null: an optional field loses its value.
     Cleared,
     Given(T),
+}
+
+impl<T> RawField<T> {
+    /// Returns the same part of an update with a reference to the value.
+    #[must_use]
+    pub fn as_ref(&self) -> RawField<&T> {
+        match self {
+            Self::Kept => RawField::Kept,
+            Self::Cleared => RawField::Cleared,
+            Self::Given(value) => RawField::Given(value),
+        }
+    }
 }
 
 /// A field that is parsed from text.
@@ -56,6 +69,8 @@ pub struct RawUpdate<'a> {
     pub format: RawField<ExportFormat>,
     /// Cleared: all events. A filter that is given replaces the whole current one.
     pub filter: RawField<&'a RawFilter>,
+    /// Cleared: the defaults.
+    pub ocsf: RawField<&'a ocsf::RawSettings>,
     pub bucket_name: RawText<'a>,
     pub bucket_path: RawText<'a>,
     pub region: RawText<'a>,
@@ -87,6 +102,7 @@ pub struct PlainSettings {
     pub interval: ExportInterval,
     pub format: ExportFormat,
     pub filter: Option<EventFilter>,
+    pub ocsf: Option<OcsfSettings>,
     pub description: Option<Description>,
 }
 
@@ -94,8 +110,9 @@ impl PlainSettings {
     /// Returns the settings of a stored configuration.
     #[must_use]
     pub fn of(configuration: &ExportConfiguration) -> Self {
-        let ExportConfiguration { interval, format, filter, description, .. } = configuration;
-        Self { interval: *interval, format: *format, filter: filter.clone(), description: description.clone() }
+        let ExportConfiguration { interval, format, filter, ocsf, description, .. } = configuration;
+        let (filter, ocsf) = (filter.clone(), ocsf.clone());
+        Self { interval: *interval, format: *format, filter, ocsf, description: description.clone() }
     }
 }
 
@@ -209,7 +226,8 @@ impl Fields {
         service: &ServiceIdentity,
         servers: CustomerServers,
     ) -> Option<(PlainSettings, Destination)> {
-        let Destination { bucket_name, bucket_path, site, kms_key_arn, expected_bucket_owner } = &current.destination;
+        let Destination { bucket_name, bucket_path, site, kms_key_arn, expected_bucket_owner, .. } =
+            &current.destination;
         let interval = match raw.interval {
             RawField::Kept => Some(current.interval),
             RawField::Cleared => self.missing(field::INTERVAL),
@@ -225,6 +243,11 @@ impl Fields {
             RawField::Cleared => None,
             RawField::Given(raw) => self.filter(raw),
         };
+        let ocsf = match raw.ocsf {
+            RawField::Kept => current.ocsf.clone().filter(|_| format == ExportFormat::OcsfParquet),
+            RawField::Cleared => None,
+            RawField::Given(ocsf) => self.ocsf(format, Some(ocsf)),
+        };
         let bucket_name = self.replaced(field::BUCKET_NAME, raw.bucket_name, Some(bucket_name), BucketName::parse);
         let bucket_path = self.replaced_optional(
             field::BUCKET_PATH,
@@ -232,6 +255,7 @@ impl Fields {
             bucket_path.as_ref(),
             BucketPath::parse,
         );
+        self.check_layout(format, bucket_path.as_ref());
         let site = match raw.region {
             RawField::Kept => self.site(endpoint_url, site.region_name(), servers),
             RawField::Cleared => self.missing(field::REGION),
@@ -255,9 +279,15 @@ impl Fields {
             self.refuse_fields_of_aws(kms_key_arn.is_some(), expected_bucket_owner.is_some());
         }
         self.check_site(site.as_ref(), kms_key_arn.as_ref(), service);
-        let destination =
-            Destination { bucket_name: bucket_name?, bucket_path, site: site?, kms_key_arn, expected_bucket_owner };
-        Some((PlainSettings { interval: interval?, format, filter, description }, destination))
+        let destination = Destination {
+            bucket_name: bucket_name?,
+            bucket_path,
+            site: site?,
+            kms_key_arn,
+            expected_bucket_owner,
+            layout: Layout::of(format),
+        };
+        Some((PlainSettings { interval: interval?, format, filter, ocsf, description }, destination))
     }
 
     fn updated_identity(
@@ -336,8 +366,8 @@ impl ExportConfiguration {
     /// Returns the configuration with other plain settings. The outcome of the last connection test stays.
     #[must_use]
     pub fn with_settings(&self, settings: PlainSettings, edit: Edit<'_>) -> Self {
-        let PlainSettings { interval, format, filter, description } = settings;
-        Self { description, interval, format, filter, ..self.edited(edit) }
+        let PlainSettings { interval, format, filter, ocsf, description } = settings;
+        Self { description, interval, format, filter, ocsf, ..self.edited(edit) }
     }
 
     /// Returns the configuration with another destination or identity. Its connection is untested, except with a tested
@@ -492,6 +522,7 @@ mod tests {
                 interval: RawField::Given(ExportInterval::Every2Hours),
                 format: RawField::Given(ExportFormat::NdjsonGzip),
                 filter: RawField::Cleared,
+                ocsf: RawField::Kept,
                 bucket_name: RawField::Given("acme-audit"),
                 bucket_path: RawField::Given("audit/log"),
                 region: RawField::Given("eu-west-1"),
@@ -523,6 +554,7 @@ mod tests {
             interval: ExportInterval::Every4Hours,
             format: ExportFormat::Parquet,
             filter: None,
+            ocsf: None,
             description: None,
         };
         assert_eq!(settings, expected);
@@ -554,6 +586,32 @@ mod tests {
         let not_possible = RawFilter { include: Some(lists("AB")), ..both.clone() };
         let refused = parse(RawField::Given(&not_possible)).unwrap_err();
         assert_eq!(refused, [("filter.include.actions", "FILTER_MATCHES_NOTHING")]);
+    }
+
+    #[test]
+    fn the_format_of_security_lake_moves_objects_and_keeps_its_choices_until_another_format() {
+        let choices = ocsf::RawSettings { version: Some("1.8.0".to_owned()), classes: None };
+        let lake = RawUpdate {
+            format: RawField::Given(ExportFormat::OcsfParquet),
+            ocsf: RawField::Given(&choices),
+            ..RawUpdate::default()
+        };
+        let Ok(Update::Connection { settings, destination, .. }) = update(&with_role(), lake, SAME_ROLE) else {
+            unreachable!("other permissions are needed")
+        };
+        assert_eq!(destination.layout, Layout::SecurityLake);
+        let edit = Edit { by: "user-2", at: Timestamp::EPOCH };
+        let stored = with_role().with_connection(settings, destination, NewIdentity::Kept, edit);
+        assert_eq!(stored.encoding().ocsf.unwrap().version, ocsf::Version::V1_8_0);
+        assert!(matches!(update(&stored, RawUpdate::default(), SAME_ROLE), Ok(Update::Nothing)));
+        let cleared = RawUpdate { ocsf: RawField::Cleared, ..RawUpdate::default() };
+        let Ok(Update::Plain(settings)) = update(&stored, cleared, SAME_ROLE) else { unreachable!() };
+        assert_eq!(settings.ocsf, None);
+        let back = RawUpdate { format: RawField::Cleared, ..RawUpdate::default() };
+        let Ok(Update::Connection { settings, destination, .. }) = update(&stored, back, SAME_ROLE) else {
+            unreachable!()
+        };
+        assert_eq!((settings.ocsf, destination), (None, with_role().destination));
     }
 
     #[test]
@@ -667,6 +725,7 @@ mod tests {
             interval: RawField::Kept,
             format: RawField::Kept,
             filter: RawField::Given(&no_value),
+            ocsf: RawField::Kept,
             bucket_name: bad,
             bucket_path: bad,
             region: bad,

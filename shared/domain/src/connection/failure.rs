@@ -187,6 +187,7 @@ mod tests {
             site: Region::parse("us-east-1").unwrap().into(),
             kms_key_arn: kms_key_arn.map(|arn| KmsKeyArn::parse(arn).unwrap()),
             expected_bucket_owner: None,
+            layout: crate::configuration::Layout::default(),
         }
     }
 

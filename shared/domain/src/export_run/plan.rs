@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{PART_SIZE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH};
 use crate::{
     configuration::Destination, digest::MAX_DIGEST_OBJECTS, encoding::Encoding, event_filter::EventFilter,
-    export_format::ExportFormat,
+    export_format::ExportFormat, ocsf::OcsfSettings,
 };
 
 /// The sizes that a plan fixes.
@@ -44,6 +44,9 @@ pub struct Plan {
     /// The events of the window's objects. `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<EventFilter>,
+    /// Only of the format `OCSF_PARQUET`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsf: Option<OcsfSettings>,
     pub limits: PlanLimits,
 }
 
@@ -52,7 +55,8 @@ impl Plan {
     #[must_use]
     pub fn encoding(&self) -> Option<Encoding> {
         let format = ExportFormat::of_encoder(self.encoder_version)?;
-        let encoding = Encoding { format, filter: self.filter.clone() };
-        encoding.is_of_encoder(self.encoder_version).then_some(encoding)
+        let encoding = Encoding { format, filter: self.filter.clone(), ocsf: self.ocsf.clone() };
+        let is_consistent = self.ocsf.is_some() == (format == ExportFormat::OcsfParquet);
+        (is_consistent && encoding.is_of_encoder(self.encoder_version)).then_some(encoding)
     }
 }

@@ -26,6 +26,7 @@ pub fn plan() -> Plan {
         destination: with_role().destination,
         encoder_version: EncoderVersion::CURRENT.number(),
         filter: None,
+        ocsf: None,
         limits: PlanLimits::CURRENT,
     }
 }
@@ -81,6 +82,8 @@ pub fn object(number: u64) -> DigestObject {
         last_block: BlockId::from_parts(received_at, u128::from(10 * number + 9)),
         oldest_event: received_at,
         newest_event: received_at,
+        class: None,
+        other: None,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     encoding::Encoding,
     event_filter::EventFilter,
     export_format::ExportFormat,
+    ocsf::OcsfSettings,
     time::Timestamp,
 };
 
@@ -33,6 +34,8 @@ pub struct Replay {
     pub format: Option<ExportFormat>,
     /// The filter of the configuration at the request, which a later edit does not change either. `None`: all events.
     pub filter: Option<EventFilter>,
+    /// The choices of OCSF at the request.
+    pub ocsf: Option<OcsfSettings>,
     pub requested_by: String,
     pub requested_at: Timestamp,
     /// 1, raised by each further request for it. Messages and runs of an earlier attempt are not wanted, so that one chain of
@@ -126,13 +129,14 @@ impl Replay {
     /// Returns the replay that a person has requested of a configuration.
     #[must_use]
     pub fn new(key: ReplayKey, request: ReplayRequest, by: &str, at: Timestamp) -> Self {
-        let ReplayRequest { period, destination, encoding: Encoding { format, filter } } = request;
+        let ReplayRequest { period, destination, encoding: Encoding { format, filter, ocsf } } = request;
         Self {
             key,
             period,
             destination,
             format: Some(format),
             filter,
+            ocsf,
             requested_by: by.to_owned(),
             requested_at: at,
             attempt: 1,
@@ -199,7 +203,7 @@ impl Replay {
     pub fn continued(&self, request: ReplayRequest, now: Timestamp) -> Option<Self> {
         let has_stopped = matches!(self.state.status(), ReplayStatus::Failed | ReplayStatus::Cancelled);
         (has_stopped && now < self.deadline()).then(|| Self {
-            destination: request.destination,
+            destination: Destination { layout: self.destination.layout, ..request.destination },
             state: ReplayState::Pending,
             ..self.repeated()
         })
@@ -232,6 +236,7 @@ impl Replay {
             destination: self.destination.clone(),
             format: self.format.unwrap_or(configuration.format),
             filter: self.filter.clone(),
+            ocsf: self.ocsf.clone(),
             // Nothing from before the start of the export belongs to it.
             start_from: self.period.from.max(configuration.start_from),
             connection: if is_tested {

@@ -60,7 +60,11 @@ impl ReplayTerms<'_> {
         let mut keep = |error: FieldError| errors.push(error);
         let from = parse_time(field::FROM, raw.from).map_err(&mut keep).ok();
         let to = parse_time(field::TO, raw.to).map_err(&mut keep).ok();
-        let path = parse_replay_path(field::BUCKET_PATH, raw.bucket_path).map_err(&mut keep).ok();
+        let path = parse_replay_path(field::BUCKET_PATH, raw.bucket_path).and_then(|path| {
+            let layout = self.configuration.destination.layout;
+            layout.check_path(Some(&path)).map(|()| path)
+        });
+        let path = path.map_err(&mut keep).ok();
         let request = from.zip(to).zip(path).map(|((from, to), path)| ReplayRequest {
             period: ReplayPeriod { from, to },
             destination: Destination { bucket_path: Some(path), ..self.configuration.destination.clone() },

@@ -189,7 +189,7 @@ async fn a_server_has_to_take_the_marker_and_to_refuse_a_second_one_and_wrong_by
     let marker = ("audit/log/.immuta.export.log".to_owned(), PutCondition::Replace);
     let trial = |world: &World| {
         let ExportConfiguration { key, destination, .. } = &world.configuration;
-        (object_key::trial(destination, key.configuration_id), PutCondition::Absent)
+        (object_key::trials(destination, key.configuration_id).remove(0), PutCondition::Absent)
     };
     let world = server_world(Connection::Pending);
     assert_eq!(world.run().await.unwrap(), Connection::Success { checked_at: world.now() });

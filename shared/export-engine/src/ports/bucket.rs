@@ -82,7 +82,7 @@ impl ContentType {
         match format {
             ExportFormat::NdjsonGzip => Self::Gzip,
             ExportFormat::NdjsonZstd => Self::Zstd,
-            ExportFormat::Parquet => Self::Parquet,
+            ExportFormat::Parquet | ExportFormat::OcsfParquet => Self::Parquet,
         }
     }
 

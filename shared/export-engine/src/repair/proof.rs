@@ -64,7 +64,8 @@ async fn encode(
         check(&block, tenant)?;
         read_length += u64::from(block.raw_length);
         encoder.push(block)?;
-        if encoder.raw_length() > object.raw_length {
+        // With classes, the other objects of the same blocks have the other events.
+        if object.class.is_none() && encoder.raw_length() > object.raw_length {
             return Ok(None);
         }
         if read_length >= turn_ends_at {
@@ -78,5 +79,6 @@ async fn encode(
 
 fn has_content_of(encoded: &EncodedObject, object: &DigestObject) -> bool {
     let Content { raw_length, crc32, event_count, .. } = encoded.content;
-    (raw_length, crc32, event_count) == (object.raw_length, object.crc32, object.events)
+    let class = encoded.records.map(|records| records.class);
+    (class, raw_length, crc32, event_count) == (object.class, object.raw_length, object.crc32, object.events)
 }

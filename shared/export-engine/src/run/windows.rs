@@ -2,6 +2,7 @@
 
 use domain::{
     digest::GapReason,
+    encoding::Encoding,
     export_run::{Plan, Window, WindowRecord},
     notice::gap::SignedGap,
     time::Timestamp,
@@ -45,9 +46,14 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         loop {
             self.state.begin_at_earliest(configuration, retention_floor);
             let limits = encoders.limits(&encoding, self.engine.settings.limits);
-            let filter = &configuration.filter;
-            let new_plan =
-                || Plan { destination: destination.clone(), encoder_version, filter: filter.clone(), limits };
+            let Encoding { filter, ocsf, .. } = &encoding;
+            let new_plan = || Plan {
+                destination: destination.clone(),
+                encoder_version,
+                filter: filter.clone(),
+                ocsf: ocsf.clone(),
+                limits,
+            };
             let plan = || {
                 let abandoned = abandoned.take().filter(|plan| plan.encoding().as_ref() == Some(&encoding));
                 Plan { destination: destination.clone(), ..abandoned.unwrap_or_else(new_plan) }
@@ -85,7 +91,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                 Some(sealed.end_block)
             } else if corrupt.is_announced {
                 window.delivered_end()
-            } else if window.plan.destination == *destination {
+            } else if window.plan.destination.is_same_place(destination) {
                 match self.export_objects(&mut window, &corrupt.expected).await.map_err(passing)? {
                     ObjectsOutcome::Ended(end) => end,
                     ObjectsOutcome::Interrupted => return Ok(WindowsOutcome::Unfinished),

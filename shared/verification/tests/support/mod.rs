@@ -14,7 +14,7 @@ use bytes::Bytes;
 use domain::{
     block::{BlockId, encode_block},
     configuration::{
-        ConfigurationId, ConfigurationKey, Destination,
+        ConfigurationId, ConfigurationKey, Destination, Layout,
         bucket::{BucketName, BucketPath},
         region::Region,
     },
@@ -27,6 +27,7 @@ use domain::{
     export_format::ExportFormat,
     gzip::{EncoderVersion, GzipEncoder},
     object_key,
+    ocsf::Class,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -103,6 +104,7 @@ impl Export {
                 site: Region::parse("eu-central-1").unwrap().into(),
                 kms_key_arn: None,
                 expected_bucket_owner: None,
+                layout: Layout::default(),
             },
             key: ConfigurationKey {
                 tenant_id: TenantId::parse(tenant).unwrap(),
@@ -164,13 +166,16 @@ impl Export {
         let from = self.cursor;
         let to = BlockId::lowest_at(from.timestamp().saturating_add(WINDOW));
         let mut digest = Digest {
-            version: Digest::version_for(&Encoding { format: self.format, filter: self.filter.clone() }, &[]),
+            version: Digest::version_for(&Encoding { filter: self.filter.clone(), ..self.format.into() }, &[]),
             tenant_id: self.key.tenant_id.clone(),
             configuration_id: self.key.configuration_id,
             sequence: self.sequence,
             window: DigestWindow::new(from, to),
             format: Digest::stated_format(self.format),
-            schema_version: (self.format == ExportFormat::Parquet).then_some(1),
+            schema_version: self.format.has_schema().then_some(1),
+            ocsf_version: Encoding::from(self.format).ocsf.map(|ocsf| ocsf.version),
+            classes: None,
+            classes_sha256: None,
             filter: self.filter.clone(),
             filter_sha256: self.filter.as_ref().map(|filter| Hex32(filter.sha256())),
             left_out: self.filter.as_ref().map(|_| self.left_out),
@@ -231,11 +236,18 @@ impl Export {
         let object = encoder.finish().unwrap();
         let bytes = in_format(self.format, object.bytes);
         let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
-        let tag = self.filter.as_ref().map(EventFilter::tag);
-        let name = object_key::data_object_name(self.format, tag, first, last);
+        let encoding = Encoding { filter: self.filter.clone(), ..self.format.into() };
+        let class = encoding.ocsf.as_ref().map(|_| Class::ApiActivity);
+        let name = match class {
+            None => object_key::data_object_name(self.format, self.filter.as_ref().map(EventFilter::tag), first, last),
+            Some(class) => {
+                let (region, id) = (self.destination.site.region_name(), self.key.configuration_id);
+                format!("../{}", object_key::lake_object_name(region, id, (first, last), class, &encoding.tag()))
+            }
+        };
         let delivered = DigestObject {
             bucket: self.destination.bucket_name.clone(),
-            key: object_key::data_object(&self.destination, self.key.configuration_id, self.format, tag, first, last),
+            key: object_key::data_object(&self.destination, self.key.configuration_id, &encoding, class, first, last),
             sha256: sha256(&bytes),
             stored_length: bytes.len() as u64,
             crc32: object.content.crc32,
@@ -245,6 +257,8 @@ impl Export {
             last_block: last,
             oldest_event: oldest,
             newest_event: newest,
+            class,
+            other: class.map(|_| 0),
         };
         self.files.insert(name.clone(), bytes);
         self.objects.push(name);
@@ -320,7 +334,7 @@ fn in_format(format: ExportFormat, gzip: Bytes) -> Bytes {
     match format {
         ExportFormat::NdjsonGzip => gzip,
         ExportFormat::NdjsonZstd => zstd::encode_all(raw.as_bytes(), 3).unwrap().into(),
-        ExportFormat::Parquet => raw.into(),
+        ExportFormat::Parquet | ExportFormat::OcsfParquet => raw.into(),
     }
 }
 

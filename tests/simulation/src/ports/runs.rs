@@ -11,6 +11,7 @@ use domain::{
     digest::DigestObject,
     encoding::Encoding,
     export_run::{ExportState, Plan, Window, WindowId},
+    ocsf::Class,
     retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
@@ -59,7 +60,7 @@ impl Ports {
                 && let Some(Encoding { format, .. }) = configured
             {
                 let filter = window.plan.filter.clone();
-                self.reencode(&mut window.plan, Encoding { format: *format, filter });
+                self.reencode(&mut window.plan, Encoding { filter, ..(*format).into() });
             }
             if self.has(KnownBug::FilterNotStored)
                 && let (Some(Encoding { filter, .. }), Some(encoding)) = (configured, window.plan.encoding())
@@ -183,7 +184,7 @@ impl RunStore for Ports {
                 window.checkpoint.last_block = Some(object.last_block);
                 window.checkpoint.objects += 1;
             }
-            let name = (window, object.first_block);
+            let name = (window, object.first_block, object.class);
             if let Some(known) = items.intents.get(&name) {
                 return IntentOutcome::Known(Box::new(known.clone()));
             }
@@ -196,8 +197,9 @@ impl RunStore for Ports {
     async fn intents(&self, lease: &Lease, window: WindowId) -> Result<Vec<DigestObject>, PortError> {
         let key = lease.key.clone();
         let effect = move |state: &mut WorldState| {
-            let of_window =
-                |(name, object): (&(WindowId, BlockId), &DigestObject)| (name.0 == window).then(|| object.clone());
+            let of_window = |(name, object): (&(WindowId, BlockId, Option<Class>), &DigestObject)| {
+                (name.0 == window).then(|| object.clone())
+            };
             Ok(state
                 .runs
                 .get(&key)

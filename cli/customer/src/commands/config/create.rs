@@ -39,7 +39,7 @@ With some events only, whose values are texts or, with an asterisk at the end, t
       "exclude": {"actorTypes": ["SERVICE"]}
     }
 
-interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD or PARQUET), filter, bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
+interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD, PARQUET or OCSF_PARQUET), ocsf (version and classes, for OCSF_PARQUET), filter, bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
 
 Examples:
   audit-export config create --bucket acme-audit --path logs \

@@ -30,6 +30,7 @@ fn render(operation: &str, mut data: BTreeMap<&'static str, Value>, format: Outp
             Some(Value::Filter(filter)) => printable(&json!(filter).to_string()),
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Flag(flag)) => flag.to_string(),
+            Some(Value::Ocsf(choices)) => printable(&json!(choices).to_string()),
             Some(Value::Null) => "(cleared)".to_owned(),
             None if field == Field::SecretAccessKey && has_secret => "(given, not shown)".to_owned(),
             None => continue,

@@ -20,6 +20,7 @@ use domain::{
     customer_server::CustomerServers,
     event_filter::RawFilter,
     interval::ExportInterval,
+    ocsf::{self, OcsfSettings},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -70,6 +71,7 @@ pub enum Field {
     Interval,
     Format,
     Filter,
+    Ocsf,
     BucketName,
     BucketPath,
     Region,
@@ -136,6 +138,7 @@ pub enum Value {
     Filter(RawFilter),
     Number(u64),
     Flag(bool),
+    Ocsf(ocsf::RawSettings),
 }
 
 impl Value {
@@ -246,6 +249,14 @@ impl ConfigurationFile {
         }
     }
 
+    /// Returns the choices of OCSF.
+    pub fn ocsf(&self) -> Option<&ocsf::RawSettings> {
+        match self.values.get(&Field::Ocsf) {
+            Some(Value::Ocsf(choices)) => Some(choices),
+            _ => None,
+        }
+    }
+
     pub fn set(&mut self, field: Field, value: Value) {
         self.values.insert(field, value);
     }
@@ -351,8 +362,10 @@ impl ConfigurationFile {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
             })
         };
+        let of_ocsf = self.ocsf().and_then(|choices| OcsfSettings::parse(choices).err()).unwrap_or_default();
         let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, self.filter(), text)
             .iter()
+            .chain(&of_ocsf)
             .filter(|error| !is_left_out(error))
             .map(|error| self.hinted(&format!("{}: {} ({})", error.field, error.message, error.code.name())))
             .collect();
@@ -374,6 +387,7 @@ pub fn errors<'a>(
         interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
         format: None,
         filter,
+        ocsf: None,
         bucket_name: required(Field::BucketName),
         bucket_path: text(Field::BucketPath),
         region: required(Field::Region),
@@ -407,6 +421,11 @@ fn parse_entry(name: &str, json: &str, purpose: Purpose) -> Result<(Field, Value
     } else if field == Field::Filter {
         let filter: Option<RawFilter> = serde_json::from_str(json).map_err(|_| problem(FILTER_SHAPE))?;
         filter.map_or(Value::Null, Value::Filter)
+    } else if field == Field::Ocsf {
+        let choices: Option<ocsf::RawSettings> = serde_json::from_str(json).map_err(|_| {
+            problem("must be an object with version and classes, each of these with action, class and, if wanted, targetType and activity")
+        })?;
+        choices.map_or(Value::Null, Value::Ocsf)
     } else {
         let text: Option<Secret> = serde_json::from_str(json).map_err(|_| problem("must be a string, in quotes"))?;
         text.map_or(Value::Null, Value::Text)

@@ -22,6 +22,7 @@ use domain::{
     event_filter::{EventFilter, RawFilter, RawLists},
     export_format::ExportFormat,
     interval::ExportInterval,
+    ocsf::{OwnRules, RawRule, RawSettings, Version, word},
 };
 
 use super::{
@@ -38,9 +39,19 @@ pub struct FieldOptions {
     #[arg(long, value_parser = parse_interval)]
     interval: Option<ExportInterval>,
 
-    /// The format of the files: `ndjson-gzip` (the default), `ndjson-zstd` or `parquet`
+    /// The format of the files: `ndjson-gzip` (the default), `ndjson-zstd`, `parquet`, or `ocsf-parquet` for Security
+    /// Lake
     #[arg(long, value_parser = parse_format)]
     format: Option<ExportFormat>,
+
+    /// The version of OCSF of the format `ocsf-parquet`: 1.3.0 (the default) or 1.8.0
+    #[arg(long, value_name = "VERSION", value_parser = ocsf_version)]
+    ocsf_version: Option<String>,
+
+    /// The class, and the activity, of the events of an action, for the format `ocsf-parquet`: for example
+    /// `PUBLISH=ENTITY_MANAGEMENT:Update`; can be repeated, and replaces the rules of FILE
+    #[arg(long = "ocsf-class", value_name = "ACTION=CLASS[:ACTIVITY]", value_parser = ocsf_class)]
+    ocsf_classes: Vec<RawRule>,
 
     /// The bucket's name
     #[arg(long, value_name = "NAME", value_parser = bucket)]
@@ -157,6 +168,21 @@ impl FilterOptions {
 }
 
 impl FieldOptions {
+    /// Returns the choices of the file with those of the options.
+    fn ocsf(&self, of_file: Option<&RawSettings>) -> Option<RawSettings> {
+        if self.ocsf_version.is_none() && self.ocsf_classes.is_empty() {
+            return None;
+        }
+        let mut choices = of_file.cloned().unwrap_or_default();
+        if let Some(version) = &self.ocsf_version {
+            choices.version = Some(version.clone());
+        }
+        if !self.ocsf_classes.is_empty() {
+            choices.classes = Some(self.ocsf_classes.clone());
+        }
+        Some(choices)
+    }
+
     fn all(&self) -> [(Field, Option<&str>); 11] {
         [
             (Field::Interval, self.interval.map(ExportInterval::name)),
@@ -202,6 +228,10 @@ impl<'a> Fields<'a> {
         if let Some(filter) = options.filter.filter() {
             values.set(Field::Filter, Value::Filter(filter));
             given.push(Field::Filter);
+        }
+        if let Some(choices) = options.ocsf(values.ocsf()) {
+            values.set(Field::Ocsf, Value::Ocsf(choices));
+            given.push(Field::Ocsf);
         }
         if let (Some(region), false) = (&options.region, values.text(Field::EndpointUrl).is_some()) {
             parse_region(region).map_err(|reason| Failure::argument(option(Field::Region), reason))?;
@@ -273,6 +303,7 @@ fn option(field: Field) -> &'static str {
         Field::Interval => "--interval",
         Field::Format => "--format",
         Field::Filter => "the options of the filter",
+        Field::Ocsf => "--ocsf-class",
         Field::BucketName => "--bucket",
         Field::BucketPath => "--path",
         Field::Region => "--region",
@@ -343,6 +374,63 @@ fn description(text: &str) -> Result<String, &'static str> {
     optional(text, Description::parse)
 }
 
+fn ocsf_version(text: &str) -> Result<String, String> {
+    let names = || Version::ALL.iter().map(|version| version.name()).collect::<Vec<_>>().join(" or ");
+    Version::parse(text).map(|version| version.to_string()).ok_or_else(|| format!("the version is {}", names()))
+}
+
+/// Parses `ACTION=CLASS[:ACTIVITY]`, with the class in lower case and with hyphens too.
+fn ocsf_class(text: &str) -> Result<RawRule, String> {
+    let form = || "give ACTION=CLASS or ACTION=CLASS:ACTIVITY".to_owned();
+    let (action, class) = text.rsplit_once('=').ok_or_else(form)?;
+    let (class, activity) = match class.split_once(':') {
+        Some((class, activity)) => (class, Some(activity.to_owned())),
+        None => (class, None),
+    };
+    let rule = RawRule { action: action.to_owned(), target_type: None, class: word(class), activity };
+    match OwnRules::parse(std::slice::from_ref(&rule)) {
+        Ok(_) => Ok(rule),
+        Err(errors) => Err(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join(" ")),
+    }
+}
+
 fn start_from(text: &str) -> Result<String, &'static str> {
     checked(text, StartFrom::parse(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_of_an_action_is_parsed_in_any_spelling_of_the_class() {
+        let rule = |text| ocsf_class(text).map(|rule| (rule.action, rule.class, rule.activity));
+        let update = Some("Update".to_owned());
+        let publish = ("publish".to_owned(), "ENTITY_MANAGEMENT".to_owned(), update);
+        assert_eq!(rule("publish=entity-management:Update"), Ok(publish));
+        assert_eq!(rule("a=b=API_ACTIVITY"), Ok(("a=b".to_owned(), "API_ACTIVITY".to_owned(), None)));
+        for (text, reason) in [
+            ("publish", "give ACTION=CLASS or ACTION=CLASS:ACTIVITY"),
+            ("a=files", "Rule 1: the class must be one of"),
+            ("a=API_ACTIVITY:Logon", "Rule 1: the activity of API_ACTIVITY must be one of"),
+            ("=API_ACTIVITY", "Rule 1: an action or a target type has 1 to 128"),
+        ] {
+            let error = rule(text).unwrap_err();
+            assert!(error.starts_with(reason), "{error}");
+        }
+        assert_eq!(ocsf_version("1.8.0"), Ok("1.8.0".to_owned()));
+        assert_eq!(ocsf_version("1.9.0"), Err("the version is 1.3.0 or 1.8.0".to_owned()));
+    }
+
+    #[test]
+    fn options_replace_what_they_name_in_the_choices_of_a_file() {
+        let rule = |text| ocsf_class(text).unwrap();
+        let of_file = RawSettings { version: None, classes: Some(vec![rule("a=API_ACTIVITY")]) };
+        let version = FieldOptions { ocsf_version: Some("1.8.0".to_owned()), ..FieldOptions::default() };
+        let both = version.ocsf(Some(&of_file)).unwrap();
+        assert_eq!((both.version.as_deref(), both.classes), (Some("1.8.0"), of_file.classes.clone()));
+        let class = FieldOptions { ocsf_classes: vec![rule("b=API_ACTIVITY")], ..FieldOptions::default() };
+        assert_eq!(class.ocsf(Some(&of_file)).unwrap().classes.unwrap()[0].action, "b");
+        assert_eq!(FieldOptions::default().ocsf(Some(&of_file)), None);
+    }
 }

@@ -33,7 +33,7 @@ pub fn parse_interval(text: &str) -> Result<ExportInterval, String> {
 pub fn parse_format(text: &str) -> Result<ExportFormat, String> {
     let hyphened = |format: ExportFormat| format.name().to_lowercase().replace('_', "-");
     ExportFormat::parse(&text.to_uppercase().replace('-', "_")).ok_or_else(|| {
-        hinted("a format is ndjson-gzip, ndjson-zstd or parquet", ExportFormat::near(text).map(hyphened))
+        hinted("a format is ndjson-gzip, ndjson-zstd, parquet or ocsf-parquet", ExportFormat::near(text).map(hyphened))
     })
 }
 
@@ -126,11 +126,14 @@ mod tests {
                 assert_eq!(parse_format(&text), Ok(*format));
             }
         }
-        for (text, near) in [("zstd", "ndjson-zstd"), ("ndjson", "ndjson-gzip"), ("parket", "parquet")] {
-            let expected = format!("a format is ndjson-gzip, ndjson-zstd or parquet; did you mean {near}?");
+        for (text, near) in
+            [("zstd", "ndjson-zstd"), ("ndjson", "ndjson-gzip"), ("parket", "parquet"), ("ocsf", "ocsf-parquet")]
+        {
+            let expected =
+                format!("a format is ndjson-gzip, ndjson-zstd, parquet or ocsf-parquet; did you mean {near}?");
             assert_eq!(parse_format(text), Err(expected));
         }
-        assert_eq!(parse_format("csv").unwrap_err(), "a format is ndjson-gzip, ndjson-zstd or parquet");
+        assert_eq!(parse_format("csv").unwrap_err(), "a format is ndjson-gzip, ndjson-zstd, parquet or ocsf-parquet");
         assert!(parse_format("").is_err());
     }
 

@@ -27,6 +27,9 @@ use crate::{
     failure::Failure,
 };
 
+/// The beginning of names beside the export's folder.
+const BESIDE: &str = "../";
+
 /// Attempts of one request, including the first.
 const MAX_ATTEMPTS: u32 = 5;
 /// The maximum number of times that reading one object resumes after a lost connection.
@@ -81,6 +84,28 @@ impl Bucket {
         Self { client, name: place.bucket().as_str().to_owned(), prefix: format!("{}/", place.prefix()) }
     }
 
+    /// Returns the key of a name, which may be beside the prefix.
+    fn key(&self, name: &str) -> String {
+        match name.strip_prefix(BESIDE) {
+            Some(name) => format!("{}{name}", self.parent()),
+            None => format!("{}{name}", self.prefix),
+        }
+    }
+
+    /// Returns the name of a key in the list of `folder`.
+    fn name(&self, key: &str, folder: &str) -> String {
+        if folder.starts_with(BESIDE) {
+            return format!("{BESIDE}{}", key.strip_prefix(self.parent()).unwrap_or(key));
+        }
+        key.strip_prefix(&self.prefix).unwrap_or(key).to_owned()
+    }
+
+    /// Returns the prefix above the export's: empty, or with a slash at its end.
+    fn parent(&self) -> &str {
+        let prefix = self.prefix.trim_end_matches('/');
+        prefix.rfind('/').and_then(|at| prefix.get(..=at)).unwrap_or_default()
+    }
+
     /// Returns the page after `token`, and the next token unless it is the last page.
     async fn page(
         &self,
@@ -91,7 +116,7 @@ impl Bucket {
             .client
             .list_objects_v2()
             .bucket(&self.name)
-            .prefix(format!("{}{folder}", self.prefix))
+            .prefix(self.key(folder))
             // Keys may have characters that XML does not allow.
             .encoding_type(EncodingType::Url)
             .set_continuation_token(token.clone())
@@ -107,7 +132,7 @@ impl Bucket {
         let entries = answer.contents.unwrap_or_default().into_iter().map(|object| {
             let key = object.key.unwrap_or_default();
             let key = if is_encoded { decoded(&key)? } else { key };
-            let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
+            let name = self.name(&key, folder);
             let length = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
             Ok(Entry { name, length })
         });
@@ -120,7 +145,7 @@ impl Bucket {
             .client
             .get_object()
             .bucket(&self.name)
-            .key(format!("{}{}", self.prefix, reading.name))
+            .key(self.key(reading.name))
             .set_range((reading.offset > 0).then(|| format!("bytes={}-", reading.offset)))
             .set_if_match(reading.etag.clone())
             .send()

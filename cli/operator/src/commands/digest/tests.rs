@@ -33,6 +33,9 @@ fn digest(signing_key: Hex32) -> Digest {
         filter: None,
         filter_sha256: None,
         left_out: None,
+        ocsf_version: None,
+        classes: None,
+        classes_sha256: None,
         objects: vec![DigestObject {
             bucket: BucketName::parse("acme-audit").unwrap(),
             key: "logs/a.ndjson.gz".to_owned(),
@@ -45,6 +48,8 @@ fn digest(signing_key: Hex32) -> Digest {
             last_block: first_block.next(),
             oldest_event: at("2026-11-21T23:00:00Z"),
             newest_event: at("2026-11-21T23:30:00Z"),
+            class: None,
+            other: None,
         }],
         gaps,
         previous: None,

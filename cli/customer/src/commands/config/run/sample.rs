@@ -58,7 +58,8 @@ fn command(endpoint: &Endpoint, object_key: &str) -> String {
         Ok(Format::NdjsonZstd) => format!("{copy} - | zstdcat | {shown}"),
         Ok(Format::Parquet) => {
             let name = object_key.rsplit('/').next().unwrap_or(object_key);
-            let sql = format!("SELECT event FROM read_parquet('{name}') LIMIT {SHOWN_EVENTS}");
+            let column = if object_key.contains("/eventDay=") { "raw_data" } else { "event" };
+            let sql = format!("SELECT {column} FROM read_parquet('{name}') LIMIT {SHOWN_EVENTS}");
             format!("{copy} . && duckdb -noheader -list -c \"{sql}\"")
         }
         Ok(Format::NdjsonGzip) | Err(_) => format!("{copy} - | zcat | {shown}"),
@@ -73,11 +74,9 @@ async fn fetch(configuration: &Configuration, object_key: &str) -> Result<Vec<u8
         return Err(Failure::Bucket("the bucket is not in AWS".to_owned()));
     }
     let place = endpoint.place(configuration.parsed_id()?)?;
-    let name = object_key
-        .strip_prefix(&format!("{}/", place.prefix()))
-        .ok_or_else(|| Failure::Bucket(format!("the file is not in {place}")))?;
+    let name = place.name_of(object_key).ok_or_else(|| Failure::Bucket(format!("the file is not in {place}")))?;
     let bucket = Bucket::connect(&place, Some(endpoint.region.to_string()), None).await?;
-    let mut pieces = bucket.read(name);
+    let mut pieces = bucket.read(&name);
     let mut fetched = Vec::new();
     while fetched.len() < MAX_FETCHED_LENGTH
         && let Some(piece) = pieces.next().await

@@ -1,19 +1,60 @@
 //! Versions, classes and activities of OCSF, as far as the mapping uses them. `infra/lint/test_ocsf.py` compares the numbers and
 //! captions with the published schema.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::word::word;
+
 /// A version of OCSF. Security Lake supports 1.3 and earlier for custom sources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 pub enum Version {
+    #[default]
+    #[serde(rename = "1.3.0")]
     #[strum(serialize = "1.3.0")]
     V1_3_0,
+    #[serde(rename = "1.8.0")]
     #[strum(serialize = "1.8.0")]
     V1_8_0,
 }
 
 impl Version {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        name.parse().ok()
+    }
+
+    /// Returns the version of the schema of files with records of this version.
+    #[must_use]
+    pub const fn schema_version(self) -> u32 {
+        match self {
+            Self::V1_3_0 => 1,
+            Self::V1_8_0 => 2,
+        }
+    }
+
     /// Returns the greatest number of characters of a `string_t`, if the version bounds it.
     #[must_use]
     pub const fn max_text_length(self) -> Option<usize> {
@@ -34,6 +75,7 @@ impl Version {
     PartialOrd,
     Ord,
     Hash,
+    Serialize,
     Deserialize,
     Display,
     EnumString,
@@ -133,6 +175,25 @@ impl Activity {
 }
 
 impl Class {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        name.parse().ok()
+    }
+
+    /// Returns the class of a number.
+    #[must_use]
+    pub fn of_uid(uid: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|class| class.uid() == uid)
+    }
+
+    /// Returns the `class_uid`, which names of objects and digests have.
     #[must_use]
     pub const fn uid(self) -> u16 {
         match self {
@@ -180,9 +241,10 @@ impl Class {
         }
     }
 
-    /// Finds an activity by its caption.
+    /// Finds an activity by its caption, in any spelling that [`word`] makes equal.
     #[must_use]
     pub fn activity(self, caption: &str) -> Option<Activity> {
-        self.activities().iter().find(|activity| activity.caption == caption).copied()
+        let caption = word(caption);
+        self.activities().iter().find(|activity| word(activity.caption) == caption).copied()
     }
 }
