@@ -6,15 +6,19 @@
 
 mod error;
 mod lines;
+mod member;
 mod stretch;
 
 use bytes::BytesMut;
 use strum::FromRepr;
 
-use self::stretch::{Recompressor, Stretch};
 pub use self::{error::ObjectError, lines::LinesEncoder};
+use self::{
+    member::{ENDING_LENGTH, HEADER, ended},
+    stretch::{Recompressor, Stretch},
+};
 use crate::{
-    block::{StoredBlock, truncate_to_32_bits},
+    block::StoredBlock,
     encoded_object::{Content, EncodedObject},
 };
 
@@ -47,15 +51,6 @@ impl EncoderVersion {
         Self::from_repr(number)
     }
 }
-
-/// Magic, method 8 (DEFLATE), no flags, no time, no extra flags, unknown operating system.
-const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];
-
-/// A final block of fixed Huffman codes without content.
-const EMPTY_FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
-
-/// The length of the trailer: CRC-32 and length, four bytes each.
-const TRAILER_LENGTH: usize = 8;
 
 /// An encoder of blocks as one gzip object. Blocks are pushed in the order of their events, after [`StoredBlock::check`].
 #[derive(Debug)]
@@ -104,7 +99,7 @@ impl GzipEncoder {
     /// Returns the most bytes of the object if it were finished now. Blocks of an open stretch count as copied.
     #[must_use]
     pub fn stored_length(&self) -> usize {
-        self.encoded.len() + self.stretch.stored_length() + EMPTY_FINAL_BLOCK.len() + TRAILER_LENGTH
+        self.encoded.len() + self.stretch.stored_length() + ENDING_LENGTH
     }
 
     /// Returns the length of the NDJSON in bytes.
@@ -134,15 +129,6 @@ impl GzipEncoder {
         }
         Ok(())
     }
-}
-
-/// Ends the member with its final block and trailer.
-fn ended(mut encoded: BytesMut, content: Content) -> EncodedObject {
-    encoded.extend_from_slice(&EMPTY_FINAL_BLOCK);
-    encoded.extend_from_slice(&content.crc32.to_le_bytes());
-    let length_modulo_2_to_32 = truncate_to_32_bits(content.raw_length);
-    encoded.extend_from_slice(&length_modulo_2_to_32.to_le_bytes());
-    EncodedObject { bytes: encoded.freeze(), content, records: None }
 }
 
 #[cfg(test)]

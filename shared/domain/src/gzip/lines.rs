@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 
 use super::{
-    HEADER, ended,
     error::ObjectError,
+    member::{HEADER, ended},
     stretch::{Recompressor, STRETCH_RAW_LENGTH},
 };
 use crate::encoded_object::{Content, EncodedObject};
