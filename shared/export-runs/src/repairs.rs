@@ -35,7 +35,7 @@ impl<E: Encoders> Exporter<E> {
             }
             RepairOutcome::Deferred => {
                 let (now, fraction) = (self.machine.now(), self.machine.fraction());
-                queue.send_repair(request, deferral_delay(DeferralReason::NoFreeShare, now, fraction)).await
+                queue.send_repair(request, deferral_delay(DeferralReason::NoFreeShare, 1, now, fraction)).await
             }
             RepairOutcome::Ended(_) | RepairOutcome::NotWanted => Ok(()),
         }

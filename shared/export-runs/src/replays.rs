@@ -45,7 +45,7 @@ impl<E: Encoders> Exporter<E> {
     ) -> Result<(), PortError> {
         let delay = match outcome {
             ReplayOutcome::Paused => PAUSE_DELAY,
-            ReplayOutcome::Deferred(reason) => deferral_delay(*reason, self.machine.now(), self.machine.fraction()),
+            ReplayOutcome::Deferred(reason) => deferral_delay(*reason, 1, self.machine.now(), self.machine.fraction()),
             ReplayOutcome::LeftToAnother => OCCUPIED_DELAY,
             ReplayOutcome::Elsewhere => {
                 return self.converter_queue(RunTrigger::Manual)?.send_replay(message, Duration::ZERO).await;

@@ -29,6 +29,14 @@ const RETRIES: Backoff = Backoff { first: Duration::from_secs(20), longest: Dura
 /// small export.
 const SHARE_DELAY: (f64, f64) = (10.0, 20.0);
 
+/// The number of deferrals with [`SHARE_DELAY`]: longer than a slice and the pause after it, so that a run gets the share of one that
+/// pauses. A run that has waited longer is one of many, and its delays double, up to [`MAX_SHARE_DELAY_FACTOR`] times: each deferral
+/// is an invocation.
+const SHORT_DEFERRALS: u32 = 15;
+
+/// 80 to 160 s: a hundred runs that wait cost one invocation a second, and slots are two hours apart.
+const MAX_SHARE_DELAY_FACTOR: u32 = 8;
+
 /// The delay of the next slice of a replay or repair, which no slot bounds: longer than [`SHARE_DELAY`], so that a run that waits
 /// for its share gets it first.
 pub(crate) const PAUSE_DELAY: Duration = Duration::from_secs(25);
@@ -114,7 +122,7 @@ impl<E: Encoders> Exporter<E> {
                 self.queue(next.trigger).send(&[next]).await
             }
             RunOutcome::Deferred { reason, next } => {
-                let delay = deferral_delay(reason, self.machine.now(), self.machine.fraction());
+                let delay = deferral_delay(reason, next.deferrals, self.machine.now(), self.machine.fraction());
                 queue.send_later(&next, delay).await
             }
             RunOutcome::Elsewhere { next, .. } => self.converter_queue(next.trigger)?.send(&[next]).await,
@@ -165,12 +173,14 @@ impl ReceivedMessage for Received<'_> {
     }
 }
 
-/// Returns the delay of a run that can't start yet. `fraction`, a random number from 0 to 1, decides on the jitter.
-pub(crate) fn deferral_delay(reason: DeferralReason, now: Timestamp, fraction: f64) -> Duration {
+/// Returns the delay of a run that can't start yet, and has been deferred `deferrals` times, this time included. `fraction`, a random
+/// number from 0 to 1, decides on the jitter.
+pub(crate) fn deferral_delay(reason: DeferralReason, deferrals: u32, now: Timestamp, fraction: f64) -> Duration {
     match reason {
         DeferralReason::NoFreeShare => {
             let (shortest, longest) = SHARE_DELAY;
-            Duration::from_secs_f64(shortest + (longest - shortest) * fraction)
+            let factor = 2_u32.saturating_pow(deferrals.saturating_sub(SHORT_DEFERRALS)).min(MAX_SHARE_DELAY_FACTOR);
+            Duration::from_secs_f64(shortest + (longest - shortest) * fraction) * factor
         }
         DeferralReason::RegionUnreachable { until } => {
             until.saturating_since(now) + Duration::from_secs_f64(REGION_DELAY_SPREAD * fraction)
@@ -242,6 +252,7 @@ mod tests {
     use domain::{
         configuration::{ConfigurationId, ConfigurationKey},
         connection::Connection,
+        export_run::SLICE,
         repair::{RepairId, RepairRequest},
         tenant::TenantId,
     };
@@ -358,13 +369,33 @@ mod tests {
 
     #[test]
     fn a_waiting_run_gets_the_share_of_a_replay_that_pauses() {
-        let longest = deferral_delay(DeferralReason::NoFreeShare, Timestamp::EPOCH, 1.0);
-        assert!(longest < PAUSE_DELAY, "{longest:?}");
+        let delay =
+            |deferrals, fraction| deferral_delay(DeferralReason::NoFreeShare, deferrals, Timestamp::EPOCH, fraction);
+        for deferrals in 0..=SHORT_DEFERRALS {
+            assert!(delay(deferrals, 1.0) < PAUSE_DELAY, "{deferrals}");
+        }
+        // It comes that often until a slice and the pause after it are over.
+        let shortest: Duration = (1..=SHORT_DEFERRALS).map(|deferrals| delay(deferrals, 0.0)).sum();
+        assert!(shortest >= SLICE + PAUSE_DELAY, "{shortest:?}");
+    }
+
+    #[test]
+    fn a_run_that_has_waited_for_long_costs_fewer_invocations() {
+        let whole = |deferrals| {
+            let seconds =
+                |fraction| deferral_delay(DeferralReason::NoFreeShare, deferrals, Timestamp::EPOCH, fraction).as_secs();
+            [0.0, 1.0].map(seconds)
+        };
+        let short = [10, 20];
+        for (deferrals, expected) in [(0, short), (1, short), (15, short), (16, [20, 40]), (18, [80, 160])] {
+            assert_eq!(whole(deferrals), expected, "{deferrals}");
+        }
+        assert_eq!(whole(u32::MAX), [80, 160]);
     }
 
     #[test]
     fn a_run_waits_for_a_share_or_for_its_region() {
-        let seconds = |reason, fraction| deferral_delay(reason, Timestamp::EPOCH, fraction).as_secs();
+        let seconds = |reason, fraction| deferral_delay(reason, 1, Timestamp::EPOCH, fraction).as_secs();
         let until = Timestamp::EPOCH.saturating_add(Duration::from_mins(1));
         assert_eq!([0.0, 1.0].map(|fraction| seconds(DeferralReason::NoFreeShare, fraction)), [10, 20]);
         assert_eq!([0.0, 1.0].map(|fraction| seconds(DeferralReason::RegionUnreachable { until }, fraction)), [60, 90]);
