@@ -30,7 +30,7 @@ use domain::{
         bucket::BucketName,
         region::{Region, SigningRegion},
     },
-    connection::ConnectionFailure,
+    connection::{ConnectionFailure, Refusal},
     policy::{AccountScope, BUCKET_OWNER_FULL_CONTROL},
 };
 use export_engine::ports::{
@@ -210,9 +210,12 @@ impl S3ObjectSink {
             _ if has_failed && condition == PutCondition::Absent => {
                 Ok(PutOutcome::Exists { was_repeated: transmissions.was_repeated() })
             }
-            // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
-            Some("ConditionalRequestConflict" | "NoSuchUpload") => Ok(PutOutcome::Lost),
-            Some("OperationAborted") => Ok(PutOutcome::Aborted(self.refused(operation, error))),
+            // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. If another server
+            // says so each time, its owner has to mend it.
+            Some("ConditionalRequestConflict" | "NoSuchUpload") if !self.is_on_server() => Ok(PutOutcome::Lost),
+            Some("OperationAborted" | "ConditionalRequestConflict" | "NoSuchUpload") => {
+                Ok(PutOutcome::Aborted(self.refused(operation, error)))
+            }
             _ => Err(self.refused(operation, error)),
         }
     }
@@ -230,6 +233,16 @@ impl S3ObjectSink {
             _ => refusal::classify(&error),
         };
         port_error_of_kind(kind, operation, error)
+    }
+
+    /// Returns the error of an answer without an error that lacks a part.
+    fn incomplete(&self, operation: &'static str, detail: &'static str) -> PortError {
+        if self.is_on_server() {
+            let answer = Refusal { code: None, status: 200 };
+            PortError::customer(operation, ConnectionFailure::BucketRefused(answer), detail)
+        } else {
+            PortError::internal(operation, detail)
+        }
     }
 
     /// Returns the settings of a request with a body of this length.
@@ -314,7 +327,7 @@ impl ObjectSink for S3ObjectSink {
             .send()
             .await
             .map_err(|error| self.refused(operation, error))?;
-        let id = answer.upload_id.ok_or_else(|| PortError::internal(operation, "S3 gave no upload id"))?;
+        let id = answer.upload_id.ok_or_else(|| self.incomplete(operation, "S3 gave no upload id"))?;
         Ok(UploadId(id))
     }
 
@@ -346,10 +359,14 @@ impl ObjectSink for S3ObjectSink {
             .await;
         match answer {
             Ok(part) => {
-                let entity_tag = part.e_tag.ok_or_else(|| PortError::internal(operation, "S3 gave no entity tag"))?;
+                let entity_tag = part.e_tag.ok_or_else(|| self.incomplete(operation, "S3 gave no entity tag"))?;
                 Ok(PartOutcome::Uploaded(UploadedPart { number, entity_tag, sha256 }))
             }
-            Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(PartOutcome::Lost),
+            Err(error) if Fault::of(&error).code == Some("NoSuchUpload") => Ok(if self.is_on_server() {
+                PartOutcome::Aborted(self.refused(operation, error))
+            } else {
+                PartOutcome::Lost
+            }),
             Err(error) => Err(self.refused(operation, error)),
         }
     }

@@ -113,6 +113,7 @@ async fn upload_once(sink: &impl ObjectSink, object: &Upload<'_>) -> Result<PutO
                 match part {
                     PartOutcome::Uploaded(part) => uploaded.push(part),
                     PartOutcome::Lost => return Ok(PutOutcome::Lost),
+                    PartOutcome::Aborted(error) => return Ok(PutOutcome::Aborted(error)),
                 }
             }
             sink.complete_multipart_upload(key, &upload, &uploaded).await
@@ -139,8 +140,8 @@ mod tests {
     use super::*;
     use crate::ports::{ErrorKind, UploadId, UploadedPart};
 
-    /// A bucket that returns these outcomes of writes in order, and a timer that does not wait.
-    struct Scripted(Mutex<Vec<PutOutcome>>);
+    /// A bucket that returns these outcomes of writes in order, and that of each part if there is one; and a timer that does not wait.
+    struct Scripted(Mutex<Vec<PutOutcome>>, Option<PartOutcome>);
 
     impl Timer for Scripted {
         async fn sleep(&self, _duration: Duration) {}
@@ -166,7 +167,8 @@ mod tests {
             number: u16,
             _bytes: Bytes,
         ) -> Result<PartOutcome, PortError> {
-            Ok(PartOutcome::Uploaded(UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() }))
+            let part = UploadedPart { number, entity_tag: "e".to_owned(), sha256: String::new() };
+            Ok(self.1.clone().unwrap_or(PartOutcome::Uploaded(part)))
         }
 
         async fn complete_multipart_upload(
@@ -195,7 +197,7 @@ mod tests {
                 (vec![Lost, Aborted(aborted()), Lost, Written], Uploaded::Written),
             ] {
                 let case = format!("{shape:?}: {outcomes:?}");
-                let bucket = Scripted(Mutex::new(outcomes));
+                let bucket = Scripted(Mutex::new(outcomes), None);
                 assert_eq!(upload(&bucket, &bucket, &object(shape)).await, Ok(uploaded), "{case}");
             }
         }
@@ -220,10 +222,21 @@ mod tests {
             (vec![Aborted(aborted()); 5], aborted().kind),
             (vec![Aborted(aborted()), Lost, Lost, Lost, Lost], ErrorKind::Transient),
         ] {
-            let bucket = Scripted(Mutex::new(outcomes));
+            let bucket = Scripted(Mutex::new(outcomes), None);
             let error = upload(&bucket, &bucket, &object(UploadShape::Single)).await.unwrap_err();
             assert_eq!(error.kind, kind);
             assert_eq!(bucket.0.lock().unwrap().len(), 1, "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_that_are_lost_each_time_end_an_upload_as_the_bucket_says() {
+        for (part, kind) in
+            [(PartOutcome::Lost, ErrorKind::Transient), (PartOutcome::Aborted(aborted()), aborted().kind)]
+        {
+            let bucket = Scripted(Mutex::new(Vec::new()), Some(part));
+            let error = upload(&bucket, &bucket, &object(UploadShape::Multipart { part_size: 1 })).await.unwrap_err();
+            assert_eq!(error.kind, kind);
         }
     }
 

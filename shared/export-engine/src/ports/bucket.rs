@@ -110,7 +110,8 @@ pub enum PutOutcome {
     },
     /// 409 (another conditional write is in progress) or a lost upload: the state is unknown, and the upload starts over.
     Lost,
-    /// 409 (another operation on the bucket is in progress): the upload is repeated. The error applies if that does not help.
+    /// 409 (another operation on the bucket is in progress), or what would be [`PutOutcome::Lost`] in AWS, of another server: the
+    /// upload is repeated. The error applies if that does not help.
     Aborted(PortError),
 }
 
@@ -123,6 +124,8 @@ pub enum PartOutcome {
     Uploaded(UploadedPart),
     /// S3 does not know the upload, or no longer knows it.
     Lost,
+    /// The same of another server than AWS's, as in [`PutOutcome::Aborted`].
+    Aborted(PortError),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -135,6 +135,38 @@ async fn an_object_that_is_there_is_known_by_the_status_alone_if_there_was_a_con
     assert_eq!(answer.unwrap_err().kind, ErrorKind::Customer(ConnectionFailure::BucketRefused(refusal)));
 }
 
+/// Without a bound of its own, a server that never stores an object would count as a fault of the service.
+#[tokio::test]
+async fn an_upload_that_a_server_loses_each_time_is_for_its_owner_to_resolve() {
+    let (listener, endpoint) = listen().await;
+    let sink = server_sink(&endpoint);
+    let upload = UploadId("u".to_owned());
+    let refused = |code, status| {
+        ErrorKind::Customer(ConnectionFailure::BucketRefused(Refusal { code: AwsErrorCode::parse(code), status }))
+    };
+    let (conflict, lost) = ("ConditionalRequestConflict", "NoSuchUpload");
+    let (answer, _) = tokio::join!(put_bytes(&sink, 1), answer_one(&listener, "409 Conflict", conflict));
+    let Ok(PutOutcome::Aborted(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!(error.kind, refused(conflict, 409));
+
+    let part = sink.upload_part("k", &upload, 1, Bytes::from_static(b"x"));
+    let (answer, _) = tokio::join!(part, answer_one(&listener, "404 Not Found", lost));
+    let Ok(PartOutcome::Aborted(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!(error.kind, refused(lost, 404));
+
+    let complete = sink.complete_multipart_upload("k", &upload, &[]);
+    let (answer, _) = tokio::join!(complete, answer_one(&listener, "404 Not Found", lost));
+    let Ok(PutOutcome::Aborted(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!(error.kind, refused(lost, 404));
+
+    // An answer that has no ID of the upload.
+    let create = sink.create_multipart_upload("k", ContentType::Gzip);
+    let (answer, _) = tokio::join!(create, answer_one(&listener, "200 OK", "None"));
+    let error = answer.unwrap_err();
+    let nameless = ConnectionFailure::BucketRefused(Refusal { code: None, status: 200 });
+    assert_eq!(error.kind, ErrorKind::Customer(nameless), "{error}");
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_a_long_response_not_read() {
     let (listener, endpoint) = listen().await;
