@@ -24,9 +24,19 @@ use crate::{
     commands::skip_block::parse_reason,
     confirmation::{self, confirm_name},
     failure::{CallFailureKind, Failure},
-    ports::{Invocation, Invocations},
-    stack::{Function, Stack, StackArguments},
+    ports::{Invocation, Invocations, Queues},
+    stack::{Function, Queue, Stack, StackArguments},
 };
+
+/// The queues with events. What is received or redriven after an erasure is stored again.
+const QUEUES_OF_EVENTS: [Queue; 6] = [
+    Queue::EventsQueue,
+    Queue::TopicEventsQueue,
+    Queue::RuleEventsQueue,
+    Queue::EventsDeadLetterQueue,
+    Queue::TopicEventsDeadLetterQueue,
+    Queue::RuleEventsDeadLetterQueue,
+];
 
 /// The most invocations, each of up to 13 minutes and some GB. The same command continues.
 const MAX_INVOCATIONS: u32 = 500;
@@ -110,13 +120,30 @@ pub async fn run(arguments: &EraseArguments) -> Result<(), Failure> {
         }
     }
     let question = format!("This erases {tenant} from the stack {} for good. Type the tenant's ID:", stack.stack);
-    confirm_name(&question, tenant.as_str(), confirm.as_deref(), &mut confirmation::ask)?;
     let aws = Aws::connect(&stack.connection).await?;
     let stack = aws.stack(&stack.stack).await?;
+    for warning in waiting(&aws, &stack).await? {
+        terminal::warn(&warning);
+    }
+    confirm_name(&question, tenant.as_str(), confirm.as_deref(), &mut confirmation::ask)?;
     let report = erase(&aws, &stack, tenant, reason, &Machine).await?;
     save_both(statement, &decoded(report.statement)?, &signature, &decoded(report.signature)?)?;
     let erased = Erased { tenant_id: tenant.clone(), counts: report.counts, statement: statement.clone(), signature };
     Ok(terminal::print_fields(&erased, *output)?)
+}
+
+/// Returns a warning for each queue with messages that may be the tenant's.
+async fn waiting(queues: &impl Queues, stack: &Stack) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    for queue in QUEUES_OF_EVENTS {
+        let messages = queues.queue(stack.id_of(queue)?).await?.messages();
+        if messages > 0 {
+            let name: &str = queue.into();
+            warnings
+                .push(format!("{name} has {messages} messages; those of the tenant would be stored after the erasure"));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Invokes the housekeeper until it returns a statement.
@@ -199,7 +226,30 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{call::Call, failure::CallFailure, stack::test_support::stack};
+    use crate::{call::Call, failure::CallFailure, ports::QueueState, stack::test_support::stack};
+
+    /// Queues that are empty, but one.
+    struct Waiting(&'static str);
+
+    impl Queues for Waiting {
+        async fn queue(&self, url: &str) -> Result<QueueState, CallFailure> {
+            let delayed = if url == self.0 { 3 } else { 0 };
+            Ok(QueueState { arn: url.to_owned(), delayed, ..QueueState::default() })
+        }
+    }
+
+    #[tokio::test]
+    async fn each_queue_that_holds_events_is_looked_at() {
+        let ingest = include_str!("../../../../../functions/ingest/src/settings.rs");
+        assert_eq!(ingest.matches("EVENTS_QUEUE_URL").count(), QUEUES_OF_EVENTS.len() / 2);
+        for queue in QUEUES_OF_EVENTS {
+            let name: &str = queue.into();
+            let warnings = waiting(&Waiting(name), &stack()).await.unwrap();
+            let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+            assert!(warning.starts_with(&format!("{name} has 3 messages")), "{warning}");
+        }
+        assert!(waiting(&Waiting("none"), &stack()).await.unwrap().is_empty());
+    }
 
     /// A housekeeper that answers these, one after the other.
     struct Housekeeper(Mutex<Vec<Result<Invocation, CallFailure>>>);
