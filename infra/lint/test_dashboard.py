@@ -257,11 +257,7 @@ def logged_fields() -> set[str]:
     spans = [
         call for source in rust_sources() for call in re.findall(r"tracing::info_span!\((.*?)\);", source, re.DOTALL)
     ]
-    fields: set[str] = set()
-    for call in [*log_calls(), *spans]:
-        arguments = re.sub(r'"(?:[^"\\]|\\.)*"', '""', call)
-        fields.update(re.findall(r"(?:^|[,(]\s*)[%?]?(\w+)\s*(?=,|=[^=]|$)", arguments))
-    return fields
+    return {field for call in [*log_calls(), *spans] for field in fields_of(call)}
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -283,6 +279,50 @@ def test_a_saved_query_looks_for_messages_and_marks_that_are_logged(name: str) -
     for text in re.findall(r'"([^"]*)"', QUERIES[name]["QueryString"]):
         is_replaced = re.fullmatch(r"[A-Z_]+", text) and f'"{text}"' not in sources
         assert is_replaced or text in ("platform.report", "success") or f'"{text}"' in sources, text
+
+
+def fields_of(call: str) -> set[str]:
+    """Returns the fields of a call of a `tracing` macro."""
+    arguments = re.sub(r'"(?:[^"\\]|\\.)*"', '""', call)
+    return set(re.findall(r"(?:^|[,(])\s*[%?]?(\w+)\s*(?=,|=[^=]|$)", arguments))
+
+
+def messages_of(query: str) -> list[str]:
+    """Returns the messages that a query looks for."""
+    listed = re.findall(r'\bmessage (?:= ("[^"]*")|in \[([^\]]*)\])', query)
+    return [text for one, several in listed for text in re.findall(r'"([^"]*)"', one or several)]
+
+
+# Fields that only some of the lines of a query have.
+OF_SOME_LINES = {
+    # Messages of a queue have no status.
+    "RefusedRequestsQuery": {"status"},
+    # Lines of the outbox name no receiver, and those of a whole batch no tenant. A receiver fails with a code, the service with an error.
+    "NoticesQuery": {"notice", "tenant", "host", "code", "error"},
+}
+
+
+@pytest.mark.parametrize("name", [name for name, query in QUERIES.items() if messages_of(query["QueryString"])])
+def test_each_line_that_a_saved_query_looks_for_has_the_fields_of_the_query(name: str) -> None:
+    query = QUERIES[name]["QueryString"]
+    required = query_fields(query) - COMMON_FIELDS - LAMBDA_FIELDS - OF_SOME_LINES.get(name, set())
+    for message in messages_of(query):
+        calls = [call for call in log_calls() if f'"{message}"' in call]
+        assert calls, message
+        for call in calls:
+            assert required - fields_of(call) == set(), message
+
+
+def test_saved_queries_about_one_invocation_or_configuration_search_every_log_that_has_it() -> None:
+    def groups(query: str) -> set[str]:
+        return {group["Ref"] for group in QUERIES[query]["LogGroupNames"]}
+
+    of_functions = {
+        function["LoggingConfig"]["LogGroup"]["Ref"] for function in of_type("AWS::Serverless::Function").values()
+    }
+    assert groups("InvocationQuery") == of_functions
+    # Ingest knows no configurations.
+    assert groups("ConfigurationHistoryQuery") == of_functions - {"IngestLogGroup"}
 
 
 def test_fields_of_log_calls_and_of_queries_are_found() -> None:

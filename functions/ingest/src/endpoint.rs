@@ -62,20 +62,29 @@ impl<C: QuotaCounter> Endpoint<C> {
         intake: &Intake<W, H>,
         request: &Request,
     ) -> Response<String> {
-        match self.accept(intake, request).await {
+        // Before anything of the body is read.
+        let tenant = match self.authenticate(request).await {
+            Ok(tenant) => tenant,
+            Err(refusal) => return refusal.into_response(None),
+        };
+        match self.accept(intake, request, &tenant).await {
             Ok(accepted) => accepted_response(accepted),
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => refusal.into_response(Some(&tenant)),
         }
     }
 
-    /// Authenticates the caller before anything of the body is read.
-    async fn accept<W: BlockWriter, H: Host>(&self, intake: &Intake<W, H>, request: &Request) -> Result<u64, Refusal> {
-        let tenant = self.authenticate(request).await?;
+    async fn accept<W: BlockWriter, H: Host>(
+        &self,
+        intake: &Intake<W, H>,
+        request: &Request,
+        tenant: &TenantId,
+    ) -> Result<u64, Refusal> {
+        self.minimum_client_version.check(&request.headers)?;
         let form = body::form(&request.headers)?;
         let key = idempotency_key(&request.headers)?;
         let received = received_body(request)?;
-        let body = self.admit(&tenant, &received, intake.host.now()).await?;
-        let events = EventBatch::parse(tenant, &body, form).map_err(|rejected| rejection_body(&rejected))?;
+        let body = self.admit(tenant, &received, intake.host.now()).await?;
+        let events = EventBatch::parse(tenant.clone(), &body, form).map_err(|rejected| rejection_body(&rejected))?;
         let record = key.map(|key| key.record(&body, accepted_events(&events)));
         store(intake, &events, record.as_slice()).await
     }
@@ -87,9 +96,7 @@ impl<C: QuotaCounter> Endpoint<C> {
             return Err(ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message).into());
         }
         let header = authorization_header(&request.headers);
-        let caller = self.authenticator.authenticate(header, Permission::AuditWrite).await?;
-        self.minimum_client_version.check(&request.headers)?;
-        Ok(caller.tenant)
+        Ok(self.authenticator.authenticate(header, Permission::AuditWrite).await?.tenant)
     }
 
     /// Decompresses a body and takes it from the tenant's quota, before the events are parsed and compressed, which is the
@@ -184,11 +191,12 @@ fn accepted_response(accepted: u64) -> Response<String> {
 }
 
 impl Refusal {
-    /// Logs the refusal, and returns the response.
-    pub(crate) fn into_response(self) -> Response<String> {
+    /// Logs the refusal with the tenant of an authenticated caller, and returns the response.
+    pub(crate) fn into_response(self, tenant: Option<&TenantId>) -> Response<String> {
         let Self { error, retry_after } = self;
         let code = error.code();
-        tracing::info!(status = error.status().as_u16(), code = code.name(), "a request was refused");
+        let tenant = tenant.map(TenantId::as_str);
+        tracing::info!(tenant, status = error.status().as_u16(), code = code.name(), "a request was refused");
         let mut response: Response<String> = error.into_response();
         if let Some(retry_after) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));

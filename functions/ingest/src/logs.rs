@@ -106,20 +106,25 @@ impl<C: QuotaCounter> Endpoint<C> {
         let encoding = encoding(&request.headers);
         // Without a known encoding, JSON can be read by people at least.
         let answer_in = encoding.unwrap_or(Encoding::Json);
-        match self.accept_logs(intake, request, encoding).await {
+        // Before anything of the body is read.
+        let tenant = match self.authenticate(request).await {
+            Ok(tenant) => tenant,
+            Err(refusal) => return refused(refusal, None, answer_in),
+        };
+        match self.accept_logs(intake, request, &tenant, encoding).await {
             Ok(partial_success) => accepted(partial_success, answer_in),
-            Err(refusal) => refused(refusal, answer_in),
+            Err(refusal) => refused(refusal, Some(&tenant), answer_in),
         }
     }
 
-    /// Authenticates the caller before anything of the body is read.
     async fn accept_logs<W: BlockWriter, H: Host>(
         &self,
         intake: &Intake<W, H>,
         request: &Request,
+        tenant: &TenantId,
         encoding: Option<Encoding>,
     ) -> Result<Option<PartialSuccess>, Refusal> {
-        let tenant = self.authenticate(request).await?;
+        self.minimum_client_version.check(&request.headers)?;
         let encoding = encoding.ok_or_else(|| {
             let message = "Send log records as application/x-protobuf or application/json; the Content-Type header must \
                            say which.";
@@ -127,14 +132,14 @@ impl<C: QuotaCounter> Endpoint<C> {
         })?;
         let key = idempotency_key(&request.headers)?;
         let received = received_body(request)?;
-        let body = self.admit(&tenant, &received, intake.host.now()).await?;
+        let body = self.admit(tenant, &received, intake.host.now()).await?;
         let mapped = map_logs(&body, encoding).map_err(unreadable)?;
         if mapped.records == 0 {
             return Ok(None);
         }
         // A resource is sent once, and repeated in each event.
         let added = mapped.lines.len().saturating_sub(body.len());
-        self.charge(&tenant, added, intake.host.now()).await?;
+        self.charge(tenant, added, intake.host.now()).await?;
         let PartialBatch { events, rejected } = PartialBatch::parse(tenant.clone(), mapped.lines.as_bytes())
             .map_err(|rejected| rejection_body(&rejected))?;
         let accepted = accepted_events(&events);
@@ -142,7 +147,7 @@ impl<C: QuotaCounter> Endpoint<C> {
         let record = key.map_or_else(|| record_of_content(&body, accepted), |key| key.record(&body, accepted));
         store(intake, &events, &[record]).await?;
         Ok(rejected.map(|rejected| {
-            log(&tenant, accepted, &rejected);
+            log(tenant, accepted, &rejected);
             PartialSuccess::of(&rejected, events.len() + rejected.count)
         }))
     }
@@ -213,7 +218,7 @@ fn message(code: ErrorCode, record: Option<usize>, sentence: &str) -> String {
     }
 }
 
-fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
+fn refused(refusal: Refusal, tenant: Option<&TenantId>, encoding: Encoding) -> ProxyResponse {
     let status = rpc_code(refusal.error().status());
     let code = refusal.error().code();
     let reason = code.name();
@@ -221,7 +226,7 @@ fn refused(refusal: Refusal, encoding: Encoding) -> ProxyResponse {
     let error = &body["errors"][0];
     let record = error["extensions"]["eventIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
     let message = message(code, record, error["message"].as_str().unwrap_or_default());
-    let (mut head, _) = refusal.into_response().into_parts();
+    let (mut head, _) = refusal.into_response(tenant).into_parts();
     if head.status.is_server_error() {
         // Exporters drop what got another 5xx than 502, 503 and 504: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.
         head.status = StatusCode::SERVICE_UNAVAILABLE;
