@@ -28,7 +28,7 @@ pub const MAX_BODY_LENGTH: usize = 64 * 1024;
 /// may have fill a half of it. Aliases can select them many times.
 pub const MAX_RESPONSE_LENGTH: usize = 2_500_000;
 
-/// The time limit of a request. The function has 27 s.
+/// The time limit of a request, its authentication included. The function has 27 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 
 /// The HTTP handler.
@@ -53,7 +53,17 @@ impl Handler {
     pub async fn handle(&self, request: Request) -> Response<Body> {
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
         let span = tracing::info_span!("request", requestId = request_id, tenant = tracing::field::Empty);
-        self.respond(&request).instrument(span).await.unwrap_or_else(ErrorBody::into_response)
+        self.respond_in_time(&request).instrument(span).await
+    }
+
+    async fn respond_in_time(&self, request: &Request) -> Response<Body> {
+        if let Ok(response) = tokio::time::timeout(REQUEST_TIMEOUT, self.respond(request)).await {
+            return response.unwrap_or_else(ErrorBody::into_response);
+        }
+        tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
+        let response = self.schema.refuse(ApiError::TryAgain);
+        log(&response);
+        json_response(&response)
     }
 
     async fn respond(&self, request: &Request) -> Result<Response<Body>, ErrorBody> {
@@ -90,10 +100,7 @@ impl Handler {
             .variables(Variables::from_json(Value::Object(body.variables.unwrap_or_default())))
             .data(author);
         request.operation_name = body.operation_name;
-        let Ok(response) = tokio::time::timeout(REQUEST_TIMEOUT, self.schema.execute(request, caller)).await else {
-            tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long");
-            return self.schema.refuse(ApiError::TryAgain);
-        };
+        let response = self.schema.execute(request, caller).await;
         log(&response);
         response
     }
@@ -111,6 +118,29 @@ fn author_of(request: &Request, caller: &Caller) -> Author {
     Author { subject: caller.subject.clone(), issuer: caller.issuer.clone(), ip, request_id }
 }
 
+/// Whose fault a response reports. Its HTTP status is 200 in each case, so alarms read the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// None, or the caller's.
+    NotOurs,
+    /// A dependency was busy. One such response is normal.
+    Busy,
+    /// The service failed. The caller is promised that the operators are notified.
+    Internal,
+}
+
+impl Fault {
+    fn of(codes: &[&str]) -> Self {
+        if codes.contains(&ErrorCode::Internal.name()) {
+            Self::Internal
+        } else if codes.contains(&ErrorCode::TryAgain.name()) {
+            Self::Busy
+        } else {
+            Self::NotOurs
+        }
+    }
+}
+
 /// Logs one line for each executed request: the codes of its errors, and nothing of its content.
 fn log(response: &async_graphql::Response) {
     let codes: Vec<&str> = response
@@ -121,7 +151,18 @@ fn log(response: &async_graphql::Response) {
             _ => None,
         })
         .collect();
-    tracing::info!(errors = codes.join(","), "answered");
+    let errors = codes.join(",");
+    match Fault::of(&codes) {
+        Fault::NotOurs => {
+            tracing::info!(errors, "answered");
+        }
+        Fault::Busy => {
+            tracing::warn!(errors, "the caller has to try again");
+        }
+        Fault::Internal => {
+            tracing::error!(errors, alarm = "REQUEST_FAILED", "the request failed");
+        }
+    }
 }
 
 fn response_too_long() -> ApiError {
@@ -181,6 +222,23 @@ fn json_response(response: &async_graphql::Response) -> Response<Body> {
             tracing::error!(%error, "a response can't be written as JSON");
             let internal = ApiError::Internal;
             ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, internal.code(), internal.to_string()).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_with_any_fault_of_the_service_is_no_answer() {
+        for (codes, fault) in [
+            (&[][..], Fault::NotOurs),
+            (&["NOT_FOUND", "INVALID_INPUT"], Fault::NotOurs),
+            (&["NOT_FOUND", "TRY_AGAIN"], Fault::Busy),
+            (&["TRY_AGAIN", "INTERNAL"], Fault::Internal),
+        ] {
+            assert_eq!(Fault::of(codes), fault, "{codes:?}");
         }
     }
 }

@@ -18,6 +18,10 @@ use http::StatusCode;
 
 use crate::ports::{BlockWriter, Host};
 
+/// The mark of a failure that is not over by itself. Messages of a queue are received again for hours, so no metric of the function
+/// or the queue shows it in time.
+const EVENTS_NOT_STORED: &str = "EVENTS_NOT_STORED";
+
 /// The reason why valid events were not accepted. The producer may send them again. Events that were stored despite the
 /// error are then stored twice, with the same event IDs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +96,7 @@ impl<W: BlockWriter, H: Host> Intake<W, H> {
         let stamp = self.host.now();
         let random = self.host.bits();
         let blocks = self.pack(events, BlockId::from_parts(stamp, random)).map_err(|error| {
-            tracing::error!(tenant = tenant.as_str(), %error, "events can't be packed");
+            tracing::error!(tenant = tenant.as_str(), %error, alarm = EVENTS_NOT_STORED, "events can't be packed");
             IntakeError::Internal
         })?;
         let outcome = self.writer.write(tenant, Shard::draw(random, self.write_shards), &blocks, records).await;
@@ -149,7 +153,7 @@ fn intake_error(tenant: &TenantId, error: &WriteError) -> IntakeError {
             IntakeError::TryAgain
         }
         WriteError::Failed(_) => {
-            tracing::error!(tenant, %error, "events were not stored");
+            tracing::error!(tenant, %error, alarm = EVENTS_NOT_STORED, "events were not stored");
             IntakeError::Internal
         }
     }

@@ -114,8 +114,9 @@ fn log(
         }
         Err(error) => {
             if let Verdict::Again(_) = verdict {
+                // Not only when the notice is dropped, a day later: the fault is in the service.
                 tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
-                    "the notice was not sent, and will be tried again");
+                    alarm = "NOTICE_NOT_SENT", "the notice was not sent, and will be tried again");
             } else {
                 tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
                     alarm = "WEBHOOK_GIVEN_UP", "the notice could not be sent within a day");

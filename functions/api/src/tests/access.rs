@@ -1,13 +1,17 @@
 //! Authentication, and the form of requests.
 
+use std::time::Duration;
+
 use lambda_http::{
     Body, Request,
     http::{HeaderName, HeaderValue, Method, header},
 };
 use serde_json::json;
 
+use tokio::{net::TcpListener, time::Instant};
+
 use super::world::{World, code, json_of};
-use crate::handler::MAX_BODY_LENGTH;
+use crate::handler::{MAX_BODY_LENGTH, REQUEST_TIMEOUT};
 
 const QUERY: &str = r#"{"query": "{ exportServiceIdentity { account } }"}"#;
 
@@ -22,6 +26,18 @@ async fn refusal(world: &World, change: impl FnOnce(&mut Request)) -> (u16, Stri
 
 fn set(request: &mut Request, name: HeaderName, value: &str) {
     request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+}
+
+/// The function ends 1 s after this limit, so all that a request waits for has to be within it.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_request_includes_its_authentication() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut world = World::new();
+    world.fetch_keys(&format!("http://{}/keys", silent.local_addr().unwrap()), 2 * REQUEST_TIMEOUT);
+    let begun = Instant::now();
+    let response = world.send(world.post("acme", QUERY)).await;
+    assert_eq!(code(&json_of(&response)), "TRY_AGAIN");
+    assert!(begun.elapsed() <= REQUEST_TIMEOUT + Duration::from_millis(10), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

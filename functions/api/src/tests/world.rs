@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use authentication::{Authenticator, Issuers};
+use authentication::{Authenticator, Issuers, JwksLimits};
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -123,6 +123,18 @@ impl World {
             schema: ApiSchema::new(Arc::new(service), introspection),
         };
         Self { history, memory, handler, token_key, subject: Mutex::new("user-1"), signing_keys: fingerprints }
+    }
+
+    /// Lets the keys of the tokens' issuer be at an address, and each fetch take up to `timeout`.
+    pub fn fetch_keys(&mut self, address: &str, timeout: Duration) {
+        let mut environment = Environment::from_map([
+            ("TOKEN_ISSUER", "https://issuer"),
+            ("TOKEN_AUDIENCE", "audit-export"),
+            ("TOKEN_JWKS_URL", address),
+        ]);
+        let issuers = Issuers::from_environment(&mut environment, DeploymentMode::Development).unwrap();
+        let limits = JwksLimits { timeout, ..JwksLimits::DEFAULT };
+        self.handler.tokens = Authenticator::with_limits(issuers, limits, Arc::new(Machine));
     }
 
     pub fn set_tester(&self, tester: Tester) {
