@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from tests.e2e.guide import READING_BLOCKS, statements
 ROOT = Path(__file__).parents[2]
 TEMPLATE_FILE = ROOT / "infra" / "customer" / "athena.yaml"
 TEMPLATE: dict[str, Any] = yaml_parse(TEMPLATE_FILE.read_text())
-TABLES = {"athena": "NdjsonTable", "parquet-athena": "ParquetTable"}
+# The statements, and the formats of the template that stand for them.
+FORMATS = {"athena": ("NDJSON_GZIP", "NDJSON_ZSTD"), "parquet-athena": ("PARQUET",)}
+TABLES = [(tag, each) for tag, formats in FORMATS.items() for each in formats]
+PARAMETERS = TEMPLATE["Parameters"]
 # The parameters of the template that give the place and the day of the page's examples.
 EXAMPLE = {
     "BucketName": "acme-audit",
@@ -32,25 +36,26 @@ EXAMPLE = {
 }
 
 
-def table(tag: str) -> dict[str, Any]:
+def table(file_format: str) -> dict[str, Any]:
     """Returns the template's table, with the parameters of the example."""
-    return filled(TEMPLATE["Resources"][TABLES[tag]]["Properties"]["TableInput"])
+    return filled(TEMPLATE["Resources"]["Table"]["Properties"]["TableInput"], file_format)
 
 
-def filled(value: Any) -> Any:
+def filled(value: Any, file_format: str) -> Any:
     """Resolves conditions and substitutions: `HasPath` is true."""
     if isinstance(value, list):
-        return [filled(inner) for inner in value]
+        return [filled(inner, file_format) for inner in value]
     if not isinstance(value, dict):
         return value
     if "Fn::If" in value:
-        condition, chosen, _ = value["Fn::If"]
-        assert condition == "HasPath"
-        return filled(chosen)
+        condition, chosen, other = value["Fn::If"]
+        assert TEMPLATE["Conditions"]["IsParquet"] == {"Fn::Equals": [{"Ref": "Format"}, "PARQUET"]}
+        holds = {"HasPath": True, "IsParquet": file_format == "PARQUET"}[condition]
+        return filled(chosen if holds else other, file_format)
     if "Fn::Sub" in value:
         text = re.sub(r"\$\{(\w+)\}", lambda found: EXAMPLE[found[1]], value["Fn::Sub"])
         return text.replace("${!", "${")
-    return {name: filled(inner) for name, inner in value.items()}
+    return {name: filled(inner, file_format) for name, inner in value.items()}
 
 
 def properties(ddl: str, clause: str) -> dict[str, str]:
@@ -65,10 +70,10 @@ def columns(ddl: str) -> list[tuple[str, str]]:
     return [tuple(line.strip().rstrip(",").split(" ", 1)) for line in found[1].splitlines()]
 
 
-@pytest.mark.parametrize("tag", TABLES)
-def test_the_template_creates_the_table_of_the_statement(tag: str) -> None:
+@pytest.mark.parametrize(("tag", "file_format"), TABLES)
+def test_the_template_creates_the_table_of_the_statement(tag: str, file_format: str) -> None:
     [ddl] = statements(tag)
-    created = table(tag)
+    created = table(file_format)
     storage = created["StorageDescriptor"]
     assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == columns(ddl)
     assert [(column["Name"], column["Type"]) for column in created["PartitionKeys"]] == [("date", "string")]
@@ -82,7 +87,7 @@ def test_the_template_creates_the_table_of_the_statement(tag: str) -> None:
 
 def test_the_table_of_ndjson_is_read_by_the_serde_of_the_statement() -> None:
     [ddl] = statements("athena")
-    assert f"ROW FORMAT SERDE '{table('athena')['StorageDescriptor']['SerdeInfo']['SerializationLibrary']}'" in ddl
+    assert f"ROW FORMAT SERDE '{table('NDJSON_GZIP')['StorageDescriptor']['SerdeInfo']['SerializationLibrary']}'" in ddl
 
 
 def athena_type(fields: list[str]) -> str:
@@ -113,25 +118,50 @@ def documented_columns() -> list[tuple[str, str]]:
 def test_the_table_of_parquet_has_the_documented_columns() -> None:
     [ddl] = statements("parquet-athena")
     assert columns(ddl) == documented_columns()
-    serde = table("parquet-athena")["StorageDescriptor"]
+    serde = table("PARQUET")["StorageDescriptor"]
     # https://docs.aws.amazon.com/athena/latest/ug/parquet-serde.html: what STORED AS PARQUET stands for.
     assert "STORED AS PARQUET" in ddl
     assert serde["SerdeInfo"]["SerializationLibrary"] == "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
     assert serde["InputFormat"] == "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 
 
-def test_one_table_is_created_for_the_format_of_the_files() -> None:
-    conditions = {TEMPLATE["Resources"][name]["Condition"] for name in TABLES.values()}
-    assert conditions == {"IsNdjson", "IsParquet"}
-    assert [TEMPLATE["Conditions"][name]["Fn::Equals"][1] for name in ("IsNdjson", "IsParquet")] == [
-        "NDJSON",
-        "PARQUET",
-    ]
+def test_a_change_of_the_format_changes_the_table() -> None:
+    """CloudFormation creates new resources before it deletes old ones, so a second table of the same name would fail."""
+    tables = [each for each in TEMPLATE["Resources"].values() if each["Type"] == "AWS::Glue::Table"]
+    assert len(tables) == 1
+    assert "Condition" not in tables[0]
+    assert table("PARQUET")["Name"] == table("NDJSON_GZIP")["Name"] == "audit_events"
 
 
-@pytest.mark.parametrize("tag", TABLES)
-def test_days_are_projected_within_the_location(tag: str) -> None:
-    created = table(tag)
+def test_the_template_takes_the_formats_of_the_service() -> None:
+    schema = (ROOT / "functions" / "api" / "schema.graphql").read_text()
+    names = re.search(r"^enum ExportFormat \{\n(.*?)^\}", schema, re.DOTALL | re.MULTILINE)
+    assert names
+    assert re.findall(r"^  ([A-Z_]+)$", names[1], re.MULTILINE) == PARAMETERS["Format"]["AllowedValues"]
+    assert [each for _, each in TABLES] == PARAMETERS["Format"]["AllowedValues"]
+
+
+def test_the_first_day_is_a_day() -> None:
+    pattern = PARAMETERS["FirstDay"]["AllowedPattern"]
+    days = [f"2028-{month:02}-{day:02}" for month in range(14) for day in range(33)]
+    real = [str(date(2028, 1, 1) + timedelta(days=number)) for number in range(366)]
+    assert [day for day in days if re.fullmatch(pattern, day)] == real
+
+
+def test_the_page_shows_two_stacks_that_can_exist_together() -> None:
+    deployments = [block.text for block in READING_BLOCKS if "cloudformation deploy" in block.text]
+    first, second = [dict(re.findall(r"([A-Z]\w+)=(\S+)", text)) for text in deployments]
+    unique = {name: PARAMETERS[name]["Default"] for name in ("DatabaseName", "WorkGroupName")}
+    assert all(second[name] != first.get(name, default) for name, default in unique.items())
+    for name, value in (first | second).items():
+        assert re.fullmatch(PARAMETERS[name].get("AllowedPattern", ".*"), value), name
+    required = {name for name, parameter in PARAMETERS.items() if "Default" not in parameter}
+    assert required <= first.keys() & second.keys()
+
+
+@pytest.mark.parametrize("file_format", PARAMETERS["Format"]["AllowedValues"])
+def test_days_are_projected_within_the_location(file_format: str) -> None:
+    created = table(file_format)
     assert (
         created["Parameters"]["storage.location.template"]
         == f"{created['StorageDescriptor']['Location']}date=${{date}}/"
@@ -149,7 +179,7 @@ def test_every_statement_of_the_page_is_run_by_a_test() -> None:
     assert {tag for block in READING_BLOCKS for tag in block.tags} - named == set()
     # The others are commands with places to fill in, or that open a window, and a query of Athena.
     untested = [block.language for block in READING_BLOCKS if not block.tags]
-    assert sorted(untested) == ["sh", "sql", "text"]
+    assert sorted(untested) == ["sh", "sql", "text", "text"]
 
 
 def test_the_workgroup_limits_every_query() -> None:
