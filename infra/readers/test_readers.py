@@ -129,6 +129,19 @@ def test_files_of_zstd_become_files_of_gzip(tmp_path: Path) -> None:
     assert {path.name: gzip.decompress(path.read_bytes()) for path in tmp_path.glob(NDJSON)} == before
 
 
+@needs_zstd
+def test_a_file_of_zstd_that_can_not_be_decompressed_stays(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    compress_with_zstd(tmp_path)
+    damaged, *others = sorted((tmp_path / "audit-log").glob("date=*/*.zst"))
+    content = damaged.read_bytes()[:-5]
+    damaged.write_bytes(content)
+    shell(block("zstd"), tmp_path)
+    assert damaged.read_bytes() == content
+    assert sorted(path.name for path in damaged.parent.iterdir() if path.stem.startswith("0.")) == ["0.ndjson.zst"]
+    assert len(list(tmp_path.glob(NDJSON))) == len(others)
+
+
 @reader_tests([reader for reader in READERS if reader.naive])
 def test_the_page_says_what_the_reader_does_without_a_statement(reader: Reader, tmp_path: Path) -> None:
     if reason := reader.missing():

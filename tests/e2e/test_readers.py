@@ -19,7 +19,7 @@ import duckdb
 import pytest
 
 from infra.local.settings import TOOLS
-from tests.e2e.guide import READING, athena_columns, json_documents, statements
+from tests.e2e.guide import READING, READING_BLOCKS, athena_columns, json_documents, statements
 from tests.e2e.odd_events import DAY, microseconds, odd_events, read, write_accepted, write_lines
 
 # jaq, one of the tools, understands the same language; jq is not on every machine.
@@ -108,6 +108,41 @@ def test_files_of_two_formats_are_read_by_duckdb(tmp_path: Path, monkeypatch: py
         assert database.execute(all_rows.format("all_audit_events")).fetchall() == expected
 
 
+MANY_FILES = 20_000
+
+
+def test_the_shell_reads_more_files_than_a_command_can_name(tmp_path: Path) -> None:
+    directory = tmp_path / "audit-log" / f"date={DAY}"
+    directory.mkdir(parents=True)
+    content = gzip.compress(b"{}\n")
+    # The longest command of this machine, and each name takes a byte for its end.
+    length = min(os.sysconf("SC_ARG_MAX") // MANY_FILES + 1, 255)
+    for number in range(MANY_FILES):
+        (directory / f"{number:05}".ljust(length - len(".ndjson.gz"), "x")).with_suffix(".ndjson.gz").write_bytes(
+            content
+        )
+    count, *_ = statements("shell")[0].splitlines()
+    ran = subprocess.run(
+        ["bash", "-c", f"set -o pipefail\n{count}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, int(ran.stdout), ran.stderr) == (0, MANY_FILES, "")
+    # No other command of the page names all files.
+    assert "gunzip -c audit-log" not in READING.read_text()
+
+
+def test_a_folder_with_files_of_two_formats_is_noticed(tmp_path: Path) -> None:
+    write_accepted(tmp_path)
+    directory = tmp_path / "audit-log" / f"date={DAY}"
+    (directory / "2.parquet").write_bytes(b"")
+    (tmp_path / "audit-log" / "_digests").mkdir()
+    (tmp_path / "audit-log" / "_digests" / "0.json").write_bytes(b"")
+    [command] = statements("formats")
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["2", ".ndjson.gz", "1", ".parquet"]
+    # It comes before every statement that reads one format.
+    assert "formats" in READING_BLOCKS[0].tags
+
+
 def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's commands for files with events that are refused today."""
     monkeypatch.chdir(tmp_path)
@@ -126,7 +161,9 @@ def test_older_files_are_read_past_lines_that_no_tool_reads(tmp_path: Path, monk
         assert rows == [(good.name, "acme"), (None, None), (good.name, "acme")]
     assert "`jq --raw-input 'fromjson?'`" in READING.read_text()
     for program in JQ_PROGRAMS:
-        read_past = f"gunzip -c audit-log/date=*/*.ndjson.gz | {program} --raw-input 'fromjson? | .id'"
+        read_past = (
+            f"find audit-log -name '*.ndjson.gz' | sort | xargs gunzip -c | {program} --raw-input 'fromjson? | .id'"
+        )
         ran = subprocess.run(["bash", "-c", read_past], capture_output=True, text=True, check=True)
         assert json_documents(ran.stdout) == [good.name] * 2
 
