@@ -413,6 +413,22 @@ fn long_events_make_pages_of_at_most_1_mib() {
     }
 }
 
+/// Pages are only looked at between some lines, so the shortest events make the longest pages.
+#[test]
+fn short_events_make_pages_of_about_20_000_rows() {
+    let [sent, received] = ["2026-11-22T00:00:00Z", "2026-11-22T00:00:00.000Z"];
+    let line = format!(r#"{{"id":"1","eventTimestamp":"{sent}","tenantId":"a","receivedTimestamp":"{received}"}}"#);
+    let file = encode(&joined(&vec![line; 90_000])).unwrap();
+    let metadata = metadata(&file);
+    let index = metadata.page_index_for_row_group(0);
+    let lengths = |column: usize| -> Vec<i64> {
+        let pages = index.page_locations(column).unwrap();
+        pages.windows(2).map(|pair| pair[1].first_row_index - pair[0].first_row_index).collect()
+    };
+    let largest = (0..metadata.row_group(0).num_columns()).flat_map(lengths).max().unwrap();
+    assert!((20_000..20_200).contains(&largest), "{largest}");
+}
+
 #[test]
 fn readers_can_skip() {
     let lines = corpus(100_000);
