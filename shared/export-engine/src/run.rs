@@ -68,7 +68,10 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
         let asked_through = configuration.requested_through.filter(|through| *through <= settled);
         let through = asked_through.map_or(request.through, |asked| asked.max(request.through));
         let request = RunRequest { through, ..request.clone() };
-        let outcome = self.run_in_share(&share, &configuration, &request).await;
+        let mut outcome = self.run_in_share(&share, &configuration, &request).await;
+        if share.number + 1 >= self.settings.max_runs_per_tenant {
+            outcome = outcome.map(RunOutcome::of_last_share);
+        }
         if let Err(error) = self.runs.return_share(&share).await {
             tracing::warn!(%error, "the tenant's share was not returned; it expires");
         }

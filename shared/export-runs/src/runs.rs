@@ -37,8 +37,9 @@ const SHORT_DEFERRALS: u32 = 15;
 /// 80 to 160 s: a hundred runs that wait cost one invocation a second, and slots are two hours apart.
 const MAX_SHARE_DELAY_FACTOR: u32 = 8;
 
-/// The delay of the next slice of a replay or repair, which no slot bounds: longer than [`SHARE_DELAY`], so that a run that waits
-/// for its share gets it first.
+/// The delay of the next slice of a replay or repair, which no slot bounds, and of a run that had the last share of its tenant:
+/// longer than [`SHARE_DELAY`], so that a run that waits for a share gets it first. Other runs go on at once: one share is
+/// enough for everybody to have a turn.
 pub(crate) const PAUSE_DELAY: Duration = Duration::from_secs(25);
 
 /// The period, in seconds, over which runs that waited for a Region are spread.
@@ -118,6 +119,9 @@ impl<E: Encoders> Exporter<E> {
     /// Queues the rest of the run. Its message may be deleted only after that.
     async fn queue_next(&self, queue: &RunQueueClient, outcome: RunOutcome) -> Result<(), PortError> {
         match outcome {
+            RunOutcome::Paused { next: Some(next), had_last_share: true, .. } => {
+                self.queue(next.trigger).send_later(&next, PAUSE_DELAY).await
+            }
             RunOutcome::Paused { next: Some(next), .. } | RunOutcome::Refused { next: Some(next), .. } => {
                 self.queue(next.trigger).send(&[next]).await
             }
@@ -281,7 +285,7 @@ mod tests {
         for (trigger, url) in TRIGGERS {
             let next = request(trigger);
             for outcome in [
-                RunOutcome::Paused { windows: Vec::new(), next: Some(next.clone()) },
+                RunOutcome::Paused { windows: Vec::new(), next: Some(next.clone()), had_last_share: false },
                 RunOutcome::Refused { connection: Connection::Pending, next: Some(next.clone()) },
             ] {
                 let expected = next.clone();
@@ -299,6 +303,24 @@ mod tests {
                 assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome).await, Ok(()));
                 assert_eq!(rule.num_calls(), 1);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_run_with_the_last_share_lets_others_pass() {
+        for (trigger, url) in TRIGGERS {
+            let next = request(trigger);
+            let expected = next.clone();
+            let rule = mock!(Client::send_message)
+                .match_requests(move |input| {
+                    let sent: RunRequest = serde_json::from_str(input.message_body().unwrap()).unwrap();
+                    sent == expected && input.delay_seconds() == Some(25) && input.queue_url() == Some(url)
+                })
+                .then_output(|| SendMessageOutput::builder().build());
+            let exporter = exporter_with(&rule);
+            let outcome = RunOutcome::Paused { windows: Vec::new(), next: Some(next), had_last_share: true };
+            assert_eq!(exporter.queue_next(exporter.queue(trigger), outcome).await, Ok(()));
+            assert_eq!(rule.num_calls(), 1);
         }
     }
 
@@ -368,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_run_gets_the_share_of_a_replay_that_pauses() {
+    fn a_waiting_run_gets_the_share_of_one_that_pauses() {
         let delay =
             |deferrals, fraction| deferral_delay(DeferralReason::NoFreeShare, deferrals, Timestamp::EPOCH, fraction);
         for deferrals in 0..=SHORT_DEFERRALS {

@@ -31,6 +31,9 @@ const SLOTS: usize = 20;
 const OTHERS: u64 = 50;
 const BLOCKS: u64 = 12;
 
+/// The blocks of a tenant whose export takes forty minutes.
+const LARGE: u64 = 600;
+
 /// The latency of a bucket, with which the export of a tenant takes about a minute.
 const BUCKET_LATENCY: Duration = Duration::from_secs(4);
 
@@ -69,6 +72,8 @@ pub enum Disturbance {
 pub struct Protection {
     pub max_runs_per_tenant: u32,
     pub circuits: bool,
+    /// The delay of the next slice of a run that had the last share.
+    pub pause: Duration,
 }
 
 /// Returns the time until 50 tenants are exported whose messages arrive together with those of the disturbance. `None`: the
@@ -76,6 +81,13 @@ pub struct Protection {
 #[must_use]
 pub fn run_fair(disturbance: Disturbance, protection: Protection) -> Option<Duration> {
     in_simulated_time(play(disturbance, protection)).flatten()
+}
+
+/// Returns the time that a run waits whose tenant has a large export, of forty minutes, for each of its shares. `None`: the
+/// simulation could not start or did not end.
+#[must_use]
+pub fn run_waiting(protection: Protection) -> Option<Duration> {
+    in_simulated_time(play_waiting(protection)).flatten()
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +106,28 @@ async fn play(disturbance: Disturbance, protection: Protection) -> Option<Durati
         store_blocks(&world, key, BLOCKS);
     }
     let disturbing = disturb(&world, disturbance)?;
+    let through = pass_an_interval(&world).await;
+    let mut queue: Vec<Queued> = disturbing.iter().map(|key| queued(key, through, false)).collect();
+    queue.extend(others.iter().map(|key| queued(key, through, true)));
+    serve(&world, queue, protection, others.len()).await
+}
+
+async fn play_waiting(protection: Protection) -> Option<Duration> {
+    let world = create_calm_world(None);
+    let large: Vec<_> = (0..protection.max_runs_per_tenant).filter_map(|_| create_configuration(&world, 0)).collect();
+    store_blocks(&world, large.first()?, LARGE);
+    let waiting = create_configuration(&world, 0)?;
+    // It ends soon, whatever the tenant has to export.
+    world.lock().untrusting.insert(waiting.clone());
+    let through = pass_an_interval(&world).await;
+    let mut queue: Vec<Queued> = large.iter().map(|key| queued(key, through, false)).collect();
+    // The large ones come first.
+    queue.push(Queued { visible_at: Instant::now() + Duration::from_secs(5), ..queued(&waiting, through, true) });
+    serve(&world, queue, protection, 1).await
+}
+
+/// Lets the configurations begin now, and waits until they can be exported. Returns the boundary.
+async fn pass_an_interval(world: &World) -> Timestamp {
     {
         let mut state = world.lock();
         let now = world.now();
@@ -105,17 +139,12 @@ async fn play(disturbance: Disturbance, protection: Protection) -> Option<Durati
         state.bucket("silent-bucket").silent_until.0 = Timestamp::MAX;
     }
     sleep(INTERVAL.duration() + MIN_SETTLE).await;
+    world.now().saturating_sub(MIN_SETTLE)
+}
 
-    let through = world.now().saturating_sub(MIN_SETTLE);
-    let queued = |key: &ConfigurationKey, is_others| Queued {
-        request: RunRequest::new(key.clone(), through, RunTrigger::Schedule),
-        visible_at: Instant::now(),
-        tries: 0,
-        is_others,
-    };
-    let mut queue: Vec<Queued> = disturbing.iter().map(|key| queued(key, false)).collect();
-    queue.extend(others.iter().map(|key| queued(key, true)));
-    serve(&world, queue, protection.max_runs_per_tenant, others.len()).await
+fn queued(key: &ConfigurationKey, through: Timestamp, is_others: bool) -> Queued {
+    let request = RunRequest::new(key.clone(), through, RunTrigger::Schedule);
+    Queued { request, visible_at: Instant::now(), tries: 0, is_others }
 }
 
 /// Creates the configurations of the disturbance.
@@ -148,11 +177,11 @@ fn disturb(world: &Arc<World>, disturbance: Disturbance) -> Option<Vec<Configura
 }
 
 /// Processes messages in any order until those of the others are done.
-async fn serve(world: &Arc<World>, queue: Vec<Queued>, max_runs: u32, others: usize) -> Option<Duration> {
+async fn serve(world: &Arc<World>, queue: Vec<Queued>, protection: Protection, others: usize) -> Option<Duration> {
     let started_at = Instant::now();
     let queue = Arc::new(std::sync::Mutex::new((queue, others)));
     let slots: Vec<_> =
-        (0..SLOTS).map(|slot| tokio::spawn(work(Arc::clone(world), Arc::clone(&queue), max_runs, slot))).collect();
+        (0..SLOTS).map(|slot| tokio::spawn(work(Arc::clone(world), Arc::clone(&queue), protection, slot))).collect();
     let lock = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     while lock().1 > 0 && started_at.elapsed() < PATIENCE {
         sleep(Duration::from_millis(100)).await;
@@ -164,7 +193,13 @@ async fn serve(world: &Arc<World>, queue: Vec<Queued>, max_runs: u32, others: us
     is_done.then(|| started_at.elapsed())
 }
 
-async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize)>>, max_runs: u32, slot: usize) {
+async fn work(
+    world: Arc<World>,
+    queue: Arc<std::sync::Mutex<(Vec<Queued>, usize)>>,
+    protection: Protection,
+    slot: usize,
+) {
+    let max_runs = protection.max_runs_per_tenant;
     let lock = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut number = 0_u64;
     loop {
@@ -193,8 +228,9 @@ async fn work(world: Arc<World>, queue: Arc<std::sync::Mutex<(Vec<Queued>, usize
                 };
                 queue.0.push(Queued { request: next, visible_at: Instant::now() + wait, tries: 0, ..message });
             }
-            Ok(RunOutcome::Paused { next: Some(next), .. }) => {
-                queue.0.push(Queued { request: next, visible_at: Instant::now(), tries: 0, ..message });
+            Ok(RunOutcome::Paused { next: Some(next), had_last_share, .. }) => {
+                let wait = if had_last_share { protection.pause } else { Duration::ZERO };
+                queue.0.push(Queued { request: next, visible_at: Instant::now() + wait, tries: 0, ..message });
             }
             // The tenant repeats the request at once.
             Ok(_) if !message.is_others => queue.0.push(Queued { visible_at: Instant::now(), tries: 0, ..message }),

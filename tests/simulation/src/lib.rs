@@ -28,7 +28,7 @@ mod world;
 
 pub use corrupt::{Corruption, CorruptionOutcome, run_corrupt};
 pub use disabled::{run_disabled, run_filtered};
-pub use fair::{Disturbance, Protection, run_fair};
+pub use fair::{Disturbance, Protection, run_fair, run_waiting};
 pub use history::run;
 pub use large::{LargeOutcome, run_large};
 pub use many::{HistoriesOutcome, run_many};

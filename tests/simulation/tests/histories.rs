@@ -17,7 +17,7 @@ use export_engine::{
 };
 use simulation::{
     Corruption, Disturbance, Protection, SilentPlace, bug::KnownBug, run, run_corrupt, run_disabled, run_fair,
-    run_filtered, run_large, run_many, run_replayed, run_silent, run_upgrade,
+    run_filtered, run_large, run_many, run_replayed, run_silent, run_upgrade, run_waiting,
 };
 
 /// The histories of a test run. `make sim` plays more.
@@ -109,11 +109,28 @@ fn a_window_that_one_encoder_began_another_program_finishes_with_the_same_bytes(
     }
 }
 
+/// The delay with which the exporter sends a run again that had the last share of its tenant.
+const PAUSE: Duration = Duration::from_secs(25);
+
+/// Large exports of the tenant itself have all of its shares, but a run waits for the rest of a slice at most.
+#[test]
+fn a_run_that_waits_for_a_share_gets_one_after_a_slice() {
+    let shares = [1, 2, 3];
+    let times = |pause| {
+        shares.map(|max_runs_per_tenant| run_waiting(Protection { max_runs_per_tenant, circuits: true, pause }))
+    };
+    let (with, without) = (times(PAUSE), times(Duration::ZERO));
+    eprintln!("{shares:?} shares: {with:?} with a pause, {without:?} without");
+    assert!(with.iter().all(|time| time.is_some_and(|time| time < Duration::from_mins(4))), "{with:?}");
+    // Without a pause it is rarely there when a share is free.
+    assert!(without.iter().any(|time| time.is_none_or(|time| time > Duration::from_mins(20))), "{without:?}");
+}
+
 /// Another tenant's requests, or a Region that does not answer, delay 50 tenants by a fifth at most, and by more without shares
 /// and circuits.
 #[test]
 fn neither_a_flood_nor_a_silent_region_delays_the_others() {
-    let shared = Protection { max_runs_per_tenant: 2, circuits: true };
+    let shared = Protection { max_runs_per_tenant: 2, circuits: true, pause: PAUSE };
     let time = |disturbance, protection| match run_fair(disturbance, protection) {
         Some(time) => time.as_secs_f64(),
         None => f64::INFINITY,

@@ -84,7 +84,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                 let done = std::mem::take(&mut self.windows);
                 return Ok(match next {
                     Some(next) if windows == WindowsOutcome::Elsewhere => RunOutcome::Elsewhere { windows: done, next },
-                    next => RunOutcome::Paused { windows: done, next },
+                    next => RunOutcome::Paused { windows: done, next, had_last_share: false },
                 });
             }
             let exported_through = self.state.exported_through();

@@ -146,7 +146,9 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
         Ok(match engine.replay(&ports, &continued).await? {
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
             ReplayOutcome::Elsewhere => RunOutcome::Elsewhere { windows: Vec::new(), next: message.request.clone() },
-            ReplayOutcome::Paused => RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()) },
+            ReplayOutcome::Paused => {
+                RunOutcome::Paused { windows: Vec::new(), next: Some(message.request.clone()), had_last_share: false }
+            }
             ReplayOutcome::Deferred(reason) => RunOutcome::Deferred { reason, next: message.request.clone() },
             ReplayOutcome::LeftToAnother => {
                 let until = world.now().saturating_add(LEASE_DURATION);
