@@ -13,22 +13,26 @@ import duckdb
 import pytest
 
 from infra.local.settings import TOOLS
-from tests.e2e.odd_events import DAY, OddEvent, read, write_accepted
+from tests.e2e.odd_events import DAY, OddEvent, read, write_accepted, write_lines
 
 
 class Desk:
     """A folder with a copy of an export, without its digests."""
 
-    def __init__(self, command: Path, folder: Path) -> None:
+    def __init__(self, command: Path, folder: Path, lines: list[str] | None = None) -> None:
         self.command = command
         self.folder = folder
-        self.accepted: list[OddEvent] = write_accepted(folder)
+        self.accepted: list[OddEvent] = []
+        if lines is None:
+            self.accepted = write_accepted(folder)
+        else:
+            write_lines(folder, lines)
 
     def query(self, sql: str, *options: str) -> subprocess.CompletedProcess[str]:
         path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
-            [self.command, "query", sql, "audit-log", "--unverified", *options],
-            cwd=self.folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=60, check=False,
+            [self.command, "query", sql, self.folder / "audit-log", "--unverified", *options],
+            cwd=self.folder, env=os.environ | {"PATH": path, "TZ": "America/New_York"}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
 
@@ -64,6 +68,63 @@ def test_files_of_parquet_have_the_same_rows(desk: Desk) -> None:
     assert (of_both.returncode, of_both.stderr) == (0, "")
     assert len(json.loads(of_both.stdout)) == len(desk.accepted)
     assert of_both.stdout == of_ndjson.stdout
+
+
+def of_parquet(folder: Path) -> None:
+    """Replaces each file by one of Parquet with the same lines."""
+    for path in sorted((folder / "audit-log").glob("date=*/*.ndjson.gz")):
+        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        with duckdb.connect() as database:
+            database.execute("CREATE TABLE lines (event VARCHAR)")
+            database.executemany("INSERT INTO lines VALUES (?)", [[line] for line in lines])
+            database.execute(f"COPY lines TO '{path.with_name(path.name.replace('ndjson.gz', 'parquet'))}'")
+        path.unlink()
+
+
+@pytest.mark.parametrize("is_parquet", [False, True], ids=["ndjson", "parquet"])
+def test_neither_the_folders_above_nor_the_time_zone_change_the_rows(
+    is_parquet: bool, command: Path, tmp_path: Path
+) -> None:
+    event = {"id": "1", "eventTimestamp": "2026-02-01T01:00:00+02:00", "tenantId": "acme"}
+    desk = Desk(
+        command, tmp_path / "id=backup" / "tenantId=x" / "env=prod" / "date=2020-01-01", [json.dumps(event)] * 2
+    )
+    if is_parquet:
+        of_parquet(desk.folder)
+    columns = "id, tenantId, date::VARCHAR AS date, eventTimestamp::VARCHAR AS time"
+    found = desk.query(f"SELECT {columns} FROM audit_events", "--output", "csv")
+    row = f"1,acme,{DAY},2026-01-31 23:00:00+00\n"
+    assert (found.stdout, found.stderr) == (f"id,tenantId,date,time\n{row}{row}", "")
+    described = desk.query("SELECT column_name FROM (DESCRIBE audit_events)", "--output", "csv").stdout.split()
+    assert "env" not in described
+    assert "filename" not in described
+    # The period is that of the times, not of the days.
+    for period, count in {"--since": "2026-01-31T23:00:00Z", "--until": "2026-01-31T23:00:00Z"}.items():
+        counted = desk.query("SELECT count(*) AS n FROM audit_events", period, count, "--output", "csv").stdout
+        assert counted == ("n\n2\n" if period == "--since" else "n\n0\n")
+
+
+@pytest.mark.parametrize("is_parquet", [False, True], ids=["ndjson", "parquet"])
+def test_lines_of_earlier_versions_are_rows(is_parquet: bool, command: Path, tmp_path: Path) -> None:
+    good = '{"id":"good","action":"LOGIN"}'
+    half = r'{"id":"half","action":"\ud800"}'
+    twice = '{"id":"twice","action":"LOGIN","action":"QUERY"}'
+    desk = Desk(command, tmp_path, [good, half, twice, good])
+    if is_parquet:
+        of_parquet(desk.folder)
+    found = desk.query(
+        "SELECT id, action, date::VARCHAR AS date FROM audit_events ORDER BY ALL NULLS LAST", "--output", "csv"
+    )
+    rows = f"good,LOGIN,{DAY}\ngood,LOGIN,{DAY}\ntwice,LOGIN,{DAY}\n,,{DAY}\n"
+    assert (found.returncode, found.stdout, found.stderr) == (0, f"id,action,date\n{rows}", "")
+    unread = desk.query("SELECT count(*) AS n FROM audit_events WHERE id IS NULL", "--output", "csv")
+    assert unread.stdout == "n\n1\n"
+
+
+def test_the_words_of_duckdb_about_its_files_are_not_removed(desk: Desk) -> None:
+    failed = desk.query("SELECT error('-- Loading resources from here')")
+    assert failed.returncode == 16
+    assert failed.stderr.count("-- Loading resources from ") == 1
 
 
 def test_results_have_the_form_that_was_asked_for(desk: Desk) -> None:

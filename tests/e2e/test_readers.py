@@ -8,6 +8,7 @@ test_ingest.py compares them with the service's.
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -106,6 +107,42 @@ def test_files_of_two_formats_are_read_by_duckdb(tmp_path: Path, monkeypatch: py
         database.execute(both)
         assert len(database.execute("SELECT * FROM audit_events").fetchall()) == len(expected) - len(lines)
         assert database.execute(all_rows.format("all_audit_events")).fetchall() == expected
+
+
+def rows_below(folder: Path, program: str) -> list[tuple[Any, ...]]:
+    """Runs a statement of DuckDB on the files of a folder, in another time zone; returns ID, day and time of each event."""
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'America/New_York'")
+        database.execute(program.replace("audit-log/", f"{folder}/audit-log/"))
+        columns = "id, CAST(date AS VARCHAR), CAST(eventTimestamp AS VARCHAR)"
+        return database.execute(f"SELECT {columns} FROM audit_events ORDER BY ALL").fetchall()
+
+
+@pytest.mark.parametrize("tag", ["duckdb", "parquet-duckdb"])
+def test_neither_the_folders_above_nor_the_time_zone_change_what_duckdb_reads(tag: str, tmp_path: Path) -> None:
+    folder = tmp_path / "id=backup" / "tenantId=x" / "env=prod" / "date=2020-01-01"
+    event = {"id": "1", "eventTimestamp": "2026-02-01T01:00:00+02:00", "tenantId": "acme"}
+    write_lines(folder, [json.dumps(event)] * 2)
+    if tag == "parquet-duckdb":
+        for path in sorted((folder / "audit-log").glob("date=*/*.gz")):
+            columns = "id, CAST(eventTimestamp AS TIMESTAMPTZ) AS eventTimestamp, tenantId"
+            duckdb.execute(
+                f"COPY (SELECT {columns} FROM read_json('{path}', hive_partitioning = false)) "
+                f"TO '{path.with_name(path.name.replace('ndjson.gz', 'parquet'))}'"
+            )
+    assert rows_below(folder, statements(tag)[0]) == [("1", DAY, "2026-01-31 23:00:00+00")] * 2
+
+
+def test_duckdb_reads_only_the_files_of_the_wanted_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lines(tmp_path, ['{"id":"1"}', '{"id":"2"}'])
+    monkeypatch.chdir(tmp_path)
+    damaged = tmp_path / "audit-log" / "date=2026-02-02" / "0.ndjson.gz"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"damaged")
+    with duckdb.connect() as database:
+        database.execute(statements("duckdb")[0])
+        found = database.execute(f"SELECT id FROM audit_events WHERE date = DATE '{DAY}' ORDER BY id").fetchall()
+    assert found == [("1",), ("2",)]
 
 
 MANY_FILES = 20_000

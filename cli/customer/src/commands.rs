@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod events;
 mod explain;
+mod period;
 mod place;
 mod profile;
 mod query;

@@ -117,6 +117,12 @@ pub enum Failure {
     )]
     NoDuckDb,
 
+    #[error(
+        "results are tested with DuckDB 1.5 and newer, and `duckdb -version` returned {0:?}: earlier versions changed numbers\n  \
+         Install a newer DuckDB (https://duckdb.org/install, or pip install duckdb-cli), and repeat the command."
+    )]
+    OldDuckDb(String),
+
     /// DuckDB has written why.
     #[error("DuckDB did not complete the statement: see above")]
     QueryFailed,
@@ -157,7 +163,7 @@ impl Failure {
             Self::Outdated => 13,
             Self::Unhealthy(_) => 14,
             Self::RepairIncomplete(_) => 15,
-            Self::NoDuckDb | Self::QueryFailed => 16,
+            Self::NoDuckDb | Self::OldDuckDb(_) | Self::QueryFailed => 16,
             Self::Unsure { failure, .. } => failure.exit_code(),
         }
     }

@@ -56,7 +56,7 @@ Exit codes:
  13  the verified copy is intact, but older than the service's newest export
  14  with config status --exit-code: the export is delayed, failing or disabled
  15  with config repair --wait: some files can't be repaired
- 16  with query: DuckDB is not installed, or did not complete the statement";
+ 16  with query: DuckDB is not installed or too old, or did not complete the statement";
 
 /// Export the audit log to your own S3 bucket: set up exports, follow their progress, and verify what was exported
 ///

@@ -22,12 +22,12 @@ use support::{CONFIGURATION, Export, Signer};
 
 /// Prints its arguments, the view, the size of each file in it, and the secrets of its environment.
 const DUCKDB: &str = r#"#!/bin/sh
-[ "$1" != -version ] || exit 0
+[ "$1" != -version ] || { echo "v${DUCKDB_VERSION:-1.5.0} (Variegata) 0123456789"; exit "${DUCKDB_EXIT:-0}"; }
 for argument; do printf '<%s>\n' "$argument"; done
 cat "$2"
 grep -o "'[^']*[.]ndjson[^']*'" "$2" | tr -d "'" | while read -r file; do wc -c < "$file"; done
 echo "secrets: $AUDIT_EXPORT_TOKEN$AUDIT_EXPORT_SECRET_ACCESS_KEY"
-printf -- '-- Loading resources from x\nfrom duckdb\n' >&2
+printf -- '-- Loading resources from %s\nfrom duckdb\n' "$2" >&2
 case "$*" in *broken*) exit 1 ;; *slow*) touch started; exec sleep 5 ;; esac
 "#;
 
@@ -75,7 +75,7 @@ fn the_statement_is_one_argument_and_the_view_has_the_proven_files() {
     desk.copy.write(&Export::object_name_at("2026-11-22T06:30:00Z"), b"x");
     let sql = "-- $(x)\nSELECT \"$HOME\", 'it''s';";
     let outcome = desk.query(sql, &["--output", "csv"]);
-    outcome.is(0, &format!("<-bail>\n<-csv>\n<-nullvalue>\n<>\n<-c>\n<{sql}>\nCREATE VIEW audit_events AS\n"), "");
+    outcome.is(0, &format!("<-bail>\n<-csv>\n<-nullvalue>\n<>\n<-c>\n<{sql}>\nSET TimeZone = 'UTC';\nCREATE VIEW"), "");
     outcome.is(0, &format!("FROM read_json(\n  [{}],\n", desk.files(CONFIGURATION)), "");
     outcome.is(0, "secrets: \n", "warning: files that were not queried: 1");
     assert!(outcome.stderr.ends_with("\nfrom duckdb\n") && !outcome.stderr.contains("Loading"), "{}", outcome.stderr);
@@ -127,9 +127,11 @@ fn a_bucket_is_copied_while_it_is_verified() {
     with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", &path).env("TMPDIR", &folder);
     let place = desk.copy.export.place();
     let outcome = desk.copy.run(command.args(["SELECT 1", &place, "--public-key", "key.pem"]));
+    let lengths: Vec<usize> = desk.copy.export.objects.iter().map(|name| desk.copy.export.files[name].len()).collect();
+    let total = terminal::grouped(&lengths.iter().sum::<usize>().to_string());
+    assert_eq!(outcome.stderr, format!("copying: {total} bytes in 7 files\nfrom duckdb\n"));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let sizes: Vec<String> =
-        desk.copy.export.objects.iter().map(|name| desk.copy.export.files[name].len().to_string()).collect();
+    let sizes: Vec<String> = lengths.iter().map(ToString::to_string).collect();
     let printed: Vec<&str> = outcome.stdout.lines().filter(|line| line.parse::<u64>().is_ok()).collect();
     assert_eq!(printed, sizes);
     let is_empty = || fs::read_dir(&folder).unwrap().count() == 0;
@@ -150,6 +152,43 @@ fn a_bucket_is_copied_while_it_is_verified() {
 }
 
 #[test]
+fn files_of_another_time_are_neither_read_nor_copied() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    let event = |time: &str| format!(r#"{{"id":"1","eventTimestamp":"{time}"}}"#);
+    for day in ["2026-11-20", "2026-11-21", "2026-11-22"] {
+        export.add_window_of(&signer, &[&[event(&format!("{day}T12:00:00Z")).as_str()]]);
+    }
+    let desk = Desk::of(Copy::of(signer, export));
+    let [first, second, third] = &desk.copy.export.objects[..] else { panic!("three objects") };
+    let period = ["--since", "2026-11-21T00:00:00Z", "--until", "2026-11-22T00:00:00Z"];
+    desk.copy.remove(first);
+    desk.copy.write(third, b"altered");
+    let outcome = desk.query("SELECT 1", &period);
+    outcome.is(0, &format!("FROM read_json(\n  ['{CONFIGURATION}/{second}'],\n"), "");
+    outcome.is(0, "WHERE eventTimestamp >= TIMESTAMPTZ '2026-11-21T00:00:00Z' AND eventTimestamp < ", "");
+    desk.query("SELECT 1", &period[..2]).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
+    desk.query("SELECT 1", &["--since", "2026-11-22T00:00:00Z", "--until", "2026-11-22T00:00:00Z"]).is(
+        2,
+        "",
+        "--until: must be later than --since",
+    );
+    desk.copy.write(second, b"altered");
+    desk.query("SELECT 1", &period).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
+
+    let stored: usize = desk.copy.export.objects.iter().map(|name| desk.copy.export.files[name].len()).sum();
+    let endpoint = serve_bucket(&desk.copy, |bucket| {
+        bucket.files.retain(|key, _| !key.ends_with(first) && !key.ends_with(third));
+    });
+    let mut command = desk.program();
+    let path = desk.copy.path("bin").display().to_string() + ":/usr/bin:/bin";
+    with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", path);
+    let place = desk.copy.export.place();
+    let outcome = desk.copy.run(command.args(["SELECT 1", &place, "--public-key", "key.pem"]).args(period));
+    outcome.is(0, second, &format!("copying: at most {stored} bytes in 3 files\n"));
+}
+
+#[test]
 fn an_export_without_events_has_a_view() {
     let signer = Signer::generate();
     let mut export = Export::new("acme", CONFIGURATION);
@@ -165,6 +204,16 @@ fn failures_of_duckdb() {
     desk.query("SELECT broken", &[]).is(16, "", "error: DuckDB did not complete the statement: see above\n");
     for sql in ["", ".shell ls"] {
         desk.query(sql, &[]).is(2, "", "SQL: give a statement");
+    }
+    // Before anything is verified.
+    for (variable, value) in [("DUCKDB_VERSION", "1.4.9"), ("DUCKDB_EXIT", "1")] {
+        let mut command = desk.program();
+        command.env(variable, value).args(["SELECT 1", "missing", "--public-key", "key.pem"]);
+        desk.copy.run(&mut command).is(
+            16,
+            "",
+            "error: results are tested with DuckDB 1.5 and newer, and `duckdb -version`",
+        );
     }
     fs::remove_file(desk.copy.path("bin/duckdb")).unwrap();
     let mut command = desk.program();

@@ -9,13 +9,17 @@ use std::{
 };
 
 use clap::Args;
-use domain::export_format::ExportFormat;
+use domain::{digest::DigestObject, export_format::ExportFormat};
 use futures::TryStreamExt;
 use host::Clock;
+use terminal::grouped;
 use verification::{Archive, Progress, ProvenObject, ReadError, Report, read_proven, verify};
 
-use self::duckdb::{DuckDb, TableFormat};
-use super::place::{self, Display, Export, Folder, Format, PlaceArguments, Source};
+use self::duckdb::{DuckDb, TableFormat, View};
+use super::{
+    period::Period,
+    place::{self, Display, Export, Folder, Format, PlaceArguments, Source},
+};
 use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
 
 /// The formats that the view reads.
@@ -30,16 +34,23 @@ Examples:
     copy --public-key key.pem
   audit-export query \"$(cat slowest.sql)\" \\
     s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
-    --profile production --output csv
+    --profile production --since 2026-11-01T00:00:00Z --output csv
   audit-export query 'DESCRIBE audit_events' copy --unverified
 
-The exit code is 0 only if the files were proven, or --unverified was given, and DuckDB completed the statement. It is 6 if the export is broken, 13 if only a newer export is missing in a copy, and 16 if DuckDB failed or is not installed; `audit-export --help` lists the others.";
+The exit code is 0 only if the files were proven, or --unverified was given, and DuckDB completed the statement. It is 6 if the export is broken, 13 if only a newer export is missing in a copy, and 16 if DuckDB failed, is not installed or is older than 1.5; `audit-export --help` lists the others.";
 
 /// Query an export with SQL, by DuckDB
 ///
-/// Verifies the export as `audit-export verify` does. Then runs the program `duckdb`, which has to be installed, with the view
-/// `audit_events` of the customer guide over the files that were proven. Its columns are those of the audit model:
-/// `DESCRIBE audit_events` lists them, whatever the formats of the files are.
+/// Verifies the export as `audit-export verify` does. Then runs the program `duckdb` (1.5 or newer), which has to be
+/// installed, with the view `audit_events` of the customer guide over the files that were proven. Its columns are those
+/// of the audit model: `DESCRIBE audit_events` lists them, whatever the formats of the files are. Times are in UTC.
+///
+/// With `--since` or `--until` the view has the events of that period only. Files whose events are all outside of it are
+/// not copied, not read, and not verified.
+///
+/// Earlier versions of the service accepted a few events that DuckDB can't parse. Each is a row that is NULL in all
+/// columns but `date`: `SELECT count(*) FROM audit_events WHERE id IS NULL` counts them. With `--since` or `--until`
+/// they are left out.
 ///
 /// A folder is read where it is, by DuckDB after the verification: somebody who replaces a file of it in between can show
 /// bytes that are not proven. Query a folder that others can't write to. The proven files of a bucket are first copied to a
@@ -53,6 +64,9 @@ pub struct QueryArguments {
 
     #[command(flatten)]
     place: PlaceArguments,
+
+    #[command(flatten)]
+    period: Period,
 
     /// Query all files of a folder without verifying them; no key is needed
     #[arg(long)]
@@ -72,6 +86,7 @@ struct Files {
 
 pub async fn run(arguments: &QueryArguments, clock: &dyn Clock) -> Result<(), Failure> {
     let statement = duckdb::statement(&arguments.sql)?;
+    let period = arguments.period.checked()?;
     // Before the verification, which can take long.
     let program = DuckDb::find()?;
     let folder = TemporaryFolder::create()?;
@@ -80,15 +95,19 @@ pub async fn run(arguments: &QueryArguments, clock: &dyn Clock) -> Result<(), Fa
     } else {
         let export = arguments.place.open(clock).await?;
         match &export.source {
-            Source::Folder(path, _) => verified(&export, path).await?,
-            Source::Bucket(_) => copied(&export, folder.path()).await?,
+            Source::Folder(path, _) if period.is_unlimited() => verified(&export, path).await?,
+            Source::Folder(path, _) => {
+                let show = |display: &Display, progress: Progress<'_>| display.show(progress);
+                proven(&export, period, &show, |object| Ok(path.join(object.name))).await?
+            }
+            Source::Bucket(_) => copied(&export, period, folder.path()).await?,
         }
     };
     for path in &files.paths {
         Format::of(&path.to_string_lossy()).map_err(|error| Failure::invalid_file(path, error))?;
     }
     let Files { paths, conclusion } = files;
-    program.run(&paths, statement, arguments.output, folder.path())?;
+    program.run(&View { files: &paths, period }, statement, arguments.output, folder.path())?;
     conclusion
 }
 
@@ -109,7 +128,7 @@ async fn unverified(folder: Option<&Path>) -> Result<Files, Failure> {
     Ok(Files { paths, conclusion: Ok(()) })
 }
 
-/// Verifies a folder, and returns the files that are proven.
+/// Verifies a folder, and returns the files that are proven. Unlike [`proven`], it reads several at a time.
 async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let Export { source, options, circumstances } = export;
     let display = Display::new();
@@ -131,13 +150,32 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
 }
 
 /// Copies the files of a bucket that are proven to a folder.
-async fn copied(export: &Export, folder: &Path) -> Result<Files, Failure> {
+async fn copied(export: &Export, period: Period, folder: &Path) -> Result<Files, Failure> {
+    let show = |display: &Display, progress: Progress<'_>| {
+        if let Progress::ObjectsCounted { count, stored_bytes } = progress {
+            let bound = if period.is_unlimited() { "" } else { "at most " };
+            let [count, stored_bytes] = [count, stored_bytes].map(|number| grouped(&number.to_string()));
+            display.suspended(|| terminal::report("copying", &format!("{bound}{stored_bytes} bytes in {count} files")));
+        }
+        display.show(progress);
+    };
+    proven(export, period, &show, |object| write_below(folder, &object.name, &object.bytes)).await
+}
+
+/// Reads the files that can have events of the period, and returns where `keep` has each of them after it was proven.
+async fn proven(
+    export: &Export,
+    period: Period,
+    show: &dyn Fn(&Display, Progress<'_>),
+    keep: impl Fn(ProvenObject) -> Result<PathBuf, Failure>,
+) -> Result<Files, Failure> {
     let Export { source, options, circumstances } = export;
     let display = Display::new();
-    let show = |progress: Progress<'_>| display.show(progress);
+    let show = |progress: Progress<'_>| show(&display, progress);
+    let wanted = |object: &DigestObject| period.may_have_events_of(object);
     let mut paths = Vec::new();
     let mut failure = None;
-    let mut copy = |ProvenObject { name, bytes, .. }: ProvenObject| match write_below(folder, &name, &bytes) {
+    let mut take = |object: ProvenObject| match keep(object) {
         Ok(path) => {
             paths.push(path);
             ControlFlow::Continue(())
@@ -147,7 +185,7 @@ async fn copied(export: &Export, folder: &Path) -> Result<Files, Failure> {
             ControlFlow::Break(())
         }
     };
-    let report = read_proven(source, options, circumstances.clone(), &show, &FORMATS, &|_| true, &mut copy).await;
+    let report = read_proven(source, options, circumstances.clone(), &show, &FORMATS, &wanted, &mut take).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);

@@ -8,7 +8,7 @@ mod results;
 use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
-use domain::{digest::DigestObject, export_format::ExportFormat, time::Timestamp};
+use domain::{digest::DigestObject, export_format::ExportFormat};
 use host::Clock;
 use terminal::{ColorChoice, grouped};
 use verification::{Break, BreakCode, Progress, ProvenObject, ReadError, Report, read_proven};
@@ -19,7 +19,10 @@ use self::{
     lines::{Lines, LinesError},
     results::Results,
 };
-use super::place::{self, Display, Export, PlaceArguments};
+use super::{
+    period::{FILTER, Period},
+    place::{self, Display, Export, PlaceArguments},
+};
 use crate::{failure::Failure, output::Style};
 
 const EXAMPLES: &str = "\
@@ -67,13 +70,8 @@ pub struct SearchArguments {
     #[arg(long = "target", value_name = "ID|NAME", help_heading = FILTER)]
     targets: Vec<String>,
 
-    /// Events of this `eventTimestamp` (RFC 3339) and later
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, help_heading = FILTER)]
-    since: Option<Timestamp>,
-
-    /// Events of before this `eventTimestamp` (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, help_heading = FILTER)]
-    until: Option<Timestamp>,
+    #[command(flatten)]
+    period: Period,
 
     /// A text anywhere in the event, in a name or in a value, ignoring case; repeat it for several
     ///
@@ -99,7 +97,6 @@ const FORMATS: [ExportFormat; 2] = [ExportFormat::NdjsonGzip, ExportFormat::Ndjs
 const PARQUET: &str = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader \
                        of docs/READING.md#parquet";
 
-const FILTER: &str = "Filter";
 const OUTPUT: &str = "Output";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -113,10 +110,8 @@ enum EventFormat {
 
 impl SearchArguments {
     fn filter(&self) -> Result<Filter, Failure> {
-        if self.since.zip(self.until).is_some_and(|(since, until)| since >= until) {
-            return Err(Failure::argument("--until", "must be later than --since"));
-        }
-        Ok(Filter::new(&self.actors, &self.actions, &self.targets, &self.texts, self.since, self.until))
+        let Period { since, until } = self.period.checked()?;
+        Ok(Filter::new(&self.actors, &self.actions, &self.targets, &self.texts, since, until))
     }
 }
 

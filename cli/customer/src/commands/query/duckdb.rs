@@ -8,15 +8,30 @@ use std::{
 
 use clap::ValueEnum;
 
-use crate::{commands::place::Format, failure::Failure, files::write_below, secret};
+use crate::{
+    commands::{period::Period, place::Format},
+    failure::Failure,
+    files::write_below,
+    secret,
+};
 
 const PROGRAM: &str = "duckdb";
+/// The oldest version that the results are tested with: major and minor. Versions before 1.2 round numbers that a double
+/// can't hold, without an error.
+const MINIMUM: (u32, u32) = (1, 5);
 /// What DuckDB writes to standard error about the file of `-init`, and the end of its colour on the next line.
 const LOADING: &[u8] = b"-- Loading resources from ";
 const COLOR_END: &[u8] = b"\x1b[00m";
 
 /// The view `audit_events`, as the documentation shows it.
 const VIEW: &str = include_str!("../../../../../docs/audit_events.sql");
+/// The beginning of the query in [`VIEW`].
+const BEGIN: &str = "CREATE VIEW audit_events AS\n";
+/// The line of [`VIEW`] after which options of the reader can follow.
+const READER: &str = "  format = 'newline_delimited',\n";
+/// Returns a row of NULL for a line that can't be parsed. The documentation's view refuses it, because it reads bytes that
+/// nothing has proven.
+const TOLERANT: &str = "  ignore_errors = true,\n";
 /// The files in [`VIEW`].
 const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
 /// The part of the view for files of Parquet, as the documentation shows it. It takes the same columns from the lines.
@@ -52,8 +67,8 @@ impl TableFormat {
     }
 }
 
-/// Checks that a text is for DuckDB itself. Its program takes a full stop at the beginning for a command of its own, such as
-/// `.shell`.
+/// Checks that a text is for DuckDB itself. Its program takes a text with a full stop at the beginning as a command to the
+/// program, such as `.shell`.
 pub fn statement(sql: &str) -> Result<&str, Failure> {
     let statement = sql.trim();
     if statement.is_empty() || statement.starts_with('.') {
@@ -62,43 +77,56 @@ pub fn statement(sql: &str) -> Result<&str, Failure> {
     Ok(statement)
 }
 
-/// The program `duckdb` on the search path.
+/// The events that a statement can query.
+pub struct View<'a> {
+    pub files: &'a [PathBuf],
+    pub period: Period,
+}
+
+/// The program `duckdb` on the search path, in a version that the results are tested with.
 pub struct DuckDb(());
 
 impl DuckDb {
     pub fn find() -> Result<Self, Failure> {
         let mut asked = secret::command(PROGRAM);
-        check(asked.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).status())?;
-        Ok(Self(()))
+        let asked = asked.arg("-version").stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let answer = asked.map_err(not_started)?;
+        let text = String::from_utf8_lossy(&answer.stdout);
+        let found = version(&text).filter(|version| answer.status.success() && *version >= MINIMUM);
+        found.map(|_| Self(())).ok_or_else(|| Failure::OldDuckDb(text.trim().to_owned()))
     }
 
-    /// Runs a statement over the files. The result goes to standard output. Files for DuckDB go to the temporary folder.
+    /// Runs a statement over the view. The result goes to standard output. Files for DuckDB go to the temporary folder.
     #[expect(clippy::unused_self, reason = "proves that the program was found")]
-    pub fn run(
-        &self,
-        files: &[PathBuf],
-        statement: &str,
-        format: TableFormat,
-        temporary: &Path,
-    ) -> Result<(), Failure> {
-        let view = view(files, temporary)?;
+    pub fn run(&self, view: &View<'_>, statement: &str, format: TableFormat, temporary: &Path) -> Result<(), Failure> {
+        let view = view.write(temporary)?;
         let mut command = secret::command(PROGRAM);
         // Instead of `~/.duckdbrc`, which could change the result.
-        command.arg("-init").arg(view).arg("-bail").args(format.options()).args(["-c", statement]);
+        command.arg("-init").arg(&view).arg("-bail").args(format.options()).args(["-c", statement]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(Failure::file(PROGRAM))?;
         if let Some(errors) = child.stderr.take() {
-            forward(BufReader::new(errors), &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
+            forward(BufReader::new(errors), &view, &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
         }
         check(child.wait())
     }
 }
 
+/// Returns the version in an answer like `v1.5.6 (Variegata) 069cc9f9b5`: major and minor.
+fn version(answer: &str) -> Option<(u32, u32)> {
+    let mut numbers = answer.strip_prefix('v')?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// Copies what DuckDB writes to standard error, except that it has loaded the view.
-fn forward(mut errors: impl BufRead, output: &mut impl Write) -> io::Result<()> {
+fn forward(mut errors: impl BufRead, view: &Path, output: &mut impl Write) -> io::Result<()> {
     let mut line = Vec::new();
+    let mut has_loaded = false;
     let mut follows_loading = false;
     while errors.read_until(b'\n', &mut line)? > 0 {
-        let is_loading = line.windows(LOADING.len()).any(|part| part == LOADING);
+        let is_loading = !has_loaded
+            && line.windows(LOADING.len()).any(|part| part == LOADING)
+            && line.trim_ascii_end().ends_with(view.as_os_str().as_encoded_bytes());
+        has_loaded |= is_loading;
         if !is_loading {
             let text = line.strip_prefix(COLOR_END).filter(|_| follows_loading).unwrap_or(&line);
             // A closed standard error can't be reported anywhere.
@@ -114,9 +142,12 @@ fn check(status: io::Result<ExitStatus>) -> Result<(), Failure> {
     match status {
         Ok(status) if status.success() || is_closed_pipe(status) => Ok(()),
         Ok(_) => Err(Failure::QueryFailed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::NoDuckDb),
-        Err(error) => Err(Failure::file(PROGRAM)(error)),
+        Err(error) => Err(not_started(error)),
     }
+}
+
+fn not_started(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::NotFound { Failure::NoDuckDb } else { Failure::file(PROGRAM)(error) }
 }
 
 /// Returns whether the program ended because the reader of its output did, as in `… | head`.
@@ -131,17 +162,39 @@ fn is_closed_pipe(_: ExitStatus) -> bool {
     false
 }
 
-/// Writes the view over the files to a file, because the names of a large export are longer than a command line may be.
-fn view(files: &[PathBuf], folder: &Path) -> Result<PathBuf, Failure> {
-    let is_parquet = |path: &&PathBuf| Format::of(&path.to_string_lossy()) == Ok(Format::Parquet);
-    let (parquet, ndjson): (Vec<&PathBuf>, Vec<_>) = files.iter().partition(is_parquet);
-    let ndjson = if ndjson.is_empty() { list(&[&write_below(folder, NO_EVENTS, b"")?])? } else { list(&ndjson)? };
-    let mut statement = VIEW.replace(FILES, &ndjson);
-    if !parquet.is_empty() {
-        statement.truncate(statement.trim_end_matches([';', '\n']).len());
-        statement = format!("{statement}\n{}", PARQUET_PART.replace(PARQUET_FILES, &list(&parquet)?));
+impl View<'_> {
+    /// Writes the view to a file, because the names of a large export are longer than a command line may be.
+    fn write(&self, folder: &Path) -> Result<PathBuf, Failure> {
+        let is_parquet = |path: &&PathBuf| Format::of(&path.to_string_lossy()) == Ok(Format::Parquet);
+        let (parquet, ndjson): (Vec<&PathBuf>, Vec<_>) = self.files.iter().partition(is_parquet);
+        let ndjson = if ndjson.is_empty() { list(&[&write_below(folder, NO_EVENTS, b"")?])? } else { list(&ndjson)? };
+        let mut statement = VIEW.replace(READER, &format!("{READER}{TOLERANT}"));
+        if !self.period.is_unlimited() {
+            statement = statement.replace(BEGIN, &format!("{BEGIN}FROM (\n"));
+        }
+        statement = without_end(&statement).replace(FILES, &ndjson);
+        if !parquet.is_empty() {
+            let part = without_end(PARQUET_PART).replace(PARQUET_FILES, &list(&parquet)?);
+            statement = format!("{statement}\n{part}");
+        }
+        if !self.period.is_unlimited() {
+            statement = format!("{statement}\n)\nWHERE {}", condition(self.period));
+        }
+        write_below(folder, VIEW_NAME, format!("{statement};\n").as_bytes())
     }
-    write_below(folder, VIEW_NAME, statement.as_bytes())
+}
+
+fn without_end(statement: &str) -> &str {
+    statement.trim_end_matches([';', '\n'])
+}
+
+/// Returns the condition of SQL that an event is in a period with a bound.
+fn condition(period: Period) -> String {
+    let bounds = [(period.since, ">="), (period.until, "<")];
+    let conditions = bounds
+        .into_iter()
+        .filter_map(|(bound, operator)| bound.map(|bound| format!("eventTimestamp {operator} TIMESTAMPTZ '{bound}'")));
+    conditions.collect::<Vec<_>>().join(" AND ")
 }
 
 /// Returns paths as a list of SQL.
@@ -161,6 +214,7 @@ fn quoted(path: &Path) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use domain::time::Timestamp;
     use golden_documents::assert_current;
 
     use super::*;
@@ -171,8 +225,8 @@ mod tests {
     #[test]
     fn the_documentation_shows_the_view() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        // ClickHouse has a view of this name too.
-        let begin: String = ["```sql\n"].into_iter().chain(VIEW.split_inclusive('\n').take(2)).collect();
+        // Other blocks have a view of this name too.
+        let begin: String = ["```sql\n"].into_iter().chain(VIEW.split_inclusive('\n').take(3)).collect();
         let mut shown = 0;
         for path in PAGES.map(|page| folder.join(page)) {
             let page = std::fs::read_to_string(&path).unwrap_or_default();
@@ -187,10 +241,12 @@ mod tests {
     #[test]
     fn the_view_is_over_the_files_that_were_proven() {
         assert_eq!(VIEW.matches(FILES).count(), 1);
+        assert_eq!(VIEW.matches(READER).count(), 1);
         let folder = tempfile::tempdir().unwrap();
         let written = |files: &[&str]| {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            view(&files, folder.path()).map(|path| std::fs::read_to_string(path).unwrap())
+            let view = View { files: &files, period: Period::default() };
+            view.write(folder.path()).map(|path| std::fs::read_to_string(path).unwrap())
         };
         let statement = written(&["a/date=2026-11-22/it's.ndjson.gz", "b"]).unwrap();
         assert!(statement.contains("FROM read_json(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n"), "{statement}");
@@ -208,13 +264,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let written = |files: &[&str]| {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            std::fs::read_to_string(view(&files, folder.path()).unwrap()).unwrap()
+            let view = View { files: &files, period: Period::default() };
+            std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap()
         };
         let both = written(&["x.ndjson.zst", "it's.parquet", "y.ndjson.gz", "z.parquet"]);
         assert!(both.contains("FROM read_json(\n  ['x.ndjson.zst',\n'y.ndjson.gz'],\n"), "{both}");
         assert!(both.contains("\n)\nUNION ALL BY NAME\n"), "{both}");
         assert!(both.contains("FROM read_parquet(['it''s.parquet',\n'z.parquet'], "), "{both}");
-        assert_eq!(both.matches(';').count(), 1, "{both}");
+        assert_eq!((both.matches(";\n").count(), both.matches(';').count()), (2, 2), "a setting and a view: {both}");
         let none = folder.path().join(NO_EVENTS);
         assert!(written(&["z.parquet"]).contains(&format!("['{}']", none.display())));
     }
@@ -242,17 +299,67 @@ mod tests {
     }
 
     #[test]
+    fn a_period_limits_the_view() {
+        assert_eq!(VIEW.matches(BEGIN).count(), 1);
+        let folder = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = ["x.ndjson.gz", "y.parquet"].map(PathBuf::from).into();
+        let written = |since: Option<&str>, until: Option<&str>| {
+            let bound = |text: Option<&str>| text.map(|text| Timestamp::parse(text).unwrap());
+            let view = View { files: &files, period: Period { since: bound(since), until: bound(until) } };
+            std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap()
+        };
+        let (since, until) = (Some("2026-11-22T01:00:00+01:00"), Some("2026-11-23T00:00:00Z"));
+        let since_alone = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00Z';\n";
+        let until_alone = ")\nWHERE eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00Z';\n";
+        let both = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00Z' \
+                    AND eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00Z';\n";
+        for (statement, end) in
+            [(written(since, None), since_alone), (written(None, until), until_alone), (written(since, until), both)]
+        {
+            assert!(statement.contains("\nCREATE VIEW audit_events AS\nFROM (\nSELECT"), "{statement}");
+            assert!(statement.ends_with(end), "{statement}");
+        }
+        assert!(!written(None, None).contains("WHERE"));
+    }
+
+    #[test]
+    fn earlier_versions_are_refused() {
+        for (answer, expected) in [
+            ("v1.5.6 (Variegata) 069cc9f9b5\n", Some((1, 5))),
+            ("v1.10.0 0123456789\n", Some((1, 10))),
+            ("v2.0.0-dev12 0123456789\n", Some((2, 0))),
+            ("v0.10.3 70fd6a8a24\n", Some((0, 10))),
+            ("DuckDB", None),
+            ("v1", None),
+            ("", None),
+        ] {
+            assert_eq!(version(answer), expected, "{answer}");
+        }
+        let minimum = format!("DuckDB {}.{} ", MINIMUM.0, MINIMUM.1);
+        for failure in [Failure::NoDuckDb, Failure::OldDuckDb("v1.1.3".to_owned())] {
+            assert!(failure.to_string().contains(&minimum), "{failure}");
+            assert_eq!(failure.exit_code(), 16);
+        }
+    }
+
+    #[test]
     fn the_view_is_not_mentioned() {
         for (errors, shown) in [
             (
                 "\x1b[90m-- Loading resources from /tmp/x\n\x1b[00mParser Error: no\n\nLINE 1",
                 "Parser Error: no\n\nLINE 1",
             ),
-            ("-- Loading resources from x\n", ""),
+            ("-- Loading resources from /tmp/x\n", ""),
             ("\x1b[00mred\n", "\x1b[00mred\n"),
+            // The same words in an error of the statement.
+            (
+                "-- Loading resources from /tmp/x\n-- Loading resources from /tmp/x\n",
+                "-- Loading resources from /tmp/x\n",
+            ),
+            ("Error: \"-- Loading resources from \"\n", "Error: \"-- Loading resources from \"\n"),
         ] {
             let mut output = Vec::new();
-            forward(errors.as_bytes(), &mut output).unwrap();
+            forward(errors.as_bytes(), Path::new("/tmp/x"), &mut output).unwrap();
             assert_eq!(String::from_utf8(output).unwrap(), shown);
         }
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use domain::{digest::DigestObject, time::Timestamp};
 
 use super::event::{Event, Party};
+use crate::commands::period::Period;
 
 /// The conditions, all of which an event must meet. Without a value, a condition is met.
 #[derive(Debug, Default)]
@@ -15,8 +16,7 @@ pub struct Filter {
     targets: Vec<Name>,
     /// In lower case.
     texts: Vec<String>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    period: Period,
 }
 
 /// An ID or a name to find.
@@ -51,15 +51,13 @@ impl Filter {
             actions: lower(actions),
             targets: names(targets),
             texts: lower(texts),
-            since,
-            until,
+            period: Period { since, until },
         }
     }
 
     /// Returns whether an event of the object can be in the period.
     pub fn may_match(&self, object: &DigestObject) -> bool {
-        self.since.is_none_or(|since| object.newest_event >= since)
-            && self.until.is_none_or(|until| object.oldest_event < until)
+        self.period.may_have_events_of(object)
     }
 
     /// Returns whether the line has one of the texts.
@@ -83,11 +81,8 @@ impl Filter {
     }
 
     fn is_in_period(&self, event: &Event<'_>) -> bool {
-        if self.since.is_none() && self.until.is_none() {
-            return true;
-        }
-        let Some(time) = event.time().and_then(|time| Timestamp::parse(&time).ok()) else { return false };
-        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
+        let time = || event.time().and_then(|time| Timestamp::parse(&time).ok());
+        self.period.is_unlimited() || time().is_some_and(|time| self.period.has(time))
     }
 }
 
