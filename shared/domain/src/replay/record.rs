@@ -261,7 +261,7 @@ impl Replay {
 mod tests {
     use super::*;
     use crate::{
-        configuration::{bucket::BucketPath, test_support::with_role},
+        configuration::{Layout, bucket::BucketPath, test_support::with_role},
         connection::ConnectionStatus,
         export_run::ExportState,
         replay::test_support::{replay, request},
@@ -362,6 +362,18 @@ mod tests {
         assert_eq!(continued.export(&edited).filter, None);
         let before_formats = Replay { format: None, ..replay() };
         assert_eq!(before_formats.export(&edited).filter, None, "its request is older than filters");
+    }
+
+    #[test]
+    fn a_continued_replay_keeps_the_layout_and_the_choices_of_its_format() {
+        let destination = Destination { layout: Layout::SecurityLake, ..request().destination };
+        let encoding = Encoding::from(ExportFormat::OcsfParquet);
+        let to_lake = ReplayRequest { destination, encoding: encoding.clone(), ..request() };
+        let requested = Replay::new(replay().key, to_lake, "user-1", replay().requested_at);
+        let cancelled = Replay { state: ended(ReplayEnd::Cancelled).state, ..requested };
+        let continued = cancelled.continued(request(), replay().requested_at).unwrap();
+        let export = continued.export(&with_role());
+        assert_eq!((export.destination.layout, export.encoding()), (Layout::SecurityLake, encoding));
     }
 
     #[test]

@@ -82,3 +82,31 @@ fn has_content_of(encoded: &EncodedObject, object: &DigestObject) -> bool {
     let class = encoded.records.map(|records| records.class);
     (class, raw_length, crc32, event_count) == (object.class, object.raw_length, object.crc32, object.events)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{encoded_object::OcsfRecords, export_run::test_support::object, ocsf::Class};
+
+    use super::*;
+
+    /// Of the objects of the same blocks, two may have lines of the same length and number.
+    #[test]
+    fn an_object_of_another_class_is_another_one() {
+        let object = DigestObject { class: Some(Class::ApiActivity), other: Some(0), ..object(0) };
+        let content = Content {
+            raw_length: object.raw_length,
+            crc32: object.crc32,
+            event_count: object.events,
+            oldest_event: object.oldest_event,
+            newest_event: object.newest_event,
+        };
+        let encoded = |class: Option<Class>| EncodedObject {
+            bytes: Bytes::new(),
+            content,
+            records: class.map(|class| OcsfRecords { class, other: 0 }),
+        };
+        assert!(has_content_of(&encoded(Some(Class::ApiActivity)), &object));
+        assert!(!has_content_of(&encoded(Some(Class::Authentication)), &object));
+        assert!(!has_content_of(&encoded(None), &object));
+    }
+}
