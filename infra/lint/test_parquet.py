@@ -9,22 +9,12 @@ from typing import Any
 
 import duckdb
 
+from infra.readers.parquet_columns import ACTOR, LISTS, TEXTS, TIMES
+
 GOLDEN = Path(__file__).parents[2] / "shared" / "columnar" / "golden"
 LINES = (GOLDEN / "events.ndjson").read_text().splitlines()
 
-TEXTS = (
-    "id",
-    "tenantId",
-    "action",
-    "actionStatus",
-    "actionStatusReason",
-    "actorIp",
-    "targetType",
-    "requestId",
-    "sessionId",
-)
-ACTOR_TEXTS = ("id", "name", "type", "identityProvider", "issuer")
-OTHER_COLUMNS = {"eventTimestamp", "receivedTimestamp", "actor", "targets", "relatedResources", "auditPayload"}
+OTHER_COLUMNS = {*TIMES, *LISTS, "actor", "auditPayload"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Fields = list[tuple[str, str, str]]
@@ -85,8 +75,7 @@ def expected(line: str) -> dict[str, Any]:
         **{name: text(event.get(name)) for name in TEXTS},
         "eventTimestamp": microseconds(event["eventTimestamp"]),
         "receivedTimestamp": microseconds(event["receivedTimestamp"]),
-        "actor": {name: text(actor.get(name)) for name in ACTOR_TEXTS}
-        | {"profileId": text_or_digits(actor.get("profileId"))}
+        "actor": {name: text(actor.get(name)) for name in ACTOR} | {"profileId": text_or_digits(actor.get("profileId"))}
         if isinstance(actor, dict)
         else None,
         "targets": elements(event.get("targets")),
@@ -119,7 +108,7 @@ def test_types_and_metadata() -> None:
     element = 'STRUCT(id VARCHAR, "name" VARCHAR, "type" VARCHAR)[]'
     actor = 'STRUCT(id VARCHAR, "name" VARCHAR, "type" VARCHAR, identityProvider VARCHAR, profileId VARCHAR, issuer VARCHAR)'
     others = dict.fromkeys((*TEXTS, "auditPayload", "otherFields", "event"), "VARCHAR")
-    times = dict.fromkeys(("eventTimestamp", "receivedTimestamp"), "TIMESTAMP WITH TIME ZONE")
+    times = dict.fromkeys(TIMES, "TIMESTAMP WITH TIME ZONE")
     assert types == {**others, **times, "actor": actor, "targets": element, "relatedResources": element}
     metadata = {
         bytes(row["key"]): bytes(row["value"]) for row in read("SELECT key, value FROM parquet_kv_metadata($1)")

@@ -11,20 +11,14 @@ from typing import Any
 
 from infra.local.settings import ROOT
 from infra.readers.corpus import Event, Number
+from infra.readers.parquet_columns import ACTOR, ELEMENT, LISTS, TEXTS, TIMES
 from infra.readers.readers import Row, block, python
 from tests.e2e.odd_events import microseconds
 
 # The development aids, as cargo builds them for `make readers`.
 DEV_TOOLS = ROOT / "target" / "debug" / "dev-tools"
-TIMES = ("eventTimestamp", "receivedTimestamp")
-LISTS = ("targets", "relatedResources")
-ACTOR = ("id", "name", "type", "identityProvider", "profileId", "issuer")
-RESOURCE = ("id", "name", "type")
 # Their columns have the digits of a number.
 NUMBERS = {("actor", "profileId"), ("targets", "id"), ("relatedResources", "id")}
-TEXTS = (
-    "id", "tenantId", "action", "actionStatus", "actionStatusReason", "actorIp", "targetType", "requestId", "sessionId",
-)  # fmt: skip
 COLUMNS = {*TIMES, *LISTS, *TEXTS, "actor", "auditPayload", "otherFields", "event"}
 
 
@@ -45,7 +39,7 @@ def expected(event: Event) -> Row:
     row["actor"] = _group("actor", ACTOR, value.get("actor"))
     for name in LISTS:
         elements = value.get(name)
-        row[name] = [_group(name, RESOURCE, each) for each in elements] if isinstance(elements, list) else None
+        row[name] = [_group(name, ELEMENT, each) for each in elements] if isinstance(elements, list) else None
     row["auditPayload"] = value.get("auditPayload", MISSING)
     row["otherFields"] = {name: each for name, each in value.items() if name not in COLUMNS} or MISSING
     return row | {"event": event.line, "date": event.day}
@@ -54,7 +48,7 @@ def expected(event: Event) -> Row:
 def without_null_groups(row: Row) -> Row:
     """Returns the columns as ClickHouse has them: a missing group has NULL in all its fields, and a missing list is empty."""
     actor = row["actor"] or dict.fromkeys(ACTOR)
-    lists = {name: [element or dict.fromkeys(RESOURCE) for element in row[name] or []] for name in LISTS}
+    lists = {name: [element or dict.fromkeys(ELEMENT) for element in row[name] or []] for name in LISTS}
     return row | {"actor": actor} | lists
 
 

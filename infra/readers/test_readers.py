@@ -17,7 +17,7 @@ import pytest
 from infra.readers import naive, readers, table
 from infra.readers.corpus import Event, Number, parse, write_corpus
 from infra.readers.naive import NDJSON
-from infra.readers.parquet import TEXTS
+from infra.readers.parquet_columns import TEXTS
 from infra.readers.readers import READERS, Reader, block, python, shell
 from infra.readers.traps import TRAPS, judged
 from tests.e2e.guide import statements

@@ -1,7 +1,7 @@
 //! A strict scanner of JSON (RFC 8259). It checks every byte, and returns the text of values without building or copying
 //! them.
 
-use domain::event::MAX_NESTING_DEPTH;
+use domain::event::{MAX_NESTING_DEPTH, escaped_code_unit};
 
 /// The reason is the position where the scanner stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +232,7 @@ impl<'json> Scanner<'json> {
                     has_escapes = true;
                     self.at += match rest.get(plain + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                        Some(b'u') if code_unit(rest.get(plain..).unwrap_or_default()).is_some() => 6,
+                        Some(b'u') if escaped_code_unit(rest.get(plain..).unwrap_or_default()).is_some() => 6,
                         _ => return Err(self.malformed()),
                     };
                 }
@@ -352,12 +352,12 @@ fn unescape(string: &[u8], text: &mut Vec<u8>) -> Option<()> {
             b'n' => ('\n', 2),
             b'r' => ('\r', 2),
             b't' => ('\t', 2),
-            b'u' => match code_unit(rest)? {
-                high @ 0xD800..=0xDBFF => {
-                    let low = code_unit(rest.get(6..)?).filter(|low| (0xDC00..=0xDFFF).contains(low))?;
+            b'u' => match escaped_code_unit(rest)? {
+                (high @ 0xD800..=0xDBFF, after) => {
+                    let (low, _) = escaped_code_unit(after).filter(|(low, _)| (0xDC00..=0xDFFF).contains(low))?;
                     (char::from_u32(0x1_0000 + ((high - 0xD800) << 10 | (low - 0xDC00)))?, 12)
                 }
-                unit => (char::from_u32(unit)?, 6),
+                (unit, _) => (char::from_u32(unit)?, 6),
             },
             other => (char::from(*other), 2),
         };
@@ -366,12 +366,6 @@ fn unescape(string: &[u8], text: &mut Vec<u8>) -> Option<()> {
     }
     text.extend_from_slice(rest);
     Some(())
-}
-
-/// Returns the UTF-16 code unit that `json` starts with as `\uXXXX`.
-fn code_unit(json: &[u8]) -> Option<u32> {
-    let digits = json.strip_prefix(b"\\u")?.first_chunk::<4>()?;
-    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]

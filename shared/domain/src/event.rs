@@ -8,6 +8,7 @@
 
 mod batch;
 mod compact;
+mod escape;
 mod field;
 mod limits;
 mod parser;
@@ -15,6 +16,7 @@ mod rejection;
 
 pub use self::{
     batch::EventBatch,
+    escape::escaped_code_unit,
     limits::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY, MAX_NESTING_DEPTH},
     parser::{BodyForm, PartialBatch},
     rejection::{RejectedEvents, RejectedPart, Rejection},

@@ -15,24 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from infra.readers.parquet_columns import ACTOR, ELEMENT, LISTS, TEXTS, TIMES
+
 os.environ["POLARS_MAX_THREADS"] = "1"
 
 ROWS = 100_000
-TEXTS = (
-    "id",
-    "tenantId",
-    "action",
-    "actionStatus",
-    "actionStatusReason",
-    "actorIp",
-    "targetType",
-    "requestId",
-    "sessionId",
-)
-TIMES = ("eventTimestamp", "receivedTimestamp")
-LISTS = ("targets", "relatedResources")
-ACTOR = ("id", "name", "type", "identityProvider", "profileId", "issuer")
-ELEMENT = ("id", "name", "type")
 
 
 def duckdb(source: str, target: str, with_event: bool) -> None:

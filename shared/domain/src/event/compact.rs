@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{limits::MAX_NESTING_DEPTH, rejection::Rejection};
+use super::{escape::escaped_code_unit, limits::MAX_NESTING_DEPTH, rejection::Rejection};
 
 /// The number of names of an object up to which each is compared with the previous ones. More are sorted when the object
 /// ends.
@@ -219,8 +219,8 @@ fn has_lone_surrogate(literal: &[u8]) -> bool {
     let mut rest = literal;
     while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
         rest = rest.get(escape..).unwrap_or_default();
-        rest = match code_unit(rest) {
-            Some((0xd800..=0xdbff, after)) => match code_unit(after) {
+        rest = match escaped_code_unit(rest) {
+            Some((0xd800..=0xdbff, after)) => match escaped_code_unit(after) {
                 Some((0xdc00..=0xdfff, after)) => after,
                 _ => return true,
             },
@@ -231,11 +231,4 @@ fn has_lone_surrogate(literal: &[u8]) -> bool {
         };
     }
     false
-}
-
-/// Returns the UTF-16 code unit that `json` starts with as `\uXXXX`, and the rest.
-fn code_unit(json: &[u8]) -> Option<(u32, &[u8])> {
-    let (digits, after) = json.strip_prefix(b"\\u")?.split_first_chunk::<4>()?;
-    let unit = digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))?;
-    Some((unit, after))
 }

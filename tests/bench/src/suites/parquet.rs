@@ -126,6 +126,8 @@ impl Subject {
             }
             Self::Peer(peer) => {
                 let mut command = Command::new(&bench.peers_python);
+                // It imports the names of the columns.
+                command.env("PYTHONPATH", &bench.root);
                 command.arg(bench.root.join("tests/bench/peers/parquet_peers.py")).args([peer, &value_name(&columns)]);
                 command.arg(&source.gzip).arg(bench.directory.join(format!("{peer}.parquet")));
                 command
