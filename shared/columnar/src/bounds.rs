@@ -36,8 +36,8 @@ impl Bounds {
         // Starts sort like their texts, or are equal.
         let text = text.get(..KEPT_LENGTH).unwrap_or(text);
         match self {
-            Self::Texts { min, .. } if text < min.as_slice() => replace(min, text),
-            Self::Texts { max, .. } if text > max.as_slice() => replace(max, text),
+            Self::Texts { min, .. } if is_below(text, min) => replace(min, text),
+            Self::Texts { max, .. } if is_below(max, text) => replace(max, text),
             Self::Texts { .. } => {}
             _ => *self = Self::Texts { min: text.to_vec(), max: text.to_vec() },
         }
@@ -80,6 +80,17 @@ impl Bounds {
             Self::Texts { min, max } => min.capacity() + max.capacity(),
         }
     }
+}
+
+/// Returns whether one text sorts before the other. The first bytes of IDs mostly decide.
+#[inline]
+fn is_below(one: &[u8], other: &[u8]) -> bool {
+    if let (Some(one), Some(other)) = (one.first_chunk::<8>(), other.first_chunk::<8>())
+        && one != other
+    {
+        return u64::from_be_bytes(*one) < u64::from_be_bytes(*other);
+    }
+    one < other
 }
 
 fn replace(bound: &mut Vec<u8>, text: &[u8]) {
@@ -137,6 +148,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn texts_are_compared_by_their_bytes(one in "[ab\u{E9}]{0,11}", other in "[ab\u{E9}]{0,11}") {
+            prop_assert_eq!(is_below(one.as_bytes(), other.as_bytes()), one < other);
+            prop_assert!(!is_below(one.as_bytes(), one.as_bytes()));
+        }
+
         #[test]
         fn every_text_is_between_short_bounds(texts in prop::collection::vec("(a|é|\u{D7FF}|😀){0,60}", 1..10)) {
             let mut bounds = Bounds::default();

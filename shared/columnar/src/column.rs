@@ -1,5 +1,14 @@
 //! One column of the file: collects values into pages, compresses each page, and joins them into a chunk.
 
+use crate::{
+    bounds::Bounds,
+    compressor::Compressor,
+    dictionary::Dictionary,
+    error::EncodeError,
+    levels,
+    plain::push_plain,
+    schema::{Layout, ZSTD_LEVEL},
+};
 use bytes::Bytes;
 use parquet::{
     basic::{Compression, Encoding, ZstdLevel},
@@ -15,16 +24,6 @@ use parquet::{
         writer::{SerializedPageWriter, TrackedWrite},
     },
     schema::types::ColumnDescPtr,
-};
-use zstd::bulk::Compressor;
-
-use crate::{
-    bounds::Bounds,
-    dictionary::Dictionary,
-    error::EncodeError,
-    levels,
-    plain::push_plain,
-    schema::{Layout, ZSTD_LEVEL},
 };
 
 /// A page ends after it has reached this size before compression. The rows until that is noticed are at most 272 KiB, so a page
@@ -148,7 +147,7 @@ impl Column {
     }
 
     /// Ends a page that is large enough. Called between rows, because a page holds whole rows.
-    pub(crate) fn end_row(&mut self, compressor: &mut Compressor<'_>) -> Result<(), EncodeError> {
+    pub(crate) fn end_row(&mut self, compressor: &mut Compressor) -> Result<(), EncodeError> {
         let is_full = self.dictionary.as_ref().is_some_and(Dictionary::is_full);
         if self.page.rows < PAGE_ROWS && self.page.length() < PAGE_LENGTH && !is_full {
             return Ok(());
@@ -167,19 +166,19 @@ impl Column {
         self.chunk.dictionary_page.len() + self.chunk.data_pages.len() + open / 4
     }
 
-    fn end_page(&mut self, compressor: &mut Compressor<'_>) -> Result<(), EncodeError> {
+    fn end_page(&mut self, compressor: &mut Compressor) -> Result<(), EncodeError> {
         let Self { layout, page, dictionary, chunk, .. } = self;
-        let mut body = Vec::with_capacity(page.length() + 64);
+        let body = compressor.empty_body();
         if layout.is_in_list {
-            push_encoded_levels(&mut body, &page.repetitions, 1)?;
+            push_encoded_levels(body, &page.repetitions, 1)?;
         }
         if layout.max_definition > 0 {
-            push_encoded_levels(&mut body, &page.definitions, layout.max_definition)?;
+            push_encoded_levels(body, &page.definitions, layout.max_definition)?;
         }
         let encoding = if let Some(dictionary) = dictionary {
             let bit_width = levels::bit_width(dictionary.largest_index());
             body.push(bit_width);
-            levels::encode(&page.indexes, bit_width, &mut body);
+            levels::encode(&page.indexes, bit_width, body);
             if layout.has_bounds {
                 dictionary.bound(&page.indexes, &mut page.bounds);
             }
@@ -189,8 +188,9 @@ impl Column {
             chunk.has_plain_pages = true;
             Encoding::PLAIN
         };
+        let body_length = body.len();
         let data = Page::DataPage {
-            buf: compressed(&body, compressor)?,
+            buf: compressor.compressed_body()?,
             num_values: narrowed(page.values)?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -198,7 +198,7 @@ impl Column {
             statistics: None,
         };
         let length = chunk.data_pages.len();
-        chunk.uncompressed_length += write_page(&mut chunk.data_pages, data, body.len())?;
+        chunk.uncompressed_length += write_page(&mut chunk.data_pages, data, body_length)?;
         chunk.pages.push(PageSummary {
             length: chunk.data_pages.len() - length,
             rows: page.rows,
@@ -213,7 +213,7 @@ impl Column {
     }
 
     /// Makes the page of the dictionary, and the Bloom filter of its values.
-    fn end_dictionary(&mut self, dictionary: &Dictionary, compressor: &mut Compressor<'_>) -> Result<(), EncodeError> {
+    fn end_dictionary(&mut self, dictionary: &Dictionary, compressor: &mut Compressor) -> Result<(), EncodeError> {
         if self.layout.has_bloom_filter {
             let mut bloom_filter = Sbbf::new_with_ndv_fpp(BLOOM_FILTER_VALUES, BLOOM_FILTER_ERRORS)?;
             for text in dictionary.texts() {
@@ -222,7 +222,7 @@ impl Column {
             self.bloom_filter = Some(bloom_filter);
         }
         let page = Page::DictionaryPage {
-            buf: compressed(dictionary.plain(), compressor)?,
+            buf: compressor.compressed(dictionary.plain())?,
             num_values: narrowed(dictionary.len())?,
             encoding: Encoding::PLAIN,
             is_sorted: false,
@@ -233,7 +233,7 @@ impl Column {
     }
 
     /// Returns the bytes of the column, and their description with offsets from their start.
-    pub(crate) fn finish(mut self, compressor: &mut Compressor<'_>) -> Result<(Bytes, ColumnCloseResult), EncodeError> {
+    pub(crate) fn finish(mut self, compressor: &mut Compressor) -> Result<(Bytes, ColumnCloseResult), EncodeError> {
         if self.page.values > 0 || self.chunk.pages.is_empty() {
             self.end_page(compressor)?;
         }
@@ -328,10 +328,6 @@ fn push_encoded_levels(output: &mut Vec<u8>, values: &[u8], largest: u8) -> Resu
     Ok(())
 }
 
-fn compressed(body: &[u8], compressor: &mut Compressor<'_>) -> Result<Bytes, EncodeError> {
-    Ok(compressor.compress(body).map_err(EncodeError::Compression)?.into())
-}
-
 /// Appends a page with its header, and returns the length before compression.
 fn write_page(output: &mut Vec<u8>, page: Page, length: usize) -> Result<usize, EncodeError> {
     let mut sink = TrackedWrite::new(output);
@@ -376,7 +372,7 @@ mod tests {
         let descriptor = schema.column(schema::place::ACTION);
         let layout = Layout::of(&descriptor);
         let mut column = Column::new(descriptor, layout);
-        let mut compressor = Compressor::new(ZSTD_LEVEL).unwrap();
+        let mut compressor = Compressor::new().unwrap();
         // As many as a file may have.
         for number in 0..240 {
             column.push_text(0, format!("{number:03}{}", "x".repeat(250_000)).as_bytes());

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::{bounds::Bounds, plain::push_plain};
+use crate::{bounds::Bounds, equal::is_equal, plain::push_plain};
 
 /// The length at which a dictionary is full. One text more fits into its page of at most 1 MiB.
 const FULL_LENGTH: usize = 512 * 1024;
@@ -17,16 +17,30 @@ const FULL_COUNT: usize = 1 << 15;
 pub(crate) struct Dictionary {
     /// In the encoding PLAIN.
     plain: Vec<u8>,
-    /// The place of each text in `plain`, after its length.
-    places: Vec<(u32, u32)>,
-    /// Indexes by the hashes of their texts. Nothing that is written depends on the hashes, which differ in each process.
-    indexes: HashTable<u32>,
+    /// The place of each text.
+    places: Vec<Place>,
+    /// The texts by their hashes. Nothing that is written depends on the hashes, which differ in each process.
+    entries: HashTable<Entry>,
     hasher: DefaultHashBuilder,
-    last: u32,
+    last: Entry,
     /// The number of texts that were looked up.
     values: usize,
     /// Texts of the current page.
     marks: Vec<bool>,
+}
+
+/// The place of a text in [`Dictionary::plain`], after its length.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+/// A text. It holds the place, so that a text is found with one access to memory less.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    place: Place,
+    index: u32,
 }
 
 impl Dictionary {
@@ -35,28 +49,26 @@ impl Dictionary {
     pub(crate) fn index_of(&mut self, text: &[u8]) -> u32 {
         self.values += 1;
         // Events come in groups of the same actor and session.
-        if self.get(self.last) == Some(text) {
-            return self.last;
+        if self.values > 1 && text_at(&self.plain, self.last.place).is_some_and(|last| is_equal(last, text)) {
+            return self.last.index;
         }
         let hash = self.hasher.hash_one(text);
-        let Self { plain, places, indexes, .. } = self;
-        let found = indexes.find(hash, |index| text_at(plain, places, *index) == Some(text));
-        self.last = if let Some(index) = found { *index } else { self.add(hash, text) };
-        self.last
+        let Self { plain, entries, .. } = self;
+        let found = entries.find(hash, |entry| text_at(plain, entry.place).is_some_and(|other| is_equal(other, text)));
+        self.last = if let Some(entry) = found { *entry } else { self.add(hash, text) };
+        self.last.index
     }
 
-    fn add(&mut self, hash: u64, text: &[u8]) -> u32 {
-        let Self { plain, places, indexes, hasher, .. } = self;
+    fn add(&mut self, hash: u64, text: &[u8]) -> Entry {
+        let Self { plain, places, entries, hasher, .. } = self;
         let index = u32::try_from(places.len()).unwrap_or(u32::MAX);
         push_plain(plain, text);
         let end = u32::try_from(plain.len()).unwrap_or(u32::MAX);
-        places.push((end - u32::try_from(text.len()).unwrap_or_default(), end));
-        indexes.insert_unique(hash, index, |index| hasher.hash_one(text_at(plain, places, *index).unwrap_or_default()));
-        index
-    }
-
-    fn get(&self, index: u32) -> Option<&[u8]> {
-        text_at(&self.plain, &self.places, index)
+        let place = Place { start: end - u32::try_from(text.len()).unwrap_or_default(), end };
+        places.push(place);
+        let entry = Entry { place, index };
+        entries.insert_unique(hash, entry, |entry| hasher.hash_one(text_at(plain, entry.place).unwrap_or_default()));
+        entry
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -64,7 +76,7 @@ impl Dictionary {
     }
 
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        (0..).map_while(|index| self.get(index))
+        self.places.iter().map_while(|place| text_at(&self.plain, *place))
     }
 
     /// Returns the texts in the encoding PLAIN.
@@ -96,16 +108,16 @@ impl Dictionary {
                 && !*mark
             {
                 *mark = true;
-                bounds.include_text(text_at(&self.plain, &self.places, *index).unwrap_or_default());
+                let text = self.places.get(*index as usize).and_then(|place| text_at(&self.plain, *place));
+                bounds.include_text(text.unwrap_or_default());
             }
         }
     }
 }
 
 #[inline]
-fn text_at<'plain>(plain: &'plain [u8], places: &[(u32, u32)], index: u32) -> Option<&'plain [u8]> {
-    let (start, end) = places.get(index as usize)?;
-    plain.get(*start as usize..*end as usize)
+fn text_at(plain: &[u8], place: Place) -> Option<&[u8]> {
+    plain.get(place.start as usize..place.end as usize)
 }
 
 #[cfg(test)]

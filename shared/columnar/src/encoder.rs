@@ -4,14 +4,14 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use parquet::file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter};
-use zstd::bulk::Compressor;
 
 use crate::{
     column::Column,
+    compressor::Compressor,
     error::EncodeError,
     json::Malformed,
     row::Row,
-    schema::{self, Layout, SCHEMA_VERSION, ZSTD_LEVEL},
+    schema::{self, Layout, SCHEMA_VERSION},
 };
 
 /// The version of the encoder in the plan of a window. The same lines always become the same bytes in the same version: a test
@@ -41,7 +41,7 @@ const SCHEMA_VERSION_KEY: &str = "audit-export.schemaVersion";
 pub struct ParquetEncoder {
     schema: parquet::schema::types::SchemaDescriptor,
     columns: Vec<Column>,
-    compressor: Compressor<'static>,
+    compressor: Compressor,
     lines: u64,
     raw_length: u64,
     /// The bytes of the lines since pages were checked.
@@ -83,7 +83,7 @@ impl ParquetEncoder {
             Column::new(Arc::clone(descriptor), Layout::of(descriptor))
         };
         let columns = schema.columns().iter().map(column).collect();
-        let compressor = Compressor::new(ZSTD_LEVEL).map_err(EncodeError::Compression)?;
+        let compressor = Compressor::new()?;
         Ok(Self { schema, columns, compressor, lines: 0, raw_length: 0, unchecked_length: 0 })
     }
 

@@ -3,6 +3,8 @@
 
 use domain::event::{MAX_NESTING_DEPTH, escaped_code_unit};
 
+use crate::equal::is_equal;
+
 /// The reason is the position where the scanner stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
@@ -126,7 +128,7 @@ impl<'json> Scanner<'json> {
     #[inline]
     pub(crate) fn take_written(&mut self, written: &[u8]) -> Option<&'json [u8]> {
         let name = self.json.get(self.at..)?.get(..written.len())?;
-        if name != written {
+        if !is_equal(name, written) {
             return None;
         }
         self.at += written.len();

@@ -6,8 +6,10 @@
 
 mod bounds;
 mod column;
+mod compressor;
 mod dictionary;
 mod encoder;
+mod equal;
 mod error;
 mod json;
 mod levels;

@@ -4,6 +4,7 @@ use domain::time::Timestamp;
 
 use crate::{
     column::Column,
+    equal::is_equal,
     json::{Malformed, Scanner, Value},
     names::Names,
     schema::{ELEMENT_NAMES, place},
@@ -69,6 +70,25 @@ pub(crate) struct Row<'line> {
     actor_names: Names<Option<usize>>,
     element_names: Names<Option<usize>>,
     unescaped: Vec<u8>,
+    last_times: [LastTime; 2],
+}
+
+/// The time that was parsed last: that of the receipt of all events of a block is the same.
+#[derive(Debug, Default)]
+struct LastTime {
+    text: Vec<u8>,
+    micros: Option<i64>,
+}
+
+impl LastTime {
+    fn micros(&mut self, text: &[u8]) -> Option<i64> {
+        if self.micros.is_none() || !is_equal(&self.text, text) {
+            self.micros = micros(text);
+            self.text.clear();
+            self.text.extend_from_slice(text);
+        }
+        self.micros
+    }
 }
 
 /// The meaning of a field of an event.
@@ -150,7 +170,7 @@ impl<'line> Row<'line> {
 
     /// Appends the row to the columns, in the order of the schema.
     pub(crate) fn write(&mut self, line: &[u8], columns: &mut [Column]) {
-        let Self { fields, actor, targets, related_resources, others, unescaped, .. } = self;
+        let Self { fields, actor, targets, related_resources, others, unescaped, last_times, .. } = self;
         let field = |place: usize| fields.get(place).and_then(Field::get);
         for place in TEXTS {
             let text = if place == place::AUDIT_PAYLOAD {
@@ -160,8 +180,9 @@ impl<'line> Row<'line> {
             };
             push(columns, place, 0, text.ok_or(0));
         }
-        for place in [place::EVENT_TIMESTAMP, place::RECEIVED_TIMESTAMP] {
-            let time = field(place).and_then(|value| value.text(unescaped)).and_then(micros);
+        for (place, last_time) in [place::EVENT_TIMESTAMP, place::RECEIVED_TIMESTAMP].into_iter().zip(last_times) {
+            let text = field(place).and_then(|value| value.text(unescaped));
+            let time = text.and_then(|text| last_time.micros(text));
             let Some(column) = columns.get_mut(place) else { continue };
             match time {
                 Some(micros) => column.push_time(micros),
