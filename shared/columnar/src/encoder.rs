@@ -29,9 +29,12 @@ pub const PARQUET_STORED_LENGTH: u64 = 32 * 1024 * 1024;
 /// The bytes of lines after which each column checks whether its page is full.
 const CHECKED_LENGTH: usize = 16 * 1024;
 
-/// The name of the service in each file. The version of a library would change the bytes. Readers parse
-/// `<application> version <version>`.
+/// The name of the service in each file, which begins with [`PRODUCER`]. The version of a library would change the bytes.
+/// Readers parse `<application> version <version>`.
 const CREATED_BY: &str = "audit-export version 201";
+
+/// The part of the name of all versions.
+pub(crate) const PRODUCER: &str = "audit-export version ";
 
 /// The keys of the metadata of a file.
 const PRODUCER_KEY: &str = "audit-export.producer";

@@ -2,7 +2,8 @@
 //!
 //! Lines are scanned once, without building them as values, and fill the columns directly. Levels, dictionaries and pages are
 //! made here, because a file holds few kinds of columns and its bytes must stay the same; headers, indexes, Bloom filters and
-//! the footer are those of the crate `parquet`. docs/FORMATS.md describes the files.
+//! the footer are those of the crate `parquet`. docs/FORMATS.md describes the files. The lines of a file are read without that
+//! crate.
 
 mod bounds;
 mod column;
@@ -15,12 +16,14 @@ mod json;
 mod levels;
 mod names;
 mod plain;
+mod reader;
 mod row;
 mod schema;
 
 pub use self::{
     encoder::{ENCODER_VERSION, PARQUET_RAW_LENGTH, PARQUET_STORED_LENGTH, ParquetEncoder},
     error::EncodeError,
+    reader::{DamagedFile, EventLines},
     schema::{SCHEMA, SCHEMA_VERSION},
 };
 
