@@ -168,37 +168,38 @@ fn a_file_of_another_compression_is_searched() {
 }
 
 #[test]
-fn an_export_with_parquet_is_refused_before_any_file_is_read() {
+fn files_of_all_formats_are_searched() {
     let signer = Signer::generate();
     let mut export = Export::new("acme", CONFIGURATION);
-    export.add_window_of(&signer, &[&[LOGIN, QUERY]]);
-    export.format = ExportFormat::Parquet;
-    export.add_window_of(&signer, &[&[LATER]]);
-    export.format = ExportFormat::NdjsonZstd;
-    export.add_window_of(&signer, &[&[LATER]]);
-    let copy = Copy::of(signer, export);
-    // What is broken among the files is not found out.
-    copy.write(&copy.export.objects[0], b"altered");
-    for arguments in [&["--output", "json"][..], &[], &["--until", "2026-11-21T00:00:00Z"]] {
-        let outcome = search(&copy, arguments);
-        let words = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader of \
-                     docs/READING.md#parquet\n";
-        outcome.is(5, "", words);
-        assert_eq!(outcome.stdout, "");
+    for (format, events) in [
+        (ExportFormat::NdjsonGzip, &[LOGIN, QUERY][..]),
+        (ExportFormat::Parquet, &[QUERY, LATER]),
+        (ExportFormat::NdjsonZstd, &[EARLIER]),
+    ] {
+        export.format = format;
+        export.add_window_of(&signer, &[events]);
     }
-    copy.remove(&copy.export.digests[0]);
-    search(&copy, &[]).is(6, "", "MISSING_DIGEST");
+    let copy = Copy::of(signer, export);
+    let outcome = search(&copy, &["--output", "json", "--actor", "u-1", "--actor", "u-2"]);
+    assert_eq!((outcome.code, &*outcome.stdout, &*outcome.stderr), (0, &*lines(&[QUERY, QUERY, EARLIER]), ""));
+    let outcome = search(&copy, &["--action", "logout"]);
+    outcome.is(0, "logout-1", "searched: 3 of 3 files; 1 of 5 events match\n");
+    let parquet = &copy.export.objects[1];
+    let mut bytes = copy.export.files[parquet].to_vec();
+    bytes[20] ^= 1;
+    copy.write(parquet, &bytes);
+    let outcome = search(&copy, &["--output", "json"]);
+    assert_eq!((outcome.code, outcome.stdout), (6, lines(&[LOGIN, QUERY])));
+    assert!(outcome.stderr.starts_with("broken: ALTERED_OBJECT"), "{}", outcome.stderr);
 }
 
 #[test]
-fn a_window_without_files_has_no_format() {
+fn a_parquet_file_with_other_content_is_refused() {
     let signer = Signer::generate();
-    let mut export = Export::new("acme", CONFIGURATION);
-    export.add_window_of(&signer, &[&[LOGIN]]);
-    export.format = ExportFormat::Parquet;
-    export.add_window_of(&signer, &[]);
-    let outcome = search(&Copy::of(signer, export), &["--output", "json"]);
-    assert_eq!((outcome.code, &*outcome.stdout), (0, &*lines(&[LOGIN])), "{}", outcome.stderr);
+    let mut export = Export { format: ExportFormat::Parquet, ..Export::new("acme", CONFIGURATION) };
+    export.add_window_with(&signer, &[3], |digest| digest.objects[0].crc32 ^= 1);
+    let outcome = search(&Copy::of(signer, export), &[]);
+    outcome.is(6, "", "error: the export is broken: CONTENT_MISMATCH\n");
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! The content of an object, inflated as its bytes arrive.
+//! The content of an object: NDJSON, inflated as its bytes arrive, or the lines of a Parquet file.
 
 use std::io::{self, Write};
 
+use columnar::EventLines;
 use domain::{
     block::MAX_BLOCK_RAW_LENGTH, digest::DigestObject, encoding::Encoding, event_filter::EventFilter,
     export_format::ExportFormat,
@@ -20,6 +21,11 @@ pub(crate) struct Content {
 enum Decoder {
     Gzip(Box<GzDecoder<Counter>>),
     Zstd(Box<ZstdDecoder<'static, Counter>>),
+    /// The bytes of the file: its footer, which comes last, says where the lines are.
+    Parquet {
+        file: Vec<u8>,
+        counter: Counter,
+    },
 }
 
 /// A writer that counts what is inflated, and keeps at most one line of it.
@@ -114,9 +120,10 @@ impl Content {
                 Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
                 Err(error) => return Some(Err(ReadError::Unreadable(format!("the decoder failed to start: {error}")))),
             },
-            ExportFormat::Parquet | ExportFormat::OcsfParquet => return None,
+            ExportFormat::Parquet => Decoder::Parquet { file: Vec::new(), counter },
+            ExportFormat::OcsfParquet => return None,
         };
-        Some(Ok(Self { decoder, failure: None }))
+        Ok(Self { decoder, failure: None })
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {
@@ -124,6 +131,10 @@ impl Content {
             self.failure = match &mut self.decoder {
                 Decoder::Gzip(decoder) => decoder.write_all(piece).err(),
                 Decoder::Zstd(decoder) => decoder.write_all(piece).err(),
+                Decoder::Parquet { file, .. } => {
+                    file.extend_from_slice(piece);
+                    None
+                }
             };
         }
     }
@@ -139,6 +150,9 @@ impl Content {
             None => match self.decoder {
                 Decoder::Gzip(decoder) => decoder.finish(),
                 Decoder::Zstd(mut decoder) => decoder.flush().map(|()| decoder.into_inner()),
+                Decoder::Parquet { file, mut counter } => {
+                    EventLines::of(&file).and_then(|mut lines| io::copy(&mut lines, &mut counter)).map(|_| counter)
+                }
             },
         }
         .map_err(|error| (BreakCode::ContentMismatch, format!("it can't be inflated: {error}")))?;

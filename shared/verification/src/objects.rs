@@ -34,6 +34,9 @@ const MAX_FILES: u64 = 1_000_000_000;
 /// object is longer: one of Parquet, the longest, ends at 32 MiB and its last block.
 const DIAGNOSIS_LENGTH: u64 = 64 * 1024 * 1024;
 
+/// The objects of Parquet that are decoded at the same time: each is in memory as a whole.
+const PARQUET_CONCURRENCY: usize = 2;
+
 /// One step of the comparison, in the order of the files' names.
 pub(crate) enum Step {
     Check { name: String, encoding: Rc<Encoding>, object: DigestObject, sequence: u64 },
@@ -72,7 +75,7 @@ pub(crate) async fn check<A: Archive + ?Sized>(
     {
         let mut outcomes = steps(archive, options, chain)
             .map(|step| async move { carry_out(archive, options, progress, step?).await })
-            .buffered(options.concurrency())
+            .buffered(concurrency(options, chain))
             .boxed_local();
         while let Some(outcome) = outcomes.try_next().await? {
             if let Outcome::Intact { name, .. } = &outcome {
@@ -82,6 +85,12 @@ pub(crate) async fn check<A: Archive + ?Sized>(
         }
     }
     find_owners(archive, options, &chain.digests, report, &others).await
+}
+
+/// Returns how many objects are read at the same time.
+fn concurrency(options: &Options, chain: &Chain) -> usize {
+    let is_held = options.deep && chain.digests.iter().any(|digest| digest.format == Some(ExportFormat::Parquet));
+    if is_held { options.concurrency().min(PARQUET_CONCURRENCY) } else { options.concurrency() }
 }
 
 /// Adds an outcome to the report. Returns the index of its break, and the SHA-256 of the bytes, if these may be another

@@ -17,7 +17,7 @@ use domain::{
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
 use verification::{
-    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, Report, SequenceRange,
+    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, ReadError, Report, SequenceRange,
     VerificationOutcome, verify,
 };
 
@@ -43,13 +43,17 @@ impl Case {
         Self { export, signer, options }
     }
 
-    fn verify(&self) -> Report {
-        let circumstances = Circumstances {
+    fn circumstances() -> Circumstances {
+        Circumstances {
             target: "./copy".to_owned(),
             verified_at: at("2026-12-01T00:00:00Z"),
             program: "audit-export".to_owned(),
-        };
-        futures::executor::block_on(verify(&self.export.files, &self.options, circumstances, &|_| {})).unwrap()
+        }
+    }
+
+    fn verify(&self) -> Report {
+        let verified = verify(&self.export.files, &self.options, Self::circumstances(), &|_| {});
+        futures::executor::block_on(verified).unwrap()
     }
 
     fn trust(&mut self, signer: &Signer) {
@@ -135,17 +139,37 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.flip(&case.export.objects[7].clone(), 20);
     }, Some(BreakCode::AlteredObject)),
     ("other events in an object of zstd, deep", |case| {
-        add_zstd_with(case, |raw| raw.replacen("\"id\"", "\"ID\"", 1));
+        add_object_with(case, ExportFormat::NdjsonZstd, |raw| raw.replacen("\"id\"", "\"ID\"", 1));
     }, Some(BreakCode::ContentMismatch)),
     ("one event more in an object of zstd, deep", |case| {
-        add_zstd_with(case, |raw| raw + "{}\n");
+        add_object_with(case, ExportFormat::NdjsonZstd, |raw| raw + "{}\n");
     }, Some(BreakCode::ContentMismatch)),
     ("half a frame of zstd, deep", |case| {
         case.options.deep = true;
         case.export.format = ExportFormat::NdjsonZstd;
         let objects = case.export.add_objects(&[3]);
         let whole = case.export.files[&case.export.objects[7]].clone();
-        put_zstd(case, objects, whole.slice(..whole.len() / 2));
+        put_object(case, objects, whole.slice(..whole.len() / 2));
+    }, Some(BreakCode::ContentMismatch)),
+    ("flip a byte in a Parquet file", |case| {
+        add_formats(case);
+        case.export.flip(&case.export.objects[9].clone(), 20);
+    }, Some(BreakCode::AlteredObject)),
+    ("other events in a Parquet file, deep", |case| {
+        add_object_with(case, ExportFormat::Parquet, |raw| raw.replacen("\"id\"", "\"ID\"", 1));
+    }, Some(BreakCode::ContentMismatch)),
+    ("one event more in a Parquet file, deep", |case| {
+        add_object_with(case, ExportFormat::Parquet, |raw| raw + "{}\n");
+    }, Some(BreakCode::ContentMismatch)),
+    ("one event less in a Parquet file, deep", |case| {
+        add_object_with(case, ExportFormat::Parquet, |raw| raw.split_once('\n').unwrap().1.to_owned());
+    }, Some(BreakCode::ContentMismatch)),
+    ("half a Parquet file, deep", |case| {
+        case.options.deep = true;
+        case.export.format = ExportFormat::Parquet;
+        let objects = case.export.add_objects(&[3]);
+        let whole = case.export.files[&case.export.objects[7]].clone();
+        put_object(case, objects, whole.slice(..whole.len() / 2));
     }, Some(BreakCode::ContentMismatch)),
     ("state another format than the objects have", |case| {
         case.export.add_window_with(&case.signer, &[2], |digest| {
@@ -953,19 +977,18 @@ fn add_lake(case: &mut Case) {
     }
 }
 
-/// Adds a window of zstd whose object holds other events than its digest says. A digest is signed by the service: only a bug of
-/// the service leads to it.
-fn add_zstd_with(case: &mut Case, change: fn(String) -> String) {
+/// Adds a window whose object holds other events than its digest says. A digest is signed by the service: only a bug of the
+/// service leads to it.
+fn add_object_with(case: &mut Case, format: ExportFormat, change: fn(String) -> String) {
     case.options.deep = true;
-    case.export.format = ExportFormat::NdjsonZstd;
+    case.export.format = format;
     let objects = case.export.add_objects(&[3]);
-    let raw = zstd::decode_all(&*case.export.files[&case.export.objects[7]]).unwrap();
-    let raw = change(String::from_utf8(raw).unwrap());
-    put_zstd(case, objects, zstd::encode_all(raw.as_bytes(), 3).unwrap().into());
+    let raw = support::lines_of(format, &case.export.files[&case.export.objects[7]]);
+    put_object(case, objects, support::in_format(format, &change(raw)));
 }
 
 /// Puts these bytes in the place of the newest object, and adds a window whose digest names them.
-fn put_zstd(case: &mut Case, objects: Vec<DigestObject>, bytes: Bytes) {
+fn put_object(case: &mut Case, objects: Vec<DigestObject>, bytes: Bytes) {
     let name = case.export.objects[7].clone();
     let (sha256, stored_length) = (sha256(&bytes), bytes.len() as u64);
     case.export.files.insert(name, bytes);
@@ -1264,6 +1287,79 @@ fn without_hashes(text: &str) -> String {
         words.push(character);
     }
     words.trim_end().to_owned()
+}
+
+#[test]
+fn every_format_is_decoded() {
+    let mut case = Case::new();
+    case.options.deep = true;
+    add_formats(&mut case);
+    let report = case.verify();
+    assert_eq!(report.outcome, VerificationOutcome::Complete);
+    assert_eq!((report.objects.intact, report.objects.inflated), (13, 13));
+}
+
+/// The digest is that of the damaged file, so the decoder alone can find the damage.
+#[test]
+fn a_damaged_parquet_file_is_a_break_or_has_the_same_lines() {
+    let mut case = Case::new();
+    case.options.deep = true;
+    case.export.format = ExportFormat::Parquet;
+    let objects = case.export.add_objects(&[3]);
+    let whole = case.export.files[&case.export.objects[7]].clone();
+    let sound = case.export.clone();
+    let mut broken = 0;
+    for place in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.to_vec();
+        bytes[place] ^= 0x41;
+        case.export = sound.clone();
+        put_object(&mut case, objects.clone(), bytes.into());
+        let report = case.verify();
+        match report.breaks.as_slice() {
+            [] => assert_eq!(report.objects.inflated, 8),
+            [found] => {
+                assert_eq!(found.code, BreakCode::ContentMismatch, "{place}");
+                broken += 1;
+            }
+            more => panic!("{more:?}"),
+        }
+    }
+    assert!(broken > 20, "{broken}");
+}
+
+#[test]
+fn an_unwanted_format_is_refused_before_any_file_is_read() {
+    let mut case = Case::new();
+    let read = |case: &Case, formats: &[ExportFormat]| {
+        let circumstances = Case::circumstances();
+        let mut count = 0;
+        let mut take = |_| {
+            count += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        let read = verification::read_proven(
+            &case.export.files,
+            &case.options,
+            circumstances,
+            &|_| {},
+            formats,
+            &|_| true,
+            &mut take,
+        );
+        let read = futures::executor::block_on(read).map(|report| report.outcome);
+        (read, count)
+    };
+    let gzip = [ExportFormat::NdjsonGzip];
+    case.export.format = ExportFormat::Parquet;
+    case.export.add_window(&case.signer, &[]);
+    assert_eq!(read(&case, &gzip), (Ok(VerificationOutcome::Complete), 7), "a window without files has no format");
+    case.export.add_window(&case.signer, &[1]);
+    // What is broken among the files is not found out.
+    case.export.flip(&case.export.objects[0].clone(), 20);
+    assert_eq!(read(&case, &gzip), (Err(ReadError::UnwantedFormat(ExportFormat::Parquet)), 0));
+    assert_eq!(read(&case, ExportFormat::ALL).0, Ok(VerificationOutcome::Broken));
+    case.export.remove_digest(2);
+    assert_eq!(read(&case, &gzip), (Ok(VerificationOutcome::Broken), 0));
 }
 
 #[test]

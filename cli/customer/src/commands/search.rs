@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use domain::{digest::DigestObject, export_format::ExportFormat};
 use host::Clock;
 use terminal::{ColorChoice, grouped};
-use verification::{Break, BreakCode, Progress, ProvenObject, ReadError, Report, read_proven};
+use verification::{Break, BreakCode, Progress, ProvenObject, Report, read_proven};
 
 use self::{
     event::Event,
@@ -44,9 +44,6 @@ The exit code is 0 even if no event matches, 6 if a digest or a file that is rea
 /// the events of a file only after its bytes were proven. A missing or changed file ends the search with the codes of
 /// `verify`. Files whose events are all before `--since` or after `--until` are not read, and not verified. Memory stays
 /// flat, whatever the size of the export.
-///
-/// An export with files in Parquet is refused before any of its files is read, even if only earlier or later ones are:
-/// use `audit-export query`.
 ///
 /// Several values of one option match any of them; several options match only events that meet all. The order is that of
 /// receipt.
@@ -93,9 +90,7 @@ pub struct SearchArguments {
 }
 
 /// The formats whose lines are read.
-const FORMATS: [ExportFormat; 2] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd];
-const PARQUET: &str = "the export has files in Parquet, which this command doesn't read: use `audit-export query`, or a reader \
-                       of docs/READING.md#parquet";
+const FORMATS: [ExportFormat; 3] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
 
 const OUTPUT: &str = "Output";
 
@@ -133,10 +128,7 @@ pub async fn run(arguments: &SearchArguments, clock: &dyn Clock) -> Result<(), F
     display.finish();
     search.end()?;
     let report = read.map_err(|error| match error {
-        ReadError::UnwantedFormat(ExportFormat::OcsfParquet) => {
-            Failure::invalid_file(&arguments.place.target, place::OCSF)
-        }
-        ReadError::UnwantedFormat(_) => Failure::invalid_file(&arguments.place.target, PARQUET),
+        ReadError::UnwantedFormat(_) => Failure::invalid_file(&arguments.place.target, place::OCSF),
         error => source.failure(error),
     })?;
     search.summarize(&report, arguments.output);
@@ -230,7 +222,6 @@ impl<'a> Search<'a> {
 fn refused(proven: &ProvenObject, error: LinesError) -> Failure {
     match error {
         LinesError::Unsupported(error) => Failure::invalid_file(&proven.name, error),
-        LinesError::Parquet => Failure::invalid_file(&proven.name, PARQUET),
         LinesError::Mismatch(detail) => {
             let broken =
                 Break { code: BreakCode::ContentMismatch, file: Some(proven.name.clone()), sequence: None, detail };

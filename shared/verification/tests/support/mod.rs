@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, clippy::format_collect, reason = "a test may panic and need not be fast")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -11,6 +11,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use bytes::Bytes;
+use columnar::{EventLines, ParquetEncoder};
 use domain::{
     block::{BlockId, encode_block},
     configuration::{
@@ -71,6 +72,7 @@ impl Signer {
 }
 
 /// An export that a test builds. `files` holds everything below its prefix.
+#[derive(Clone)]
 pub struct Export {
     /// True: digests have the names of today. False: those of earlier versions.
     pub is_tagged: bool,
@@ -234,7 +236,10 @@ impl Export {
             encoder.push(encode_block(&self.key.tenant_id, *id, raw.as_bytes(), oldest, newest).unwrap()).unwrap();
         }
         let object = encoder.finish().unwrap();
-        let bytes = in_format(self.format, object.bytes);
+        let bytes = match self.format {
+            ExportFormat::NdjsonGzip => object.bytes,
+            other => in_format(other, &lines_of(ExportFormat::NdjsonGzip, &object.bytes)),
+        };
         let (first, last) = (blocks[0].0, blocks[blocks.len() - 1].0);
         let encoding = Encoding { filter: self.filter.clone(), ..self.format.into() };
         let class = encoding.ocsf.as_ref().map(|_| Class::ApiActivity);
@@ -328,14 +333,32 @@ impl Export {
     }
 }
 
-/// Returns the content of a gzip object in another format.
-fn in_format(format: ExportFormat, gzip: Bytes) -> Bytes {
-    let raw = std::io::read_to_string(flate2::read::GzDecoder::new(&*gzip)).unwrap();
+/// Returns lines as an object of a format.
+pub fn in_format(format: ExportFormat, raw: &str) -> Bytes {
     match format {
-        ExportFormat::NdjsonGzip => gzip,
+        ExportFormat::NdjsonGzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(raw.as_bytes()).unwrap();
+            encoder.finish().unwrap().into()
+        }
         ExportFormat::NdjsonZstd => zstd::encode_all(raw.as_bytes(), 3).unwrap().into(),
-        ExportFormat::Parquet | ExportFormat::OcsfParquet => raw.into(),
+        ExportFormat::Parquet => {
+            let mut encoder = ParquetEncoder::new(columnar::ENCODER_VERSION).unwrap();
+            encoder.push_lines(raw.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        }
+        ExportFormat::OcsfParquet => raw.into(),
     }
+}
+
+/// Returns the lines of an object.
+pub fn lines_of(format: ExportFormat, object: &[u8]) -> String {
+    match format {
+        ExportFormat::NdjsonGzip => std::io::read_to_string(flate2::read::GzDecoder::new(object)),
+        ExportFormat::NdjsonZstd => std::io::read_to_string(zstd::Decoder::new(object).unwrap()),
+        ExportFormat::Parquet => std::io::read_to_string(EventLines::of(object).unwrap()),
+    }
+    .unwrap()
 }
 
 pub fn gap(from: Timestamp, to: Timestamp) -> Gap {

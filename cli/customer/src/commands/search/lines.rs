@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Take};
 
+use columnar::EventLines;
 use domain::digest::DigestObject;
 use flate2::{Crc, bufread::GzDecoder};
 use verification::ProvenObject;
@@ -16,7 +17,6 @@ const BUFFER_LENGTH: usize = 256 * 1_024;
 #[derive(Debug)]
 pub enum LinesError {
     Unsupported(UnsupportedFormat),
-    Parquet,
     /// The content is not the one that the digest describes.
     Mismatch(String),
 }
@@ -39,7 +39,7 @@ impl<'a> Lines<'a> {
             Format::NdjsonZstd => {
                 Box::new(ZstdDecoder::with_buffer(proven.bytes.as_slice()).map_err(|error| not_inflated(&error))?)
             }
-            Format::Parquet => return Err(LinesError::Parquet),
+            Format::Parquet => Box::new(EventLines::of(&proven.bytes).map_err(|error| not_inflated(&error))?),
         };
         let raw = BufReader::with_capacity(BUFFER_LENGTH, raw).take(proven.object.raw_length.saturating_add(1));
         Ok(Self { object: &proven.object, raw, line: Vec::new(), crc: Crc::new(), length: 0, count: 0 })
