@@ -123,7 +123,7 @@ impl Content {
             ExportFormat::Parquet => Decoder::Parquet { file: Vec::new(), counter },
             ExportFormat::OcsfParquet => return None,
         };
-        Ok(Self { decoder, failure: None })
+        Some(Ok(Self { decoder, failure: None }))
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {

@@ -6,6 +6,7 @@ use domain::{
     digest::{DIGEST_FOLDER, Digest, DigestObject, Hex32},
     encoding::Encoding,
     event_filter::{EventFilter, FilterTag},
+    export_format::ExportFormat,
     object_key::{data_object_name, lake_object_name},
 };
 use futures::{

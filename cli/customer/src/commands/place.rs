@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
-use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
+use domain::{configuration::ConfigurationId, digest::Hex32, export_format::ExportFormat, time::Timestamp};
 use futures::stream::LocalBoxStream;
 use host::Clock;
 use reqwest::Url;
@@ -36,7 +36,11 @@ use crate::{
     model::Endpoint,
 };
 
-/// The reason why a command for events refuses an export.
+/// The formats that commands for events read.
+pub const FORMATS_OF_EVENTS: [ExportFormat; 3] =
+    [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
+
+/// The reason why such a command refuses an export.
 pub const OCSF: &str = "the export has records of OCSF for Security Lake, which this command doesn't read: docs/OCSF.md#reading \
                         says how to read them";
 

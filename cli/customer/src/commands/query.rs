@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use domain::{digest::DigestObject, export_format::ExportFormat};
+use domain::digest::DigestObject;
 use futures::TryStreamExt;
 use host::Clock;
 use terminal::grouped;
@@ -21,9 +21,6 @@ use super::{
     place::{self, Display, Export, Folder, Format, PlaceArguments, Source},
 };
 use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
-
-/// The formats that the view reads.
-const FORMATS: [ExportFormat; 3] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
 
 /// The folders of an export with events.
 const DAY: &str = "date=";
@@ -185,7 +182,8 @@ async fn proven(
             ControlFlow::Break(())
         }
     };
-    let report = read_proven(source, options, circumstances.clone(), &show, &FORMATS, &wanted, &mut take).await;
+    let report =
+        read_proven(source, options, circumstances.clone(), &show, &place::FORMATS_OF_EVENTS, &wanted, &mut take).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);

@@ -8,10 +8,10 @@ mod results;
 use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
-use domain::{digest::DigestObject, export_format::ExportFormat};
+use domain::digest::DigestObject;
 use host::Clock;
 use terminal::{ColorChoice, grouped};
-use verification::{Break, BreakCode, Progress, ProvenObject, Report, read_proven};
+use verification::{Break, BreakCode, Progress, ProvenObject, ReadError, Report, read_proven};
 
 use self::{
     event::Event,
@@ -89,9 +89,6 @@ pub struct SearchArguments {
     color: ColorChoice,
 }
 
-/// The formats whose lines are read.
-const FORMATS: [ExportFormat; 3] = [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
-
 const OUTPUT: &str = "Output";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -123,7 +120,7 @@ pub async fn run(arguments: &SearchArguments, clock: &dyn Clock) -> Result<(), F
         let mut take = |object: ProvenObject| display.suspended(|| search.take(&object));
         let wanted = |object: &DigestObject| filter.may_match(object);
         let show = |progress: Progress<'_>| display.show(progress);
-        read_proven(&source, &options, circumstances, &show, &FORMATS, &wanted, &mut take).await
+        read_proven(&source, &options, circumstances, &show, &place::FORMATS_OF_EVENTS, &wanted, &mut take).await
     };
     display.finish();
     search.end()?;

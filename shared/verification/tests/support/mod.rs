@@ -347,7 +347,8 @@ pub fn in_format(format: ExportFormat, raw: &str) -> Bytes {
             encoder.push_lines(raw.as_bytes()).unwrap();
             encoder.finish().unwrap()
         }
-        ExportFormat::OcsfParquet => raw.into(),
+        // Its records are not compared.
+        ExportFormat::OcsfParquet => raw.to_owned().into(),
     }
 }
 
@@ -357,6 +358,7 @@ pub fn lines_of(format: ExportFormat, object: &[u8]) -> String {
         ExportFormat::NdjsonGzip => std::io::read_to_string(flate2::read::GzDecoder::new(object)),
         ExportFormat::NdjsonZstd => std::io::read_to_string(zstd::Decoder::new(object).unwrap()),
         ExportFormat::Parquet => std::io::read_to_string(EventLines::of(object).unwrap()),
+        ExportFormat::OcsfParquet => std::io::read_to_string(object),
     }
     .unwrap()
 }
