@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use columnar::EventLines;
 use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
@@ -287,7 +288,10 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
 fn inflate(bytes: &Bytes, object: &DigestObject) -> io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     let limit = object.raw_length + 1;
-    if object.key.ends_with(ExportFormat::NdjsonZstd.extension()) {
+    let is_in = |format: ExportFormat| object.key.ends_with(format.extension());
+    if is_in(ExportFormat::Parquet) {
+        EventLines::of(bytes)?.take(limit).read_to_end(&mut raw)?;
+    } else if is_in(ExportFormat::NdjsonZstd) {
         zstd::stream::read::Decoder::new(bytes.as_ref())?.take(limit).read_to_end(&mut raw)?;
     } else {
         flate2::read::GzDecoder::new(bytes.as_ref()).take(limit).read_to_end(&mut raw)?;

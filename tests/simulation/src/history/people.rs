@@ -72,8 +72,11 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
             }
         }
         if scenario.reformats && state.format_chance.happens(400) {
-            let format =
-                if state.format_chance.happens(500) { ExportFormat::NdjsonZstd } else { ExportFormat::NdjsonGzip };
+            let format = match state.format_chance.below(3) {
+                0 => ExportFormat::NdjsonGzip,
+                1 => ExportFormat::NdjsonZstd,
+                _ => ExportFormat::Parquet,
+            };
             if let Some(configuration) = state.configurations.get_mut(key)
                 && configuration.format != format
             {
