@@ -19,8 +19,13 @@ use crate::{
     zstd_encoder::{FILTERED_ZSTD_ENCODERS, ZSTD_ENCODERS, ZstdEncoder},
 };
 
-/// The encoders of all formats, with and without a filter. `NDJSON_GZIP` is among them, so that one run can end a window in one format and begin the next
-/// in another.
+/// The bytes of a part of an upload: longer than a file, so that every file is put in one request, as the connection test and
+/// the customer's policies expect it. A file that does not compress has its lines twice, in `event` or `raw_data` and in the other
+/// columns.
+const PARQUET_PART_SIZE: u64 = 128 * 1024 * 1024;
+
+/// The encoders of all formats, with and without a filter. `NDJSON_GZIP` is among them, so that one run can end a window in one
+/// format and begin the next in another.
 #[derive(Clone, Copy, Debug)]
 pub struct ConversionEncoders {
     pub gzip: GzipEncoders,
@@ -78,9 +83,10 @@ impl Encoders for ConversionEncoders {
             ExportFormat::Parquet => PlanLimits {
                 target_stored_length: PARQUET_STORED_LENGTH,
                 target_raw_length: PARQUET_RAW_LENGTH,
+                part_size: PARQUET_PART_SIZE,
                 ..usual
             },
-            ExportFormat::OcsfParquet => ocsf_limits(usual),
+            ExportFormat::OcsfParquet => PlanLimits { part_size: PARQUET_PART_SIZE, ..ocsf_limits(usual) },
         }
     }
 }
@@ -143,7 +149,7 @@ mod tests {
     use std::time::Duration;
 
     use domain::{
-        block::{BlockId, encode_block},
+        block::{BlockId, MAX_BLOCK_RAW_LENGTH, encode_block},
         digest::Hex32,
         encoded_object::Content,
         event_filter::{EventFilter, event_times},
@@ -297,6 +303,15 @@ mod tests {
             };
             let number = ConversionEncoders::CURRENT.current(&encoding).unwrap();
             assert_eq!(ExportFormat::schema_of_encoder(number), Some(version.schema_version()));
+        }
+    }
+
+    #[test]
+    fn every_object_is_put_in_one_request() {
+        let block = MAX_BLOCK_RAW_LENGTH as u64;
+        for format in [ExportFormat::Parquet, ExportFormat::OcsfParquet] {
+            let limits = ConversionEncoders::CURRENT.limits(&format.into(), PlanLimits::CURRENT);
+            assert!(limits.part_size >= 2 * (limits.target_raw_length + block), "{format}: {limits:?}");
         }
     }
 
