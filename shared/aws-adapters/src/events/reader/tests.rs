@@ -42,8 +42,10 @@ fn block(random: u128) -> StoredBlock {
     encode_block(&tenant(), BlockId::from_parts(stamp, random), b"{\"id\":\"1\"}\n", stamp, stamp).unwrap()
 }
 
-/// What a page says, to be compared: the blocks, or the IDs and descriptions of malformed items.
-fn contents(page: BlockPage) -> (Vec<Result<StoredBlock, (BlockId, String)>>, Option<BlockId>) {
+/// The blocks of a page, or the IDs and descriptions of malformed items, and the start of the next page.
+type Contents = (Vec<Result<StoredBlock, (BlockId, String)>>, Option<BlockId>);
+
+fn contents(page: BlockPage) -> Contents {
     let items = page.items.into_iter().map(|item| match item {
         StoredItem::Block(block) => Ok(block),
         StoredItem::Malformed { id, detail } => Err((id, detail)),
@@ -142,7 +144,7 @@ fn range() -> BlockRange {
 }
 
 /// A page, or the kind and the text of its error.
-type Simplified = Result<(Vec<Result<StoredBlock, (BlockId, String)>>, Option<BlockId>), (ErrorKind, String)>;
+type Simplified = Result<Contents, (ErrorKind, String)>;
 
 fn simplified(page: Result<BlockPage, PortError>) -> Simplified {
     page.map(contents).map_err(|error| {
@@ -172,7 +174,7 @@ async fn read_by_sdk(replies: &[Reply]) -> Outcome {
     outcome(page.and_then(|page| to_block_page(OPERATION, PARTITION, DirectPage::Sdk(page))), &script)
 }
 
-/// Without this test, a new version of the SDK could make every export half as fast unnoticed.
+/// Without this test, a new version of the SDK could raise the processor time of every export by half unnoticed.
 #[tokio::test]
 async fn a_page_of_blocks_is_not_read_by_the_sdk() {
     let (reader, script) = script(&[Reply::good(answer(&[members(&block(1)), members(&block(2))], false))]);
