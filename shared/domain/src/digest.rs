@@ -653,7 +653,7 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_as_such() {
-        assert_eq!(Digest::from_bytes(b"{\"version\":6,\"else\":1}"), Err(InvalidDigest::UnknownVersion(6)));
+        assert_eq!(Digest::from_bytes(b"{\"version\":7,\"else\":1}"), Err(InvalidDigest::UnknownVersion(7)));
         assert!(matches!(Digest::from_bytes(b"{}"), Err(InvalidDigest::Malformed(_))));
     }
 

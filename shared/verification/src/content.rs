@@ -24,7 +24,7 @@ enum Decoder {
     /// The bytes of the file: its footer, which comes last, says where the lines are.
     Parquet {
         file: Vec<u8>,
-        counter: Counter,
+        counter: Box<Counter>,
     },
 }
 
@@ -120,7 +120,7 @@ impl Content {
                 Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
                 Err(error) => return Some(Err(ReadError::Unreadable(format!("the decoder failed to start: {error}")))),
             },
-            ExportFormat::Parquet => Decoder::Parquet { file: Vec::new(), counter },
+            ExportFormat::Parquet => Decoder::Parquet { file: Vec::new(), counter: Box::new(counter) },
             ExportFormat::OcsfParquet => return None,
         };
         Some(Ok(Self { decoder, failure: None }))
@@ -151,7 +151,7 @@ impl Content {
                 Decoder::Gzip(decoder) => decoder.finish(),
                 Decoder::Zstd(mut decoder) => decoder.flush().map(|()| decoder.into_inner()),
                 Decoder::Parquet { file, mut counter } => {
-                    EventLines::of(&file).and_then(|mut lines| io::copy(&mut lines, &mut counter)).map(|_| counter)
+                    EventLines::of(&file).and_then(|mut lines| io::copy(&mut lines, &mut *counter)).map(|_| *counter)
                 }
             },
         }

@@ -49,7 +49,8 @@ pub(crate) async fn invoke_replay(
     replay: &ReplayMessage,
     holder: &str,
 ) -> Result<ReplayOutcome, PortError> {
-    ports.engine(settings(ports, RUNS_PER_TENANT), holder, holder, TIME_LIMIT).replay(ports, replay).await
+    let engine = ports.engine(settings(ports, RUNS_PER_TENANT), holder, holder, TIME_LIMIT);
+    Box::pin(engine.replay(ports, replay)).await
 }
 
 fn settings(ports: &Ports, max_runs_per_tenant: u32) -> EngineSettings {

@@ -143,7 +143,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
     let work = async {
         let Some(replay) = replay else { return engine.run(&message.request).await };
         let continued = ReplayMessage { replay, attempt: message.attempt };
-        Ok(match engine.replay(&ports, &continued).await? {
+        Ok(match Box::pin(engine.replay(&ports, &continued)).await? {
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
             ReplayOutcome::Elsewhere => RunOutcome::Elsewhere { windows: Vec::new(), next: message.request.clone() },
             ReplayOutcome::Paused => {

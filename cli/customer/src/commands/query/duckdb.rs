@@ -309,10 +309,10 @@ mod tests {
             std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap()
         };
         let (since, until) = (Some("2026-11-22T01:00:00+01:00"), Some("2026-11-23T00:00:00Z"));
-        let since_alone = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00Z';\n";
-        let until_alone = ")\nWHERE eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00Z';\n";
-        let both = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00Z' \
-                    AND eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00Z';\n";
+        let since_alone = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z';\n";
+        let until_alone = ")\nWHERE eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
+        let both = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z' \
+                    AND eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
         for (statement, end) in
             [(written(since, None), since_alone), (written(None, until), until_alone), (written(since, until), both)]
         {

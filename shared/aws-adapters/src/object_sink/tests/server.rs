@@ -163,8 +163,7 @@ async fn an_upload_that_a_server_loses_each_time_is_for_its_owner_to_resolve() {
     let create = sink.create_multipart_upload("k", ContentType::Gzip);
     let (answer, _) = tokio::join!(create, answer_one(&listener, "200 OK", "None"));
     let error = answer.unwrap_err();
-    let nameless = ConnectionFailure::BucketRefused(Refusal { code: None, status: 200 });
-    assert_eq!(error.kind, ErrorKind::Customer(nameless), "{error}");
+    assert_eq!(error.kind, refused("None", 200), "{error}");
 }
 
 #[tokio::test]
