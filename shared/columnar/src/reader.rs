@@ -4,39 +4,18 @@
 //! memory does not grow with the file. It checks every length that it reads, because a file may be damaged.
 
 mod compact;
+mod damage;
 mod footer;
 
 use std::io::{self, BufRead, Read};
 
 use zstd::bulk::Decompressor;
 
+pub use self::damage::DamagedFile;
 use self::footer::PageHeader;
 
 /// The most bytes of a page before compression: the encoder makes no longer one.
 const MAX_PAGE_LENGTH: usize = 1024 * 1024;
-
-/// The reason why the lines of a file can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DamagedFile {
-    #[error("it does not begin and end as a Parquet file")]
-    NoParquet,
-    #[error("its footer is damaged")]
-    Footer,
-    #[error("it was not written by this service")]
-    OtherProducer,
-    #[error("it has no column of lines in the form of this service")]
-    NoLines,
-    #[error("a page of lines is damaged")]
-    Page,
-    #[error("it has another number of lines than its footer says")]
-    RowCount,
-}
-
-impl From<DamagedFile> for io::Error {
-    fn from(damaged: DamagedFile) -> Self {
-        Self::new(io::ErrorKind::InvalidData, damaged)
-    }
-}
 
 /// The lines of a file, each with its line feed, as a stream of bytes.
 pub struct EventLines<'file> {

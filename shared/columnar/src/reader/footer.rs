@@ -2,8 +2,8 @@
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>
 
 use super::{
-    DamagedFile,
     compact::{Compact, Kind},
+    damage::DamagedFile,
 };
 use crate::encoder::PRODUCER;
 
