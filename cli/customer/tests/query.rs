@@ -166,7 +166,7 @@ fn files_of_another_time_are_neither_read_nor_copied() {
     desk.copy.write(third, b"altered");
     let outcome = desk.query("SELECT 1", &period);
     outcome.is(0, &format!("FROM read_json(\n  ['{CONFIGURATION}/{second}'],\n"), "");
-    outcome.is(0, "WHERE eventTimestamp >= TIMESTAMPTZ '2026-11-21T00:00:00Z' AND eventTimestamp < ", "");
+    outcome.is(0, "WHERE eventTimestamp >= TIMESTAMPTZ '2026-11-21T00:00:00.000Z' AND eventTimestamp < ", "");
     desk.query("SELECT 1", &period[..2]).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
     desk.query("SELECT 1", &["--since", "2026-11-22T00:00:00Z", "--until", "2026-11-22T00:00:00Z"]).is(
         2,

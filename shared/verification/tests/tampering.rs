@@ -558,10 +558,10 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         });
     }, Some(BreakCode::InvalidDigest)),
     ("an unknown version", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 6);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 7);
     }, Some(BreakCode::UnknownVersion)),
     ("an unknown version in the middle", |case| {
-        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 6);
+        case.export.add_window_with(&case.signer, &[], |digest| digest.version = 7);
         case.export.add_window(&case.signer, &[]);
     }, Some(BreakCode::UnknownVersion)),
     ("a signed digest in another spelling", |case| {
