@@ -20,6 +20,10 @@ use crate::block_lines::BlockLines;
 /// columns of one class, and the finished files at a time.
 const OCSF_RAW_LENGTH: u64 = 32 * 1024 * 1024;
 
+/// The length that an event counts as, if it is shorter: its record takes kilobytes of memory however short it is. So files have
+/// at most 65,536 records and those of one block together.
+const MIN_RECORD_LENGTH: u64 = 512;
+
 /// The compressed length of those blocks.
 const OCSF_STORED_LENGTH: u64 = 16 * 1024 * 1024;
 
@@ -80,12 +84,15 @@ impl OcsfEncoder {
         let lines = self.blocks.next(block)?;
         self.lines.extend_from_slice(&lines);
         self.ends.push((block.id, self.lines.len()));
-        self.stored_length += block.deflate.len() as u64;
+        // The share of the block's bytes that its kept lines have.
+        let kept = (lines.len() as u64).saturating_mul(block.deflate.len() as u64);
+        self.stored_length += kept / u64::from(block.raw_length).max(1);
         Ok(())
     }
 
+    /// Returns the length of the lines, each of which counts as [`MIN_RECORD_LENGTH`] at least.
     pub(crate) fn raw_length(&self) -> u64 {
-        self.lines.len() as u64
+        (self.lines.len() as u64).max(self.blocks.content.event_count * MIN_RECORD_LENGTH)
     }
 
     /// Returns the compressed length of the blocks, which is near that of the files.

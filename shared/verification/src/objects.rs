@@ -234,12 +234,17 @@ impl Merge<'_> {
         }
         let found = self.next_file.take_if(|file| *file == name).is_some();
         let Some(object) = self.objects.pop_front() else { return Ok(None) };
-        let named_here = self.chain.place.as_ref().is_some_and(|place| place.holds_object(&object))
-            && (object.class.is_none() || object.key.ends_with(name.trim_start_matches(BESIDE)));
-        Ok(Some(match (found, named_here) {
-            (true, _) => Step::Check { name, encoding: Rc::clone(&self.encoding), object, sequence: self.sequence },
-            (false, true) => Step::Missing { name, object, sequence: self.sequence },
-            (false, false) => Step::Elsewhere(object),
+        let place = self.chain.place.as_ref().filter(|place| place.holds_object(&object));
+        let name_here = place.and_then(|place| place.name_of(&object.key));
+        let (encoding, sequence) = (Rc::clone(&self.encoding), self.sequence);
+        Ok(Some(match name_here {
+            _ if found => Step::Check { name, encoding, object, sequence },
+            // It is in the folder of another Region than the one that is listed.
+            Some(other) if object.class.is_some() && other != name => {
+                Step::Check { name: other, encoding, object, sequence }
+            }
+            Some(_) => Step::Missing { name, object, sequence },
+            None => Step::Elsewhere(object),
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Files whose names the service does not write: harmless ones of an operating system, and all others.
 
-use domain::digest::SIGNATURE_SUFFIX;
+use domain::{digest::SIGNATURE_SUFFIX, export_format::ExportFormat};
 
 use crate::{
     breaks::{Break, BreakCode},
@@ -52,7 +52,9 @@ impl SystemFile {
         let is_known = is_attributes
             || [".DS_Store", ".localized", "Icon\r"].contains(&name)
             || ["thumbs.db", "desktop.ini", "ehthumbs.db"].contains(&name.to_ascii_lowercase().as_str());
-        let looks_exported = [".gz", ".json", SIGNATURE_SUFFIX].iter().any(|end| name.ends_with(end));
+        let is_of = |format: &ExportFormat| name.ends_with(format.extension());
+        let looks_exported = ExportFormat::ALL.iter().any(is_of)
+            || [".gz", ".json", SIGNATURE_SUFFIX].iter().any(|end| name.ends_with(end));
         is_known.then_some(if looks_exported {
             Self::LooksExported
         } else if path.starts_with(DAY_PREFIX) && !name.starts_with('.') {
@@ -99,8 +101,13 @@ mod tests {
         {
             assert_eq!(SystemFile::of(name), Some(SystemFile::AmongObjects), "{name}");
         }
-        for name in ["date=2026-11-22/._a-b.ndjson.gz", "_digests/._0000000007.json", "_digests/._0000000007.json.sig"]
-        {
+        for name in [
+            "date=2026-11-22/._a-b.ndjson.gz",
+            "date=2026-11-22/._a-b.ndjson.zst",
+            "date=2026-11-22/._a-b.parquet",
+            "_digests/._0000000007.json",
+            "_digests/._0000000007.json.sig",
+        ] {
             assert_eq!(SystemFile::of(name), Some(SystemFile::LooksExported), "{name}");
         }
         for name in ["", "x", "date=2026-11-22/a.ndjson.gz", ".hidden", ".DS_Store/x", "x.DS_Store"] {

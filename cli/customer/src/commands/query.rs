@@ -3,9 +3,9 @@
 mod duckdb;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ops::ControlFlow,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -21,6 +21,9 @@ use super::{
     place::{self, Display, Export, Folder, Format, PlaceArguments, Source},
 };
 use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
+
+/// The beginning of names that are beside the export's folder.
+const BESIDE: &str = "../";
 
 /// The folders of an export with events.
 const DAY: &str = "date=";
@@ -130,8 +133,11 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let Export { source, options, circumstances } = export;
     let display = Display::new();
     let paths = RefCell::new(Vec::new());
+    // The objects of Security Lake are beside the folder.
+    let has_records = Cell::new(false);
     let show = |progress: Progress<'_>| {
         if let Progress::ObjectProven { name } = progress {
+            has_records.set(has_records.get() || name.starts_with(BESIDE));
             paths.borrow_mut().push(folder.join(name));
         }
         display.show(progress);
@@ -140,7 +146,7 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     display.finish();
     let report = report.map_err(|error| source.failure(error))?;
     let paths = paths.into_inner();
-    if paths.iter().any(|path| path.components().any(|part| part == Component::ParentDir)) {
+    if has_records.get() {
         return Err(Failure::invalid_file(folder, place::OCSF));
     }
     conclude(&report, paths)

@@ -35,17 +35,15 @@ impl PlanLimits {
 /// The plan of a window: everything that decides which bytes are written where. It is stored before anything is read and
 /// never changed, so that every retry writes the same objects, whatever was deployed or edited in between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "StoredPlan", into = "StoredPlan")]
 pub struct Plan {
     pub destination: Destination,
     /// The number of the encoder, which decides on the format and says whether there is a filter; see
     /// [`Encoding::is_of_encoder`].
     pub encoder_version: u32,
     /// The events of the window's objects. `None`: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<EventFilter>,
     /// Only of the format `OCSF_PARQUET`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsf: Option<OcsfSettings>,
     pub limits: PlanLimits,
 }
@@ -58,5 +56,67 @@ impl Plan {
         let encoding = Encoding { format, filter: self.filter.clone(), ocsf: self.ocsf.clone() };
         let is_consistent = self.ocsf.is_some() == (format == ExportFormat::OcsfParquet);
         (is_consistent && encoding.is_of_encoder(self.encoder_version)).then_some(encoding)
+    }
+}
+
+/// A plan as it is stored. One with a filter or with choices of OCSF has its encoder under another name: a release that doesn't
+/// know these fields refuses the plan before it writes anything, instead of storing it again without them.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredPlan {
+    destination: Destination,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoder_version: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    selective_encoder_version: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<EventFilter>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ocsf: Option<OcsfSettings>,
+    limits: PlanLimits,
+}
+
+impl From<Plan> for StoredPlan {
+    fn from(plan: Plan) -> Self {
+        let Plan { destination, encoder_version, filter, ocsf, limits } = plan;
+        let is_selective = filter.is_some() || ocsf.is_some();
+        Self {
+            destination,
+            encoder_version: (!is_selective).then_some(encoder_version),
+            selective_encoder_version: is_selective.then_some(encoder_version),
+            filter,
+            ocsf,
+            limits,
+        }
+    }
+}
+
+impl TryFrom<StoredPlan> for Plan {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredPlan) -> Result<Self, &'static str> {
+        let StoredPlan { destination, encoder_version, selective_encoder_version, filter, ocsf, limits } = stored;
+        let encoder_version = encoder_version.xor(selective_encoder_version).ok_or("a plan has one encoder")?;
+        Ok(Self { destination, encoder_version, filter, ocsf, limits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::export_run::test_support::window;
+
+    use super::*;
+
+    #[test]
+    fn a_release_without_filters_refuses_a_plan_with_one() {
+        let plan = window(0).plan;
+        let filter = serde_json::from_str(r#"{"include":{"actions":["LOGIN"]}}"#).unwrap();
+        let filtered = Plan { encoder_version: 51, filter: Some(filter), ..plan.clone() };
+        let ocsf = Plan { encoder_version: 301, ocsf: Some(OcsfSettings::default()), ..plan.clone() };
+        for (plan, has_usual_name) in [(plan, true), (filtered, false), (ocsf, false)] {
+            let stored = serde_json::to_value(&plan).unwrap();
+            assert_eq!(stored.get("encoderVersion").is_some(), has_usual_name, "{stored}");
+            assert_eq!(serde_json::from_value::<Plan>(stored).unwrap(), plan);
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The path of a replay, apart from all others.
 
 use super::{period::ReplayPeriod, record::Replay, request::ReplayRequest};
-use crate::configuration::{
-    Destination, ExportConfiguration,
-    bucket::BucketPath,
-    field,
-    field_error::{FieldError, FieldErrorCode},
+use crate::{
+    configuration::{
+        Destination, ExportConfiguration,
+        bucket::BucketPath,
+        field,
+        field_error::{FieldError, FieldErrorCode},
+    },
+    object_key::LAKE_FOLDER,
 };
 
 /// Checks that the path of a request is neither equal to, nor inside, nor around a path that the configuration or another replay of it
@@ -28,8 +31,11 @@ pub(super) fn check_path(
     let is_own = *bucket_name == own.bucket_name
         && match &own.bucket_path {
             Some(own) => overlap(path.as_str(), own.as_str()),
-            // Every path is inside the bucket's root, where the export itself writes under its ID.
-            None => is_inside(path.as_str(), &configuration.key.configuration_id.to_string()),
+            // Every path is inside the bucket's root, where the export itself writes under its ID, and in folders of Security Lake.
+            None => {
+                is_inside(path.as_str(), &configuration.key.configuration_id.to_string())
+                    || path.as_str().starts_with(LAKE_FOLDER)
+            }
         };
     let message = if is_own {
         "The export itself writes under this path, inside of it or around it. Give a path apart from it, such as one \
@@ -83,6 +89,7 @@ mod tests {
             (None, "replay", true),
             (None, ID, false),
             (None, &own_folder, false),
+            (None, "region=eu-west-1/accountId=external", false),
         ] {
             let request = with_path(with_role(), Some(path)).destination;
             let request = ReplayRequest { destination: request, ..self::request() };

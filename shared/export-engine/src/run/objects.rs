@@ -77,9 +77,16 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let mut spare = None;
         while let Some(assembled) = ready {
             let Assembled { objects, checkpoint } = &assembled;
-            let is_abandoned = intended
-                .as_ref()
-                .is_some_and(|intended| !objects.iter().any(|object| intended.contains(&object.description)));
+            // Of blocks that may be deleted, all objects have to be those that were announced. Else the rest is made now.
+            let is_announced = |object: &DataObject, intended: &[DigestObject]| intended.contains(&object.description);
+            let is_abandoned = intended.as_ref().is_some_and(|intended| {
+                let mut objects = objects.iter();
+                if is_stale {
+                    objects.len() == 0 || !objects.all(|object| is_announced(object, intended))
+                } else {
+                    !objects.any(|object| is_announced(object, intended))
+                }
+            });
             if window.is_full_before(objects.len() as u64) || is_abandoned {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
             }
@@ -87,23 +94,35 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
                 return Ok(ObjectsOutcome::Interrupted);
             }
             let delivering = self.deliver(window, &assembled, &sink);
-            let (delivered, following) = overlap(delivering, &assembly, &mut blocks, *checkpoint, spare.take()).await;
+            let (delivered, following) = if intended.is_some() {
+                // Little follows, if anything: it is not read before it is known to be needed.
+                (delivering.await, Ok(None))
+            } else {
+                overlap(delivering, &assembly, &mut blocks, *checkpoint, spare.take()).await
+            };
             if delivered? == Delivery::Edited {
                 return Ok(ObjectsOutcome::Interrupted);
             }
             self.has_advanced = true;
             self.has_moved |= !objects.is_empty();
             spare = assembled.into_buffer();
-            ready = following?;
+            ready = match &intended {
+                None => following?,
+                Some(intended) if has_further(intended, window) => {
+                    assembly.next(&mut blocks, window.checkpoint, spare.take()).await?
+                }
+                Some(_) => return Ok(ObjectsOutcome::Ended(window.delivered_end())),
+            };
         }
         Ok(ObjectsOutcome::Ended(if is_stale { window.delivered_end() } else { Some(window.to) }))
     }
 
-    /// Returns whether the number of events that the filter leaves out of announced objects can be counted again. A block that
-    /// was deleted meanwhile does not show in the bytes of an object if none of its events passes.
+    /// Returns whether every block of announced objects is sure to be stored. One that was deleted meanwhile does not show in the
+    /// bytes of an object that has none of its events: with a filter, or of another class.
     fn counts_all(&self, window: &Window, announced: &[DigestObject]) -> bool {
         let grace_floor = self.grace_floor();
-        window.plan.filter.is_none() || announced.iter().all(|object| object.first_block.timestamp() >= grace_floor)
+        let shows_every_block = window.plan.filter.is_none() && window.plan.ocsf.is_none();
+        shows_every_block || announced.iter().all(|object| object.first_block.timestamp() >= grace_floor)
     }
 
     /// Returns whether the configuration was edited or deleted since the run read it.
@@ -164,6 +183,11 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         }
         Ok(())
     }
+}
+
+/// Returns whether objects were announced that are not delivered.
+fn has_further(intended: &[DigestObject], window: &Window) -> bool {
+    intended.iter().any(|intent| Some(intent.last_block) > window.checkpoint.last_block)
 }
 
 /// Delivers objects and assembles the next ones, unless the delivery fails: nothing may follow an object that was not
