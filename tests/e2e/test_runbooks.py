@@ -35,7 +35,7 @@ for name in ("--table-name", "--item", "--condition-expression"):
     parser.add_argument(name, required=True)
 parser.add_argument("--cli-binary-format", required=True, choices=["base64"])
 given = parser.parse_args()
-item = json.loads(given.item)
+item = json.load(open(given.item.removeprefix("file://")))
 for value in item.values():
     if "B" in value:
         value["B"] = base64.b64decode(value["B"], validate=True)

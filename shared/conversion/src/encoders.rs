@@ -180,7 +180,9 @@ mod tests {
                 for block in &blocks {
                     encoder.push(block.clone()).unwrap();
                 }
-                assert_eq!(encoder.raw_length(), 2 * raw.len() as u64);
+                // A record takes memory however short its line is.
+                let least = if *format == ExportFormat::OcsfParquet { 4 * 512 } else { 0 };
+                assert_eq!(encoder.raw_length(), least.max(2 * raw.len() as u64));
                 let objects = encoder.finish().unwrap();
                 assert!(objects.len() == 1 && !objects[0].bytes.is_empty());
                 objects[0].content
