@@ -240,6 +240,22 @@ async fn a_repeated_creation_gives_the_same_configuration() {
 }
 
 #[tokio::test]
+async fn a_repeated_creation_may_name_the_defaults_of_ocsf() {
+    let world = World::new();
+    let data = and(and(with_role(), "idempotencyKey", "key-1"), "format", "OCSF_PARQUET");
+    let first = create_with_role(&world, data.clone()).await;
+    let with = |choices: Value| {
+        let mut data = data.clone();
+        data["ocsf"] = choices;
+        create_with_role(&world, data)
+    };
+    for equal in [json!({}), json!({"version": "1.3.0"}), json!({"version": "1.3.0", "classes": []})] {
+        assert_eq!(with(equal.clone()).await, first, "{equal}");
+    }
+    assert_eq!(code(&with(json!({"version": "1.8.0"})).await), "IDEMPOTENCY_KEY_REUSED");
+}
+
+#[tokio::test]
 async fn a_creation_that_was_cut_off_is_tested_when_it_is_repeated() {
     let world = World::new();
     let data = and(with_key(), "idempotencyKey", "key-1");

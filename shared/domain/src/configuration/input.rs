@@ -228,7 +228,7 @@ impl Fields {
         self.errors.extend(Layout::of(format).check_path(path).err());
     }
 
-    /// Parses the choices of OCSF. `None`: the defaults, or errors.
+    /// Parses the choices of OCSF. `None`: the defaults, also if they are given, or errors.
     pub(super) fn ocsf(&mut self, format: ExportFormat, raw: Option<&ocsf::RawSettings>) -> Option<OcsfSettings> {
         let raw = raw?;
         if format != ExportFormat::OcsfParquet {
@@ -236,7 +236,8 @@ impl Fields {
             self.refuse(field::OCSF, FieldErrorCode::OcsfConflict, message);
             return None;
         }
-        OcsfSettings::parse(raw).map_err(|errors| self.errors.extend(errors)).ok()
+        let choices = OcsfSettings::parse(raw).map_err(|errors| self.errors.extend(errors)).ok();
+        choices.filter(|choices| *choices != OcsfSettings::default())
     }
 
     /// Parses the list that replaces `current`.
@@ -520,6 +521,8 @@ mod tests {
     #[test]
     fn choices_of_ocsf_are_for_its_format_and_decide_about_the_layout() {
         let choices = ocsf::RawSettings { version: Some("1.8.0".to_owned()), classes: None };
+        let empty = ocsf::RawSettings::default();
+        let defaults = ocsf::RawSettings { version: Some("1.3.0".to_owned()), classes: Some(Vec::new()) };
         let wrong = ocsf::RawSettings { version: Some("2".to_owned()), classes: None };
         let long = "p".repeat(MAX_LAKE_PATH_LENGTH + 1);
         let parsed = |format, ocsf, bucket_path| {
@@ -531,6 +534,10 @@ mod tests {
         assert_eq!(settings.destination.layout, Layout::SecurityLake);
         let (settings, _) = parsed(ExportFormat::OcsfParquet, None, &long[1..]).unwrap();
         assert_eq!(settings.ocsf, None);
+        for equal in [&defaults, &empty] {
+            let (settings, _) = parsed(ExportFormat::OcsfParquet, Some(equal), "a").unwrap();
+            assert_eq!(settings.ocsf, None, "{equal:?}");
+        }
         let (settings, _) = parsed(ExportFormat::Parquet, None, &long).unwrap();
         assert_eq!(settings.destination.layout, Layout::Folder);
         for (format, ocsf, path, code) in [

@@ -607,6 +607,12 @@ mod tests {
         let cleared = RawUpdate { ocsf: RawField::Cleared, ..RawUpdate::default() };
         let Ok(Update::Plain(settings)) = update(&stored, cleared, SAME_ROLE) else { unreachable!() };
         assert_eq!(settings.ocsf, None);
+        let stored = stored.with_settings(settings, edit);
+        let defaults = ocsf::RawSettings { version: Some("1.3.0".to_owned()), classes: None };
+        for ocsf in [RawField::Cleared, RawField::Given(&defaults)] {
+            let equal = RawUpdate { ocsf, ..RawUpdate::default() };
+            assert!(matches!(update(&stored, equal, SAME_ROLE), Ok(Update::Nothing)), "{:?}", equal.ocsf);
+        }
         let back = RawUpdate { format: RawField::Cleared, ..RawUpdate::default() };
         let Ok(Update::Connection { settings, destination, .. }) = update(&stored, back, SAME_ROLE) else {
             unreachable!()
