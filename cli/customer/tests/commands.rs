@@ -153,11 +153,11 @@ fn a_filter_is_given_by_options_or_a_file_and_removed() {
     let desk = working();
     let create = ["config", "create", "--bucket", "acme-audit", "--region", "eu-west-1", "--interval", "24h"];
     let include = ["--include-action", "DELETE*", "--include-action", "UPDATE", "--include-target-type", "POLICY"];
-    let exclude = ["--exclude-actor-type", "SERVICE", "--role-arn", ROLE, "--idempotency-key", "key-1"];
+    let exclude = ["--exclude-actor-type", "SERVICE_ACTOR", "--role-arn", ROLE, "--idempotency-key", "key-1"];
     desk.run(&[&create[..], &include, &exclude].concat()).is(0, "");
     let filter = json!({
         "include": { "actions": ["DELETE*", "UPDATE"], "targetTypes": ["POLICY"] },
-        "exclude": { "actorTypes": ["SERVICE"] },
+        "exclude": { "actorTypes": ["SERVICE_ACTOR"] },
     });
     let [(_, variables)] = &desk.requests()[..] else { panic!("one request") };
     assert_eq!(variables["data"]["filter"], filter);

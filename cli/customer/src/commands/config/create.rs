@@ -36,7 +36,7 @@ With a bucket on another S3 server than AWS's, in addition to its access key:
 With some events only, whose values are texts or, with an asterisk at the end, their beginnings:
     "filter": {
       "include": {"actions": ["DELETE*", "UPDATE"], "targetTypes": ["POLICY"]},
-      "exclude": {"actorTypes": ["SERVICE"]}
+      "exclude": {"actorTypes": ["SERVICE_ACTOR"]}
     }
 
 interval is EVERY_2_HOURS, EVERY_4_HOURS, EVERY_6_HOURS, EVERY_12_HOURS or EVERY_24_HOURS. Optional: format (NDJSON_GZIP, NDJSON_ZSTD, PARQUET or OCSF_PARQUET), ocsf (version and classes, for OCSF_PARQUET), filter, bucketPath, kmsKeyArn, expectedBucketOwner, description, startFrom ("now", "earliest" or a time) and idempotencyKey.
@@ -47,7 +47,7 @@ Examples:
     --role-arn arn:aws:iam::222222222222:role/audit-export
   audit-export config create export.json --dry-run
   audit-export config create export.json \
-    --include-action 'DELETE*' --exclude-actor-type SERVICE
+    --include-action 'DELETE*' --exclude-actor-type SERVICE_ACTOR
   audit-export config create export.json --path test --output json
   audit-export config create export.json --secret-file secret
   jq '.bucketPath = "test"' export.json | audit-export config create -

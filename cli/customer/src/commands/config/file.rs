@@ -44,7 +44,7 @@ const MAX_SHOWN_NAME_LENGTH_CHARACTERS: usize = 30;
 const NO_ACCOUNT: &str = "000000000000";
 
 /// The error of a filter with another shape, or a misspelled name.
-const FILTER_SHAPE: &str = "must be an object like {\"include\": {\"actions\": [\"DELETE*\"]}, \"exclude\": {\"actorTypes\": [\"SERVICE\"]}}; \
+const FILTER_SHAPE: &str = "must be an object like {\"include\": {\"actions\": [\"DELETE*\"]}, \"exclude\": {\"actorTypes\": [\"SERVICE_ACTOR\"]}}; \
     include and exclude may have the lists actions, actorTypes and targetTypes";
 
 /// The input field of an update that is stored even if its connection test fails.

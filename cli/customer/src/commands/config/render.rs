@@ -313,7 +313,7 @@ mod tests {
             "version": 4, "type": "S3_ACCESS_KEY", "format": "PARQUET", "description": "For the auditors", "enabled": false,
             "filter": {
                 "include": { "actions": ["DELETE*", "UPDATE"], "actorTypes": null, "targetTypes": ["POLICY"] },
-                "exclude": { "actions": null, "actorTypes": ["SERVICE"], "targetTypes": null },
+                "exclude": { "actions": null, "actorTypes": ["SERVICE_ACTOR"], "targetTypes": null },
             },
             "status": status("DISABLED", 0),
             "connectionStatus": "FAILED",

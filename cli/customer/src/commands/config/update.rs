@@ -33,7 +33,7 @@ use crate::{
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
     --bucket acme-audit-eu --region eu-central-1 --expect-version 3
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
-    --include-action 'DELETE*' --exclude-actor-type SERVICE
+    --include-action 'DELETE*' --exclude-actor-type SERVICE_ACTOR
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b --no-filter
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b export.json
   audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \
