@@ -362,8 +362,14 @@ impl ConfigurationFile {
                 (purpose == Purpose::Update || field == Field::SecretAccessKey) && !self.values.contains_key(&field)
             })
         };
-        let of_ocsf = self.ocsf().and_then(|choices| OcsfSettings::parse(choices).err()).unwrap_or_default();
-        let problems: Vec<String> = errors(kind, &ServiceIdentity { account, partition, region }, self.filter(), text)
+        // The format of an update may be the configuration's, which is not known: only the choices themselves are checked.
+        let (of_creation, of_update) = match purpose {
+            Purpose::Create => (self.ocsf(), None),
+            Purpose::Update => (None, self.ocsf()),
+        };
+        let of_ocsf = of_update.and_then(|choices| OcsfSettings::parse(choices).err()).unwrap_or_default();
+        let service = ServiceIdentity { account, partition, region };
+        let problems: Vec<String> = errors(kind, &service, self.filter(), of_creation, text)
             .iter()
             .chain(&of_ocsf)
             .filter(|error| !is_left_out(error))
@@ -373,11 +379,12 @@ impl ConfigurationFile {
     }
 }
 
-/// Checks the filter, and the texts of the other fields, with the rules of `service`.
+/// Checks the filter, the choices of OCSF, and the texts of the other fields, with the rules of `service`.
 pub fn errors<'a>(
     kind: Kind,
     service: &ServiceIdentity,
     filter: Option<&RawFilter>,
+    ocsf: Option<&ocsf::RawSettings>,
     text: impl Fn(Field) -> Option<&'a str>,
 ) -> Vec<FieldError> {
     let required = |field: Field| text(field).unwrap_or_default();
@@ -385,9 +392,10 @@ pub fn errors<'a>(
     let format = text(Field::Format).map(parse_format).transpose();
     let settings = RawSettings {
         interval: interval.as_ref().copied().unwrap_or(ExportInterval::Every24Hours),
-        format: None,
+        format: format.as_ref().ok().copied().flatten(),
         filter,
-        ocsf: None,
+        // Of an invalid format it is not known whether they suit it.
+        ocsf: ocsf.filter(|_| format.is_ok()),
         bucket_name: required(Field::BucketName),
         bucket_path: text(Field::BucketPath),
         region: required(Field::Region),
@@ -573,6 +581,31 @@ mod tests {
         let shown = shown.join("\n\n");
         assert!(!shown.contains(SECRET));
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn choices_of_ocsf_and_the_path_have_to_suit_the_format() {
+        let choices = json!({ "version": "1.8.0" });
+        let long = "p".repeat(400);
+        for (changes, reason) in [
+            (json!({ "ocsf": choices }), "(OCSF_CONFLICT)"),
+            (json!({ "ocsf": choices, "format": "PARQUET" }), "(OCSF_CONFLICT)"),
+            (json!({ "ocsf": choices, "format": "csv" }), "(FORMAT_INVALID)"),
+            (json!({ "ocsf": { "version": "2" }, "format": "OCSF_PARQUET" }), "(OCSF_VERSION_INVALID)"),
+            (json!({ "bucketPath": long, "format": "OCSF_PARQUET" }), "(BUCKET_PATH_INVALID)"),
+        ] {
+            let problems = problems(&with(role(), &changes), Purpose::Create);
+            assert!(problems.ends_with(reason) && problems.lines().count() == 1, "{problems}");
+        }
+        let wrong = json!({ "ocsf": { "version": "2" } }).to_string();
+        assert!(problems(&wrong, Purpose::Update).ends_with("(OCSF_VERSION_INVALID)"));
+        let suits = parse(&with(role(), &json!({ "ocsf": choices, "format": "OCSF_PARQUET" })));
+        suits.check(Kind::AssumedRole, Purpose::Create).unwrap();
+        // The format may be the configuration's.
+        for update in [json!({ "ocsf": choices }), json!({ "format": "OCSF_PARQUET" })] {
+            let update = ConfigurationFile::parse(&update.to_string(), Purpose::Update).unwrap();
+            update.check(Kind::AssumedRole, Purpose::Update).unwrap();
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use domain::{
     digest::Hex32,
     event_filter::RawFilter,
     interval::ExportInterval,
+    ocsf,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,9 @@ pub struct State {
     /// The filter of a file with answers; it is not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<RawFilter>,
+    /// The choices of OCSF of a file with answers; they are not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsf: Option<ocsf::RawSettings>,
     /// Earlier answers, suggested when they are asked for again.
     #[serde(default)]
     pub suggestions: Answers,
@@ -416,7 +420,8 @@ impl Wizard {
     /// Checks the answers with the rules of the service.
     fn errors(&self, answers: &Answers, secret: Option<&Secret>) -> Vec<FieldError> {
         let kind = self.state.kind.unwrap_or(Kind::AssumedRole);
-        file::errors(kind, &self.service, self.state.filter.as_ref(), |field| match field {
+        let State { filter, ocsf, .. } = &self.state;
+        file::errors(kind, &self.service, filter.as_ref(), ocsf.as_ref(), |field| match field {
             Field::SecretAccessKey => secret.map(Secret::expose),
             Field::IdempotencyKey => Some(&self.state.idempotency_key),
             _ => answers.get(&field)?.as_deref(),
@@ -428,19 +433,22 @@ impl Wizard {
         let State { url, tenant, idempotency_key, .. } = self.state.clone();
         let mut wizard = Self::new(State::new(url, tenant, idempotency_key), self.service.clone());
         wizard.state.kind = Some(kind);
+        (wizard.state.filter, wizard.state.ocsf) = (file.filter().cloned(), file.ocsf().cloned());
         let mut problems = Vec::new();
         // An interrupted setup of an earlier version has no answer for these.
         let given = [Field::Format].into_iter().filter(|field| file.text(*field).is_some());
-        for field in questions(kind).into_iter().chain([Field::Description, Field::StartFrom]).chain(given) {
+        // The format comes first: it decides which paths are valid.
+        for field in given.chain(questions(kind)).chain([Field::Description, Field::StartFrom]) {
             let text = file.text(field).unwrap_or_default();
             if let Err(problem) = wizard.answer_field(field, text) {
                 problems.push(format!("{}: {problem}", field.name()));
             }
         }
-        wizard.state.filter = file.filter().cloned();
         let errors = wizard.errors(&wizard.state.answers, None);
-        let of_filter = errors.iter().filter(|error| error.field.starts_with(Field::Filter.name()));
-        problems.extend(of_filter.map(|error| format!("{}: {} ({})", error.field, error.message, error.code.name())));
+        let not_asked = [Field::Filter, Field::Ocsf];
+        let of_these =
+            errors.iter().filter(|error| not_asked.iter().any(|field| error.field.starts_with(field.name())));
+        problems.extend(of_these.map(|error| format!("{}: {} ({})", error.field, error.message, error.code.name())));
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -451,7 +459,7 @@ impl Wizard {
         }
         let known = |state: &State| {
             let answers: Answers = state.answers.clone().into_iter().filter(|(_, value)| value.is_some()).collect();
-            (state.kind, state.filter.clone(), answers)
+            (state.kind, state.filter.clone(), state.ocsf.clone(), answers)
         };
         if known(&self.state) == known(&wizard.state) {
             Ok(())
@@ -466,6 +474,8 @@ impl Wizard {
     /// Asks all questions again, with the answers so far as suggestions.
     fn ask_again(&mut self) {
         self.state.suggestions = std::mem::take(&mut self.state.answers);
+        // It is not asked for, like the filter and the choices of OCSF, which have to suit it.
+        self.state.answers.extend(self.state.suggestions.remove_entry(&Field::Format));
         self.state.asks_for_details = true;
     }
 
@@ -526,6 +536,9 @@ impl Wizard {
         file.set(Field::IdempotencyKey, Value::text(&self.state.idempotency_key));
         if let Some(filter) = &self.state.filter {
             file.set(Field::Filter, Value::Filter(filter.clone()));
+        }
+        if let Some(choices) = &self.state.ocsf {
+            file.set(Field::Ocsf, Value::Ocsf(choices.clone()));
         }
         file
     }

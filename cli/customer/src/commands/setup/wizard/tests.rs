@@ -434,6 +434,38 @@ fn a_file_answers_everything_at_once() {
 }
 
 #[test]
+fn the_choices_of_ocsf_in_a_file_are_sent_and_have_to_suit_its_format() {
+    let whole = json!({
+        "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "bucketPath": "ext/audit", "region": "eu-west-1",
+        "format": "OCSF_PARQUET", "roleArn": "arn:aws:iam::222222222222:role/x",
+        "ocsf": { "version": "1.8.0", "classes": [{ "action": "PUBLISH", "class": "ENTITY_MANAGEMENT" }] },
+    });
+    let with = |name: &str, value: serde_json::Value| {
+        let mut changed = whole.clone();
+        changed[name] = value;
+        file(&changed)
+    };
+    let mut wizard = wizard();
+    for (wrong, code) in [
+        (with("format", json!("PARQUET")), "(OCSF_CONFLICT)"),
+        (with("ocsf", json!({ "version": "2" })), "(OCSF_VERSION_INVALID)"),
+        (with("bucketPath", json!("p".repeat(400))), "(BUCKET_PATH_INVALID)"),
+    ] {
+        let Problems(problems) = wizard.answer_all(&wrong, Kind::AssumedRole, now()).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].ends_with(code), "{problems:?}");
+    }
+    wizard.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
+    let mut expected = whole.clone();
+    expected["idempotencyKey"] = json!("key-1");
+    assert_eq!(sent(&wizard.creation(), Kind::AssumedRole, Purpose::Create), expected);
+
+    wizard.seen(pending(), Source::Created);
+    let mut again = resumed(&wizard);
+    again.answer_all(&file(&whole), Kind::AssumedRole, now()).unwrap();
+    assert!(again.answer_all(&with("ocsf", json!({ "version": "1.8.0" })), Kind::AssumedRole, now()).is_err());
+}
+
+#[test]
 fn a_file_can_name_another_server() {
     let whole = json!({
         "interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "auto", "accessKeyId": "audit-export",
